@@ -1,0 +1,399 @@
+//! The identifiers of the domain, each a type of its own so that they cannot be mixed.
+//!
+//! Text is parsed once, at the edge, into one of these; inside, nothing compares loose strings. All are cheap to clone.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Longest identifier that is accepted, in bytes.
+pub const MAX_ID_BYTES: usize = 256;
+
+/// Longest coordination id that a user may choose, in bytes; the rest is room for the ids of nested coordinations.
+pub const MAX_CHOSEN_ID_BYTES: usize = 200;
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The text is empty.
+    #[error("the {what} is empty; give it at least one character")]
+    Empty {
+        /// Which identifier was being read.
+        what: &'static str,
+    },
+    /// The text is longer than its bound.
+    #[error("the {what} is {actual} bytes long; at most {max} are allowed")]
+    TooLong {
+        /// Which identifier was being read.
+        what: &'static str,
+        /// Length found, in bytes.
+        actual: usize,
+        /// Length allowed, in bytes.
+        max: usize,
+    },
+    /// The text holds a character that identifiers may not have.
+    #[error("the {what} {text:?} holds {found:?}; control characters{also} are not allowed in it")]
+    BadCharacter {
+        /// Which identifier was being read.
+        what: &'static str,
+        /// The offending text.
+        text: String,
+        /// The first offending character.
+        found: char,
+        /// Further characters that this identifier refuses, as text for the message.
+        also: &'static str,
+    },
+    /// The id looks like that of a session or a nested coordination, which the engine hands out itself.
+    #[error(
+        "the coordination id {text:?} ends in a dot and a number, which is how sessions and nested coordinations are named; choose another ending"
+    )]
+    Reserved {
+        /// The offending text.
+        text: String,
+    },
+    /// A session id is not of the form `<coordination>.<n>`.
+    #[error("{text:?} is not a session id; it has the form <coordination>.<number>")]
+    NotASession {
+        /// The offending text.
+        text: String,
+    },
+    /// A stream name is none of `ledger`, `coordination/<id>`, `pool/<name>`.
+    #[error("{text:?} is not a stream; streams are `ledger`, `coordination/<id>` and `pool/<name>`")]
+    NotAStream {
+        /// The offending text.
+        text: String,
+    },
+}
+
+fn check(what: &'static str, text: &str, also: &'static str, refused: fn(char) -> bool) -> Result<(), IdError> {
+    if text.is_empty() {
+        return Err(IdError::Empty { what });
+    }
+    if text.len() > MAX_ID_BYTES {
+        return Err(IdError::TooLong { what, actual: text.len(), max: MAX_ID_BYTES });
+    }
+    match text.chars().find(|&c| c.is_control() || refused(c)) {
+        Some(found) => Err(IdError::BadCharacter { what, text: text.to_owned(), found, also }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $also:literal, $refused:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Reads the identifier from text.
+            ///
+            /// # Errors
+            /// Returns an [`IdError`] that says what is wrong with the text.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                check($what, text, $also, $refused)?;
+                Ok(Self(text.into()))
+            }
+
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                &*self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                &*self.0 == *other
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        write!(f, "a {}", $what)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        $name::new(text).map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    };
+}
+
+id_type! {
+    /// Names a coordination: 1 to 256 bytes, no control characters, white space or slashes.
+    CoordinationId, "coordination id", ", white space and slashes", |c| c.is_whitespace() || c == '/' || c == '\\'
+}
+id_type! {
+    /// Names a work item within its coordination: 1 to 256 bytes, no control characters.
+    WorkId, "work id", "", |_| false
+}
+id_type! {
+    /// The name an item speaks under.
+    AgentId, "agent name", "", |_| false
+}
+id_type! {
+    /// Names a way to carry out sessions: a registered function or configuration.
+    RunnerName, "runner name", "", |_| false
+}
+id_type! {
+    /// Labels items that share a barrier.
+    GroupName, "group name", "", |_| false
+}
+id_type! {
+    /// Who caused an event: `engine`, `operator`, `session:<id>` and the like.
+    Actor, "actor", "", |_| false
+}
+id_type! {
+    /// Makes a command idempotent: the same id gives the same answer.
+    CommandId, "command id", "", |_| false
+}
+
+impl CoordinationId {
+    /// Reads an id that a user chose: shorter, and not of the form that sessions and nested coordinations have.
+    ///
+    /// # Errors
+    /// Returns an [`IdError`] that says what is wrong with the text.
+    pub fn chosen(text: impl AsRef<str>) -> Result<Self, IdError> {
+        let id = Self::new(text)?;
+        if id.0.len() > MAX_CHOSEN_ID_BYTES {
+            return Err(IdError::TooLong { what: "coordination id", actual: id.0.len(), max: MAX_CHOSEN_ID_BYTES });
+        }
+        if split_number(&id.0).is_some() {
+            return Err(IdError::Reserved { text: id.0.to_string() });
+        }
+        Ok(id)
+    }
+}
+
+/// Splits `<head>.<n>` where `n` is a number in its shortest form.
+fn split_number(text: &str) -> Option<(&str, u64)> {
+    let (head, tail) = text.rsplit_once('.')?;
+    let number: u64 = tail.parse().ok()?;
+    (number.to_string() == tail).then_some((head, number))
+}
+
+/// One attempt at one item: `<coordination>.<n>`, counted from 1 within its coordination.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId {
+    /// The coordination that the session belongs to.
+    pub coordination: CoordinationId,
+    /// Its number within the coordination, from 1.
+    pub number: u64,
+}
+
+impl SessionId {
+    /// The id of a coordination that this session carries out.
+    ///
+    /// # Errors
+    /// Returns [`IdError::TooLong`] when the nesting has used up the room that ids have.
+    pub fn nested_coordination(&self) -> Result<CoordinationId, IdError> {
+        CoordinationId::new(self.to_string())
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.coordination, self.number)
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        match split_number(text) {
+            Some((head, number)) if number > 0 => Ok(Self { coordination: CoordinationId::new(head)?, number }),
+            _ => Err(IdError::NotASession { text: text.to_owned() }),
+        }
+    }
+}
+
+impl Serialize for SessionId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The name of a stream of the ledger.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamName {
+    /// What happens to the ledger itself.
+    Ledger,
+    /// One coordination.
+    Coordination(CoordinationId),
+    /// One pool.
+    Pool(Arc<str>),
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ledger => f.write_str("ledger"),
+            Self::Coordination(id) => write!(f, "coordination/{id}"),
+            Self::Pool(name) => write!(f, "pool/{name}"),
+        }
+    }
+}
+
+impl fmt::Debug for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == "ledger" {
+            return Ok(Self::Ledger);
+        }
+        if let Some(id) = text.strip_prefix("coordination/") {
+            return Ok(Self::Coordination(CoordinationId::new(id)?));
+        }
+        if let Some(name) = text.strip_prefix("pool/") {
+            check("pool name", name, "", |_| false)?;
+            return Ok(Self::Pool(name.into()));
+        }
+        Err(IdError::NotAStream { text: text.to_owned() })
+    }
+}
+
+macro_rules! number_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The one after this.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0 + 1)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_type! {
+    /// Position of an event in its stream, from 1; with the stream it is the event's identity. 0 means "before the first".
+    Version
+}
+number_type! {
+    /// Address of an event in the whole ledger, from 1. An address only: no hash covers it.
+    Seq
+}
+number_type! {
+    /// Number of an append, from 1. 0 means "before the first".
+    CommitNumber
+}
+number_type! {
+    /// Which ownership of the ledger an append was made under, from 1.
+    Epoch
+}
+
+/// What a session or lease must show to write: the version of the event that granted it.
+pub type Fence = Version;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_would_break_a_stream_name() {
+        assert_eq!(CoordinationId::new(""), Err(IdError::Empty { what: "coordination id" }));
+        assert!(matches!(CoordinationId::new("a/b"), Err(IdError::BadCharacter { found: '/', .. })));
+        assert!(matches!(WorkId::new("a\nb"), Err(IdError::BadCharacter { found: '\n', .. })));
+        assert!(matches!(WorkId::new("x".repeat(257)), Err(IdError::TooLong { actual: 257, max: 256, .. })));
+        assert_eq!(WorkId::new("Straße 1/2").unwrap().as_str(), "Straße 1/2");
+    }
+
+    #[test]
+    fn chosen_ids_cannot_pose_as_sessions_or_nested_coordinations() {
+        assert!(matches!(CoordinationId::chosen("build.3"), Err(IdError::Reserved { .. })));
+        assert!(CoordinationId::chosen("build.03").is_ok(), "not how the engine writes a number");
+        assert!(CoordinationId::chosen("v1.2-rc").is_ok());
+        assert!(matches!(CoordinationId::chosen("x".repeat(201)), Err(IdError::TooLong { max: 200, .. })));
+    }
+
+    #[test]
+    fn session_ids_read_back_as_written() {
+        let id: SessionId = "build.3.7".parse().unwrap();
+        assert_eq!((id.coordination.as_str(), id.number), ("build.3", 7));
+        assert_eq!(id.to_string(), "build.3.7");
+        for bad in ["build", "build.", "build.0", "build.x", ".1", "build.007"] {
+            assert!(bad.parse::<SessionId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn stream_names_read_back_as_written() {
+        for name in ["ledger", "coordination/a.1", "pool/gpu"] {
+            assert_eq!(name.parse::<StreamName>().unwrap().to_string(), name);
+        }
+        assert!("other".parse::<StreamName>().is_err());
+    }
+}

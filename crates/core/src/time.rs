@@ -1,0 +1,114 @@
+//! Time as the core sees it: always handed in, never read.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Nanoseconds in a second.
+pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// Ledger time in nanoseconds: passes only while an engine owns the ledger and never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct At(pub u64);
+
+impl At {
+    /// This time and a number of nanoseconds more; stays at the end of time instead of wrapping.
+    #[must_use]
+    pub fn after(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+
+    /// Nanoseconds since an earlier time, 0 if that is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Wall-clock time in nanoseconds since 1970, UTC. Data; it decides only calendar matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Wall(pub u64);
+
+/// A moment on one of the two clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deadline {
+    /// When ledger time reaches this.
+    At(At),
+    /// When the wall clock reaches this.
+    Wall(Wall),
+}
+
+impl Deadline {
+    /// Whether the moment has come.
+    #[must_use]
+    pub fn has_come(self, now: &Now) -> bool {
+        match self {
+            Self::At(at) => at <= now.at,
+            Self::Wall(wall) => wall <= now.wall,
+        }
+    }
+}
+
+/// The present, as the shell hands it to the core: both clocks and fresh randomness.
+///
+/// A bare `u64` (the seed's `timestamp_ns`) converts: it serves as both clocks, and brings no randomness.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Now {
+    /// Ledger time.
+    pub at: At,
+    /// Wall-clock time.
+    pub wall: Wall,
+    /// Fresh random bytes, for tokens and jitter.
+    pub random: [u8; 32],
+}
+
+impl From<u64> for Now {
+    fn from(timestamp_ns: u64) -> Self {
+        Self { at: At(timestamp_ns), wall: Wall(timestamp_ns), random: [0; 32] }
+    }
+}
+
+impl fmt::Debug for Now {
+    /// Leaves out the random bytes: tokens are made of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Now").field("at", &self.at).field("wall", &self.wall).finish_non_exhaustive()
+    }
+}
+
+/// Converts nanoseconds to ticks of the given rate, rounding down; saturates.
+#[must_use]
+pub fn ticks(nanos: u64, rate_hz: u64) -> u64 {
+    let ticks = u128::from(nanos) * u128::from(rate_hz) / u128::from(NANOS_PER_SECOND);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// Converts ticks of the given rate to nanoseconds, rounding up, so that as many ticks have passed by then; saturates.
+///
+/// # Panics
+/// If the rate is 0, which no validated budget has.
+#[must_use]
+pub fn nanos(ticks: u64, rate_hz: u64) -> u64 {
+    assert!(rate_hz > 0, "a tick rate is positive once a budget was validated");
+    let nanos = (u128::from(ticks) * u128::from(NANOS_PER_SECOND)).div_ceil(u128::from(rate_hz));
+    u64::try_from(nanos).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_and_nanos_round_so_that_a_deadline_is_never_early() {
+        for rate in [1, 3, 1000, 1_000_000, 7_777_777] {
+            for count in [0, 1, 2, 999, 1_000_003] {
+                assert_eq!(ticks(nanos(count, rate), rate), count.max(ticks(nanos(count, rate), rate)));
+                assert!(ticks(nanos(count, rate), rate) >= count, "{count} ticks at {rate} Hz");
+            }
+        }
+        assert_eq!(nanos(u64::MAX, 1), u64::MAX);
+        assert_eq!(ticks(1_500_000_000, 1_000_000), 1_500_000);
+    }
+}
