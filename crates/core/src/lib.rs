@@ -4,7 +4,9 @@
 //! out. Nothing here awaits, locks, logs, reads a clock or draws a random number, and everything iterates in a defined order.
 
 pub mod append;
+pub mod coordination;
 pub mod digest;
 pub mod envelope;
+pub mod event;
 pub mod id;
 pub mod time;

@@ -1,0 +1,216 @@
+//! Whether work may be added: unique ids, needs that exist, no circles, nothing that has no meaning yet.
+
+use std::collections::BTreeMap;
+
+use super::error::ControllerError;
+use super::session::CoordinationSession;
+use super::work::{Need, WorkSpec, WorkState};
+use super::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
+use crate::envelope::MAX_PAYLOAD_BYTES;
+use crate::event::{Event, WorkAdded};
+use crate::id::{GroupName, WorkId};
+
+/// Room that an event's payload needs besides its items, in bytes.
+const EVENT_FRAME_BYTES: usize = 64;
+
+/// Checks items against each other and against what is there.
+///
+/// # Errors
+/// A [`ControllerError`] names the first item that may not be added, and why.
+pub(super) fn admit(there: Option<&CoordinationSession>, items: &[WorkSpec]) -> Result<(), ControllerError> {
+    let known = |id: &WorkId| there.is_some_and(|session| session.index.by_id.contains_key(id));
+    let known_group = |group: &GroupName| there.is_some_and(|session| session.index.groups.contains_key(group));
+    let mut added: BTreeMap<&WorkId, u32> = BTreeMap::new();
+    // Items that need only what was added before them cannot close a circle; most submissions come in that order.
+    let mut in_order = true;
+    for (position, item) in (0..).zip(items) {
+        check_item(item)?;
+        in_order &= item.group.is_none();
+        for need in &item.needs {
+            in_order &= match need {
+                Need::Work(id) => added.contains_key(id) || known(id),
+                Need::Group(_) => false,
+            };
+        }
+        if known(&item.id) || added.insert(&item.id, position).is_some() {
+            return Err(ControllerError::DuplicateWork { work_id: item.id.clone() });
+        }
+    }
+    if in_order {
+        return Ok(());
+    }
+    let mut members: BTreeMap<&GroupName, Vec<u32>> = BTreeMap::new();
+    for (position, item) in (0..).zip(items) {
+        if let Some(group) = &item.group {
+            members.entry(group).or_default().push(position);
+        }
+    }
+    for item in items {
+        for need in &item.needs {
+            let (exists, name) = match need {
+                Need::Work(id) => (added.contains_key(id) || known(id), id.as_str()),
+                Need::Group(group) => (members.contains_key(group) || known_group(group), group.as_str()),
+            };
+            if !exists {
+                return Err(ControllerError::UnknownNeed { work_id: item.id.clone(), need: name.to_owned() });
+            }
+        }
+    }
+    Graph { there, items, added, members }.refuse_circles()
+}
+
+fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
+    let unsupported = |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
+    if item.when.is_some() {
+        return unsupported("when");
+    }
+    if item.undo.is_some() {
+        return unsupported("undo");
+    }
+    if item.check.is_some() {
+        return unsupported("check");
+    }
+    let positive = |field, value: Option<u64>, max: u64| match value {
+        Some(actual) if actual == 0 || actual > max => Err(ControllerError::OutOfRange { field, actual, min: 1, max }),
+        _ => Ok(()),
+    };
+    positive("attempts", item.attempts.map(u64::from), MAX_ATTEMPTS_LIMIT.into())?;
+    positive("timeout_ticks", item.timeout_ticks, u64::MAX)
+}
+
+/// Splits items into events that each keep the limits on count and payload.
+///
+/// # Errors
+/// [`ControllerError::WorkTooLarge`] names an item that alone is too large.
+pub(super) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError> {
+    let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
+    let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for item in items {
+        let size = encoded_bytes(&item) + 1;
+        if size > most {
+            return Err(ControllerError::WorkTooLarge { work_id: item.id, actual: size, max: most });
+        }
+        if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
+            events.push(Event::WorkAdded(WorkAdded { items: std::mem::take(&mut batch) }));
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(item);
+    }
+    if !batch.is_empty() {
+        events.push(Event::WorkAdded(WorkAdded { items: batch }));
+    }
+    Ok(events)
+}
+
+/// How many bytes an item takes in a payload, without keeping them.
+fn encoded_bytes(item: &WorkSpec) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, item).expect("BUG: an item is plain data with text keys");
+    count.0
+}
+
+/// What waits for what, over new items, items that are there, and groups.
+struct Graph<'a> {
+    there: Option<&'a CoordinationSession>,
+    items: &'a [WorkSpec],
+    added: BTreeMap<&'a WorkId, u32>,
+    members: BTreeMap<&'a GroupName, Vec<u32>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Node<'a> {
+    New(u32),
+    Old(u32),
+    Group(&'a GroupName),
+}
+
+impl<'a> Graph<'a> {
+    /// Looks for a circle through a new item; without one before, every new circle has one.
+    fn refuse_circles(&self) -> Result<(), ControllerError> {
+        let mut finished = std::collections::BTreeSet::new();
+        for start in 0..self.items.len() {
+            let start = Node::New(u32::try_from(start).unwrap_or(u32::MAX));
+            let mut path: Vec<(Node<'a>, Vec<Node<'a>>)> = Vec::new();
+            let mut on_path = std::collections::BTreeSet::new();
+            let mut next = Some(start);
+            loop {
+                if let Some(node) = next.take() {
+                    if on_path.contains(&node) {
+                        return Err(self.circle(&path, &node));
+                    }
+                    if !finished.contains(&node) {
+                        on_path.insert(node.clone());
+                        let needs = self.needs(&node);
+                        path.push((node, needs));
+                    }
+                }
+                let Some((node, needs)) = path.last_mut() else { break };
+                next = needs.pop();
+                if next.is_none() {
+                    on_path.remove(node);
+                    finished.insert(node.clone());
+                    path.pop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn needs(&self, node: &Node<'a>) -> Vec<Node<'a>> {
+        match node {
+            Node::New(position) => self.targets(&self.items[*position as usize].needs),
+            Node::Old(position) => match self.there {
+                Some(session) if matches!(session.items[*position as usize].state, WorkState::Waiting(_)) => {
+                    self.targets(&session.items[*position as usize].spec.needs)
+                }
+                _ => Vec::new(),
+            },
+            Node::Group(group) => {
+                let new = self.members.get(group).into_iter().flatten().map(|position| Node::New(*position));
+                // Only members that still run hold the barrier, and they are few beside all that were there.
+                let old = self.there.into_iter().flat_map(|session| (0..).zip(&session.items)).filter(|(_, item)| {
+                    item.spec.group.as_ref() == Some(group)
+                        && !matches!(item.state, WorkState::Done(_))
+                });
+                new.chain(old.map(|(position, _)| Node::Old(position))).collect()
+            }
+        }
+    }
+
+    fn targets(&self, needs: &'a [Need]) -> Vec<Node<'a>> {
+        needs
+            .iter()
+            .filter_map(|need| match need {
+                Need::Group(group) => Some(Node::Group(group)),
+                Need::Work(id) => match self.added.get(id) {
+                    Some(position) => Some(Node::New(*position)),
+                    None => self.there.and_then(|session| session.index.by_id.get(id)).map(|position| Node::Old(*position)),
+                },
+            })
+            .collect()
+    }
+
+    fn circle(&self, path: &[(Node<'a>, Vec<Node<'a>>)], closing: &Node<'a>) -> ControllerError {
+        let start = path.iter().position(|(node, _)| node == closing).unwrap_or(0);
+        let name = |node: &Node<'a>| match node {
+            Node::New(position) => self.items[*position as usize].id.to_string(),
+            Node::Old(position) => {
+                self.there.map_or_else(String::new, |session| session.items[*position as usize].spec.id.to_string())
+            }
+            Node::Group(group) => format!("group {group}"),
+        };
+        let circle = path[start..].iter().map(|(node, _)| node).chain([closing]);
+        ControllerError::Cycle { path: circle.map(name).collect() }
+    }
+}

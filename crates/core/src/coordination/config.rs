@@ -1,0 +1,271 @@
+//! What a coordination is started with.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::admission;
+use super::budget::CoordinationBudget;
+use super::error::ControllerError;
+use super::planner::EfeWeights;
+use super::work::{Runner, WorkSpec};
+use super::{CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_WORK_QUEUE_SIZE};
+use crate::digest::Digest;
+use crate::event::{Mode, OnExhausted, Policies, Started};
+use crate::id::{CoordinationId, Epoch, SessionId, WorkId};
+
+/// Everything that a coordination is started with. Serial, closed and retried up to a limit unless it says otherwise.
+///
+/// ```
+/// use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+/// let budget = CoordinationBudget::new(20, 600_000, 1_000, None)?;
+/// let work = vec![WorkSpec::function("build", "cargo_build")?, WorkSpec::function("test", "cargo_test")?.needs_work("build")?];
+/// let config = CoordinationConfig::of_work(work, budget)?.with_id("nightly")?.with_concurrency(2)?;
+/// assert_eq!(config.work().len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CoordinationConfig {
+    id: Option<CoordinationId>,
+    name: Option<String>,
+    mode: Mode,
+    work: Vec<WorkSpec>,
+    budget: CoordinationBudget,
+    concurrency: u32,
+    max_attempts_per_work: u32,
+    max_work_queue_size: usize,
+    breaker: u32,
+    on_exhausted: OnExhausted,
+    planner: Option<EfeWeights>,
+    labels: BTreeMap<String, String>,
+}
+
+impl CoordinationConfig {
+    /// Work that the caller carries out, one item after the other, as the seed has it.
+    ///
+    /// # Errors
+    /// [`ControllerError::EmptyWorkQueue`], [`ControllerError::WorkQueueSizeExceeded`], [`ControllerError::OutOfRange`] for the
+    /// attempts, [`ControllerError::Id`] or [`ControllerError::DuplicateWork`].
+    pub fn new(
+        work_ids: Vec<String>,
+        budget: CoordinationBudget,
+        max_attempts_per_work: u32,
+    ) -> Result<Self, ControllerError> {
+        Self::with_max_queue_size(work_ids, budget, max_attempts_per_work, MAX_WORK_QUEUE_SIZE)
+    }
+
+    /// The same with another limit on the number of items.
+    ///
+    /// # Errors
+    /// As [`CoordinationConfig::new`].
+    pub fn with_max_queue_size(
+        work_ids: Vec<String>,
+        budget: CoordinationBudget,
+        max_attempts_per_work: u32,
+        max_work_queue_size: usize,
+    ) -> Result<Self, ControllerError> {
+        if work_ids.is_empty() {
+            return Err(ControllerError::EmptyWorkQueue);
+        }
+        in_range("max_attempts_per_work", max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
+        queue_size(work_ids.len(), max_work_queue_size)?;
+        let work = work_ids.iter().map(|id| Ok(WorkSpec::new(WorkId::new(id)?, Runner::Caller)));
+        let work = work.collect::<Result<Vec<_>, ControllerError>>()?;
+        let config = Self { max_attempts_per_work, max_work_queue_size, ..Self::blank(work, budget) };
+        admission::admit(None, &config.work)?;
+        Ok(config)
+    }
+
+    /// Described work, with needs, priorities, runners and so on. Takes as many items as there are.
+    ///
+    /// # Errors
+    /// [`ControllerError::EmptyWorkQueue`], or what is wrong with the items.
+    pub fn of_work(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
+        if work.is_empty() {
+            return Err(ControllerError::EmptyWorkQueue);
+        }
+        admission::admit(None, &work)?;
+        Ok(Self { max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
+    }
+
+    /// A coordination that work may come to and go from, with what there is now, which may be nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the items.
+    pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
+        admission::admit(None, &work)?;
+        Ok(Self { mode: Mode::Open, max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
+    }
+
+    fn blank(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Self {
+        Self {
+            id: None,
+            name: None,
+            mode: Mode::Closed,
+            work,
+            budget,
+            concurrency: 1,
+            max_attempts_per_work: DEFAULT_MAX_ATTEMPTS_PER_WORK,
+            max_work_queue_size: MAX_WORK_QUEUE_SIZE,
+            breaker: CIRCUIT_BREAKER_THRESHOLD,
+            on_exhausted: OnExhausted::Stop,
+            planner: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// The same under an id that the user chose; starting it again finds the first.
+    ///
+    /// # Errors
+    /// [`ControllerError::Id`] says what is wrong with the text.
+    pub fn with_id(self, id: impl AsRef<str>) -> Result<Self, ControllerError> {
+        Ok(Self { id: Some(CoordinationId::chosen(id)?), ..self })
+    }
+
+    /// The same with a name for people.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// The same with so many sessions at a time.
+    ///
+    /// # Errors
+    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`].
+    pub fn with_concurrency(self, concurrency: u32) -> Result<Self, ControllerError> {
+        in_range("concurrency", concurrency, MAX_CONCURRENCY)?;
+        Ok(Self { concurrency, ..self })
+    }
+
+    /// The same with so many attempts for items that do not say otherwise.
+    ///
+    /// # Errors
+    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_ATTEMPTS_LIMIT`].
+    pub fn with_max_attempts(self, max_attempts_per_work: u32) -> Result<Self, ControllerError> {
+        in_range("max_attempts_per_work", max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
+        Ok(Self { max_attempts_per_work, ..self })
+    }
+
+    /// The same with a breaker that trips after so many items failed for good in a row.
+    ///
+    /// # Errors
+    /// [`ControllerError::OutOfRange`] for 0.
+    pub fn with_breaker(self, breaker: u32) -> Result<Self, ControllerError> {
+        in_range("breaker", breaker, u32::MAX)?;
+        Ok(Self { breaker, ..self })
+    }
+
+    /// The same, pausing instead of ending when a ceiling is reached.
+    #[must_use]
+    pub fn pausing_when_exhausted(self) -> Self {
+        Self { on_exhausted: OnExhausted::Pause, ..self }
+    }
+
+    /// The same with the advisory planner on.
+    #[must_use]
+    pub fn with_planner(self, weights: EfeWeights) -> Self {
+        Self { planner: Some(weights), ..self }
+    }
+
+    /// The same with a label.
+    #[must_use]
+    pub fn with_label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// The same budgeted by what a parent's session was granted.
+    #[must_use]
+    pub fn within(self, grant: &super::Grant, grant_rate_hz: u64) -> Self {
+        Self { budget: self.budget.within(grant, grant_rate_hz), ..self }
+    }
+
+    /// The id that the user chose, if any.
+    #[must_use]
+    pub fn id(&self) -> Option<&CoordinationId> {
+        self.id.as_ref()
+    }
+
+    /// The items.
+    #[must_use]
+    pub fn work(&self) -> &[WorkSpec] {
+        &self.work
+    }
+
+    /// The items' ids, in order.
+    pub fn work_ids(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.work.iter().map(|item| item.id.as_str())
+    }
+
+    /// The ceilings.
+    #[must_use]
+    pub fn budget(&self) -> &CoordinationBudget {
+        &self.budget
+    }
+
+    /// Attempts of items that do not say otherwise.
+    #[must_use]
+    pub fn max_attempts_per_work(&self) -> u32 {
+        self.max_attempts_per_work
+    }
+
+    /// Most items that it takes.
+    #[must_use]
+    pub fn max_work_queue_size(&self) -> usize {
+        self.max_work_queue_size
+    }
+
+    /// Digest of all of it: what makes two starts the same.
+    ///
+    /// # Panics
+    /// Never for values that exist: a configuration is plain data with text keys.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&serde_json::to_vec(self).expect("BUG: a configuration is plain data with text keys"))
+    }
+
+    /// The first event and the items that follow it.
+    pub(crate) fn into_start(self, start: StartFacts) -> (Started, Vec<WorkSpec>) {
+        let plan = self.digest();
+        let started = Started {
+            name: self.name,
+            plan,
+            mode: self.mode,
+            budget: self.budget,
+            concurrency: self.concurrency,
+            policies: Policies {
+                max_attempts: self.max_attempts_per_work,
+                breaker: self.breaker,
+                on_exhausted: self.on_exhausted,
+                planner: self.planner,
+            },
+            parent: start.parent,
+            depth: start.depth,
+            labels: self.labels,
+            items: u32::try_from(self.work.len()).unwrap_or(u32::MAX),
+            engine: start.engine,
+            epoch: start.epoch,
+        };
+        (started, self.work)
+    }
+}
+
+/// What a start knows besides its configuration.
+pub(crate) struct StartFacts {
+    pub(crate) parent: Option<SessionId>,
+    pub(crate) depth: u8,
+    pub(crate) engine: String,
+    pub(crate) epoch: Epoch,
+}
+
+fn in_range(field: &'static str, actual: u32, max: u32) -> Result<(), ControllerError> {
+    if (1..=max).contains(&actual) {
+        Ok(())
+    } else {
+        Err(ControllerError::OutOfRange { field, actual: actual.into(), min: 1, max: max.into() })
+    }
+}
+
+fn queue_size(actual: usize, max: usize) -> Result<(), ControllerError> {
+    if actual <= max { Ok(()) } else { Err(ControllerError::WorkQueueSizeExceeded { actual, max }) }
+}

@@ -1,0 +1,293 @@
+//! What can be wrong with a command, a configuration or a history, one enum for each.
+
+use serde::{Deserialize, Serialize};
+
+use super::stop::StopCondition;
+use crate::id::{CoordinationId, IdError, SessionId, Version, WorkId};
+
+/// What can be wrong with a coordination's state or configuration; recordable, as it may be why a coordination stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum CoordinationError {
+    /// A ceiling is zero or out of range.
+    #[error("the budget is invalid: {field} must be greater than zero")]
+    InvalidBudget {
+        /// The offending field.
+        field: String,
+    },
+    /// There are more items than allowed.
+    #[error("the work queue holds {actual} items; at most {max} are allowed")]
+    WorkQueueSizeExceeded {
+        /// Items found.
+        actual: usize,
+        /// Items allowed.
+        max: usize,
+    },
+    /// Ticks of another rate were offered.
+    #[error("ticks come at {actual} Hz, but this coordination counts at {expected} Hz")]
+    TickRateMismatch {
+        /// The coordination's rate.
+        expected: u64,
+        /// The rate offered.
+        actual: u64,
+    },
+    /// Time went back.
+    #[error("time went back from {last} to {current}; it may only go on")]
+    ClockRegression {
+        /// The last time seen.
+        last: u64,
+        /// The time offered.
+        current: u64,
+    },
+    /// An item failed for good whose failure policy is to end everything.
+    #[error("work {work_id} failed, and its failure policy ends the coordination")]
+    WorkFailed {
+        /// The item.
+        work_id: WorkId,
+    },
+}
+
+/// Why a command to a coordination was refused. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControllerError {
+    /// A closed coordination was given no work.
+    #[error("the work queue is empty; give at least one item, or open the coordination for work to come")]
+    EmptyWorkQueue,
+    /// There are more items than the configuration allows.
+    #[error("the work queue holds {actual} items; at most {max} are allowed: raise max_work_queue_size")]
+    WorkQueueSizeExceeded {
+        /// Items found.
+        actual: usize,
+        /// Items allowed.
+        max: usize,
+    },
+    /// A number of the configuration is out of its range.
+    #[error("{field} is {actual}; it must be between {min} and {max}")]
+    OutOfRange {
+        /// The offending field.
+        field: &'static str,
+        /// The value found.
+        actual: u64,
+        /// Smallest allowed.
+        min: u64,
+        /// Largest allowed.
+        max: u64,
+    },
+    /// An identifier is not one.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// Two items have the same id.
+    #[error("work {work_id} is there already; ids are unique within a coordination")]
+    DuplicateWork {
+        /// The repeated id.
+        work_id: WorkId,
+    },
+    /// An item needs one that does not exist.
+    #[error("work {work_id} needs {need}, which is neither there nor being added")]
+    UnknownNeed {
+        /// The needing item.
+        work_id: WorkId,
+        /// What it needs.
+        need: String,
+    },
+    /// Items wait for each other in a circle.
+    #[error("these wait for each other and would never start: {}", path.join(" -> "))]
+    Cycle {
+        /// The circle, its first member repeated at the end.
+        path: Vec<String>,
+    },
+    /// A part of an item's description has no meaning yet.
+    #[error("work {work_id} uses `{feature}`, which this version does not support yet")]
+    NotYetSupported {
+        /// The item.
+        work_id: WorkId,
+        /// The unsupported part.
+        feature: &'static str,
+    },
+    /// One item's description is too large to be recorded.
+    #[error("the description of work {work_id} takes {actual} bytes; at most {max} are allowed: put large values into its input")]
+    WorkTooLarge {
+        /// The item.
+        work_id: WorkId,
+        /// Bytes found.
+        actual: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+    /// A session added work with a higher priority than its own.
+    #[error("work {work_id} has priority {actual}, but the session that adds it has {max}; it cannot outrank it")]
+    OutranksAdder {
+        /// The item.
+        work_id: WorkId,
+        /// Its priority.
+        actual: i32,
+        /// The adder's priority.
+        max: i32,
+    },
+    /// The work is not in this coordination.
+    #[error("there is no work {work_id:?} in this coordination")]
+    WorkNotFound {
+        /// The text given.
+        work_id: String,
+    },
+    /// The work cannot be bound or skipped as it stands.
+    #[error("work {work_id} is {state}; {instead}")]
+    WorkNotClaimable {
+        /// The item.
+        work_id: WorkId,
+        /// Its state.
+        state: &'static str,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// The caller looked at the work before it last changed.
+    #[error("work {work_id} changed at version {current} after it was looked at (version {looked_at}); look again")]
+    WorkFreshnessViolation {
+        /// The item.
+        work_id: WorkId,
+        /// What the caller had seen.
+        looked_at: Version,
+        /// The version of the item's last change.
+        current: Version,
+    },
+    /// All session slots are taken.
+    #[error("session {session_id} is bound, and the concurrency of {concurrency} allows no further one")]
+    SessionAlreadyBound {
+        /// One of the bound sessions.
+        session_id: SessionId,
+        /// Sessions allowed at a time.
+        concurrency: u32,
+    },
+    /// The session is not bound: it never was, has ended, or belongs to something else.
+    #[error("session {session_id:?} is not bound here; it has ended or never was")]
+    SessionNotBound {
+        /// The text given.
+        session_id: String,
+    },
+    /// The session carries out other work than the caller says.
+    #[error("session {session_id} carries out {actual}, not {claimed:?}")]
+    SessionWorkMismatch {
+        /// The session.
+        session_id: SessionId,
+        /// The work it is bound to.
+        actual: WorkId,
+        /// The work the caller named.
+        claimed: String,
+    },
+    /// The coordination must stop instead.
+    #[error("nothing new may start: {stop}")]
+    MustStop {
+        /// The condition that holds.
+        stop: StopCondition,
+    },
+    /// The stop condition that the caller gave does not hold.
+    #[error("the coordination cannot complete with {claimed}: {}", actual.as_ref().map_or_else(|| "no stop condition holds".to_owned(), |stop| format!("what holds is {stop}")))]
+    WrongStopCondition {
+        /// What the caller gave.
+        claimed: StopCondition,
+        /// What holds.
+        actual: Option<StopCondition>,
+    },
+    /// A meter has nothing left to grant because running sessions hold the rest.
+    #[error("no {meter} left to grant now; running sessions hold the rest")]
+    NothingToGrant {
+        /// The meter.
+        meter: &'static str,
+    },
+    /// The coordination was not started.
+    #[error("the coordination was not started; call start first")]
+    NotStarted,
+    /// The coordination was started before.
+    #[error("coordination {coordination_id} exists already")]
+    CoordinationAlreadyExists {
+        /// The id.
+        coordination_id: CoordinationId,
+    },
+    /// The coordination has ended.
+    #[error("coordination {coordination_id} has ended; nothing can be added to its record")]
+    CoordinationTerminal {
+        /// The id.
+        coordination_id: CoordinationId,
+    },
+    /// The coordination is not in the state that the command is for.
+    #[error("coordination {coordination_id} {state}")]
+    NotInState {
+        /// The id.
+        coordination_id: CoordinationId,
+        /// What is in the way.
+        state: &'static str,
+    },
+    /// A ceiling would be lowered, or the tick rate or currency changed.
+    #[error("a budget can only be raised while the coordination runs, at the same tick rate and in the same currency")]
+    BudgetNotRaised,
+    /// Coordinations are nested too deep.
+    #[error("work {work_id} would nest coordinations more than {max} deep")]
+    TooDeep {
+        /// The item.
+        work_id: WorkId,
+        /// Deepest nesting allowed.
+        max: u8,
+    },
+    /// Time went back.
+    #[error("time went back from {last} ns to {current} ns; it may only go on")]
+    ClockRegression {
+        /// The last time seen.
+        last: u64,
+        /// The time offered.
+        current: u64,
+    },
+}
+
+/// Why a recorded event cannot follow on the state it meets. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The payload is not what its type and schema promise.
+    #[error("{stream} {version}: {source}")]
+    Decode {
+        /// The stream.
+        stream: String,
+        /// The version.
+        version: Version,
+        /// What is wrong with it.
+        source: crate::event::DecodeError,
+    },
+    /// The event does not follow the last one.
+    #[error("version {actual} does not follow version {last}")]
+    OutOfOrder {
+        /// The last version seen.
+        last: Version,
+        /// The version offered.
+        actual: Version,
+    },
+    /// Time went back.
+    #[error("time went back from {last} ns to {current} ns")]
+    ClockRegression {
+        /// The last time seen.
+        last: u64,
+        /// The time offered.
+        current: u64,
+    },
+    /// The event is not possible in this state.
+    #[error("{event} is not possible here: {why}")]
+    Illegal {
+        /// The event's type.
+        event: &'static str,
+        /// What is in the way.
+        why: String,
+    },
+    /// The event belongs to a coordination that is not known.
+    #[error("coordination {coordination_id} is not known; its first event is missing")]
+    CoordinationNotFound {
+        /// The id.
+        coordination_id: CoordinationId,
+    },
+    /// The state is at its bound.
+    #[error("{what} would exceed its limit of {max} entries")]
+    LimitExceeded {
+        /// The bounded map.
+        what: &'static str,
+        /// Its limit.
+        max: usize,
+    },
+}

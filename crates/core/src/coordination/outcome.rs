@@ -1,0 +1,120 @@
+//! How a session ended, and what follows for its item.
+
+use serde::{Deserialize, Serialize};
+
+use super::work::WorkItemOutcome;
+use crate::digest::Digest;
+use crate::time::{At, Deadline};
+
+/// How a session ended. Written in capitals, as in `session_unbound(reason = SPAWN_FAILED)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SessionOutcome {
+    /// It did its work.
+    Success,
+    /// It did not.
+    Failure,
+    /// Its time was over.
+    Timeout,
+    /// It was ended from outside.
+    Cancelled,
+    /// The engine died under it. A session is charged, but no attempt.
+    Lost,
+    /// It could not be started.
+    SpawnFailed,
+    /// A quota or rate limit keeps it from working before this moment. A session is charged, but no attempt.
+    Deferred {
+        /// When to try again.
+        until: Deadline,
+    },
+}
+
+impl SessionOutcome {
+    /// The outcome's name, in capitals.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::Failure => "FAILURE",
+            Self::Timeout => "TIMEOUT",
+            Self::Cancelled => "CANCELLED",
+            Self::Lost => "LOST",
+            Self::SpawnFailed => "SPAWN_FAILED",
+            Self::Deferred { .. } => "DEFERRED",
+        }
+    }
+
+    /// Whether it counts against the attempts of its item.
+    #[must_use]
+    pub fn is_attempt(self) -> bool {
+        !matches!(self, Self::Lost | Self::Deferred { .. })
+    }
+
+    /// Whether it is a failed attempt: it may be retried, and fails the item for good with the last one.
+    #[must_use]
+    pub fn is_failed_attempt(self) -> bool {
+        matches!(self, Self::Failure | Self::Timeout | Self::SpawnFailed)
+    }
+}
+
+/// What follows from a session's end for its item; decided once and recorded, so that replay computes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// The item has its outcome.
+    Done(WorkItemOutcome),
+    /// The item is ready again from this ledger time on.
+    Retry(At),
+    /// The item waits for a moment that somebody else set.
+    Wait(Deadline),
+}
+
+/// What a session reports when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// How it ended.
+    pub outcome: SessionOutcome,
+    /// What it says about it: an error, a reason, a summary.
+    pub text: Option<String>,
+    /// Tokens, cost and, for a nested coordination, sessions it used; `None` if nothing was reported.
+    pub reported: Option<Report>,
+    /// Digest of what it put out.
+    pub output: Option<Digest>,
+    /// Scores it gives, in millionths, by name.
+    pub scores: std::collections::BTreeMap<String, i64>,
+}
+
+impl SessionEnd {
+    /// An end without anything to say.
+    #[must_use]
+    pub fn new(outcome: SessionOutcome) -> Self {
+        Self { outcome, text: None, reported: None, output: None, scores: std::collections::BTreeMap::new() }
+    }
+
+    /// The same with a text.
+    #[must_use]
+    pub fn with_text(self, text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), ..self }
+    }
+
+    /// The same with reported usage.
+    #[must_use]
+    pub fn with_report(self, report: Report) -> Self {
+        Self { reported: Some(report), ..self }
+    }
+}
+
+/// Usage as a session reports it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Sessions of a nested coordination; 0 means one, the session itself.
+    pub sessions: u32,
+    /// Fresh input and output tokens.
+    pub tokens: u64,
+    /// Tokens read from a cache.
+    pub cache_tokens: u64,
+    /// Cost in millionths.
+    pub cost: u64,
+    /// Whether the figures are an estimate.
+    pub estimated: bool,
+}

@@ -1,0 +1,337 @@
+//! The aggregate: one coordination's state, as its events left it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::{BudgetUsage, CoordinationBudget};
+use super::error::CoordinationError;
+use super::index::Index;
+use super::planner::EfeComponents;
+use super::receipt::{Ending, ReceiptBuilder, Totals};
+use super::stop::{CoordinationStatus, StopCondition};
+use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
+use crate::digest::Digest;
+use crate::event::{Mode, Started, StopKind, StopRequested};
+use crate::id::{CommandId, CoordinationId, SessionId, Version, WorkId};
+use crate::time::{At, Deadline, Wall, nanos, ticks};
+
+/// What an event's envelope tells the state.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// Its position in the stream.
+    pub version: Version,
+    /// Ledger time.
+    pub at: At,
+    /// Wall-clock time.
+    pub wall: Wall,
+    /// The command that caused it, if it had an id.
+    pub cause: Option<CommandId>,
+}
+
+/// An item as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct WorkItem {
+    pub(super) spec: WorkSpec,
+    pub(super) state: WorkState,
+    pub(super) attempts: u32,
+    pub(super) sessions: Vec<u64>,
+    pub(super) changed: Version,
+    pub(super) tokens: u64,
+    pub(super) output: Option<Digest>,
+}
+
+/// One coordination as its events left it. Changes only through [`CoordinationSession::apply`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CoordinationSession {
+    pub(super) coordination_id: CoordinationId,
+    pub(super) started: Box<Started>,
+    pub(super) status: CoordinationStatus,
+    pub(super) version: Version,
+    pub(super) last_at: At,
+    pub(super) started_at: At,
+    pub(super) started_wall: Wall,
+    pub(super) completed_wall: Option<Wall>,
+    pub(super) paused: Option<(At, String)>,
+    pub(super) paused_ns: u64,
+    pub(super) stop: Option<StopRequested>,
+    pub(super) tripped: bool,
+    pub(super) fault: Option<CoordinationError>,
+    pub(super) consecutive_failures: u32,
+    pub(super) items: Vec<WorkItem>,
+    pub(super) unfinished: u32,
+    pub(super) bound: BTreeMap<u64, Binding>,
+    pub(super) sessions: u64,
+    /// Items to be skipped because of a failed root, in the order found.
+    pub(super) doomed: VecDeque<(u32, WorkId)>,
+    pub(super) receipt: ReceiptBuilder,
+    pub(super) receipt_digest: Option<Digest>,
+    pub(super) refused: BTreeSet<(u64, String)>,
+    pub(super) commands: VecDeque<(CommandId, Version)>,
+    #[serde(skip)]
+    pub(super) index: Index,
+}
+
+impl CoordinationSession {
+    /// Tag of the snapshot bytes; a snapshot with another one is not used.
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.1";
+
+    /// The coordination's id.
+    #[must_use]
+    pub fn coordination_id(&self) -> &CoordinationId {
+        &self.coordination_id
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Where it is in its life.
+    #[must_use]
+    pub fn status(&self) -> &CoordinationStatus {
+        &self.status
+    }
+
+    /// Version of its last event.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The ceilings, as raised.
+    #[must_use]
+    pub fn budget(&self) -> &CoordinationBudget {
+        self.receipt.ceiling()
+    }
+
+    /// What it has used, as of its last event.
+    #[must_use]
+    pub fn budget_usage(&self) -> &BudgetUsage {
+        &self.receipt.usage
+    }
+
+    /// Sessions and items, counted.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.receipt.totals
+    }
+
+    /// Ids of all items, in the order of addition.
+    pub fn work_queue(&self) -> impl ExactSizeIterator<Item = &WorkId> {
+        self.items.iter().map(|item| &item.spec.id)
+    }
+
+    /// What is known of one item.
+    #[must_use]
+    pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
+        let item = &self.items[*self.index.by_id.get(work)? as usize];
+        Some(WorkItemTracking {
+            spec: &item.spec,
+            state: &item.state,
+            attempt_count: item.attempts,
+            sessions: &item.sessions,
+            changed: item.changed,
+            output: item.output,
+        })
+    }
+
+    /// The live sessions, by number.
+    pub fn bindings(&self) -> impl ExactSizeIterator<Item = (&Binding, &WorkId)> {
+        self.bound.values().map(|binding| (binding, &self.items[binding.item as usize].spec.id))
+    }
+
+    /// One live session.
+    #[must_use]
+    pub fn binding(&self, session: u64) -> Option<(&Binding, &WorkSpec)> {
+        let binding = self.bound.get(&session)?;
+        Some((binding, &self.items[binding.item as usize].spec))
+    }
+
+    /// Items failed for good in a row.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.consecutive_failures
+    }
+
+    /// Items without an outcome.
+    #[must_use]
+    pub fn work_left(&self) -> u32 {
+        self.unfinished
+    }
+
+    /// Wall-clock time of its start, in nanoseconds since 1970.
+    #[must_use]
+    pub fn started_at(&self) -> Wall {
+        self.started_wall
+    }
+
+    /// Wall-clock time of its end.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<Wall> {
+        self.completed_wall
+    }
+
+    /// Why it is paused, if it is.
+    #[must_use]
+    pub fn pause_reason(&self) -> Option<&str> {
+        self.paused.as_ref().map(|(_, reason)| reason.as_str())
+    }
+
+    /// The strongest request to end it, if there was one.
+    #[must_use]
+    pub fn stop_request(&self) -> Option<&StopRequested> {
+        self.stop.as_ref()
+    }
+
+    /// Digest of its receipt, once it has ended.
+    #[must_use]
+    pub fn receipt_digest(&self) -> Option<Digest> {
+        self.receipt_digest
+    }
+
+    /// The id of its n-th session.
+    #[must_use]
+    pub fn session_id(&self, number: u64) -> SessionId {
+        SessionId { coordination: self.coordination_id.clone(), number }
+    }
+
+    /// The version of the event that an accepted command with this id caused, among the last [`MAX_REMEMBERED_COMMANDS`](super::MAX_REMEMBERED_COMMANDS).
+    #[must_use]
+    pub fn remembered(&self, command: &CommandId) -> Option<Version> {
+        self.index.commands.get(command).copied()
+    }
+
+    /// Why it must stop now, judged at a ledger time; see DESIGN's order of stops in ARCHITECTURE.md.
+    #[must_use]
+    pub fn stop_condition_at(&self, at: At) -> Option<StopCondition> {
+        if self.status == CoordinationStatus::Initializing {
+            return None;
+        }
+        let ends_when_done = self.started.mode == Mode::Closed || self.stop.is_some();
+        if self.unfinished == 0 && ends_when_done {
+            return Some(StopCondition::AllWorkCompleted);
+        }
+        if self.stop.as_ref().is_some_and(|stop| stop.kind >= StopKind::Drain) {
+            return Some(StopCondition::UserRequested);
+        }
+        if let Some(fault) = &self.fault {
+            return Some(StopCondition::Error(fault.clone()));
+        }
+        if self.tripped {
+            return Some(StopCondition::CircuitBreakerTripped);
+        }
+        let mut usage = self.receipt.usage.clone();
+        usage.elapsed_ticks = usage.elapsed_ticks.max(self.elapsed_ticks_at(at));
+        usage.check_budget_exhausted(self.budget()).map(StopCondition::BudgetExhausted)
+    }
+
+    /// Ticks since the start, pauses left out.
+    #[must_use]
+    pub fn elapsed_ticks_at(&self, at: At) -> u64 {
+        ticks(self.elapsed_ns_at(at), self.budget().tick_rate_hz())
+    }
+
+    fn elapsed_ns_at(&self, at: At) -> u64 {
+        let until = self.paused.as_ref().map_or(at, |(since, _)| at.min(*since));
+        until.since(self.started_at).saturating_sub(self.paused_ns)
+    }
+
+    /// When the time budget is used up, unless the coordination is paused or has ended.
+    #[must_use]
+    pub fn duration_end(&self) -> Option<At> {
+        let whole = nanos(self.budget().max_duration_ticks(), self.budget().tick_rate_hz());
+        (self.paused.is_none() && !self.status.is_terminal())
+            .then(|| self.started_at.after(self.paused_ns).after(whole))
+    }
+
+    /// The earliest moments on the two clocks at which something is due. What was due by `seen` has been dealt with.
+    #[must_use]
+    pub fn next_deadlines(&self, seen: At) -> (Option<At>, Option<Wall>) {
+        if self.status.is_terminal() {
+            return (None, None);
+        }
+        let first = self.index.due_at.first().map(|(at, _)| *at);
+        let end = self.duration_end().filter(|end| *end > seen);
+        let at = match (first, end) {
+            (Some(first), Some(end)) => Some(first.min(end)),
+            (first, end) => first.or(end),
+        };
+        (at, self.index.due_wall.first().map(|(wall, _)| *wall))
+    }
+
+    /// What the receipt is, given where its evidence lies; unfinished items come last, in the order of addition.
+    #[must_use]
+    pub fn receipt(
+        &self,
+        ending: Ending,
+        at: At,
+        wall: Wall,
+        tip: crate::envelope::StreamTip,
+        commit: crate::envelope::CommitTip,
+    ) -> super::CoordinationReceipt {
+        let mut builder = self.receipt.clone().with_evidence(tip, commit);
+        builder.usage.elapsed_ticks = builder.usage.elapsed_ticks.max(self.elapsed_ticks_at(at));
+        for item in self.items.iter().filter(|item| !matches!(item.state, WorkState::Done(_))) {
+            builder.record_work_outcome(item.outcome(), item.spec.critical);
+        }
+        builder.end(ending, wall)
+    }
+
+    /// The state as bytes: equal states give equal bytes.
+    ///
+    /// # Panics
+    /// Never for values that exist: the state is plain data with text keys.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("BUG: the state is plain data with text keys")
+    }
+
+    /// Reads a snapshot back.
+    ///
+    /// # Errors
+    /// If the bytes are not a snapshot of this format; the caller replays instead.
+    pub fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut session: Self = serde_json::from_slice(snapshot)?;
+        session.rebuild_index();
+        Ok(session)
+    }
+
+    /// The planner's score of an item, 0 if the planner is off.
+    pub(super) fn score(&self, item: &WorkItem) -> u32 {
+        self.started.policies.planner.as_ref().map_or(0, |weights| {
+            let most = self.max_attempts(item);
+            EfeComponents::observed(item.attempts, most, item.output.is_some(), item.tokens, self.started.budget.max_tokens())
+                .compute_efe(weights)
+        })
+    }
+
+    /// Attempts that an item may take.
+    pub(super) fn max_attempts(&self, item: &WorkItem) -> u32 {
+        item.spec.attempts.unwrap_or(self.started.policies.max_attempts)
+    }
+}
+
+impl WorkItem {
+    /// The moment it waits for, if it does.
+    pub(super) fn until(&self) -> Option<Deadline> {
+        match self.state {
+            WorkState::Until(deadline) => Some(deadline),
+            _ => None,
+        }
+    }
+
+    pub(super) fn outcome(&self) -> super::WorkOutcome {
+        super::WorkOutcome {
+            work_id: self.spec.id.clone(),
+            attempts: self.attempts,
+            final_outcome: match &self.state {
+                WorkState::Done(outcome) => Some(outcome.clone()),
+                _ => None,
+            },
+            sessions: self.sessions.clone(),
+            output: self.output,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! How a bare controller's sessions are carried out, kept as the seed has it.
+
+use super::outcome::SessionOutcome;
+
+/// Starts sessions and waits for their ends, on behalf of whoever drives a [`CoordinationController`](super::CoordinationController).
+///
+/// The binding event must be durable before `spawn` is called (CTR-CO10); if `spawn` fails, the session is unbound with
+/// [`SessionOutcome::SpawnFailed`] (CTR-CO11).
+pub trait SessionSpawner: Send + Sync {
+    /// Starts a session.
+    ///
+    /// # Errors
+    /// A [`SpawnError`] says why it did not start.
+    fn spawn(&self, session_id: &str, work_id: &str) -> Result<(), SpawnError>;
+
+    /// Waits until a session ends.
+    ///
+    /// # Errors
+    /// A [`SpawnError`] says why its end was not seen.
+    fn observe_termination(&self, session_id: &str) -> Result<SessionTerminationInfo, SpawnError>;
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTerminationInfo {
+    /// The session.
+    pub session_id: String,
+    /// How it ended.
+    pub outcome: SessionOutcome,
+    /// Fresh input and output tokens it used.
+    pub tokens_consumed: u64,
+}
+
+impl SessionTerminationInfo {
+    /// A session that ended in some way.
+    #[must_use]
+    pub fn new(session_id: &str, outcome: SessionOutcome, tokens_consumed: u64) -> Self {
+        Self { session_id: session_id.to_owned(), outcome, tokens_consumed }
+    }
+
+    /// A session that did its work.
+    #[must_use]
+    pub fn success(session_id: &str, tokens_consumed: u64) -> Self {
+        Self::new(session_id, SessionOutcome::Success, tokens_consumed)
+    }
+
+    /// A session that did not.
+    #[must_use]
+    pub fn failure(session_id: &str, tokens_consumed: u64) -> Self {
+        Self::new(session_id, SessionOutcome::Failure, tokens_consumed)
+    }
+}
+
+/// Why a session did not start, or its end was not seen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// It could not be started.
+    #[error("the session could not be started: {reason}")]
+    SpawnFailed {
+        /// What went wrong.
+        reason: String,
+    },
+    /// It did not end in time.
+    #[error("session {session_id} did not end in time")]
+    ObservationTimeout {
+        /// The session.
+        session_id: String,
+    },
+    /// No such session was started.
+    #[error("session {session_id} was never started")]
+    SessionNotFound {
+        /// The session.
+        session_id: String,
+    },
+    /// The spawner itself failed.
+    #[error("the spawner failed: {message}")]
+    Internal {
+        /// What went wrong.
+        message: String,
+    },
+}

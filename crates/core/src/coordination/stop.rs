@@ -1,0 +1,161 @@
+//! Why a coordination stopped, and how it went.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::CoordinationError;
+
+/// A meter with a ceiling, in the order in which their exhaustion is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum BudgetType {
+    /// Time.
+    Duration,
+    /// Fresh input and output tokens.
+    Tokens,
+    /// Money.
+    Cost,
+    /// Sessions.
+    Episodes,
+}
+
+impl fmt::Display for BudgetType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Duration => "DURATION",
+            Self::Tokens => "TOKENS",
+            Self::Cost => "COST",
+            Self::Episodes => "EPISODES",
+        })
+    }
+}
+
+/// Why a coordination completed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum StopCondition {
+    /// No work is left.
+    #[serde(alias = "WorkCompleted")]
+    AllWorkCompleted,
+    /// A ceiling was reached while work was left.
+    BudgetExhausted(BudgetType),
+    /// Too many items in a row failed for good.
+    CircuitBreakerTripped,
+    /// Somebody asked for it.
+    UserRequested,
+    /// The coordination cannot go on.
+    Error(CoordinationError),
+}
+
+impl fmt::Display for StopCondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AllWorkCompleted => f.write_str("ALL_WORK_COMPLETED"),
+            Self::BudgetExhausted(meter) => write!(f, "BUDGET_EXHAUSTED_{meter}"),
+            Self::CircuitBreakerTripped => f.write_str("CIRCUIT_BREAKER_TRIPPED"),
+            Self::UserRequested => f.write_str("USER_REQUESTED"),
+            Self::Error(error) => write!(f, "ERROR ({error})"),
+        }
+    }
+}
+
+/// Why a coordination was aborted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum AbortReason {
+    /// It was cancelled.
+    Cancelled {
+        /// What was said.
+        reason: String,
+    },
+    /// The engine could not go on with it.
+    Error {
+        /// What went wrong.
+        message: String,
+    },
+    /// Nothing in it can ever start.
+    NoEligibleWork,
+}
+
+impl fmt::Display for AbortReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled { reason } if reason.is_empty() => f.write_str("CANCELLED"),
+            Self::Cancelled { reason } => write!(f, "CANCELLED ({reason})"),
+            Self::Error { message } => write!(f, "ERROR ({message})"),
+            Self::NoEligibleWork => f.write_str("NO_ELIGIBLE_WORK"),
+        }
+    }
+}
+
+/// How a coordination went, apart from why it stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every item succeeded or was skipped by its own rule.
+    Succeeded,
+    /// Some did.
+    Partial,
+    /// A critical item did not, or none did.
+    Failed,
+    /// The coordination was aborted.
+    Aborted,
+}
+
+impl Verdict {
+    /// The verdict as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Where a coordination is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum CoordinationStatus {
+    /// Its start is not complete: work is still being recorded, and nothing binds.
+    Initializing,
+    /// Work is bound as slots and budget allow.
+    Running,
+    /// It came to its end.
+    Completed(StopCondition),
+    /// It was ended from outside.
+    Aborted(AbortReason),
+}
+
+impl CoordinationStatus {
+    /// Whether nothing can follow.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::Aborted(_))
+    }
+
+    /// Whether work may be bound.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running)
+    }
+
+    /// The state's name, without its data.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Initializing => "INITIALIZING",
+            Self::Running => "RUNNING",
+            Self::Completed(_) => "COMPLETED",
+            Self::Aborted(_) => "ABORTED",
+        }
+    }
+}

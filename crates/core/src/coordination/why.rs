@@ -1,0 +1,197 @@
+//! Why an item does not run now: a precise list of reasons.
+
+use std::fmt;
+
+use super::decide::Runners;
+use super::error::ControllerError;
+use super::session::CoordinationSession;
+use super::stop::{CoordinationStatus, StopCondition};
+use super::work::{Need, Runner, WorkState};
+use crate::id::{SessionId, WorkId};
+use crate::time::{Deadline, Now};
+
+/// One thing that keeps an item from running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blocked {
+    /// The start is not complete.
+    Starting {
+        /// Items recorded.
+        recorded: usize,
+        /// Items announced.
+        announced: u32,
+    },
+    /// It waits for another item, which stands so.
+    NeedsWork {
+        /// The item.
+        work: WorkId,
+        /// Its state in one word.
+        state: &'static str,
+    },
+    /// It waits for a group, of which so many items have no outcome.
+    NeedsGroup {
+        /// The group.
+        group: String,
+        /// Items without an outcome.
+        unfinished: u32,
+    },
+    /// It waits for a moment.
+    Delayed {
+        /// The moment.
+        until: Deadline,
+    },
+    /// A session carries it out.
+    Running {
+        /// The session.
+        session: SessionId,
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// It has its outcome.
+    Finished {
+        /// In one word.
+        outcome: &'static str,
+    },
+    /// The coordination is paused.
+    Paused {
+        /// Why.
+        reason: String,
+    },
+    /// The coordination is ending.
+    Stopping {
+        /// Why.
+        stop: StopCondition,
+    },
+    /// The coordination has ended.
+    Ended,
+    /// All slots are taken, by these sessions.
+    NoSlot {
+        /// Sessions at a time.
+        concurrency: u32,
+        /// Those that run.
+        held_by: Vec<SessionId>,
+    },
+    /// Nothing is left to grant because these sessions hold it.
+    NothingToGrant {
+        /// The meter.
+        meter: &'static str,
+        /// The sessions that hold reservations.
+        held_by: Vec<SessionId>,
+    },
+    /// Nobody is there to carry it out.
+    NoRunner {
+        /// What is missing.
+        runner: String,
+    },
+    /// Other ready work goes first.
+    Behind {
+        /// The item that goes first.
+        work: WorkId,
+    },
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |ids: &[SessionId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Starting { recorded, announced } => {
+                write!(f, "the start is incomplete: {recorded} of {announced} items are recorded; submit it again to go on")
+            }
+            Self::NeedsWork { work, state } => write!(f, "it needs {work}, which is {state}"),
+            Self::NeedsGroup { group, unfinished } => write!(f, "it needs group {group}, of which {unfinished} have no outcome"),
+            Self::Delayed { until } => write!(f, "it waits until {}", crate::event::describe_deadline(*until)),
+            Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
+            Self::Finished { outcome } => write!(f, "it has {outcome}"),
+            Self::Paused { reason } if reason.is_empty() => f.write_str("the coordination is paused"),
+            Self::Paused { reason } => write!(f, "the coordination is paused: {reason}"),
+            Self::Stopping { stop } => write!(f, "the coordination is stopping: {stop}"),
+            Self::Ended => f.write_str("the coordination has ended"),
+            Self::NoSlot { concurrency, held_by } => {
+                write!(f, "all {concurrency} slots are taken by {}", list(held_by))
+            }
+            Self::NothingToGrant { meter, held_by } if held_by.is_empty() => write!(f, "no {meter} left to grant"),
+            Self::NothingToGrant { meter, held_by } => write!(f, "no {meter} left to grant; {} hold the rest", list(held_by)),
+            Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
+            Self::Behind { work } => write!(f, "{work} goes first"),
+        }
+    }
+}
+
+impl CoordinationSession {
+    /// Everything that keeps an item from running now; empty if it would be bound at the next turn.
+    ///
+    /// # Errors
+    /// [`ControllerError::WorkNotFound`].
+    pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, ControllerError> {
+        let item = self.known_item(work)?;
+        match &item.state {
+            WorkState::Done(outcome) => return Ok(vec![Blocked::Finished { outcome: outcome.as_str() }]),
+            WorkState::Bound(session) => {
+                let attempt = item.attempts + 1;
+                return Ok(vec![Blocked::Running { session: self.session_id(*session), attempt }]);
+            }
+            _ => {}
+        }
+        if self.status.is_terminal() {
+            return Ok(vec![Blocked::Ended]);
+        }
+        let mut reasons = Vec::new();
+        if self.status == CoordinationStatus::Initializing {
+            reasons.push(Blocked::Starting { recorded: self.items.len(), announced: self.started.items });
+        }
+        if matches!(item.state, WorkState::Waiting(_)) {
+            reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
+        }
+        if let Some(until) = item.until().filter(|until| !until.has_come(now)) {
+            reasons.push(Blocked::Delayed { until });
+        }
+        if let Some(stop) = self.stop_condition_at(now.at) {
+            reasons.push(Blocked::Stopping { stop });
+        }
+        if let Some(reason) = self.pause_reason() {
+            reasons.push(Blocked::Paused { reason: reason.to_owned() });
+        }
+        match runners.get(&item.spec.runner) {
+            None => reasons.push(Blocked::NoRunner {
+                runner: match &item.spec.runner {
+                    Runner::Function(name) => format!("function {name}"),
+                    Runner::Plan(name) => format!("plan {name}"),
+                    Runner::Caller => "caller".to_owned(),
+                },
+            }),
+            Some(capability) if reasons.is_empty() => {
+                let running = || self.bound.keys().map(|number| self.session_id(*number)).collect::<Vec<_>>();
+                if self.bound.len() >= self.started.concurrency as usize {
+                    reasons.push(Blocked::NoSlot { concurrency: self.started.concurrency, held_by: running() });
+                } else if let Err(ControllerError::NothingToGrant { meter }) = self.grant(item, now, capability) {
+                    reasons.push(Blocked::NothingToGrant { meter, held_by: running() });
+                }
+                if let Some(first) = self.current_work_id().filter(|first| **first != item.spec.id) {
+                    reasons.push(Blocked::Behind { work: first.clone() });
+                }
+            }
+            Some(_) => {}
+        }
+        Ok(reasons)
+    }
+
+    fn unmet_need(&self, need: &Need) -> Option<Blocked> {
+        match need {
+            Need::Work(id) => {
+                let state = self.index.by_id.get(id).map(|position| &self.items[*position as usize]);
+                match state {
+                    None => Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" }),
+                    Some(item) => match &item.state {
+                        WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => None,
+                        state => Some(Blocked::NeedsWork { work: id.clone(), state: state.as_str() }),
+                    },
+                }
+            }
+            Need::Group(name) => {
+                let group = self.index.groups.get(name)?;
+                (group.unfinished > 0 || group.failed.is_some())
+                    .then(|| Blocked::NeedsGroup { group: name.to_string(), unfinished: group.unfinished })
+            }
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! A work item: what it is, where it is in its life, and every legal move.
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::Grant;
+use crate::digest::Digest;
+use crate::id::{AgentId, GroupName, RunnerName, Version, WorkId};
+use crate::time::{At, Deadline};
+
+/// How sessions of an item are carried out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runner {
+    /// By a function registered under this name.
+    Function(RunnerName),
+    /// By a nested coordination whose configuration is registered under this name.
+    Plan(RunnerName),
+    /// By whoever drives the coordination, through a [`SessionSpawner`](super::SessionSpawner) or by hand.
+    Caller,
+}
+
+/// What an item waits for before it may start.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// The outcome of another item.
+    Work(WorkId),
+    /// The outcomes of all items of a group.
+    Group(GroupName),
+}
+
+/// What becomes of the others when an item fails for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailurePolicy {
+    /// What needs it is skipped.
+    #[default]
+    SkipDependents,
+    /// What needs it goes on as if it had succeeded.
+    Continue,
+    /// The coordination stops.
+    Abort,
+}
+
+/// How long to wait between attempts: `initial x factor^(attempts - 1)`, at most `cap`, up to `jitter` of it left out at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Wait after the first failed attempt, in nanoseconds.
+    pub initial_ns: u64,
+    /// By how much each further wait is longer.
+    pub factor: u32,
+    /// Longest wait, in nanoseconds.
+    pub cap_ns: u64,
+    /// How much of the wait is left to chance, in millionths: 0 none, 1,000,000 all.
+    pub jitter_ppm: u32,
+}
+
+impl Backoff {
+    /// The wait after so many failed attempts, in nanoseconds; `chance` is any random number.
+    #[must_use]
+    pub fn wait_ns(&self, attempts: u32, chance: u64) -> u64 {
+        let growth = u64::from(self.factor.max(1)).saturating_pow(attempts.saturating_sub(1));
+        let full = self.initial_ns.saturating_mul(growth).min(self.cap_ns);
+        let open = u128::from(full) * u128::from(self.jitter_ppm.min(1_000_000)) / 1_000_000;
+        // The random part is scaled from the whole 64-bit range onto [0, open].
+        let left_out = (open * u128::from(chance)) >> 64;
+        full - u64::try_from(left_out).unwrap_or(full)
+    }
+}
+
+/// One thing to be done, as it was submitted.
+///
+/// ```
+/// use antiphon_core::coordination::{Need, WorkSpec};
+/// let test = WorkSpec::function("test", "cargo_test")?.needs_work("build")?.with_priority(5);
+/// assert_eq!(test.needs, [Need::Work("build".parse()?)]);
+/// # Ok::<(), antiphon_core::id::IdError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkSpec {
+    /// Its id, unique within the coordination.
+    pub id: WorkId,
+    /// How its sessions are carried out.
+    pub runner: Runner,
+    /// The name it speaks under, if not its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
+    /// Higher goes first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// Whether the coordination has failed if it does not succeed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub critical: bool,
+    /// Attempts it may take; the coordination's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// Wait between attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+    /// Longest a session may take, in ticks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ticks: Option<u64>,
+    /// Most tokens a session is granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Most cost a session is granted, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<u64>,
+    /// What becomes of the others when it fails for good.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_failure: FailurePolicy,
+    /// Condition under which it runs at all. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What undoes it. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<RunnerName>,
+    /// The command that decides its outcome. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// Digest of its input blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Digest>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl WorkSpec {
+    /// An item carried out in the given way, without needs.
+    #[must_use]
+    pub fn new(id: WorkId, runner: Runner) -> Self {
+        Self {
+            id,
+            runner,
+            agent: None,
+            needs: Vec::new(),
+            group: None,
+            priority: 0,
+            critical: false,
+            attempts: None,
+            backoff: None,
+            timeout_ticks: None,
+            max_tokens: None,
+            max_cost: None,
+            on_failure: FailurePolicy::default(),
+            when: None,
+            undo: None,
+            check: None,
+            input: None,
+        }
+    }
+
+    /// An item carried out by a registered function.
+    ///
+    /// # Errors
+    /// If one of the names is not a valid identifier.
+    pub fn function(id: &str, function: &str) -> Result<Self, crate::id::IdError> {
+        Ok(Self::new(WorkId::new(id)?, Runner::Function(RunnerName::new(function)?)))
+    }
+
+    /// An item carried out by a nested coordination.
+    ///
+    /// # Errors
+    /// If one of the names is not a valid identifier.
+    pub fn plan(id: &str, plan: &str) -> Result<Self, crate::id::IdError> {
+        Ok(Self::new(WorkId::new(id)?, Runner::Plan(RunnerName::new(plan)?)))
+    }
+
+    /// The same, waiting for another item.
+    ///
+    /// # Errors
+    /// If the id is not a valid identifier.
+    pub fn needs_work(mut self, id: &str) -> Result<Self, crate::id::IdError> {
+        self.needs.push(Need::Work(WorkId::new(id)?));
+        Ok(self)
+    }
+
+    /// The same, waiting for a whole group.
+    ///
+    /// # Errors
+    /// If the name is not a valid identifier.
+    pub fn needs_group(mut self, group: &str) -> Result<Self, crate::id::IdError> {
+        self.needs.push(Need::Group(GroupName::new(group)?));
+        Ok(self)
+    }
+
+    /// The same, in a group.
+    ///
+    /// # Errors
+    /// If the name is not a valid identifier.
+    pub fn in_group(mut self, group: &str) -> Result<Self, crate::id::IdError> {
+        self.group = Some(GroupName::new(group)?);
+        Ok(self)
+    }
+
+    /// The same with another priority; higher goes first.
+    #[must_use]
+    pub fn with_priority(self, priority: i32) -> Self {
+        Self { priority, ..self }
+    }
+
+    /// The same with so many attempts.
+    #[must_use]
+    pub fn with_attempts(self, attempts: u32) -> Self {
+        Self { attempts: Some(attempts), ..self }
+    }
+
+    /// The same with a wait between attempts.
+    #[must_use]
+    pub fn with_backoff(self, backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), ..self }
+    }
+
+    /// The same with a limit on each session, in ticks.
+    #[must_use]
+    pub fn with_timeout_ticks(self, ticks: u64) -> Self {
+        Self { timeout_ticks: Some(ticks), ..self }
+    }
+
+    /// The same, with the coordination failing if this does not succeed.
+    #[must_use]
+    pub fn critical(self) -> Self {
+        Self { critical: true, ..self }
+    }
+
+    /// The same with another failure policy.
+    #[must_use]
+    pub fn on_failure(self, on_failure: FailurePolicy) -> Self {
+        Self { on_failure, ..self }
+    }
+}
+
+/// Why an item was skipped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Something that it needs, directly or through others, failed or was skipped: this item.
+    NeedFailed(WorkId),
+    /// The system that owns the work says that it cannot be claimed.
+    NotClaimable,
+    /// Somebody asked for it.
+    Requested,
+    /// Its own condition did not hold.
+    Rule,
+}
+
+impl SkipReason {
+    /// Whether the item's own rule skipped it, which does not count against the verdict.
+    #[must_use]
+    pub fn is_own_rule(&self) -> bool {
+        !matches!(self, Self::NeedFailed(_))
+    }
+}
+
+/// How an item ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkItemOutcome {
+    /// It was done.
+    Succeeded,
+    /// It failed for good.
+    Failed,
+    /// It never ran, or not to its end.
+    Skipped(SkipReason),
+}
+
+impl WorkItemOutcome {
+    /// Whether what needs this item may go on, under the item's failure policy.
+    #[must_use]
+    pub fn satisfies(&self, policy: FailurePolicy) -> bool {
+        match self {
+            Self::Succeeded => true,
+            Self::Failed => policy == FailurePolicy::Continue,
+            Self::Skipped(reason) => reason.is_own_rule() || policy == FailurePolicy::Continue,
+        }
+    }
+
+    /// The outcome as one word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
+}
+
+/// Where an item is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkState {
+    /// So many of its needs are not met yet.
+    Waiting(u32),
+    /// It may start.
+    Ready,
+    /// It may start at this moment: it is backing off, or a quota must refill.
+    Until(Deadline),
+    /// The session of this number carries it out.
+    Bound(u64),
+    /// It has its outcome.
+    Done(WorkItemOutcome),
+}
+
+/// What can happen to an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkMove {
+    /// Its needs, as they stand, are so many; 0 makes it ready.
+    Needs(u32),
+    /// A session was bound to it.
+    Bind(u64),
+    /// Its session ended and it goes back to the ready work.
+    Release,
+    /// Its session ended and it waits for a moment.
+    Wait(Deadline),
+    /// It has its outcome.
+    Finish(WorkItemOutcome),
+}
+
+impl WorkState {
+    /// Every legal move; `None` for the rest.
+    #[must_use]
+    pub fn after(&self, happening: WorkMove) -> Option<Self> {
+        use WorkMove as M;
+        use WorkState as S;
+        match (self, happening) {
+            (S::Waiting(_) | S::Ready, M::Needs(0)) => Some(S::Ready),
+            (S::Waiting(_) | S::Ready, M::Needs(unmet)) => Some(S::Waiting(unmet)),
+            (S::Ready | S::Until(_), M::Bind(session)) => Some(S::Bound(session)),
+            (S::Bound(_), M::Release) => Some(S::Ready),
+            (S::Bound(_), M::Wait(until)) => Some(S::Until(until)),
+            (S::Bound(_), M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed))) => Some(S::Done(outcome)),
+            (S::Waiting(_) | S::Ready | S::Until(_), M::Finish(outcome @ WorkItemOutcome::Skipped(_))) => Some(S::Done(outcome)),
+            _ => None,
+        }
+    }
+
+    /// The state as one word.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Waiting(_) => "waiting",
+            Self::Ready => "ready",
+            Self::Until(_) => "delayed",
+            Self::Bound(_) => "bound",
+            Self::Done(outcome) => outcome.as_str(),
+        }
+    }
+}
+
+/// One live session of a coordination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Its number; the session's id is `<coordination>.<number>`.
+    pub session: u64,
+    /// Position of its item, in the order of addition.
+    pub(super) item: u32,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// What it may use.
+    pub grant: Grant,
+    /// When it was bound.
+    pub bound_at: At,
+    /// When its time is over.
+    pub deadline: At,
+    /// What it must show to write: the version of the event that bound it.
+    pub fence: Version,
+    /// Whether it is a nested coordination.
+    pub nested: bool,
+}
+
+/// What is known of one item's attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkItemTracking<'a> {
+    /// The item as it was submitted.
+    pub spec: &'a WorkSpec,
+    /// Where it is in its life.
+    pub state: &'a WorkState,
+    /// Attempts counted against its limit.
+    pub attempt_count: u32,
+    /// Numbers of its sessions, oldest first; bounded by `MAX_SESSION_IDS_PER_WORK`.
+    pub sessions: &'a [u64],
+    /// Version of the last event that changed it.
+    pub changed: Version,
+    /// Digest of what its last session put out.
+    pub output: Option<Digest>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_moves_of_the_table_are_legal() {
+        let states = [
+            WorkState::Waiting(1),
+            WorkState::Ready,
+            WorkState::Until(Deadline::At(At(1))),
+            WorkState::Bound(1),
+            WorkState::Done(WorkItemOutcome::Succeeded),
+        ];
+        let moves = [
+            WorkMove::Needs(0),
+            WorkMove::Bind(1),
+            WorkMove::Release,
+            WorkMove::Wait(Deadline::At(At(1))),
+            WorkMove::Finish(WorkItemOutcome::Failed),
+            WorkMove::Finish(WorkItemOutcome::Skipped(SkipReason::Requested)),
+        ];
+        let table: Vec<String> = states
+            .iter()
+            .map(|state| {
+                let row = moves.iter().map(|m| if state.after(m.clone()).is_some() { 'x' } else { '.' });
+                format!("{:<9} {}", state.as_str(), row.collect::<String>())
+            })
+            .collect();
+        assert_eq!(
+            table,
+            [
+                "waiting   x....x",
+                "ready     xx...x",
+                "delayed   .x...x",
+                "bound     ..xxx.",
+                "succeeded ......",
+            ]
+        );
+    }
+
+    #[test]
+    fn backoff_grows_to_its_cap_and_jitter_only_shortens_it() {
+        let backoff = Backoff { initial_ns: 1000, factor: 2, cap_ns: 5000, jitter_ppm: 500_000 };
+        let longest: Vec<u64> = (1..=5).map(|attempts| backoff.wait_ns(attempts, 0)).collect();
+        assert_eq!(longest, [1000, 2000, 4000, 5000, 5000]);
+        let shortest: Vec<u64> = (1..=5).map(|attempts| backoff.wait_ns(attempts, u64::MAX)).collect();
+        assert_eq!(shortest, [501, 1001, 2001, 2501, 2501]);
+    }
+}
