@@ -5,6 +5,7 @@
 mod architecture;
 mod edges;
 mod manifest;
+mod promises;
 mod purity;
 mod source;
 
@@ -21,6 +22,7 @@ const RULES: &[Rule] = &[
     Rule { name: "the core builds on nothing that could do I/O", breaches: purity::breaches },
     Rule { name: "source files are small, named for what they are, and finished", breaches: source::breaches },
     Rule { name: "every crate takes version, edition and lints from the workspace", breaches: manifest::breaches },
+    Rule { name: "nothing is promised that cannot be kept", breaches: promises::breaches },
     Rule { name: "ARCHITECTURE.md says of every direct dependency why it is there", breaches: architecture::breaches },
 ];
 
@@ -62,6 +64,11 @@ mod tests {
     #[test]
     fn every_crate_takes_version_and_lints_from_the_workspace() {
         assert_eq!(breaches_here(manifest::breaches), Ok(vec![]));
+    }
+
+    #[test]
+    fn nothing_is_promised_that_cannot_be_kept() {
+        assert_eq!(breaches_here(promises::breaches), Ok(vec![]));
     }
 
     #[test]

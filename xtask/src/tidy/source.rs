@@ -17,7 +17,7 @@ const JOBLESS: &[&str] = &["manager", "helper", "helpers", "util", "utils", "mis
 pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut files = Vec::new();
     for folder in ["crates", "xtask/src"] {
-        collect(&workspace.root.join(folder), &mut files)?;
+        collect(&workspace.root.join(folder), &["rs"], &mut files)?;
     }
     files.sort();
     let mut breaches = Vec::new();
@@ -32,15 +32,16 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     Ok(breaches)
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
+/// Adds the files below a folder that end in one of the extensions.
+pub(super) fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), String> {
     let problem = |error| format!("cannot read {}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(problem)? {
         let path = entry.map_err(problem)?.path();
         if path.is_dir() {
             if path.file_name().is_none_or(|name| name != "target") {
-                collect(&path, files)?;
+                collect(&path, extensions, files)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|found| extensions.iter().any(|extension| found == *extension)) {
             files.push(path);
         }
     }
