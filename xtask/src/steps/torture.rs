@@ -4,15 +4,17 @@ use crate::command::cargo;
 use crate::step::Done;
 use crate::workspace::Workspace;
 
-const CLI: [&str; 6] = ["run", "--release", "-p", "antiphon-cli", "--features", "crash-points"];
+const CLI: [&str; 5] = ["--release", "-p", "antiphon-cli", "--features", "crash-points"];
 
 pub(crate) fn run(workspace: &Workspace) -> Result<Done, String> {
     if !workspace.package("antiphon-cli")?.features.contains("crash-points") {
         return Ok(Done::Skipped("antiphon-cli has no feature `crash-points` yet".to_owned()));
     }
-    let help = cargo(CLI.into_iter().chain(["--", "--help"])).output()?;
+    let with = |verb: &'static str, rest: &[&'static str]| cargo([&[verb], &CLI[..], rest].concat());
+    with("build", &[]).run()?;
+    let help = with("run", &["--", "--help"]).output()?;
     if !help.lines().any(|line| line.split_whitespace().next() == Some("torture")) {
         return Ok(Done::Skipped("the command line has no `torture` yet".to_owned()));
     }
-    cargo(CLI.into_iter().chain(["--", "torture", "--rounds", "60", "--seed", "1"])).run()
+    with("run", &["--", "torture", "--rounds", "60", "--seed", "1"]).run()
 }
