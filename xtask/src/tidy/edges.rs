@@ -1,0 +1,114 @@
+//! The allowed edges between our crates and from them outwards: the table of the design, word for word.
+
+use crate::workspace::{Kind, Package, Workspace};
+
+/// What one crate may name in its manifest.
+struct Allowed {
+    package: &'static str,
+    /// In what is built and shipped.
+    normal: &'static [&'static str],
+    /// In tests, examples and benchmarks only.
+    dev: &'static [&'static str],
+}
+
+/// Nobody depends on `antiphon-cli` or `xtask`, and nobody has a build script of our own.
+const EDGES: &[Allowed] = &[
+    Allowed { package: "antiphon-core", normal: &["serde", "serde_json", "sha2", "thiserror"], dev: &["proptest"] },
+    Allowed {
+        package: "antiphon",
+        normal: &[
+            "antiphon-core",
+            "getrandom",
+            "rusqlite",
+            "rustix",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "tokio",
+            "tokio-util",
+            "tracing",
+            "uuid",
+        ],
+        dev: &["proptest", "tempfile", "tokio"],
+    },
+    Allowed {
+        package: "antiphon-cli",
+        normal: &["anstream", "antiphon", "clap", "rustix", "serde", "serde_json", "tempfile", "thiserror", "tokio"],
+        dev: &["tempfile"],
+    },
+    Allowed { package: "xtask", normal: &["serde_json"], dev: &["tempfile"] },
+];
+
+/// Edges that the table does not have, and crates that it does not know.
+pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
+    Ok(workspace.packages.iter().flat_map(outside_the_table).collect())
+}
+
+fn outside_the_table(package: &Package) -> Vec<String> {
+    let Some(allowed) = EDGES.iter().find(|allowed| allowed.package == package.name) else {
+        return vec![format!(
+            "the crate `{}` has no row in xtask/src/tidy/edges.rs; a crate is added only for a dependency need that no other has",
+            package.name
+        )];
+    };
+    let refused = |kind: Kind, name: &str| match kind {
+        Kind::Normal => !allowed.normal.contains(&name),
+        Kind::Dev => !allowed.dev.contains(&name),
+        Kind::Build => true,
+    };
+    let mut breaches = Vec::new();
+    for dependency in &package.dependencies {
+        if refused(dependency.kind, &dependency.name) {
+            breaches.push(format!(
+                "`{}` may not depend on `{}` ({:?}): move what needs it to the crate that may, or change the table in \
+                 xtask/src/tidy/edges.rs and say why in ARCHITECTURE.md",
+                package.name, dependency.name, dependency.kind
+            ));
+        }
+    }
+    breaches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Dependency;
+
+    fn refused(package: &str, kind: Kind, dependency: &str) -> bool {
+        let package = Package {
+            name: package.to_owned(),
+            manifest: "Cargo.toml".into(),
+            dependencies: vec![Dependency { name: dependency.to_owned(), kind }],
+            features: Default::default(),
+            examples: Vec::new(),
+        };
+        !outside_the_table(&package).is_empty()
+    }
+
+    #[test]
+    fn edges_against_the_grain_are_refused() {
+        assert!(!refused("antiphon-core", Kind::Normal, "serde"));
+        assert!(!refused("antiphon-core", Kind::Dev, "proptest"));
+        for (package, kind, dependency) in [
+            ("antiphon-core", Kind::Normal, "tokio"),
+            ("antiphon-core", Kind::Normal, "antiphon"),
+            ("antiphon-core", Kind::Normal, "proptest"),
+            ("antiphon-core", Kind::Build, "serde"),
+            ("antiphon", Kind::Normal, "clap"),
+            ("antiphon", Kind::Dev, "antiphon-cli"),
+            ("antiphon-cli", Kind::Normal, "rusqlite"),
+            ("antiphon-cli", Kind::Normal, "sha2"),
+            ("antiphon-fifth", Kind::Normal, "serde"),
+        ] {
+            assert!(refused(package, kind, dependency), "{package} -> {dependency}");
+        }
+    }
+
+    #[test]
+    fn nobody_may_depend_on_the_command_line() {
+        for allowed in EDGES {
+            let all: Vec<_> = allowed.normal.iter().chain(allowed.dev).collect();
+            assert!(!all.contains(&&"antiphon-cli") && !all.contains(&&"xtask"), "{}", allowed.package);
+        }
+    }
+}
