@@ -422,16 +422,7 @@ mod tests {
                 format!("{:<9} {}", state.as_str(), row.collect::<String>())
             })
             .collect();
-        assert_eq!(
-            table,
-            [
-                "waiting   x....x",
-                "ready     xx...x",
-                "delayed   .x...x",
-                "bound     ..xxx.",
-                "succeeded ......",
-            ]
-        );
+        assert_eq!(table, ["waiting   x....x", "ready     xx...x", "delayed   .x...x", "bound     ..xxx.", "succeeded ......",]);
     }
 
     #[test]
