@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::budget::Used;
 use super::error::{ApplyError, CoordinationError};
-use super::index::{Due, Group, Index};
+use super::index::{Due, Index};
 use super::outcome::{SessionOutcome, Then};
 use super::receipt::{Ending, ReceiptBuilder};
 use super::session::{CoordinationSession, Meta, WorkItem};
@@ -664,7 +664,7 @@ impl CoordinationSession {
             self.index.dependents.push(Vec::new());
             if let Some(name) = group {
                 let standing = self.blocking_root(position);
-                let entry = self.index.groups.entry(name).or_insert_with(Group::default);
+                let entry = self.index.groups.entry(name).or_default();
                 entry.members += 1;
                 match standing {
                     Standing::Open => entry.unfinished += 1,

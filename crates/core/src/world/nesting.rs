@@ -23,11 +23,8 @@ pub(super) fn expanded(
     member.expanding.remove(work);
     world.restless.insert(parent.clone());
     let member = world.member(parent)?;
-    let bound = match member.controller.decide_nested(work.as_str(), &runners, now) {
-        Ok(bound) => bound,
-        // The item may have been skipped, or the coordination paused or ended, while its configuration was fetched.
-        Err(_) => return Ok(()),
-    };
+    // The item may have been skipped, or the coordination paused or ended, while its configuration was fetched.
+    let Ok(bound) = member.controller.decide_nested(work.as_str(), &runners, now) else { return Ok(()) };
     let session = member.controller.started()?;
     let (number, grant) = (bound.session, bound.grant);
     let (depth, rate) = (session.started().depth, session.budget().tick_rate_hz());
