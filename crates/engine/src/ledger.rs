@@ -18,6 +18,6 @@ pub use head_mark::{HeadMark, MarkError};
 pub use memory::{MemoryLedger, MemoryStore};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{
-    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding,
-    Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
+    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Owner, Placed,
+    PlacedCommit, Snapshot, Store,
 };

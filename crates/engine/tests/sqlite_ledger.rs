@@ -1,9 +1,6 @@
 //! What a ledger in a state directory does beyond the conformance suite: files, damage, and what is left when things go wrong.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test ends where anything is not as it should be"
-)]
+#![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
 mod fixture;
 
@@ -12,8 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use antiphon::ledger::{
-    Cursor, HeadFilter, HeadMark, HeadQuery, MarkError, MarkFinding, MarkRefusal, OpenError,
-    ReadError, Snapshot, SqliteOptions, SqliteStore, Store,
+    Cursor, HeadFilter, HeadMark, HeadQuery, MarkError, MarkFinding, MarkRefusal, OpenError, ReadError, Snapshot, SqliteOptions,
+    SqliteStore, Store,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -31,27 +28,11 @@ fn ledger(dir: &Path) -> Chain {
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
     for number in 0..8 {
         let name = format!("coordination/{number}");
-        let turn = chain
-            .turn()
-            .event(&name, "coordination.started", "{}")
-            .blob(Blob::new(vec![number; 100_000]));
-        store
-            .append(
-                &turn.build(),
-                &[Cursor {
-                    name: "mail".to_owned(),
-                    stream: stream(&name),
-                    version: Version(1),
-                }],
-            )
-            .unwrap();
+        let turn = chain.turn().event(&name, "coordination.started", "{}").blob(Blob::new(vec![number; 100_000]));
+        store.append(&turn.build(), &[Cursor { name: "mail".to_owned(), stream: stream(&name), version: Version(1) }]).unwrap();
     }
-    let snapshot = Snapshot {
-        stream: stream("coordination/0"),
-        version: Version(1),
-        format: "1".to_owned(),
-        bytes: vec![1, 2, 3],
-    };
+    let snapshot =
+        Snapshot { stream: stream("coordination/0"), version: Version(1), format: "1".to_owned(), bytes: vec![1, 2, 3] };
     store.save_snapshot(&snapshot).unwrap();
     store.close().unwrap();
     chain
@@ -76,51 +57,18 @@ fn the_state_directory_is_private_and_ignored_by_git() {
     let dir = parent.path().join("deep/.antiphon");
     let store = store(&dir);
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
-    store
-        .append(
-            &chain
-                .turn()
-                .event("ledger", "x.y", "{}")
-                .blob(Blob::new(vec![1; 100_000]))
-                .build(),
-            &[],
-        )
-        .unwrap();
+    store.append(&chain.turn().event("ledger", "x.y", "{}").blob(Blob::new(vec![1; 100_000])).build(), &[]).unwrap();
     store.mark_head().unwrap();
-    assert_eq!(
-        fs::metadata(&dir).unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
     let mut names = Vec::new();
     for path in files(&dir) {
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{}",
-            path.display()
-        );
-        names.push(
-            path.strip_prefix(&dir)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+        names.push(path.strip_prefix(&dir).unwrap().to_string_lossy().into_owned());
     }
     names.sort();
     let blob = Digest::of(&vec![1; 100_000]).to_string();
     let blob = format!("blobs/{}/{blob}", &blob[..2]);
-    assert_eq!(
-        names,
-        [
-            ".gitignore",
-            &blob,
-            "head",
-            "ledger.db",
-            "ledger.db-shm",
-            "ledger.db-wal",
-            "lock"
-        ]
-    );
+    assert_eq!(names, [".gitignore", &blob, "head", "ledger.db", "ledger.db-shm", "ledger.db-wal", "lock"]);
     assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "*\n");
 }
 
@@ -148,9 +96,7 @@ fn events_and_commits_cannot_be_changed_in_place() {
     let dir = tempfile::tempdir().unwrap();
     ledger(dir.path());
     let database = Connection::open(dir.path().join("ledger.db")).unwrap();
-    database
-        .execute_batch("PRAGMA recursive_triggers = ON")
-        .unwrap();
+    database.execute_batch("PRAGMA recursive_triggers = ON").unwrap();
     for sql in [
         "DELETE FROM events WHERE seq = 3",
         "UPDATE events SET type = 'x' WHERE seq = 3",
@@ -168,24 +114,8 @@ fn events_and_commits_cannot_be_changed_in_place() {
     ] {
         assert!(database.execute(sql, []).is_err(), "{sql}");
     }
-    assert_eq!(
-        database
-            .execute(
-                "UPDATE events SET payload = NULL, erased = zeroblob(32) WHERE seq = 3",
-                []
-            )
-            .unwrap(),
-        1,
-    );
-    assert!(
-        database
-            .execute(
-                "UPDATE events SET erased = randomblob(32) WHERE seq = 3",
-                []
-            )
-            .is_err(),
-        "erased once and for all"
-    );
+    assert_eq!(database.execute("UPDATE events SET payload = NULL, erased = zeroblob(32) WHERE seq = 3", []).unwrap(), 1,);
+    assert!(database.execute("UPDATE events SET erased = randomblob(32) WHERE seq = 3", []).is_err(), "erased once and for all");
 }
 
 #[test]
@@ -195,44 +125,21 @@ fn a_ledger_that_lost_its_end_is_refused_until_that_is_accepted() {
     let copy = fs::read(dir.path().join("ledger.db")).unwrap();
     let store = store(dir.path());
     chain.epoch = store.open(&owner("one")).unwrap().epoch;
-    store
-        .append(&chain.event("ledger", "ledger.opened", "{}"), &[])
-        .unwrap();
+    store.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
     store.close().unwrap();
     fs::write(dir.path().join("ledger.db"), &copy).unwrap();
 
     match store.open(&owner("one")) {
         Err(OpenError::Mark(MarkRefusal::Shorter { ledger, mark, .. })) => {
-            assert_eq!(
-                (ledger.number, mark.commit.number, mark.epoch),
-                (CommitNumber(8), CommitNumber(9), Epoch(2))
-            );
+            assert_eq!((ledger.number, mark.commit.number, mark.epoch), (CommitNumber(8), CommitNumber(9), Epoch(2)));
         }
         other => panic!("{other:?}"),
     }
-    assert!(
-        fs::read(dir.path().join("ledger.db")).unwrap() == copy,
-        "a refusal changes nothing"
-    );
-    let accepting = SqliteStore::at(
-        dir.path(),
-        SqliteOptions {
-            accept_shorter: true,
-            ..SqliteOptions::default()
-        },
-    );
+    assert!(fs::read(dir.path().join("ledger.db")).unwrap() == copy, "a refusal changes nothing");
+    let accepting = SqliteStore::at(dir.path(), SqliteOptions { accept_shorter: true, ..SqliteOptions::default() });
     let found = accepting.open(&owner("one")).unwrap();
-    assert_eq!(
-        found.mark,
-        MarkFinding::Shorter {
-            marked: chain.commits
-        }
-    );
-    assert_eq!(
-        found.epoch,
-        Epoch(3),
-        "the lost epoch is not given out again"
-    );
+    assert_eq!(found.mark, MarkFinding::Shorter { marked: chain.commits });
+    assert_eq!(found.epoch, Epoch(3), "the lost epoch is not given out again");
     accepting.close().unwrap();
     assert_eq!(store.open(&owner("one")).unwrap().mark, MarkFinding::Agrees);
 }
@@ -244,22 +151,15 @@ fn another_history_under_the_mark_is_refused() {
     ledger(two.path());
     let other = store(two.path());
     let mut chain = Chain::after(&other.open(&owner("one")).unwrap(), []);
-    other
-        .append(&chain.event("ledger", "ledger.opened", "{}"), &[])
-        .unwrap();
+    other.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
     other.close().unwrap();
     let store = store(one.path());
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
-    store
-        .append(&chain.event("pool/gpu", "pool.declared", "{}"), &[])
-        .unwrap();
+    store.append(&chain.event("pool/gpu", "pool.declared", "{}"), &[]).unwrap();
     store.close().unwrap();
     fs::copy(two.path().join("head"), one.path().join("head")).unwrap();
     let found = store.open(&owner("one"));
-    assert!(
-        matches!(found, Err(OpenError::Mark(MarkRefusal::Differs { .. }))),
-        "{found:?}"
-    );
+    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Differs { .. }))), "{found:?}");
 }
 
 #[test]
@@ -269,42 +169,13 @@ fn a_ledger_without_a_readable_mark_is_refused_until_that_is_accepted() {
     let store = store(dir.path());
     fs::write(dir.path().join("head"), "antiphon.head.1 1 2 3 4\n").unwrap();
     let found = store.open(&owner("one"));
-    assert!(
-        matches!(
-            found,
-            Err(OpenError::Mark(MarkRefusal::Unreadable {
-                source: MarkError::Damaged { .. }
-            }))
-        ),
-        "{found:?}"
-    );
+    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Unreadable { source: MarkError::Damaged { .. } }))), "{found:?}");
     fs::remove_file(dir.path().join("head")).unwrap();
     let found = store.open(&owner("one"));
-    assert!(
-        matches!(
-            found,
-            Err(OpenError::Mark(MarkRefusal::Missing {
-                commits: CommitNumber(8),
-                ..
-            }))
-        ),
-        "{found:?}"
-    );
-    let accepting = SqliteStore::at(
-        dir.path(),
-        SqliteOptions {
-            accept_missing_mark: true,
-            ..SqliteOptions::default()
-        },
-    );
-    assert_eq!(
-        accepting.open(&owner("one")).unwrap().mark,
-        MarkFinding::Missing
-    );
-    assert!(
-        HeadMark::read(dir.path()).unwrap().is_some(),
-        "the ledger has a mark again"
-    );
+    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Missing { commits: CommitNumber(8), .. }))), "{found:?}");
+    let accepting = SqliteStore::at(dir.path(), SqliteOptions { accept_missing_mark: true, ..SqliteOptions::default() });
+    assert_eq!(accepting.open(&owner("one")).unwrap().mark, MarkFinding::Missing);
+    assert!(HeadMark::read(dir.path()).unwrap().is_some(), "the ledger has a mark again");
 }
 
 #[test]
@@ -313,10 +184,7 @@ fn a_removed_database_is_not_taken_for_a_new_ledger() {
     ledger(dir.path());
     fs::remove_file(dir.path().join("ledger.db")).unwrap();
     let found = store(dir.path()).open(&owner("one"));
-    assert!(
-        matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))),
-        "{found:?}"
-    );
+    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
 }
 
 #[test]
@@ -326,12 +194,7 @@ fn a_flipped_bit_in_the_log_that_hides_marked_commits_is_refused() {
     let store = store(dir.path());
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
     for _ in 0..20 {
-        store
-            .append(
-                &chain.event("coordination/a", "coordination.signalled", "{}"),
-                &[],
-            )
-            .unwrap();
+        store.append(&chain.event("coordination/a", "coordination.signalled", "{}"), &[]).unwrap();
     }
     store.mark_head().unwrap();
     // What a crash leaves: the files as they are while the ledger is open.
@@ -344,10 +207,7 @@ fn a_flipped_bit_in_the_log_that_hides_marked_commits_is_refused() {
     bytes[middle] ^= 4;
     fs::write(&wal, bytes).unwrap();
     let found = self::store(copy.path()).open(&owner("one"));
-    assert!(
-        matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))),
-        "{found:?}"
-    );
+    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
 }
 
 #[test]
@@ -355,15 +215,10 @@ fn a_newer_format_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     ledger(dir.path());
     let database = Connection::open(dir.path().join("ledger.db")).unwrap();
-    database
-        .execute("UPDATE ledger SET format = 2", [])
-        .unwrap();
+    database.execute("UPDATE ledger SET format = 2", []).unwrap();
     drop(database);
     let found = store(dir.path()).open(&owner("one"));
-    assert!(
-        matches!(found, Err(OpenError::Format { found: 2, known: 1 })),
-        "{found:?}"
-    );
+    assert!(matches!(found, Err(OpenError::Format { found: 2, known: 1 })), "{found:?}");
 }
 
 #[test]
@@ -373,55 +228,22 @@ fn damage_outside_the_chains_is_found_and_named() {
     let small = Blob::new(b"small".to_vec());
     let store = store(dir.path());
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
-    store
-        .append(
-            &chain
-                .turn()
-                .event("ledger", "x.y", "{}")
-                .blob(small.clone())
-                .build(),
-            &[],
-        )
-        .unwrap();
+    store.append(&chain.turn().event("ledger", "x.y", "{}").blob(small.clone()).build(), &[]).unwrap();
     store.close().unwrap();
     assert_eq!(store.damages().unwrap(), []);
 
     let blob = |number: u8| Digest::of(&vec![number; 100_000]).to_string();
-    let file = |number: u8| {
-        dir.path()
-            .join("blobs")
-            .join(&blob(number)[..2])
-            .join(blob(number))
-    };
+    let file = |number: u8| dir.path().join("blobs").join(&blob(number)[..2]).join(blob(number));
     fs::remove_file(file(1)).unwrap();
     fs::write(file(2), "other").unwrap();
     let database = Connection::open(dir.path().join("ledger.db")).unwrap();
-    database
-        .execute(
-            "UPDATE streams SET status = 'failed' WHERE name = 'coordination/3'",
-            [],
-        )
-        .unwrap();
-    database
-        .execute("UPDATE cursors SET version = 9", [])
-        .unwrap();
-    database
-        .execute("UPDATE snapshots SET bytes = x'00'", [])
-        .unwrap();
-    database
-        .execute(
-            "UPDATE blobs SET bytes = CAST('SMALL' AS BLOB) WHERE bytes IS NOT NULL",
-            [],
-        )
-        .unwrap();
+    database.execute("UPDATE streams SET status = 'failed' WHERE name = 'coordination/3'", []).unwrap();
+    database.execute("UPDATE cursors SET version = 9", []).unwrap();
+    database.execute("UPDATE snapshots SET bytes = x'00'", []).unwrap();
+    database.execute("UPDATE blobs SET bytes = CAST('SMALL' AS BLOB) WHERE bytes IS NOT NULL", []).unwrap();
     drop(database);
 
-    let found: Vec<String> = store
-        .damages()
-        .unwrap()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let found: Vec<String> = store.damages().unwrap().iter().map(ToString::to_string).collect();
     let expected = [
         "the head row of `coordination/3`: it does not match its digest".to_owned(),
         "the cursor \"mail\": it does not match its digest".to_owned(),
@@ -431,23 +253,11 @@ fn damage_outside_the_chains_is_found_and_named() {
         format!("blob {}: its bytes have another digest", small.digest),
     ];
     assert_eq!(found, expected);
-    assert_eq!(
-        store.load_snapshot(&stream("coordination/0"), "1").unwrap(),
-        None,
-        "as good as absent"
-    );
-    assert!(matches!(
-        store.cursor("mail"),
-        Err(ReadError::Damaged { .. })
-    ));
-    assert!(matches!(
-        store.blob(&small.digest),
-        Err(ReadError::Damaged { .. })
-    ));
+    assert_eq!(store.load_snapshot(&stream("coordination/0"), "1").unwrap(), None, "as good as absent");
+    assert!(matches!(store.cursor("mail"), Err(ReadError::Damaged { .. })));
+    assert!(matches!(store.blob(&small.digest), Err(ReadError::Damaged { .. })));
     let heads = store.heads(&HeadQuery::List(HeadFilter::default()));
-    assert!(
-        matches!(heads, Err(ReadError::Damaged { what, .. }) if what == "the head row of `coordination/3`")
-    );
+    assert!(matches!(heads, Err(ReadError::Damaged { what, .. }) if what == "the head row of `coordination/3`"));
 }
 
 #[test]
@@ -476,37 +286,18 @@ fn erased_bytes_are_nowhere_in_the_files() {
     let large = Blob::new(format!("{}{secret}", "large ".repeat(20_000)).into_bytes());
     let run = chain
         .turn()
-        .event(
-            "coordination/a",
-            "coordination.started",
-            &format!("\"{secret}\""),
-        )
+        .event("coordination/a", "coordination.started", &format!("\"{secret}\""))
         .event("coordination/a", "coordination.signalled", &long)
         .event("coordination/a", "coordination.completed", "{}")
-        .head(
-            "coordination/a",
-            "succeeded",
-            true,
-            &format!("{{\"output\":\"{secret}\"}}"),
-        )
+        .head("coordination/a", "succeeded", true, &format!("{{\"output\":\"{secret}\"}}"))
         .blob(small.clone())
         .blob(large.clone());
     store.append(&run.build(), &[]).unwrap();
     let a = stream("coordination/a");
-    let snapshot = Snapshot {
-        stream: a,
-        version: Version(3),
-        format: "1".to_owned(),
-        bytes: secret.as_bytes().to_vec(),
-    };
+    let snapshot = Snapshot { stream: a, version: Version(3), format: "1".to_owned(), bytes: secret.as_bytes().to_vec() };
     store.save_snapshot(&snapshot).unwrap();
     let holding = || {
-        let holds = |path: &PathBuf| {
-            fs::read(path)
-                .unwrap()
-                .windows(secret.len())
-                .any(|window| window == secret.as_bytes())
-        };
+        let holds = |path: &PathBuf| fs::read(path).unwrap().windows(secret.len()).any(|window| window == secret.as_bytes());
         files(dir.path()).iter().filter(|path| holds(path)).count()
     };
     assert!(holding() > 0);
@@ -534,18 +325,10 @@ fn the_log_does_not_grow_without_end_and_checkpoints_lose_nothing() {
         }
         store.append(&turn.build(), &[]).unwrap();
     }
-    let wal = fs::metadata(dir.path().join("ledger.db-wal"))
-        .unwrap()
-        .len();
+    let wal = fs::metadata(dir.path().join("ledger.db-wal")).unwrap().len();
     assert!(wal < 24 << 20, "{wal} bytes of log after 58 MB of events");
-    let events = store
-        .read_stream(&StreamName::Ledger, Version(0), 1)
-        .unwrap()
-        .len()
-        + store
-            .read_stream(&stream("coordination/a"), Version(0), usize::MAX)
-            .unwrap()
-            .len();
+    let events = store.read_stream(&StreamName::Ledger, Version(0), 1).unwrap().len()
+        + store.read_stream(&stream("coordination/a"), Version(0), usize::MAX).unwrap().len();
     assert_eq!(events, 960);
 }
 
@@ -558,15 +341,15 @@ fn a_session_event_takes_at_most_450_bytes_on_disk() {
     for turn in 0..events / 40 {
         let mut turn_events = chain.turn();
         for number in 0..20 {
-            let name = format!(
-                "coordination/018f3c2e-7b1a-7c3d-9e4f-{:012x}",
-                (turn * 20 + number) % 64
-            );
+            let name = format!("coordination/018f3c2e-7b1a-7c3d-9e4f-{:012x}", (turn * 20 + number) % 64);
             let bound = r#"{"session":17,"work":"item-17","attempt":1,"looked_at":33,"grant":{"time":60000000000},"deadline":{"at":61000000000}}"#;
-            let unbound = r#"{"session":17,"work":"item-17","outcome":"success","used":{"sessions":1,"time":1200300},"then":"done"}"#;
-            turn_events = turn_events
-                .event(&name, "coordination.session_bound", bound)
-                .event(&name, "coordination.session_unbound", unbound);
+            let unbound =
+                r#"{"session":17,"work":"item-17","outcome":"success","used":{"sessions":1,"time":1200300},"then":"done"}"#;
+            turn_events = turn_events.event(&name, "coordination.session_bound", bound).event(
+                &name,
+                "coordination.session_unbound",
+                unbound,
+            );
         }
         store.append(&turn_events.build(), &[]).unwrap();
     }

@@ -68,23 +68,16 @@ impl BlobFiles {
 
     /// Removes the files that no row names: a crash left them between the file and the row, or between the end of the row and that of
     /// the file. `named` tells whether a row names a blob.
-    pub(super) fn sweep<E: From<Fault>>(
-        &self,
-        mut named: impl FnMut(&Digest) -> Result<bool, E>,
-    ) -> Result<(), E> {
+    pub(super) fn sweep<E: From<Fault>>(&self, mut named: impl FnMut(&Digest) -> Result<bool, E>) -> Result<(), E> {
         for folder in list(&self.0)? {
             for file in list(&folder)? {
-                let digest = file
-                    .file_name()
-                    .and_then(|name| name.to_str())
-                    .and_then(|name| name.parse::<Digest>().ok());
+                let digest = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<Digest>().ok());
                 let orphaned = match &digest {
                     Some(digest) => !named(digest)?,
                     None => file.extension().is_some_and(|extension| extension == "tmp"),
                 };
                 if orphaned {
-                    std::fs::remove_file(&file)
-                        .map_err(|error| Fault::io(format!("remove {}", file.display()), error))?;
+                    std::fs::remove_file(&file).map_err(|error| Fault::io(format!("remove {}", file.display()), error))?;
                 }
             }
         }
@@ -95,12 +88,8 @@ impl BlobFiles {
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error| Fault::io(format!("list {}", folder.display()), error);
     match std::fs::read_dir(folder) {
-        Ok(entries) => entries
-            .map(|entry| entry.map(|entry| entry.path()).map_err(fault))
-            .collect(),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Ok(Vec::new())
-        }
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(fault)).collect(),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
         Err(error) => Err(fault(error)),
     }
 }

@@ -30,17 +30,8 @@ pub enum LockHolder {
 impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Named(Owner {
-                host,
-                pid,
-                engine,
-                since,
-            }) => {
-                write!(
-                    f,
-                    "process {pid} on {host} (antiphon {engine}, since {} s after 1970)",
-                    since.0 / 1_000_000_000
-                )
+            Self::Named(Owner { host, pid, engine, since }) => {
+                write!(f, "process {pid} on {host} (antiphon {engine}, since {} s after 1970)", since.0 / 1_000_000_000)
             }
             Self::Unnamed => f.write_str("an engine that has not said its name"),
         }
@@ -76,20 +67,14 @@ impl StateDirectory {
         self.refuse_network_file_systems()?;
         self.refuse_strangers()?;
         let lock = self.lock(owner)?;
-        std::fs::set_permissions(&self.0, Permissions::from_mode(0o700))
-            .map_err(|error| self.fault("make private", error))?;
+        std::fs::set_permissions(&self.0, Permissions::from_mode(0o700)).map_err(|error| self.fault("make private", error))?;
         self.write_new(".gitignore", b"*\n")?;
         Ok(lock)
     }
 
     fn create(&self) -> Result<(), Fault> {
-        let parent = self
-            .0
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent)
-            .map_err(|error| self.fault("create the parent of", error))?;
+        let parent = self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent).map_err(|error| self.fault("create the parent of", error))?;
         match DirBuilder::new().mode(0o700).create(&self.0) {
             Ok(()) => durable::sync_directory(parent),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -99,43 +84,25 @@ impl StateDirectory {
 
     /// A directory that holds other things is neither made private nor hidden from git.
     fn refuse_strangers(&self) -> Result<(), OpenError> {
-        if [DATABASE, LOCK, "head"]
-            .iter()
-            .any(|name| self.0.join(name).exists())
-        {
+        if [DATABASE, LOCK, "head"].iter().any(|name| self.0.join(name).exists()) {
             return Ok(());
         }
         let mut entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
         match entries.next() {
             None => Ok(()),
             Some(entry) => {
-                let found = entry
-                    .map_err(|error| self.fault("list", error))?
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned();
-                Err(OpenError::NotAStateDirectory {
-                    dir: self.0.clone(),
-                    found,
-                })
+                let found = entry.map_err(|error| self.fault("list", error))?.file_name().to_string_lossy().into_owned();
+                Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found })
             }
         }
     }
 
     #[cfg(target_os = "linux")]
     fn refuse_network_file_systems(&self) -> Result<(), OpenError> {
-        let found = rustix::fs::statfs(&self.0)
-            .map_err(|error| self.fault("look at the file system of", error.into()))?;
-        #[expect(
-            clippy::cast_sign_loss,
-            clippy::cast_possible_truncation,
-            reason = "a magic is 32 bits"
-        )]
+        let found = rustix::fs::statfs(&self.0).map_err(|error| self.fault("look at the file system of", error.into()))?;
+        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a magic is 32 bits")]
         match network_file_system(found.f_type as u32) {
-            Some(kind) => Err(OpenError::NetworkFileSystem {
-                dir: self.0.clone(),
-                kind,
-            }),
+            Some(kind) => Err(OpenError::NetworkFileSystem { dir: self.0.clone(), kind }),
             None => Ok(()),
         }
     }
@@ -163,17 +130,12 @@ impl StateDirectory {
                     Ok(owner) if read => LockHolder::Named(owner),
                     _ => LockHolder::Unnamed,
                 };
-                return Err(OpenError::InUse {
-                    dir: self.0.clone(),
-                    holder,
-                });
+                return Err(OpenError::InUse { dir: self.0.clone(), holder });
             }
             Err(TryLockError::Error(error)) => return Err(self.fault("lock", error).into()),
         }
         let name = serde_json::to_vec(owner).expect("BUG: an owner is plain text and numbers");
-        file.set_len(0)
-            .and_then(|()| file.write_all(&name))
-            .map_err(|error| self.fault("write the lock of", error))?;
+        file.set_len(0).and_then(|()| file.write_all(&name)).map_err(|error| self.fault("write the lock of", error))?;
         Ok(Lock(file))
     }
 
@@ -184,10 +146,7 @@ impl StateDirectory {
 
     /// Notes an error of a sync for the next owner, as well as that can be done after one.
     pub(super) fn poison(&self, fault: &Fault) {
-        let text = format!(
-            "An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n",
-            fault.source
-        );
+        let text = format!("An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n", fault.source);
         if let Err(error) = durable::replace(&self.0.join(POISONED), text.as_bytes()) {
             tracing::error!(%error, "could not leave a note that the ledger needs verification");
         }
@@ -204,15 +163,8 @@ impl StateDirectory {
 
     /// Creates a private file with some bytes unless there is one.
     pub(super) fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(self.0.join(name))
-        {
-            Ok(mut file) => file
-                .write_all(bytes)
-                .map_err(|error| self.fault("write into", error)),
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(name)) {
+            Ok(mut file) => file.write_all(bytes).map_err(|error| self.fault("write into", error)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(self.fault("create a file in", error)),
         }

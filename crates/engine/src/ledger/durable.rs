@@ -19,12 +19,9 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         .mode(0o600)
         .open(&temporary)
         .map_err(|error| Fault::io(format!("create {}", temporary.display()), error))?;
-    file.write_all(bytes)
-        .map_err(|error| Fault::io(format!("write {}", temporary.display()), error))?;
-    file.sync_all()
-        .map_err(|error| Fault::sync(format!("sync {}", temporary.display()), error))?;
-    std::fs::rename(&temporary, path)
-        .map_err(|error| Fault::io(format!("put {} in place", path.display()), error))?;
+    file.write_all(bytes).map_err(|error| Fault::io(format!("write {}", temporary.display()), error))?;
+    file.sync_all().map_err(|error| Fault::sync(format!("sync {}", temporary.display()), error))?;
+    std::fs::rename(&temporary, path).map_err(|error| Fault::io(format!("put {} in place", path.display()), error))?;
     match path.parent() {
         Some(dir) => sync_directory(dir),
         None => Ok(()),

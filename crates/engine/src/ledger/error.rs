@@ -27,33 +27,20 @@ impl Fault {
     pub(super) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let disk_full = matches!(source.kind(), StorageFull | QuotaExceeded);
-        Self {
-            doing: doing.into(),
-            source: source.into(),
-            disk_full,
-            sync_failed: false,
-        }
+        Self { doing: doing.into(), source: source.into(), disk_full, sync_failed: false }
     }
 
     pub(super) fn sync(doing: impl Into<String>, source: std::io::Error) -> Self {
-        Self {
-            sync_failed: true,
-            ..Self::io(doing, source)
-        }
+        Self { sync_failed: true, ..Self::io(doing, source) }
     }
 
     pub(super) fn sql(doing: impl Into<String>, source: rusqlite::Error) -> Self {
         use rusqlite::ffi;
-        let (code, extended) = source
-            .sqlite_error()
-            .map_or((None, 0), |error| (Some(error.code), error.extended_code));
+        let (code, extended) = source.sqlite_error().map_or((None, 0), |error| (Some(error.code), error.extended_code));
         Self {
             doing: doing.into(),
             disk_full: code == Some(rusqlite::ErrorCode::DiskFull),
-            sync_failed: matches!(
-                extended,
-                ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC
-            ),
+            sync_failed: matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC),
             source: source.into(),
         }
     }
@@ -168,9 +155,7 @@ pub enum AppendError {
         source: Fault,
     },
     /// Nobody knows whether it was written. The store takes in nothing more until it is opened again and verified.
-    #[error(
-        "it is unknown whether the append was written; restart the engine, which will verify the ledger"
-    )]
+    #[error("it is unknown whether the append was written; restart the engine, which will verify the ledger")]
     Unknown {
         /// Why.
         source: Fault,
@@ -184,14 +169,10 @@ pub enum Refusal {
     #[error("the ledger is not open for writing; open it first")]
     NotOpen,
     /// An earlier append met an error of a sync.
-    #[error(
-        "the ledger takes in nothing after an error of a sync; restart the engine, which will verify it"
-    )]
+    #[error("the ledger takes in nothing after an error of a sync; restart the engine, which will verify it")]
     Poisoned,
     /// Somebody else has taken the ledger over.
-    #[error(
-        "epoch {ours} of the ledger is over, its owner is of epoch {theirs} now; stop this engine"
-    )]
+    #[error("epoch {ours} of the ledger is over, its owner is of epoch {theirs} now; stop this engine")]
     Superseded {
         /// The epoch of the append.
         ours: Epoch,
@@ -207,9 +188,7 @@ pub enum Refusal {
         found: CommitTip,
     },
     /// An event does not continue its stream: wrong version or hash before.
-    #[error(
-        "event {found} of `{stream}` does not continue the stream, which ends at version {tip}"
-    )]
+    #[error("event {found} of `{stream}` does not continue the stream, which ends at version {tip}")]
     StreamConflict {
         /// The stream.
         stream: StreamName,

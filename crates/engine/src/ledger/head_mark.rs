@@ -71,10 +71,7 @@ impl HeadMark {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(MarkError::Io { path, source }),
         };
-        match str::from_utf8(&bytes)
-            .ok()
-            .and_then(|text| text.parse().ok())
-        {
+        match str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()) {
             Some(mark) => Ok(Some(mark)),
             None => Err(MarkError::Damaged { path }),
         }
@@ -85,38 +82,21 @@ impl HeadMark {
     ///
     /// # Errors
     /// When it does not.
-    pub fn check(
-        &self,
-        epoch: Epoch,
-        tip: CommitTip,
-        at_mark: Option<CommitTip>,
-    ) -> Result<(), MarkRefusal> {
+    pub fn check(&self, epoch: Epoch, tip: CommitTip, at_mark: Option<CommitTip>) -> Result<(), MarkRefusal> {
         match at_mark {
             _ if tip.number < self.commit.number || epoch < self.epoch => {
-                Err(MarkRefusal::Shorter {
-                    ledger: tip,
-                    ledger_epoch: epoch,
-                    mark: *self,
-                })
+                Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
             }
-            Some(ledger) if ledger != self.commit => Err(MarkRefusal::Differs {
-                ledger,
-                mark: *self,
-            }),
-            None if self.commit != CommitTip::default() => Err(MarkRefusal::Shorter {
-                ledger: tip,
-                ledger_epoch: epoch,
-                mark: *self,
-            }),
+            Some(ledger) if ledger != self.commit => Err(MarkRefusal::Differs { ledger, mark: *self }),
+            None if self.commit != CommitTip::default() => {
+                Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
+            }
             _ => Ok(()),
         }
     }
 
     fn covered(&self) -> String {
-        format!(
-            "{TAG} {} {} {}",
-            self.epoch, self.commit.number, self.commit.hash
-        )
+        format!("{TAG} {} {} {}", self.epoch, self.commit.number, self.commit.hash)
     }
 }
 
@@ -140,16 +120,9 @@ impl FromStr for HeadMark {
         };
         let mark = Self {
             epoch: Epoch(epoch.parse().map_err(|_| ())?),
-            commit: CommitTip {
-                number: CommitNumber(number.parse().map_err(|_| ())?),
-                hash: hash.parse().map_err(|_| ())?,
-            },
+            commit: CommitTip { number: CommitNumber(number.parse().map_err(|_| ())?), hash: hash.parse().map_err(|_| ())? },
         };
-        if mark.to_string() == text {
-            Ok(mark)
-        } else {
-            Err(())
-        }
+        if mark.to_string() == text { Ok(mark) } else { Err(()) }
     }
 }
 
@@ -158,13 +131,7 @@ mod tests {
     use super::*;
 
     fn mark() -> HeadMark {
-        HeadMark {
-            epoch: Epoch(3),
-            commit: CommitTip {
-                number: CommitNumber(42),
-                hash: Digest::of(b"commit"),
-            },
-        }
+        HeadMark { epoch: Epoch(3), commit: CommitTip { number: CommitNumber(42), hash: Digest::of(b"commit") } }
     }
 
     #[test]
@@ -173,11 +140,7 @@ mod tests {
         assert!(HeadMark::read(dir.path()).unwrap().is_none());
         mark().write(dir.path()).unwrap();
         assert_eq!(HeadMark::read(dir.path()).unwrap(), Some(mark()));
-        assert_eq!(
-            std::fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -186,9 +149,7 @@ mod tests {
         for bit in 0..sound.len() * 8 {
             let mut flipped = sound.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let read = str::from_utf8(&flipped)
-                .ok()
-                .and_then(|text| text.parse::<HeadMark>().ok());
+            let read = str::from_utf8(&flipped).ok().and_then(|text| text.parse::<HeadMark>().ok());
             assert_eq!(read, None, "bit {bit}");
         }
         assert!("".parse::<HeadMark>().is_err());
@@ -197,24 +158,12 @@ mod tests {
     #[test]
     fn a_ledger_is_held_against_number_hash_and_epoch() {
         let mark = mark();
-        let tip = |number, text: &str| CommitTip {
-            number: CommitNumber(number),
-            hash: Digest::of(text.as_bytes()),
-        };
+        let tip = |number, text: &str| CommitTip { number: CommitNumber(number), hash: Digest::of(text.as_bytes()) };
         let here = Some(mark.commit);
         assert!(mark.check(Epoch(3), tip(42, "commit"), here).is_ok());
         assert!(mark.check(Epoch(4), tip(50, "later"), here).is_ok());
-        assert!(matches!(
-            mark.check(Epoch(3), tip(41, "earlier"), None),
-            Err(MarkRefusal::Shorter { .. })
-        ));
-        assert!(matches!(
-            mark.check(Epoch(2), tip(42, "commit"), here),
-            Err(MarkRefusal::Shorter { .. })
-        ));
-        assert!(matches!(
-            mark.check(Epoch(3), tip(50, "later"), Some(tip(42, "other"))),
-            Err(MarkRefusal::Differs { .. })
-        ));
+        assert!(matches!(mark.check(Epoch(3), tip(41, "earlier"), None), Err(MarkRefusal::Shorter { .. })));
+        assert!(matches!(mark.check(Epoch(2), tip(42, "commit"), here), Err(MarkRefusal::Shorter { .. })));
+        assert!(matches!(mark.check(Epoch(3), tip(50, "later"), Some(tip(42, "other"))), Err(MarkRefusal::Differs { .. })));
     }
 }

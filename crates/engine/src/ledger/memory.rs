@@ -14,8 +14,7 @@ use super::admission::{self, Admitted, Known};
 use super::directory::LockHolder;
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
 use super::store::{
-    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MarkFinding, Opened, Owner, Placed,
-    PlacedCommit, Snapshot, Store,
+    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
 };
 
 /// What a memory store keeps, shared by all that open it: it outlives its owners as a directory does.
@@ -57,10 +56,7 @@ impl MemoryStore {
     /// Access to a ledger that others may have, too.
     #[must_use]
     pub fn over(ledger: &MemoryLedger) -> Self {
-        Self {
-            ledger: ledger.clone(),
-            epoch: Mutex::default(),
-        }
+        Self { ledger: ledger.clone(), epoch: Mutex::default() }
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {
@@ -71,14 +67,7 @@ impl MemoryStore {
     fn owned(&self) -> Result<MutexGuard<'_, Content>, Refusal> {
         let ours = locked(&self.epoch).ok_or(Refusal::NotOpen)?;
         let content = self.content();
-        if content.epoch == ours {
-            Ok(content)
-        } else {
-            Err(Refusal::Superseded {
-                ours,
-                theirs: content.epoch,
-            })
-        }
+        if content.epoch == ours { Ok(content) } else { Err(Refusal::Superseded { ours, theirs: content.epoch }) }
     }
 }
 
@@ -101,10 +90,7 @@ impl Store for MemoryStore {
         }
         let mut content = self.content();
         if let Some(holder) = &content.owner {
-            return Err(OpenError::InUse {
-                dir: "memory".into(),
-                holder: LockHolder::Named(holder.clone()),
-            });
+            return Err(OpenError::InUse { dir: "memory".into(), holder: LockHolder::Named(holder.clone()) });
         }
         content.owner = Some(owner.clone());
         content.epoch = content.epoch.next();
@@ -115,10 +101,7 @@ impl Store for MemoryStore {
             format: FORMAT,
             epoch: content.epoch,
             commits: content.tip(),
-            ledger_stream: content
-                .known(&StreamName::Ledger)
-                .map(|known| known.tip)
-                .unwrap_or_default(),
+            ledger_stream: content.known(&StreamName::Ledger).map(|known| known.tip).unwrap_or_default(),
             at: content.events.last().map_or(At(0), |event| event.at),
             seq: Seq(content.events.len() as u64),
             mark: MarkFinding::Agrees,
@@ -130,20 +113,11 @@ impl Store for MemoryStore {
         let mut content = self.owned()?;
         admission::check_bounds(append)?;
         admission::check_cursors(cursors)?;
-        let admitted = admission::admit(append, content.epoch, content.tip(), |stream| {
-            Ok::<_, Refusal>(content.known(stream))
-        })?;
+        let admitted = admission::admit(append, content.epoch, content.tip(), |stream| Ok::<_, Refusal>(content.known(stream)))?;
         for (stream, versions) in admission::payload_erasures(append) {
-            let after = admitted
-                .streams
-                .iter()
-                .find(|touched| touched.head.stream == *stream);
+            let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
             let known = match (after, content.known(stream)) {
-                (Some(after), Some(known)) => Some(Known {
-                    tip: after.tip,
-                    ended: after.head.ended,
-                    ..known
-                }),
+                (Some(after), Some(known)) => Some(Known { tip: after.tip, ended: after.head.ended, ..known }),
                 (_, known) => known,
             };
             admission::admit_erasure(stream, versions, known)?;
@@ -162,72 +136,33 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn read_stream(
-        &self,
-        stream: &StreamName,
-        after: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, ReadError> {
+    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         let content = self.content();
         let Some(&key) = content.keys.get(stream) else {
             return Ok(Vec::new());
         };
-        let events = content.versions[key]
-            .iter()
-            .skip(position(after.0))
-            .take(limit);
+        let events = content.versions[key].iter().skip(position(after.0)).take(limit);
         Ok(events.map(|&index| content.events[index].clone()).collect())
     }
 
     fn read_all(&self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
         let content = self.content();
         let place = |(event, seq): (&Recorded, u64)| {
-            let commit = content
-                .commits
-                .partition_point(|commit| commit.first.0 <= seq);
-            Placed {
-                seq: Seq(seq),
-                commit: CommitNumber(commit as u64),
-                event: event.clone(),
-            }
+            let commit = content.commits.partition_point(|commit| commit.first.0 <= seq);
+            Placed { seq: Seq(seq), commit: CommitNumber(commit as u64), event: event.clone() }
         };
-        Ok(content
-            .events
-            .iter()
-            .zip(1..)
-            .skip(position(after.0))
-            .take(limit)
-            .map(place)
-            .collect())
+        Ok(content.events.iter().zip(1..).skip(position(after.0)).take(limit).map(place).collect())
     }
 
     fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
-        Ok(self
-            .content()
-            .commits
-            .iter()
-            .skip(position(after.0))
-            .take(limit)
-            .copied()
-            .collect())
+        Ok(self.content().commits.iter().skip(position(after.0)).take(limit).copied().collect())
     }
 
     fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
         let content = self.content();
-        let HeadFilter {
-            prefix,
-            status,
-            ended,
-            older_than,
-            limit,
-        } = match query {
+        let HeadFilter { prefix, status, ended, older_than, limit } = match query {
             HeadQuery::Stream(stream) => {
-                return Ok(content
-                    .keys
-                    .get(stream)
-                    .map(|&key| content.heads[key].clone())
-                    .into_iter()
-                    .collect());
+                return Ok(content.keys.get(stream).map(|&key| content.heads[key].clone()).into_iter().collect());
             }
             HeadQuery::List(filter) => filter,
         };
@@ -240,13 +175,7 @@ impl Store for MemoryStore {
                 && status.as_ref().is_none_or(|status| *status == head.status)
                 && ended.is_none_or(|ended| ended == head.ended)
         };
-        Ok(content.heads[..before]
-            .iter()
-            .rev()
-            .filter(wanted)
-            .take(*limit)
-            .cloned()
-            .collect())
+        Ok(content.heads[..before].iter().rev().filter(wanted).take(*limit).cloned().collect())
     }
 
     fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
@@ -254,23 +183,12 @@ impl Store for MemoryStore {
     }
 
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
-        self.owned()?
-            .snapshots
-            .insert(snapshot.stream.clone(), snapshot.clone());
+        self.owned()?.snapshots.insert(snapshot.stream.clone(), snapshot.clone());
         Ok(())
     }
 
-    fn load_snapshot(
-        &self,
-        stream: &StreamName,
-        format: &str,
-    ) -> Result<Option<Snapshot>, ReadError> {
-        Ok(self
-            .content()
-            .snapshots
-            .get(stream)
-            .filter(|snapshot| snapshot.format == format)
-            .cloned())
+    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+        Ok(self.content().snapshots.get(stream).filter(|snapshot| snapshot.format == format).cloned())
     }
 
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
@@ -295,11 +213,7 @@ impl Store for MemoryStore {
         };
         let mut content = self.content();
         if content.epoch != ours {
-            return Err(Refusal::Superseded {
-                ours,
-                theirs: content.epoch,
-            }
-            .into());
+            return Err(Refusal::Superseded { ours, theirs: content.epoch }.into());
         }
         content.owner = None;
         Ok(())
@@ -308,20 +222,13 @@ impl Store for MemoryStore {
 
 impl Content {
     fn tip(&self) -> CommitTip {
-        self.commits
-            .last()
-            .map(|placed| placed.commit.tip())
-            .unwrap_or_default()
+        self.commits.last().map(|placed| placed.commit.tip()).unwrap_or_default()
     }
 
     fn known(&self, stream: &StreamName) -> Option<Known> {
         let &key = self.keys.get(stream)?;
         let head = &self.heads[key];
-        Some(Known {
-            key: i64::try_from(key).ok()?,
-            tip: head.tip,
-            ended: head.ended,
-        })
+        Some(Known { key: i64::try_from(key).ok()?, tip: head.tip, ended: head.ended })
     }
 
     fn write(&mut self, first: Seq, append: &Append, admitted: &Admitted<'_>) {
@@ -343,14 +250,9 @@ impl Content {
             self.events.push(event.clone());
         }
         for blob in &append.blobs {
-            self.blobs
-                .entry(blob.digest)
-                .or_insert_with(|| blob.bytes.clone());
+            self.blobs.entry(blob.digest).or_insert_with(|| blob.bytes.clone());
         }
-        self.commits.push(PlacedCommit {
-            first,
-            commit: append.commit,
-        });
+        self.commits.push(PlacedCommit { first, commit: append.commit });
     }
 
     fn erase(&mut self, append: &Append) {

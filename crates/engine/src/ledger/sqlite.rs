@@ -21,9 +21,7 @@ use super::blob_files::BlobFiles;
 use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::HeadMark;
-use super::store::{
-    Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
-};
+use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
 use reader::{Reader, Readers};
 use writer::Writer;
 
@@ -77,10 +75,7 @@ impl SqliteStore {
         }
     }
 
-    fn with_writer<T, E: From<Refusal>>(
-        &self,
-        act: impl FnOnce(&mut Writer) -> Result<T, E>,
-    ) -> Result<T, E> {
+    fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
         match locked(&self.owned).as_mut() {
             Some(owned) => act(&mut owned.writer),
             None => Err(Refusal::NotOpen.into()),
@@ -88,10 +83,7 @@ impl SqliteStore {
     }
 
     /// Holds the ledger against its mark, under the transaction that raises the epoch.
-    fn check_mark(
-        &self,
-        ledger: &writer::Found<'_>,
-    ) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
+    fn check_mark(&self, ledger: &writer::Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
         let mark = match HeadMark::read(self.dir.path()) {
             Ok(Some(mark)) => mark,
             Ok(None) if ledger.commits.number == CommitNumber(0) => {
@@ -102,26 +94,13 @@ impl SqliteStore {
             }
             Ok(None) => {
                 let path = HeadMark::path(self.dir.path());
-                return Err(MarkRefusal::Missing {
-                    path,
-                    commits: ledger.commits.number,
-                }
-                .into());
+                return Err(MarkRefusal::Missing { path, commits: ledger.commits.number }.into());
             }
             Err(source) => return Err(MarkRefusal::Unreadable { source }.into()),
         };
-        match mark.check(
-            ledger.epoch,
-            ledger.commits,
-            ledger.commit(mark.commit.number)?,
-        ) {
+        match mark.check(ledger.epoch, ledger.commits, ledger.commit(mark.commit.number)?) {
             Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),
-            Err(_) if self.options.accept_shorter => Ok((
-                MarkFinding::Shorter {
-                    marked: mark.commit,
-                },
-                Some(mark),
-            )),
+            Err(_) if self.options.accept_shorter => Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark))),
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -135,23 +114,13 @@ impl Store for SqliteStore {
         }
         let lock = self.dir.take(owner)?;
         let needs_verification = self.dir.is_poisoned();
-        let (writer, opened) = Writer::open(
-            &self.dir,
-            self.options.vfs.as_deref(),
-            needs_verification,
-            |found| self.check_mark(found),
-        )?;
-        let mark = HeadMark {
-            epoch: opened.epoch,
-            commit: opened.commits,
-        };
+        let (writer, opened) =
+            Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| self.check_mark(found))?;
+        let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
         mark.write(self.dir.path())?;
         *locked(&self.acknowledged) = Some(mark);
         *locked(&self.marked) = Some(mark);
-        *owned = Some(Owned {
-            writer,
-            _lock: lock,
-        });
+        *owned = Some(Owned { writer, _lock: lock });
         Ok(opened)
     }
 
@@ -159,10 +128,7 @@ impl Store for SqliteStore {
         let mut owned = locked(&self.owned);
         let writer = &mut owned.as_mut().ok_or(Refusal::NotOpen)?.writer;
         let first = writer.append(append, cursors)?;
-        *locked(&self.acknowledged) = Some(HeadMark {
-            epoch: append.commit.epoch,
-            commit: append.commit.tip(),
-        });
+        *locked(&self.acknowledged) = Some(HeadMark { epoch: append.commit.epoch, commit: append.commit.tip() });
         Ok(first)
     }
 
@@ -170,14 +136,8 @@ impl Store for SqliteStore {
         self.with_writer(|writer| writer.move_cursors(cursors))
     }
 
-    fn read_stream(
-        &self,
-        stream: &StreamName,
-        after: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, ReadError> {
-        self.readers
-            .read(|reader| reader.stream(stream, after, limit))
+    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.readers.read(|reader| reader.stream(stream, after, limit))
     }
 
     fn read_all(&self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
@@ -200,11 +160,7 @@ impl Store for SqliteStore {
         self.with_writer(|writer| writer.save_snapshot(snapshot))
     }
 
-    fn load_snapshot(
-        &self,
-        stream: &StreamName,
-        format: &str,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
         self.readers.read(|reader| reader.snapshot(stream, format))
     }
 
@@ -224,11 +180,7 @@ impl Store for SqliteStore {
         }
         match HeadMark::read(self.dir.path()) {
             Ok(Some(HeadMark { epoch, .. })) if epoch > mark.epoch => {
-                return Err(Refusal::Superseded {
-                    ours: mark.epoch,
-                    theirs: epoch,
-                }
-                .into());
+                return Err(Refusal::Superseded { ours: mark.epoch, theirs: epoch }.into());
             }
             _ => mark.write(self.dir.path())?,
         }

@@ -43,12 +43,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be read, or holds what no writer of this format writes.
-    fn read_stream(
-        &self,
-        stream: &StreamName,
-        after: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, ReadError>;
+    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError>;
 
     /// The events of the whole ledger after an address, at most `limit`.
     ///
@@ -84,11 +79,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn load_snapshot(
-        &self,
-        stream: &StreamName,
-        format: &str,
-    ) -> Result<Option<Snapshot>, ReadError>;
+    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError>;
 
     /// Where a cursor stands.
     ///
@@ -140,10 +131,7 @@ impl Owner {
     #[must_use]
     pub fn this_process(since: Wall) -> Self {
         Self {
-            host: rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             pid: std::process::id(),
             engine: env!("CARGO_PKG_VERSION").to_owned(),
             since,
@@ -251,13 +239,7 @@ pub struct HeadFilter {
 
 impl Default for HeadFilter {
     fn default() -> Self {
-        Self {
-            prefix: String::new(),
-            status: None,
-            ended: None,
-            older_than: None,
-            limit: usize::MAX,
-        }
+        Self { prefix: String::new(), status: None, ended: None, older_than: None, limit: usize::MAX }
     }
 }
 
@@ -279,11 +261,7 @@ impl Snapshot {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut bytes = Canonical::new("antiphon.snapshot.1");
-        bytes
-            .text(&self.stream.to_string())
-            .u64(self.version.0)
-            .text(&self.format)
-            .digest(&Digest::of(&self.bytes));
+        bytes.text(&self.stream.to_string()).u64(self.version.0).text(&self.format).digest(&Digest::of(&self.bytes));
         bytes.hash()
     }
 }
@@ -304,10 +282,7 @@ impl Cursor {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut bytes = Canonical::new("antiphon.cursor.1");
-        bytes
-            .text(&self.name)
-            .text(&self.stream.to_string())
-            .u64(self.version.0);
+        bytes.text(&self.name).text(&self.stream.to_string()).u64(self.version.0);
         bytes.hash()
     }
 }

@@ -21,10 +21,7 @@ impl<'a> CommitsBySeq<'a> {
     const PAGE: usize = 256;
 
     pub(super) fn new(reader: &'a Reader) -> Self {
-        Self {
-            reader,
-            ahead: VecDeque::new(),
-        }
+        Self { reader, ahead: VecDeque::new() }
     }
 
     pub(super) fn of(&mut self, seq: Seq) -> Result<Option<CommitNumber>, ReadError> {

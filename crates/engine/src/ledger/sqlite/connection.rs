@@ -25,12 +25,8 @@ pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     // The mode is a property of the file, and changing it reports what came of it.
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
-        let message =
-            format!("the database stays in journal mode {mode} and has no write-ahead log");
-        return Err(rusqlite::Error::SqliteFailure(
-            ffi::Error::new(ffi::SQLITE_CANTOPEN),
-            Some(message),
-        ));
+        let message = format!("the database stays in journal mode {mode} and has no write-ahead log");
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(message)));
     }
     // Checkpoints are our own: SQLite's automatic ones keep errors of a sync to themselves.
     connection.execute_batch(
@@ -63,8 +59,6 @@ fn open(path: &Path, vfs: Option<&str>, access: OpenFlags) -> rusqlite::Result<C
     // A database is data from outside: its schema may not call functions with effects, and its cells are checked.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.execute_batch(
-        "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;",
-    )?;
+    connection.execute_batch("PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")?;
     Ok(connection)
 }

@@ -50,12 +50,8 @@ impl End {
         *self = Self {
             data_version: self.data_version,
             epoch,
-            commits: commit_tip(
-                connection,
-                "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1",
-                [],
-            )?
-            .unwrap_or_default(),
+            commits: commit_tip(connection, "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1", [])?
+                .unwrap_or_default(),
             seq: Seq(number("SELECT max(seq) FROM events")?.cast_unsigned()),
             last_key: number("SELECT max(stream) FROM streams")?,
             streams: HashMap::new(),
@@ -68,39 +64,25 @@ impl End {
         self.data_version = -1;
     }
 
-    pub(super) fn find(
-        &mut self,
-        connection: &Connection,
-        stream: &StreamName,
-    ) -> Result<Option<Known>, ReadError> {
+    pub(super) fn find(&mut self, connection: &Connection, stream: &StreamName) -> Result<Option<Known>, ReadError> {
         if let Some(known) = self.streams.get(stream) {
             return Ok(Some(*known));
         }
         let read = |error| read_error(format!("the head row of `{stream}`"), error);
-        let mut statement = connection
-            .prepare_cached("SELECT stream, version, hash, ended FROM streams WHERE name = ?1")
-            .map_err(read)?;
+        let mut statement =
+            connection.prepare_cached("SELECT stream, version, hash, ended FROM streams WHERE name = ?1").map_err(read)?;
         let found = statement
             .query_row([stream.to_string()], |row| {
                 let columns = Columns(row);
                 let known = || {
-                    let tip = StreamTip {
-                        version: Version(columns.number(1)?),
-                        hash: columns.digest(2)?,
-                    };
-                    Ok(Known {
-                        key: integer(columns.number(0)?),
-                        tip,
-                        ended: columns.number(3)? == 1,
-                    })
+                    let tip = StreamTip { version: Version(columns.number(1)?), hash: columns.digest(2)? };
+                    Ok(Known { key: integer(columns.number(0)?), tip, ended: columns.number(3)? == 1 })
                 };
                 Ok(known())
             })
             .optional()
             .map_err(read)?;
-        found
-            .transpose()
-            .map_err(|how: String| damaged(format!("the head row of `{stream}`"), how))
+        found.transpose().map_err(|how: String| damaged(format!("the head row of `{stream}`"), how))
     }
 
     /// Takes in what an append has written.
@@ -118,11 +100,7 @@ impl End {
                 },
                 |known| known.key,
             );
-            let known = Known {
-                key,
-                tip: stream.tip,
-                ended: stream.head.ended,
-            };
+            let known = Known { key, tip: stream.tip, ended: stream.head.ended };
             if known.ended {
                 self.streams.remove(&stream.head.stream);
             } else if let Some(remembered) = self.streams.get_mut(&stream.head.stream) {
@@ -141,13 +119,7 @@ pub(super) fn identity(connection: &Connection) -> Result<(u32, LedgerId, Epoch)
         .and_then(|mut statement| {
             statement.query_row([], |row| {
                 let columns = Columns(row);
-                let take = || {
-                    Ok((
-                        columns.small(0)?,
-                        LedgerId(columns.digest(1)?.0),
-                        Epoch(columns.number(2)?),
-                    ))
-                };
+                let take = || Ok((columns.small(0)?, LedgerId(columns.digest(1)?.0), Epoch(columns.number(2)?)));
                 Ok(take())
             })
         })
@@ -169,12 +141,7 @@ pub(super) fn commit_tip(
             statement
                 .query_row(parameters, |row| {
                     let columns = Columns(row);
-                    let take = || {
-                        Ok(CommitTip {
-                            number: CommitNumber(columns.number(0)?),
-                            hash: columns.digest(1)?,
-                        })
-                    };
+                    let take = || Ok(CommitTip { number: CommitNumber(columns.number(0)?), hash: columns.digest(1)? });
                     Ok(take())
                 })
                 .optional()
@@ -186,18 +153,12 @@ pub(super) fn commit_tip(
 
 pub(super) fn last_at(connection: &Connection) -> Result<At, ReadError> {
     connection
-        .query_row(
-            "SELECT at FROM events ORDER BY seq DESC LIMIT 1",
-            [],
-            |row| row.get::<_, i64>(0),
-        )
+        .query_row("SELECT at FROM events ORDER BY seq DESC LIMIT 1", [], |row| row.get::<_, i64>(0))
         .optional()
         .map(|at| At(at.unwrap_or(0).cast_unsigned()))
         .map_err(|error| read_error("the last event", error))
 }
 
 pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("PRAGMA data_version")?
-        .query_row([], |row| row.get(0))
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }

@@ -33,17 +33,10 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(dir: StateDirectory, vfs: Option<String>) -> Self {
-        Self {
-            dir,
-            vfs,
-            idle: Mutex::default(),
-        }
+        Self { dir, vfs, idle: Mutex::default() }
     }
 
-    pub(super) fn read<T>(
-        &self,
-        act: impl FnOnce(&mut Reader) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
+    pub(super) fn read<T>(&self, act: impl FnOnce(&mut Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
         let idle = super::locked(&self.idle).pop();
         let mut reader = match idle {
             Some(reader) => reader,
@@ -73,41 +66,22 @@ pub(super) struct Reader {
 
 impl Reader {
     fn open(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, ReadError> {
-        let absent = || ReadError::Absent {
-            dir: dir.path().to_owned(),
-        };
+        let absent = || ReadError::Absent { dir: dir.path().to_owned() };
         let connection = match connection::reading(&dir.database(), vfs) {
             Ok(connection) => connection,
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
-                    && !dir.database().exists() =>
-            {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !dir.database().exists() => {
                 return Err(absent());
             }
             Err(error) => return Err(read_error("the ledger", error)),
         };
         let created = connection
-            .query_row(
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'",
-                [],
-                |row| row.get::<_, bool>(0),
-            )
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| row.get::<_, bool>(0))
             .map_err(|error| read_error("the ledger", error))?;
-        if created {
-            Ok(Self {
-                connection,
-                blobs: super::blob_files(dir),
-                names: HashMap::new(),
-            })
-        } else {
-            Err(absent())
-        }
+        if created { Ok(Self { connection, blobs: super::blob_files(dir), names: HashMap::new() }) } else { Err(absent()) }
     }
 
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {
-        self.connection
-            .prepare_cached(sql)
-            .map_err(|error| read_error("the ledger", error))
+        self.connection.prepare_cached(sql).map_err(|error| read_error("the ledger", error))
     }
 
     /// Runs a query and takes every row apart; `what` names a row, by its place in the answer, should it be damaged.
@@ -119,26 +93,16 @@ impl Reader {
         mut take: impl FnMut(&Columns<'_, '_>) -> Result<T, String>,
     ) -> Result<Vec<T>, ReadError> {
         let mut statement = self.prepare(sql)?;
-        let mut rows = statement
-            .query(parameters)
-            .map_err(|error| read_error("the ledger", error))?;
+        let mut rows = statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
         let mut found = Vec::new();
-        while let Some(row) = rows
-            .next()
-            .map_err(|error| read_error("the ledger", error))?
-        {
+        while let Some(row) = rows.next().map_err(|error| read_error("the ledger", error))? {
             let columns = Columns(row);
             found.push(take(&columns).map_err(|how| damaged(what(&columns), how))?);
         }
         Ok(found)
     }
 
-    pub(super) fn stream(
-        &self,
-        stream: &StreamName,
-        after: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, ReadError> {
+    pub(super) fn stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
         let Some(key) = self.key(stream)? else {
             return Ok(Vec::new());
         };
@@ -168,47 +132,27 @@ impl Reader {
         found
     }
 
-    fn placed(
-        &self,
-        after: Seq,
-        limit: usize,
-        names: &mut HashMap<i64, StreamName>,
-    ) -> Result<Vec<Placed>, ReadError> {
-        let mut statement = self.prepare(&format!(
-            "SELECT {EVENT_COLUMNS}, stream FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"
-        ))?;
-        let mut rows = statement
-            .query(params![integer(after.0), bounded(limit)])
-            .map_err(|error| read_error("the events", error))?;
+    fn placed(&self, after: Seq, limit: usize, names: &mut HashMap<i64, StreamName>) -> Result<Vec<Placed>, ReadError> {
+        let mut statement =
+            self.prepare(&format!("SELECT {EVENT_COLUMNS}, stream FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
+        let mut rows =
+            statement.query(params![integer(after.0), bounded(limit)]).map_err(|error| read_error("the events", error))?;
         let mut commits = CommitsBySeq::new(self);
         let (mut found, mut actor) = (Vec::new(), None);
-        while let Some(row) = rows
-            .next()
-            .map_err(|error| read_error("the events", error))?
-        {
+        while let Some(row) = rows.next().map_err(|error| read_error("the events", error))? {
             let columns = Columns(row);
-            let what = || {
-                format!(
-                    "the event with seq {}",
-                    columns.number(0).unwrap_or_default()
-                )
-            };
+            let what = || format!("the event with seq {}", columns.number(0).unwrap_or_default());
             let key = columns.number(12).map_err(|how| damaged(what(), how))?;
             let stream = match names.get(&integer(key)) {
                 Some(stream) => stream.clone(),
                 None => {
-                    let stream = self
-                        .name(integer(key))?
-                        .ok_or_else(|| damaged(what(), "its stream has no head row"))?;
+                    let stream = self.name(integer(key))?.ok_or_else(|| damaged(what(), "its stream has no head row"))?;
                     names.insert(integer(key), stream.clone());
                     stream
                 }
             };
-            let (seq, event) =
-                rows::event(&columns, stream, &mut actor).map_err(|how| damaged(what(), how))?;
-            let commit = commits
-                .of(seq)?
-                .ok_or_else(|| damaged(what(), "no commit holds it"))?;
+            let (seq, event) = rows::event(&columns, stream, &mut actor).map_err(|how| damaged(what(), how))?;
+            let commit = commits.of(seq)?.ok_or_else(|| damaged(what(), "no commit holds it"))?;
             found.push(Placed { seq, commit, event });
         }
         Ok(found)
@@ -225,26 +169,15 @@ impl Reader {
     }
 
     /// Several queries over the same state of the ledger.
-    pub(super) fn consistent<T>(
-        &self,
-        act: impl FnOnce(&Self) -> Result<T, ReadError>,
-    ) -> Result<T, ReadError> {
-        let end = |sql| {
-            self.connection
-                .execute_batch(sql)
-                .map_err(|error| read_error("the ledger", error))
-        };
+    pub(super) fn consistent<T>(&self, act: impl FnOnce(&Self) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let end = |sql| self.connection.execute_batch(sql).map_err(|error| read_error("the ledger", error));
         end("BEGIN")?;
         let found = act(self);
         end("COMMIT")?;
         found
     }
 
-    pub(super) fn commits(
-        &self,
-        after: CommitNumber,
-        limit: usize,
-    ) -> Result<Vec<PlacedCommit>, ReadError> {
+    pub(super) fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
         self.rows(
             "SELECT number, epoch, first, events, prev, hash FROM commits WHERE number > ?1 ORDER BY number LIMIT ?2",
             params![integer(after.0), bounded(limit)],
@@ -254,9 +187,7 @@ impl Reader {
     }
 
     pub(super) fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
-        let what = |columns: &Columns<'_, '_>| {
-            format!("the head row of `{}`", columns.text(0).unwrap_or("?"))
-        };
+        let what = |columns: &Columns<'_, '_>| format!("the head row of `{}`", columns.text(0).unwrap_or("?"));
         let filter = match query {
             HeadQuery::Stream(stream) => {
                 let sql = format!("SELECT {HEAD_COLUMNS} FROM streams WHERE name = ?1");
@@ -264,13 +195,7 @@ impl Reader {
             }
             HeadQuery::List(filter) => filter,
         };
-        let HeadFilter {
-            prefix,
-            status,
-            ended,
-            older_than,
-            limit,
-        } = filter;
+        let HeadFilter { prefix, status, ended, older_than, limit } = filter;
         let before = match older_than {
             None => i64::MAX,
             Some(stream) => self.key(stream)?.unwrap_or(0),
@@ -285,12 +210,7 @@ impl Reader {
             "SELECT {HEAD_COLUMNS} FROM streams WHERE stream < ?1 {ended} AND substr(name, 1, length(?2)) = ?2
              AND (?3 IS NULL OR status = ?3) ORDER BY stream DESC LIMIT ?4"
         );
-        self.rows(
-            &sql,
-            params![before, prefix, status, bounded(*limit)],
-            what,
-            rows::head,
-        )
+        self.rows(&sql, params![before, prefix, status, bounded(*limit)], what, rows::head)
     }
 
     pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
@@ -303,26 +223,18 @@ impl Reader {
         let bytes = match row.into_iter().next() {
             None => return Ok(None),
             Some((_, Some(bytes))) => bytes,
-            Some((_, None)) => self
-                .blobs
-                .read(digest)?
-                .ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?,
+            Some((_, None)) => {
+                self.blobs.read(digest)?.ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?
+            }
         };
         if Digest::of(&bytes) == *digest {
             Ok(Some(bytes))
         } else {
-            Err(damaged(
-                format!("blob {digest}"),
-                "its bytes have another digest",
-            ))
+            Err(damaged(format!("blob {digest}"), "its bytes have another digest"))
         }
     }
 
-    pub(super) fn snapshot(
-        &self,
-        stream: &StreamName,
-        format: &str,
-    ) -> Result<Option<Snapshot>, ReadError> {
+    pub(super) fn snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
         let found = self.rows(
             "SELECT version, format, bytes, digest FROM snapshots WHERE stream = ?1 AND format = ?2",
             params![stream.to_string(), format],
@@ -350,24 +262,12 @@ pub(super) fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result
         format: columns.text(1)?.to_owned(),
         bytes: columns.bytes(2)?.unwrap_or_default().to_vec(),
     };
-    if snapshot.digest() == columns.digest(3)? {
-        Ok(snapshot)
-    } else {
-        Err("it does not match its digest".to_owned())
-    }
+    if snapshot.digest() == columns.digest(3)? { Ok(snapshot) } else { Err("it does not match its digest".to_owned()) }
 }
 
 pub(super) fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
-    let cursor = Cursor {
-        name: columns.text(0)?.to_owned(),
-        stream: columns.parsed(1)?,
-        version: Version(columns.number(2)?),
-    };
-    if cursor.digest() == columns.digest(3)? {
-        Ok(cursor)
-    } else {
-        Err("it does not match its digest".to_owned())
-    }
+    let cursor = Cursor { name: columns.text(0)?.to_owned(), stream: columns.parsed(1)?, version: Version(columns.number(2)?) };
+    if cursor.digest() == columns.digest(3)? { Ok(cursor) } else { Err("it does not match its digest".to_owned()) }
 }
 
 fn bounded(limit: usize) -> i64 {

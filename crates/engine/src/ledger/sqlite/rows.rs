@@ -12,12 +12,10 @@ use crate::ledger::error::{Fault, ReadError};
 use crate::ledger::store::PlacedCommit;
 
 /// The columns that [`event`] reads, in its order.
-pub(super) const EVENT_COLUMNS: &str =
-    "seq, version, type, schema, at, wall, actor, cause, payload, erased, prev, hash";
+pub(super) const EVENT_COLUMNS: &str = "seq, version, type, schema, at, wall, actor, cause, payload, erased, prev, hash";
 
 /// The columns that [`head`] reads, in its order.
-pub(super) const HEAD_COLUMNS: &str =
-    "name, version, hash, status, ended, started, at, wall, summary, digest";
+pub(super) const HEAD_COLUMNS: &str = "name, version, hash, status, ended, started, at, wall, summary, digest";
 
 /// A number as SQLite keeps it; [`admission`](crate::ledger::admission) has refused what does not fit.
 pub(super) fn integer(number: u64) -> i64 {
@@ -34,10 +32,7 @@ pub(super) fn read_error(what: impl Into<String>, error: rusqlite::Error) -> Rea
 }
 
 pub(super) fn damaged(what: impl Into<String>, how: impl Into<String>) -> ReadError {
-    ReadError::Damaged {
-        what: what.into(),
-        how: how.into(),
-    }
+    ReadError::Damaged { what: what.into(), how: how.into() }
 }
 
 /// One row while it is being taken apart.
@@ -95,22 +90,13 @@ impl Columns<'_, '_> {
     }
 
     /// The identifier in a column, parsed by the rules of its type.
-    pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &self,
-        index: usize,
-    ) -> Column<T> {
-        self.text(index)?
-            .parse()
-            .map_err(|error: T::Err| error.to_string())
+    pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, index: usize) -> Column<T> {
+        self.text(index)?.parse().map_err(|error: T::Err| error.to_string())
     }
 }
 
 /// Takes an event out of its row. `last` is an actor seen before, shared where it is the same again.
-pub(super) fn event(
-    columns: &Columns<'_, '_>,
-    stream: StreamName,
-    last: &mut Option<Actor>,
-) -> Column<(Seq, Recorded)> {
+pub(super) fn event(columns: &Columns<'_, '_>, stream: StreamName, last: &mut Option<Actor>) -> Column<(Seq, Recorded)> {
     let actor = match (columns.text(6)?, last) {
         (text, Some(last)) if last == text => last.clone(),
         (_, last) => last.insert(columns.parsed::<Actor>(6)?).clone(),
@@ -143,21 +129,14 @@ pub(super) fn event(
 pub(super) fn head(columns: &Columns<'_, '_>) -> Column<HeadRow> {
     let head = HeadRow {
         stream: columns.parsed(0)?,
-        tip: StreamTip {
-            version: Version(columns.number(1)?),
-            hash: columns.digest(2)?,
-        },
+        tip: StreamTip { version: Version(columns.number(1)?), hash: columns.digest(2)? },
         status: columns.text(3)?.to_owned(),
         ended: columns.number(4)? == 1,
         started: Wall(columns.number(5)?),
         changed: (At(columns.number(6)?), Wall(columns.number(7)?)),
         summary: columns.text(8)?.to_owned(),
     };
-    if head.digest() == columns.digest(9)? {
-        Ok(head)
-    } else {
-        Err("it does not match its digest".to_owned())
-    }
+    if head.digest() == columns.digest(9)? { Ok(head) } else { Err("it does not match its digest".to_owned()) }
 }
 
 /// Takes a commit out of `number, epoch, first, events, prev, hash`.
@@ -169,8 +148,5 @@ pub(super) fn commit(columns: &Columns<'_, '_>) -> Column<PlacedCommit> {
         prev: columns.digest(4)?,
         hash: columns.digest(5)?,
     };
-    Ok(PlacedCommit {
-        first: Seq(columns.number(2)?),
-        commit,
-    })
+    Ok(PlacedCommit { first: Seq(columns.number(2)?), commit })
 }

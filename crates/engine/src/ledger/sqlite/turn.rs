@@ -21,15 +21,9 @@ const MOVE_STREAM: &str = "UPDATE streams SET name = ?1, version = ?2, hash = ?3
 const END_STREAM: &str = "UPDATE streams SET name = ?1, version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
     summary = ?8, digest = ?9, ended = ?11 WHERE stream = ?10";
 const INSERT_COMMIT: &str = "INSERT INTO commits (number, epoch, first, events, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const INSERT_BLOB: &str =
-    "INSERT INTO blobs (digest, size, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING";
+const INSERT_BLOB: &str = "INSERT INTO blobs (digest, size, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING";
 
-pub(super) fn write_turn(
-    connection: &Connection,
-    end: &End,
-    append: &Append,
-    admitted: &Admitted<'_>,
-) -> Result<(), Fault> {
+pub(super) fn write_turn(connection: &Connection, end: &End, append: &Append, admitted: &Admitted<'_>) -> Result<(), Fault> {
     let first = end.seq.next();
     let write = || {
         let mut keys = Vec::with_capacity(admitted.streams.len());
@@ -98,11 +92,7 @@ pub(super) fn write_turn(
         for blob in &append.blobs {
             let inline = (blob.bytes.len() <= MAX_INLINE_BLOB_BYTES).then_some(&blob.bytes);
             let mut statement = connection.prepare_cached(INSERT_BLOB)?;
-            statement.execute(params![
-                blob.digest.as_bytes(),
-                integer(blob.bytes.len() as u64),
-                inline
-            ])?;
+            statement.execute(params![blob.digest.as_bytes(), integer(blob.bytes.len() as u64), inline])?;
         }
 
         let commit = &append.commit;
@@ -115,9 +105,7 @@ pub(super) fn write_turn(
             commit.hash.as_bytes(),
         ])
     };
-    write()
-        .map(drop)
-        .map_err(|error| Fault::sql("write the events of an append", error))
+    write().map(drop).map_err(|error| Fault::sql("write the events of an append", error))
 }
 
 fn bind(statement: &mut Statement<'_>, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
@@ -130,12 +118,7 @@ fn bind(statement: &mut Statement<'_>, values: &[&dyn ToSql]) -> rusqlite::Resul
 pub(super) fn write_cursors(connection: &Connection, cursors: &[Cursor]) -> Result<(), Stop> {
     for cursor in cursors {
         let digest = cursor.digest();
-        let parameters = params![
-            cursor.name,
-            cursor.stream.to_string(),
-            integer(cursor.version.0),
-            digest.as_bytes()
-        ];
+        let parameters = params![cursor.name, cursor.stream.to_string(), integer(cursor.version.0), digest.as_bytes()];
         connection
             .prepare_cached(
                 "INSERT INTO cursors (name, stream, version, digest) VALUES (?1, ?2, ?3, ?4)
@@ -156,16 +139,9 @@ pub(super) fn erase(
 ) -> Result<Vec<Digest>, Stop> {
     let fault = |error| Fault::sql("erase", error);
     for (stream, versions) in admission::payload_erasures(append) {
-        let after = admitted
-            .streams
-            .iter()
-            .find(|touched| touched.head.stream == *stream);
+        let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
         let known = match (after, end.find(connection, stream)?) {
-            (Some(after), Some(known)) => Some(Known {
-                tip: after.tip,
-                ended: after.head.ended,
-                ..known
-            }),
+            (Some(after), Some(known)) => Some(Known { tip: after.tip, ended: after.head.ended, ..known }),
             (_, known) => known,
         };
         admission::admit_erasure(stream, versions, known)?;
@@ -175,17 +151,13 @@ pub(super) fn erase(
         for version in versions {
             let payload: Option<Vec<u8>> = connection
                 .prepare_cached("SELECT payload FROM events WHERE stream = ?1 AND version = ?2")
-                .and_then(|mut statement| {
-                    statement.query_row(params![key, integer(version.0)], |row| row.get(0))
-                })
+                .and_then(|mut statement| statement.query_row(params![key, integer(version.0)], |row| row.get(0)))
                 .map_err(fault)?;
             // Erased before: the digest stays.
             let Some(payload) = payload else { continue };
             connection
                 .prepare_cached("UPDATE events SET payload = NULL, erased = ?3 WHERE stream = ?1 AND version = ?2")
-                .and_then(|mut statement| {
-                    statement.execute(params![key, integer(version.0), Digest::of(&payload).as_bytes()])
-                })
+                .and_then(|mut statement| statement.execute(params![key, integer(version.0), Digest::of(&payload).as_bytes()]))
                 .map_err(fault)?;
         }
         connection

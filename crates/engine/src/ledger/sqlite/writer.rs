@@ -47,11 +47,7 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// The commit with a number.
     pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
-        commit_tip(
-            self.connection,
-            "SELECT number, hash FROM commits WHERE number = ?1",
-            params![integer(number.0)],
-        )
+        commit_tip(self.connection, "SELECT number, hash FROM commits WHERE number = ?1", params![integer(number.0)])
     }
 }
 
@@ -64,29 +60,18 @@ impl Writer {
         check: impl FnOnce(&Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
     ) -> Result<(Self, Opened), OpenError> {
         dir.write_new("ledger.db", b"")?;
-        let mut connection = connection::writing(&dir.database(), vfs)
-            .map_err(|error| read_error("the ledger", error))?;
+        let mut connection = connection::writing(&dir.database(), vfs).map_err(|error| read_error("the ledger", error))?;
         let sql = |error| read_error("the ledger", error);
 
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(sql)?;
-        create_if_absent(&transaction)
-            .map_err(|error| Fault::sql("create the tables of the ledger", error))?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        create_if_absent(&transaction).map_err(|error| Fault::sql("create the tables of the ledger", error))?;
         let (format, id, epoch) = identity(&transaction)?;
         if format != FORMAT {
-            return Err(OpenError::Format {
-                found: format,
-                known: FORMAT,
-            });
+            return Err(OpenError::Format { found: format, known: FORMAT });
         }
         let mut end = End::default();
         end.reload(&transaction)?;
-        let (finding, mark) = check(&Found {
-            connection: &transaction,
-            epoch,
-            commits: end.commits,
-        })?;
+        let (finding, mark) = check(&Found { connection: &transaction, epoch, commits: end.commits })?;
         // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
         let epoch = mark.map_or(epoch, |mark| mark.epoch.max(epoch)).next();
         transaction
@@ -104,12 +89,10 @@ impl Writer {
         let wal_pages = Arc::new(AtomicU32::new(0));
         let counter = wal_pages.clone();
         connection
-            .wal_hook(Some(
-                move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-                    counter.store(pages.cast_unsigned(), Ordering::Relaxed);
-                    Ok(())
-                },
-            ))
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+                counter.store(pages.cast_unsigned(), Ordering::Relaxed);
+                Ok(())
+            }))
             .map_err(sql)?;
         let opened = Opened {
             ledger: id,
@@ -137,11 +120,7 @@ impl Writer {
         Ok((writer, opened))
     }
 
-    pub(super) fn append(
-        &mut self,
-        append: &Append,
-        cursors: &[Cursor],
-    ) -> Result<Seq, AppendError> {
+    pub(super) fn append(&mut self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
         if self.poisoned {
             return Err(Refusal::Poisoned.into());
         }
@@ -150,9 +129,8 @@ impl Writer {
         let mut files = Vec::new();
         let written = self.write_blob_files(append, &mut files).and_then(|()| {
             self.transact("append", |connection, end| {
-                let admitted = admission::admit(append, end.epoch, end.commits, |stream| {
-                    end.find(connection, stream).map_err(Stop::from)
-                })?;
+                let admitted =
+                    admission::admit(append, end.epoch, end.commits, |stream| end.find(connection, stream).map_err(Stop::from))?;
                 write_turn(connection, end, append, &admitted)?;
                 write_cursors(connection, cursors)?;
                 let removed = erase(connection, end, append, &admitted)?;
@@ -183,9 +161,7 @@ impl Writer {
             return Err(Refusal::Poisoned.into());
         }
         admission::check_cursors(cursors)?;
-        self.transact("move cursors", |connection, _| {
-            write_cursors(connection, cursors)
-        })?;
+        self.transact("move cursors", |connection, _| write_cursors(connection, cursors))?;
         self.tidy();
         Ok(())
     }
@@ -204,7 +180,9 @@ impl Writer {
                 digest.as_bytes()
             ];
             connection
-                .prepare_cached("INSERT OR REPLACE INTO snapshots (stream, version, format, bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5)")
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO snapshots (stream, version, format, bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
                 .and_then(|mut statement| statement.execute(parameters))
                 .map_err(|error| Fault::sql("save a snapshot", error))?;
             Ok(())
@@ -222,31 +200,14 @@ impl Writer {
         doing: &str,
         write: impl FnOnce(&Connection, &mut End) -> Result<T, Stop>,
     ) -> Result<T, AppendError> {
-        let Self {
-            connection,
-            end,
-            epoch,
-            ..
-        } = self;
-        let run = |sql| {
-            connection
-                .prepare_cached(sql)
-                .and_then(|mut statement| statement.execute([]))
-        };
-        let began = if connection.is_autocommit() {
-            run("BEGIN IMMEDIATE")
-        } else {
-            Ok(0)
-        };
+        let Self { connection, end, epoch, .. } = self;
+        let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        let began = if connection.is_autocommit() { run("BEGIN IMMEDIATE") } else { Ok(0) };
         began.map_err(|error| Fault::sql(format!("begin to {doing}"), error))?;
 
         let outcome = end.refresh(connection).map_err(Stop::from).and_then(|()| {
             if end.epoch != *epoch {
-                return Err(Refusal::Superseded {
-                    ours: *epoch,
-                    theirs: end.epoch,
-                }
-                .into());
+                return Err(Refusal::Superseded { ours: *epoch, theirs: end.epoch }.into());
             }
             write(connection, end)
         });
@@ -284,26 +245,15 @@ impl Writer {
         self.poisoned = true;
         self.dir.poison(&source);
         // What the WAL holds is evidence; closing must not copy it back and remove it.
-        let kept = self.connection.set_db_config(
-            rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
-            true,
-        );
+        let kept = self.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         if let Err(error) = kept {
             tracing::error!(%error, "could not keep the write-ahead log for verification");
         }
         AppendError::Unknown { source }
     }
 
-    fn write_blob_files<'a>(
-        &mut self,
-        append: &'a Append,
-        files: &mut Vec<&'a Digest>,
-    ) -> Result<(), AppendError> {
-        for blob in append
-            .blobs
-            .iter()
-            .filter(|blob| blob.bytes.len() > MAX_INLINE_BLOB_BYTES)
-        {
+    fn write_blob_files<'a>(&mut self, append: &'a Append, files: &mut Vec<&'a Digest>) -> Result<(), AppendError> {
+        for blob in append.blobs.iter().filter(|blob| blob.bytes.len() > MAX_INLINE_BLOB_BYTES) {
             match self.blobs.write(blob) {
                 Ok(true) => files.push(&blob.digest),
                 Ok(false) => {}
@@ -342,15 +292,8 @@ impl Writer {
         if !self.truncate && pages < self.checkpoint_at {
             return;
         }
-        let sql = if self.truncate {
-            "PRAGMA wal_checkpoint(TRUNCATE)"
-        } else {
-            "PRAGMA wal_checkpoint(PASSIVE)"
-        };
-        match self
-            .connection
-            .query_row(sql, [], |row| row.get::<_, bool>(0))
-        {
+        let sql = if self.truncate { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
+        match self.connection.query_row(sql, [], |row| row.get::<_, bool>(0)) {
             Ok(busy) => {
                 // A reader that is still at it keeps erased bytes in the WAL; the next append tries again.
                 self.truncate &= busy;
@@ -369,14 +312,10 @@ impl Writer {
 }
 
 fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
-    let tables: u32 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         connection.execute_batch(include_str!("schema.sql"))?;
-        connection.execute(
-            "INSERT INTO ledger (one, format, id, epoch) VALUES (1, ?1, randomblob(32), 0)",
-            [FORMAT],
-        )?;
+        connection.execute("INSERT INTO ledger (one, format, id, epoch) VALUES (1, ?1, randomblob(32), 0)", [FORMAT])?;
         // "ANTP", for tools that look at files.
         connection.execute_batch("PRAGMA application_id = 0x414e5450")?;
     }
@@ -394,12 +333,7 @@ mod tests {
     use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
 
     fn owner() -> Owner {
-        Owner {
-            host: "test".to_owned(),
-            pid: 1,
-            engine: "0".to_owned(),
-            since: Wall(0),
-        }
+        Owner { host: "test".to_owned(), pid: 1, engine: "0".to_owned(), since: Wall(0) }
     }
 
     /// The first append of a ledger, with a payload of some size.
@@ -420,10 +354,7 @@ mod tests {
         event.hash = event.computed_hash();
         let head = HeadRow {
             stream: StreamName::Ledger,
-            tip: antiphon_core::envelope::StreamTip {
-                version: Version(1),
-                hash: event.hash,
-            },
+            tip: antiphon_core::envelope::StreamTip { version: Version(1), hash: event.hash },
             status: "open".to_owned(),
             ended: false,
             started: Wall(1),
@@ -439,10 +370,7 @@ mod tests {
         }
     }
 
-    fn with_connection(
-        store: &SqliteStore,
-        act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
-    ) {
+    fn with_connection(store: &SqliteStore, act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) {
         store
             .with_writer(|writer| {
                 act(&mut writer.connection).unwrap();
@@ -456,21 +384,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path(), SqliteOptions::default());
         let append = first_append(store.open(&owner()).unwrap().epoch, 60_000);
-        with_connection(&store, |connection| {
-            connection.execute_batch("PRAGMA max_page_count = 1")
-        });
+        with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1"));
         for _ in 0..2 {
             let failed = store.append(&append, &[]);
-            assert!(
-                matches!(&failed, Err(AppendError::NotWritten { source }) if source.disk_full),
-                "{failed:?}"
-            );
+            assert!(matches!(&failed, Err(AppendError::NotWritten { source }) if source.disk_full), "{failed:?}");
             assert_eq!(store.read_all(Seq(0), 9).unwrap(), []);
             assert_eq!(store.blob(&append.blobs[0].digest).unwrap(), None);
         }
-        with_connection(&store, |connection| {
-            connection.execute_batch("PRAGMA max_page_count = 1000000")
-        });
+        with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1000000"));
         assert_eq!(store.append(&append, &[]).unwrap(), Seq(1));
         assert!(!dir.path().join("poisoned").exists());
     }
@@ -482,18 +403,10 @@ mod tests {
         let append = first_append(store.open(&owner()).unwrap().epoch, 10);
         with_connection(&store, |connection| connection.commit_hook(Some(|| true)));
         let failed = store.append(&append, &[]);
-        assert!(
-            matches!(failed, Err(AppendError::Unknown { .. })),
-            "{failed:?}"
-        );
-        with_connection(&store, |connection| {
-            connection.commit_hook(None::<fn() -> bool>)
-        });
+        assert!(matches!(failed, Err(AppendError::Unknown { .. })), "{failed:?}");
+        with_connection(&store, |connection| connection.commit_hook(None::<fn() -> bool>));
         let refused = store.append(&append, &[]);
-        assert!(
-            matches!(refused, Err(AppendError::Refused(Refusal::Poisoned))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(AppendError::Refused(Refusal::Poisoned))), "{refused:?}");
         let _ = store.close();
 
         for needs_verification in [true, true, false] {
