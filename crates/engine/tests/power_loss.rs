@@ -150,9 +150,7 @@ fn cut_often(synchronous: &str, seeds: std::ops::Range<u64>, cuts: u64) -> Toll 
                 1 => Survival::SyncedOnly,
                 _ => Survival::Subset(Random::seeded(random.next())),
             };
-            let done = history.acknowledged.iter();
-            let done = done.filter(|moment| **moment <= position).count();
-            let promised = u32::try_from(done).expect("few turns");
+            let promised = count_until(&history.acknowledged, position);
             let found = reopen(&Image::after(&journal[..position], survival));
             match &found {
                 // One turn may be in flight.
@@ -166,6 +164,11 @@ fn cut_often(synchronous: &str, seeds: std::ops::Range<u64>, cuts: u64) -> Toll 
         }
     }
     toll
+}
+
+fn count_until(acknowledged: &[usize], position: usize) -> u32 {
+    let done = acknowledged.iter().filter(|moment| **moment <= position);
+    u32::try_from(done.count()).expect("few turns")
 }
 
 #[test]
@@ -198,6 +201,48 @@ fn synchronous_off_leaves_unsound_databases() {
         cut_often("OFF", 0..10, 30).unsound > 0,
         "this harness cannot see damage"
     );
+}
+
+#[test]
+fn a_second_cut_during_or_after_recovery_keeps_every_acknowledged_turn() {
+    for seed in 0..12 {
+        let mut random = Random::seeded(seed);
+        let first = history("FULL", seed);
+        let journal = first.disk.journal();
+        let made = first.acknowledged[0];
+        let span = (journal.len() - made) as u64;
+        let position = made + usize::try_from(random.below(span)).expect("small");
+        let image = Image::after(
+            &journal[..position],
+            Survival::Subset(Random::seeded(random.next())),
+        );
+
+        let directory = TempDir::new().expect("a directory");
+        image.write_into(directory.path());
+        let disk = PowerDisk::register();
+        disk.adopt(directory.path());
+        let found = disk.position() as u64;
+        let mut db = connect(directory.path(), &disk, "FULL").expect("recover");
+        let recovered = read_turns(&db).expect("sound");
+        let mut acknowledged = Vec::new();
+        for turn in recovered..recovered + 4 {
+            write_turn(&mut db, turn, &mut random).expect("write a turn");
+            acknowledged.push(disk.position());
+        }
+        let journal = disk.journal();
+        for _ in 0..12 {
+            let later = random.below(journal.len() as u64 + 1 - found);
+            let position = usize::try_from(found + later).expect("small");
+            let survival = Survival::Subset(Random::seeded(random.next()));
+            let image = Image::after(&journal[..position], survival);
+            let promised = recovered + count_until(&acknowledged, position);
+            let found = reopen(&image).expect("sound");
+            assert!(
+                (promised..=promised + 1).contains(&found),
+                "seed {seed}, cut at {position}: {promised} promised, {found} found"
+            );
+        }
+    }
 }
 
 #[test]

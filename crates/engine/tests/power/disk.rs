@@ -83,6 +83,18 @@ impl Disk {
         self.state().journal = Vec::new();
     }
 
+    pub(crate) fn adopt(&self, directory: &Path) {
+        // SQLite names files by their canonical paths.
+        let directory = fs::canonicalize(directory).expect("the directory is there");
+        for entry in fs::read_dir(directory).expect("read the directory") {
+            let path = entry.expect("read the directory").path();
+            if path.is_file() {
+                let bytes = fs::read(&path).expect("read a file");
+                self.state().find(&path, bytes);
+            }
+        }
+    }
+
     pub(crate) fn open(self: &Arc<Self>, path: &Path, flags: c_int) -> Result<Handle, Refusal> {
         let mut state = self.state();
         let was_there = path.exists();
@@ -97,20 +109,11 @@ impl Disk {
         let known = state.names.get(path).copied().filter(|_| was_there);
         let inode = match known {
             Some(inode) => inode,
-            None => {
-                let inode = Inode(state.inodes);
-                state.inodes += 1;
-                state.names.insert(path.to_path_buf(), inode);
-                let path = path.to_path_buf();
-                let op = if was_there {
-                    let bytes = fs::read(&path).map_err(|_| ffi::SQLITE_CANTOPEN)?;
-                    Op::Found { inode, path, bytes }
-                } else {
-                    Op::Create { inode, path }
-                };
-                state.journal.push(op);
-                inode
+            None if was_there => {
+                let bytes = fs::read(path).map_err(|_| ffi::SQLITE_CANTOPEN)?;
+                state.find(path, bytes)
             }
+            None => state.create(path),
         };
         let kind = kind(flags);
         Ok(Handle {
@@ -132,8 +135,7 @@ impl Disk {
     pub(crate) fn open_temporary(self: &Arc<Self>) -> Result<Handle, Refusal> {
         let file = tempfile::tempfile().map_err(|_| ffi::SQLITE_CANTOPEN)?;
         let mut state = self.state();
-        let inode = Inode(state.inodes);
-        state.inodes += 1;
+        let inode = state.next_inode();
         Ok(Handle {
             disk: Arc::clone(self),
             id: state.next_handle(),
@@ -167,6 +169,27 @@ impl Disk {
 }
 
 impl State {
+    fn find(&mut self, path: &Path, bytes: Vec<u8>) -> Inode {
+        let inode = self.next_inode();
+        let path = path.to_path_buf();
+        self.names.insert(path.clone(), inode);
+        self.journal.push(Op::Found { inode, path, bytes });
+        inode
+    }
+
+    fn create(&mut self, path: &Path) -> Inode {
+        let inode = self.next_inode();
+        let path = path.to_path_buf();
+        self.names.insert(path.clone(), inode);
+        self.journal.push(Op::Create { inode, path });
+        inode
+    }
+
+    fn next_inode(&mut self) -> Inode {
+        self.inodes += 1;
+        Inode(self.inodes)
+    }
+
     fn next_handle(&mut self) -> HandleId {
         self.handles += 1;
         HandleId(self.handles)

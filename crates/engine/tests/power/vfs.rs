@@ -59,6 +59,11 @@ impl PowerDisk {
         &self.name
     }
 
+    /// Takes the files of a directory as there and durable.
+    pub(crate) fn adopt(&self, directory: &Path) {
+        self.disk.adopt(directory);
+    }
+
     /// How much has been asked of the disk so far; a moment at which power may be cut.
     pub(crate) fn position(&self) -> usize {
         self.disk.position()
