@@ -1,1 +1,3 @@
 //! Coordination engine.
+
+pub mod ledger;
