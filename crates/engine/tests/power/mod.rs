@@ -4,8 +4,10 @@
 mod disk;
 mod image;
 mod journal;
+mod ledger;
 mod locks;
 mod random;
+mod turns;
 mod vfs;
 
 pub(crate) use disk::{Fault, FileKind};
