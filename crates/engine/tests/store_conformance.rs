@@ -1,13 +1,17 @@
 //! What every store does. The list at the end is the support matrix.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where anything is not as it should be"
+)]
+
 mod fixture;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use antiphon::ledger::{
     AppendError, Cursor, HeadFilter, HeadQuery, MarkFinding, MemoryLedger, MemoryStore, OpenError,
-    Opened, Placed, PlacedCommit, ReadError, Refusal, Snapshot, SqliteOptions, SqliteStore, Store,
-    WriteError,
+    Opened, Placed, PlacedCommit, Refusal, Snapshot, SqliteOptions, SqliteStore, Store, WriteError,
 };
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
@@ -15,7 +19,7 @@ use antiphon_core::envelope::{
     Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip,
 };
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::At;
 use fixture::{Chain, owner, relink, stream};
 
 /// Somewhere that a ledger is kept.
@@ -286,7 +290,8 @@ fn an_append_that_does_not_continue_its_stream_is_refused<P: Place>() {
         .event("coordination/a", "coordination.paused", "{}");
     let sound = sound.build_aside();
 
-    let changes: [(fn(&mut Recorded), Version); 3] = [
+    type Change = fn(&mut Recorded);
+    let changes: [(Change, Version); 3] = [
         (|event| event.version = Version(1), Version(1)),
         (|event| event.version = Version(3), Version(3)),
         (

@@ -29,10 +29,8 @@ impl BlobFiles {
     /// One that is there is written again unless it is whole, so that a blob that was damaged or lost heals.
     pub(super) fn write(&self, blob: &Blob) -> Result<bool, Fault> {
         let path = self.path(&blob.digest);
-        if let Ok(bytes) = std::fs::read(&path) {
-            if bytes == blob.bytes {
-                return Ok(false);
-            }
+        if std::fs::read(&path).is_ok_and(|bytes| bytes == blob.bytes) {
+            return Ok(false);
         }
         let folder = path.parent().unwrap_or(&self.0);
         if !folder.exists() {

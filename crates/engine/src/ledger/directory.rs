@@ -129,7 +129,6 @@ impl StateDirectory {
         #[expect(
             clippy::cast_sign_loss,
             clippy::cast_possible_truncation,
-            clippy::allow_attributes,
             reason = "a magic is 32 bits"
         )]
         match network_file_system(found.f_type as u32) {

@@ -1,8 +1,12 @@
 //! The ledger in a state directory: `ledger.db` (SQLite), `head`, `blobs/`, `lock`.
 
+mod commits_by_seq;
 mod connection;
+mod damages;
+mod end;
 mod reader;
 mod rows;
+mod turn;
 mod writer;
 
 use std::path::Path;

@@ -9,12 +9,13 @@ use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, Params, params};
 
+use super::commits_by_seq::CommitsBySeq;
 use super::connection;
 use super::rows::{self, Columns, EVENT_COLUMNS, HEAD_COLUMNS, damaged, integer, read_error};
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::ReadError;
-use crate::ledger::store::{Cursor, Damage, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
+use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
 
 /// Connections that wait for the next read. More are opened when more read at once, and closed afterwards.
 const IDLE: usize = 4;
@@ -66,7 +67,7 @@ impl Readers {
 #[derive(Debug)]
 pub(super) struct Reader {
     connection: Connection,
-    blobs: BlobFiles,
+    pub(super) blobs: BlobFiles,
     names: HashMap<i64, StreamName>,
 }
 
@@ -103,14 +104,14 @@ impl Reader {
         }
     }
 
-    fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {
         self.connection
             .prepare_cached(sql)
             .map_err(|error| read_error("the ledger", error))
     }
 
     /// Runs a query and takes every row apart; `what` names a row, by its place in the answer, should it be damaged.
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         parameters: impl Params,
@@ -224,7 +225,7 @@ impl Reader {
     }
 
     /// Several queries over the same state of the ledger.
-    fn consistent<T>(
+    pub(super) fn consistent<T>(
         &self,
         act: impl FnOnce(&Self) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
@@ -340,93 +341,9 @@ impl Reader {
         )?;
         Ok(found.into_iter().next())
     }
-
-    pub(super) fn damages(&mut self) -> Result<Vec<Damage>, ReadError> {
-        self.consistent(|reader| {
-            let mut damages = Vec::new();
-            reader.damaged_rows(
-                "PRAGMA integrity_check(100)",
-                |_| "the database".to_owned(),
-                |columns| match columns.text(0)? {
-                    "ok" => Ok(()),
-                    other => Err(other.to_owned()),
-                },
-                &mut damages,
-            )?;
-            reader.damaged_rows(
-                &format!("SELECT {HEAD_COLUMNS} FROM streams"),
-                |columns| format!("the head row of `{}`", columns.text(0).unwrap_or("?")),
-                |columns| rows::head(columns).map(drop),
-                &mut damages,
-            )?;
-            reader.damaged_rows(
-                "SELECT name, stream, version, digest FROM cursors",
-                |columns| format!("the cursor {:?}", columns.text(0).unwrap_or("?")),
-                |columns| cursor(columns).map(drop),
-                &mut damages,
-            )?;
-            reader.damaged_rows(
-                "SELECT version, format, bytes, digest, stream FROM snapshots",
-                |columns| format!("the snapshot of `{}`", columns.text(4).unwrap_or("?")),
-                |columns| snapshot(columns, &columns.parsed(4)?).map(drop),
-                &mut damages,
-            )?;
-            let files = &reader.blobs;
-            reader.damaged_rows(
-                "SELECT digest, size, bytes FROM blobs",
-                |columns| {
-                    columns
-                        .digest(0)
-                        .map_or("a blob".to_owned(), |digest| format!("blob {digest}"))
-                },
-                |columns| {
-                    let digest = columns.digest(0)?;
-                    let found = match columns.bytes(2)? {
-                        Some(bytes) => Digest::of(bytes),
-                        None => match files
-                            .read(&digest)
-                            .map_err(|fault| format!("{fault}: {}", fault.source))?
-                        {
-                            Some(bytes) => Digest::of(&bytes),
-                            None => return Err("its file is missing".to_owned()),
-                        },
-                    };
-                    if found == digest {
-                        Ok(())
-                    } else {
-                        Err("its bytes have another digest".to_owned())
-                    }
-                },
-                &mut damages,
-            )?;
-            Ok(damages)
-        })
-    }
-
-    /// Collects the rows that `check` finds something wrong with. What makes the table unreadable ends it and is a damage too.
-    fn damaged_rows(
-        &self,
-        sql: &str,
-        what: impl Fn(&Columns<'_, '_>) -> String,
-        check: impl Fn(&Columns<'_, '_>) -> Result<(), String>,
-        damages: &mut Vec<Damage>,
-    ) -> Result<(), ReadError> {
-        let found = self.rows(sql, [], &what, |columns| {
-            Ok(check(columns).err().map(|how| Damage {
-                what: what(columns),
-                how,
-            }))
-        });
-        match found {
-            Ok(found) => damages.extend(found.into_iter().flatten()),
-            Err(ReadError::Damaged { what, how }) => damages.push(Damage { what, how }),
-            Err(other) => return Err(other),
-        }
-        Ok(())
-    }
 }
 
-fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result<Snapshot, String> {
+pub(super) fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result<Snapshot, String> {
     let snapshot = Snapshot {
         stream: stream.clone(),
         version: Version(columns.number(0)?),
@@ -440,7 +357,7 @@ fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result<Snapshot, 
     }
 }
 
-fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
+pub(super) fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
     let cursor = Cursor {
         name: columns.text(0)?.to_owned(),
         stream: columns.parsed(1)?,
@@ -455,65 +372,4 @@ fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
 
 fn bounded(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-/// Finds the commit of every event of a rising sequence, without an index: commits and events rise together.
-struct CommitsBySeq<'a> {
-    reader: &'a Reader,
-    /// Commits that follow each other; the first holds the event asked for last, or one after it.
-    ahead: std::collections::VecDeque<PlacedCommit>,
-}
-
-impl<'a> CommitsBySeq<'a> {
-    /// Commits that are read at once.
-    const PAGE: usize = 256;
-
-    fn new(reader: &'a Reader) -> Self {
-        Self {
-            reader,
-            ahead: std::collections::VecDeque::new(),
-        }
-    }
-
-    fn of(&mut self, seq: Seq) -> Result<Option<CommitNumber>, ReadError> {
-        if self.ahead.is_empty() {
-            let before = self.last_before(seq)?;
-            self.ahead = self.reader.commits(before, Self::PAGE)?.into();
-        }
-        while let Some(commit) = self.ahead.front() {
-            if seq.0 < commit.first.0 {
-                return Ok(None);
-            }
-            if seq.0 - commit.first.0 < u64::from(commit.commit.events) {
-                return Ok(Some(commit.commit.number));
-            }
-            let number = commit.commit.number;
-            self.ahead.pop_front();
-            if self.ahead.is_empty() {
-                self.ahead = self.reader.commits(number, Self::PAGE)?.into();
-            }
-        }
-        Ok(None)
-    }
-
-    /// The last commit that ends before an event, by halving; 0 if there is none.
-    fn last_before(&self, seq: Seq) -> Result<CommitNumber, ReadError> {
-        let last: Option<i64> = self
-            .reader
-            .prepare("SELECT max(number) FROM commits")?
-            .query_row([], |row| row.get(0))
-            .map_err(|error| read_error("the commits", error))?;
-        let (mut low, mut high) = (0, last.unwrap_or(0).cast_unsigned());
-        while low < high {
-            let middle = low + (high - low).div_ceil(2);
-            let found = self.reader.commits(CommitNumber(middle - 1), 1)?;
-            match found.first() {
-                Some(commit) if commit.first.0 + u64::from(commit.commit.events) <= seq.0 => {
-                    low = middle
-                }
-                _ => high = middle - 1,
-            }
-        }
-        Ok(CommitNumber(low))
-    }
 }

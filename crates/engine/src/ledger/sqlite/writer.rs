@@ -1,40 +1,24 @@
 //! The one connection that writes: every change is one transaction that first checks that the ledger is still ours.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES, Payload, StreamTip};
-use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::At;
-use rusqlite::{Connection, OptionalExtension as _, Statement, ToSql, TransactionBehavior, params};
+use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES};
+use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::{self, CHECKPOINT_PAGES};
-use super::rows::{Columns, damaged, integer, read_error};
-use crate::ledger::admission::{self, Admitted, Known};
+use super::end::{End, commit_tip, data_version, identity, last_at};
+use super::rows::{integer, read_error};
+use super::turn::{Stop, erase, names_file, write_cursors, write_turn};
+use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::{AppendError, Fault, OpenError, ReadError, Refusal, WriteError};
 use crate::ledger::head_mark::HeadMark;
-use crate::ledger::store::{Cursor, FORMAT, LedgerId, MarkFinding, Opened, Snapshot};
-
-/// Streams whose end is remembered between appends.
-const REMEMBERED: usize = 65_536;
-
-const INSERT_EVENT: &str = "INSERT INTO events (seq, stream, version, type, schema, at, wall, actor, cause, payload, prev, hash)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-const INSERT_STREAM: &str = "INSERT INTO streams (name, version, hash, status, started, at, wall, summary, digest, stream, ended)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-// A stream goes on far more often than it ends, and leaving `ended` alone leaves the index of running streams alone.
-const MOVE_STREAM: &str = "UPDATE streams SET name = ?1, version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
-    summary = ?8, digest = ?9 WHERE stream = ?10";
-const END_STREAM: &str = "UPDATE streams SET name = ?1, version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
-    summary = ?8, digest = ?9, ended = ?11 WHERE stream = ?10";
-const INSERT_COMMIT: &str = "INSERT INTO commits (number, epoch, first, events, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const INSERT_BLOB: &str =
-    "INSERT INTO blobs (digest, size, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING";
+use crate::ledger::store::{Cursor, FORMAT, MarkFinding, Opened, Snapshot};
 
 /// Writes to one ledger as its owner.
 #[derive(Debug)]
@@ -51,18 +35,6 @@ pub(super) struct Writer {
     /// Whether erased bytes may still be in the WAL or in files.
     erased: Vec<Digest>,
     truncate: bool,
-}
-
-/// The end of the ledger as the last transaction left it; good for as long as nobody else writes.
-#[derive(Debug, Default)]
-struct End {
-    /// SQLite's count of the changes that others made.
-    data_version: i64,
-    epoch: Epoch,
-    commits: CommitTip,
-    seq: Seq,
-    last_key: i64,
-    streams: HashMap<StreamName, Known>,
 }
 
 /// What the database holds when it is opened, before the epoch is raised.
@@ -294,12 +266,10 @@ impl Writer {
             },
             Err(stop) => stop,
         };
-        if !self.connection.is_autocommit() {
-            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
-                return Err(
-                    self.poison(Fault::sql(format!("roll back what was to {doing}"), error))
-                );
-            }
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            return Err(self.poison(Fault::sql(format!("roll back what was to {doing}"), error)));
         }
         self.end.forget();
         Err(match stop {
@@ -355,7 +325,7 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a blob of an append that was not written stays until the next start")
+                    tracing::warn!(%error, "a blob of an append that was not written stays until the next start");
                 }
             }
         }
@@ -398,326 +368,6 @@ impl Writer {
     }
 }
 
-/// Why a transaction does not go on.
-enum Stop {
-    Refused(Refusal),
-    Fault(Fault),
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<ReadError> for Stop {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Fault(fault) => Self::Fault(fault),
-            other => Self::Fault(Fault {
-                doing: "read the end of the ledger".to_owned(),
-                source: other.into(),
-                disk_full: false,
-                sync_failed: false,
-            }),
-        }
-    }
-}
-
-impl End {
-    /// Reads the end of the ledger again if anybody else has written.
-    fn refresh(&mut self, connection: &Connection) -> Result<(), ReadError> {
-        let version = data_version(connection).map_err(|error| read_error("the ledger", error))?;
-        if version != self.data_version {
-            self.reload(connection)?;
-            self.data_version = version;
-        }
-        Ok(())
-    }
-
-    fn reload(&mut self, connection: &Connection) -> Result<(), ReadError> {
-        let number = |sql: &str| {
-            connection
-                .query_row(sql, [], |row| row.get::<_, Option<i64>>(0))
-                .map(Option::unwrap_or_default)
-                .map_err(|error| read_error("the end of the ledger", error))
-        };
-        let (_, _, epoch) = identity(connection)?;
-        *self = Self {
-            data_version: self.data_version,
-            epoch,
-            commits: commit_tip(
-                connection,
-                "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1",
-                [],
-            )?
-            .unwrap_or_default(),
-            seq: Seq(number("SELECT max(seq) FROM events")?.cast_unsigned()),
-            last_key: number("SELECT max(stream) FROM streams")?,
-            streams: HashMap::new(),
-        };
-        Ok(())
-    }
-
-    /// After a transaction that came to nothing: the next one reads everything again.
-    fn forget(&mut self) {
-        self.data_version = -1;
-    }
-
-    fn find(
-        &mut self,
-        connection: &Connection,
-        stream: &StreamName,
-    ) -> Result<Option<Known>, ReadError> {
-        if let Some(known) = self.streams.get(stream) {
-            return Ok(Some(*known));
-        }
-        let read = |error| read_error(format!("the head row of `{stream}`"), error);
-        let mut statement = connection
-            .prepare_cached("SELECT stream, version, hash, ended FROM streams WHERE name = ?1")
-            .map_err(read)?;
-        let found = statement
-            .query_row([stream.to_string()], |row| {
-                let columns = Columns(row);
-                let known = || {
-                    let tip = StreamTip {
-                        version: Version(columns.number(1)?),
-                        hash: columns.digest(2)?,
-                    };
-                    Ok(Known {
-                        key: integer(columns.number(0)?),
-                        tip,
-                        ended: columns.number(3)? == 1,
-                    })
-                };
-                Ok(known())
-            })
-            .optional()
-            .map_err(read)?;
-        found
-            .transpose()
-            .map_err(|how: String| damaged(format!("the head row of `{stream}`"), how))
-    }
-
-    /// Takes in what an append has written.
-    fn advance(&mut self, append: &Append, admitted: &Admitted<'_>) {
-        self.commits = append.commit.tip();
-        self.seq = Seq(self.seq.0 + append.events.len() as u64);
-        if self.streams.len() + admitted.streams.len() > REMEMBERED {
-            self.streams.clear();
-        }
-        for stream in &admitted.streams {
-            let key = stream.known.map_or_else(
-                || {
-                    self.last_key += 1;
-                    self.last_key
-                },
-                |known| known.key,
-            );
-            let known = Known {
-                key,
-                tip: stream.tip,
-                ended: stream.head.ended,
-            };
-            if known.ended {
-                self.streams.remove(&stream.head.stream);
-            } else if let Some(remembered) = self.streams.get_mut(&stream.head.stream) {
-                *remembered = known;
-            } else {
-                self.streams.insert(stream.head.stream.clone(), known);
-            }
-        }
-    }
-}
-
-fn write_turn(
-    connection: &Connection,
-    end: &End,
-    append: &Append,
-    admitted: &Admitted<'_>,
-) -> Result<(), Fault> {
-    let first = end.seq.next();
-    let write = || {
-        let mut keys = Vec::with_capacity(admitted.streams.len());
-        let mut last_key = end.last_key;
-        for stream in &admitted.streams {
-            let (key, sql) = match stream.known {
-                None => {
-                    last_key += 1;
-                    (last_key, INSERT_STREAM)
-                }
-                Some(known) if stream.head.ended => (known.key, END_STREAM),
-                Some(known) => (known.key, MOVE_STREAM),
-            };
-            keys.push(key);
-            let head = stream.head;
-            let name = head.stream.to_string();
-            let digest = head.digest();
-            let mut statement = connection.prepare_cached(sql)?;
-            bind(
-                &mut statement,
-                &[
-                    &name,
-                    &integer(head.tip.version.0),
-                    &head.tip.hash.as_bytes(),
-                    &head.status,
-                    &integer(head.started.0),
-                    &integer(head.changed.0.0),
-                    &integer(head.changed.1.0),
-                    &head.summary,
-                    &digest.as_bytes(),
-                    &key,
-                ],
-            )?;
-            if sql != MOVE_STREAM {
-                statement.raw_bind_parameter(11, head.ended)?;
-            }
-            statement.raw_execute()?;
-        }
-
-        let mut statement = connection.prepare_cached(INSERT_EVENT)?;
-        for ((event, &of), seq) in append.events.iter().zip(&admitted.of_event).zip(first.0..) {
-            let payload = match &event.payload {
-                Payload::Bytes(bytes) => bytes.as_slice(),
-                Payload::Erased(_) => unreachable!("BUG: bounds were checked"),
-            };
-            bind(
-                &mut statement,
-                &[
-                    &integer(seq),
-                    &keys[of as usize],
-                    &integer(event.version.0),
-                    &&*event.kind,
-                    &event.schema,
-                    &integer(event.at.0),
-                    &integer(event.wall.0),
-                    &event.actor.as_str(),
-                    &event.cause.as_ref().map(|cause| cause.as_str()),
-                    &payload,
-                    &event.prev.as_bytes(),
-                    &event.hash.as_bytes(),
-                ],
-            )?;
-            statement.raw_execute()?;
-        }
-
-        for blob in &append.blobs {
-            let inline = (blob.bytes.len() <= MAX_INLINE_BLOB_BYTES).then_some(&blob.bytes);
-            let mut statement = connection.prepare_cached(INSERT_BLOB)?;
-            statement.execute(params![
-                blob.digest.as_bytes(),
-                integer(blob.bytes.len() as u64),
-                inline
-            ])?;
-        }
-
-        let commit = &append.commit;
-        connection.prepare_cached(INSERT_COMMIT)?.execute(params![
-            integer(commit.number.0),
-            integer(commit.epoch.0),
-            integer(first.0),
-            commit.events,
-            commit.prev.as_bytes(),
-            commit.hash.as_bytes(),
-        ])
-    };
-    write()
-        .map(drop)
-        .map_err(|error| Fault::sql("write the events of an append", error))
-}
-
-fn bind(statement: &mut Statement<'_>, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
-    for (index, value) in values.iter().enumerate() {
-        statement.raw_bind_parameter(index + 1, value)?;
-    }
-    Ok(())
-}
-
-fn write_cursors(connection: &Connection, cursors: &[Cursor]) -> Result<(), Stop> {
-    for cursor in cursors {
-        let digest = cursor.digest();
-        let parameters = params![
-            cursor.name,
-            cursor.stream.to_string(),
-            integer(cursor.version.0),
-            digest.as_bytes()
-        ];
-        connection
-            .prepare_cached(
-                "INSERT INTO cursors (name, stream, version, digest) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (name) DO UPDATE SET stream = excluded.stream, version = excluded.version, digest = excluded.digest",
-            )
-            .and_then(|mut statement| statement.execute(parameters))
-            .map_err(|error| Fault::sql("move a cursor", error))?;
-    }
-    Ok(())
-}
-
-/// Erases what the append names; returns the blobs whose files are to go once this is durable.
-fn erase(
-    connection: &Connection,
-    end: &mut End,
-    append: &Append,
-    admitted: &Admitted<'_>,
-) -> Result<Vec<Digest>, Stop> {
-    let fault = |error| Fault::sql("erase", error);
-    for (stream, versions) in admission::payload_erasures(append) {
-        let after = admitted
-            .streams
-            .iter()
-            .find(|touched| touched.head.stream == *stream);
-        let known = match (after, end.find(connection, stream)?) {
-            (Some(after), Some(known)) => Some(Known {
-                tip: after.tip,
-                ended: after.head.ended,
-                ..known
-            }),
-            (_, known) => known,
-        };
-        admission::admit_erasure(stream, versions, known)?;
-        let Some(Known { key, .. }) = known else {
-            continue;
-        };
-        for version in versions {
-            let payload: Option<Vec<u8>> = connection
-                .prepare_cached("SELECT payload FROM events WHERE stream = ?1 AND version = ?2")
-                .and_then(|mut statement| {
-                    statement.query_row(params![key, integer(version.0)], |row| row.get(0))
-                })
-                .map_err(fault)?;
-            // Erased before: the digest stays.
-            let Some(payload) = payload else { continue };
-            connection
-                .prepare_cached("UPDATE events SET payload = NULL, erased = ?3 WHERE stream = ?1 AND version = ?2")
-                .and_then(|mut statement| {
-                    statement.execute(params![key, integer(version.0), Digest::of(&payload).as_bytes()])
-                })
-                .map_err(fault)?;
-        }
-        connection
-            .prepare_cached("DELETE FROM snapshots WHERE stream = ?1")
-            .and_then(|mut statement| statement.execute([stream.to_string()]))
-            .map_err(fault)?;
-    }
-    let mut files = Vec::new();
-    for digest in admission::blob_erasures(append) {
-        if names_file(connection, digest)? {
-            files.push(*digest);
-        }
-        connection
-            .prepare_cached("DELETE FROM blobs WHERE digest = ?1")
-            .and_then(|mut statement| statement.execute([digest.as_bytes()]))
-            .map_err(fault)?;
-    }
-    Ok(files)
-}
-
 fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
     let tables: u32 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -733,78 +383,126 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn identity(connection: &Connection) -> Result<(u32, LedgerId, Epoch), ReadError> {
-    let what = "the row of the table `ledger`";
-    connection
-        .prepare_cached("SELECT format, id, epoch FROM ledger")
-        .and_then(|mut statement| {
-            statement.query_row([], |row| {
-                let columns = Columns(row);
-                let take = || {
-                    Ok((
-                        columns.small(0)?,
-                        LedgerId(columns.digest(1)?.0),
-                        Epoch(columns.number(2)?),
-                    ))
-                };
-                Ok(take())
+#[cfg(test)]
+mod tests {
+    use antiphon_core::append::HeadRow;
+    use antiphon_core::envelope::{Blob, Commit, Payload, Recorded};
+    use antiphon_core::id::{Actor, Version};
+    use antiphon_core::time::{At, Wall};
+
+    use super::*;
+    use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
+
+    fn owner() -> Owner {
+        Owner {
+            host: "test".to_owned(),
+            pid: 1,
+            engine: "0".to_owned(),
+            since: Wall(0),
+        }
+    }
+
+    /// The first append of a ledger, with a payload of some size.
+    fn first_append(epoch: Epoch, size: usize) -> Append {
+        let mut event = Recorded {
+            stream: StreamName::Ledger,
+            version: Version(1),
+            kind: "ledger.opened".into(),
+            schema: 1,
+            at: At(1),
+            wall: Wall(1),
+            actor: Actor::new("engine").unwrap(),
+            cause: None,
+            payload: Payload::Bytes(vec![b' '; size]),
+            prev: Digest::GENESIS,
+            hash: Digest::GENESIS,
+        };
+        event.hash = event.computed_hash();
+        let head = HeadRow {
+            stream: StreamName::Ledger,
+            tip: antiphon_core::envelope::StreamTip {
+                version: Version(1),
+                hash: event.hash,
+            },
+            status: "open".to_owned(),
+            ended: false,
+            started: Wall(1),
+            changed: (At(1), Wall(1)),
+            summary: "{}".to_owned(),
+        };
+        Append {
+            commit: Commit::link(CommitTip::default(), epoch, [event.hash].into_iter()),
+            events: vec![event],
+            blobs: vec![Blob::new(vec![1; 100_000])],
+            heads: vec![head],
+            erasures: Vec::new(),
+        }
+    }
+
+    fn with_connection(
+        store: &SqliteStore,
+        act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+    ) {
+        store
+            .with_writer(|writer| {
+                act(&mut writer.connection).unwrap();
+                Ok::<_, Refusal>(())
             })
-        })
-        .map_err(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => damaged(what, "it is gone"),
-            other => read_error(what, other),
-        })?
-        .map_err(|how: String| damaged(what, how))
-}
+            .unwrap();
+    }
 
-fn commit_tip(
-    connection: &Connection,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Option<CommitTip>, ReadError> {
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut statement| {
-            statement
-                .query_row(parameters, |row| {
-                    let columns = Columns(row);
-                    let take = || {
-                        Ok(CommitTip {
-                            number: CommitNumber(columns.number(0)?),
-                            hash: columns.digest(1)?,
-                        })
-                    };
-                    Ok(take())
-                })
-                .optional()
-        })
-        .map_err(|error| read_error("a commit", error))?
-        .transpose()
-        .map_err(|how: String| damaged("a commit", how))
-}
+    #[test]
+    fn a_full_disk_leaves_nothing_behind_and_the_same_append_may_be_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+        let append = first_append(store.open(&owner()).unwrap().epoch, 60_000);
+        with_connection(&store, |connection| {
+            connection.execute_batch("PRAGMA max_page_count = 1")
+        });
+        for _ in 0..2 {
+            let failed = store.append(&append, &[]);
+            assert!(
+                matches!(&failed, Err(AppendError::NotWritten { source }) if source.disk_full),
+                "{failed:?}"
+            );
+            assert_eq!(store.read_all(Seq(0), 9).unwrap(), []);
+            assert_eq!(store.blob(&append.blobs[0].digest).unwrap(), None);
+        }
+        with_connection(&store, |connection| {
+            connection.execute_batch("PRAGMA max_page_count = 1000000")
+        });
+        assert_eq!(store.append(&append, &[]).unwrap(), Seq(1));
+        assert!(!dir.path().join("poisoned").exists());
+    }
 
-fn last_at(connection: &Connection) -> Result<At, ReadError> {
-    connection
-        .query_row(
-            "SELECT at FROM events ORDER BY seq DESC LIMIT 1",
-            [],
-            |row| row.get::<_, i64>(0),
-        )
-        .optional()
-        .map(|at| At(at.unwrap_or(0).cast_unsigned()))
-        .map_err(|error| read_error("the last event", error))
-}
+    #[test]
+    fn an_error_at_commit_poisons_the_ledger_until_it_is_verified() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+        let append = first_append(store.open(&owner()).unwrap().epoch, 10);
+        with_connection(&store, |connection| connection.commit_hook(Some(|| true)));
+        let failed = store.append(&append, &[]);
+        assert!(
+            matches!(failed, Err(AppendError::Unknown { .. })),
+            "{failed:?}"
+        );
+        with_connection(&store, |connection| {
+            connection.commit_hook(None::<fn() -> bool>)
+        });
+        let refused = store.append(&append, &[]);
+        assert!(
+            matches!(refused, Err(AppendError::Refused(Refusal::Poisoned))),
+            "{refused:?}"
+        );
+        let _ = store.close();
 
-fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("PRAGMA data_version")?
-        .query_row([], |row| row.get(0))
-}
-
-/// Whether a row says that a blob is in a file.
-fn names_file(connection: &Connection, digest: &Digest) -> Result<bool, ReadError> {
-    connection
-        .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1 AND bytes IS NULL")
-        .and_then(|mut statement| statement.exists([digest.as_bytes()]))
-        .map_err(|error| read_error(format!("blob {digest}"), error))
+        for needs_verification in [true, true, false] {
+            let opened = store.open(&owner()).unwrap();
+            assert_eq!(opened.needs_verification, needs_verification);
+            if opened.epoch == Epoch(3) {
+                store.declare_verified().unwrap();
+            }
+            store.close().unwrap();
+        }
+    }
 }
