@@ -5,7 +5,7 @@ mod power;
 
 use std::path::Path;
 
-use power::{Fault, FileKind, Image, PowerDisk, Random, Survival};
+use power::{Fault, FileKind, Image, PowerDisk, Random, Survival, new_directory};
 use rusqlite::{Connection, OpenFlags, params};
 use tempfile::TempDir;
 
@@ -77,7 +77,7 @@ fn read_turns(db: &Connection) -> Result<u32, String> {
 }
 
 fn reopen(image: &Image) -> Result<u32, String> {
-    let directory = TempDir::new().expect("a directory for the image");
+    let directory = new_directory();
     image.write_into(directory.path());
     let db =
         Connection::open(directory.path().join(DATABASE)).map_err(|error| error.to_string())?;
@@ -93,7 +93,7 @@ struct History {
 
 fn history(synchronous: &str, seed: u64) -> History {
     let mut random = Random::seeded(seed);
-    let directory = TempDir::new().expect("a directory");
+    let directory = new_directory();
     let disk = PowerDisk::register();
     let mut db = connect(directory.path(), &disk, synchronous).expect("open a new database");
     db.execute_batch(SCHEMA).expect("make the tables");
@@ -217,7 +217,7 @@ fn a_second_cut_during_or_after_recovery_keeps_every_acknowledged_turn() {
             Survival::Subset(Random::seeded(random.next())),
         );
 
-        let directory = TempDir::new().expect("a directory");
+        let directory = new_directory();
         image.write_into(directory.path());
         let disk = PowerDisk::register();
         disk.adopt(directory.path());
@@ -247,7 +247,7 @@ fn a_second_cut_during_or_after_recovery_keeps_every_acknowledged_turn() {
 
 #[test]
 fn a_reader_in_the_same_process_sees_what_is_committed() {
-    let directory = TempDir::new().expect("a directory");
+    let directory = new_directory();
     let disk = PowerDisk::register();
     let mut random = Random::seeded(1);
     let mut writer = connect(directory.path(), &disk, "FULL").expect("open");
@@ -257,6 +257,9 @@ fn a_reader_in_the_same_process_sees_what_is_committed() {
         assert_eq!(read_turns(&reader), Ok(turn));
         write_turn(&mut writer, turn, &mut random).expect("write a turn");
     }
+    reader
+        .busy_timeout(std::time::Duration::ZERO)
+        .expect("do not wait");
     let also_writing = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
     let busy = reader
         .execute("DELETE FROM turns", [])
@@ -270,7 +273,7 @@ fn a_reader_in_the_same_process_sees_what_is_committed() {
 
 #[test]
 fn readers_and_a_writer_on_threads_agree() {
-    let directory = TempDir::new().expect("a directory");
+    let directory = new_directory();
     let disk = PowerDisk::register();
     let mut writer = connect(directory.path(), &disk, "FULL").expect("open");
     writer.execute_batch(SCHEMA).expect("make the tables");
@@ -298,7 +301,7 @@ fn readers_and_a_writer_on_threads_agree() {
 /// Runs turns over a fault; gives what was acknowledged, the error, and which requests failed.
 fn run_into(fault: Fault, seed: u64) -> Outcome {
     let mut random = Random::seeded(seed);
-    let directory = TempDir::new().expect("a directory");
+    let directory = new_directory();
     let disk = PowerDisk::register();
     let mut db = connect(directory.path(), &disk, "FULL").expect("open a new database");
     db.execute_batch(SCHEMA).expect("make the tables");

@@ -10,12 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::ffi;
+use tempfile::TempDir;
 
 use super::journal::{Inode, Op};
 use super::locks::{FileLocks, HandleId};
 
 /// An SQLite result code that is not `SQLITE_OK`.
 pub(crate) type Refusal = c_int;
+
+/// A directory for a test, in memory where the system has such a file system: nothing here rests on real syncs, and those
+/// that the code under test makes beside SQLite would take most of the time.
+pub(crate) fn new_directory() -> TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    made.expect("make a directory")
+}
 
 /// What goes wrong, and when: counted from the moment it is armed, the first is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

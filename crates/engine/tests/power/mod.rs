@@ -10,7 +10,7 @@ mod random;
 mod turns;
 mod vfs;
 
-pub(crate) use disk::{Fault, FileKind};
+pub(crate) use disk::{Fault, FileKind, new_directory};
 pub(crate) use image::{Image, Survival};
 pub(crate) use random::Random;
 pub(crate) use vfs::PowerDisk;
