@@ -68,15 +68,14 @@ mod kernel_timer {
     use std::io;
     use std::os::fd::OwnedFd;
 
-    use rustix::time::{
-        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-    };
+    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
     pub(super) fn create(clock: TimerfdClockId) -> io::Result<AsyncFd<OwnedFd>> {
         let fd = timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        AsyncFd::register_with_interest(fd, Interest::READABLE)
+        // SAFETY: an owned descriptor always names the same open file until it is dropped, and the `AsyncFd` owns it from here on.
+        Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
     }
 
     /// Arms at an absolute moment, or disarms.

@@ -3,6 +3,6 @@
 mod context;
 mod running;
 
-pub use context::{Failed, Output, SessionContext, SessionResult};
 pub(crate) use context::{ContextParts, RunnerFn, boxed};
+pub use context::{Failed, Output, SessionContext, SessionResult};
 pub(crate) use running::{Ending, Running};

@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{Capability, CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome};
+use antiphon_core::coordination::{
+    Capability, CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome,
+};
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
@@ -194,7 +196,8 @@ impl Decider {
             self.on_ack(ack);
         }
         let mut left = TURN_INPUTS;
-        while left > 0 && self.flight.len() < TURNS_AHEAD && self.void_acks == 0 && self.world.turn_bytes() < MAX_APPEND_BYTES / 4 {
+        while left > 0 && self.flight.len() < TURNS_AHEAD && self.void_acks == 0 && self.world.turn_bytes() < MAX_APPEND_BYTES / 4
+        {
             left -= 1;
             if let Ok(end) = self.ends.try_recv() {
                 self.on_end(end);

@@ -60,12 +60,7 @@ impl Handle {
         self.ask(Command::Start { id, config: Box::new(config), blobs }, operator(None), minted).await
     }
 
-    pub(crate) async fn add_work_from(
-        &self,
-        session: &SessionId,
-        fence: Fence,
-        items: Vec<WorkSpec>,
-    ) -> Result<(), EngineError> {
+    pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {
         let by = Adder::Session(session.number, fence);
         let command = Command::AddWork { coordination: session.coordination.clone(), items, by, blobs: Vec::new() };
         let actor = Actor::new(format!("session:{session}"))?;

@@ -23,12 +23,7 @@ pub(super) struct Recovered {
 }
 
 /// Builds the world of a ledger that was just taken over.
-pub(super) fn recover(
-    store: &dyn Store,
-    owner: &Owner,
-    opened: Opened,
-    accepted_shorter: bool,
-) -> Result<Recovered, StartError> {
+pub(super) fn recover(store: &dyn Store, owner: &Owner, opened: Opened, accepted_shorter: bool) -> Result<Recovered, StartError> {
     let started = store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first().map(|head| head.started);
     let facts = LedgerFacts {
         format: opened.format,
@@ -118,4 +113,3 @@ pub(super) fn refreshed(store: &dyn Store, facts: &LedgerFacts) -> Result<Ledger
     }
     Ok(facts)
 }
-

@@ -83,7 +83,8 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
         match job {
             Ok(Job::Append(append)) => {
                 crash::point("append.before");
-                let ends = append.events.iter().any(|event| matches!(&*event.kind, "coordination.completed" | "coordination.aborted"));
+                let ends =
+                    append.events.iter().any(|event| matches!(&*event.kind, "coordination.completed" | "coordination.aborted"));
                 if ends {
                     crash::point("receipt.before");
                 }

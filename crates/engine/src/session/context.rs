@@ -119,8 +119,7 @@ impl<E: std::error::Error> From<E> for Failed {
 /// What a function returns.
 pub type SessionResult = Result<Output, Failed>;
 
-pub(crate) type RunnerFn =
-    Arc<dyn Fn(SessionContext) -> Pin<Box<dyn Future<Output = SessionResult> + Send>> + Send + Sync>;
+pub(crate) type RunnerFn = Arc<dyn Fn(SessionContext) -> Pin<Box<dyn Future<Output = SessionResult> + Send>> + Send + Sync>;
 
 /// Stores a function of any future behind one type.
 pub(crate) fn boxed<F, Fut>(function: F) -> RunnerFn

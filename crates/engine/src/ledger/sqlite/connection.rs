@@ -22,12 +22,7 @@ const STATEMENTS: usize = 64;
 /// Opens the database for the owner. The file exists already, with the permissions that its WAL inherits.
 pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // The mode is a property of the file, and changing it reports what came of it.
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        let message = format!("the database stays in journal mode {mode} and has no write-ahead log");
-        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(message)));
-    }
+    switch_to_wal(&connection)?;
     // Checkpoints are our own: SQLite's automatic ones keep errors of a sync to themselves.
     connection.execute_batch(
         "PRAGMA synchronous = FULL;
@@ -39,6 +34,23 @@ pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
          PRAGMA cache_size = -8192;",
     )?;
     Ok(connection)
+}
+
+/// Switches the file to a write-ahead log and makes sure of it.
+///
+/// The pragma gives its answer before it commits the switch, so it is run to its end, where an error of that commit comes up, and the
+/// mode is asked for again. Unseen, such an error leaves a rollback journal, with which a power cut can undo what
+/// `synchronous = FULL` has acknowledged.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut switch = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut answers = switch.query([])?;
+    while answers.next()?.is_some() {}
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let message = format!("the database stays in journal mode {mode} and has no write-ahead log");
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(message)));
+    }
+    Ok(())
 }
 
 /// Opens the database for reading only.
