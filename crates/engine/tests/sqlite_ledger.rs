@@ -522,6 +522,40 @@ fn erased_bytes_are_nowhere_in_the_files() {
 }
 
 #[test]
+fn erased_bytes_leave_the_log_once_a_reader_that_held_them_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
+    let run = chain
+        .turn()
+        .event("coordination/a", "coordination.started", "\"secret\"")
+        .event("coordination/a", "coordination.completed", "{}")
+        .head("coordination/a", "succeeded", true, "{}");
+    store.append(&run.build(), &[]).unwrap();
+
+    let reader = Connection::open(dir.path().join("ledger.db")).unwrap();
+    reader
+        .execute_batch("BEGIN; SELECT * FROM events;")
+        .unwrap();
+    let erase = chain
+        .turn()
+        .event("ledger", "ledger.erased", "{}")
+        .erase("coordination/a", &[1]);
+    store.append(&erase.build(), &[]).unwrap();
+    let wal = || {
+        fs::metadata(dir.path().join("ledger.db-wal"))
+            .unwrap()
+            .len()
+    };
+    assert!(wal() > 0, "the reader still sees what was");
+    reader.execute_batch("COMMIT").unwrap();
+    store
+        .append(&chain.event("ledger", "ledger.closed", "{}"), &[])
+        .unwrap();
+    assert_eq!(wal(), 0);
+}
+
+#[test]
 fn the_log_does_not_grow_without_end_and_checkpoints_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());

@@ -16,6 +16,9 @@ pub(super) const CHECKPOINT_PAGES: u32 = 4096;
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How long emptying the WAL waits for a reader.
+const BRIEFLY: Duration = Duration::from_millis(50);
+
 /// Statements that stay prepared; more than there are.
 const STATEMENTS: usize = 64;
 
@@ -50,6 +53,22 @@ pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
     Ok(connection)
+}
+
+/// Copies the WAL back into the database as far as readers allow, without waiting for them.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Copies the WAL back and empties it, so that nothing erased is left in it. Returns whether that is done: a reader that is still at it
+/// is waited for only briefly, as this holds up appends.
+pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(BRIEFLY)?;
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        Ok(!row.get::<_, bool>(0)?)
+    });
+    connection.busy_timeout(BUSY)?;
+    done
 }
 
 fn open(path: &Path, vfs: Option<&str>, access: OpenFlags) -> rusqlite::Result<Connection> {

@@ -32,8 +32,9 @@ pub(super) struct Writer {
     wal_pages: Arc<AtomicU32>,
     /// How many pages of WAL start the next checkpoint.
     checkpoint_at: u32,
-    /// Whether erased bytes may still be in the WAL or in files.
+    /// Blobs that were erased and may still have files.
     erased: Vec<Digest>,
+    /// Whether erased bytes may still be in the WAL.
     truncate: bool,
 }
 
@@ -132,7 +133,8 @@ impl Writer {
             wal_pages,
             checkpoint_at: CHECKPOINT_PAGES,
             erased: Vec::new(),
-            truncate: false,
+            // A crash may have come between an erasure and this.
+            truncate: true,
         };
         Ok((writer, opened))
     }
@@ -339,30 +341,24 @@ impl Writer {
             }
         }
         let pages = self.wal_pages.load(Ordering::Relaxed);
-        if !self.truncate && pages < self.checkpoint_at {
-            return;
-        }
-        let sql = if self.truncate {
-            "PRAGMA wal_checkpoint(TRUNCATE)"
+        // The count starts again when the WAL is written over from its start; while a reader keeps that from happening, the next round
+        // waits for as many new pages instead of being tried at every append.
+        self.checkpoint_at = self
+            .checkpoint_at
+            .min(pages.saturating_add(CHECKPOINT_PAGES));
+        let copied = if self.truncate {
+            connection::truncate_wal(&self.connection).map(|done| self.truncate = !done)
+        } else if pages >= self.checkpoint_at {
+            self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
+            connection::checkpoint(&self.connection)
         } else {
-            "PRAGMA wal_checkpoint(PASSIVE)"
+            return;
         };
-        match self
-            .connection
-            .query_row(sql, [], |row| row.get::<_, bool>(0))
-        {
-            Ok(busy) => {
-                // A reader that is still at it keeps erased bytes in the WAL; the next append tries again.
-                self.truncate &= busy;
-                self.checkpoint_at = CHECKPOINT_PAGES;
-            }
-            Err(error) => {
-                let fault = Fault::sql("copy the write-ahead log back", error);
-                tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
-                self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
-                if !fault.disk_full {
-                    self.poison(fault);
-                }
+        if let Err(error) = copied {
+            let fault = Fault::sql("copy the write-ahead log back", error);
+            tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
+            if !fault.disk_full {
+                self.poison(fault);
             }
         }
     }
