@@ -317,6 +317,10 @@ fn a_removed_database_is_not_taken_for_a_new_ledger() {
         matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))),
         "{found:?}"
     );
+    assert!(
+        !dir.path().join("ledger.db").exists(),
+        "none is made in its place"
+    );
 }
 
 #[test]
@@ -342,11 +346,15 @@ fn a_flipped_bit_in_the_log_that_hides_marked_commits_is_refused() {
     let mut bytes = fs::read(&wal).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
-    fs::write(&wal, bytes).unwrap();
+    fs::write(&wal, &bytes).unwrap();
     let found = self::store(copy.path()).open(&owner("one"));
     assert!(
         matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))),
         "{found:?}"
+    );
+    assert!(
+        fs::read(&wal).unwrap() == bytes,
+        "what is left of the log stays for whoever wants to restore it"
     );
 }
 

@@ -25,6 +25,8 @@ const STATEMENTS: usize = 64;
 /// Opens the database for the owner. The file exists already, with the permissions that its WAL inherits.
 pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Until the ledger has been let through, closing it must not copy a damaged WAL back and remove what is left of it.
+    keep_wal(&connection, true)?;
     // The mode is a property of the file, and changing it reports what came of it.
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -46,6 +48,13 @@ pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
          PRAGMA cache_size = -8192;",
     )?;
     Ok(connection)
+}
+
+/// Whether closing the last connection leaves the WAL as it is, instead of copying it back and removing it.
+pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep)
+        .map(drop)
 }
 
 /// Opens the database for reading only.

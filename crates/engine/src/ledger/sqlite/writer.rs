@@ -95,6 +95,7 @@ impl Writer {
             .and_then(|_| transaction.commit())
             .map_err(|error| Fault::sql("take the ledger over", error))?;
 
+        connection::keep_wal(&connection, false).map_err(sql)?;
         end.epoch = epoch;
         end.data_version = data_version(&connection).map_err(sql)?;
         let ledger_stream = end.find(&connection, &StreamName::Ledger)?;
@@ -286,10 +287,7 @@ impl Writer {
         self.poisoned = true;
         self.dir.poison(&source);
         // What the WAL holds is evidence; closing must not copy it back and remove it.
-        let kept = self.connection.set_db_config(
-            rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
-            true,
-        );
+        let kept = connection::keep_wal(&self.connection, true);
         if let Err(error) = kept {
             tracing::error!(%error, "could not keep the write-ahead log for verification");
         }
