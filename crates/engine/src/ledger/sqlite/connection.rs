@@ -16,12 +16,17 @@ pub(super) const CHECKPOINT_PAGES: u32 = 4096;
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How long emptying the WAL waits for a reader.
+const BRIEFLY: Duration = Duration::from_millis(50);
+
 /// Statements that stay prepared; more than there are.
 const STATEMENTS: usize = 64;
 
 /// Opens the database for the owner. The file exists already, with the permissions that its WAL inherits.
 pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Until the ledger has been let through, closing it must not copy a damaged WAL back and remove what is left of it.
+    keep_wal(&connection, true)?;
     switch_to_wal(&connection)?;
     // Checkpoints are our own: SQLite's automatic ones keep errors of a sync to themselves.
     connection.execute_batch(
@@ -53,11 +58,30 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Whether closing the last connection leaves the WAL as it is, instead of copying it back and removing it.
+pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
+}
+
 /// Opens the database for reading only.
 pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
     Ok(connection)
+}
+
+/// Copies the WAL back into the database as far as readers allow, without waiting for them.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Copies the WAL back and empties it, so that nothing erased is left in it. Returns whether that is done: a reader that is still at it
+/// is waited for only briefly, as this holds up appends.
+pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(BRIEFLY)?;
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?));
+    connection.busy_timeout(BUSY)?;
+    done
 }
 
 fn open(path: &Path, vfs: Option<&str>, access: OpenFlags) -> rusqlite::Result<Connection> {
