@@ -185,6 +185,7 @@ fn a_removed_database_is_not_taken_for_a_new_ledger() {
     fs::remove_file(dir.path().join("ledger.db")).unwrap();
     let found = store(dir.path()).open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
+    assert!(!dir.path().join("ledger.db").exists(), "none is made in its place");
 }
 
 #[test]
@@ -205,9 +206,10 @@ fn a_flipped_bit_in_the_log_that_hides_marked_commits_is_refused() {
     let mut bytes = fs::read(&wal).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
-    fs::write(&wal, bytes).unwrap();
+    fs::write(&wal, &bytes).unwrap();
     let found = self::store(copy.path()).open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
+    assert!(fs::read(&wal).unwrap() == bytes, "what is left of the log stays for whoever wants to restore it");
 }
 
 #[test]
@@ -310,6 +312,29 @@ fn erased_bytes_are_nowhere_in_the_files() {
         .erase_blob(large.digest);
     store.append(&erase.build(), &[]).unwrap();
     assert_eq!(holding(), 0);
+}
+
+#[test]
+fn erased_bytes_leave_the_log_once_a_reader_that_held_them_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
+    let run = chain
+        .turn()
+        .event("coordination/a", "coordination.started", "\"secret\"")
+        .event("coordination/a", "coordination.completed", "{}")
+        .head("coordination/a", "succeeded", true, "{}");
+    store.append(&run.build(), &[]).unwrap();
+
+    let reader = Connection::open(dir.path().join("ledger.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM events;").unwrap();
+    let erase = chain.turn().event("ledger", "ledger.erased", "{}").erase("coordination/a", &[1]);
+    store.append(&erase.build(), &[]).unwrap();
+    let wal = || fs::metadata(dir.path().join("ledger.db-wal")).unwrap().len();
+    assert!(wal() > 0, "the reader still sees what was");
+    reader.execute_batch("COMMIT").unwrap();
+    store.append(&chain.event("ledger", "ledger.closed", "{}"), &[]).unwrap();
+    assert_eq!(wal(), 0);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
+use antiphon_core::envelope::{CommitTip, Recorded};
+use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 
 use super::blob_files::BlobFiles;
 use super::directory::{Lock, StateDirectory};
@@ -82,11 +82,16 @@ impl SqliteStore {
         }
     }
 
-    /// Holds the ledger against its mark, under the transaction that raises the epoch.
-    fn check_mark(&self, ledger: &writer::Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
+    /// Holds the ledger against its mark, before anything is changed. `commit` finds a commit by its number.
+    fn check_mark(
+        &self,
+        epoch: Epoch,
+        commits: CommitTip,
+        commit: impl FnOnce(CommitNumber) -> Result<Option<CommitTip>, ReadError>,
+    ) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
         let mark = match HeadMark::read(self.dir.path()) {
             Ok(Some(mark)) => mark,
-            Ok(None) if ledger.commits.number == CommitNumber(0) => {
+            Ok(None) if commits.number == CommitNumber(0) => {
                 return Ok((MarkFinding::Agrees, None));
             }
             Ok(None) | Err(_) if self.options.accept_missing_mark => {
@@ -94,11 +99,11 @@ impl SqliteStore {
             }
             Ok(None) => {
                 let path = HeadMark::path(self.dir.path());
-                return Err(MarkRefusal::Missing { path, commits: ledger.commits.number }.into());
+                return Err(MarkRefusal::Missing { path, commits: commits.number }.into());
             }
             Err(source) => return Err(MarkRefusal::Unreadable { source }.into()),
         };
-        match mark.check(ledger.epoch, ledger.commits, ledger.commit(mark.commit.number)?) {
+        match mark.check(epoch, commits, commit(mark.commit.number)?) {
             Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),
             Err(_) if self.options.accept_shorter => Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark))),
             Err(refusal) => Err(refusal.into()),
@@ -113,9 +118,14 @@ impl Store for SqliteStore {
             return Err(OpenError::AlreadyOpen);
         }
         let lock = self.dir.take(owner)?;
+        if !self.dir.database().exists() {
+            // A database that was removed is not made anew beside a mark that remembers it.
+            self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
+        }
         let needs_verification = self.dir.is_poisoned();
-        let (writer, opened) =
-            Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| self.check_mark(found))?;
+        let (writer, opened) = Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| {
+            self.check_mark(found.epoch, found.commits, |number| found.commit(number))
+        })?;
         let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
         mark.write(self.dir.path())?;
         *locked(&self.acknowledged) = Some(mark);
