@@ -177,6 +177,7 @@ impl<'a> Pass<'a> {
                 self.erasures.payload(stream, version);
             }
             Said::Ledger(Event::LedgerErased(erased)) => self.erasures.named(&erased, version, &mut self.findings),
+            Said::Ledger(Event::LedgerOpened(opened)) => self.commits.opened(opened.epoch),
             Said::Ledger(_) => {}
             Said::Output(blob) => self.blob(blob, stream, version)?,
             Said::Ended { receipt, rebuilt } => {
