@@ -142,6 +142,12 @@ impl CoordinationSession {
         if let Some(known) = items.iter().find(|item| self.index.by_id.contains_key(&item.id)) {
             return Err(format!("work {} is there already", known.id));
         }
+        if self.stop.is_some() && !starting {
+            return Err("it is ending and takes no more work".to_owned());
+        }
+        for item in items {
+            super::admission::check_item(item).map_err(|error| format!("work {}: {error}", item.id))?;
+        }
         let mut fresh = std::collections::BTreeSet::new();
         if let Some(twice) = items.iter().find(|item| !fresh.insert(&item.id)) {
             return Err(format!("work {} is added twice", twice.id));
