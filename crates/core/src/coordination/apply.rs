@@ -9,7 +9,7 @@ use super::outcome::{SessionOutcome, Then};
 use super::receipt::{Ending, ReceiptBuilder};
 use super::session::{CoordinationSession, Meta, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
-use super::work::{Binding, FailurePolicy, Need, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
+use super::work::{Binding, FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
 use super::{MAX_REMEMBERED_COMMANDS, MAX_SESSION_IDS_PER_WORK};
 use crate::event::{Event, SessionBound, SessionUnbound, Started, StopKind, WorkSkipped};
 use crate::id::{CommandId, CoordinationId, Version, WorkId};
@@ -200,6 +200,13 @@ impl CoordinationSession {
         if bound.deadline < meta.at {
             return Err("its deadline lies in the past".to_owned());
         }
+        if let Some(stop) = self.stop_condition_at(meta.at) {
+            return Err(format!("nothing new may start: {stop}"));
+        }
+        let left = self.budget().max_duration_ticks().saturating_sub(self.elapsed_ticks_at(meta.at));
+        if bound.grant.ticks == 0 || bound.grant.ticks > left {
+            return Err(format!("it grants {} ticks of {left}", bound.grant.ticks));
+        }
         self.check_grant(&bound.grant)
     }
 
@@ -254,12 +261,19 @@ impl CoordinationSession {
         if skipped.works.is_empty() || skipped.works.len() > super::MAX_ITEMS_PER_EVENT {
             return Err(format!("{} items in one event", skipped.works.len()));
         }
+        // Doomed items are skipped in the order in which they were found, so one walk finds them all.
+        let mut doomed = self.doomed.iter();
         let mut seen = std::collections::BTreeSet::new();
         for work in &skipped.works {
             let item = self.item(work)?;
             let outcome = WorkItemOutcome::Skipped(skipped.because.clone());
             if item.state.after(WorkMove::Finish(outcome)).is_none() || !seen.insert(work) {
                 return Err(format!("work {work} is {}", item.state.as_str()));
+            }
+            if let SkipReason::NeedFailed(root) = &skipped.because
+                && !doomed.any(|(position, because)| because == root && self.items[*position as usize].spec.id == *work)
+            {
+                return Err(format!("work {work} does not need {root}, or that has not failed"));
             }
         }
         Ok(())
@@ -429,7 +443,7 @@ impl CoordinationSession {
         let item = &self.items[position as usize];
         match &item.state {
             WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => Standing::Met,
-            WorkState::Done(WorkItemOutcome::Skipped(super::SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
+            WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
             WorkState::Done(_) => Standing::Failed(item.spec.id.clone()),
             _ => Standing::Open,
         }
