@@ -178,7 +178,8 @@ impl<'a> Graph<'a> {
         match node {
             Node::New(position) => self.targets(&self.items[*position as usize].needs),
             Node::Old(position) => match self.there {
-                Some(session) if matches!(session.items[*position as usize].state, WorkState::Waiting(_)) => {
+                // Ready work counts too: a new member of a group that it needs would make it wait again.
+                Some(session) if session.items[*position as usize].can_wait_again() => {
                     self.targets(&session.items[*position as usize].spec.needs)
                 }
                 _ => Vec::new(),

@@ -417,14 +417,14 @@ impl CoordinationSession {
         unmet
     }
 
-    /// Adds a member to a group; a group that was finished is open again for those that still wait.
+    /// Adds a member to a group; a group that was finished is open again for what never started.
     fn join(&mut self, name: crate::id::GroupName) {
         let group = self.index.groups.entry(name).or_default();
         group.members += 1;
         group.unfinished += 1;
         if group.members > 1 && group.unfinished == 1 && group.failed.is_none() {
             for waiting in group.waiting.clone() {
-                if let WorkState::Waiting(_) | WorkState::Ready = self.items[waiting as usize].state {
+                if self.items[waiting as usize].can_wait_again() {
                     let unmet = self.unmet(waiting) + 1;
                     self.set_needs(waiting, unmet);
                 }
