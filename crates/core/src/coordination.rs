@@ -83,9 +83,13 @@ mod stop;
 mod why;
 mod work;
 
+pub(crate) use admission::events as work_events;
 pub use budget::{BudgetUsage, CoordinationBudget, Grant, Used};
 pub use config::CoordinationConfig;
+pub(crate) use config::StartFacts;
+pub(crate) use controller::chained;
 pub use controller::{CoordinationController, End, FreshnessCheck, SpawnResult, Start, TerminationResult};
+pub(crate) use decide::shortened;
 pub use decide::{Capability, Proposal, Runners, StopCause};
 pub use error::{ApplyError, ControllerError, CoordinationError};
 pub use outcome::{Report, SessionEnd, SessionOutcome, Then};

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::{
-    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Grant, SessionOutcome, SkipReason, StopCondition, Then, Totals, Used,
-    Verdict, WorkSpec,
+    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Grant, SessionOutcome, SkipReason, StopCondition, Then, Totals,
+    Used, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, SessionId, StreamName, Version, WorkId};

@@ -14,3 +14,4 @@ pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod time;
+pub mod world;

@@ -89,7 +89,7 @@ pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
 ///
 /// # Errors
 /// [`ControllerError::WorkTooLarge`] names an item that alone is too large.
-pub(super) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError> {
+pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
     for item in items {
@@ -187,10 +187,11 @@ impl<'a> Graph<'a> {
             Node::Group(group) => {
                 let new = self.members.get(group).into_iter().flatten().map(|position| Node::New(*position));
                 // Only members that still run hold the barrier, and they are few beside all that were there.
-                let old = self.there.into_iter().flat_map(|session| (0..).zip(&session.items)).filter(|(_, item)| {
-                    item.spec.group.as_ref() == Some(group)
-                        && !matches!(item.state, WorkState::Done(_))
-                });
+                let old = self
+                    .there
+                    .into_iter()
+                    .flat_map(|session| (0..).zip(&session.items))
+                    .filter(|(_, item)| item.spec.group.as_ref() == Some(group) && !matches!(item.state, WorkState::Done(_)));
                 new.chain(old.map(|(position, _)| Node::Old(position))).collect()
             }
         }

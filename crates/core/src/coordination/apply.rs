@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::budget::Used;
 use super::error::{ApplyError, CoordinationError};
-use super::index::{Due, Group, Index};
+use super::index::{Due, Index};
 use super::outcome::{SessionOutcome, Then};
 use super::receipt::{Ending, ReceiptBuilder};
 use super::session::{CoordinationSession, Meta, WorkItem};
@@ -35,6 +35,7 @@ impl CoordinationSession {
             status: if started.items == 0 { CoordinationStatus::Running } else { CoordinationStatus::Initializing },
             version: meta.version,
             last_at: meta.at,
+            last_wall: meta.wall,
             started_at: meta.at,
             started_wall: meta.wall,
             completed_wall: None,
@@ -74,6 +75,7 @@ impl CoordinationSession {
         self.check(event, meta).map_err(|why| illegal(event, why))?;
         self.version = meta.version;
         self.last_at = meta.at;
+        self.last_wall = meta.wall;
         self.change(event, meta);
         let elapsed = self.elapsed_ticks_at(meta.at);
         self.receipt.usage.elapsed_ticks = self.receipt.usage.elapsed_ticks.max(elapsed);
@@ -217,7 +219,13 @@ impl CoordinationSession {
             max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
         };
         let meters = [
-            ("sessions", u64::from(usage.consumed_episodes), u64::from(index.reserved_sessions), u64::from(grant.sessions), Some(u64::from(budget.max_episodes()))),
+            (
+                "sessions",
+                u64::from(usage.consumed_episodes),
+                u64::from(index.reserved_sessions),
+                u64::from(grant.sessions),
+                Some(u64::from(budget.max_episodes())),
+            ),
             ("tokens", usage.consumed_tokens, index.reserved_tokens, grant.tokens.unwrap_or(0), budget.max_tokens()),
             ("cost", usage.consumed_cost, index.reserved_cost, grant.cost.unwrap_or(0), budget.max_cost()),
         ];
@@ -233,8 +241,7 @@ impl CoordinationSession {
     }
 
     fn check_unbound(&self, unbound: &SessionUnbound) -> Result<(), String> {
-        let binding =
-            self.bound.get(&unbound.session).ok_or_else(|| format!("session {} is not bound", unbound.session))?;
+        let binding = self.bound.get(&unbound.session).ok_or_else(|| format!("session {} is not bound", unbound.session))?;
         let item = &self.items[binding.item as usize];
         if item.spec.id != unbound.work {
             return Err(format!("session {} carries out {}, not {}", unbound.session, item.spec.id, unbound.work));
@@ -677,7 +684,7 @@ impl CoordinationSession {
             self.index.dependents.push(Vec::new());
             if let Some(name) = group {
                 let standing = self.blocking_root(position);
-                let entry = self.index.groups.entry(name).or_insert_with(Group::default);
+                let entry = self.index.groups.entry(name).or_default();
                 entry.members += 1;
                 match standing {
                     Standing::Open => entry.unfinished += 1,

@@ -46,11 +46,7 @@ impl CoordinationConfig {
     /// # Errors
     /// [`ControllerError::EmptyWorkQueue`], [`ControllerError::WorkQueueSizeExceeded`], [`ControllerError::OutOfRange`] for the
     /// attempts, [`ControllerError::Id`] or [`ControllerError::DuplicateWork`].
-    pub fn new(
-        work_ids: Vec<String>,
-        budget: CoordinationBudget,
-        max_attempts_per_work: u32,
-    ) -> Result<Self, ControllerError> {
+    pub fn new(work_ids: Vec<String>, budget: CoordinationBudget, max_attempts_per_work: u32) -> Result<Self, ControllerError> {
         Self::with_max_queue_size(work_ids, budget, max_attempts_per_work, MAX_WORK_QUEUE_SIZE)
     }
 

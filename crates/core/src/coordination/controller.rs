@@ -135,9 +135,7 @@ impl CoordinationController {
     pub fn start(&mut self, timestamp_ns: u64) -> Result<Start, ControllerError> {
         let now = Now::from(timestamp_ns);
         if let Some(session) = &self.session {
-            return Err(ControllerError::CoordinationAlreadyExists {
-                coordination_id: session.coordination_id().clone(),
-            });
+            return Err(ControllerError::CoordinationAlreadyExists { coordination_id: session.coordination_id().clone() });
         }
         let config = self.config.clone().ok_or(ControllerError::NotStarted)?;
         let id = match config.id() {
@@ -148,12 +146,7 @@ impl CoordinationController {
                 CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
             }
         };
-        let facts = StartFacts {
-            parent: None,
-            depth: 0,
-            engine: env!("CARGO_PKG_VERSION").to_owned(),
-            epoch: Epoch(0),
-        };
+        let facts = StartFacts { parent: None, depth: 0, engine: env!("CARGO_PKG_VERSION").to_owned(), epoch: Epoch(0) };
         let (controller, event, rest) = Self::begin(id.clone(), config, facts, &now, &caller(), None)?;
         let mut controller = controller;
         for event in rest {
@@ -199,7 +192,12 @@ impl CoordinationController {
     ///
     /// # Errors
     /// [`ControllerError::WorkNotFound`] or [`ControllerError::NotStarted`].
-    pub fn check_work_freshness(&self, work_id: &str, seq_id: u64, is_claimable: bool) -> Result<FreshnessCheck, ControllerError> {
+    pub fn check_work_freshness(
+        &self,
+        work_id: &str,
+        seq_id: u64,
+        is_claimable: bool,
+    ) -> Result<FreshnessCheck, ControllerError> {
         let item = self.started()?.known_item(work_id)?;
         let skip_reason = if !is_claimable {
             Some("work is not claimable".to_owned())
@@ -342,7 +340,9 @@ impl CoordinationController {
             Ending::Completed(stop) => {
                 Event::Completed(Box::new(Completed { stop, verdict, usage, totals, receipt: receipt_hash }))
             }
-            Ending::Aborted(reason) => Event::Aborted(Box::new(Aborted { reason, verdict, usage, totals, receipt: receipt_hash })),
+            Ending::Aborted(reason) => {
+                Event::Aborted(Box::new(Aborted { reason, verdict, usage, totals, receipt: receipt_hash }))
+            }
         };
         self.blobs.push(blob);
         let event = self.emit(event, now, actor, None)?;
@@ -359,12 +359,8 @@ impl CoordinationController {
     ) -> Result<Option<CoordinationObjectiveReceiptV1>, ControllerError> {
         let session = self.started()?;
         let attempts = session.known_item(objective.work_id().as_str())?.attempts;
-        let receipt = CoordinationObjectiveReceiptV1::new(
-            session.coordination_id().clone(),
-            &objective,
-            attempts,
-            session.last_at.0,
-        );
+        let receipt =
+            CoordinationObjectiveReceiptV1::new(session.coordination_id().clone(), &objective, attempts, session.last_at.0);
         if !self.objectives.contains_key(objective.work_id()) && self.objectives.len() == MAX_TRACKED_OBJECTIVES {
             let max = MAX_TRACKED_OBJECTIVES as u64;
             return Err(ControllerError::OutOfRange { field: "objectives", actual: max + 1, min: 0, max });
@@ -495,7 +491,13 @@ impl CoordinationController {
     }
 
     /// Ends a session as it really ended: one that was asked to stop for its time has timed out, whatever it says.
-    pub(crate) fn unbind(&mut self, number: u64, mut end: SessionEnd, now: &Now, actor: &Actor) -> Result<SessionUnbound, ControllerError> {
+    pub(crate) fn unbind(
+        &mut self,
+        number: u64,
+        mut end: SessionEnd,
+        now: &Now,
+        actor: &Actor,
+    ) -> Result<SessionUnbound, ControllerError> {
         end.outcome = match (self.asked.get(&number), end.outcome) {
             (Some(StopCause::Timeout), SessionOutcome::Success | SessionOutcome::Failure | SessionOutcome::Cancelled) => {
                 SessionOutcome::Timeout

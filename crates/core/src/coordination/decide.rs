@@ -182,12 +182,7 @@ impl CoordinationSession {
     }
 
     /// The first ready item, in order, that has a runner and is granted something.
-    fn propose_binding(
-        &self,
-        now: &Now,
-        runners: &Runners,
-        expanding: &std::collections::BTreeSet<WorkId>,
-    ) -> Option<Proposal> {
+    fn propose_binding(&self, now: &Now, runners: &Runners, expanding: &std::collections::BTreeSet<WorkId>) -> Option<Proposal> {
         let mut best: Option<(super::index::ReadyKey, Proposal)> = None;
         for (runner, ready) in &self.index.ready {
             let Some(capability) = runners.get(runner) else { continue };
@@ -384,7 +379,7 @@ impl CoordinationSession {
         Ok(&self.items[*position as usize])
     }
 
-    pub(super) fn not_in_state(&self, state: &'static str) -> ControllerError {
+    pub(crate) fn not_in_state(&self, state: &'static str) -> ControllerError {
         ControllerError::NotInState { coordination_id: self.coordination_id.clone(), state }
     }
 

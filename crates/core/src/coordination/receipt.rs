@@ -433,12 +433,7 @@ impl ReceiptBuilder {
             started_at: self.started_at,
             completed_at,
             totals: self.totals,
-            evidence: Evidence {
-                last_version: self.tip.0,
-                head_hash: self.tip.1,
-                commit: self.commit,
-                epochs: self.epochs,
-            },
+            evidence: Evidence { last_version: self.tip.0, head_hash: self.tip.1, commit: self.commit, epochs: self.epochs },
         }
     }
 }

@@ -121,12 +121,7 @@ impl Reducer for CoordinationReducer {
             return Ok(());
         }
         let event = decode(recorded)?;
-        let meta = Meta {
-            version: recorded.version,
-            at: recorded.at,
-            wall: recorded.wall,
-            cause: recorded.cause.clone(),
-        };
+        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
         if let Some(session) = self.state.coordinations.get_mut(id) {
             return session.apply(&event, &meta);
         }
@@ -159,9 +154,5 @@ pub(crate) fn decode(recorded: &Recorded) -> Result<Event, ApplyError> {
         Payload::Bytes(bytes) => Event::decode(&recorded.kind, recorded.schema, bytes),
         Payload::Erased(_) => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
     };
-    decoded.map_err(|source| ApplyError::Decode {
-        stream: recorded.stream.to_string(),
-        version: recorded.version,
-        source,
-    })
+    decoded.map_err(|source| ApplyError::Decode { stream: recorded.stream.to_string(), version: recorded.version, source })
 }

@@ -49,6 +49,7 @@ pub struct CoordinationSession {
     pub(super) status: CoordinationStatus,
     pub(super) version: Version,
     pub(super) last_at: At,
+    pub(super) last_wall: Wall,
     pub(super) started_at: At,
     pub(super) started_wall: Wall,
     pub(super) completed_wall: Option<Wall>,
@@ -191,6 +192,30 @@ impl CoordinationSession {
         self.receipt_digest
     }
 
+    /// Number of the last session that was bound, 0 if none was.
+    #[must_use]
+    pub fn last_session(&self) -> u64 {
+        self.sessions
+    }
+
+    /// Ledger and wall-clock time of its last event.
+    #[must_use]
+    pub fn last_times(&self) -> (At, Wall) {
+        (self.last_at, self.last_wall)
+    }
+
+    /// Whether a stale write of this kind by this session is recorded already.
+    #[must_use]
+    pub fn has_refused(&self, session: u64, kind: &str) -> bool {
+        self.refused.contains(&(session, kind.to_owned()))
+    }
+
+    /// Whether a ceiling is reached, as of the last event.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.receipt.usage.check_budget_exhausted(self.budget()).is_some()
+    }
+
     /// The id of its n-th session.
     #[must_use]
     pub fn session_id(&self, number: u64) -> SessionId {
@@ -242,8 +267,7 @@ impl CoordinationSession {
     #[must_use]
     pub fn duration_end(&self) -> Option<At> {
         let whole = nanos(self.budget().max_duration_ticks(), self.budget().tick_rate_hz());
-        (self.paused.is_none() && !self.status.is_terminal())
-            .then(|| self.started_at.after(self.paused_ns).after(whole))
+        (self.paused.is_none() && !self.status.is_terminal()).then(|| self.started_at.after(self.paused_ns).after(whole))
     }
 
     /// The earliest moments on the two clocks at which something is due. What was due by `seen` has been dealt with.

@@ -330,15 +330,18 @@ impl WorkState {
     #[must_use]
     pub fn after(&self, happening: WorkMove) -> Option<Self> {
         use WorkMove as M;
-        use WorkState as S;
         match (self, happening) {
-            (S::Waiting(_) | S::Ready, M::Needs(0)) => Some(S::Ready),
-            (S::Waiting(_) | S::Ready, M::Needs(unmet)) => Some(S::Waiting(unmet)),
-            (S::Ready | S::Until(_), M::Bind(session)) => Some(S::Bound(session)),
-            (S::Bound(_), M::Release) => Some(S::Ready),
-            (S::Bound(_), M::Wait(until)) => Some(S::Until(until)),
-            (S::Bound(_), M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed))) => Some(S::Done(outcome)),
-            (S::Waiting(_) | S::Ready | S::Until(_), M::Finish(outcome @ WorkItemOutcome::Skipped(_))) => Some(S::Done(outcome)),
+            (Self::Waiting(_) | Self::Ready, M::Needs(0)) => Some(Self::Ready),
+            (Self::Waiting(_) | Self::Ready, M::Needs(unmet)) => Some(Self::Waiting(unmet)),
+            (Self::Ready | Self::Until(_), M::Bind(session)) => Some(Self::Bound(session)),
+            (Self::Bound(_), M::Release) => Some(Self::Ready),
+            (Self::Bound(_), M::Wait(until)) => Some(Self::Until(until)),
+            (Self::Bound(_), M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed))) => {
+                Some(Self::Done(outcome))
+            }
+            (Self::Waiting(_) | Self::Ready | Self::Until(_), M::Finish(outcome @ WorkItemOutcome::Skipped(_))) => {
+                Some(Self::Done(outcome))
+            }
             _ => None,
         }
     }
@@ -422,16 +425,7 @@ mod tests {
                 format!("{:<9} {}", state.as_str(), row.collect::<String>())
             })
             .collect();
-        assert_eq!(
-            table,
-            [
-                "waiting   x....x",
-                "ready     xx...x",
-                "delayed   .x...x",
-                "bound     ..xxx.",
-                "succeeded ......",
-            ]
-        );
+        assert_eq!(table, ["waiting   x....x", "ready     xx...x", "delayed   .x...x", "bound     ..xxx.", "succeeded ......",]);
     }
 
     #[test]

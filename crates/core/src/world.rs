@@ -1,0 +1,349 @@
+//! All live coordinations of one ledger, changed by one owner in one order.
+//!
+//! [`World::handle`] takes a command, [`World::expire`] lets time pass, [`World::take_turn`] hands out what to append and what to release
+//! once that is durable. State moves at once; if the append fails, the world is thrown away and rebuilt from the ledger.
+
+mod command;
+mod ledger;
+mod nesting;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+pub use command::{Adder, Command, Origin, Rejection, Reply};
+pub use ledger::{EraseRequest, LedgerFacts};
+pub use turn::{Action, Spawn, Turn};
+
+use crate::coordination::{
+    Blocked, ControllerError, CoordinationController, CoordinationSession, Ending, Proposal, Runners, SessionEnd, SessionOutcome,
+    Start, StopCause, WorkSpec,
+};
+use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
+use crate::event::{Event, Resumed};
+use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
+use crate::time::{At, Now, Wall};
+
+/// One coordination in the world.
+#[derive(Debug)]
+struct Member {
+    controller: CoordinationController,
+    /// Nested items whose configuration was asked for.
+    expanding: BTreeSet<WorkId>,
+    /// Where the deadline tables list it.
+    due: (Option<At>, Option<Wall>),
+}
+
+/// All live coordinations of one ledger.
+#[derive(Debug)]
+pub struct World {
+    members: BTreeMap<CoordinationId, Member>,
+    runners: Runners,
+    due_at: BTreeSet<(At, CoordinationId)>,
+    due_wall: BTreeSet<(Wall, CoordinationId)>,
+    /// Starts that go on in the next turns, ahead of everything else.
+    starting: VecDeque<(CoordinationId, VecDeque<Event>)>,
+    /// Coordinations that may have something to do.
+    restless: BTreeSet<CoordinationId>,
+    ledger: ledger::LedgerStream,
+    commit: CommitTip,
+    epoch: Epoch,
+    engine: String,
+    draft: turn::Draft,
+}
+
+impl World {
+    /// A world without coordinations, on a ledger that was just taken over.
+    #[must_use]
+    pub fn new(facts: LedgerFacts) -> Self {
+        Self {
+            members: BTreeMap::new(),
+            runners: Runners::default(),
+            due_at: BTreeSet::new(),
+            due_wall: BTreeSet::new(),
+            starting: VecDeque::new(),
+            restless: BTreeSet::new(),
+            ledger: ledger::LedgerStream::new(&facts),
+            commit: facts.commit,
+            epoch: facts.epoch,
+            engine: facts.engine,
+            draft: turn::Draft::default(),
+        }
+    }
+
+    /// Takes in a coordination that replay or a snapshot gave. Ended ones are let go at once.
+    pub fn adopt(&mut self, session: CoordinationSession, tip: StreamTip) {
+        if session.status().is_terminal() {
+            return;
+        }
+        let id = session.coordination_id().clone();
+        let controller = CoordinationController::resume(session, tip);
+        self.members.insert(id.clone(), Member { controller, expanding: BTreeSet::new(), due: (None, None) });
+        self.restless.insert(id);
+    }
+
+    /// Says what there is to carry sessions out. Work that waited for one of them may start.
+    pub fn set_runners(&mut self, runners: Runners) {
+        self.runners = runners;
+        self.restless.extend(self.members.keys().cloned());
+    }
+
+    /// Takes every coordination over after a restart: its live sessions died with the last engine, except nested coordinations, which
+    /// are in this ledger and go on.
+    ///
+    /// # Errors
+    /// [`ControllerError::ClockRegression`] if time was set before the last event.
+    pub fn resume(&mut self, now: &Now) -> Result<(), ControllerError> {
+        let actor = engine();
+        for id in self.members.keys().cloned().collect::<Vec<_>>() {
+            let Some(member) = self.members.get_mut(&id) else { continue };
+            let session = member.controller.started()?;
+            let lost: Vec<u64> =
+                session.bindings().filter(|(binding, _)| !binding.nested).map(|(binding, _)| binding.session).collect();
+            let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+            let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
+            member.controller.emit(Event::Resumed(resumed), now, &actor, None)?;
+            for number in lost {
+                let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine stopped while the session ran");
+                member.controller.unbind(number, end, now, &actor)?;
+            }
+            self.draft.collect(&mut member.controller);
+            self.restless.insert(id);
+        }
+        Ok(())
+    }
+
+    /// Carries out a command, or refuses it and changes nothing.
+    ///
+    /// # Errors
+    /// A [`Rejection`] says what is wrong and what to do.
+    pub fn handle(&mut self, command: Command, origin: Origin, now: &Now) -> Result<Reply, Rejection> {
+        command::handle(self, command, origin, now)
+    }
+
+    /// Lets everything happen that is due.
+    pub fn expire(&mut self, now: &Now) {
+        let mut due = BTreeSet::new();
+        while let Some((at, id)) = self.due_at.first().cloned() {
+            if at > now.at {
+                break;
+            }
+            self.due_at.remove(&(at, id.clone()));
+            due.insert(id);
+        }
+        while let Some((wall, id)) = self.due_wall.first().cloned() {
+            if wall > now.wall {
+                break;
+            }
+            self.due_wall.remove(&(wall, id.clone()));
+            due.insert(id);
+        }
+        for id in due {
+            self.wake(&id, now);
+            self.restless.insert(id);
+        }
+    }
+
+    fn wake(&mut self, id: &CoordinationId, now: &Now) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        for number in member.controller.wake(now) {
+            self.stop_session(id, number, StopCause::Timeout, now);
+        }
+    }
+
+    /// The earliest moments on the two clocks at which [`World::expire`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> (Option<At>, Option<Wall>) {
+        (self.due_at.first().map(|(at, _)| *at), self.due_wall.first().map(|(wall, _)| *wall))
+    }
+
+    /// Everything that keeps an item from running now.
+    ///
+    /// # Errors
+    /// If there is no such live coordination or item.
+    pub fn why(&self, coordination: &CoordinationId, work: &str, now: &Now) -> Result<Vec<Blocked>, Rejection> {
+        let session = self.coordination(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
+        Ok(session.why(work, now, &self.runners)?)
+    }
+
+    /// One live coordination.
+    #[must_use]
+    pub fn coordination(&self, id: &CoordinationId) -> Option<&CoordinationSession> {
+        self.members.get(id)?.controller.session()
+    }
+
+    /// All live coordinations, by id.
+    pub fn coordinations(&self) -> impl Iterator<Item = &CoordinationSession> {
+        self.members.values().filter_map(|member| member.controller.session())
+    }
+
+    /// Whether another turn has something to do at once.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.starting.is_empty() || !self.restless.is_empty()
+    }
+
+    /// Bytes of payload that the turn holds so far; callers stop handing in commands well before [`MAX_APPEND_BYTES`].
+    #[must_use]
+    pub fn turn_bytes(&self) -> usize {
+        self.draft.bytes()
+    }
+
+    /// Lets coordinations do what they can, and hands out the turn; `None` if nothing happened.
+    pub fn take_turn(&mut self, now: &Now) -> Option<Turn> {
+        self.go_on_starting(now);
+        while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
+            let Some(id) = self.restless.pop_first() else { break };
+            self.settle(&id, now);
+        }
+        self.draft.take(&mut self.commit, self.epoch, &self.ledger, &mut self.members)
+    }
+
+    /// Records further items of starts that did not fit one turn.
+    fn go_on_starting(&mut self, now: &Now) {
+        while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
+            let Some((id, events)) = self.starting.front_mut() else { return };
+            let (next, id) = (events.pop_front(), id.clone());
+            match (next, self.members.get_mut(&id)) {
+                (Some(event), Some(member)) => {
+                    if member.controller.emit(event, now, &engine(), None).is_ok() {
+                        self.draft.collect(&mut member.controller);
+                    }
+                }
+                _ => {
+                    self.starting.pop_front();
+                    self.restless.insert(id);
+                }
+            }
+        }
+    }
+
+    /// Lets one coordination do what it can until it waits for something.
+    fn settle(&mut self, id: &CoordinationId, now: &Now) {
+        let actor = engine();
+        loop {
+            if self.draft.bytes() >= MAX_APPEND_BYTES / 2 {
+                self.restless.insert(id.clone());
+                return;
+            }
+            let Some(member) = self.members.get_mut(id) else { return };
+            let stopping = member.controller.stop_sessions();
+            if !stopping.is_empty() {
+                for number in stopping {
+                    self.stop_session(id, number, StopCause::Ending, now);
+                }
+                continue;
+            }
+            match member.controller.propose(now, &self.runners, &member.expanding) {
+                None => break,
+                Some(Proposal::Event(event)) => {
+                    let bound = match &event {
+                        Event::SessionBound(bound) => Some((bound.session, bound.grant)),
+                        _ => None,
+                    };
+                    let Ok(recorded) = member.controller.emit(event, now, &actor, None) else { break };
+                    self.draft.collect(&mut member.controller);
+                    if let Some((number, _)) = bound {
+                        self.release(id, number, recorded.version, now);
+                    }
+                }
+                Some(Proposal::Expand(work)) => {
+                    let runner =
+                        member.controller.session().and_then(|s| s.work_tracking(work.as_str())).map(|t| t.spec.runner.clone());
+                    member.expanding.insert(work.clone());
+                    if let Some(runner) = runner {
+                        self.draft.act(Action::Expand { coordination: id.clone(), work, runner });
+                    }
+                }
+                Some(Proposal::End(ending)) => {
+                    self.end(id, ending, now);
+                    return;
+                }
+            }
+        }
+        self.note_deadlines(id, now);
+    }
+
+    /// Releases a bound session once the turn is durable.
+    fn release(&mut self, id: &CoordinationId, number: u64, fence: Version, now: &Now) {
+        let Some(session) = self.members.get(id).and_then(|member| member.controller.session()) else { return };
+        let Some((binding, spec)) = session.binding(number) else { return };
+        let outputs = spec.needs.iter().filter_map(|need| match need {
+            crate::coordination::Need::Work(work) => {
+                let output = session.work_tracking(work.as_str())?.output?;
+                Some((work.clone(), output))
+            }
+            crate::coordination::Need::Group(_) => None,
+        });
+        self.draft.act(Action::Spawn(Box::new(Spawn {
+            session: session.session_id(number),
+            attempt: binding.attempt,
+            fence,
+            grant: binding.grant,
+            deadline: binding.deadline,
+            token: session.token(number, now),
+            outputs: outputs.collect(),
+            spec: spec.clone(),
+        })));
+    }
+
+    /// Asks a session to stop: a nested coordination is cancelled here, anything else by whoever runs it.
+    fn stop_session(&mut self, id: &CoordinationId, number: u64, cause: StopCause, now: &Now) {
+        let session = SessionId { coordination: id.clone(), number };
+        let nested = self.coordination(id).and_then(|s| s.binding(number)).is_some_and(|(binding, _)| binding.nested);
+        if nested {
+            nesting::cancel(self, &session, cause, now);
+        } else {
+            self.draft.act(Action::Stop { session, cause });
+        }
+    }
+
+    /// Ends a coordination: receipt, terminal event, word to its parent; then it leaves memory with the turn.
+    fn end(&mut self, id: &CoordinationId, ending: Ending, now: &Now) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        let Ok(end) = member.controller.finish(ending, self.commit, now, &engine()) else { return };
+        self.draft.collect(&mut member.controller);
+        self.forget_deadlines(id);
+        let parent = self.coordination(id).and_then(|session| session.started().parent.clone());
+        self.draft.act(Action::Ended { coordination: id.clone(), verdict: end.receipt.verdict, receipt: end.receipt_hash });
+        if let Some(parent) = parent {
+            nesting::child_ended(self, &parent, &end, now);
+        }
+    }
+
+    fn note_deadlines(&mut self, id: &CoordinationId, now: &Now) {
+        let Some(member) = self.members.get(id) else { return };
+        let due = member.controller.session().map_or((None, None), |session| session.next_deadlines(now.at));
+        if due == member.due {
+            return;
+        }
+        self.forget_deadlines(id);
+        if let Some(at) = due.0 {
+            self.due_at.insert((at, id.clone()));
+        }
+        if let Some(wall) = due.1 {
+            self.due_wall.insert((wall, id.clone()));
+        }
+        if let Some(member) = self.members.get_mut(id) {
+            member.due = due;
+        }
+    }
+
+    fn forget_deadlines(&mut self, id: &CoordinationId) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        if let Some(at) = member.due.0.take() {
+            self.due_at.remove(&(at, id.clone()));
+        }
+        if let Some(wall) = member.due.1.take() {
+            self.due_wall.remove(&(wall, id.clone()));
+        }
+    }
+
+    fn member(&mut self, id: &CoordinationId) -> Result<&mut Member, Rejection> {
+        self.members.get_mut(id).ok_or_else(|| Rejection::unknown(id))
+    }
+}
+
+/// The actor of what the engine does of itself.
+fn engine() -> Actor {
+    Actor::new("engine").expect("BUG: a constant name")
+}

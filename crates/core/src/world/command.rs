@@ -1,0 +1,391 @@
+//! What may be asked of the world, and how it answers.
+
+use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
+use crate::coordination::{
+    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationStatus, MAX_TEXT_BYTES,
+    SessionEnd, SkipReason, StartFacts, shortened,
+};
+use crate::envelope::Blob;
+use crate::event::{BudgetRaised, Continued, Event, Paused, StopKind, StopRequested, WriteRefused};
+use crate::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
+use crate::time::Now;
+
+/// Something that is asked of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Start a coordination under an id. The caller has seen that no ended one has it.
+    Start {
+        /// Its id.
+        id: CoordinationId,
+        /// What it is started with.
+        config: Box<CoordinationConfig>,
+        /// Inputs that its items name.
+        blobs: Vec<Blob>,
+    },
+    /// Add work.
+    AddWork {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The items.
+        items: Vec<WorkSpec>,
+        /// Who adds it.
+        by: Adder,
+        /// Inputs that the items name.
+        blobs: Vec<Blob>,
+    },
+    /// A session ended.
+    EndSession {
+        /// The session.
+        session: SessionId,
+        /// What it shows.
+        fence: Fence,
+        /// How it ended.
+        end: Box<SessionEnd>,
+        /// Output that it names.
+        blobs: Vec<Blob>,
+    },
+    /// Answer to [`Action::Expand`](super::Action::Expand).
+    Expanded {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The item.
+        work: WorkId,
+        /// The configuration, or why there is none.
+        config: Result<Box<CoordinationConfig>, String>,
+    },
+    /// End a coordination in some way.
+    Stop {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// How.
+        kind: StopKind,
+        /// Why.
+        reason: String,
+    },
+    /// Start nothing new for a while.
+    Pause {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// Why.
+        reason: String,
+    },
+    /// Go on, with higher ceilings if given.
+    Continue {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The new ceilings.
+        raise: Option<CoordinationBudget>,
+    },
+    /// Raise ceilings.
+    RaiseBudget {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The new ceilings.
+        budget: CoordinationBudget,
+    },
+    /// Skip an item.
+    Skip {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The item.
+        work: String,
+        /// Why.
+        because: SkipReason,
+    },
+    /// Erase payloads or blobs.
+    Erase(EraseRequest),
+}
+
+/// Who adds work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adder {
+    /// Somebody outside.
+    Operator,
+    /// The session of this number, which must be live and show its fence.
+    Session(u64, Fence),
+}
+
+/// Who asks, and under which id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// An id that makes the command idempotent.
+    pub id: Option<CommandId>,
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// It was carried out, first recorded at this version of its stream.
+    Done {
+        /// The version.
+        version: Version,
+    },
+    /// The coordination was there before, started with the same configuration.
+    Existing {
+        /// Its id.
+        coordination: CoordinationId,
+    },
+    /// The session's fence was stale: nothing was changed but the count of such writes.
+    WriteRefused,
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The coordination's own rules forbid it.
+    #[error(transparent)]
+    Refused(#[from] ControllerError),
+    /// There is no such live coordination.
+    #[error("coordination {coordination} is not running; list shows what there is")]
+    UnknownCoordination {
+        /// The id.
+        coordination: CoordinationId,
+    },
+    /// The id is taken by a coordination that was started with something else.
+    #[error("coordination {coordination} exists already and was started with a different configuration; choose another id")]
+    Conflict {
+        /// The id.
+        coordination: CoordinationId,
+    },
+    /// Only what has ended can be erased.
+    #[error("coordination {coordination} has not ended; payloads can be erased once it has")]
+    StillRunning {
+        /// The id.
+        coordination: CoordinationId,
+    },
+}
+
+impl Rejection {
+    pub(super) fn unknown(coordination: &CoordinationId) -> Self {
+        Self::UnknownCoordination { coordination: coordination.clone() }
+    }
+}
+
+pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &Now) -> Result<Reply, Rejection> {
+    if let (Some(id), Some(coordination)) = (&origin.id, command.coordination())
+        && let Some(version) = world.coordination(coordination).and_then(|session| session.remembered(id))
+    {
+        return Ok(Reply::Done { version });
+    }
+    match command {
+        Command::Start { id, config, blobs } => start(world, id, *config, blobs, origin, now),
+        Command::AddWork { coordination, items, by, blobs } => {
+            let member = world.member(&coordination)?;
+            let adder = match by {
+                Adder::Operator => None,
+                Adder::Session(number, fence) => {
+                    let session = member.controller.started()?;
+                    let live = session.binding(number).is_some_and(|(binding, _)| binding.fence == fence);
+                    if !live {
+                        let session_id = session.session_id(number).to_string();
+                        return Err(ControllerError::SessionNotBound { session_id }.into());
+                    }
+                    Some(number)
+                }
+            };
+            let events = member.controller.decide_work(items, adder)?;
+            for blob in blobs {
+                world.draft.add_blob(blob);
+            }
+            world.emit_all(&coordination, events, &origin, now)
+        }
+        Command::EndSession { session, fence, end, blobs } => end_session(world, &session, fence, *end, blobs, now),
+        Command::Expanded { coordination, work, config } => {
+            nesting::expanded(world, &coordination, &work, config.map(|config| *config), now)?;
+            Ok(Reply::Done { version: Version(0) })
+        }
+        Command::Stop { coordination, kind, reason } => stop(world, &coordination, kind, reason, &origin, now),
+        Command::Pause { coordination, reason } => {
+            let session = world.live(&coordination)?;
+            if session.pause_reason().is_some() {
+                return Err(session.not_in_state("is paused already").into());
+            }
+            if !session.status().is_running() {
+                return Err(session.not_in_state("is still being started; pause it once its start is complete").into());
+            }
+            let paused = Paused { by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
+            world.emit_all(&coordination, vec![Event::Paused(paused)], &origin, now)
+        }
+        Command::Continue { coordination, raise } => {
+            let session = world.live(&coordination)?;
+            if session.pause_reason().is_none() {
+                return Err(session.not_in_state("is not paused").into());
+            }
+            let mut events = Vec::new();
+            if let Some(budget) = raise {
+                refuse_lower(session.budget(), &budget)?;
+                events.push(Event::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }));
+            } else if session.is_exhausted() {
+                return Err(session.not_in_state("has used up its budget; raise a ceiling to continue").into());
+            }
+            events.push(Event::Continued(Continued { by: origin.actor.clone() }));
+            world.emit_all(&coordination, events, &origin, now)
+        }
+        Command::RaiseBudget { coordination, budget } => {
+            let session = world.live(&coordination)?;
+            if !session.status().is_running() {
+                return Err(session.not_in_state("is still being started").into());
+            }
+            refuse_lower(session.budget(), &budget)?;
+            let raised = BudgetRaised { by: origin.actor.clone(), budget };
+            world.emit_all(&coordination, vec![Event::BudgetRaised(raised)], &origin, now)
+        }
+        Command::Skip { coordination, work, because } => {
+            let skip = world.member(&coordination)?.controller.decide_skip(&work, because)?;
+            world.emit_all(&coordination, vec![Event::WorkSkipped(skip)], &origin, now)
+        }
+        Command::Erase(request) => Ok(Reply::Done { version: world.erase(request, now)? }),
+    }
+}
+
+impl Command {
+    fn coordination(&self) -> Option<&CoordinationId> {
+        match self {
+            Self::AddWork { coordination, .. }
+            | Self::Stop { coordination, .. }
+            | Self::Pause { coordination, .. }
+            | Self::Continue { coordination, .. }
+            | Self::RaiseBudget { coordination, .. }
+            | Self::Skip { coordination, .. } => Some(coordination),
+            Self::Start { .. } | Self::EndSession { .. } | Self::Expanded { .. } | Self::Erase(_) => None,
+        }
+    }
+}
+
+fn refuse_lower(old: &CoordinationBudget, new: &CoordinationBudget) -> Result<(), Rejection> {
+    if old.is_raised_by(new) { Ok(()) } else { Err(ControllerError::BudgetNotRaised.into()) }
+}
+
+/// Starts a coordination; the same start again finds the first, and goes on with one that was cut off.
+fn start(
+    world: &mut World,
+    id: CoordinationId,
+    config: CoordinationConfig,
+    blobs: Vec<Blob>,
+    origin: Origin,
+    now: &Now,
+) -> Result<Reply, Rejection> {
+    if let Some(session) = world.coordination(&id) {
+        if session.started().plan != config.digest() {
+            return Err(Rejection::Conflict { coordination: id });
+        }
+        let cut_off = *session.status() == CoordinationStatus::Initializing
+            && session.stop_request().is_none()
+            && !world.starting.iter().any(|(starting, _)| *starting == id);
+        if cut_off {
+            let rest: Vec<WorkSpec> = config.work()[session.work_queue().len()..].to_vec();
+            let events = crate::coordination::work_events(rest)?;
+            world.starting.push_back((id.clone(), events.into()));
+        }
+        return Ok(Reply::Existing { coordination: id });
+    }
+    world.begin(id, config, None, &origin.actor, origin.id.clone(), now)?;
+    for blob in blobs {
+        world.draft.add_blob(blob);
+    }
+    Ok(Reply::Done { version: Version(1) })
+}
+
+fn stop(
+    world: &mut World,
+    id: &CoordinationId,
+    kind: StopKind,
+    reason: String,
+    origin: &Origin,
+    now: &Now,
+) -> Result<Reply, Rejection> {
+    let session = world.live(id)?;
+    if session.stop_request().is_some_and(|stop| stop.kind >= kind) {
+        return Err(session.not_in_state("is ending already").into());
+    }
+    if !session.status().is_running() && kind != StopKind::Cancel {
+        return Err(session.not_in_state("is still being started; cancel it, or wait until its start is complete").into());
+    }
+    let request = StopRequested { kind, by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
+    world.emit_all(id, vec![Event::StopRequested(request)], origin, now)
+}
+
+fn end_session(
+    world: &mut World,
+    session: &SessionId,
+    fence: Fence,
+    end: SessionEnd,
+    blobs: Vec<Blob>,
+    now: &Now,
+) -> Result<Reply, Rejection> {
+    let id = &session.coordination;
+    let state = world.live(id)?;
+    let live = state.binding(session.number).is_some_and(|(binding, _)| binding.fence == fence);
+    if !live {
+        let kind = "completion".to_owned();
+        if !state.has_refused(session.number, &kind) && session.number <= state.last_session() {
+            let refused = WriteRefused { session: session.number, fence, kind };
+            let origin = Origin { actor: engine(), id: None };
+            world.emit_all(id, vec![Event::WriteRefused(refused)], &origin, now)?;
+        }
+        return Ok(Reply::WriteRefused);
+    }
+    let member = world.member(id)?;
+    member.controller.unbind(session.number, end, now, &engine())?;
+    let version = member.controller.version();
+    for blob in blobs {
+        world.draft.add_blob(blob);
+    }
+    if let Some(member) = world.members.get_mut(id) {
+        world.draft.collect(&mut member.controller);
+    }
+    world.restless.insert(id.clone());
+    Ok(Reply::Done { version })
+}
+
+impl World {
+    pub(super) fn live(&self, id: &CoordinationId) -> Result<&super::CoordinationSession, Rejection> {
+        let session = self.coordination(id).ok_or_else(|| Rejection::unknown(id))?;
+        if session.status().is_terminal() {
+            return Err(ControllerError::CoordinationTerminal { coordination_id: id.clone() }.into());
+        }
+        Ok(session)
+    }
+
+    /// Begins a coordination; items that do not fit this turn follow in the next ones.
+    pub(super) fn begin(
+        &mut self,
+        id: CoordinationId,
+        config: CoordinationConfig,
+        parent: Option<(SessionId, u8)>,
+        actor: &Actor,
+        cause: Option<CommandId>,
+        now: &Now,
+    ) -> Result<Start, ControllerError> {
+        let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
+        let facts = StartFacts { parent, depth, engine: self.engine.clone(), epoch: self.epoch };
+        let (controller, event, rest) = CoordinationController::begin(id.clone(), config, facts, now, actor, cause)?;
+        let mut member = super::Member { controller, expanding: Default::default(), due: (None, None) };
+        self.draft.collect(&mut member.controller);
+        self.members.insert(id.clone(), member);
+        if rest.is_empty() {
+            self.restless.insert(id.clone());
+        } else {
+            self.starting.push_back((id.clone(), rest.into()));
+        }
+        Ok(Start { coordination_id: id, event })
+    }
+
+    /// Records decided events of one command; the first carries its id.
+    fn emit_all(&mut self, id: &CoordinationId, events: Vec<Event>, origin: &Origin, now: &Now) -> Result<Reply, Rejection> {
+        let member = self.member(id)?;
+        let version = member.controller.version().next();
+        let mut cause = origin.id.clone();
+        for event in events {
+            member.controller.emit(event, now, &origin.actor, cause.take())?;
+        }
+        if let Some(member) = self.members.get_mut(id) {
+            self.draft.collect(&mut member.controller);
+        }
+        self.restless.insert(id.clone());
+        Ok(Reply::Done { version })
+    }
+}

@@ -1,0 +1,146 @@
+//! The `ledger` stream: who owns the ledger, and what was erased from it.
+
+use serde_json::json;
+
+use super::World;
+use super::command::Rejection;
+use super::engine;
+use crate::append::{Erasure, HeadRow};
+use crate::coordination::ControllerError;
+use crate::digest::Digest;
+use crate::envelope::{CommitTip, StreamTip};
+use crate::event::{Event, LedgerClosed, LedgerErased, LedgerOpened};
+use crate::id::{CoordinationId, Epoch, StreamName, Version};
+use crate::time::{At, Now, Wall};
+
+/// Most versions and blobs in one erasure, so that its event keeps the payload limit.
+const MAX_ERASED_AT_ONCE: usize = 500;
+
+/// What the store knows of a ledger that was just taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerFacts {
+    /// Version of the ledger format.
+    pub format: u32,
+    /// The ledger's random id.
+    pub ledger: Digest,
+    /// The new epoch.
+    pub epoch: Epoch,
+    /// The end of the commit chain.
+    pub commit: CommitTip,
+    /// The end of the `ledger` stream.
+    pub tip: StreamTip,
+    /// Wall-clock time of the first event of that stream, if there is one.
+    pub started: Option<Wall>,
+    /// Version of the engine.
+    pub engine: String,
+}
+
+/// The stream's end, live.
+#[derive(Debug)]
+pub(super) struct LedgerStream {
+    tip: StreamTip,
+    id: Digest,
+    format: u32,
+    started: Option<Wall>,
+    changed: (At, Wall),
+    open: bool,
+}
+
+/// What to erase, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EraseRequest {
+    /// The coordination, which must have ended, and the versions whose payloads go.
+    pub payloads: Option<(CoordinationId, Vec<Version>)>,
+    /// The blobs that go.
+    pub blobs: Vec<Digest>,
+    /// Why.
+    pub reason: String,
+}
+
+impl LedgerStream {
+    pub(super) fn new(facts: &LedgerFacts) -> Self {
+        Self {
+            tip: facts.tip,
+            id: facts.ledger,
+            format: facts.format,
+            started: facts.started,
+            changed: (At(0), Wall(0)),
+            open: false,
+        }
+    }
+
+    pub(super) fn head(&self) -> HeadRow {
+        HeadRow {
+            stream: StreamName::Ledger,
+            tip: self.tip,
+            status: if self.open { "open" } else { "closed" }.to_owned(),
+            ended: false,
+            started: self.started.unwrap_or(self.changed.1),
+            changed: self.changed,
+            summary: json!({ "ledger": self.id }).to_string(),
+        }
+    }
+}
+
+impl World {
+    /// Records that this engine took the ledger.
+    pub fn open_ledger(&mut self, host: &str, pid: u32, accepted_shorter: bool, now: &Now) {
+        self.ledger.open = true;
+        let opened = LedgerOpened {
+            format: self.ledger.format,
+            ledger: self.ledger.id,
+            epoch: self.epoch,
+            host: host.to_owned(),
+            pid,
+            engine: self.engine.clone(),
+            accepted_shorter,
+        };
+        self.record_in_ledger(&Event::LedgerOpened(opened), now);
+    }
+
+    /// Records that this engine gives the ledger up in good order.
+    pub fn close_ledger(&mut self, now: &Now) {
+        self.ledger.open = false;
+        self.record_in_ledger(&Event::LedgerClosed(LedgerClosed {}), now);
+    }
+
+    /// Records an erasure; the append carries it out. The caller has seen that the coordination ended and which versions are terminal.
+    pub(super) fn erase(&mut self, request: EraseRequest, now: &Now) -> Result<Version, Rejection> {
+        let versions = request.payloads.as_ref().map_or(0, |(_, versions)| versions.len());
+        let actual = versions + request.blobs.len();
+        if actual == 0 || actual > MAX_ERASED_AT_ONCE {
+            let max = MAX_ERASED_AT_ONCE as u64;
+            return Err(ControllerError::OutOfRange { field: "erasures", actual: actual as u64, min: 1, max }.into());
+        }
+        if let Some((id, _)) = &request.payloads
+            && self.members.contains_key(id)
+        {
+            return Err(Rejection::StillRunning { coordination: id.clone() });
+        }
+        let stream = request.payloads.as_ref().map(|(id, _)| StreamName::Coordination(id.clone()));
+        let mut erased = LedgerErased {
+            stream: stream.as_ref().map(ToString::to_string),
+            versions: request.payloads.map(|(_, versions)| versions).unwrap_or_default(),
+            blobs: request.blobs,
+            reason: crate::coordination::shortened(request.reason, crate::coordination::MAX_TEXT_BYTES),
+        };
+        erased.versions.sort_unstable();
+        erased.versions.dedup();
+        if let Some(stream) = stream {
+            self.draft.erase(Erasure::Payloads { stream, versions: erased.versions.clone() });
+        }
+        for blob in &erased.blobs {
+            self.draft.erase(Erasure::Blob(*blob));
+        }
+        self.record_in_ledger(&Event::LedgerErased(erased), now);
+        Ok(self.ledger.tip.version)
+    }
+
+    fn record_in_ledger(&mut self, event: &Event, now: &Now) {
+        let recorded = crate::coordination::chained(StreamName::Ledger, self.ledger.tip, event, now, &engine(), None);
+        self.ledger.tip = StreamTip { version: recorded.version, hash: recorded.hash };
+        self.ledger.started.get_or_insert(now.wall);
+        self.ledger.changed = (now.at, now.wall);
+        self.draft.add_ledger_event(recorded);
+    }
+}

@@ -1,0 +1,96 @@
+//! Nested coordinations: started with their parent's binding, cancelled with it, and reported to it.
+
+use super::World;
+use super::command::Rejection;
+use super::engine;
+use crate::coordination::{
+    ControllerError, CoordinationConfig, End, MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
+};
+use crate::event::{Event, StopKind, StopRequested};
+use crate::id::{CoordinationId, SessionId, WorkId};
+use crate::time::Now;
+
+/// Answers an expansion: binds the parent's item and starts the child, in one turn.
+pub(super) fn expanded(
+    world: &mut World,
+    parent: &CoordinationId,
+    work: &WorkId,
+    config: Result<CoordinationConfig, String>,
+    now: &Now,
+) -> Result<(), Rejection> {
+    let runners = world.runners.clone();
+    let member = world.member(parent)?;
+    member.expanding.remove(work);
+    world.restless.insert(parent.clone());
+    let member = world.member(parent)?;
+    // The item may have been skipped, or the coordination paused or ended, while its configuration was fetched.
+    let Ok(bound) = member.controller.decide_nested(work.as_str(), &runners, now) else { return Ok(()) };
+    let session = member.controller.started()?;
+    let (number, grant) = (bound.session, bound.grant);
+    let (depth, rate) = (session.started().depth, session.budget().tick_rate_hz());
+    let child_session = session.session_id(number);
+    member.controller.emit(Event::SessionBound(bound), now, &engine(), None)?;
+    world.draft.collect(&mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller);
+    let started = config.and_then(|config| {
+        if depth >= MAX_DEPTH {
+            return Err(ControllerError::TooDeep { work_id: work.clone(), max: MAX_DEPTH }.to_string());
+        }
+        let id = child_session.nested_coordination().map_err(|error| error.to_string())?;
+        let config = config.within(&grant, rate);
+        world.begin(id, config, Some((child_session.clone(), depth + 1)), &engine(), None, now).map_err(|error| error.to_string())
+    });
+    if let Err(reason) = started {
+        let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text(reason);
+        let member = world.member(parent)?;
+        member.controller.unbind(number, end, now, &engine())?;
+        world.draft.collect(&mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller);
+    }
+    Ok(())
+}
+
+/// Cancels the coordination that carries out a session.
+pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, now: &Now) {
+    let Ok(child) = session.nested_coordination() else { return };
+    let Some(member) = world.members.get_mut(&child) else { return };
+    let already = member.controller.session().and_then(|session| session.stop_request());
+    if already.is_some_and(|stop| stop.kind == StopKind::Cancel) {
+        return;
+    }
+    let reason = match cause {
+        StopCause::Timeout => "the time of its parent's session is over",
+        StopCause::Ending => "its parent is ending",
+    };
+    let request = StopRequested { kind: StopKind::Cancel, by: engine(), reason: reason.to_owned() };
+    if member.controller.emit(Event::StopRequested(request), now, &engine(), None).is_ok() {
+        world.draft.collect(&mut member.controller);
+        world.restless.insert(child);
+    }
+}
+
+/// Ends the parent's session as the child ended, and charges the parent what the child used.
+pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now: &Now) {
+    let Some(member) = world.members.get_mut(&parent.coordination) else { return };
+    let usage = &end.receipt.budget_usage;
+    let outcome = match end.receipt.verdict {
+        Verdict::Succeeded => SessionOutcome::Success,
+        Verdict::Aborted => SessionOutcome::Cancelled,
+        Verdict::Partial | Verdict::Failed => SessionOutcome::Failure,
+    };
+    let ended = SessionEnd {
+        outcome,
+        text: Some(format!("{}: {}", end.receipt.coordination_id, end.receipt.verdict)),
+        reported: Some(Report {
+            sessions: usage.consumed_episodes(),
+            tokens: usage.consumed_tokens(),
+            cache_tokens: usage.consumed_cache_tokens(),
+            cost: usage.consumed_cost(),
+            estimated: usage.is_estimated(),
+        }),
+        output: Some(end.receipt_hash),
+        scores: std::collections::BTreeMap::new(),
+    };
+    if member.controller.unbind(parent.number, ended, now, &engine()).is_ok() {
+        world.draft.collect(&mut member.controller);
+        world.restless.insert(parent.coordination.clone());
+    }
+}

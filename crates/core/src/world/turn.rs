@@ -1,0 +1,239 @@
+//! One turn on its way out: what to append, and what to release once that is durable.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::Member;
+use super::ledger::LedgerStream;
+use crate::append::{Append, Erasure, HeadRow};
+use crate::coordination::{
+    CoordinationController, CoordinationSession, CoordinationStatus, Ending, Grant, Runner, StopCause, Verdict, WorkSpec,
+};
+use crate::digest::Digest;
+use crate::envelope::{Blob, Commit, CommitTip, Payload, Recorded, StreamTip};
+use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
+use crate::time::At;
+
+/// A turn: append it, then act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "append it, and only once it is durable carry out its actions"]
+pub struct Turn {
+    /// What to append, as one.
+    pub append: Append,
+    /// What to do once the append is durable, in order.
+    pub actions: Vec<Action>,
+}
+
+/// Something that the shell does for the core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Start this session.
+    Spawn(Box<Spawn>),
+    /// Fetch the configuration of a nested item and answer with [`Command::Expanded`](super::Command::Expanded).
+    Expand {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The item.
+        work: WorkId,
+        /// What is to be expanded.
+        runner: Runner,
+    },
+    /// Ask this session to stop, end it after the grace, and report its end.
+    Stop {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: StopCause,
+    },
+    /// A coordination has ended: wake those who wait for it.
+    Ended {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// How it went.
+        verdict: Verdict,
+        /// Digest of its receipt.
+        receipt: Digest,
+    },
+}
+
+/// A session to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spawn {
+    /// Its id.
+    pub session: SessionId,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// What it must show to write.
+    pub fence: Fence,
+    /// What it may use.
+    pub grant: Grant,
+    /// When its time is over.
+    pub deadline: At,
+    /// The secret that it shows; only its digest is recorded.
+    pub token: Digest,
+    /// What the items that it needs have put out.
+    pub outputs: Vec<(WorkId, Digest)>,
+    /// The item.
+    pub spec: WorkSpec,
+}
+
+/// What a turn holds so far.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    events: Vec<Recorded>,
+    blobs: Vec<Blob>,
+    actions: Vec<Action>,
+    erasures: Vec<Erasure>,
+    touched: BTreeSet<CoordinationId>,
+    ledger_touched: bool,
+    bytes: usize,
+}
+
+impl Draft {
+    /// Moves a controller's outbox into the turn.
+    pub(super) fn collect(&mut self, controller: &mut CoordinationController) {
+        for event in controller.take_events() {
+            self.bytes += event.payload.bytes().map_or(0, <[u8]>::len);
+            if let StreamName::Coordination(id) = &event.stream
+                && !self.touched.contains(id)
+            {
+                self.touched.insert(id.clone());
+            }
+            self.events.push(event);
+        }
+        for blob in controller.take_blobs() {
+            self.add_blob(blob);
+        }
+    }
+
+    pub(super) fn add_ledger_event(&mut self, event: Recorded) {
+        self.bytes += event.payload.bytes().map_or(0, <[u8]>::len);
+        self.ledger_touched = true;
+        self.events.push(event);
+    }
+
+    pub(super) fn add_blob(&mut self, blob: Blob) {
+        if !self.blobs.iter().any(|known| known.digest == blob.digest) {
+            self.bytes += blob.bytes.len().min(crate::envelope::MAX_INLINE_BLOB_BYTES);
+            self.blobs.push(blob);
+        }
+    }
+
+    pub(super) fn erase(&mut self, erasure: Erasure) {
+        self.erasures.push(erasure);
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Links what there is into one commit and lets ended coordinations go.
+    pub(super) fn take(
+        &mut self,
+        tip: &mut CommitTip,
+        epoch: Epoch,
+        ledger: &LedgerStream,
+        members: &mut BTreeMap<CoordinationId, Member>,
+    ) -> Option<Turn> {
+        if self.events.is_empty() && self.actions.is_empty() {
+            return None;
+        }
+        let draft = std::mem::take(self);
+        let mut heads = Vec::with_capacity(draft.touched.len() + 1);
+        if draft.ledger_touched {
+            heads.push(ledger.head());
+        }
+        for id in &draft.touched {
+            let Some(member) = members.get(id) else { continue };
+            let Some(session) = member.controller.session() else { continue };
+            heads.push(head_row(session, member.controller.tip()));
+            if session.status().is_terminal() {
+                members.remove(id);
+            }
+        }
+        let commit = Commit::link(*tip, epoch, draft.events.iter().map(|event| event.hash));
+        if !draft.events.is_empty() {
+            *tip = commit.tip();
+        }
+        let append = Append { commit, events: draft.events, blobs: draft.blobs, heads, erasures: draft.erasures };
+        Some(Turn { append, actions: draft.actions })
+    }
+}
+
+impl Turn {
+    /// Whether there is nothing to append, only something to do.
+    #[must_use]
+    pub fn is_only_actions(&self) -> bool {
+        self.append.events.is_empty()
+    }
+
+    /// Payload bytes of its events.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        self.append
+            .events
+            .iter()
+            .map(|event| match &event.payload {
+                Payload::Bytes(bytes) => bytes.len(),
+                Payload::Erased(_) => 0,
+            })
+            .sum()
+    }
+}
+
+/// What lists and results need to know of a coordination.
+pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow {
+    let status = match session.status() {
+        CoordinationStatus::Initializing => "starting",
+        CoordinationStatus::Running if session.stop_request().is_some() => "stopping",
+        CoordinationStatus::Running if session.pause_reason().is_some() => "paused",
+        CoordinationStatus::Running => "running",
+        CoordinationStatus::Completed(_) => session.totals().verdict().as_str(),
+        CoordinationStatus::Aborted(_) => Verdict::Aborted.as_str(),
+        #[allow(unreachable_patterns, reason = "the enum may grow")]
+        _ => "unknown",
+    };
+    let started = session.started();
+    let mut summary = json!({
+        "plan": started.plan,
+        "usage": session.budget_usage(),
+        "totals": session.totals(),
+        "work": session.work_queue().len(),
+        "running": session.bindings().len(),
+    });
+    if let Some(name) = &started.name {
+        summary["name"] = json!(name);
+    }
+    if let Some(parent) = &started.parent {
+        summary["parent"] = json!(parent);
+    }
+    if !started.labels.is_empty() {
+        summary["labels"] = json!(started.labels);
+    }
+    if let Some(reason) = session.pause_reason() {
+        summary["paused"] = json!(reason);
+    }
+    if let Some(receipt) = session.receipt_digest() {
+        summary["receipt"] = json!(receipt);
+        summary["ending"] = match session.status() {
+            CoordinationStatus::Completed(stop) => json!(Ending::Completed(stop.clone())),
+            CoordinationStatus::Aborted(reason) => json!(Ending::Aborted(reason.clone())),
+            _ => json!(null),
+        };
+    }
+    let (at, wall) = session.last_times();
+    HeadRow {
+        stream: StreamName::Coordination(session.coordination_id().clone()),
+        tip,
+        status: status.to_owned(),
+        ended: session.status().is_terminal(),
+        started: session.started_at(),
+        changed: (at, wall),
+        summary: summary.to_string(),
+    }
+}

@@ -1,0 +1,23 @@
+//! The ledger on disk and in memory: takes in turns whole, gives back what was written, decides nothing.
+//!
+//! docs/ledger-format.md describes the files; [`Store`] is the seam that both stores stand behind.
+
+mod admission;
+mod blob_files;
+mod directory;
+mod durable;
+mod error;
+mod head_mark;
+mod memory;
+mod sqlite;
+mod store;
+
+pub use directory::{LockHolder, StateDirectory};
+pub use error::{AppendError, Fault, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
+pub use head_mark::{HeadMark, MarkError};
+pub use memory::{MemoryLedger, MemoryStore};
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use store::{
+    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Owner, Placed,
+    PlacedCommit, Snapshot, Store,
+};

@@ -1,0 +1,208 @@
+//! The state directory: private, ignored by git, on a local disk, and held by one engine at a time.
+
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::durable;
+use super::error::{Fault, OpenError};
+use super::store::Owner;
+
+const DATABASE: &str = "ledger.db";
+const LOCK: &str = "lock";
+const POISONED: &str = "poisoned";
+
+/// Where the files of a ledger are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDirectory(PathBuf);
+
+/// Who holds a ledger, as far as the lock file tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockHolder {
+    /// The engine that wrote its name there.
+    Named(Owner),
+    /// One that has not written its name yet, or whose name cannot be read.
+    Unnamed,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(Owner { host, pid, engine, since }) => {
+                write!(f, "process {pid} on {host} (antiphon {engine}, since {} s after 1970)", since.0 / 1_000_000_000)
+            }
+            Self::Unnamed => f.write_str("an engine that has not said its name"),
+        }
+    }
+}
+
+/// Holds the lock of a state directory until it is dropped; the system lets go of it when the process dies.
+#[derive(Debug)]
+pub(super) struct Lock(#[expect(dead_code, reason = "held, not used: closing it unlocks")] File);
+
+impl StateDirectory {
+    /// Names a directory; touches nothing.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path of the database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.0.join(DATABASE)
+    }
+
+    /// Creates what is missing, makes it private, and takes the lock.
+    pub(super) fn take(&self, owner: &Owner) -> Result<Lock, OpenError> {
+        self.create()?;
+        self.refuse_network_file_systems()?;
+        self.refuse_strangers()?;
+        let lock = self.lock(owner)?;
+        std::fs::set_permissions(&self.0, Permissions::from_mode(0o700)).map_err(|error| self.fault("make private", error))?;
+        self.write_new(".gitignore", b"*\n")?;
+        Ok(lock)
+    }
+
+    fn create(&self) -> Result<(), Fault> {
+        let parent = self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent).map_err(|error| self.fault("create the parent of", error))?;
+        match DirBuilder::new().mode(0o700).create(&self.0) {
+            Ok(()) => durable::sync_directory(parent),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.fault("create", error)),
+        }
+    }
+
+    /// A directory that holds other things is neither made private nor hidden from git.
+    fn refuse_strangers(&self) -> Result<(), OpenError> {
+        if [DATABASE, LOCK, "head"].iter().any(|name| self.0.join(name).exists()) {
+            return Ok(());
+        }
+        let mut entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
+        match entries.next() {
+            None => Ok(()),
+            Some(entry) => {
+                let found = entry.map_err(|error| self.fault("list", error))?.file_name().to_string_lossy().into_owned();
+                Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found })
+            }
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn refuse_network_file_systems(&self) -> Result<(), OpenError> {
+        let found = rustix::fs::statfs(&self.0).map_err(|error| self.fault("look at the file system of", error.into()))?;
+        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a magic is 32 bits")]
+        match network_file_system(found.f_type as u32) {
+            Some(kind) => Err(OpenError::NetworkFileSystem { dir: self.0.clone(), kind }),
+            None => Ok(()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn refuse_network_file_systems(&self) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    fn lock(&self, owner: &Owner) -> Result<Lock, OpenError> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.0.join(LOCK))
+            .map_err(|error| self.fault("open the lock of", error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let read = file.read_to_string(&mut text).is_ok();
+                let holder = match serde_json::from_str(&text) {
+                    Ok(owner) if read => LockHolder::Named(owner),
+                    _ => LockHolder::Unnamed,
+                };
+                return Err(OpenError::InUse { dir: self.0.clone(), holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(self.fault("lock", error).into()),
+        }
+        let name = serde_json::to_vec(owner).expect("BUG: an owner is plain text and numbers");
+        file.set_len(0).and_then(|()| file.write_all(&name)).map_err(|error| self.fault("write the lock of", error))?;
+        Ok(Lock(file))
+    }
+
+    /// Whether an earlier owner met an error of a sync.
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.0.join(POISONED).exists()
+    }
+
+    /// Notes an error of a sync for the next owner, as well as that can be done after one.
+    pub(super) fn poison(&self, fault: &Fault) {
+        let text = format!("An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n", fault.source);
+        if let Err(error) = durable::replace(&self.0.join(POISONED), text.as_bytes()) {
+            tracing::error!(%error, "could not leave a note that the ledger needs verification");
+        }
+    }
+
+    /// Takes the note back.
+    pub(super) fn absolve(&self) -> Result<(), Fault> {
+        match std::fs::remove_file(self.0.join(POISONED)) {
+            Ok(()) => durable::sync_directory(&self.0),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.fault("remove the note of an error in", error)),
+        }
+    }
+
+    /// Creates a private file with some bytes unless there is one.
+    pub(super) fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(name)) {
+            Ok(mut file) => file.write_all(bytes).map_err(|error| self.fault("write into", error)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.fault("create a file in", error)),
+        }
+    }
+
+    fn fault(&self, doing: &str, error: std::io::Error) -> Fault {
+        Fault::io(format!("{doing} {}", self.0.display()), error)
+    }
+}
+
+/// The name of a file system that other machines write to, by the number that `statfs` gives.
+#[cfg(target_os = "linux")]
+fn network_file_system(magic: u32) -> Option<&'static str> {
+    match magic {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x0102_1997 => Some("9P"),
+        0x5346_414f | 0x6b41_4653 => Some("AFS"),
+        0x7375_7245 => Some("Coda"),
+        0x564c => Some("NCP"),
+        0x00c3_6400 => Some("Ceph"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        0x4750_4653 => Some("GPFS"),
+        0x1983_0326 => Some("BeeGFS"),
+        0x786f_4256 => Some("a VirtualBox shared folder"),
+        _ => None,
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_told_from_local_ones() {
+        assert_eq!(network_file_system(0x6969), Some("NFS"));
+        for local in [0xef53, 0x0102_1994, 0x9123_683e, 0x5846_5342, 0x794c_7630] {
+            assert_eq!(network_file_system(local), None, "{local:#x}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Files that are there whole or not at all, and stay there when the power goes.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::error::Fault;
+
+/// Puts bytes in the place of a file, or makes a new one: written beside it, synced, renamed, and the directory synced.
+///
+/// The temporary name ends in `.tmp`; one that a crash left behind is overwritten by the next write or ignored.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let temporary = path.with_extension("tmp");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(|error| Fault::io(format!("create {}", temporary.display()), error))?;
+    file.write_all(bytes).map_err(|error| Fault::io(format!("write {}", temporary.display()), error))?;
+    file.sync_all().map_err(|error| Fault::sync(format!("sync {}", temporary.display()), error))?;
+    std::fs::rename(&temporary, path).map_err(|error| Fault::io(format!("put {} in place", path.display()), error))?;
+    match path.parent() {
+        Some(dir) => sync_directory(dir),
+        None => Ok(()),
+    }
+}
+
+/// Makes the names in a directory durable.
+pub(super) fn sync_directory(dir: &Path) -> Result<(), Fault> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| Fault::sync(format!("sync the directory {}", dir.display()), error))
+}

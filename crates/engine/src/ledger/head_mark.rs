@@ -1,0 +1,169 @@
+//! The head mark: a small file beside the database that knows how far the ledger has been acknowledged.
+//!
+//! SQLite cannot tell a damaged end of its log from one that never was. The mark can, but for what was appended after it was made.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::CommitTip;
+use antiphon_core::id::{CommitNumber, Epoch};
+
+use super::durable;
+use super::error::{Fault, MarkRefusal};
+
+const FILE: &str = "head";
+const TAG: &str = "antiphon.head.1";
+
+/// What was durable when the mark was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeadMark {
+    /// The ownership.
+    pub epoch: Epoch,
+    /// The last commit.
+    pub commit: CommitTip,
+}
+
+/// Why a head mark was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkError {
+    /// The file is there, and is not what a mark looks like.
+    #[error("the head mark {} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("could not read the head mark {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl HeadMark {
+    /// Where the mark of a state directory is.
+    #[must_use]
+    pub fn path(dir: &Path) -> PathBuf {
+        dir.join(FILE)
+    }
+
+    /// Puts the mark in the place of the one before; it is durable when this returns.
+    ///
+    /// # Errors
+    /// When the disk fails; the mark before is still there then.
+    pub fn write(&self, dir: &Path) -> Result<(), Fault> {
+        durable::replace(&Self::path(dir), self.to_string().as_bytes())
+    }
+
+    /// Reads the mark of a state directory, if there is one.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn read(dir: &Path) -> Result<Option<Self>, MarkError> {
+        let path = Self::path(dir);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(MarkError::Io { path, source }),
+        };
+        match str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()) {
+            Some(mark) => Ok(Some(mark)),
+            None => Err(MarkError::Damaged { path }),
+        }
+    }
+
+    /// Whether a ledger that ends at `tip` under `epoch`, and has the commit `at_mark` at the number of this mark, holds all that the
+    /// mark knew.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check(&self, epoch: Epoch, tip: CommitTip, at_mark: Option<CommitTip>) -> Result<(), MarkRefusal> {
+        match at_mark {
+            _ if tip.number < self.commit.number || epoch < self.epoch => {
+                Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
+            }
+            Some(ledger) if ledger != self.commit => Err(MarkRefusal::Differs { ledger, mark: *self }),
+            None if self.commit != CommitTip::default() => {
+                Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn covered(&self) -> String {
+        format!("{TAG} {} {} {}", self.epoch, self.commit.number, self.commit.hash)
+    }
+}
+
+impl fmt::Display for HeadMark {
+    /// One line: tag, epoch, commit, its hash, and the SHA-256 of all before the last space.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let covered = self.covered();
+        let checksum = Digest::of(covered.as_bytes());
+        writeln!(f, "{covered} {checksum}")
+    }
+}
+
+impl FromStr for HeadMark {
+    type Err = ();
+
+    /// Accepts only what `Display` writes, byte for byte.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let fields: Vec<&str> = text.split([' ', '\n']).collect();
+        let &[TAG, epoch, number, hash, _, ""] = fields.as_slice() else {
+            return Err(());
+        };
+        let mark = Self {
+            epoch: Epoch(epoch.parse().map_err(|_| ())?),
+            commit: CommitTip { number: CommitNumber(number.parse().map_err(|_| ())?), hash: hash.parse().map_err(|_| ())? },
+        };
+        if mark.to_string() == text { Ok(mark) } else { Err(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> HeadMark {
+        HeadMark { epoch: Epoch(3), commit: CommitTip { number: CommitNumber(42), hash: Digest::of(b"commit") } }
+    }
+
+    #[test]
+    fn marks_read_back_as_written() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(HeadMark::read(dir.path()).unwrap().is_none());
+        mark().write(dir.path()).unwrap();
+        assert_eq!(HeadMark::read(dir.path()).unwrap(), Some(mark()));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_mark_is_found() {
+        let sound = mark().to_string().into_bytes();
+        for bit in 0..sound.len() * 8 {
+            let mut flipped = sound.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let read = str::from_utf8(&flipped).ok().and_then(|text| text.parse::<HeadMark>().ok());
+            assert_eq!(read, None, "bit {bit}");
+        }
+        assert!("".parse::<HeadMark>().is_err());
+    }
+
+    #[test]
+    fn a_ledger_is_held_against_number_hash_and_epoch() {
+        let mark = mark();
+        let tip = |number, text: &str| CommitTip { number: CommitNumber(number), hash: Digest::of(text.as_bytes()) };
+        let here = Some(mark.commit);
+        assert!(mark.check(Epoch(3), tip(42, "commit"), here).is_ok());
+        assert!(mark.check(Epoch(4), tip(50, "later"), here).is_ok());
+        assert!(matches!(mark.check(Epoch(3), tip(41, "earlier"), None), Err(MarkRefusal::Shorter { .. })));
+        assert!(matches!(mark.check(Epoch(2), tip(42, "commit"), here), Err(MarkRefusal::Shorter { .. })));
+        assert!(matches!(mark.check(Epoch(3), tip(50, "later"), Some(tip(42, "other"))), Err(MarkRefusal::Differs { .. })));
+    }
+}

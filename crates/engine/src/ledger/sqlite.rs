@@ -1,0 +1,225 @@
+//! The ledger in a state directory: `ledger.db` (SQLite), `head`, `blobs/`, `lock`.
+
+mod commits_by_seq;
+mod connection;
+mod damages;
+mod end;
+mod reader;
+mod rows;
+mod turn;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use antiphon_core::append::{Append, HeadRow};
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::{CommitTip, Recorded};
+use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
+
+use super::blob_files::BlobFiles;
+use super::directory::{Lock, StateDirectory};
+use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
+use super::head_mark::HeadMark;
+use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
+use reader::{Reader, Readers};
+use writer::Writer;
+
+/// How a ledger in a state directory is opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// Go on with a ledger that is shorter than its head mark or differs from it. The caller records that.
+    pub accept_shorter: bool,
+    /// Go on with a ledger whose head mark is missing or damaged. The caller records that.
+    pub accept_missing_mark: bool,
+    /// The SQLite VFS to use, by name; the default one if `None`.
+    pub vfs: Option<String>,
+}
+
+/// A ledger in a state directory.
+///
+/// Making one touches nothing: it reads what is there, and what it finds is as old as the last commit. [`Store::open`] creates what
+/// is missing and takes the lock.
+#[derive(Debug)]
+pub struct SqliteStore {
+    dir: StateDirectory,
+    options: SqliteOptions,
+    readers: Readers,
+    // Locked for a whole append: there is one writer, and readers never take it.
+    owned: Mutex<Option<Owned>>,
+    // What the last successful append left, for the mark; separate so that marking never waits for an append.
+    acknowledged: Mutex<Option<HeadMark>>,
+    // Locked while the mark is written, so that a later mark is never replaced by an earlier one.
+    marked: Mutex<Option<HeadMark>>,
+}
+
+/// What only the owner has. The fields are dropped in order: the database is closed before the lock is let go.
+#[derive(Debug)]
+struct Owned {
+    writer: Writer,
+    _lock: Lock,
+}
+
+impl SqliteStore {
+    /// Names the ledger in a state directory.
+    #[must_use]
+    pub fn at(dir: impl AsRef<Path>, options: SqliteOptions) -> Self {
+        let dir = StateDirectory::new(dir.as_ref());
+        Self {
+            readers: Readers::new(dir.clone(), options.vfs.clone()),
+            dir,
+            options,
+            owned: Mutex::new(None),
+            acknowledged: Mutex::new(None),
+            marked: Mutex::new(None),
+        }
+    }
+
+    fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
+        match locked(&self.owned).as_mut() {
+            Some(owned) => act(&mut owned.writer),
+            None => Err(Refusal::NotOpen.into()),
+        }
+    }
+
+    /// Holds the ledger against its mark, before anything is changed. `commit` finds a commit by its number.
+    fn check_mark(
+        &self,
+        epoch: Epoch,
+        commits: CommitTip,
+        commit: impl FnOnce(CommitNumber) -> Result<Option<CommitTip>, ReadError>,
+    ) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
+        let mark = match HeadMark::read(self.dir.path()) {
+            Ok(Some(mark)) => mark,
+            Ok(None) if commits.number == CommitNumber(0) => {
+                return Ok((MarkFinding::Agrees, None));
+            }
+            Ok(None) | Err(_) if self.options.accept_missing_mark => {
+                return Ok((MarkFinding::Missing, None));
+            }
+            Ok(None) => {
+                let path = HeadMark::path(self.dir.path());
+                return Err(MarkRefusal::Missing { path, commits: commits.number }.into());
+            }
+            Err(source) => return Err(MarkRefusal::Unreadable { source }.into()),
+        };
+        match mark.check(epoch, commits, commit(mark.commit.number)?) {
+            Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),
+            Err(_) if self.options.accept_shorter => Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark))),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn open(&self, owner: &Owner) -> Result<Opened, OpenError> {
+        let mut owned = locked(&self.owned);
+        if owned.is_some() {
+            return Err(OpenError::AlreadyOpen);
+        }
+        let lock = self.dir.take(owner)?;
+        if !self.dir.database().exists() {
+            // A database that was removed is not made anew beside a mark that remembers it.
+            self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
+        }
+        let needs_verification = self.dir.is_poisoned();
+        let (writer, opened) = Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| {
+            self.check_mark(found.epoch, found.commits, |number| found.commit(number))
+        })?;
+        let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
+        mark.write(self.dir.path())?;
+        *locked(&self.acknowledged) = Some(mark);
+        *locked(&self.marked) = Some(mark);
+        *owned = Some(Owned { writer, _lock: lock });
+        Ok(opened)
+    }
+
+    fn append(&self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
+        let mut owned = locked(&self.owned);
+        let writer = &mut owned.as_mut().ok_or(Refusal::NotOpen)?.writer;
+        let first = writer.append(append, cursors)?;
+        *locked(&self.acknowledged) = Some(HeadMark { epoch: append.commit.epoch, commit: append.commit.tip() });
+        Ok(first)
+    }
+
+    fn move_cursors(&self, cursors: &[Cursor]) -> Result<(), AppendError> {
+        self.with_writer(|writer| writer.move_cursors(cursors))
+    }
+
+    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.readers.read(|reader| reader.stream(stream, after, limit))
+    }
+
+    fn read_all(&self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
+        self.readers.read(|reader| reader.all(after, limit))
+    }
+
+    fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
+        self.readers.read(|reader| reader.commits(after, limit))
+    }
+
+    fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
+        self.readers.read(|reader| reader.heads(query))
+    }
+
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
+        self.readers.read(|reader| reader.blob(digest))
+    }
+
+    fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
+        self.with_writer(|writer| writer.save_snapshot(snapshot))
+    }
+
+    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+        self.readers.read(|reader| reader.snapshot(stream, format))
+    }
+
+    fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
+        self.readers.read(|reader| reader.cursor(name))
+    }
+
+    fn damages(&self) -> Result<Vec<Damage>, ReadError> {
+        self.readers.read(Reader::damages)
+    }
+
+    fn mark_head(&self) -> Result<(), WriteError> {
+        let mut marked = locked(&self.marked);
+        let mark = locked(&self.acknowledged).ok_or(Refusal::NotOpen)?;
+        if *marked == Some(mark) {
+            return Ok(());
+        }
+        match HeadMark::read(self.dir.path()) {
+            Ok(Some(HeadMark { epoch, .. })) if epoch > mark.epoch => {
+                return Err(Refusal::Superseded { ours: mark.epoch, theirs: epoch }.into());
+            }
+            _ => mark.write(self.dir.path())?,
+        }
+        *marked = Some(mark);
+        Ok(())
+    }
+
+    fn declare_verified(&self) -> Result<(), WriteError> {
+        self.with_writer(|_| Ok(self.dir.absolve()?))
+    }
+
+    fn close(&self) -> Result<(), WriteError> {
+        let mut owned = locked(&self.owned);
+        if owned.is_none() {
+            return Ok(());
+        }
+        let marked = self.mark_head();
+        self.readers.clear();
+        *owned = None;
+        *locked(&self.acknowledged) = None;
+        marked
+    }
+}
+
+/// Locks even after a panic elsewhere: what is guarded is replaced whole, or checked against the database before it is used.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn blob_files(dir: &StateDirectory) -> BlobFiles {
+    BlobFiles::of(dir.path())
+}

@@ -1,0 +1,78 @@
+//! What is wrong outside both chains, row by row.
+
+use antiphon_core::digest::Digest;
+
+use super::reader::{Reader, cursor, snapshot};
+use super::rows::{self, Columns, HEAD_COLUMNS};
+use crate::ledger::error::ReadError;
+use crate::ledger::store::Damage;
+
+impl Reader {
+    pub(super) fn damages(&mut self) -> Result<Vec<Damage>, ReadError> {
+        self.consistent(|reader| {
+            let mut damages = Vec::new();
+            reader.damaged_rows(
+                "PRAGMA integrity_check(100)",
+                |_| "the database".to_owned(),
+                |columns| match columns.text(0)? {
+                    "ok" => Ok(()),
+                    other => Err(other.to_owned()),
+                },
+                &mut damages,
+            )?;
+            reader.damaged_rows(
+                &format!("SELECT {HEAD_COLUMNS} FROM streams"),
+                |columns| format!("the head row of `{}`", columns.text(0).unwrap_or("?")),
+                |columns| rows::head(columns).map(drop),
+                &mut damages,
+            )?;
+            reader.damaged_rows(
+                "SELECT name, stream, version, digest FROM cursors",
+                |columns| format!("the cursor {:?}", columns.text(0).unwrap_or("?")),
+                |columns| cursor(columns).map(drop),
+                &mut damages,
+            )?;
+            reader.damaged_rows(
+                "SELECT version, format, bytes, digest, stream FROM snapshots",
+                |columns| format!("the snapshot of `{}`", columns.text(4).unwrap_or("?")),
+                |columns| snapshot(columns, &columns.parsed(4)?).map(drop),
+                &mut damages,
+            )?;
+            let files = &reader.blobs;
+            reader.damaged_rows(
+                "SELECT digest, size, bytes FROM blobs",
+                |columns| columns.digest(0).map_or("a blob".to_owned(), |digest| format!("blob {digest}")),
+                |columns| {
+                    let digest = columns.digest(0)?;
+                    let found = match columns.bytes(2)? {
+                        Some(bytes) => Digest::of(bytes),
+                        None => match files.read(&digest).map_err(|fault| format!("{fault}: {}", fault.source))? {
+                            Some(bytes) => Digest::of(&bytes),
+                            None => return Err("its file is missing".to_owned()),
+                        },
+                    };
+                    if found == digest { Ok(()) } else { Err("its bytes have another digest".to_owned()) }
+                },
+                &mut damages,
+            )?;
+            Ok(damages)
+        })
+    }
+
+    /// Collects the rows that `check` finds something wrong with. What makes the table unreadable ends it and is a damage too.
+    fn damaged_rows(
+        &self,
+        sql: &str,
+        what: impl Fn(&Columns<'_, '_>) -> String,
+        check: impl Fn(&Columns<'_, '_>) -> Result<(), String>,
+        damages: &mut Vec<Damage>,
+    ) -> Result<(), ReadError> {
+        let found = self.rows(sql, [], &what, |columns| Ok(check(columns).err().map(|how| Damage { what: what(columns), how })));
+        match found {
+            Ok(found) => damages.extend(found.into_iter().flatten()),
+            Err(ReadError::Damaged { what, how }) => damages.push(Damage { what, how }),
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! Reading, on connections of its own: a reader sees the last commit and holds nobody up.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use antiphon_core::append::HeadRow;
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::Recorded;
+use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, Params, params};
+
+use super::commits_by_seq::CommitsBySeq;
+use super::connection;
+use super::rows::{self, Columns, EVENT_COLUMNS, HEAD_COLUMNS, damaged, integer, read_error};
+use crate::ledger::blob_files::BlobFiles;
+use crate::ledger::directory::StateDirectory;
+use crate::ledger::error::ReadError;
+use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
+
+/// Connections that wait for the next read. More are opened when more read at once, and closed afterwards.
+const IDLE: usize = 4;
+
+/// Stream names that a reader remembers before it forgets them all.
+const NAMES: usize = 10_000;
+
+/// The readers of one state directory.
+#[derive(Debug)]
+pub(super) struct Readers {
+    dir: StateDirectory,
+    vfs: Option<String>,
+    idle: Mutex<Vec<Reader>>,
+}
+
+impl Readers {
+    pub(super) fn new(dir: StateDirectory, vfs: Option<String>) -> Self {
+        Self { dir, vfs, idle: Mutex::default() }
+    }
+
+    pub(super) fn read<T>(&self, act: impl FnOnce(&mut Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let idle = super::locked(&self.idle).pop();
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => Reader::open(&self.dir, self.vfs.as_deref())?,
+        };
+        // A reader that met an error is not used again: its connection may be what is wrong.
+        let found = act(&mut reader)?;
+        let mut idle = super::locked(&self.idle);
+        if idle.len() < IDLE {
+            idle.push(reader);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn clear(&self) {
+        super::locked(&self.idle).clear();
+    }
+}
+
+/// One connection for reading.
+#[derive(Debug)]
+pub(super) struct Reader {
+    connection: Connection,
+    pub(super) blobs: BlobFiles,
+    names: HashMap<i64, StreamName>,
+}
+
+impl Reader {
+    fn open(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, ReadError> {
+        let absent = || ReadError::Absent { dir: dir.path().to_owned() };
+        let connection = match connection::reading(&dir.database(), vfs) {
+            Ok(connection) => connection,
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !dir.database().exists() => {
+                return Err(absent());
+            }
+            Err(error) => return Err(read_error("the ledger", error)),
+        };
+        let created = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| row.get::<_, bool>(0))
+            .map_err(|error| read_error("the ledger", error))?;
+        if created { Ok(Self { connection, blobs: super::blob_files(dir), names: HashMap::new() }) } else { Err(absent()) }
+    }
+
+    pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {
+        self.connection.prepare_cached(sql).map_err(|error| read_error("the ledger", error))
+    }
+
+    /// Runs a query and takes every row apart; `what` names a row, by its place in the answer, should it be damaged.
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        what: impl Fn(&Columns<'_, '_>) -> String,
+        mut take: impl FnMut(&Columns<'_, '_>) -> Result<T, String>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut statement = self.prepare(sql)?;
+        let mut rows = statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| read_error("the ledger", error))? {
+            let columns = Columns(row);
+            found.push(take(&columns).map_err(|how| damaged(what(&columns), how))?);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        let Some(key) = self.key(stream)? else {
+            return Ok(Vec::new());
+        };
+        let mut actor = None;
+        self.rows(
+            &format!("SELECT {EVENT_COLUMNS} FROM events WHERE stream = ?1 AND version > ?2 ORDER BY version LIMIT ?3"),
+            params![key, integer(after.0), bounded(limit)],
+            |columns| format!("event {} of `{stream}`", columns.number(1).unwrap_or_default()),
+            |columns| rows::event(columns, stream.clone(), &mut actor).map(|(_, event)| event),
+        )
+    }
+
+    fn key(&self, stream: &StreamName) -> Result<Option<i64>, ReadError> {
+        self.prepare("SELECT stream FROM streams WHERE name = ?1")?
+            .query_row([stream.to_string()], |row| row.get(0))
+            .optional()
+            .map_err(|error| read_error(format!("the head row of `{stream}`"), error))
+    }
+
+    pub(super) fn all(&mut self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
+        let mut names = std::mem::take(&mut self.names);
+        if names.len() > NAMES {
+            names.clear();
+        }
+        let found = self.consistent(|reader| reader.placed(after, limit, &mut names));
+        self.names = names;
+        found
+    }
+
+    fn placed(&self, after: Seq, limit: usize, names: &mut HashMap<i64, StreamName>) -> Result<Vec<Placed>, ReadError> {
+        let mut statement =
+            self.prepare(&format!("SELECT {EVENT_COLUMNS}, stream FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
+        let mut rows =
+            statement.query(params![integer(after.0), bounded(limit)]).map_err(|error| read_error("the events", error))?;
+        let mut commits = CommitsBySeq::new(self);
+        let (mut found, mut actor) = (Vec::new(), None);
+        while let Some(row) = rows.next().map_err(|error| read_error("the events", error))? {
+            let columns = Columns(row);
+            let what = || format!("the event with seq {}", columns.number(0).unwrap_or_default());
+            let key = columns.number(12).map_err(|how| damaged(what(), how))?;
+            let stream = match names.get(&integer(key)) {
+                Some(stream) => stream.clone(),
+                None => {
+                    let stream = self.name(integer(key))?.ok_or_else(|| damaged(what(), "its stream has no head row"))?;
+                    names.insert(integer(key), stream.clone());
+                    stream
+                }
+            };
+            let (seq, event) = rows::event(&columns, stream, &mut actor).map_err(|how| damaged(what(), how))?;
+            let commit = commits.of(seq)?.ok_or_else(|| damaged(what(), "no commit holds it"))?;
+            found.push(Placed { seq, commit, event });
+        }
+        Ok(found)
+    }
+
+    fn name(&self, key: i64) -> Result<Option<StreamName>, ReadError> {
+        let names = self.rows(
+            "SELECT name FROM streams WHERE stream = ?1",
+            [key],
+            |_| format!("the head row of stream {key}"),
+            |columns| columns.parsed(0),
+        )?;
+        Ok(names.into_iter().next())
+    }
+
+    /// Several queries over the same state of the ledger.
+    pub(super) fn consistent<T>(&self, act: impl FnOnce(&Self) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        let end = |sql| self.connection.execute_batch(sql).map_err(|error| read_error("the ledger", error));
+        end("BEGIN")?;
+        let found = act(self);
+        end("COMMIT")?;
+        found
+    }
+
+    pub(super) fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
+        self.rows(
+            "SELECT number, epoch, first, events, prev, hash FROM commits WHERE number > ?1 ORDER BY number LIMIT ?2",
+            params![integer(after.0), bounded(limit)],
+            |columns| format!("commit {}", columns.number(0).unwrap_or_default()),
+            rows::commit,
+        )
+    }
+
+    pub(super) fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
+        let what = |columns: &Columns<'_, '_>| format!("the head row of `{}`", columns.text(0).unwrap_or("?"));
+        let filter = match query {
+            HeadQuery::Stream(stream) => {
+                let sql = format!("SELECT {HEAD_COLUMNS} FROM streams WHERE name = ?1");
+                return self.rows(&sql, [stream.to_string()], what, rows::head);
+            }
+            HeadQuery::List(filter) => filter,
+        };
+        let HeadFilter { prefix, status, ended, older_than, limit } = filter;
+        let before = match older_than {
+            None => i64::MAX,
+            Some(stream) => self.key(stream)?.unwrap_or(0),
+        };
+        // Written out so that the index of running streams is used.
+        let ended = match ended {
+            None => "",
+            Some(false) => "AND ended = 0",
+            Some(true) => "AND ended = 1",
+        };
+        let sql = format!(
+            "SELECT {HEAD_COLUMNS} FROM streams WHERE stream < ?1 {ended} AND substr(name, 1, length(?2)) = ?2
+             AND (?3 IS NULL OR status = ?3) ORDER BY stream DESC LIMIT ?4"
+        );
+        self.rows(&sql, params![before, prefix, status, bounded(*limit)], what, rows::head)
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
+        let row = self.rows(
+            "SELECT size, bytes FROM blobs WHERE digest = ?1",
+            [digest.as_bytes()],
+            |_| format!("blob {digest}"),
+            |columns| Ok((columns.number(0)?, columns.bytes(1)?.map(<[u8]>::to_vec))),
+        )?;
+        let bytes = match row.into_iter().next() {
+            None => return Ok(None),
+            Some((_, Some(bytes))) => bytes,
+            Some((_, None)) => {
+                self.blobs.read(digest)?.ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?
+            }
+        };
+        if Digest::of(&bytes) == *digest {
+            Ok(Some(bytes))
+        } else {
+            Err(damaged(format!("blob {digest}"), "its bytes have another digest"))
+        }
+    }
+
+    pub(super) fn snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+        let found = self.rows(
+            "SELECT version, format, bytes, digest FROM snapshots WHERE stream = ?1 AND format = ?2",
+            params![stream.to_string(), format],
+            |_| format!("the snapshot of `{stream}`"),
+            |columns| Ok(snapshot(columns, stream).ok()),
+        )?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    pub(super) fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
+        let found = self.rows(
+            "SELECT name, stream, version, digest FROM cursors WHERE name = ?1",
+            [name],
+            |_| format!("the cursor {name:?}"),
+            cursor,
+        )?;
+        Ok(found.into_iter().next())
+    }
+}
+
+pub(super) fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result<Snapshot, String> {
+    let snapshot = Snapshot {
+        stream: stream.clone(),
+        version: Version(columns.number(0)?),
+        format: columns.text(1)?.to_owned(),
+        bytes: columns.bytes(2)?.unwrap_or_default().to_vec(),
+    };
+    if snapshot.digest() == columns.digest(3)? { Ok(snapshot) } else { Err("it does not match its digest".to_owned()) }
+}
+
+pub(super) fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
+    let cursor = Cursor { name: columns.text(0)?.to_owned(), stream: columns.parsed(1)?, version: Version(columns.number(2)?) };
+    if cursor.digest() == columns.digest(3)? { Ok(cursor) } else { Err("it does not match its digest".to_owned()) }
+}
+
+fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

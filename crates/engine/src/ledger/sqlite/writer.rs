@@ -1,0 +1,423 @@
+//! The one connection that writes: every change is one transaction that first checks that the ledger is still ours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use antiphon_core::append::Append;
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES};
+use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName};
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::connection::{self, CHECKPOINT_PAGES};
+use super::end::{End, commit_tip, data_version, identity, last_at};
+use super::rows::{integer, read_error};
+use super::turn::{Stop, erase, names_file, write_cursors, write_turn};
+use crate::ledger::admission;
+use crate::ledger::blob_files::BlobFiles;
+use crate::ledger::directory::StateDirectory;
+use crate::ledger::error::{AppendError, Fault, OpenError, ReadError, Refusal, WriteError};
+use crate::ledger::head_mark::HeadMark;
+use crate::ledger::store::{Cursor, FORMAT, MarkFinding, Opened, Snapshot};
+
+/// Writes to one ledger as its owner.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Connection,
+    dir: StateDirectory,
+    blobs: BlobFiles,
+    epoch: Epoch,
+    end: End,
+    poisoned: bool,
+    wal_pages: Arc<AtomicU32>,
+    /// How many pages of WAL start the next checkpoint.
+    checkpoint_at: u32,
+    /// Blobs that were erased and may still have files.
+    erased: Vec<Digest>,
+    /// Whether erased bytes may still be in the WAL.
+    truncate: bool,
+}
+
+/// What the database holds when it is opened, before the epoch is raised.
+pub(super) struct Found<'a> {
+    connection: &'a Connection,
+    pub(super) epoch: Epoch,
+    pub(super) commits: CommitTip,
+}
+
+impl Found<'_> {
+    /// The commit with a number.
+    pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
+        commit_tip(self.connection, "SELECT number, hash FROM commits WHERE number = ?1", params![integer(number.0)])
+    }
+}
+
+impl Writer {
+    /// Opens or creates the database and takes it over, if `check` lets the ledger through.
+    pub(super) fn open(
+        dir: &StateDirectory,
+        vfs: Option<&str>,
+        needs_verification: bool,
+        check: impl FnOnce(&Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
+    ) -> Result<(Self, Opened), OpenError> {
+        dir.write_new("ledger.db", b"")?;
+        let mut connection = connection::writing(&dir.database(), vfs).map_err(|error| read_error("the ledger", error))?;
+        let sql = |error| read_error("the ledger", error);
+
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        create_if_absent(&transaction).map_err(|error| Fault::sql("create the tables of the ledger", error))?;
+        let (format, id, epoch) = identity(&transaction)?;
+        if format != FORMAT {
+            return Err(OpenError::Format { found: format, known: FORMAT });
+        }
+        let mut end = End::default();
+        end.reload(&transaction)?;
+        let (finding, mark) = check(&Found { connection: &transaction, epoch, commits: end.commits })?;
+        // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
+        let epoch = mark.map_or(epoch, |mark| mark.epoch.max(epoch)).next();
+        transaction
+            .execute("UPDATE ledger SET epoch = ?1", [integer(epoch.0)])
+            .and_then(|_| transaction.commit())
+            .map_err(|error| Fault::sql("take the ledger over", error))?;
+
+        connection::keep_wal(&connection, false).map_err(sql)?;
+        end.epoch = epoch;
+        end.data_version = data_version(&connection).map_err(sql)?;
+        let ledger_stream = end.find(&connection, &StreamName::Ledger)?;
+        let at = last_at(&connection)?;
+        let blobs = super::blob_files(dir);
+        blobs.sweep(|digest| names_file(&connection, digest))?;
+
+        let wal_pages = Arc::new(AtomicU32::new(0));
+        let counter = wal_pages.clone();
+        connection
+            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+                counter.store(pages.cast_unsigned(), Ordering::Relaxed);
+                Ok(())
+            }))
+            .map_err(sql)?;
+        let opened = Opened {
+            ledger: id,
+            format,
+            epoch,
+            commits: end.commits,
+            ledger_stream: ledger_stream.map(|known| known.tip).unwrap_or_default(),
+            at,
+            seq: end.seq,
+            mark: finding,
+            needs_verification,
+        };
+        let writer = Self {
+            connection,
+            dir: dir.clone(),
+            blobs,
+            epoch,
+            end,
+            poisoned: false,
+            wal_pages,
+            checkpoint_at: CHECKPOINT_PAGES,
+            erased: Vec::new(),
+            // A crash may have come between an erasure and this.
+            truncate: true,
+        };
+        Ok((writer, opened))
+    }
+
+    pub(super) fn append(&mut self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
+        if self.poisoned {
+            return Err(Refusal::Poisoned.into());
+        }
+        admission::check_bounds(append)?;
+        admission::check_cursors(cursors)?;
+        let mut files = Vec::new();
+        let written = self.write_blob_files(append, &mut files).and_then(|()| {
+            self.transact("append", |connection, end| {
+                let admitted =
+                    admission::admit(append, end.epoch, end.commits, |stream| end.find(connection, stream).map_err(Stop::from))?;
+                write_turn(connection, end, append, &admitted)?;
+                write_cursors(connection, cursors)?;
+                let removed = erase(connection, end, append, &admitted)?;
+                Ok((admitted, removed))
+            })
+        });
+        let (admitted, removed) = match written {
+            Ok(done) => done,
+            Err(error) => {
+                if !matches!(error, AppendError::Unknown { .. }) {
+                    self.remove_files(&files);
+                }
+                return Err(error);
+            }
+        };
+        let first = self.end.seq.next();
+        self.end.advance(append, &admitted);
+        if !append.erasures.is_empty() {
+            self.erased.extend(removed);
+            self.truncate = true;
+        }
+        self.tidy();
+        Ok(first)
+    }
+
+    pub(super) fn move_cursors(&mut self, cursors: &[Cursor]) -> Result<(), AppendError> {
+        if self.poisoned {
+            return Err(Refusal::Poisoned.into());
+        }
+        admission::check_cursors(cursors)?;
+        self.transact("move cursors", |connection, _| write_cursors(connection, cursors))?;
+        self.tidy();
+        Ok(())
+    }
+
+    pub(super) fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), WriteError> {
+        if self.poisoned {
+            return Err(Refusal::Poisoned.into());
+        }
+        let saved = self.transact("save a snapshot", |connection, _| {
+            let digest = snapshot.digest();
+            let parameters = params![
+                snapshot.stream.to_string(),
+                integer(snapshot.version.0),
+                snapshot.format,
+                snapshot.bytes,
+                digest.as_bytes()
+            ];
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO snapshots (stream, version, format, bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
+                .and_then(|mut statement| statement.execute(parameters))
+                .map_err(|error| Fault::sql("save a snapshot", error))?;
+            Ok(())
+        });
+        self.tidy();
+        saved.map_err(|error| match error {
+            AppendError::Refused(refusal) => refusal.into(),
+            AppendError::NotWritten { source } | AppendError::Unknown { source } => source.into(),
+        })
+    }
+
+    /// Runs `write` in one transaction that nobody else's change can come between, and tells what became of it.
+    fn transact<T>(
+        &mut self,
+        doing: &str,
+        write: impl FnOnce(&Connection, &mut End) -> Result<T, Stop>,
+    ) -> Result<T, AppendError> {
+        let Self { connection, end, epoch, .. } = self;
+        let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        let began = if connection.is_autocommit() { run("BEGIN IMMEDIATE") } else { Ok(0) };
+        began.map_err(|error| Fault::sql(format!("begin to {doing}"), error))?;
+
+        let outcome = end.refresh(connection).map_err(Stop::from).and_then(|()| {
+            if end.epoch != *epoch {
+                return Err(Refusal::Superseded { ours: *epoch, theirs: end.epoch }.into());
+            }
+            write(connection, end)
+        });
+        let stop = match outcome {
+            Ok(done) => match run("COMMIT") {
+                Ok(_) => return Ok(done),
+                Err(error) => {
+                    let fault = Fault::sql(format!("commit what was to {doing}"), error);
+                    // A full disk is found while the WAL is written, before its commit record is whole. Of every other error at this
+                    // point nobody knows what it left.
+                    if fault.disk_full {
+                        Stop::Fault(fault)
+                    } else {
+                        return Err(self.poison(fault));
+                    }
+                }
+            },
+            Err(stop) => stop,
+        };
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            return Err(self.poison(Fault::sql(format!("roll back what was to {doing}"), error)));
+        }
+        self.end.forget();
+        Err(match stop {
+            Stop::Refused(refusal) => refusal.into(),
+            Stop::Fault(fault) if fault.sync_failed => self.poison(fault),
+            Stop::Fault(source) => AppendError::NotWritten { source },
+        })
+    }
+
+    /// Takes in nothing more: after an error of a sync nobody knows what the disk holds.
+    fn poison(&mut self, source: Fault) -> AppendError {
+        self.poisoned = true;
+        self.dir.poison(&source);
+        // What the WAL holds is evidence; closing must not copy it back and remove it.
+        let kept = connection::keep_wal(&self.connection, true);
+        if let Err(error) = kept {
+            tracing::error!(%error, "could not keep the write-ahead log for verification");
+        }
+        AppendError::Unknown { source }
+    }
+
+    fn write_blob_files<'a>(&mut self, append: &'a Append, files: &mut Vec<&'a Digest>) -> Result<(), AppendError> {
+        for blob in append.blobs.iter().filter(|blob| blob.bytes.len() > MAX_INLINE_BLOB_BYTES) {
+            match self.blobs.write(blob) {
+                Ok(true) => files.push(&blob.digest),
+                Ok(false) => {}
+                Err(fault) if fault.sync_failed => return Err(self.poison(fault)),
+                Err(source) => return Err(AppendError::NotWritten { source }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes files that no row came to name. Those that stay are swept at the next start.
+    fn remove_files(&self, files: &[&Digest]) {
+        for digest in files {
+            match names_file(&self.connection, digest) {
+                Ok(true) => {}
+                Ok(false) => {
+                    if let Err(error) = self.blobs.remove(digest) {
+                        tracing::warn!(%error, "a blob of an append that was not written stays until the next start");
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a blob of an append that was not written stays until the next start");
+                }
+            }
+        }
+    }
+
+    /// What may wait until an append is durable: files of erased blobs, erased bytes in the WAL, and a WAL that has grown.
+    fn tidy(&mut self) {
+        while let Some(digest) = self.erased.pop() {
+            if let Err(error) = self.blobs.remove(&digest) {
+                tracing::warn!(%error, "the file of an erased blob stays until the next start");
+            }
+        }
+        let pages = self.wal_pages.load(Ordering::Relaxed);
+        // The count starts again when the WAL is written over from its start; while a reader keeps that from happening, the next round
+        // waits for as many new pages instead of being tried at every append.
+        self.checkpoint_at = self.checkpoint_at.min(pages.saturating_add(CHECKPOINT_PAGES));
+        let copied = if self.truncate {
+            connection::truncate_wal(&self.connection).map(|done| self.truncate = !done)
+        } else if pages >= self.checkpoint_at {
+            self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
+            connection::checkpoint(&self.connection)
+        } else {
+            return;
+        };
+        if let Err(error) = copied {
+            let fault = Fault::sql("copy the write-ahead log back", error);
+            tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
+            if !fault.disk_full {
+                self.poison(fault);
+            }
+        }
+    }
+}
+
+fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
+    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        connection.execute_batch(include_str!("schema.sql"))?;
+        connection.execute("INSERT INTO ledger (one, format, id, epoch) VALUES (1, ?1, randomblob(32), 0)", [FORMAT])?;
+        // "ANTP", for tools that look at files.
+        connection.execute_batch("PRAGMA application_id = 0x414e5450")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_core::append::HeadRow;
+    use antiphon_core::envelope::{Blob, Commit, Payload, Recorded};
+    use antiphon_core::id::{Actor, Version};
+    use antiphon_core::time::{At, Wall};
+
+    use super::*;
+    use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
+
+    fn owner() -> Owner {
+        Owner { host: "test".to_owned(), pid: 1, engine: "0".to_owned(), since: Wall(0) }
+    }
+
+    /// The first append of a ledger, with a payload of some size.
+    fn first_append(epoch: Epoch, size: usize) -> Append {
+        let mut event = Recorded {
+            stream: StreamName::Ledger,
+            version: Version(1),
+            kind: "ledger.opened".into(),
+            schema: 1,
+            at: At(1),
+            wall: Wall(1),
+            actor: Actor::new("engine").unwrap(),
+            cause: None,
+            payload: Payload::Bytes(vec![b' '; size]),
+            prev: Digest::GENESIS,
+            hash: Digest::GENESIS,
+        };
+        event.hash = event.computed_hash();
+        let head = HeadRow {
+            stream: StreamName::Ledger,
+            tip: antiphon_core::envelope::StreamTip { version: Version(1), hash: event.hash },
+            status: "open".to_owned(),
+            ended: false,
+            started: Wall(1),
+            changed: (At(1), Wall(1)),
+            summary: "{}".to_owned(),
+        };
+        Append {
+            commit: Commit::link(CommitTip::default(), epoch, [event.hash].into_iter()),
+            events: vec![event],
+            blobs: vec![Blob::new(vec![1; 100_000])],
+            heads: vec![head],
+            erasures: Vec::new(),
+        }
+    }
+
+    fn with_connection(store: &SqliteStore, act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) {
+        store
+            .with_writer(|writer| {
+                act(&mut writer.connection).unwrap();
+                Ok::<_, Refusal>(())
+            })
+            .unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_leaves_nothing_behind_and_the_same_append_may_be_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+        let append = first_append(store.open(&owner()).unwrap().epoch, 60_000);
+        with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1"));
+        for _ in 0..2 {
+            let failed = store.append(&append, &[]);
+            assert!(matches!(&failed, Err(AppendError::NotWritten { source }) if source.disk_full), "{failed:?}");
+            assert_eq!(store.read_all(Seq(0), 9).unwrap(), []);
+            assert_eq!(store.blob(&append.blobs[0].digest).unwrap(), None);
+        }
+        with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1000000"));
+        assert_eq!(store.append(&append, &[]).unwrap(), Seq(1));
+        assert!(!dir.path().join("poisoned").exists());
+    }
+
+    #[test]
+    fn an_error_at_commit_poisons_the_ledger_until_it_is_verified() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+        let append = first_append(store.open(&owner()).unwrap().epoch, 10);
+        with_connection(&store, |connection| connection.commit_hook(Some(|| true)));
+        let failed = store.append(&append, &[]);
+        assert!(matches!(failed, Err(AppendError::Unknown { .. })), "{failed:?}");
+        with_connection(&store, |connection| connection.commit_hook(None::<fn() -> bool>));
+        let refused = store.append(&append, &[]);
+        assert!(matches!(refused, Err(AppendError::Refused(Refusal::Poisoned))), "{refused:?}");
+        let _ = store.close();
+
+        for needs_verification in [true, true, false] {
+            let opened = store.open(&owner()).unwrap();
+            assert_eq!(opened.needs_verification, needs_verification);
+            if opened.epoch == Epoch(3) {
+                store.declare_verified().unwrap();
+            }
+            store.close().unwrap();
+        }
+    }
+}
