@@ -216,7 +216,8 @@ impl CoordinationSession {
     fn check_grant(&self, grant: &super::Grant) -> Result<(), String> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
         let fits = |consumed: u64, reserved: u64, granted: u64, max: Option<u64>| {
-            max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
+            // After an overshoot less than nothing may be left; who is granted nothing takes nothing of it.
+            granted == 0 || max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
         };
         let meters = [
             (
