@@ -23,9 +23,17 @@ fn drafts() -> impl Strategy<Value = Draft> {
         1 => Just(FailurePolicy::Abort),
     ];
     let links = (prop::collection::vec(any::<u8>(), 0..3), prop::option::of(0..3_u8), prop::option::of(0..3_u8), 0..3_u8);
-    let limits = (prop::option::of(1..4_u32), prop::option::of(1..20_u64), prop::option::of(1..30_u64), prop::option::of(1..30_u64));
+    let limits =
+        (prop::option::of(1..4_u32), prop::option::of(1..20_u64), prop::option::of(1..30_u64), prop::option::of(1..30_u64));
     (links, limits, prop::option::of(backoff), policy, -1..3_i32, any::<bool>()).prop_map(
-        |((needs, needs_group, group, runner), (attempts, timeout_ticks, max_tokens, max_cost), backoff, on_failure, priority, critical)| {
+        |(
+            (needs, needs_group, group, runner),
+            (attempts, timeout_ticks, max_tokens, max_cost),
+            backoff,
+            on_failure,
+            priority,
+            critical,
+        )| {
             Draft {
                 needs,
                 needs_group,
@@ -101,7 +109,7 @@ fn stops() -> impl Strategy<Value = Option<StopKind>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// After every event the live, the replayed and the restored state are the same, limits hold and counters never fall; at the end
     /// nothing was stuck, there is one terminal event, and the receipt names every item.
