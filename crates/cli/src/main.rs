@@ -1,3 +1,17 @@
 //! The command line of Antiphon.
 
-fn main() {}
+mod command_error;
+mod commands;
+mod state_dir;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let line = commands::CommandLine::parse();
+    match line.run() {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}
