@@ -59,7 +59,11 @@ pub(super) fn admit(there: Option<&CoordinationSession>, items: &[WorkSpec]) -> 
     Graph { there, items, added, members }.refuse_circles()
 }
 
-fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
+/// Checks one item by itself.
+///
+/// # Errors
+/// A [`ControllerError`] names what has no meaning yet, or is out of its range.
+pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     let unsupported = |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
     if item.when.is_some() {
         return unsupported("when");
@@ -75,7 +79,10 @@ fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
         _ => Ok(()),
     };
     positive("attempts", item.attempts.map(u64::from), MAX_ATTEMPTS_LIMIT.into())?;
-    positive("timeout_ticks", item.timeout_ticks, u64::MAX)
+    positive("timeout_ticks", item.timeout_ticks, u64::MAX)?;
+    // A session that may use nothing would never start, and would keep what is behind it from starting.
+    positive("max_tokens", item.max_tokens, u64::MAX)?;
+    positive("max_cost", item.max_cost, u64::MAX)
 }
 
 /// Splits items into events that each keep the limits on count and payload.
@@ -171,7 +178,8 @@ impl<'a> Graph<'a> {
         match node {
             Node::New(position) => self.targets(&self.items[*position as usize].needs),
             Node::Old(position) => match self.there {
-                Some(session) if matches!(session.items[*position as usize].state, WorkState::Waiting(_)) => {
+                // Ready work counts too: a new member of a group that it needs would make it wait again.
+                Some(session) if session.items[*position as usize].can_wait_again() => {
                     self.targets(&session.items[*position as usize].spec.needs)
                 }
                 _ => Vec::new(),

@@ -9,7 +9,7 @@ use super::outcome::{SessionOutcome, Then};
 use super::receipt::{Ending, ReceiptBuilder};
 use super::session::{CoordinationSession, Meta, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
-use super::work::{Binding, FailurePolicy, Need, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
+use super::work::{Binding, FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
 use super::{MAX_REMEMBERED_COMMANDS, MAX_SESSION_IDS_PER_WORK};
 use crate::event::{Event, SessionBound, SessionUnbound, Started, StopKind, WorkSkipped};
 use crate::id::{CommandId, CoordinationId, Version, WorkId};
@@ -144,6 +144,12 @@ impl CoordinationSession {
         if let Some(known) = items.iter().find(|item| self.index.by_id.contains_key(&item.id)) {
             return Err(format!("work {} is there already", known.id));
         }
+        if self.stop.is_some() && !starting {
+            return Err("it is ending and takes no more work".to_owned());
+        }
+        for item in items {
+            super::admission::check_item(item).map_err(|error| format!("work {}: {error}", item.id))?;
+        }
         let mut fresh = std::collections::BTreeSet::new();
         if let Some(twice) = items.iter().find(|item| !fresh.insert(&item.id)) {
             return Err(format!("work {} is added twice", twice.id));
@@ -196,6 +202,13 @@ impl CoordinationSession {
         if bound.deadline < meta.at {
             return Err("its deadline lies in the past".to_owned());
         }
+        if let Some(stop) = self.stop_condition_at(meta.at) {
+            return Err(format!("nothing new may start: {stop}"));
+        }
+        let left = self.budget().max_duration_ticks().saturating_sub(self.elapsed_ticks_at(meta.at));
+        if bound.grant.ticks == 0 || bound.grant.ticks > left {
+            return Err(format!("it grants {} ticks of {left}", bound.grant.ticks));
+        }
         self.check_grant(&bound.grant)
     }
 
@@ -203,7 +216,8 @@ impl CoordinationSession {
     fn check_grant(&self, grant: &super::Grant) -> Result<(), String> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
         let fits = |consumed: u64, reserved: u64, granted: u64, max: Option<u64>| {
-            max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
+            // After an overshoot less than nothing may be left; who is granted nothing takes nothing of it.
+            granted == 0 || max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
         };
         let meters = [
             (
@@ -255,12 +269,19 @@ impl CoordinationSession {
         if skipped.works.is_empty() || skipped.works.len() > super::MAX_ITEMS_PER_EVENT {
             return Err(format!("{} items in one event", skipped.works.len()));
         }
+        // Doomed items are skipped in the order in which they were found, so one walk finds them all.
+        let mut doomed = self.doomed.iter();
         let mut seen = std::collections::BTreeSet::new();
         for work in &skipped.works {
             let item = self.item(work)?;
             let outcome = WorkItemOutcome::Skipped(skipped.because.clone());
             if item.state.after(WorkMove::Finish(outcome)).is_none() || !seen.insert(work) {
                 return Err(format!("work {work} is {}", item.state.as_str()));
+            }
+            if let SkipReason::NeedFailed(root) = &skipped.because
+                && !doomed.any(|(position, because)| because == root && self.items[*position as usize].spec.id == *work)
+            {
+                return Err(format!("work {work} does not need {root}, or that has not failed"));
             }
         }
         Ok(())
@@ -404,14 +425,14 @@ impl CoordinationSession {
         unmet
     }
 
-    /// Adds a member to a group; a group that was finished is open again for those that still wait.
+    /// Adds a member to a group; a group that was finished is open again for what never started.
     fn join(&mut self, name: crate::id::GroupName) {
         let group = self.index.groups.entry(name).or_default();
         group.members += 1;
         group.unfinished += 1;
         if group.members > 1 && group.unfinished == 1 && group.failed.is_none() {
             for waiting in group.waiting.clone() {
-                if let WorkState::Waiting(_) | WorkState::Ready = self.items[waiting as usize].state {
+                if self.items[waiting as usize].can_wait_again() {
                     let unmet = self.unmet(waiting) + 1;
                     self.set_needs(waiting, unmet);
                 }
@@ -430,7 +451,7 @@ impl CoordinationSession {
         let item = &self.items[position as usize];
         match &item.state {
             WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => Standing::Met,
-            WorkState::Done(WorkItemOutcome::Skipped(super::SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
+            WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
             WorkState::Done(_) => Standing::Failed(item.spec.id.clone()),
             _ => Standing::Open,
         }

@@ -206,6 +206,17 @@ impl CoordinationSession {
         best.map(|(_, proposal)| proposal)
     }
 
+    /// The item that a session would be bound to next, if a slot is free.
+    pub(super) fn first_to_bind(&self, now: &Now, runners: &Runners) -> Option<&WorkId> {
+        let proposal = self.propose_binding(now, runners, &std::collections::BTreeSet::new())?;
+        let first = match &proposal {
+            Proposal::Expand(work) => work,
+            Proposal::Event(Event::SessionBound(bound)) => &bound.work,
+            _ => return None,
+        };
+        self.known_item(first.as_str()).ok().map(|item| &item.spec.id)
+    }
+
     /// What a session of this item would be granted now.
     pub(super) fn grant(&self, item: &WorkItem, now: &Now, capability: Capability) -> Result<Grant, ControllerError> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);

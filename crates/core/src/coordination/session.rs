@@ -346,6 +346,15 @@ impl WorkItem {
         }
     }
 
+    /// Whether a group that it needs may still hold it back: once it had a session, no more.
+    pub(super) fn can_wait_again(&self) -> bool {
+        match self.state {
+            WorkState::Waiting(_) => true,
+            WorkState::Ready => self.sessions.is_empty(),
+            _ => false,
+        }
+    }
+
     pub(super) fn outcome(&self) -> super::WorkOutcome {
         super::WorkOutcome {
             work_id: self.spec.id.clone(),

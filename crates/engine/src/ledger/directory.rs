@@ -127,14 +127,15 @@ impl StateDirectory {
         if [DATABASE, LOCK, "head"].iter().any(|name| self.0.join(name).exists()) {
             return Ok(());
         }
-        let mut entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
-        match entries.next() {
-            None => Ok(()),
-            Some(entry) => {
-                let found = entry.map_err(|error| self.fault("list", error))?.file_name().to_string_lossy().into_owned();
-                Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found })
+        let entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
+        for entry in entries {
+            let found = entry.map_err(|error| self.fault("list", error))?.file_name();
+            // A power cut during the very first open may leave this one alone.
+            if found != ".gitignore" {
+                return Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found: found.to_string_lossy().into_owned() });
             }
         }
+        Ok(())
     }
 
     #[cfg(target_os = "linux")]

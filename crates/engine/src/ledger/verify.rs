@@ -37,7 +37,7 @@ use self::stream::is_terminal;
 use super::error::{MarkRefusal, ReadError};
 use super::head_mark::{HeadMark, MarkError};
 use super::sqlite::{SqliteOptions, SqliteStore};
-use super::store::{Placed, Store};
+use super::store::{Damage, Placed, Store};
 
 pub(super) use self::finding::Findings;
 pub(super) use self::single::{locate, read_stream};
@@ -177,6 +177,7 @@ impl<'a> Pass<'a> {
                 self.erasures.payload(stream, version);
             }
             Said::Ledger(Event::LedgerErased(erased)) => self.erasures.named(&erased, version, &mut self.findings),
+            Said::Ledger(Event::LedgerOpened(opened)) => self.commits.opened(opened.epoch),
             Said::Ledger(_) => {}
             Said::Output(blob) => self.blob(blob, stream, version)?,
             Said::Ended { receipt, rebuilt } => {
@@ -271,8 +272,12 @@ impl<'a> Pass<'a> {
     fn finish(mut self, mark: &Mark) -> Result<Report, ReadError> {
         let tip = self.commits.finish(self.seq, &mut self.findings)?;
         self.erasures.finish(&mut self.findings);
-        for damage in self.store.damages()? {
-            self.findings.add(Place::Beside { what: damage.what }, Wrong::Damaged { how: damage.how });
+        let damages = match self.store.damages() {
+            Err(ReadError::Damaged { what, how }) => vec![Damage { what, how }],
+            other => other?,
+        };
+        for Damage { what, how } in damages {
+            self.findings.add(Place::Beside { what }, Wrong::Damaged { how });
         }
         head_rows::check(self.store, &self.ended, self.streams, &mut self.findings)?;
         check_mark(self.store, mark, tip, &mut self.findings)?;
