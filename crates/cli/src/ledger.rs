@@ -32,18 +32,19 @@ impl Ledger {
     /// The ledger in the state directory that the command is about.
     pub(crate) fn find(global: &Global) -> Result<Self, CommandError> {
         let dir = state_dir::find(global);
-        let absent = |what: String| {
-            let hint = "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
-            CommandError::new(Kind::State, what).with_hint(hint)
-        };
+        let absent = |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
+        let elsewhere =
+            "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
         if !dir.exists() {
-            return Err(absent(format!("there is no state directory {}", dir.display())));
+            return absent(format!("there is no state directory {}", dir.display()), elsewhere.to_owned());
         }
         if !dir.is_dir() {
-            return Err(absent(format!("{} is not a directory", dir.display())));
+            return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
         }
         if !StateDirectory::new(&dir).database().exists() {
-            return Err(absent(format!("there is no ledger in {}", dir.display())));
+            let inside = dir.join(state_dir::NAME);
+            let hint = if inside.is_dir() { format!("did you mean {}?", inside.display()) } else { elsewhere.to_owned() };
+            return absent(format!("there is no ledger in {}", dir.display()), hint);
         }
         Ok(Self::at(&dir))
     }
