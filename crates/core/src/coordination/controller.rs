@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::admission;
 use super::config::{CoordinationConfig, StartFacts};
 use super::decide::{Proposal, Runners, StopCause, shortened};
-use super::error::ControllerError;
+use super::error::{ControllerError, CoordinationError};
 use super::outcome::{Report, SessionEnd, SessionOutcome, Then};
 use super::planner::{CoordinationObjectiveReceiptV1, EfeObjective};
 use super::receipt::{CoordinationReceipt, Ending};
@@ -299,6 +299,12 @@ impl CoordinationController {
         let session = self.started()?;
         self.refuse_ended()?;
         let holds = session.stop_condition_at(now.at);
+        let stop = match stop {
+            StopCondition::Error(CoordinationError::InvalidBudget { field }) => {
+                StopCondition::Error(CoordinationError::InvalidBudget { field: shortened(field, MAX_TEXT_BYTES) })
+            }
+            stop => stop,
+        };
         let free = matches!(stop, StopCondition::UserRequested | StopCondition::Error(_));
         if !free && holds.as_ref() != Some(&stop) {
             return Err(ControllerError::WrongStopCondition { claimed: stop, actual: holds });
@@ -313,6 +319,11 @@ impl CoordinationController {
     /// [`ControllerError::CoordinationTerminal`] if it has ended, [`ControllerError::NotStarted`] if it never began.
     pub fn abort(&mut self, reason: AbortReason, timestamp_ns: u64) -> Result<End, ControllerError> {
         let now = Now::from(timestamp_ns);
+        let reason = match reason {
+            AbortReason::Cancelled { reason } => AbortReason::Cancelled { reason: shortened(reason, MAX_TEXT_BYTES) },
+            AbortReason::Error { message } => AbortReason::Error { message: shortened(message, MAX_TEXT_BYTES) },
+            AbortReason::NoEligibleWork => reason,
+        };
         self.refuse_ended()?;
         self.close_sessions(&now)?;
         self.finish(Ending::Aborted(reason), CommitTip::default(), &now, &caller())
