@@ -264,6 +264,7 @@ impl CoordinationController {
         let unbound = session.decide_unbinding(id.number, end, &now)?;
         let (work_id, then, tokens_consumed) = (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
         let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?;
+        self.skip_doomed(&now)?;
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
     }
 
@@ -273,7 +274,18 @@ impl CoordinationController {
     /// [`ControllerError::WorkNotFound`] or [`ControllerError::WorkNotClaimable`] if it runs or has its outcome.
     pub fn skip_work_item(&mut self, work_id: &str, because: SkipReason, timestamp_ns: u64) -> Result<Recorded, ControllerError> {
         let skip = self.decide_skip(work_id, because)?;
-        self.emit(Event::WorkSkipped(skip), &Now::from(timestamp_ns), &caller(), None)
+        let now = Now::from(timestamp_ns);
+        let event = self.emit(Event::WorkSkipped(skip), &now, &caller(), None)?;
+        self.skip_doomed(&now)?;
+        Ok(event)
+    }
+
+    /// Skips what can never run any more; nobody else would for a bare controller.
+    fn skip_doomed(&mut self, now: &Now) -> Result<(), ControllerError> {
+        while let Some(skip) = self.started()?.propose_skip() {
+            self.emit(Event::WorkSkipped(skip), now, &caller(), None)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn decide_skip(&self, work_id: &str, because: SkipReason) -> Result<WorkSkipped, ControllerError> {

@@ -140,7 +140,7 @@ impl CoordinationSession {
     }
 
     /// The next items that can never run, all of one root.
-    fn propose_skip(&self) -> Option<WorkSkipped> {
+    pub(super) fn propose_skip(&self) -> Option<WorkSkipped> {
         let mut left = self.doomed.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
         let root = left.peek()?.1.clone();
         let mut works: Vec<WorkId> = Vec::new();
