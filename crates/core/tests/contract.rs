@@ -6,8 +6,8 @@ use antiphon_core::coordination::{
     AbortReason, BudgetType, BudgetUsage, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController,
     CoordinationError, CoordinationObjectiveReceiptV1, CoordinationReceipt, CoordinationReducer, CoordinationStatus,
     EfeComponents, EfeObjective, EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES,
-    MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, SessionOutcome, SessionSpawner,
-    SessionTerminationInfo, SpawnError, StopCondition, Then, Verdict, WorkItemOutcome, WorkOutcome,
+    MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner, SessionOutcome, SessionSpawner,
+    SessionTerminationInfo, SpawnError, StopCondition, Then, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
@@ -462,4 +462,18 @@ fn a_reason_without_bounds_is_cut_off() {
         end.receipt.ending.clone(),
         Ending::Aborted(AbortReason::Error { message: format!("{} [cut]", "x".repeat(4_090)) })
     );
+}
+
+#[test]
+fn what_a_failed_item_leaves_without_hope_is_skipped_in_the_same_append() {
+    let item = |id: &str| WorkSpec::new(id.parse().unwrap(), Runner::Caller).with_attempts(1);
+    let work = vec![item("a"), item("b").needs_work("a").unwrap(), item("c").needs_work("b").unwrap()];
+    let mut controller = CoordinationController::new(CoordinationConfig::of_work(work, budget()).unwrap());
+    controller.start(1_000).unwrap();
+    run(&mut controller, "a", SessionOutcome::Failure, 2_000);
+    assert_eq!(
+        kinds(&controller.take_events())[3..],
+        ["coordination.session_unbound", "coordination.work_skipped", "coordination.work_skipped"]
+    );
+    assert_eq!(controller.check_stop_condition(), Some(StopCondition::AllWorkCompleted));
 }
