@@ -1,5 +1,7 @@
 //! What may not be submitted, and how the refusal names it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use antiphon_core::coordination::{
     ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationSession, MAX_DEPTH, Runner,
     WorkSpec,

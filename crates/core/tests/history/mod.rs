@@ -1,6 +1,7 @@
 //! One coordination driven through a random history, with everything that must hold after every event.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
