@@ -88,6 +88,8 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    /// Ends of sessions that wait for the ledger to take something in again.
+    kept: Vec<Ending>,
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
@@ -153,6 +155,7 @@ pub(super) fn spawn(
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        kept: Vec::new(),
         waiting: HashMap::new(),
         ending: HashSet::new(),
         followers: HashMap::new(),
@@ -221,8 +224,19 @@ impl Decider {
 
     /// Takes a turn, if there is anything to do and a place for it on the way to the disk.
     fn turn(&mut self) {
-        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 || !self.may_write() {
+        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 {
             return;
+        }
+        if !self.may_write() {
+            // The world is as it was last durable, or nobody can tell: then reads are refused, too.
+            let answer = self.refusal_of_reads();
+            for release in std::mem::take(&mut self.draft.releases) {
+                release(answer.clone());
+            }
+            return;
+        }
+        for end in std::mem::take(&mut self.kept) {
+            self.present(end);
         }
         let now = self.now();
         self.world.expire(&now);
@@ -230,6 +244,9 @@ impl Decider {
         let turn = self.world.take_turn(&now);
         let mut pending = std::mem::take(&mut self.draft);
         let Some(Turn { append, actions }) = turn else {
+            if self.flight.is_empty() {
+                self.health = Health::Sound;
+            }
             return self.rest_on_the_last(pending);
         };
         pending.actions = actions;
@@ -397,14 +414,19 @@ impl Decider {
                     self.running.stop_all();
                 }
                 self.health = Health::Full { reason, retry: now + RETRY_FULL, since };
-                for end in kept {
-                    self.present(end);
-                }
+                self.kept.extend(kept);
             }
             Err(error) => {
                 self.running.stop_all();
                 self.health = Health::Poisoned { reason: error.to_string() };
             }
+        }
+    }
+
+    fn refusal_of_reads(&self) -> Result<(), EngineError> {
+        match &self.health {
+            Health::Sound | Health::Full { .. } => Ok(()),
+            Health::Poisoned { reason } => Err(EngineError::Poisoned { reason: reason.clone() }),
         }
     }
 
@@ -427,7 +449,11 @@ impl Decider {
 
     fn on_end(&mut self, end: Ending) {
         self.running.ended(&end.session);
-        self.present(end);
+        match self.health {
+            Health::Sound => self.present(end),
+            // Kept outside of the world until a write may succeed again.
+            Health::Full { .. } | Health::Poisoned { .. } => self.kept.push(end),
+        }
     }
 
     fn present(&mut self, end: Ending) {
