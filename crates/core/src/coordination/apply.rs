@@ -215,15 +215,15 @@ impl CoordinationSession {
     /// No grant goes above what is neither consumed nor reserved.
     fn check_grant(&self, grant: &super::Grant) -> Result<(), String> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
-        let fits = |consumed: u64, reserved: u64, granted: u64, max: Option<u64>| {
+        let fits = |consumed: u64, reserved: u128, granted: u64, max: Option<u64>| {
             // After an overshoot less than nothing may be left; who is granted nothing takes nothing of it.
-            granted == 0 || max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
+            granted == 0 || max.is_none_or(|max| u128::from(consumed) + reserved + u128::from(granted) <= u128::from(max))
         };
         let meters = [
             (
                 "sessions",
                 u64::from(usage.consumed_episodes),
-                u64::from(index.reserved_sessions),
+                u128::from(index.reserved_sessions),
                 u64::from(grant.sessions),
                 Some(u64::from(budget.max_episodes())),
             ),
@@ -461,8 +461,8 @@ impl CoordinationSession {
         let position = self.index.by_id[&bound.work];
         self.unschedule(position);
         self.index.reserved_sessions += bound.grant.sessions;
-        self.index.reserved_tokens += bound.grant.tokens.unwrap_or(0);
-        self.index.reserved_cost += bound.grant.cost.unwrap_or(0);
+        self.index.reserved_tokens += u128::from(bound.grant.tokens.unwrap_or(0));
+        self.index.reserved_cost += u128::from(bound.grant.cost.unwrap_or(0));
         self.index.due_at.insert((bound.deadline, Due::Session(bound.session)));
         self.sessions = bound.session;
         self.bound.insert(
@@ -490,8 +490,8 @@ impl CoordinationSession {
         let binding = self.bound.remove(&unbound.session).expect("BUG: check found the binding");
         let position = binding.item;
         self.index.reserved_sessions -= binding.grant.sessions;
-        self.index.reserved_tokens -= binding.grant.tokens.unwrap_or(0);
-        self.index.reserved_cost -= binding.grant.cost.unwrap_or(0);
+        self.index.reserved_tokens -= u128::from(binding.grant.tokens.unwrap_or(0));
+        self.index.reserved_cost -= u128::from(binding.grant.cost.unwrap_or(0));
         self.index.due_at.remove(&(binding.deadline, Due::Session(unbound.session)));
         self.charge(position, unbound);
         match &unbound.then {
@@ -711,8 +711,8 @@ impl CoordinationSession {
         }
         for binding in self.bound.values() {
             self.index.reserved_sessions += binding.grant.sessions;
-            self.index.reserved_tokens += binding.grant.tokens.unwrap_or(0);
-            self.index.reserved_cost += binding.grant.cost.unwrap_or(0);
+            self.index.reserved_tokens += u128::from(binding.grant.tokens.unwrap_or(0));
+            self.index.reserved_cost += u128::from(binding.grant.cost.unwrap_or(0));
             self.index.due_at.insert((binding.deadline, Due::Session(binding.session)));
         }
     }

@@ -140,7 +140,7 @@ impl CoordinationSession {
     }
 
     /// The next items that can never run, all of one root.
-    fn propose_skip(&self) -> Option<WorkSkipped> {
+    pub(super) fn propose_skip(&self) -> Option<WorkSkipped> {
         let mut left = self.doomed.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
         let root = left.peek()?.1.clone();
         let mut works: Vec<WorkId> = Vec::new();
@@ -240,8 +240,8 @@ impl CoordinationSession {
             let granted = own.unwrap_or_else(|| free.div_ceil(slots)).min(free);
             if granted == 0 { Err(ControllerError::NothingToGrant { meter }) } else { Ok(Some(granted)) }
         };
-        let tokens = usage.consumed_tokens.saturating_add(index.reserved_tokens);
-        let cost = usage.consumed_cost.saturating_add(index.reserved_cost);
+        let tokens = usage.consumed_tokens.saturating_add(u64::try_from(index.reserved_tokens).unwrap_or(u64::MAX));
+        let cost = usage.consumed_cost.saturating_add(u64::try_from(index.reserved_cost).unwrap_or(u64::MAX));
         Ok(Grant {
             sessions,
             ticks,
