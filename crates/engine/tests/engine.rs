@@ -1,5 +1,7 @@
 //! The engine as a program uses it: real files, real tasks, real restarts.
 
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

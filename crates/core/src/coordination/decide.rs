@@ -9,7 +9,7 @@ use super::receipt::Ending;
 use super::session::{CoordinationSession, WorkItem};
 use super::stop::{AbortReason, CoordinationStatus, StopCondition};
 use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
-use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_TEXT_BYTES, Used};
+use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Used};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::event::{Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped};
@@ -287,6 +287,9 @@ impl CoordinationSession {
         now: &Now,
     ) -> Result<SessionBound, ControllerError> {
         let item = self.known_item(work)?;
+        if self.status == CoordinationStatus::Initializing {
+            return Err(self.not_in_state("is still being started"));
+        }
         if !self.status.is_running() {
             return Err(ControllerError::CoordinationTerminal { coordination_id: self.coordination_id.clone() });
         }
@@ -355,7 +358,7 @@ impl CoordinationSession {
             outcome: end.outcome,
             text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
             used,
-            scores: end.scores,
+            scores: end.scores.into_iter().filter(|(name, _)| name.len() <= MAX_SCORE_NAME_BYTES).take(MAX_SCORES).collect(),
             output: end.output,
             then,
             tree: None,
