@@ -9,7 +9,7 @@ use crate::ledger::error::ReadError;
 use crate::ledger::store::{Placed, Store};
 
 /// Events that are read at once.
-const PAGE: usize = 1_024;
+pub(super) const PAGE: usize = 1_024;
 
 /// Pages that wait to be checked.
 const AHEAD: usize = 2;
