@@ -84,7 +84,7 @@ fn json_has_the_envelope_and_the_payload() {
             }),
             json!({
                 "stream": "coordination/build", "version": 4, "type": "coordination.session_unbound", "schema": 1,
-                "at": "<at>", "wall": "<wall>", "time": "<time>", "actor": "session:build.1", "prev": "<hash>", "hash": "<hash>",
+                "at": "<at>", "wall": "<wall>", "time": "<time>", "actor": "engine", "prev": "<hash>", "hash": "<hash>",
                 "payload": {
                     "session": 1, "work": "compile", "outcome": "SUCCESS", "used": { "sessions": 1, "ticks": "<ticks>" },
                     "output": "<hash>", "then": { "done": "succeeded" },

@@ -25,26 +25,35 @@ fn a_sound_ledger_is_sound_as_a_whole_and_in_parts() {
 fn findings_name_stream_and_version_and_exit_with_four() {
     let fixture = Fixture::new();
     fixture.run("receipt export build -o build.json");
-    let export = std::fs::read_to_string(fixture.path("build.json")).unwrap();
-    std::fs::write(fixture.path("forged.json"), export.replacen("\"actor\": \"session:build.1\"", "\"actor\": \"operator\"", 1))
-        .unwrap();
+    let mut export: serde_json::Value = serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
+    export["events"][3]["actor"] = "operator".into();
+    std::fs::write(fixture.path("forged.json"), export.to_string()).unwrap();
     let hash = "its content does not have its hash: type, actor, time, payload or another part was changed";
     let remedy = "keep the ledger as it is for evidence, and restore a copy";
+    let differs = "its rendering is not that of the receipt that its events give";
+    let export_again = "do not rely on this file; export the receipt again";
     check(
         &fixture.run("verify forged.json"),
         &format!(
-            "9 events in 1 streams, <n> commits\n1 receipts rebuilt, 0 payloads erased\n\
-             event 4 of `coordination/build`: {hash}; {remedy}\nNOT SOUND: 1 finding\n--- exit 4\n"
+            "9 events in 1 streams, <n> commits\n0 receipts rebuilt, 0 payloads erased\n\
+             event 4 of `coordination/build`: {hash}; {remedy}\n\
+             the exported receipt: {differs}; {export_again}\nNOT SOUND: 2 findings\n--- exit 4\n"
         ),
     );
     let said = String::from_utf8(fixture.output("verify forged.json --json").stdout).unwrap();
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(
         report["findings"],
-        serde_json::json!([{
-            "place": "event", "stream": "coordination/build", "version": 4, "wrong": "hash_differs",
-            "text": format!("event 4 of `coordination/build`: {hash}; {remedy}"), "remedy": remedy,
-        }])
+        serde_json::json!([
+            {
+                "place": "event", "stream": "coordination/build", "version": 4, "wrong": "hash_differs",
+                "text": format!("event 4 of `coordination/build`: {hash}; {remedy}"), "remedy": remedy,
+            },
+            {
+                "place": "export", "wrong": "rendering_differs",
+                "text": format!("the exported receipt: {differs}; {export_again}"), "remedy": export_again,
+            },
+        ])
     );
 }
 
@@ -71,8 +80,16 @@ fn what_cannot_be_read_exits_with_three() {
     assert!(said.starts_with("--- stderr\nerror: \"nothing\" is neither an exported receipt nor the hash of one"), "{said}");
     assert!(said.ends_with("--- exit 3\n"), "{said}");
 
-    std::fs::write(fixture.state().join("ledger.db"), "this is no database, and has never been one").unwrap();
-    let said = fixture.run("verify");
-    assert!(said.starts_with("--- stderr\nerror: the ledger is damaged: "), "{said}");
-    assert!(said.ends_with("--- exit 3\n"), "{said}");
+    let database = fixture.state().join("ledger.db");
+    std::fs::remove_file(&database).unwrap();
+    std::fs::create_dir(&database).unwrap();
+    check(
+        &fixture.run("verify"),
+        "\
+--- stderr
+error: could not read the ledger: disk I/O error: Error code 266: disk I/O error
+hint: `antiphon doctor` tells what is wrong with a state directory
+--- exit 3
+",
+    );
 }
