@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use antiphon::append::HeadRow;
 use antiphon::id::{CoordinationId, StreamName};
-use antiphon::ledger::{HeadFilter, HeadQuery, SqliteOptions, SqliteStore, StateDirectory, Store as _};
+use antiphon::ledger::{
+    FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory, Store as _,
+};
 
 use crate::command_error::{CommandError, Kind};
 use crate::commands::Global;
@@ -46,7 +48,12 @@ impl Ledger {
             let hint = if inside.is_dir() { format!("did you mean {}?", inside.display()) } else { elsewhere.to_owned() };
             return absent(format!("there is no ledger in {}", dir.display()), hint);
         }
-        Ok(Self::at(&dir))
+        let ledger = Self::at(&dir);
+        // What keeps the format from being read comes up with what is read next.
+        match ledger.store.standing() {
+            Ok(Standing { format, .. }) if format != FORMAT => Err(OpenError::Format { found: format, known: FORMAT }.into()),
+            _ => Ok(ledger),
+        }
     }
 
     /// The ledger in a directory, whether there is one or not.

@@ -2,9 +2,10 @@
 
 mod common;
 
-use antiphon::Engine;
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::world::EraseRequest;
+use antiphon::{Engine, Output, SessionContext};
 use common::{Fixture, check};
 use serde_json::json;
 
@@ -59,13 +60,38 @@ fn json_has_the_hash_and_the_receipt() {
     let shown = Fixture::new().objects("receipt show broken --json");
     assert_eq!(shown[0]["hash"], "<hash>");
     assert_eq!(shown[0]["receipt"]["verdict"], "failed");
+    assert_eq!(shown[0]["items"], shown[0]["receipt"]["work_outcomes"]);
     assert_eq!(
-        shown[0]["receipt"]["work_outcomes"],
+        shown[0]["items"],
         json!([
             { "work_id": "bad", "attempts": 1, "final_outcome": "failed", "sessions": [1] },
             { "work_id": "after", "attempts": 0, "final_outcome": { "skipped": { "need_failed": "bad" } }, "sessions": [] },
         ])
     );
+}
+
+#[test]
+fn items_that_the_receipt_holds_as_digests_are_shown_too() {
+    let fixture = Fixture::empty();
+    fixture.block_on(async {
+        let mut setup = Engine::open(fixture.state()).unwrap();
+        setup.register("nothing", |_: SessionContext| async move { Ok(Output::none()) });
+        let engine = setup.start().await.unwrap();
+        let work = (0..1_002).map(|number| WorkSpec::function(&format!("item-{number}"), "nothing").unwrap()).collect();
+        let budget = CoordinationBudget::new(2_000, 600_000, 1_000, None).unwrap();
+        let config = CoordinationConfig::of_work(work, budget).unwrap().with_id("wide").unwrap().with_concurrency(64).unwrap();
+        let id = engine.submit(config).await.unwrap();
+        engine.wait(&id).await.unwrap();
+        engine.close().await.unwrap();
+    });
+    let shown = fixture.run("receipt show wide");
+    let note = "work          1002 succeeded, 0 failed, 0 skipped, 0 unfinished\n              \
+                The receipt holds the first 1000 to end as digests.\n";
+    assert!(shown.contains(note), "{shown}");
+    let items: Vec<&str> =
+        shown.lines().filter_map(|line| line.split_whitespace().next()).filter(|id| id.starts_with("item-")).collect();
+    let all: Vec<String> = (0..1_002).map(|number| format!("item-{number}")).collect();
+    assert_eq!(items, all);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `antiphon receipt`: what a coordination came to, and the evidence for it.
 
+mod items;
 mod rendering;
 
 use std::io::{ErrorKind, Write as _};
@@ -26,6 +27,8 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Show what a coordination came to: verdict, usage, every item, evidence
+    ///
+    /// With --json: the receipt's hash, the receipt, and all items, also those that the receipt holds as digests.
     Show {
         /// A coordination that has ended
         #[arg(value_parser = ledger::coordination)]
@@ -61,13 +64,20 @@ fn evidence(ledger: &Ledger, id: &CoordinationId) -> Result<Export, CommandError
 fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), CommandError> {
     let mut output = Output::stdout();
     match &export.rendering {
-        Some(rendering) if global.json => output.json(&json!({ "hash": export.receipt, "receipt": rendering }))?,
-        None if global.json => output.json(&json!({ "hash": export.receipt, "receipt": null }))?,
         Some(rendering) => {
             let receipt: CoordinationReceipt = serde_json::from_value(rendering.clone()).map_err(CommandError::internal)?;
-            let head = ledger.head(&StreamName::Coordination(export.coordination.clone()))?;
-            rendering::print(&receipt, &head, &mut output)?;
+            let items = match receipt.outcome_chunks.as_slice() {
+                [] => receipt.work_outcomes.clone(),
+                _ => items::replayed(&ledger.store, &export.coordination)?,
+            };
+            if global.json {
+                output.json(&json!({ "hash": export.receipt, "receipt": rendering, "items": items }))?;
+            } else {
+                let head = ledger.head(&StreamName::Coordination(export.coordination.clone()))?;
+                rendering::print(&receipt, &items, &head, &mut output)?;
+            }
         }
+        None if global.json => output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?,
         None => {
             output.line(format!("receipt  {}", export.receipt))?;
             output.line(

@@ -16,7 +16,7 @@ use crate::output::{Output, painted, printable};
 
 /// Check that the record holds together
 ///
-/// Without TARGET the whole ledger is read: every hash, both chains, the head mark, head rows and blobs are checked, and every
+/// Without an argument the whole ledger is read: every hash, both chains, the head mark, head rows and blobs are checked, and every
 /// receipt is rebuilt. Exits with 0 if all is sound, 4 if something is wrong, 3 if it cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -38,9 +38,9 @@ impl Args {
         };
         let mut output = Output::stdout();
         if global.json {
-            output.json(&as_json(&report)?)?
+            output.json(&as_json(&report)?)?;
         } else {
-            print(&report, &mut output)?
+            print(&report, &mut output)?;
         }
         output.finish()?;
         Ok(if report.is_sound() { ExitCode::SUCCESS } else { Kind::Verification.into() })

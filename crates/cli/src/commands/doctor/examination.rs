@@ -179,7 +179,7 @@ impl Examination {
                 }
                 _ => match std::fs::read_dir(dir).ok().and_then(|mut entries| entries.next()?.ok()) {
                     None => {
-                        self.problem("ledger", "there is none; the directory is empty", "an engine creates it when it is opened")
+                        self.problem("ledger", "there is none; the directory is empty", "an engine creates it when it is opened");
                     }
                     Some(entry) => {
                         let text = format!("there is none, but there is {:?}", entry.file_name());

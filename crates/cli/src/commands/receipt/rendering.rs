@@ -13,11 +13,16 @@ use crate::wording::{cost, work_outcome};
 /// Session numbers of an item that are spelled out before the earlier ones are counted.
 const SESSIONS_SHOWN: usize = 8;
 
-/// Prints a receipt; the head row has the name.
-pub(super) fn print(receipt: &CoordinationReceipt, head: &HeadRow, output: &mut Output) -> Result<(), CommandError> {
+/// Prints a receipt and what became of every item; the head row has the name.
+pub(super) fn print(
+    receipt: &CoordinationReceipt,
+    items: &[WorkOutcome],
+    head: &HeadRow,
+    output: &mut Output,
+) -> Result<(), CommandError> {
     outcome(receipt, head, output)?;
     usage(receipt, output)?;
-    items(receipt, output)?;
+    work(receipt, items, output)?;
     evidence(receipt, output)
 }
 
@@ -79,23 +84,21 @@ fn sessions(totals: &Totals) -> String {
     text
 }
 
-fn items(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), CommandError> {
+fn work(receipt: &CoordinationReceipt, items: &[WorkOutcome], output: &mut Output) -> Result<(), CommandError> {
     let Totals { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, work_unfinished, .. } = receipt.totals;
     let skipped = work_skipped + work_skipped_by_rule;
     output.line(format!(
         "work          {work_succeeded} succeeded, {work_failed} failed, {skipped} skipped, {work_unfinished} unfinished"
     ))?;
     if !receipt.outcome_chunks.is_empty() {
-        let chunked = receipt.outcome_chunks.len() * MAX_WORK_OUTCOMES;
-        output.line(format!(
-            "              The first {chunked} to end are in the receipt as digests of {MAX_WORK_OUTCOMES} each; `antiphon log` has them."
-        ))?;
+        let digests = receipt.outcome_chunks.len();
+        output.line(format!("              The receipt holds the first {} to end as digests.", digests * MAX_WORK_OUTCOMES))?;
     }
-    if receipt.work_outcomes.is_empty() {
+    if items.is_empty() {
         return Ok(());
     }
     let mut table = Table::new(["ITEM", "OUTCOME", "ATTEMPTS", "SESSIONS", "OUTPUT"]).coloured_by(1);
-    for WorkOutcome { work_id, attempts, final_outcome, sessions, output } in &receipt.work_outcomes {
+    for WorkOutcome { work_id, attempts, final_outcome, sessions, output } in items {
         table.row([
             work_id.to_string(),
             final_outcome.as_ref().map_or_else(|| "unfinished".to_owned(), work_outcome),
