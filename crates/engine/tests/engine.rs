@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome, Verdict, WorkSpec,
+    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome, SessionSpawner,
+    SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
 use antiphon::event::Event;
 use antiphon::id::{CommandId, CoordinationId, Version};
@@ -456,5 +457,34 @@ async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else
     let refused = Engine::open(dir.path().join("state")).unwrap_err();
     assert!(matches!(refused, StartError::NotVerified { .. }), "{refused}");
     assert!(note.exists(), "it stays closed until it verifies");
+    Ok(())
+}
+
+/// Starts everything but the first session, which does not start.
+struct Spawner;
+
+impl SessionSpawner for Spawner {
+    fn spawn(&self, session_id: &str, _work_id: &str) -> std::result::Result<(), SpawnError> {
+        if session_id.ends_with(".1") { Err(SpawnError::SpawnFailed { reason: "no room".to_owned() }) } else { Ok(()) }
+    }
+
+    fn observe_termination(&self, session_id: &str) -> std::result::Result<SessionTerminationInfo, SpawnError> {
+        Ok(SessionTerminationInfo::success(session_id, 1_000))
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register_spawner("work", Spawner);
+    let engine = setup.start().await?;
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, Some(5_000))?;
+    let id = engine.submit(CoordinationConfig::of_work(work(&["a"]), budget)?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let expected = ["started", "work_added", "bound a", "unbound a SPAWN_FAILED", "bound a", "unbound a SUCCESS", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(engine.status(&id).await?.summary["usage"]["consumed_tokens"], 1_000);
+    engine.close().await?;
     Ok(())
 }
