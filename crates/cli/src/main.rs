@@ -2,7 +2,12 @@
 
 mod command_error;
 mod commands;
+mod ledger;
+mod moment;
+mod output;
 mod state_dir;
+mod table;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ mod damages;
 mod end;
 mod reader;
 mod rows;
+mod standing;
 mod turn;
 mod writer;
 
@@ -23,6 +24,7 @@ use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, Writ
 use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
 use reader::{Reader, Readers};
+pub use standing::Standing;
 use writer::Writer;
 
 /// How a ledger in a state directory is opened.
@@ -73,6 +75,14 @@ impl SqliteStore {
             acknowledged: Mutex::new(None),
             marked: Mutex::new(None),
         }
+    }
+
+    /// How far the ledger has come, read without ownership.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read.
+    pub fn standing(&self) -> Result<Standing, ReadError> {
+        self.readers.read(|reader| reader.standing())
     }
 
     fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
