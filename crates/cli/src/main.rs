@@ -3,6 +3,7 @@
 mod command_error;
 mod commands;
 mod state_dir;
+mod torture;
 
 use std::process::ExitCode;
 

@@ -235,7 +235,9 @@ impl Wrong {
             Self::Undecodable { .. } | Self::NotReplayable { .. } | Self::Misplaced { .. } => {
                 "verify with the version that wrote it; if that finds it too, keep the ledger as it is and restore a copy"
             }
-            Self::Mark { .. } => "restore the directory from a copy, or accept the ledger as it is when it is opened, which is recorded",
+            Self::Mark { .. } => {
+                "restore the directory from a copy, or accept the ledger as it is when it is opened, which is recorded"
+            }
             Self::HeadDiffers { .. } | Self::HeadMissing => "restore a copy; the events themselves are not touched by this",
             Self::BlobMissing { .. } => "restore the blob from a copy",
             Self::NotAnExport { .. } => "name a file that `antiphon receipt export` wrote",

@@ -150,12 +150,18 @@ impl StreamCheck {
         }
     }
 
-    fn replay(&mut self, recorded: &Recorded, event: Event, tip: StreamTip, commit: Option<CommitTip>, findings: &mut Findings) -> Said {
+    fn replay(
+        &mut self,
+        recorded: &Recorded,
+        event: Event,
+        tip: StreamTip,
+        commit: Option<CommitTip>,
+        findings: &mut Findings,
+    ) -> Said {
         let StreamName::Coordination(id) = &self.name else {
             return Said::Ledger(event);
         };
-        let meta =
-            Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
         let end = match &event {
             Event::Completed(completed) => Some((Ending::Completed(completed.stop.clone()), completed.receipt)),
             Event::Aborted(aborted) => Some((Ending::Aborted(aborted.reason.clone()), aborted.receipt)),
