@@ -8,6 +8,7 @@ mod output;
 mod state_dir;
 mod table;
 mod wording;
+mod torture;
 
 use std::process::ExitCode;
 
