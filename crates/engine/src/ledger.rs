@@ -7,10 +7,12 @@ mod blob_files;
 mod directory;
 mod durable;
 mod error;
+pub mod export;
 mod head_mark;
 mod memory;
 mod sqlite;
 mod store;
+pub mod verify;
 
 pub use directory::{LockHolder, StateDirectory};
 pub use error::{AppendError, Fault, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
