@@ -1,5 +1,6 @@
 //! The command line of Antiphon.
 
+mod bench;
 mod command_error;
 mod commands;
 mod state_dir;

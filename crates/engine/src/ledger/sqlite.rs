@@ -4,6 +4,7 @@ mod commits_by_seq;
 mod connection;
 mod damages;
 mod end;
+mod floor;
 mod reader;
 mod rows;
 mod turn;
@@ -22,6 +23,7 @@ use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
+pub use floor::{AppendFloor, sqlite_version};
 use reader::{Reader, Readers};
 use writer::Writer;
 
