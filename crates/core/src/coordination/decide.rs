@@ -332,7 +332,7 @@ impl CoordinationSession {
     ///
     /// # Errors
     /// [`ControllerError::SessionNotBound`] if it is not bound.
-    pub(super) fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
+    pub fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
         let binding = self
             .bound
             .get(&session)
