@@ -109,7 +109,7 @@ fn stops() -> impl Strategy<Value = Option<StopKind>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// After every event the live, the replayed and the restored state are the same, limits hold and counters never fall; at the end
     /// nothing was stuck, there is one terminal event, and the receipt names every item.

@@ -26,6 +26,7 @@ pub use error::{EngineError, StartError};
 pub(crate) use handle::Handle;
 pub use subscription::Subscription;
 
+use crate::ledger::verify::{Scope, verify};
 use crate::ledger::{HeadQuery, MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
 use crate::session::{Output, RunnerFn, SessionContext, SessionResult, boxed};
 use recovery::Recovered;
@@ -160,6 +161,13 @@ impl Engine {
     pub fn open_store(store: Arc<dyn Store>) -> Result<Setup, StartError> {
         let owner = Owner::this_process(crate::clock::wall());
         let opened: Opened = store.open(&owner)?;
+        if opened.needs_verification {
+            let report = verify(store.as_ref(), &Scope::Ledger)?;
+            if let Some(finding) = report.findings.first() {
+                return Err(StartError::NotVerified { finding: finding.to_string() });
+            }
+            store.declare_verified()?;
+        }
         let accepted_shorter = opened.mark != MarkFinding::Agrees;
         let recovered = recovery::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
         Ok(Setup { store, recovered, functions: Vec::new(), plans: Vec::new(), grace: DEFAULT_GRACE })

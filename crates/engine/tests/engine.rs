@@ -1,5 +1,7 @@
 //! The engine as a program uses it: real files, real tasks, real restarts.
 
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -420,5 +422,39 @@ async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Resul
         })
         .collect();
     assert_eq!(outcomes, [SessionOutcome::Success]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut first = setup(dir.path());
+    first.register("work", |_| async { Ok(Output::none()) });
+    let engine = first.start().await?;
+    let id = engine.submit(config(&["a"])).await?;
+    engine.wait(&id).await?;
+    engine.close().await?;
+    let note = dir.path().join("state").join("poisoned");
+    std::fs::write(&note, "an error of a sync\n")?;
+
+    let engine = setup(dir.path()).start().await?;
+    assert!(!note.exists(), "it was verified");
+    engine.close().await?;
+
+    std::fs::write(&note, "an error of a sync\n")?;
+    let database = rusqlite::Connection::open(dir.path().join("state").join("ledger.db"))?;
+    database.execute_batch("DROP TRIGGER IF EXISTS events_append_only; PRAGMA writable_schema = ON;")?;
+    let triggers: Vec<String> = database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<std::result::Result<_, _>>()?;
+    for trigger in triggers {
+        database.execute_batch(&format!("DROP TRIGGER \"{trigger}\""))?;
+    }
+    database.execute("UPDATE events SET wall = wall + 1 WHERE seq = 3", [])?;
+    drop(database);
+    let refused = Engine::open(dir.path().join("state")).unwrap_err();
+    assert!(matches!(refused, StartError::NotVerified { .. }), "{refused}");
+    assert!(note.exists(), "it stays closed until it verifies");
     Ok(())
 }

@@ -223,3 +223,41 @@ impl<'a> Graph<'a> {
         ControllerError::Cycle { path: circle.map(name).collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordination::{CoordinationBudget, CoordinationConfig, CoordinationController, Runner, SessionOutcome};
+
+    fn item(id: &str) -> WorkSpec {
+        WorkSpec::new(id.parse().unwrap(), Runner::Caller)
+    }
+
+    fn open(work: Vec<WorkSpec>) -> CoordinationController {
+        let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
+        let mut controller = CoordinationController::new(CoordinationConfig::open(work, budget).unwrap());
+        controller.start(1_000).unwrap();
+        controller
+    }
+
+    #[test]
+    fn a_circle_through_work_that_waits_already_is_named() {
+        let controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
+        let refused = controller.decide_work(vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()], None);
+        let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
+        assert_eq!(refused, Err(ControllerError::Cycle { path }));
+    }
+
+    #[test]
+    fn a_circle_through_ready_work_is_named_and_one_through_started_work_is_none() {
+        let mut controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
+        let bound = controller.prepare_session_spawn("m", 2, 2_000).unwrap();
+        let session = bound.session_id.to_string();
+        controller.record_session_termination(&session, "m", SessionOutcome::Success, 0, 2_000).unwrap();
+        let late = || vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()];
+        let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
+        assert_eq!(controller.decide_work(late(), None), Err(ControllerError::Cycle { path }));
+        let _bound = controller.prepare_session_spawn("a", controller.version().0, 3_000).unwrap();
+        assert!(controller.decide_work(late(), None).is_ok());
+    }
+}

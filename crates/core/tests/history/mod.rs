@@ -1,5 +1,8 @@
 //! One coordination driven through a random history, with everything that must hold after every event.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
@@ -160,17 +163,28 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn begin(plan: &Plan) -> Self {
-        let now = Now { random: [7; 32], ..Now::from(1_000) };
-        let mut controller = CoordinationController::new(plan.config());
-        let start = controller.start(now.at.0).unwrap();
-        let mut items = Vec::new();
-        for recorded in controller.take_events().into_iter().skip(1) {
-            let Event::WorkAdded(added) = decode(&recorded) else { panic!("{recorded:?}") };
-            items.extend(added.items);
+        Self::of(plan.config(), plan.batch)
+    }
+
+    /// A coordination with all its items, recorded so many at a time.
+    pub(crate) fn of(config: CoordinationConfig, batch: usize) -> Self {
+        let items = config.work().len();
+        let mut history = Self::of_first(config.clone(), batch);
+        for batch in config.work()[batch.clamp(1, items.max(1)).min(items)..].chunks(batch.max(1)) {
+            history.apply(Event::WorkAdded(WorkAdded { items: batch.to_vec() })).unwrap();
         }
-        let started = decode(&start.event);
+        history
+    }
+
+    /// A coordination of which so many items are recorded, as when its start was cut off.
+    pub(crate) fn of_first(config: CoordinationConfig, first: usize) -> Self {
+        let now = Now { random: [7; 32], ..Now::from(1_000) };
+        let items: Vec<WorkSpec> = config.work().iter().take(first.max(1)).cloned().collect();
+        let mut controller =
+            CoordinationController::new(if config.id().is_some() { config } else { config.with_id("c").unwrap() });
+        let start = controller.start(now.at.0).unwrap();
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
-        let live = CoordinationSession::begin(start.coordination_id, &started, &meta).unwrap();
+        let live = CoordinationSession::begin(start.coordination_id, &decode(&start.event), &meta).unwrap();
         let mut history = Self {
             restored: CoordinationSession::restore(&live.snapshot()).unwrap(),
             live,
@@ -182,9 +196,8 @@ impl History {
             terminal_events: 0,
         };
         history.replay(start.event);
-        // The items come in several events, as they do when one could not hold them all.
-        for batch in items.chunks(plan.batch.max(1)) {
-            history.apply(Event::WorkAdded(WorkAdded { items: batch.to_vec() })).unwrap();
+        if !items.is_empty() {
+            history.apply(Event::WorkAdded(WorkAdded { items })).unwrap();
         }
         history
     }

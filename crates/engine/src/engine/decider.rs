@@ -12,7 +12,7 @@ use antiphon_core::coordination::{
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, Origin, Rejection, Reply, Turn, World};
+use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Rejection, Reply, Turn, World};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -74,7 +74,7 @@ struct Decider {
     timer: Timer,
     store: Arc<dyn Store>,
     writer: Writer,
-    recovered: recovery::Recovered,
+    facts: LedgerFacts,
     functions: HashMap<RunnerName, RunnerFn>,
     plans: HashMap<RunnerName, CoordinationConfig>,
     runners: Runners,
@@ -136,7 +136,7 @@ pub(super) fn spawn(
     let (writer, acks) = Writer::start(Arc::clone(&store))?;
     let handle = Handle::new(mailbox, Arc::clone(&store));
     let decider = Decider {
-        recovered: Recovered { world: World::new(facts.clone()), clock, facts, owner, accepted_shorter },
+        facts,
         world,
         clock,
         timer: Timer::new().map_err(system("a timer"))?,
@@ -395,11 +395,9 @@ impl Decider {
         }
         self.ending.clear();
         if !full {
-            self.running.stop_all();
-            self.health = Health::Poisoned { reason };
-            return;
+            return self.poison(reason);
         }
-        match recovery::refreshed(self.store.as_ref(), &self.recovered.facts)
+        match recovery::refreshed(self.store.as_ref(), &self.facts)
             .and_then(|facts| recovery::rebuild(self.store.as_ref(), &facts))
         {
             Ok(mut world) => {
@@ -416,11 +414,15 @@ impl Decider {
                 self.health = Health::Full { reason, retry: now + RETRY_FULL, since };
                 self.kept.extend(kept);
             }
-            Err(error) => {
-                self.running.stop_all();
-                self.health = Health::Poisoned { reason: error.to_string() };
-            }
+            Err(error) => self.poison(error.to_string()),
         }
+    }
+
+    /// Nothing is taken in any more; who waits for an end is let go, as none will be recorded.
+    fn poison(&mut self, reason: String) {
+        self.running.stop_all();
+        self.waiting.clear();
+        self.health = Health::Poisoned { reason };
     }
 
     fn refusal_of_reads(&self) -> Result<(), EngineError> {
@@ -484,6 +486,8 @@ impl Decider {
                 let release = look(&self.world, &self.now());
                 self.draft.releases.push(release);
             }
+            // Nothing ends on the record any more; dropping the answer says so.
+            Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
                 if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
                     self.waiting.entry(coordination).or_default().push(reply);
