@@ -326,7 +326,9 @@ class Verifier:
             self.event("blob_missing", stream, version, message)
 
     def check_mark(self) -> None:
-        wrong = lambda message: self.found("mark", message, "head_mark")  # noqa: E731
+        def wrong(message: str) -> None:
+            self.found("mark", message, "head_mark")
+
         try:
             found = (self.directory / "head").read_bytes()
         except FileNotFoundError:
@@ -423,7 +425,7 @@ class Commits:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether an engine owns the ledger now."""
+    """Whether an engine owns the ledger now. An engine that starts in the very moment of the question finds the lock taken."""
     try:
         with open(directory / "lock", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

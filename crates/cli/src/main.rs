@@ -1,5 +1,6 @@
 //! The command line of Antiphon.
 
+mod bench;
 mod command_error;
 mod commands;
 mod ledger;
@@ -7,6 +8,7 @@ mod moment;
 mod output;
 mod state_dir;
 mod table;
+mod torture;
 mod wording;
 
 use std::process::ExitCode;

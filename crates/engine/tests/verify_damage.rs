@@ -211,6 +211,39 @@ fn both_verifiers_find_a_sound_ledger_sound() {
 }
 
 #[test]
+fn the_second_verifier_reads_beside_an_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let _history = tell(&store);
+    store.mark_head().unwrap();
+    assert_eq!(second(dir.path()), (true, Vec::new()));
+}
+
+#[test]
+fn the_second_verifier_writes_nothing() {
+    for dir in [closed(), killed()] {
+        let files = || {
+            let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+            let mut files: Vec<_> = names.filter(|path| path.is_file()).map(|path| (fs::read(&path).unwrap(), path)).collect();
+            files.sort();
+            files
+        };
+        let before = files();
+        assert!(second(dir.path()).0);
+        assert_eq!(files(), before);
+    }
+}
+
+#[test]
+fn where_no_ledger_is_the_second_verifier_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/verify_ledger.py");
+    let output = Command::new("python3").arg(script).arg(dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("error: there is no ledger in {}\n", dir.path().display()));
+}
+
+#[test]
 fn a_flipped_bit_in_the_database_is_found_or_harmless() {
     let found = flip_some(closed().path(), "ledger.db", 90);
     // A small database is mostly unused space: a page for every table and index.

@@ -332,7 +332,7 @@ impl CoordinationSession {
     ///
     /// # Errors
     /// [`ControllerError::SessionNotBound`] if it is not bound.
-    pub(super) fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
+    pub fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
         let binding = self
             .bound
             .get(&session)
@@ -369,6 +369,10 @@ impl CoordinationSession {
     fn used(&self, binding: &super::Binding, end: &SessionEnd, now: &Now) -> Used {
         let spent = ticks(now.at.since(binding.bound_at), self.budget().tick_rate_hz());
         let Some(report) = end.reported else {
+            // What never started has used nothing.
+            if end.outcome == SessionOutcome::SpawnFailed {
+                return Used { sessions: 1, ticks: spent, ..Used::default() };
+            }
             let share = |granted: Option<u64>| {
                 let whole = u128::from(binding.grant.ticks.max(1));
                 let part = u128::from(granted.unwrap_or(0)) * u128::from(spent.min(binding.grant.ticks));

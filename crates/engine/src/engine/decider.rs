@@ -6,9 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{
-    Capability, CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome,
-};
+use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome};
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
@@ -22,7 +20,7 @@ use super::recovery::{self, Recovered};
 use super::request::{Release, Request};
 use super::subscription::{LIVE_EVENTS, Live};
 use super::writer::{Ack, Job, Writer};
-use super::{Ended, EngineError, Handle, StartError, status_of};
+use super::{Ended, EngineError, Handle, Setup, StartError, status_of};
 use crate::clock::{Clock, Timer};
 use crate::crash;
 use crate::ledger::{AppendError, Snapshot, Store};
@@ -36,9 +34,6 @@ const TURN_INPUTS: usize = 2_048;
 
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
 const TURNS_AHEAD: usize = 2;
-
-/// Events of a coordination after which a snapshot is worth its cost.
-const SNAPSHOT_EVENTS: u64 = 10_000;
 
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
@@ -95,6 +90,7 @@ struct Decider {
     ending: HashSet<CoordinationId>,
     followers: HashMap<CoordinationId, broadcast::Sender<Live>>,
     snapshots: HashMap<CoordinationId, Version>,
+    snapshot_every: u64,
     closing: Option<Closing>,
     grace: Duration,
     /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their own.
@@ -109,13 +105,8 @@ struct Closing {
 }
 
 /// Starts the decider on a runtime, and its writer on a thread.
-pub(super) fn spawn(
-    store: Arc<dyn Store>,
-    recovered: Recovered,
-    functions: Vec<(RunnerName, Capability, RunnerFn)>,
-    plans: Vec<(RunnerName, CoordinationConfig)>,
-    grace: Duration,
-) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+    let Setup { store, recovered, functions, plans, grace, snapshot_every } = setup;
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();
     let system = |what| move |source| StartError::System { what, source };
@@ -160,6 +151,7 @@ pub(super) fn spawn(
         ending: HashSet::new(),
         followers: HashMap::new(),
         snapshots: HashMap::new(),
+        snapshot_every,
         closing: None,
         grace,
     };
@@ -171,7 +163,7 @@ impl Decider {
         loop {
             self.turn();
             if self.closed() {
-                return self.finish();
+                return self.finish().await;
             }
             if let Err(error) = self.timer.arm(&self.clock, self.world.next_deadline()) {
                 tracing::error!(%error, "deadlines cannot be waited for");
@@ -290,7 +282,7 @@ impl Decider {
     fn save_if_due(&mut self, id: &CoordinationId) {
         let Some(session) = self.world.coordination(id) else { return };
         let saved = self.snapshots.entry(id.clone()).or_insert(Version(0));
-        let due = SNAPSHOT_EVENTS.max(4 * session.work_queue().len() as u64);
+        let due = self.snapshot_every.max(4 * session.work_queue().len() as u64);
         if session.version().0 - saved.0 >= due {
             *saved = session.version();
             let snapshot = snapshot_of(session);
@@ -315,7 +307,8 @@ impl Decider {
 
     /// Lets out what has become durable.
     fn release(&mut self, pending: Pending) {
-        if !pending.actions.is_empty() || !pending.releases.is_empty() {
+        let is_empty = pending.actions.is_empty() && pending.releases.is_empty();
+        if !is_empty {
             crash::point("release.before");
         }
         for event in pending.deliveries {
@@ -335,7 +328,9 @@ impl Decider {
         for release in pending.releases {
             release(Ok(()));
         }
-        crash::point("release.after");
+        if !is_empty {
+            crash::point("release.after");
+        }
     }
 
     fn act(&mut self, action: Action) {
@@ -403,6 +398,8 @@ impl Decider {
             Ok(mut world) => {
                 world.set_runners(self.runners.clone());
                 self.world = world;
+                // They may be of versions that the coordinations do not have any more.
+                self.snapshots.clear();
                 let now = Instant::now();
                 let since = match self.health {
                     Health::Full { since, .. } => since,
@@ -578,7 +575,7 @@ impl Decider {
     }
 
     /// Leaves snapshots, closes the store and answers the one who asked for it.
-    fn finish(mut self) {
+    async fn finish(mut self) {
         let answer = match &self.health {
             Health::Sound => Ok(()),
             Health::Full { reason, .. } => Err(EngineError::ReadOnly { reason: reason.clone() }),
@@ -589,6 +586,8 @@ impl Decider {
                 self.writer.send(Job::Save(snapshot_of(session)));
             }
         }
+        // What was abandoned must be gone before the caller may open the ledger again, here or elsewhere.
+        self.running.gone().await;
         let closed = self.writer.finish().map_err(|reason| EngineError::Poisoned { reason });
         if let Some(closing) = self.closing.take() {
             let _ = closing.reply.send(answer.and(closed));

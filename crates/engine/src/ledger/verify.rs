@@ -108,6 +108,7 @@ fn whole(store: &dyn Store, mark: &Mark, earlier: Option<&Earlier>) -> Result<Re
                     }
                 }
                 Page::Unreadable { seq, how } => pass.unreadable(seq, how)?,
+                Page::Damages(damages) => pass.damages = damages,
                 Page::Broken(error) => return Err(error),
             }
         }
@@ -125,6 +126,7 @@ struct Pass<'a> {
     ended: EndedStreams,
     erasures: Erasures,
     watch: Option<Watch<'a>>,
+    damages: Vec<Damage>,
     seq: Seq,
     at: At,
 }
@@ -142,6 +144,7 @@ impl<'a> Pass<'a> {
             ended: EndedStreams::default(),
             erasures: Erasures::default(),
             watch,
+            damages: Vec::new(),
             seq: Seq(0),
             at: At(0),
         }
@@ -317,11 +320,7 @@ impl<'a> Pass<'a> {
             self.look_beyond()?;
         }
         self.erasures.finish(&mut self.findings);
-        let damages = match self.store.damages() {
-            Err(ReadError::Damaged { what, how }) => vec![Damage { what, how }],
-            other => other?,
-        };
-        for Damage { what, how } in damages {
+        for Damage { what, how } in self.damages {
             self.findings.add(Place::Beside { what }, Wrong::Damaged { how });
         }
         head_rows::check(self.store, &self.ended, self.streams, &mut self.findings)?;
