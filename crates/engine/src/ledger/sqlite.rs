@@ -139,9 +139,14 @@ impl Store for SqliteStore {
             self.check_mark(found.epoch, found.commits, |number| found.commit(number))
         })?;
         let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
-        mark.write(self.dir.path())?;
         *locked(&self.acknowledged) = Some(mark);
-        *locked(&self.marked) = Some(mark);
+        // A loss that was accepted stays marked until the owner has recorded it; a crash before that asks again.
+        if opened.mark == MarkFinding::Agrees {
+            mark.write(self.dir.path())?;
+            *locked(&self.marked) = Some(mark);
+        } else {
+            *locked(&self.marked) = None;
+        }
         *owned = Some(Owned { writer, _lock: lock });
         Ok(opened)
     }
