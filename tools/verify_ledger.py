@@ -107,6 +107,7 @@ class Verifier:
     missing: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict(events=0, streams=0, commits=0, erased=0))
     epoch: int = 0
+    opened: int | None = None
     tip: int = 0
 
     def found(self, wrong: str, message: str, place: str, **where: object) -> None:
@@ -188,6 +189,7 @@ class Verifier:
             try:
                 self.check_event(stream, version, at, row)
                 commits.event(seq, digest(row[12], "hash"))
+                commits.opened = self.opened
             except (Malformed, struct.error) as error:
                 self.event("unreadable", stream.name, version, str(error))
                 commits.event(seq, None)
@@ -236,11 +238,13 @@ class Verifier:
     def check_payload(self, stream: bytes, version: int, kind: bytes, payload: bytes) -> None:
         """Reads what the format itself needs: erasures, and the blobs that events name."""
         member = {b"coordination.session_unbound": "output"} | dict.fromkeys(TERMINAL, "receipt")
-        if kind != b"ledger.erased" and kind not in member:
+        if kind not in (b"ledger.opened", b"ledger.erased") and kind not in member:
             return
         try:
             said = json.loads(payload)
-            if kind == b"ledger.erased":
+            if kind == b"ledger.opened":
+                self.opened = said["epoch"]
+            elif kind == b"ledger.erased":
                 self.check_erasure(said, version)
             elif (name := said.get(member[kind])) is not None and not self.has_blob(bytes.fromhex(name)):
                 self.missing.setdefault(bytes.fromhex(name), (stream, version))
@@ -322,7 +326,9 @@ class Verifier:
             self.event("blob_missing", stream, version, message)
 
     def check_mark(self) -> None:
-        wrong = lambda message: self.found("mark", message, "head_mark")  # noqa: E731
+        def wrong(message: str) -> None:
+            self.found("mark", message, "head_mark")
+
         try:
             found = (self.directory / "head").read_bytes()
         except FileNotFoundError:
@@ -355,6 +361,8 @@ class Commits:
         self.hashes: list[bytes] = []
         self.first = 0
         self.torn = False
+        # The epoch that the last `ledger.opened` event began.
+        self.opened: int | None = None
 
     def event(self, seq: int, hash_: bytes | None) -> None:
         while self.current is None or seq >= self.current[1] + self.current[2]:
@@ -389,7 +397,7 @@ class Commits:
             wrong("commit_prev_differs", number_, "is not linked to the commit before it")
         if epoch < self.epoch:
             wrong("epoch_falls", number_, f"is of epoch {epoch}, after one of epoch {self.epoch}")
-        self.epoch = max(epoch, self.epoch)
+        self.epoch = epoch
         self.current = (number_, first, events, prev, hash_)
         self.count += 1
         return True
@@ -402,6 +410,9 @@ class Commits:
                     self.verifier.commit("commit_events", number_, f"says that it holds {events} events from address {first}")
                 if sha(text(b"antiphon.commit.1"), u64(number_), prev, u32(len(self.hashes)), *self.hashes) != hash_:
                     self.verifier.commit("commit_hash_differs", number_, "its events do not have its hash")
+            if self.opened not in (None, self.epoch):
+                wrong = f"is of epoch {self.epoch}, but `ledger.opened` before it began epoch {self.opened}"
+                self.verifier.commit("epoch_differs", number_, wrong)
             self.number, self.hash, self.next_first = number_, hash_, first + events
         self.current, self.hashes, self.first, self.torn = None, [], 0, False
 
@@ -414,7 +425,7 @@ class Commits:
 
 
 def is_held(directory: Path) -> bool:
-    """Whether an engine owns the ledger now."""
+    """Whether an engine owns the ledger now. An engine that starts in the very moment of the question finds the lock taken."""
     try:
         with open(directory / "lock", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -3,7 +3,13 @@
 mod bench;
 mod command_error;
 mod commands;
+mod ledger;
+mod moment;
+mod output;
 mod state_dir;
+mod table;
+mod torture;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -1,15 +1,17 @@
 //! Named points at which a test may kill this process, as a power button would. Nothing without the feature `crash-points`.
 
 /// Every point, in the order in which a turn passes them.
-pub const POINTS: [&str; 8] = [
+pub const POINTS: [&str; 10] = [
     "append.before",
-    "append.after",
-    "release.before",
-    "release.after",
-    "snapshot.before",
-    "snapshot.after",
     "receipt.before",
     "receipt.after",
+    "append.after",
+    "snapshot.before",
+    "snapshot.after",
+    "mark.before",
+    "mark.after",
+    "release.before",
+    "release.after",
 ];
 
 /// Ends this process with SIGKILL if `ANTIPHON_CRASH_AT` names this point and it was passed often enough: `append.after:17`.

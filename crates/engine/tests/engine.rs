@@ -1,16 +1,22 @@
 //! The engine as a program uses it: real files, real tasks, real restarts.
 
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome, Verdict, WorkSpec,
+    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome, SessionSpawner,
+    SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
+use antiphon::digest::Digest;
 use antiphon::event::Event;
 use antiphon::id::{CommandId, CoordinationId, Version};
+use antiphon::ledger::verify::{Scope, verify};
 use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
+use antiphon::world::EraseRequest;
 use antiphon::{Engine, Failed, Output, SessionContext, Setup, StartError};
 use tokio::sync::Notify;
 
@@ -420,5 +426,102 @@ async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Resul
         })
         .collect();
     assert_eq!(outcomes, [SessionOutcome::Success]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut first = setup(dir.path());
+    first.register("work", |_| async { Ok(Output::none()) });
+    let engine = first.start().await?;
+    let id = engine.submit(config(&["a"])).await?;
+    engine.wait(&id).await?;
+    engine.close().await?;
+    let note = dir.path().join("state").join("poisoned");
+    std::fs::write(&note, "an error of a sync\n")?;
+
+    let engine = setup(dir.path()).start().await?;
+    assert!(!note.exists(), "it was verified");
+    engine.close().await?;
+
+    std::fs::write(&note, "an error of a sync\n")?;
+    let database = rusqlite::Connection::open(dir.path().join("state").join("ledger.db"))?;
+    database.execute_batch("DROP TRIGGER IF EXISTS events_append_only; PRAGMA writable_schema = ON;")?;
+    let triggers: Vec<String> = database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<std::result::Result<_, _>>()?;
+    for trigger in triggers {
+        database.execute_batch(&format!("DROP TRIGGER \"{trigger}\""))?;
+    }
+    database.execute("UPDATE events SET wall = wall + 1 WHERE seq = 3", [])?;
+    drop(database);
+    let refused = Engine::open(dir.path().join("state")).unwrap_err();
+    assert!(matches!(refused, StartError::NotVerified { .. }), "{refused}");
+    assert!(note.exists(), "it stays closed until it verifies");
+    Ok(())
+}
+
+/// Starts everything but the first session, which does not start.
+struct Spawner;
+
+impl SessionSpawner for Spawner {
+    fn spawn(&self, session_id: &str, _work_id: &str) -> std::result::Result<(), SpawnError> {
+        if session_id.ends_with(".1") { Err(SpawnError::SpawnFailed { reason: "no room".to_owned() }) } else { Ok(()) }
+    }
+
+    fn observe_termination(&self, session_id: &str) -> std::result::Result<SessionTerminationInfo, SpawnError> {
+        Ok(SessionTerminationInfo::success(session_id, 1_000))
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register_spawner("work", Spawner);
+    let engine = setup.start().await?;
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, Some(5_000))?;
+    let id = engine.submit(CoordinationConfig::of_work(work(&["a"]), budget)?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let expected = ["started", "work_added", "bound a", "unbound a SPAWN_FAILED", "bound a", "unbound a SUCCESS", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(engine.status(&id).await?.summary["usage"]["consumed_tokens"], 1_000);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::text("my-secret-output").with_note("my-secret-note")) });
+    let engine = setup.start().await?;
+    let running = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("running")?).await?;
+    let id = engine.submit(config(&["a"]).with_id("private")?).await?;
+    engine.wait(&id).await?;
+    let request = |coordination: &CoordinationId| EraseRequest {
+        payloads: Some((coordination.clone(), vec![Version(4)])),
+        blobs: vec![Digest::of(b"my-secret-output")],
+        reason: "a person asked for it".to_owned(),
+    };
+    let refused = engine.erase(request(&running)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "coordination running has not ended; payloads can be erased once it has");
+    engine.erase(request(&id)).await?;
+    engine.close().await?;
+
+    for entry in std::fs::read_dir(dir.path().join("state"))? {
+        let path = entry?.path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path)?;
+            let found = bytes.windows(9).any(|window| window == b"my-secret");
+            assert!(!found, "{} still holds it", path.display());
+        }
+    }
+    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let report = verify(&store, &Scope::Ledger)?;
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(report.not_rebuildable.iter().map(|stream| stream.erased).collect::<Vec<_>>(), [1]);
     Ok(())
 }

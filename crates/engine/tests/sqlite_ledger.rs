@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use antiphon::ledger::{
-    Cursor, HeadFilter, HeadMark, HeadQuery, MarkError, MarkFinding, MarkRefusal, OpenError, ReadError, Snapshot, SqliteOptions,
-    SqliteStore, Store,
+    Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal, OpenError, ReadError, Snapshot,
+    SqliteOptions, SqliteStore, StateDirectory, Store,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -70,6 +70,32 @@ fn the_state_directory_is_private_and_ignored_by_git() {
     let blob = format!("blobs/{}/{blob}", &blob[..2]);
     assert_eq!(names, [".gitignore", &blob, "head", "ledger.db", "ledger.db-shm", "ledger.db-wal", "lock"]);
     assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "*\n");
+}
+
+#[test]
+fn standing_and_holder_are_read_without_ownership() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = StateDirectory::new(dir.path());
+    assert!(directory.holder().unwrap().is_none());
+    assert!(matches!(store(dir.path()).standing(), Err(ReadError::Absent { .. })));
+
+    let chain = ledger(dir.path());
+    let reader = store(dir.path());
+    let standing = reader.standing().unwrap();
+    assert_eq!((standing.format, standing.epoch, standing.commits, standing.events), (1, Epoch(1), chain.commits, Seq(8)));
+    assert_eq!((directory.holder().unwrap(), directory.last_holder()), (None, Some(owner("one"))));
+
+    let mark = HeadMark::read(dir.path()).unwrap().unwrap();
+    assert!(reader.check_against(&mark).unwrap().is_ok());
+    let ahead = HeadMark { epoch: Epoch(2), ..mark };
+    assert!(matches!(reader.check_against(&ahead).unwrap(), Err(MarkRefusal::Shorter { .. })));
+
+    let second = store(dir.path());
+    let opened = second.open(&owner("two")).unwrap();
+    assert_eq!(directory.holder().unwrap(), Some(LockHolder::Named(owner("two"))));
+    assert_eq!(reader.standing().unwrap().epoch, opened.epoch);
+    second.close().unwrap();
+    assert_eq!(directory.holder().unwrap(), None);
 }
 
 #[test]

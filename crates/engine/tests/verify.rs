@@ -4,6 +4,8 @@
 
 mod history;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use antiphon::ledger::export::{Export, ExportError, export, verify_export};
 use antiphon::ledger::verify::{Earlier, Place, Report, Scope, Wrong, verify, verify_directory};
 use antiphon::ledger::{MemoryStore, SqliteOptions, SqliteStore, Store};
@@ -61,7 +63,7 @@ fn a_report_is_json_too() {
 fn one_coordination_is_verified_by_itself() {
     let store = memory();
     assert_eq!(one(&store, "last"), "5 events in 1 streams, 1 commits\n1 receipts rebuilt, 0 payloads erased\nsound\n");
-    let running = "4 events in 1 streams, 0 commits\n0 receipts rebuilt, 0 payloads erased\nsound\n";
+    let running = "5 events in 1 streams, 0 commits\n0 receipts rebuilt, 0 payloads erased\nsound\n";
     assert_eq!(one(&store, "endless"), running);
     let private = one(&store, "private");
     assert!(private.ends_with("`coordination/private`: not rebuildable: 2 erased\nsound\n"), "{private}");
@@ -173,4 +175,32 @@ fn another_history_does_not_extend_a_receipt() {
     assert_eq!(report.findings.len(), 1, "{report}");
     let report = against(&MemoryStore::default(), &exported.to_bytes());
     assert_eq!(report.findings.len(), 1, "{report}");
+}
+
+#[test]
+fn a_ledger_that_an_engine_goes_on_with_is_sound_at_every_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = SqliteStore::at(dir.path(), SqliteOptions::default());
+    let mut history = History::begin(&engine);
+    let done = AtomicBool::new(false);
+    let (mut verified, mut events) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..60 {
+                let id = format!("work-{number}");
+                history.start(&id, &["ok", "output", "hang"]);
+                history.settle();
+                history.cancel(&id);
+                history.erase(&id, &[2, 3], &[Digest::of(&history::output(&id))]);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) || verified == 0 {
+            let report = verify_directory(dir.path(), &Scope::Ledger).unwrap();
+            assert!(report.is_sound(), "{report}");
+            assert!(report.events >= events, "a ledger only grows");
+            events = report.events;
+            verified += 1;
+        }
+    });
 }

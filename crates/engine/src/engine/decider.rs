@@ -6,13 +6,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{
-    Capability, CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome,
-};
+use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome};
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, Origin, Rejection, Reply, Turn, World};
+use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Rejection, Reply, Turn, World};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -22,7 +20,7 @@ use super::recovery::{self, Recovered};
 use super::request::{Release, Request};
 use super::subscription::{LIVE_EVENTS, Live};
 use super::writer::{Ack, Job, Writer};
-use super::{Ended, EngineError, Handle, StartError, status_of};
+use super::{Ended, EngineError, Handle, Setup, StartError, status_of};
 use crate::clock::{Clock, Timer};
 use crate::crash;
 use crate::ledger::{AppendError, Snapshot, Store};
@@ -36,9 +34,6 @@ const TURN_INPUTS: usize = 2_048;
 
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
 const TURNS_AHEAD: usize = 2;
-
-/// Events of a coordination after which a snapshot is worth its cost.
-const SNAPSHOT_EVENTS: u64 = 10_000;
 
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
@@ -74,7 +69,7 @@ struct Decider {
     timer: Timer,
     store: Arc<dyn Store>,
     writer: Writer,
-    recovered: recovery::Recovered,
+    facts: LedgerFacts,
     functions: HashMap<RunnerName, RunnerFn>,
     plans: HashMap<RunnerName, CoordinationConfig>,
     runners: Runners,
@@ -88,11 +83,14 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    /// Ends of sessions that wait for the ledger to take something in again.
+    kept: Vec<Ending>,
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
     followers: HashMap<CoordinationId, broadcast::Sender<Live>>,
     snapshots: HashMap<CoordinationId, Version>,
+    snapshot_every: u64,
     closing: Option<Closing>,
     grace: Duration,
     /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their own.
@@ -107,13 +105,8 @@ struct Closing {
 }
 
 /// Starts the decider on a runtime, and its writer on a thread.
-pub(super) fn spawn(
-    store: Arc<dyn Store>,
-    recovered: Recovered,
-    functions: Vec<(RunnerName, Capability, RunnerFn)>,
-    plans: Vec<(RunnerName, CoordinationConfig)>,
-    grace: Duration,
-) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+    let Setup { store, recovered, functions, plans, grace, snapshot_every } = setup;
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();
     let system = |what| move |source| StartError::System { what, source };
@@ -134,7 +127,7 @@ pub(super) fn spawn(
     let (writer, acks) = Writer::start(Arc::clone(&store))?;
     let handle = Handle::new(mailbox, Arc::clone(&store));
     let decider = Decider {
-        recovered: Recovered { world: World::new(facts.clone()), clock, facts, owner, accepted_shorter },
+        facts,
         world,
         clock,
         timer: Timer::new().map_err(system("a timer"))?,
@@ -153,10 +146,12 @@ pub(super) fn spawn(
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        kept: Vec::new(),
         waiting: HashMap::new(),
         ending: HashSet::new(),
         followers: HashMap::new(),
         snapshots: HashMap::new(),
+        snapshot_every,
         closing: None,
         grace,
     };
@@ -168,7 +163,7 @@ impl Decider {
         loop {
             self.turn();
             if self.closed() {
-                return self.finish();
+                return self.finish().await;
             }
             if let Err(error) = self.timer.arm(&self.clock, self.world.next_deadline()) {
                 tracing::error!(%error, "deadlines cannot be waited for");
@@ -223,15 +218,29 @@ impl Decider {
 
     /// Takes a turn, if there is anything to do and a place for it on the way to the disk.
     fn turn(&mut self) {
-        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 || !self.may_write() {
+        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 {
+            return;
+        }
+        if !self.may_write() {
+            // The world is as it was last durable, or nobody can tell: then reads are refused, too.
+            let answer = self.refusal_of_reads();
+            for release in std::mem::take(&mut self.draft.releases) {
+                release(answer.clone());
+            }
             return;
         }
         let now = self.now();
+        for end in std::mem::take(&mut self.kept) {
+            self.present(end, &now);
+        }
         self.world.expire(&now);
         self.go_on_closing(&now);
         let turn = self.world.take_turn(&now);
         let mut pending = std::mem::take(&mut self.draft);
         let Some(Turn { append, actions }) = turn else {
+            if self.flight.is_empty() {
+                self.health = Health::Sound;
+            }
             return self.rest_on_the_last(pending);
         };
         pending.actions = actions;
@@ -275,7 +284,7 @@ impl Decider {
     fn save_if_due(&mut self, id: &CoordinationId) {
         let Some(session) = self.world.coordination(id) else { return };
         let saved = self.snapshots.entry(id.clone()).or_insert(Version(0));
-        let due = SNAPSHOT_EVENTS.max(4 * session.work_queue().len() as u64);
+        let due = self.snapshot_every.max(4 * session.work_queue().len() as u64);
         if session.version().0 - saved.0 >= due {
             *saved = session.version();
             let snapshot = snapshot_of(session);
@@ -300,7 +309,8 @@ impl Decider {
 
     /// Lets out what has become durable.
     fn release(&mut self, pending: Pending) {
-        if !pending.actions.is_empty() || !pending.releases.is_empty() {
+        let is_empty = pending.actions.is_empty() && pending.releases.is_empty();
+        if !is_empty {
             crash::point("release.before");
         }
         for event in pending.deliveries {
@@ -320,7 +330,9 @@ impl Decider {
         for release in pending.releases {
             release(Ok(()));
         }
-        crash::point("release.after");
+        if !is_empty {
+            crash::point("release.after");
+        }
     }
 
     fn act(&mut self, action: Action) {
@@ -380,16 +392,16 @@ impl Decider {
         }
         self.ending.clear();
         if !full {
-            self.running.stop_all();
-            self.health = Health::Poisoned { reason };
-            return;
+            return self.poison(reason);
         }
-        match recovery::refreshed(self.store.as_ref(), &self.recovered.facts)
+        match recovery::refreshed(self.store.as_ref(), &self.facts)
             .and_then(|facts| recovery::rebuild(self.store.as_ref(), &facts))
         {
             Ok(mut world) => {
                 world.set_runners(self.runners.clone());
                 self.world = world;
+                // They may be of versions that the coordinations do not have any more.
+                self.snapshots.clear();
                 let now = Instant::now();
                 let since = match self.health {
                     Health::Full { since, .. } => since,
@@ -399,14 +411,23 @@ impl Decider {
                     self.running.stop_all();
                 }
                 self.health = Health::Full { reason, retry: now + RETRY_FULL, since };
-                for end in kept {
-                    self.present(end, &self.now());
-                }
+                self.kept.extend(kept);
             }
-            Err(error) => {
-                self.running.stop_all();
-                self.health = Health::Poisoned { reason: error.to_string() };
-            }
+            Err(error) => self.poison(error.to_string()),
+        }
+    }
+
+    /// Nothing is taken in any more; who waits for an end is let go, as none will be recorded.
+    fn poison(&mut self, reason: String) {
+        self.running.stop_all();
+        self.waiting.clear();
+        self.health = Health::Poisoned { reason };
+    }
+
+    fn refusal_of_reads(&self) -> Result<(), EngineError> {
+        match &self.health {
+            Health::Sound | Health::Full { .. } => Ok(()),
+            Health::Poisoned { reason } => Err(EngineError::Poisoned { reason: reason.clone() }),
         }
     }
 
@@ -429,7 +450,11 @@ impl Decider {
 
     fn on_end(&mut self, end: Ending, now: &Now) {
         self.running.ended(&end.session);
-        self.present(end, now);
+        match self.health {
+            Health::Sound => self.present(end, now),
+            // Kept outside of the world until a write may succeed again.
+            Health::Full { .. } | Health::Poisoned { .. } => self.kept.push(end),
+        }
     }
 
     fn present(&mut self, end: Ending, now: &Now) {
@@ -459,6 +484,8 @@ impl Decider {
                 let release = look(&self.world, now);
                 self.draft.releases.push(release);
             }
+            // Nothing ends on the record any more; dropping the answer says so.
+            Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
                 if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
                     self.waiting.entry(coordination).or_default().push(reply);
@@ -548,7 +575,7 @@ impl Decider {
     }
 
     /// Leaves snapshots, closes the store and answers the one who asked for it.
-    fn finish(mut self) {
+    async fn finish(mut self) {
         let answer = match &self.health {
             Health::Sound => Ok(()),
             Health::Full { reason, .. } => Err(EngineError::ReadOnly { reason: reason.clone() }),
@@ -559,6 +586,8 @@ impl Decider {
                 self.writer.send(Job::Save(snapshot_of(session)));
             }
         }
+        // What was abandoned must be gone before the caller may open the ledger again, here or elsewhere.
+        self.running.gone().await;
         let closed = self.writer.finish().map_err(|reason| EngineError::Poisoned { reason });
         if let Some(closing) = self.closing.take() {
             let _ = closing.reply.send(answer.and(closed));

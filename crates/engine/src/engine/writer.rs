@@ -75,6 +75,8 @@ impl Drop for Writer {
 
 fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack>) -> Result<(), String> {
     let mut mark_by: Option<Instant> = None;
+    // A snapshot that follows a failed append is of a state that never was.
+    let mut written = true;
     loop {
         let job = match mark_by {
             None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -96,9 +98,11 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
                 if result.is_ok() {
                     mark_by.get_or_insert_with(|| Instant::now() + MARK_WITHIN);
                 }
+                written = result.is_ok();
                 // Without a decider nobody waits for the answer.
                 let _ = acks.send(result);
             }
+            Ok(Job::Save(_)) if !written => {}
             Ok(Job::Save(snapshot)) => {
                 crash::point("snapshot.before");
                 if let Err(error) = store.save_snapshot(&snapshot) {
@@ -110,7 +114,10 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
             Err(RecvTimeoutError::Disconnected) => return store.close().map_err(|error| error.to_string()),
         }
         if mark_by.is_some_and(|by| by <= Instant::now()) {
-            match store.mark_head() {
+            crash::point("mark.before");
+            let marked = store.mark_head();
+            crash::point("mark.after");
+            match marked {
                 Ok(()) => mark_by = None,
                 Err(error) => {
                     tracing::error!(%error, "the head mark was not written; a loss of the ledger's end could go unseen");

@@ -7,6 +7,7 @@ mod end;
 mod floor;
 mod reader;
 mod rows;
+mod standing;
 mod turn;
 mod writer;
 
@@ -25,6 +26,7 @@ use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
 pub use floor::{AppendFloor, sqlite_version};
 use reader::{Reader, Readers};
+pub use standing::Standing;
 use writer::Writer;
 
 /// How a ledger in a state directory is opened.
@@ -75,6 +77,14 @@ impl SqliteStore {
             acknowledged: Mutex::new(None),
             marked: Mutex::new(None),
         }
+    }
+
+    /// How far the ledger has come, read without ownership.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read.
+    pub fn standing(&self) -> Result<Standing, ReadError> {
+        self.readers.read(|reader| reader.standing())
     }
 
     fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
@@ -129,9 +139,14 @@ impl Store for SqliteStore {
             self.check_mark(found.epoch, found.commits, |number| found.commit(number))
         })?;
         let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
-        mark.write(self.dir.path())?;
         *locked(&self.acknowledged) = Some(mark);
-        *locked(&self.marked) = Some(mark);
+        // A loss that was accepted stays marked until the owner has recorded it; a crash before that asks again.
+        if opened.mark == MarkFinding::Agrees {
+            mark.write(self.dir.path())?;
+            *locked(&self.marked) = Some(mark);
+        } else {
+            *locked(&self.marked) = None;
+        }
         *owned = Some(Owned { writer, _lock: lock });
         Ok(opened)
     }

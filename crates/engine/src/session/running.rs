@@ -13,7 +13,7 @@ use antiphon_core::id::{Fence, SessionId};
 use antiphon_core::world::Spawn;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{ContextParts, Failed, RunnerFn, SessionContext, SessionResult};
 use crate::engine::Handle;
@@ -32,6 +32,8 @@ struct Task {
     fence: Fence,
     stop: CancellationToken,
     abort: AbortHandle,
+    /// Cancelled once the function is gone, by its own end or dropped.
+    gone: CancellationToken,
     stopping: bool,
 }
 
@@ -39,6 +41,7 @@ struct Task {
 #[derive(Debug)]
 pub(crate) struct Running {
     tasks: HashMap<SessionId, Task>,
+    abandoned: Vec<CancellationToken>,
     ends: mpsc::UnboundedSender<Ending>,
     grace: Duration,
 }
@@ -46,7 +49,7 @@ pub(crate) struct Running {
 impl Running {
     /// Nothing runs; ends will be sent to the decider's own lane.
     pub(crate) fn new(ends: mpsc::UnboundedSender<Ending>, grace: Duration) -> Self {
-        Self { tasks: HashMap::new(), ends, grace }
+        Self { tasks: HashMap::new(), abandoned: Vec::new(), ends, grace }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -69,30 +72,35 @@ impl Running {
         let context = SessionContext::new(ContextParts { spawn, stop: stop.clone(), handle: handle.clone() });
         let ends = self.ends.clone();
         let id = session.clone();
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
         let task = tokio::spawn(async move {
-            let result = Guarded { function: Some((function, context)), future: None }.await;
+            let guarded = Guarded { function: Some((function, context)), future: None, _gone: guard };
+            let result = guarded.await;
             let (end, blobs) = end_of(result);
             // The decider is gone only when the engine is: then nobody can be told.
             let _ = ends.send(Ending { session: id, fence, end, blobs });
         });
-        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), stopping: false });
+        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, stopping: false });
     }
 
-    /// Asks a session to stop; after the grace it is abandoned and its end reported all the same.
+    /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
+    /// cannot be dropped: it has the grace once more and is then left behind its fence.
     pub(crate) fn stop(&mut self, session: &SessionId) {
         let Some(task) = self.tasks.get_mut(session) else { return };
         if std::mem::replace(&mut task.stopping, true) {
             return;
         }
         task.stop.cancel();
-        let (abort, fence, ends, grace) = (task.abort.clone(), task.fence, self.ends.clone(), self.grace);
+        let (abort, gone, fence) = (task.abort.clone(), task.gone.clone(), task.fence);
+        let (ends, grace) = (self.ends.clone(), self.grace);
         let session = session.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(grace).await;
-            if abort.is_finished() {
+            if tokio::time::timeout(grace, gone.cancelled()).await.is_ok() {
                 return;
             }
             abort.abort();
+            let _ = tokio::time::timeout(grace, gone.cancelled()).await;
             let end = SessionEnd::new(SessionOutcome::Cancelled).with_text("it did not stop within the grace and was abandoned");
             let _ = ends.send(Ending { session, fence, end, blobs: Vec::new() });
         });
@@ -115,7 +123,19 @@ impl Running {
         for (_, task) in self.tasks.drain() {
             task.stop.cancel();
             task.abort.abort();
+            self.abandoned.push(task.gone);
         }
+    }
+
+    /// Waits until the abandoned are gone; those that keep their thread are waited for no longer than the grace.
+    pub(crate) async fn gone(&mut self) {
+        let abandoned = std::mem::take(&mut self.abandoned);
+        let all = async {
+            for gone in abandoned {
+                gone.cancelled().await;
+            }
+        };
+        let _ = tokio::time::timeout(self.grace, all).await;
     }
 
     fn send(&self, ending: Ending) {
@@ -151,8 +171,10 @@ fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
 
 /// Runs a function so that its panic is its failure and not ours.
 struct Guarded {
+    // Fields are dropped in order: the function first.
     function: Option<(RunnerFn, SessionContext)>,
     future: Option<Pin<Box<dyn Future<Output = SessionResult> + Send>>>,
+    _gone: DropGuard,
 }
 
 impl Future for Guarded {

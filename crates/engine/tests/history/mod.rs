@@ -16,7 +16,8 @@ use antiphon_core::time::{At, Now, Wall};
 use antiphon_core::world::{Action, Command, EraseRequest, LedgerFacts, Origin, Reply, Spawn, World};
 
 const WALL: u64 = 1_700_000_000_000_000_000;
-const STEP: u64 = 1_000_000_000;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;
 
 /// An engine reduced to one thread: what its functions give depends on their names.
 pub(crate) struct History<'a> {
@@ -101,6 +102,8 @@ impl<'a> History<'a> {
             let now = self.now();
             self.world.expire(&now);
             idle = if self.turn() { 0 } else { idle + 1 };
+            // What waits for its next attempt has it after a while.
+            self.at += if idle > 0 { SECOND } else { 0 };
             let mut left = VecDeque::new();
             while let Some(spawn) = self.running.pop_front() {
                 match end_of(&spawn) {
@@ -138,7 +141,7 @@ impl<'a> History<'a> {
     }
 
     fn now(&mut self) -> Now {
-        self.at += STEP;
+        self.at += MILLISECOND;
         Now { at: At(self.at), wall: Wall(WALL + self.at), random: [7; 32] }
     }
 }
