@@ -1,7 +1,7 @@
 //! Appends of 1 KiB to one stream by so many waiting writers, beside SQLite alone under the same load.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use antiphon::append::{Append, HeadRow};
@@ -30,12 +30,15 @@ const MARK_WITHIN: Duration = Duration::from_millis(60);
 /// Measures appends and their floor by turns.
 pub(super) fn run(dir: &Path, width: usize) -> Result<Vec<Measured>, CommandError> {
     let (ledger_dir, floor_dir) = (fresh(dir)?, fresh(dir)?);
-    let mut ledger = Ledger::open(ledger_dir.path())?;
-    let mut floor = Floor::open(floor_dir.path())?;
+    let (mut ledger, mut chain) = Ledger::open(ledger_dir.path())?;
+    let floor = AppendFloor::open(floor_dir.path(), &owner()).map_err(CommandError::internal)?;
+    let mut rows = Stream::new()?;
     let (mut appends, mut plain) = (Rounds::default(), Rounds::default());
     // The first round of each only makes the files as large as they will be.
     for round in 0..=ROUNDS {
-        let (chained, inserted) = (load(width, |batch| ledger.append(batch))?, load(width, |batch| floor.append(batch))?);
+        let chained = load(width, |payloads| chain.link(payloads), |append| ledger.append(&append))?;
+        let make = |payloads: Vec<_>| payloads.into_iter().map(|payload| rows.event(payload)).collect::<Vec<_>>();
+        let inserted = load(width, make, |events| floor.append(&events).map_err(CommandError::internal))?;
         if round > 0 {
             appends.add(chained);
             plain.add(inserted);
@@ -64,25 +67,37 @@ impl Rounds {
 /// An append that somebody waits for.
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
-/// Lets writers append and wait, over and over; what waits at a time goes into one transaction. Gives the times that they waited, and
-/// appends per second.
-fn load(
+/// Lets writers append and wait, over and over; what waits at a time goes into one transaction. As in the engine, one thread makes a
+/// transaction while another writes the one before. Gives the times that the writers waited, and appends per second.
+fn load<T: Send>(
     width: usize,
-    mut append: impl FnMut(Vec<Vec<u8>>) -> Result<(), CommandError>,
+    mut make: impl FnMut(Vec<Vec<u8>>) -> T + Send,
+    mut write: impl FnMut(T) -> Result<(), CommandError>,
 ) -> Result<(Vec<Duration>, f64), CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().map_err(CommandError::internal)?;
     let (sender, receiver) = channel();
     let began = Instant::now();
     let writers: Vec<_> = (0..width).map(|_| runtime.spawn(writer(sender.clone(), began + ROUND))).collect();
     drop(sender);
-    while let Some(batch) = next_batch(&receiver, width) {
-        let (payloads, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        append(payloads)?;
-        for reply in replies {
-            // A writer waits for each of its appends.
-            let _ = reply.send(());
+    std::thread::scope(|scope| {
+        let (ahead, made) = sync_channel(0);
+        scope.spawn(move || {
+            while let Some(batch) = next_batch(&receiver, width) {
+                let (payloads, replies): (Vec<_>, Vec<oneshot::Sender<()>>) = batch.into_iter().unzip();
+                if ahead.send((make(payloads), replies)).is_err() {
+                    return;
+                }
+            }
+        });
+        for (transaction, replies) in made {
+            write(transaction)?;
+            for reply in replies {
+                // A writer waits for each of its appends.
+                let _ = reply.send(());
+            }
         }
-    }
+        Ok::<_, CommandError>(())
+    })?;
     let elapsed = began.elapsed();
     let mut times = Vec::new();
     for writer in writers {
@@ -158,23 +173,15 @@ fn owner() -> Owner {
     Owner::this_process(Wall(0))
 }
 
-/// The ledger: both chains, a head row, and the head mark as often as the engine writes it.
-struct Ledger {
-    store: SqliteStore,
+/// Both chains, and the head row.
+struct Chain {
     stream: Stream,
     epoch: Epoch,
     commits: CommitTip,
-    marked: Instant,
 }
 
-impl Ledger {
-    fn open(dir: &Path) -> Result<Self, CommandError> {
-        let store = SqliteStore::at(dir, SqliteOptions::default());
-        let opened = store.open(&owner()).map_err(CommandError::internal)?;
-        Ok(Self { store, stream: Stream::new()?, epoch: opened.epoch, commits: opened.commits, marked: Instant::now() })
-    }
-
-    fn append(&mut self, payloads: Vec<Vec<u8>>) -> Result<(), CommandError> {
+impl Chain {
+    fn link(&mut self, payloads: Vec<Vec<u8>>) -> Append {
         let mut events = Vec::with_capacity(payloads.len());
         for payload in payloads {
             let mut event = self.stream.event(payload);
@@ -193,29 +200,30 @@ impl Ledger {
             changed: self.stream.now(),
             summary: "{}".to_owned(),
         };
-        let append = Append { commit, events, blobs: Vec::new(), heads: vec![head], erasures: Vec::new() };
-        self.store.append(&append, &[]).map_err(CommandError::internal)?;
+        Append { commit, events, blobs: Vec::new(), heads: vec![head], erasures: Vec::new() }
+    }
+}
+
+/// The ledger, with its head mark written as often as by the engine.
+struct Ledger {
+    store: SqliteStore,
+    marked: Instant,
+}
+
+impl Ledger {
+    fn open(dir: &Path) -> Result<(Self, Chain), CommandError> {
+        let store = SqliteStore::at(dir, SqliteOptions::default());
+        let opened = store.open(&owner()).map_err(CommandError::internal)?;
+        let chain = Chain { stream: Stream::new()?, epoch: opened.epoch, commits: opened.commits };
+        Ok((Self { store, marked: Instant::now() }, chain))
+    }
+
+    fn append(&mut self, append: &Append) -> Result<(), CommandError> {
+        self.store.append(append, &[]).map_err(CommandError::internal)?;
         if self.marked.elapsed() >= MARK_WITHIN {
             self.store.mark_head().map_err(CommandError::internal)?;
             self.marked = Instant::now();
         }
         Ok(())
-    }
-}
-
-/// SQLite alone.
-struct Floor {
-    rows: AppendFloor,
-    stream: Stream,
-}
-
-impl Floor {
-    fn open(dir: &Path) -> Result<Self, CommandError> {
-        Ok(Self { rows: AppendFloor::open(dir, &owner()).map_err(CommandError::internal)?, stream: Stream::new()? })
-    }
-
-    fn append(&mut self, payloads: Vec<Vec<u8>>) -> Result<(), CommandError> {
-        let events: Vec<_> = payloads.into_iter().map(|payload| self.stream.event(payload)).collect();
-        self.rows.append(&events).map_err(CommandError::internal)
     }
 }

@@ -229,7 +229,7 @@ impl CoordinationController {
         let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability, &now)?;
         let (session_id, attempt_number) = (session.session_id(bound.session), bound.attempt);
         let work_id = bound.work.clone();
-        let binding_event = self.emit(Event::SessionBound(bound), &now, &caller(), None)?;
+        let binding_event = self.emit(Event::SessionBound(bound), &now, &caller(), None)?.clone();
         Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
     }
 
@@ -263,7 +263,7 @@ impl CoordinationController {
         let end = SessionEnd::new(outcome).with_report(Report { tokens, ..Report::default() });
         let unbound = session.decide_unbinding(id.number, end, &now)?;
         let (work_id, then, tokens_consumed) = (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
-        let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?;
+        let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?.clone();
         self.skip_doomed(&now)?;
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
     }
@@ -275,7 +275,7 @@ impl CoordinationController {
     pub fn skip_work_item(&mut self, work_id: &str, because: SkipReason, timestamp_ns: u64) -> Result<Recorded, ControllerError> {
         let skip = self.decide_skip(work_id, because)?;
         let now = Now::from(timestamp_ns);
-        let event = self.emit(Event::WorkSkipped(skip), &now, &caller(), None)?;
+        let event = self.emit(Event::WorkSkipped(skip), &now, &caller(), None)?.clone();
         self.skip_doomed(&now)?;
         Ok(event)
     }
@@ -368,7 +368,7 @@ impl CoordinationController {
             }
         };
         self.blobs.push(blob);
-        let event = self.emit(event, now, actor, None)?;
+        let event = self.emit(event, now, actor, None)?.clone();
         Ok(End { receipt, receipt_hash, event })
     }
 
@@ -467,7 +467,7 @@ impl CoordinationController {
         now: &Now,
         actor: &Actor,
         cause: Option<CommandId>,
-    ) -> Result<Recorded, ControllerError> {
+    ) -> Result<&Recorded, ControllerError> {
         self.refuse_ended()?;
         self.refuse_regression(now)?;
         let session = self.session.as_mut().ok_or(ControllerError::NotStarted)?;
@@ -478,13 +478,13 @@ impl CoordinationController {
         Ok(self.record(&event, now, actor, cause))
     }
 
-    fn record(&mut self, event: &Event, now: &Now, actor: &Actor, cause: Option<CommandId>) -> Recorded {
+    fn record(&mut self, event: &Event, now: &Now, actor: &Actor, cause: Option<CommandId>) -> &Recorded {
         let id = self.session.as_ref().map(|session| session.coordination_id().clone());
         let stream = StreamName::Coordination(id.expect("BUG: only started coordinations record"));
         let recorded = chained(stream, self.tip, event, now, actor, cause);
         self.tip = StreamTip { version: recorded.version, hash: recorded.hash };
-        self.events.push(recorded.clone());
-        recorded
+        self.events.push(recorded);
+        &self.events[self.events.len() - 1]
     }
 
     /// The next thing to do of itself.

@@ -175,9 +175,9 @@ impl Decider {
                 biased;
                 Some(ack) = self.acks.recv() => self.on_ack(ack),
                 () = std::future::ready(()), if more => {}
-                Some(end) = self.ends.recv(), if takes => self.on_end(end),
+                Some(end) = self.ends.recv(), if takes => self.on_end(end, &self.now()),
                 () = self.timer.fired(&self.clock), if takes => {}
-                Some(request) = self.mailbox.recv(), if takes && self.closing.is_none() => self.on_request(request),
+                Some(request) = self.mailbox.recv(), if takes && self.closing.is_none() => self.on_request(request, &self.now()),
                 () = self.dropped.cancelled(), if self.closing.is_none() => return,
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
             }
@@ -190,16 +190,18 @@ impl Decider {
         while let Ok(ack) = self.acks.try_recv() {
             self.on_ack(ack);
         }
+        // What is taken in together came at one moment.
+        let now = self.now();
         let mut left = TURN_INPUTS;
         while left > 0 && self.flight.len() < TURNS_AHEAD && self.void_acks == 0 && self.world.turn_bytes() < MAX_APPEND_BYTES / 4
         {
             left -= 1;
             if let Ok(end) = self.ends.try_recv() {
-                self.on_end(end);
+                self.on_end(end, &now);
             } else if self.closing.is_some() {
                 break;
             } else if let Ok(request) = self.mailbox.try_recv() {
-                self.on_request(request);
+                self.on_request(request, &now);
             } else {
                 break;
             }
@@ -227,10 +229,10 @@ impl Decider {
             }
             return;
         }
-        for end in std::mem::take(&mut self.kept) {
-            self.present(end);
-        }
         let now = self.now();
+        for end in std::mem::take(&mut self.kept) {
+            self.present(end, &now);
+        }
         self.world.expire(&now);
         self.go_on_closing(&now);
         let turn = self.world.take_turn(&now);
@@ -446,24 +448,23 @@ impl Decider {
         full.or(self.closing.as_ref().filter(|closing| !closing.recorded).map(|closing| closing.by))
     }
 
-    fn on_end(&mut self, end: Ending) {
+    fn on_end(&mut self, end: Ending, now: &Now) {
         self.running.ended(&end.session);
         match self.health {
-            Health::Sound => self.present(end),
+            Health::Sound => self.present(end, now),
             // Kept outside of the world until a write may succeed again.
             Health::Full { .. } | Health::Poisoned { .. } => self.kept.push(end),
         }
     }
 
-    fn present(&mut self, end: Ending) {
-        let now = self.now();
+    fn present(&mut self, end: Ending, now: &Now) {
         let command = Command::EndSession {
             session: end.session.clone(),
             fence: end.fence,
             end: Box::new(end.end.clone()),
             blobs: end.blobs.clone(),
         };
-        match self.world.handle(command, engine_origin(), &now) {
+        match self.world.handle(command, engine_origin(), now) {
             Ok(Reply::WriteRefused) => tracing::warn!(session = %end.session, "a session without a valid fence reported its end"),
             Ok(_) => {}
             Err(error) => tracing::warn!(session = %end.session, %error, "a session's end came after its coordination's"),
@@ -471,16 +472,16 @@ impl Decider {
         self.draft.ends.push(end);
     }
 
-    fn on_request(&mut self, request: Request) {
+    fn on_request(&mut self, request: Request, now: &Now) {
         match request {
             Request::Command { command, origin, minted, reply } => {
-                let result = self.on_command(command, origin, minted);
+                let result = self.on_command(command, origin, minted, now);
                 self.draft.releases.push(Box::new(move |durable| {
                     let _ = reply.send(durable.and(result));
                 }));
             }
             Request::Look(look) => {
-                let release = look(&self.world, &self.now());
+                let release = look(&self.world, now);
                 self.draft.releases.push(release);
             }
             // Nothing ends on the record any more; dropping the answer says so.
@@ -507,7 +508,7 @@ impl Decider {
         }
     }
 
-    fn on_command(&mut self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
+    fn on_command(&mut self, command: Command, origin: Origin, minted: bool, now: &Now) -> Result<Reply, EngineError> {
         match &self.health {
             Health::Sound => {}
             Health::Full { reason, .. } => return Err(EngineError::ReadOnly { reason: reason.clone() }),
@@ -519,8 +520,7 @@ impl Decider {
         {
             return Ok(reply);
         }
-        let now = self.now();
-        Ok(self.world.handle(command, origin, &now)?)
+        Ok(self.world.handle(command, origin, now)?)
     }
 
     /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so that nothing can come between.

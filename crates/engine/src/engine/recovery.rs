@@ -42,13 +42,37 @@ pub(super) fn recover(store: &dyn Store, owner: &Owner, opened: Opened, accepted
 pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, StartError> {
     let mut world = World::new(facts.clone());
     let filter = HeadFilter { prefix: "coordination/".to_owned(), ended: Some(false), ..HeadFilter::default() };
-    for head in store.heads(&HeadQuery::List(filter))? {
-        if let StreamName::Coordination(id) = &head.stream {
-            let (session, tip) = replay(store, id)?;
-            world.adopt(session, tip);
-        }
+    let live: Vec<CoordinationId> =
+        store.heads(&HeadQuery::List(filter))?.into_iter().filter_map(|head| of(head.stream)).collect();
+    for (session, tip) in replay_all(store, &live)? {
+        world.adopt(session, tip);
     }
     Ok(world)
+}
+
+fn of(stream: StreamName) -> Option<CoordinationId> {
+    match stream {
+        StreamName::Coordination(id) => Some(id),
+        StreamName::Ledger | StreamName::Pool(_) => None,
+    }
+}
+
+type Replayed = Result<Vec<(CoordinationSession, StreamTip)>, StartError>;
+
+/// Replays coordinations on all cores: they do not depend on each other. The answer has their order.
+fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
+    let cores = std::thread::available_parallelism().map_or(1, Into::into);
+    let share = live.len().div_ceil(cores).max(1);
+    let each = |ids: &[CoordinationId]| ids.iter().map(|id| replay(store, id)).collect::<Replayed>();
+    let Some((first, others)) = live.split_at_checked(share) else { return each(live) };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = others.chunks(share).map(|ids| scope.spawn(move || each(ids))).collect();
+        let mut replayed = each(first)?;
+        for other in others {
+            replayed.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(replayed)
+    })
 }
 
 /// One coordination from its snapshot, if there is one, and the events after it; hashes are checked on the way.
