@@ -199,11 +199,12 @@ impl CoordinationSession {
         self.check_grant(&bound.grant)
     }
 
-    /// No grant goes above what is neither consumed nor reserved.
+    /// No grant goes above what is neither consumed nor reserved. After an overshoot that may be less than nothing: then only what is
+    /// granted none of that meter can be bound.
     fn check_grant(&self, grant: &super::Grant) -> Result<(), String> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
         let fits = |consumed: u64, reserved: u64, granted: u64, max: Option<u64>| {
-            max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
+            granted == 0 || max.is_none_or(|max| consumed.saturating_add(reserved).saturating_add(granted) <= max)
         };
         let meters = [
             (
@@ -440,8 +441,9 @@ impl CoordinationSession {
         let position = self.index.by_id[&bound.work];
         self.unschedule(position);
         self.index.reserved_sessions += bound.grant.sessions;
-        self.index.reserved_tokens += bound.grant.tokens.unwrap_or(0);
-        self.index.reserved_cost += bound.grant.cost.unwrap_or(0);
+        // Without a ceiling, which alone looks at these sums, the parts may add up to anything.
+        self.index.reserved_tokens = self.index.reserved_tokens.wrapping_add(bound.grant.tokens.unwrap_or(0));
+        self.index.reserved_cost = self.index.reserved_cost.wrapping_add(bound.grant.cost.unwrap_or(0));
         self.index.due_at.insert((bound.deadline, Due::Session(bound.session)));
         self.sessions = bound.session;
         self.bound.insert(
@@ -469,8 +471,8 @@ impl CoordinationSession {
         let binding = self.bound.remove(&unbound.session).expect("BUG: check found the binding");
         let position = binding.item;
         self.index.reserved_sessions -= binding.grant.sessions;
-        self.index.reserved_tokens -= binding.grant.tokens.unwrap_or(0);
-        self.index.reserved_cost -= binding.grant.cost.unwrap_or(0);
+        self.index.reserved_tokens = self.index.reserved_tokens.wrapping_sub(binding.grant.tokens.unwrap_or(0));
+        self.index.reserved_cost = self.index.reserved_cost.wrapping_sub(binding.grant.cost.unwrap_or(0));
         self.index.due_at.remove(&(binding.deadline, Due::Session(unbound.session)));
         self.charge(position, unbound);
         match &unbound.then {
@@ -690,8 +692,8 @@ impl CoordinationSession {
         }
         for binding in self.bound.values() {
             self.index.reserved_sessions += binding.grant.sessions;
-            self.index.reserved_tokens += binding.grant.tokens.unwrap_or(0);
-            self.index.reserved_cost += binding.grant.cost.unwrap_or(0);
+            self.index.reserved_tokens = self.index.reserved_tokens.wrapping_add(binding.grant.tokens.unwrap_or(0));
+            self.index.reserved_cost = self.index.reserved_cost.wrapping_add(binding.grant.cost.unwrap_or(0));
             self.index.due_at.insert((binding.deadline, Due::Session(binding.session)));
         }
     }
