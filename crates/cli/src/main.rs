@@ -1,9 +1,15 @@
 //! The command line of Antiphon.
 
+mod bench;
 mod command_error;
 mod commands;
+mod ledger;
+mod moment;
+mod output;
 mod state_dir;
+mod table;
 mod torture;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -75,8 +75,11 @@ async fn contract_of(session: &SessionContext) -> Result<String, Failed> {
     Ok(String::from_utf8(input)?)
 }
 
+/// A field's name and type.
+type Field<'a> = (&'a str, &'a str);
+
 /// Splits `Name: field Type, field Type`.
-fn parse(contract: &str) -> Result<(&str, Vec<(&str, &str)>), Failed> {
+fn parse(contract: &str) -> Result<(&str, Vec<Field<'_>>), Failed> {
     let (name, fields) = contract.split_once(':').ok_or_else(|| Failed::because("the contract has no name"))?;
     let fields: Option<Vec<_>> = fields.split(',').map(|field| field.trim().split_once(' ')).collect();
     Ok((name, fields.ok_or_else(|| Failed::because("a field of the contract has no type"))?))

@@ -12,7 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{Blocked, Capability, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+use antiphon_core::coordination::{
+    Blocked, Capability, CoordinationBudget, CoordinationConfig, SessionSpawner, Verdict, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
@@ -26,8 +28,9 @@ pub use error::{EngineError, StartError};
 pub(crate) use handle::Handle;
 pub use subscription::Subscription;
 
+use crate::ledger::verify::{Scope, verify};
 use crate::ledger::{HeadQuery, MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
-use crate::session::{Output, RunnerFn, SessionContext, SessionResult, boxed};
+use crate::session::{Output, RunnerFn, SessionContext, SessionResult, adapted, boxed};
 use recovery::Recovered;
 
 /// How long a session that was asked to stop has before it is abandoned, unless the setup says otherwise.
@@ -106,6 +109,18 @@ impl Setup {
         self.functions.push((name, capability, boxed(function)));
     }
 
+    /// Registers a blocking [`SessionSpawner`], as the kernel's contract has it. It reports tokens, and so is granted some.
+    ///
+    /// A session of it cannot be stopped, only abandoned: the trait has no call for that.
+    ///
+    /// # Panics
+    /// As [`Setup::register`].
+    pub fn register_spawner(&mut self, name: &str, spawner: impl SessionSpawner + 'static) {
+        let name = RunnerName::new(name).unwrap_or_else(|error| panic!("{error}"));
+        let capability = Capability { reports_tokens: true, ..Capability::default() };
+        self.functions.push((name, capability, adapted(Arc::new(spawner))));
+    }
+
     /// Registers a configuration that items with a plan as their runner are carried out by, as nested coordinations.
     ///
     /// # Panics
@@ -170,6 +185,13 @@ impl Engine {
     pub fn open_store(store: Arc<dyn Store>) -> Result<Setup, StartError> {
         let owner = Owner::this_process(crate::clock::wall());
         let opened: Opened = store.open(&owner)?;
+        if opened.needs_verification {
+            let report = verify(store.as_ref(), &Scope::Ledger)?;
+            if let Some(finding) = report.findings.first() {
+                return Err(StartError::NotVerified { finding: finding.to_string() });
+            }
+            store.declare_verified()?;
+        }
         let accepted_shorter = opened.mark != MarkFinding::Agrees;
         let recovered = recovery::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
         Ok(Setup {

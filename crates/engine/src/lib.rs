@@ -3,30 +3,7 @@
 //! [`Engine`] owns a state directory, carries out sessions by registered functions, and leaves a ledger and one receipt for each
 //! coordination. What it decides is in the pure core, re-exported here as [`coordination`], [`event`], [`id`] and [`time`].
 //!
-//! ```
-//! use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
-//! use antiphon::{Engine, Output, SessionContext};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # tokio::runtime::Runtime::new()?.block_on(async {
-//! # let dir = tempfile::tempdir()?;
-//! # let state_dir = dir.path().join("state");
-//! let mut setup = Engine::open(&state_dir)?;
-//! setup.register("greet", |session: SessionContext| async move {
-//!     Ok(Output::text(format!("hello from {}", session.work())))
-//! });
-//! let engine = setup.start().await?;
-//!
-//! let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?; // 10 sessions, one minute
-//! let work = vec![WorkSpec::function("first", "greet")?, WorkSpec::function("second", "greet")?.needs_work("first")?];
-//! let id = engine.submit(CoordinationConfig::of_work(work, budget)?).await?;
-//! let ended = engine.wait(&id).await?;
-//! assert_eq!(ended.verdict, Verdict::Succeeded);
-//! engine.close().await?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # })
-//! # }
-//! ```
+//! The README has a complete example.
 //!
 //! The seed of the kernel, as it was written:
 //!
@@ -83,3 +60,8 @@ pub use antiphon_core::{append, coordination, digest, envelope, event, id, time,
 
 pub use engine::{Ended, Engine, EngineError, Setup, StartError, Status, Subscription};
 pub use session::{Failed, Output, SessionContext, SessionResult};
+
+/// Compiles and runs the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -2,7 +2,9 @@
 
 mod context;
 mod running;
+mod spawner;
 
 pub(crate) use context::{ContextParts, RunnerFn, boxed};
 pub use context::{Failed, Output, SessionContext, SessionResult};
 pub(crate) use running::{Ending, Running};
+pub(crate) use spawner::adapted;

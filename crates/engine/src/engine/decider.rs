@@ -10,7 +10,7 @@ use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runne
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, Origin, Rejection, Reply, Turn, World};
+use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Rejection, Reply, Turn, World};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -69,7 +69,7 @@ struct Decider {
     timer: Timer,
     store: Arc<dyn Store>,
     writer: Writer,
-    recovered: recovery::Recovered,
+    facts: LedgerFacts,
     functions: HashMap<RunnerName, RunnerFn>,
     plans: HashMap<RunnerName, CoordinationConfig>,
     runners: Runners,
@@ -83,6 +83,8 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    /// Ends of sessions that wait for the ledger to take something in again.
+    kept: Vec<Ending>,
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
@@ -125,7 +127,7 @@ pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>),
     let (writer, acks) = Writer::start(Arc::clone(&store))?;
     let handle = Handle::new(mailbox, Arc::clone(&store));
     let decider = Decider {
-        recovered: Recovered { world: World::new(facts.clone()), clock, facts, owner, accepted_shorter },
+        facts,
         world,
         clock,
         timer: Timer::new().map_err(system("a timer"))?,
@@ -144,6 +146,7 @@ pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>),
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        kept: Vec::new(),
         waiting: HashMap::new(),
         ending: HashSet::new(),
         followers: HashMap::new(),
@@ -213,8 +216,19 @@ impl Decider {
 
     /// Takes a turn, if there is anything to do and a place for it on the way to the disk.
     fn turn(&mut self) {
-        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 || !self.may_write() {
+        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 {
             return;
+        }
+        if !self.may_write() {
+            // The world is as it was last durable, or nobody can tell: then reads are refused, too.
+            let answer = self.refusal_of_reads();
+            for release in std::mem::take(&mut self.draft.releases) {
+                release(answer.clone());
+            }
+            return;
+        }
+        for end in std::mem::take(&mut self.kept) {
+            self.present(end);
         }
         let now = self.now();
         self.world.expire(&now);
@@ -222,6 +236,9 @@ impl Decider {
         let turn = self.world.take_turn(&now);
         let mut pending = std::mem::take(&mut self.draft);
         let Some(Turn { append, actions }) = turn else {
+            if self.flight.is_empty() {
+                self.health = Health::Sound;
+            }
             return self.rest_on_the_last(pending);
         };
         pending.actions = actions;
@@ -373,11 +390,9 @@ impl Decider {
         }
         self.ending.clear();
         if !full {
-            self.running.stop_all();
-            self.health = Health::Poisoned { reason };
-            return;
+            return self.poison(reason);
         }
-        match recovery::refreshed(self.store.as_ref(), &self.recovered.facts)
+        match recovery::refreshed(self.store.as_ref(), &self.facts)
             .and_then(|facts| recovery::rebuild(self.store.as_ref(), &facts))
         {
             Ok(mut world) => {
@@ -394,14 +409,23 @@ impl Decider {
                     self.running.stop_all();
                 }
                 self.health = Health::Full { reason, retry: now + RETRY_FULL, since };
-                for end in kept {
-                    self.present(end);
-                }
+                self.kept.extend(kept);
             }
-            Err(error) => {
-                self.running.stop_all();
-                self.health = Health::Poisoned { reason: error.to_string() };
-            }
+            Err(error) => self.poison(error.to_string()),
+        }
+    }
+
+    /// Nothing is taken in any more; who waits for an end is let go, as none will be recorded.
+    fn poison(&mut self, reason: String) {
+        self.running.stop_all();
+        self.waiting.clear();
+        self.health = Health::Poisoned { reason };
+    }
+
+    fn refusal_of_reads(&self) -> Result<(), EngineError> {
+        match &self.health {
+            Health::Sound | Health::Full { .. } => Ok(()),
+            Health::Poisoned { reason } => Err(EngineError::Poisoned { reason: reason.clone() }),
         }
     }
 
@@ -424,7 +448,11 @@ impl Decider {
 
     fn on_end(&mut self, end: Ending) {
         self.running.ended(&end.session);
-        self.present(end);
+        match self.health {
+            Health::Sound => self.present(end),
+            // Kept outside of the world until a write may succeed again.
+            Health::Full { .. } | Health::Poisoned { .. } => self.kept.push(end),
+        }
     }
 
     fn present(&mut self, end: Ending) {
@@ -455,6 +483,8 @@ impl Decider {
                 let release = look(&self.world, &self.now());
                 self.draft.releases.push(release);
             }
+            // Nothing ends on the record any more; dropping the answer says so.
+            Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
                 if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
                     self.waiting.entry(coordination).or_default().push(reply);

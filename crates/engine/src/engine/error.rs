@@ -6,7 +6,7 @@ use antiphon_core::coordination::{ApplyError, ControllerError};
 use antiphon_core::id::{CoordinationId, IdError};
 use antiphon_core::world::Rejection;
 
-use crate::ledger::{OpenError, ReadError};
+use crate::ledger::{OpenError, ReadError, WriteError};
 
 /// Why the engine did not do what it was asked. Unless it says so, nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -91,6 +91,9 @@ pub enum StartError {
         /// The first finding.
         finding: String,
     },
+    /// The ledger was verified, but the note that it must be could not be taken back.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The system refused something that the engine needs.
     #[error("the system refused {what}: {source}")]
     System {

@@ -4,8 +4,10 @@ mod commits_by_seq;
 mod connection;
 mod damages;
 mod end;
+mod floor;
 mod reader;
 mod rows;
+mod standing;
 mod turn;
 mod writer;
 
@@ -22,7 +24,9 @@ use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
+pub use floor::{AppendFloor, sqlite_version};
 use reader::{Reader, Readers};
+pub use standing::Standing;
 use writer::Writer;
 
 /// How a ledger in a state directory is opened.
@@ -73,6 +77,14 @@ impl SqliteStore {
             acknowledged: Mutex::new(None),
             marked: Mutex::new(None),
         }
+    }
+
+    /// How far the ledger has come, read without ownership.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read.
+    pub fn standing(&self) -> Result<Standing, ReadError> {
+        self.readers.read(|reader| reader.standing())
     }
 
     fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {

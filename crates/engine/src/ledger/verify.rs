@@ -37,7 +37,7 @@ use self::stream::is_terminal;
 use super::error::{MarkRefusal, ReadError};
 use super::head_mark::{HeadMark, MarkError};
 use super::sqlite::{SqliteOptions, SqliteStore};
-use super::store::{Placed, Store};
+use super::store::{Damage, Placed, Store};
 
 pub(super) use self::finding::Findings;
 pub(super) use self::single::{locate, read_stream};
@@ -108,6 +108,7 @@ fn whole(store: &dyn Store, mark: &Mark, earlier: Option<&Earlier>) -> Result<Re
                     }
                 }
                 Page::Unreadable { seq, how } => pass.unreadable(seq, how)?,
+                Page::Damages(damages) => pass.damages = damages,
                 Page::Broken(error) => return Err(error),
             }
         }
@@ -125,6 +126,7 @@ struct Pass<'a> {
     ended: EndedStreams,
     erasures: Erasures,
     watch: Option<Watch<'a>>,
+    damages: Vec<Damage>,
     seq: Seq,
     at: At,
 }
@@ -142,6 +144,7 @@ impl<'a> Pass<'a> {
             ended: EndedStreams::default(),
             erasures: Erasures::default(),
             watch,
+            damages: Vec::new(),
             seq: Seq(0),
             at: At(0),
         }
@@ -176,7 +179,12 @@ impl<'a> Pass<'a> {
                 self.report.erased += 1;
                 self.erasures.payload(stream, version);
             }
-            Said::Ledger(Event::LedgerErased(erased)) => self.erasures.named(&erased, version, &mut self.findings),
+            Said::Ledger(Event::LedgerErased(erased)) => {
+                for (stream, erased) in self.erasures.named(&erased) {
+                    self.still_there(&stream, erased, version)?;
+                }
+            }
+            Said::Ledger(Event::LedgerOpened(opened)) => self.commits.opened(opened.epoch),
             Said::Ledger(_) => {}
             Said::Output(blob) => self.blob(blob, stream, version)?,
             Said::Ended { receipt, rebuilt } => {
@@ -239,6 +247,44 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Looks again at an event that a later one names as erased: an engine may have erased it after it was read here.
+    fn still_there(&mut self, stream: &StreamName, version: Version, by: Version) -> Result<(), ReadError> {
+        let before = Version(version.0.saturating_sub(1));
+        match self.store.read_stream(stream, before, 1) {
+            Ok(events) if events.first().is_some_and(|event| event.version == version && event.payload.bytes().is_none()) => {
+                self.report.erased += 1;
+                Ok(())
+            }
+            // Damage is found where the event is.
+            Ok(_) | Err(ReadError::Damaged { .. }) => {
+                self.findings.event(stream, version, Wrong::NotErased { by });
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Looks for erasures by an engine that has gone on since the last event was read: what they took may have been missed here.
+    fn look_beyond(&mut self) -> Result<(), ReadError> {
+        let mut after = self.seq;
+        loop {
+            let page = match self.store.read_all(after, pages::PAGE) {
+                Ok(page) => page,
+                Err(ReadError::Damaged { .. }) => return Ok(()),
+                Err(fault) => return Err(fault),
+            };
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.seq;
+            for Placed { event, .. } in &page {
+                let decoded = event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
+                if let Some(Ok(Event::LedgerErased(erased))) = decoded {
+                    // What is there is no concern of events that were not checked.
+                    let _there = self.erasures.named(&erased);
+                }
+            }
+        }
+    }
+
     fn let_go(&mut self, stream: &StreamName) {
         let Some(check) = self.streams.remove(stream) else { return };
         if check.erased() > 0 {
@@ -270,9 +316,12 @@ impl<'a> Pass<'a> {
 
     fn finish(mut self, mark: &Mark) -> Result<Report, ReadError> {
         let tip = self.commits.finish(self.seq, &mut self.findings)?;
+        if !self.erasures.is_settled() {
+            self.look_beyond()?;
+        }
         self.erasures.finish(&mut self.findings);
-        for damage in self.store.damages()? {
-            self.findings.add(Place::Beside { what: damage.what }, Wrong::Damaged { how: damage.how });
+        for Damage { what, how } in self.damages {
+            self.findings.add(Place::Beside { what }, Wrong::Damaged { how });
         }
         head_rows::check(self.store, &self.ended, self.streams, &mut self.findings)?;
         check_mark(self.store, mark, tip, &mut self.findings)?;

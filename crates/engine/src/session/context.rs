@@ -14,12 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{EngineError, Handle};
 
-/// Most scores that a session may give.
-const MAX_SCORES: usize = 100;
-
-/// Longest name of a score, in bytes.
-const MAX_SCORE_NAME_BYTES: usize = 128;
-
 /// What a function leaves when it did its work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
@@ -60,16 +54,11 @@ impl Output {
         Self { report: Some(Report { tokens, cost, ..Report::default() }), ..self }
     }
 
-    /// The same with a score, in millionths. At most 100 scores are kept; a name longer than 128 bytes is cut.
+    /// The same with a score, in millionths. The first [`MAX_SCORES`](crate::coordination::MAX_SCORES) by name are kept, of those
+    /// whose name has at most [`MAX_SCORE_NAME_BYTES`](crate::coordination::MAX_SCORE_NAME_BYTES).
     #[must_use]
     pub fn with_score(mut self, name: impl Into<String>, millionths: i64) -> Self {
-        let mut name = name.into();
-        while name.len() > MAX_SCORE_NAME_BYTES {
-            name.pop();
-        }
-        if self.scores.len() < MAX_SCORES {
-            self.scores.insert(name, millionths);
-        }
+        self.scores.insert(name.into(), millionths);
         self
     }
 }

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES};
+use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES, Recorded};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::{self, CHECKPOINT_PAGES};
 use super::end::{End, commit_tip, data_version, identity, last_at};
 use super::rows::{integer, read_error};
-use super::turn::{Stop, erase, names_file, write_cursors, write_turn};
+use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
@@ -157,6 +157,18 @@ impl Writer {
         }
         self.tidy();
         Ok(first)
+    }
+
+    /// Inserts events and nothing else, unchecked and unlinked; only for [`AppendFloor`](super::AppendFloor).
+    pub(super) fn insert_only(&mut self, events: &[Recorded]) -> Result<(), Fault> {
+        let run = |sql| self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        run("BEGIN IMMEDIATE")
+            .and_then(|_| insert_events(&self.connection, self.end.seq.next(), events.iter().map(|event| (event, 1))))
+            .and_then(|()| run("COMMIT"))
+            .map_err(|error| Fault::sql("insert events", error))?;
+        self.end.seq = Seq(self.end.seq.0 + events.len() as u64);
+        self.tidy();
+        Ok(())
     }
 
     pub(super) fn move_cursors(&mut self, cursors: &[Cursor]) -> Result<(), AppendError> {

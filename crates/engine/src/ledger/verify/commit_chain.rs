@@ -20,6 +20,8 @@ pub(super) struct CommitChain<'a> {
     read_to: CommitNumber,
     before: CommitTip,
     epoch: Epoch,
+    /// The epoch that the last `ledger.opened` event began.
+    opened: Option<Epoch>,
     /// Address that the next commit begins at.
     first: Seq,
     current: Option<PlacedCommit>,
@@ -38,6 +40,7 @@ impl<'a> CommitChain<'a> {
             read_to: CommitNumber(0),
             before: CommitTip::default(),
             epoch: Epoch(0),
+            opened: None,
             first: Seq(1),
             current: None,
             found_first: Seq(0),
@@ -71,6 +74,11 @@ impl<'a> CommitChain<'a> {
     /// The tip of the commit whose events are coming in.
     pub(super) fn tip(&self) -> Option<CommitTip> {
         self.current.map(|current| current.commit.tip())
+    }
+
+    /// Takes in that an ownership began with the last event.
+    pub(super) fn opened(&mut self, epoch: Epoch) {
+        self.opened = Some(epoch);
     }
 
     /// Notes that an event cannot be read: the hash of its commit cannot be computed.
@@ -121,7 +129,7 @@ impl<'a> CommitChain<'a> {
         if commit.epoch < self.epoch {
             wrong(Wrong::EpochFalls { before: self.epoch, epoch: commit.epoch });
         }
-        self.epoch = self.epoch.max(commit.epoch);
+        self.epoch = commit.epoch;
         self.read_to = commit.number;
         self.current = Some(next);
         self.count += 1;
@@ -167,6 +175,9 @@ impl<'a> CommitChain<'a> {
                 if Commit::link(before, commit.epoch, self.hashes.iter().copied()).hash != commit.hash {
                     findings.add(place(), Wrong::CommitHashDiffers);
                 }
+            }
+            if let Some(opened) = self.opened.filter(|opened| *opened != commit.epoch) {
+                findings.add(place(), Wrong::EpochDiffers { opened, epoch: commit.epoch });
             }
             self.before = commit.tip();
             self.first = Seq(first.0.saturating_add(u64::from(commit.events)));

@@ -26,21 +26,30 @@ impl Erasures {
         self.missing.entry(blob).or_insert_with(|| (stream.clone(), version));
     }
 
-    /// Takes in a `ledger.erased` event, which stands after all that it names.
-    pub(super) fn named(&mut self, erased: &LedgerErased, by: Version, findings: &mut Findings) {
+    /// Takes in a `ledger.erased` event, which stands after all that it names. Returns the events whose payload was there when they
+    /// were read.
+    #[must_use = "they may have been erased after they were read"]
+    pub(super) fn named(&mut self, erased: &LedgerErased) -> Vec<(StreamName, Version)> {
         for blob in &erased.blobs {
             self.missing.remove(blob);
         }
         let Some(stream) = erased.stream.as_ref().and_then(|name| name.parse::<StreamName>().ok()) else {
-            return;
+            return Vec::new();
         };
         let mut payloads = self.payloads.get_mut(&stream);
+        let mut there = Vec::new();
         for &version in &erased.versions {
             match payloads.as_mut().and_then(|payloads| payloads.get_mut(&version)) {
                 Some(named) => *named = true,
-                None => findings.event(&stream, version, Wrong::NotErased { by }),
+                None => there.push((stream.clone(), version)),
             }
         }
+        there
+    }
+
+    /// Whether all that was seen erased is named.
+    pub(super) fn is_settled(&self) -> bool {
+        self.missing.is_empty() && self.payloads.values().all(|versions| versions.values().all(|named| *named))
     }
 
     pub(super) fn finish(self, findings: &mut Findings) {

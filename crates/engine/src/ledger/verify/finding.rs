@@ -178,6 +178,14 @@ pub enum Wrong {
         /// Its epoch.
         epoch: Epoch,
     },
+    /// A commit has another epoch than the ownership that it was made under.
+    #[error("is of epoch {epoch}, but `ledger.opened` before it began epoch {opened}")]
+    EpochDiffers {
+        /// The epoch that the events tell.
+        opened: Epoch,
+        /// Its epoch.
+        epoch: Epoch,
+    },
     /// A head row says something else than its stream.
     #[error("its head row does not say what its events say: {field} differs")]
     HeadDiffers {

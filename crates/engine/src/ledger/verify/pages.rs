@@ -1,15 +1,15 @@
-//! Reads the ledger ahead of the checks, on a thread of its own.
+//! Reads the ledger ahead of the checks, on a thread of its own; then looks at what lies beside the chains while the checks catch up.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::thread::Scope;
 
 use antiphon_core::id::Seq;
 
 use crate::ledger::error::ReadError;
-use crate::ledger::store::{Placed, Store};
+use crate::ledger::store::{Damage, Placed, Store};
 
 /// Events that are read at once.
-const PAGE: usize = 1_024;
+pub(super) const PAGE: usize = 1_024;
 
 /// Pages that wait to be checked.
 const AHEAD: usize = 2;
@@ -23,6 +23,8 @@ pub(super) enum Page {
     Events(Vec<Placed>),
     /// An event at this address, or shortly after it, cannot be read.
     Unreadable { seq: Seq, how: String },
+    /// What the store finds wrong beside the chains; the last to come.
+    Damages(Vec<Damage>),
     /// Nothing further can be read.
     Broken(ReadError),
 }
@@ -32,12 +34,20 @@ pub(super) fn read_ahead<'scope>(scope: &'scope Scope<'scope, '_>, store: &'scop
     let (sender, receiver) = sync_channel(AHEAD);
     scope.spawn(move || {
         // Whoever receives has gone: there is nobody to read for.
-        let _gone = read(store, &sender);
+        let _gone = read(store, &sender).and_then(|()| sender.send(damages(store)));
     });
     receiver
 }
 
-fn read(store: &dyn Store, sender: &SyncSender<Page>) -> Result<(), std::sync::mpsc::SendError<Page>> {
+fn damages(store: &dyn Store) -> Page {
+    match store.damages() {
+        Ok(damages) => Page::Damages(damages),
+        Err(ReadError::Damaged { what, how }) => Page::Damages(vec![Damage { what, how }]),
+        Err(fault) => Page::Broken(fault),
+    }
+}
+
+fn read(store: &dyn Store, sender: &SyncSender<Page>) -> Result<(), SendError<Page>> {
     let mut after = Seq(0);
     loop {
         match store.read_all(after, PAGE) {
@@ -58,7 +68,7 @@ fn read(store: &dyn Store, sender: &SyncSender<Page>) -> Result<(), std::sync::m
 }
 
 /// Reads a page that is damaged event by event. Returns how far it came, or nothing at the end of what can be read.
-fn step(store: &dyn Store, after: Seq, sender: &SyncSender<Page>) -> Result<Option<Seq>, std::sync::mpsc::SendError<Page>> {
+fn step(store: &dyn Store, after: Seq, sender: &SyncSender<Page>) -> Result<Option<Seq>, SendError<Page>> {
     let mut reached = after;
     let mut unreadable = 0;
     let mut last = String::new();
