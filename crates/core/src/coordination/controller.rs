@@ -526,6 +526,8 @@ impl CoordinationController {
                 SessionOutcome::Timeout
             }
             (Some(StopCause::Ending), SessionOutcome::Failure) => SessionOutcome::Cancelled,
+            // A nested coordination that was cancelled for its time before a restart, which forgets who was asked.
+            (None, SessionOutcome::Cancelled) if self.is_overdue(number, now) => SessionOutcome::Timeout,
             (_, outcome) => outcome,
         };
         end.text = end.text.map(|text| shortened(text, MAX_TEXT_BYTES));
@@ -533,6 +535,11 @@ impl CoordinationController {
         self.emit(Event::SessionUnbound(unbound.clone()), now, actor, None)?;
         self.asked.remove(&number);
         Ok(unbound)
+    }
+
+    fn is_overdue(&self, number: u64, now: &Now) -> bool {
+        let binding = self.session.as_ref().and_then(|session| session.binding(number));
+        binding.is_some_and(|(binding, _)| binding.deadline <= now.at)
     }
 
     /// The event that binds a nested item, if it may still be bound.
