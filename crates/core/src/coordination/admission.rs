@@ -75,7 +75,9 @@ fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
         _ => Ok(()),
     };
     positive("attempts", item.attempts.map(u64::from), MAX_ATTEMPTS_LIMIT.into())?;
-    positive("timeout_ticks", item.timeout_ticks, u64::MAX)
+    positive("timeout_ticks", item.timeout_ticks, u64::MAX)?;
+    positive("max_tokens", item.max_tokens, u64::MAX)?;
+    positive("max_cost", item.max_cost, u64::MAX)
 }
 
 /// Splits items into events that each keep the limits on count and payload.

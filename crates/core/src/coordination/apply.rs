@@ -217,7 +217,8 @@ impl CoordinationSession {
             ("cost", usage.consumed_cost, index.reserved_cost, grant.cost.unwrap_or(0), budget.max_cost()),
         ];
         for (meter, consumed, reserved, granted, max) in meters {
-            if !fits(consumed, reserved, granted, max) {
+            // Running sessions may have overshot together; one that is granted nothing of the meter takes nothing from it.
+            if granted > 0 && !fits(consumed, reserved, granted, max) {
                 return Err(format!("it grants more {meter} than are left"));
             }
         }
@@ -238,6 +239,7 @@ impl CoordinationSession {
             (SessionOutcome::Success, Then::Done(WorkItemOutcome::Succeeded)) => true,
             (SessionOutcome::Deferred { until }, Then::Wait(then)) => until == then,
             (SessionOutcome::Lost | SessionOutcome::Cancelled, Then::Retry(_)) => true,
+            (SessionOutcome::Cancelled, Then::Done(WorkItemOutcome::Failed)) => last,
             (outcome, Then::Done(WorkItemOutcome::Failed)) => outcome.is_failed_attempt() && last,
             (outcome, Then::Retry(_)) => outcome.is_failed_attempt() && !last,
             _ => false,

@@ -322,7 +322,9 @@ impl CoordinationController {
         let open: Vec<u64> = self.started()?.bindings().map(|(binding, _)| binding.session).collect();
         for session in open {
             let end = SessionEnd::new(SessionOutcome::Cancelled).with_text("the coordination ended");
-            let unbound = self.started()?.decide_unbinding(session, end, now)?;
+            let mut unbound = self.started()?.decide_unbinding(session, end, now)?;
+            // The end is in the same append, so that its item stays without an outcome whatever its attempts.
+            unbound.then = Then::Retry(now.at);
             self.emit(Event::SessionUnbound(unbound), now, &caller(), None)?;
         }
         Ok(())
@@ -423,7 +425,7 @@ impl CoordinationController {
         Ok(())
     }
 
-    fn refuse_regression(&self, now: &Now) -> Result<(), ControllerError> {
+    pub(crate) fn refuse_regression(&self, now: &Now) -> Result<(), ControllerError> {
         let last = self.started()?.last_at;
         if now.at < last {
             return Err(ControllerError::ClockRegression { last: last.0, current: now.at.0 });
@@ -473,20 +475,20 @@ impl CoordinationController {
     pub(crate) fn wake(&mut self, now: &Now) -> Vec<u64> {
         let Some(session) = self.session.as_mut() else { return Vec::new() };
         let overdue = session.wake(now);
-        overdue.into_iter().filter(|number| self.asked.insert(*number, StopCause::Timeout).is_none()).collect()
+        overdue.into_iter().filter(|number| self.ask(*number, StopCause::Timeout)).collect()
     }
 
     /// Notes the sessions to be stopped because the coordination ends; returns those not asked before.
     pub(crate) fn stop_sessions(&mut self) -> Vec<u64> {
         let Some(session) = self.session.as_ref().filter(|session| session.must_stop_sessions()) else { return Vec::new() };
         let open: Vec<u64> = session.bindings().map(|(binding, _)| binding.session).collect();
-        let mut fresh = Vec::new();
-        for number in open {
-            if let std::collections::btree_map::Entry::Vacant(entry) = self.asked.entry(number) {
-                entry.insert(StopCause::Ending);
-                fresh.push(number);
-            }
-        }
+        open.into_iter().filter(|number| self.ask(*number, StopCause::Ending)).collect()
+    }
+
+    /// Notes why a session is asked to stop; the first cause stays. Returns whether it was not asked before.
+    fn ask(&mut self, number: u64, cause: StopCause) -> bool {
+        let fresh = !self.asked.contains_key(&number);
+        self.asked.entry(number).or_insert(cause);
         fresh
     }
 
