@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::append::Append;
-use antiphon_core::coordination::{BudgetUsage, CoordinationSession, CoordinationStatus, Ending, MAX_ITEMS_PER_EVENT, Meta, Runners};
+use antiphon_core::coordination::{
+    BudgetUsage, CoordinationSession, CoordinationStatus, Ending, MAX_ITEMS_PER_EVENT, Meta, Runners,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
 use antiphon_core::event::Event;
@@ -85,6 +87,12 @@ impl Audited {
         while turns.len() < most {
             let Some(turn) = self.world.take_turn(now) else {
                 assert!(!self.world.has_more(), "the world is not at rest though it has nothing to say");
+                let (at, wall) = self.world.next_deadline();
+                if at.is_some_and(|at| at <= now.at) || wall.is_some_and(|wall| wall <= now.wall) {
+                    assert!(turns.len() < 1000, "something is due at {now:?} for ever");
+                    self.world.expire(now);
+                    continue;
+                }
                 self.drained = true;
                 return turns;
             };
@@ -134,7 +142,11 @@ impl Audited {
     }
 
     fn snapshots(&self) -> Vec<Vec<u8>> {
-        self.world.coordinations().map(CoordinationSession::snapshot).collect()
+        let bytes = |session: &CoordinationSession| match session.work_queue().len() {
+            0..=SMALL => session.snapshot(),
+            _ => session.version().0.to_be_bytes().to_vec(),
+        };
+        self.world.coordinations().map(bytes).collect()
     }
 
     /// Takes an append in as a store would, and looks at everything that must hold in it.

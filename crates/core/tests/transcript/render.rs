@@ -23,14 +23,30 @@ pub(crate) fn event(recorded: &Recorded) -> String {
         other => other.to_string(),
     };
     let kind = recorded.kind.split_once('.').map_or(&*recorded.kind, |(_, kind)| kind).to_owned();
-    let mut line = format!("{} {stream} {} {kind}: {}", since(recorded.at), recorded.version, payload(&decoded(recorded)));
+    let payload = payload(&decoded(recorded));
+    let mut line = format!("{} {stream} {} {kind}", since(recorded.at), recorded.version);
+    if !payload.is_empty() {
+        line.push_str(&format!(": {payload}"));
+    }
     if recorded.actor.as_str() != "engine" {
         line.push_str(&format!(" <{}>", recorded.actor));
     }
     if let Some(cause) = &recorded.cause {
         line.push_str(&format!(" [{cause}]"));
     }
-    line.trim_end_matches([' ', ':']).to_owned()
+    line
+}
+
+/// Several `work_added` in a row of one stream as one line.
+pub(crate) fn additions(events: &[Recorded]) -> String {
+    let added = events.iter().flat_map(|event| match decoded(event) {
+        Event::WorkAdded(added) => added.items,
+        other => panic!("{} adds no work", other.kind()),
+    });
+    let items: Vec<WorkSpec> = added.collect();
+    let last = events[events.len() - 1].version;
+    event(&events[0]).split(':').next().unwrap_or_default().replace(" work_added", &format!("..{last} work_added: "))
+        + &names(items.iter().map(|item| &item.id))
 }
 
 fn payload(event: &Event) -> String {
@@ -43,7 +59,13 @@ fn payload(event: &Event) -> String {
         Event::WorkAdded(added) => added.items.iter().map(item).collect::<Vec<_>>().join("; "),
         Event::SessionBound(bound) => {
             let nested = if bound.nested { " nested" } else { "" };
-            format!("session {} for {}, attempt {}, {}{nested}", bound.session, name(&bound.work), bound.attempt, grant(&bound.grant))
+            format!(
+                "session {} for {}, attempt {}, {}{nested}",
+                bound.session,
+                name(&bound.work),
+                bound.attempt,
+                grant(&bound.grant)
+            )
         }
         Event::SessionUnbound(unbound) => unbound_line(unbound),
         Event::WorkSkipped(skipped) => format!("{}, {}", names(skipped.works.iter()), because(&skipped.because)),
@@ -62,9 +84,7 @@ fn payload(event: &Event) -> String {
         Event::WriteRefused(refused) => {
             format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
         }
-        Event::Completed(end) => {
-            format!("{}, {}; {}; {}", end.stop, end.verdict, usage(&end.usage), totals(&end.totals))
-        }
+        Event::Completed(end) => format!("{}, {}; {}; {}", end.stop, end.verdict, usage(&end.usage), totals(&end.totals)),
         Event::Aborted(end) => format!("{}, {}; {}; {}", end.reason, end.verdict, usage(&end.usage), totals(&end.totals)),
     }
 }
@@ -152,7 +172,12 @@ pub(crate) fn receipt(session: &CoordinationSession) -> Vec<String> {
     let mut out = vec![format!("{} of {}", usage(&receipt.budget_usage), budget(&receipt.budget_ceiling))];
     for outcome in &receipt.work_outcomes {
         let fate = outcome.final_outcome.as_ref().map_or_else(|| "unfinished".to_owned(), done);
-        out.push(format!("{}: {fate}, {}, sessions {:?}", name(&outcome.work_id), counted(outcome.attempts.into(), "attempt"), outcome.sessions));
+        out.push(format!(
+            "{}: {fate}, {}, sessions {:?}",
+            name(&outcome.work_id),
+            counted(outcome.attempts.into(), "attempt"),
+            outcome.sessions
+        ));
     }
     for (epoch, engine) in &receipt.evidence.epochs {
         out.push(format!("epoch {epoch} by engine {engine}"));
@@ -266,7 +291,8 @@ fn item(spec: &WorkSpec) -> String {
                 Need::Group(group) => format!("@{group}"),
             })
             .collect();
-        out.push_str(&format!(" needs {}", needs.join(" ")));
+        let needs = if needs.len() <= SPELLED_OUT { needs.join(" ") } else { format!("{} items", needs.len()) };
+        out.push_str(&format!(" needs {needs}"));
     }
     if let Some(group) = &spec.group {
         out.push_str(&format!(" in @{group}"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason};
+use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{At, Deadline, Now, Wall};
@@ -149,9 +150,7 @@ impl Story {
                     _ => Command::Continue { coordination, raise: raises.then_some(budget) },
                 })
             }
-            "skip" => {
-                Ok(Command::Skip { coordination: id()?, work: words.at(2).to_owned(), because: SkipReason::Requested })
-            }
+            "skip" => Ok(Command::Skip { coordination: id()?, work: words.at(2).to_owned(), because: SkipReason::Requested }),
             other => panic!("{other} is no command"),
         }
     }
@@ -210,7 +209,11 @@ impl Story {
             if number > 0 {
                 out.push("next turn".to_owned());
             }
-            out.extend(turn.append.events.iter().map(render::event));
+            let same =
+                |a: &Recorded, b: &Recorded| a.kind == "coordination.work_added" && (&a.stream, &a.kind) == (&b.stream, &b.kind);
+            for run in turn.append.events.chunk_by(same) {
+                out.push(if run.len() == 1 { render::event(&run[0]) } else { render::additions(run) });
+            }
             for action in &turn.actions {
                 if let Action::Spawn(spawn) = action {
                     self.fences.insert(spawn.session.clone(), spawn.fence);
@@ -221,7 +224,6 @@ impl Story {
         out
     }
 }
-
 
 /// So much time after the beginning. The random bytes are the same at the same time.
 fn now(passed: u64) -> Now {

@@ -102,7 +102,8 @@ pub(crate) fn budget(words: &Words, base: Option<&CoordinationBudget>) -> Coordi
 /// The configuration that a line and the item lines below it state.
 pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConfig, String> {
     let (work, budget) = (work(items), budget(words, None));
-    let config = if words.has("open") { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
+    let config =
+        if words.has("open") { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
     let mut config = config.map_err(|error| error.to_string())?;
     config = config.with_concurrency(words.number("width").unwrap_or(1)).map_err(|error| error.to_string())?;
     if let Some(attempts) = words.number("attempts") {
