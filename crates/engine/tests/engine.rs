@@ -508,6 +508,9 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     };
     let refused = engine.erase(request(&running)).await.unwrap_err();
     assert_eq!(refused.to_string(), "coordination running has not ended; payloads can be erased once it has");
+    let beyond = EraseRequest { payloads: Some((id.clone(), vec![Version(5)])), blobs: vec![], reason: String::new() };
+    let refused = engine.erase(beyond).await.unwrap_err();
+    assert_eq!(refused.to_string(), "event 5 of coordination private cannot be erased; versions from 1 to below 5, its end, can");
     engine.erase(request(&id)).await?;
     engine.close().await?;
 

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::error::CoordinationError;
 use super::stop::BudgetType;
 
+/// Longest name of a currency that a raised budget may bring, in bytes.
+const MAX_CURRENCY_BYTES: usize = 64;
+
 /// Tick rate of old budgets that give milliseconds and no rate.
 const LEGACY_TICK_RATE_HZ: u64 = 1000;
 
@@ -158,6 +161,7 @@ impl CoordinationBudget {
             && at_least(other.max_tokens, self.max_tokens)
             && at_least(other.max_cost, self.max_cost)
             && (self.currency.is_none() || self.currency == other.currency)
+            && other.currency.as_ref().is_none_or(|currency| currency.len() <= MAX_CURRENCY_BYTES)
     }
 }
 

@@ -14,7 +14,7 @@ use super::stop::{AbortReason, StopCondition};
 use super::work::{SkipReason, WorkSpec, WorkState};
 use super::{MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES};
 use crate::digest::{Canonical, Digest};
-use crate::envelope::{Blob, CommitTip, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
+use crate::envelope::{Blob, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
 use crate::event::{Aborted, Completed, Event, SessionBound, SessionUnbound, WorkSkipped};
 use crate::id::{Actor, CommandId, CoordinationId, Epoch, SessionId, StreamName, Version, WorkId};
 use crate::time::Now;
@@ -554,7 +554,9 @@ impl CoordinationController {
     pub(crate) fn decide_nested(&self, work: &str, runners: &Runners, now: &Now) -> Result<SessionBound, ControllerError> {
         let session = self.started()?;
         let item = session.known_item(work)?;
-        let capability = runners.get(&item.spec.runner).unwrap_or_default();
+        let Some(capability) = runners.get(&item.spec.runner) else {
+            return Err(session.not_in_state("has no plan for this item any more"));
+        };
         session.decide_binding(work, None, capability, now)
     }
 
@@ -583,7 +585,13 @@ impl CoordinationController {
             }
         }
         admission::admit(Some(session), &items)?;
-        admission::events(items)
+        let events = admission::events(items)?;
+        let actual = events.iter().map(|event| event.encode().len() as u64).sum();
+        let max = MAX_APPEND_BYTES as u64 / 2;
+        if actual > max {
+            return Err(ControllerError::OutOfRange { field: "bytes of work added at once", actual, min: 1, max });
+        }
+        Ok(events)
     }
 }
 

@@ -10,7 +10,7 @@ use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runne
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Rejection, Reply, Turn, World};
+use antiphon_core::world::{Action, Command, EraseRequest, LedgerFacts, Origin, Rejection, Reply, Turn, World};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -83,6 +83,7 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
     kept: Vec<Ending>,
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
@@ -146,6 +147,7 @@ pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>),
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        writer_gone: false,
         kept: Vec::new(),
         waiting: HashMap::new(),
         ending: HashSet::new(),
@@ -165,20 +167,31 @@ impl Decider {
             if self.closed() {
                 return self.finish().await;
             }
-            if let Err(error) = self.timer.arm(&self.clock, self.world.next_deadline()) {
+            // While nothing can be written no deadline can be dealt with, and one that has passed would fire for ever.
+            let sound = matches!(self.health, Health::Sound);
+            let deadlines = if sound { self.world.next_deadline() } else { (None, None) };
+            if let Err(error) = self.timer.arm(&self.clock, deadlines) {
                 tracing::error!(%error, "deadlines cannot be waited for");
             }
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
-            let more = takes && matches!(self.health, Health::Sound) && self.world.has_more();
+            let more = takes && sound && self.world.has_more();
+            let listens = takes && self.closing.as_ref().is_none_or(|closing| !closing.recorded);
             tokio::select! {
                 biased;
-                Some(ack) = self.acks.recv() => self.on_ack(ack),
+                ack = self.acks.recv(), if !self.writer_gone => match ack {
+                    Some(ack) => self.on_ack(ack),
+                    None => self.on_writer_gone(),
+                },
                 () = std::future::ready(()), if more => {}
                 Some(end) = self.ends.recv(), if takes => self.on_end(end, &self.now()),
                 () = self.timer.fired(&self.clock), if takes => {}
-                Some(request) = self.mailbox.recv(), if takes && self.closing.is_none() => self.on_request(request, &self.now()),
-                () = self.dropped.cancelled(), if self.closing.is_none() => return,
+                Some(request) = self.mailbox.recv(), if listens => self.on_request(request, &self.now()),
+                () = self.dropped.cancelled(), if self.closing.is_none() => {
+                    // What runs is stopped before the store is let go, so that nobody can bind it again meanwhile.
+                    self.running.abandon();
+                    return self.running.gone().await;
+                }
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
             }
             self.take_waiting();
@@ -198,7 +211,7 @@ impl Decider {
             left -= 1;
             if let Ok(end) = self.ends.try_recv() {
                 self.on_end(end, &now);
-            } else if self.closing.is_some() {
+            } else if self.closing.as_ref().is_some_and(|closing| closing.recorded) {
                 break;
             } else if let Ok(request) = self.mailbox.try_recv() {
                 self.on_request(request, &now);
@@ -368,6 +381,18 @@ impl Decider {
         }
     }
 
+    /// The writer's thread is gone without having been asked to: a broken invariant, contained like an error of a sync.
+    fn on_writer_gone(&mut self) {
+        self.writer_gone = true;
+        let reason = "the writer's thread ended";
+        for pending in std::mem::take(&mut self.flight) {
+            for release in pending.releases {
+                release(Err(EngineError::Poisoned { reason: reason.to_owned() }));
+            }
+        }
+        self.poison(reason.to_owned());
+    }
+
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept and presented again.
     fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
         tracing::error!(%error, "an append failed");
@@ -400,6 +425,7 @@ impl Decider {
             Ok(mut world) => {
                 world.set_runners(self.runners.clone());
                 self.world = world;
+                self.waiting.retain(|id, _| self.world.coordination(id).is_some());
                 // They may be of versions that the coordinations do not have any more.
                 self.snapshots.clear();
                 let now = Instant::now();
@@ -421,6 +447,7 @@ impl Decider {
     fn poison(&mut self, reason: String) {
         self.running.stop_all();
         self.waiting.clear();
+        self.followers.clear();
         self.health = Health::Poisoned { reason };
     }
 
@@ -445,7 +472,8 @@ impl Decider {
             Health::Full { retry, .. } if self.flight.is_empty() => Some(*retry),
             _ => None,
         };
-        full.or(self.closing.as_ref().filter(|closing| !closing.recorded).map(|closing| closing.by))
+        let closing = self.closing.as_ref().filter(|closing| !closing.recorded && self.flight.is_empty());
+        full.or(closing.map(|closing| closing.by))
     }
 
     fn on_end(&mut self, end: Ending, now: &Now) {
@@ -495,14 +523,15 @@ impl Decider {
             }
             Request::Follow { coordination, reply } => {
                 let live = self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination);
-                let receiver = if live {
+                let receiver = if live && !matches!(self.health, Health::Poisoned { .. }) {
                     let sender = self.followers.entry(coordination).or_insert_with(|| broadcast::channel(LIVE_EVENTS).0);
                     sender.subscribe()
                 } else {
                     // Nothing more happens there: a closed channel says so.
                     broadcast::channel(1).1
                 };
-                let _ = reply.send(receiver);
+                // Turns on their way were filtered without this follower: he reads only once they are durable.
+                self.draft.releases.push(Box::new(move |_| drop(reply.send(receiver))));
             }
             Request::Close { reply } => self.on_close(reply),
         }
@@ -519,6 +548,9 @@ impl Decider {
             && let Some(reply) = self.find_ended(id, config)?
         {
             return Ok(reply);
+        }
+        if let Command::Erase(request) = &command {
+            self.check_erasure(request)?;
         }
         Ok(self.world.handle(command, origin, now)?)
     }
@@ -541,6 +573,19 @@ impl Decider {
         }
     }
 
+    /// Payloads can be erased of a coordination that has ended, but not its terminal event.
+    fn check_erasure(&self, request: &EraseRequest) -> Result<(), EngineError> {
+        let Some((id, versions)) = &request.payloads else { return Ok(()) };
+        let status = status_of(self.store.as_ref(), id)?;
+        if !status.ended {
+            return Err(Rejection::StillRunning { coordination: id.clone() }.into());
+        }
+        match versions.iter().find(|version| version.0 == 0 || **version >= status.version) {
+            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last: status.version }),
+            None => Ok(()),
+        }
+    }
+
     fn on_close(&mut self, reply: oneshot::Sender<Result<(), EngineError>>) {
         // Without runners nothing new is bound.
         self.world.set_runners(Runners::default());
@@ -550,7 +595,8 @@ impl Decider {
     /// Once nothing runs any more, or the grace is over: what still runs is given up, and the ledger is closed.
     fn go_on_closing(&mut self, now: &Now) {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
-        if !self.running.is_empty() && closing.by > Instant::now() {
+        // A turn on its way may still start a session.
+        if !self.flight.is_empty() || (!self.running.is_empty() && closing.by > Instant::now()) {
             return;
         }
         closing.recorded = true;
@@ -586,6 +632,7 @@ impl Decider {
                 self.writer.send(Job::Save(snapshot_of(session)));
             }
         }
+        self.running.abandon();
         // What was abandoned must be gone before the caller may open the ledger again, here or elsewhere.
         self.running.gone().await;
         let closed = self.writer.finish().map_err(|reason| EngineError::Poisoned { reason });

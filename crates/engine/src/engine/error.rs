@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_core::coordination::{ApplyError, ControllerError};
-use antiphon_core::id::{CoordinationId, IdError};
+use antiphon_core::id::{CoordinationId, IdError, Version};
 use antiphon_core::world::Rejection;
 
 use crate::ledger::{OpenError, ReadError, WriteError};
@@ -23,6 +23,16 @@ pub enum EngineError {
     UnknownCoordination {
         /// The id.
         coordination: CoordinationId,
+    },
+    /// An event cannot be erased: it does not exist, or ends its coordination.
+    #[error("event {version} of coordination {coordination} cannot be erased; versions from 1 to below {last}, its end, can")]
+    NotErasable {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The version given.
+        version: Version,
+        /// The version of its terminal event.
+        last: Version,
     },
     /// The ledger takes in nothing for now: the disk is full, or something else keeps it from writing.
     #[error("the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command")]
