@@ -109,6 +109,10 @@ impl World {
             self.draft.collect(&mut member.controller);
             self.restless.insert(id);
         }
+        for id in self.members.keys().cloned().collect::<Vec<_>>() {
+            nesting::give_up_cut_off(self, &id, now);
+            self.wake(&id, now);
+        }
         Ok(())
     }
 
@@ -128,6 +132,7 @@ impl World {
                 break;
             }
             self.due_at.remove(&(at, id.clone()));
+            self.members.entry(id.clone()).and_modify(|member| member.due.0 = None);
             due.insert(id);
         }
         while let Some((wall, id)) = self.due_wall.first().cloned() {
@@ -135,6 +140,7 @@ impl World {
                 break;
             }
             self.due_wall.remove(&(wall, id.clone()));
+            self.members.entry(id.clone()).and_modify(|member| member.due.1 = None);
             due.insert(id);
         }
         for id in due {
@@ -161,8 +167,12 @@ impl World {
     /// # Errors
     /// If there is no such live coordination or item.
     pub fn why(&self, coordination: &CoordinationId, work: &str, now: &Now) -> Result<Vec<Blocked>, Rejection> {
-        let session = self.coordination(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
-        Ok(session.why(work, now, &self.runners)?)
+        let member = self.members.get(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
+        let mut reasons = member.controller.started()?.why(work, now, &self.runners)?;
+        if reasons.is_empty() && member.expanding.contains(work) {
+            reasons.push(Blocked::Expanding);
+        }
+        Ok(reasons)
     }
 
     /// One live coordination.
@@ -202,12 +212,15 @@ impl World {
     fn go_on_starting(&mut self, now: &Now) {
         while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
             let Some((id, events)) = self.starting.front_mut() else { return };
-            let (next, id) = (events.pop_front(), id.clone());
+            let (next, id) = (events.front().cloned(), id.clone());
             match (next, self.members.get_mut(&id)) {
                 (Some(event), Some(member)) => {
-                    if member.controller.emit(event, now, &engine(), None).is_ok() {
-                        self.draft.collect(&mut member.controller);
+                    // Time that went back refuses it for now, like everything else.
+                    if member.controller.emit(event, now, &engine(), None).is_err() {
+                        return;
                     }
+                    self.draft.collect(&mut member.controller);
+                    events.pop_front();
                 }
                 _ => {
                     self.starting.pop_front();

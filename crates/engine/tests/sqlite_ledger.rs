@@ -200,7 +200,11 @@ fn a_ledger_without_a_readable_mark_is_refused_until_that_is_accepted() {
     let found = store.open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Missing { commits: CommitNumber(8), .. }))), "{found:?}");
     let accepting = SqliteStore::at(dir.path(), SqliteOptions { accept_missing_mark: true, ..SqliteOptions::default() });
-    assert_eq!(accepting.open(&owner("one")).unwrap().mark, MarkFinding::Missing);
+    let opened = accepting.open(&owner("one")).unwrap();
+    assert_eq!(opened.mark, MarkFinding::Missing);
+    assert!(HeadMark::read(dir.path()).unwrap().is_none(), "it is asked again until the owner has recorded it");
+    accepting.append(&Chain::after(&opened, []).event("pool/gpu", "pool.resized", "{}"), &[]).unwrap();
+    accepting.mark_head().unwrap();
     assert!(HeadMark::read(dir.path()).unwrap().is_some(), "the ledger has a mark again");
 }
 

@@ -91,7 +91,9 @@ pub(super) async fn carry_out(seed: u64, journal: Arc<Writer>, session: SessionC
         }
         Some("greedy") => {
             let (tokens, cost) = used(&mut random);
-            let (tokens, cost) = (tokens + session.grant().tokens.unwrap_or(0), cost + session.grant().cost.unwrap_or(0));
+            // More than it was granted, unless that was very much.
+            let granted = |grant: Option<u64>| grant.unwrap_or(0).min(10_000);
+            let (tokens, cost) = (tokens + granted(session.grant().tokens), cost + granted(session.grant().cost));
             return Ok(Output::text(output_of(session.work().as_str())).with_usage(tokens, cost));
         }
         _ => {}

@@ -228,10 +228,9 @@ impl Driver {
                 self.journal.write(&Entry::Ended { id: ended.coordination, verdict: ended.verdict, receipt: ended.receipt });
                 return Ok(());
             }
-            let status = self.engine.status(&self.id).await?;
-            if status.state == "paused" {
-                self.go_on().await?;
-            } else if self.shape.open {
+            // It may be paused for want of budget.
+            self.go_on().await?;
+            if self.shape.open {
                 // It may have been started in the meantime.
                 self.stop(StopKind::Close).await?;
             }

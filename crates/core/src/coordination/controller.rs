@@ -292,6 +292,9 @@ impl CoordinationController {
         let session = self.started()?;
         let item = session.known_item(work_id)?;
         self.refuse_ended()?;
+        if !because.is_own_rule() {
+            return Err(session.not_in_state("skips dependents of failed work itself; give another reason"));
+        }
         if matches!(item.state, WorkState::Bound(_) | WorkState::Done(_)) {
             return Err(ControllerError::WorkNotClaimable {
                 work_id: item.spec.id.clone(),
@@ -344,8 +347,13 @@ impl CoordinationController {
     fn close_sessions(&mut self, now: &Now) -> Result<(), ControllerError> {
         let open: Vec<u64> = self.started()?.bindings().map(|(binding, _)| binding.session).collect();
         for session in open {
-            let end = SessionEnd::new(SessionOutcome::Cancelled).with_text("the coordination ended");
-            let unbound = self.started()?.decide_unbinding(session, end, now)?;
+            let end = SessionEnd::new(SessionOutcome::Cancelled)
+                .with_text("the coordination ended")
+                // What nobody reported must not move the stop condition that is being recorded.
+                .with_report(Report { estimated: true, ..Report::default() });
+            let mut unbound = self.started()?.decide_unbinding(session, end, now)?;
+            // The end is in the same append, so that its item stays without an outcome whatever its attempts.
+            unbound.then = Then::Retry(now.at);
             self.emit(Event::SessionUnbound(unbound), now, &caller(), None)?;
         }
         Ok(())
@@ -446,7 +454,7 @@ impl CoordinationController {
         Ok(())
     }
 
-    fn refuse_regression(&self, now: &Now) -> Result<(), ControllerError> {
+    pub(crate) fn refuse_regression(&self, now: &Now) -> Result<(), ControllerError> {
         let last = self.started()?.last_at;
         if now.at < last {
             return Err(ControllerError::ClockRegression { last: last.0, current: now.at.0 });
@@ -496,20 +504,20 @@ impl CoordinationController {
     pub(crate) fn wake(&mut self, now: &Now) -> Vec<u64> {
         let Some(session) = self.session.as_mut() else { return Vec::new() };
         let overdue = session.wake(now);
-        overdue.into_iter().filter(|number| self.asked.insert(*number, StopCause::Timeout).is_none()).collect()
+        overdue.into_iter().filter(|number| self.ask(*number, StopCause::Timeout)).collect()
     }
 
     /// Notes the sessions to be stopped because the coordination ends; returns those not asked before.
     pub(crate) fn stop_sessions(&mut self) -> Vec<u64> {
         let Some(session) = self.session.as_ref().filter(|session| session.must_stop_sessions()) else { return Vec::new() };
         let open: Vec<u64> = session.bindings().map(|(binding, _)| binding.session).collect();
-        let mut fresh = Vec::new();
-        for number in open {
-            if let std::collections::btree_map::Entry::Vacant(entry) = self.asked.entry(number) {
-                entry.insert(StopCause::Ending);
-                fresh.push(number);
-            }
-        }
+        open.into_iter().filter(|number| self.ask(*number, StopCause::Ending)).collect()
+    }
+
+    /// Notes why a session is asked to stop; the first cause stays. Returns whether it was not asked before.
+    fn ask(&mut self, number: u64, cause: StopCause) -> bool {
+        let fresh = !self.asked.contains_key(&number);
+        self.asked.entry(number).or_insert(cause);
         fresh
     }
 
@@ -526,6 +534,8 @@ impl CoordinationController {
                 SessionOutcome::Timeout
             }
             (Some(StopCause::Ending), SessionOutcome::Failure) => SessionOutcome::Cancelled,
+            // A nested coordination that was cancelled for its time before a restart, which forgets who was asked.
+            (None, SessionOutcome::Cancelled) if self.is_overdue(number, now) => SessionOutcome::Timeout,
             (_, outcome) => outcome,
         };
         end.text = end.text.map(|text| shortened(text, MAX_TEXT_BYTES));
@@ -533,6 +543,11 @@ impl CoordinationController {
         self.emit(Event::SessionUnbound(unbound.clone()), now, actor, None)?;
         self.asked.remove(&number);
         Ok(unbound)
+    }
+
+    fn is_overdue(&self, number: u64, now: &Now) -> bool {
+        let binding = self.session.as_ref().and_then(|session| session.binding(number));
+        binding.is_some_and(|(binding, _)| binding.deadline <= now.at)
     }
 
     /// The event that binds a nested item, if it may still be bound.

@@ -133,7 +133,8 @@ impl CoordinationSession {
         if let Some(stop) = self.stop_condition_at(now.at) {
             return self.propose_stop(stop);
         }
-        if self.paused.is_some() || self.bound.len() >= self.started.concurrency as usize {
+        // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
+        if self.paused.is_some() || self.bound.len() + expanding.len() >= self.started.concurrency as usize {
             return None;
         }
         self.propose_binding(now, runners, expanding)
@@ -395,6 +396,11 @@ impl CoordinationSession {
     pub(super) fn known_item(&self, work: &str) -> Result<&WorkItem, ControllerError> {
         let position = self.index.by_id.get(work).ok_or_else(|| ControllerError::WorkNotFound { work_id: work.to_owned() })?;
         Ok(&self.items[*position as usize])
+    }
+
+    /// One word for the state of an item.
+    pub(crate) fn known_state(&self, work: &str) -> Result<&'static str, ControllerError> {
+        Ok(self.known_item(work)?.state.as_str())
     }
 
     pub(crate) fn not_in_state(&self, state: &'static str) -> ControllerError {

@@ -220,6 +220,12 @@ pub enum ControllerError {
     /// A ceiling would be lowered, or the tick rate or currency changed.
     #[error("a budget can only be raised while the coordination runs, at the same tick rate and in the same currency")]
     BudgetNotRaised,
+    /// A nested coordination would get more than the session that it carries out was granted.
+    #[error("this budget is above what session {session_id} was granted; a nested coordination cannot be given more")]
+    AboveGrant {
+        /// The session of its parent.
+        session_id: SessionId,
+    },
     /// Coordinations are nested too deep.
     #[error("work {work_id} would nest coordinations more than {max} deep")]
     TooDeep {

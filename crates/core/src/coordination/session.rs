@@ -297,7 +297,9 @@ impl CoordinationSession {
     ) -> super::CoordinationReceipt {
         let mut builder = self.receipt.clone().with_evidence(tip, commit);
         builder.usage.elapsed_ticks = builder.usage.elapsed_ticks.max(self.elapsed_ticks_at(at));
-        for item in self.items.iter().filter(|item| !matches!(item.state, WorkState::Done(_))) {
+        // The terminal event has counted them already.
+        let uncounted = self.items.iter().filter(|_| !self.status.is_terminal());
+        for item in uncounted.filter(|item| !matches!(item.state, WorkState::Done(_))) {
             builder.record_work_outcome(item.outcome(), item.spec.critical);
         }
         builder.end(ending, wall)

@@ -90,6 +90,8 @@ pub enum Blocked {
         /// What is missing.
         runner: String,
     },
+    /// Its nested plan was asked for and has not come yet.
+    Expanding,
     /// Other ready work goes first.
     Behind {
         /// The item that goes first.
@@ -120,6 +122,7 @@ impl fmt::Display for Blocked {
             Self::NothingToGrant { meter, held_by } if held_by.is_empty() => write!(f, "no {meter} left to grant"),
             Self::NothingToGrant { meter, held_by } => write!(f, "no {meter} left to grant; {} hold the rest", list(held_by)),
             Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
+            Self::Expanding => f.write_str("its plan is being fetched"),
             Self::Behind { work } => write!(f, "{work} goes first"),
         }
     }

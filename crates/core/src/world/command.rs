@@ -187,10 +187,11 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
                 }
             };
             let events = member.controller.decide_work(items, adder)?;
+            let reply = world.emit_all(&coordination, events, &origin, now)?;
             for blob in blobs {
                 world.draft.add_blob(blob);
             }
-            world.emit_all(&coordination, events, &origin, now)
+            Ok(reply)
         }
         Command::EndSession { session, fence, end, blobs } => end_session(world, &session, fence, *end, blobs, now),
         Command::Expanded { coordination, work, config } => {
@@ -217,6 +218,7 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             let mut events = Vec::new();
             if let Some(budget) = raise {
                 refuse_lower(session.budget(), &budget)?;
+                nesting::refuse_above_grant(world, session, &budget)?;
                 events.push(Event::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }));
             } else if session.is_exhausted() {
                 return Err(session.not_in_state("has used up its budget; raise a ceiling to continue").into());
@@ -230,6 +232,7 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
                 return Err(session.not_in_state("is still being started").into());
             }
             refuse_lower(session.budget(), &budget)?;
+            nesting::refuse_above_grant(world, session, &budget)?;
             let raised = BudgetRaised { by: origin.actor.clone(), budget };
             world.emit_all(&coordination, vec![Event::BudgetRaised(raised)], &origin, now)
         }
@@ -282,6 +285,8 @@ fn start(
         }
         return Ok(Reply::Existing { coordination: id });
     }
+    // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that carry them out.
+    let id = CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?;
     world.begin(id, config, None, &origin.actor, origin.id.clone(), now)?;
     for blob in blobs {
         world.draft.add_blob(blob);
@@ -327,6 +332,11 @@ fn end_session(
             world.emit_all(id, vec![Event::WriteRefused(refused)], &origin, now)?;
         }
         return Ok(Reply::WriteRefused);
+    }
+    if state.binding(session.number).is_some_and(|(binding, _)| binding.nested) {
+        let coordination_id = session.nested_coordination().map_err(ControllerError::from)?;
+        let state = "carries this session out, which ends when it ends; stop it instead";
+        return Err(ControllerError::NotInState { coordination_id, state }.into());
     }
     let member = world.member(id)?;
     member.controller.unbind(session.number, end, now, &engine())?;

@@ -4,7 +4,8 @@ use super::World;
 use super::command::Rejection;
 use super::engine;
 use crate::coordination::{
-    ControllerError, CoordinationConfig, End, MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
+    AbortReason, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationSession, CoordinationStatus, End, Ending,
+    MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
 };
 use crate::event::{Event, StopKind, StopRequested};
 use crate::id::{CoordinationId, SessionId, WorkId};
@@ -20,6 +21,12 @@ pub(super) fn expanded(
 ) -> Result<(), Rejection> {
     let runners = world.runners.clone();
     let member = world.member(parent)?;
+    if !member.expanding.contains(work) {
+        let state = member.controller.started()?.known_state(work.as_str())?;
+        let instead = "nobody asked for its configuration";
+        return Err(ControllerError::WorkNotClaimable { work_id: work.clone(), state, instead }.into());
+    }
+    member.controller.refuse_regression(now)?;
     member.expanding.remove(work);
     world.restless.insert(parent.clone());
     let member = world.member(parent)?;
@@ -48,6 +55,20 @@ pub(super) fn expanded(
     Ok(())
 }
 
+/// Nobody raises a nested coordination above what its session was granted.
+pub(super) fn refuse_above_grant(
+    world: &World,
+    session: &CoordinationSession,
+    budget: &CoordinationBudget,
+) -> Result<(), ControllerError> {
+    let Some(parent) = &session.started().parent else { return Ok(()) };
+    let granted = world.coordination(&parent.coordination).and_then(|above| {
+        let (binding, _) = above.binding(parent.number)?;
+        Some(budget.within(&binding.grant, above.budget().tick_rate_hz()))
+    });
+    if granted.as_ref() == Some(budget) { Ok(()) } else { Err(ControllerError::AboveGrant { session_id: parent.clone() }) }
+}
+
 /// Cancels the coordination that carries out a session.
 pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, now: &Now) {
     let Ok(child) = session.nested_coordination() else { return };
@@ -67,14 +88,24 @@ pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, n
     }
 }
 
+/// Gives up a nested coordination whose start the last engine did not complete: nobody starts it again, but its item is tried again.
+pub(super) fn give_up_cut_off(world: &mut World, child: &CoordinationId, now: &Now) {
+    let Some(session) = world.coordination(child) else { return };
+    if session.started().parent.is_some() && *session.status() == CoordinationStatus::Initializing {
+        let message = "the engine stopped before its start was complete".to_owned();
+        world.end(child, Ending::Aborted(AbortReason::Error { message }), now);
+    }
+}
+
 /// Ends the parent's session as the child ended, and charges the parent what the child used.
 pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now: &Now) {
     let Some(member) = world.members.get_mut(&parent.coordination) else { return };
     let usage = &end.receipt.budget_usage;
-    let outcome = match end.receipt.verdict {
-        Verdict::Succeeded => SessionOutcome::Success,
-        Verdict::Aborted => SessionOutcome::Cancelled,
-        Verdict::Partial | Verdict::Failed => SessionOutcome::Failure,
+    let outcome = match (end.receipt.verdict, &end.receipt.ending) {
+        (Verdict::Succeeded, _) => SessionOutcome::Success,
+        (Verdict::Aborted, Ending::Aborted(AbortReason::Error { .. })) => SessionOutcome::Lost,
+        (Verdict::Aborted, _) => SessionOutcome::Cancelled,
+        (Verdict::Partial | Verdict::Failed, _) => SessionOutcome::Failure,
     };
     let ended = SessionEnd {
         outcome,

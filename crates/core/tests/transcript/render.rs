@@ -1,0 +1,348 @@
+//! Events, actions and receipts as one line each: what decides, and nothing that only a machine compares.
+
+use antiphon_core::coordination::{
+    BudgetUsage, CoordinationBudget, CoordinationSession, CoordinationStatus, Ending, FailurePolicy, Grant, Need, Runner,
+    SessionOutcome, SkipReason, StopCause, Then, Totals, WorkItemOutcome, WorkSpec,
+};
+use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
+use antiphon_core::event::{Event, Mode, OnExhausted, SessionUnbound, Started, StopKind};
+use antiphon_core::id::{StreamName, WorkId};
+use antiphon_core::time::{At, Deadline, Wall};
+use antiphon_core::world::Action;
+
+use super::words::TICK_RATE_HZ;
+use crate::auditor::decoded;
+
+/// Names beyond this many are counted.
+const SPELLED_OUT: usize = 6;
+
+/// One event: time, stream, version, type, payload, and who and under which command id where that is not the engine.
+pub(crate) fn event(recorded: &Recorded) -> String {
+    let stream = match &recorded.stream {
+        StreamName::Coordination(id) => id.to_string(),
+        other => other.to_string(),
+    };
+    let kind = recorded.kind.split_once('.').map_or(&*recorded.kind, |(_, kind)| kind).to_owned();
+    let payload = payload(&decoded(recorded));
+    let mut line = format!("{} {stream} {} {kind}", since(recorded.at), recorded.version);
+    if !payload.is_empty() {
+        line.push_str(&format!(": {payload}"));
+    }
+    if recorded.actor.as_str() != "engine" {
+        line.push_str(&format!(" <{}>", recorded.actor));
+    }
+    if let Some(cause) = &recorded.cause {
+        line.push_str(&format!(" [{cause}]"));
+    }
+    line
+}
+
+/// Several `work_added` in a row of one stream as one line.
+pub(crate) fn additions(events: &[Recorded]) -> String {
+    let added = events.iter().flat_map(|event| match decoded(event) {
+        Event::WorkAdded(added) => added.items,
+        other => panic!("{} adds no work", other.kind()),
+    });
+    let items: Vec<WorkSpec> = added.collect();
+    let last = events[events.len() - 1].version;
+    event(&events[0]).split(':').next().unwrap_or_default().replace(" work_added", &format!("..{last} work_added: "))
+        + &names(items.iter().map(|item| &item.id))
+}
+
+fn payload(event: &Event) -> String {
+    match event {
+        Event::LedgerOpened(opened) => format!("epoch {}", opened.epoch),
+        Event::LedgerClosed(_) => String::new(),
+        Event::LedgerErased(erased) => erased.reason.clone(),
+        Event::Started(started) => started_line(started),
+        Event::WorkAdded(added) if added.items.len() > SPELLED_OUT => names(added.items.iter().map(|item| &item.id)),
+        Event::WorkAdded(added) => added.items.iter().map(item).collect::<Vec<_>>().join("; "),
+        Event::SessionBound(bound) => {
+            let nested = if bound.nested { " nested" } else { "" };
+            format!(
+                "session {} for {}, attempt {}, {}{nested}",
+                bound.session,
+                name(&bound.work),
+                bound.attempt,
+                grant(&bound.grant)
+            )
+        }
+        Event::SessionUnbound(unbound) => unbound_line(unbound),
+        Event::WorkSkipped(skipped) => format!("{}, {}", names(skipped.works.iter()), because(&skipped.because)),
+        Event::Paused(paused) => said(&paused.reason),
+        Event::Continued(_) => String::new(),
+        Event::BudgetRaised(raised) => budget(&raised.budget),
+        Event::StopRequested(stop) => {
+            let kind = match stop.kind {
+                StopKind::Close => "close",
+                StopKind::Drain => "drain",
+                StopKind::Cancel => "cancel",
+            };
+            format!("{kind} {}", said(&stop.reason)).trim_end().to_owned()
+        }
+        Event::Resumed(resumed) => format!("epoch {}, {} lost", resumed.epoch, resumed.swept),
+        Event::WriteRefused(refused) => {
+            format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
+        }
+        Event::Completed(end) => format!("{}, {}; {}; {}", end.stop, end.verdict, usage(&end.usage), totals(&end.totals)),
+        Event::Aborted(end) => format!("{}, {}; {}; {}", end.reason, end.verdict, usage(&end.usage), totals(&end.totals)),
+    }
+}
+
+fn started_line(started: &Started) -> String {
+    let mode = match started.mode {
+        Mode::Closed => "closed",
+        Mode::Open => "open",
+    };
+    let mut line = format!("{mode}, {} items, width {}, {}", started.items, started.concurrency, budget(&started.budget));
+    if started.policies.on_exhausted == OnExhausted::Pause {
+        line.push_str(", pauses when exhausted");
+    }
+    if let Some(parent) = &started.parent {
+        line.push_str(&format!(", for {parent} at depth {}", started.depth));
+    }
+    line
+}
+
+fn unbound_line(unbound: &SessionUnbound) -> String {
+    let outcome = match unbound.outcome {
+        SessionOutcome::Deferred { until } => format!("DEFERRED until {}", deadline(until)),
+        other => other.as_str().to_owned(),
+    };
+    let then = match &unbound.then {
+        Then::Done(outcome) => done(outcome),
+        Then::Retry(at) => format!("ready at {}", since(*at)),
+        Then::Wait(until) => format!("waits until {}", deadline(*until)),
+    };
+    let text = unbound.text.as_ref().map(|text| format!(" {}", said(text))).unwrap_or_default();
+    let used = &unbound.used;
+    let mut spent = format!("{} in {}", counted(used.sessions.into(), "session"), time(used.ticks));
+    for (amount, meter) in [(used.tokens, "tokens"), (used.cache_tokens, "cached"), (used.cost, "cost")] {
+        if amount > 0 {
+            spent.push_str(&format!(", {amount} {meter}"));
+        }
+    }
+    if used.estimated {
+        spent.push_str(" estimated");
+    }
+    format!("session {} for {}, {outcome}{text}; {spent}; then {then}", unbound.session, name(&unbound.work))
+}
+
+/// One action.
+pub(crate) fn action(action: &Action) -> String {
+    match action {
+        Action::Spawn(spawn) => format!(
+            "> spawn {} for {}, attempt {}, fence {}, until {}",
+            spawn.session,
+            name(&spawn.spec.id),
+            spawn.attempt,
+            spawn.fence,
+            since(spawn.deadline)
+        ),
+        Action::Expand { coordination, work, runner } => format!("> expand {work} of {coordination} by {}", runner_name(runner)),
+        Action::Stop { session, cause } => {
+            let cause = match cause {
+                StopCause::Timeout => "its time is over",
+                StopCause::Ending => "its coordination is ending",
+            };
+            format!("> stop {session}: {cause}")
+        }
+        Action::Ended { coordination, verdict, .. } => format!("> ended {coordination}: {verdict}"),
+    }
+}
+
+/// A coordination as it stands: status, and every item in one word.
+pub(crate) fn state(session: &CoordinationSession) -> String {
+    let items: Vec<String> = session
+        .work_queue()
+        .map(|id| format!("{} {}", name(id), session.work_tracking(id.as_str()).unwrap().state.as_str()))
+        .collect();
+    format!("{}: {}", session.status().as_str().to_lowercase(), items.join(", "))
+}
+
+/// What the receipt says of a coordination that ended.
+pub(crate) fn receipt(session: &CoordinationSession) -> Vec<String> {
+    let ending = match session.status() {
+        CoordinationStatus::Completed(stop) => Ending::Completed(stop.clone()),
+        CoordinationStatus::Aborted(reason) => Ending::Aborted(reason.clone()),
+        other => return vec![format!("none: it is {}", other.as_str().to_lowercase())],
+    };
+    let (at, wall) = session.last_times();
+    let receipt = session.receipt(ending, at, wall, StreamTip::default(), CommitTip::default());
+    let mut out = vec![format!("{} of {}", usage(&receipt.budget_usage), budget(&receipt.budget_ceiling))];
+    for outcome in &receipt.work_outcomes {
+        let fate = outcome.final_outcome.as_ref().map_or_else(|| "unfinished".to_owned(), done);
+        out.push(format!(
+            "{}: {fate}, {}, sessions {:?}",
+            name(&outcome.work_id),
+            counted(outcome.attempts.into(), "attempt"),
+            outcome.sessions
+        ));
+    }
+    for (epoch, engine) in &receipt.evidence.epochs {
+        out.push(format!("epoch {epoch} by engine {engine}"));
+    }
+    out
+}
+
+/// A moment, counted from the beginning.
+pub(crate) fn deadline(deadline: Deadline) -> String {
+    match deadline {
+        Deadline::At(at) => since(at),
+        Deadline::Wall(Wall(wall)) => format!("wall {}", since(At(wall - 1_000_000_000_000_000))),
+    }
+}
+
+fn since(at: At) -> String {
+    format!("+{}", seconds(at.0))
+}
+
+fn time(ticks: u64) -> String {
+    seconds(ticks.saturating_mul(1_000_000_000 / TICK_RATE_HZ))
+}
+
+fn seconds(nanos: u64) -> String {
+    let (whole, rest) = (nanos / 1_000_000_000, nanos / 1_000_000 % 1000);
+    if rest == 0 { format!("{whole}s") } else { format!("{whole}.{rest:03}s") }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn said(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{text:?}") }
+}
+
+fn budget(budget: &CoordinationBudget) -> String {
+    let mut out = format!("{}/{}", counted(budget.max_episodes().into(), "session"), time(budget.max_duration_ticks()));
+    if let Some(tokens) = budget.max_tokens() {
+        out.push_str(&format!("/{tokens} tokens"));
+    }
+    if let Some(cost) = budget.max_cost() {
+        out.push_str(&format!("/{cost} cost"));
+    }
+    out
+}
+
+fn grant(grant: &Grant) -> String {
+    let mut out = format!("granted {}/{}", counted(grant.sessions.into(), "session"), time(grant.ticks));
+    if let Some(tokens) = grant.tokens {
+        out.push_str(&format!("/{tokens} tokens"));
+    }
+    if let Some(cost) = grant.cost {
+        out.push_str(&format!("/{cost} cost"));
+    }
+    out
+}
+
+fn usage(usage: &BudgetUsage) -> String {
+    let mut out = format!("{} in {}", counted(usage.consumed_episodes().into(), "session"), time(usage.elapsed_ticks()));
+    let meters =
+        [(usage.consumed_tokens(), "tokens"), (usage.consumed_cache_tokens(), "cached"), (usage.consumed_cost(), "cost")];
+    for (amount, meter) in meters {
+        if amount > 0 {
+            out.push_str(&format!(", {amount} {meter}"));
+        }
+    }
+    if usage.is_estimated() {
+        out.push_str(" estimated");
+    }
+    out
+}
+
+fn totals(totals: &Totals) -> String {
+    let sessions = [
+        (totals.successful, "successful"),
+        (totals.failed, "failed"),
+        (totals.cancelled, "cancelled"),
+        (totals.lost, "lost"),
+        (totals.deferred, "deferred"),
+        (totals.resumes, "resumes"),
+        (totals.writes_refused, "writes refused"),
+    ];
+    let items = [
+        (totals.work_succeeded, "succeeded"),
+        (totals.work_failed, "failed"),
+        (totals.work_skipped_by_rule, "skipped by rule"),
+        (totals.work_skipped, "skipped"),
+        (totals.work_unfinished, "unfinished"),
+        (totals.critical_missed, "critical missed"),
+    ];
+    let list = |counts: &[(u64, &str)]| {
+        let some: Vec<String> =
+            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        if some.is_empty() { "none".to_owned() } else { some.join(" ") }
+    };
+    format!("sessions {}; items {}", list(&sessions), list(&items))
+}
+
+fn item(spec: &WorkSpec) -> String {
+    let mut out = name(&spec.id);
+    if !matches!(&spec.runner, Runner::Function(function) if function.as_str() == "work") {
+        out.push_str(&format!(" by {}", runner_name(&spec.runner)));
+    }
+    if !spec.needs.is_empty() {
+        let needs: Vec<String> = spec
+            .needs
+            .iter()
+            .map(|need| match need {
+                Need::Work(id) => name(id),
+                Need::Group(group) => format!("@{group}"),
+            })
+            .collect();
+        let needs = if needs.len() <= SPELLED_OUT { needs.join(" ") } else { format!("{} items", needs.len()) };
+        out.push_str(&format!(" needs {needs}"));
+    }
+    if let Some(group) = &spec.group {
+        out.push_str(&format!(" in @{group}"));
+    }
+    if spec.priority != 0 {
+        out.push_str(&format!(" prio {}", spec.priority));
+    }
+    if spec.critical {
+        out.push_str(" critical");
+    }
+    match spec.on_failure {
+        FailurePolicy::SkipDependents => {}
+        FailurePolicy::Continue => out.push_str(" continues"),
+        FailurePolicy::Abort => out.push_str(" aborts"),
+    }
+    out
+}
+
+fn runner_name(runner: &Runner) -> String {
+    match runner {
+        Runner::Function(name) => format!("function {name}"),
+        Runner::Plan(name) => format!("plan {name}"),
+        Runner::Caller => "caller".to_owned(),
+    }
+}
+
+fn done(outcome: &WorkItemOutcome) -> String {
+    match outcome {
+        WorkItemOutcome::Skipped(reason) => format!("skipped, {}", because(reason)),
+        other => other.as_str().to_owned(),
+    }
+}
+
+fn because(reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::NeedFailed(root) => format!("for want of {}", name(root)),
+        SkipReason::NotClaimable => "not claimable".to_owned(),
+        SkipReason::Requested => "as requested".to_owned(),
+        SkipReason::Rule => "by its own rule".to_owned(),
+    }
+}
+
+/// An id without what only makes it long.
+fn name(id: &WorkId) -> String {
+    let text = id.as_str();
+    text.split_once('~').map_or_else(|| text.to_owned(), |(name, _)| format!("{name}~"))
+}
+
+fn names<'a>(ids: impl ExactSizeIterator<Item = &'a WorkId>) -> String {
+    let count = ids.len();
+    let all: Vec<String> = ids.map(name).collect();
+    if count <= SPELLED_OUT { all.join(" ") } else { format!("{count} items from {} to {}", all[0], all[count - 1]) }
+}

@@ -1,0 +1,233 @@
+//! Carries out the commands of a transcript on an audited world with a clock that only `advance` moves.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::coordination::{Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason};
+use antiphon_core::envelope::Recorded;
+use antiphon_core::event::StopKind;
+use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
+use antiphon_core::time::{At, Deadline, Now, Wall};
+use antiphon_core::world::{Action, Adder, Command, Origin, Reply, Turn};
+
+use super::render;
+use super::words::{self, Words};
+use crate::auditor::{Audited, Restart};
+
+/// Wall-clock time at the beginning of every transcript.
+const FIRST_WALL: u64 = 1_000_000_000_000_000;
+
+pub(crate) struct Story {
+    audited: Audited,
+    passed: u64,
+    runners: Runners,
+    /// Configurations by name: the line that states one and its items.
+    plans: BTreeMap<String, (String, Vec<String>)>,
+    fences: BTreeMap<SessionId, Fence>,
+    opening: Vec<String>,
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        let (audited, turns) = Audited::open(&now(0));
+        let mut story = Self {
+            audited,
+            passed: 0,
+            runners: Runners::default(),
+            plans: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            opening: Vec::new(),
+        };
+        story.register("work", true, true);
+        story.opening = story.show(&turns);
+        story
+    }
+
+    /// Carries out one command and says what came of it.
+    pub(crate) fn play(&mut self, line: &str, items: &[String]) -> Vec<String> {
+        let words = Words::parse(line);
+        match words.at(0) {
+            "opening" => std::mem::take(&mut self.opening),
+            "register" if words.at(1) == "fn" => {
+                self.register(words.at(2), words.has("tokens"), words.has("cost"));
+                self.turns(usize::MAX)
+            }
+            "register" => {
+                let sessions = words.number("sessions").unwrap_or(100);
+                self.runners.add_plan(words.at(2).parse().unwrap(), sessions);
+                self.audited.set_runners(self.runners.clone());
+                self.plans.insert(words.at(2).to_owned(), (line.to_owned(), items.to_vec()));
+                self.turns(usize::MAX)
+            }
+            "advance" => {
+                self.passed += words::nanos(words.at(1));
+                self.turns(usize::MAX)
+            }
+            "crash" => {
+                let how = if words.has("snapshot") { Restart::FromSnapshots } else { Restart::FromEvents };
+                let turns = self.audited.restart(how, &now(self.passed));
+                self.show(&turns)
+            }
+            "why" => self.why(words.at(1), words.at(2)),
+            "deadline" => {
+                let (at, wall) = self.audited.world.next_deadline();
+                let both = [at.map(Deadline::At), wall.map(Deadline::Wall)];
+                let both: Vec<String> = both.into_iter().flatten().map(render::deadline).collect();
+                vec![if both.is_empty() { "none".to_owned() } else { both.join(", ") }]
+            }
+            "state" => vec![render::state(self.audited.replayed(words.at(1)).unwrap())],
+            "receipt" => render::receipt(self.audited.replayed(words.at(1)).unwrap()),
+            _ => self.command(&words, items),
+        }
+    }
+
+    fn register(&mut self, name: &str, reports_tokens: bool, reports_cost: bool) {
+        self.runners.add_function(name.parse().unwrap(), Capability { reports_tokens, reports_cost, sessions: None });
+        self.audited.set_runners(self.runners.clone());
+    }
+
+    /// Gives the world the command that a line states; `turns=1` ends the story's engine after so many turns.
+    fn command(&mut self, words: &Words, items: &[String]) -> Vec<String> {
+        let command = match self.parse(words, items) {
+            Ok(command) => command,
+            Err(refusal) => return vec![format!("refused: {refusal}")],
+        };
+        let actor = words.get("by").filter(|by| !by.contains('.')).unwrap_or("alice").parse().unwrap();
+        let origin = Origin { actor, id: words.get("id").map(|id| id.parse().unwrap()) };
+        let reply = self.audited.tell_as(command, origin, &now(self.passed));
+        let mut out = vec![match &reply {
+            Ok(Reply::Done { version: Version(0) }) => "done".to_owned(),
+            Ok(Reply::Done { version }) => format!("done at {version}"),
+            Ok(Reply::Existing { coordination }) => format!("{coordination} is there already"),
+            Ok(Reply::WriteRefused) => "write refused".to_owned(),
+            Err(refusal) => format!("refused: {refusal}"),
+        }];
+        out.extend(self.turns(words.number("turns").unwrap_or(usize::MAX)));
+        out
+    }
+
+    fn parse(&self, words: &Words, items: &[String]) -> Result<Command, String> {
+        let id = || -> Result<CoordinationId, String> { words.at(1).parse().map_err(|error| format!("{error}")) };
+        let reason = words.text("reason");
+        let stop = |kind| Ok(Command::Stop { coordination: id()?, kind, reason: reason.clone() });
+        match words.at(0) {
+            "start" => Ok(Command::Start { id: id()?, config: Box::new(words::config(words, items)?), blobs: Vec::new() }),
+            "add" => {
+                let by = match words.get("by").filter(|by| by.contains('.')) {
+                    Some(session) => {
+                        let session: SessionId = session.parse().unwrap();
+                        Adder::Session(session.number, self.fence(&session, words))
+                    }
+                    None => Adder::Operator,
+                };
+                Ok(Command::AddWork { coordination: id()?, items: words::work(items), by, blobs: Vec::new() })
+            }
+            "end" => {
+                let session: SessionId = words.at(1).parse().unwrap();
+                let fence = self.fence(&session, words);
+                Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), blobs: Vec::new() })
+            }
+            "expand" => {
+                let work: WorkId = words.at(2).parse().unwrap();
+                let config = match words.get("error") {
+                    Some(error) => Err(error.to_owned()),
+                    None => {
+                        let (line, items) = &self.plans[words.get("plan").unwrap_or("inner")];
+                        Ok(Box::new(words::config(&Words::parse(line), items)?))
+                    }
+                };
+                Ok(Command::Expanded { coordination: id()?, work, config })
+            }
+            "close" => stop(StopKind::Close),
+            "drain" => stop(StopKind::Drain),
+            "cancel" => stop(StopKind::Cancel),
+            "pause" => Ok(Command::Pause { coordination: id()?, reason }),
+            "continue" | "raise" => {
+                let coordination = id()?;
+                let budget = words::budget(words, self.audited.replayed(coordination.as_str()).map(|session| session.budget()));
+                let raises = ["sessions", "duration", "tokens", "cost"].iter().any(|meter| words.get(meter).is_some());
+                Ok(match words.at(0) {
+                    "raise" => Command::RaiseBudget { coordination, budget },
+                    _ => Command::Continue { coordination, raise: raises.then_some(budget) },
+                })
+            }
+            "skip" => Ok(Command::Skip { coordination: id()?, work: words.at(2).to_owned(), because: SkipReason::Requested }),
+            other => panic!("{other} is no command"),
+        }
+    }
+
+    fn fence(&self, session: &SessionId, words: &Words) -> Fence {
+        let given = words.number("fence").map(Version);
+        given.or_else(|| self.fences.get(session).copied()).unwrap_or_default()
+    }
+
+    fn end(&self, words: &Words) -> SessionEnd {
+        let outcome = match words.at(2) {
+            "success" => SessionOutcome::Success,
+            "failure" => SessionOutcome::Failure,
+            "timeout" => SessionOutcome::Timeout,
+            "cancelled" => SessionOutcome::Cancelled,
+            "lost" => SessionOutcome::Lost,
+            "spawn_failed" => SessionOutcome::SpawnFailed,
+            "deferred" => {
+                let passed = words.duration("until").unwrap_or_default();
+                let wall = || Deadline::Wall(Wall(FIRST_WALL + words.duration("wall").unwrap_or_default()));
+                let until = if words.get("wall").is_some() { wall() } else { Deadline::At(At(passed)) };
+                SessionOutcome::Deferred { until }
+            }
+            other => panic!("{other} is no outcome"),
+        };
+        let mut end = SessionEnd::new(outcome);
+        end.text = words.get("text").map(str::to_owned);
+        if ["tokens", "cost", "cache"].iter().any(|meter| words.get(meter).is_some()) {
+            end = end.with_report(Report {
+                sessions: 0,
+                tokens: words.number("tokens").unwrap_or(0),
+                cache_tokens: words.number("cache").unwrap_or(0),
+                cost: words.number("cost").unwrap_or(0),
+                estimated: false,
+            });
+        }
+        end
+    }
+
+    fn why(&self, coordination: &str, work: &str) -> Vec<String> {
+        match self.audited.world.why(&coordination.parse().unwrap(), work, &now(self.passed)) {
+            Ok(reasons) if reasons.is_empty() => vec!["nothing keeps it".to_owned()],
+            Ok(reasons) => reasons.iter().map(|reason| format!("- {reason}")).collect(),
+            Err(refusal) => vec![format!("refused: {refusal}")],
+        }
+    }
+
+    fn turns(&mut self, most: usize) -> Vec<String> {
+        let turns = self.audited.turns(&now(self.passed), most);
+        self.show(&turns)
+    }
+
+    fn show(&mut self, turns: &[Turn]) -> Vec<String> {
+        let mut out = Vec::new();
+        for (number, turn) in turns.iter().enumerate() {
+            if number > 0 {
+                out.push("next turn".to_owned());
+            }
+            let same =
+                |a: &Recorded, b: &Recorded| a.kind == "coordination.work_added" && (&a.stream, &a.kind) == (&b.stream, &b.kind);
+            for run in turn.append.events.chunk_by(same) {
+                out.push(if run.len() == 1 { render::event(&run[0]) } else { render::additions(run) });
+            }
+            for action in &turn.actions {
+                if let Action::Spawn(spawn) = action {
+                    self.fences.insert(spawn.session.clone(), spawn.fence);
+                }
+                out.push(render::action(action));
+            }
+        }
+        out
+    }
+}
+
+/// So much time after the beginning. The random bytes are the same at the same time.
+fn now(passed: u64) -> Now {
+    let mut random = [0; 32];
+    random[..8].copy_from_slice(&passed.to_be_bytes());
+    Now { at: At(passed), wall: Wall(FIRST_WALL + passed), random }
+}

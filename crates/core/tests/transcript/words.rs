@@ -1,0 +1,180 @@
+//! The words of a command: `verb name key=value flag key="some text"`, durations, items and configurations.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Runner, WorkSpec};
+use antiphon_core::id::WorkId;
+
+/// Ticks per second in every transcript.
+pub(crate) const TICK_RATE_HZ: u64 = 1000;
+
+/// One line, taken apart.
+pub(crate) struct Words {
+    pub(crate) plain: Vec<String>,
+    pub(crate) named: BTreeMap<String, String>,
+}
+
+impl Words {
+    pub(crate) fn parse(line: &str) -> Self {
+        let (mut plain, mut named) = (Vec::new(), BTreeMap::new());
+        for word in split(line) {
+            match word.split_once('=') {
+                Some((name, value)) => {
+                    named.insert(name.to_owned(), value.to_owned());
+                }
+                None => plain.push(word),
+            }
+        }
+        Self { plain, named }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.named.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    }
+
+    pub(crate) fn duration(&self, name: &str) -> Option<u64> {
+        self.get(name).map(nanos)
+    }
+
+    pub(crate) fn has(&self, flag: &str) -> bool {
+        self.plain.iter().any(|word| word == flag)
+    }
+
+    pub(crate) fn at(&self, position: usize) -> &str {
+        self.plain.get(position).unwrap_or_else(|| panic!("a word is missing after {:?}", self.plain))
+    }
+}
+
+/// Splits at blanks that are not inside quotes.
+fn split(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for char in line.chars().chain([' ']) {
+        match char {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            other => word.push(other),
+        }
+    }
+    words
+}
+
+/// Nanoseconds in `5s`, `250ms` or `2m`.
+pub(crate) fn nanos(text: &str) -> u64 {
+    let unit = text.find(|char: char| !char.is_ascii_digit()).unwrap_or_else(|| panic!("{text} has no unit"));
+    let scale = match &text[unit..] {
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        other => panic!("{other} is no unit of time"),
+    };
+    text[..unit].parse::<u64>().unwrap() * scale
+}
+
+fn ticks(nanos: u64) -> u64 {
+    nanos / (1_000_000_000 / TICK_RATE_HZ)
+}
+
+/// The budget that a line states; what it leaves out comes from `base`.
+pub(crate) fn budget(words: &Words, base: Option<&CoordinationBudget>) -> CoordinationBudget {
+    let sessions = words.number("sessions").or_else(|| base.map(CoordinationBudget::max_episodes)).unwrap_or(100);
+    let duration = words.duration("duration").map(ticks);
+    let duration = duration.or_else(|| base.map(CoordinationBudget::max_duration_ticks)).unwrap_or(ticks(nanos("10m")));
+    let tokens = words.number("tokens").or_else(|| base.and_then(CoordinationBudget::max_tokens));
+    let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, tokens).unwrap();
+    match words.number("cost").or_else(|| base.and_then(CoordinationBudget::max_cost)) {
+        Some(cost) => budget.with_max_cost(cost, "EUR"),
+        None => budget,
+    }
+}
+
+/// The configuration that a line and the item lines below it state.
+pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConfig, String> {
+    let (work, budget) = (work(items), budget(words, None));
+    let config =
+        if words.has("open") { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
+    let mut config = config.map_err(|error| error.to_string())?;
+    config = config.with_concurrency(words.number("width").unwrap_or(1)).map_err(|error| error.to_string())?;
+    if let Some(attempts) = words.number("attempts") {
+        config = config.with_max_attempts(attempts).map_err(|error| error.to_string())?;
+    }
+    if let Some(breaker) = words.number("breaker") {
+        config = config.with_breaker(breaker).map_err(|error| error.to_string())?;
+    }
+    if words.get("on-exhausted") == Some("pause") {
+        config = config.pausing_when_exhausted();
+    }
+    Ok(config)
+}
+
+/// The items that lines state; `w{1..3}` stands for w1, w2 and w3, and a need on `w*` for all items so far that begin so.
+pub(crate) fn work(lines: &[String]) -> Vec<WorkSpec> {
+    let mut work: Vec<WorkSpec> = Vec::new();
+    for line in lines {
+        let words = Words::parse(line);
+        for id in ids(words.at(0), words.number("pad").unwrap_or(0)) {
+            let item = item(&id, &words, &work);
+            work.push(item);
+        }
+    }
+    work
+}
+
+fn ids(pattern: &str, pad: usize) -> Vec<String> {
+    let padded = |id: String| if pad == 0 { id } else { format!("{id}~{}", "x".repeat(pad)) };
+    let Some((head, range)) = pattern.strip_suffix('}').and_then(|pattern| pattern.split_once('{')) else {
+        return vec![padded(pattern.to_owned())];
+    };
+    let (first, last) = range.split_once("..").expect("a range has the form {1..3}");
+    let (first, last): (u32, u32) = (first.parse().unwrap(), last.parse().unwrap());
+    (first..=last).map(|number| padded(format!("{head}{number}"))).collect()
+}
+
+fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
+    let runner = match words.get("plan") {
+        Some(plan) => Runner::Plan(plan.parse().unwrap()),
+        None => Runner::Function(words.get("fn").unwrap_or("work").parse().unwrap()),
+    };
+    let mut item = WorkSpec::new(WorkId::new(id).unwrap(), runner);
+    for need in words.get("needs").into_iter().flat_map(|needs| needs.split(',')) {
+        match (need.strip_prefix('@'), need.strip_suffix('*')) {
+            (Some(group), _) => item.needs.push(Need::Group(group.parse().unwrap())),
+            (None, Some(head)) => {
+                let all = there.iter().filter(|other| other.id.as_str().starts_with(head));
+                item.needs.extend(all.map(|other| Need::Work(other.id.clone())));
+            }
+            (None, None) => item.needs.push(Need::Work(WorkId::new(need).unwrap())),
+        }
+    }
+    item.group = words.get("group").map(|group| group.parse().unwrap());
+    item.priority = words.number("prio").unwrap_or(0);
+    item.critical = words.has("critical");
+    item.attempts = words.number("attempts");
+    item.backoff = words.duration("backoff").map(|initial_ns| Backoff {
+        initial_ns,
+        factor: words.number("factor").unwrap_or(2),
+        cap_ns: words.duration("cap").unwrap_or(u64::MAX),
+        jitter_ppm: 0,
+    });
+    item.timeout_ticks = words.duration("timeout").map(ticks);
+    item.max_tokens = words.number("tokens");
+    item.max_cost = words.number("cost");
+    item.on_failure = match words.get("on-failure") {
+        None | Some("skip") => FailurePolicy::SkipDependents,
+        Some("continue") => FailurePolicy::Continue,
+        Some("abort") => FailurePolicy::Abort,
+        Some(other) => panic!("{other} is no failure policy"),
+    };
+    item
+}

@@ -1,0 +1,453 @@
+//! What holds whatever happens: random histories of commands, ends, time and crashes over a world with nested coordinations.
+//!
+//! The auditor checks every turn (chains, heads, replay, receipts, bindings, spawns, refusals); here it is fed.
+
+mod auditor;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use antiphon_core::coordination::{
+    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Report, Runner, Runners, SessionEnd,
+    SessionOutcome, SkipReason, WorkSpec,
+};
+use antiphon_core::event::StopKind;
+use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
+use antiphon_core::time::{At, Deadline, Now, Wall};
+use antiphon_core::world::{Action, Adder, Command, Origin, Reply, Turn};
+use auditor::{Audited, Restart};
+use proptest::prelude::*;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// One thing that happens, in numbers that mean something only where they are used.
+type Step = (u8, u16, u16);
+
+/// A world, and a shell that carries out its actions when it is told to.
+struct Desk {
+    audited: Audited,
+    passed: u64,
+    started: u32,
+    running: BTreeMap<SessionId, Fence>,
+    ended: BTreeMap<SessionId, Fence>,
+    expanding: BTreeSet<(CoordinationId, WorkId, Runner)>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let (audited, _) = Audited::open(&now(0));
+        let mut desk =
+            Self { audited, passed: 0, started: 0, running: BTreeMap::new(), ended: BTreeMap::new(), expanding: BTreeSet::new() };
+        desk.register(false);
+        desk
+    }
+
+    fn register(&mut self, all: bool) {
+        let mut runners = Runners::default();
+        let reporting = Capability { reports_tokens: true, reports_cost: true, sessions: None };
+        runners.add_function("work".parse().unwrap(), reporting);
+        runners.add_function("silent".parse().unwrap(), Capability::default());
+        if all {
+            runners.add_function("missing".parse().unwrap(), reporting);
+        }
+        runners.add_plan("leaf".parse().unwrap(), 3);
+        runners.add_plan("branch".parse().unwrap(), 6);
+        self.audited.set_runners(runners);
+    }
+
+    fn now(&self) -> Now {
+        now(self.passed)
+    }
+
+    fn tell(&mut self, command: Command) -> bool {
+        let now = self.now();
+        let told = self.audited.tell(command, &now).is_ok();
+        self.turns();
+        told
+    }
+
+    fn turns(&mut self) {
+        let turns = self.audited.turns(&self.now(), usize::MAX);
+        self.carry_out(&turns);
+    }
+
+    fn carry_out(&mut self, turns: &[Turn]) {
+        for action in turns.iter().flat_map(|turn| &turn.actions) {
+            match action {
+                Action::Spawn(spawn) => {
+                    self.running.insert(spawn.session.clone(), spawn.fence);
+                }
+                Action::Expand { coordination, work, runner } => {
+                    self.expanding.insert((coordination.clone(), work.clone(), runner.clone()));
+                }
+                Action::Stop { session, .. } => assert!(self.running.contains_key(session), "{session} is stopped but not run"),
+                Action::Ended { .. } => {}
+            }
+        }
+    }
+
+    fn end(&mut self, session: &SessionId, end: SessionEnd) -> bool {
+        let fence = self.running.remove(session).unwrap();
+        self.ended.insert(session.clone(), fence);
+        self.tell(Command::EndSession { session: session.clone(), fence, end: Box::new(end), blobs: Vec::new() })
+    }
+
+    fn some_coordination(&self, pick: u16) -> Option<CoordinationId> {
+        let all: Vec<_> = self.audited.world.coordinations().map(|session| session.coordination_id().clone()).collect();
+        nth(&all, pick)
+    }
+
+    fn expand(&mut self, pick: u16, well: bool) {
+        let all: Vec<_> = self.expanding.iter().cloned().collect();
+        let Some((coordination, work, runner)) = nth(&all, pick) else { return };
+        self.expanding.remove(&(coordination.clone(), work.clone(), runner.clone()));
+        let config = if well { Ok(Box::new(plan(&runner))) } else { Err("it is gone".to_owned()) };
+        self.tell(Command::Expanded { coordination, work, config });
+    }
+
+    fn step(&mut self, (kind, a, b): Step) {
+        match kind {
+            0..=3 => {
+                // A few ids come again, with the same configuration or another one.
+                let id = if b % 5 == 0 { u32::from(b) % (self.started + 1) } else { self.started };
+                self.started = self.started.max(id + 1);
+                let id = CoordinationId::new(format!("c{id}")).unwrap();
+                // The caller of a start has seen that no ended coordination has its id.
+                if self.audited.all().any(|session| *session.coordination_id() == id && session.status().is_terminal()) {
+                    return;
+                }
+                self.tell(Command::Start { id, config: Box::new(some_config(a)), blobs: Vec::new() });
+            }
+            4..=15 => {
+                let all: Vec<_> = self.running.keys().cloned().collect();
+                if let Some(session) = nth(&all, a) {
+                    assert!(self.end(&session, some_end(b, self.passed)), "{session} was live");
+                }
+            }
+            16 | 17 => {
+                let all: Vec<_> = self.ended.iter().map(|(session, fence)| (session.clone(), *fence)).collect();
+                let Some((session, fence)) = nth(&all, a) else { return };
+                let fence = if b % 2 == 0 { fence } else { Version(u64::from(b)) };
+                let end = Box::new(SessionEnd::new(SessionOutcome::Success));
+                let reply = self.audited.tell(Command::EndSession { session, fence, end, blobs: Vec::new() }, &self.now());
+                assert!(!matches!(reply, Ok(Reply::Done { .. })), "a stale fence was taken");
+                self.turns();
+            }
+            18..=21 => self.expand(a, b % 5 != 0),
+            22..=26 => {
+                self.passed += u64::from(a) * SECOND / 4000;
+                self.turns();
+            }
+            27 => {
+                let how = if a % 2 == 0 { Restart::FromEvents } else { Restart::FromSnapshots };
+                self.crash(how);
+            }
+            28 => self.to_next_deadline(),
+            _ => self.operate(kind, a, b),
+        }
+    }
+
+    /// What an operator does to one coordination.
+    fn operate(&mut self, kind: u8, a: u16, b: u16) {
+        let Some(coordination) = self.some_coordination(a) else { return };
+        let reason = String::new();
+        let session = self.audited.world.coordination(&coordination).unwrap();
+        let works: Vec<String> = session.work_queue().map(ToString::to_string).collect();
+        let higher = raised(session.budget(), u32::from(b % 7), u64::from(b % 3) * 10_000);
+        let command = match kind {
+            29 => Command::Stop { coordination, kind: StopKind::Cancel, reason },
+            30 => Command::Stop { coordination, kind: StopKind::Drain, reason },
+            31 => Command::Stop { coordination, kind: StopKind::Close, reason },
+            32 => Command::Pause { coordination, reason },
+            33 => Command::Continue { coordination, raise: (b % 2 == 0).then_some(higher) },
+            34 => Command::RaiseBudget { coordination, budget: higher },
+            35 => match nth(&works, b) {
+                Some(work) => Command::Skip { coordination, work, because: SkipReason::Requested },
+                None => return,
+            },
+            36 => {
+                let work = works.first().map_or("none", String::as_str).parse().unwrap();
+                Command::Expanded { coordination, work, config: Err("nobody asked".to_owned()) }
+            }
+            37 => {
+                let number = session.bindings().next().map_or(1, |(binding, _)| binding.session);
+                let by = if b % 2 == 0 { Adder::Operator } else { Adder::Session(number, Version(u64::from(b % 8))) };
+                let mut dice = Dice(u64::from(b));
+                let mut known: Vec<WorkId> = works.iter().map(|work| work.parse().unwrap()).collect();
+                let items = (0..=b % 3).map(|number| dice.item(&format!("n{b}-{number}"), &mut known)).collect();
+                Command::AddWork { coordination, items, by, blobs: Vec::new() }
+            }
+            // Time that went back.
+            38 => {
+                let then = now(self.passed.saturating_sub(u64::from(b) * SECOND / 100));
+                let _ = self.audited.tell(Command::Stop { coordination, kind: StopKind::Drain, reason }, &then);
+                return self.turns();
+            }
+            _ => {
+                let origin = Origin { actor: "bob".parse().unwrap(), id: Some(format!("k{}", b % 4).parse().unwrap()) };
+                let now = self.now();
+                let first =
+                    self.audited.tell_as(Command::Pause { coordination: coordination.clone(), reason }, origin.clone(), &now);
+                self.turns();
+                if let (Ok(first), true) = (first, self.audited.world.coordination(&coordination).is_some()) {
+                    let again = Command::Pause { coordination, reason: "again".to_owned() };
+                    let again = self.audited.tell_as(again, origin, &now);
+                    assert_eq!(again, Ok(first), "the same command id is answered the same");
+                    assert!(self.audited.turns(&now, usize::MAX).is_empty(), "and carried out once");
+                }
+                return;
+            }
+        };
+        self.tell(command);
+    }
+
+    fn crash(&mut self, how: Restart) {
+        self.ended.append(&mut self.running);
+        self.expanding.clear();
+        let turns = self.audited.restart(how, &self.now());
+        self.carry_out(&turns);
+    }
+
+    fn to_next_deadline(&mut self) {
+        let (at, wall) = self.audited.world.next_deadline();
+        let next = [at.map(|At(at)| at), wall.map(|Wall(wall)| wall)].into_iter().flatten().min();
+        if let Some(next) = next {
+            assert!(next > self.passed, "what was due has happened");
+            self.passed = next;
+            self.turns();
+        }
+    }
+
+    /// Lets everything come to its end: sessions end, plans come, pauses are lifted, open coordinations closed.
+    fn finish(&mut self) {
+        self.register(true);
+        self.turns();
+        for _ in 0..2000 {
+            if self.audited.world.coordinations().next().is_none() {
+                assert_eq!((self.running.len(), self.audited.world.next_deadline()), (0, (None, None)), "nothing is left over");
+                return;
+            }
+            if let Some(session) = self.running.keys().next().cloned() {
+                self.end(&session, SessionEnd::new(SessionOutcome::Success));
+            } else if !self.expanding.is_empty() {
+                self.expand(0, true);
+            } else if let Some((coordination, raise)) = self.paused() {
+                if !self.tell(Command::Continue { coordination: coordination.clone(), raise: Some(raise) }) {
+                    // A nested one may not get more than its grant.
+                    self.tell(Command::Stop { coordination, kind: StopKind::Drain, reason: String::new() });
+                }
+            } else if let Some(coordination) = self.waiting_open() {
+                assert!(self.tell(Command::Stop { coordination, kind: StopKind::Close, reason: String::new() }));
+            } else {
+                let left: Vec<_> = self.audited.world.coordinations().map(|session| session.coordination_id().clone()).collect();
+                assert_ne!(self.audited.world.next_deadline(), (None, None), "{left:?} wait for nothing");
+                self.to_next_deadline();
+            }
+        }
+        panic!("the world does not come to its end");
+    }
+
+    fn paused(&self) -> Option<(CoordinationId, CoordinationBudget)> {
+        let session = self.audited.world.coordinations().find(|session| session.pause_reason().is_some())?;
+        Some((session.coordination_id().clone(), raised(session.budget(), 50, 100_000)))
+    }
+
+    fn waiting_open(&self) -> Option<CoordinationId> {
+        let open = |session: &&antiphon_core::coordination::CoordinationSession| {
+            session.started().mode == antiphon_core::event::Mode::Open && session.stop_request().is_none()
+        };
+        self.audited.world.coordinations().find(open).map(|session| session.coordination_id().clone())
+    }
+}
+
+fn now(passed: u64) -> Now {
+    let mut random = [0; 32];
+    random[..8].copy_from_slice(&passed.rotate_left(17).to_be_bytes());
+    Now { at: At(passed), wall: Wall(passed), random }
+}
+
+fn nth<T: Clone>(all: &[T], pick: u16) -> Option<T> {
+    (!all.is_empty()).then(|| all[usize::from(pick) % all.len()].clone())
+}
+
+fn raised(budget: &CoordinationBudget, sessions: u32, ticks: u64) -> CoordinationBudget {
+    let tokens = budget.max_tokens().map(|tokens| tokens + ticks);
+    let sessions = budget.max_episodes() + sessions;
+    CoordinationBudget::new(sessions, budget.max_duration_ticks() + ticks, budget.tick_rate_hz(), tokens).unwrap()
+}
+
+fn some_end(number: u16, passed: u64) -> SessionEnd {
+    let outcome = match number % 16 {
+        0..=6 => SessionOutcome::Success,
+        7..=10 => SessionOutcome::Failure,
+        11 => SessionOutcome::Cancelled,
+        12 => SessionOutcome::SpawnFailed,
+        13 => SessionOutcome::Timeout,
+        14 => SessionOutcome::Deferred { until: Deadline::At(At(passed / 2 + u64::from(number) * SECOND / 8000)) },
+        _ => SessionOutcome::Deferred { until: Deadline::Wall(Wall(passed + u64::from(number) * SECOND / 8000)) },
+    };
+    let end = SessionEnd::new(outcome);
+    if number % 3 == 0 { end.with_report(Report { tokens: u64::from(number % 500), ..Report::default() }) } else { end }
+}
+
+/// Choices that follow from one number.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+
+    fn item(&mut self, id: &str, known: &mut Vec<WorkId>) -> WorkSpec {
+        let runner = match self.below(12) {
+            0..=6 => Runner::Function("work".parse().unwrap()),
+            7 | 8 => Runner::Function("silent".parse().unwrap()),
+            9 => Runner::Plan("leaf".parse().unwrap()),
+            10 => Runner::Plan("branch".parse().unwrap()),
+            _ => Runner::Function("missing".parse().unwrap()),
+        };
+        let mut item = WorkSpec::new(id.parse().unwrap(), runner);
+        for _ in 0..self.below(3).min(known.len() as u64) {
+            let target = self.below(known.len() as u64);
+            item.needs.push(Need::Work(known[usize::try_from(target).unwrap()].clone()));
+        }
+        match self.below(8) {
+            0 => item.group = Some("g".parse().unwrap()),
+            1 => item.needs.push(Need::Group("g".parse().unwrap())),
+            _ => {}
+        }
+        item.priority = i32::try_from(self.below(3)).unwrap();
+        item.attempts = u32::try_from(self.below(4)).ok().filter(|attempts| *attempts > 0);
+        item.timeout_ticks = Some(self.below(8) * 1000).filter(|ticks| *ticks > 0);
+        item.max_tokens = Some(self.below(4) * 60).filter(|tokens| *tokens > 0);
+        let initial_ns = self.below(3) * SECOND;
+        item.backoff =
+            Some(Backoff { initial_ns, factor: 2, cap_ns: 5 * SECOND, jitter_ppm: 500_000 }).filter(|_| initial_ns > 0);
+        item.critical = self.below(10) == 0;
+        item.on_failure = match self.below(10) {
+            0 => FailurePolicy::Abort,
+            1 | 2 => FailurePolicy::Continue,
+            _ => FailurePolicy::SkipDependents,
+        };
+        known.push(item.id.clone());
+        item
+    }
+}
+
+/// The configuration that a number stands for.
+fn some_config(number: u16) -> CoordinationConfig {
+    let mut dice = Dice(u64::from(number));
+    let mut known = Vec::new();
+    let mut work: Vec<WorkSpec> = (0..=dice.below(7)).map(|number| dice.item(&format!("w{number}"), &mut known)).collect();
+    // Needs on a group that has no member, or that would close a circle, are for the tests of refusals.
+    let member = work.iter().position(|item| item.group.is_some());
+    for (position, item) in work.iter_mut().enumerate() {
+        if member.is_none_or(|member| position <= member) || item.group.is_some() {
+            item.needs.retain(|need| matches!(need, Need::Work(_)));
+        }
+    }
+    let tokens = Some(dice.below(6) * 100).filter(|tokens| *tokens > 0);
+    let sessions = u32::try_from(3 + dice.below(20)).unwrap();
+    let budget = CoordinationBudget::new(sessions, 5000 + dice.below(60_000), 1000, tokens).unwrap();
+    let config = match dice.below(4) {
+        0 => CoordinationConfig::open(work.clone(), budget.clone()),
+        _ => CoordinationConfig::of_work(work.clone(), budget.clone()),
+    };
+    let config = config.unwrap_or_else(|_| {
+        work.iter_mut().for_each(|item| item.needs.clear());
+        CoordinationConfig::of_work(work, budget).unwrap()
+    });
+    let config = config.with_concurrency(u32::try_from(1 + dice.below(4)).unwrap()).unwrap();
+    let config = config.with_breaker(u32::try_from(1 + dice.below(4)).unwrap()).unwrap();
+    if dice.below(3) == 0 { config.pausing_when_exhausted() } else { config }
+}
+
+/// The configuration of a nested item.
+fn plan(runner: &Runner) -> CoordinationConfig {
+    let Runner::Plan(name) = runner else { panic!("{runner:?} is no plan") };
+    let budget = CoordinationBudget::new(20, 20_000, 1000, None).unwrap();
+    let x = WorkSpec::function("x", "work").unwrap();
+    let y = match name.as_str() {
+        "leaf" => WorkSpec::function("y", "silent").unwrap().needs_work("x").unwrap(),
+        _ => WorkSpec::plan("y", "leaf").unwrap().with_attempts(2),
+    };
+    CoordinationConfig::of_work(vec![x, y], budget).unwrap().with_concurrency(2).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_laws_and_comes_to_its_end(steps in prop::collection::vec((0_u8..40, any::<u16>(), any::<u16>()), 1..80)) {
+        let mut desk = Desk::new();
+        for step in steps {
+            desk.step(step);
+        }
+        desk.finish();
+    }
+}
+
+/// Items of which the first is needed by all others.
+fn fan(items: usize, pad: usize) -> CoordinationConfig {
+    let id = |number: usize| format!("w{number}-{}", "x".repeat(pad));
+    let root = WorkSpec::function(&id(0), "work").unwrap().with_attempts(1);
+    let rest = (1..items).map(|number| WorkSpec::function(&id(number), "work").unwrap().needs_work(&id(0)).unwrap());
+    let budget = CoordinationBudget::new(10_000, 1_000_000, 1000, None).unwrap();
+    CoordinationConfig::of_work(std::iter::once(root).chain(rest).collect(), budget).unwrap()
+}
+
+/// Items of which each needs the one before.
+fn chain(items: usize) -> CoordinationConfig {
+    let root = WorkSpec::function("w0", "work").unwrap().with_attempts(1);
+    let rest = (1..items).map(|number| {
+        WorkSpec::function(&format!("w{number}"), "work").unwrap().needs_work(&format!("w{}", number - 1)).unwrap()
+    });
+    let budget = CoordinationBudget::new(10_000, 1_000_000, 1000, None).unwrap();
+    CoordinationConfig::of_work(std::iter::once(root).chain(rest).collect(), budget).unwrap()
+}
+
+/// Starts a coordination, fails its first item, and returns how many events of each type it took; the auditor watches the limits.
+fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
+    let mut desk = Desk::new();
+    let id: CoordinationId = "big".parse().unwrap();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut count = |turns: &[Turn]| {
+        for event in turns.iter().flat_map(|turn| &turn.append.events) {
+            *counts.entry(event.kind.to_string()).or_default() += 1;
+        }
+    };
+    desk.audited.tell(Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() }, &now(0)).unwrap();
+    count(&desk.audited.turns(&now(0), usize::MAX));
+    let session = SessionId { coordination: id, number: 1 };
+    let fence = desk.audited.world.coordination(&session.coordination).unwrap().binding(1).unwrap().0.fence;
+    let end = Box::new(SessionEnd::new(SessionOutcome::Failure));
+    desk.audited.tell(Command::EndSession { session, fence, end, blobs: Vec::new() }, &now(1)).unwrap();
+    count(&desk.audited.turns(&now(1), usize::MAX));
+    assert_eq!(desk.audited.world.coordinations().count(), 0, "with all items skipped it has ended");
+    counts
+}
+
+fn counted(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    counts.iter().map(|(kind, count)| (format!("coordination.{kind}"), *count)).collect()
+}
+
+#[test]
+fn a_large_start_and_a_wide_skip_are_split_by_count() {
+    let counts =
+        [("started", 1), ("work_added", 4), ("session_bound", 1), ("session_unbound", 1), ("work_skipped", 3), ("completed", 1)];
+    assert_eq!(failed_at_its_root(fan(3000, 0)), counted(&counts));
+}
+
+#[test]
+fn a_large_start_and_a_wide_skip_are_split_by_bytes() {
+    let mut counts = failed_at_its_root(fan(3000, 200));
+    let (added, skipped) = (counts.remove("coordination.work_added"), counts.remove("coordination.work_skipped"));
+    assert!(added > Some(3) && skipped > Some(3), "{added:?} and {skipped:?} events");
+    assert_eq!(counts, counted(&[("started", 1), ("session_bound", 1), ("session_unbound", 1), ("completed", 1)]));
+}
+
+#[test]
+fn a_long_chain_is_skipped_to_its_end() {
+    let counts = failed_at_its_root(chain(3000));
+    assert_eq!(counts["coordination.completed"], 1);
+}
