@@ -55,10 +55,8 @@ impl Run {
         Ok(Self { session, now })
     }
 
-    /// Applies one event.
+    /// Applies one event at this moment.
     pub(super) fn apply(&mut self, event: &Event) -> Result<(), CommandError> {
-        self.now.at = At(self.now.at.0 + 1_000);
-        self.now.wall = Wall(self.now.wall.0 + 1_000);
         let meta = Meta { version: self.session.version().next(), at: self.now.at, wall: self.now.wall, cause: None };
         self.session.apply(event, &meta).map_err(CommandError::internal)
     }
@@ -69,6 +67,8 @@ impl Run {
         let nothing = Default::default();
         let mut open = std::collections::VecDeque::new();
         loop {
+            self.now.at = At(self.now.at.0 + 1_000);
+            self.now.wall = Wall(self.now.wall.0 + 1_000);
             match self.session.propose(&self.now, &runners, &nothing) {
                 Some(Proposal::Event(event)) => {
                     if let Event::SessionBound(bound) = &event {
@@ -89,7 +89,7 @@ impl Run {
     }
 
     fn end(&mut self, ending: Ending) -> Result<(), CommandError> {
-        let (at, wall) = (At(self.now.at.0 + 1_000), Wall(self.now.wall.0 + 1_000));
+        let Now { at, wall, .. } = self.now;
         let receipt = self.session.receipt(ending.clone(), at, wall, StreamTip::default(), CommitTip::default());
         let Ending::Completed(stop) = ending else {
             return Err(CommandError::internal("the coordination was aborted"));
