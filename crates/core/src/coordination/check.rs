@@ -179,7 +179,6 @@ impl CoordinationSession {
             (SessionOutcome::Success, Then::Done(WorkItemOutcome::Succeeded)) => true,
             (SessionOutcome::Deferred { until }, Then::Wait(then)) => until == then,
             (SessionOutcome::Lost | SessionOutcome::Cancelled, Then::Retry(_)) => true,
-            (SessionOutcome::Cancelled, Then::Done(WorkItemOutcome::Failed)) => last,
             (outcome, Then::Done(WorkItemOutcome::Failed)) => outcome.is_failed_attempt() && last,
             (outcome, Then::Retry(_)) => outcome.is_failed_attempt() && !last,
             _ => false,

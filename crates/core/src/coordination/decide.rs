@@ -342,9 +342,7 @@ impl CoordinationSession {
         let then = match end.outcome {
             SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
             SessionOutcome::Deferred { until } => Then::Wait(until),
-            SessionOutcome::Lost => Then::Retry(now.at),
-            // An item is left without an outcome only by a coordination that is ending.
-            SessionOutcome::Cancelled if attempts < self.max_attempts(item) || self.must_stop_sessions() => Then::Retry(now.at),
+            SessionOutcome::Lost | SessionOutcome::Cancelled => Then::Retry(now.at),
             _ if attempts >= self.max_attempts(item) => Then::Done(WorkItemOutcome::Failed),
             _ => Then::Retry(now.at.after(item.spec.backoff.map_or(0, |backoff| {
                 let mut chance = [0; 8];
