@@ -1,4 +1,4 @@
-//! What cargo says about this workspace: its packages, their dependencies, features and examples.
+//! What cargo says about this workspace: its packages, their dependencies and examples.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,7 +18,6 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) manifest: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
-    pub(crate) features: BTreeSet<String>,
     pub(crate) examples: Vec<String>,
 }
 
@@ -85,7 +84,6 @@ impl Package {
             name: package["name"].as_str()?.to_owned(),
             manifest: package["manifest_path"].as_str()?.into(),
             dependencies,
-            features: package["features"].as_object()?.keys().cloned().collect(),
             examples,
         })
     }

@@ -292,6 +292,68 @@ async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> 
 }
 
 #[tokio::test]
+async fn a_nested_coordination_cancelled_by_hand_is_tried_again_even_on_the_last_attempt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let begun = Arc::new(Notify::new());
+    let mut setup = setup(dir.path());
+    let signal = Arc::clone(&begun);
+    setup.register("work", move |session: SessionContext| {
+        let signal = Arc::clone(&signal);
+        async move {
+            if session.coordination().as_str() == "parent.1" {
+                signal.notify_one();
+                session.stop_requested().await;
+            }
+            Ok(Output::none())
+        }
+    });
+    setup.register_plan("child", config(&["x"]));
+    let engine = setup.start().await?;
+    let work = vec![WorkSpec::plan("nested", "child")?.with_attempts(1)];
+    let id = engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
+    begun.notified().await;
+    engine.cancel(&"parent.1".parse()?, "not like this").await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let again = ["bound nested", "unbound nested SUCCESS", "completed"];
+    assert_eq!(story(&engine, &id).await?[2..], [&["bound nested", "unbound nested CANCELLED"], &again[..]].concat());
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_does_not_stop_is_gone_before_its_item_is_tried_again() -> Result {
+    struct Live(Arc<AtomicU32>);
+    impl Drop for Live {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    let dir = tempfile::tempdir()?;
+    let live = Arc::new(AtomicU32::new(0));
+    let mut setup = setup(dir.path()).with_grace(Duration::from_millis(5));
+    setup.register("work", move |session: SessionContext| {
+        let others = live.fetch_add(1, Ordering::SeqCst);
+        let live = Live(Arc::clone(&live));
+        async move {
+            if others > 0 {
+                return Ok(Output::none());
+            }
+            if session.attempt() < 5 {
+                std::future::pending::<()>().await;
+            }
+            drop(live);
+            Err(Failed::because("no two at a time"))
+        }
+    });
+    let engine = setup.start().await?;
+    let work = vec![WorkSpec::function("stubborn", "work")?.with_timeout_ticks(1).with_attempts(5)];
+    let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn work_without_a_function_stays_ready_and_why_says_so() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = setup(dir.path()).start().await?;

@@ -78,7 +78,6 @@ mod tests {
             name: package.to_owned(),
             manifest: "Cargo.toml".into(),
             dependencies: vec![Dependency { name: dependency.to_owned(), kind }],
-            features: Default::default(),
             examples: Vec::new(),
         };
         !outside_the_table(&package).is_empty()

@@ -15,6 +15,7 @@ use super::rows::{self, Columns, EVENT_COLUMNS, HEAD_COLUMNS, damaged, integer, 
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::ReadError;
+use crate::ledger::head_mark::HeadMark;
 use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
 
 /// Connections that wait for the next read. More are opened when more read at once, and closed afterwards.
@@ -56,6 +57,13 @@ impl Readers {
     }
 }
 
+/// Whether its owner died before it had switched the new file to a write-ahead log: only then is there a rollback journal, which a reader
+/// may not roll back, and there can be no head mark yet.
+fn was_never_finished(dir: &StateDirectory, error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK) && !HeadMark::path(dir.path()).exists()
+}
+
 /// One connection for reading.
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -72,11 +80,12 @@ impl Reader {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !dir.database().exists() => {
                 return Err(absent());
             }
+            Err(error) if was_never_finished(dir, &error) => return Err(absent()),
             Err(error) => return Err(read_error("the ledger", error)),
         };
         let created = connection
             .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| row.get::<_, bool>(0))
-            .map_err(|error| read_error("the ledger", error))?;
+            .or_else(|error| if was_never_finished(dir, &error) { Ok(false) } else { Err(read_error("the ledger", error)) })?;
         if created { Ok(Self { connection, blobs: super::blob_files(dir), names: HashMap::new() }) } else { Err(absent()) }
     }
 
