@@ -1,3 +1,24 @@
 //! The command line of Antiphon.
 
-fn main() {}
+mod bench;
+mod command_error;
+mod commands;
+mod ledger;
+mod moment;
+mod output;
+mod state_dir;
+mod table;
+mod torture;
+mod wording;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let line = commands::CommandLine::parse();
+    match line.run() {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}

@@ -68,11 +68,13 @@
 mod admission;
 mod apply;
 mod budget;
+mod check;
 mod config;
 mod controller;
 mod decide;
 mod error;
 mod index;
+mod needs;
 mod outcome;
 mod planner;
 mod receipt;
@@ -130,6 +132,10 @@ pub const MAX_ITEMS_PER_EVENT: usize = 1_000;
 pub const MAX_DEPTH: u8 = 8;
 /// Longest text that a session leaves, in bytes; the rest is cut off.
 pub const MAX_TEXT_BYTES: usize = 4_096;
+/// Most scores that a session may give; further ones are left out.
+pub const MAX_SCORES: usize = 100;
+/// Longest name of a score, in bytes; scores with a longer one are left out.
+pub const MAX_SCORE_NAME_BYTES: usize = 128;
 /// Most sessions at a time.
 pub const MAX_CONCURRENCY: u32 = 10_000;
 /// Commands of a stream whose ids are remembered.

@@ -253,10 +253,12 @@ impl World {
                         Event::SessionBound(bound) => Some((bound.session, bound.grant)),
                         _ => None,
                     };
-                    let Ok(recorded) = member.controller.emit(event, now, &actor, None) else { break };
+                    let Ok(version) = member.controller.emit(event, now, &actor, None).map(|recorded| recorded.version) else {
+                        break;
+                    };
                     self.draft.collect(&mut member.controller);
                     if let Some((number, _)) = bound {
-                        self.release(id, number, recorded.version, now);
+                        self.release(id, number, version, now);
                     }
                 }
                 Some(Proposal::Expand(work)) => {

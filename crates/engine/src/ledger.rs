@@ -7,16 +7,20 @@ mod blob_files;
 mod directory;
 mod durable;
 mod error;
+pub mod export;
 mod head_mark;
 mod memory;
 mod sqlite;
 mod store;
+pub mod verify;
 
 pub use directory::{LockHolder, StateDirectory};
 pub use error::{AppendError, Fault, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 pub use head_mark::{HeadMark, MarkError};
 pub use memory::{MemoryLedger, MemoryStore};
-pub use sqlite::{SqliteOptions, SqliteStore};
+#[doc(hidden)]
+pub use sqlite::{AppendFloor, sqlite_version};
+pub use sqlite::{SqliteOptions, SqliteStore, Standing};
 pub use store::{
     Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Owner, Placed,
     PlacedCommit, Snapshot, Store,

@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use antiphon::ledger::{
-    Cursor, HeadFilter, HeadMark, HeadQuery, MarkError, MarkFinding, MarkRefusal, OpenError, ReadError, Snapshot, SqliteOptions,
-    SqliteStore, Store,
+    Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal, OpenError, ReadError, Snapshot,
+    SqliteOptions, SqliteStore, StateDirectory, Store,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -70,6 +70,32 @@ fn the_state_directory_is_private_and_ignored_by_git() {
     let blob = format!("blobs/{}/{blob}", &blob[..2]);
     assert_eq!(names, [".gitignore", &blob, "head", "ledger.db", "ledger.db-shm", "ledger.db-wal", "lock"]);
     assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "*\n");
+}
+
+#[test]
+fn standing_and_holder_are_read_without_ownership() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = StateDirectory::new(dir.path());
+    assert!(directory.holder().unwrap().is_none());
+    assert!(matches!(store(dir.path()).standing(), Err(ReadError::Absent { .. })));
+
+    let chain = ledger(dir.path());
+    let reader = store(dir.path());
+    let standing = reader.standing().unwrap();
+    assert_eq!((standing.format, standing.epoch, standing.commits, standing.events), (1, Epoch(1), chain.commits, Seq(8)));
+    assert_eq!((directory.holder().unwrap(), directory.last_holder()), (None, Some(owner("one"))));
+
+    let mark = HeadMark::read(dir.path()).unwrap().unwrap();
+    assert!(reader.check_against(&mark).unwrap().is_ok());
+    let ahead = HeadMark { epoch: Epoch(2), ..mark };
+    assert!(matches!(reader.check_against(&ahead).unwrap(), Err(MarkRefusal::Shorter { .. })));
+
+    let second = store(dir.path());
+    let opened = second.open(&owner("two")).unwrap();
+    assert_eq!(directory.holder().unwrap(), Some(LockHolder::Named(owner("two"))));
+    assert_eq!(reader.standing().unwrap().epoch, opened.epoch);
+    second.close().unwrap();
+    assert_eq!(directory.holder().unwrap(), None);
 }
 
 #[test]
@@ -174,7 +200,11 @@ fn a_ledger_without_a_readable_mark_is_refused_until_that_is_accepted() {
     let found = store.open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Missing { commits: CommitNumber(8), .. }))), "{found:?}");
     let accepting = SqliteStore::at(dir.path(), SqliteOptions { accept_missing_mark: true, ..SqliteOptions::default() });
-    assert_eq!(accepting.open(&owner("one")).unwrap().mark, MarkFinding::Missing);
+    let opened = accepting.open(&owner("one")).unwrap();
+    assert_eq!(opened.mark, MarkFinding::Missing);
+    assert!(HeadMark::read(dir.path()).unwrap().is_none(), "it is asked again until the owner has recorded it");
+    accepting.append(&Chain::after(&opened, []).event("pool/gpu", "pool.resized", "{}"), &[]).unwrap();
+    accepting.mark_head().unwrap();
     assert!(HeadMark::read(dir.path()).unwrap().is_some(), "the ledger has a mark again");
 }
 
@@ -185,6 +215,7 @@ fn a_removed_database_is_not_taken_for_a_new_ledger() {
     fs::remove_file(dir.path().join("ledger.db")).unwrap();
     let found = store(dir.path()).open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
+    assert!(!dir.path().join("ledger.db").exists(), "none is made in its place");
 }
 
 #[test]
@@ -205,9 +236,10 @@ fn a_flipped_bit_in_the_log_that_hides_marked_commits_is_refused() {
     let mut bytes = fs::read(&wal).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
-    fs::write(&wal, bytes).unwrap();
+    fs::write(&wal, &bytes).unwrap();
     let found = self::store(copy.path()).open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
+    assert!(fs::read(&wal).unwrap() == bytes, "what is left of the log stays for whoever wants to restore it");
 }
 
 #[test]
@@ -310,6 +342,29 @@ fn erased_bytes_are_nowhere_in_the_files() {
         .erase_blob(large.digest);
     store.append(&erase.build(), &[]).unwrap();
     assert_eq!(holding(), 0);
+}
+
+#[test]
+fn erased_bytes_leave_the_log_once_a_reader_that_held_them_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
+    let run = chain
+        .turn()
+        .event("coordination/a", "coordination.started", "\"secret\"")
+        .event("coordination/a", "coordination.completed", "{}")
+        .head("coordination/a", "succeeded", true, "{}");
+    store.append(&run.build(), &[]).unwrap();
+
+    let reader = Connection::open(dir.path().join("ledger.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM events;").unwrap();
+    let erase = chain.turn().event("ledger", "ledger.erased", "{}").erase("coordination/a", &[1]);
+    store.append(&erase.build(), &[]).unwrap();
+    let wal = || fs::metadata(dir.path().join("ledger.db-wal")).unwrap().len();
+    assert!(wal() > 0, "the reader still sees what was");
+    reader.execute_batch("COMMIT").unwrap();
+    store.append(&chain.event("ledger", "ledger.closed", "{}"), &[]).unwrap();
+    assert_eq!(wal(), 0);
 }
 
 #[test]

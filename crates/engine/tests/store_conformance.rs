@@ -608,6 +608,14 @@ fn many_streams_and_appends_stay_linked<P: Place>() {
     assert_eq!(found, tips);
 }
 
+#[test]
+fn a_store_can_be_chosen_at_run_time() {
+    let stores: [Box<dyn Store>; 2] = [Box::new(Memory::empty().store()), Box::new(Sqlite::empty().store())];
+    for store in stores {
+        assert!(matches!(store.mark_head(), Err(WriteError::Refused(Refusal::NotOpen))));
+    }
+}
+
 macro_rules! conformance {
     ($($name:ident: $place:ty),+ => $behaviours:tt) => {
         $(conformance!(@ $name, $place, $behaviours);)+

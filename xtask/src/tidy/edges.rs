@@ -18,7 +18,6 @@ const EDGES: &[Allowed] = &[
         package: "antiphon",
         normal: &[
             "antiphon-core",
-            "getrandom",
             "rusqlite",
             "rustix",
             "serde",
@@ -33,7 +32,7 @@ const EDGES: &[Allowed] = &[
     },
     Allowed {
         package: "antiphon-cli",
-        normal: &["anstream", "antiphon", "clap", "rustix", "serde", "serde_json", "tempfile", "thiserror", "tokio"],
+        normal: &["anstream", "antiphon", "clap", "jiff", "rustix", "serde", "serde_json", "strsim", "tempfile", "tokio"],
         dev: &["tempfile"],
     },
     Allowed { package: "xtask", normal: &["serde_json"], dev: &["tempfile"] },

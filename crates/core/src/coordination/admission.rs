@@ -59,7 +59,11 @@ pub(super) fn admit(there: Option<&CoordinationSession>, items: &[WorkSpec]) -> 
     Graph { there, items, added, members }.refuse_circles()
 }
 
-fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
+/// Checks one item by itself.
+///
+/// # Errors
+/// A [`ControllerError`] names what has no meaning yet, or is out of its range.
+pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     let unsupported = |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
     if item.when.is_some() {
         return unsupported("when");
@@ -76,6 +80,7 @@ fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     };
     positive("attempts", item.attempts.map(u64::from), MAX_ATTEMPTS_LIMIT.into())?;
     positive("timeout_ticks", item.timeout_ticks, u64::MAX)?;
+    // A session that may use nothing would never start, and would keep what is behind it from starting.
     positive("max_tokens", item.max_tokens, u64::MAX)?;
     positive("max_cost", item.max_cost, u64::MAX)
 }
@@ -173,7 +178,8 @@ impl<'a> Graph<'a> {
         match node {
             Node::New(position) => self.targets(&self.items[*position as usize].needs),
             Node::Old(position) => match self.there {
-                Some(session) if matches!(session.items[*position as usize].state, WorkState::Waiting(_)) => {
+                // Ready work counts too: a new member of a group that it needs would make it wait again.
+                Some(session) if session.items[*position as usize].can_wait_again() => {
                     self.targets(&session.items[*position as usize].spec.needs)
                 }
                 _ => Vec::new(),
@@ -215,5 +221,43 @@ impl<'a> Graph<'a> {
         };
         let circle = path[start..].iter().map(|(node, _)| node).chain([closing]);
         ControllerError::Cycle { path: circle.map(name).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coordination::{CoordinationBudget, CoordinationConfig, CoordinationController, Runner, SessionOutcome};
+
+    fn item(id: &str) -> WorkSpec {
+        WorkSpec::new(id.parse().unwrap(), Runner::Caller)
+    }
+
+    fn open(work: Vec<WorkSpec>) -> CoordinationController {
+        let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
+        let mut controller = CoordinationController::new(CoordinationConfig::open(work, budget).unwrap());
+        controller.start(1_000).unwrap();
+        controller
+    }
+
+    #[test]
+    fn a_circle_through_work_that_waits_already_is_named() {
+        let controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
+        let refused = controller.decide_work(vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()], None);
+        let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
+        assert_eq!(refused, Err(ControllerError::Cycle { path }));
+    }
+
+    #[test]
+    fn a_circle_through_ready_work_is_named_and_one_through_started_work_is_none() {
+        let mut controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
+        let bound = controller.prepare_session_spawn("m", 2, 2_000).unwrap();
+        let session = bound.session_id.to_string();
+        controller.record_session_termination(&session, "m", SessionOutcome::Success, 0, 2_000).unwrap();
+        let late = || vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()];
+        let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
+        assert_eq!(controller.decide_work(late(), None), Err(ControllerError::Cycle { path }));
+        let _bound = controller.prepare_session_spawn("a", controller.version().0, 3_000).unwrap();
+        assert!(controller.decide_work(late(), None).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::admission;
 use super::config::{CoordinationConfig, StartFacts};
 use super::decide::{Proposal, Runners, StopCause, shortened};
-use super::error::ControllerError;
+use super::error::{ControllerError, CoordinationError};
 use super::outcome::{Report, SessionEnd, SessionOutcome, Then};
 use super::planner::{CoordinationObjectiveReceiptV1, EfeObjective};
 use super::receipt::{CoordinationReceipt, Ending};
@@ -229,7 +229,7 @@ impl CoordinationController {
         let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability, &now)?;
         let (session_id, attempt_number) = (session.session_id(bound.session), bound.attempt);
         let work_id = bound.work.clone();
-        let binding_event = self.emit(Event::SessionBound(bound), &now, &caller(), None)?;
+        let binding_event = self.emit(Event::SessionBound(bound), &now, &caller(), None)?.clone();
         Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
     }
 
@@ -263,7 +263,8 @@ impl CoordinationController {
         let end = SessionEnd::new(outcome).with_report(Report { tokens, ..Report::default() });
         let unbound = session.decide_unbinding(id.number, end, &now)?;
         let (work_id, then, tokens_consumed) = (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
-        let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?;
+        let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?.clone();
+        self.skip_doomed(&now)?;
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
     }
 
@@ -273,7 +274,18 @@ impl CoordinationController {
     /// [`ControllerError::WorkNotFound`] or [`ControllerError::WorkNotClaimable`] if it runs or has its outcome.
     pub fn skip_work_item(&mut self, work_id: &str, because: SkipReason, timestamp_ns: u64) -> Result<Recorded, ControllerError> {
         let skip = self.decide_skip(work_id, because)?;
-        self.emit(Event::WorkSkipped(skip), &Now::from(timestamp_ns), &caller(), None)
+        let now = Now::from(timestamp_ns);
+        let event = self.emit(Event::WorkSkipped(skip), &now, &caller(), None)?.clone();
+        self.skip_doomed(&now)?;
+        Ok(event)
+    }
+
+    /// Skips what can never run any more; nobody else would for a bare controller.
+    fn skip_doomed(&mut self, now: &Now) -> Result<(), ControllerError> {
+        while let Some(skip) = self.started()?.propose_skip() {
+            self.emit(Event::WorkSkipped(skip), now, &caller(), None)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn decide_skip(&self, work_id: &str, because: SkipReason) -> Result<WorkSkipped, ControllerError> {
@@ -299,6 +311,12 @@ impl CoordinationController {
         let session = self.started()?;
         self.refuse_ended()?;
         let holds = session.stop_condition_at(now.at);
+        let stop = match stop {
+            StopCondition::Error(CoordinationError::InvalidBudget { field }) => {
+                StopCondition::Error(CoordinationError::InvalidBudget { field: shortened(field, MAX_TEXT_BYTES) })
+            }
+            stop => stop,
+        };
         let free = matches!(stop, StopCondition::UserRequested | StopCondition::Error(_));
         if !free && holds.as_ref() != Some(&stop) {
             return Err(ControllerError::WrongStopCondition { claimed: stop, actual: holds });
@@ -313,6 +331,11 @@ impl CoordinationController {
     /// [`ControllerError::CoordinationTerminal`] if it has ended, [`ControllerError::NotStarted`] if it never began.
     pub fn abort(&mut self, reason: AbortReason, timestamp_ns: u64) -> Result<End, ControllerError> {
         let now = Now::from(timestamp_ns);
+        let reason = match reason {
+            AbortReason::Cancelled { reason } => AbortReason::Cancelled { reason: shortened(reason, MAX_TEXT_BYTES) },
+            AbortReason::Error { message } => AbortReason::Error { message: shortened(message, MAX_TEXT_BYTES) },
+            AbortReason::NoEligibleWork => reason,
+        };
         self.refuse_ended()?;
         self.close_sessions(&now)?;
         self.finish(Ending::Aborted(reason), CommitTip::default(), &now, &caller())
@@ -347,7 +370,7 @@ impl CoordinationController {
             }
         };
         self.blobs.push(blob);
-        let event = self.emit(event, now, actor, None)?;
+        let event = self.emit(event, now, actor, None)?.clone();
         Ok(End { receipt, receipt_hash, event })
     }
 
@@ -446,7 +469,7 @@ impl CoordinationController {
         now: &Now,
         actor: &Actor,
         cause: Option<CommandId>,
-    ) -> Result<Recorded, ControllerError> {
+    ) -> Result<&Recorded, ControllerError> {
         self.refuse_ended()?;
         self.refuse_regression(now)?;
         let session = self.session.as_mut().ok_or(ControllerError::NotStarted)?;
@@ -457,13 +480,13 @@ impl CoordinationController {
         Ok(self.record(&event, now, actor, cause))
     }
 
-    fn record(&mut self, event: &Event, now: &Now, actor: &Actor, cause: Option<CommandId>) -> Recorded {
+    fn record(&mut self, event: &Event, now: &Now, actor: &Actor, cause: Option<CommandId>) -> &Recorded {
         let id = self.session.as_ref().map(|session| session.coordination_id().clone());
         let stream = StreamName::Coordination(id.expect("BUG: only started coordinations record"));
         let recorded = chained(stream, self.tip, event, now, actor, cause);
         self.tip = StreamTip { version: recorded.version, hash: recorded.hash };
-        self.events.push(recorded.clone());
-        recorded
+        self.events.push(recorded);
+        &self.events[self.events.len() - 1]
     }
 
     /// The next thing to do of itself.
@@ -505,6 +528,8 @@ impl CoordinationController {
                 SessionOutcome::Timeout
             }
             (Some(StopCause::Ending), SessionOutcome::Failure) => SessionOutcome::Cancelled,
+            // A nested coordination that was cancelled for its time before a restart, which forgets who was asked.
+            (None, SessionOutcome::Cancelled) if self.is_overdue(number, now) => SessionOutcome::Timeout,
             (_, outcome) => outcome,
         };
         end.text = end.text.map(|text| shortened(text, MAX_TEXT_BYTES));
@@ -512,6 +537,11 @@ impl CoordinationController {
         self.emit(Event::SessionUnbound(unbound.clone()), now, actor, None)?;
         self.asked.remove(&number);
         Ok(unbound)
+    }
+
+    fn is_overdue(&self, number: u64, now: &Now) -> bool {
+        let binding = self.session.as_ref().and_then(|session| session.binding(number));
+        binding.is_some_and(|(binding, _)| binding.deadline <= now.at)
     }
 
     /// The event that binds a nested item, if it may still be bound.

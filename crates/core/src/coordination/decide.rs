@@ -9,7 +9,7 @@ use super::receipt::Ending;
 use super::session::{CoordinationSession, WorkItem};
 use super::stop::{AbortReason, CoordinationStatus, StopCondition};
 use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
-use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_TEXT_BYTES, Used};
+use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Used};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::event::{Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped};
@@ -141,7 +141,7 @@ impl CoordinationSession {
     }
 
     /// The next items that can never run, all of one root.
-    fn propose_skip(&self) -> Option<WorkSkipped> {
+    pub(super) fn propose_skip(&self) -> Option<WorkSkipped> {
         let mut left = self.doomed.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
         let root = left.peek()?.1.clone();
         let mut works: Vec<WorkId> = Vec::new();
@@ -207,6 +207,17 @@ impl CoordinationSession {
         best.map(|(_, proposal)| proposal)
     }
 
+    /// The item that a session would be bound to next, if a slot is free.
+    pub(super) fn first_to_bind(&self, now: &Now, runners: &Runners) -> Option<&WorkId> {
+        let proposal = self.propose_binding(now, runners, &std::collections::BTreeSet::new())?;
+        let first = match &proposal {
+            Proposal::Expand(work) => work,
+            Proposal::Event(Event::SessionBound(bound)) => &bound.work,
+            _ => return None,
+        };
+        self.known_item(first.as_str()).ok().map(|item| &item.spec.id)
+    }
+
     /// What a session of this item would be granted now.
     pub(super) fn grant(&self, item: &WorkItem, now: &Now, capability: Capability) -> Result<Grant, ControllerError> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
@@ -230,8 +241,8 @@ impl CoordinationSession {
             let granted = own.unwrap_or_else(|| free.div_ceil(slots)).min(free);
             if granted == 0 { Err(ControllerError::NothingToGrant { meter }) } else { Ok(Some(granted)) }
         };
-        let tokens = usage.consumed_tokens.saturating_add(index.reserved_tokens);
-        let cost = usage.consumed_cost.saturating_add(index.reserved_cost);
+        let tokens = usage.consumed_tokens.saturating_add(u64::try_from(index.reserved_tokens).unwrap_or(u64::MAX));
+        let cost = usage.consumed_cost.saturating_add(u64::try_from(index.reserved_cost).unwrap_or(u64::MAX));
         Ok(Grant {
             sessions,
             ticks,
@@ -277,6 +288,9 @@ impl CoordinationSession {
         now: &Now,
     ) -> Result<SessionBound, ControllerError> {
         let item = self.known_item(work)?;
+        if self.status == CoordinationStatus::Initializing {
+            return Err(self.not_in_state("is still being started"));
+        }
         if !self.status.is_running() {
             return Err(ControllerError::CoordinationTerminal { coordination_id: self.coordination_id.clone() });
         }
@@ -319,7 +333,7 @@ impl CoordinationSession {
     ///
     /// # Errors
     /// [`ControllerError::SessionNotBound`] if it is not bound.
-    pub(super) fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
+    pub fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
         let binding = self
             .bound
             .get(&session)
@@ -330,7 +344,7 @@ impl CoordinationSession {
             SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
             SessionOutcome::Deferred { until } => Then::Wait(until),
             SessionOutcome::Lost => Then::Retry(now.at),
-            // What is cancelled because all of it ends stays without an outcome; nothing binds any more.
+            // An item is left without an outcome only by a coordination that is ending.
             SessionOutcome::Cancelled if attempts < self.max_attempts(item) || self.must_stop_sessions() => Then::Retry(now.at),
             _ if attempts >= self.max_attempts(item) => Then::Done(WorkItemOutcome::Failed),
             _ => Then::Retry(now.at.after(item.spec.backoff.map_or(0, |backoff| {
@@ -347,7 +361,7 @@ impl CoordinationSession {
             outcome: end.outcome,
             text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
             used,
-            scores: end.scores,
+            scores: end.scores.into_iter().filter(|(name, _)| name.len() <= MAX_SCORE_NAME_BYTES).take(MAX_SCORES).collect(),
             output: end.output,
             then,
             tree: None,
@@ -358,6 +372,10 @@ impl CoordinationSession {
     fn used(&self, binding: &super::Binding, end: &SessionEnd, now: &Now) -> Used {
         let spent = ticks(now.at.since(binding.bound_at), self.budget().tick_rate_hz());
         let Some(report) = end.reported else {
+            // What never started has used nothing.
+            if end.outcome == SessionOutcome::SpawnFailed {
+                return Used { sessions: 1, ticks: spent, ..Used::default() };
+            }
             let share = |granted: Option<u64>| {
                 let whole = u128::from(binding.grant.ticks.max(1));
                 let part = u128::from(granted.unwrap_or(0)) * u128::from(spent.min(binding.grant.ticks));

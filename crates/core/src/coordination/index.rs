@@ -51,8 +51,9 @@ pub(super) struct Index {
     pub(super) due_at: BTreeSet<(At, Due)>,
     pub(super) due_wall: BTreeSet<(Wall, u32)>,
     pub(super) reserved_sessions: u32,
-    pub(super) reserved_tokens: u64,
-    pub(super) reserved_cost: u64,
+    /// Wide enough for any number of grants: without a ceiling they have no bound.
+    pub(super) reserved_tokens: u128,
+    pub(super) reserved_cost: u128,
     /// Commands that were accepted, by their ids.
     pub(super) commands: BTreeMap<crate::id::CommandId, crate::id::Version>,
 }

@@ -16,7 +16,7 @@ pub enum SessionOutcome {
     Failure,
     /// Its time was over.
     Timeout,
-    /// It was ended from outside.
+    /// It was ended from outside. A session is charged, but no attempt.
     Cancelled,
     /// The engine died under it. A session is charged, but no attempt.
     Lost,
@@ -47,7 +47,7 @@ impl SessionOutcome {
     /// Whether it counts against the attempts of its item.
     #[must_use]
     pub fn is_attempt(self) -> bool {
-        !matches!(self, Self::Lost | Self::Deferred { .. })
+        !matches!(self, Self::Lost | Self::Cancelled | Self::Deferred { .. })
     }
 
     /// Whether it is a failed attempt: it may be retried, and fails the item for good with the last one.

@@ -320,8 +320,25 @@ impl CoordinationSession {
     /// If the bytes are not a snapshot of this format; the caller replays instead.
     pub fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
         let mut session: Self = serde_json::from_slice(snapshot)?;
+        if !session.is_coherent() {
+            return Err(serde::de::Error::custom("the snapshot contradicts itself; replay the stream instead"));
+        }
         session.rebuild_index();
         Ok(session)
+    }
+
+    /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds later.
+    fn is_coherent(&self) -> bool {
+        let state = |position: u32| self.items.get(position as usize).map(|item| &item.state);
+        let left = self.items.iter().filter(|item| !matches!(item.state, WorkState::Done(_))).count();
+        let running = self.items.iter().filter(|item| matches!(item.state, WorkState::Bound(_))).count();
+        left == self.unfinished as usize
+            && running == self.bound.len()
+            && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
+            && self.doomed.iter().all(|(position, _)| state(*position).is_some())
+            && self.bound.iter().all(|(number, binding)| {
+                *number == binding.session && *number <= self.sessions && state(binding.item) == Some(&WorkState::Bound(*number))
+            })
     }
 
     /// The planner's score of an item, 0 if the planner is off.
@@ -345,6 +362,15 @@ impl WorkItem {
         match self.state {
             WorkState::Until(deadline) => Some(deadline),
             _ => None,
+        }
+    }
+
+    /// Whether a group that it needs may still hold it back: once it had a session, no more.
+    pub(super) fn can_wait_again(&self) -> bool {
+        match self.state {
+            WorkState::Waiting(_) => true,
+            WorkState::Ready => self.sessions.is_empty(),
+            _ => false,
         }
     }
 

@@ -35,6 +35,13 @@ pub enum Blocked {
         /// Items without an outcome.
         unfinished: u32,
     },
+    /// It needs a group in which this item failed, or was skipped for one that did.
+    GroupFailed {
+        /// The group.
+        group: String,
+        /// The item.
+        work: WorkId,
+    },
     /// It waits for a moment.
     Delayed {
         /// The moment.
@@ -101,6 +108,7 @@ impl fmt::Display for Blocked {
             }
             Self::NeedsWork { work, state } => write!(f, "it needs {work}, which is {state}"),
             Self::NeedsGroup { group, unfinished } => write!(f, "it needs group {group}, of which {unfinished} have no outcome"),
+            Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
             Self::Delayed { until } => write!(f, "it waits until {}", crate::event::describe_deadline(*until)),
             Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
             Self::Finished { outcome } => write!(f, "it has {outcome}"),
@@ -169,9 +177,8 @@ impl CoordinationSession {
                 } else if let Err(ControllerError::NothingToGrant { meter }) = self.grant(item, now, capability) {
                     reasons.push(Blocked::NothingToGrant { meter, held_by: running() });
                 }
-                if let Some(first) = self.current_work_id().filter(|first| **first != item.spec.id) {
-                    reasons.push(Blocked::Behind { work: first.clone() });
-                }
+                let first = self.first_to_bind(now, runners).filter(|first| **first != item.spec.id);
+                reasons.extend(first.map(|first| Blocked::Behind { work: first.clone() }));
             }
             Some(_) => {}
         }
@@ -192,8 +199,14 @@ impl CoordinationSession {
             }
             Need::Group(name) => {
                 let group = self.index.groups.get(name)?;
-                (group.unfinished > 0 || group.failed.is_some())
-                    .then(|| Blocked::NeedsGroup { group: name.to_string(), unfinished: group.unfinished })
+                let name = name.to_string();
+                match &group.failed {
+                    Some((_, root)) => Some(Blocked::GroupFailed { group: name, work: root.clone() }),
+                    None if group.unfinished > 0 || group.members == 0 => {
+                        Some(Blocked::NeedsGroup { group: name, unfinished: group.unfinished })
+                    }
+                    None => None,
+                }
             }
         }
     }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::Member;
 use super::ledger::LedgerStream;
 use crate::append::{Append, Erasure, HeadRow};
 use crate::coordination::{
-    CoordinationController, CoordinationSession, CoordinationStatus, Ending, Grant, Runner, StopCause, Verdict, WorkSpec,
+    BudgetUsage, CoordinationController, CoordinationSession, CoordinationStatus, Ending, Grant, Runner, StopCause, Totals,
+    Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Payload, Recorded, StreamTip};
@@ -186,6 +187,28 @@ impl Turn {
     }
 }
 
+/// The part of a head row that the core alone understands.
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<Ending>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<&'a str>,
+    plan: Digest,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Digest>,
+    running: usize,
+    totals: &'a Totals,
+    usage: &'a BudgetUsage,
+    work: usize,
+}
+
 /// What lists and results need to know of a coordination.
 pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow {
     let status = match session.status() {
@@ -199,33 +222,24 @@ pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow
         _ => "unknown",
     };
     let started = session.started();
-    let mut summary = json!({
-        "plan": started.plan,
-        "usage": session.budget_usage(),
-        "totals": session.totals(),
-        "work": session.work_queue().len(),
-        "running": session.bindings().len(),
-    });
-    if let Some(name) = &started.name {
-        summary["name"] = json!(name);
-    }
-    if let Some(parent) = &started.parent {
-        summary["parent"] = json!(parent);
-    }
-    if !started.labels.is_empty() {
-        summary["labels"] = json!(started.labels);
-    }
-    if let Some(reason) = session.pause_reason() {
-        summary["paused"] = json!(reason);
-    }
-    if let Some(receipt) = session.receipt_digest() {
-        summary["receipt"] = json!(receipt);
-        summary["ending"] = match session.status() {
-            CoordinationStatus::Completed(stop) => json!(Ending::Completed(stop.clone())),
-            CoordinationStatus::Aborted(reason) => json!(Ending::Aborted(reason.clone())),
-            _ => json!(null),
-        };
-    }
+    let ending = match session.status() {
+        CoordinationStatus::Completed(stop) => Some(Ending::Completed(stop.clone())),
+        CoordinationStatus::Aborted(reason) => Some(Ending::Aborted(reason.clone())),
+        _ => None,
+    };
+    let summary = Summary {
+        ending,
+        labels: &started.labels,
+        name: started.name.as_deref(),
+        parent: started.parent.as_ref(),
+        paused: session.pause_reason(),
+        plan: started.plan,
+        receipt: session.receipt_digest(),
+        running: session.bindings().len(),
+        totals: session.totals(),
+        usage: session.budget_usage(),
+        work: session.work_queue().len(),
+    };
     let (at, wall) = session.last_times();
     HeadRow {
         stream: StreamName::Coordination(session.coordination_id().clone()),
@@ -234,6 +248,6 @@ pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow
         ended: session.status().is_terminal(),
         started: session.started_at(),
         changed: (at, wall),
-        summary: summary.to_string(),
+        summary: serde_json::to_string(&summary).expect("BUG: a summary is plain data with text keys"),
     }
 }

@@ -61,6 +61,46 @@ impl StateDirectory {
         self.0.join(DATABASE)
     }
 
+    /// Who holds the ledger now; `None` if nobody does.
+    ///
+    /// The lock is tried for an instant, shared; an engine that starts in that very instant is refused.
+    ///
+    /// # Errors
+    /// When the lock cannot be opened or tried.
+    pub fn holder(&self) -> Result<Option<LockHolder>, Fault> {
+        let file = match File::open(self.0.join(LOCK)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(self.fault("open the lock of", error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(named_in(file))),
+            Err(TryLockError::Error(error)) => Err(self.fault("try the lock of", error)),
+        }
+    }
+
+    /// Who held the ledger last, or holds it, as far as the lock file tells.
+    #[must_use]
+    pub fn last_holder(&self) -> Option<Owner> {
+        match File::open(self.0.join(LOCK)).map(named_in) {
+            Ok(LockHolder::Named(owner)) => Some(owner),
+            Ok(LockHolder::Unnamed) | Err(_) => None,
+        }
+    }
+
+    /// What an owner that met an error of a sync has left for the next one.
+    ///
+    /// # Errors
+    /// When the note cannot be read.
+    pub fn poison_note(&self) -> Result<Option<String>, Fault> {
+        match std::fs::read(self.0.join(POISONED)) {
+            Ok(note) => Ok(Some(String::from_utf8_lossy(&note).into_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fault("read the note of an error in", error)),
+        }
+    }
+
     /// Creates what is missing, makes it private, and takes the lock.
     pub(super) fn take(&self, owner: &Owner) -> Result<Lock, OpenError> {
         self.create()?;
@@ -87,14 +127,15 @@ impl StateDirectory {
         if [DATABASE, LOCK, "head"].iter().any(|name| self.0.join(name).exists()) {
             return Ok(());
         }
-        let mut entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
-        match entries.next() {
-            None => Ok(()),
-            Some(entry) => {
-                let found = entry.map_err(|error| self.fault("list", error))?.file_name().to_string_lossy().into_owned();
-                Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found })
+        let entries = std::fs::read_dir(&self.0).map_err(|error| self.fault("list", error))?;
+        for entry in entries {
+            let found = entry.map_err(|error| self.fault("list", error))?.file_name();
+            // A power cut during the very first open may leave this one alone.
+            if found != ".gitignore" {
+                return Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found: found.to_string_lossy().into_owned() });
             }
         }
+        Ok(())
     }
 
     #[cfg(target_os = "linux")]
@@ -124,13 +165,7 @@ impl StateDirectory {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let read = file.read_to_string(&mut text).is_ok();
-                let holder = match serde_json::from_str(&text) {
-                    Ok(owner) if read => LockHolder::Named(owner),
-                    _ => LockHolder::Unnamed,
-                };
-                return Err(OpenError::InUse { dir: self.0.clone(), holder });
+                return Err(OpenError::InUse { dir: self.0.clone(), holder: named_in(file) });
             }
             Err(TryLockError::Error(error)) => return Err(self.fault("lock", error).into()),
         }
@@ -172,6 +207,16 @@ impl StateDirectory {
 
     fn fault(&self, doing: &str, error: std::io::Error) -> Fault {
         Fault::io(format!("{doing} {}", self.0.display()), error)
+    }
+}
+
+/// The holder whose name is in a lock file.
+fn named_in(mut file: File) -> LockHolder {
+    let mut text = String::new();
+    let read = file.read_to_string(&mut text).is_ok();
+    match serde_json::from_str(&text) {
+        Ok(owner) if read => LockHolder::Named(owner),
+        _ => LockHolder::Unnamed,
     }
 }
 

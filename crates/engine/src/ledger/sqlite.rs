@@ -4,8 +4,10 @@ mod commits_by_seq;
 mod connection;
 mod damages;
 mod end;
+mod floor;
 mod reader;
 mod rows;
+mod standing;
 mod turn;
 mod writer;
 
@@ -14,15 +16,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
+use antiphon_core::envelope::{CommitTip, Recorded};
+use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 
 use super::blob_files::BlobFiles;
 use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
+pub use floor::{AppendFloor, sqlite_version};
 use reader::{Reader, Readers};
+pub use standing::Standing;
 use writer::Writer;
 
 /// How a ledger in a state directory is opened.
@@ -75,6 +79,14 @@ impl SqliteStore {
         }
     }
 
+    /// How far the ledger has come, read without ownership.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read.
+    pub fn standing(&self) -> Result<Standing, ReadError> {
+        self.readers.read(|reader| reader.standing())
+    }
+
     fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
         match locked(&self.owned).as_mut() {
             Some(owned) => act(&mut owned.writer),
@@ -82,11 +94,16 @@ impl SqliteStore {
         }
     }
 
-    /// Holds the ledger against its mark, under the transaction that raises the epoch.
-    fn check_mark(&self, ledger: &writer::Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
+    /// Holds the ledger against its mark, before anything is changed. `commit` finds a commit by its number.
+    fn check_mark(
+        &self,
+        epoch: Epoch,
+        commits: CommitTip,
+        commit: impl FnOnce(CommitNumber) -> Result<Option<CommitTip>, ReadError>,
+    ) -> Result<(MarkFinding, Option<HeadMark>), OpenError> {
         let mark = match HeadMark::read(self.dir.path()) {
             Ok(Some(mark)) => mark,
-            Ok(None) if ledger.commits.number == CommitNumber(0) => {
+            Ok(None) if commits.number == CommitNumber(0) => {
                 return Ok((MarkFinding::Agrees, None));
             }
             Ok(None) | Err(_) if self.options.accept_missing_mark => {
@@ -94,11 +111,11 @@ impl SqliteStore {
             }
             Ok(None) => {
                 let path = HeadMark::path(self.dir.path());
-                return Err(MarkRefusal::Missing { path, commits: ledger.commits.number }.into());
+                return Err(MarkRefusal::Missing { path, commits: commits.number }.into());
             }
             Err(source) => return Err(MarkRefusal::Unreadable { source }.into()),
         };
-        match mark.check(ledger.epoch, ledger.commits, ledger.commit(mark.commit.number)?) {
+        match mark.check(epoch, commits, commit(mark.commit.number)?) {
             Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),
             Err(_) if self.options.accept_shorter => Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark))),
             Err(refusal) => Err(refusal.into()),
@@ -113,13 +130,23 @@ impl Store for SqliteStore {
             return Err(OpenError::AlreadyOpen);
         }
         let lock = self.dir.take(owner)?;
+        if !self.dir.database().exists() {
+            // A database that was removed is not made anew beside a mark that remembers it.
+            self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
+        }
         let needs_verification = self.dir.is_poisoned();
-        let (writer, opened) =
-            Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| self.check_mark(found))?;
+        let (writer, opened) = Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| {
+            self.check_mark(found.epoch, found.commits, |number| found.commit(number))
+        })?;
         let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
-        mark.write(self.dir.path())?;
         *locked(&self.acknowledged) = Some(mark);
-        *locked(&self.marked) = Some(mark);
+        // A loss that was accepted stays marked until the owner has recorded it; a crash before that asks again.
+        if opened.mark == MarkFinding::Agrees {
+            mark.write(self.dir.path())?;
+            *locked(&self.marked) = Some(mark);
+        } else {
+            *locked(&self.marked) = None;
+        }
         *owned = Some(Owned { writer, _lock: lock });
         Ok(opened)
     }

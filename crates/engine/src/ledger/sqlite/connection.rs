@@ -16,18 +16,18 @@ pub(super) const CHECKPOINT_PAGES: u32 = 4096;
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(10);
 
+/// How long emptying the WAL waits for a reader.
+const BRIEFLY: Duration = Duration::from_millis(50);
+
 /// Statements that stay prepared; more than there are.
 const STATEMENTS: usize = 64;
 
 /// Opens the database for the owner. The file exists already, with the permissions that its WAL inherits.
 pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // The mode is a property of the file, and changing it reports what came of it.
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        let message = format!("the database stays in journal mode {mode} and has no write-ahead log");
-        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(message)));
-    }
+    // Until the ledger has been let through, closing it must not copy a damaged WAL back and remove what is left of it.
+    keep_wal(&connection, true)?;
+    switch_to_wal(&connection)?;
     // Checkpoints are our own: SQLite's automatic ones keep errors of a sync to themselves.
     connection.execute_batch(
         "PRAGMA synchronous = FULL;
@@ -41,11 +41,47 @@ pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     Ok(connection)
 }
 
+/// Switches the file to a write-ahead log and makes sure of it.
+///
+/// The pragma gives its answer before it commits the switch, so it is run to its end, where an error of that commit comes up, and the
+/// mode is asked for again. Unseen, such an error leaves a rollback journal, with which a power cut can undo what
+/// `synchronous = FULL` has acknowledged.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut switch = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let mut answers = switch.query([])?;
+    while answers.next()?.is_some() {}
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let message = format!("the database stays in journal mode {mode} and has no write-ahead log");
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(message)));
+    }
+    Ok(())
+}
+
+/// Whether closing the last connection leaves the WAL as it is, instead of copying it back and removing it.
+pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
+}
+
 /// Opens the database for reading only.
 pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
     Ok(connection)
+}
+
+/// Copies the WAL back into the database as far as readers allow, without waiting for them.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+/// Copies the WAL back and empties it, so that nothing erased is left in it. Returns whether that is done: a reader that is still at it
+/// is waited for only briefly, as this holds up appends.
+pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.busy_timeout(BRIEFLY)?;
+    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?));
+    connection.busy_timeout(BUSY)?;
+    done
 }
 
 fn open(path: &Path, vfs: Option<&str>, access: OpenFlags) -> rusqlite::Result<Connection> {

@@ -59,7 +59,7 @@ impl Readers {
 /// One connection for reading.
 #[derive(Debug)]
 pub(super) struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
     pub(super) blobs: BlobFiles,
     names: HashMap<i64, StreamName>,
 }

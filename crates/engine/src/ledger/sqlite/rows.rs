@@ -1,8 +1,11 @@
 //! Rows to values: nothing that is read is trusted to have the right shape.
 
+use std::borrow::Cow;
+
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, Payload, Recorded, StreamTip};
+use antiphon_core::event::Event;
 use antiphon_core::id::{Actor, CommandId, CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::{At, Wall};
 use rusqlite::Row;
@@ -112,7 +115,7 @@ pub(super) fn event(columns: &Columns<'_, '_>, stream: StreamName, last: &mut Op
     let event = Recorded {
         stream,
         version: Version(columns.number(1)?),
-        kind: columns.text(2)?.to_owned().into(),
+        kind: kind(columns.text(2)?),
         schema: columns.small(3)?,
         at: At(columns.number(4)?),
         wall: Wall(columns.number(5)?),
@@ -123,6 +126,11 @@ pub(super) fn event(columns: &Columns<'_, '_>, stream: StreamName, last: &mut Op
         hash: columns.digest(11)?,
     };
     Ok((Seq(columns.number(0)?), event))
+}
+
+/// The name of a type, without a copy where it is known.
+fn kind(text: &str) -> Cow<'static, str> {
+    Event::known_kind(text).map_or_else(|| Cow::Owned(text.to_owned()), Cow::Borrowed)
 }
 
 /// Takes a head row out of its row, and checks its digest.

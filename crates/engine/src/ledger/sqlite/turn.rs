@@ -2,7 +2,8 @@
 
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{MAX_INLINE_BLOB_BYTES, Payload};
+use antiphon_core::envelope::{MAX_INLINE_BLOB_BYTES, Payload, Recorded};
+use antiphon_core::id::Seq;
 use rusqlite::{Connection, Statement, ToSql, params};
 
 use super::end::End;
@@ -63,31 +64,8 @@ pub(super) fn write_turn(connection: &Connection, end: &End, append: &Append, ad
             statement.raw_execute()?;
         }
 
-        let mut statement = connection.prepare_cached(INSERT_EVENT)?;
-        for ((event, &of), seq) in append.events.iter().zip(&admitted.of_event).zip(first.0..) {
-            let payload = match &event.payload {
-                Payload::Bytes(bytes) => bytes.as_slice(),
-                Payload::Erased(_) => unreachable!("BUG: bounds were checked"),
-            };
-            bind(
-                &mut statement,
-                &[
-                    &integer(seq),
-                    &keys[of as usize],
-                    &integer(event.version.0),
-                    &&*event.kind,
-                    &event.schema,
-                    &integer(event.at.0),
-                    &integer(event.wall.0),
-                    &event.actor.as_str(),
-                    &event.cause.as_ref().map(|cause| cause.as_str()),
-                    &payload,
-                    &event.prev.as_bytes(),
-                    &event.hash.as_bytes(),
-                ],
-            )?;
-            statement.raw_execute()?;
-        }
+        let keyed = append.events.iter().zip(admitted.of_event.iter().map(|&of| keys[of as usize]));
+        insert_events(connection, first, keyed)?;
 
         for blob in &append.blobs {
             let inline = (blob.bytes.len() <= MAX_INLINE_BLOB_BYTES).then_some(&blob.bytes);
@@ -106,6 +84,40 @@ pub(super) fn write_turn(connection: &Connection, end: &End, append: &Append, ad
         ])
     };
     write().map(drop).map_err(|error| Fault::sql("write the events of an append", error))
+}
+
+/// Inserts events, each with the key of its stream, from an address on.
+pub(super) fn insert_events<'a>(
+    connection: &Connection,
+    first: Seq,
+    events: impl Iterator<Item = (&'a Recorded, i64)>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(INSERT_EVENT)?;
+    for ((event, key), seq) in events.zip(first.0..) {
+        let payload = match &event.payload {
+            Payload::Bytes(bytes) => bytes.as_slice(),
+            Payload::Erased(_) => unreachable!("BUG: bounds were checked"),
+        };
+        bind(
+            &mut statement,
+            &[
+                &integer(seq),
+                &key,
+                &integer(event.version.0),
+                &&*event.kind,
+                &event.schema,
+                &integer(event.at.0),
+                &integer(event.wall.0),
+                &event.actor.as_str(),
+                &event.cause.as_ref().map(|cause| cause.as_str()),
+                &payload,
+                &event.prev.as_bytes(),
+                &event.hash.as_bytes(),
+            ],
+        )?;
+        statement.raw_execute()?;
+    }
+    Ok(())
 }
 
 fn bind(statement: &mut Statement<'_>, values: &[&dyn ToSql]) -> rusqlite::Result<()> {

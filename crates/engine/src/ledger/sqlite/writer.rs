@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES};
+use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES, Recorded};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName};
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::{self, CHECKPOINT_PAGES};
 use super::end::{End, commit_tip, data_version, identity, last_at};
 use super::rows::{integer, read_error};
-use super::turn::{Stop, erase, names_file, write_cursors, write_turn};
+use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
@@ -32,8 +32,9 @@ pub(super) struct Writer {
     wal_pages: Arc<AtomicU32>,
     /// How many pages of WAL start the next checkpoint.
     checkpoint_at: u32,
-    /// Whether erased bytes may still be in the WAL or in files.
+    /// Blobs that were erased and may still have files.
     erased: Vec<Digest>,
+    /// Whether erased bytes may still be in the WAL.
     truncate: bool,
 }
 
@@ -79,6 +80,7 @@ impl Writer {
             .and_then(|_| transaction.commit())
             .map_err(|error| Fault::sql("take the ledger over", error))?;
 
+        connection::keep_wal(&connection, false).map_err(sql)?;
         end.epoch = epoch;
         end.data_version = data_version(&connection).map_err(sql)?;
         let ledger_stream = end.find(&connection, &StreamName::Ledger)?;
@@ -115,7 +117,8 @@ impl Writer {
             wal_pages,
             checkpoint_at: CHECKPOINT_PAGES,
             erased: Vec::new(),
-            truncate: false,
+            // A crash may have come between an erasure and this.
+            truncate: true,
         };
         Ok((writer, opened))
     }
@@ -154,6 +157,18 @@ impl Writer {
         }
         self.tidy();
         Ok(first)
+    }
+
+    /// Inserts events and nothing else, unchecked and unlinked; only for [`AppendFloor`](super::AppendFloor).
+    pub(super) fn insert_only(&mut self, events: &[Recorded]) -> Result<(), Fault> {
+        let run = |sql| self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        run("BEGIN IMMEDIATE")
+            .and_then(|_| insert_events(&self.connection, self.end.seq.next(), events.iter().map(|event| (event, 1))))
+            .and_then(|()| run("COMMIT"))
+            .map_err(|error| Fault::sql("insert events", error))?;
+        self.end.seq = Seq(self.end.seq.0 + events.len() as u64);
+        self.tidy();
+        Ok(())
     }
 
     pub(super) fn move_cursors(&mut self, cursors: &[Cursor]) -> Result<(), AppendError> {
@@ -245,7 +260,7 @@ impl Writer {
         self.poisoned = true;
         self.dir.poison(&source);
         // What the WAL holds is evidence; closing must not copy it back and remove it.
-        let kept = self.connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        let kept = connection::keep_wal(&self.connection, true);
         if let Err(error) = kept {
             tracing::error!(%error, "could not keep the write-ahead log for verification");
         }
@@ -289,23 +304,22 @@ impl Writer {
             }
         }
         let pages = self.wal_pages.load(Ordering::Relaxed);
-        if !self.truncate && pages < self.checkpoint_at {
+        // The count starts again when the WAL is written over from its start; while a reader keeps that from happening, the next round
+        // waits for as many new pages instead of being tried at every append.
+        self.checkpoint_at = self.checkpoint_at.min(pages.saturating_add(CHECKPOINT_PAGES));
+        let copied = if self.truncate {
+            connection::truncate_wal(&self.connection).map(|done| self.truncate = !done)
+        } else if pages >= self.checkpoint_at {
+            self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
+            connection::checkpoint(&self.connection)
+        } else {
             return;
-        }
-        let sql = if self.truncate { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
-        match self.connection.query_row(sql, [], |row| row.get::<_, bool>(0)) {
-            Ok(busy) => {
-                // A reader that is still at it keeps erased bytes in the WAL; the next append tries again.
-                self.truncate &= busy;
-                self.checkpoint_at = CHECKPOINT_PAGES;
-            }
-            Err(error) => {
-                let fault = Fault::sql("copy the write-ahead log back", error);
-                tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
-                self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
-                if !fault.disk_full {
-                    self.poison(fault);
-                }
+        };
+        if let Err(error) = copied {
+            let fault = Fault::sql("copy the write-ahead log back", error);
+            tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
+            if !fault.disk_full {
+                self.poison(fault);
             }
         }
     }

@@ -1,0 +1,156 @@
+//! The kernel alone: decides and applies in memory, without encoding, hashing a chain, or an engine around it.
+
+use std::time::{Duration, Instant};
+
+use antiphon::coordination::{
+    CoordinationBudget, CoordinationSession, Ending, Meta, Need, Proposal, Runner, Runners, SessionEnd, SessionOutcome, WorkSpec,
+};
+use antiphon::digest::Digest;
+use antiphon::envelope::{CommitTip, StreamTip};
+use antiphon::event::{Completed, Event, Mode, OnExhausted, Policies, Started, WorkAdded};
+use antiphon::id::{CoordinationId, Epoch, Version, WorkId};
+use antiphon::time::{At, Now, Wall};
+
+use super::Measured;
+use super::idle::kernel_bytes;
+use crate::command_error::CommandError;
+
+/// Items of the coordination.
+pub(super) const ITEMS: usize = 100_000;
+
+/// Items in one event.
+const BATCH: usize = 1_000;
+
+const ROUNDS: usize = 5;
+
+/// One coordination as the engine would drive it, but on paper.
+pub(super) struct Run {
+    session: CoordinationSession,
+    now: Now,
+}
+
+impl Run {
+    /// Starts a coordination that is given its items by the events that follow.
+    pub(super) fn start() -> Result<Self, CommandError> {
+        let budget = CoordinationBudget::new(ITEMS as u32, 3_600_000, 1_000, None).map_err(CommandError::internal)?;
+        let policies = Policies { max_attempts: 3, breaker: 3, on_exhausted: OnExhausted::Stop, planner: None };
+        let started = Event::Started(Box::new(Started {
+            name: None,
+            plan: Digest::GENESIS,
+            mode: Mode::Closed,
+            budget,
+            concurrency: 64,
+            policies,
+            parent: None,
+            depth: 0,
+            labels: Default::default(),
+            items: ITEMS as u32,
+            engine: String::new(),
+            epoch: Epoch(1),
+        }));
+        let now = Now::from(1_700_000_000_000_000_000);
+        let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
+        let id = CoordinationId::new("bench").map_err(CommandError::internal)?;
+        let session = CoordinationSession::begin(id, &started, &meta).map_err(CommandError::internal)?;
+        Ok(Self { session, now })
+    }
+
+    /// Applies one event.
+    pub(super) fn apply(&mut self, event: &Event) -> Result<(), CommandError> {
+        self.now.at = At(self.now.at.0 + 1_000);
+        self.now.wall = Wall(self.now.wall.0 + 1_000);
+        let meta = Meta { version: self.session.version().next(), at: self.now.at, wall: self.now.wall, cause: None };
+        self.session.apply(event, &meta).map_err(CommandError::internal)
+    }
+
+    /// Does what the coordination proposes, and ends every session at once when nothing more can start, until the receipt is there.
+    pub(super) fn finish(&mut self) -> Result<(), CommandError> {
+        let runners = Runners::caller();
+        let nothing = Default::default();
+        let mut open = std::collections::VecDeque::new();
+        loop {
+            match self.session.propose(&self.now, &runners, &nothing) {
+                Some(Proposal::Event(event)) => {
+                    if let Event::SessionBound(bound) = &event {
+                        open.push_back(bound.session);
+                    }
+                    self.apply(&event)?;
+                }
+                Some(Proposal::End(ending)) => return self.end(ending),
+                Some(Proposal::Expand(work)) => return Err(CommandError::internal(format!("{work} is no nested coordination"))),
+                None => {
+                    let number = open.pop_front().ok_or_else(|| CommandError::internal("the coordination stands still"))?;
+                    let end = SessionEnd::new(SessionOutcome::Success);
+                    let unbound = self.session.decide_unbinding(number, end, &self.now).map_err(CommandError::internal)?;
+                    self.apply(&Event::SessionUnbound(unbound))?;
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, ending: Ending) -> Result<(), CommandError> {
+        let (at, wall) = (At(self.now.at.0 + 1_000), Wall(self.now.wall.0 + 1_000));
+        let receipt = self.session.receipt(ending.clone(), at, wall, StreamTip::default(), CommitTip::default());
+        let Ending::Completed(stop) = ending else {
+            return Err(CommandError::internal("the coordination was aborted"));
+        };
+        self.apply(&Event::Completed(Box::new(Completed {
+            stop,
+            verdict: receipt.verdict,
+            usage: receipt.budget_usage.clone(),
+            totals: receipt.totals,
+            receipt: receipt.compute_hash(),
+        })))
+    }
+
+    /// Whether every item is in the receipt as done.
+    pub(super) fn is_done(&self) -> bool {
+        self.session.status().is_terminal() && self.session.totals().work_succeeded == ITEMS as u64
+    }
+}
+
+/// The items from `first` on that go into one event; each needs up to three before it.
+pub(super) fn batch(first: usize) -> Result<Event, CommandError> {
+    let id = |n: usize| WorkId::new(format!("item-{n}")).map_err(CommandError::internal);
+    let item = |n: usize| {
+        let mut item = WorkSpec::new(id(n)?, Runner::Caller);
+        // Near, further and far, so that the graph is neither a chain nor a row of levels.
+        for back in [1, 7, 100] {
+            if let Some(needed) = n.checked_sub(64 * back) {
+                item.needs.push(Need::Work(id(needed)?));
+            }
+        }
+        Ok(item)
+    };
+    let items = (first..first + BATCH).map(item).collect::<Result<Vec<_>, CommandError>>()?;
+    Ok(Event::WorkAdded(WorkAdded { items }))
+}
+
+/// The first items of every event.
+pub(super) fn batches() -> impl Iterator<Item = usize> {
+    (0..ITEMS).step_by(BATCH)
+}
+
+/// From the start to the receipt, in this process; and the memory of one run, in a process of its own.
+pub(super) fn run() -> Result<Vec<Measured>, CommandError> {
+    let events = batches().map(batch).collect::<Result<Vec<_>, _>>()?;
+    let (mut times, mut rates) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let taken = once(&events)?;
+        times.push(taken);
+        rates.push(ITEMS as f64 / taken.as_secs_f64());
+    }
+    let bytes = kernel_bytes()?;
+    Ok(vec![Measured::timed("kernel.100k", "ms", &mut times, &mut rates).with_value(bytes as f64 / ITEMS as f64)])
+}
+
+fn once(events: &[Event]) -> Result<Duration, CommandError> {
+    let before = Instant::now();
+    let mut run = Run::start()?;
+    for event in events {
+        run.apply(event)?;
+    }
+    run.finish()?;
+    let taken = before.elapsed();
+    if run.is_done() { Ok(taken) } else { Err(CommandError::internal("not every item was done")) }
+}

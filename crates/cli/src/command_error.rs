@@ -1,0 +1,131 @@
+//! Errors of the command line: classified once, with a hint and an exit code.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use antiphon::ledger::export::ExportError;
+use antiphon::ledger::{OpenError, ReadError};
+use antiphon::{EngineError, StartError};
+
+use crate::output::printable;
+
+/// What kind of error it is; the number is the exit code and part of the contract (docs/exit-codes.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Something went wrong that is nobody's input.
+    Internal = 1,
+    /// The command line makes no sense, or names something that is not there. clap uses the same number.
+    Usage = 2,
+    /// The state directory is held, missing, unreadable or damaged.
+    State = 3,
+    /// A check found something wrong.
+    Verification = 4,
+}
+
+impl From<Kind> for ExitCode {
+    fn from(kind: Kind) -> Self {
+        Self::from(kind as u8)
+    }
+}
+
+/// An error with what to do about it.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl CommandError {
+    pub(crate) fn new(kind: Kind, message: impl ToString) -> Self {
+        Self { kind, message: message.to_string(), hint: None }
+    }
+
+    pub(crate) fn internal(message: impl ToString) -> Self {
+        Self::new(Kind::Internal, message)
+    }
+
+    /// An error with all that caused it, where a cause adds something.
+    pub(crate) fn because(kind: Kind, error: &dyn Error) -> Self {
+        Self::new(kind, chain(error))
+    }
+
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Tells the user, on stderr, and gives the exit code. There is nobody to tell that stderr is closed.
+    pub(crate) fn report(self) -> ExitCode {
+        let mut stderr = anstream::stderr().lock();
+        let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", printable(&self.message));
+        if let Some(hint) = &self.hint {
+            let _told = writeln!(stderr, "\u{1b}[1mhint\u{1b}[0m: {}", printable(hint));
+        }
+        self.kind.into()
+    }
+}
+
+impl From<ReadError> for CommandError {
+    fn from(error: ReadError) -> Self {
+        let told = Self::because(Kind::State, &error);
+        match error {
+            ReadError::Absent { .. } => {
+                told.with_hint("an engine creates it when it is first opened; name another one with --dir")
+            }
+            // Its message says what to do.
+            ReadError::Damaged { .. } => told,
+            ReadError::Fault(_) => told.with_hint("`antiphon doctor` tells what is wrong with a state directory"),
+        }
+    }
+}
+
+impl From<ExportError> for CommandError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Read(error) => error.into(),
+            ExportError::Absent { .. } => Self::because(Kind::Usage, &error),
+            ExportError::NotEnded { .. } => {
+                Self::because(Kind::Usage, &error).with_hint("`antiphon list --running` shows how far it is")
+            }
+            ExportError::Erased { .. } | ExportError::Damaged { .. } => Self::because(Kind::State, &error),
+        }
+    }
+}
+
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        Self::because(Kind::State, &error)
+    }
+}
+
+impl From<StartError> for CommandError {
+    fn from(error: StartError) -> Self {
+        Self::because(Kind::State, &error)
+    }
+}
+
+impl From<EngineError> for CommandError {
+    fn from(error: EngineError) -> Self {
+        Self::because(Kind::State, &error)
+    }
+}
+
+/// A message with those of its causes that it does not hold already.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}

@@ -1,0 +1,61 @@
+//! Every command, in one enum and one match; each lives in a file of its own.
+
+mod bench;
+mod doctor;
+mod list;
+mod log;
+mod receipt;
+mod torture;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::command_error::CommandError;
+
+/// Coordinates workers that are expensive, forgetful and cannot be trusted, and leaves a record that can be checked.
+#[derive(Debug, clap::Parser)]
+#[command(name = "antiphon", version, max_term_width = 100)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// State directory; by default the nearest `.antiphon` upwards, else one here
+    #[arg(long, global = true, env = "ANTIPHON_DIR", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Verify(verify::Args),
+    Receipt(receipt::Args),
+    Log(log::Args),
+    List(list::Args),
+    Doctor(doctor::Args),
+    Bench(bench::Args),
+    Torture(torture::Args),
+}
+
+impl CommandLine {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+        let Self { global, command } = self;
+        match command {
+            Command::Verify(args) => args.run(&global),
+            Command::Receipt(args) => args.run(&global),
+            Command::Log(args) => args.run(&global),
+            Command::List(args) => args.run(&global),
+            Command::Doctor(args) => args.run(&global),
+            Command::Bench(args) => args.run(&global),
+            Command::Torture(args) => args.run(&global),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! `antiphon bench`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::Global;
+use crate::bench::{self, Conditions, Report, Wanted};
+use crate::command_error::{CommandError, Kind};
+use crate::state_dir;
+
+/// Measure this machine and print medians with the conditions
+///
+/// The files lie in a temporary directory below the state directory, so that its disk is what is measured.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Names of measurements, or the beginnings of names; all if none is given
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Be the idle engine that another process measures
+    #[arg(long, hide = true, conflicts_with = "names")]
+    idle: bool,
+    /// Be the kernel whose memory another process measures
+    #[arg(long, hide = true, conflicts_with = "names")]
+    kernel_memory: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let dir = state_dir::find(global);
+        if self.idle {
+            return bench::idle(&dir).map(|()| ExitCode::SUCCESS);
+        }
+        if self.kernel_memory {
+            return bench::kernel_memory().map(|()| ExitCode::SUCCESS);
+        }
+        let wanted = Wanted::of(&self.names)?;
+        let below = existing(&dir);
+        let place = tempfile::Builder::new().prefix("bench-").tempdir_in(&below);
+        let place = place.map_err(|error| {
+            CommandError::new(Kind::State, format!("cannot make a directory in {}: {error}", below.display()))
+                .with_hint("name one on the disk to be measured with --dir")
+        })?;
+        let conditions = Conditions::here(place.path())?;
+        let report = Report { conditions, results: bench::run(place.path(), &wanted)? };
+        if global.json {
+            anstream::println!("{}", serde_json::to_string_pretty(&report).map_err(CommandError::internal)?);
+        } else {
+            anstream::print!("{}", report.text());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The directory, or the nearest one above it that exists.
+fn existing(dir: &Path) -> PathBuf {
+    // An empty path is the last ancestor of a relative one.
+    let above = dir.ancestors().find(|dir| dir.is_dir());
+    above.and_then(|dir| dir.canonicalize().ok()).unwrap_or_else(|| PathBuf::from("."))
+}

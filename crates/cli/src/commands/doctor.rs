@@ -1,0 +1,88 @@
+//! `antiphon doctor`: explains a state directory, and goes on with a ledger that its head mark does not vouch for.
+
+mod acceptance;
+mod examination;
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::output::{Output, painted, printable};
+use crate::state_dir;
+use examination::{Examination, State};
+
+/// Explain what is wrong with a state directory, and what is safe to do
+///
+/// Reads only, unless one of the two --accept flags is given. Exits with 0 if nothing is wrong, 4 if something is, 3 if there is no
+/// ledger or it cannot be read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not verify the whole record, which takes longer the longer it is
+    #[arg(long)]
+    quick: bool,
+    /// Go on with a ledger that is shorter than its head mark or differs from it. What is missing stays missing; that is recorded
+    #[arg(long)]
+    accept_shorter: bool,
+    /// Go on with a ledger whose head mark is missing or damaged. Nobody can tell then whether its end is missing; that is recorded
+    #[arg(long)]
+    accept_missing_mark: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let dir = state_dir::find(global);
+        let examination = Examination::of(&dir, self.quick);
+        let mut output = Output::stdout();
+        if !global.json {
+            print(&examination, &mut output)?;
+        }
+        let accepted = if self.accept_shorter || self.accept_missing_mark {
+            Some(acceptance::accept(&dir, &examination, &self)?)
+        } else {
+            None
+        };
+        if global.json {
+            output.json(&json!({
+                "dir": dir,
+                "healthy": examination.is_healthy(),
+                "checks": examination.checks,
+                "accepted": accepted,
+            }))?;
+        } else if let Some(accepted) = &accepted {
+            output.line("")?;
+            output.line(accepted)?;
+        }
+        output.finish()?;
+        Ok(match (&accepted, examination.is_readable(), examination.is_healthy()) {
+            (Some(_), ..) | (None, true, true) => ExitCode::SUCCESS,
+            (None, false, _) => Kind::State.into(),
+            (None, true, false) => Kind::Verification.into(),
+        })
+    }
+}
+
+fn print(examination: &Examination, output: &mut Output) -> Result<(), CommandError> {
+    let width = examination.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
+    for check in &examination.checks {
+        let state = check.state.as_str();
+        let mut lines = check.text.lines();
+        let first = printable(lines.next().unwrap_or_default());
+        output.line(format!("{:width$}  {}  {first}", check.name, painted(&format!("{state:7}"), state)))?;
+        let margin = width + 11;
+        for line in lines {
+            output.line(format!("{:margin$}{}", "", printable(line)))?;
+        }
+        if let Some(advice) = &check.advice {
+            output.line(format!("{:margin$}what to do: {}", "", printable(advice)))?;
+        }
+    }
+    let problems = examination.checks.iter().filter(|check| check.state == State::Problem).count();
+    output.line("")?;
+    output.line(match problems {
+        0 => painted("nothing is wrong", "ok"),
+        1 => painted("1 problem", "problem"),
+        all => painted(&format!("{all} problems"), "problem"),
+    })
+}

@@ -1,0 +1,327 @@
+//! What is found in a state directory, check by check; nothing is changed.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use antiphon::id::StreamName;
+use antiphon::ledger::verify::{Place, Report, Scope, verify_directory};
+use antiphon::ledger::{
+    FORMAT, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkRefusal, Owner, ReadError, Standing, StateDirectory,
+    Store as _,
+};
+use antiphon::time::Wall;
+use serde::Serialize;
+
+use crate::command_error::chain;
+use crate::ledger::{COORDINATIONS, Ledger};
+use crate::moment;
+
+/// Head rows read at a time.
+const PAGE: usize = 10_000;
+
+/// Findings of the verification that are spelled out.
+const SHOWN: usize = 10;
+
+/// All that was found.
+pub(super) struct Examination {
+    pub(super) checks: Vec<Check>,
+    /// Why opening the ledger would be refused for its head mark.
+    pub(super) refusal: Option<MarkRefusal>,
+    /// Whether an engine holds it now.
+    pub(super) held: bool,
+    readable: bool,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub(super) struct Check {
+    #[serde(rename = "check")]
+    pub(super) name: &'static str,
+    pub(super) state: State,
+    pub(super) text: String,
+    /// What is safe to do about it.
+    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
+    pub(super) advice: Option<String>,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// Something is wrong.
+    Problem,
+}
+
+impl State {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Note => "note",
+            Self::Problem => "problem",
+        }
+    }
+}
+
+impl Examination {
+    /// Looks at a state directory; the whole record is verified unless it is to be quick.
+    pub(super) fn of(dir: &Path, quick: bool) -> Self {
+        let mut found = Self { checks: Vec::new(), refusal: None, held: false, readable: false };
+        if found.directory(dir) {
+            found.lock(dir);
+            found.poison(dir);
+            match Ledger::at(dir).store.standing() {
+                Ok(standing) => found.ledger(dir, &standing, quick),
+                Err(error) => found.unreadable(dir, &error),
+            }
+        }
+        found
+    }
+
+    /// Whether no check found a problem.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.checks.iter().all(|check| check.state != State::Problem)
+    }
+
+    /// Whether there is a ledger that can be read.
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    fn ok(&mut self, name: &'static str, text: impl Into<String>) {
+        self.checks.push(Check { name, state: State::Ok, text: text.into(), advice: None });
+    }
+
+    fn note(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
+        self.checks.push(Check { name, state: State::Note, text: text.into(), advice: Some(advice.into()) });
+    }
+
+    fn problem(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
+        self.checks.push(Check { name, state: State::Problem, text: text.into(), advice: Some(advice.into()) });
+    }
+
+    /// Whether there is something to go on with.
+    fn directory(&mut self, dir: &Path) -> bool {
+        const NAME: &str = "directory";
+        let shown = dir.display();
+        match std::fs::metadata(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let advice = "name another one with --dir or ANTIPHON_DIR; an engine creates it when it is first opened";
+                self.problem(NAME, format!("{shown} does not exist"), advice);
+                return false;
+            }
+            Err(error) => {
+                self.problem(NAME, format!("{shown} cannot be looked at: {error}"), "see that this user may read it");
+                return false;
+            }
+            Ok(found) if !found.is_dir() => {
+                self.problem(NAME, format!("{shown} is not a directory"), "name another one with --dir or ANTIPHON_DIR");
+                return false;
+            }
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => {
+                let mode = found.permissions().mode() & 0o777;
+                let text = format!("{shown} is open to other users (mode {mode:o})");
+                self.note(NAME, text, "the next engine makes it private; until then `chmod 700` does");
+            }
+            Ok(_) => self.ok(NAME, shown.to_string()),
+        }
+        true
+    }
+
+    fn lock(&mut self, dir: &Path) {
+        const NAME: &str = "lock";
+        let directory = StateDirectory::new(dir);
+        match directory.holder() {
+            Ok(Some(LockHolder::Named(owner))) => {
+                self.held = true;
+                self.ok(NAME, format!("held by {}", named(&owner)));
+            }
+            Ok(Some(LockHolder::Unnamed)) => {
+                self.held = true;
+                self.ok(NAME, "held by an engine that has not said its name");
+            }
+            Ok(None) => match directory.last_holder() {
+                Some(owner) => self.ok(NAME, format!("free; the file is left from {}", named(&owner))),
+                None => self.ok(NAME, "free"),
+            },
+            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read and write the directory"),
+        }
+    }
+
+    fn poison(&mut self, dir: &Path) {
+        const NAME: &str = "disk errors";
+        match StateDirectory::new(dir).poison_note() {
+            Ok(None) => self.ok(NAME, "none noted"),
+            Ok(Some(note)) => {
+                let advice =
+                    "look after the disk, verify the ledger, then start an engine; it takes the note away once it has verified";
+                self.problem(NAME, note.trim_end().to_owned(), advice);
+            }
+            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read the directory"),
+        }
+    }
+
+    fn unreadable(&mut self, dir: &Path, error: &ReadError) {
+        match error {
+            ReadError::Absent { .. } => match HeadMark::read(dir) {
+                Ok(Some(mark)) => {
+                    let text =
+                        format!("there is none, but a head mark knows commit {} of epoch {}", mark.commit.number, mark.epoch);
+                    let advice =
+                        "restore `ledger.db` and `blobs` from a copy; --accept-shorter begins anew, and everything is lost";
+                    self.problem("ledger", text, advice);
+                    self.refusal = mark.check(Default::default(), Default::default(), None).err();
+                }
+                _ => match std::fs::read_dir(dir).ok().and_then(|mut entries| entries.next()?.ok()) {
+                    None => {
+                        self.problem("ledger", "there is none; the directory is empty", "an engine creates it when it is opened");
+                    }
+                    Some(entry) => {
+                        let text = format!("there is none, but there is {:?}", entry.file_name());
+                        self.problem("ledger", text, "name a state directory with --dir or ANTIPHON_DIR");
+                    }
+                },
+            },
+            ReadError::Damaged { what, how } => {
+                let advice = "keep the directory as it is for evidence, and restore a copy";
+                self.problem("ledger", format!("{what} is damaged: {how}"), advice);
+            }
+            ReadError::Fault(fault) => {
+                self.problem("ledger", chain(fault), "see that this user may read it and that the disk is well");
+            }
+        }
+    }
+
+    fn ledger(&mut self, dir: &Path, standing: &Standing, quick: bool) {
+        const NAME: &str = "ledger";
+        let Standing { ledger, format, epoch, .. } = standing;
+        self.readable = true;
+        if *format == FORMAT {
+            self.ok(NAME, format!("format {format}, epoch {epoch}, id {ledger}"));
+        } else {
+            let text = format!("format {format}, of which this version knows nothing (it knows {FORMAT}), id {ledger}");
+            self.problem(NAME, text, "use the version that wrote it, or a newer one");
+            return;
+        }
+        self.contents(dir, standing);
+        self.head_mark(dir, standing);
+        if quick {
+            self.note("record", "not verified", "leave --quick away, or run `antiphon verify`");
+        } else {
+            self.record(dir);
+        }
+    }
+
+    fn contents(&mut self, dir: &Path, standing: &Standing) {
+        const NAME: &str = "contents";
+        let store = Ledger::at(dir).store;
+        let (mut states, mut older_than) = (BTreeMap::<String, u64>::new(), None);
+        let mut coordinations = 0;
+        loop {
+            let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), older_than, limit: PAGE, ..HeadFilter::default() };
+            let page = match store.heads(&HeadQuery::List(filter)) {
+                Ok(page) => page,
+                Err(error) => return self.problem(NAME, chain(&error), "run `antiphon verify` for all that is wrong"),
+            };
+            let Some(last) = page.last() else { break };
+            older_than = Some(last.stream.clone());
+            coordinations += page.len();
+            for head in page {
+                *states.entry(head.status).or_default() += 1;
+            }
+        }
+        let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let states = if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
+        let Standing { commits, events, .. } = standing;
+        let text = format!("{coordinations} coordinations{states}, {} events in {} commits", events.0, commits.number);
+        match store.heads(&HeadQuery::Stream(StreamName::Ledger)).ok().and_then(|heads| heads.into_iter().next()) {
+            Some(head) if head.status == "open" && !self.held => {
+                self.note(
+                    NAME,
+                    text + "\nthe last engine did not close it",
+                    "nothing; the next engine goes on where that one stopped",
+                );
+            }
+            _ => self.ok(NAME, text),
+        }
+    }
+
+    fn head_mark(&mut self, dir: &Path, standing: &Standing) {
+        const NAME: &str = "head mark";
+        let go_on = "restore the directory from a copy, or go on";
+        let mark = match HeadMark::read(dir) {
+            Ok(Some(mark)) => mark,
+            Ok(None) if standing.commits == Default::default() => return self.ok(NAME, "none yet, and no commits"),
+            Ok(None) => {
+                let refusal = MarkRefusal::Missing { path: HeadMark::path(dir), commits: standing.commits.number };
+                self.problem(NAME, refusal.to_string(), format!("{go_on} with --accept-missing-mark"));
+                self.refusal = Some(refusal);
+                return;
+            }
+            Err(error @ MarkError::Io { .. }) => return self.problem(NAME, error.to_string(), "see that this user may read it"),
+            Err(error @ MarkError::Damaged { .. }) => {
+                let text = format!("{error}, so nobody can tell whether the ledger is whole");
+                self.problem(NAME, text, format!("{go_on} with --accept-missing-mark"));
+                self.refusal = Some(error.into());
+                return;
+            }
+        };
+        match Ledger::at(dir).store.check_against(&mark) {
+            Ok(Ok(())) => {
+                let written = std::fs::metadata(HeadMark::path(dir)).and_then(|found| found.modified()).ok();
+                let written =
+                    written.and_then(|time| u64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok());
+                let age = written.map(|wall| format!(", written {} ago", moment::age(Wall(wall)))).unwrap_or_default();
+                self.ok(NAME, format!("commit {} of epoch {}{age}; the ledger reaches it", mark.commit.number, mark.epoch));
+            }
+            Ok(Err(refusal)) => {
+                self.problem(NAME, refusal.to_string(), format!("{go_on} with --accept-shorter"));
+                self.refusal = Some(refusal);
+            }
+            Err(error) => self.problem(NAME, chain(&error), "run `antiphon verify` for all that is wrong"),
+        }
+    }
+
+    fn record(&mut self, dir: &Path) {
+        const NAME: &str = "record";
+        let report = match verify_directory(dir, &Scope::Ledger) {
+            Ok(mut report) => {
+                // That has a check of its own.
+                report.findings.retain(|finding| finding.place != Place::HeadMark);
+                report
+            }
+            Err(error) => return self.problem(NAME, chain(&error), "see that this user may read it and that the disk is well"),
+        };
+        let text = verified(&report);
+        if report.is_sound() {
+            return self.ok(NAME, text);
+        }
+        let advice = match report.findings.len() as u64 + report.omitted {
+            all if all > SHOWN as u64 => format!("`antiphon verify` names all {all} and what to do about each"),
+            _ => "as said with each finding; do not remove anything by hand".to_owned(),
+        };
+        self.problem(NAME, text, advice);
+    }
+}
+
+fn verified(report: &Report) -> String {
+    let Report { events, receipts_rebuilt, erased, .. } = report;
+    let mut text = format!("{events} events verified, {receipts_rebuilt} receipts rebuilt, {erased} payloads erased");
+    for stream in &report.not_rebuildable {
+        text.push_str(&format!("\n{}: not rebuildable: {} erased, as recorded", stream.stream, stream.erased));
+    }
+    for finding in report.findings.iter().take(SHOWN) {
+        text.push_str(&format!("\n{finding}"));
+    }
+    text
+}
+
+fn named(owner: &Owner) -> String {
+    let Owner { host, pid, engine, since } = owner;
+    format!("process {pid} on {host} (antiphon {engine}), which took it at {}", moment::seconds(*since))
+}

@@ -1,0 +1,166 @@
+//! `antiphon log`: the events of one stream, each on a line.
+
+mod facts;
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use antiphon::envelope::{Payload, Recorded};
+use antiphon::id::{StreamName, Version};
+use antiphon::ledger::Store as _;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Global;
+use crate::command_error::CommandError;
+use crate::ledger::{self, Ledger};
+use crate::moment;
+use crate::output::{Output, printable};
+use facts::facts;
+
+/// Events read at a time.
+const PAGE: usize = 1_000;
+
+/// Print the events of a coordination
+///
+/// With --json, one object on a line: the event's envelope, with the payload as it is stored, and `time`, which is `wall` for people.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A coordination, `ledger`, or any other stream by its name
+    #[arg(value_name = "COORDINATION | STREAM", value_parser = ledger::stream)]
+    stream: StreamName,
+    /// From this version on
+    #[arg(long, value_name = "VERSION", default_value_t = 1)]
+    from: u64,
+    /// At most so many; 0 for all
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
+    limit: usize,
+    /// Only events of this type, such as `coordination.session_bound`, or `session_bound` for short
+    #[arg(long = "type", short = 't', value_name = "TYPE")]
+    kind: Option<String>,
+}
+
+/// An event as JSON.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    stream: String,
+    version: u64,
+    r#type: &'a str,
+    schema: u32,
+    at: u64,
+    wall: u64,
+    time: String,
+    actor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    /// Absent if it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Stored<'a>>,
+    /// The payload's digest, if it was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<String>,
+    prev: String,
+    hash: String,
+}
+
+/// A payload as it is stored; bytes that are no JSON are damage, and shown as text.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Stored<'a> {
+    Json(&'a RawValue),
+    Text(String),
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        let head = ledger.head(&self.stream)?;
+        let width = head.tip.version.to_string().len();
+        let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
+        let mut after = Version(self.from.saturating_sub(1));
+        let mut others = BTreeSet::new();
+        let mut printed = false;
+        let mut output = Output::stdout();
+        while left > 0 && output.is_open() {
+            let page = ledger.store.read_stream(&self.stream, after, PAGE.min(if self.kind.is_none() { left } else { PAGE }))?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            for event in &page {
+                if !self.wants(&event.kind) {
+                    others.insert(event.kind.to_string());
+                } else if left > 0 {
+                    left -= 1;
+                    printed = true;
+                    if global.json { output.json(&line(event))? } else { output.line(text(event, width))? }
+                }
+            }
+        }
+        output.finish()?;
+        if !printed {
+            self.explain_nothing(&others, head.tip.version);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn wants(&self, kind: &str) -> bool {
+        match &self.kind {
+            None => true,
+            Some(wanted) => kind == wanted || kind.split_once('.').is_some_and(|(_, name)| name == wanted),
+        }
+    }
+
+    /// An empty answer is right, but may come of a mistake.
+    fn explain_nothing(&self, others: &BTreeSet<String>, last: Version) {
+        let mut stderr = anstream::stderr().lock();
+        let _told = match &self.kind {
+            Some(kind) if !others.is_empty() => {
+                let others: Vec<&str> = others.iter().map(String::as_str).collect();
+                writeln!(stderr, "no event is of type {}; there are {}", printable(kind), others.join(", "))
+            }
+            _ => writeln!(stderr, "no event from version {} on; the last one is {last}", self.from),
+        };
+    }
+}
+
+fn text(event: &Recorded, width: usize) -> String {
+    // As wide as the longest type of the stream.
+    let types = match event.stream {
+        StreamName::Ledger => "ledger.opened".len(),
+        _ => "coordination.session_unbound".len(),
+    };
+    let facts = facts(event);
+    let line =
+        format!("{:>width$}  {}  {:types$}  {}", event.version.0, moment::millis(event.wall), event.kind, printable(&facts));
+    line.trim_end().to_owned()
+}
+
+fn line(event: &Recorded) -> Line<'_> {
+    let (payload, erased) = match &event.payload {
+        Payload::Bytes(bytes) => (Some(stored(bytes)), None),
+        Payload::Erased(digest) => (None, Some(digest.to_string())),
+    };
+    Line {
+        stream: event.stream.to_string(),
+        version: event.version.0,
+        r#type: &event.kind,
+        schema: event.schema,
+        at: event.at.0,
+        wall: event.wall.0,
+        time: moment::exact(event.wall),
+        actor: event.actor.as_str(),
+        cause: event.cause.as_ref().map(|cause| cause.as_str()),
+        payload,
+        erased,
+        prev: event.prev.to_string(),
+        hash: event.hash.to_string(),
+    }
+}
+
+fn stored(bytes: &[u8]) -> Stored<'_> {
+    match serde_json::from_slice::<&RawValue>(bytes) {
+        // A line break in it would end the line.
+        Ok(json) if !bytes.contains(&b'\n') => Stored::Json(json),
+        _ => Stored::Text(String::from_utf8_lossy(bytes).into_owned()),
+    }
+}

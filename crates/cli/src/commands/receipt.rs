@@ -1,0 +1,124 @@
+//! `antiphon receipt`: what a coordination came to, and the evidence for it.
+
+mod items;
+mod rendering;
+
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use antiphon::coordination::CoordinationReceipt;
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::export::{Export, export};
+use serde_json::json;
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::ledger::{self, Ledger};
+use crate::output::Output;
+
+/// Show or export the receipt of a coordination
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Show what a coordination came to: verdict, usage, every item, evidence
+    ///
+    /// With --json: the receipt's hash, the receipt, and all items, also those that the receipt holds as digests.
+    Show {
+        /// A coordination that has ended
+        #[arg(value_parser = ledger::coordination)]
+        coordination: CoordinationId,
+    },
+    /// Write a receipt with its evidence into one file, which `antiphon verify FILE` checks without the ledger
+    Export {
+        /// A coordination that has ended
+        #[arg(value_parser = ledger::coordination)]
+        coordination: CoordinationId,
+        /// Where to; a file that holds something else is not written over. Standard output if absent
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        match self.action {
+            Action::Show { coordination } => show(&evidence(&ledger, &coordination)?, &ledger, global)?,
+            Action::Export { coordination, output } => write(&evidence(&ledger, &coordination)?, output.as_deref(), global)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn evidence(ledger: &Ledger, id: &CoordinationId) -> Result<Export, CommandError> {
+    ledger.head(&StreamName::Coordination(id.clone()))?;
+    Ok(export(&ledger.store, id)?)
+}
+
+fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), CommandError> {
+    let mut output = Output::stdout();
+    match &export.rendering {
+        Some(rendering) => {
+            let receipt: CoordinationReceipt = serde_json::from_value(rendering.clone()).map_err(CommandError::internal)?;
+            let items = match receipt.outcome_chunks.as_slice() {
+                [] => receipt.work_outcomes.clone(),
+                _ => items::replayed(&ledger.store, &export.coordination)?,
+            };
+            if global.json {
+                output.json(&json!({ "hash": export.receipt, "receipt": rendering, "items": items }))?;
+            } else {
+                let head = ledger.head(&StreamName::Coordination(export.coordination.clone()))?;
+                rendering::print(&receipt, &items, &head, &mut output)?;
+            }
+        }
+        None if global.json => output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?,
+        None => {
+            output.line(format!("receipt  {}", export.receipt))?;
+            output.line(
+                "Payloads of this coordination were erased: the receipt cannot be rebuilt, only its hash is left to compare.",
+            )?;
+        }
+    }
+    output.finish()
+}
+
+fn write(export: &Export, file: Option<&Path>, global: &Global) -> Result<(), CommandError> {
+    let bytes = export.to_bytes();
+    let mut output = Output::stdout();
+    match file {
+        None => output.bytes(&bytes)?,
+        Some(file) => {
+            create(file, &bytes)?;
+            if global.json {
+                output.json(&json!({ "file": file, "hash": export.receipt, "bytes": bytes.len() }))?;
+            } else {
+                output.line(format!("{}  {}", export.receipt, file.display()))?;
+            }
+        }
+    }
+    output.finish()
+}
+
+/// Creates a file, whole or not at all. One that is there with the same bytes is as good.
+fn create(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
+    let failed =
+        |error: &std::io::Error| CommandError::new(Kind::Internal, format!("could not write {}: {error}", file.display()));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
+    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(|error| failed(&error))?;
+    match draft.persist_noclobber(file) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => match std::fs::read(file) {
+            Ok(there) if there == bytes => Ok(()),
+            _ => Err(CommandError::new(Kind::Usage, format!("{} holds something else", file.display()))
+                .with_hint("name another file, or remove that one")),
+        },
+        Err(error) => Err(failed(&error.error)),
+    }
+}

@@ -1,0 +1,56 @@
+//! `antiphon torture`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::torture::{Torture, Victim};
+
+/// Prove the promises on this disk, under kill -9
+///
+/// Each round runs a process that coordinates random work on a ledger, kills it with SIGKILL, and checks that nothing acknowledged is
+/// lost, that no item ever had two live sessions, that no budget was exceeded and that every receipt can be rebuilt. Exit code 4 if
+/// something was not as promised.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How many processes are killed
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// What the work and the order of kills follow from; a random one by default
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
+    /// Make the ledgers in this directory, and leave a failing one there
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Be the process that is killed
+    #[arg(long, value_name = "DIR", hide = true, requires = "run")]
+    victim: Option<PathBuf>,
+    /// Number of the victim
+    #[arg(long, value_name = "N", hide = true)]
+    run: Option<u64>,
+    /// Finish everything instead of waiting to be killed
+    #[arg(long, hide = true, requires = "victim")]
+    finish: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None => fresh_seed()?,
+        };
+        if let Some(dir) = self.victim {
+            let victim = Victim { dir, seed, run: self.run.unwrap_or(0), finish: self.finish };
+            return victim.run().map(|()| ExitCode::SUCCESS).map_err(CommandError::internal);
+        }
+        let held = Torture { rounds: self.rounds, seed, keep: self.keep, json: global.json }.run()?;
+        Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(Kind::Verification as u8) })
+    }
+}
+
+fn fresh_seed() -> Result<u64, CommandError> {
+    let mut bytes = [0; 4];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(CommandError::internal)?;
+    Ok(u32::from_ne_bytes(bytes).into())
+}

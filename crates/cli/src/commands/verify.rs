@@ -1,0 +1,112 @@
+//! `antiphon verify`: a ledger, one coordination, or an exported receipt without any ledger.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::ExitCode;
+
+use antiphon::id::StreamName;
+use antiphon::ledger::export::verify_export;
+use antiphon::ledger::verify::{Earlier, Report, Scope, verify_directory};
+use serde_json::{Value, json};
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::output::{Output, painted, printable};
+
+/// Check that the record holds together
+///
+/// Without an argument the whole ledger is read: every hash, both chains, the head mark, head rows and blobs are checked, and every
+/// receipt is rebuilt. Exits with 0 if all is sound, 4 if something is wrong, 3 if it cannot be read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file that `antiphon receipt export` wrote, or a coordination of the ledger; a file goes first, `coordination/ID` is never one
+    #[arg(value_name = "COORDINATION | FILE")]
+    target: Option<String>,
+    /// Check also that the ledger goes on from an earlier receipt: a file, or the receipt's hash
+    #[arg(long, value_name = "FILE | HASH", conflicts_with = "target")]
+    against: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let report = match (&self.target, &self.against) {
+            (Some(target), _) if is_file(target) => verify_export(&read(Path::new(target))?),
+            (Some(target), _) => coordination(target, global)?,
+            (None, Some(earlier)) => whole(&Scope::Against(earlier_receipt(earlier)?), global)?,
+            (None, None) => whole(&Scope::Ledger, global)?,
+        };
+        let mut output = Output::stdout();
+        if global.json {
+            output.json(&as_json(&report)?)?;
+        } else {
+            print(&report, &mut output)?;
+        }
+        output.finish()?;
+        Ok(if report.is_sound() { ExitCode::SUCCESS } else { Kind::Verification.into() })
+    }
+}
+
+fn whole(scope: &Scope, global: &Global) -> Result<Report, CommandError> {
+    let ledger = Ledger::find(global)?;
+    Ok(verify_directory(&ledger.dir, scope)?)
+}
+
+fn coordination(target: &str, global: &Global) -> Result<Report, CommandError> {
+    let no_target =
+        |how: String| CommandError::new(Kind::Usage, format!("{target:?} is neither a file nor a coordination: {how}"));
+    let id = ledger::coordination(target).map_err(no_target)?;
+    let ledger = Ledger::find(global)?;
+    match ledger.head(&StreamName::Coordination(id.clone())) {
+        // A head row that is damaged or gone beside events is among the findings.
+        Err(error) if error.kind() == Kind::Usage && !has_events(&ledger, &id)? => Err(error),
+        _ => Ok(verify_directory(&ledger.dir, &Scope::Coordination(id))?),
+    }
+}
+
+fn has_events(ledger: &Ledger, id: &antiphon::id::CoordinationId) -> Result<bool, CommandError> {
+    use antiphon::ledger::Store as _;
+    Ok(!ledger.store.read_stream(&StreamName::Coordination(id.clone()), antiphon::id::Version(0), 1)?.is_empty())
+}
+
+fn is_file(target: &str) -> bool {
+    !target.starts_with(COORDINATIONS) && Path::new(target).is_file()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    std::fs::read(path).map_err(|error| CommandError::new(Kind::State, format!("could not read {}: {error}", path.display())))
+}
+
+fn earlier_receipt(text: &str) -> Result<Earlier, CommandError> {
+    let bytes = match std::fs::read(text) {
+        Ok(bytes) => bytes,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => text.as_bytes().to_vec(),
+        Err(error) => return Err(CommandError::new(Kind::State, format!("could not read {text}: {error}"))),
+    };
+    Earlier::read(&bytes).map_err(|error| {
+        CommandError::new(Kind::State, format!("{text:?} is {error}"))
+            .with_hint("name a file that `antiphon receipt export` wrote, or a hash that `antiphon receipt show` prints")
+    })
+}
+
+fn print(report: &Report, output: &mut Output) -> Result<(), CommandError> {
+    let text = report.to_string();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let state = if report.is_sound() { "ok" } else { "problem" };
+        let line = printable(line);
+        output.line(if lines.peek().is_none() { painted(&line, state) } else { line.into_owned() })?;
+    }
+    Ok(())
+}
+
+/// The report, whether it is sound, and each finding also as text with what to do.
+fn as_json(report: &Report) -> Result<Value, CommandError> {
+    let mut value = serde_json::to_value(report).map_err(CommandError::internal)?;
+    value["sound"] = json!(report.is_sound());
+    for (index, finding) in report.findings.iter().enumerate() {
+        value["findings"][index]["text"] = json!(finding.to_string());
+        value["findings"][index]["remedy"] = json!(finding.wrong.remedy());
+    }
+    Ok(value)
+}

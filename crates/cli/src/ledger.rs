@@ -1,0 +1,115 @@
+//! The ledger that a command reads, beside whatever engine owns it.
+
+use std::path::{Path, PathBuf};
+
+use antiphon::append::HeadRow;
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::{
+    FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory, Store as _,
+};
+
+use crate::command_error::{CommandError, Kind};
+use crate::commands::Global;
+use crate::state_dir;
+
+/// Before the id of a coordination in the name of its stream.
+pub(crate) const COORDINATIONS: &str = "coordination/";
+
+/// Newest coordinations among which a name that was meant is looked for.
+const LOOKED_THROUGH: usize = 1_000;
+
+/// Names that are offered instead of one that is not there.
+const OFFERED: usize = 3;
+
+/// How alike names are (from 0 to 1) of which one may have been meant by the other.
+const ALIKE: f64 = 0.8;
+
+/// A ledger, for reading only.
+pub(crate) struct Ledger {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: SqliteStore,
+}
+
+impl Ledger {
+    /// The ledger in the state directory that the command is about.
+    pub(crate) fn find(global: &Global) -> Result<Self, CommandError> {
+        let dir = state_dir::find(global);
+        let absent = |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
+        let elsewhere =
+            "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
+        if !dir.exists() {
+            return absent(format!("there is no state directory {}", dir.display()), elsewhere.to_owned());
+        }
+        if !dir.is_dir() {
+            return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
+        }
+        if !StateDirectory::new(&dir).database().exists() {
+            let inside = dir.join(state_dir::NAME);
+            let hint = if inside.is_dir() { format!("did you mean {}?", inside.display()) } else { elsewhere.to_owned() };
+            return absent(format!("there is no ledger in {}", dir.display()), hint);
+        }
+        let ledger = Self::at(&dir);
+        // What keeps the format from being read comes up with what is read next.
+        match ledger.store.standing() {
+            Ok(Standing { format, .. }) if format != FORMAT => Err(OpenError::Format { found: format, known: FORMAT }.into()),
+            _ => Ok(ledger),
+        }
+    }
+
+    /// The ledger in a directory, whether there is one or not.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), store: SqliteStore::at(dir, SqliteOptions::default()) }
+    }
+
+    /// The head row of a stream that a user named.
+    pub(crate) fn head(&self, stream: &StreamName) -> Result<HeadRow, CommandError> {
+        let found = self.store.heads(&HeadQuery::Stream(stream.clone()))?;
+        match (found.into_iter().next(), stream) {
+            (Some(head), _) => Ok(head),
+            (None, StreamName::Coordination(id)) => Err(self.unknown(id)?),
+            (None, _) => Err(CommandError::new(Kind::Usage, format!("there is no stream {stream} in {}", self.dir.display()))),
+        }
+    }
+
+    fn unknown(&self, id: &CoordinationId) -> Result<CommandError, CommandError> {
+        let told = CommandError::new(Kind::Usage, format!("there is no coordination {id} in {}", self.dir.display()));
+        let near = self.near(id)?;
+        Ok(told.with_hint(match near.as_slice() {
+            [] => "`antiphon list` shows those that are".to_owned(),
+            near => format!("did you mean {}?", near.join(" or ")),
+        }))
+    }
+
+    /// Ids that begin so, or that are nearly so.
+    fn near(&self, id: &CoordinationId) -> Result<Vec<String>, CommandError> {
+        let begin = self.ids(&format!("{COORDINATIONS}{id}"), OFFERED)?;
+        if !begin.is_empty() {
+            return Ok(begin);
+        }
+        let ids = self.ids(COORDINATIONS, LOOKED_THROUGH)?;
+        let mut alike: Vec<(f64, String)> =
+            ids.into_iter().map(|known| (strsim::jaro_winkler(id.as_str(), &known), known)).collect();
+        alike.retain(|(likeness, _)| *likeness >= ALIKE);
+        alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Ok(alike.into_iter().take(OFFERED).map(|(_, id)| id).collect())
+    }
+
+    fn ids(&self, prefix: &str, limit: usize) -> Result<Vec<String>, CommandError> {
+        let filter = HeadFilter { prefix: prefix.to_owned(), limit, ..HeadFilter::default() };
+        let heads = self.store.heads(&HeadQuery::List(filter))?;
+        Ok(heads.into_iter().filter_map(|head| Some(head.stream.to_string().strip_prefix(COORDINATIONS)?.to_owned())).collect())
+    }
+}
+
+/// Reads the id of a coordination, with or without what its stream's name begins with.
+pub(crate) fn coordination(text: &str) -> Result<CoordinationId, String> {
+    CoordinationId::new(text.strip_prefix(COORDINATIONS).unwrap_or(text)).map_err(|error| error.to_string())
+}
+
+/// Reads the name of a stream; what is none is the id of a coordination.
+pub(crate) fn stream(text: &str) -> Result<StreamName, String> {
+    match text {
+        _ if text == "ledger" || text.contains('/') => text.parse().map_err(|error: antiphon::id::IdError| error.to_string()),
+        id => coordination(id).map(StreamName::Coordination),
+    }
+}

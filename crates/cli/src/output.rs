@@ -1,0 +1,90 @@
+//! What goes to standard output: buffered, without colours where nobody sees them, quiet once the reader has gone.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
+
+use anstream::AutoStream;
+
+use crate::command_error::CommandError;
+
+/// Standard output. A reader that goes away, such as `head`, is no error: what follows is not written.
+pub(crate) struct Output(Option<BufWriter<AutoStream<StdoutLock<'static>>>>);
+
+impl Output {
+    pub(crate) fn stdout() -> Self {
+        Self(Some(BufWriter::new(AutoStream::auto(std::io::stdout().lock()))))
+    }
+
+    /// Whether somebody still reads.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn line(&mut self, text: impl Display) -> Result<(), CommandError> {
+        self.write(|stream| writeln!(stream, "{text}"))
+    }
+
+    pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), CommandError> {
+        let text = serde_json::to_string(value).map_err(CommandError::internal)?;
+        self.line(text)
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        self.write(|stream| stream.write_all(bytes))
+    }
+
+    /// Writes what is left in the buffer.
+    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
+        self.write(|stream| stream.flush())
+    }
+
+    fn write(&mut self, act: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CommandError> {
+        let Some(stream) = &mut self.0 else { return Ok(()) };
+        match act(stream) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.0 = None;
+                match error.kind() {
+                    ErrorKind::BrokenPipe => Ok(()),
+                    _ => Err(CommandError::internal(format!("could not write to standard output: {error}"))),
+                }
+            }
+        }
+    }
+}
+
+/// Text from a ledger, which anybody may have written, without what a terminal would obey: control characters, and those that
+/// reorder what stands around them, are spelled out.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let obeyed =
+        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let spelled = text.chars().map(|c| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() });
+    Cow::Owned(spelled.collect())
+}
+
+/// A colour for a state or verdict, so that what went wrong is seen first.
+pub(crate) fn painted(text: &str, state: &str) -> String {
+    let colour = match state {
+        "succeeded" | "sound" | "ok" => 32,
+        "failed" | "aborted" | "problem" => 31,
+        "partial" | "paused" | "stopping" | "note" => 33,
+        "running" | "starting" => 36,
+        _ => return text.to_owned(),
+    };
+    format!("\u{1b}[{colour}m{text}\u{1b}[0m")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_obeys_is_spelled_out() {
+        assert_eq!(printable("plain – ünïcode"), "plain – ünïcode");
+        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
+    }
+}

@@ -1,0 +1,18 @@
+//! Which state directory a command is about.
+
+use std::path::{Path, PathBuf};
+
+use crate::commands::Global;
+
+/// Name of the state directory.
+pub(crate) const NAME: &str = ".antiphon";
+
+/// The directory that was named, else the nearest one upwards, else one here.
+pub(crate) fn find(global: &Global) -> PathBuf {
+    if let Some(dir) = &global.dir {
+        return dir.clone();
+    }
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let nearest = here.ancestors().map(|dir| dir.join(NAME)).find(|dir| dir.is_dir());
+    nearest.unwrap_or_else(|| Path::new(NAME).to_path_buf())
+}

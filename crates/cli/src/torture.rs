@@ -1,0 +1,156 @@
+//! Torture: real processes on real ledgers, killed and resumed, and every promise checked after each kill.
+//!
+//! A round is one kill. A ledger has several, then a victim that may finish everything, and then the next ledger begins.
+
+mod check;
+mod function;
+mod journal;
+mod kill;
+mod random;
+mod report;
+mod round;
+mod shape;
+mod victim;
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub(crate) use victim::Victim;
+
+use self::check::Seen;
+use self::kill::{HAS_POINTS, Kills};
+use self::random::Random;
+use self::report::{Failure, Kinds, Report};
+use self::round::{Ledger, Trouble};
+use crate::command_error::CommandError;
+
+/// Most kills that a ledger has before it may finish.
+const KILLS_PER_LEDGER: u64 = 8;
+
+/// A whole torture.
+pub(crate) struct Torture {
+    pub(crate) rounds: u64,
+    pub(crate) seed: u64,
+    /// Where ledgers are made; a failing one stays there.
+    pub(crate) keep: Option<PathBuf>,
+    pub(crate) json: bool,
+}
+
+impl Torture {
+    /// Runs it, prints what it came to, and says whether every promise held.
+    pub(crate) fn run(self) -> Result<bool, CommandError> {
+        let temporary = tempfile::Builder::new().prefix("antiphon-torture-").tempdir().map_err(CommandError::internal)?;
+        let place = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
+        let begun = Instant::now();
+        let mut report = Report {
+            seed: self.seed,
+            rounds: 0,
+            crash_points: HAS_POINTS,
+            kills: Kinds::default(),
+            ledgers: 0,
+            seen: Seen::default(),
+            seconds: 0.0,
+            failure: None,
+        };
+        let mut kills = Kills::new(self.seed, self.rounds);
+        let mut random = Random::of(&[self.seed, 0]);
+        let mut progress = Progress::new(self.rounds);
+        let mut done = false;
+        while !done && report.failure.is_none() {
+            report.ledgers += 1;
+            let seed = random.next();
+            let dir = place.join(format!("seed-{}-ledger-{}", self.seed, report.ledgers));
+            let mut ledger = Ledger::new(dir, seed).map_err(|trouble| self.broken(trouble))?;
+            let mut seen = Seen::default();
+            for _ in 0..random.between(1, KILLS_PER_LEDGER) {
+                let Some(kill) = kills.next() else {
+                    done = true;
+                    break;
+                };
+                report.rounds += 1;
+                progress.show(&report);
+                match ledger.kill(kill) {
+                    Ok(now) => seen = now,
+                    Err(trouble) => {
+                        report.failure = Some(self.failure(&report, Some(kill.to_string()), &ledger, trouble)?);
+                        break;
+                    }
+                }
+            }
+            if report.failure.is_none() {
+                match ledger.finish() {
+                    Ok(now) => seen = now,
+                    Err(trouble) => report.failure = Some(self.failure(&report, None, &ledger, trouble)?),
+                }
+            }
+            report.seen.add(&seen);
+            if report.failure.is_none() {
+                std::fs::remove_dir_all(ledger.dir()).map_err(CommandError::internal)?;
+            }
+        }
+        progress.end();
+        report.kills = Kinds { at_random: kills.at_random, at_points: kills.at_points };
+        report.seconds = begun.elapsed().as_secs_f64();
+        self.print(&report)?;
+        Ok(report.failure.is_none())
+    }
+
+    fn failure(&self, report: &Report, kill: Option<String>, ledger: &Ledger, trouble: Trouble) -> Result<Failure, CommandError> {
+        match trouble {
+            Trouble::Findings(findings) => {
+                let kept = self.keep.is_some().then(|| ledger.dir().to_owned());
+                Ok(Failure { round: report.rounds, kill, findings, kept })
+            }
+            trouble @ Trouble::Io(..) => Err(self.broken(trouble)),
+        }
+    }
+
+    fn broken(&self, trouble: Trouble) -> CommandError {
+        match trouble {
+            Trouble::Findings(findings) => CommandError::internal(findings.join("\n")),
+            Trouble::Io(what, error) => CommandError::internal(format!("cannot {what}: {error} (seed {})", self.seed)),
+        }
+    }
+
+    fn print(&self, report: &Report) -> Result<(), CommandError> {
+        if self.json {
+            let json = serde_json::to_string_pretty(report).map_err(CommandError::internal)?;
+            anstream::println!("{json}");
+        } else {
+            anstream::print!("{report}");
+        }
+        Ok(())
+    }
+}
+
+/// Tells on stderr how far it is: a line that changes on a terminal, a line for every tenth elsewhere.
+struct Progress {
+    rounds: u64,
+    terminal: bool,
+    told: u64,
+}
+
+impl Progress {
+    fn new(rounds: u64) -> Self {
+        Self { rounds, terminal: std::io::stderr().is_terminal(), told: 0 }
+    }
+
+    fn show(&mut self, report: &Report) {
+        let tenth = report.rounds * 10 / self.rounds.max(1);
+        if self.terminal {
+            eprint!("\rseed {}: round {} of {}, ledger {} ", report.seed, report.rounds, self.rounds, report.ledgers);
+            // A progress line that cannot be shown is no error.
+            let _ = std::io::stderr().flush();
+        } else if tenth > self.told {
+            self.told = tenth;
+            eprintln!("seed {}: round {} of {}, ledger {}", report.seed, report.rounds, self.rounds, report.ledgers);
+        }
+    }
+
+    fn end(&self) {
+        if self.terminal {
+            eprintln!();
+        }
+    }
+}

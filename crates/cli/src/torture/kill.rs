@@ -1,0 +1,100 @@
+//! When a victim is killed: at random moments and at named crash points in turn, so that every point has its turn.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use antiphon::crash;
+
+use super::random::Random;
+
+/// Whether named points can be reached at all.
+pub(super) const HAS_POINTS: bool = cfg!(feature = "crash-points");
+
+/// How one victim meets its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kill {
+    /// By its parent, so long after it was started.
+    After(Duration),
+    /// By itself, when it passes a point for the n-th time.
+    At(&'static str, u64),
+}
+
+impl std::fmt::Display for Kill {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::After(delay) => write!(f, "{:.1} ms after its start", delay.as_secs_f64() * 1e3),
+            Self::At(point, count) => write!(f, "at {point}:{count}"),
+        }
+    }
+}
+
+/// The kills of a whole run.
+#[derive(Debug)]
+pub(super) struct Kills {
+    random: Random,
+    left: u64,
+    last_was_at_point: bool,
+    /// How often each point was hit.
+    pub(super) at_points: BTreeMap<&'static str, u64>,
+    /// How many were at random moments.
+    pub(super) at_random: u64,
+}
+
+impl Kills {
+    pub(super) fn new(seed: u64, rounds: u64) -> Self {
+        let points = if HAS_POINTS { crash::POINTS.as_slice() } else { &[] };
+        Self {
+            random: Random::of(&[seed, rounds]),
+            left: rounds,
+            last_was_at_point: true,
+            at_points: points.iter().map(|point| (*point, 0)).collect(),
+            at_random: 0,
+        }
+    }
+
+    /// The next one, if there are any left.
+    pub(super) fn next(&mut self) -> Option<Kill> {
+        if self.left == 0 {
+            return None;
+        }
+        let missing = self.at_points.values().filter(|hits| **hits == 0).count() as u64;
+        let is_due = missing >= self.left || !self.last_was_at_point;
+        self.left -= 1;
+        self.last_was_at_point = HAS_POINTS && is_due;
+        if let Some((point, hits)) = self.at_points.iter_mut().min_by_key(|(_, hits)| **hits).filter(|_| is_due) {
+            *hits += 1;
+            // Turns are many, snapshots and marks are few.
+            let most = match point.split('.').next() {
+                Some("append" | "release") => 400,
+                Some("receipt") => 60,
+                _ => 8,
+            };
+            return Some(Kill::At(point, self.random.between(1, most)));
+        }
+        self.at_random += 1;
+        // Some while it recovers, most while it works.
+        let most = if self.random.one_in(4) { 30_000 } else { 500_000 };
+        Some(Kill::After(Duration::from_micros(self.random.between(500, most))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_has_its_turn_even_when_there_are_only_as_many_rounds() {
+        let mut kills = Kills::new(7, crash::POINTS.len() as u64);
+        while kills.next().is_some() {}
+        let hits: Vec<u64> = kills.at_points.into_values().collect();
+        assert_eq!(hits, vec![1; if HAS_POINTS { crash::POINTS.len() } else { 0 }]);
+    }
+
+    #[test]
+    fn both_kinds_take_turns() {
+        let mut kills = Kills::new(7, 100);
+        while kills.next().is_some() {}
+        let at_points: u64 = kills.at_points.values().sum();
+        assert_eq!((kills.at_random, at_points), if HAS_POINTS { (50, 50) } else { (100, 0) });
+    }
+}

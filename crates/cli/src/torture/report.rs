@@ -1,0 +1,89 @@
+//! What a torture came to, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use super::check::Seen;
+use super::kill::HAS_POINTS;
+
+/// What a torture came to.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct Report {
+    pub(super) seed: u64,
+    pub(super) rounds: u64,
+    /// Whether the named crash points are compiled in.
+    pub(super) crash_points: bool,
+    pub(super) kills: Kinds,
+    pub(super) ledgers: u64,
+    /// Over all ledgers, each as it was last checked.
+    pub(super) seen: Seen,
+    pub(super) seconds: f64,
+    pub(super) failure: Option<Failure>,
+}
+
+/// Kills by kind.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub(super) struct Kinds {
+    pub(super) at_random: u64,
+    pub(super) at_points: BTreeMap<&'static str, u64>,
+}
+
+/// A promise that does not hold.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct Failure {
+    /// The round, or the one after which the ledger was to finish.
+    pub(super) round: u64,
+    /// How its victim was killed; none if it was to finish.
+    pub(super) kill: Option<String>,
+    pub(super) findings: Vec<String>,
+    /// Where the state is, if it was kept.
+    pub(super) kept: Option<PathBuf>,
+}
+
+impl Seen {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.coordinations += other.coordinations;
+        self.ended += other.ended;
+        self.sessions += other.sessions;
+        self.lost += other.lost;
+        self.receipts_rebuilt += other.receipts_rebuilt;
+        self.acknowledged += other.acknowledged;
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, rounds, kills, ledgers, seen, seconds, .. } = self;
+        writeln!(f, "seed {seed}: {rounds} kills of {ledgers} ledgers in {seconds:.1} s")?;
+        writeln!(f, "  at random moments  {}", kills.at_random)?;
+        for (point, hits) in &kills.at_points {
+            writeln!(f, "  {point:<18} {hits}")?;
+        }
+        if !HAS_POINTS {
+            writeln!(f, "  at named points    none: this program was built without the feature `crash-points`")?;
+        }
+        writeln!(
+            f,
+            "checked: {} events, {} coordinations ({} ended, {} receipts rebuilt), {} sessions ({} lost), {} acknowledgements",
+            seen.events, seen.coordinations, seen.ended, seen.receipts_rebuilt, seen.sessions, seen.lost, seen.acknowledged
+        )?;
+        let Some(failure) = &self.failure else { return writeln!(f, "every promise held") };
+        match &failure.kill {
+            Some(kill) => writeln!(f, "FAILED in round {}, whose victim was killed {kill}:", failure.round)?,
+            None => writeln!(f, "FAILED after round {}, when the ledger was to finish:", failure.round)?,
+        }
+        for finding in &failure.findings {
+            writeln!(f, "  {finding}")?;
+        }
+        match &failure.kept {
+            Some(kept) => writeln!(f, "its state is in {}", kept.display())?,
+            None => writeln!(f, "its state was not kept; --keep DIR keeps it")?,
+        }
+        writeln!(
+            f,
+            "repeat with `antiphon torture --rounds {rounds} --seed {seed} --keep DIR`; the work is the same, moments differ"
+        )
+    }
+}

@@ -1,0 +1,198 @@
+//! Coordinations of random shapes; the same seed, run and number give the same one again.
+
+use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, WorkSpec};
+use antiphon::event::StopKind;
+use antiphon::id::IdError;
+
+use super::random::Random;
+
+/// Ticks are milliseconds.
+const RATE_HZ: u64 = 1_000;
+
+/// How items behave, as the first part of their id says, and how often there are such.
+const BEHAVIOURS: [(&str, u64); 13] = [
+    ("steady", 12),
+    ("slow", 4),
+    ("flaky", 4),
+    ("doomed", 1),
+    ("panics", 1),
+    ("defers", 2),
+    ("hangs", 1),
+    ("stubborn", 1),
+    ("adds", 1),
+    ("large", 1),
+    ("metered", 4),
+    ("greedy", 1),
+    ("nested", 2),
+];
+
+/// What the victim does with a coordination besides waiting for its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handling {
+    /// Nothing.
+    Leave,
+    /// Ends it in some way after so many milliseconds.
+    Stop(StopKind, u64),
+    /// Pauses it after so many milliseconds, and lets it go on a little later.
+    Pause(u64),
+    /// Adds work, under command ids that are repeated after a restart.
+    Add,
+    /// Follows its events.
+    Follow,
+}
+
+/// A coordination and what is done with it.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub(super) config: CoordinationConfig,
+    pub(super) handling: Handling,
+    pub(super) open: bool,
+}
+
+/// What is wrong with a shape; its making is at fault then.
+pub(super) type ShapeError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The id of the n-th coordination of a run.
+pub(super) fn id(run: u64, number: u64) -> String {
+    format!("run-{run}-{number}")
+}
+
+/// The run and number of an id, if it is not that of a nested coordination.
+pub(super) fn numbers(id: &str) -> Option<(u64, u64)> {
+    let (run, number) = id.strip_prefix("run-")?.split_once('-')?;
+    Some((run.parse().ok()?, number.parse().ok()?))
+}
+
+/// The n-th coordination of a run.
+pub(super) fn shape(seed: u64, run: u64, number: u64) -> Result<Shape, ShapeError> {
+    let mut random = Random::of(&[seed, run, number]);
+    let open = random.one_in(8);
+    let handling = match random.below(12) {
+        0 => Handling::Stop(StopKind::Cancel, random.below(20)),
+        1 => Handling::Stop(StopKind::Drain, random.below(20)),
+        2 => Handling::Pause(random.below(20)),
+        3 | 4 => Handling::Add,
+        5 | 6 => Handling::Follow,
+        _ => Handling::Leave,
+    };
+    // More items than one event holds, now and then.
+    let many = random.one_in(150);
+    let work =
+        if many { (0..1_100).map(|n| plain(&format!("steady-{n}"))).collect::<Result<_, _>>()? } else { items(&mut random)? };
+    let sessions = if many { 2_000 } else { *random.pick(&[3, 8, 20, 100, 100, 100]) };
+    let duration = *random.pick(&[40, 400, 60_000, 60_000, 60_000, 60_000]);
+    let tokens = *random.pick(&[None, None, Some(500), Some(5_000)]);
+    let mut budget = CoordinationBudget::new(sessions, duration, RATE_HZ, tokens)?;
+    if random.one_in(4) {
+        budget = budget.with_max_cost(random.between(100, 10_000), "EUR");
+    }
+    let config = if open { CoordinationConfig::open(work, budget)? } else { CoordinationConfig::of_work(work, budget)? };
+    let mut config = config
+        .with_id(id(run, number))?
+        .with_concurrency(if many { 32 } else { *random.pick(&[1, 1, 2, 4, 16]) })?
+        .with_max_attempts(*random.pick(&[1, 2, 3, 3, 5]))?
+        .with_breaker(*random.pick(&[1, 3, 3, 50]))?;
+    if random.one_in(3) {
+        config = config.pausing_when_exhausted();
+    }
+    Ok(Shape { config, handling, open })
+}
+
+/// What `nested` items are carried out by.
+pub(super) fn plans(seed: u64) -> Result<[(&'static str, CoordinationConfig); 2], ShapeError> {
+    let budget = CoordinationBudget::new(12, 30_000, RATE_HZ, Some(5_000))?;
+    let flaky = plain("flaky-1")?.needs_work("steady-0")?;
+    let inner = vec![plain("steady-0")?, flaky, metered("metered-2")?.needs_work("flaky-1")?];
+    let mut outer = vec![WorkSpec::plan("nested-0", "inner")?, plain("slow-1")?, plain("hangs-2")?.with_timeout_ticks(10)];
+    if Random::of(&[seed]).one_in(2) {
+        outer.push(plain("steady-3")?.needs_work("nested-0")?);
+    }
+    Ok([
+        ("inner", CoordinationConfig::of_work(inner, budget.clone())?),
+        ("outer", CoordinationConfig::of_work(outer, budget)?.with_concurrency(2)?),
+    ])
+}
+
+/// Work that is added to a coordination that runs.
+pub(super) fn late(random: &mut Random, number: u64) -> Result<Vec<WorkSpec>, ShapeError> {
+    let behaviour = *random.pick(&["steady", "slow", "flaky"]);
+    Ok(vec![plain(&format!("{behaviour}-late-{number}"))?])
+}
+
+/// An item that a session adds.
+pub(super) fn added_by(session: u64) -> Result<WorkSpec, IdError> {
+    plain(&format!("steady-by-{session}"))
+}
+
+/// A budget with far more of everything than an earlier one.
+pub(super) fn raised(budget: &CoordinationBudget) -> Result<CoordinationBudget, ShapeError> {
+    let raised = CoordinationBudget::new(100_000, 100_000_000, RATE_HZ, budget.max_tokens().map(|_| u64::MAX / 4))?;
+    Ok(match budget.currency() {
+        Some(currency) => raised.with_max_cost(u64::MAX / 4, currency),
+        None => raised,
+    })
+}
+
+fn plain(id: &str) -> Result<WorkSpec, IdError> {
+    WorkSpec::function(id, "plain")
+}
+
+fn metered(id: &str) -> Result<WorkSpec, IdError> {
+    WorkSpec::function(id, "metered")
+}
+
+fn items(random: &mut Random) -> Result<Vec<WorkSpec>, ShapeError> {
+    let count = if random.one_in(20) { random.between(20, 80) } else { random.between(1, 10) };
+    let mut ids: Vec<String> = Vec::new();
+    let mut work = Vec::new();
+    for position in 0..count {
+        let behaviour = behaviour(random);
+        let id = format!("{behaviour}-{position}");
+        let mut item = match behaviour {
+            "metered" | "greedy" => metered(&id)?,
+            "nested" => WorkSpec::plan(&id, random.pick::<&str>(&["inner", "outer"]))?,
+            _ => plain(&id)?,
+        };
+        if matches!(behaviour, "hangs" | "stubborn") || random.one_in(10) {
+            item = item.with_timeout_ticks(random.between(5, 25)).with_attempts(2);
+        }
+        if random.one_in(3) {
+            let initial_ns = random.below(3_000_000);
+            item = item.with_backoff(Backoff { initial_ns, factor: 2, cap_ns: 8_000_000, jitter_ppm: 500_000 });
+        }
+        // The first half may be a group, and the other half may wait for it.
+        let half = position < count / 2;
+        if half && random.one_in(3) {
+            item = item.in_group("first")?;
+        } else if !half && random.one_in(6) && work.iter().any(|item: &WorkSpec| item.group.is_some()) {
+            item = item.needs_group("first")?;
+        }
+        while !ids.is_empty() && random.one_in(3) && item.needs.len() < 3 {
+            let need = random.pick(&ids);
+            if !item.needs.iter().any(|other| matches!(other, antiphon::coordination::Need::Work(id) if id.as_str() == need)) {
+                item = item.needs_work(need)?;
+            }
+        }
+        if random.one_in(6) {
+            item = item.critical();
+        }
+        let policy =
+            [FailurePolicy::SkipDependents, FailurePolicy::SkipDependents, FailurePolicy::Continue, FailurePolicy::Abort];
+        item = item.on_failure(*random.pick(&policy)).with_priority(i32::try_from(random.below(3)).unwrap_or(0));
+        ids.push(id);
+        work.push(item);
+    }
+    Ok(work)
+}
+
+fn behaviour(random: &mut Random) -> &'static str {
+    let all: u64 = BEHAVIOURS.iter().map(|(_, weight)| weight).sum();
+    let mut left = random.below(all);
+    for (name, weight) in BEHAVIOURS {
+        if left < weight {
+            return name;
+        }
+        left -= weight;
+    }
+    "steady"
+}

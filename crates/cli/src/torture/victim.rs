@@ -1,0 +1,262 @@
+//! The victim: a process that opens the engine on a real state directory and keeps it busy until it is killed, or comes to a good end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon::coordination::Capability;
+use antiphon::event::StopKind;
+use antiphon::id::{CommandId, CoordinationId, Version};
+use antiphon::ledger::{HeadFilter, HeadQuery, SqliteOptions, SqliteStore, Store};
+use antiphon::{Engine, EngineError};
+use tokio::task::JoinSet;
+
+use super::function;
+use super::journal::{Entry, Writer};
+use super::random::Random;
+use super::shape::{self, Handling, Shape};
+
+/// Coordinations at a time.
+const AT_ONCE: usize = 8;
+
+/// A victim that lives so long has not met its end, which is a finding.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// How long a wait goes on before it is looked whether the coordination is paused.
+const LOOK_AFTER: Duration = Duration::from_millis(150);
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a victim is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Victim {
+    /// Where the state directory and the journal are.
+    pub(crate) dir: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) run: u64,
+    /// Starts nothing new, finishes what there is and closes.
+    pub(crate) finish: bool,
+}
+
+/// Where the state of a ledger under torture lies.
+pub(super) fn state(dir: &Path) -> PathBuf {
+    dir.join("state")
+}
+
+/// Where its journal lies.
+pub(super) fn journal(dir: &Path) -> PathBuf {
+    dir.join("journal")
+}
+
+impl Victim {
+    pub(crate) fn run(self) -> Result<(), Problem> {
+        // Nobody needs a victim without a parent.
+        #[cfg(target_os = "linux")]
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        std::thread::spawn(|| {
+            std::thread::sleep(LIFETIME);
+            eprintln!("the victim was still alive after {} s", LIFETIME.as_secs());
+            std::process::exit(1);
+        });
+        // Panics of functions are part of the plan; the engine turns them into failures.
+        std::panic::set_hook(Box::new(|panic| {
+            if !panic.to_string().contains("a function may panic") {
+                eprintln!("{panic}");
+            }
+        }));
+        let journal = Arc::new(Writer::append_to(&journal(&self.dir))?);
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
+            let mut next = 0;
+            let mut random = Random::of(&[self.seed, self.run, u64::MAX]);
+            loop {
+                let open = self.open(&journal).await?;
+                let engine = Arc::new(open);
+                journal.write(&Entry::Opened { pid: std::process::id() });
+                self.keep_busy(&engine, &journal, &mut next, &mut random).await?;
+                let engine = Arc::into_inner(engine).ok_or("a driver outlived its wave")?;
+                engine.close().await?;
+                journal.write(&Entry::Closed { pid: std::process::id() });
+                if self.finish {
+                    return Ok(());
+                }
+            }
+        })
+    }
+
+    async fn open(&self, journal: &Arc<Writer>) -> Result<Engine, Problem> {
+        let mut setup = Engine::open(state(&self.dir))?;
+        let seed = self.seed;
+        let function = |journal: Arc<Writer>| move |session| function::carry_out(seed, Arc::clone(&journal), session);
+        setup.register("plain", function(Arc::clone(journal)));
+        let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
+        setup.register_reporting("metered", capability, function(Arc::clone(journal)));
+        for (name, config) in shape::plans(seed)? {
+            setup.register_plan(name, config);
+        }
+        let snapshot_every = 8 + Random::of(&[seed, self.run]).below(40);
+        Ok(setup.with_grace(Duration::from_millis(15)).with_snapshot_every(snapshot_every).start().await?)
+    }
+
+    /// Takes up what there is, and unless it is to finish, starts a wave of new coordinations and leaves while some still run.
+    async fn keep_busy(
+        &self,
+        engine: &Arc<Engine>,
+        journal: &Arc<Writer>,
+        next: &mut u64,
+        random: &mut Random,
+    ) -> Result<(), Problem> {
+        let mut drivers = JoinSet::new();
+        for (run, number) in self.unended()? {
+            self.drive(&mut drivers, engine, journal, run, number)?;
+        }
+        let mut wave = if self.finish { 0 } else { random.between(4, 60) };
+        while wave > 0 {
+            while wave > 0 && drivers.len() < AT_ONCE {
+                self.drive(&mut drivers, engine, journal, self.run, *next)?;
+                *next += 1;
+                wave -= 1;
+            }
+            if let Some(driven) = drivers.join_next().await {
+                driven??;
+            }
+        }
+        // Sometimes the end of a wave is waited for, sometimes the engine is closed while its sessions run.
+        if self.finish || random.one_in(2) {
+            while let Some(driven) = drivers.join_next().await {
+                driven??;
+            }
+        }
+        drivers.abort_all();
+        while drivers.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// The coordinations that have not ended, without nested ones.
+    fn unended(&self) -> Result<Vec<(u64, u64)>, Problem> {
+        let store = SqliteStore::at(state(&self.dir), SqliteOptions::default());
+        let filter = HeadFilter { prefix: "coordination/".to_owned(), ended: Some(false), ..HeadFilter::default() };
+        let heads = store.heads(&HeadQuery::List(filter))?;
+        let names = heads.iter().map(|head| head.stream.to_string());
+        Ok(names.filter_map(|name| shape::numbers(name.strip_prefix("coordination/")?)).collect())
+    }
+
+    fn drive(
+        &self,
+        drivers: &mut JoinSet<Result<(), Problem>>,
+        engine: &Arc<Engine>,
+        journal: &Arc<Writer>,
+        run: u64,
+        number: u64,
+    ) -> Result<(), Problem> {
+        let id: CoordinationId = shape::id(run, number).parse()?;
+        let driver =
+            Driver { engine: Arc::clone(engine), journal: Arc::clone(journal), id, shape: shape::shape(self.seed, run, number)? };
+        let seed = self.seed;
+        drivers.spawn(async move { driver.run(&mut Random::of(&[seed, number])).await });
+        Ok(())
+    }
+}
+
+/// Sees one coordination through.
+struct Driver {
+    engine: Arc<Engine>,
+    journal: Arc<Writer>,
+    id: CoordinationId,
+    shape: Shape,
+}
+
+impl Driver {
+    async fn run(&self, random: &mut Random) -> Result<(), Problem> {
+        let id = self.engine.submit(self.shape.config.clone()).await?;
+        self.journal.write(&Entry::Submitted { id });
+        match self.shape.handling {
+            Handling::Leave => {}
+            Handling::Stop(kind, after) => {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                self.stop(kind).await?;
+            }
+            Handling::Pause(after) => {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                if accepted(self.engine.pause(&self.id, "torture").await)?.is_some() {
+                    self.journal.write(&Entry::Paused { id: self.id.clone() });
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                }
+                self.go_on().await?;
+            }
+            Handling::Add => {
+                for number in 0..random.between(1, 4) {
+                    let command = CommandId::new(format!("add-{number}"))?;
+                    let late = shape::late(random, number)?;
+                    if let Some(version) = accepted(self.engine.add_work(&self.id, late, Some(command.clone())).await)? {
+                        self.journal.write(&Entry::Added { id: self.id.clone(), command, version });
+                    }
+                }
+            }
+            Handling::Follow => return tokio::try_join!(self.follow(), self.end()).map(|_| ()),
+        }
+        self.end().await
+    }
+
+    async fn stop(&self, kind: StopKind) -> Result<(), Problem> {
+        let stopped = match kind {
+            StopKind::Close => self.engine.close_coordination(&self.id).await,
+            StopKind::Drain => self.engine.drain(&self.id, "torture").await,
+            StopKind::Cancel => self.engine.cancel(&self.id, "torture").await,
+        };
+        if accepted(stopped)?.is_some() {
+            self.journal.write(&Entry::Stopped { id: self.id.clone(), kind });
+        }
+        Ok(())
+    }
+
+    /// Lets a paused coordination go on, with more of everything.
+    async fn go_on(&self) -> Result<(), Problem> {
+        let raised = shape::raised(self.shape.config.budget())?;
+        if accepted(self.engine.continue_(&self.id, Some(raised)).await)?.is_some() {
+            self.journal.write(&Entry::Continued { id: self.id.clone() });
+        }
+        Ok(())
+    }
+
+    async fn end(&self) -> Result<(), Problem> {
+        if self.shape.open {
+            self.stop(StopKind::Close).await?;
+        }
+        loop {
+            if let Ok(ended) = tokio::time::timeout(LOOK_AFTER, self.engine.wait(&self.id)).await {
+                let ended = ended?;
+                self.journal.write(&Entry::Ended { id: ended.coordination, verdict: ended.verdict, receipt: ended.receipt });
+                return Ok(());
+            }
+            // It may be paused for want of budget.
+            self.go_on().await?;
+            if self.shape.open {
+                // It may have been started in the meantime.
+                self.stop(StopKind::Close).await?;
+            }
+        }
+    }
+
+    async fn follow(&self) -> Result<(), Problem> {
+        let mut events = self.engine.follow(&self.id, Version(0)).await?;
+        let mut last = Version(0);
+        while let Some(event) = events.next().await? {
+            if event.version != last.next() {
+                let about = format!("a follower of {} was given version {} after {last}", self.id, event.version);
+                self.journal.write(&Entry::Complained { about });
+            }
+            last = event.version;
+            self.journal.write(&Entry::Delivered { id: self.id.clone(), version: event.version, hash: event.hash });
+        }
+        Ok(())
+    }
+}
+
+/// A command may come too late, or too early: that is no problem, but it was not acknowledged.
+fn accepted<T>(answer: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(EngineError::Rejected(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

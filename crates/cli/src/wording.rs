@@ -1,0 +1,27 @@
+//! The words for what items and meters came to, the same in every command.
+
+use antiphon::coordination::{SkipReason, WorkItemOutcome};
+
+/// What became of an item.
+pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
+    match outcome {
+        WorkItemOutcome::Succeeded => "succeeded".to_owned(),
+        WorkItemOutcome::Failed => "failed".to_owned(),
+        WorkItemOutcome::Skipped(reason) => format!("skipped: {}", skip_reason(reason)),
+    }
+}
+
+/// Why an item was skipped.
+pub(crate) fn skip_reason(reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::NeedFailed(root) => format!("needs {root}, which did not succeed"),
+        SkipReason::NotClaimable => "not claimable".to_owned(),
+        SkipReason::Requested => "on request".to_owned(),
+        SkipReason::Rule => "by its own rule".to_owned(),
+    }
+}
+
+/// A cost in units of its currency, from millionths.
+pub(crate) fn cost(millionths: u64) -> String {
+    format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
+}

@@ -1,0 +1,281 @@
+//! How items wait for each other: needs, groups, what is ready, and what can never run.
+
+use std::cmp::Reverse;
+
+use super::error::CoordinationError;
+use super::index::{Due, Index};
+use super::session::{CoordinationSession, WorkItem};
+use super::work::{FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
+use crate::id::WorkId;
+use crate::time::Deadline;
+
+/// How a need stands.
+enum Standing {
+    Open,
+    Met,
+    Failed(WorkId),
+}
+
+impl CoordinationSession {
+    pub(super) fn add(&mut self, spec: WorkSpec) {
+        let position = u32::try_from(self.items.len()).expect("BUG: items are counted in 32 bits");
+        self.items.push(WorkItem {
+            spec,
+            state: WorkState::Waiting(0),
+            attempts: 0,
+            sessions: Vec::new(),
+            changed: self.version,
+            tokens: 0,
+            output: None,
+        });
+        self.unfinished += 1;
+        let unmet = self.link(position, true);
+        self.set_needs(position, unmet);
+    }
+
+    /// Enters an item into the index and counts its unmet needs; `live` also finds out whether one of them has failed already.
+    fn link(&mut self, position: u32, live: bool) -> u32 {
+        let spec = self.items[position as usize].spec.clone();
+        self.index.by_id.insert(spec.id.clone(), position);
+        let waiting = self.index.unresolved.remove(&spec.id).unwrap_or_default();
+        self.index.dependents.push(waiting);
+        let mut unmet = 0;
+        for need in &spec.needs {
+            match need {
+                Need::Work(id) => match self.index.by_id.get(id).copied() {
+                    None => {
+                        self.index.unresolved.entry(id.clone()).or_default().push(position);
+                        unmet += 1;
+                    }
+                    Some(target) => match self.blocking_root(target) {
+                        Standing::Open => {
+                            self.index.dependents[target as usize].push(position);
+                            unmet += 1;
+                        }
+                        Standing::Met => {}
+                        Standing::Failed(root) => {
+                            unmet += 1;
+                            if live {
+                                self.doomed.push_back((position, root));
+                            }
+                        }
+                    },
+                },
+                Need::Group(name) => {
+                    let group = self.index.groups.entry(name.clone()).or_default();
+                    group.waiting.push(position);
+                    if let Some((_, root)) = group.failed.clone() {
+                        unmet += 1;
+                        if live {
+                            self.doomed.push_back((position, root));
+                        }
+                    } else if group.members == 0 || group.unfinished > 0 {
+                        unmet += 1;
+                    }
+                }
+            }
+        }
+        if let Some(name) = &spec.group {
+            self.join(name.clone());
+        }
+        unmet
+    }
+
+    /// Adds a member to a group; a group that was finished is open again for what never started.
+    fn join(&mut self, name: crate::id::GroupName) {
+        let group = self.index.groups.entry(name).or_default();
+        group.members += 1;
+        group.unfinished += 1;
+        if group.members > 1 && group.unfinished == 1 && group.failed.is_none() {
+            for waiting in group.waiting.clone() {
+                if self.items[waiting as usize].can_wait_again() {
+                    let unmet = self.unmet(waiting) + 1;
+                    self.set_needs(waiting, unmet);
+                }
+            }
+        }
+    }
+
+    fn unmet(&self, position: u32) -> u32 {
+        match self.items[position as usize].state {
+            WorkState::Waiting(unmet) => unmet,
+            _ => 0,
+        }
+    }
+
+    fn blocking_root(&self, position: u32) -> Standing {
+        let item = &self.items[position as usize];
+        match &item.state {
+            WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => Standing::Met,
+            WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
+            WorkState::Done(_) => Standing::Failed(item.spec.id.clone()),
+            _ => Standing::Open,
+        }
+    }
+
+    /// Gives an item its outcome and passes it on to what waits for it.
+    pub(super) fn finish(&mut self, position: u32, outcome: WorkItemOutcome) {
+        self.unschedule(position);
+        self.step(position, WorkMove::Finish(outcome.clone()));
+        self.unfinished -= 1;
+        let item = &self.items[position as usize];
+        let (policy, critical, id) = (item.spec.on_failure, item.spec.critical, item.spec.id.clone());
+        self.receipt.record_work_outcome(item.outcome(), critical);
+        if outcome == WorkItemOutcome::Failed {
+            self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+            self.tripped |= self.consecutive_failures >= self.started.policies.breaker;
+            if policy == FailurePolicy::Abort && self.fault.is_none() {
+                self.fault = Some(CoordinationError::WorkFailed { work_id: id });
+            }
+        }
+        let standing = self.blocking_root(position);
+        for dependent in std::mem::take(&mut self.index.dependents[position as usize]) {
+            match &standing {
+                Standing::Failed(root) => self.doom(dependent, root),
+                _ => self.meet(dependent),
+            }
+        }
+        if let Some(name) = self.items[position as usize].spec.group.clone() {
+            self.leave(&name, position, &standing);
+        }
+    }
+
+    /// Takes a finished member out of its group's barrier.
+    fn leave(&mut self, name: &crate::id::GroupName, position: u32, standing: &Standing) {
+        let group = self.index.groups.get_mut(name).expect("BUG: members have joined their group");
+        group.unfinished -= 1;
+        match standing {
+            Standing::Failed(root) => {
+                let first = group.failed.is_none();
+                group.fail(position, root);
+                if !first {
+                    return;
+                }
+                for waiting in group.waiting.clone() {
+                    self.doom(waiting, root);
+                }
+            }
+            _ if group.unfinished == 0 && group.failed.is_none() => {
+                for waiting in group.waiting.clone() {
+                    self.meet(waiting);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn doom(&mut self, position: u32, root: &WorkId) {
+        if let WorkState::Waiting(_) = self.items[position as usize].state {
+            self.doomed.push_back((position, root.clone()));
+        }
+    }
+
+    /// One need of a waiting item is met.
+    fn meet(&mut self, position: u32) {
+        if let WorkState::Waiting(unmet) = self.items[position as usize].state {
+            self.set_needs(position, unmet.saturating_sub(1));
+        }
+    }
+
+    fn set_needs(&mut self, position: u32, unmet: u32) {
+        self.unschedule(position);
+        self.step(position, WorkMove::Needs(unmet));
+        self.schedule(position);
+    }
+
+    pub(super) fn step(&mut self, position: u32, happening: WorkMove) {
+        let item = &mut self.items[position as usize];
+        item.state = item.state.after(happening).expect("BUG: check admits only legal moves");
+        item.changed = self.version;
+    }
+
+    /// Enters an item that may start, now or later, where the scheduler looks.
+    pub(super) fn schedule(&mut self, position: u32) {
+        let item = &self.items[position as usize];
+        match item.state {
+            WorkState::Ready => self.make_ready(position),
+            WorkState::Until(Deadline::At(at)) => {
+                self.index.due_at.insert((at, Due::Item(position)));
+            }
+            WorkState::Until(Deadline::Wall(wall)) => {
+                self.index.due_wall.insert((wall, position));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn make_ready(&mut self, position: u32) {
+        let item = &self.items[position as usize];
+        let key = (Reverse(item.spec.priority), self.score(item), position);
+        match self.index.ready.get_mut(&item.spec.runner) {
+            Some(ready) => {
+                ready.insert(key);
+            }
+            None => {
+                self.index.ready.insert(item.spec.runner.clone(), [key].into());
+            }
+        }
+    }
+
+    pub(super) fn unschedule(&mut self, position: u32) {
+        let item = &self.items[position as usize];
+        match item.state {
+            WorkState::Ready => {}
+            WorkState::Until(Deadline::At(at)) => {
+                self.index.due_at.remove(&(at, Due::Item(position)));
+            }
+            WorkState::Until(Deadline::Wall(wall)) => {
+                self.index.due_wall.remove(&(wall, position));
+            }
+            _ => return,
+        }
+        let key = (Reverse(item.spec.priority), self.score(item), position);
+        if let Some(ready) = self.index.ready.get_mut(&item.spec.runner) {
+            ready.remove(&key);
+        }
+    }
+
+    /// Builds the index anew from the stored state, after a snapshot was read.
+    pub(super) fn rebuild_index(&mut self) {
+        self.index = Index::default();
+        self.index.commands = self.commands.iter().cloned().collect();
+        let positions = 0..u32::try_from(self.items.len()).expect("BUG: items are counted in 32 bits");
+        // Needs are linked against the final states, so that finished ones do not collect dependents again.
+        for position in positions.clone() {
+            let group = self.items[position as usize].spec.group.clone();
+            self.index.by_id.insert(self.items[position as usize].spec.id.clone(), position);
+            self.index.dependents.push(Vec::new());
+            if let Some(name) = group {
+                let standing = self.blocking_root(position);
+                let entry = self.index.groups.entry(name).or_default();
+                entry.members += 1;
+                match standing {
+                    Standing::Open => entry.unfinished += 1,
+                    Standing::Failed(root) => entry.fail(position, &root),
+                    Standing::Met => {}
+                }
+            }
+        }
+        for position in positions {
+            for need in self.items[position as usize].spec.needs.clone() {
+                match need {
+                    Need::Work(id) => match self.index.by_id.get(&id).copied() {
+                        None => self.index.unresolved.entry(id).or_default().push(position),
+                        Some(target) if matches!(self.blocking_root(target), Standing::Open) => {
+                            self.index.dependents[target as usize].push(position);
+                        }
+                        Some(_) => {}
+                    },
+                    Need::Group(name) => self.index.groups.entry(name).or_default().waiting.push(position),
+                }
+            }
+            self.schedule(position);
+        }
+        for binding in self.bound.values() {
+            self.index.reserved_sessions += binding.grant.sessions;
+            self.index.reserved_tokens += u128::from(binding.grant.tokens.unwrap_or(0));
+            self.index.reserved_cost += u128::from(binding.grant.cost.unwrap_or(0));
+            self.index.due_at.insert((binding.deadline, Due::Session(binding.session)));
+        }
+    }
+}

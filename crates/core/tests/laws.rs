@@ -1,0 +1,152 @@
+//! Laws of the kernel over random histories: what must hold whatever happens, and in whatever order.
+
+mod history;
+
+use antiphon_core::coordination::{Backoff, FailurePolicy, SessionOutcome};
+use antiphon_core::event::StopKind;
+use antiphon_core::time::{At, Deadline, Wall};
+use history::{Draft, History, Plan, Step};
+use proptest::prelude::*;
+
+const MILLISECOND: u64 = 1_000_000;
+
+fn drafts() -> impl Strategy<Value = Draft> {
+    let backoff = (0..3_u64, 1..4_u32).prop_map(|(initial, factor)| Backoff {
+        initial_ns: initial * MILLISECOND,
+        factor,
+        cap_ns: 5 * MILLISECOND,
+        jitter_ppm: 0,
+    });
+    let policy = prop_oneof![
+        3 => Just(FailurePolicy::SkipDependents),
+        2 => Just(FailurePolicy::Continue),
+        1 => Just(FailurePolicy::Abort),
+    ];
+    let links = (prop::collection::vec(any::<u8>(), 0..3), prop::option::of(0..3_u8), prop::option::of(0..3_u8), 0..3_u8);
+    let limits =
+        (prop::option::of(1..4_u32), prop::option::of(1..20_u64), prop::option::of(1..30_u64), prop::option::of(1..30_u64));
+    (links, limits, prop::option::of(backoff), policy, -1..3_i32, any::<bool>()).prop_map(
+        |(
+            (needs, needs_group, group, runner),
+            (attempts, timeout_ticks, max_tokens, max_cost),
+            backoff,
+            on_failure,
+            priority,
+            critical,
+        )| {
+            Draft {
+                needs,
+                needs_group,
+                group,
+                priority,
+                critical,
+                attempts,
+                backoff,
+                timeout_ticks,
+                max_tokens,
+                max_cost,
+                on_failure,
+                runner,
+            }
+        },
+    )
+}
+
+fn plans() -> impl Strategy<Value = Plan> {
+    let budget = (1..30_u32, 20..400_u64, prop::option::of(0..200_u64), prop::option::of(0..200_u64));
+    let shape = (1..=4_u32, 1..4_u32, 0..8_usize, 1..4_usize);
+    (prop::collection::vec(drafts(), 1..8), budget, shape, any::<(bool, bool, bool)>()).prop_map(
+        |(drafts, (episodes, ticks, tokens, cost), (concurrency, breaker, turn, batch), (open, pausing, planner))| Plan {
+            open,
+            drafts,
+            episodes,
+            ticks,
+            tokens,
+            cost,
+            concurrency,
+            breaker,
+            pausing,
+            planner,
+            turn,
+            batch,
+        },
+    )
+}
+
+fn outcomes() -> impl Strategy<Value = SessionOutcome> {
+    prop_oneof![
+        4 => Just(SessionOutcome::Success),
+        3 => Just(SessionOutcome::Failure),
+        1 => Just(SessionOutcome::Timeout),
+        1 => Just(SessionOutcome::Cancelled),
+        1 => Just(SessionOutcome::Lost),
+        1 => Just(SessionOutcome::SpawnFailed),
+        1 => (0..20 * MILLISECOND).prop_map(|at| SessionOutcome::Deferred { until: Deadline::At(At(at)) }),
+        1 => (0..20 * MILLISECOND).prop_map(|wall| SessionOutcome::Deferred { until: Deadline::Wall(Wall(wall)) }),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let end = (any::<u8>(), outcomes(), 0..40_u64, 0..40_u64, any::<bool>())
+        .prop_map(|(pick, outcome, tokens, cost, output)| Step::End { pick, outcome, tokens, cost, output });
+    prop_oneof![
+        12 => Just(Step::Propose),
+        8 => end,
+        4 => (0..8 * MILLISECOND).prop_map(Step::Pass),
+        3 => drafts().prop_map(Step::Add),
+        2 => Just(Step::Restore),
+        1 => any::<u8>().prop_map(Step::Skip),
+        1 => Just(Step::Pause),
+        2 => Just(Step::Continue),
+        1 => (0..50_u64).prop_map(Step::Raise),
+        1 => Just(Step::Resume),
+        1 => any::<u8>().prop_map(Step::Refuse),
+    ]
+}
+
+fn stops() -> impl Strategy<Value = Option<StopKind>> {
+    prop_oneof![3 => Just(None), 1 => Just(Some(StopKind::Close)), 1 => Just(Some(StopKind::Drain)), 1 => Just(Some(StopKind::Cancel))]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// After every event the live, the replayed and the restored state are the same, limits hold and counters never fall; at the end
+    /// nothing was stuck, there is one terminal event, and the receipt names every item.
+    #[test]
+    fn every_history_replays_keeps_its_limits_and_ends(
+        plan in plans(),
+        steps in prop::collection::vec(steps(), 0..60),
+        stop in stops(),
+    ) {
+        let mut history = History::begin(&plan);
+        for step in &steps {
+            history.take(step);
+        }
+        if let Some(kind) = stop {
+            history.take(&Step::Stop(kind));
+        }
+        history.run_to_the_end();
+        history.needs_were_kept();
+        history.receipt_names_every_item();
+    }
+
+    /// In no state does an event apply that may not follow, and refusing it changes nothing.
+    #[test]
+    fn in_no_state_is_what_may_not_follow_accepted(
+        plan in plans(),
+        steps in prop::collection::vec(steps(), 0..40),
+        stop in stops(),
+    ) {
+        let mut history = History::begin(&plan);
+        for step in &steps {
+            history.take(step);
+            history.refuses_what_may_not_follow();
+        }
+        if let Some(kind) = stop {
+            history.take(&Step::Stop(kind));
+        }
+        history.run_to_the_end();
+        history.refuses_what_may_not_follow();
+    }
+}

@@ -1,0 +1,375 @@
+//! The engine: owns one ledger, decides in one task, writes in one thread, carries out sessions.
+
+mod decider;
+mod error;
+mod handle;
+mod recovery;
+mod request;
+mod subscription;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_core::coordination::{
+    Blocked, Capability, CoordinationBudget, CoordinationConfig, SessionSpawner, Verdict, WorkSpec,
+};
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::Blob;
+use antiphon_core::event::StopKind;
+use antiphon_core::id::{Actor, CommandId, CoordinationId, RunnerName, StreamName, Version};
+use antiphon_core::world::{Adder, Command, EraseRequest, Origin, Reply};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::DropGuard;
+
+pub use error::{EngineError, StartError};
+pub(crate) use handle::Handle;
+pub use subscription::Subscription;
+
+use crate::ledger::verify::{Scope, verify};
+use crate::ledger::{HeadQuery, MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
+use crate::session::{Output, RunnerFn, SessionContext, SessionResult, adapted, boxed};
+use recovery::Recovered;
+
+/// How long a session that was asked to stop has before it is abandoned, unless the setup says otherwise.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// Events of a coordination after which a snapshot is worth its cost, unless the setup says otherwise.
+const SNAPSHOT_EVENTS: u64 = 10_000;
+
+/// How a coordination ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// How it went.
+    pub verdict: Verdict,
+    /// Digest of its receipt.
+    pub receipt: Digest,
+}
+
+/// A coordination at a glance, from its head row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// A word for its state.
+    pub state: String,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// Version of its last event.
+    pub version: Version,
+    /// What lists and results need: name, usage, totals and, once it has ended, the receipt's digest.
+    pub summary: serde_json::Value,
+}
+
+/// A ledger that was taken over, before anything runs: register functions, then [`Setup::start`].
+pub struct Setup {
+    store: Arc<dyn Store>,
+    recovered: Recovered,
+    functions: Vec<(RunnerName, Capability, RunnerFn)>,
+    plans: Vec<(RunnerName, CoordinationConfig)>,
+    grace: Duration,
+    snapshot_every: u64,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setup").field("functions", &self.functions.len()).finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// Registers a function under a name that work items give as their runner.
+    ///
+    /// It may be called at any time with any session of such an item, also again for an item that a crash took it from.
+    ///
+    /// # Panics
+    /// If the name is not a valid identifier; names are constants of the program.
+    pub fn register<F, Fut>(&mut self, name: &str, function: F)
+    where
+        F: Fn(SessionContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = SessionResult> + Send + 'static,
+    {
+        self.register_reporting(name, Capability::default(), function);
+    }
+
+    /// Registers a function that reports what it uses, and so is granted tokens and cost.
+    ///
+    /// # Panics
+    /// As [`Setup::register`].
+    pub fn register_reporting<F, Fut>(&mut self, name: &str, capability: Capability, function: F)
+    where
+        F: Fn(SessionContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = SessionResult> + Send + 'static,
+    {
+        let name = RunnerName::new(name).unwrap_or_else(|error| panic!("{error}"));
+        self.functions.push((name, capability, boxed(function)));
+    }
+
+    /// Registers a blocking [`SessionSpawner`], as the kernel's contract has it. It reports tokens, and so is granted some.
+    ///
+    /// A session of it cannot be stopped, only abandoned: the trait has no call for that.
+    ///
+    /// # Panics
+    /// As [`Setup::register`].
+    pub fn register_spawner(&mut self, name: &str, spawner: impl SessionSpawner + 'static) {
+        let name = RunnerName::new(name).unwrap_or_else(|error| panic!("{error}"));
+        let capability = Capability { reports_tokens: true, ..Capability::default() };
+        self.functions.push((name, capability, adapted(Arc::new(spawner))));
+    }
+
+    /// Registers a configuration that items with a plan as their runner are carried out by, as nested coordinations.
+    ///
+    /// # Panics
+    /// As [`Setup::register`].
+    pub fn register_plan(&mut self, name: &str, config: CoordinationConfig) {
+        let name = RunnerName::new(name).unwrap_or_else(|error| panic!("{error}"));
+        self.plans.push((name, config));
+    }
+
+    /// Sets how long a session that was asked to stop has before it is abandoned.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Sets after how many events of a coordination its state is saved, so that the next start replays only what follows.
+    #[must_use]
+    pub fn with_snapshot_every(self, events: u64) -> Self {
+        Self { snapshot_every: events, ..self }
+    }
+
+    /// Starts the engine: takes up what an earlier one left, and goes on. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] if time, timers or the writer thread cannot be had.
+    pub async fn start(self) -> Result<Engine, StartError> {
+        let (handle, guard, task) = decider::spawn(self)?;
+        Ok(Engine { handle, task, _guard: guard })
+    }
+}
+
+/// A running engine. Dropping it without [`Engine::close`] is a crash: what ran is found lost at the next start.
+#[derive(Debug)]
+pub struct Engine {
+    handle: Handle,
+    task: JoinHandle<()>,
+    // Tells the decider when the engine is dropped.
+    _guard: DropGuard,
+}
+
+impl Engine {
+    /// Takes over the ledger in a state directory, creating it if there is none.
+    ///
+    /// # Errors
+    /// [`StartError`] if another engine owns it, it is damaged, or it does not reach its head mark.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Setup, StartError> {
+        Self::open_with(dir, SqliteOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_with(dir: impl AsRef<Path>, options: SqliteOptions) -> Result<Setup, StartError> {
+        Self::open_store(Arc::new(SqliteStore::at(dir, options)))
+    }
+
+    /// Takes over a ledger in any store.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_store(store: Arc<dyn Store>) -> Result<Setup, StartError> {
+        let owner = Owner::this_process(crate::clock::wall());
+        let opened: Opened = store.open(&owner)?;
+        if opened.needs_verification {
+            let report = verify(store.as_ref(), &Scope::Ledger)?;
+            if let Some(finding) = report.findings.first() {
+                return Err(StartError::NotVerified { finding: finding.to_string() });
+            }
+            store.declare_verified()?;
+        }
+        let accepted_shorter = opened.mark != MarkFinding::Agrees;
+        let recovered = recovery::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
+        Ok(Setup {
+            store,
+            recovered,
+            functions: Vec::new(),
+            plans: Vec::new(),
+            grace: DEFAULT_GRACE,
+            snapshot_every: SNAPSHOT_EVENTS,
+        })
+    }
+
+    /// Submits a coordination and returns its id once it is on the record. A chosen id that was submitted before with the same
+    /// configuration finds that coordination.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is refused.
+    pub async fn submit(&self, config: CoordinationConfig) -> Result<CoordinationId, EngineError> {
+        self.submit_with(config, Vec::new()).await
+    }
+
+    /// The same with inputs: bytes that items name by their digest.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_with(&self, config: CoordinationConfig, inputs: Vec<Vec<u8>>) -> Result<CoordinationId, EngineError> {
+        let (id, minted) = match config.id() {
+            Some(id) => (id.clone(), false),
+            None => (CoordinationId::new(uuid::Uuid::now_v7().to_string())?, true),
+        };
+        let blobs = inputs.into_iter().map(Blob::new).collect();
+        self.handle.start(id.clone(), config, blobs, minted).await?;
+        Ok(id)
+    }
+
+    /// Waits until a coordination has ended; returns at once if it has.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownCoordination`] if there is none, or the engine stops first.
+    pub async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
+        self.handle.wait(id).await
+    }
+
+    /// Ends a coordination: running sessions are asked to stop first.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not running or ending already.
+    pub async fn cancel(&self, id: &CoordinationId, reason: &str) -> Result<(), EngineError> {
+        self.stop(id, StopKind::Cancel, reason).await
+    }
+
+    /// Lets running sessions come to their end and starts nothing new.
+    ///
+    /// # Errors
+    /// As [`Engine::cancel`].
+    pub async fn drain(&self, id: &CoordinationId, reason: &str) -> Result<(), EngineError> {
+        self.stop(id, StopKind::Drain, reason).await
+    }
+
+    /// Takes no more work; the coordination ends when what is there is done.
+    ///
+    /// # Errors
+    /// As [`Engine::cancel`].
+    pub async fn close_coordination(&self, id: &CoordinationId) -> Result<(), EngineError> {
+        self.stop(id, StopKind::Close, "closed").await
+    }
+
+    async fn stop(&self, id: &CoordinationId, kind: StopKind, reason: &str) -> Result<(), EngineError> {
+        let command = Command::Stop { coordination: id.clone(), kind, reason: reason.to_owned() };
+        self.handle.command(command, None).await.map(|_| ())
+    }
+
+    /// Starts nothing new until continued; running sessions go on.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not running or paused already.
+    pub async fn pause(&self, id: &CoordinationId, reason: &str) -> Result<(), EngineError> {
+        let command = Command::Pause { coordination: id.clone(), reason: reason.to_owned() };
+        self.handle.command(command, None).await.map(|_| ())
+    }
+
+    /// Goes on after a pause, with higher ceilings if given.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not paused, or its budget is used up and not raised.
+    pub async fn continue_(&self, id: &CoordinationId, raise: Option<CoordinationBudget>) -> Result<(), EngineError> {
+        self.handle.command(Command::Continue { coordination: id.clone(), raise }, None).await.map(|_| ())
+    }
+
+    /// Adds work to a running coordination. With a command id, repeating the call adds nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the items are refused.
+    pub async fn add_work(
+        &self,
+        id: &CoordinationId,
+        items: Vec<WorkSpec>,
+        command: Option<CommandId>,
+    ) -> Result<Version, EngineError> {
+        let add = Command::AddWork { coordination: id.clone(), items, by: Adder::Operator, blobs: Vec::new() };
+        match self.handle.command(add, command).await? {
+            Reply::Done { version } => Ok(version),
+            Reply::Existing { .. } | Reply::WriteRefused => Err(EngineError::Stopped),
+        }
+    }
+
+    /// Everything that keeps an item from running now; empty if it would start at the next turn.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such live coordination or item.
+    pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Vec<Blocked>, EngineError> {
+        let (id, work) = (id.clone(), work.to_owned());
+        self.handle.query(move |world, now| world.why(&id, &work, now)).await?.map_err(EngineError::from)
+    }
+
+    /// A coordination at a glance, running or ended.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownCoordination`] if there is none.
+    pub async fn status(&self, id: &CoordinationId) -> Result<Status, EngineError> {
+        self.handle.status(id).await
+    }
+
+    /// Follows a coordination's events from after a version on: first what is recorded, then live, each once.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownCoordination`] if there is none.
+    pub async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
+        self.handle.follow(id, after).await
+    }
+
+    /// The bytes of a blob: an input, an output or a receipt.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, EngineError> {
+        self.handle.blob(digest).await
+    }
+
+    /// What an item has put out, if it has.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn output(&self, id: &CoordinationId, work: &str) -> Result<Option<Output>, EngineError> {
+        self.handle.output(id, work).await
+    }
+
+    /// Erases payloads of ended coordinations, or blobs, for good. Chains and receipts stay verifiable.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the coordination runs, or the store refuses.
+    pub async fn erase(&self, request: EraseRequest) -> Result<(), EngineError> {
+        self.handle.command(Command::Erase(request), None).await.map(|_| ())
+    }
+
+    /// Stops in good order: nothing new starts, running sessions have the grace to end, the ledger is closed.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger could not be closed in order; nothing acknowledged is lost then either.
+    pub async fn close(self) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.handle.send(request::Request::Close { reply }).await?;
+        let answer = answer.await.map_err(|_| EngineError::Stopped)?;
+        // The decider has nothing left to do; a panic of its would be a broken invariant and is passed on.
+        self.task.await.map_err(|_| EngineError::Stopped)?;
+        answer
+    }
+}
+
+/// The head row of a coordination as its status.
+fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
+    let heads = store.heads(&HeadQuery::Stream(StreamName::Coordination(id.clone())))?;
+    let head = heads.into_iter().next().ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })?;
+    let summary = serde_json::from_str(&head.summary).unwrap_or(serde_json::Value::Null);
+    Ok(Status { coordination: id.clone(), state: head.status, ended: head.ended, version: head.tip.version, summary })
+}
+
+/// Who commands from the host program.
+fn operator(id: Option<CommandId>) -> Origin {
+    Origin { actor: Actor::new("operator").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")), id }
+}

@@ -1,0 +1,108 @@
+//! What can go wrong with a running engine, and with starting one.
+
+use std::sync::Arc;
+
+use antiphon_core::coordination::{ApplyError, ControllerError};
+use antiphon_core::id::{CoordinationId, IdError};
+use antiphon_core::world::Rejection;
+
+use crate::ledger::{OpenError, ReadError, WriteError};
+
+/// Why the engine did not do what it was asked. Unless it says so, nothing has changed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The command is against the rules.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// An identifier is not one.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// There is no such coordination, neither running nor ended.
+    #[error("there is no coordination {coordination}; list shows what there is")]
+    UnknownCoordination {
+        /// The id.
+        coordination: CoordinationId,
+    },
+    /// The ledger takes in nothing for now: the disk is full, or something else keeps it from writing.
+    #[error("the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command")]
+    ReadOnly {
+        /// What keeps it.
+        reason: String,
+    },
+    /// The ledger takes in nothing until the engine was restarted, which verifies it. Whether this command was recorded is unknown.
+    #[error("the ledger is closed to writes until the engine is restarted, which verifies it ({reason})")]
+    Poisoned {
+        /// What happened.
+        reason: String,
+    },
+    /// The ledger could not be read.
+    #[error("the ledger could not be read: {source}")]
+    Read {
+        /// Why.
+        source: Arc<ReadError>,
+    },
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
+}
+
+impl From<ReadError> for EngineError {
+    fn from(source: ReadError) -> Self {
+        Self::Read { source: Arc::new(source) }
+    }
+}
+
+impl From<ControllerError> for EngineError {
+    fn from(error: ControllerError) -> Self {
+        Self::Rejected(error.into())
+    }
+}
+
+/// Why an engine could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The ledger could not be taken over.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The record of a coordination does not hold together.
+    #[error("coordination {coordination} cannot be replayed: {source}; run `antiphon verify`")]
+    Replay {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// What is wrong.
+        source: ApplyError,
+    },
+    /// An event's bytes are not those that were hashed.
+    #[error("coordination {coordination} is damaged at version {version}; run `antiphon verify`")]
+    Damaged {
+        /// The coordination.
+        coordination: CoordinationId,
+        /// The version.
+        version: antiphon_core::id::Version,
+    },
+    /// Verification after an error of a sync found the ledger damaged.
+    #[error("the ledger was left by an engine that met an error of a sync, and does not verify: {finding}")]
+    NotVerified {
+        /// The first finding.
+        finding: String,
+    },
+    /// The ledger was verified, but the note that it must be could not be taken back.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The system refused something that the engine needs.
+    #[error("the system refused {what}: {source}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why it was refused.
+        source: std::io::Error,
+    },
+    /// The system's clock went back behind the ledger's time.
+    #[error(transparent)]
+    Clock(#[from] ControllerError),
+}

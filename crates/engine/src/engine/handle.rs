@@ -1,0 +1,161 @@
+//! A cheap way to reach the decider, shared by the engine's methods and the sessions.
+
+use std::sync::Arc;
+
+use antiphon_core::coordination::{CoordinationConfig, WorkSpec};
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::Blob;
+use antiphon_core::event::Event;
+use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version};
+use antiphon_core::time::Now;
+use antiphon_core::world::{Adder, Command, Origin, Reply, World};
+use tokio::sync::{mpsc, oneshot};
+
+use super::request::Request;
+use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
+use crate::ledger::{ReadError, Store};
+
+/// Events read from the store at a time.
+const PAGE: usize = 1_000;
+
+/// Reaches the decider and reads the ledger.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    mailbox: mpsc::Sender<Request>,
+    store: Arc<dyn Store>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>) -> Self {
+        Self { mailbox, store }
+    }
+
+    pub(super) async fn send(&self, request: Request) -> Result<(), EngineError> {
+        self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
+    }
+
+    async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Command { command, origin, minted, reply }).await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
+        self.ask(command, operator(id), false).await
+    }
+
+    pub(super) async fn start(
+        &self,
+        id: CoordinationId,
+        config: CoordinationConfig,
+        blobs: Vec<Blob>,
+        minted: bool,
+    ) -> Result<Reply, EngineError> {
+        self.ask(Command::Start { id, config: Box::new(config), blobs }, operator(None), minted).await
+    }
+
+    pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {
+        let by = Adder::Session(session.number, fence);
+        let command = Command::AddWork { coordination: session.coordination.clone(), items, by, blobs: Vec::new() };
+        let actor = Actor::new(format!("session:{session}"))?;
+        self.ask(command, Origin { actor, id: None }, false).await.map(|_| ())
+    }
+
+    /// Reads the live world; the answer comes once what it rests on is durable.
+    pub(super) async fn query<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&World, &Now) -> T + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let look = Request::Look(Box::new(move |world, now| {
+            let seen = look(world, now);
+            // A caller that no longer waits is no error.
+            Box::new(move |durable| drop(reply.send(durable.map(|()| seen))))
+        }));
+        self.send(look).await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    /// Reads the store off the runtime's threads.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let store = Arc::clone(&self.store);
+        let result = tokio::task::spawn_blocking(move || read(store.as_ref())).await;
+        Ok(result.map_err(|_| EngineError::Stopped)??)
+    }
+
+    pub(crate) async fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, EngineError> {
+        self.read(move |store| store.blob(&digest)).await
+    }
+
+    pub(super) async fn status(&self, id: &CoordinationId) -> Result<Status, EngineError> {
+        let (store, id) = (Arc::clone(&self.store), id.clone());
+        tokio::task::spawn_blocking(move || status_of(store.as_ref(), &id)).await.map_err(|_| EngineError::Stopped)?
+    }
+
+    pub(super) async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Wait { coordination: id.clone(), reply }).await?;
+        if let Some(ended) = answer.await.map_err(|_| EngineError::Stopped)? {
+            return Ok(ended);
+        }
+        // Not live: it has ended before, and its head row says how.
+        let status = self.status(id).await?;
+        let unknown = || EngineError::UnknownCoordination { coordination: id.clone() };
+        let receipt = status.summary["receipt"].as_str().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
+        let verdict = serde_json::from_value(serde_json::Value::String(status.state)).map_err(|_| unknown())?;
+        Ok(Ended { coordination: id.clone(), verdict, receipt })
+    }
+
+    pub(super) async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
+        self.status(id).await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Follow { coordination: id.clone(), reply }).await?;
+        let live = answer.await.map_err(|_| EngineError::Stopped)?;
+        Ok(Subscription::new(self.clone(), id.clone(), after, live))
+    }
+
+    /// The events of a coordination after a version, one page.
+    pub(super) async fn page(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+    ) -> Result<Vec<antiphon_core::envelope::Recorded>, EngineError> {
+        let stream = StreamName::Coordination(id.clone());
+        self.read(move |store| store.read_stream(&stream, after, PAGE)).await
+    }
+
+    /// What an item's last session put out, found in the stream.
+    pub(super) async fn output(&self, id: &CoordinationId, work: &str) -> Result<Option<Output>, EngineError> {
+        self.status(id).await?;
+        let mut found = None;
+        let mut after = Version(0);
+        loop {
+            let page = self.page(id, after).await?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            for recorded in &page {
+                let Some(payload) = recorded.payload.bytes() else { continue };
+                if let Ok(Event::SessionUnbound(unbound)) = Event::decode(&recorded.kind, recorded.schema, payload)
+                    && unbound.work == *work
+                {
+                    found = Some(unbound);
+                }
+            }
+        }
+        let Some(unbound) = found else { return Ok(None) };
+        let bytes = match unbound.output {
+            Some(digest) => self.blob(digest).await?,
+            None => None,
+        };
+        Ok(Some(Output { bytes, text: unbound.text, report: None, scores: unbound.scores }))
+    }
+}

@@ -1,0 +1,29 @@
+//! What reaches the decider, and how it answers once the state that the answer rests on is durable.
+
+use antiphon_core::id::CoordinationId;
+use antiphon_core::time::Now;
+use antiphon_core::world::{Command, Origin, Reply, World};
+use tokio::sync::{broadcast, oneshot};
+
+use super::{Ended, EngineError};
+use crate::engine::subscription::Live;
+
+/// Answers one caller, or tells it why there is no answer.
+pub(super) type Release = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+
+/// Looks at the world and prepares the answer.
+pub(super) type Look = Box<dyn FnOnce(&World, &Now) -> Release + Send>;
+
+/// Something asked of the decider.
+pub(super) enum Request {
+    /// A command.
+    Command { command: Command, origin: Origin, minted: bool, reply: oneshot::Sender<Result<Reply, EngineError>> },
+    /// A read of the live state.
+    Look(Look),
+    /// A caller waits for an end; `None` if the coordination is not live.
+    Wait { coordination: CoordinationId, reply: oneshot::Sender<Option<Ended>> },
+    /// A caller follows a stream live.
+    Follow { coordination: CoordinationId, reply: oneshot::Sender<broadcast::Receiver<Live>> },
+    /// Stop in good order.
+    Close { reply: oneshot::Sender<Result<(), EngineError>> },
+}

@@ -1,0 +1,60 @@
+//! How far a ledger has come: what an engine would find when it opens it, read without opening it.
+
+use antiphon_core::envelope::CommitTip;
+use antiphon_core::id::{CommitNumber, Epoch, Seq};
+use rusqlite::params;
+
+use super::end::{commit_tip, identity};
+use super::reader::Reader;
+use super::rows::{integer, read_error};
+use crate::ledger::error::{MarkRefusal, ReadError};
+use crate::ledger::head_mark::HeadMark;
+use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::store::LedgerId;
+
+/// How far a ledger has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Which ledger this is.
+    pub ledger: LedgerId,
+    /// The format it is kept in.
+    pub format: u32,
+    /// The last ownership.
+    pub epoch: Epoch,
+    /// The last commit.
+    pub commits: CommitTip,
+    /// Address of the last event, which is the number of events.
+    pub events: Seq,
+}
+
+impl Reader {
+    pub(super) fn standing(&self) -> Result<Standing, ReadError> {
+        self.consistent(|reader| {
+            let (format, ledger, epoch) = identity(&reader.connection)?;
+            let commits = commit_tip(&reader.connection, "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1", [])?;
+            let events: Option<i64> = reader
+                .connection
+                .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
+                .map_err(|error| read_error("the end of the ledger", error))?;
+            let events = Seq(events.unwrap_or_default().cast_unsigned());
+            Ok(Standing { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
+        })
+    }
+
+    fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
+        commit_tip(&self.connection, "SELECT number, hash FROM commits WHERE number = ?1", params![integer(number.0)])
+    }
+}
+
+impl SqliteStore {
+    /// Holds the ledger against a mark, as opening it would.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read; the inner error says that it does not hold all that the mark knew.
+    pub fn check_against(&self, mark: &HeadMark) -> Result<Result<(), MarkRefusal>, ReadError> {
+        self.readers.read(|reader| {
+            let standing = reader.standing()?;
+            Ok(mark.check(standing.epoch, standing.commits, reader.commit(mark.commit.number)?))
+        })
+    }
+}

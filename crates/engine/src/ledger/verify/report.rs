@@ -1,0 +1,72 @@
+//! What a verification looked at and what it found.
+
+use std::fmt;
+
+use antiphon_core::id::StreamName;
+use serde::Serialize;
+
+use super::finding::{Finding, Findings, as_text};
+
+/// What a verification looked at and what it found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[must_use = "a report may hold findings"]
+pub struct Report {
+    /// Events checked.
+    pub events: u64,
+    /// Streams that they are in.
+    pub streams: u64,
+    /// Commits checked.
+    pub commits: u64,
+    /// Receipts that were rebuilt from their events and are the same, byte for byte.
+    pub receipts_rebuilt: u64,
+    /// Events whose payload is erased.
+    pub erased: u64,
+    /// Streams that ended and whose receipt cannot be rebuilt any more, as payloads were erased.
+    pub not_rebuildable: Vec<NotRebuildable>,
+    /// What is wrong, in the order of the ledger.
+    pub findings: Vec<Finding>,
+    /// Further findings that are not spelled out.
+    pub omitted: u64,
+}
+
+/// A stream that is verified by its envelopes, chains and receipt digest alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotRebuildable {
+    /// The stream.
+    #[serde(serialize_with = "as_text")]
+    pub stream: StreamName,
+    /// Payloads that were erased.
+    pub erased: u64,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.findings.is_empty() && self.omitted == 0
+    }
+
+    pub(in crate::ledger) fn take(&mut self, findings: Findings) {
+        self.findings = findings.list;
+        self.omitted = findings.omitted;
+    }
+}
+
+impl fmt::Display for Report {
+    /// Plain lines: counts, what cannot be rebuilt, findings, and `sound` or their number last.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} events in {} streams, {} commits", self.events, self.streams, self.commits)?;
+        writeln!(f, "{} receipts rebuilt, {} payloads erased", self.receipts_rebuilt, self.erased)?;
+        for NotRebuildable { stream, erased } in &self.not_rebuildable {
+            writeln!(f, "`{stream}`: not rebuildable: {erased} erased")?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        match self.findings.len() as u64 + self.omitted {
+            0 => writeln!(f, "sound"),
+            1 => writeln!(f, "NOT SOUND: 1 finding"),
+            all => writeln!(f, "NOT SOUND: {all} findings"),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! One coordination: its stream from the first event, its receipt, and the commit that ends it.
+
+use antiphon_core::coordination::CoordinationReceipt;
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::{Commit, CommitTip, Recorded};
+use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
+
+use super::finding::{Findings, Place, Wrong};
+use super::head_rows;
+use super::report::{NotRebuildable, Report};
+use super::stream::{Said, StreamCheck, is_terminal};
+use crate::ledger::error::ReadError;
+use crate::ledger::store::{HeadQuery, Placed, PlacedCommit, Store};
+
+/// Events that are read at once.
+const PAGE: usize = 1_024;
+
+pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Report, ReadError> {
+    let stream = StreamName::Coordination(id.clone());
+    let (mut report, mut findings) = (Report::default(), Findings::default());
+    let mut check = StreamCheck::new(stream.clone());
+    let torn = read_stream(store, &stream, |event| {
+        report.events += 1;
+        let before = if is_terminal(&event.kind) { Some(ending_commit(store, event, &mut findings)?) } else { None };
+        let commit = before.flatten();
+        report.commits += u64::from(commit.is_some());
+        match check.check(event, commit, &mut findings) {
+            Said::Erased => report.erased += 1,
+            Said::Output(blob) => blob_is_there(store, blob, event, &mut findings)?,
+            Said::Ended { receipt: Some(receipt), rebuilt } => {
+                report.receipts_rebuilt += u64::from(same_receipt(receipt, rebuilt.as_deref(), event, &mut findings));
+                blob_is_there(store, receipt, event, &mut findings)?;
+            }
+            Said::Nothing | Said::Ledger(_) | Said::Ended { receipt: None, .. } => {}
+        }
+        Ok(())
+    });
+    match torn {
+        Ok(()) => {}
+        Err(ReadError::Damaged { what, how }) => {
+            let how = format!("{what} is damaged: {how}");
+            findings.event(&stream, check.version().next(), Wrong::Unreadable { how });
+        }
+        Err(fault) => return Err(fault),
+    }
+    report.streams = 1;
+    if check.erased() > 0 {
+        report.not_rebuildable.push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
+    }
+    let place = || Place::Stream { stream: stream.clone() };
+    match store.heads(&HeadQuery::Stream(stream.clone())) {
+        Ok(rows) => match rows.first() {
+            Some(row) if check.version() > Version(0) => head_rows::live_row(store, row, &check, &mut findings)?,
+            Some(_) => findings.add(place(), Wrong::EventsMissing),
+            None => findings.add(place(), Wrong::HeadMissing),
+        },
+        Err(ReadError::Damaged { how, .. }) => findings.add(place(), Wrong::Damaged { how }),
+        Err(fault) => return Err(fault),
+    }
+    report.take(findings);
+    Ok(report)
+}
+
+/// Hands out all events of a stream in order.
+pub(in crate::ledger) fn read_stream(
+    store: &dyn Store,
+    stream: &StreamName,
+    mut take: impl FnMut(&Recorded) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut after = Version(0);
+    loop {
+        let mut limit = PAGE;
+        let page = loop {
+            match store.read_stream(stream, after, limit) {
+                // Up to the event that is damaged.
+                Err(ReadError::Damaged { .. }) if limit > 1 => limit /= 2,
+                other => break other?,
+            }
+        };
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.version;
+        for event in &page {
+            take(event)?;
+        }
+    }
+}
+
+pub(super) fn same_receipt(
+    recorded: Digest,
+    rebuilt: Option<&CoordinationReceipt>,
+    event: &Recorded,
+    findings: &mut Findings,
+) -> bool {
+    let Some(rebuilt) = rebuilt.map(CoordinationReceipt::compute_hash) else { return false };
+    if rebuilt != recorded {
+        findings.event(&event.stream, event.version, Wrong::ReceiptDiffers { recorded, rebuilt });
+    }
+    rebuilt == recorded
+}
+
+fn blob_is_there(store: &dyn Store, blob: Digest, event: &Recorded, findings: &mut Findings) -> Result<(), ReadError> {
+    match store.blob(&blob) {
+        Ok(Some(_)) => {}
+        // Whether it was erased is in the `ledger` stream, which verifying the whole ledger reads.
+        Ok(None) => {}
+        Err(ReadError::Damaged { what, how }) => {
+            let how = format!("{what} is damaged: {how}");
+            findings.event(&event.stream, event.version, Wrong::Unreadable { how });
+        }
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
+}
+
+/// Checks the commit that holds an event; returns the end of the chain before it.
+fn ending_commit(store: &dyn Store, event: &Recorded, findings: &mut Findings) -> Result<Option<CommitTip>, ReadError> {
+    let held = match locate(store, event) {
+        Ok(Some(held)) => held,
+        Ok(None) => {
+            findings.event(&event.stream, event.version, Wrong::Unreadable { how: "no commit holds it".to_owned() });
+            return Ok(None);
+        }
+        Err(ReadError::Damaged { what, how }) => {
+            findings.event(&event.stream, event.version, Wrong::Unreadable { how: format!("{what} is damaged: {how}") });
+            return Ok(None);
+        }
+        Err(fault) => return Err(fault),
+    };
+    let commit = held.commit.commit;
+    if held.before.number.next() != commit.number || held.before.hash != commit.prev {
+        findings.add(Place::Commit { commit: commit.number }, Wrong::CommitPrevDiffers);
+    }
+    if Commit::link(held.before, commit.epoch, held.events.iter().copied()).hash != commit.hash {
+        findings.add(Place::Commit { commit: commit.number }, Wrong::CommitHashDiffers);
+    }
+    Ok(Some(held.before))
+}
+
+/// The commit that holds an event, with the hashes of its events, and the end of the chain before it.
+#[derive(Debug)]
+pub(in crate::ledger) struct Held {
+    pub(in crate::ledger) before: CommitTip,
+    pub(in crate::ledger) commit: PlacedCommit,
+    pub(in crate::ledger) events: Vec<Digest>,
+}
+
+/// Finds the commit that holds an event, by halving: ledger time never goes back.
+pub(in crate::ledger) fn locate(store: &dyn Store, event: &Recorded) -> Result<Option<Held>, ReadError> {
+    let earlier = |after: u64| -> Result<bool, ReadError> {
+        Ok(store.read_all(Seq(after), 1)?.first().is_some_and(|placed| placed.event.at < event.at))
+    };
+    let (mut low, mut high) = (0_u64, 1_u64);
+    while earlier(high)? {
+        (low, high) = (high, high.saturating_mul(2));
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if earlier(middle)? { low = middle + 1 } else { high = middle }
+    }
+    let mut after = Seq(low);
+    let found = loop {
+        let page = store.read_all(after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(None) };
+        let is_it = |placed: &&Placed| placed.event.stream == event.stream && placed.event.version == event.version;
+        if let Some(found) = page.iter().find(is_it) {
+            break found.commit;
+        }
+        if last.event.at > event.at {
+            return Ok(None);
+        }
+        after = last.seq;
+    };
+    let before = match found.0.checked_sub(2) {
+        None => CommitTip::default(),
+        Some(number) => store.commits(CommitNumber(number), 1)?.first().map(|placed| placed.commit.tip()).unwrap_or_default(),
+    };
+    let commits = store.commits(CommitNumber(found.0.saturating_sub(1)), 1)?;
+    let Some(&commit) = commits.first() else { return Ok(None) };
+    let size = usize::try_from(commit.commit.events).unwrap_or(usize::MAX);
+    let events = store.read_all(Seq(commit.first.0.saturating_sub(1)), size)?;
+    Ok(Some(Held { before, commit, events: events.iter().map(|placed| placed.event.hash).collect() }))
+}

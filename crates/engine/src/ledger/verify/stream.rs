@@ -1,0 +1,198 @@
+//! One stream while it is verified: its chain, and the replay that its receipt is rebuilt by.
+
+use antiphon_core::coordination::{CoordinationReceipt, CoordinationSession, Ending, Meta};
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
+use antiphon_core::event::{Event, belongs_in};
+use antiphon_core::id::{StreamName, Version};
+use antiphon_core::time::{At, Wall};
+
+use super::finding::{Findings, Wrong};
+
+/// One stream so far.
+#[derive(Debug)]
+pub(in crate::ledger) struct StreamCheck {
+    name: StreamName,
+    version: Version,
+    /// Hash of the last event; `None` if that could not be read.
+    hash: Option<Digest>,
+    started: Wall,
+    changed: (At, Wall),
+    ended: bool,
+    erased: u64,
+    replay: Replay,
+}
+
+#[derive(Debug)]
+enum Replay {
+    NotBegun,
+    Live(Box<CoordinationSession>),
+    /// What came before cannot be relied on, or the stream is none that is replayed.
+    Stopped,
+}
+
+/// What a head row says of a stream, computed from the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ledger) struct Standing {
+    pub(in crate::ledger) tip: StreamTip,
+    pub(in crate::ledger) ended: bool,
+    pub(in crate::ledger) started: Wall,
+    pub(in crate::ledger) changed: (At, Wall),
+}
+
+/// What an event gave beside its place in the chain.
+#[derive(Debug)]
+pub(in crate::ledger) enum Said {
+    /// Nothing that concerns others.
+    Nothing,
+    /// The payload is erased.
+    Erased,
+    /// It is an event of the `ledger` stream.
+    Ledger(Event),
+    /// It names a blob.
+    Output(Digest),
+    /// The coordination ended; its receipt, if it could be rebuilt.
+    Ended { receipt: Option<Digest>, rebuilt: Option<Box<CoordinationReceipt>> },
+}
+
+impl StreamCheck {
+    pub(in crate::ledger) fn new(name: StreamName) -> Self {
+        let replay = match name {
+            StreamName::Coordination(_) => Replay::NotBegun,
+            StreamName::Ledger | StreamName::Pool(_) => Replay::Stopped,
+        };
+        Self {
+            name,
+            version: Version(0),
+            hash: Some(Digest::GENESIS),
+            started: Wall(0),
+            changed: (At(0), Wall(0)),
+            ended: false,
+            erased: 0,
+            replay,
+        }
+    }
+
+    /// A stream of which events came before that are not in memory.
+    pub(in crate::ledger) fn after(name: StreamName, version: Version, ended: bool) -> Self {
+        Self { version, hash: None, ended, replay: Replay::Stopped, ..Self::new(name) }
+    }
+
+    pub(in crate::ledger) fn version(&self) -> Version {
+        self.version
+    }
+
+    pub(in crate::ledger) fn erased(&self) -> u64 {
+        self.erased
+    }
+
+    /// What the head row must say; `None` if the end of the stream is not known.
+    pub(in crate::ledger) fn standing(&self) -> Option<Standing> {
+        let tip = StreamTip { version: self.version, hash: self.hash? };
+        Some(Standing { tip, ended: self.ended, started: self.started, changed: self.changed })
+    }
+
+    /// Steps over an event that cannot be read.
+    pub(in crate::ledger) fn skip(&mut self) {
+        self.version = self.version.next();
+        self.hash = None;
+        self.replay = Replay::Stopped;
+    }
+
+    /// Checks the next event. `commit` is the end of the commit chain before the append that holds it, where that is known.
+    pub(in crate::ledger) fn check(&mut self, event: &Recorded, commit: Option<CommitTip>, findings: &mut Findings) -> Said {
+        let before = findings.list.len() as u64 + findings.omitted;
+        let mut wrong = |wrong| findings.event(&self.name, event.version, wrong);
+        if self.ended {
+            wrong(Wrong::AfterEnd);
+        }
+        if event.version != self.version.next() {
+            wrong(Wrong::VersionGap { before: self.version });
+        } else if self.hash.is_some_and(|hash| hash != event.prev) {
+            wrong(Wrong::PrevDiffers);
+        }
+        if !event.is_sound() {
+            wrong(Wrong::HashDiffers);
+        }
+        if !belongs_in(&event.kind, &self.name) {
+            wrong(Wrong::Misplaced { kind: event.kind.to_string() });
+        }
+        if before != findings.list.len() as u64 + findings.omitted {
+            self.replay = Replay::Stopped;
+        }
+        let tip = StreamTip { version: self.version, hash: event.prev };
+        if self.version == Version(0) {
+            self.started = event.wall;
+        }
+        self.version = event.version;
+        self.hash = Some(event.hash);
+        self.changed = (event.at, event.wall);
+        let ends = is_terminal(&event.kind);
+        self.ended |= ends;
+        let payload = match &event.payload {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Erased(_) => {
+                self.erased += 1;
+                self.replay = Replay::Stopped;
+                if ends || !matches!(self.name, StreamName::Coordination(_)) {
+                    findings.event(&self.name, event.version, Wrong::MustNotBeErased);
+                }
+                return if ends { Said::Ended { receipt: None, rebuilt: None } } else { Said::Erased };
+            }
+        };
+        match Event::decode(&event.kind, event.schema, payload) {
+            Ok(decoded) => self.replay(event, decoded, tip, commit, findings),
+            Err(error) => {
+                findings.event(&self.name, event.version, Wrong::Undecodable { how: error.to_string() });
+                self.replay = Replay::Stopped;
+                if ends { Said::Ended { receipt: None, rebuilt: None } } else { Said::Nothing }
+            }
+        }
+    }
+
+    fn replay(
+        &mut self,
+        recorded: &Recorded,
+        event: Event,
+        tip: StreamTip,
+        commit: Option<CommitTip>,
+        findings: &mut Findings,
+    ) -> Said {
+        let StreamName::Coordination(id) = &self.name else {
+            return Said::Ledger(event);
+        };
+        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let end = match &event {
+            Event::Completed(completed) => Some((Ending::Completed(completed.stop.clone()), completed.receipt)),
+            Event::Aborted(aborted) => Some((Ending::Aborted(aborted.reason.clone()), aborted.receipt)),
+            _ => None,
+        };
+        let mut rebuilt = None;
+        let applied = match &mut self.replay {
+            Replay::Stopped => Ok(()),
+            Replay::NotBegun => CoordinationSession::begin(id.clone(), &event, &meta).map(|session| {
+                self.replay = Replay::Live(Box::new(session));
+            }),
+            Replay::Live(session) => {
+                if let (Some((ending, _)), Some(commit)) = (&end, commit) {
+                    rebuilt = Some(Box::new(session.receipt(ending.clone(), recorded.at, recorded.wall, tip, commit)));
+                }
+                session.apply(&event, &meta)
+            }
+        };
+        if let Err(error) = applied {
+            findings.event(&self.name, recorded.version, Wrong::NotReplayable { why: error.to_string() });
+            self.replay = Replay::Stopped;
+        }
+        match (end, event) {
+            (Some((_, receipt)), _) => Said::Ended { receipt: Some(receipt), rebuilt },
+            (None, Event::SessionUnbound(unbound)) => unbound.output.map_or(Said::Nothing, Said::Output),
+            _ => Said::Nothing,
+        }
+    }
+}
+
+/// Whether a type ends its stream; the envelope tells, also where the payload does not decode.
+pub(in crate::ledger) fn is_terminal(kind: &str) -> bool {
+    matches!(kind, "coordination.completed" | "coordination.aborted")
+}

@@ -1,0 +1,241 @@
+//! What a function is given, and what it gives back.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use antiphon_core::coordination::{Grant, Report, SessionOutcome, WorkSpec};
+use antiphon_core::digest::Digest;
+use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
+use antiphon_core::time::{At, Deadline};
+use antiphon_core::world::Spawn;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::{EngineError, Handle};
+
+/// What a function leaves when it did its work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) text: Option<String>,
+    pub(crate) report: Option<Report>,
+    pub(crate) scores: BTreeMap<String, i64>,
+}
+
+impl Output {
+    /// Nothing but the fact.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Bytes, kept as a blob that work which needs this item can read.
+    #[must_use]
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: Some(bytes.into()), ..Self::default() }
+    }
+
+    /// A text, kept as a blob.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::bytes(text.into())
+    }
+
+    /// The same with a sentence for the record; at most 4,096 bytes of it are kept.
+    #[must_use]
+    pub fn with_note(self, note: impl Into<String>) -> Self {
+        Self { text: Some(note.into()), ..self }
+    }
+
+    /// The same with what the session used: fresh input and output tokens, and cost in millionths of the budget's currency.
+    #[must_use]
+    pub fn with_usage(self, tokens: u64, cost: u64) -> Self {
+        Self { report: Some(Report { tokens, cost, ..Report::default() }), ..self }
+    }
+
+    /// The same with a score, in millionths. The first [`MAX_SCORES`](crate::coordination::MAX_SCORES) by name are kept, of those
+    /// whose name has at most [`MAX_SCORE_NAME_BYTES`](crate::coordination::MAX_SCORE_NAME_BYTES).
+    #[must_use]
+    pub fn with_score(mut self, name: impl Into<String>, millionths: i64) -> Self {
+        self.scores.insert(name.into(), millionths);
+        self
+    }
+}
+
+impl From<()> for Output {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+/// How a function says that it did not do its work.
+///
+/// Any error converts, so `?` works; it does not implement [`std::error::Error`] itself for that reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    pub(crate) outcome: SessionOutcome,
+    pub(crate) text: String,
+    pub(crate) report: Option<Report>,
+}
+
+impl Failed {
+    /// It failed; it may be retried.
+    #[must_use]
+    pub fn because(text: impl Into<String>) -> Self {
+        Self { outcome: SessionOutcome::Failure, text: text.into(), report: None }
+    }
+
+    /// A quota or rate limit keeps it from working before a moment: no attempt is counted.
+    #[must_use]
+    pub fn deferred(until: Deadline, text: impl Into<String>) -> Self {
+        Self { outcome: SessionOutcome::Deferred { until }, text: text.into(), report: None }
+    }
+
+    /// The same with what the session used.
+    #[must_use]
+    pub fn with_usage(self, tokens: u64, cost: u64) -> Self {
+        Self { report: Some(Report { tokens, cost, ..Report::default() }), ..self }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::because(error.to_string())
+    }
+}
+
+/// What a function returns.
+pub type SessionResult = Result<Output, Failed>;
+
+pub(crate) type RunnerFn = Arc<dyn Fn(SessionContext) -> Pin<Box<dyn Future<Output = SessionResult> + Send>> + Send + Sync>;
+
+/// Stores a function of any future behind one type.
+pub(crate) fn boxed<F, Fut>(function: F) -> RunnerFn
+where
+    F: Fn(SessionContext) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = SessionResult> + Send + 'static,
+{
+    Arc::new(move |context| Box::pin(function(context)))
+}
+
+/// What a session knows and can do.
+#[derive(Debug, Clone)]
+pub struct SessionContext {
+    parts: Arc<ContextParts>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ContextParts {
+    pub(crate) spawn: Spawn,
+    pub(crate) stop: CancellationToken,
+    pub(crate) handle: Handle,
+}
+
+impl SessionContext {
+    pub(crate) fn new(parts: ContextParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// Its id, `<coordination>.<n>`.
+    #[must_use]
+    pub fn session(&self) -> &SessionId {
+        &self.parts.spawn.session
+    }
+
+    /// Its coordination.
+    #[must_use]
+    pub fn coordination(&self) -> &CoordinationId {
+        &self.parts.spawn.session.coordination
+    }
+
+    /// The item that it carries out.
+    #[must_use]
+    pub fn work(&self) -> &WorkId {
+        &self.parts.spawn.spec.id
+    }
+
+    /// The item as it was submitted.
+    #[must_use]
+    pub fn spec(&self) -> &WorkSpec {
+        &self.parts.spawn.spec
+    }
+
+    /// The name it speaks under, if that is not the item's id.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentId> {
+        self.parts.spawn.spec.agent.as_ref()
+    }
+
+    /// Which attempt it is, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.parts.spawn.attempt
+    }
+
+    /// What it shows to write; pass it to whatever must refuse a stale writer.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.parts.spawn.fence
+    }
+
+    /// What it may use.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        self.parts.spawn.grant
+    }
+
+    /// When its time is over, in ledger time.
+    #[must_use]
+    pub fn deadline(&self) -> At {
+        self.parts.spawn.deadline
+    }
+
+    /// Waits until the session is asked to stop. It then has the engine's grace to return; after that it is abandoned behind its fence.
+    pub async fn stop_requested(&self) {
+        self.parts.stop.cancelled().await;
+    }
+
+    /// Whether the session was asked to stop.
+    #[must_use]
+    pub fn must_stop(&self) -> bool {
+        self.parts.stop.is_cancelled()
+    }
+
+    /// The input that the item was submitted with.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn input(&self) -> Result<Option<Vec<u8>>, EngineError> {
+        match self.parts.spawn.spec.input {
+            Some(digest) => self.parts.handle.blob(digest).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What an item that this one needs has put out.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub async fn output_of(&self, work: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        match self.parts.spawn.outputs.iter().find(|(id, _)| id == work) {
+            Some((_, digest)) => self.parts.handle.blob(*digest).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The secret that proves to be this session; the ledger holds only its digest.
+    #[must_use]
+    pub fn token(&self) -> Digest {
+        self.parts.spawn.token
+    }
+
+    /// Adds work to the own coordination. It counts against its ceilings and cannot outrank the item that adds it.
+    ///
+    /// # Errors
+    /// If the items are refused, or the session has ended.
+    pub async fn add_work(&self, items: Vec<WorkSpec>) -> Result<(), EngineError> {
+        let spawn = &self.parts.spawn;
+        self.parts.handle.add_work_from(&spawn.session, spawn.fence, items).await
+    }
+}

@@ -1,0 +1,204 @@
+//! The functions that run now: started, asked to stop, abandoned after the grace.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use antiphon_core::coordination::{SessionEnd, SessionOutcome};
+use antiphon_core::envelope::Blob;
+use antiphon_core::id::{Fence, SessionId};
+use antiphon_core::world::Spawn;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{ContextParts, Failed, RunnerFn, SessionContext, SessionResult};
+use crate::engine::Handle;
+
+/// A session's end on its way to the decider.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    pub(crate) session: SessionId,
+    pub(crate) fence: Fence,
+    pub(crate) end: SessionEnd,
+    pub(crate) blobs: Vec<Blob>,
+}
+
+#[derive(Debug)]
+struct Task {
+    fence: Fence,
+    stop: CancellationToken,
+    abort: AbortHandle,
+    /// Cancelled once the function is gone, by its own end or dropped.
+    gone: CancellationToken,
+    stopping: bool,
+}
+
+/// The functions that run now.
+#[derive(Debug)]
+pub(crate) struct Running {
+    tasks: HashMap<SessionId, Task>,
+    abandoned: Vec<CancellationToken>,
+    ends: mpsc::UnboundedSender<Ending>,
+    grace: Duration,
+}
+
+impl Running {
+    /// Nothing runs; ends will be sent to the decider's own lane.
+    pub(crate) fn new(ends: mpsc::UnboundedSender<Ending>, grace: Duration) -> Self {
+        Self { tasks: HashMap::new(), abandoned: Vec::new(), ends, grace }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The sessions that run, with their fences.
+    pub(crate) fn sessions(&self) -> Vec<(SessionId, Fence)> {
+        self.tasks.iter().map(|(session, task)| (session.clone(), task.fence)).collect()
+    }
+
+    /// Starts a session.
+    pub(crate) fn start(&mut self, spawn: Spawn, function: Option<&RunnerFn>, handle: &Handle) {
+        let (session, fence) = (spawn.session.clone(), spawn.fence);
+        let Some(function) = function.cloned() else {
+            let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text("the function is not registered any more");
+            return self.send(Ending { session, fence, end, blobs: Vec::new() });
+        };
+        let stop = CancellationToken::new();
+        let context = SessionContext::new(ContextParts { spawn, stop: stop.clone(), handle: handle.clone() });
+        let ends = self.ends.clone();
+        let id = session.clone();
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            let guarded = Guarded { function: Some((function, context)), future: None, _gone: guard };
+            let result = guarded.await;
+            let (end, blobs) = end_of(result);
+            // The decider is gone only when the engine is: then nobody can be told.
+            let _ = ends.send(Ending { session: id, fence, end, blobs });
+        });
+        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, stopping: false });
+    }
+
+    /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
+    /// cannot be dropped: it has the grace once more and is then left behind its fence.
+    pub(crate) fn stop(&mut self, session: &SessionId) {
+        let Some(task) = self.tasks.get_mut(session) else { return };
+        if std::mem::replace(&mut task.stopping, true) {
+            return;
+        }
+        task.stop.cancel();
+        let (abort, gone, fence) = (task.abort.clone(), task.gone.clone(), task.fence);
+        let (ends, grace) = (self.ends.clone(), self.grace);
+        let session = session.clone();
+        tokio::spawn(async move {
+            if tokio::time::timeout(grace, gone.cancelled()).await.is_ok() {
+                return;
+            }
+            abort.abort();
+            let _ = tokio::time::timeout(grace, gone.cancelled()).await;
+            let end = SessionEnd::new(SessionOutcome::Cancelled).with_text("it did not stop within the grace and was abandoned");
+            let _ = ends.send(Ending { session, fence, end, blobs: Vec::new() });
+        });
+    }
+
+    /// Asks every session to stop.
+    pub(crate) fn stop_all(&mut self) {
+        for session in self.tasks.keys().cloned().collect::<Vec<_>>() {
+            self.stop(&session);
+        }
+    }
+
+    /// Forgets a session whose end has arrived.
+    pub(crate) fn ended(&mut self, session: &SessionId) {
+        self.tasks.remove(session);
+    }
+
+    /// Abandons what still runs.
+    pub(crate) fn abandon(&mut self) {
+        for (_, task) in self.tasks.drain() {
+            task.stop.cancel();
+            task.abort.abort();
+            self.abandoned.push(task.gone);
+        }
+    }
+
+    /// Waits until the abandoned are gone; those that keep their thread are waited for no longer than the grace.
+    pub(crate) async fn gone(&mut self) {
+        let abandoned = std::mem::take(&mut self.abandoned);
+        let all = async {
+            for gone in abandoned {
+                gone.cancelled().await;
+            }
+        };
+        let _ = tokio::time::timeout(self.grace, all).await;
+    }
+
+    fn send(&self, ending: Ending) {
+        let _ = self.ends.send(ending);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
+    match result {
+        Ok(output) => {
+            let blob = output.bytes.map(Blob::new);
+            let end = SessionEnd {
+                outcome: SessionOutcome::Success,
+                text: output.text,
+                reported: output.report,
+                output: blob.as_ref().map(|blob| blob.digest),
+                scores: output.scores,
+            };
+            (end, blob.into_iter().collect())
+        }
+        Err(failed) => {
+            let end = SessionEnd { reported: failed.report, ..SessionEnd::new(failed.outcome).with_text(failed.text) };
+            (end, Vec::new())
+        }
+    }
+}
+
+/// Runs a function so that its panic is its failure and not ours.
+struct Guarded {
+    // Fields are dropped in order: the function first.
+    function: Option<(RunnerFn, SessionContext)>,
+    future: Option<Pin<Box<dyn Future<Output = SessionResult> + Send>>>,
+    _gone: DropGuard,
+}
+
+impl Future for Guarded {
+    type Output = SessionResult;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<SessionResult> {
+        let this = self.get_mut();
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if let Some((function, session)) = this.function.take() {
+                this.future = Some(function(session));
+            }
+            match this.future.as_mut() {
+                Some(future) => future.as_mut().poll(context),
+                None => Poll::Pending,
+            }
+        }));
+        polled.unwrap_or_else(|panic| {
+            this.future = None;
+            let message = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "no message".to_owned());
+            Poll::Ready(Err(Failed::because(format!("the function panicked: {message}"))))
+        })
+    }
+}

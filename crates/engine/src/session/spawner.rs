@@ -1,0 +1,40 @@
+//! The seed's blocking spawner as a runner of the engine.
+
+use std::sync::Arc;
+
+use antiphon_core::coordination::{Report, SessionOutcome, SessionSpawner, SpawnError};
+
+use super::context::{Failed, Output, RunnerFn, SessionContext, SessionResult, boxed};
+
+/// Carries sessions out by a spawner, on threads that may block.
+pub(crate) fn adapted(spawner: Arc<dyn SessionSpawner>) -> RunnerFn {
+    boxed(move |session: SessionContext| {
+        let spawner = Arc::clone(&spawner);
+        async move {
+            let (id, work) = (session.session().to_string(), session.work().to_string());
+            match tokio::task::spawn_blocking(move || carry_out(spawner.as_ref(), &id, &work)).await {
+                Ok(result) => result,
+                Err(_) => Err(Failed::because("the spawner panicked")),
+            }
+        }
+    })
+}
+
+fn carry_out(spawner: &dyn SessionSpawner, session_id: &str, work_id: &str) -> SessionResult {
+    if let Err(error) = spawner.spawn(session_id, work_id) {
+        return Err(Failed { outcome: SessionOutcome::SpawnFailed, text: error.to_string(), report: None });
+    }
+    match spawner.observe_termination(session_id) {
+        Ok(ended) => {
+            let report = Some(Report { tokens: ended.tokens_consumed, ..Report::default() });
+            match ended.outcome {
+                SessionOutcome::Success => Ok(Output { report, ..Output::none() }),
+                outcome => Err(Failed { outcome, text: String::new(), report }),
+            }
+        }
+        Err(error @ SpawnError::ObservationTimeout { .. }) => {
+            Err(Failed { outcome: SessionOutcome::Timeout, text: error.to_string(), report: None })
+        }
+        Err(error) => Err(Failed::because(error.to_string())),
+    }
+}

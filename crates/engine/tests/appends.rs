@@ -1,0 +1,38 @@
+//! How many appends work costs.
+
+use antiphon::Engine;
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+use antiphon::id::CommitNumber;
+use antiphon::ledger::{SqliteOptions, SqliteStore, Store as _};
+use antiphon::{Output, SessionContext};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn commits(dir: &std::path::Path) -> Result<usize, antiphon::ledger::ReadError> {
+    Ok(SqliteStore::at(dir, SqliteOptions::default()).commits(CommitNumber(0), 1_000)?.len())
+}
+
+/// The start binds the first step; after that the end of each step binds the next in the same append, and the last ends all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_sequential_steps_are_eleven_appends() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let mut setup = Engine::open(dir.path())?;
+    setup.register("step", |_: SessionContext| async { Ok(Output::none()) });
+    let engine = setup.start().await?;
+    let steps = (1..=10).map(|n| {
+        let step = WorkSpec::function(&format!("step-{n}"), "step")?;
+        if n > 1 { step.needs_work(&format!("step-{}", n - 1)) } else { Ok(step) }
+    });
+    let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
+    let config = CoordinationConfig::of_work(steps.collect::<Result<_, _>>()?, budget)?;
+    // The engine's own first event is on the record before it answers anything.
+    let first = engine.submit(config.clone()).await?;
+    engine.wait(&first).await?;
+
+    let before = commits(dir.path())?;
+    let id = engine.submit(config).await?;
+    let ended = engine.wait(&id).await?;
+    assert_eq!((ended.verdict, commits(dir.path())? - before), (Verdict::Succeeded, 11));
+    engine.close().await?;
+    Ok(())
+}

@@ -1,0 +1,527 @@
+//! The engine as a program uses it: real files, real tasks, real restarts.
+
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use antiphon::coordination::{
+    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome, SessionSpawner,
+    SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
+};
+use antiphon::digest::Digest;
+use antiphon::event::Event;
+use antiphon::id::{CommandId, CoordinationId, Version};
+use antiphon::ledger::verify::{Scope, verify};
+use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
+use antiphon::world::EraseRequest;
+use antiphon::{Engine, Failed, Output, SessionContext, Setup, StartError};
+use tokio::sync::Notify;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn budget() -> CoordinationBudget {
+    CoordinationBudget::new(1_000, 600_000, 1_000, None).unwrap()
+}
+
+fn work(ids: &[&str]) -> Vec<WorkSpec> {
+    ids.iter().map(|id| WorkSpec::function(id, "work").unwrap()).collect()
+}
+
+fn config(ids: &[&str]) -> CoordinationConfig {
+    CoordinationConfig::of_work(work(ids), budget()).unwrap()
+}
+
+fn setup(dir: &Path) -> Setup {
+    Engine::open(dir.join("state")).unwrap()
+}
+
+/// The events of a coordination as `type` or `type OUTCOME`.
+async fn story(engine: &Engine, id: &CoordinationId) -> Result<Vec<String>> {
+    let mut events = engine.follow(id, Version(0)).await?;
+    let mut story = Vec::new();
+    while let Some(recorded) = events.next().await? {
+        let payload = recorded.payload.bytes().unwrap_or_default();
+        let line = match Event::decode(&recorded.kind, recorded.schema, payload)? {
+            Event::SessionBound(bound) => format!("bound {}", bound.work),
+            Event::SessionUnbound(unbound) => format!("unbound {} {}", unbound.work, unbound.outcome.as_str()),
+            Event::WorkSkipped(skipped) => format!("skipped {:?}", skipped.works),
+            other => other.kind().trim_start_matches("coordination.").to_owned(),
+        };
+        story.push(line);
+    }
+    Ok(story)
+}
+
+#[tokio::test]
+async fn work_runs_in_the_order_of_its_needs_and_passes_its_output_on() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |session: SessionContext| async move {
+        let before = match session.output_of("first").await? {
+            Some(bytes) => String::from_utf8(bytes)?,
+            None => "nothing".to_owned(),
+        };
+        Ok(Output::text(format!("{} after {before}", session.work())))
+    });
+    let engine = setup.start().await?;
+    let items = vec![WorkSpec::function("second", "work")?.needs_work("first")?, WorkSpec::function("first", "work")?];
+    let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+    let ended = engine.wait(&id).await?;
+    assert_eq!(ended.verdict, Verdict::Succeeded);
+    let output = engine.output(&id, "second").await?.unwrap();
+    assert_eq!(output, Output::text("second after first after nothing"));
+    let expected =
+        ["started", "work_added", "bound first", "unbound first SUCCESS", "bound second", "unbound second SUCCESS", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    let receipt = engine.blob(ended.receipt).await?.unwrap();
+    assert_eq!(antiphon::digest::Digest::of(&receipt), ended.receipt);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failure_is_retried_and_a_panic_is_a_failure() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |session: SessionContext| async move {
+        match session.attempt() {
+            1 => Err(Failed::because("not yet")),
+            2 => panic!("the function is broken"),
+            _ => Ok(Output::none()),
+        }
+    });
+    let engine = setup.start().await?;
+    let items = vec![WorkSpec::function("a", "work")?.with_backoff(Backoff {
+        initial_ns: 1_000_000,
+        factor: 1,
+        cap_ns: 1_000_000,
+        jitter_ppm: 0,
+    })];
+    let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let expected = [
+        "started",
+        "work_added",
+        "bound a",
+        "unbound a FAILURE",
+        "bound a",
+        "unbound a FAILURE",
+        "bound a",
+        "unbound a SUCCESS",
+        "completed",
+    ];
+    assert_eq!(story(&engine, &id).await?, expected);
+    engine.close().await?;
+    Ok(())
+}
+
+/// Opens the state again after an engine was dropped without closing; its thread lets the lock go in its own time.
+async fn reopen(dir: &Path) -> Result<Setup> {
+    loop {
+        match Engine::open(dir.join("state")) {
+            Ok(setup) => return Ok(setup),
+            Err(StartError::Open(OpenError::InUse { .. })) => tokio::task::yield_now().await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Registers a function that counts its runs, says when it has begun, and then does its work or hangs.
+fn register_counting(setup: &mut Setup, runs: &Arc<AtomicU32>, begun: &Arc<Notify>, hangs: bool) {
+    let (runs, begun) = (Arc::clone(runs), Arc::clone(begun));
+    setup.register("work", move |_| {
+        runs.fetch_add(1, Ordering::SeqCst);
+        begun.notify_one();
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(Output::none())
+        }
+    });
+}
+
+#[tokio::test]
+async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, begun) = <(Arc<AtomicU32>, Arc<Notify>)>::default();
+    let mut first = setup(dir.path());
+    register_counting(&mut first, &runs, &begun, true);
+    let engine = first.start().await?;
+    let id = engine.submit(config(&["a", "b"]).with_id("nightly")?).await?;
+    begun.notified().await;
+    drop(engine);
+
+    let mut second = reopen(dir.path()).await?;
+    register_counting(&mut second, &runs, &begun, false);
+    let engine = second.start().await?;
+    assert_eq!(engine.submit(config(&["a", "b"]).with_id("nightly")?).await?, id, "the same start finds the first");
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    let expected = [
+        "started",
+        "work_added",
+        "bound a",
+        "resumed",
+        "unbound a LOST",
+        "bound a",
+        "unbound a SUCCESS",
+        "bound b",
+        "unbound b SUCCESS",
+        "completed",
+    ];
+    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(engine.submit(config(&["a", "b"]).with_id("nightly")?).await?, id, "also once it has ended");
+    let other = engine.submit(config(&["c"]).with_id("nightly")?).await;
+    assert_eq!(
+        other.unwrap_err().to_string(),
+        "coordination nightly exists already and was started with a different configuration; choose another id"
+    );
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn closing_gives_up_what_does_not_end_within_the_grace() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, begun) = <(Arc<AtomicU32>, Arc<Notify>)>::default();
+    let mut first = setup(dir.path()).with_grace(Duration::from_millis(20));
+    register_counting(&mut first, &runs, &begun, true);
+    let engine = first.start().await?;
+    let id = engine.submit(config(&["a"])).await?;
+    begun.notified().await;
+    engine.close().await?;
+
+    let mut second = setup(dir.path());
+    register_counting(&mut second, &runs, &begun, false);
+    let engine = second.start().await?;
+    engine.wait(&id).await?;
+    let expected = ["started", "work_added", "bound a", "unbound a LOST", "resumed", "bound a", "unbound a SUCCESS", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_engine_is_refused_and_told_who_holds_the_ledger() -> Result {
+    let dir = tempfile::tempdir()?;
+    let _first = setup(dir.path());
+    let refused = Engine::open(dir.path().join("state")).unwrap_err().to_string();
+    assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancelled_session_is_asked_first_and_abandoned_after_the_grace() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path()).with_grace(Duration::from_millis(20));
+    let begun = Arc::new(Notify::new());
+    let (polite, rude) = (Arc::clone(&begun), Arc::clone(&begun));
+    setup.register("polite", move |session: SessionContext| {
+        polite.notify_one();
+        async move {
+            session.stop_requested().await;
+            Err(Failed::because("asked to stop"))
+        }
+    });
+    setup.register("rude", move |_| {
+        rude.notify_one();
+        std::future::pending()
+    });
+    let engine = setup.start().await?;
+    for (function, text) in [("polite", "asked to stop"), ("rude", "it did not stop within the grace and was abandoned")] {
+        let work = vec![WorkSpec::function("a", function)?, WorkSpec::function("b", function)?];
+        let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+        begun.notified().await;
+        engine.cancel(&id, "not needed").await?;
+        assert_eq!(engine.wait(&id).await?.verdict, Verdict::Aborted);
+        let expected = ["started", "work_added", "bound a", "stop_requested", "unbound a CANCELLED", "aborted"];
+        assert_eq!(story(&engine, &id).await?, expected);
+        let output = engine.output(&id, "a").await?.unwrap();
+        assert_eq!(output, Output::none().with_note(text));
+    }
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path()).with_grace(Duration::from_millis(20));
+    setup.register("work", |session: SessionContext| async move {
+        session.stop_requested().await;
+        Ok(Output::none())
+    });
+    let engine = setup.start().await?;
+    let work = vec![
+        WorkSpec::function("slow", "work")?.with_timeout_ticks(20).with_attempts(1),
+        WorkSpec::function("after", "work")?.needs_work("slow")?,
+    ];
+    let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    let expected = ["started", "work_added", "bound slow", "unbound slow TIMEOUT", "skipped [\"after\"]", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::none()) });
+    setup.register_plan("child", config(&["x", "y"]));
+    let engine = setup.start().await?;
+    let work = vec![WorkSpec::plan("nested", "child")?, WorkSpec::function("after", "work")?.needs_work("nested")?];
+    let id = engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let status = engine.status(&id).await?;
+    assert_eq!(status.summary["usage"]["consumed_episodes"], 3, "two of the child and one of its own");
+    let child: CoordinationId = "parent.1".parse()?;
+    let child_story = story(&engine, &child).await?;
+    assert_eq!(
+        child_story,
+        ["started", "work_added", "bound x", "unbound x SUCCESS", "bound y", "unbound y SUCCESS", "completed"]
+    );
+    assert_eq!(engine.status(&child).await?.summary["parent"], "parent.1");
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn work_without_a_function_stays_ready_and_why_says_so() -> Result {
+    let dir = tempfile::tempdir()?;
+    let engine = setup(dir.path()).start().await?;
+    let id = engine.submit(config(&["a"])).await?;
+    assert_eq!(engine.why(&id, "a").await?, [Blocked::NoRunner { runner: "function work".to_owned() }]);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_adds_work_to_its_own_coordination() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |session: SessionContext| async move {
+        if *session.work() == "first" {
+            let outranking = WorkSpec::function("boss", "work")?.with_priority(1);
+            let refused = session.add_work(vec![outranking]).await.unwrap_err().to_string();
+            session.add_work(vec![WorkSpec::function("second", "work")?]).await?;
+            return Ok(Output::text(refused));
+        }
+        Ok(Output::none())
+    });
+    let engine = setup.start().await?;
+    let id = engine.submit(config(&["first"])).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let refused = engine.output(&id, "first").await?.unwrap();
+    assert_eq!(refused, Output::text("work boss has priority 1, but the session that adds it has 0; it cannot outrank it"));
+    let expected = [
+        "started",
+        "work_added",
+        "bound first",
+        "work_added",
+        "unbound first SUCCESS",
+        "bound second",
+        "unbound second SUCCESS",
+        "completed",
+    ];
+    assert_eq!(story(&engine, &id).await?, expected);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::none()) });
+    let engine = setup.start().await?;
+    let id = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
+    let command = Some(CommandId::new("delivery-1")?);
+    let first = engine.add_work(&id, work(&["a"]), command.clone()).await?;
+    assert_eq!(engine.add_work(&id, work(&["a"]), command).await?, first);
+    let twice = engine.add_work(&id, work(&["a"]), None).await.unwrap_err();
+    assert_eq!(twice.to_string(), "work a is there already; ids are unique within a coordination");
+    engine.close_coordination(&id).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(engine.status(&id).await?.summary["totals"]["work_succeeded"], 1);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_paused_coordination_starts_nothing_until_it_is_continued() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    let (runs, begun) = <(Arc<AtomicU32>, Arc<Notify>)>::default();
+    register_counting(&mut setup, &runs, &begun, false);
+    let engine = setup.start().await?;
+    let id = engine.submit(CoordinationConfig::open(vec![], budget())?).await?;
+    engine.pause(&id, "lunch").await?;
+    engine.add_work(&id, work(&["a"]), None).await?;
+    assert_eq!(engine.why(&id, "a").await?, [Blocked::Paused { reason: "lunch".to_owned() }]);
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    engine.continue_(&id, None).await?;
+    begun.notified().await;
+    engine.close_coordination(&id).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Err(Failed::because("no")) });
+    let engine = setup.start().await?;
+    let items = vec![
+        WorkSpec::function("a", "work")?.with_attempts(1).on_failure(FailurePolicy::Abort),
+        WorkSpec::function("b", "work")?,
+    ];
+    let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    let status = engine.status(&id).await?;
+    assert_eq!(status.summary["ending"], serde_json::json!({"completed": {"Error": {"WorkFailed": {"work_id": "a"}}}}));
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_items_start_in_several_events_and_all_are_done() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::none()) });
+    let engine = setup.start().await?;
+    let items: Vec<WorkSpec> = (0..2_500).map(|n| WorkSpec::function(&format!("cell-{n}"), "work").unwrap()).collect();
+    let budget = CoordinationBudget::new(3_000, 600_000, 1_000, None)?;
+    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(32)?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let status = engine.status(&id).await?;
+    assert_eq!(status.summary["totals"]["work_succeeded"], 2_500);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::none()) });
+    let engine = setup.start().await?;
+    let id = engine.submit(config(&["a"])).await?;
+    engine.wait(&id).await?;
+    engine.close().await?;
+    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let events = store.read_stream(&antiphon::id::StreamName::Coordination(id), Version(0), 100)?;
+    let outcomes: Vec<_> = events
+        .iter()
+        .filter_map(|recorded| match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?) {
+            Ok(Event::SessionUnbound(unbound)) => Some(unbound.outcome),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(outcomes, [SessionOutcome::Success]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut first = setup(dir.path());
+    first.register("work", |_| async { Ok(Output::none()) });
+    let engine = first.start().await?;
+    let id = engine.submit(config(&["a"])).await?;
+    engine.wait(&id).await?;
+    engine.close().await?;
+    let note = dir.path().join("state").join("poisoned");
+    std::fs::write(&note, "an error of a sync\n")?;
+
+    let engine = setup(dir.path()).start().await?;
+    assert!(!note.exists(), "it was verified");
+    engine.close().await?;
+
+    std::fs::write(&note, "an error of a sync\n")?;
+    let database = rusqlite::Connection::open(dir.path().join("state").join("ledger.db"))?;
+    database.execute_batch("DROP TRIGGER IF EXISTS events_append_only; PRAGMA writable_schema = ON;")?;
+    let triggers: Vec<String> = database
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<std::result::Result<_, _>>()?;
+    for trigger in triggers {
+        database.execute_batch(&format!("DROP TRIGGER \"{trigger}\""))?;
+    }
+    database.execute("UPDATE events SET wall = wall + 1 WHERE seq = 3", [])?;
+    drop(database);
+    let refused = Engine::open(dir.path().join("state")).unwrap_err();
+    assert!(matches!(refused, StartError::NotVerified { .. }), "{refused}");
+    assert!(note.exists(), "it stays closed until it verifies");
+    Ok(())
+}
+
+/// Starts everything but the first session, which does not start.
+struct Spawner;
+
+impl SessionSpawner for Spawner {
+    fn spawn(&self, session_id: &str, _work_id: &str) -> std::result::Result<(), SpawnError> {
+        if session_id.ends_with(".1") { Err(SpawnError::SpawnFailed { reason: "no room".to_owned() }) } else { Ok(()) }
+    }
+
+    fn observe_termination(&self, session_id: &str) -> std::result::Result<SessionTerminationInfo, SpawnError> {
+        Ok(SessionTerminationInfo::success(session_id, 1_000))
+    }
+}
+
+#[tokio::test]
+async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register_spawner("work", Spawner);
+    let engine = setup.start().await?;
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, Some(5_000))?;
+    let id = engine.submit(CoordinationConfig::of_work(work(&["a"]), budget)?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let expected = ["started", "work_added", "bound a", "unbound a SPAWN_FAILED", "bound a", "unbound a SUCCESS", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(engine.status(&id).await?.summary["usage"]["consumed_tokens"], 1_000);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::text("my-secret-output").with_note("my-secret-note")) });
+    let engine = setup.start().await?;
+    let running = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("running")?).await?;
+    let id = engine.submit(config(&["a"]).with_id("private")?).await?;
+    engine.wait(&id).await?;
+    let request = |coordination: &CoordinationId| EraseRequest {
+        payloads: Some((coordination.clone(), vec![Version(4)])),
+        blobs: vec![Digest::of(b"my-secret-output")],
+        reason: "a person asked for it".to_owned(),
+    };
+    let refused = engine.erase(request(&running)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "coordination running has not ended; payloads can be erased once it has");
+    engine.erase(request(&id)).await?;
+    engine.close().await?;
+
+    for entry in std::fs::read_dir(dir.path().join("state"))? {
+        let path = entry?.path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path)?;
+            let found = bytes.windows(9).any(|window| window == b"my-secret");
+            assert!(!found, "{} still holds it", path.display());
+        }
+    }
+    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let report = verify(&store, &Scope::Ledger)?;
+    assert!(report.is_sound(), "{report}");
+    assert_eq!(report.not_rebuildable.iter().map(|stream| stream.erased).collect::<Vec<_>>(), [1]);
+    Ok(())
+}

@@ -1,0 +1,504 @@
+#!/usr/bin/env python3
+"""A second verifier of the ledger format, written from docs/ledger-format.md and sharing no code with the first.
+
+Checks both chains, commits, payload and blob digests, head rows, cursors, the head mark and erasures. Does not rebuild receipts. Needs
+Python 3.11 and its standard library. Never writes into the directory.
+
+    python3 tools/verify_ledger.py [--json] DIR
+
+Exit code: 0 sound, 1 something is wrong, 2 there is no ledger that can be read.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import re
+import shutil
+import sqlite3
+import struct
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+GENESIS = bytes(32)
+# Types after which a stream takes in nothing.
+TERMINAL = {b"coordination.completed", b"coordination.aborted"}
+MARK = re.compile(rb"(antiphon\.head\.1 (0|[1-9][0-9]*) (0|[1-9][0-9]*) ([0-9a-f]{64})) ([0-9a-f]{64})\n")
+
+
+class NoLedger(Exception):
+    """There is nothing here that can be verified."""
+
+
+class Malformed(Exception):
+    """A value is not of the type that its column promises."""
+
+
+def u8(number: int) -> bytes:
+    return struct.pack(">B", number)
+
+
+def u32(number: int) -> bytes:
+    return struct.pack(">I", number)
+
+
+def u64(number: int) -> bytes:
+    return struct.pack(">Q", number)
+
+
+def text(value: bytes) -> bytes:
+    return u32(len(value)) + value
+
+
+def sha(*parts: bytes) -> bytes:
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def number(value: object, name: str) -> int:
+    if type(value) is not int or value < 0:
+        raise Malformed(f"its column `{name}` is not a number from 0")
+    return value
+
+
+def raw(value: object, name: str) -> bytes:
+    if type(value) is not bytes:
+        raise Malformed(f"its column `{name}` is not there")
+    return value
+
+
+def digest(value: object, name: str) -> bytes:
+    if type(value) is not bytes or len(value) != 32:
+        raise Malformed(f"its column `{name}` is not a digest of 32 bytes")
+    return value
+
+
+def shown(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")
+
+
+@dataclass
+class Stream:
+    """A stream as its events leave it."""
+
+    name: bytes
+    version: int = 0
+    hash: bytes | None = GENESIS
+    started: int = 0
+    at: int = 0
+    wall: int = 0
+    ended: bool = False
+    erased: dict[int, bool] = field(default_factory=dict)
+
+
+@dataclass
+class Verifier:
+    """One run over one ledger. Memory grows with the number of streams, not with that of events."""
+
+    connection: sqlite3.Connection
+    directory: Path
+    findings: list[dict[str, object]] = field(default_factory=list)
+    streams: dict[int, Stream] = field(default_factory=dict)
+    names: dict[bytes, Stream] = field(default_factory=dict)
+    # Blobs that events name and that are not there, with the event.
+    missing: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=lambda: dict(events=0, streams=0, commits=0, erased=0))
+    epoch: int = 0
+    opened: int | None = None
+    tip: int = 0
+
+    def found(self, wrong: str, message: str, place: str, **where: object) -> None:
+        self.findings.append({"place": place, **where, "wrong": wrong, "message": message})
+
+    def event(self, wrong: str, stream: bytes, version: int, message: str) -> None:
+        self.found(wrong, message, "event", stream=shown(stream), version=version)
+
+    def commit(self, wrong: str, commit: int, message: str) -> None:
+        self.found(wrong, message, "commit", commit=commit)
+
+    def beside(self, what: str, message: str) -> None:
+        self.found("damaged", message, "beside", what=what)
+
+    def run(self) -> None:
+        for name, step in [
+            ("the database", self.check_database),
+            ("the table `ledger`", self.check_identity),
+            ("the events and commits", self.check_chains),
+            ("the head rows", self.check_heads),
+            ("the blobs", self.check_blobs),
+            ("the cursors", self.check_cursors),
+        ]:
+            try:
+                step()
+            except (sqlite3.DatabaseError, OverflowError) as error:
+                self.beside(name, str(error))
+        self.check_named_blobs()
+        self.check_mark()
+
+    def check_database(self) -> None:
+        for (line,) in self.connection.execute("PRAGMA integrity_check(100)"):
+            if line != b"ok":
+                self.beside("the database", shown(line))
+
+    def check_identity(self) -> None:
+        rows = self.connection.execute("SELECT format, id, epoch FROM ledger").fetchall()
+        if len(rows) != 1:
+            self.beside("the table `ledger`", f"it has {len(rows)} rows, not one")
+            return
+        try:
+            form, _, self.epoch = number(rows[0][0], "format"), digest(rows[0][1], "id"), number(rows[0][2], "epoch")
+        except Malformed as error:
+            self.beside("the table `ledger`", str(error))
+            return
+        if form != 1:
+            raise NoLedger(f"the ledger has format {form}, this verifier knows 1")
+
+    def check_chains(self) -> None:
+        for key, name in self.connection.execute("SELECT stream, name FROM streams"):
+            if type(name) is bytes:
+                stream = self.streams[key] = self.names[name] = Stream(name)
+                stream.name = name
+        commits = Commits(self)
+        before_seq = before_at = 0
+        for row in self.connection.execute(
+            "SELECT seq, stream, version, type, schema, at, wall, actor, cause, payload, erased, prev, hash FROM events ORDER BY seq"
+        ):
+            seq, key, version = row[0], row[1], row[2]
+            stream = self.streams.get(key)
+            if stream is None:
+                self.found("unreadable", f"stream {key} has no head row", "address", seq=seq)
+                commits.event(seq, None)
+                before_seq = seq
+                continue
+            try:
+                version, at = number(version, "version"), number(row[5], "at")
+            except Malformed as error:
+                self.event("unreadable", stream.name, stream.version + 1, str(error))
+                commits.event(seq, None)
+                before_seq, stream.hash, stream.version = seq, None, stream.version + 1
+                continue
+            self.counts["events"] += 1
+            if seq != before_seq + 1:
+                self.event("address_gap", stream.name, version, f"has address {seq} where {before_seq + 1} follows")
+            if at < before_at:
+                self.event("time_back", stream.name, version, f"was recorded at {at} ns, after an event at {before_at} ns")
+            before_seq, before_at = seq, max(at, before_at)
+            try:
+                self.check_event(stream, version, at, row)
+                commits.event(seq, digest(row[12], "hash"))
+                commits.opened = self.opened
+            except (Malformed, struct.error) as error:
+                self.event("unreadable", stream.name, version, str(error))
+                commits.event(seq, None)
+                stream.version, stream.hash = version, None
+        commits.finish()
+        self.tip = commits.number
+        self.counts["commits"] = commits.count
+        self.counts["streams"] = sum(stream.version > 0 for stream in self.streams.values())
+        for stream in self.streams.values():
+            for version, named in stream.erased.items():
+                if not named:
+                    self.event("erased_unnamed", stream.name, version, "has an erased payload that no `ledger.erased` event names")
+
+    def check_event(self, stream: Stream, version: int, at: int, row: tuple) -> None:
+        kind, schema, wall = raw(row[3], "type"), number(row[4], "schema"), number(row[6], "wall")
+        actor, cause, payload = raw(row[7], "actor"), row[8], row[9]
+        prev, hash_ = digest(row[11], "prev"), digest(row[12], "hash")
+        if stream.ended:
+            self.event("after_end", stream.name, version, "follows the end of its stream")
+        if version != stream.version + 1:
+            self.event("version_gap", stream.name, version, f"follows version {stream.version} of its stream")
+        elif stream.hash is not None and prev != stream.hash:
+            self.event("prev_differs", stream.name, version, "is not linked to the event before it")
+        covered = sha(raw(payload, "payload")) if payload is not None else digest(row[10], "erased")
+        computed = sha(
+            text(b"antiphon.event.1"), text(stream.name), u64(version), text(kind), u32(schema), u64(at), u64(wall), text(actor),
+            u8(0) if cause is None else u8(1) + text(raw(cause, "cause")), covered, prev,
+        )
+        if computed != hash_:
+            self.event("hash_differs", stream.name, version, "its content does not have its hash")
+        if kind.split(b".")[0] != stream.name.split(b"/")[0]:
+            self.event("misplaced", stream.name, version, f"is of type {shown(kind)}, which has no place in this stream")
+        if stream.version == 0:
+            stream.started = wall
+        stream.version, stream.hash, stream.at, stream.wall = version, hash_, at, wall
+        stream.ended |= kind in TERMINAL
+        if payload is None:
+            self.counts["erased"] += 1
+            if kind in TERMINAL or not stream.name.startswith(b"coordination/"):
+                self.event("must_not_be_erased", stream.name, version, "has an erased payload, which it may not have")
+            else:
+                stream.erased[version] = False
+        else:
+            self.check_payload(stream.name, version, kind, payload)
+
+    def check_payload(self, stream: bytes, version: int, kind: bytes, payload: bytes) -> None:
+        """Reads what the format itself needs: erasures, and the blobs that events name."""
+        member = {b"coordination.session_unbound": "output"} | dict.fromkeys(TERMINAL, "receipt")
+        if kind not in (b"ledger.opened", b"ledger.erased") and kind not in member:
+            return
+        try:
+            said = json.loads(payload)
+            if kind == b"ledger.opened":
+                self.opened = said["epoch"]
+            elif kind == b"ledger.erased":
+                self.check_erasure(said, version)
+            elif (name := said.get(member[kind])) is not None and not self.has_blob(bytes.fromhex(name)):
+                self.missing.setdefault(bytes.fromhex(name), (stream, version))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            self.event("undecodable", stream, version, f"does not decode: {error}")
+
+    def check_erasure(self, said: dict, by: int) -> None:
+        for blob in said["blobs"]:
+            self.missing.pop(bytes.fromhex(blob), None)
+        if said["stream"] is None:
+            return
+        name = said["stream"].encode()
+        stream = self.names.get(name, Stream(name))
+        for version in said["versions"]:
+            if version in stream.erased:
+                stream.erased[version] = True
+            else:
+                self.event("not_erased", name, version, f"is named as erased by event {by} of `ledger`, but its payload is there")
+
+    def has_blob(self, name: bytes) -> bool:
+        return self.connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (name,)).fetchone() is not None
+
+    def check_heads(self) -> None:
+        for key, *values in self.connection.execute(
+            "SELECT stream, name, version, hash, status, ended, started, at, wall, summary, digest FROM streams ORDER BY stream"
+        ):
+            name, version, hash_, status, ended, started, at, wall, summary, guard = values
+            what = shown(name) if type(name) is bytes else "?"
+            try:
+                computed = sha(
+                    text(b"antiphon.head.1"), text(raw(name, "name")), u64(number(version, "version")), digest(hash_, "hash"),
+                    text(raw(status, "status")), u8(number(ended, "ended")), u64(number(started, "started")), u64(number(at, "at")),
+                    u64(number(wall, "wall")), text(raw(summary, "summary")),
+                )
+                if computed != digest(guard, "digest"):
+                    self.beside(f"the head row of `{what}`", "it does not match its digest")
+            except (Malformed, struct.error) as error:
+                self.beside(f"the head row of `{what}`", str(error))
+                continue
+            stream = self.streams.get(key)
+            if stream is None or stream.version == 0:
+                self.found("events_missing", "has a head row without events", "stream", stream=what)
+            elif stream.hash is not None:
+                expected = (stream.version, stream.hash, stream.ended, stream.started, stream.at, stream.wall)
+                for column, found, wanted in zip(
+                    ("version", "hash", "ended", "started", "at", "wall"),
+                    (version, hash_, bool(ended), started, at, wall), expected, strict=True,
+                ):
+                    if found != wanted:
+                        self.found("head_differs", f"its head row differs from its events in {column}", "stream", stream=what)
+
+    def check_blobs(self) -> None:
+        for name, size, content in self.connection.execute("SELECT digest, size, bytes FROM blobs ORDER BY blob"):
+            what = f"blob {name.hex()}" if type(name) is bytes else "a blob"
+            try:
+                wanted, size = digest(name, "digest"), number(size, "size")
+                if content is None:
+                    content = (self.directory / "blobs" / name.hex()[:2] / name.hex()).read_bytes()
+                if sha(raw(content, "bytes")) != wanted or len(content) != size:
+                    self.beside(what, "its bytes have another digest")
+            except FileNotFoundError:
+                self.beside(what, "its file is missing")
+            except (Malformed, OSError) as error:
+                self.beside(what, str(error))
+
+    def check_cursors(self) -> None:
+        for name, stream, version, guard in self.connection.execute("SELECT name, stream, version, digest FROM cursors"):
+            what = f"the cursor {shown(name)}" if type(name) is bytes else "a cursor"
+            try:
+                covered = text(raw(name, "name")) + text(raw(stream, "stream")) + u64(number(version, "version"))
+                if sha(text(b"antiphon.cursor.1"), covered) != digest(guard, "digest"):
+                    self.beside(what, "it does not match its digest")
+            except Malformed as error:
+                self.beside(what, str(error))
+
+    def check_named_blobs(self) -> None:
+        for blob, (stream, version) in self.missing.items():
+            message = f"names blob {blob.hex()}, which is missing, and no `ledger.erased` event names it"
+            self.event("blob_missing", stream, version, message)
+
+    def check_mark(self) -> None:
+        def wrong(message: str) -> None:
+            self.found("mark", message, "head_mark")
+
+        try:
+            found = (self.directory / "head").read_bytes()
+        except FileNotFoundError:
+            if self.tip > 0:
+                wrong(f"the ledger has {self.tip} commits but no head mark")
+            return
+        match = MARK.fullmatch(found)
+        if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[5]:
+            wrong("it is damaged")
+            return
+        epoch, commit, hash_ = int(match[2]), int(match[3]), bytes.fromhex(match[4].decode())
+        if self.epoch < epoch or self.tip < commit:
+            wrong(f"the ledger ends at commit {self.tip} of epoch {self.epoch}, its mark knows commit {commit} of epoch {epoch}")
+            return
+        with contextlib.suppress(sqlite3.DatabaseError):
+            row = self.connection.execute("SELECT hash FROM commits WHERE number = ?", (commit,)).fetchone()
+            if (row[0] if row else GENESIS) != hash_:
+                wrong(f"commit {commit} of the ledger is not the one in its head mark")
+
+
+class Commits:
+    """The commit chain, beside the events that it covers."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self.verifier = verifier
+        self.rows = verifier.connection.execute("SELECT number, epoch, first, events, prev, hash FROM commits ORDER BY number")
+        self.number = self.epoch = self.count = 0
+        self.hash, self.next_first = GENESIS, 1
+        self.current: tuple[int, int, int, bytes, bytes] | None = None
+        self.hashes: list[bytes] = []
+        self.first = 0
+        self.torn = False
+        # The epoch that the last `ledger.opened` event began.
+        self.opened: int | None = None
+
+    def event(self, seq: int, hash_: bytes | None) -> None:
+        while self.current is None or seq >= self.current[1] + self.current[2]:
+            self.finish_current()
+            if not self.begin():
+                break
+        if self.current is None or seq < self.current[1]:
+            self.verifier.found("unreadable", "no commit holds it", "address", seq=seq)
+            return
+        if hash_ is None:
+            self.torn = True
+            return
+        if not self.hashes:
+            self.first = seq
+        self.hashes.append(hash_)
+
+    def begin(self) -> bool:
+        row = self.rows.fetchone()
+        if row is None:
+            return False
+        wrong = self.verifier.commit
+        try:
+            number_, epoch, first, events = (number(value, name) for value, name in zip(row, ("number", "epoch", "first", "events")))
+            prev, hash_ = digest(row[4], "prev"), digest(row[5], "hash")
+        except Malformed as error:
+            wrong("unreadable", row[0], str(error))
+            return self.begin()
+        if number_ != self.number + 1:
+            wrong("commit_gap", number_, f"follows commit {self.number}")
+            self.next_first = first
+        elif prev != self.hash:
+            wrong("commit_prev_differs", number_, "is not linked to the commit before it")
+        if epoch < self.epoch:
+            wrong("epoch_falls", number_, f"is of epoch {epoch}, after one of epoch {self.epoch}")
+        self.epoch = epoch
+        self.current = (number_, first, events, prev, hash_)
+        self.count += 1
+        return True
+
+    def finish_current(self) -> None:
+        if self.current is not None:
+            number_, first, events, prev, hash_ = self.current
+            if not self.torn:
+                if len(self.hashes) != events or self.first != first or first != self.next_first:
+                    self.verifier.commit("commit_events", number_, f"says that it holds {events} events from address {first}")
+                if sha(text(b"antiphon.commit.1"), u64(number_), prev, u32(len(self.hashes)), *self.hashes) != hash_:
+                    self.verifier.commit("commit_hash_differs", number_, "its events do not have its hash")
+            if self.opened not in (None, self.epoch):
+                wrong = f"is of epoch {self.epoch}, but `ledger.opened` before it began epoch {self.opened}"
+                self.verifier.commit("epoch_differs", number_, wrong)
+            self.number, self.hash, self.next_first = number_, hash_, first + events
+        self.current, self.hashes, self.first, self.torn = None, [], 0, False
+
+    def finish(self) -> None:
+        self.finish_current()
+        while self.begin():
+            self.finish_current()
+        if self.verifier.epoch < self.epoch:
+            self.verifier.commit("epoch_falls", self.number, f"is of epoch {self.epoch}, the ledger of {self.verifier.epoch}")
+
+
+def is_held(directory: Path) -> bool:
+    """Whether an engine owns the ledger now. An engine that starts in the very moment of the question finds the lock taken."""
+    try:
+        with open(directory / "lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def opened(directory: Path):
+    """Opens the database without leaving a trace in the directory.
+
+    Without a log the file is all there is. With one, SQLite needs a third file (`-shm`), which only an engine that is running keeps
+    up to date; otherwise a copy of both files is opened.
+    """
+    database, log = directory / "ledger.db", directory / "ledger.db-wal"
+    if not database.is_file() or database.stat().st_size == 0:
+        raise NoLedger(f"there is no ledger in {directory}")
+    with contextlib.ExitStack() as stack:
+        has_log = log.is_file() and log.stat().st_size > 0
+        if has_log and not is_held(directory):
+            copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-ledger-")))
+            for file in (database, log):
+                shutil.copyfile(file, copy / file.name)
+            options, database = "mode=rw", copy / database.name
+        else:
+            options = "mode=ro" if has_log else "mode=ro&immutable=1"
+        connection = sqlite3.connect(f"file:{quote(str(database.absolute()))}?{options}", uri=True, isolation_level=None)
+        stack.callback(connection.close)
+        connection.text_factory = bytes
+        yield connection
+
+
+def verify(directory: Path) -> Verifier:
+    with opened(directory) as connection:
+        verifier = Verifier(connection, directory)
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA cell_size_check = ON")
+            # One state of the ledger for all checks, also while an engine goes on.
+            connection.execute("BEGIN")
+            if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'ledger'").fetchone():
+                raise NoLedger(f"there is no ledger in {directory}")
+        except sqlite3.DatabaseError as error:
+            verifier.beside("the database", str(error))
+            return verifier
+        verifier.run()
+        return verifier
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Verifies a ledger, read-only.")
+    parser.add_argument("directory", type=Path, help="the state directory")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    try:
+        verifier = verify(arguments.directory)
+    except (NoLedger, OSError, sqlite3.OperationalError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if arguments.json:
+        print(json.dumps({"sound": not verifier.findings, **verifier.counts, "findings": verifier.findings}))
+    else:
+        print("{events} events in {streams} streams, {commits} commits, {erased} payloads erased".format(**verifier.counts))
+        for finding in verifier.findings:
+            where = {key: value for key, value in finding.items() if key not in ("wrong", "message")}
+            place = where.pop("place")
+            print(f"{place} {' '.join(str(value) for value in where.values())}: {finding['message']}")
+        print(f"NOT SOUND: {len(verifier.findings)} findings" if verifier.findings else "sound")
+    return 1 if verifier.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
