@@ -2,6 +2,8 @@
 //!
 //! The auditor checks every turn (chains, heads, replay, receipts, bindings, spawns, refusals); here it is fed.
 
+#![allow(clippy::unwrap_used, reason = "a law that cannot be tried has failed")]
+
 mod auditor;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +110,7 @@ impl Desk {
         match kind {
             0..=3 => {
                 // A few ids come again, with the same configuration or another one.
-                let id = if b % 5 == 0 { u32::from(b) % (self.started + 1) } else { self.started };
+                let id = if b.is_multiple_of(5) { u32::from(b) % (self.started + 1) } else { self.started };
                 self.started = self.started.max(id + 1);
                 let id = CoordinationId::new(format!("c{id}")).unwrap();
                 // The caller of a start has seen that no ended coordination has its id.
@@ -126,22 +128,22 @@ impl Desk {
             16 | 17 => {
                 let all: Vec<_> = self.ended.iter().map(|(session, fence)| (session.clone(), *fence)).collect();
                 let Some((session, fence)) = nth(&all, a) else { return };
-                let fence = if b % 2 == 0 { fence } else { Version(u64::from(b)) };
+                let fence = if b.is_multiple_of(2) { fence } else { Version(u64::from(b)) };
                 let end = Box::new(SessionEnd::new(SessionOutcome::Success));
                 let reply = self.audited.tell(Command::EndSession { session, fence, end, blobs: Vec::new() }, &self.now());
                 assert!(!matches!(reply, Ok(Reply::Done { .. })), "a stale fence was taken");
                 self.turns();
             }
-            18..=21 => self.expand(a, b % 5 != 0),
+            18..=21 => self.expand(a, !b.is_multiple_of(5)),
             22..=26 => {
                 self.passed += u64::from(a) * SECOND / 4000;
                 self.turns();
             }
             27 => {
-                let how = if a % 2 == 0 { Restart::FromEvents } else { Restart::FromSnapshots };
+                let how = if a.is_multiple_of(2) { Restart::FromEvents } else { Restart::FromSnapshots };
                 self.crash(how);
             }
-            28 => self.to_next_deadline(),
+            28 => self.wait_for_what_is_due(),
             _ => self.operate(kind, a, b),
         }
     }
@@ -158,7 +160,7 @@ impl Desk {
             30 => Command::Stop { coordination, kind: StopKind::Drain, reason },
             31 => Command::Stop { coordination, kind: StopKind::Close, reason },
             32 => Command::Pause { coordination, reason },
-            33 => Command::Continue { coordination, raise: (b % 2 == 0).then_some(higher) },
+            33 => Command::Continue { coordination, raise: (b.is_multiple_of(2)).then_some(higher) },
             34 => Command::RaiseBudget { coordination, budget: higher },
             35 => match nth(&works, b) {
                 Some(work) => Command::Skip { coordination, work, because: SkipReason::Requested },
@@ -170,7 +172,7 @@ impl Desk {
             }
             37 => {
                 let number = session.bindings().next().map_or(1, |(binding, _)| binding.session);
-                let by = if b % 2 == 0 { Adder::Operator } else { Adder::Session(number, Version(u64::from(b % 8))) };
+                let by = if b.is_multiple_of(2) { Adder::Operator } else { Adder::Session(number, Version(u64::from(b % 8))) };
                 let mut dice = Dice(u64::from(b));
                 let mut known: Vec<WorkId> = works.iter().map(|work| work.parse().unwrap()).collect();
                 let items = (0..=b % 3).map(|number| dice.item(&format!("n{b}-{number}"), &mut known)).collect();
@@ -207,7 +209,7 @@ impl Desk {
         self.carry_out(&turns);
     }
 
-    fn to_next_deadline(&mut self) {
+    fn wait_for_what_is_due(&mut self) {
         let (at, wall) = self.audited.world.next_deadline();
         let next = [at.map(|At(at)| at), wall.map(|Wall(wall)| wall)].into_iter().flatten().min();
         if let Some(next) = next {
@@ -240,7 +242,7 @@ impl Desk {
             } else {
                 let left: Vec<_> = self.audited.world.coordinations().map(|session| session.coordination_id().clone()).collect();
                 assert_ne!(self.audited.world.next_deadline(), (None, None), "{left:?} wait for nothing");
-                self.to_next_deadline();
+                self.wait_for_what_is_due();
             }
         }
         panic!("the world does not come to its end");
@@ -286,7 +288,7 @@ fn some_end(number: u16, passed: u64) -> SessionEnd {
         _ => SessionOutcome::Deferred { until: Deadline::Wall(Wall(passed + u64::from(number) * SECOND / 8000)) },
     };
     let end = SessionEnd::new(outcome);
-    if number % 3 == 0 { end.with_report(Report { tokens: u64::from(number % 500), ..Report::default() }) } else { end }
+    if number.is_multiple_of(3) { end.with_report(Report { tokens: u64::from(number % 500), ..Report::default() }) } else { end }
 }
 
 /// Choices that follow from one number.

@@ -65,7 +65,7 @@ impl Audited {
     }
 
     /// Gives a command; one that is refused must leave no trace.
-    #[allow(dead_code, reason = "the transcripts give every command an origin")]
+    #[allow(dead_code, reason = "each test binary uses its own part")]
     pub(crate) fn tell(&mut self, command: Command, now: &Now) -> Result<Reply, Rejection> {
         self.tell_as(command, Origin { actor: "alice".parse().unwrap(), id: None }, now)
     }
