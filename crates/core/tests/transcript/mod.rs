@@ -4,7 +4,7 @@
 //! start c width=2        a command; the items it gives follow indented
 //!   a
 //!   b needs=a
-//! ----
+//! (four dashes)
 //! done at 1              the answer
 //! +0s c 1 started: ..    every event appended: time, stream, version, type, what matters of its payload
 //! > spawn c.1: ..        every action released
