@@ -223,9 +223,7 @@ impl CoordinationController {
     ) -> Result<SpawnResult, ControllerError> {
         let now = Now::from(timestamp_ns);
         let session = self.session.as_mut().ok_or(ControllerError::NotStarted)?;
-        let item = session.known_item(work_id)?;
         let capability = Runners::caller().get(&super::Runner::Caller).unwrap_or_default();
-        debug_assert!(item.changed <= session.version);
         let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability, &now)?;
         let (session_id, attempt_number) = (session.session_id(bound.session), bound.attempt);
         let work_id = bound.work.clone();

@@ -12,7 +12,7 @@ use crate::coordination::{
     Verdict, WorkSpec,
 };
 use crate::digest::Digest;
-use crate::envelope::{Blob, Commit, CommitTip, Payload, Recorded, StreamTip};
+use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
 use crate::time::At;
 
@@ -172,19 +172,6 @@ impl Turn {
     pub fn is_only_actions(&self) -> bool {
         self.append.events.is_empty()
     }
-
-    /// Payload bytes of its events.
-    #[must_use]
-    pub fn payload_bytes(&self) -> usize {
-        self.append
-            .events
-            .iter()
-            .map(|event| match &event.payload {
-                Payload::Bytes(bytes) => bytes.len(),
-                Payload::Erased(_) => 0,
-            })
-            .sum()
-    }
 }
 
 /// The part of a head row that the core alone understands.
@@ -218,8 +205,6 @@ pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow
         CoordinationStatus::Running => "running",
         CoordinationStatus::Completed(_) => session.totals().verdict().as_str(),
         CoordinationStatus::Aborted(_) => Verdict::Aborted.as_str(),
-        #[allow(unreachable_patterns, reason = "the enum may grow")]
-        _ => "unknown",
     };
     let started = session.started();
     let ending = match session.status() {
