@@ -67,6 +67,7 @@
 
 mod admission;
 mod apply;
+mod archive;
 mod budget;
 mod check;
 mod config;
@@ -76,6 +77,7 @@ mod error;
 mod index;
 mod needs;
 mod outcome;
+mod paged;
 mod planner;
 mod receipt;
 mod reducer;
@@ -86,6 +88,7 @@ mod why;
 mod work;
 
 pub(crate) use admission::events as work_events;
+pub use archive::{Finished, archived_items};
 pub use budget::{BudgetUsage, CoordinationBudget, Grant, Used};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
@@ -136,6 +139,9 @@ pub const MAX_TEXT_BYTES: usize = 4_096;
 pub const MAX_SCORES: usize = 100;
 /// Longest name of a score, in bytes; scores with a longer one are left out.
 pub const MAX_SCORE_NAME_BYTES: usize = 128;
+/// Finished items of an open coordination that stay in memory whatever happens; older ones do while unfinished work needs them. May be
+/// raised, never lowered: replay would miss what it then needs.
+pub const MAX_FINISHED_IN_MEMORY: usize = 10_000;
 /// Most sessions at a time.
 pub const MAX_CONCURRENCY: u32 = 10_000;
 /// Commands of a stream whose ids are remembered.

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::{
-    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Grant, SessionOutcome, SkipReason, StopCondition, Then, Totals,
-    Used, Verdict, WorkSpec,
+    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Finished, Grant, SessionOutcome, SkipReason, StopCondition, Then,
+    Totals, Used, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, SessionId, StreamName, Version, WorkId};
@@ -267,6 +267,9 @@ fn is_zero(value: &u8) -> bool {
 pub struct WorkAdded {
     /// The items, at most 1,000, in order.
     pub items: Vec<WorkSpec>,
+    /// Finished items that had left memory and are needed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recalled: Vec<Finished>,
 }
 
 /// Payload of `coordination.session_bound`.

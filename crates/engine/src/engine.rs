@@ -3,6 +3,7 @@
 mod decider;
 mod error;
 mod handle;
+mod recall;
 mod recovery;
 mod request;
 mod subscription;
@@ -291,8 +292,7 @@ impl Engine {
         items: Vec<WorkSpec>,
         command: Option<CommandId>,
     ) -> Result<Version, EngineError> {
-        let add = Command::AddWork { coordination: id.clone(), items, by: Adder::Operator, blobs: Vec::new() };
-        match self.handle.command(add, command).await? {
+        match self.handle.add_work(id.clone(), items, Adder::Operator, operator(command)).await? {
             Reply::Done { version } => Ok(version),
             Reply::Existing { .. } | Reply::WriteRefused => Err(EngineError::Stopped),
         }

@@ -123,7 +123,7 @@ pub(super) fn batch(first: usize) -> Result<Event, CommandError> {
         Ok(item)
     };
     let items = (first..first + BATCH).map(item).collect::<Result<Vec<_>, CommandError>>()?;
-    Ok(Event::WorkAdded(WorkAdded { items }))
+    Ok(Event::WorkAdded(WorkAdded { items, recalled: Vec::new() }))
 }
 
 /// The first items of every event.

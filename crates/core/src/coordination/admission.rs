@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
+use super::archive::Finished;
 use super::error::ControllerError;
 use super::session::CoordinationSession;
 use super::work::{Need, WorkSpec, WorkState};
@@ -13,12 +16,16 @@ use crate::id::{GroupName, WorkId};
 /// Room that an event's payload needs besides its items, in bytes.
 const EVENT_FRAME_BYTES: usize = 64;
 
-/// Checks items against each other and against what is there.
+/// Checks items against each other and against what is there, in memory or `away`. Returns an order in which needs come first.
 ///
 /// # Errors
 /// A [`ControllerError`] names the first item that may not be added, and why.
-pub(super) fn admit(there: Option<&CoordinationSession>, items: &[WorkSpec]) -> Result<(), ControllerError> {
-    let known = |id: &WorkId| there.is_some_and(|session| session.index.by_id.contains_key(id));
+pub(super) fn admit(
+    there: Option<&CoordinationSession>,
+    away: &BTreeMap<WorkId, Finished>,
+    items: &[WorkSpec],
+) -> Result<Vec<u32>, ControllerError> {
+    let known = |id: &WorkId| there.is_some_and(|session| session.index.by_id.contains_key(id)) || away.contains_key(id);
     let known_group = |group: &GroupName| there.is_some_and(|session| session.index.groups.contains_key(group));
     let mut added: BTreeMap<&WorkId, u32> = BTreeMap::new();
     // Items that need only what was added before them cannot close a circle; most submissions come in that order.
@@ -37,7 +44,7 @@ pub(super) fn admit(there: Option<&CoordinationSession>, items: &[WorkSpec]) -> 
         }
     }
     if in_order {
-        return Ok(());
+        return Ok((0..).take(items.len()).collect());
     }
     let mut members: BTreeMap<&GroupName, Vec<u32>> = BTreeMap::new();
     for (position, item) in (0..).zip(items) {
@@ -56,7 +63,7 @@ pub(super) fn admit(there: Option<&CoordinationSession>, items: &[WorkSpec]) -> 
             }
         }
     }
-    Graph { there, items, added, members }.refuse_circles()
+    Graph { there, items, added, members }.needs_first()
 }
 
 /// Checks one item by itself.
@@ -98,20 +105,45 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError
             return Err(ControllerError::WorkTooLarge { work_id: item.id, actual: size, max: most });
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(Event::WorkAdded(WorkAdded { items: std::mem::take(&mut batch) }));
+            events.push(Event::WorkAdded(WorkAdded { items: std::mem::take(&mut batch), recalled: Vec::new() }));
             bytes = 0;
         }
         bytes += size;
         batch.push(item);
     }
     if !batch.is_empty() {
-        events.push(Event::WorkAdded(WorkAdded { items: batch }));
+        events.push(Event::WorkAdded(WorkAdded { items: batch, recalled: Vec::new() }));
+    }
+    Ok(events)
+}
+
+/// The events that take finished items back into memory, ahead of the work that needs them.
+///
+/// # Errors
+/// [`ControllerError::WorkTooLarge`] names an item that alone is too large.
+pub(super) fn recalls(items: Vec<Finished>) -> Result<Vec<Event>, ControllerError> {
+    let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
+    let sized = items.into_iter().map(|item| (encoded_bytes(&item) + 1, item));
+    let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (size, item) in sized {
+        if size > most {
+            return Err(ControllerError::WorkTooLarge { work_id: item.work.id, actual: size, max: most });
+        }
+        if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
+            events.push(Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: std::mem::take(&mut batch) }));
+            bytes = 0;
+        }
+        bytes += size;
+        batch.push(item);
+    }
+    if !batch.is_empty() {
+        events.push(Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: batch }));
     }
     Ok(events)
 }
 
 /// How many bytes an item takes in a payload, without keeping them.
-fn encoded_bytes(item: &WorkSpec) -> usize {
+fn encoded_bytes(item: &impl Serialize) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -143,8 +175,10 @@ enum Node<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// Looks for a circle through a new item; without one before, every new circle has one.
-    fn refuse_circles(&self) -> Result<(), ControllerError> {
+    /// The new items in an order in which each comes after what it needs, or a circle through one of them; without one before, every
+    /// new circle goes through a new item.
+    fn needs_first(&self) -> Result<Vec<u32>, ControllerError> {
+        let mut order = Vec::with_capacity(self.items.len());
         let mut finished = std::collections::BTreeSet::new();
         for start in 0..self.items.len() {
             let start = Node::New(u32::try_from(start).unwrap_or(u32::MAX));
@@ -165,13 +199,16 @@ impl<'a> Graph<'a> {
                 let Some((node, needs)) = path.last_mut() else { break };
                 next = needs.pop();
                 if next.is_none() {
+                    if let Node::New(position) = node {
+                        order.push(*position);
+                    }
                     on_path.remove(node);
                     finished.insert(node.clone());
                     path.pop();
                 }
             }
         }
-        Ok(())
+        Ok(order)
     }
 
     fn needs(&self, node: &Node<'a>) -> Vec<Node<'a>> {
@@ -179,9 +216,7 @@ impl<'a> Graph<'a> {
             Node::New(position) => self.targets(&self.items[*position as usize].needs),
             Node::Old(position) => match self.there {
                 // Ready work counts too: a new member of a group that it needs would make it wait again.
-                Some(session) if session.items[*position as usize].can_wait_again() => {
-                    self.targets(&session.items[*position as usize].spec.needs)
-                }
+                Some(session) if session.items[*position].can_wait_again() => self.targets(&session.items[*position].spec.needs),
                 _ => Vec::new(),
             },
             Node::Group(group) => {
@@ -190,7 +225,7 @@ impl<'a> Graph<'a> {
                 let old = self
                     .there
                     .into_iter()
-                    .flat_map(|session| (0..).zip(&session.items))
+                    .flat_map(|session| session.items.iter())
                     .filter(|(_, item)| item.spec.group.as_ref() == Some(group) && !matches!(item.state, WorkState::Done(_)));
                 new.chain(old.map(|(position, _)| Node::Old(position))).collect()
             }
@@ -214,9 +249,7 @@ impl<'a> Graph<'a> {
         let start = path.iter().position(|(node, _)| node == closing).unwrap_or(0);
         let name = |node: &Node<'a>| match node {
             Node::New(position) => self.items[*position as usize].id.to_string(),
-            Node::Old(position) => {
-                self.there.map_or_else(String::new, |session| session.items[*position as usize].spec.id.to_string())
-            }
+            Node::Old(position) => self.there.map_or_else(String::new, |session| session.items[*position].spec.id.to_string()),
             Node::Group(group) => format!("group {group}"),
         };
         let circle = path[start..].iter().map(|(node, _)| node).chain([closing]);
@@ -243,7 +276,7 @@ mod tests {
     #[test]
     fn a_circle_through_work_that_waits_already_is_named() {
         let controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
-        let refused = controller.decide_work(vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()], None);
+        let refused = controller.decide_work(vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()], None, &[]);
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
         assert_eq!(refused, Err(ControllerError::Cycle { path }));
     }
@@ -256,8 +289,8 @@ mod tests {
         controller.record_session_termination(&session, "m", SessionOutcome::Success, 0, 2_000).unwrap();
         let late = || vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()];
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
-        assert_eq!(controller.decide_work(late(), None), Err(ControllerError::Cycle { path }));
+        assert_eq!(controller.decide_work(late(), None, &[]), Err(ControllerError::Cycle { path }));
         let _bound = controller.prepare_session_spawn("a", controller.version().0, 3_000).unwrap();
-        assert!(controller.decide_work(late(), None).is_ok());
+        assert!(controller.decide_work(late(), None, &[]).is_ok());
     }
 }

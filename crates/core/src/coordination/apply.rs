@@ -44,7 +44,7 @@ impl CoordinationSession {
             tripped: false,
             fault: None,
             consecutive_failures: 0,
-            items: Vec::new(),
+            items: Default::default(),
             unfinished: 0,
             bound: std::collections::BTreeMap::new(),
             sessions: 0,
@@ -53,6 +53,7 @@ impl CoordinationSession {
             receipt_digest: None,
             refused: std::collections::BTreeSet::new(),
             commands: std::collections::VecDeque::new(),
+            archive: Default::default(),
             index: Index::default(),
             started: started.clone(),
         };
@@ -72,6 +73,7 @@ impl CoordinationSession {
             return Err(ApplyError::ClockRegression { last: self.last_at.0, current: meta.at.0 });
         }
         self.check(event, meta).map_err(|why| illegal(event, why))?;
+        self.forget_archived();
         self.version = meta.version;
         self.last_at = meta.at;
         self.last_wall = meta.wall;
@@ -79,6 +81,10 @@ impl CoordinationSession {
         let elapsed = self.elapsed_ticks_at(meta.at);
         self.receipt.usage.elapsed_ticks = self.receipt.usage.elapsed_ticks.max(elapsed);
         self.remember(meta.cause.as_ref());
+        // What was just recalled is there for the work that follows it.
+        if !matches!(event, Event::WorkAdded(_)) {
+            self.archive_oldest();
+        }
         Ok(())
     }
 
@@ -86,6 +92,7 @@ impl CoordinationSession {
     fn change(&mut self, event: &Event, meta: &Meta) {
         match event {
             Event::WorkAdded(added) => {
+                self.recall(&added.recalled);
                 for spec in &added.items {
                     self.add(spec.clone());
                 }
@@ -101,7 +108,7 @@ impl CoordinationSession {
                     self.finish(position, WorkItemOutcome::Skipped(skipped.because.clone()));
                 }
                 while let Some((item, _)) = self.doomed.front() {
-                    if !matches!(self.items[*item as usize].state, WorkState::Done(_)) {
+                    if self.is_undone(*item) {
                         break;
                     }
                     self.doomed.pop_front();
@@ -157,7 +164,7 @@ impl CoordinationSession {
             },
         );
         self.step(position, WorkMove::Bind(bound.session));
-        let item = &mut self.items[position as usize];
+        let item = &mut self.items[position];
         if item.sessions.len() == MAX_SESSION_IDS_PER_WORK {
             item.sessions.remove(0);
         }
@@ -186,7 +193,7 @@ impl CoordinationSession {
     fn charge(&mut self, position: u32, unbound: &SessionUnbound) {
         let Used { tokens, .. } = unbound.used;
         self.receipt.record_session(unbound.outcome, &unbound.used);
-        let item = &mut self.items[position as usize];
+        let item = &mut self.items[position];
         item.attempts += u32::from(unbound.outcome.is_attempt());
         item.tokens = item.tokens.saturating_add(tokens);
         item.output = unbound.output.or(item.output);
@@ -204,8 +211,8 @@ impl CoordinationSession {
         let unfinished: Vec<_> = self
             .items
             .iter()
-            .filter(|item| !matches!(item.state, WorkState::Done(_)))
-            .map(|item| (item.outcome(), item.spec.critical))
+            .filter(|(_, item)| !matches!(item.state, WorkState::Done(_)))
+            .map(|(_, item)| (item.outcome(), item.spec.critical))
             .collect();
         for (outcome, critical) in unfinished {
             self.receipt.record_work_outcome(outcome, critical);

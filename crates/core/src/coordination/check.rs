@@ -4,8 +4,8 @@ use super::outcome::{SessionOutcome, Then};
 use super::receipt::Ending;
 use super::session::{CoordinationSession, Meta, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
-use super::work::{Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec};
-use crate::event::{Event, SessionBound, SessionUnbound, Started, StopKind, WorkSkipped};
+use super::work::{SkipReason, WorkItemOutcome, WorkMove};
+use crate::event::{Event, SessionBound, SessionUnbound, Started, StopKind, WorkAdded, WorkSkipped};
 use crate::id::WorkId;
 use crate::time::Deadline;
 
@@ -18,7 +18,7 @@ impl CoordinationSession {
         let begun = self.status.is_running();
         let demand = |holds: bool, why: &str| if holds { Ok(()) } else { Err(why.to_owned()) };
         match event {
-            Event::WorkAdded(added) => self.check_added(&added.items),
+            Event::WorkAdded(added) => self.check_added(added),
             Event::SessionBound(bound) => self.check_bound(bound, meta),
             Event::SessionUnbound(unbound) => self.check_unbound(unbound),
             Event::WorkSkipped(skipped) => self.check_skipped(skipped),
@@ -60,8 +60,12 @@ impl CoordinationSession {
         }
     }
 
-    fn check_added(&self, items: &[WorkSpec]) -> Result<(), String> {
-        if items.is_empty() || items.len() > super::MAX_ITEMS_PER_EVENT {
+    fn check_added(&self, added: &WorkAdded) -> Result<(), String> {
+        let items = &added.items;
+        if let Some(unknown) = added.recalled.iter().find(|item| !self.archive.may_hold(item.work.id.as_str())) {
+            return Err(format!("work {} never left memory", unknown.work.id));
+        }
+        if (items.is_empty() && added.recalled.is_empty()) || items.len() + added.recalled.len() > super::MAX_ITEMS_PER_EVENT {
             return Err(format!("{} items in one event", items.len()));
         }
         let starting = self.status == CoordinationStatus::Initializing;
@@ -82,19 +86,8 @@ impl CoordinationSession {
             return Err(format!("work {} is added twice", twice.id));
         }
         if !starting {
-            for item in items {
-                for need in &item.needs {
-                    let known = match need {
-                        Need::Work(id) => self.index.by_id.contains_key(id) || fresh.contains(id),
-                        Need::Group(group) => {
-                            self.index.groups.contains_key(group) || items.iter().any(|item| item.group.as_ref() == Some(group))
-                        }
-                    };
-                    if !known {
-                        return Err(format!("work {} needs something unknown", item.id));
-                    }
-                }
-            }
+            let away = added.recalled.iter().map(|item| (item.work.id.clone(), item.clone())).collect();
+            let _order = super::admission::admit(Some(self), &away, items).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -170,7 +163,7 @@ impl CoordinationSession {
 
     fn check_unbound(&self, unbound: &SessionUnbound) -> Result<(), String> {
         let binding = self.bound.get(&unbound.session).ok_or_else(|| format!("session {} is not bound", unbound.session))?;
-        let item = &self.items[binding.item as usize];
+        let item = &self.items[binding.item];
         if item.spec.id != unbound.work {
             return Err(format!("session {} carries out {}, not {}", unbound.session, item.spec.id, unbound.work));
         }
@@ -206,7 +199,9 @@ impl CoordinationSession {
                 return Err(format!("work {work} is {}", item.state.as_str()));
             }
             if let SkipReason::NeedFailed(root) = &skipped.because
-                && !doomed.any(|(position, because)| because == root && self.items[*position as usize].spec.id == *work)
+                && !doomed.any(|(position, because)| {
+                    because == root && self.items.get(*position).is_some_and(|item| item.spec.id == *work)
+                })
             {
                 return Err(format!("work {work} does not need {root}, or that has not failed"));
             }
@@ -232,7 +227,7 @@ impl CoordinationSession {
 
     fn item(&self, work: &WorkId) -> Result<&WorkItem, String> {
         let position = self.index.by_id.get(work).ok_or_else(|| format!("there is no work {work}"))?;
-        Ok(&self.items[*position as usize])
+        Ok(&self.items[*position])
     }
 }
 

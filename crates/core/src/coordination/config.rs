@@ -68,7 +68,7 @@ impl CoordinationConfig {
         let work = work_ids.iter().map(|id| Ok(WorkSpec::new(WorkId::new(id)?, Runner::Caller)));
         let work = work.collect::<Result<Vec<_>, ControllerError>>()?;
         let config = Self { max_attempts_per_work, max_work_queue_size, ..Self::blank(work, budget) };
-        admission::admit(None, &config.work)?;
+        let _order = admission::admit(None, &BTreeMap::new(), &config.work)?;
         Ok(config)
     }
 
@@ -80,7 +80,7 @@ impl CoordinationConfig {
         if work.is_empty() {
             return Err(ControllerError::EmptyWorkQueue);
         }
-        admission::admit(None, &work)?;
+        let _order = admission::admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
     }
 
@@ -89,7 +89,7 @@ impl CoordinationConfig {
     /// # Errors
     /// What is wrong with the items.
     pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
-        admission::admit(None, &work)?;
+        let _order = admission::admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { mode: Mode::Open, max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
     }
 

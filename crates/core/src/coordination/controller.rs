@@ -434,7 +434,7 @@ impl CoordinationController {
         std::mem::take(&mut self.events)
     }
 
-    /// The blobs that the events name: receipts.
+    /// The blobs that follow from the events: receipts, and finished items that left memory.
     #[must_use = "blobs go into the same append as the events that name them"]
     pub fn take_blobs(&mut self) -> Vec<Blob> {
         std::mem::take(&mut self.blobs)
@@ -481,6 +481,7 @@ impl CoordinationController {
         if let Err(error) = session.apply(&event, &meta) {
             panic!("BUG: a decided event cannot be applied: {error}");
         }
+        self.blobs.extend_from_slice(session.archived());
         Ok(self.record(&event, now, actor, cause))
     }
 
@@ -558,8 +559,13 @@ impl CoordinationController {
         session.decide_binding(work, None, capability, now)
     }
 
-    /// The events that add work, checked against what is there.
-    pub(crate) fn decide_work(&self, items: Vec<WorkSpec>, adder: Option<u64>) -> Result<Vec<Event>, ControllerError> {
+    /// The events that add work, checked against what is there; `archives` hold what has left memory and may be meant.
+    pub(crate) fn decide_work(
+        &self,
+        items: Vec<WorkSpec>,
+        adder: Option<u64>,
+        archives: &[Blob],
+    ) -> Result<Vec<Event>, ControllerError> {
         self.refuse_ended()?;
         let session = self.started()?;
         if items.is_empty() {
@@ -582,8 +588,15 @@ impl CoordinationController {
                 });
             }
         }
-        admission::admit(Some(session), &items)?;
-        let events = admission::events(items)?;
+        let away = session.found_in(archives, &items)?;
+        let order = admission::admit(Some(session), &away, &items)?;
+        let mut events = admission::recalls(away.into_values().collect())?;
+        let mut added = admission::events(items.clone())?;
+        if added.len() > 1 {
+            // Each event must hold by itself on what is there before it.
+            added = admission::events(order.into_iter().map(|position| items[position as usize].clone()).collect())?;
+        }
+        events.extend(added);
         let actual = events.iter().map(|event| event.encode().len() as u64).sum();
         let max = MAX_APPEND_BYTES as u64 / 2;
         if actual > max {

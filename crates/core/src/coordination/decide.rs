@@ -148,7 +148,7 @@ impl CoordinationSession {
         let mut seen = std::collections::BTreeSet::new();
         let mut bytes = 0;
         for (position, other) in left {
-            let id = &self.items[*position as usize].spec.id;
+            let id = &self.items[*position].spec.id;
             // Twice its length, as JSON escapes some characters with one more.
             bytes += 2 * id.as_str().len() + 3;
             if *other != root || works.len() == MAX_ITEMS_PER_EVENT || bytes > MAX_PAYLOAD_BYTES - 1024 {
@@ -161,8 +161,9 @@ impl CoordinationSession {
         Some(WorkSkipped { works, because: SkipReason::NeedFailed(root) })
     }
 
-    fn is_undone(&self, position: u32) -> bool {
-        !matches!(self.items[position as usize].state, WorkState::Done(_))
+    /// Whether an item has no outcome yet; one that has left memory has.
+    pub(super) fn is_undone(&self, position: u32) -> bool {
+        self.items.get(position).is_some_and(|item| !matches!(item.state, WorkState::Done(_)))
     }
 
     fn propose_stop(&self, stop: StopCondition) -> Option<Proposal> {
@@ -191,7 +192,7 @@ impl CoordinationSession {
                 if best.as_ref().is_some_and(|(first, _)| first < key) {
                     break;
                 }
-                let item = &self.items[key.2 as usize];
+                let item = &self.items[key.2];
                 if expanding.contains(&item.spec.id) {
                     continue;
                 }
@@ -338,7 +339,7 @@ impl CoordinationSession {
             .bound
             .get(&session)
             .ok_or_else(|| ControllerError::SessionNotBound { session_id: self.session_id(session).to_string() })?;
-        let item = &self.items[binding.item as usize];
+        let item = &self.items[binding.item];
         let attempts = item.attempts + u32::from(end.outcome.is_attempt());
         let then = match end.outcome {
             SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
@@ -394,8 +395,11 @@ impl CoordinationSession {
     }
 
     pub(super) fn known_item(&self, work: &str) -> Result<&WorkItem, ControllerError> {
-        let position = self.index.by_id.get(work).ok_or_else(|| ControllerError::WorkNotFound { work_id: work.to_owned() })?;
-        Ok(&self.items[*position as usize])
+        match self.index.by_id.get(work) {
+            Some(position) => Ok(&self.items[*position]),
+            None if self.archive.may_hold(work) => Err(ControllerError::WorkLeftMemory { work_id: work.to_owned() }),
+            None => Err(ControllerError::WorkNotFound { work_id: work.to_owned() }),
+        }
     }
 
     /// One word for the state of an item.
@@ -411,7 +415,7 @@ impl CoordinationSession {
     #[must_use]
     pub fn current_work_id(&self) -> Option<&WorkId> {
         let first = self.index.ready.values().filter_map(|ready| ready.first()).min()?;
-        Some(&self.items[first.2 as usize].spec.id)
+        Some(&self.items[first.2].spec.id)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::stop::StopCondition;
+use crate::digest::Digest;
 use crate::id::{CoordinationId, IdError, SessionId, Version, WorkId};
 
 /// What can be wrong with a coordination's state or configuration; recordable, as it may be why a coordination stopped.
@@ -114,6 +115,12 @@ pub enum ControllerError {
         /// Bytes allowed.
         max: usize,
     },
+    /// What is kept of finished items that left memory is not what its name says.
+    #[error("blob {archive}, which holds finished items, is damaged; run verify, and restore it from a copy")]
+    ArchiveDamaged {
+        /// Its digest.
+        archive: Digest,
+    },
     /// A session added work with a higher priority than its own.
     #[error("work {work_id} has priority {actual}, but the session that adds it has {max}; it cannot outrank it")]
     OutranksAdder {
@@ -128,6 +135,12 @@ pub enum ControllerError {
     #[error("there is no work {work_id:?} in this coordination")]
     WorkNotFound {
         /// The text given.
+        work_id: String,
+    },
+    /// The work finished so long ago that it is not in memory any more.
+    #[error("work {work_id} has finished and left memory; its events are in the log")]
+    WorkLeftMemory {
+        /// The item.
         work_id: String,
     },
     /// The work cannot be bound or skipped as it stands.

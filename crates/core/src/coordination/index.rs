@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::paged::Paged;
 use super::work::Runner;
 use crate::id::{GroupName, WorkId};
 use crate::time::{At, Wall};
@@ -46,7 +47,7 @@ pub(super) struct Index {
     /// Items that need something not yet recorded, while the start is incomplete.
     pub(super) unresolved: BTreeMap<WorkId, Vec<u32>>,
     /// For each item, the items that wait for its outcome.
-    pub(super) dependents: Vec<Vec<u32>>,
+    pub(super) dependents: Paged<Vec<u32>>,
     pub(super) ready: BTreeMap<Runner, BTreeSet<ReadyKey>>,
     pub(super) due_at: BTreeSet<(At, Due)>,
     pub(super) due_wall: BTreeSet<(Wall, u32)>,

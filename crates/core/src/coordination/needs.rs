@@ -10,7 +10,7 @@ use crate::id::WorkId;
 use crate::time::Deadline;
 
 /// How a need stands.
-enum Standing {
+pub(super) enum Standing {
     Open,
     Met,
     Failed(WorkId),
@@ -18,8 +18,7 @@ enum Standing {
 
 impl CoordinationSession {
     pub(super) fn add(&mut self, spec: WorkSpec) {
-        let position = u32::try_from(self.items.len()).expect("BUG: items are counted in 32 bits");
-        self.items.push(WorkItem {
+        let position = self.items.push(WorkItem {
             spec,
             state: WorkState::Waiting(0),
             attempts: 0,
@@ -27,6 +26,7 @@ impl CoordinationSession {
             changed: self.version,
             tokens: 0,
             output: None,
+            recalled: false,
         });
         self.unfinished += 1;
         let unmet = self.link(position, true);
@@ -35,7 +35,7 @@ impl CoordinationSession {
 
     /// Enters an item into the index and counts its unmet needs; `live` also finds out whether one of them has failed already.
     fn link(&mut self, position: u32, live: bool) -> u32 {
-        let spec = self.items[position as usize].spec.clone();
+        let spec = self.items[position].spec.clone();
         self.index.by_id.insert(spec.id.clone(), position);
         let waiting = self.index.unresolved.remove(&spec.id).unwrap_or_default();
         self.index.dependents.push(waiting);
@@ -49,7 +49,7 @@ impl CoordinationSession {
                     }
                     Some(target) => match self.blocking_root(target) {
                         Standing::Open => {
-                            self.index.dependents[target as usize].push(position);
+                            self.index.dependents[target].push(position);
                             unmet += 1;
                         }
                         Standing::Met => {}
@@ -88,7 +88,7 @@ impl CoordinationSession {
         group.unfinished += 1;
         if group.members > 1 && group.unfinished == 1 && group.failed.is_none() {
             for waiting in group.waiting.clone() {
-                if self.items[waiting as usize].can_wait_again() {
+                if self.items[waiting].can_wait_again() {
                     let unmet = self.unmet(waiting) + 1;
                     self.set_needs(waiting, unmet);
                 }
@@ -97,14 +97,14 @@ impl CoordinationSession {
     }
 
     fn unmet(&self, position: u32) -> u32 {
-        match self.items[position as usize].state {
+        match self.items[position].state {
             WorkState::Waiting(unmet) => unmet,
             _ => 0,
         }
     }
 
-    fn blocking_root(&self, position: u32) -> Standing {
-        let item = &self.items[position as usize];
+    pub(super) fn blocking_root(&self, position: u32) -> Standing {
+        let item = &self.items[position];
         match &item.state {
             WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => Standing::Met,
             WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
@@ -118,7 +118,7 @@ impl CoordinationSession {
         self.unschedule(position);
         self.step(position, WorkMove::Finish(outcome.clone()));
         self.unfinished -= 1;
-        let item = &self.items[position as usize];
+        let item = &self.items[position];
         let (policy, critical, id) = (item.spec.on_failure, item.spec.critical, item.spec.id.clone());
         self.receipt.record_work_outcome(item.outcome(), critical);
         if outcome == WorkItemOutcome::Failed {
@@ -128,14 +128,15 @@ impl CoordinationSession {
                 self.fault = Some(CoordinationError::WorkFailed { work_id: id });
             }
         }
+        self.retire(position);
         let standing = self.blocking_root(position);
-        for dependent in std::mem::take(&mut self.index.dependents[position as usize]) {
+        for dependent in std::mem::take(&mut self.index.dependents[position]) {
             match &standing {
                 Standing::Failed(root) => self.doom(dependent, root),
                 _ => self.meet(dependent),
             }
         }
-        if let Some(name) = self.items[position as usize].spec.group.clone() {
+        if let Some(name) = self.items[position].spec.group.clone() {
             self.leave(&name, position, &standing);
         }
     }
@@ -165,14 +166,14 @@ impl CoordinationSession {
     }
 
     fn doom(&mut self, position: u32, root: &WorkId) {
-        if let WorkState::Waiting(_) = self.items[position as usize].state {
+        if let WorkState::Waiting(_) = self.items[position].state {
             self.doomed.push_back((position, root.clone()));
         }
     }
 
     /// One need of a waiting item is met.
     fn meet(&mut self, position: u32) {
-        if let WorkState::Waiting(unmet) = self.items[position as usize].state {
+        if let WorkState::Waiting(unmet) = self.items[position].state {
             self.set_needs(position, unmet.saturating_sub(1));
         }
     }
@@ -184,14 +185,14 @@ impl CoordinationSession {
     }
 
     pub(super) fn step(&mut self, position: u32, happening: WorkMove) {
-        let item = &mut self.items[position as usize];
+        let item = &mut self.items[position];
         item.state = item.state.after(happening).expect("BUG: check admits only legal moves");
         item.changed = self.version;
     }
 
     /// Enters an item that may start, now or later, where the scheduler looks.
     pub(super) fn schedule(&mut self, position: u32) {
-        let item = &self.items[position as usize];
+        let item = &self.items[position];
         match item.state {
             WorkState::Ready => self.make_ready(position),
             WorkState::Until(Deadline::At(at)) => {
@@ -205,7 +206,7 @@ impl CoordinationSession {
     }
 
     pub(super) fn make_ready(&mut self, position: u32) {
-        let item = &self.items[position as usize];
+        let item = &self.items[position];
         let key = (Reverse(item.spec.priority), self.score(item), position);
         match self.index.ready.get_mut(&item.spec.runner) {
             Some(ready) => {
@@ -218,7 +219,7 @@ impl CoordinationSession {
     }
 
     pub(super) fn unschedule(&mut self, position: u32) {
-        let item = &self.items[position as usize];
+        let item = &self.items[position];
         match item.state {
             WorkState::Ready => {}
             WorkState::Until(Deadline::At(at)) => {
@@ -239,11 +240,17 @@ impl CoordinationSession {
     pub(super) fn rebuild_index(&mut self) {
         self.index = Index::default();
         self.index.commands = self.commands.iter().cloned().collect();
-        let positions = 0..u32::try_from(self.items.len()).expect("BUG: items are counted in 32 bits");
+        for (name, members) in self.archive.groups() {
+            let entry = self.index.groups.entry(name.clone()).or_default();
+            entry.members = members.count;
+            entry.failed.clone_from(&members.failed);
+        }
         // Needs are linked against the final states, so that finished ones do not collect dependents again.
-        for position in positions.clone() {
-            let group = self.items[position as usize].spec.group.clone();
-            self.index.by_id.insert(self.items[position as usize].spec.id.clone(), position);
+        let positions: Vec<u32> = self.items.iter().map(|(position, _)| position).collect();
+        for position in positions.iter().copied() {
+            let group = self.items[position].spec.group.clone().filter(|_| !self.items[position].recalled);
+            self.index.by_id.insert(self.items[position].spec.id.clone(), position);
+            self.index.dependents.skip_to(position);
             self.index.dependents.push(Vec::new());
             if let Some(name) = group {
                 let standing = self.blocking_root(position);
@@ -256,13 +263,16 @@ impl CoordinationSession {
                 }
             }
         }
+        self.index.dependents.skip_to(self.items.given());
         for position in positions {
-            for need in self.items[position as usize].spec.needs.clone() {
+            for need in self.items[position].spec.needs.clone() {
                 match need {
                     Need::Work(id) => match self.index.by_id.get(&id).copied() {
+                        // What it needed has left memory, so it is met or was the end of this one.
+                        None if self.status.is_running() => {}
                         None => self.index.unresolved.entry(id).or_default().push(position),
                         Some(target) if matches!(self.blocking_root(target), Standing::Open) => {
-                            self.index.dependents[target as usize].push(position);
+                            self.index.dependents[target].push(position);
                         }
                         Some(_) => {}
                     },

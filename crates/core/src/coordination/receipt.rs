@@ -47,7 +47,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn items(&self) -> u64 {
+    pub(super) fn items(&self) -> u64 {
         self.work_succeeded + self.work_failed + self.work_skipped_by_rule + self.work_skipped + self.work_unfinished
     }
 

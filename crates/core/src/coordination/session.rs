@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::archive::Archive;
 use super::budget::{BudgetUsage, CoordinationBudget};
 use super::error::CoordinationError;
 use super::index::Index;
+use super::paged::Paged;
 use super::planner::EfeComponents;
 use super::receipt::{Ending, ReceiptBuilder, Totals};
 use super::stop::{CoordinationStatus, StopCondition};
@@ -39,6 +41,9 @@ pub(super) struct WorkItem {
     pub(super) changed: Version,
     pub(super) tokens: u64,
     pub(super) output: Option<Digest>,
+    /// It had left memory before; what it counts for was counted then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) recalled: bool,
 }
 
 /// One coordination as its events left it. Changes only through [`CoordinationSession::apply`].
@@ -59,7 +64,7 @@ pub struct CoordinationSession {
     pub(super) tripped: bool,
     pub(super) fault: Option<CoordinationError>,
     pub(super) consecutive_failures: u32,
-    pub(super) items: Vec<WorkItem>,
+    pub(super) items: Paged<WorkItem>,
     pub(super) unfinished: u32,
     pub(super) bound: BTreeMap<u64, Binding>,
     pub(super) sessions: u64,
@@ -69,6 +74,8 @@ pub struct CoordinationSession {
     pub(super) receipt_digest: Option<Digest>,
     pub(super) refused: BTreeSet<(u64, String)>,
     pub(super) commands: VecDeque<(CommandId, Version)>,
+    #[serde(default, skip_serializing_if = "Archive::is_untouched")]
+    pub(super) archive: Archive,
     #[serde(skip)]
     pub(super) index: Index,
 }
@@ -119,15 +126,22 @@ impl CoordinationSession {
         &self.receipt.totals
     }
 
-    /// Ids of all items, in the order of addition.
-    pub fn work_queue(&self) -> impl ExactSizeIterator<Item = &WorkId> {
-        self.items.iter().map(|item| &item.spec.id)
+    /// Ids of the items in memory, in the order of addition: of all, unless the coordination is open and finished many.
+    pub fn work_queue(&self) -> impl Iterator<Item = &WorkId> {
+        self.items.iter().map(|(_, item)| &item.spec.id)
+    }
+
+    /// How many items were ever added.
+    #[must_use]
+    pub fn work_count(&self) -> u64 {
+        let unfinished = if self.status.is_terminal() { 0 } else { u64::from(self.unfinished) };
+        self.totals().items() + unfinished
     }
 
     /// What is known of one item.
     #[must_use]
     pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
-        let item = &self.items[*self.index.by_id.get(work)? as usize];
+        let item = &self.items[*self.index.by_id.get(work)?];
         Some(WorkItemTracking {
             spec: &item.spec,
             state: &item.state,
@@ -140,14 +154,14 @@ impl CoordinationSession {
 
     /// The live sessions, by number.
     pub fn bindings(&self) -> impl ExactSizeIterator<Item = (&Binding, &WorkId)> {
-        self.bound.values().map(|binding| (binding, &self.items[binding.item as usize].spec.id))
+        self.bound.values().map(|binding| (binding, &self.items[binding.item].spec.id))
     }
 
     /// One live session.
     #[must_use]
     pub fn binding(&self, session: u64) -> Option<(&Binding, &WorkSpec)> {
         let binding = self.bound.get(&session)?;
-        Some((binding, &self.items[binding.item as usize].spec))
+        Some((binding, &self.items[binding.item].spec))
     }
 
     /// Items failed for good in a row.
@@ -299,7 +313,7 @@ impl CoordinationSession {
         builder.usage.elapsed_ticks = builder.usage.elapsed_ticks.max(self.elapsed_ticks_at(at));
         // The terminal event has counted them already.
         let uncounted = self.items.iter().filter(|_| !self.status.is_terminal());
-        for item in uncounted.filter(|item| !matches!(item.state, WorkState::Done(_))) {
+        for (_, item) in uncounted.filter(|(_, item)| !matches!(item.state, WorkState::Done(_))) {
             builder.record_work_outcome(item.outcome(), item.spec.critical);
         }
         builder.end(ending, wall)
@@ -329,13 +343,13 @@ impl CoordinationSession {
 
     /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds later.
     fn is_coherent(&self) -> bool {
-        let state = |position: u32| self.items.get(position as usize).map(|item| &item.state);
-        let left = self.items.iter().filter(|item| !matches!(item.state, WorkState::Done(_))).count();
-        let running = self.items.iter().filter(|item| matches!(item.state, WorkState::Bound(_))).count();
+        let state = |position: u32| self.items.get(position).map(|item| &item.state);
+        let left = self.items.iter().filter(|(_, item)| !matches!(item.state, WorkState::Done(_))).count();
+        let running = self.items.iter().filter(|(_, item)| matches!(item.state, WorkState::Bound(_))).count();
         left == self.unfinished as usize
             && running == self.bound.len()
             && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
-            && self.doomed.iter().all(|(position, _)| state(*position).is_some())
+            && self.archive_is_coherent()
             && self.bound.iter().all(|(number, binding)| {
                 *number == binding.session && *number <= self.sessions && state(binding.item) == Some(&WorkState::Bound(*number))
             })

@@ -188,7 +188,7 @@ impl CoordinationSession {
     fn unmet_need(&self, need: &Need) -> Option<Blocked> {
         match need {
             Need::Work(id) => {
-                let state = self.index.by_id.get(id).map(|position| &self.items[*position as usize]);
+                let state = self.index.by_id.get(id).map(|position| &self.items[*position]);
                 match state {
                     None => Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" }),
                     Some(item) => match &item.state {

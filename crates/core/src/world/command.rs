@@ -5,6 +5,7 @@ use crate::coordination::{
     ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationStatus, MAX_TEXT_BYTES,
     SessionEnd, SkipReason, StartFacts, shortened,
 };
+use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::event::{BudgetRaised, Continued, Event, Paused, StopKind, StopRequested, WriteRefused};
 use crate::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
@@ -30,6 +31,8 @@ pub enum Command {
         items: Vec<WorkSpec>,
         /// Who adds it.
         by: Adder,
+        /// The blobs that [`Rejection::Recall`] asked for.
+        archives: Vec<Blob>,
         /// Inputs that the items name.
         blobs: Vec<Blob>,
     },
@@ -150,6 +153,12 @@ pub enum Rejection {
         /// The id.
         coordination: CoordinationId,
     },
+    /// It depends on finished items that left memory: repeat the command with these blobs.
+    #[error("this depends on finished items that left memory; they must be read first")]
+    Recall {
+        /// The blobs that may hold them.
+        archives: Vec<Digest>,
+    },
     /// Only what has ended can be erased.
     #[error("coordination {coordination} has not ended; payloads can be erased once it has")]
     StillRunning {
@@ -172,7 +181,7 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
     }
     match command {
         Command::Start { id, config, blobs } => start(world, id, *config, blobs, origin, now),
-        Command::AddWork { coordination, items, by, blobs } => {
+        Command::AddWork { coordination, items, by, archives, blobs } => {
             let member = world.member(&coordination)?;
             let adder = match by {
                 Adder::Operator => None,
@@ -186,7 +195,11 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
                     Some(number)
                 }
             };
-            let events = member.controller.decide_work(items, adder)?;
+            let missing = member.controller.started()?.to_recall(&items, &archives);
+            if !missing.is_empty() {
+                return Err(Rejection::Recall { archives: missing });
+            }
+            let events = member.controller.decide_work(items, adder, &archives)?;
             let reply = world.emit_all(&coordination, events, &origin, now)?;
             for blob in blobs {
                 world.draft.add_blob(blob);
@@ -279,7 +292,7 @@ fn start(
             && session.stop_request().is_none()
             && !world.starting.iter().any(|(starting, _)| *starting == id);
         if cut_off {
-            let rest: Vec<WorkSpec> = config.work()[session.work_queue().len()..].to_vec();
+            let rest: Vec<WorkSpec> = config.work().iter().skip(session.work_queue().count()).cloned().collect();
             let events = crate::coordination::work_events(rest)?;
             world.starting.push_back((id.clone(), events.into()));
         }

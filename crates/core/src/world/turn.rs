@@ -193,7 +193,7 @@ struct Summary<'a> {
     running: usize,
     totals: &'a Totals,
     usage: &'a BudgetUsage,
-    work: usize,
+    work: u64,
 }
 
 /// What lists and results need to know of a coordination.
@@ -223,7 +223,7 @@ pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow
         running: session.bindings().len(),
         totals: session.totals(),
         usage: session.budget_usage(),
-        work: session.work_queue().len(),
+        work: session.work_count(),
     };
     let (at, wall) = session.last_times();
     HeadRow {

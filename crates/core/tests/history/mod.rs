@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
     ApplyError, Backoff, BudgetUsage, Capability, CoordinationBudget, CoordinationConfig, CoordinationController,
-    CoordinationReducer, CoordinationSession, EfeWeights, Ending, FailurePolicy, Grant, Meta, Need, Proposal, Reducer,
+    CoordinationReducer, CoordinationSession, EfeWeights, Ending, FailurePolicy, Finished, Grant, Meta, Need, Proposal, Reducer,
     ReducerContext, Runner, Runners, SessionOutcome, SkipReason, StopCondition, Then, Totals, Used, Verdict, WorkItemOutcome,
     WorkSpec, WorkState,
 };
@@ -171,7 +171,7 @@ impl History {
         let items = config.work().len();
         let mut history = Self::of_first(config.clone(), batch);
         for batch in config.work()[batch.clamp(1, items.max(1)).min(items)..].chunks(batch.max(1)) {
-            history.apply(Event::WorkAdded(WorkAdded { items: batch.to_vec() })).unwrap();
+            history.apply(Event::WorkAdded(WorkAdded { items: batch.to_vec(), recalled: Vec::new() })).unwrap();
         }
         history
     }
@@ -197,7 +197,7 @@ impl History {
         };
         history.replay(start.event);
         if !items.is_empty() {
-            history.apply(Event::WorkAdded(WorkAdded { items })).unwrap();
+            history.apply(Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })).unwrap();
         }
         history
     }
@@ -389,7 +389,7 @@ impl History {
                 } else if let Some(group) = draft.needs_group {
                     item = item.needs_group(&format!("g{group}")).unwrap();
                 }
-                Event::WorkAdded(WorkAdded { items: vec![item] })
+                Event::WorkAdded(WorkAdded { items: vec![item], recalled: Vec::new() })
             }
             Step::Refuse(pick) => {
                 let session = u64::from(*pick) % 8;
@@ -400,7 +400,7 @@ impl History {
     }
 
     fn nth_work(&self, pick: u8) -> Option<WorkId> {
-        let count = self.live.work_queue().len().max(1);
+        let count = self.live.work_queue().count().max(1);
         self.live.work_queue().nth(usize::from(pick) % count).cloned()
     }
 
@@ -545,7 +545,8 @@ impl History {
         let mut events = vec![
             decode(&self.log[0]),
             Event::LedgerClosed(LedgerClosed {}),
-            Event::WorkAdded(WorkAdded { items: Vec::new() }),
+            Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: Vec::new() }),
+            Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: vec![never_left()] }),
             Event::WorkSkipped(WorkSkipped { works: Vec::new(), because: SkipReason::Requested }),
             Event::WorkSkipped(WorkSkipped { works: vec![unknown.clone()], because: SkipReason::Requested }),
             Event::Resumed(Resumed { epoch: Epoch(2), engine: String::new(), swept: live.bindings().len() as u32 + 1 }),
@@ -598,7 +599,7 @@ impl History {
             batches.push(vec![item("x").needs_work(unknown.as_str()).unwrap()]);
             batches.push(vec![item("x").needs_group("nobody").unwrap()]);
         }
-        events.extend(batches.into_iter().map(|items| Event::WorkAdded(WorkAdded { items })));
+        events.extend(batches.into_iter().map(|items| Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })));
         for work in self.live.work_queue() {
             let because = match self.state(work) {
                 WorkState::Done(_) | WorkState::Bound(_) => SkipReason::Requested,
@@ -744,4 +745,17 @@ fn counters(session: &CoordinationSession) -> Vec<u64> {
         totals.resumes,
         totals.writes_refused,
     ]
+}
+
+/// An item that no archive holds.
+fn never_left() -> Finished {
+    Finished {
+        work: WorkSpec::new("elsewhere".parse().unwrap(), Runner::Caller),
+        outcome: WorkItemOutcome::Succeeded,
+        attempts: 1,
+        sessions: vec![1],
+        changed: Version(1),
+        tokens: 0,
+        output: None,
+    }
 }

@@ -119,7 +119,13 @@ impl Story {
                     }
                     None => Adder::Operator,
                 };
-                Ok(Command::AddWork { coordination: id()?, items: words::work(items), by, blobs: Vec::new() })
+                Ok(Command::AddWork {
+                    coordination: id()?,
+                    items: words::work(items),
+                    by,
+                    archives: Vec::new(),
+                    blobs: Vec::new(),
+                })
             }
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();

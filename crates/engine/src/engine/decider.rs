@@ -297,7 +297,7 @@ impl Decider {
     fn save_if_due(&mut self, id: &CoordinationId) {
         let Some(session) = self.world.coordination(id) else { return };
         let saved = self.snapshots.entry(id.clone()).or_insert(Version(0));
-        let due = self.snapshot_every.max(4 * session.work_queue().len() as u64);
+        let due = self.snapshot_every.max(4 * session.weight());
         if session.version().0 - saved.0 >= due {
             *saved = session.version();
             let snapshot = snapshot_of(session);

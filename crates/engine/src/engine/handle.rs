@@ -16,7 +16,7 @@ use super::{Ended, EngineError, Output, Status, Subscription, operator, status_o
 use crate::ledger::{ReadError, Store};
 
 /// Events read from the store at a time.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Reaches the decider and reads the ledger.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl Handle {
         self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
     }
 
-    async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
+    pub(super) async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Command { command, origin, minted, reply }).await?;
         answer.await.map_err(|_| EngineError::Stopped)?
@@ -62,9 +62,8 @@ impl Handle {
 
     pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {
         let by = Adder::Session(session.number, fence);
-        let command = Command::AddWork { coordination: session.coordination.clone(), items, by, blobs: Vec::new() };
         let actor = Actor::new(format!("session:{session}"))?;
-        self.ask(command, Origin { actor, id: None }, false).await.map(|_| ())
+        self.add_work(session.coordination.clone(), items, by, Origin { actor, id: None }).await.map(|_| ())
     }
 
     /// Reads the live world; the answer comes once what it rests on is durable.

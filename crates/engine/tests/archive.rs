@@ -1,0 +1,85 @@
+//! An open coordination that has lived long: what left memory is found in the ledger, also after a restart and when its blob is lost.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, MAX_FINISHED_IN_MEMORY, Verdict, WorkSpec};
+use antiphon::id::CoordinationId;
+use antiphon::ledger::verify::{Scope, verify};
+use antiphon::ledger::{SqliteOptions, SqliteStore};
+use antiphon::{Engine, Output};
+use tokio::sync::Notify;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const ITEMS: usize = MAX_FINISHED_IN_MEMORY + 1_000;
+
+/// An engine whose function answers with what it was handed, and tells when it has run so often.
+async fn start(dir: &Path, told: &Arc<(AtomicUsize, Notify)>) -> Result<Engine> {
+    let mut setup = Engine::open(dir)?;
+    let told = Arc::clone(told);
+    setup.register("work", move |session| {
+        let told = Arc::clone(&told);
+        async move {
+            let mut heard = session.work().to_string();
+            for need in ["i0", "i2"] {
+                if let Some(output) = session.output_of(need).await? {
+                    heard.push_str(&format!(" after {}", String::from_utf8_lossy(&output)));
+                }
+            }
+            told.0.fetch_add(1, Ordering::SeqCst);
+            told.1.notify_one();
+            Ok(Output::bytes(heard))
+        }
+    });
+    Ok(setup.start().await?)
+}
+
+async fn until_run(told: &(AtomicUsize, Notify), times: usize) {
+    while told.0.load(Ordering::SeqCst) < times {
+        told.1.notified().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> Result {
+    let dir = tempfile::tempdir()?;
+    let state = dir.path().join("state");
+    let told = Arc::default();
+    let id: CoordinationId = "pipeline".parse()?;
+    let engine = start(&state, &told).await?;
+    let budget = CoordinationBudget::new(1_000_000, 3_600_000, 1_000, None)?;
+    engine.submit(CoordinationConfig::open(vec![], budget)?.with_id(id.as_str())?.with_concurrency(64)?).await?;
+    for part in 0..ITEMS / 1_000 {
+        let items = (part * 1_000..(part + 1) * 1_000).map(|n| WorkSpec::function(&format!("i{n}"), "work"));
+        engine.add_work(&id, items.collect::<std::result::Result<_, _>>()?, None).await?;
+    }
+    until_run(&told, ITEMS).await;
+    engine.add_work(&id, vec![WorkSpec::function("late", "work")?.needs_work("i0")?], None).await?;
+    until_run(&told, ITEMS + 1).await;
+    assert!(engine.why(&id, "i0").await.is_ok(), "it was recalled");
+    let gone = engine.why(&id, "i1").await.unwrap_err();
+    assert_eq!(gone.to_string(), "work i1 has finished and left memory; its events are in the log");
+    let twice = engine.add_work(&id, vec![WorkSpec::function("i1", "work")?], None).await.unwrap_err();
+    assert_eq!(twice.to_string(), "work i1 is there already; ids are unique within a coordination");
+    engine.close().await?;
+
+    // Someone loses every archive; they follow from the events.
+    let database = rusqlite::Connection::open(state.join("ledger.db"))?;
+    let lost = database.execute("DELETE FROM blobs WHERE CAST(bytes AS TEXT) LIKE '[{\"work\":%'", [])?;
+    assert!(lost > 0);
+    drop(database);
+
+    let engine = start(&state, &told).await?;
+    engine.add_work(&id, vec![WorkSpec::function("later", "work")?.needs_work("i2")?], None).await?;
+    until_run(&told, ITEMS + 2).await;
+    engine.close_coordination(&id).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let heard = engine.output(&id, "later").await?.unwrap();
+    assert_eq!(heard, Output::bytes("later after i2"));
+    engine.close().await?;
+    let report = verify(&SqliteStore::at(&state, SqliteOptions::default()), &Scope::Ledger)?;
+    assert!(report.is_sound(), "{report}");
+    Ok(())
+}
