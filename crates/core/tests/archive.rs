@@ -84,7 +84,7 @@ impl Desk {
             let command = Command::AddWork { coordination: id(), items, by, archives: archives.clone(), blobs: Vec::new() };
             match self.tell(command) {
                 Err(Rejection::Recall { archives: missing }) => {
-                    archives.extend(missing.iter().map(|name| self.blobs[name].clone()))
+                    archives.extend(missing.iter().map(|name| self.blobs[name].clone()));
                 }
                 Err(other) => return Err(other),
                 Ok(_) => return Ok(looked),

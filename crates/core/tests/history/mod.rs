@@ -3,139 +3,27 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod draft;
+mod illegal;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
-    ApplyError, Backoff, BudgetUsage, Capability, CoordinationBudget, CoordinationConfig, CoordinationController,
-    CoordinationReducer, CoordinationSession, EfeWeights, Ending, FailurePolicy, Finished, Grant, Meta, Need, Proposal, Reducer,
-    ReducerContext, Runner, Runners, SessionOutcome, SkipReason, StopCondition, Then, Totals, Used, Verdict, WorkItemOutcome,
-    WorkSpec, WorkState,
+    ApplyError, Capability, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationReducer,
+    CoordinationSession, Ending, Grant, Meta, Need, Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SkipReason,
+    StopCondition, Then, Used, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
-    Aborted, BudgetRaised, Completed, Continued, Event, LedgerClosed, Paused, Resumed, SessionBound, SessionUnbound, StopKind,
-    StopRequested, WorkAdded, WorkSkipped, WriteRefused,
+    Aborted, BudgetRaised, Completed, Continued, Event, Paused, Resumed, SessionUnbound, StopKind, StopRequested, WorkAdded,
+    WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
-use antiphon_core::time::{At, Deadline, Now, Wall};
+use antiphon_core::time::{Now, Wall};
 
-/// How one item is drawn; turned into a [`WorkSpec`] as far as what is there allows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    pub(crate) needs: Vec<u8>,
-    pub(crate) needs_group: Option<u8>,
-    pub(crate) group: Option<u8>,
-    pub(crate) priority: i32,
-    pub(crate) critical: bool,
-    pub(crate) attempts: Option<u32>,
-    pub(crate) backoff: Option<Backoff>,
-    pub(crate) timeout_ticks: Option<u64>,
-    pub(crate) max_tokens: Option<u64>,
-    pub(crate) max_cost: Option<u64>,
-    pub(crate) on_failure: FailurePolicy,
-    pub(crate) runner: u8,
-}
-
-/// How a coordination is drawn.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) open: bool,
-    pub(crate) drafts: Vec<Draft>,
-    pub(crate) episodes: u32,
-    pub(crate) ticks: u64,
-    pub(crate) tokens: Option<u64>,
-    pub(crate) cost: Option<u64>,
-    pub(crate) concurrency: u32,
-    pub(crate) breaker: u32,
-    pub(crate) pausing: bool,
-    pub(crate) planner: bool,
-    /// By how much the order of addition is turned, so that items need what comes later.
-    pub(crate) turn: usize,
-    /// Items in one event while it starts.
-    pub(crate) batch: usize,
-}
-
-/// What happens next, as far as it is possible.
-#[derive(Debug, Clone)]
-pub(crate) enum Step {
-    Propose,
-    End { pick: u8, outcome: SessionOutcome, tokens: u64, cost: u64, output: bool },
-    Skip(u8),
-    Pause,
-    Continue,
-    Raise(u64),
-    Stop(StopKind),
-    Resume,
-    Add(Draft),
-    Refuse(u8),
-    Restore,
-    Pass(u64),
-}
-
-impl Plan {
-    pub(crate) fn config(&self) -> CoordinationConfig {
-        let mut budget = CoordinationBudget::new(self.episodes, self.ticks, 1_000, self.tokens).unwrap();
-        if let Some(cost) = self.cost {
-            budget = budget.with_max_cost(cost, "EUR");
-        }
-        let mut work: Vec<WorkSpec> = Vec::new();
-        for draft in &self.drafts {
-            let item = draft.spec(&work.iter().map(|item| item.id.clone()).collect::<Vec<_>>());
-            let mut with_group = item.clone();
-            if let Some(group) = draft.needs_group {
-                with_group = with_group.needs_group(&format!("g{group}")).unwrap();
-            }
-            work.push(with_group);
-            // A need on a group that nobody is in, and what would close a circle, is left out.
-            if CoordinationConfig::of_work(work.clone(), budget.clone()).is_err() {
-                *work.last_mut().unwrap() = item;
-            }
-            if CoordinationConfig::of_work(work.clone(), budget.clone()).is_err() {
-                work.last_mut().unwrap().group = None;
-            }
-        }
-        if !work.is_empty() {
-            let turn = self.turn % work.len();
-            work.rotate_left(turn);
-        }
-        let config = if self.open { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
-        let config = config.unwrap().with_id("c").unwrap().with_concurrency(self.concurrency).unwrap();
-        let config = config.with_breaker(self.breaker).unwrap().with_max_attempts(2).unwrap();
-        let config = if self.pausing { config.pausing_when_exhausted() } else { config };
-        if self.planner { config.with_planner(EfeWeights::new(1.0, 0.5, 0.25).unwrap()) } else { config }
-    }
-}
-
-impl Draft {
-    fn spec(&self, there: &[WorkId]) -> WorkSpec {
-        let id = format!("w{}", there.len());
-        let mut item = match self.runner % 3 {
-            0 => WorkSpec::new(id.parse().unwrap(), Runner::Caller),
-            1 => WorkSpec::function(&id, "metered").unwrap(),
-            _ => WorkSpec::function(&id, "silent").unwrap(),
-        };
-        for need in &self.needs {
-            if let Some(id) = there.get(usize::from(*need) % there.len().max(1)) {
-                item.needs.push(Need::Work(id.clone()));
-            }
-        }
-        if let Some(group) = self.group {
-            item = item.in_group(&format!("g{group}")).unwrap();
-        }
-        WorkSpec {
-            priority: self.priority,
-            critical: self.critical,
-            attempts: self.attempts,
-            backoff: self.backoff,
-            timeout_ticks: self.timeout_ticks,
-            max_tokens: self.max_tokens,
-            max_cost: self.max_cost,
-            on_failure: self.on_failure,
-            ..item
-        }
-    }
-}
+#[allow(unused_imports, reason = "each test file uses a part of it")]
+pub(crate) use draft::{Draft, Plan, Step};
 
 pub(crate) fn runners() -> Runners {
     let mut runners = Runners::caller();
@@ -512,206 +400,6 @@ impl History {
         }
         reducer.state().get(self.live.coordination_id()).unwrap().clone()
     }
-
-    /// Offers everything that may never follow, whatever the state; all of it is refused and changes nothing.
-    pub(crate) fn refuses_what_may_not_follow(&mut self) {
-        let before = self.live.snapshot();
-        let meta = self.meta();
-        let events = self.illegal_events();
-        for event in &events {
-            let refused = self.live.apply(event, &meta);
-            assert!(matches!(refused, Err(ApplyError::Illegal { .. })), "{event:?} gave {refused:?}");
-        }
-        let resumed = Event::Resumed(Resumed { epoch: Epoch(9), engine: String::new(), swept: 0 });
-        for version in [Version(0), Version(1), self.live.version(), Version(meta.version.0 + 1), Version(u64::MAX)] {
-            let refused = self.live.apply(&resumed, &Meta { version, ..meta.clone() });
-            assert_eq!(refused, Err(ApplyError::OutOfOrder { last: self.live.version(), actual: version }));
-        }
-        let last = self.log.last().unwrap().at;
-        let refused = self.live.apply(&resumed, &Meta { at: At(last.0 - 1), ..meta });
-        assert_eq!(refused, Err(ApplyError::ClockRegression { last: last.0, current: last.0 - 1 }));
-        assert_eq!(text(&self.live.snapshot()), text(&before));
-        // A repeated event is one that was seen: replay leaves it alone.
-        for recorded in self.log.iter().rev().take(2) {
-            self.replayed.apply(recorded, &ReducerContext::replay(1)).unwrap();
-        }
-        assert_eq!(text(&self.replayed.state().get(self.live.coordination_id()).unwrap().snapshot()), text(&before));
-    }
-
-    fn illegal_events(&self) -> Vec<Event> {
-        let live = &self.live;
-        let by = actor();
-        let unknown: WorkId = "unknown".parse().unwrap();
-        let mut events = vec![
-            decode(&self.log[0]),
-            Event::LedgerClosed(LedgerClosed {}),
-            Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: Vec::new() }),
-            Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: vec![never_left()] }),
-            Event::WorkSkipped(WorkSkipped { works: Vec::new(), because: SkipReason::Requested }),
-            Event::WorkSkipped(WorkSkipped { works: vec![unknown.clone()], because: SkipReason::Requested }),
-            Event::Resumed(Resumed { epoch: Epoch(2), engine: String::new(), swept: live.bindings().len() as u32 + 1 }),
-            Event::WriteRefused(WriteRefused { session: u64::MAX, fence: Version(0), kind: "completion".to_owned() }),
-        ];
-        events.push(match live.pause_reason() {
-            Some(_) => Event::Paused(Paused { by: by.clone(), reason: String::new() }),
-            None => Event::Continued(Continued { by: by.clone() }),
-        });
-        if let Some(stop) = live.stop_request() {
-            events.push(Event::StopRequested(stop.clone()));
-        }
-        self.illegal_budgets(&mut events);
-        self.illegal_items(&mut events, &unknown);
-        self.illegal_sessions(&mut events, &unknown);
-        self.illegal_ends(&mut events);
-        events
-    }
-
-    fn illegal_budgets(&self, events: &mut Vec<Event>) {
-        let old = self.live.budget();
-        let budget = |episodes, ticks, rate, tokens| CoordinationBudget::new(episodes, ticks, rate, tokens).unwrap();
-        let (episodes, ticks, rate) = (old.max_episodes(), old.max_duration_ticks(), old.tick_rate_hz());
-        let mut offers = vec![budget(episodes, ticks, rate + 1, None), budget(episodes, ticks - 1, rate, None)];
-        if episodes > 1 {
-            offers.push(budget(episodes - 1, ticks, rate, None));
-        }
-        if let Some(tokens) = old.max_tokens().filter(|tokens| *tokens > 0) {
-            offers.push(budget(episodes, ticks, rate, Some(tokens - 1)));
-        }
-        if old.max_cost().is_some() {
-            offers.push(budget(episodes, ticks, rate, None).with_max_cost(u64::MAX, "USD"));
-        }
-        events.extend(offers.into_iter().map(|budget| Event::BudgetRaised(BudgetRaised { by: actor(), budget })));
-    }
-
-    fn illegal_items(&self, events: &mut Vec<Event>, unknown: &WorkId) {
-        let item = |id: &str| WorkSpec::new(id.parse().unwrap(), Runner::Caller);
-        let mut batches = vec![vec![item("x"), item("x")]];
-        batches.push(vec![item("x").with_attempts(0)]);
-        batches.push(vec![item("x").with_attempts(101)]);
-        batches.push(vec![item("x").with_timeout_ticks(0)]);
-        batches.push(vec![WorkSpec { max_tokens: Some(0), ..item("x") }]);
-        if let Some(there) = self.live.work_queue().next() {
-            batches.push(vec![item(there.as_str())]);
-            let twice = vec![there.clone(), there.clone()];
-            events.push(Event::WorkSkipped(WorkSkipped { works: twice, because: SkipReason::Requested }));
-        }
-        if self.live.status().is_running() {
-            batches.push(vec![item("x").needs_work(unknown.as_str()).unwrap()]);
-            batches.push(vec![item("x").needs_group("nobody").unwrap()]);
-        }
-        events.extend(batches.into_iter().map(|items| Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })));
-        for work in self.live.work_queue() {
-            let because = match self.state(work) {
-                WorkState::Done(_) | WorkState::Bound(_) => SkipReason::Requested,
-                _ => SkipReason::NeedFailed(unknown.clone()),
-            };
-            events.push(Event::WorkSkipped(WorkSkipped { works: vec![work.clone()], because }));
-        }
-    }
-
-    fn illegal_sessions(&self, events: &mut Vec<Event>, unknown: &WorkId) {
-        let live = &self.live;
-        let mut proposing = live.clone();
-        proposing.wake(&self.now);
-        let proposal = proposing.propose(&self.now, &self.runners, &BTreeSet::new());
-        if let Some(Proposal::Event(Event::SessionBound(bound))) = proposal {
-            let grant = bound.grant;
-            let mut forged = vec![
-                SessionBound { session: bound.session - 1, ..bound.clone() },
-                SessionBound { session: bound.session + 1, ..bound.clone() },
-                SessionBound { work: unknown.clone(), ..bound.clone() },
-                SessionBound { attempt: bound.attempt + 1, ..bound.clone() },
-                SessionBound { attempt: bound.attempt - 1, ..bound.clone() },
-                SessionBound { looked_at: Version(0), ..bound.clone() },
-                SessionBound { looked_at: live.version().next(), ..bound.clone() },
-                SessionBound { deadline: At(self.now.at.0 - 1), ..bound.clone() },
-                SessionBound { grant: Grant { sessions: 0, ..grant }, ..bound.clone() },
-                SessionBound { grant: Grant { sessions: u32::MAX, ..grant }, ..bound.clone() },
-                SessionBound { grant: Grant { ticks: u64::MAX, ..grant }, ..bound.clone() },
-                SessionBound { grant: Grant { ticks: 0, ..grant }, ..bound.clone() },
-            ];
-            if live.budget().max_tokens().is_some() {
-                forged.push(SessionBound { grant: Grant { tokens: Some(u64::MAX), ..grant }, ..bound.clone() });
-            }
-            if live.budget().max_cost().is_some() {
-                forged.push(SessionBound { grant: Grant { cost: Some(u64::MAX), ..grant }, ..bound.clone() });
-            }
-            for work in live.work_queue().filter(|work| !matches!(self.state(work), WorkState::Ready | WorkState::Until(_))) {
-                forged.push(SessionBound { work: work.clone(), ..bound.clone() });
-            }
-            events.extend(forged.into_iter().map(Event::SessionBound));
-        }
-        // No session may start while one of these holds, even if an item is ready for it.
-        if let Some(work) = live.current_work_id()
-            && (live.stop_condition_at(self.now.at).is_some() || live.pause_reason().is_some())
-        {
-            events.push(Event::SessionBound(SessionBound {
-                session: 1 + live.totals().sessions + live.bindings().len() as u64,
-                work: work.clone(),
-                attempt: live.work_tracking(work.as_str()).unwrap().attempt_count + 1,
-                looked_at: live.version(),
-                grant: Grant { sessions: 1, ticks: 1, tokens: None, cost: None },
-                deadline: At(u64::MAX),
-                token: Digest::GENESIS,
-                nested: false,
-                leases: Vec::new(),
-                context: None,
-            }));
-        }
-        for (binding, work) in live.bindings() {
-            let Event::SessionUnbound(sound) = self.unbound(binding.session, SessionOutcome::Success, 0, 0, None) else {
-                unreachable!("it is an unbound event")
-            };
-            let used = |sessions| Used { sessions, ..Used::default() };
-            let retry = Then::Retry(self.now.at);
-            let forged = [
-                SessionUnbound { session: u64::MAX, ..sound.clone() },
-                SessionUnbound { session: 0, ..sound.clone() },
-                SessionUnbound { work: unknown.clone(), ..sound.clone() },
-                SessionUnbound { used: used(0), ..sound.clone() },
-                SessionUnbound { used: used(binding.grant.sessions + 1), ..sound.clone() },
-                SessionUnbound { then: retry, ..sound.clone() },
-                SessionUnbound { then: Then::Wait(Deadline::At(At(0))), ..sound.clone() },
-                SessionUnbound { outcome: SessionOutcome::Lost, ..sound.clone() },
-                SessionUnbound { outcome: SessionOutcome::Failure, ..sound.clone() },
-                SessionUnbound { then: Then::Done(WorkItemOutcome::Failed), ..sound.clone() },
-                SessionUnbound { then: Then::Done(WorkItemOutcome::Skipped(SkipReason::Requested)), ..sound.clone() },
-            ];
-            events.extend(forged.into_iter().map(Event::SessionUnbound));
-            let fence = binding.fence;
-            events.push(Event::WriteRefused(WriteRefused { session: binding.session, fence, kind: "completion".to_owned() }));
-            assert_eq!(live.binding(binding.session).unwrap().1.id, *work);
-        }
-    }
-
-    fn illegal_ends(&self, events: &mut Vec<Event>) {
-        let holds = self.live.stop_condition_at(self.now.at);
-        let stops = [
-            StopCondition::AllWorkCompleted,
-            StopCondition::CircuitBreakerTripped,
-            StopCondition::BudgetExhausted(antiphon_core::coordination::BudgetType::Episodes),
-        ];
-        for stop in stops.into_iter().filter(|stop| holds.as_ref() != Some(stop)) {
-            events.push(self.end_event(Ending::Completed(stop)));
-        }
-        if let Event::Completed(sound) = self.end_event(Ending::Completed(StopCondition::UserRequested)) {
-            let totals = Totals { sessions: sound.totals.sessions + 1, ..sound.totals };
-            events.push(Event::Completed(Box::new(Completed { totals, ..(*sound).clone() })));
-            let usage = BudgetUsage::with_tick_rate(1);
-            events.push(Event::Completed(Box::new(Completed { usage, ..(*sound).clone() })));
-            events.push(Event::Completed(Box::new(Completed { verdict: Verdict::Aborted, ..(*sound).clone() })));
-            if self.live.bindings().len() > 0 || self.live.status().is_terminal() {
-                events.push(Event::Completed(sound));
-            }
-        }
-        let reason = antiphon_core::coordination::AbortReason::NoEligibleWork;
-        if let Event::Aborted(sound) = self.end_event(Ending::Aborted(reason)) {
-            events.push(Event::Aborted(Box::new(Aborted { verdict: Verdict::Succeeded, ..(*sound).clone() })));
-            if self.live.bindings().len() > 0 || self.live.status().is_terminal() {
-                events.push(Event::Aborted(sound));
-            }
-        }
-    }
 }
 
 pub(crate) fn decode(recorded: &Recorded) -> Event {
@@ -745,17 +433,4 @@ fn counters(session: &CoordinationSession) -> Vec<u64> {
         totals.resumes,
         totals.writes_refused,
     ]
-}
-
-/// An item that no archive holds.
-fn never_left() -> Finished {
-    Finished {
-        work: WorkSpec::new("elsewhere".parse().unwrap(), Runner::Caller),
-        outcome: WorkItemOutcome::Succeeded,
-        attempts: 1,
-        sessions: vec![1],
-        changed: Version(1),
-        tokens: 0,
-        output: None,
-    }
 }
