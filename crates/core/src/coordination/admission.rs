@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::archive::Finished;
 use super::error::ControllerError;
 use super::session::CoordinationSession;
-use super::work::{Need, WorkSpec, WorkState};
+use super::work::{Need, Runner, WorkSpec, WorkState};
 use super::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::event::{Event, WorkAdded};
@@ -80,6 +80,9 @@ pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     }
     if item.check.is_some() {
         return unsupported("check");
+    }
+    if matches!(item.runner, Runner::Process { .. } | Runner::Nested { .. }) && item.input.is_none() {
+        return Err(ControllerError::NoDescription { work_id: item.id.clone() });
     }
     let positive = |field, value: Option<u64>, max: u64| match value {
         Some(actual) if actual == 0 || actual > max => Err(ControllerError::OutOfRange { field, actual, min: 1, max }),
@@ -260,7 +263,7 @@ impl<'a> Graph<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordination::{CoordinationBudget, CoordinationConfig, CoordinationController, Runner, SessionOutcome};
+    use crate::coordination::{CoordinationBudget, CoordinationConfig, CoordinationController, SessionOutcome};
 
     fn item(id: &str) -> WorkSpec {
         WorkSpec::new(id.parse().unwrap(), Runner::Caller)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::admission;
 use super::budget::CoordinationBudget;
@@ -24,7 +24,8 @@ use crate::id::{CoordinationId, Epoch, SessionId, WorkId};
 /// assert_eq!(config.work().len(), 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct CoordinationConfig {
     id: Option<CoordinationId>,
     name: Option<String>,
@@ -91,6 +92,17 @@ impl CoordinationConfig {
     pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
         let _order = admission::admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { mode: Mode::Open, max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
+    }
+
+    fn check(&self) -> Result<(), ControllerError> {
+        if self.work.is_empty() && self.mode == Mode::Closed {
+            return Err(ControllerError::EmptyWorkQueue);
+        }
+        in_range("max_attempts_per_work", self.max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
+        in_range("concurrency", self.concurrency, MAX_CONCURRENCY)?;
+        in_range("breaker", self.breaker, u32::MAX)?;
+        queue_size(self.work.len(), self.max_work_queue_size)?;
+        admission::admit(None, &BTreeMap::new(), &self.work).map(|_| ())
     }
 
     fn blank(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Self {
@@ -246,6 +258,21 @@ impl CoordinationConfig {
     }
 }
 
+impl Serialize for CoordinationConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// A configuration that was stored is checked like one that is made.
+impl<'de> Deserialize<'de> for CoordinationConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let config = Self::deserialize(deserializer)?;
+        config.check().map_err(serde::de::Error::custom)?;
+        Ok(config)
+    }
+}
+
 /// What a start knows besides its configuration.
 pub(crate) struct StartFacts {
     pub(crate) parent: Option<SessionId>,
@@ -264,4 +291,32 @@ fn in_range(field: &'static str, actual: u32, max: u32) -> Result<(), Controller
 
 fn queue_size(actual: usize, max: usize) -> Result<(), ControllerError> {
     if actual <= max { Ok(()) } else { Err(ControllerError::WorkQueueSizeExceeded { actual, max }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(change: impl Fn(&mut serde_json::Value)) -> Result<CoordinationConfig, String> {
+        let budget = CoordinationBudget::new(10, 60_000, 1_000, Some(100)).map_err(|error| error.to_string())?;
+        let work = vec![WorkSpec::function("a", "f").map_err(|error| error.to_string())?];
+        let config = CoordinationConfig::of_work(work, budget).map_err(|error| error.to_string())?;
+        let mut json = serde_json::to_value(&config).map_err(|error| error.to_string())?;
+        change(&mut json);
+        let read: CoordinationConfig = serde_json::from_value(json).map_err(|error| error.to_string())?;
+        assert_eq!((&read, read.digest()), (&config, config.digest()));
+        Ok(read)
+    }
+
+    #[test]
+    fn a_stored_configuration_comes_back_the_same_and_is_checked_like_a_new_one() {
+        assert!(stored(|_| ()).is_ok());
+        let refused = |key: &str, value: serde_json::Value| stored(|json| json[key] = value.clone()).unwrap_err();
+        assert_eq!(refused("concurrency", 0.into()), "concurrency is 0; it must be between 1 and 10000");
+        assert_eq!(refused("work", serde_json::json!([])), "a closed coordination needs at least one work item");
+        assert_eq!(
+            refused("extra", 1.into()),
+            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`"
+        );
+    }
 }

@@ -31,6 +31,7 @@ pub struct Capability {
 #[derive(Debug, Clone, Default)]
 pub struct Runners {
     known: BTreeMap<Runner, Capability>,
+    processes: bool,
 }
 
 impl Runners {
@@ -38,7 +39,7 @@ impl Runners {
     #[must_use]
     pub fn caller() -> Self {
         let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
-        Self { known: [(Runner::Caller, capability)].into() }
+        Self { known: [(Runner::Caller, capability)].into(), processes: false }
     }
 
     /// Adds a function, or replaces what was known of it.
@@ -52,10 +53,23 @@ impl Runners {
         self.known.insert(Runner::Plan(name), capability);
     }
 
+    /// Says that processes can be started here.
+    pub fn allow_processes(&mut self) {
+        self.processes = true;
+    }
+
     /// What a runner can do, if it is there.
     #[must_use]
     pub fn get(&self, runner: &Runner) -> Option<Capability> {
-        self.known.get(runner).copied()
+        match *runner {
+            Runner::Nested { sessions } => {
+                Some(Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) })
+            }
+            Runner::Process { reports_tokens, reports_cost } => {
+                self.processes.then_some(Capability { reports_tokens, reports_cost, sessions: None })
+            }
+            Runner::Function(_) | Runner::Plan(_) | Runner::Caller => self.known.get(runner).copied(),
+        }
     }
 }
 
@@ -198,7 +212,7 @@ impl CoordinationSession {
                 }
                 let Ok(grant) = self.grant(item, now, capability) else { break };
                 let proposal = match runner {
-                    Runner::Plan(_) => Proposal::Expand(item.spec.id.clone()),
+                    runner if runner.is_plan() => Proposal::Expand(item.spec.id.clone()),
                     _ => Proposal::Event(Event::SessionBound(self.binding_of(item, grant, now))),
                 };
                 best = Some((*key, proposal));
@@ -263,7 +277,7 @@ impl CoordinationSession {
             grant,
             deadline: now.at.after(nanos(grant.ticks, self.budget().tick_rate_hz())),
             token: Digest::of(self.token(session, now).as_bytes()),
-            nested: matches!(item.spec.runner, Runner::Plan(_)),
+            nested: item.spec.runner.is_plan(),
             leases: Vec::new(),
             context: None,
         }

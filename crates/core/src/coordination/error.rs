@@ -105,6 +105,12 @@ pub enum ControllerError {
         /// The unsupported part.
         feature: &'static str,
     },
+    /// An item is carried out by a process or a nested coordination, and nothing says which.
+    #[error("work {work_id} has no input that describes what carries it out")]
+    NoDescription {
+        /// The item.
+        work_id: WorkId,
+    },
     /// One item's description is too large to be recorded.
     #[error("the description of work {work_id} takes {actual} bytes; at most {max} are allowed: put large values into its input")]
     WorkTooLarge {

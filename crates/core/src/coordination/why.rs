@@ -167,6 +167,8 @@ impl CoordinationSession {
                 runner: match &item.spec.runner {
                     Runner::Function(name) => format!("function {name}"),
                     Runner::Plan(name) => format!("plan {name}"),
+                    Runner::Nested { .. } => "nested plan".to_owned(),
+                    Runner::Process { .. } => "process runner".to_owned(),
                     Runner::Caller => "caller".to_owned(),
                 },
             }),

@@ -15,8 +15,30 @@ pub enum Runner {
     Function(RunnerName),
     /// By a nested coordination whose configuration is registered under this name.
     Plan(RunnerName),
+    /// By a nested coordination whose configuration is the item's input.
+    Nested {
+        /// Its ceiling of sessions, which it is granted as far as they are left.
+        sessions: u32,
+    },
+    /// By a process, as the item's input describes it.
+    Process {
+        /// Whether its usage can be read: only then is it granted tokens.
+        #[serde(default, skip_serializing_if = "is_default")]
+        reports_tokens: bool,
+        /// Whether its cost can be read: only then is it granted some.
+        #[serde(default, skip_serializing_if = "is_default")]
+        reports_cost: bool,
+    },
     /// By whoever drives the coordination, through a [`SessionSpawner`](super::SessionSpawner) or by hand.
     Caller,
+}
+
+impl Runner {
+    /// Whether its sessions are coordinations.
+    #[must_use]
+    pub fn is_plan(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Nested { .. })
+    }
 }
 
 /// What an item waits for before it may start.
