@@ -1,0 +1,124 @@
+//! What a random history is drawn from: items, a coordination, and steps.
+
+use antiphon_core::coordination::{
+    Backoff, CoordinationBudget, CoordinationConfig, EfeWeights, FailurePolicy, Need, Runner, SessionOutcome, WorkSpec,
+};
+use antiphon_core::event::StopKind;
+use antiphon_core::id::WorkId;
+
+/// How one item is drawn; turned into a [`WorkSpec`] as far as what is there allows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) needs: Vec<u8>,
+    pub(crate) needs_group: Option<u8>,
+    pub(crate) group: Option<u8>,
+    pub(crate) priority: i32,
+    pub(crate) critical: bool,
+    pub(crate) attempts: Option<u32>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) timeout_ticks: Option<u64>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_cost: Option<u64>,
+    pub(crate) on_failure: FailurePolicy,
+    pub(crate) runner: u8,
+}
+
+/// How a coordination is drawn.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) open: bool,
+    pub(crate) drafts: Vec<Draft>,
+    pub(crate) episodes: u32,
+    pub(crate) ticks: u64,
+    pub(crate) tokens: Option<u64>,
+    pub(crate) cost: Option<u64>,
+    pub(crate) concurrency: u32,
+    pub(crate) breaker: u32,
+    pub(crate) pausing: bool,
+    pub(crate) planner: bool,
+    /// By how much the order of addition is turned, so that items need what comes later.
+    pub(crate) turn: usize,
+    /// Items in one event while it starts.
+    pub(crate) batch: usize,
+}
+
+/// What happens next, as far as it is possible.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    Propose,
+    End { pick: u8, outcome: SessionOutcome, tokens: u64, cost: u64, output: bool },
+    Skip(u8),
+    Pause,
+    Continue,
+    Raise(u64),
+    Stop(StopKind),
+    Resume,
+    Add(Draft),
+    Refuse(u8),
+    Restore,
+    Pass(u64),
+}
+
+impl Plan {
+    pub(crate) fn config(&self) -> CoordinationConfig {
+        let mut budget = CoordinationBudget::new(self.episodes, self.ticks, 1_000, self.tokens).unwrap();
+        if let Some(cost) = self.cost {
+            budget = budget.with_max_cost(cost, "EUR");
+        }
+        let mut work: Vec<WorkSpec> = Vec::new();
+        for draft in &self.drafts {
+            let item = draft.spec(&work.iter().map(|item| item.id.clone()).collect::<Vec<_>>());
+            let mut with_group = item.clone();
+            if let Some(group) = draft.needs_group {
+                with_group = with_group.needs_group(&format!("g{group}")).unwrap();
+            }
+            work.push(with_group);
+            // A need on a group that nobody is in, and what would close a circle, is left out.
+            if CoordinationConfig::of_work(work.clone(), budget.clone()).is_err() {
+                *work.last_mut().unwrap() = item;
+            }
+            if CoordinationConfig::of_work(work.clone(), budget.clone()).is_err() {
+                work.last_mut().unwrap().group = None;
+            }
+        }
+        if !work.is_empty() {
+            let turn = self.turn % work.len();
+            work.rotate_left(turn);
+        }
+        let config = if self.open { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
+        let config = config.unwrap().with_id("c").unwrap().with_concurrency(self.concurrency).unwrap();
+        let config = config.with_breaker(self.breaker).unwrap().with_max_attempts(2).unwrap();
+        let config = if self.pausing { config.pausing_when_exhausted() } else { config };
+        if self.planner { config.with_planner(EfeWeights::new(1.0, 0.5, 0.25).unwrap()) } else { config }
+    }
+}
+
+impl Draft {
+    pub(super) fn spec(&self, there: &[WorkId]) -> WorkSpec {
+        let id = format!("w{}", there.len());
+        let mut item = match self.runner % 3 {
+            0 => WorkSpec::new(id.parse().unwrap(), Runner::Caller),
+            1 => WorkSpec::function(&id, "metered").unwrap(),
+            _ => WorkSpec::function(&id, "silent").unwrap(),
+        };
+        for need in &self.needs {
+            if let Some(id) = there.get(usize::from(*need) % there.len().max(1)) {
+                item.needs.push(Need::Work(id.clone()));
+            }
+        }
+        if let Some(group) = self.group {
+            item = item.in_group(&format!("g{group}")).unwrap();
+        }
+        WorkSpec {
+            priority: self.priority,
+            critical: self.critical,
+            attempts: self.attempts,
+            backoff: self.backoff,
+            timeout_ticks: self.timeout_ticks,
+            max_tokens: self.max_tokens,
+            max_cost: self.max_cost,
+            on_failure: self.on_failure,
+            ..item
+        }
+    }
+}
