@@ -97,7 +97,7 @@ pub use controller::{CoordinationController, End, FreshnessCheck, SpawnResult, S
 pub(crate) use decide::shortened;
 pub use decide::{Capability, Proposal, Runners, StopCause};
 pub use error::{ApplyError, ControllerError, CoordinationError};
-pub use outcome::{Report, SessionEnd, SessionOutcome, Then};
+pub use outcome::{Report, SessionEnd, SessionOutcome, Then, Tree};
 pub use planner::{CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError};
 pub use receipt::{ContentStore, CoordinationReceipt, Ending, Evidence, HashMismatch, ReceiptBuilder, Totals, WorkOutcome};
 pub use reducer::{CoordinationReducer, CoordinationState, Reducer, ReducerContext};

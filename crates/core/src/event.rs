@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coordination::{
     AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Finished, Grant, SessionOutcome, SkipReason, StopCondition, Then,
-    Totals, Used, Verdict, WorkSpec,
+    Totals, Tree, Used, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, SessionId, StreamName, Version, WorkId};
@@ -119,6 +119,8 @@ events! {
     SessionBound(SessionBound) = "coordination.session_bound",
     /// A session ended; what follows for its item is inside.
     SessionUnbound(SessionUnbound) = "coordination.session_unbound",
+    /// Nothing is left of a session that had left something running.
+    SessionCleared(SessionCleared) = "coordination.session_cleared",
     /// Items will never run.
     WorkSkipped(WorkSkipped) = "coordination.work_skipped",
     /// Nothing new starts for a while.
@@ -322,9 +324,9 @@ pub struct SessionUnbound {
     pub output: Option<Digest>,
     /// What follows for the item.
     pub then: Then,
-    /// Where the engine's word on the process tree goes: containment, clean, killed, leftovers. Reserved.
+    /// What became of its processes, if it had some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tree: Option<serde_json::Value>,
+    pub tree: Option<Box<Tree>>,
 }
 
 impl SessionUnbound {
@@ -336,6 +338,13 @@ impl SessionUnbound {
             other => Some(other.as_str()),
         }
     }
+}
+
+/// Payload of `coordination.session_cleared`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCleared {
+    /// Number of the session.
+    pub session: u64,
 }
 
 /// Payload of `coordination.work_skipped`.

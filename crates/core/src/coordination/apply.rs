@@ -48,6 +48,7 @@ impl CoordinationSession {
             unfinished: 0,
             bound: std::collections::BTreeMap::new(),
             sessions: 0,
+            held: std::collections::BTreeMap::new(),
             doomed: std::collections::VecDeque::new(),
             receipt,
             receipt_digest: None,
@@ -130,6 +131,12 @@ impl CoordinationSession {
                 self.refused.insert((refused.session, refused.kind.clone()));
                 self.receipt.totals.writes_refused += 1;
             }
+            Event::SessionCleared(cleared) => {
+                if let Some(position) = self.held.remove(&cleared.session) {
+                    self.step(position, WorkMove::Release);
+                    self.schedule(position);
+                }
+            }
             Event::Completed(completed) => {
                 self.end(CoordinationStatus::Completed(completed.stop.clone()), completed.receipt, meta);
             }
@@ -187,6 +194,10 @@ impl CoordinationSession {
             }
             Then::Retry(at) => self.wait(position, Deadline::At(*at)),
             Then::Wait(until) => self.wait(position, *until),
+            Then::Hold => {
+                self.step(position, WorkMove::Hold(unbound.session));
+                self.held.insert(unbound.session, position);
+            }
         }
     }
 

@@ -40,6 +40,7 @@ impl CoordinationSession {
                     && self.bound.get(&refused.session).is_none_or(|binding| binding.fence != refused.fence),
                 "the write was valid, or its refusal is recorded already",
             ),
+            Event::SessionCleared(cleared) => demand(self.held_by(cleared.session).is_some(), "it holds no item back"),
             Event::Completed(completed) => {
                 demand(begun && self.bound.is_empty(), "sessions are bound, or the start is incomplete")?;
                 let holds = self.stop_condition_at(meta.at);
@@ -168,7 +169,10 @@ impl CoordinationSession {
             return Err(format!("session {} carries out {}, not {}", unbound.session, item.spec.id, unbound.work));
         }
         let last = item.attempts + 1 >= self.max_attempts(item);
+        let unclean = unbound.tree.as_ref().is_some_and(|tree| !tree.clean);
         let legal = match (&unbound.outcome, &unbound.then) {
+            (SessionOutcome::Success | SessionOutcome::Deferred { .. }, _) if unclean => false,
+            (outcome, Then::Hold) => unclean && !(last && outcome.is_attempt()),
             (SessionOutcome::Success, Then::Done(WorkItemOutcome::Succeeded)) => true,
             (SessionOutcome::Deferred { until }, Then::Wait(then)) => until == then,
             (SessionOutcome::Lost | SessionOutcome::Cancelled, Then::Retry(_)) => true,

@@ -313,7 +313,10 @@ mod tests {
         assert!(stored(|_| ()).is_ok());
         let refused = |key: &str, value: serde_json::Value| stored(|json| json[key] = value.clone()).unwrap_err();
         assert_eq!(refused("concurrency", 0.into()), "concurrency is 0; it must be between 1 and 10000");
-        assert_eq!(refused("work", serde_json::json!([])), "a closed coordination needs at least one work item");
+        assert_eq!(
+            refused("work", serde_json::json!([])),
+            "the work queue is empty; give at least one item, or open the coordination for work to come"
+        );
         assert_eq!(
             refused("extra", 1.into()),
             "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`"

@@ -354,12 +354,19 @@ impl CoordinationSession {
             .get(&session)
             .ok_or_else(|| ControllerError::SessionNotBound { session_id: self.session_id(session).to_string() })?;
         let item = &self.items[binding.item];
-        let attempts = item.attempts + u32::from(end.outcome.is_attempt());
-        let then = match end.outcome {
+        let unclean = end.tree.as_ref().is_some_and(|tree| !tree.clean);
+        let outcome = match end.outcome {
+            // What leaves something running has not ended well, whatever it says.
+            SessionOutcome::Success | SessionOutcome::Deferred { .. } if unclean => SessionOutcome::Failure,
+            outcome => outcome,
+        };
+        let attempts = item.attempts + u32::from(outcome.is_attempt());
+        let then = match outcome {
             SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
             SessionOutcome::Deferred { until } => Then::Wait(until),
+            outcome if outcome.is_attempt() && attempts >= self.max_attempts(item) => Then::Done(WorkItemOutcome::Failed),
+            _ if unclean => Then::Hold,
             SessionOutcome::Lost | SessionOutcome::Cancelled => Then::Retry(now.at),
-            _ if attempts >= self.max_attempts(item) => Then::Done(WorkItemOutcome::Failed),
             _ => Then::Retry(now.at.after(item.spec.backoff.map_or(0, |backoff| {
                 let mut chance = [0; 8];
                 chance.copy_from_slice(&now.random[..8]);
@@ -371,13 +378,13 @@ impl CoordinationSession {
         Ok(SessionUnbound {
             session,
             work: item.spec.id.clone(),
-            outcome: end.outcome,
+            outcome,
             text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
             used,
             scores: end.scores.into_iter().filter(|(name, _)| name.len() <= MAX_SCORE_NAME_BYTES).take(MAX_SCORES).collect(),
             output: end.output,
             then,
-            tree: None,
+            tree: end.tree,
         })
     }
 

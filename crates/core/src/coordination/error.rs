@@ -183,6 +183,12 @@ pub enum ControllerError {
         /// The text given.
         session_id: String,
     },
+    /// No item waits for what the session left running.
+    #[error("no work waits for what session {session_id} left running")]
+    HoldsNothing {
+        /// The session.
+        session_id: SessionId,
+    },
     /// The session carries out other work than the caller says.
     #[error("session {session_id} carries out {actual}, not {claimed:?}")]
     SessionWorkMismatch {

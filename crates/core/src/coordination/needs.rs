@@ -116,6 +116,9 @@ impl CoordinationSession {
     /// Gives an item its outcome and passes it on to what waits for it.
     pub(super) fn finish(&mut self, position: u32, outcome: WorkItemOutcome) {
         self.unschedule(position);
+        if let WorkState::Held(session) = self.items[position].state {
+            self.held.remove(&session);
+        }
         self.step(position, WorkMove::Finish(outcome.clone()));
         self.unfinished -= 1;
         let item = &self.items[position];

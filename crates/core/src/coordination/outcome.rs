@@ -67,6 +67,27 @@ pub enum Then {
     Retry(At),
     /// The item waits for a moment that somebody else set.
     Wait(Deadline),
+    /// The item waits until nothing of the session is left.
+    Hold,
+}
+
+/// What became of the processes of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tree {
+    /// What held them, in one word: `namespace`, `cgroup`, `warden` or `best-effort`.
+    pub containment: String,
+    /// Whether nothing was left when the session ended.
+    pub clean: bool,
+    /// Processes that had to be killed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub killed: u32,
+    /// What could not be ended, each with its number and the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// What a session reports when it ends.
@@ -82,19 +103,27 @@ pub struct SessionEnd {
     pub output: Option<Digest>,
     /// Scores it gives, in millionths, by name.
     pub scores: std::collections::BTreeMap<String, i64>,
+    /// What became of its processes, if it had some.
+    pub tree: Option<Box<Tree>>,
 }
 
 impl SessionEnd {
     /// An end without anything to say.
     #[must_use]
     pub fn new(outcome: SessionOutcome) -> Self {
-        Self { outcome, text: None, reported: None, output: None, scores: std::collections::BTreeMap::new() }
+        Self { outcome, text: None, reported: None, output: None, scores: std::collections::BTreeMap::new(), tree: None }
     }
 
     /// The same with a text.
     #[must_use]
     pub fn with_text(self, text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..self }
+    }
+
+    /// The same with what became of its processes.
+    #[must_use]
+    pub fn with_tree(self, tree: Tree) -> Self {
+        Self { tree: Some(Box::new(tree)), ..self }
     }
 
     /// The same with reported usage.

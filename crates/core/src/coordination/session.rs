@@ -68,6 +68,9 @@ pub struct CoordinationSession {
     pub(super) unfinished: u32,
     pub(super) bound: BTreeMap<u64, Binding>,
     pub(super) sessions: u64,
+    /// Sessions that ended and left something running, and the items that wait for it to be gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) held: BTreeMap<u64, u32>,
     /// Items to be skipped because of a failed root, in the order found.
     pub(super) doomed: VecDeque<(u32, WorkId)>,
     pub(super) receipt: ReceiptBuilder,
@@ -162,6 +165,17 @@ impl CoordinationSession {
     pub fn binding(&self, session: u64) -> Option<(&Binding, &WorkSpec)> {
         let binding = self.bound.get(&session)?;
         Some((binding, &self.items[binding.item].spec))
+    }
+
+    /// The item that waits until nothing of a session is left.
+    #[must_use]
+    pub fn held_by(&self, session: u64) -> Option<&WorkId> {
+        self.held.get(&session).map(|position| &self.items[*position].spec.id)
+    }
+
+    /// The sessions that ended and left something running which an item waits for.
+    pub fn holding(&self) -> impl Iterator<Item = u64> {
+        self.held.keys().copied()
     }
 
     /// Items failed for good in a row.
@@ -349,6 +363,7 @@ impl CoordinationSession {
         left == self.unfinished as usize
             && running == self.bound.len()
             && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
+            && self.held.iter().all(|(session, position)| state(*position) == Some(&WorkState::Held(*session)))
             && self.archive_is_coherent()
             && self.bound.iter().all(|(number, binding)| {
                 *number == binding.session && *number <= self.sessions && state(binding.item) == Some(&WorkState::Bound(*number))

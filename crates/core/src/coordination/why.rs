@@ -54,6 +54,11 @@ pub enum Blocked {
         /// Which attempt it is.
         attempt: u32,
     },
+    /// This session ended and left something running, which must be gone first.
+    Held {
+        /// The session.
+        session: SessionId,
+    },
     /// It has its outcome.
     Finished {
         /// In one word.
@@ -111,6 +116,9 @@ impl fmt::Display for Blocked {
             Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
             Self::Delayed { until } => write!(f, "it waits until {}", crate::event::describe_deadline(*until)),
             Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
+            Self::Held { session } => {
+                write!(f, "session {session} ended and left something running; it waits until that is gone")
+            }
             Self::Finished { outcome } => write!(f, "it has {outcome}"),
             Self::Paused { reason } if reason.is_empty() => f.write_str("the coordination is paused"),
             Self::Paused { reason } => write!(f, "the coordination is paused: {reason}"),
@@ -152,6 +160,9 @@ impl CoordinationSession {
         }
         if matches!(item.state, WorkState::Waiting(_)) {
             reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
+        }
+        if let WorkState::Held(session) = item.state {
+            reasons.push(Blocked::Held { session: self.session_id(session) });
         }
         if let Some(until) = item.until().filter(|until| !until.has_come(now)) {
             reasons.push(Blocked::Delayed { until });

@@ -328,6 +328,8 @@ pub enum WorkState {
     Until(Deadline),
     /// The session of this number carries it out.
     Bound(u64),
+    /// The session of this number has ended, and left something running.
+    Held(u64),
     /// It has its outcome.
     Done(WorkItemOutcome),
 }
@@ -339,8 +341,10 @@ pub enum WorkMove {
     Needs(u32),
     /// A session was bound to it.
     Bind(u64),
-    /// Its session ended and it goes back to the ready work.
+    /// Its session ended and it goes back to the ready work; or nothing is left of one that held it.
     Release,
+    /// The session of this number ended and left something running.
+    Hold(u64),
     /// Its session ended and it waits for a moment.
     Wait(Deadline),
     /// It has its outcome.
@@ -356,14 +360,16 @@ impl WorkState {
             (Self::Waiting(_) | Self::Ready, M::Needs(0)) => Some(Self::Ready),
             (Self::Waiting(_) | Self::Ready, M::Needs(unmet)) => Some(Self::Waiting(unmet)),
             (Self::Ready | Self::Until(_), M::Bind(session)) => Some(Self::Bound(session)),
-            (Self::Bound(_), M::Release) => Some(Self::Ready),
+            (Self::Bound(_) | Self::Held(_), M::Release) => Some(Self::Ready),
+            (Self::Bound(_), M::Hold(session)) => Some(Self::Held(session)),
             (Self::Bound(_), M::Wait(until)) => Some(Self::Until(until)),
             (Self::Bound(_), M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed))) => {
                 Some(Self::Done(outcome))
             }
-            (Self::Waiting(_) | Self::Ready | Self::Until(_), M::Finish(outcome @ WorkItemOutcome::Skipped(_))) => {
-                Some(Self::Done(outcome))
-            }
+            (
+                Self::Waiting(_) | Self::Ready | Self::Until(_) | Self::Held(_),
+                M::Finish(outcome @ WorkItemOutcome::Skipped(_)),
+            ) => Some(Self::Done(outcome)),
             _ => None,
         }
     }
@@ -376,6 +382,7 @@ impl WorkState {
             Self::Ready => "ready",
             Self::Until(_) => "delayed",
             Self::Bound(_) => "bound",
+            Self::Held(_) => "held",
             Self::Done(outcome) => outcome.as_str(),
         }
     }
@@ -430,12 +437,14 @@ mod tests {
             WorkState::Ready,
             WorkState::Until(Deadline::At(At(1))),
             WorkState::Bound(1),
+            WorkState::Held(1),
             WorkState::Done(WorkItemOutcome::Succeeded),
         ];
         let moves = [
             WorkMove::Needs(0),
             WorkMove::Bind(1),
             WorkMove::Release,
+            WorkMove::Hold(1),
             WorkMove::Wait(Deadline::At(At(1))),
             WorkMove::Finish(WorkItemOutcome::Failed),
             WorkMove::Finish(WorkItemOutcome::Skipped(SkipReason::Requested)),
@@ -447,7 +456,17 @@ mod tests {
                 format!("{:<9} {}", state.as_str(), row.collect::<String>())
             })
             .collect();
-        assert_eq!(table, ["waiting   x....x", "ready     xx...x", "delayed   .x...x", "bound     ..xxx.", "succeeded ......",]);
+        assert_eq!(
+            table,
+            [
+                "waiting   x.....x",
+                "ready     xx....x",
+                "delayed   .x....x",
+                "bound     ..xxxx.",
+                "held      ..x...x",
+                "succeeded ......."
+            ]
+        );
     }
 
     #[test]

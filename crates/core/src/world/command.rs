@@ -7,7 +7,7 @@ use crate::coordination::{
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
-use crate::event::{BudgetRaised, Continued, Event, Paused, StopKind, StopRequested, WriteRefused};
+use crate::event::{BudgetRaised, Continued, Event, Paused, SessionCleared, StopKind, StopRequested, WriteRefused};
 use crate::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
 use crate::time::Now;
 
@@ -46,6 +46,11 @@ pub enum Command {
         end: Box<SessionEnd>,
         /// Output that it names.
         blobs: Vec<Blob>,
+    },
+    /// Nothing is left of a session that had left something running.
+    Cleared {
+        /// The session.
+        session: SessionId,
     },
     /// Answer to [`Action::Expand`](super::Action::Expand).
     Expanded {
@@ -211,6 +216,14 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             nesting::expanded(world, &coordination, &work, config.map(|config| *config), now)?;
             Ok(Reply::Done { version: Version(0) })
         }
+        Command::Cleared { session } => {
+            let state = world.live(&session.coordination)?;
+            if state.held_by(session.number).is_none() {
+                return Err(ControllerError::HoldsNothing { session_id: session }.into());
+            }
+            let event = Event::SessionCleared(SessionCleared { session: session.number });
+            world.emit_all(&session.coordination, vec![event], &origin, now)
+        }
         Command::Stop { coordination, kind, reason } => stop(world, &coordination, kind, reason, &origin, now),
         Command::Pause { coordination, reason } => {
             let session = world.live(&coordination)?;
@@ -266,7 +279,7 @@ impl Command {
             | Self::Continue { coordination, .. }
             | Self::RaiseBudget { coordination, .. }
             | Self::Skip { coordination, .. } => Some(coordination),
-            Self::Start { .. } | Self::EndSession { .. } | Self::Expanded { .. } | Self::Erase(_) => None,
+            Self::Start { .. } | Self::EndSession { .. } | Self::Cleared { .. } | Self::Expanded { .. } | Self::Erase(_) => None,
         }
     }
 }

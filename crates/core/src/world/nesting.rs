@@ -119,6 +119,7 @@ pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now:
         }),
         output: Some(end.receipt_hash),
         scores: std::collections::BTreeMap::new(),
+        tree: None,
     };
     if member.controller.unbind(parent.number, ended, now, &engine()).is_ok() {
         world.draft.collect(&mut member.controller);

@@ -69,6 +69,7 @@ fn payload(event: &Event) -> String {
         }
         Event::SessionUnbound(unbound) => unbound_line(unbound),
         Event::WorkSkipped(skipped) => format!("{}, {}", names(skipped.works.iter()), because(&skipped.because)),
+        Event::SessionCleared(cleared) => format!("session {}", cleared.session),
         Event::Paused(paused) => said(&paused.reason),
         Event::Continued(_) => String::new(),
         Event::BudgetRaised(raised) => budget(&raised.budget),
@@ -113,6 +114,7 @@ fn unbound_line(unbound: &SessionUnbound) -> String {
         Then::Done(outcome) => done(outcome),
         Then::Retry(at) => format!("ready at {}", since(*at)),
         Then::Wait(until) => format!("waits until {}", deadline(*until)),
+        Then::Hold => "held until nothing is left".to_owned(),
     };
     let text = unbound.text.as_ref().map(|text| format!(" {}", said(text))).unwrap_or_default();
     let used = &unbound.used;
@@ -315,6 +317,8 @@ fn runner_name(runner: &Runner) -> String {
     match runner {
         Runner::Function(name) => format!("function {name}"),
         Runner::Plan(name) => format!("plan {name}"),
+        Runner::Nested { sessions } => format!("nested plan of {sessions}"),
+        Runner::Process { .. } => "process".to_owned(),
         Runner::Caller => "caller".to_owned(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason};
+use antiphon_core::coordination::{Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason, Tree};
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
@@ -132,6 +132,7 @@ impl Story {
                 let fence = self.fence(&session, words);
                 Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), blobs: Vec::new() })
             }
+            "cleared" => Ok(Command::Cleared { session: words.at(1).parse().unwrap() }),
             "expand" => {
                 let work: WorkId = words.at(2).parse().unwrap();
                 let config = match words.get("error") {
@@ -184,6 +185,10 @@ impl Story {
         };
         let mut end = SessionEnd::new(outcome);
         end.text = words.get("text").map(str::to_owned);
+        if let Some(left) = words.get("leaves") {
+            let leftovers = vec![left.to_owned()];
+            end = end.with_tree(Tree { containment: "warden".to_owned(), clean: false, killed: 0, leftovers });
+        }
         if ["tokens", "cost", "cache"].iter().any(|meter| words.get(meter).is_some()) {
             end = end.with_report(Report {
                 sessions: 0,

@@ -88,6 +88,7 @@ fn session_unbound(unbound: &SessionUnbound) -> String {
         Then::Retry(_) => "to be retried".to_owned(),
         Then::Wait(Deadline::Wall(wall)) => format!("waits until {}", moment::seconds(*wall)),
         Then::Wait(Deadline::At(_)) => "waits".to_owned(),
+        Then::Hold => "waits until nothing of it is left".to_owned(),
     };
     format!("{line}, {follows}{}", usage(used))
 }
