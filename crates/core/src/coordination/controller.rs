@@ -146,7 +146,8 @@ impl CoordinationController {
                 CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
             }
         };
-        let facts = StartFacts { parent: None, depth: 0, engine: env!("CARGO_PKG_VERSION").to_owned(), epoch: Epoch(0) };
+        let facts =
+            StartFacts { parent: None, depth: 0, minted: false, engine: env!("CARGO_PKG_VERSION").to_owned(), epoch: Epoch(0) };
         let (controller, event, rest) = Self::begin(id.clone(), config, facts, &now, &caller(), None)?;
         let mut controller = controller;
         for event in rest {
@@ -519,15 +520,17 @@ impl CoordinationController {
         fresh
     }
 
-    /// Ends a session as it really ended: one that was asked to stop for its time has timed out, whatever it says.
+    /// Ends a session as it really ended: one that was asked to stop for its time has timed out, whatever it says. What its runner
+    /// remembers of having been asked goes before what is noted here.
     pub(crate) fn unbind(
         &mut self,
         number: u64,
         mut end: SessionEnd,
+        asked: Option<StopCause>,
         now: &Now,
         actor: &Actor,
     ) -> Result<SessionUnbound, ControllerError> {
-        end.outcome = match (self.asked.get(&number), end.outcome) {
+        end.outcome = match (asked.or_else(|| self.asked.get(&number).copied()), end.outcome) {
             (Some(StopCause::Timeout), SessionOutcome::Success | SessionOutcome::Failure | SessionOutcome::Cancelled) => {
                 SessionOutcome::Timeout
             }

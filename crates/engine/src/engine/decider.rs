@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome};
+use antiphon_core::coordination::{
+    CoordinationConfig, CoordinationSession, Runner, Runners, SessionEnd, SessionOutcome, StopCause,
+};
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
@@ -23,7 +25,7 @@ use super::writer::{Ack, Job, Writer};
 use super::{Ended, EngineError, Handle, Setup, StartError, status_of};
 use crate::clock::{Clock, Timer};
 use crate::crash;
-use crate::ledger::{AppendError, Snapshot, Store};
+use crate::ledger::{AppendError, Owner, Refusal, Snapshot, Store};
 use crate::session::{Ending, RunnerFn, Running};
 
 /// Requests that may wait; beyond it callers do.
@@ -46,6 +48,8 @@ struct Pending {
     deliveries: Vec<Recorded>,
     ends: Vec<Ending>,
     ended: Vec<CoordinationId>,
+    /// Whether all that was found in the ledger is taken over with this.
+    takes_over: bool,
 }
 
 /// Whether the ledger takes anything in.
@@ -57,10 +61,26 @@ enum Health {
         retry: Instant,
         since: Instant,
     },
+    /// An append was refused: what the engine does of itself must be written before commands are taken in again.
+    Proving {
+        reason: String,
+    },
     /// Closed to writes until a restart has verified it.
     Poisoned {
         reason: String,
     },
+}
+
+impl Health {
+    /// What a command is refused with, if it is.
+    fn refusal(&self) -> Option<EngineError> {
+        match self {
+            Self::Sound => None,
+            Self::Full { reason, .. } => Some(EngineError::ReadOnly { reason: reason.clone() }),
+            Self::Proving { reason } => Some(EngineError::NotTaken { reason: reason.clone() }),
+            Self::Poisoned { reason } => Some(EngineError::Poisoned { reason: reason.clone() }),
+        }
+    }
 }
 
 struct Decider {
@@ -86,6 +106,9 @@ struct Decider {
     writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
     kept: Vec<Ending>,
+    /// Callers whose start goes on in the next turns.
+    starts: Vec<(CoordinationId, Release)>,
+    opening: Opening,
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
@@ -96,6 +119,13 @@ struct Decider {
     grace: Duration,
     /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their own.
     dropped: CancellationToken,
+}
+
+/// How the ledger was opened, as long as that is not recorded whole: a failed append has it recorded again.
+struct Opening {
+    owner: Owner,
+    accepted_shorter: bool,
+    recorded: bool,
 }
 
 /// What the end of the engine waits for.
@@ -149,6 +179,8 @@ pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>),
         health: Health::Sound,
         writer_gone: false,
         kept: Vec::new(),
+        starts: Vec::new(),
+        opening: Opening { owner, accepted_shorter, recorded: false },
         waiting: HashMap::new(),
         ending: HashSet::new(),
         followers: HashMap::new(),
@@ -176,7 +208,7 @@ impl Decider {
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
             let more = takes && sound && self.world.has_more();
-            let listens = takes && self.closing.as_ref().is_none_or(|closing| !closing.recorded);
+            let listens = takes && self.listens();
             tokio::select! {
                 biased;
                 ack = self.acks.recv(), if !self.writer_gone => match ack {
@@ -198,6 +230,18 @@ impl Decider {
         }
     }
 
+    /// Whether requests are taken in: not before what was found is taken over, nor while the engine proves that it can write. On a full
+    /// disk they are, to be refused.
+    fn listens(&self) -> bool {
+        let closed = self.closing.as_ref().is_some_and(|closing| closing.recorded);
+        !closed
+            && match self.health {
+                Health::Sound => !self.world.is_taking_over(),
+                Health::Proving { .. } => false,
+                Health::Full { .. } | Health::Poisoned { .. } => true,
+            }
+    }
+
     /// Takes in what waits, so that one append serves all of it.
     fn take_waiting(&mut self) {
         while let Ok(ack) = self.acks.try_recv() {
@@ -211,9 +255,9 @@ impl Decider {
             left -= 1;
             if let Ok(end) = self.ends.try_recv() {
                 self.on_end(end, &now);
-            } else if self.closing.as_ref().is_some_and(|closing| closing.recorded) {
-                break;
-            } else if let Ok(request) = self.mailbox.try_recv() {
+            } else if self.listens()
+                && let Ok(request) = self.mailbox.try_recv()
+            {
                 self.on_request(request, &now);
             } else {
                 break;
@@ -243,12 +287,15 @@ impl Decider {
             return;
         }
         let now = self.now();
-        for end in std::mem::take(&mut self.kept) {
-            self.present(end, &now);
+        if !self.world.is_taking_over() {
+            for end in std::mem::take(&mut self.kept) {
+                self.present(end, &now);
+            }
+            self.world.expire(&now);
+            self.go_on_closing(&now);
         }
-        self.world.expire(&now);
-        self.go_on_closing(&now);
         let turn = self.world.take_turn(&now);
+        self.answer_starts();
         let mut pending = std::mem::take(&mut self.draft);
         let Some(Turn { append, actions }) = turn else {
             if self.flight.is_empty() {
@@ -257,6 +304,7 @@ impl Decider {
             return self.rest_on_the_last(pending);
         };
         pending.actions = actions;
+        pending.takes_over = !self.world.is_taking_over();
         if append.events.is_empty() {
             return self.rest_on_the_last(pending);
         }
@@ -280,6 +328,13 @@ impl Decider {
         for id in touched {
             self.save_if_due(&id);
         }
+    }
+
+    /// Who started something is answered with the turn that completes the start.
+    fn answer_starts(&mut self) {
+        let (starting, complete) = std::mem::take(&mut self.starts).into_iter().partition(|(id, _)| self.world.is_starting(id));
+        self.starts = starting;
+        self.draft.releases.extend(complete.into_iter().map(|(_, release)| release));
     }
 
     /// Answers that rest on what is durable already go out now; others wait for the turn before.
@@ -314,6 +369,7 @@ impl Decider {
         match ack {
             Ok(()) => {
                 self.health = Health::Sound;
+                self.opening.recorded |= pending.takes_over;
                 self.release(pending);
             }
             Err(error) => self.on_failed_append(pending, &error),
@@ -357,7 +413,7 @@ impl Decider {
                 };
                 self.running.start(*spawn, function, &self.handle);
             }
-            Action::Stop { session, .. } => self.running.stop(&session),
+            Action::Stop { session, cause } => self.running.stop(&session, cause),
             Action::Expand { coordination, work, runner } => {
                 let config = match &runner {
                     Runner::Plan(name) => self.plans.get(name).cloned().map(Box::new),
@@ -396,56 +452,79 @@ impl Decider {
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept and presented again.
     fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
         tracing::error!(%error, "an append failed");
-        let reason = match error {
-            AppendError::NotWritten { source } => source.to_string(),
-            other => other.to_string(),
+        let now = Instant::now();
+        let health = match (error, &self.health) {
+            (AppendError::NotWritten { source }, Health::Full { since, .. }) => {
+                Health::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: *since }
+            }
+            (AppendError::NotWritten { source }, _) => {
+                Health::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: now }
+            }
+            // Another one owns the ledger, or this one has lost it.
+            (AppendError::Refused(Refusal::Superseded { .. } | Refusal::NotOpen | Refusal::Poisoned), _)
+            // What the engine does of itself is refused; it would be again.
+            | (AppendError::Refused(_), Health::Proving { .. })
+            | (AppendError::Unknown { .. }, _) => Health::Poisoned { reason: error.to_string() },
+            (AppendError::Refused(refusal), _) => Health::Proving { reason: refusal.to_string() },
         };
-        let full = matches!(error, AppendError::NotWritten { .. });
-        let answer = if full {
-            EngineError::ReadOnly { reason: reason.clone() }
-        } else {
-            EngineError::Poisoned { reason: reason.clone() }
-        };
+        let answer = health.refusal().unwrap_or(EngineError::Stopped);
         self.void_acks = self.flight.len();
         let mut kept = Vec::new();
         let draft = std::mem::take(&mut self.draft);
+        let starts = std::mem::take(&mut self.starts).into_iter().map(|(_, release)| release);
         for pending in std::iter::once(failed).chain(self.flight.drain(..)).chain([draft]) {
             for release in pending.releases {
                 release(Err(answer.clone()));
             }
             kept.extend(pending.ends);
         }
+        for release in starts {
+            release(Err(answer.clone()));
+        }
         self.ending.clear();
-        if !full {
+        if let Health::Poisoned { reason } = health {
             return self.poison(reason);
         }
-        match recovery::refreshed(self.store.as_ref(), &self.facts)
-            .and_then(|facts| recovery::rebuild(self.store.as_ref(), &facts))
-        {
-            Ok(mut world) => {
-                world.set_runners(self.runners.clone());
-                self.world = world;
-                self.waiting.retain(|id, _| self.world.coordination(id).is_some());
-                // They may be of versions that the coordinations do not have any more.
-                self.snapshots.clear();
-                let now = Instant::now();
-                let since = match self.health {
-                    Health::Full { since, .. } => since,
-                    _ => now,
-                };
-                if now.duration_since(since) > self.grace {
-                    self.running.stop_all();
-                }
-                self.health = Health::Full { reason, retry: now + RETRY_FULL, since };
-                self.kept.extend(kept);
-            }
-            Err(error) => self.poison(error.to_string()),
+        if let Err(error) = self.rebuild() {
+            return self.poison(error.to_string());
         }
+        self.kept.extend(kept);
+        if let Health::Full { since, .. } = &health
+            && now.duration_since(*since) > self.grace
+        {
+            self.running.stop_all(StopCause::Ending);
+        }
+        self.health = health;
+    }
+
+    /// Builds the world anew from what is durable. Its sessions run on, but for what was being taken over or started.
+    fn rebuild(&mut self) -> Result<(), StartError> {
+        let facts = recovery::refreshed(self.store.as_ref(), &self.facts)?;
+        let mut world = recovery::rebuild(self.store.as_ref(), &facts)?;
+        world.set_runners(self.runners.clone());
+        if self.opening.recorded {
+            world.give_up_cut_off_starts();
+        } else {
+            let now = self.now();
+            // Only what came after the event itself may be missing.
+            if facts.tip == self.facts.tip {
+                world.open_ledger(&self.opening.owner.host, self.opening.owner.pid, self.opening.accepted_shorter, &now);
+            }
+            world.resume(&now)?;
+        }
+        self.world = world;
+        self.waiting.retain(|id, _| self.world.coordination(id).is_some());
+        // They may be of versions that the coordinations do not have any more.
+        self.snapshots.clear();
+        Ok(())
     }
 
     /// Nothing is taken in any more; who waits for an end is let go, as none will be recorded.
     fn poison(&mut self, reason: String) {
-        self.running.stop_all();
+        for (_, release) in std::mem::take(&mut self.starts) {
+            release(Err(EngineError::Poisoned { reason: reason.clone() }));
+        }
+        self.running.stop_all(StopCause::Ending);
         self.waiting.clear();
         self.followers.clear();
         self.health = Health::Poisoned { reason };
@@ -453,14 +532,14 @@ impl Decider {
 
     fn refusal_of_reads(&self) -> Result<(), EngineError> {
         match &self.health {
-            Health::Sound | Health::Full { .. } => Ok(()),
+            Health::Sound | Health::Full { .. } | Health::Proving { .. } => Ok(()),
             Health::Poisoned { reason } => Err(EngineError::Poisoned { reason: reason.clone() }),
         }
     }
 
     fn may_write(&self) -> bool {
         match &self.health {
-            Health::Sound => true,
+            Health::Sound | Health::Proving { .. } => true,
             Health::Full { retry, .. } => *retry <= Instant::now(),
             Health::Poisoned { .. } => false,
         }
@@ -476,12 +555,12 @@ impl Decider {
         full.or(closing.map(|closing| closing.by))
     }
 
-    fn on_end(&mut self, end: Ending, now: &Now) {
-        self.running.ended(&end.session);
+    fn on_end(&mut self, mut end: Ending, now: &Now) {
+        self.running.ended(&mut end);
         match self.health {
-            Health::Sound => self.present(end, now),
+            Health::Sound if !self.world.is_taking_over() => self.present(end, now),
             // Kept outside of the world until a write may succeed again.
-            Health::Full { .. } | Health::Poisoned { .. } => self.kept.push(end),
+            _ => self.kept.push(end),
         }
     }
 
@@ -490,6 +569,7 @@ impl Decider {
             session: end.session.clone(),
             fence: end.fence,
             end: Box::new(end.end.clone()),
+            asked: end.asked,
             blobs: end.blobs.clone(),
         };
         match self.world.handle(command, engine_origin(), now) {
@@ -503,10 +583,17 @@ impl Decider {
     fn on_request(&mut self, request: Request, now: &Now) {
         match request {
             Request::Command { command, origin, minted, reply } => {
+                let started = match &command {
+                    Command::Start { id, .. } => Some(id.clone()),
+                    _ => None,
+                };
                 let result = self.on_command(command, origin, minted, now);
-                self.draft.releases.push(Box::new(move |durable| {
-                    let _ = reply.send(durable.and(result));
-                }));
+                let started = started.filter(|_| result.is_ok());
+                let release: Release = Box::new(move |durable| drop(reply.send(durable.and(result))));
+                match started {
+                    Some(id) => self.starts.push((id, release)),
+                    None => self.draft.releases.push(release),
+                }
             }
             Request::Look(look) => {
                 let release = look(&self.world, now);
@@ -538,10 +625,8 @@ impl Decider {
     }
 
     fn on_command(&mut self, command: Command, origin: Origin, minted: bool, now: &Now) -> Result<Reply, EngineError> {
-        match &self.health {
-            Health::Sound => {}
-            Health::Full { reason, .. } => return Err(EngineError::ReadOnly { reason: reason.clone() }),
-            Health::Poisoned { reason } => return Err(EngineError::Poisoned { reason: reason.clone() }),
+        if let Some(refusal) = self.health.refusal() {
+            return Err(refusal);
         }
         if let Command::Start { id, config, .. } = &command
             && !minted
@@ -595,14 +680,14 @@ impl Decider {
     /// Once nothing runs any more, or the grace is over: what still runs is given up, and the ledger is closed.
     fn go_on_closing(&mut self, now: &Now) {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
-        // A turn on its way may still start a session.
-        if !self.flight.is_empty() || (!self.running.is_empty() && closing.by > Instant::now()) {
+        // A turn on its way may still start a session, and who was not answered yet started something.
+        if !self.flight.is_empty() || !self.starts.is_empty() || (!self.running.is_empty() && closing.by > Instant::now()) {
             return;
         }
         closing.recorded = true;
         for (session, fence) in self.running.sessions() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine was closed while the session ran");
-            let command = Command::EndSession { session, fence, end: Box::new(end), blobs: Vec::new() };
+            let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() };
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
                 tracing::warn!(%error, "a session could not be recorded as lost");
             }
@@ -622,11 +707,7 @@ impl Decider {
 
     /// Leaves snapshots, closes the store and answers the one who asked for it.
     async fn finish(mut self) {
-        let answer = match &self.health {
-            Health::Sound => Ok(()),
-            Health::Full { reason, .. } => Err(EngineError::ReadOnly { reason: reason.clone() }),
-            Health::Poisoned { reason } => Err(EngineError::Poisoned { reason: reason.clone() }),
-        };
+        let answer = self.health.refusal().map_or(Ok(()), Err);
         if answer.is_ok() {
             for session in self.world.coordinations() {
                 self.writer.send(Job::Save(snapshot_of(session)));
