@@ -1,5 +1,6 @@
 //! The functions that run now: started, asked to stop, abandoned after the grace.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -187,19 +188,26 @@ impl Future for Guarded {
             if let Some((function, session)) = this.function.take() {
                 this.future = Some(function(session));
             }
-            match this.future.as_mut() {
+            let polled = match this.future.as_mut() {
                 Some(future) => future.as_mut().poll(context),
                 None => Poll::Pending,
+            };
+            if polled.is_ready() {
+                // It has not ended well before what it holds is gone.
+                drop(this.future.take());
             }
+            polled
         }));
         polled.unwrap_or_else(|panic| {
-            this.future = None;
-            let message = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
-            Poll::Ready(Err(Failed::because(format!("the function panicked: {message}"))))
+            // What panicked may do so again when it is dropped; the first message is the one that explains.
+            let future = this.future.take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+            Poll::Ready(Err(Failed::because(format!("the function panicked: {}", message_of(panic.as_ref())))))
         })
     }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
