@@ -153,7 +153,7 @@ impl CoordinationSession {
         if matches!(item.state, WorkState::Waiting(_)) {
             reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
         }
-        if let Some(until) = item.until().filter(|until| !until.has_come(now)) {
+        if let Some(until) = item.until().filter(|_| !self.is_claimable(item, now)) {
             reasons.push(Blocked::Delayed { until });
         }
         if let Some(stop) = self.stop_condition_at(now.at) {
