@@ -3,6 +3,8 @@
 mod faulty;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 
 use antiphon::append::Append;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
@@ -49,6 +51,23 @@ async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
     faults.none();
     let id = engine.submit(config("bad")?).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded, "nothing of it was there");
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
+    let (dir, faults) = (tempfile::tempdir()?, Faults::default());
+    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    register(&mut setup);
+    setup.register_plan("inner", config("inner")?);
+    let engine = setup.start().await?;
+    let first = AtomicBool::new(true);
+    faults.set(move |append| (touches(append, "parent.1") && first.swap(false, SeqCst)).then(refused));
+    let items = vec![WorkSpec::plan("nested", "inner")?];
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
+    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_id("parent")?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     Ok(())
 }

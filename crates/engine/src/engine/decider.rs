@@ -207,7 +207,7 @@ impl Decider {
             }
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
-            let more = takes && sound && self.world.has_more();
+            let more = takes && self.has_more();
             let listens = takes && self.listens();
             tokio::select! {
                 biased;
@@ -227,6 +227,15 @@ impl Decider {
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
             }
             self.take_waiting();
+        }
+    }
+
+    /// Whether there is another turn to take at once. What proves that the engine can write goes on until it is written or nothing is left.
+    fn has_more(&self) -> bool {
+        match self.health {
+            Health::Sound => self.world.has_more(),
+            Health::Proving { .. } => self.flight.is_empty() || self.world.has_more(),
+            Health::Full { .. } | Health::Poisoned { .. } => false,
         }
     }
 
