@@ -232,6 +232,14 @@ impl CoordinationController {
         Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
     }
 
+    /// Makes work ready whose moment has come, such as a retry after its back-off, and names the sessions whose time is over since the
+    /// last call. [`CoordinationSession::next_deadlines`] says when to call it.
+    pub fn expire(&mut self, timestamp_ns: u64) -> Vec<SessionId> {
+        let Some(session) = self.session.as_mut() else { return Vec::new() };
+        let overdue = session.wake(&Now::from(timestamp_ns));
+        overdue.into_iter().map(|number| session.session_id(number)).collect()
+    }
+
     /// Ends a session: charges it and decides what follows for its item.
     ///
     /// # Errors
