@@ -11,8 +11,8 @@ use antiphon_core::id::{CoordinationId, Epoch, StreamName};
 use antiphon_core::time::{At, Now, Wall};
 use antiphon_core::world::{Command, LedgerFacts, Origin, Rejection, Turn, World};
 
-const SESSIONS: usize = 7_000;
-const COORDINATIONS: usize = 7;
+const SESSIONS: usize = 2_000;
+const COORDINATIONS: usize = 25;
 
 fn world(epoch: u64) -> World {
     let (ledger, commit, tip) = (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
