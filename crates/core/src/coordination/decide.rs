@@ -314,12 +314,7 @@ impl CoordinationSession {
                 current: item.changed,
             });
         }
-        let claimable = match &item.state {
-            WorkState::Ready => true,
-            WorkState::Until(deadline) => deadline.has_come(now),
-            _ => false,
-        };
-        if !claimable {
+        if !self.is_claimable(item, now) {
             return Err(ControllerError::WorkNotClaimable {
                 work_id: item.spec.id.clone(),
                 state: item.state.as_str(),
@@ -328,6 +323,15 @@ impl CoordinationSession {
         }
         let grant = self.grant(item, now, capability)?;
         Ok(self.binding_of(item, grant, now))
+    }
+
+    /// Whether an item may be bound: its moment has come now, or had come before wall time was set back.
+    pub(super) fn is_claimable(&self, item: &WorkItem, now: &Now) -> bool {
+        match &item.state {
+            WorkState::Ready => true,
+            WorkState::Until(deadline) => deadline.has_come(now) || self.is_listed(item),
+            _ => false,
+        }
     }
 
     /// The event that ends a session.

@@ -153,10 +153,12 @@ impl CoordinationSession {
         if matches!(item.state, WorkState::Waiting(_)) {
             reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
         }
-        if let Some(until) = item.until().filter(|until| !until.has_come(now)) {
+        if let Some(until) = item.until().filter(|_| !self.is_claimable(item, now)) {
             reasons.push(Blocked::Delayed { until });
         }
-        if let Some(stop) = self.stop_condition_at(now.at) {
+        // A pause holds a used up budget: nothing stops before somebody has said how it goes on.
+        let held = |stop: &StopCondition| self.paused.is_some() && matches!(stop, StopCondition::BudgetExhausted(_));
+        if let Some(stop) = self.stop_condition_at(now.at).filter(|stop| !held(stop)) {
             reasons.push(Blocked::Stopping { stop });
         }
         if let Some(reason) = self.pause_reason() {

@@ -110,7 +110,13 @@ impl Story {
         let reason = words.text("reason");
         let stop = |kind| Ok(Command::Stop { coordination: id()?, kind, reason: reason.clone() });
         match words.at(0) {
-            "start" => Ok(Command::Start { id: id()?, config: Box::new(words::config(words, items)?), blobs: Vec::new() }),
+            "start" => {
+                let (id, mut config) = (id()?, words::config(words, items)?);
+                if !words.has("minted") {
+                    config = config.with_id(id.as_str()).map_err(|error| error.to_string())?;
+                }
+                Ok(Command::Start { id, config: Box::new(config), blobs: Vec::new() })
+            }
             "add" => {
                 let by = match words.get("by").filter(|by| by.contains('.')) {
                     Some(session) => {
@@ -130,7 +136,7 @@ impl Story {
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();
                 let fence = self.fence(&session, words);
-                Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), blobs: Vec::new() })
+                Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), asked: None, blobs: Vec::new() })
             }
             "expand" => {
                 let work: WorkId = words.at(2).parse().unwrap();
