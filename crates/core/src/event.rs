@@ -249,6 +249,9 @@ pub struct Started {
     /// How deep it is nested; 0 if it is not.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u8,
+    /// Whether the engine made its id, so that nobody can start it again if its start is cut off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minted: bool,
     /// Free labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

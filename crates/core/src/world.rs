@@ -6,6 +6,7 @@
 mod command;
 mod ledger;
 mod nesting;
+mod takeover;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,11 +16,10 @@ pub use ledger::{EraseRequest, LedgerFacts};
 pub use turn::{Action, Spawn, Turn};
 
 use crate::coordination::{
-    Blocked, ControllerError, CoordinationController, CoordinationSession, Ending, Proposal, Runners, SessionEnd, SessionOutcome,
-    Start, StopCause, WorkSpec,
+    Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start, StopCause, WorkSpec,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
-use crate::event::{Event, Resumed};
+use crate::event::Event;
 use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
 use crate::time::{At, Now, Wall};
 
@@ -40,7 +40,9 @@ pub struct World {
     runners: Runners,
     due_at: BTreeSet<(At, CoordinationId)>,
     due_wall: BTreeSet<(Wall, CoordinationId)>,
-    /// Starts that go on in the next turns, ahead of everything else.
+    /// What is left to do of a takeover, ahead of everything else.
+    takeover: VecDeque<takeover::Step>,
+    /// Starts that go on in the next turns, ahead of what is not being taken over.
     starting: VecDeque<(CoordinationId, VecDeque<Event>)>,
     /// Coordinations that may have something to do.
     restless: BTreeSet<CoordinationId>,
@@ -60,6 +62,7 @@ impl World {
             runners: Runners::default(),
             due_at: BTreeSet::new(),
             due_wall: BTreeSet::new(),
+            takeover: VecDeque::new(),
             starting: VecDeque::new(),
             restless: BTreeSet::new(),
             ledger: ledger::LedgerStream::new(&facts),
@@ -87,33 +90,16 @@ impl World {
         self.restless.extend(self.members.keys().cloned());
     }
 
-    /// Takes every coordination over after a restart: its live sessions died with the last engine, except nested coordinations, which
-    /// are in this ledger and go on.
-    ///
-    /// # Errors
-    /// [`ControllerError::ClockRegression`] if time was set before the last event.
-    pub fn resume(&mut self, now: &Now) -> Result<(), ControllerError> {
-        let actor = engine();
-        for id in self.members.keys().cloned().collect::<Vec<_>>() {
-            let Some(member) = self.members.get_mut(&id) else { continue };
-            let session = member.controller.started()?;
-            let lost: Vec<u64> =
-                session.bindings().filter(|(binding, _)| !binding.nested).map(|(binding, _)| binding.session).collect();
-            let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
-            let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
-            member.controller.emit(Event::Resumed(resumed), now, &actor, None)?;
-            for number in lost {
-                let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine stopped while the session ran");
-                member.controller.unbind(number, end, now, &actor)?;
+    /// Says that a coordination's secrets are here. Work of it and of what is nested in it that waited for them may start.
+    pub fn hold_secrets(&mut self, id: &CoordinationId) {
+        // What is nested carries the id of its parent's session, which begins with the parent's.
+        let nested = format!("{id}.");
+        for (member_id, member) in &mut self.members {
+            if member_id == id || member_id.as_str().starts_with(&nested) {
+                member.controller.hold_secrets();
+                self.restless.insert(member_id.clone());
             }
-            self.draft.collect(&mut member.controller);
-            self.restless.insert(id);
         }
-        for id in self.members.keys().cloned().collect::<Vec<_>>() {
-            nesting::give_up_cut_off(self, &id, now);
-            self.wake(&id, now);
-        }
-        Ok(())
     }
 
     /// Carries out a command, or refuses it and changes nothing.
@@ -121,32 +107,26 @@ impl World {
     /// # Errors
     /// A [`Rejection`] says what is wrong and what to do.
     pub fn handle(&mut self, command: Command, origin: Origin, now: &Now) -> Result<Reply, Rejection> {
+        if self.is_taking_over() {
+            return Err(Rejection::TakingOver);
+        }
         command::handle(self, command, origin, now)
     }
 
-    /// Lets everything happen that is due.
+    /// Lets what is due happen, as much as one turn holds; a takeover deals with it itself.
     pub fn expire(&mut self, now: &Now) {
-        let mut due = BTreeSet::new();
-        while let Some((at, id)) = self.due_at.first().cloned() {
-            if at > now.at {
-                break;
-            }
-            self.due_at.remove(&(at, id.clone()));
-            self.members.entry(id.clone()).and_modify(|member| member.due.0 = None);
-            due.insert(id);
-        }
-        while let Some((wall, id)) = self.due_wall.first().cloned() {
-            if wall > now.wall {
-                break;
-            }
-            self.due_wall.remove(&(wall, id.clone()));
-            self.members.entry(id.clone()).and_modify(|member| member.due.1 = None);
-            due.insert(id);
-        }
-        for id in due {
+        while !self.is_taking_over() && self.draft.bytes() < MAX_APPEND_BYTES / 2 {
+            let Some(id) = self.next_due(now) else { return };
+            self.forget_deadlines(&id);
             self.wake(&id, now);
             self.restless.insert(id);
         }
+    }
+
+    fn next_due(&self, now: &Now) -> Option<CoordinationId> {
+        let at = self.due_at.first().filter(|(at, _)| *at <= now.at).map(|(_, id)| id);
+        let wall = || self.due_wall.first().filter(|(wall, _)| *wall <= now.wall).map(|(_, id)| id);
+        at.or_else(wall).cloned()
     }
 
     fn wake(&mut self, id: &CoordinationId, now: &Now) {
@@ -189,7 +169,13 @@ impl World {
     /// Whether another turn has something to do at once.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.starting.is_empty() || !self.restless.is_empty()
+        self.is_taking_over() || !self.starting.is_empty() || !self.restless.is_empty()
+    }
+
+    /// Whether a coordination's start goes on in the next turns, so that nobody may be told yet that it was accepted.
+    #[must_use]
+    pub fn is_starting(&self, id: &CoordinationId) -> bool {
+        self.starting.iter().any(|(starting, _)| starting == id)
     }
 
     /// Bytes of payload that the turn holds so far; callers stop handing in commands well before [`MAX_APPEND_BYTES`].
@@ -200,12 +186,19 @@ impl World {
 
     /// Lets coordinations do what they can, and hands out the turn; `None` if nothing happened.
     pub fn take_turn(&mut self, now: &Now) -> Option<Turn> {
+        self.go_on_taking_over(now);
+        if !self.is_taking_over() {
+            self.go_on(now);
+        }
+        self.draft.take(&mut self.commit, self.epoch, &self.ledger, &mut self.members)
+    }
+
+    fn go_on(&mut self, now: &Now) {
         self.go_on_starting(now);
         while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
             let Some(id) = self.restless.pop_first() else { break };
             self.settle(&id, now);
         }
-        self.draft.take(&mut self.commit, self.epoch, &self.ledger, &mut self.members)
     }
 
     /// Records further items of starts that did not fit one turn.

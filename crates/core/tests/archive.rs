@@ -98,7 +98,7 @@ impl Desk {
         let output = Blob::new(format!("output of {}", spawn.spec.id).into_bytes());
         let end = SessionEnd { output: Some(output.digest), ..SessionEnd::new(outcome) };
         let (session, fence): (SessionId, Fence) = (session.clone(), spawn.fence);
-        let command = Command::EndSession { session, fence, end: Box::new(end), blobs: vec![output] };
+        let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: vec![output] };
         assert!(self.audited.tell(command, &now(self.passed)).is_ok());
     }
 

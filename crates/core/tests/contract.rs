@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    AbortReason, BudgetType, BudgetUsage, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController,
-    CoordinationError, CoordinationObjectiveReceiptV1, CoordinationReceipt, CoordinationReducer, CoordinationStatus,
-    EfeComponents, EfeObjective, EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES,
-    MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner, SessionOutcome, SessionSpawner,
-    SessionTerminationInfo, SpawnError, StopCondition, Then, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
+    AbortReason, Backoff, BudgetType, BudgetUsage, ControllerError, CoordinationBudget, CoordinationConfig,
+    CoordinationController, CoordinationError, CoordinationObjectiveReceiptV1, CoordinationReceipt, CoordinationReducer,
+    CoordinationStatus, EfeComponents, EfeObjective, EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE,
+    MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner, SessionOutcome,
+    SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition, Then, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
@@ -478,4 +478,24 @@ fn what_a_failed_item_leaves_without_hope_is_skipped_in_the_same_append() {
         ["coordination.session_unbound", "coordination.work_skipped", "coordination.work_skipped"]
     );
     assert_eq!(controller.check_stop_condition(), Some(StopCondition::AllWorkCompleted));
+}
+
+#[test]
+fn work_whose_back_off_has_passed_is_ready_again_and_overdue_sessions_are_named_once() {
+    let backoff = Backoff { initial_ns: 1_000, factor: 1, cap_ns: 1_000, jitter_ppm: 0 };
+    let item = WorkSpec::new("a".parse().unwrap(), Runner::Caller).with_backoff(backoff).with_timeout_ticks(1);
+    let mut controller = CoordinationController::new(CoordinationConfig::of_work(vec![item], budget()).unwrap());
+    controller.start(1).unwrap();
+    run(&mut controller, "a", SessionOutcome::Failure, 10);
+    assert_eq!(controller.current_work_id(), None);
+    let (due, _) = controller.session().unwrap().next_deadlines(At(10));
+    assert_eq!(due, Some(At(1_010)));
+    assert_eq!((controller.expire(1_009), controller.current_work_id()), (vec![], None), "it is not due yet");
+    assert_eq!(controller.expire(1_010), []);
+    assert_eq!(controller.current_work_id().map(WorkId::as_str), Some("a"));
+
+    let bound = controller.prepare_session_spawn("a", controller.version().0, 1_010).unwrap();
+    let over = controller.session().unwrap().binding(2).unwrap().0.deadline.0;
+    assert_eq!(controller.expire(over), [bound.session_id]);
+    assert_eq!(controller.expire(over), []);
 }

@@ -63,6 +63,7 @@ stories! {
     nested_budget,
     nested_cancel,
     pause_and_continue,
+    processes,
     retry_then_success,
     skip_chains,
     spawn_failure,
@@ -71,6 +72,7 @@ stories! {
     stop_without_work_left,
     success,
     timeout,
+    unclean,
     why,
     width,
 }

@@ -90,7 +90,7 @@ impl Desk {
     fn end(&mut self, session: &SessionId, end: SessionEnd) -> bool {
         let fence = self.running.remove(session).unwrap();
         self.ended.insert(session.clone(), fence);
-        self.tell(Command::EndSession { session: session.clone(), fence, end: Box::new(end), blobs: Vec::new() })
+        self.tell(Command::EndSession { session: session.clone(), fence, end: Box::new(end), asked: None, blobs: Vec::new() })
     }
 
     fn some_coordination(&self, pick: u16) -> Option<CoordinationId> {
@@ -130,7 +130,8 @@ impl Desk {
                 let Some((session, fence)) = nth(&all, a) else { return };
                 let fence = if b.is_multiple_of(2) { fence } else { Version(u64::from(b)) };
                 let end = Box::new(SessionEnd::new(SessionOutcome::Success));
-                let reply = self.audited.tell(Command::EndSession { session, fence, end, blobs: Vec::new() }, &self.now());
+                let reply =
+                    self.audited.tell(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, &self.now());
                 assert!(!matches!(reply, Ok(Reply::Done { .. })), "a stale fence was taken");
                 self.turns();
             }
@@ -423,7 +424,7 @@ fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
     let session = SessionId { coordination: id, number: 1 };
     let fence = desk.audited.world.coordination(&session.coordination).unwrap().binding(1).unwrap().0.fence;
     let end = Box::new(SessionEnd::new(SessionOutcome::Failure));
-    desk.audited.tell(Command::EndSession { session, fence, end, blobs: Vec::new() }, &now(1)).unwrap();
+    desk.audited.tell(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, &now(1)).unwrap();
     count(&desk.audited.turns(&now(1), usize::MAX));
     assert_eq!(desk.audited.world.coordinations().count(), 0, "with all items skipped it has ended");
     counts

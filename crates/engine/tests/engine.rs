@@ -118,6 +118,42 @@ async fn a_failure_is_retried_and_a_panic_is_a_failure() -> Result {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_function_whose_values_panic_when_they_are_dropped_has_failed() -> Result {
+    struct Explosive(&'static str);
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            panic!("{}", self.0);
+        }
+    }
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path()).with_grace(Duration::from_millis(20));
+    // A future is dropped with what it holds only after it has said that it is ready.
+    setup.register("ends", |_| {
+        let held = Explosive("on success");
+        std::future::poll_fn(move |_| {
+            let _ = &held;
+            std::task::Poll::Ready(Ok(Output::none()))
+        })
+    });
+    setup.register("panics", |_| {
+        let held = Explosive("again");
+        std::future::poll_fn(move |_| {
+            let _ = &held;
+            panic!("at first")
+        })
+    });
+    let engine = setup.start().await?;
+    for (function, text) in [("ends", "the function panicked: on success"), ("panics", "the function panicked: at first")] {
+        let items = vec![WorkSpec::function("a", function)?.with_attempts(1)];
+        let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+        assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+        assert_eq!(engine.output(&id, "a").await?.unwrap(), Output::none().with_note(text));
+    }
+    engine.close().await?;
+    Ok(())
+}
+
 /// Opens the state again after an engine was dropped without closing; its thread lets the lock go in its own time.
 async fn reopen(dir: &Path) -> Result<Setup> {
     loop {

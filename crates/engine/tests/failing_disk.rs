@@ -1,103 +1,23 @@
 //! The engine on a disk that is full, or whose syncs fail: refused typed, nothing acknowledged is lost, ends of sessions are kept.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+mod faulty;
 
-use antiphon::append::{Append, HeadRow};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
-use antiphon::digest::Digest;
-use antiphon::envelope::Recorded;
-use antiphon::id::{CommitNumber, Seq, StreamName, Version};
-use antiphon::ledger::{
-    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit, ReadError, Snapshot,
-    SqliteOptions, SqliteStore, Store, WriteError,
-};
-use antiphon::{Engine, EngineError, Output};
+use antiphon::event::Event;
+use antiphon::id::Version;
+use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
+use antiphon::{Engine, EngineError, Failed, Output, Setup, StartError};
+use faulty::{Faults, FaultyStore, unsynced};
 use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const SOUND: u8 = 0;
-const FULL: u8 = 1;
-const SYNC_FAILS: u8 = 2;
-
-/// A real store whose disk fails on request.
-struct FailingDisk {
-    store: SqliteStore,
-    state: Arc<AtomicU8>,
-    failed: Arc<Notify>,
-}
-
-impl Store for FailingDisk {
-    fn append(&self, append: &Append, cursors: &[Cursor]) -> std::result::Result<Seq, AppendError> {
-        let state = self.state.load(Ordering::SeqCst);
-        let fault = |source: &str| Fault {
-            doing: "append".to_owned(),
-            source: source.into(),
-            disk_full: state == FULL,
-            sync_failed: state == SYNC_FAILS,
-        };
-        match state {
-            FULL => {
-                self.failed.notify_one();
-                Err(AppendError::NotWritten { source: fault("no space left on device") })
-            }
-            SYNC_FAILS => {
-                self.failed.notify_one();
-                Err(AppendError::Unknown { source: fault("input/output error") })
-            }
-            _ => self.store.append(append, cursors),
-        }
-    }
-
-    fn open(&self, owner: &Owner) -> std::result::Result<Opened, OpenError> {
-        self.store.open(owner)
-    }
-    fn move_cursors(&self, cursors: &[Cursor]) -> std::result::Result<(), AppendError> {
-        self.store.move_cursors(cursors)
-    }
-    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> std::result::Result<Vec<Recorded>, ReadError> {
-        self.store.read_stream(stream, after, limit)
-    }
-    fn read_all(&self, after: Seq, limit: usize) -> std::result::Result<Vec<Placed>, ReadError> {
-        self.store.read_all(after, limit)
-    }
-    fn commits(&self, after: CommitNumber, limit: usize) -> std::result::Result<Vec<PlacedCommit>, ReadError> {
-        self.store.commits(after, limit)
-    }
-    fn heads(&self, query: &HeadQuery) -> std::result::Result<Vec<HeadRow>, ReadError> {
-        self.store.heads(query)
-    }
-    fn blob(&self, digest: &Digest) -> std::result::Result<Option<Vec<u8>>, ReadError> {
-        self.store.blob(digest)
-    }
-    fn save_snapshot(&self, snapshot: &Snapshot) -> std::result::Result<(), WriteError> {
-        self.store.save_snapshot(snapshot)
-    }
-    fn load_snapshot(&self, stream: &StreamName, format: &str) -> std::result::Result<Option<Snapshot>, ReadError> {
-        self.store.load_snapshot(stream, format)
-    }
-    fn cursor(&self, name: &str) -> std::result::Result<Option<Cursor>, ReadError> {
-        self.store.cursor(name)
-    }
-    fn damages(&self) -> std::result::Result<Vec<Damage>, ReadError> {
-        self.store.damages()
-    }
-    fn mark_head(&self) -> std::result::Result<(), WriteError> {
-        self.store.mark_head()
-    }
-    fn declare_verified(&self) -> std::result::Result<(), WriteError> {
-        self.store.declare_verified()
-    }
-    fn close(&self) -> std::result::Result<(), WriteError> {
-        self.store.close()
-    }
-}
-
 struct Bench {
     dir: tempfile::TempDir,
-    state: Arc<AtomicU8>,
-    failed: Arc<Notify>,
+    faults: Faults,
     begun: Arc<Notify>,
     go: Arc<Notify>,
     runs: Arc<Mutex<Vec<String>>>,
@@ -107,19 +27,33 @@ impl Bench {
     fn new() -> Result<Self> {
         Ok(Self {
             dir: tempfile::tempdir()?,
-            state: Arc::new(AtomicU8::new(SOUND)),
-            failed: Arc::default(),
+            faults: Faults::default(),
             begun: Arc::default(),
             go: Arc::default(),
             runs: Arc::default(),
         })
     }
 
+    fn open(&self) -> std::result::Result<Setup, StartError> {
+        Engine::open_store(Arc::new(FaultyStore::at(self.dir.path().join("state"), &self.faults)))
+    }
+
     /// An engine whose function says when it has begun and ends when it is let go.
     async fn start(&self) -> Result<Engine> {
-        let store = SqliteStore::at(self.dir.path().join("state"), SqliteOptions::default());
-        let disk = FailingDisk { store, state: Arc::clone(&self.state), failed: Arc::clone(&self.failed) };
-        let mut setup = Engine::open_store(Arc::new(disk))?;
+        self.start_from(self.open()?).await
+    }
+
+    /// The same once the engine before, which was dropped, has let go of the ledger.
+    async fn restart(&self) -> Result<Engine> {
+        loop {
+            match self.open() {
+                Err(StartError::Open(OpenError::InUse { .. })) => tokio::task::yield_now().await,
+                other => return self.start_from(other?).await,
+            }
+        }
+    }
+
+    async fn start_from(&self, mut setup: Setup) -> Result<Engine> {
         let (begun, go, runs) = (Arc::clone(&self.begun), Arc::clone(&self.go), Arc::clone(&self.runs));
         setup.register("work", move |session| {
             let (begun, go, runs) = (Arc::clone(&begun), Arc::clone(&go), Arc::clone(&runs));
@@ -133,6 +67,20 @@ impl Bench {
         Ok(setup.start().await?)
     }
 
+    /// The events of a stream, with the outcomes of sessions.
+    fn story(&self, stream: &str) -> Result<Vec<String>> {
+        let store = SqliteStore::at(self.dir.path().join("state"), SqliteOptions::default());
+        let mut story = Vec::new();
+        for event in store.read_stream(&stream.parse()?, Version(0), 100)? {
+            story.push(match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap_or_default())? {
+                Event::SessionBound(_) => "bound".to_owned(),
+                Event::SessionUnbound(unbound) => format!("unbound {}", unbound.outcome.as_str()),
+                other => other.kind().trim_start_matches("coordination.").to_owned(),
+            });
+        }
+        Ok(story)
+    }
+
     fn runs(&self) -> Vec<String> {
         self.runs.lock().expect("no test panics here").clone()
     }
@@ -140,8 +88,11 @@ impl Bench {
 
 fn config(id: &str, work: &[&str]) -> Result<CoordinationConfig> {
     let items = work.iter().map(|work| WorkSpec::function(work, "work")).collect::<std::result::Result<_, _>>()?;
-    let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
-    Ok(CoordinationConfig::of_work(items, budget)?.with_id(id)?)
+    Ok(CoordinationConfig::of_work(items, budget()?)?.with_id(id)?)
+}
+
+fn budget() -> Result<CoordinationBudget> {
+    Ok(CoordinationBudget::new(10, 600_000, 1_000, None)?)
 }
 
 #[tokio::test]
@@ -151,9 +102,9 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
     let id = engine.submit(config("first", &["a", "b"])?).await?;
     bench.begun.notified().await;
 
-    bench.state.store(FULL, Ordering::SeqCst);
+    bench.faults.full();
     bench.go.notify_one();
-    bench.failed.notified().await;
+    bench.faults.failed.notified().await;
     let refused = engine.submit(config("second", &["c"])?).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
@@ -161,7 +112,7 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
     );
     assert_eq!(bench.runs(), ["first.1"], "no session starts on a full disk");
 
-    bench.state.store(SOUND, Ordering::SeqCst);
+    bench.faults.none();
     bench.begun.notified().await;
     bench.go.notify_one();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
@@ -177,10 +128,10 @@ async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() 
     let id = engine.submit(config("first", &["a"])?).await?;
     bench.begun.notified().await;
 
-    bench.state.store(SYNC_FAILS, Ordering::SeqCst);
+    bench.faults.set(|_| Some(unsynced()));
     let unknown = engine.submit(config("second", &["b"])?).await.unwrap_err();
     assert!(matches!(unknown, EngineError::Poisoned { .. }), "{unknown}");
-    bench.state.store(SOUND, Ordering::SeqCst);
+    bench.faults.none();
     let still = engine.submit(config("third", &["b"])?).await.unwrap_err();
     assert!(matches!(still, EngineError::Poisoned { .. }), "{still}");
     assert!(matches!(engine.wait(&id).await, Err(EngineError::Stopped)), "no end will be recorded any more");
@@ -193,5 +144,81 @@ async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() 
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     assert_eq!(bench.runs(), ["first.1", "first.2"]);
     engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_being_found_lost() -> Result {
+    let bench = Bench::new()?;
+    let engine = bench.start().await?;
+    let id = engine.submit(config("first", &["a"])?).await?;
+    bench.begun.notified().await;
+    drop(engine);
+
+    bench.faults.full();
+    let engine = bench.restart().await?;
+    bench.faults.failed.notified().await;
+    bench.faults.none();
+    bench.begun.notified().await;
+    bench.go.notify_one();
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    let expected = ["started", "work_added", "bound", "resumed", "unbound LOST", "bound", "unbound SUCCESS", "completed"];
+    assert_eq!(bench.story("coordination/first")?, expected);
+    assert_eq!(bench.story("ledger")?, ["ledger.opened", "ledger.opened", "ledger.closed"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_session_stopped_for_its_time_has_timed_out_though_its_end_meets_a_full_disk() -> Result {
+    let bench = Bench::new()?;
+    let mut setup = bench.open()?.with_grace(Duration::from_secs(600));
+    let faults = bench.faults.clone();
+    setup.register("slow", move |session| {
+        let faults = faults.clone();
+        async move {
+            session.stop_requested().await;
+            faults.full();
+            Ok(Output::none())
+        }
+    });
+    let engine = setup.start().await?;
+    let items = vec![WorkSpec::function("a", "slow")?.with_timeout_ticks(1).with_attempts(1)];
+    let id = engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
+    bench.faults.failed.notified().await;
+    bench.faults.none();
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    engine.close().await?;
+    assert_eq!(bench.story("coordination/first")?, ["started", "work_added", "bound", "unbound TIMEOUT", "completed"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_that_fail_because_a_disk_stays_full_are_cancelled() -> Result {
+    let bench = Bench::new()?;
+    let mut setup = bench.open()?.with_grace(Duration::ZERO);
+    let faults = bench.faults.clone();
+    setup.register("polite", move |session| {
+        let faults = faults.clone();
+        async move {
+            if session.session().number == 1 {
+                session.stop_requested().await;
+                faults.none();
+                return Err(Failed::because("asked to stop"));
+            }
+            Ok(Output::none())
+        }
+    });
+    let engine = bench.start_from(setup).await?;
+    let items = vec![WorkSpec::function("a", "polite")?.with_attempts(1), WorkSpec::function("b", "work")?];
+    let config = CoordinationConfig::of_work(items, budget()?)?.with_concurrency(2)?.with_id("first")?;
+    let id = engine.submit(config).await?;
+    bench.begun.notified().await;
+    bench.faults.full();
+    bench.go.notify_one();
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    let ends = ["bound", "bound", "unbound SUCCESS", "unbound CANCELLED", "bound", "unbound SUCCESS"];
+    assert_eq!(bench.story("coordination/first")?, [&["started", "work_added"], &ends[..], &["completed"]].concat());
     Ok(())
 }

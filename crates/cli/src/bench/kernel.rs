@@ -43,6 +43,7 @@ impl Run {
             policies,
             parent: None,
             depth: 0,
+            minted: false,
             labels: Default::default(),
             items: ITEMS as u32,
             engine: String::new(),

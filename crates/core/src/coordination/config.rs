@@ -249,6 +249,7 @@ impl CoordinationConfig {
             },
             parent: start.parent,
             depth: start.depth,
+            minted: start.minted,
             labels: self.labels,
             items: u32::try_from(self.work.len()).unwrap_or(u32::MAX),
             engine: start.engine,
@@ -277,6 +278,8 @@ impl<'de> Deserialize<'de> for CoordinationConfig {
 pub(crate) struct StartFacts {
     pub(crate) parent: Option<SessionId>,
     pub(crate) depth: u8,
+    /// Whether its id is one that nobody chose.
+    pub(crate) minted: bool,
     pub(crate) engine: String,
     pub(crate) epoch: Epoch,
 }

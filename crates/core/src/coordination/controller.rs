@@ -146,7 +146,8 @@ impl CoordinationController {
                 CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
             }
         };
-        let facts = StartFacts { parent: None, depth: 0, engine: env!("CARGO_PKG_VERSION").to_owned(), epoch: Epoch(0) };
+        let facts =
+            StartFacts { parent: None, depth: 0, minted: false, engine: env!("CARGO_PKG_VERSION").to_owned(), epoch: Epoch(0) };
         let (controller, event, rest) = Self::begin(id.clone(), config, facts, &now, &caller(), None)?;
         let mut controller = controller;
         for event in rest {
@@ -229,6 +230,14 @@ impl CoordinationController {
         let work_id = bound.work.clone();
         let binding_event = self.emit(Event::SessionBound(bound), &now, &caller(), None)?.clone();
         Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
+    }
+
+    /// Makes work ready whose moment has come, such as a retry after its back-off, and names the sessions whose time is over since the
+    /// last call. [`CoordinationSession::next_deadlines`] says when to call it.
+    pub fn expire(&mut self, timestamp_ns: u64) -> Vec<SessionId> {
+        let Some(session) = self.session.as_mut() else { return Vec::new() };
+        let overdue = session.wake(&Now::from(timestamp_ns));
+        overdue.into_iter().map(|number| session.session_id(number)).collect()
     }
 
     /// Ends a session: charges it and decides what follows for its item.
@@ -494,6 +503,13 @@ impl CoordinationController {
         &self.events[self.events.len() - 1]
     }
 
+    /// Says that the coordination's secrets are here.
+    pub(crate) fn hold_secrets(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.hold_secrets();
+        }
+    }
+
     /// The next thing to do of itself.
     pub(crate) fn propose(&self, now: &Now, runners: &Runners, expanding: &BTreeSet<WorkId>) -> Option<Proposal> {
         self.session.as_ref()?.propose(now, runners, expanding)
@@ -520,15 +536,17 @@ impl CoordinationController {
         fresh
     }
 
-    /// Ends a session as it really ended: one that was asked to stop for its time has timed out, whatever it says.
+    /// Ends a session as it really ended: one that was asked to stop for its time has timed out, whatever it says. What its runner
+    /// remembers of having been asked goes before what is noted here.
     pub(crate) fn unbind(
         &mut self,
         number: u64,
         mut end: SessionEnd,
+        asked: Option<StopCause>,
         now: &Now,
         actor: &Actor,
     ) -> Result<SessionUnbound, ControllerError> {
-        end.outcome = match (self.asked.get(&number), end.outcome) {
+        end.outcome = match (asked.or_else(|| self.asked.get(&number).copied()), end.outcome) {
             (Some(StopCause::Timeout), SessionOutcome::Success | SessionOutcome::Failure | SessionOutcome::Cancelled) => {
                 SessionOutcome::Timeout
             }

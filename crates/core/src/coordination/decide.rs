@@ -65,7 +65,7 @@ impl Runners {
             Runner::Nested { sessions } => {
                 Some(Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) })
             }
-            Runner::Process { reports_tokens, reports_cost } => {
+            Runner::Process { reports_tokens, reports_cost, .. } => {
                 self.processes.then_some(Capability { reports_tokens, reports_cost, sessions: None })
             }
             Runner::Function(_) | Runner::Plan(_) | Runner::Caller => self.known.get(runner).copied(),
@@ -201,7 +201,7 @@ impl CoordinationSession {
     fn propose_binding(&self, now: &Now, runners: &Runners, expanding: &std::collections::BTreeSet<WorkId>) -> Option<Proposal> {
         let mut best: Option<(super::index::ReadyKey, Proposal)> = None;
         for (runner, ready) in &self.index.ready {
-            let Some(capability) = runners.get(runner) else { continue };
+            let Some(capability) = runners.get(runner).filter(|_| self.has_secrets_for(runner)) else { continue };
             for key in ready {
                 if best.as_ref().is_some_and(|(first, _)| first < key) {
                     break;
@@ -220,6 +220,20 @@ impl CoordinationSession {
             }
         }
         best.map(|(_, proposal)| proposal)
+    }
+
+    /// Whether the secrets that a runner needs are here.
+    pub(super) fn has_secrets_for(&self, runner: &Runner) -> bool {
+        self.index.secrets || !runner.needs_secrets()
+    }
+
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.index.secrets
+    }
+
+    /// Says that the coordination's secrets are here. Touches only what is derived; the record says nothing of it.
+    pub(crate) fn hold_secrets(&mut self) {
+        self.index.secrets = true;
     }
 
     /// The item that a session would be bound to next, if a slot is free.
@@ -328,12 +342,7 @@ impl CoordinationSession {
                 current: item.changed,
             });
         }
-        let claimable = match &item.state {
-            WorkState::Ready => true,
-            WorkState::Until(deadline) => deadline.has_come(now),
-            _ => false,
-        };
-        if !claimable {
+        if !self.is_claimable(item, now) {
             return Err(ControllerError::WorkNotClaimable {
                 work_id: item.spec.id.clone(),
                 state: item.state.as_str(),
@@ -342,6 +351,15 @@ impl CoordinationSession {
         }
         let grant = self.grant(item, now, capability)?;
         Ok(self.binding_of(item, grant, now))
+    }
+
+    /// Whether an item may be bound: its moment has come now, or had come before wall time was set back.
+    pub(super) fn is_claimable(&self, item: &WorkItem, now: &Now) -> bool {
+        match &item.state {
+            WorkState::Ready => true,
+            WorkState::Until(deadline) => deadline.has_come(now) || self.is_listed(item),
+            _ => false,
+        }
     }
 
     /// The event that ends a session.

@@ -51,6 +51,8 @@ pub(super) struct Index {
     pub(super) ready: BTreeMap<Runner, BTreeSet<ReadyKey>>,
     pub(super) due_at: BTreeSet<(At, Due)>,
     pub(super) due_wall: BTreeSet<(Wall, u32)>,
+    /// Whether this engine holds the coordination's secrets.
+    pub(super) secrets: bool,
     pub(super) reserved_sessions: u32,
     /// Wide enough for any number of grants: without a ceiling they have no bound.
     pub(super) reserved_tokens: u128,

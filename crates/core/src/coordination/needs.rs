@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::error::CoordinationError;
-use super::index::{Due, Index};
+use super::index::{Due, Index, ReadyKey};
 use super::session::{CoordinationSession, WorkItem};
 use super::work::{FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
 use crate::id::WorkId;
@@ -208,9 +208,19 @@ impl CoordinationSession {
         }
     }
 
+    /// Whether an item is among the ready ones.
+    pub(super) fn is_listed(&self, item: &WorkItem) -> bool {
+        let position = self.index.by_id[&item.spec.id];
+        self.index.ready.get(&item.spec.runner).is_some_and(|ready| ready.contains(&self.ready_key(item, position)))
+    }
+
+    fn ready_key(&self, item: &WorkItem, position: u32) -> ReadyKey {
+        (Reverse(item.spec.priority), self.score(item), position)
+    }
+
     pub(super) fn make_ready(&mut self, position: u32) {
         let item = &self.items[position];
-        let key = (Reverse(item.spec.priority), self.score(item), position);
+        let key = self.ready_key(item, position);
         match self.index.ready.get_mut(&item.spec.runner) {
             Some(ready) => {
                 ready.insert(key);
@@ -233,7 +243,7 @@ impl CoordinationSession {
             }
             _ => return,
         }
-        let key = (Reverse(item.spec.priority), self.score(item), position);
+        let key = self.ready_key(item, position);
         if let Some(ready) = self.index.ready.get_mut(&item.spec.runner) {
             ready.remove(&key);
         }

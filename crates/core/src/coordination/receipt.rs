@@ -385,6 +385,11 @@ impl ReceiptBuilder {
         self.usage.charge(used);
     }
 
+    /// The epoch that works on the coordination.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epochs.last().map_or(Epoch(0), |(epoch, _)| *epoch)
+    }
+
     /// Adds an epoch that works on the coordination.
     pub fn record_epoch(&mut self, epoch: Epoch, engine: &str) {
         self.epochs.push((epoch, engine.to_owned()));

@@ -15,7 +15,7 @@ use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
 use crate::digest::Digest;
 use crate::event::{Mode, Started, StopKind, StopRequested};
-use crate::id::{CommandId, CoordinationId, SessionId, Version, WorkId};
+use crate::id::{CommandId, CoordinationId, Epoch, SessionId, Version, WorkId};
 use crate::time::{At, Deadline, Wall, nanos, ticks};
 
 /// What an event's envelope tells the state.
@@ -236,6 +236,12 @@ impl CoordinationSession {
     #[must_use]
     pub fn has_refused(&self, session: u64, kind: &str) -> bool {
         self.refused.contains(&(session, kind.to_owned()))
+    }
+
+    /// The epoch under which it was started or last resumed.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.receipt.epoch()
     }
 
     /// Whether a ceiling is reached, as of the last event.

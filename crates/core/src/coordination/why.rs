@@ -95,6 +95,8 @@ pub enum Blocked {
         /// What is missing.
         runner: String,
     },
+    /// It needs secrets, which are not kept and went with an earlier engine.
+    NoSecrets,
     /// Its nested plan was asked for and has not come yet.
     Expanding,
     /// Other ready work goes first.
@@ -130,6 +132,9 @@ impl fmt::Display for Blocked {
             Self::NothingToGrant { meter, held_by } if held_by.is_empty() => write!(f, "no {meter} left to grant"),
             Self::NothingToGrant { meter, held_by } => write!(f, "no {meter} left to grant; {} hold the rest", list(held_by)),
             Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
+            Self::NoSecrets => {
+                f.write_str("its secrets went with the engine that had them; submit the coordination again to bring them")
+            }
             Self::Expanding => f.write_str("its plan is being fetched"),
             Self::Behind { work } => write!(f, "{work} goes first"),
         }
@@ -164,10 +169,12 @@ impl CoordinationSession {
         if let WorkState::Held(session) = item.state {
             reasons.push(Blocked::Held { session: self.session_id(session) });
         }
-        if let Some(until) = item.until().filter(|until| !until.has_come(now)) {
+        if let Some(until) = item.until().filter(|_| !self.is_claimable(item, now)) {
             reasons.push(Blocked::Delayed { until });
         }
-        if let Some(stop) = self.stop_condition_at(now.at) {
+        // A pause holds a used up budget: nothing stops before somebody has said how it goes on.
+        let held = |stop: &StopCondition| self.paused.is_some() && matches!(stop, StopCondition::BudgetExhausted(_));
+        if let Some(stop) = self.stop_condition_at(now.at).filter(|stop| !held(stop)) {
             reasons.push(Blocked::Stopping { stop });
         }
         if let Some(reason) = self.pause_reason() {
@@ -183,6 +190,7 @@ impl CoordinationSession {
                     Runner::Caller => "caller".to_owned(),
                 },
             }),
+            Some(_) if !self.has_secrets_for(&item.spec.runner) => reasons.push(Blocked::NoSecrets),
             Some(capability) if reasons.is_empty() => {
                 let running = || self.bound.keys().map(|number| self.session_id(*number)).collect::<Vec<_>>();
                 if self.bound.len() >= self.started.concurrency as usize {

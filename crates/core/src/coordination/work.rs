@@ -28,12 +28,21 @@ pub enum Runner {
         /// Whether its cost can be read: only then is it granted some.
         #[serde(default, skip_serializing_if = "is_default")]
         reports_cost: bool,
+        /// Whether it needs secrets, which nobody keeps: they come with the submission and are gone with the engine.
+        #[serde(default, skip_serializing_if = "is_default")]
+        secrets: bool,
     },
     /// By whoever drives the coordination, through a [`SessionSpawner`](super::SessionSpawner) or by hand.
     Caller,
 }
 
 impl Runner {
+    /// Whether it starts only where the coordination's secrets are.
+    #[must_use]
+    pub fn needs_secrets(&self) -> bool {
+        matches!(self, Self::Process { secrets: true, .. })
+    }
+
     /// Whether its sessions are coordinations.
     #[must_use]
     pub fn is_plan(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
 use crate::coordination::{
     ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationStatus, MAX_TEXT_BYTES,
-    SessionEnd, SkipReason, StartFacts, shortened,
+    SessionEnd, SkipReason, StartFacts, StopCause, shortened,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
@@ -44,6 +44,8 @@ pub enum Command {
         fence: Fence,
         /// How it ended.
         end: Box<SessionEnd>,
+        /// Why it had been asked to stop, as whoever runs it remembers; a world that was built anew does not.
+        asked: Option<StopCause>,
         /// Output that it names.
         blobs: Vec<Blob>,
     },
@@ -146,6 +148,9 @@ pub enum Rejection {
     /// The coordination's own rules forbid it.
     #[error(transparent)]
     Refused(#[from] ControllerError),
+    /// What an earlier engine left is not taken over yet.
+    #[error("the engine is still taking over what it found in the ledger; repeat the command in a moment")]
+    TakingOver,
     /// There is no such live coordination.
     #[error("coordination {coordination} is not running; list shows what there is")]
     UnknownCoordination {
@@ -211,7 +216,7 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             }
             Ok(reply)
         }
-        Command::EndSession { session, fence, end, blobs } => end_session(world, &session, fence, *end, blobs, now),
+        Command::EndSession { session, fence, end, asked, blobs } => end_session(world, &session, fence, *end, asked, blobs, now),
         Command::Expanded { coordination, work, config } => {
             nesting::expanded(world, &coordination, &work, config.map(|config| *config), now)?;
             Ok(Reply::Done { version: Version(0) })
@@ -301,9 +306,8 @@ fn start(
         if session.started().plan != config.digest() {
             return Err(Rejection::Conflict { coordination: id });
         }
-        let cut_off = *session.status() == CoordinationStatus::Initializing
-            && session.stop_request().is_none()
-            && !world.starting.iter().any(|(starting, _)| *starting == id);
+        let cut_off =
+            *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none() && !world.is_starting(&id);
         if cut_off {
             let rest: Vec<WorkSpec> = config.work().iter().skip(session.work_queue().count()).cloned().collect();
             let events = crate::coordination::work_events(rest)?;
@@ -344,6 +348,7 @@ fn end_session(
     session: &SessionId,
     fence: Fence,
     end: SessionEnd,
+    asked: Option<StopCause>,
     blobs: Vec<Blob>,
     now: &Now,
 ) -> Result<Reply, Rejection> {
@@ -365,7 +370,7 @@ fn end_session(
         return Err(ControllerError::NotInState { coordination_id, state }.into());
     }
     let member = world.member(id)?;
-    member.controller.unbind(session.number, end, now, &engine())?;
+    member.controller.unbind(session.number, end, asked, now, &engine())?;
     let version = member.controller.version();
     for blob in blobs {
         world.draft.add_blob(blob);
@@ -397,7 +402,8 @@ impl World {
         now: &Now,
     ) -> Result<Start, ControllerError> {
         let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
-        let facts = StartFacts { parent, depth, engine: self.engine.clone(), epoch: self.epoch };
+        let minted = parent.is_none() && config.id().is_none();
+        let facts = StartFacts { parent, depth, minted, engine: self.engine.clone(), epoch: self.epoch };
         let (controller, event, rest) = CoordinationController::begin(id.clone(), config, facts, now, actor, cause)?;
         let mut member = super::Member { controller, expanding: Default::default(), due: (None, None) };
         self.draft.collect(&mut member.controller);

@@ -85,7 +85,6 @@ impl LedgerStream {
 impl World {
     /// Records that this engine took the ledger.
     pub fn open_ledger(&mut self, host: &str, pid: u32, accepted_shorter: bool, now: &Now) {
-        self.ledger.open = true;
         let opened = LedgerOpened {
             format: self.ledger.format,
             ledger: self.ledger.id,
@@ -100,7 +99,6 @@ impl World {
 
     /// Records that this engine gives the ledger up in good order.
     pub fn close_ledger(&mut self, now: &Now) {
-        self.ledger.open = false;
         self.record_in_ledger(&Event::LedgerClosed(LedgerClosed {}), now);
     }
 
@@ -139,6 +137,7 @@ impl World {
     fn record_in_ledger(&mut self, event: &Event, now: &Now) {
         let recorded = crate::coordination::chained(StreamName::Ledger, self.ledger.tip, event, now, &engine(), None);
         self.ledger.tip = StreamTip { version: recorded.version, hash: recorded.hash };
+        self.ledger.open = !matches!(event, Event::LedgerClosed(_));
         self.ledger.started.get_or_insert(now.wall);
         self.ledger.changed = (now.at, now.wall);
         self.draft.add_ledger_event(recorded);

@@ -4,8 +4,8 @@ use super::World;
 use super::command::Rejection;
 use super::engine;
 use crate::coordination::{
-    AbortReason, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationSession, CoordinationStatus, End, Ending,
-    MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
+    AbortReason, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationSession, End, Ending, MAX_DEPTH, Report,
+    SessionEnd, SessionOutcome, StopCause, Verdict,
 };
 use crate::event::{Event, StopKind, StopRequested};
 use crate::id::{CoordinationId, SessionId, WorkId};
@@ -35,7 +35,7 @@ pub(super) fn expanded(
     let session = member.controller.started()?;
     let (number, grant) = (bound.session, bound.grant);
     let (depth, rate) = (session.started().depth, session.budget().tick_rate_hz());
-    let child_session = session.session_id(number);
+    let (child_session, secrets) = (session.session_id(number), session.has_secrets());
     member.controller.emit(Event::SessionBound(bound), now, &engine(), None)?;
     world.draft.collect(&mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller);
     let started = config.and_then(|config| {
@@ -44,12 +44,16 @@ pub(super) fn expanded(
         }
         let id = child_session.nested_coordination().map_err(|error| error.to_string())?;
         let config = config.within(&grant, rate);
-        world.begin(id, config, Some((child_session.clone(), depth + 1)), &engine(), None, now).map_err(|error| error.to_string())
+        let begun = world.begin(id.clone(), config, Some((child_session.clone(), depth + 1)), &engine(), None, now);
+        if secrets {
+            world.hold_secrets(&id);
+        }
+        begun.map_err(|error| error.to_string())
     });
     if let Err(reason) = started {
         let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text(reason);
         let member = world.member(parent)?;
-        member.controller.unbind(number, end, now, &engine())?;
+        member.controller.unbind(number, end, None, now, &engine())?;
         world.draft.collect(&mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller);
     }
     Ok(())
@@ -88,15 +92,6 @@ pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, n
     }
 }
 
-/// Gives up a nested coordination whose start the last engine did not complete: nobody starts it again, but its item is tried again.
-pub(super) fn give_up_cut_off(world: &mut World, child: &CoordinationId, now: &Now) {
-    let Some(session) = world.coordination(child) else { return };
-    if session.started().parent.is_some() && *session.status() == CoordinationStatus::Initializing {
-        let message = "the engine stopped before its start was complete".to_owned();
-        world.end(child, Ending::Aborted(AbortReason::Error { message }), now);
-    }
-}
-
 /// Ends the parent's session as the child ended, and charges the parent what the child used.
 pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now: &Now) {
     let Some(member) = world.members.get_mut(&parent.coordination) else { return };
@@ -121,7 +116,7 @@ pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now:
         scores: std::collections::BTreeMap::new(),
         tree: None,
     };
-    if member.controller.unbind(parent.number, ended, now, &engine()).is_ok() {
+    if member.controller.unbind(parent.number, ended, None, now, &engine()).is_ok() {
         world.draft.collect(&mut member.controller);
         world.restless.insert(parent.coordination.clone());
     }

@@ -13,6 +13,7 @@ use crate::coordination::{
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
+use crate::event::StopKind;
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
 use crate::time::At;
 
@@ -200,9 +201,13 @@ struct Summary<'a> {
 pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow {
     let status = match session.status() {
         CoordinationStatus::Initializing => "starting",
-        CoordinationStatus::Running if session.stop_request().is_some() => "stopping",
-        CoordinationStatus::Running if session.pause_reason().is_some() => "paused",
-        CoordinationStatus::Running => "running",
+        CoordinationStatus::Running => match session.stop_request().map(|stop| stop.kind) {
+            Some(StopKind::Drain | StopKind::Cancel) => "stopping",
+            // Taking no more work ends nothing as long as the pause lasts.
+            _ if session.pause_reason().is_some() => "paused",
+            Some(StopKind::Close) => "stopping",
+            None => "running",
+        },
         CoordinationStatus::Completed(_) => session.totals().verdict().as_str(),
         CoordinationStatus::Aborted(_) => Verdict::Aborted.as_str(),
     };

@@ -51,6 +51,15 @@ impl Story {
                 self.register(words.at(2), words.has("tokens"), words.has("cost"));
                 self.turns(usize::MAX)
             }
+            "processes" => {
+                self.runners.allow_processes();
+                self.audited.set_runners(self.runners.clone());
+                self.turns(usize::MAX)
+            }
+            "secrets" => {
+                self.audited.world.hold_secrets(&words.at(1).parse().unwrap());
+                self.turns(usize::MAX)
+            }
             "register" => {
                 let sessions = words.number("sessions").unwrap_or(100);
                 self.runners.add_plan(words.at(2).parse().unwrap(), sessions);
@@ -110,7 +119,13 @@ impl Story {
         let reason = words.text("reason");
         let stop = |kind| Ok(Command::Stop { coordination: id()?, kind, reason: reason.clone() });
         match words.at(0) {
-            "start" => Ok(Command::Start { id: id()?, config: Box::new(words::config(words, items)?), blobs: Vec::new() }),
+            "start" => {
+                let (id, mut config) = (id()?, words::config(words, items)?);
+                if !words.has("minted") {
+                    config = config.with_id(id.as_str()).map_err(|error| error.to_string())?;
+                }
+                Ok(Command::Start { id, config: Box::new(config), blobs: Vec::new() })
+            }
             "add" => {
                 let by = match words.get("by").filter(|by| by.contains('.')) {
                     Some(session) => {
@@ -130,7 +145,7 @@ impl Story {
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();
                 let fence = self.fence(&session, words);
-                Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), blobs: Vec::new() })
+                Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), asked: None, blobs: Vec::new() })
             }
             "cleared" => Ok(Command::Cleared { session: words.at(1).parse().unwrap() }),
             "expand" => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Runner, WorkSpec};
+use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
 
 /// Ticks per second in every transcript.
@@ -142,9 +143,13 @@ fn ids(pattern: &str, pad: usize) -> Vec<String> {
 }
 
 fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
-    let runner = match words.get("plan") {
-        Some(plan) => Runner::Plan(plan.parse().unwrap()),
-        None => Runner::Function(words.get("fn").unwrap_or("work").parse().unwrap()),
+    let runner = match (words.get("plan"), words.number("nested")) {
+        (Some(plan), _) => Runner::Plan(plan.parse().unwrap()),
+        (None, Some(sessions)) => Runner::Nested { sessions },
+        (None, None) if words.has("process") => {
+            Runner::Process { reports_tokens: words.has("reports"), reports_cost: false, secrets: words.has("secret") }
+        }
+        (None, None) => Runner::Function(words.get("fn").unwrap_or("work").parse().unwrap()),
     };
     let mut item = WorkSpec::new(WorkId::new(id).unwrap(), runner);
     for need in words.get("needs").into_iter().flat_map(|needs| needs.split(',')) {
@@ -160,6 +165,9 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     item.group = words.get("group").map(|group| group.parse().unwrap());
     item.priority = words.number("prio").unwrap_or(0);
     item.critical = words.has("critical");
+    if !matches!(item.runner, Runner::Function(_) | Runner::Plan(_)) && !words.has("undescribed") {
+        item.input = Some(Digest::of(id.as_bytes()));
+    }
     item.attempts = words.number("attempts");
     item.backoff = words.duration("backoff").map(|initial_ns| Backoff {
         initial_ns,

@@ -40,6 +40,14 @@ pub enum EngineError {
         /// What keeps it.
         reason: String,
     },
+    /// The store refused the append that this was part of. Nothing was recorded; the engine goes on from what is.
+    #[error(
+        "the ledger refused to record this ({reason}); nothing has changed; repeat the command, and report it if it is refused again"
+    )]
+    NotTaken {
+        /// Why.
+        reason: String,
+    },
     /// The ledger takes in nothing until the engine was restarted, which verifies it. Whether this command was recorded is unknown.
     #[error("the ledger is closed to writes until the engine is restarted, which verifies it ({reason})")]
     Poisoned {

@@ -1,5 +1,6 @@
 //! The functions that run now: started, asked to stop, abandoned after the grace.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use antiphon_core::coordination::{SessionEnd, SessionOutcome};
+use antiphon_core::coordination::{SessionEnd, SessionOutcome, StopCause};
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{Fence, SessionId};
 use antiphon_core::world::Spawn;
@@ -24,6 +25,8 @@ pub(crate) struct Ending {
     pub(crate) session: SessionId,
     pub(crate) fence: Fence,
     pub(crate) end: SessionEnd,
+    /// Why it had been asked to stop, if it was.
+    pub(crate) asked: Option<StopCause>,
     pub(crate) blobs: Vec<Blob>,
 }
 
@@ -34,7 +37,8 @@ struct Task {
     abort: AbortHandle,
     /// Cancelled once the function is gone, by its own end or dropped.
     gone: CancellationToken,
-    stopping: bool,
+    /// Why it was asked to stop; the first cause stays.
+    asked: Option<StopCause>,
 }
 
 /// The functions that run now.
@@ -66,7 +70,7 @@ impl Running {
         let (session, fence) = (spawn.session.clone(), spawn.fence);
         let Some(function) = function.cloned() else {
             let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text("the function is not registered any more");
-            return self.send(Ending { session, fence, end, blobs: Vec::new() });
+            return self.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
         };
         let stop = CancellationToken::new();
         let context = SessionContext::new(ContextParts { spawn, stop: stop.clone(), handle: handle.clone() });
@@ -79,18 +83,16 @@ impl Running {
             let result = guarded.await;
             let (end, blobs) = end_of(result);
             // The decider is gone only when the engine is: then nobody can be told.
-            let _ = ends.send(Ending { session: id, fence, end, blobs });
+            let _ = ends.send(Ending { session: id, fence, end, asked: None, blobs });
         });
-        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, stopping: false });
+        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, asked: None });
     }
 
     /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
     /// cannot be dropped: it has the grace once more and is then left behind its fence.
-    pub(crate) fn stop(&mut self, session: &SessionId) {
-        let Some(task) = self.tasks.get_mut(session) else { return };
-        if std::mem::replace(&mut task.stopping, true) {
-            return;
-        }
+    pub(crate) fn stop(&mut self, session: &SessionId, cause: StopCause) {
+        let Some(task) = self.tasks.get_mut(session).filter(|task| task.asked.is_none()) else { return };
+        task.asked = Some(cause);
         task.stop.cancel();
         let (abort, gone, fence) = (task.abort.clone(), task.gone.clone(), task.fence);
         let (ends, grace) = (self.ends.clone(), self.grace);
@@ -102,20 +104,20 @@ impl Running {
             abort.abort();
             let _ = tokio::time::timeout(grace, gone.cancelled()).await;
             let end = SessionEnd::new(SessionOutcome::Cancelled).with_text("it did not stop within the grace and was abandoned");
-            let _ = ends.send(Ending { session, fence, end, blobs: Vec::new() });
+            let _ = ends.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
         });
     }
 
-    /// Asks every session to stop.
-    pub(crate) fn stop_all(&mut self) {
+    /// Asks every session to stop that was not asked yet.
+    pub(crate) fn stop_all(&mut self, cause: StopCause) {
         for session in self.tasks.keys().cloned().collect::<Vec<_>>() {
-            self.stop(&session);
+            self.stop(&session, cause);
         }
     }
 
-    /// Forgets a session whose end has arrived.
-    pub(crate) fn ended(&mut self, session: &SessionId) {
-        self.tasks.remove(session);
+    /// Forgets a session whose end has arrived, and notes with the end why it had been asked to stop.
+    pub(crate) fn ended(&mut self, end: &mut Ending) {
+        end.asked = self.tasks.remove(&end.session).and_then(|task| task.asked);
     }
 
     /// Abandons what still runs.
@@ -186,19 +188,26 @@ impl Future for Guarded {
             if let Some((function, session)) = this.function.take() {
                 this.future = Some(function(session));
             }
-            match this.future.as_mut() {
+            let polled = match this.future.as_mut() {
                 Some(future) => future.as_mut().poll(context),
                 None => Poll::Pending,
+            };
+            if polled.is_ready() {
+                // It has not ended well before what it holds is gone.
+                drop(this.future.take());
             }
+            polled
         }));
         polled.unwrap_or_else(|panic| {
-            this.future = None;
-            let message = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
-            Poll::Ready(Err(Failed::because(format!("the function panicked: {message}"))))
+            // What panicked may do so again when it is dropped; the first message is the one that explains.
+            let future = this.future.take();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
+            Poll::Ready(Err(Failed::because(format!("the function panicked: {}", message_of(panic.as_ref())))))
         })
     }
+}
+
+fn message_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -109,7 +109,7 @@ impl<'a> History<'a> {
                 match end_of(&spawn) {
                     Some((end, blobs)) => {
                         let (session, fence) = (spawn.session.clone(), spawn.fence);
-                        self.command(Command::EndSession { session, fence, end: Box::new(end), blobs });
+                        self.command(Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs });
                         break;
                     }
                     None => left.push_back(spawn),
@@ -132,7 +132,7 @@ impl<'a> History<'a> {
                     let Some(at) = self.running.iter().position(|spawn| spawn.session == session) else { continue };
                     let spawn = self.running.remove(at).unwrap();
                     let end = Box::new(SessionEnd::new(SessionOutcome::Cancelled));
-                    self.command(Command::EndSession { session, fence: spawn.fence, end, blobs: Vec::new() });
+                    self.command(Command::EndSession { session, fence: spawn.fence, end, asked: None, blobs: Vec::new() });
                 }
                 Action::Expand { .. } | Action::Ended { .. } => {}
             }

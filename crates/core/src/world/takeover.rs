@@ -1,0 +1,123 @@
+//! Taking over what an earlier engine or a failed append left: step by step over as many turns as it takes, ahead of everything else.
+//!
+//! Nothing is decided for any coordination before the last step, so every prefix that a crash leaves is taken over like the whole.
+
+use super::{World, engine};
+use crate::coordination::{
+    AbortReason, ControllerError, CoordinationSession, CoordinationStatus, Ending, SessionEnd, SessionOutcome,
+};
+use crate::envelope::MAX_APPEND_BYTES;
+use crate::event::{Event, Resumed};
+use crate::id::{CoordinationId, SessionId};
+use crate::time::Now;
+
+/// One step of a takeover; none records more than a few events.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Records that this engine goes on with a coordination, and finds the sessions that died with the last one.
+    Resume(CoordinationId),
+    /// Records that a session died with the last engine.
+    Lose(SessionId),
+    /// Ends a coordination whose start nobody will complete.
+    GiveUp(CoordinationId),
+    /// Deals with what is overdue.
+    Wake(CoordinationId),
+}
+
+impl World {
+    /// Takes every coordination over after a restart: its live sessions died with the last engine, except nested coordinations, which
+    /// are in this ledger and go on. The next turns record it; until then no command is taken in.
+    ///
+    /// # Errors
+    /// [`ControllerError::ClockRegression`] if time was set before the last event.
+    pub fn resume(&mut self, now: &Now) -> Result<(), ControllerError> {
+        for member in self.members.values() {
+            member.controller.refuse_regression(now)?;
+        }
+        let ids = || self.members.keys().cloned();
+        let each = ids().flat_map(|id| [Step::GiveUp(id.clone()), Step::Wake(id)]);
+        self.takeover = ids().map(Step::Resume).chain(each).collect();
+        Ok(())
+    }
+
+    /// Ends the starts that a failed append cut off, in the next turns. The engine and its sessions live on.
+    pub fn give_up_cut_off_starts(&mut self) {
+        let given_up = self.coordinations().filter(|session| is_given_up(session));
+        self.takeover = given_up.map(|session| Step::GiveUp(session.coordination_id().clone())).collect();
+    }
+
+    /// Whether what was left is still being taken over.
+    #[must_use]
+    pub fn is_taking_over(&self) -> bool {
+        !self.takeover.is_empty()
+    }
+
+    /// Takes as many steps as one turn holds.
+    pub(super) fn go_on_taking_over(&mut self, now: &Now) {
+        while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
+            let Some(step) = self.takeover.pop_front() else { return };
+            let taken = match &step {
+                Step::Resume(id) => self.resume_one(id, now),
+                Step::Lose(session) => self.lose(session, now),
+                Step::GiveUp(id) => {
+                    self.give_up(id, now);
+                    Ok(())
+                }
+                Step::Wake(id) => {
+                    self.wake(id, now);
+                    self.restless.insert(id.clone());
+                    Ok(())
+                }
+            };
+            // Time that went back refuses it for now, like everything else.
+            if taken.is_err() {
+                self.takeover.push_front(step);
+                return;
+            }
+        }
+    }
+
+    fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), ControllerError> {
+        let Some(member) = self.members.get_mut(id) else { return Ok(()) };
+        let session = member.controller.started()?;
+        let lost =
+            session.bindings().filter(|(binding, _)| !binding.nested).map(|(binding, _)| session.session_id(binding.session));
+        let lost: Vec<SessionId> = lost.collect();
+        // A takeover that a failed append interrupted may have come so far already.
+        if session.epoch() != self.epoch {
+            let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
+            let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
+            member.controller.emit(Event::Resumed(resumed), now, &engine(), None)?;
+            self.draft.collect(&mut member.controller);
+        }
+        for session in lost.into_iter().rev() {
+            self.takeover.push_front(Step::Lose(session));
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, session: &SessionId, now: &Now) -> Result<(), ControllerError> {
+        let Some(member) = self.members.get_mut(&session.coordination) else { return Ok(()) };
+        let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine stopped while the session ran");
+        member.controller.unbind(session.number, end, None, now, &engine())?;
+        self.draft.collect(&mut member.controller);
+        Ok(())
+    }
+
+    fn give_up(&mut self, id: &CoordinationId, now: &Now) {
+        let Some(session) = self.coordination(id).filter(|session| is_given_up(session)) else { return };
+        let message = match session.started().parent {
+            Some(_) => "its start was cut off before it was complete",
+            None => "its start was cut off before it was complete; nobody was told that it was accepted",
+        };
+        self.end(id, Ending::Aborted(AbortReason::Error { message: message.to_owned() }), now);
+    }
+}
+
+/// Whether a start was cut off that nobody will complete: a nested one is started anew with its item's next session, and an id that the
+/// engine made is known to nobody. Whoever chose an id repeats the start under it, which completes it.
+fn is_given_up(session: &CoordinationSession) -> bool {
+    let started = session.started();
+    let cut_off = *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none();
+    cut_off && (started.parent.is_some() || started.minted)
+}

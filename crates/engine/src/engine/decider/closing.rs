@@ -1,0 +1,71 @@
+//! The end of the engine in good order: what runs is waited for, the ledger is closed, the caller is answered.
+
+use antiphon_core::coordination::{Runners, SessionEnd, SessionOutcome};
+use antiphon_core::time::Now;
+use antiphon_core::world::Command;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{Decider, Health, engine_origin, snapshot_of};
+use crate::engine::EngineError;
+use crate::engine::writer::Job;
+
+/// What the end of the engine waits for.
+pub(super) struct Closing {
+    pub(super) reply: oneshot::Sender<Result<(), EngineError>>,
+    pub(super) by: Instant,
+    pub(super) recorded: bool,
+}
+
+impl Decider {
+    pub(super) fn on_close(&mut self, reply: oneshot::Sender<Result<(), EngineError>>) {
+        // Without runners nothing new is bound.
+        self.world.set_runners(Runners::default());
+        self.closing = Some(Closing { reply, by: Instant::now() + self.grace, recorded: false });
+    }
+
+    /// Once nothing runs any more, or the grace is over: what still runs is given up, and the ledger is closed.
+    pub(super) fn go_on_closing(&mut self, now: &Now) {
+        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
+        // A turn on its way may still start a session, and who was not answered yet started something.
+        if !self.flight.is_empty() || !self.starts.is_empty() || (!self.running.is_empty() && closing.by > Instant::now()) {
+            return;
+        }
+        closing.recorded = true;
+        for (session, fence) in self.running.sessions() {
+            let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine was closed while the session ran");
+            let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() };
+            if let Err(error) = self.world.handle(command, engine_origin(), now) {
+                tracing::warn!(%error, "a session could not be recorded as lost");
+            }
+        }
+        self.running.abandon();
+        self.world.close_ledger(now);
+    }
+
+    pub(super) fn closed(&self) -> bool {
+        let idle = self.flight.is_empty() && self.void_acks == 0;
+        match (&self.closing, &self.health) {
+            (Some(closing), Health::Sound) => closing.recorded && idle && !self.world.has_more(),
+            (Some(_), _) => idle,
+            (None, _) => false,
+        }
+    }
+
+    /// Leaves snapshots, closes the store and answers the one who asked for it.
+    pub(super) async fn finish(mut self) {
+        let answer = self.health.refusal().map_or(Ok(()), Err);
+        if answer.is_ok() {
+            for session in self.world.coordinations() {
+                self.writer.send(Job::Save(snapshot_of(session)));
+            }
+        }
+        self.running.abandon();
+        // What was abandoned must be gone before the caller may open the ledger again, here or elsewhere.
+        self.running.gone().await;
+        let closed = self.writer.finish().map_err(|reason| EngineError::Poisoned { reason });
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.reply.send(answer.and(closed));
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What comes in: ends of sessions, commands, looks, and those who wait or follow.
+
+use antiphon_core::coordination::CoordinationConfig;
+use antiphon_core::id::CoordinationId;
+use antiphon_core::time::Now;
+use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply};
+use tokio::sync::broadcast;
+
+use super::{Decider, Health, engine_origin};
+use crate::engine::request::{Release, Request};
+use crate::engine::subscription::LIVE_EVENTS;
+use crate::engine::{EngineError, status_of};
+use crate::session::Ending;
+
+impl Decider {
+    pub(super) fn on_end(&mut self, mut end: Ending, now: &Now) {
+        self.running.ended(&mut end);
+        match self.health {
+            Health::Sound if !self.world.is_taking_over() => self.present(end, now),
+            // Kept outside of the world until a write may succeed again.
+            _ => self.kept.push(end),
+        }
+    }
+
+    pub(super) fn present(&mut self, end: Ending, now: &Now) {
+        let command = Command::EndSession {
+            session: end.session.clone(),
+            fence: end.fence,
+            end: Box::new(end.end.clone()),
+            asked: end.asked,
+            blobs: end.blobs.clone(),
+        };
+        match self.world.handle(command, engine_origin(), now) {
+            Ok(Reply::WriteRefused) => tracing::warn!(session = %end.session, "a session without a valid fence reported its end"),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(session = %end.session, %error, "a session's end came after its coordination's"),
+        }
+        self.draft.ends.push(end);
+    }
+
+    pub(super) fn on_request(&mut self, request: Request, now: &Now) {
+        match request {
+            Request::Command { command, origin, minted, reply } => {
+                let started = match &command {
+                    Command::Start { id, .. } => Some(id.clone()),
+                    _ => None,
+                };
+                let result = self.on_command(command, origin, minted, now);
+                let started = started.filter(|_| result.is_ok());
+                let release: Release = Box::new(move |durable| drop(reply.send(durable.and(result))));
+                match started {
+                    Some(id) => self.starts.push((id, release)),
+                    None => self.draft.releases.push(release),
+                }
+            }
+            Request::Look(look) => {
+                let release = look(&self.world, now);
+                self.draft.releases.push(release);
+            }
+            // Nothing ends on the record any more; dropping the answer says so.
+            Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
+            Request::Wait { coordination, reply } => {
+                if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
+                    self.waiting.entry(coordination).or_default().push(reply);
+                } else {
+                    let _ = reply.send(None);
+                }
+            }
+            Request::Follow { coordination, reply } => {
+                let live = self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination);
+                let receiver = if live && !matches!(self.health, Health::Poisoned { .. }) {
+                    let sender = self.followers.entry(coordination).or_insert_with(|| broadcast::channel(LIVE_EVENTS).0);
+                    sender.subscribe()
+                } else {
+                    // Nothing more happens there: a closed channel says so.
+                    broadcast::channel(1).1
+                };
+                // Turns on their way were filtered without this follower: he reads only once they are durable.
+                self.draft.releases.push(Box::new(move |_| drop(reply.send(receiver))));
+            }
+            Request::Close { reply } => self.on_close(reply),
+        }
+    }
+
+    fn on_command(&mut self, command: Command, origin: Origin, minted: bool, now: &Now) -> Result<Reply, EngineError> {
+        if let Some(refusal) = self.health.refusal() {
+            return Err(refusal);
+        }
+        if let Command::Start { id, config, .. } = &command
+            && !minted
+            && let Some(reply) = self.find_ended(id, config)?
+        {
+            return Ok(reply);
+        }
+        if let Command::Erase(request) = &command {
+            self.check_erasure(request)?;
+        }
+        Ok(self.world.handle(command, origin, now)?)
+    }
+
+    /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so that nothing can come between.
+    fn find_ended(&self, id: &CoordinationId, config: &CoordinationConfig) -> Result<Option<Reply>, EngineError> {
+        if self.world.coordination(id).is_some() {
+            return Ok(None);
+        }
+        let same = |plan: Option<&str>| plan == Some(&config.digest().to_string());
+        match status_of(self.store.as_ref(), id) {
+            Ok(status) if same(status.summary["plan"].as_str()) => Ok(Some(Reply::Existing { coordination: id.clone() })),
+            Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
+            // It ended in a turn that is on its way to the disk.
+            Err(EngineError::UnknownCoordination { .. }) if self.ending.contains(id) => {
+                Ok(Some(Reply::Existing { coordination: id.clone() }))
+            }
+            Err(EngineError::UnknownCoordination { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Payloads can be erased of a coordination that has ended, but not its terminal event.
+    fn check_erasure(&self, request: &EraseRequest) -> Result<(), EngineError> {
+        let Some((id, versions)) = &request.payloads else { return Ok(()) };
+        let status = status_of(self.store.as_ref(), id)?;
+        if !status.ended {
+            return Err(Rejection::StillRunning { coordination: id.clone() }.into());
+        }
+        match versions.iter().find(|version| version.0 == 0 || **version >= status.version) {
+            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last: status.version }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Starting the decider on a ledger that was just taken over.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use antiphon_core::coordination::Runners;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{Decider, Health, Pending};
+use crate::clock::Timer;
+use crate::engine::recovery::Recovered;
+use crate::engine::writer::Writer;
+use crate::engine::{Handle, Setup, StartError};
+use crate::ledger::Owner;
+use crate::session::Running;
+
+/// Requests that may wait; beyond it callers do.
+const MAILBOX: usize = 4_096;
+
+/// How the ledger was opened, as long as that is not recorded whole: a failed append has it recorded again.
+pub(super) struct Opening {
+    pub(super) owner: Owner,
+    pub(super) accepted_shorter: bool,
+    pub(super) recorded: bool,
+}
+
+/// Starts the decider on a runtime, and its writer on a thread.
+pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+    let Setup { store, recovered, functions, plans, grace, snapshot_every } = setup;
+    let dropped = CancellationToken::new();
+    let guard = dropped.clone().drop_guard();
+    let system = |what| move |source| StartError::System { what, source };
+    let Recovered { mut world, clock, facts, owner, accepted_shorter } = recovered;
+    let now = clock.now().map_err(system("randomness"))?;
+    world.open_ledger(&owner.host, owner.pid, accepted_shorter, &now);
+    world.resume(&now)?;
+    let mut runners = Runners::default();
+    for (name, capability, _) in &functions {
+        runners.add_function(name.clone(), *capability);
+    }
+    for (name, config) in &plans {
+        runners.add_plan(name.clone(), config.budget().max_episodes());
+    }
+    world.set_runners(runners.clone());
+    let (mailbox, requests) = mpsc::channel(MAILBOX);
+    let (ended, ends) = mpsc::unbounded_channel();
+    let (writer, acks) = Writer::start(Arc::clone(&store))?;
+    let handle = Handle::new(mailbox, Arc::clone(&store));
+    let decider = Decider {
+        facts,
+        world,
+        clock,
+        timer: Timer::new().map_err(system("a timer"))?,
+        store,
+        writer,
+        functions: functions.into_iter().map(|(name, _, function)| (name, function)).collect(),
+        plans: plans.into_iter().collect(),
+        runners,
+        running: Running::new(ended, grace),
+        handle: handle.clone(),
+        dropped,
+        mailbox: requests,
+        ends,
+        acks,
+        flight: VecDeque::new(),
+        draft: Pending::default(),
+        void_acks: 0,
+        health: Health::Sound,
+        writer_gone: false,
+        kept: Vec::new(),
+        starts: Vec::new(),
+        opening: Opening { owner, accepted_shorter, recorded: false },
+        waiting: HashMap::new(),
+        ending: HashSet::new(),
+        followers: HashMap::new(),
+        snapshots: HashMap::new(),
+        snapshot_every,
+        closing: None,
+        grace,
+    };
+    Ok((handle, guard, tokio::spawn(decider.run())))
+}

@@ -1,0 +1,125 @@
+//! Turns on their way to the disk, and what they let out once they are there.
+
+use std::sync::Arc;
+
+use antiphon_core::coordination::Runner;
+use antiphon_core::envelope::Recorded;
+use antiphon_core::id::CoordinationId;
+use antiphon_core::world::{Action, Command};
+
+use super::{Decider, Health, coordination_of, engine_origin};
+use crate::crash;
+use crate::engine::Ended;
+use crate::engine::request::Release;
+use crate::engine::writer::Ack;
+use crate::session::Ending;
+
+/// A turn on its way to the disk, with what waits for it.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) actions: Vec<Action>,
+    pub(super) releases: Vec<Release>,
+    pub(super) deliveries: Vec<Recorded>,
+    pub(super) ends: Vec<Ending>,
+    pub(super) ended: Vec<CoordinationId>,
+    /// Whether all that was found in the ledger is taken over with this.
+    pub(super) takes_over: bool,
+}
+
+impl Decider {
+    /// Who started something is answered with the turn that completes the start.
+    pub(super) fn answer_starts(&mut self) {
+        let (starting, complete) = std::mem::take(&mut self.starts).into_iter().partition(|(id, _)| self.world.is_starting(id));
+        self.starts = starting;
+        self.draft.releases.extend(complete.into_iter().map(|(_, release)| release));
+    }
+
+    /// Answers that rest on what is durable already go out now; others wait for the turn before.
+    pub(super) fn rest_on_the_last(&mut self, pending: Pending) {
+        match self.flight.back_mut() {
+            Some(last) => {
+                last.actions.extend(pending.actions);
+                last.releases.extend(pending.releases);
+                last.ends.extend(pending.ends);
+            }
+            None => self.release(pending),
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, ack: Ack) {
+        if self.void_acks > 0 {
+            self.void_acks -= 1;
+            return;
+        }
+        let Some(pending) = self.flight.pop_front() else { return };
+        match ack {
+            Ok(()) => {
+                self.health = Health::Sound;
+                self.opening.recorded |= pending.takes_over;
+                self.release(pending);
+            }
+            Err(error) => self.on_failed_append(pending, &error),
+        }
+    }
+
+    /// Lets out what has become durable.
+    fn release(&mut self, pending: Pending) {
+        let is_empty = pending.actions.is_empty() && pending.releases.is_empty();
+        if !is_empty {
+            crash::point("release.before");
+        }
+        for event in pending.deliveries {
+            if let Some(id) = coordination_of(&event.stream)
+                && let Some(follower) = self.followers.get(&id)
+                && follower.send(Arc::new(event)).is_err()
+            {
+                self.followers.remove(&id);
+            }
+        }
+        for id in &pending.ended {
+            self.ending.remove(id);
+        }
+        for action in pending.actions {
+            self.act(action);
+        }
+        for release in pending.releases {
+            release(Ok(()));
+        }
+        if !is_empty {
+            crash::point("release.after");
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn(spawn) => {
+                let function = match &spawn.spec.runner {
+                    Runner::Function(name) => self.functions.get(name),
+                    Runner::Plan(_) | Runner::Caller => None,
+                };
+                self.running.start(*spawn, function, &self.handle);
+            }
+            Action::Stop { session, cause } => self.running.stop(&session, cause),
+            Action::Expand { coordination, work, runner } => {
+                let config = match &runner {
+                    Runner::Plan(name) => self.plans.get(name).cloned().map(Box::new),
+                    _ => None,
+                };
+                let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
+                let now = self.now();
+                let origin = engine_origin();
+                if let Err(error) = self.world.handle(Command::Expanded { coordination, work, config }, origin, &now) {
+                    tracing::debug!(%error, "an expanded plan came too late");
+                }
+            }
+            Action::Ended { coordination, verdict, receipt } => {
+                self.followers.remove(&coordination);
+                let ended = Ended { coordination, verdict, receipt };
+                for waiter in self.waiting.remove(&ended.coordination).unwrap_or_default() {
+                    // A caller that no longer waits is no error.
+                    let _ = waiter.send(Some(ended.clone()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A store that refuses an append for what is in it: nothing was recorded, so the engine goes on from what was.
+
+mod faulty;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
+
+use antiphon::append::Append;
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+use antiphon::ledger::{AppendError, MemoryLedger, MemoryStore, Refusal};
+use antiphon::{Engine, EngineError, Output, Setup};
+use faulty::{Faults, FaultyStore};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn config(id: &str) -> Result<CoordinationConfig> {
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
+    Ok(CoordinationConfig::of_work(vec![WorkSpec::function("a", "work")?], budget)?.with_id(id)?)
+}
+
+fn refused() -> AppendError {
+    Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into()
+}
+
+fn touches(append: &Append, id: &str) -> bool {
+    append.events.iter().any(|event| event.stream.to_string() == format!("coordination/{id}"))
+}
+
+fn register(setup: &mut Setup) {
+    setup.register("work", |_| async { Ok(Output::none()) });
+}
+
+#[tokio::test]
+async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
+    let (dir, faults) = (tempfile::tempdir()?, Faults::default());
+    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    register(&mut setup);
+    let engine = setup.start().await?;
+    faults.set(|append| touches(append, "bad").then(refused));
+    for _ in 0..3 {
+        let error = engine.submit(config("bad")?).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the ledger refused to record this (the append has 2, at most 1 are allowed); nothing has changed; repeat the command, and \
+             report it if it is refused again"
+        );
+    }
+    let id = engine.submit(config("good")?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    faults.none();
+    let id = engine.submit(config("bad")?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded, "nothing of it was there");
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
+    let (dir, faults) = (tempfile::tempdir()?, Faults::default());
+    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    register(&mut setup);
+    setup.register_plan("inner", config("inner")?);
+    let engine = setup.start().await?;
+    let first = AtomicBool::new(true);
+    faults.set(move |append| (touches(append, "parent.1") && first.swap(false, SeqCst)).then(refused));
+    let items = vec![WorkSpec::plan("nested", "inner")?];
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
+    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_id("parent")?).await?;
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result {
+    let (dir, faults) = (tempfile::tempdir()?, Faults::default());
+    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    register(&mut setup);
+    let engine = setup.start().await?;
+    let ends = |append: &Append| append.events.iter().any(|event| &*event.kind == "coordination.session_unbound");
+    faults.set(move |append| ends(append).then(refused));
+    let id = engine.submit(config("good")?).await?;
+    assert!(matches!(engine.wait(&id).await, Err(EngineError::Stopped)), "its end cannot be recorded");
+    let error = engine.submit(config("other")?).await.unwrap_err();
+    assert!(matches!(error, EngineError::Poisoned { .. }), "{error}");
+    assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_that_was_superseded_never_writes_again() -> Result {
+    let ledger = MemoryLedger::default();
+    let mut setup = Engine::open_store(Arc::new(MemoryStore::over(&ledger)))?;
+    register(&mut setup);
+    let first = setup.start().await?;
+    ledger.disown();
+    let second = Engine::open_store(Arc::new(MemoryStore::over(&ledger)))?.start().await?;
+    for _ in 0..2 {
+        let error = first.submit(config("late")?).await.unwrap_err();
+        assert!(matches!(&error, EngineError::Poisoned { reason } if reason.contains("stop this engine")), "{error}");
+    }
+    assert!(matches!(first.close().await, Err(EngineError::Poisoned { .. })));
+    second.close().await?;
+    Ok(())
+}
