@@ -55,6 +55,7 @@ pub mod crash;
 mod engine;
 pub mod ledger;
 mod session;
+pub mod usage;
 
 pub use antiphon_core::{append, coordination, digest, envelope, event, id, time, world};
 

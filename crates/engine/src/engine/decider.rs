@@ -254,6 +254,6 @@ fn coordination_of(stream: &StreamName) -> Option<CoordinationId> {
     }
 }
 
-fn engine_origin() -> Origin {
+pub(in crate::engine) fn engine_origin() -> Origin {
     Origin { actor: Actor::new("engine").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")), id: None }
 }

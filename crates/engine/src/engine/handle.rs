@@ -6,11 +6,12 @@ use antiphon_core::coordination::{CoordinationConfig, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::Event;
-use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version};
+use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Adder, Command, Origin, Reply, World};
 use tokio::sync::{mpsc, oneshot};
 
+use super::decider::engine_origin;
 use super::request::Request;
 use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
 use crate::ledger::{ReadError, Store};
@@ -64,6 +65,21 @@ impl Handle {
         let by = Adder::Session(session.number, fence);
         let actor = Actor::new(format!("session:{session}"))?;
         self.add_work(session.coordination.clone(), items, by, Origin { actor, id: None }).await.map(|_| ())
+    }
+
+    /// Answers the decider's question for the configuration that a blob holds.
+    pub(super) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
+        let config = match self.blob(input).await {
+            Ok(Some(bytes)) => {
+                serde_json::from_slice(&bytes).map(Box::new).map_err(|error| format!("blob {input} is no plan: {error}"))
+            }
+            Ok(None) => Err(format!("blob {input}, which holds its plan, is gone")),
+            Err(error) => Err(error.to_string()),
+        };
+        let command = Command::Expanded { coordination, work, config };
+        if let Err(error) = self.ask(command, engine_origin(), false).await {
+            tracing::debug!(%error, "an expanded plan came too late");
+        }
     }
 
     /// Reads the live world; the answer comes once what it rests on is durable.
@@ -155,6 +171,6 @@ impl Handle {
             Some(digest) => self.blob(digest).await?,
             None => None,
         };
-        Ok(Some(Output { bytes, text: unbound.text, report: None, scores: unbound.scores }))
+        Ok(Some(Output { bytes, text: unbound.text, report: None, scores: unbound.scores, tree: unbound.tree }))
     }
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use antiphon_core::coordination::{Grant, Report, SessionOutcome, WorkSpec};
+use antiphon_core::coordination::{Grant, Report, SessionOutcome, Tree, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
 use antiphon_core::time::{At, Deadline};
@@ -21,6 +21,7 @@ pub struct Output {
     pub(crate) text: Option<String>,
     pub(crate) report: Option<Report>,
     pub(crate) scores: BTreeMap<String, i64>,
+    pub(crate) tree: Option<Box<Tree>>,
 }
 
 impl Output {
@@ -77,19 +78,20 @@ pub struct Failed {
     pub(crate) outcome: SessionOutcome,
     pub(crate) text: String,
     pub(crate) report: Option<Report>,
+    pub(crate) tree: Option<Box<Tree>>,
 }
 
 impl Failed {
     /// It failed; it may be retried.
     #[must_use]
     pub fn because(text: impl Into<String>) -> Self {
-        Self { outcome: SessionOutcome::Failure, text: text.into(), report: None }
+        Self { outcome: SessionOutcome::Failure, text: text.into(), report: None, tree: None }
     }
 
     /// A quota or rate limit keeps it from working before a moment: no attempt is counted.
     #[must_use]
     pub fn deferred(until: Deadline, text: impl Into<String>) -> Self {
-        Self { outcome: SessionOutcome::Deferred { until }, text: text.into(), report: None }
+        Self { outcome: SessionOutcome::Deferred { until }, text: text.into(), report: None, tree: None }
     }
 
     /// The same with what the session used.

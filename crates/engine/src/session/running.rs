@@ -161,11 +161,13 @@ fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
                 reported: output.report,
                 output: blob.as_ref().map(|blob| blob.digest),
                 scores: output.scores,
+                tree: output.tree,
             };
             (end, blob.into_iter().collect())
         }
         Err(failed) => {
-            let end = SessionEnd { reported: failed.report, ..SessionEnd::new(failed.outcome).with_text(failed.text) };
+            let tree = failed.tree;
+            let end = SessionEnd { reported: failed.report, tree, ..SessionEnd::new(failed.outcome).with_text(failed.text) };
             (end, Vec::new())
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::Runner;
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::CoordinationId;
+use antiphon_core::id::{CoordinationId, WorkId};
 use antiphon_core::world::{Action, Command};
 
 use super::{Decider, Health, coordination_of, engine_origin};
@@ -95,23 +95,12 @@ impl Decider {
             Action::Spawn(spawn) => {
                 let function = match &spawn.spec.runner {
                     Runner::Function(name) => self.functions.get(name),
-                    Runner::Plan(_) | Runner::Caller => None,
+                    Runner::Process { .. } | Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => None,
                 };
                 self.running.start(*spawn, function, &self.handle);
             }
             Action::Stop { session, cause } => self.running.stop(&session, cause),
-            Action::Expand { coordination, work, runner } => {
-                let config = match &runner {
-                    Runner::Plan(name) => self.plans.get(name).cloned().map(Box::new),
-                    _ => None,
-                };
-                let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
-                let now = self.now();
-                let origin = engine_origin();
-                if let Err(error) = self.world.handle(Command::Expanded { coordination, work, config }, origin, &now) {
-                    tracing::debug!(%error, "an expanded plan came too late");
-                }
-            }
+            Action::Expand { coordination, work, runner } => self.expand(coordination, work, &runner),
             Action::Ended { coordination, verdict, receipt } => {
                 self.followers.remove(&coordination);
                 let ended = Ended { coordination, verdict, receipt };
@@ -120,6 +109,25 @@ impl Decider {
                     let _ = waiter.send(Some(ended.clone()));
                 }
             }
+        }
+    }
+
+    /// Fetches the configuration of a nested item: a registered one at once, one in a blob off the decider.
+    fn expand(&mut self, coordination: CoordinationId, work: WorkId, runner: &Runner) {
+        let input = self.world.coordination(&coordination).and_then(|session| session.work_tracking(work.as_str())?.spec.input);
+        if let (Runner::Nested { .. }, Some(input)) = (runner, input) {
+            let handle = self.handle.clone();
+            tokio::spawn(async move { handle.expand(coordination, work, input).await });
+            return;
+        }
+        let config = match runner {
+            Runner::Plan(name) => self.plans.get(name).cloned().map(Box::new),
+            _ => None,
+        };
+        let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
+        let now = self.now();
+        if let Err(error) = self.world.handle(Command::Expanded { coordination, work, config }, engine_origin(), &now) {
+            tracing::debug!(%error, "an expanded plan came too late");
         }
     }
 }

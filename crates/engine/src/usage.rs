@@ -1,0 +1,83 @@
+//! What a process session says of itself: its usage, how it went, what it put out. Read leniently, told where it could not be read.
+//!
+//! Nothing here is believed more than it must be: a process that exits with 0 and reports an error has failed, one without a report is
+//! charged an estimate, and a report that could be read only in part says so.
+
+mod claude;
+mod limit;
+mod result_file;
+
+use std::collections::BTreeMap;
+
+use antiphon_core::coordination::Report;
+use antiphon_core::time::Wall;
+use serde_json::Value;
+
+pub use claude::{claude, claude_stream};
+pub use result_file::result_file;
+
+/// Longest text that is taken over from a report, in bytes; the kernel cuts it again to its own limit.
+const MAX_TEXT: usize = 4_096;
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// Tokens and cost; `None` if nothing was reported, and an estimate is charged.
+    pub report: Option<Report>,
+    /// How the session says it went.
+    pub said: Said,
+    /// What it put out.
+    pub output: Option<Value>,
+    /// Scores in millionths, by name.
+    pub scores: BTreeMap<String, i64>,
+    /// What could not be read, in one sentence.
+    pub degraded: Option<String>,
+}
+
+/// How a session says it went.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Said {
+    /// Nothing: its exit code decides.
+    #[default]
+    Nothing,
+    /// It did its work.
+    Succeeded,
+    /// It failed, whatever its exit code is.
+    Failed(String),
+    /// A quota or rate limit keeps it from working.
+    Deferred {
+        /// Until when, if it says so.
+        until: Option<Wall>,
+        /// What it said.
+        text: String,
+    },
+}
+
+/// Cost in millionths, rounded up: what is spent is never understated. `None` for what is no amount.
+fn millionths(amount: f64) -> Option<u64> {
+    let scaled = (amount * 1e6).ceil();
+    // Above 2^53 the figure is not exact, and no bill is that high.
+    (amount.is_finite() && (0.0..9e15).contains(&scaled)).then_some(scaled as u64)
+}
+
+fn cut(text: &str) -> String {
+    let end = text.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|end| *end <= MAX_TEXT).last();
+    text[..end.unwrap_or(0)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_is_rounded_up_and_what_is_no_amount_is_none() {
+        let read: Vec<_> = [0.0, 0.024, 0.000_000_1, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300].map(millionths).into();
+        assert_eq!(read, [Some(0), Some(24_000), Some(1), Some(1_500_000), None, None, None, None]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut(&"ä".repeat(3_000)).len(), MAX_TEXT);
+        assert_eq!(cut("short"), "short");
+    }
+}

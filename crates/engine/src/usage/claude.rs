@@ -1,0 +1,200 @@
+//! What `claude -p` prints with `--output-format json` and `stream-json`.
+//!
+//! Traps, all met in the field: `usage` is the main agent alone and leaves the cache out of its input, while `modelUsage` and
+//! `total_cost_usd` are cumulative and hold the sub-agents; `subtype: success` may come with `is_error: true`; a `rate_limit_event` comes
+//! with every run and means something only when it was rejected; the exit code may be 0 all the same.
+
+use antiphon_core::coordination::Report;
+use antiphon_core::time::Wall;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Reading, Said, cut, limit, millionths};
+
+/// The line that ends a run; fields that are not known here do not matter.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Ended {
+    subtype: Option<String>,
+    is_error: bool,
+    result: Option<Value>,
+    structured_output: Option<Value>,
+    errors: Option<Value>,
+    api_error_status: Option<u16>,
+    total_cost_usd: Option<f64>,
+    usage: Option<Main>,
+    #[serde(rename = "modelUsage")]
+    models: Option<std::collections::BTreeMap<String, Model>>,
+    #[serde(rename = "model_usage_since_last_result", alias = "modelUsageSinceLastResult")]
+    since: Option<std::collections::BTreeMap<String, Model>>,
+}
+
+/// Usage of one model, with all sub-agents.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Model {
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_read_input_tokens: u64,
+    cache_creation_input_tokens: u64,
+}
+
+/// Usage of the main agent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Main {
+    input_tokens: u64,
+    output_tokens: u64,
+    cache_read_input_tokens: u64,
+    cache_creation_input_tokens: u64,
+}
+
+/// A note on quotas; comes with every run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Quota {
+    status: String,
+    resets_at: Option<u64>,
+    overage_status: Option<String>,
+    is_using_overage: bool,
+}
+
+impl Quota {
+    fn is_rejected(&self) -> bool {
+        self.status == "rejected" || (self.is_using_overage && self.overage_status.as_deref() == Some("rejected"))
+    }
+}
+
+/// Reads one JSON document: the result, or with `--verbose` an array of all messages.
+#[must_use]
+pub fn claude(stdout: &[u8], now: Wall) -> Reading {
+    match serde_json::from_slice::<Value>(trimmed(stdout)) {
+        Ok(Value::Array(messages)) => read(messages.into_iter(), 0, now),
+        Ok(message) => read(std::iter::once(message), 0, now),
+        Err(error) if trimmed(stdout).is_empty() => unread("it printed nothing", &error),
+        Err(error) => unread("what it printed is not one JSON document", &error),
+    }
+}
+
+/// Reads a stream of lines, each a JSON document.
+#[must_use]
+pub fn claude_stream(stdout: &[u8], now: Wall) -> Reading {
+    let mut strange = 0;
+    let lines: Vec<Value> = stdout
+        .split(|byte| *byte == b'\n')
+        .map(trimmed)
+        .filter(|line| !line.is_empty())
+        .filter_map(|line| serde_json::from_slice(line).inspect_err(|_| strange += 1).ok())
+        .collect();
+    read(lines.into_iter(), strange, now)
+}
+
+fn unread(what: &str, error: &serde_json::Error) -> Reading {
+    Reading { degraded: Some(format!("{what}: {error}")), ..Reading::default() }
+}
+
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    bytes.trim_ascii()
+}
+
+fn read(messages: impl Iterator<Item = Value>, strange: usize, now: Wall) -> Reading {
+    let (mut results, mut rejected, mut unreadable) = (Vec::new(), None, strange);
+    for message in messages {
+        let kind = message.get("type").and_then(Value::as_str);
+        match kind {
+            Some("result") => match serde_json::from_value::<Ended>(message) {
+                Ok(ended) => results.push(ended),
+                Err(_) => unreadable += 1,
+            },
+            Some("rate_limit_event") => {
+                let quota: Quota = message["rate_limit_info"].clone().deserialize_or_default();
+                if quota.is_rejected() {
+                    rejected = Some(quota.resets_at.map(|seconds| Wall(seconds.saturating_mul(1_000_000_000))));
+                }
+            }
+            // Other lines, known and unknown, say nothing of usage.
+            _ => {}
+        }
+    }
+    let mut notes: Vec<String> = Vec::new();
+    if unreadable > 0 {
+        notes.push(format!("{unreadable} lines could not be read"));
+    }
+    let report = report(&results, &mut notes);
+    let said = match results.last() {
+        None => {
+            notes.push("no result line was found".to_owned());
+            rejected.map_or(Said::Nothing, |until| Said::Deferred { until, text: "a limit was reached".to_owned() })
+        }
+        Some(ended) => said(ended, rejected, now),
+    };
+    let output = results.pop().and_then(|ended| ended.structured_output.or(ended.result));
+    let degraded = (!notes.is_empty()).then(|| notes.join("; "));
+    Reading { report, said, output, scores: Default::default(), degraded }
+}
+
+fn said(ended: &Ended, rejected: Option<Option<Wall>>, now: Wall) -> Said {
+    let subtype = ended.subtype.as_deref().unwrap_or("success");
+    let text = match (&ended.result, &ended.errors) {
+        (Some(Value::String(text)), _) if !text.is_empty() => text.clone(),
+        (_, Some(errors)) => errors.to_string(),
+        _ => subtype.to_owned(),
+    };
+    if !ended.is_error && subtype == "success" {
+        return Said::Succeeded;
+    }
+    let text = cut(&text);
+    if let Some(until) = rejected {
+        return Said::Deferred { until: until.or_else(|| limit::reset(&text, now)), text };
+    }
+    if ended.api_error_status == Some(429) || limit::is_reached(&text) {
+        return Said::Deferred { until: limit::reset(&text, now), text };
+    }
+    Said::Failed(if subtype == "success" || text == subtype { text } else { format!("{subtype}: {text}") })
+}
+
+/// Adds up what was used: by model and with sub-agents where that is told, else by the main agent, marked as an estimate.
+fn report(results: &[Ended], notes: &mut Vec<String>) -> Option<Report> {
+    let last = results.last()?;
+    // Cost is cumulative, so the last line holds all of it.
+    let cost = last.total_cost_usd.and_then(millionths);
+    let mut report = Report { cost: cost.unwrap_or(0), ..Report::default() };
+    if results.iter().all(|ended| ended.since.is_some()) {
+        results
+            .iter()
+            .flat_map(|ended| ended.since.iter().flat_map(|models| models.values()))
+            .for_each(|model| add(&mut report, model));
+    } else if let Some(models) = &last.models {
+        models.values().for_each(|model| add(&mut report, model));
+    } else if let Some(main) = &last.usage {
+        report.tokens = main.input_tokens.saturating_add(main.output_tokens).saturating_add(main.cache_creation_input_tokens);
+        report.cache_tokens = main.cache_read_input_tokens;
+        report.estimated = true;
+        notes.push("usage by model is missing, so what sub-agents used is not counted".to_owned());
+    } else if cost.is_none() {
+        notes.push("the result line has no usage".to_owned());
+        return None;
+    } else {
+        report.estimated = true;
+        notes.push("the result line has a cost but no tokens".to_owned());
+    }
+    Some(report)
+}
+
+/// Fresh tokens are input, output and what was written to the cache; what was read from it is told apart.
+fn add(report: &mut Report, model: &Model) {
+    let fresh = model.input_tokens.saturating_add(model.output_tokens).saturating_add(model.cache_creation_input_tokens);
+    report.tokens = report.tokens.saturating_add(fresh);
+    report.cache_tokens = report.cache_tokens.saturating_add(model.cache_read_input_tokens);
+}
+
+/// A shape that is not the expected one says as little as an absent one.
+trait DeserializeOrDefault {
+    fn deserialize_or_default<T: serde::de::DeserializeOwned + Default>(self) -> T;
+}
+
+impl DeserializeOrDefault for Value {
+    fn deserialize_or_default<T: serde::de::DeserializeOwned + Default>(self) -> T {
+        serde_json::from_value(self).unwrap_or_default()
+    }
+}
