@@ -15,7 +15,7 @@ mod store;
 pub mod verify;
 
 pub use directory::{LockHolder, StateDirectory};
-pub use error::{AppendError, Fault, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
+pub use error::{AppendError, Fault, IdentityRefusal, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 pub use head_mark::{HeadMark, MarkError};
 pub use memory::{MemoryLedger, MemoryStore};
 #[doc(hidden)]

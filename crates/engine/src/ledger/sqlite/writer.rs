@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::{self, CHECKPOINT_PAGES};
 use super::end::{End, commit_tip, data_version, identity, last_at};
+use super::identity::Identity;
 use super::rows::{integer, read_error};
 use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
@@ -66,15 +67,26 @@ impl Writer {
 
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
         create_if_absent(&transaction).map_err(|error| Fault::sql("create the tables of the ledger", error))?;
-        let (format, id, epoch) = identity(&transaction)?;
+        let (format, id, _) = identity(&transaction)?;
         if format != FORMAT {
             return Err(OpenError::Format { found: format, known: FORMAT });
         }
         let mut end = End::default();
         end.reload(&transaction)?;
+        let row = Identity::read(&transaction)?;
+        row.check(None)?;
+        let epoch = row.epoch;
         let (finding, mark) = check(&Found { connection: &transaction, epoch, commits: end.commits })?;
-        // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
-        let epoch = mark.map_or(epoch, |mark| mark.epoch.max(epoch)).next();
+        let epoch = match mark {
+            // An owner that raised the epoch and never came to mark it has written nothing under it.
+            Some(mark) if finding == MarkFinding::Agrees => {
+                row.check(Some(&mark))?;
+                epoch.max(mark.epoch.next())
+            }
+            // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
+            Some(mark) => epoch.max(mark.epoch).next(),
+            None => epoch.next(),
+        };
         transaction
             .execute("UPDATE ledger SET epoch = ?1", [integer(epoch.0)])
             .and_then(|_| transaction.commit())
