@@ -13,7 +13,7 @@ use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
 use crate::digest::Digest;
 use crate::event::{Mode, Started, StopKind, StopRequested};
-use crate::id::{CommandId, CoordinationId, SessionId, Version, WorkId};
+use crate::id::{CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
 use crate::time::{At, Deadline, Wall, nanos, ticks};
 
 /// What an event's envelope tells the state.
@@ -208,6 +208,12 @@ impl CoordinationSession {
     #[must_use]
     pub fn has_refused(&self, session: u64, kind: &str) -> bool {
         self.refused.contains(&(session, kind.to_owned()))
+    }
+
+    /// Whether this is the fence of a live session.
+    #[must_use]
+    pub fn shows_fence(&self, session: u64, fence: Fence) -> bool {
+        self.binding(session).is_some_and(|(binding, _)| binding.fence == fence)
     }
 
     /// Whether a ceiling is reached, as of the last event.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{CoordinationConfig, WorkSpec};
+use antiphon_core::coordination::{ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::Event;
@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::request::Request;
 use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
-use crate::ledger::{ReadError, Store};
+use crate::ledger::{HeadQuery, ReadError, Store};
 
 /// Events read from the store at a time.
 const PAGE: usize = 1_000;
@@ -47,7 +47,16 @@ impl Handle {
     }
 
     pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
-        self.ask(command, operator(id), false).await
+        let repeated = id.clone().zip(command.coordination().cloned());
+        let answer = self.ask(command, operator(id), false).await;
+        // What is asked of a coordination that has ended may be the repeat of a command that it has accepted.
+        if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) = (repeated, &answer)
+            && rejection.is_not_running()
+            && let Some(version) = self.read(move |store| accepted(store, coordination, &id)).await?
+        {
+            return Ok(Reply::Done { version });
+        }
+        answer
     }
 
     pub(super) async fn start(
@@ -64,7 +73,10 @@ impl Handle {
         let by = Adder::Session(session.number, fence);
         let command = Command::AddWork { coordination: session.coordination.clone(), items, by, blobs: Vec::new() };
         let actor = Actor::new(format!("session:{session}"))?;
-        self.ask(command, Origin { actor, id: None }, false).await.map(|_| ())
+        match self.ask(command, Origin { actor, id: None }, false).await? {
+            Reply::WriteRefused => Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into()),
+            Reply::Done { .. } | Reply::Existing { .. } => Ok(()),
+        }
     }
 
     /// Reads the live world; the answer comes once what it rests on is durable.
@@ -158,4 +170,29 @@ impl Handle {
         };
         Ok(Some(Output { bytes, text: unbound.text, report: None, scores: unbound.scores }))
     }
+}
+
+/// The version that a coordination first recorded an accepted command at, among the last ones that it remembers: read backwards, and not
+/// on the decider's path.
+fn accepted(store: &dyn Store, coordination: CoordinationId, id: &CommandId) -> Result<Option<Version>, ReadError> {
+    let stream = StreamName::Coordination(coordination);
+    let head = store.heads(&HeadQuery::Stream(stream.clone()))?.into_iter().next();
+    let mut before = head.map_or(Version(0), |head| head.tip.version).next();
+    let mut seen = 0;
+    while before > Version(1) {
+        let after = Version((before.0 - 1).saturating_sub(PAGE as u64));
+        let page = store.read_stream(&stream, after, PAGE)?;
+        for recorded in page.iter().rev().filter(|recorded| recorded.version < before) {
+            let Some(cause) = &recorded.cause else { continue };
+            if cause == id {
+                return Ok(Some(recorded.version));
+            }
+            seen += 1;
+            if seen == MAX_REMEMBERED_COMMANDS {
+                return Ok(None);
+            }
+        }
+        before = after.next();
+    }
+    Ok(None)
 }
