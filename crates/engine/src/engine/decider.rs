@@ -11,14 +11,15 @@ use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Action, Command, EraseRequest, LedgerFacts, Origin, Rejection, Reply, Turn, World};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::caught::{Caught, CaughtError};
+use super::feed::{Feed, Feeds};
 use super::recovery::{self, Recovered};
 use super::request::{Release, Request};
-use super::subscription::{LIVE_EVENTS, Live};
 use super::writer::{Ack, Job, Writer};
 use super::{Ended, EngineError, Handle, Setup, StartError, status_of};
 use crate::clock::{Clock, Timer};
@@ -89,7 +90,8 @@ struct Decider {
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
-    followers: HashMap<CoordinationId, broadcast::Sender<Live>>,
+    followers: Feeds,
+    caught: Arc<Caught>,
     snapshots: HashMap<CoordinationId, Version>,
     snapshot_every: u64,
     closing: Option<Closing>,
@@ -125,8 +127,9 @@ pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>),
     world.set_runners(runners.clone());
     let (mailbox, requests) = mpsc::channel(MAILBOX);
     let (ended, ends) = mpsc::unbounded_channel();
-    let (writer, acks) = Writer::start(Arc::clone(&store))?;
-    let handle = Handle::new(mailbox, Arc::clone(&store));
+    let caught = Arc::new(Caught::default());
+    let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&caught))?;
+    let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&caught));
     let decider = Decider {
         facts,
         world,
@@ -151,7 +154,8 @@ pub(super) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>),
         kept: Vec::new(),
         waiting: HashMap::new(),
         ending: HashSet::new(),
-        followers: HashMap::new(),
+        followers: Feeds::default(),
+        caught,
         snapshots: HashMap::new(),
         snapshot_every,
         closing: None,
@@ -171,7 +175,7 @@ impl Decider {
             let sound = matches!(self.health, Health::Sound);
             let deadlines = if sound { self.world.next_deadline() } else { (None, None) };
             if let Err(error) = self.timer.arm(&self.clock, deadlines) {
-                tracing::error!(%error, "deadlines cannot be waited for");
+                self.caught.note(CaughtError::DeadlineNotArmed, &"the next deadline", &error);
             }
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
@@ -223,7 +227,7 @@ impl Decider {
 
     fn now(&self) -> Now {
         self.clock.now().unwrap_or_else(|error| {
-            tracing::error!(%error, "the system gives no randomness; tokens of this turn are made of the time");
+            self.caught.note(CaughtError::NoRandomness, &"this turn", &error);
             let at = self.clock.at();
             Now { at, ..Now::from(crate::clock::wall().0) }
         })
@@ -269,7 +273,7 @@ impl Decider {
         }
         if !self.followers.is_empty() {
             let followed = |event: &&Recorded| match &event.stream {
-                StreamName::Coordination(id) => self.followers.contains_key(id),
+                StreamName::Coordination(id) => self.followers.has(id),
                 _ => false,
             };
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
@@ -327,11 +331,8 @@ impl Decider {
             crash::point("release.before");
         }
         for event in pending.deliveries {
-            if let Some(id) = coordination_of(&event.stream)
-                && let Some(follower) = self.followers.get(&id)
-                && follower.send(Arc::new(event)).is_err()
-            {
-                self.followers.remove(&id);
+            if let Some(id) = coordination_of(&event.stream) {
+                self.followers.deliver(&id, event);
             }
         }
         for id in &pending.ended {
@@ -364,14 +365,14 @@ impl Decider {
                     _ => None,
                 };
                 let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
-                let now = self.now();
+                let (now, subject) = (self.now(), format!("{work} of {coordination}"));
                 let origin = engine_origin();
                 if let Err(error) = self.world.handle(Command::Expanded { coordination, work, config }, origin, &now) {
-                    tracing::debug!(%error, "an expanded plan came too late");
+                    self.caught.note(CaughtError::LateExpansion, &subject, &error);
                 }
             }
             Action::Ended { coordination, verdict, receipt } => {
-                self.followers.remove(&coordination);
+                self.followers.end(&coordination);
                 let ended = Ended { coordination, verdict, receipt };
                 for waiter in self.waiting.remove(&ended.coordination).unwrap_or_default() {
                     // A caller that no longer waits is no error.
@@ -385,6 +386,7 @@ impl Decider {
     fn on_writer_gone(&mut self) {
         self.writer_gone = true;
         let reason = "the writer's thread ended";
+        self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
         for pending in std::mem::take(&mut self.flight) {
             for release in pending.releases {
                 release(Err(EngineError::Poisoned { reason: reason.to_owned() }));
@@ -395,7 +397,7 @@ impl Decider {
 
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept and presented again.
     fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
-        tracing::error!(%error, "an append failed");
+        self.caught.note(CaughtError::AppendFailed, &"a turn", error);
         let reason = match error {
             AppendError::NotWritten { source } => source.to_string(),
             other => other.to_string(),
@@ -493,9 +495,9 @@ impl Decider {
             blobs: end.blobs.clone(),
         };
         match self.world.handle(command, engine_origin(), now) {
-            Ok(Reply::WriteRefused) => tracing::warn!(session = %end.session, "a session without a valid fence reported its end"),
+            Ok(Reply::WriteRefused) => self.caught.note(CaughtError::StaleEnd, &end.session, &"its fence is not valid any more"),
             Ok(_) => {}
-            Err(error) => tracing::warn!(session = %end.session, %error, "a session's end came after its coordination's"),
+            Err(error) => self.caught.note(CaughtError::LateEnd, &end.session, &error),
         }
         self.draft.ends.push(end);
     }
@@ -523,16 +525,16 @@ impl Decider {
             }
             Request::Follow { coordination, reply } => {
                 let live = self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination);
-                let receiver = if live && !matches!(self.health, Health::Poisoned { .. }) {
-                    let sender = self.followers.entry(coordination).or_insert_with(|| broadcast::channel(LIVE_EVENTS).0);
-                    sender.subscribe()
+                let feed = if live && !matches!(self.health, Health::Poisoned { .. }) {
+                    self.followers.open(coordination)
                 } else {
-                    // Nothing more happens there: a closed channel says so.
-                    broadcast::channel(1).1
+                    Feed::ended()
                 };
                 // Turns on their way were filtered without this follower: he reads only once they are durable.
-                self.draft.releases.push(Box::new(move |_| drop(reply.send(receiver))));
+                self.draft.releases.push(Box::new(move |_| drop(reply.send(feed))));
             }
+            // What was delivered is durable: the writer moves the cursor with whatever it writes next.
+            Request::Acknowledge { cursor, reply } => self.writer.send(Job::Move(cursor, reply)),
             Request::Close { reply } => self.on_close(reply),
         }
     }
@@ -602,9 +604,10 @@ impl Decider {
         closing.recorded = true;
         for (session, fence) in self.running.sessions() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine was closed while the session ran");
+            let subject = session.to_string();
             let command = Command::EndSession { session, fence, end: Box::new(end), blobs: Vec::new() };
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
-                tracing::warn!(%error, "a session could not be recorded as lost");
+                self.caught.note(CaughtError::LossNotRecorded, &subject, &error);
             }
         }
         self.running.abandon();

@@ -1,5 +1,6 @@
 //! A cheap way to reach the decider, shared by the engine's methods and the sessions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec};
@@ -11,9 +12,11 @@ use antiphon_core::time::Now;
 use antiphon_core::world::{Adder, Command, Origin, Reply, World};
 use tokio::sync::{mpsc, oneshot};
 
+use super::caught::{Caught, CaughtError};
+use super::feed::Feed;
 use super::request::Request;
 use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
-use crate::ledger::{HeadQuery, ReadError, Store};
+use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
 
 /// Events read from the store at a time.
 const PAGE: usize = 1_000;
@@ -23,6 +26,7 @@ const PAGE: usize = 1_000;
 pub(crate) struct Handle {
     mailbox: mpsc::Sender<Request>,
     store: Arc<dyn Store>,
+    caught: Arc<Caught>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -32,8 +36,8 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>) -> Self {
-        Self { mailbox, store }
+    pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>, caught: Arc<Caught>) -> Self {
+        Self { mailbox, store, caught }
     }
 
     pub(super) async fn send(&self, request: Request) -> Result<(), EngineError> {
@@ -129,10 +133,26 @@ impl Handle {
 
     pub(super) async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
         self.status(id).await?;
+        Ok(Subscription::new(self.clone(), id.clone(), after))
+    }
+
+    /// What happens in a stream from now on.
+    pub(super) async fn feed(&self, id: &CoordinationId) -> Result<Feed, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Follow { coordination: id.clone(), reply }).await?;
-        let live = answer.await.map_err(|_| EngineError::Stopped)?;
-        Ok(Subscription::new(self.clone(), id.clone(), after, live))
+        answer.await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Moves a cursor; it is durable when this returns.
+    pub(super) async fn acknowledge(&self, cursor: Cursor) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Acknowledge { cursor, reply }).await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    /// The errors caught so far.
+    pub(super) fn caught(&self) -> BTreeMap<CaughtError, u64> {
+        self.caught.counts()
     }
 
     /// The events of a coordination after a version, one page.
