@@ -13,6 +13,7 @@ mod memory;
 mod sqlite;
 mod store;
 pub mod verify;
+mod watch;
 
 pub use directory::{LockHolder, StateDirectory};
 pub use error::{AppendError, Fault, IdentityRefusal, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
@@ -25,3 +26,4 @@ pub use store::{
     Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Owner, Placed,
     PlacedCommit, Snapshot, Store,
 };
+pub use watch::{Watch, Woken};
