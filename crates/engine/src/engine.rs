@@ -287,7 +287,8 @@ impl Engine {
         self.handle.command(Command::Continue { coordination: id.clone(), raise }, None).await.map(|_| ())
     }
 
-    /// Adds work to a running coordination. With a command id, repeating the call adds nothing.
+    /// Adds work to a running coordination. With a command id, repeating the call adds nothing and gives the same
+    /// answer, also once the coordination has ended.
     ///
     /// # Errors
     /// [`EngineError`] if the items are refused.
