@@ -118,6 +118,20 @@ fn names_that_are_not_there_suggest_near_ones() {
     check(&fixture.run("log pool/gpu"), "--- stderr\nerror: there is no stream pool/gpu in <dir>/state\n--- exit 2\n");
 }
 
+#[test]
+fn following_what_has_ended_waits_for_nothing() {
+    let fixture = Fixture::new();
+    for line in ["log build --from 9", "log build --from 99", "log broken"] {
+        let recorded = fixture.output(line).stdout;
+        let followed = fixture.output(&format!("{line} --follow"));
+        assert_eq!((followed.status.success(), followed.stdout), (true, recorded), "{line}");
+    }
+    check(
+        &fixture.run("log service --limit 1 --follow"),
+        "1  <time>  coordination.started          0 items, 1 at a time, at most 10 sessions, <span> s, 5000 tokens, open\n--- exit 0\n",
+    );
+}
+
 /// An engine at work on the one item of `build`, which waits until it is let go.
 async fn at_work(fixture: &Fixture, go: &Arc<Notify>) -> (Engine, CoordinationId) {
     let go = Arc::clone(go);

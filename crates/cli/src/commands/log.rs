@@ -89,12 +89,16 @@ impl Args {
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut after = Version(self.from.saturating_sub(1));
         let mut others = BTreeSet::new();
-        let (mut printed, mut ended) = (false, false);
+        let mut printed = false;
         let mut output = Output::stdout();
         while left > 0 && output.is_open() {
             let page = ledger.store.read_stream(&self.stream, after, PAGE.min(if self.kind.is_none() { left } else { PAGE }))?;
             let Some(last) = page.last() else {
-                let Some(watch) = watch.as_mut().filter(|_| !ended) else { break };
+                let Some(watch) = &mut watch else { break };
+                let now = ledger.head(&self.stream)?;
+                if now.ended && now.tip.version <= after {
+                    break;
+                }
                 output.flush()?;
                 match watch.wait(std::io::stdout().as_fd()).map_err(CommandError::internal)? {
                     Woken::Changed => continue,
@@ -102,7 +106,6 @@ impl Args {
                 }
             };
             after = last.version;
-            ended = matches!(&*last.kind, "coordination.completed" | "coordination.aborted");
             for event in &page {
                 if !self.wants(&event.kind) {
                     others.insert(event.kind.to_string());
