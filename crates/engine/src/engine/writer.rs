@@ -183,3 +183,60 @@ impl Moves {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use antiphon_core::digest::Digest;
+    use antiphon_core::id::{StreamName, Version};
+    use antiphon_core::time::{Now, Wall};
+    use antiphon_core::world::{LedgerFacts, World};
+
+    use super::*;
+    use crate::ledger::{MemoryStore, Owner};
+
+    fn first_append(store: &MemoryStore) -> Append {
+        let opened = store.open(&Owner::this_process(Wall(0))).unwrap();
+        let facts = LedgerFacts {
+            format: opened.format,
+            ledger: Digest(opened.ledger.0),
+            epoch: opened.epoch,
+            commit: opened.commits,
+            tip: opened.ledger_stream,
+            started: None,
+            engine: "0".to_owned(),
+        };
+        let (mut world, now) = (World::new(facts), Now::from(1));
+        world.open_ledger("host", 1, false, &now);
+        world.take_turn(&now).unwrap().append
+    }
+
+    #[test]
+    fn a_cursor_moves_with_the_append_behind_it_and_by_itself_where_there_is_none() {
+        let store = MemoryStore::default();
+        let append = first_append(&store);
+        let (sender, jobs) = channel();
+        let mut answers = Vec::new();
+        let mut moves = |name: &str| {
+            let (reply, answer) = oneshot::channel();
+            answers.push(answer);
+            Job::Move(Cursor { name: name.to_owned(), stream: StreamName::Ledger, version: Version(1) }, reply)
+        };
+        sender.send(moves("with an append")).unwrap();
+        sender.send(moves("with the same")).unwrap();
+        sender.send(Job::Append(Box::new(append.clone()))).unwrap();
+        sender.send(moves("with a refused append")).unwrap();
+        // It does not continue the ledger a second time.
+        sender.send(Job::Append(Box::new(append))).unwrap();
+        sender.send(moves("alone")).unwrap();
+        drop(sender);
+        let caught = Caught::default();
+        let (acks, _acknowledged) = mpsc::unbounded_channel();
+        run(&store, &jobs, &acks, &caught).unwrap();
+        let told: Vec<bool> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap().is_ok()).collect();
+        assert_eq!(told, [true, true, false, true]);
+        let names = ["with an append", "with the same", "with a refused append", "alone"];
+        let moved: Vec<bool> = names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();
+        assert_eq!(moved, told);
+        assert_eq!(caught.counts().into_iter().collect::<Vec<_>>(), [(CaughtError::CursorNotMoved, 1)]);
+    }
+}
