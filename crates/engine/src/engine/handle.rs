@@ -45,14 +45,10 @@ impl Handle {
     }
 
     pub(super) async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
+        let repeated = origin.id.clone().zip(command.coordination().cloned());
         let (reply, answer) = oneshot::channel();
         self.send(Request::Command { command, origin, minted, reply }).await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
-    }
-
-    pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
-        let repeated = id.clone().zip(command.coordination().cloned());
-        let answer = self.ask(command, operator(id), false).await;
+        let answer = answer.await.map_err(|_| EngineError::Stopped)?;
         // What is asked of a coordination that has ended may be the repeat of a command that it has accepted.
         if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) = (repeated, &answer)
             && rejection.is_not_running()
@@ -61,6 +57,10 @@ impl Handle {
             return Ok(Reply::Done { version });
         }
         answer
+    }
+
+    pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
+        self.ask(command, operator(id), false).await
     }
 
     pub(super) async fn start(
