@@ -107,6 +107,10 @@ class Verifier:
     missing: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=lambda: dict(events=0, streams=0, commits=0, erased=0))
     epoch: int = 0
+    # The id of the ledger, as its one row has it.
+    id: bytes | None = None
+    # The last `ledger.opened` event: its version, ledger and epoch.
+    owned: tuple[int, bytes, int] | None = None
     opened: int | None = None
     tip: int = 0
 
@@ -127,6 +131,7 @@ class Verifier:
             ("the database", self.check_database),
             ("the table `ledger`", self.check_identity),
             ("the events and commits", self.check_chains),
+            ("the table `ledger`", self.check_owner),
             ("the head rows", self.check_heads),
             ("the blobs", self.check_blobs),
             ("the cursors", self.check_cursors),
@@ -149,12 +154,29 @@ class Verifier:
             self.beside("the table `ledger`", f"it has {len(rows)} rows, not one")
             return
         try:
-            form, _, self.epoch = number(rows[0][0], "format"), digest(rows[0][1], "id"), number(rows[0][2], "epoch")
+            form, self.id, self.epoch = number(rows[0][0], "format"), digest(rows[0][1], "id"), number(rows[0][2], "epoch")
         except Malformed as error:
             self.beside("the table `ledger`", str(error))
             return
         if form != 1:
             raise NoLedger(f"the ledger has format {form}, this verifier knows 1")
+
+    def check_owner(self) -> None:
+        """Holds the one row of the table `ledger`, which no chain covers, against the last `ledger.opened` event and the head mark."""
+        if self.owned is None or self.id is None:
+            return
+        version, id_, epoch = self.owned
+        try:
+            mark = self.read_mark()
+        except FileNotFoundError:
+            mark = None
+        known = epoch if mark is None else max(epoch, mark[0])
+        if self.id != id_:
+            self.beside("the table `ledger`", f"it names ledger {self.id.hex()}, event {version} of `ledger` names {id_.hex()}")
+        elif self.epoch < epoch:
+            self.beside("the table `ledger`", f"it says epoch {self.epoch}, but event {version} of `ledger` began epoch {epoch}")
+        elif mark is not None and self.epoch > known + 1:
+            self.beside("the table `ledger`", f"it says epoch {self.epoch}, but the last that an owner took is {known}")
 
     def check_chains(self) -> None:
         for key, name in self.connection.execute("SELECT stream, name FROM streams"):
@@ -244,6 +266,7 @@ class Verifier:
             said = json.loads(payload)
             if kind == b"ledger.opened":
                 self.opened = said["epoch"]
+                self.owned = version, bytes.fromhex(said["ledger"]), said["epoch"]
             elif kind == b"ledger.erased":
                 self.check_erasure(said, version)
             elif (name := said.get(member[kind])) is not None and not self.has_blob(bytes.fromhex(name)):
@@ -325,21 +348,27 @@ class Verifier:
             message = f"names blob {blob.hex()}, which is missing, and no `ledger.erased` event names it"
             self.event("blob_missing", stream, version, message)
 
+    def read_mark(self) -> tuple[int, int, bytes] | None:
+        """Epoch, commit and hash of the head mark; None if it is damaged."""
+        match = MARK.fullmatch((self.directory / "head").read_bytes())
+        if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[5]:
+            return None
+        return int(match[2]), int(match[3]), bytes.fromhex(match[4].decode())
+
     def check_mark(self) -> None:
         def wrong(message: str) -> None:
             self.found("mark", message, "head_mark")
 
         try:
-            found = (self.directory / "head").read_bytes()
+            mark = self.read_mark()
         except FileNotFoundError:
             if self.tip > 0:
                 wrong(f"the ledger has {self.tip} commits but no head mark")
             return
-        match = MARK.fullmatch(found)
-        if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[5]:
+        if mark is None:
             wrong("it is damaged")
             return
-        epoch, commit, hash_ = int(match[2]), int(match[3]), bytes.fromhex(match[4].decode())
+        epoch, commit, hash_ = mark
         if self.epoch < epoch or self.tip < commit:
             wrong(f"the ledger ends at commit {self.tip} of epoch {self.epoch}, its mark knows commit {commit} of epoch {epoch}")
             return
@@ -420,8 +449,6 @@ class Commits:
         self.finish_current()
         while self.begin():
             self.finish_current()
-        if self.verifier.epoch < self.epoch:
-            self.verifier.commit("epoch_falls", self.number, f"is of epoch {self.epoch}, the ledger of {self.verifier.epoch}")
 
 
 def is_held(directory: Path) -> bool:

@@ -34,9 +34,14 @@ impl Output {
         self.write(|stream| stream.write_all(bytes))
     }
 
+    /// Writes what is in the buffer, so that it is seen before what comes next.
+    pub(crate) fn flush(&mut self) -> Result<(), CommandError> {
+        self.write(|stream| stream.flush())
+    }
+
     /// Writes what is left in the buffer.
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
-        self.write(|stream| stream.flush())
+        self.flush()
     }
 
     fn write(&mut self, act: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CommandError> {

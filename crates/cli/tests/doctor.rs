@@ -4,9 +4,8 @@ mod common;
 
 use antiphon::Engine;
 use antiphon::envelope::CommitTip;
-use antiphon::id::{CommitNumber, CoordinationId, Version};
+use antiphon::id::{CommitNumber, CoordinationId};
 use antiphon::ledger::{HeadMark, StateDirectory};
-use antiphon::world::EraseRequest;
 use common::{Fixture, check};
 
 /// What the doctor says of a sound ledger, but for the lines that a test is about.
@@ -147,13 +146,7 @@ ledger       problem  the ledger is damaged: file is not a database
 
 #[test]
 fn erased_payloads_are_named_as_not_rebuildable() {
-    let fixture = Fixture::new();
-    fixture.block_on(async {
-        let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
-        let payloads = Some((CoordinationId::new("build").unwrap(), vec![Version(6)]));
-        engine.erase(EraseRequest { payloads, blobs: Vec::new(), reason: "on request".to_owned() }).await.unwrap();
-        engine.close().await.unwrap();
-    });
+    let fixture = Fixture::erased();
     let said = fixture.run("doctor");
     let end = "\
 record       ok       22 events verified, 1 receipts rebuilt, 1 payloads erased

@@ -1,9 +1,20 @@
 //! `antiphon log` as its users see it.
 
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
 mod common;
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+use antiphon::id::CoordinationId;
+use antiphon::{Engine, Output};
 use common::{Fixture, check};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 #[test]
 fn every_event_is_a_line_with_its_key_facts() {
@@ -105,4 +116,111 @@ fn names_that_are_not_there_suggest_near_ones() {
     check(&fixture.run("verify bui"), &told("bui", "did you mean build?"));
     check(&fixture.run("receipt show something-else"), &told("something-else", "`antiphon list` shows those that are"));
     check(&fixture.run("log pool/gpu"), "--- stderr\nerror: there is no stream pool/gpu in <dir>/state\n--- exit 2\n");
+}
+
+#[test]
+fn following_what_has_ended_waits_for_nothing() {
+    let fixture = Fixture::new();
+    for line in ["log build --from 9", "log build --from 99", "log broken"] {
+        let recorded = fixture.output(line).stdout;
+        let followed = fixture.output(&format!("{line} --follow"));
+        assert_eq!((followed.status.success(), followed.stdout), (true, recorded), "{line}");
+    }
+    check(
+        &fixture.run("log service --limit 1 --follow"),
+        "1  <time>  coordination.started          0 items, 1 at a time, at most 10 sessions, <span> s, 5000 tokens, open\n--- exit 0\n",
+    );
+}
+
+/// An engine at work on the one item of `build`, which waits until it is let go.
+async fn at_work(fixture: &Fixture, go: &Arc<Notify>) -> (Engine, CoordinationId) {
+    let go = Arc::clone(go);
+    let mut setup = Engine::open(fixture.state()).unwrap();
+    setup.register("wait", move |_| {
+        let go = Arc::clone(&go);
+        async move {
+            go.notified().await;
+            Ok(Output::none())
+        }
+    });
+    let engine = setup.with_grace(Duration::from_millis(10)).start().await.unwrap();
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
+    let config = CoordinationConfig::of_work(vec![WorkSpec::function("compile", "wait").unwrap()], budget).unwrap();
+    let id = engine.submit(config.with_id("build").unwrap()).await.unwrap();
+    (engine, id)
+}
+
+fn following(fixture: &Fixture, line: &str) -> (Child, BufReader<ChildStdout>) {
+    let mut child = fixture.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, output)
+}
+
+fn next(output: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    line.split_whitespace().filter(|word| !word.ends_with('Z')).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_follower_sees_what_another_process_records_until_the_coordination_has_ended() {
+    let (fixture, go) = (Fixture::empty(), Arc::new(Notify::new()));
+    fixture.block_on(async {
+        let (engine, id) = at_work(&fixture, &go).await;
+        let (mut child, mut output) = following(&fixture, "log build --from 2 --follow");
+        assert_eq!(next(&mut output), "2 coordination.work_added compile");
+        assert_eq!(next(&mut output), "3 coordination.session_bound compile: session 1, attempt 1");
+        go.notify_one();
+        assert_eq!(next(&mut output), "4 coordination.session_unbound compile: session 1, SUCCESS, succeeded");
+        assert!(next(&mut output).starts_with("5 coordination.completed succeeded: ALL_WORK_COMPLETED, receipt "));
+        assert_eq!(next(&mut output), "");
+        assert!(child.wait().unwrap().success());
+        engine.wait(&id).await.unwrap();
+        engine.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_follower_goes_on_across_a_restart_and_prints_json() {
+    let (fixture, go) = (Fixture::empty(), Arc::new(Notify::new()));
+    fixture.block_on(async {
+        let (engine, _) = at_work(&fixture, &go).await;
+        let (mut child, mut output) = following(&fixture, "log build --from 3 --follow --json");
+        let mut kind = || {
+            let mut line = String::new();
+            output.read_line(&mut line).unwrap();
+            let event: Value = serde_json::from_str(&line).unwrap();
+            event["type"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(kind(), "coordination.session_bound");
+        engine.close().await.unwrap();
+        assert_eq!(kind(), "coordination.session_unbound");
+        let (engine, id) = at_work(&fixture, &go).await;
+        assert_eq!(kind(), "coordination.resumed");
+        assert_eq!(kind(), "coordination.session_bound");
+        engine.cancel(&id, "enough").await.unwrap();
+        assert_eq!(kind(), "coordination.stop_requested");
+        assert_eq!(kind(), "coordination.session_unbound");
+        assert_eq!(kind(), "coordination.aborted");
+        assert!(child.wait().unwrap().success());
+        engine.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_follower_ends_with_whoever_reads_its_output() {
+    let (fixture, go) = (Fixture::empty(), Arc::new(Notify::new()));
+    fixture.block_on(async {
+        let (engine, _) = at_work(&fixture, &go).await;
+        let (mut child, mut output) = following(&fixture, "log build --follow");
+        assert!(next(&mut output).starts_with("1 coordination.started"));
+        drop(output);
+        // Nothing more happens in the coordination: it is not a failed write that ends it.
+        assert!(child.wait().unwrap().success());
+        let mut told = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert_eq!(told, "");
+        go.notify_one();
+        engine.close().await.unwrap();
+    });
 }

@@ -3,8 +3,6 @@
 mod common;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon::id::{CoordinationId, Version};
-use antiphon::world::EraseRequest;
 use antiphon::{Engine, Output, SessionContext};
 use common::{Fixture, check};
 use serde_json::json;
@@ -135,13 +133,7 @@ fn an_export_writes_over_nothing_else() {
 
 #[test]
 fn of_an_erased_coordination_the_hash_is_left() {
-    let fixture = Fixture::new();
-    fixture.block_on(async {
-        let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
-        let payloads = Some((CoordinationId::new("build").unwrap(), vec![Version(6)]));
-        engine.erase(EraseRequest { payloads, blobs: Vec::new(), reason: "on request".to_owned() }).await.unwrap();
-        engine.close().await.unwrap();
-    });
+    let fixture = Fixture::erased();
     check(
         &fixture.run("receipt show build"),
         "\

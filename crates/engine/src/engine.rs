@@ -1,14 +1,18 @@
 //! The engine: owns one ledger, decides in one task, writes in one thread, carries out sessions.
 
+mod caught;
 mod decider;
 mod error;
+mod feed;
 mod handle;
+mod reader;
 mod recall;
 mod recovery;
 mod request;
 mod subscription;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +29,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 
+pub use caught::CaughtError;
 pub use error::{EngineError, StartError};
 pub(crate) use handle::Handle;
+pub use reader::Reader;
 pub use subscription::Subscription;
 
 use crate::ledger::verify::{Scope, verify};
@@ -282,7 +288,8 @@ impl Engine {
         self.handle.command(Command::Continue { coordination: id.clone(), raise }, None).await.map(|_| ())
     }
 
-    /// Adds work to a running coordination. With a command id, repeating the call adds nothing.
+    /// Adds work to a running coordination. With a command id, repeating the call adds nothing and gives the same
+    /// answer, also once the coordination has ended.
     ///
     /// # Errors
     /// [`EngineError`] if the items are refused.
@@ -321,6 +328,43 @@ impl Engine {
     /// [`EngineError::UnknownCoordination`] if there is none.
     pub async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
         self.handle.follow(id, after).await
+    }
+
+    /// Follows a coordination under a name: from after the last event that was acknowledged under it, in this process or an earlier one.
+    ///
+    /// ```
+    /// use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+    /// use antiphon::{Engine, Output};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let mut setup = Engine::open(dir.path().join("state"))?;
+    /// setup.register("greet", |_| async { Ok(Output::text("hello")) });
+    /// let engine = setup.start().await?;
+    /// let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
+    /// let id = engine.submit(CoordinationConfig::of_work(vec![WorkSpec::function("a", "greet")?], budget)?).await?;
+    ///
+    /// let mut reader = engine.reader("mailer", &id).await?;
+    /// while let Some(event) = reader.next().await? {
+    ///     println!("{} {}", event.version, event.kind);
+    ///     reader.acknowledge().await?;
+    /// }
+    /// engine.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such coordination, or the name reads another one.
+    pub async fn reader(&self, name: &str, id: &CoordinationId) -> Result<Reader, EngineError> {
+        Reader::open(&self.handle, name, id).await
+    }
+
+    /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it, and all are in the log.
+    #[must_use]
+    pub fn caught(&self) -> BTreeMap<CaughtError, u64> {
+        self.handle.caught()
     }
 
     /// The bytes of a blob: an input, an output or a receipt.

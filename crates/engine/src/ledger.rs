@@ -13,9 +13,10 @@ mod memory;
 mod sqlite;
 mod store;
 pub mod verify;
+mod watch;
 
 pub use directory::{LockHolder, StateDirectory};
-pub use error::{AppendError, Fault, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
+pub use error::{AppendError, Fault, IdentityRefusal, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 pub use head_mark::{HeadMark, MarkError};
 pub use memory::{MemoryLedger, MemoryStore};
 #[doc(hidden)]
@@ -25,3 +26,4 @@ pub use store::{
     Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Owner, Placed,
     PlacedCommit, Snapshot, Store,
 };
+pub use watch::{Watch, Woken};

@@ -59,7 +59,7 @@ pub mod usage;
 
 pub use antiphon_core::{append, coordination, digest, envelope, event, id, time, world};
 
-pub use engine::{Ended, Engine, EngineError, Setup, StartError, Status, Subscription};
+pub use engine::{CaughtError, Ended, Engine, EngineError, Reader, Setup, StartError, Status, Subscription};
 pub use session::{Failed, Output, SessionContext, SessionResult};
 
 /// Compiles and runs the README's example.

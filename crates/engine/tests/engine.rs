@@ -452,6 +452,66 @@ async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed(
 }
 
 #[tokio::test]
+async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_a_restart() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut first = setup(dir.path());
+    first.register("work", |_| async { Ok(Output::none()) });
+    let engine = first.start().await?;
+    let id = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
+    let command = |id: &str| CommandId::new(id).map(Some);
+    let early = engine.add_work(&id, work(&["a"]), command("delivery-1")?).await?;
+    let many: Vec<String> = (0..1_200).map(|number| format!("b-{number}")).collect();
+    let many = engine.add_work(&id, work(&many.iter().map(String::as_str).collect::<Vec<_>>()), command("delivery-2")?).await?;
+    engine.close_coordination(&id).await?;
+    engine.wait(&id).await?;
+    let ended = "coordination inbox is not running; list shows what there is";
+    let answers_alike = async |engine: &Engine| -> Result {
+        assert_eq!(engine.add_work(&id, work(&["a"]), command("delivery-1")?).await?, early);
+        assert_eq!(engine.add_work(&id, work(&["a"]), command("delivery-2")?).await?, many);
+        for new in [command("delivery-3")?, None] {
+            assert_eq!(engine.add_work(&id, work(&["c"]), new).await.unwrap_err().to_string(), ended);
+        }
+        Ok(())
+    };
+    answers_alike(&engine).await?;
+    engine.close().await?;
+    let engine = setup(dir.path()).start().await?;
+    answers_alike(&engine).await?;
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    let (left, mut contexts) = tokio::sync::mpsc::unbounded_channel();
+    setup.register("work", move |session: SessionContext| {
+        let left = left.clone();
+        async move {
+            left.send(session).map_err(|_| Failed::because("nobody listens"))?;
+            Ok(Output::none())
+        }
+    });
+    let engine = setup.start().await?;
+    let id = engine.submit(CoordinationConfig::open(work(&["a"]), budget())?.with_id("inbox")?).await?;
+    let stale = contexts.recv().await.unwrap();
+    let mut events = engine.follow(&id, Version(0)).await?;
+    while events.next().await?.is_none_or(|event| &*event.kind != "coordination.session_unbound") {}
+    for _ in 0..2 {
+        let refused = stale.add_work(work(&["late"])).await.unwrap_err();
+        assert_eq!(refused.to_string(), "session \"inbox.1\" is not bound here; it has ended or never was");
+    }
+    engine.close_coordination(&id).await?;
+    engine.wait(&id).await?;
+    assert_eq!(engine.status(&id).await?.summary["totals"]["writes_refused"], 1);
+    let expected = ["started", "work_added", "bound a", "unbound a SUCCESS", "write_refused", "stop_requested", "completed"];
+    assert_eq!(story(&engine, &id).await?, expected);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_paused_coordination_starts_nothing_until_it_is_continued() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());

@@ -15,7 +15,7 @@ use antiphon::ledger::{
 };
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
-use antiphon_core::id::{CommitNumber, Seq};
+use antiphon_core::id::{CommitNumber, Epoch, Seq};
 use antiphon_core::time::Wall;
 use history::{story, tell};
 use rusqlite::Connection;
@@ -348,6 +348,9 @@ fn edits() -> Vec<(&'static str, String)> {
         ("a commit's count", "UPDATE commits SET events = events + 1 WHERE number = 5".to_owned()),
         ("a commit's epoch", "UPDATE commits SET epoch = 2 WHERE number = 5".to_owned()),
         ("the last commit's epoch", format!("UPDATE commits SET epoch = 2 WHERE number = {last}")),
+        ("the ledger's id", "UPDATE ledger SET id = zeroblob(32)".to_owned()),
+        ("the ledger's epoch set back", "UPDATE ledger SET epoch = 0".to_owned()),
+        ("the ledger's epoch raised", "UPDATE ledger SET epoch = 1000".to_owned()),
         ("the end cut off", format!(
             "DELETE FROM events WHERE seq >= (SELECT first FROM commits WHERE number = {last});
              UPDATE streams SET version = version - 1 WHERE name = 'ledger'; DELETE FROM commits WHERE number = {last}"
@@ -380,6 +383,39 @@ fn edited_rows_are_found_by_both_verifiers_at_the_same_places() {
         fs::write(&golden, &transcript).unwrap();
     }
     assert_eq!(transcript, fs::read_to_string(golden).unwrap_or_default());
+}
+
+#[test]
+fn a_ledger_whose_identity_was_changed_is_not_opened_and_says_why() {
+    let origin = closed();
+    let id = store(origin.path()).standing().unwrap().ledger;
+    let none = "0".repeat(64);
+    for (sql, says) in [
+        (
+            "UPDATE ledger SET id = zeroblob(32)",
+            format!("it names ledger {none}, but event 1 of `ledger` was recorded in ledger {id}"),
+        ),
+        ("UPDATE ledger SET epoch = 0", "it says epoch 0, but event 1 of `ledger` began epoch 1; epochs do not fall".to_owned()),
+        ("UPDATE ledger SET epoch = 3", "it says epoch 3, but the last that an owner took is 1".to_owned()),
+    ] {
+        let dir = copied(origin.path());
+        edit(dir.path(), sql);
+        let owner = Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+        let refused = store(dir.path()).open(&owner).unwrap_err().to_string();
+        assert_eq!(refused, format!("the row of the table `ledger` was changed: {says}; restore the ledger from a copy"));
+        let report = first(dir.path()).unwrap().to_string();
+        assert!(report.contains(&format!("the row of the table `ledger`: {says}; ")), "{report}");
+    }
+}
+
+#[test]
+fn an_owner_that_died_before_it_marked_its_epoch_leaves_a_sound_ledger() {
+    let origin = closed();
+    edit(origin.path(), "UPDATE ledger SET epoch = 2");
+    assert!(first(origin.path()).unwrap().is_sound());
+    assert_eq!(second(origin.path()), (true, Vec::new()));
+    let owner = Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+    assert_eq!(store(origin.path()).open(&owner).unwrap().epoch, Epoch(2), "nothing was written under it");
 }
 
 fn edit(dir: &Path, sql: &str) {

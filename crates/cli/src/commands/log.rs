@@ -4,11 +4,12 @@ mod facts;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
 use antiphon::envelope::{Payload, Recorded};
 use antiphon::id::{StreamName, Version};
-use antiphon::ledger::Store as _;
+use antiphon::ledger::{Store as _, Watch, Woken};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -24,7 +25,8 @@ const PAGE: usize = 1_000;
 
 /// Print the events of a coordination
 ///
-/// With --json, one object on a line: the event's envelope, with the payload as it is stored, and `time`, which is `wall` for people.
+/// With --follow, those that come later are printed as they are recorded, until the coordination has ended; it waits across a restart of
+/// the engine, and ends with whoever reads its output. With --json, one object on a line: the event's envelope, with the payload as it is stored, and `time`, which is `wall` for people.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A coordination, `ledger`, or any other stream by its name
@@ -36,6 +38,9 @@ pub(crate) struct Args {
     /// At most so many; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,
+    /// Wait for further events until the coordination has ended
+    #[arg(long, short)]
+    follow: bool,
     /// Only events of this type, such as `coordination.session_bound`, or `session_bound` for short
     #[arg(long = "type", short = 't', value_name = "TYPE")]
     kind: Option<String>,
@@ -75,6 +80,10 @@ enum Stored<'a> {
 impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(global)?;
+        let mut watch = match self.follow {
+            true => Some(Watch::on(&ledger.dir).map_err(CommandError::internal)?),
+            false => None,
+        };
         let head = ledger.head(&self.stream)?;
         let width = head.tip.version.to_string().len();
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
@@ -84,7 +93,18 @@ impl Args {
         let mut output = Output::stdout();
         while left > 0 && output.is_open() {
             let page = ledger.store.read_stream(&self.stream, after, PAGE.min(if self.kind.is_none() { left } else { PAGE }))?;
-            let Some(last) = page.last() else { break };
+            let Some(last) = page.last() else {
+                let Some(watch) = &mut watch else { break };
+                let now = ledger.head(&self.stream)?;
+                if now.ended && now.tip.version <= after {
+                    break;
+                }
+                output.flush()?;
+                match watch.wait(std::io::stdout().as_fd()).map_err(CommandError::internal)? {
+                    Woken::Changed => continue,
+                    Woken::HungUp => break,
+                }
+            };
             after = last.version;
             for event in &page {
                 if !self.wants(&event.kind) {
@@ -97,7 +117,7 @@ impl Args {
             }
         }
         output.finish()?;
-        if !printed {
+        if !printed && !self.follow {
             self.explain_nothing(&others, head.tip.version);
         }
         Ok(ExitCode::SUCCESS)

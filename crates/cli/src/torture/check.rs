@@ -357,3 +357,6 @@ fn check_sessions(ledger: &Ledger, journal: &Journal, findings: &mut Findings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+use antiphon::id::{CoordinationId, Version};
+use antiphon::world::EraseRequest;
 use antiphon::{Engine, Failed, Output as Put, SessionContext};
 
 /// A directory with a ledger in `state`.
@@ -50,6 +52,18 @@ impl Fixture {
                 engine.wait(&id).await.unwrap();
             }
             engine.submit(CoordinationConfig::open(Vec::new(), budget()).unwrap().with_id("service").unwrap()).await.unwrap();
+            engine.close().await.unwrap();
+        });
+        fixture
+    }
+
+    /// The same after a payload of `build` was erased.
+    pub(crate) fn erased() -> Self {
+        let fixture = Self::new();
+        fixture.block_on(async {
+            let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
+            let payloads = Some((CoordinationId::new("build").unwrap(), vec![Version(6)]));
+            engine.erase(EraseRequest { payloads, blobs: Vec::new(), reason: "on request".to_owned() }).await.unwrap();
             engine.close().await.unwrap();
         });
         fixture

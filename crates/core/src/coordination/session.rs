@@ -15,7 +15,7 @@ use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
 use crate::digest::Digest;
 use crate::event::{Mode, Started, StopKind, StopRequested};
-use crate::id::{CommandId, CoordinationId, Epoch, SessionId, Version, WorkId};
+use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
 use crate::time::{At, Deadline, Wall, nanos, ticks};
 
 /// What an event's envelope tells the state.
@@ -242,6 +242,12 @@ impl CoordinationSession {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.receipt.epoch()
+    }
+
+    /// Whether this is the fence of a live session.
+    #[must_use]
+    pub fn shows_fence(&self, session: u64, fence: Fence) -> bool {
+        self.binding(session).is_some_and(|(binding, _)| binding.fence == fence)
     }
 
     /// Whether a ceiling is reached, as of the last event.

@@ -178,6 +178,12 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Whether it says no more than that the coordination does not run.
+    #[must_use]
+    pub fn is_not_running(&self) -> bool {
+        matches!(self, Self::UnknownCoordination { .. } | Self::Refused(ControllerError::CoordinationTerminal { .. }))
+    }
+
     pub(super) fn unknown(coordination: &CoordinationId) -> Self {
         Self::UnknownCoordination { coordination: coordination.clone() }
     }
@@ -195,15 +201,8 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             let member = world.member(&coordination)?;
             let adder = match by {
                 Adder::Operator => None,
-                Adder::Session(number, fence) => {
-                    let session = member.controller.started()?;
-                    let live = session.binding(number).is_some_and(|(binding, _)| binding.fence == fence);
-                    if !live {
-                        let session_id = session.session_id(number).to_string();
-                        return Err(ControllerError::SessionNotBound { session_id }.into());
-                    }
-                    Some(number)
-                }
+                Adder::Session(number, fence) if member.controller.started()?.shows_fence(number, fence) => Some(number),
+                Adder::Session(number, fence) => return refuse_write(world, &coordination, number, fence, "work", now),
             };
             let missing = member.controller.started()?.to_recall(&items, &archives);
             if !missing.is_empty() {
@@ -276,7 +275,9 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
 }
 
 impl Command {
-    fn coordination(&self) -> Option<&CoordinationId> {
+    /// The coordination that it goes to, if there is one already.
+    #[must_use]
+    pub fn coordination(&self) -> Option<&CoordinationId> {
         match self {
             Self::AddWork { coordination, .. }
             | Self::Stop { coordination, .. }
@@ -354,15 +355,8 @@ fn end_session(
 ) -> Result<Reply, Rejection> {
     let id = &session.coordination;
     let state = world.live(id)?;
-    let live = state.binding(session.number).is_some_and(|(binding, _)| binding.fence == fence);
-    if !live {
-        let kind = "completion".to_owned();
-        if !state.has_refused(session.number, &kind) && session.number <= state.last_session() {
-            let refused = WriteRefused { session: session.number, fence, kind };
-            let origin = Origin { actor: engine(), id: None };
-            world.emit_all(id, vec![Event::WriteRefused(refused)], &origin, now)?;
-        }
-        return Ok(Reply::WriteRefused);
+    if !state.shows_fence(session.number, fence) {
+        return refuse_write(world, id, session.number, fence, "completion", now);
     }
     if state.binding(session.number).is_some_and(|(binding, _)| binding.nested) {
         let coordination_id = session.nested_coordination().map_err(ControllerError::from)?;
@@ -380,6 +374,24 @@ fn end_session(
     }
     world.restless.insert(id.clone());
     Ok(Reply::Done { version })
+}
+
+/// Refuses a write behind a stale fence; the first of its kind by a session goes on the record.
+fn refuse_write(
+    world: &mut World,
+    id: &CoordinationId,
+    session: u64,
+    fence: Fence,
+    kind: &str,
+    now: &Now,
+) -> Result<Reply, Rejection> {
+    let state = world.live(id)?;
+    if !state.has_refused(session, kind) && session <= state.last_session() {
+        let refused = WriteRefused { session, fence, kind: kind.to_owned() };
+        let origin = Origin { actor: engine(), id: None };
+        world.emit_all(id, vec![Event::WriteRefused(refused)], &origin, now)?;
+    }
+    Ok(Reply::WriteRefused)
 }
 
 impl World {

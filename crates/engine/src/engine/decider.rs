@@ -22,12 +22,13 @@ use health::Health;
 use opening::Opening;
 pub(super) use opening::spawn;
 use pending::Pending;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::caught::{Caught, CaughtError};
+use super::feed::Feeds;
 use super::request::{Release, Request};
-use super::subscription::Live;
 use super::writer::{Ack, Job, Writer};
 use super::{Ended, Handle};
 use crate::clock::{Clock, Timer};
@@ -70,7 +71,8 @@ struct Decider {
     waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
-    followers: HashMap<CoordinationId, broadcast::Sender<Live>>,
+    followers: Feeds,
+    caught: Arc<Caught>,
     snapshots: HashMap<CoordinationId, Version>,
     snapshot_every: u64,
     closing: Option<Closing>,
@@ -90,7 +92,7 @@ impl Decider {
             let sound = matches!(self.health, Health::Sound);
             let deadlines = if sound { self.world.next_deadline() } else { (None, None) };
             if let Err(error) = self.timer.arm(&self.clock, deadlines) {
-                tracing::error!(%error, "deadlines cannot be waited for");
+                self.caught.note(CaughtError::DeadlineNotArmed, &"the next deadline", &error);
             }
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
@@ -163,7 +165,7 @@ impl Decider {
 
     fn now(&self) -> Now {
         self.clock.now().unwrap_or_else(|error| {
-            tracing::error!(%error, "the system gives no randomness; tokens of this turn are made of the time");
+            self.caught.note(CaughtError::NoRandomness, &"this turn", &error);
             let at = self.clock.at();
             Now { at, ..Now::from(crate::clock::wall().0) }
         })
@@ -213,7 +215,7 @@ impl Decider {
         }
         if !self.followers.is_empty() {
             let followed = |event: &&Recorded| match &event.stream {
-                StreamName::Coordination(id) => self.followers.contains_key(id),
+                StreamName::Coordination(id) => self.followers.has(id),
                 _ => false,
             };
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use antiphon_core::coordination::{ApplyError, ControllerError};
-use antiphon_core::id::{CoordinationId, IdError, Version};
+use antiphon_core::id::{CoordinationId, IdError, StreamName, Version};
 use antiphon_core::world::Rejection;
 
-use crate::ledger::{OpenError, ReadError, WriteError};
+use crate::ledger::{AppendError, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, WriteError};
 
 /// Why the engine did not do what it was asked. Unless it says so, nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,6 +33,20 @@ pub enum EngineError {
         version: Version,
         /// The version of its terminal event.
         last: Version,
+    },
+    /// A name cannot be that of a cursor.
+    #[error("the name of a cursor has 1 to {MAX_CURSOR_NAME_BYTES} bytes, not {length}")]
+    CursorName {
+        /// How long it is.
+        length: usize,
+    },
+    /// The cursor of this name is in another stream.
+    #[error("the cursor {name:?} reads `{stream}`; choose another name for another coordination")]
+    CursorTaken {
+        /// The name.
+        name: String,
+        /// What it reads.
+        stream: StreamName,
     },
     /// The ledger takes in nothing for now: the disk is full, or something else keeps it from writing.
     #[error("the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command")]
@@ -68,6 +82,15 @@ pub enum EngineError {
 impl From<ReadError> for EngineError {
     fn from(source: ReadError) -> Self {
         Self::Read { source: Arc::new(source) }
+    }
+}
+
+impl From<&AppendError> for EngineError {
+    fn from(error: &AppendError) -> Self {
+        match error {
+            AppendError::NotWritten { source } => Self::ReadOnly { reason: source.to_string() },
+            AppendError::Refused(_) | AppendError::Unknown { .. } => Self::Poisoned { reason: error.to_string() },
+        }
     }
 }
 

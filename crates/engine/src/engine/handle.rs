@@ -1,8 +1,9 @@
 //! A cheap way to reach the decider, shared by the engine's methods and the sessions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_core::coordination::{CoordinationConfig, WorkSpec};
+use antiphon_core::coordination::{ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::Event;
@@ -11,10 +12,12 @@ use antiphon_core::time::Now;
 use antiphon_core::world::{Adder, Command, Origin, Reply, World};
 use tokio::sync::{mpsc, oneshot};
 
+use super::caught::{Caught, CaughtError};
 use super::decider::engine_origin;
+use super::feed::Feed;
 use super::request::Request;
 use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
-use crate::ledger::{ReadError, Store};
+use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
 
 /// Events read from the store at a time.
 pub(super) const PAGE: usize = 1_000;
@@ -24,6 +27,7 @@ pub(super) const PAGE: usize = 1_000;
 pub(crate) struct Handle {
     mailbox: mpsc::Sender<Request>,
     store: Arc<dyn Store>,
+    caught: Arc<Caught>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -33,8 +37,8 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>) -> Self {
-        Self { mailbox, store }
+    pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>, caught: Arc<Caught>) -> Self {
+        Self { mailbox, store, caught }
     }
 
     pub(super) async fn send(&self, request: Request) -> Result<(), EngineError> {
@@ -42,9 +46,18 @@ impl Handle {
     }
 
     pub(super) async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
+        let repeated = origin.id.clone().zip(command.coordination().cloned());
         let (reply, answer) = oneshot::channel();
         self.send(Request::Command { command, origin, minted, reply }).await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
+        let answer = answer.await.map_err(|_| EngineError::Stopped)?;
+        // What is asked of a coordination that has ended may be the repeat of a command that it has accepted.
+        if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) = (repeated, &answer)
+            && rejection.is_not_running()
+            && let Some(version) = self.read(move |store| accepted(store, coordination, &id)).await?
+        {
+            return Ok(Reply::Done { version });
+        }
+        answer
     }
 
     pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
@@ -64,7 +77,10 @@ impl Handle {
     pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {
         let by = Adder::Session(session.number, fence);
         let actor = Actor::new(format!("session:{session}"))?;
-        self.add_work(session.coordination.clone(), items, by, Origin { actor, id: None }).await.map(|_| ())
+        match self.add_work(session.coordination.clone(), items, by, Origin { actor, id: None }).await? {
+            Reply::WriteRefused => Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into()),
+            Reply::Done { .. } | Reply::Existing { .. } => Ok(()),
+        }
     }
 
     /// Answers the decider's question for the configuration that a blob holds.
@@ -76,9 +92,9 @@ impl Handle {
             Ok(None) => Err(format!("blob {input}, which holds its plan, is gone")),
             Err(error) => Err(error.to_string()),
         };
-        let command = Command::Expanded { coordination, work, config };
-        if let Err(error) = self.ask(command, engine_origin(), false).await {
-            tracing::debug!(%error, "an expanded plan came too late");
+        let subject = format!("{work} of {coordination}");
+        if let Err(error) = self.ask(Command::Expanded { coordination, work, config }, engine_origin(), false).await {
+            self.caught.note(CaughtError::LateExpansion, &subject, &error);
         }
     }
 
@@ -132,10 +148,26 @@ impl Handle {
 
     pub(super) async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
         self.status(id).await?;
+        Ok(Subscription::new(self.clone(), id.clone(), after))
+    }
+
+    /// What happens in a stream from now on.
+    pub(super) async fn feed(&self, id: &CoordinationId) -> Result<Feed, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Follow { coordination: id.clone(), reply }).await?;
-        let live = answer.await.map_err(|_| EngineError::Stopped)?;
-        Ok(Subscription::new(self.clone(), id.clone(), after, live))
+        answer.await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Moves a cursor; it is durable when this returns.
+    pub(super) async fn acknowledge(&self, cursor: Cursor) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Acknowledge { cursor, reply }).await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    /// The errors caught so far.
+    pub(super) fn caught(&self) -> BTreeMap<CaughtError, u64> {
+        self.caught.counts()
     }
 
     /// The events of a coordination after a version, one page.
@@ -173,4 +205,29 @@ impl Handle {
         };
         Ok(Some(Output { bytes, text: unbound.text, report: None, scores: unbound.scores, tree: unbound.tree }))
     }
+}
+
+/// The version that a coordination first recorded an accepted command at, among the last ones that it remembers: read backwards, and not
+/// on the decider's path.
+fn accepted(store: &dyn Store, coordination: CoordinationId, id: &CommandId) -> Result<Option<Version>, ReadError> {
+    let stream = StreamName::Coordination(coordination);
+    let head = store.heads(&HeadQuery::Stream(stream.clone()))?.into_iter().next();
+    let mut before = head.map_or(Version(0), |head| head.tip.version).next();
+    let mut seen = 0;
+    while before > Version(1) {
+        let after = Version((before.0 - 1).saturating_sub(PAGE as u64));
+        let page = store.read_stream(&stream, after, PAGE)?;
+        for recorded in page.iter().rev().filter(|recorded| recorded.version < before) {
+            let Some(cause) = &recorded.cause else { continue };
+            if cause == id {
+                return Ok(Some(recorded.version));
+            }
+            seen += 1;
+            if seen == MAX_REMEMBERED_COMMANDS {
+                return Ok(None);
+            }
+        }
+        before = after.next();
+    }
+    Ok(None)
 }

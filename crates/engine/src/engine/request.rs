@@ -3,10 +3,11 @@
 use antiphon_core::id::CoordinationId;
 use antiphon_core::time::Now;
 use antiphon_core::world::{Command, Origin, Reply, World};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
+use super::feed::Feed;
 use super::{Ended, EngineError};
-use crate::engine::subscription::Live;
+use crate::ledger::Cursor;
 
 /// Answers one caller, or tells it why there is no answer.
 pub(super) type Release = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
@@ -23,7 +24,9 @@ pub(super) enum Request {
     /// A caller waits for an end; `None` if the coordination is not live.
     Wait { coordination: CoordinationId, reply: oneshot::Sender<Option<Ended>> },
     /// A caller follows a stream live.
-    Follow { coordination: CoordinationId, reply: oneshot::Sender<broadcast::Receiver<Live>> },
+    Follow { coordination: CoordinationId, reply: oneshot::Sender<Feed> },
+    /// A named reader is done with what it was given.
+    Acknowledge { cursor: Cursor, reply: oneshot::Sender<Result<(), EngineError>> },
     /// Stop in good order.
     Close { reply: oneshot::Sender<Result<(), EngineError>> },
 }

@@ -1,36 +1,43 @@
 //! Following a stream: what is recorded from the store, what happens from memory, every event once and in order.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, Version};
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 
+use super::feed::{Fed, Feed};
 use super::{EngineError, Handle};
 
-/// A durable event on its way to those who follow its stream.
-pub(super) type Live = Arc<Recorded>;
-
-/// Live events that a slow follower may be behind before it reads from the store again.
-pub(super) const LIVE_EVENTS: usize = 256;
-
 /// The events of one coordination, from a version on.
+///
+/// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound of bytes, and is read from the ledger
+/// beyond that. Nobody waits for it.
 #[derive(Debug)]
 pub struct Subscription {
     handle: Handle,
     coordination: CoordinationId,
     after: Version,
     page: VecDeque<Recorded>,
-    live: broadcast::Receiver<Live>,
-    behind: bool,
+    source: Source,
     ended: bool,
 }
 
+/// Where the next event comes from.
+#[derive(Debug)]
+enum Source {
+    /// The store, until nothing more is recorded; then there is a feed.
+    Recorded,
+    /// The store once more, as events may have been recorded before the feed was there.
+    Joining(Feed),
+    /// Memory.
+    Live(Feed),
+    /// The store, and nothing after it.
+    Rest,
+}
+
 impl Subscription {
-    pub(super) fn new(handle: Handle, coordination: CoordinationId, after: Version, live: broadcast::Receiver<Live>) -> Self {
-        Self { handle, coordination, after, page: VecDeque::new(), live, behind: true, ended: false }
+    pub(super) fn new(handle: Handle, coordination: CoordinationId, after: Version) -> Self {
+        Self { handle, coordination, after, page: VecDeque::new(), source: Source::Recorded, ended: false }
     }
 
     /// The next event; waits for it. `None` after the event that ends the coordination, or when the engine has stopped.
@@ -42,23 +49,55 @@ impl Subscription {
             if let Some(event) = self.page.pop_front() {
                 return Ok(Some(self.deliver(event)));
             }
-            if self.behind {
-                self.page = self.handle.page(&self.coordination, self.after).await?.into();
-                self.behind = !self.page.is_empty();
+            if let Source::Live(feed) = &mut self.source {
+                match feed.next().await {
+                    Fed::Event(event) if event.version == self.after.next() => return Ok(Some(self.deliver((*event).clone()))),
+                    // It was read from the store already.
+                    Fed::Event(event) if event.version <= self.after => {}
+                    Fed::Event(_) | Fed::Lost => self.source = Source::Recorded,
+                    Fed::Ended => self.source = Source::Rest,
+                }
                 continue;
             }
-            match self.live.recv().await {
-                Ok(event) if event.version == self.after.next() => return Ok(Some(self.deliver((*event).clone()))),
-                Ok(event) => self.behind = event.version > self.after,
-                Err(RecvError::Lagged(_)) => self.behind = true,
-                Err(RecvError::Closed) => {
-                    // The last events may have been released between the page and the end of the engine.
-                    self.page = self.handle.page(&self.coordination, self.after).await?.into();
-                    self.ended = self.page.is_empty();
-                }
+            self.page = self.handle.page(&self.coordination, self.after).await?.into();
+            if self.page.is_empty() {
+                self.go_on().await?;
             }
         }
         Ok(None)
+    }
+
+    /// All that is recorded was read.
+    async fn go_on(&mut self) -> Result<(), EngineError> {
+        self.source = match std::mem::replace(&mut self.source, Source::Rest) {
+            Source::Recorded => match self.handle.feed(&self.coordination).await {
+                Ok(feed) => Source::Joining(feed),
+                Err(EngineError::Stopped) => Source::Rest,
+                Err(error) => return Err(error),
+            },
+            Source::Joining(feed) | Source::Live(feed) => Source::Live(feed),
+            Source::Rest => {
+                self.ended = true;
+                Source::Rest
+            }
+        };
+        Ok(())
+    }
+
+    /// The version of the last event that was given out, or that it began after.
+    #[must_use]
+    pub fn position(&self) -> Version {
+        self.after
+    }
+
+    /// The coordination.
+    #[must_use]
+    pub fn coordination(&self) -> &CoordinationId {
+        &self.coordination
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     fn deliver(&mut self, event: Recorded) -> Recorded {

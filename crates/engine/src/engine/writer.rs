@@ -6,19 +6,25 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use antiphon_core::append::Append;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::StartError;
+use super::caught::{Caught, CaughtError};
+use super::{EngineError, StartError};
 use crate::crash;
-use crate::ledger::{AppendError, Snapshot, Store};
+use crate::ledger::{AppendError, Cursor, Snapshot, Store};
 
 /// How long after an append the head mark may lag; promised are 100 ms, and writing it takes some.
 const MARK_WITHIN: Duration = Duration::from_millis(60);
+
+/// Cursors that are moved in one transaction.
+const MOVES_AT_ONCE: usize = 1_024;
 
 /// Something to be written.
 pub(super) enum Job {
     /// A turn; is acknowledged.
     Append(Box<Append>),
+    /// A cursor to be moved with the next append, or by itself if none waits; the reader is told once it is durable.
+    Move(Cursor, oneshot::Sender<Result<(), EngineError>>),
     /// A snapshot of what was appended before; a cache, so its failure is only told.
     Save(Snapshot),
 }
@@ -35,12 +41,12 @@ pub(super) type Ack = Result<(), AppendError>;
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(store: Arc<dyn Store>) -> Result<(Self, mpsc::UnboundedReceiver<Ack>), StartError> {
+    pub(super) fn start(store: Arc<dyn Store>, caught: Arc<Caught>) -> Result<(Self, mpsc::UnboundedReceiver<Ack>), StartError> {
         let (jobs, receiver) = channel();
         let (acks, acknowledged) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("antiphon-writer".to_owned())
-            .spawn(move || run(store.as_ref(), &receiver, &acks))
+            .spawn(move || run(store.as_ref(), &receiver, &acks, &caught))
             .map_err(|source| StartError::System { what: "the writer thread", source })?;
         Ok((Self { jobs: Some(jobs), thread: Some(thread) }, acknowledged))
     }
@@ -73,14 +79,17 @@ impl Drop for Writer {
     }
 }
 
-fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack>) -> Result<(), String> {
+fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack>, caught: &Caught) -> Result<(), String> {
+    let mut moves = Moves::default();
+    let mut next: Option<Job> = None;
     let mut mark_by: Option<Instant> = None;
     // A snapshot that follows a failed append is of a state that never was.
     let mut written = true;
     loop {
-        let job = match mark_by {
-            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(by) => jobs.recv_timeout(by.saturating_duration_since(Instant::now())),
+        let job = match (next.take(), mark_by) {
+            (Some(job), _) => Ok(job),
+            (None, None) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            (None, Some(by)) => jobs.recv_timeout(by.saturating_duration_since(Instant::now())),
         };
         match job {
             Ok(Job::Append(append)) => {
@@ -90,7 +99,8 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
                 if ends {
                     crash::point("receipt.before");
                 }
-                let result = store.append(&append, &[]).map(|_| ());
+                let result = store.append(&append, moves.cursors()).map(|_| ());
+                moves.answer(&result, caught);
                 if ends {
                     crash::point("receipt.after");
                 }
@@ -102,11 +112,19 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
                 // Without a decider nobody waits for the answer.
                 let _ = acks.send(result);
             }
+            Ok(Job::Move(cursor, reply)) => {
+                moves.add(cursor, reply);
+                next = jobs.try_recv().ok();
+                if moves.must_go(next.as_ref()) {
+                    let result = store.move_cursors(moves.cursors());
+                    moves.answer(&result, caught);
+                }
+            }
             Ok(Job::Save(_)) if !written => {}
             Ok(Job::Save(snapshot)) => {
                 crash::point("snapshot.before");
                 if let Err(error) = store.save_snapshot(&snapshot) {
-                    tracing::warn!(%error, stream = %snapshot.stream, "a snapshot was not saved; the next start replays more");
+                    caught.note(CaughtError::SnapshotNotSaved, &snapshot.stream, &error);
                 }
                 crash::point("snapshot.after");
             }
@@ -120,10 +138,105 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
             match marked {
                 Ok(()) => mark_by = None,
                 Err(error) => {
-                    tracing::error!(%error, "the head mark was not written; a loss of the ledger's end could go unseen");
+                    caught.note(CaughtError::HeadMarkNotWritten, &"the ledger", &error);
                     mark_by = Some(Instant::now() + MARK_WITHIN);
                 }
             }
         }
+    }
+}
+
+/// Cursors that wait for the next transaction, and the readers that wait for them.
+#[derive(Default)]
+struct Moves {
+    cursors: Vec<Cursor>,
+    replies: Vec<oneshot::Sender<Result<(), EngineError>>>,
+}
+
+impl Moves {
+    fn add(&mut self, cursor: Cursor, reply: oneshot::Sender<Result<(), EngineError>>) {
+        self.cursors.push(cursor);
+        self.replies.push(reply);
+    }
+
+    fn cursors(&self) -> &[Cursor] {
+        &self.cursors
+    }
+
+    /// Whether nothing comes that they could share a transaction with.
+    fn must_go(&self, next: Option<&Job>) -> bool {
+        match next {
+            Some(Job::Append(_)) => false,
+            Some(Job::Move(..)) => self.cursors.len() >= MOVES_AT_ONCE,
+            Some(Job::Save(_)) | None => true,
+        }
+    }
+
+    fn answer(&mut self, result: &Result<(), AppendError>, caught: &Caught) {
+        if let (Err(error), Some(cursor)) = (result, self.cursors.first()) {
+            caught.note(CaughtError::CursorNotMoved, &cursor.name, error);
+        }
+        self.cursors.clear();
+        for reply in self.replies.drain(..) {
+            // A reader that no longer waits is no error.
+            let _ = reply.send(result.as_ref().copied().map_err(EngineError::from));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_core::digest::Digest;
+    use antiphon_core::id::{StreamName, Version};
+    use antiphon_core::time::{Now, Wall};
+    use antiphon_core::world::{LedgerFacts, World};
+
+    use super::*;
+    use crate::ledger::{MemoryStore, Owner};
+
+    fn first_append(store: &MemoryStore) -> Append {
+        let opened = store.open(&Owner::this_process(Wall(0))).unwrap();
+        let facts = LedgerFacts {
+            format: opened.format,
+            ledger: Digest(opened.ledger.0),
+            epoch: opened.epoch,
+            commit: opened.commits,
+            tip: opened.ledger_stream,
+            started: None,
+            engine: "0".to_owned(),
+        };
+        let (mut world, now) = (World::new(facts), Now::from(1));
+        world.open_ledger("host", 1, false, &now);
+        world.take_turn(&now).unwrap().append
+    }
+
+    #[test]
+    fn a_cursor_moves_with_the_append_behind_it_and_by_itself_where_there_is_none() {
+        let store = MemoryStore::default();
+        let append = first_append(&store);
+        let (sender, jobs) = channel();
+        let mut answers = Vec::new();
+        let mut moves = |name: &str| {
+            let (reply, answer) = oneshot::channel();
+            answers.push(answer);
+            Job::Move(Cursor { name: name.to_owned(), stream: StreamName::Ledger, version: Version(1) }, reply)
+        };
+        sender.send(moves("with an append")).unwrap();
+        sender.send(moves("with the same")).unwrap();
+        sender.send(Job::Append(Box::new(append.clone()))).unwrap();
+        sender.send(moves("with a refused append")).unwrap();
+        // It does not continue the ledger a second time.
+        sender.send(Job::Append(Box::new(append))).unwrap();
+        sender.send(moves("alone")).unwrap();
+        drop(sender);
+        let caught = Caught::default();
+        let (acks, _acknowledged) = mpsc::unbounded_channel();
+        run(&store, &jobs, &acks, &caught).unwrap();
+        let told: Vec<bool> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap().is_ok()).collect();
+        assert_eq!(told, [true, true, false, true]);
+        let names = ["with an append", "with the same", "with a refused append", "alone"];
+        let moved: Vec<bool> = names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();
+        assert_eq!(moved, told);
+        assert_eq!(caught.counts().into_iter().collect::<Vec<_>>(), [(CaughtError::CursorNotMoved, 1)]);
     }
 }

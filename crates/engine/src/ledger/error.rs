@@ -7,6 +7,7 @@ use antiphon_core::id::{CommitNumber, Epoch, StreamName, Version};
 
 use super::directory::LockHolder;
 use super::head_mark::{HeadMark, MarkError};
+use super::store::LedgerId;
 
 /// An error of the disk or the database, with what was being done.
 #[derive(Debug, thiserror::Error)]
@@ -89,12 +90,58 @@ pub enum OpenError {
     /// The ledger does not agree with its head mark.
     #[error(transparent)]
     Mark(#[from] MarkRefusal),
+    /// The row that says which ledger this is was changed.
+    #[error("the row of the table `ledger` was changed: {0}; restore the ledger from a copy")]
+    Identity(#[from] IdentityRefusal),
     /// The ledger is damaged.
     #[error(transparent)]
     Damaged(#[from] ReadError),
     /// The disk or the database failed.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// What the one row of the table `ledger`, which no chain covers, says otherwise than the ledger's events.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityRefusal {
+    /// Another ledger.
+    #[error("it names ledger {row}, but event {version} of `ledger` was recorded in ledger {event}")]
+    Id {
+        /// The id in the row.
+        row: LedgerId,
+        /// The id in the event.
+        event: LedgerId,
+        /// The last event that names it.
+        version: Version,
+    },
+    /// Another format.
+    #[error("it says format {row}, but event {version} of `ledger` was recorded in format {event}")]
+    Format {
+        /// The format in the row.
+        row: u32,
+        /// The format in the event.
+        event: u32,
+        /// The last event that names it.
+        version: Version,
+    },
+    /// An epoch that is over.
+    #[error("it says epoch {row}, but event {version} of `ledger` began epoch {event}; epochs do not fall")]
+    EpochBehind {
+        /// The epoch in the row.
+        row: Epoch,
+        /// The epoch in the event.
+        event: Epoch,
+        /// The last event that names it.
+        version: Version,
+    },
+    /// An epoch that no owner can have begun.
+    #[error("it says epoch {row}, but the last that an owner took is {known}")]
+    EpochAhead {
+        /// The epoch in the row.
+        row: Epoch,
+        /// The last that the events or the head mark know.
+        known: Epoch,
+    },
 }
 
 /// Why a ledger was refused for its head mark.

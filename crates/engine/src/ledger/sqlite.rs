@@ -5,6 +5,7 @@ mod connection;
 mod damages;
 mod end;
 mod floor;
+mod identity;
 mod reader;
 mod rows;
 mod standing;
@@ -25,6 +26,7 @@ use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, Writ
 use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
 pub use floor::{AppendFloor, sqlite_version};
+use identity::Identity;
 use reader::{Reader, Readers};
 pub use standing::Standing;
 use writer::Writer;
@@ -85,6 +87,19 @@ impl SqliteStore {
     /// When there is no ledger, or it cannot be read.
     pub fn standing(&self) -> Result<Standing, ReadError> {
         self.readers.read(|reader| reader.standing())
+    }
+
+    /// What is wrong with the row that says which ledger this is.
+    fn damaged_identity(&self) -> Result<Option<Damage>, ReadError> {
+        let what = || "the row of the table `ledger`".to_owned();
+        let found = match self.readers.read(|reader| reader.consistent(|reader| Identity::read(&reader.connection))) {
+            Ok(found) => found,
+            Err(ReadError::Damaged { how, .. }) => return Ok(Some(Damage { what: what(), how })),
+            Err(fault) => return Err(fault),
+        };
+        // Read after the row: an owner that comes meanwhile only raises it. One that cannot be read is found by itself.
+        let mark = HeadMark::read(self.dir.path()).ok().flatten();
+        Ok(found.check(mark.as_ref()).err().map(|refusal| Damage { what: what(), how: refusal.to_string() }))
     }
 
     fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
@@ -196,7 +211,9 @@ impl Store for SqliteStore {
     }
 
     fn damages(&self) -> Result<Vec<Damage>, ReadError> {
-        self.readers.read(Reader::damages)
+        let mut damages = self.readers.read(Reader::damages)?;
+        damages.extend(self.damaged_identity()?);
+        Ok(damages)
     }
 
     fn mark_head(&self) -> Result<(), WriteError> {

@@ -71,16 +71,16 @@ pub fn verify(store: &dyn Store, scope: &Scope) -> Result<Report, ReadError> {
 /// # Errors
 /// When there is no ledger, or it cannot be read at all.
 pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> {
+    let store = SqliteStore::at(dir, SqliteOptions::default());
     // Read first: an engine that goes on meanwhile only adds to what the mark knows.
     let mark = match HeadMark::read(dir) {
-        Ok(Some(mark)) => Mark::Known(mark),
+        Ok(Some(mark)) => Mark::Known(mark, &store),
         Ok(None) => Mark::Missing(MarkRefusal::Missing { path: HeadMark::path(dir), commits: CommitNumber(0) }.to_string()),
         Err(source @ MarkError::Damaged { .. }) => Mark::Damaged(source.to_string()),
         Err(MarkError::Io { path, source }) => {
             return Err(super::error::Fault::io(format!("read {}", path.display()), source).into());
         }
     };
-    let store = SqliteStore::at(dir, SqliteOptions::default());
     match scope {
         Scope::Ledger => whole(&store, &mark, None),
         Scope::Coordination(id) => single::coordination(&store, id),
@@ -89,14 +89,14 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> 
 }
 
 /// What the head mark is, if there can be one.
-enum Mark {
+enum Mark<'a> {
     None,
-    Known(HeadMark),
+    Known(HeadMark, &'a SqliteStore),
     Missing(String),
     Damaged(String),
 }
 
-fn whole(store: &dyn Store, mark: &Mark, earlier: Option<&Earlier>) -> Result<Report, ReadError> {
+fn whole(store: &dyn Store, mark: &Mark<'_>, earlier: Option<&Earlier>) -> Result<Report, ReadError> {
     std::thread::scope(|scope| {
         let pages = pages::read_ahead(scope, store);
         let mut pass = Pass::new(store, earlier);
@@ -314,7 +314,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn finish(mut self, mark: &Mark) -> Result<Report, ReadError> {
+    fn finish(mut self, mark: &Mark<'_>) -> Result<Report, ReadError> {
         let tip = self.commits.finish(self.seq, &mut self.findings)?;
         if !self.erasures.is_settled() {
             self.look_beyond()?;
@@ -334,12 +334,12 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn check_mark(store: &dyn Store, mark: &Mark, tip: CommitTip, findings: &mut Findings) -> Result<(), ReadError> {
+fn check_mark(store: &dyn Store, mark: &Mark<'_>, tip: CommitTip, findings: &mut Findings) -> Result<(), ReadError> {
     let how = match mark {
         Mark::None => return Ok(()),
         Mark::Missing(_) if tip.number == CommitNumber(0) => return Ok(()),
         Mark::Missing(how) | Mark::Damaged(how) => how.clone(),
-        Mark::Known(mark) => {
+        Mark::Known(mark, ledger) => {
             let at_mark = match mark.commit.number.0.checked_sub(1) {
                 None => None,
                 Some(before) => match store.commits(CommitNumber(before), 1) {
@@ -352,8 +352,13 @@ fn check_mark(store: &dyn Store, mark: &Mark, tip: CommitTip, findings: &mut Fin
                     Err(fault) => return Err(fault),
                 },
             };
-            // The epoch of the ledger is not part of what a store gives away; opening the ledger compares it.
-            match mark.check(mark.epoch, tip, at_mark) {
+            let epoch = match ledger.standing() {
+                Ok(standing) => standing.epoch,
+                // Found beside the chains.
+                Err(ReadError::Damaged { .. }) => mark.epoch,
+                Err(fault) => return Err(fault),
+            };
+            match mark.check(epoch, tip, at_mark) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => refusal.to_string(),
             }

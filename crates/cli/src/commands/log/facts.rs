@@ -26,9 +26,13 @@ fn of(event: &Event) -> String {
         Event::LedgerClosed(_) => String::new(),
         Event::LedgerErased(erased) => ledger_erased(erased),
         Event::Started(started) => coordination_started(started),
+        Event::WorkAdded(added) if added.items.is_empty() => {
+            format!("{} again in memory", names(added.recalled.iter().map(|item| &item.work.id)))
+        }
         Event::WorkAdded(added) => names(added.items.iter().map(|item| &item.id)),
         Event::SessionBound(bound) => session_bound(bound),
         Event::SessionUnbound(unbound) => session_unbound(unbound),
+        Event::SessionCleared(cleared) => format!("nothing is left of session {}", cleared.session),
         Event::WorkSkipped(skipped) => format!("{}: {}", names(skipped.works.iter()), skip_reason(&skipped.because)),
         Event::Paused(paused) => format!("by {}: {}", paused.by, paused.reason),
         Event::Continued(continued) => format!("by {}", continued.by),

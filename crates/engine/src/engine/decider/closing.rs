@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Decider, Health, engine_origin, snapshot_of};
 use crate::engine::EngineError;
+use crate::engine::caught::CaughtError;
 use crate::engine::writer::Job;
 
 /// What the end of the engine waits for.
@@ -34,9 +35,10 @@ impl Decider {
         closing.recorded = true;
         for (session, fence) in self.running.sessions() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine was closed while the session ran");
+            let subject = session.to_string();
             let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() };
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
-                tracing::warn!(%error, "a session could not be recorded as lost");
+                self.caught.note(CaughtError::LossNotRecorded, &subject, &error);
             }
         }
         self.running.abandon();

@@ -6,6 +6,7 @@ use antiphon_core::coordination::StopCause;
 use tokio::time::Instant;
 
 use super::{Decider, Pending};
+use crate::engine::caught::CaughtError;
 use crate::engine::{EngineError, StartError, recovery};
 use crate::ledger::{AppendError, Refusal};
 
@@ -64,7 +65,7 @@ impl Health {
 impl Decider {
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept and presented again.
     pub(super) fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
-        tracing::error!(%error, "an append failed");
+        self.caught.note(CaughtError::AppendFailed, &"a turn", error);
         let now = Instant::now();
         let health = self.health.after(error, now);
         let answer = health.refusal().unwrap_or(EngineError::Stopped);
@@ -123,6 +124,7 @@ impl Decider {
     pub(super) fn on_writer_gone(&mut self) {
         self.writer_gone = true;
         let reason = "the writer's thread ended";
+        self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
         for pending in std::mem::take(&mut self.flight) {
             for release in pending.releases {
                 release(Err(EngineError::Poisoned { reason: reason.to_owned() }));

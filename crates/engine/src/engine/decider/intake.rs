@@ -4,11 +4,12 @@ use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::id::CoordinationId;
 use antiphon_core::time::Now;
 use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply};
-use tokio::sync::broadcast;
 
 use super::{Decider, Health, engine_origin};
+use crate::engine::caught::CaughtError;
+use crate::engine::feed::Feed;
 use crate::engine::request::{Release, Request};
-use crate::engine::subscription::LIVE_EVENTS;
+use crate::engine::writer::Job;
 use crate::engine::{EngineError, status_of};
 use crate::session::Ending;
 
@@ -31,9 +32,9 @@ impl Decider {
             blobs: end.blobs.clone(),
         };
         match self.world.handle(command, engine_origin(), now) {
-            Ok(Reply::WriteRefused) => tracing::warn!(session = %end.session, "a session without a valid fence reported its end"),
+            Ok(Reply::WriteRefused) => self.caught.note(CaughtError::StaleEnd, &end.session, &"its fence is not valid any more"),
             Ok(_) => {}
-            Err(error) => tracing::warn!(session = %end.session, %error, "a session's end came after its coordination's"),
+            Err(error) => self.caught.note(CaughtError::LateEnd, &end.session, &error),
         }
         self.draft.ends.push(end);
     }
@@ -68,16 +69,16 @@ impl Decider {
             }
             Request::Follow { coordination, reply } => {
                 let live = self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination);
-                let receiver = if live && !matches!(self.health, Health::Poisoned { .. }) {
-                    let sender = self.followers.entry(coordination).or_insert_with(|| broadcast::channel(LIVE_EVENTS).0);
-                    sender.subscribe()
+                let feed = if live && !matches!(self.health, Health::Poisoned { .. }) {
+                    self.followers.open(coordination)
                 } else {
-                    // Nothing more happens there: a closed channel says so.
-                    broadcast::channel(1).1
+                    Feed::ended()
                 };
                 // Turns on their way were filtered without this follower: he reads only once they are durable.
-                self.draft.releases.push(Box::new(move |_| drop(reply.send(receiver))));
+                self.draft.releases.push(Box::new(move |_| drop(reply.send(feed))));
             }
+            // What was delivered is durable: the writer moves the cursor with whatever it writes next.
+            Request::Acknowledge { cursor, reply } => self.writer.send(Job::Move(cursor, reply)),
             Request::Close { reply } => self.on_close(reply),
         }
     }

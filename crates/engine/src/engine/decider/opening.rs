@@ -10,6 +10,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Decider, Health, Pending};
 use crate::clock::Timer;
+use crate::engine::caught::Caught;
+use crate::engine::feed::Feeds;
 use crate::engine::recovery::Recovered;
 use crate::engine::writer::Writer;
 use crate::engine::{Handle, Setup, StartError};
@@ -46,8 +48,9 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
     world.set_runners(runners.clone());
     let (mailbox, requests) = mpsc::channel(MAILBOX);
     let (ended, ends) = mpsc::unbounded_channel();
-    let (writer, acks) = Writer::start(Arc::clone(&store))?;
-    let handle = Handle::new(mailbox, Arc::clone(&store));
+    let caught = Arc::new(Caught::default());
+    let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&caught))?;
+    let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&caught));
     let decider = Decider {
         facts,
         world,
@@ -74,7 +77,8 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         opening: Opening { owner, accepted_shorter, recorded: false },
         waiting: HashMap::new(),
         ending: HashSet::new(),
-        followers: HashMap::new(),
+        followers: Feeds::default(),
+        caught,
         snapshots: HashMap::new(),
         snapshot_every,
         closing: None,

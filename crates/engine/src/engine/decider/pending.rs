@@ -1,7 +1,5 @@
 //! Turns on their way to the disk, and what they let out once they are there.
 
-use std::sync::Arc;
-
 use antiphon_core::coordination::Runner;
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, WorkId};
@@ -10,6 +8,7 @@ use antiphon_core::world::{Action, Command};
 use super::{Decider, Health, coordination_of, engine_origin};
 use crate::crash;
 use crate::engine::Ended;
+use crate::engine::caught::CaughtError;
 use crate::engine::request::Release;
 use crate::engine::writer::Ack;
 use crate::session::Ending;
@@ -69,11 +68,8 @@ impl Decider {
             crash::point("release.before");
         }
         for event in pending.deliveries {
-            if let Some(id) = coordination_of(&event.stream)
-                && let Some(follower) = self.followers.get(&id)
-                && follower.send(Arc::new(event)).is_err()
-            {
-                self.followers.remove(&id);
+            if let Some(id) = coordination_of(&event.stream) {
+                self.followers.deliver(&id, event);
             }
         }
         for id in &pending.ended {
@@ -102,7 +98,7 @@ impl Decider {
             Action::Stop { session, cause } => self.running.stop(&session, cause),
             Action::Expand { coordination, work, runner } => self.expand(coordination, work, &runner),
             Action::Ended { coordination, verdict, receipt } => {
-                self.followers.remove(&coordination);
+                self.followers.end(&coordination);
                 let ended = Ended { coordination, verdict, receipt };
                 for waiter in self.waiting.remove(&ended.coordination).unwrap_or_default() {
                     // A caller that no longer waits is no error.
@@ -125,9 +121,9 @@ impl Decider {
             _ => None,
         };
         let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
-        let now = self.now();
+        let (now, subject) = (self.now(), format!("{work} of {coordination}"));
         if let Err(error) = self.world.handle(Command::Expanded { coordination, work, config }, engine_origin(), &now) {
-            tracing::debug!(%error, "an expanded plan came too late");
+            self.caught.note(CaughtError::LateExpansion, &subject, &error);
         }
     }
 }

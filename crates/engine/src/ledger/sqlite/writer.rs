@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connection::{self, CHECKPOINT_PAGES};
 use super::end::{End, commit_tip, data_version, identity, last_at};
+use super::identity::Identity;
 use super::rows::{integer, read_error};
 use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
@@ -66,15 +67,26 @@ impl Writer {
 
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
         create_if_absent(&transaction).map_err(|error| Fault::sql("create the tables of the ledger", error))?;
-        let (format, id, epoch) = identity(&transaction)?;
+        let (format, id, _) = identity(&transaction)?;
         if format != FORMAT {
             return Err(OpenError::Format { found: format, known: FORMAT });
         }
         let mut end = End::default();
         end.reload(&transaction)?;
+        let row = Identity::read(&transaction)?;
+        row.check(None)?;
+        let epoch = row.epoch;
         let (finding, mark) = check(&Found { connection: &transaction, epoch, commits: end.commits })?;
-        // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
-        let epoch = mark.map_or(epoch, |mark| mark.epoch.max(epoch)).next();
+        let epoch = match mark {
+            // An owner that raised the epoch and never came to mark it has written nothing under it.
+            Some(mark) if finding == MarkFinding::Agrees => {
+                row.check(Some(&mark))?;
+                epoch.max(mark.epoch.next())
+            }
+            // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
+            Some(mark) => epoch.max(mark.epoch).next(),
+            None => epoch.next(),
+        };
         transaction
             .execute("UPDATE ledger SET epoch = ?1", [integer(epoch.0)])
             .and_then(|_| transaction.commit())
@@ -338,10 +350,9 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_core::append::HeadRow;
-    use antiphon_core::envelope::{Blob, Commit, Payload, Recorded};
-    use antiphon_core::id::{Actor, Version};
-    use antiphon_core::time::{At, Wall};
+    use antiphon_core::envelope::Blob;
+    use antiphon_core::time::{Now, Wall};
+    use antiphon_core::world::{LedgerFacts, World};
 
     use super::*;
     use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
@@ -350,38 +361,22 @@ mod tests {
         Owner { host: "test".to_owned(), pid: 1, engine: "0".to_owned(), since: Wall(0) }
     }
 
-    /// The first append of a ledger, with a payload of some size.
-    fn first_append(epoch: Epoch, size: usize) -> Append {
-        let mut event = Recorded {
-            stream: StreamName::Ledger,
-            version: Version(1),
-            kind: "ledger.opened".into(),
-            schema: 1,
-            at: At(1),
-            wall: Wall(1),
-            actor: Actor::new("engine").unwrap(),
-            cause: None,
-            payload: Payload::Bytes(vec![b' '; size]),
-            prev: Digest::GENESIS,
-            hash: Digest::GENESIS,
+    /// The first append of a ledger, with a payload of some size, and a blob that becomes a file.
+    fn first_append(opened: &Opened, size: usize) -> Append {
+        let facts = LedgerFacts {
+            format: opened.format,
+            ledger: Digest(opened.ledger.0),
+            epoch: opened.epoch,
+            commit: opened.commits,
+            tip: opened.ledger_stream,
+            started: None,
+            engine: "0".to_owned(),
         };
-        event.hash = event.computed_hash();
-        let head = HeadRow {
-            stream: StreamName::Ledger,
-            tip: antiphon_core::envelope::StreamTip { version: Version(1), hash: event.hash },
-            status: "open".to_owned(),
-            ended: false,
-            started: Wall(1),
-            changed: (At(1), Wall(1)),
-            summary: "{}".to_owned(),
-        };
-        Append {
-            commit: Commit::link(CommitTip::default(), epoch, [event.hash].into_iter()),
-            events: vec![event],
-            blobs: vec![Blob::new(vec![1; 100_000])],
-            heads: vec![head],
-            erasures: Vec::new(),
-        }
+        let (mut world, now) = (World::new(facts), Now::from(1));
+        world.open_ledger(&"h".repeat(size), 1, false, &now);
+        let mut append = world.take_turn(&now).unwrap().append;
+        append.blobs.push(Blob::new(vec![1; 100_000]));
+        append
     }
 
     fn with_connection(store: &SqliteStore, act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) {
@@ -397,7 +392,7 @@ mod tests {
     fn a_full_disk_leaves_nothing_behind_and_the_same_append_may_be_repeated() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path(), SqliteOptions::default());
-        let append = first_append(store.open(&owner()).unwrap().epoch, 60_000);
+        let append = first_append(&store.open(&owner()).unwrap(), 60_000);
         with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1"));
         for _ in 0..2 {
             let failed = store.append(&append, &[]);
@@ -414,7 +409,7 @@ mod tests {
     fn an_error_at_commit_poisons_the_ledger_until_it_is_verified() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path(), SqliteOptions::default());
-        let append = first_append(store.open(&owner()).unwrap().epoch, 10);
+        let append = first_append(&store.open(&owner()).unwrap(), 10);
         with_connection(&store, |connection| connection.commit_hook(Some(|| true)));
         let failed = store.append(&append, &[]);
         assert!(matches!(failed, Err(AppendError::Unknown { .. })), "{failed:?}");

@@ -1,0 +1,402 @@
+//! Every promise, broken once: what an engine has really recorded is told anew with one thing wrong, and the checker says what it is.
+
+use std::collections::BTreeMap;
+
+use antiphon::append::{Append, HeadRow};
+use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, WorkSpec};
+use antiphon::envelope::{Blob, Commit, Payload, StreamTip};
+use antiphon::ledger::Owner;
+use antiphon::time::Wall;
+use antiphon::{Engine, Failed, Output, SessionContext};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::super::journal::Writer;
+use super::*;
+
+/// A ledger that an engine has left.
+struct Left {
+    dir: TempDir,
+    events: Vec<Recorded>,
+    receipt: Option<Vec<u8>>,
+}
+
+/// Coordination `c`: `a` is added by a command, fails, is tried again and succeeds. It may have ended.
+fn left(ended: bool) -> Left {
+    let dir = tempfile::tempdir().unwrap();
+    let id: CoordinationId = "c".parse().unwrap();
+    let receipt = tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut setup = Engine::open(dir.path().join("state")).unwrap();
+        setup.register("work", |session: SessionContext| async move {
+            if session.attempt() == 1 { Err(Failed::because("not yet")) } else { Ok(Output::none()) }
+        });
+        let engine = setup.start().await.unwrap();
+        let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
+        engine.submit(CoordinationConfig::open(vec![], budget).unwrap().with_id("c").unwrap()).await.unwrap();
+        let at_once = Backoff { initial_ns: 1, factor: 1, cap_ns: 1, jitter_ppm: 0 };
+        let work = vec![WorkSpec::function("a", "work").unwrap().with_backoff(at_once)];
+        let mut events = engine.follow(&id, Version(0)).await.unwrap();
+        engine.add_work(&id, work, Some(CommandId::new("add-0").unwrap())).await.unwrap();
+        while events.next().await.unwrap().unwrap().version < Version(6) {}
+        let receipt = if ended {
+            engine.close_coordination(&id).await.unwrap();
+            let ended = engine.wait(&id).await.unwrap();
+            engine.blob(ended.receipt).await.unwrap()
+        } else {
+            None
+        };
+        engine.close().await.unwrap();
+        receipt
+    });
+    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let events = store.read_all(Seq(0), PAGE).unwrap().into_iter().map(|placed| placed.event).collect();
+    Left { dir, events, receipt }
+}
+
+impl Left {
+    /// What a victim would have journaled.
+    fn journal(&self) -> Vec<Entry> {
+        let mut journal = vec![Entry::Opened { pid: 1 }, Entry::Submitted { id: "c".parse().unwrap() }];
+        for event in &self.events {
+            let StreamName::Coordination(id) = &event.stream else { continue };
+            let (version, pid) = (event.version, 1);
+            if let Some(command) = event.cause.clone() {
+                journal.push(Entry::Added { id: id.clone(), command, version });
+            }
+            let session = |number| SessionId { coordination: id.clone(), number };
+            match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap() {
+                Event::SessionBound(bound) => journal.push(Entry::Began {
+                    session: session(bound.session),
+                    work: bound.work,
+                    fence: version,
+                    attempt: bound.attempt,
+                    pid,
+                    at_ns: version.0 * 100,
+                }),
+                Event::SessionUnbound(unbound) => {
+                    journal.push(Entry::Left {
+                        session: session(unbound.session),
+                        work: unbound.work,
+                        pid,
+                        at_ns: version.0 * 100,
+                    });
+                }
+                Event::Completed(completed) => {
+                    journal.push(Entry::Ended { id: id.clone(), verdict: completed.verdict, receipt: completed.receipt });
+                }
+                _ => {}
+            }
+            journal.push(Entry::Delivered { id: id.clone(), version, hash: event.hash });
+        }
+        journal.push(Entry::Closed { pid: 1 });
+        journal
+    }
+
+    /// The same ledger with other events, linked anew: what a store takes in that knows nothing of coordinations.
+    fn told_anew(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+        let opened = store.open(&Owner::this_process(Wall(0))).unwrap();
+        let mut events = self.events.clone();
+        edit(&mut events);
+        change(&mut events[0], |payload| payload["ledger"] = json!(opened.ledger.to_string()));
+        let mut heads: BTreeMap<StreamName, HeadRow> = BTreeMap::new();
+        let (mut tip, mut told) = (opened.commits, Vec::new());
+        for (index, mut event) in events.iter().cloned().enumerate() {
+            let last = events[index + 1..].iter().all(|later| later.stream != event.stream);
+            let head = heads.entry(event.stream.clone()).or_insert_with(|| HeadRow {
+                stream: event.stream.clone(),
+                tip: StreamTip::default(),
+                status: "told".to_owned(),
+                ended: false,
+                started: event.wall,
+                changed: (event.at, event.wall),
+                summary: "{}".to_owned(),
+            });
+            (event.version, event.prev) = (head.tip.version.next(), head.tip.hash);
+            event.hash = event.computed_hash();
+            head.tip = StreamTip { version: event.version, hash: event.hash };
+            head.changed = (event.at, event.wall);
+            head.ended = last && &*event.kind == "coordination.completed";
+            let commit = Commit::link(tip, opened.epoch, [event.hash].into_iter());
+            tip = commit.tip();
+            let blobs = if index == 0 { blobs.iter().cloned().map(Blob::new).collect() } else { Vec::new() };
+            let (heads, erasures) = (vec![head.clone()], Vec::new());
+            store.append(&Append { commit, events: vec![event.clone()], blobs, heads, erasures }, &[]).unwrap();
+            told.push(event);
+        }
+        store.close().unwrap();
+        Self { dir, events: told, receipt: self.receipt.clone() }
+    }
+
+    /// What the checker finds with a journal; digests and ids of ledgers differ by run.
+    fn checked(&self, journal: &[Entry]) -> Result<Seen, Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let writer = Writer::append_to(&path).unwrap();
+        journal.iter().for_each(|entry| writer.write(entry));
+        let mut journal = Journal::at(path);
+        journal.take_run().unwrap();
+        check(&self.dir.path().join("state"), &journal, false)
+            .map_err(|findings| findings.iter().map(|finding| masked(finding)).collect())
+    }
+
+    fn at(&self, kind: &str) -> usize {
+        self.events.iter().position(|event| &*event.kind == kind).unwrap()
+    }
+}
+
+fn change(event: &mut Recorded, edit: impl FnOnce(&mut Value)) {
+    let mut payload = serde_json::from_slice(event.payload.bytes().unwrap()).unwrap();
+    edit(&mut payload);
+    event.payload = Payload::Bytes(serde_json::to_vec(&payload).unwrap());
+}
+
+/// What verification says of a binding that cannot follow.
+fn not_replayable(version: u64, why: &str) -> String {
+    let remedy = "verify with the version that wrote it; if that finds it too, keep the ledger as it is and restore a copy";
+    let event = "coordination.session_bound is not possible here";
+    format!("event {version} of `coordination/c`: cannot be replayed: {event}: {why}; {remedy}")
+}
+
+fn masked(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let mut words = text.split_inclusive(|c| !is_part(c)).map(|word| {
+        let digest = word.trim_end_matches(|c| !is_part(c));
+        if digest.len() == 64 { word.replace(digest, "<hash>") } else { word.to_owned() }
+    });
+    words.by_ref().collect()
+}
+
+#[test]
+fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
+    for ended in [false, true] {
+        let left = left(ended);
+        let events = if ended { 10 } else { 8 };
+        let acknowledged = if ended { 11 } else { 8 };
+        let (one, receipts) = (1, u64::from(ended));
+        let seen =
+            Seen { events, coordinations: one, ended: receipts, sessions: 2, lost: 0, receipts_rebuilt: receipts, acknowledged };
+        assert_eq!(left.checked(&left.journal()), Ok(seen));
+        if !ended {
+            let told = left.told_anew(|_| {}, &[]);
+            assert_eq!(told.checked(&told.journal()), Ok(seen));
+        }
+    }
+}
+
+#[test]
+fn two_live_sessions_of_one_item_are_found() {
+    let left = left(false);
+    let mut journal = left.journal();
+    for entry in &mut journal {
+        if let Entry::Began { session, at_ns, .. } = entry
+            && session.number == 2
+        {
+            // The first was gone at 400.
+            *at_ns = 399;
+        }
+    }
+    let found = "item a of c had two live sessions: 1 and 2, which began before the other was gone";
+    assert_eq!(left.checked(&journal), Err(vec![found.to_owned()]));
+}
+
+#[test]
+fn a_session_that_ended_on_the_record_while_it_ran_is_found() {
+    let left = left(false);
+    let mut journal = left.journal();
+    journal.retain(|entry| !matches!(entry, Entry::Left { session, .. } if session.number == 2));
+    let found = "session c.2 of a ended on the record (version 6) while it ran";
+    assert_eq!(left.checked(&journal), Err(vec![found.to_owned()]));
+}
+
+#[test]
+fn a_session_that_ran_without_being_on_the_record_is_found() {
+    let left = left(false);
+    for other in ["fence", "attempt", "work"] {
+        let mut journal = left.journal();
+        for entry in &mut journal {
+            let (Entry::Began { session, work, .. } | Entry::Left { session, work, .. }) = entry else { continue };
+            if session.number == 2 && other == "work" {
+                *work = "b".parse().unwrap();
+            }
+            if let Entry::Began { session, fence, attempt, .. } = entry
+                && session.number == 2
+            {
+                *fence = if other == "fence" { Version(4) } else { *fence };
+                *attempt += u32::from(other == "attempt");
+            }
+        }
+        let item = if other == "work" { "b" } else { "a" };
+        assert_eq!(left.checked(&journal), Err(vec![format!("session c.2 of {item} ran and is not on the record")]), "{other}");
+    }
+}
+
+#[test]
+fn every_kind_of_acknowledgement_that_the_ledger_does_not_hold_is_found() {
+    let left = left(true);
+    let id: CoordinationId = "c".parse().unwrap();
+    let receipt = Digest::of(b"another");
+    for lost in [
+        Entry::Submitted { id: "d".parse().unwrap() },
+        Entry::Added { id: id.clone(), command: CommandId::new("add-1").unwrap(), version: Version(2) },
+        Entry::Added { id: id.clone(), command: CommandId::new("add-0").unwrap(), version: Version(3) },
+        Entry::Stopped { id: id.clone(), kind: StopKind::Cancel },
+        Entry::Paused { id: id.clone() },
+        Entry::Continued { id: id.clone() },
+        Entry::Ended { id: id.clone(), verdict: Verdict::Succeeded, receipt },
+        Entry::Delivered { id: id.clone(), version: Version(2), hash: receipt },
+        Entry::Delivered { id, version: Version(99), hash: receipt },
+    ] {
+        let mut journal = left.journal();
+        journal.push(lost.clone());
+        assert_eq!(left.checked(&journal), Err(vec![masked(&format!("LOST: {lost:?}"))]));
+    }
+    let mut journal = left.journal();
+    journal.push(Entry::Closed { pid: 2 });
+    assert_eq!(left.checked(&journal), Err(vec!["LOST: 2 closes were acknowledged, 1 are recorded".to_owned()]));
+}
+
+#[test]
+fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
+    let left = left(false);
+    let told = left.told_anew(|events| events.truncate(left.at("coordination.session_bound")), &[]);
+    assert!(verify_directory(&told.dir.path().join("state"), &Scope::Ledger).unwrap().is_sound());
+    // Hashes are as they were told; nothing else of what was seen has changed.
+    let mut journal = told.journal();
+    journal.extend(
+        left.journal()
+            .into_iter()
+            .filter(|entry| matches!(entry, Entry::Began { .. } | Entry::Left { .. } | Entry::Closed { .. })),
+    );
+    let found = told.checked(&journal).unwrap_err();
+    assert_eq!(
+        found,
+        [
+            "LOST: 2 closes were acknowledged, 0 are recorded",
+            "session c.1 of a ran and is not on the record",
+            "session c.2 of a ran and is not on the record",
+        ]
+    );
+}
+
+#[test]
+fn a_command_that_was_carried_out_twice_is_found() {
+    let left = left(false);
+    let twice = |events: &mut Vec<Recorded>| {
+        let mut again = events[left.at("coordination.work_added")].clone();
+        change(&mut again, |payload| payload["items"][0]["id"] = json!("b"));
+        let at = left.at("ledger.closed");
+        (again.at, again.wall) = (events[at].at, events[at].wall);
+        events.insert(at, again);
+    };
+    let told = left.told_anew(twice, &[]);
+    let mut journal = told.journal();
+    journal.retain(|entry| !matches!(entry, Entry::Added { .. }));
+    assert_eq!(told.checked(&journal).unwrap_err(), ["coordination/c at version 7: command add-0 was carried out twice"]);
+}
+
+#[test]
+fn two_ends_of_one_coordination_are_found() {
+    let left = left(true);
+    let end = left.at("coordination.completed");
+    let told = left.told_anew(|events| events.insert(end, events[end].clone()), &[left.receipt.clone().unwrap()]);
+    let mut journal = told.journal();
+    journal.retain(|entry| !matches!(entry, Entry::Ended { .. }));
+    assert_eq!(
+        told.checked(&journal).unwrap_err(),
+        [
+            "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
+            "event 9 of `coordination/c`: follows the end of its stream; keep the ledger as it is for evidence, and restore a copy",
+            "the table of head rows, which lacks 1 streams that have ended: has no head row; restore a copy; the events themselves are not touched by this",
+            "coordination/c at version 9: coordination.completed is not possible here: the coordination has ended",
+            "coordination/c: 2 terminal events",
+            "1 coordinations have ended, but 0 receipts could be rebuilt",
+        ]
+    );
+}
+
+#[test]
+fn a_budget_that_was_exceeded_is_found() {
+    let left = left(false);
+    let start = left.at("coordination.started");
+    let told = left.told_anew(|events| change(&mut events[start], |payload| payload["budget"]["max_episodes"] = json!(1)), &[]);
+    assert_eq!(
+        told.checked(&told.journal()).unwrap_err(),
+        [
+            not_replayable(5, "nothing new may start: BUDGET_EXHAUSTED_EPISODES").as_str(),
+            "coordination/c at version 5: coordination.session_bound is not possible here: nothing new may start: BUDGET_EXHAUSTED_EPISODES",
+            "coordination/c at version 5: 0 live sessions of item a",
+            "coordination/c at version 6: version 6 does not follow version 4",
+        ]
+    );
+}
+
+#[test]
+fn two_bindings_of_one_item_are_found() {
+    let left = left(false);
+    let first_end = left.at("coordination.session_unbound");
+    let told = left.told_anew(|events| drop(events.remove(first_end)), &[]);
+    let mut journal = told.journal();
+    journal.retain(|entry| !matches!(entry, Entry::Began { .. } | Entry::Left { .. }));
+    assert_eq!(
+        told.checked(&journal).unwrap_err(),
+        [
+            not_replayable(4, "1 sessions are bound already").as_str(),
+            "coordination/c at version 4: coordination.session_bound is not possible here: 1 sessions are bound already",
+            "coordination/c at version 5: version 5 does not follow version 3",
+        ]
+    );
+}
+
+#[test]
+fn a_receipt_with_other_bytes_is_found() {
+    let left = left(true);
+    let end = left.at("coordination.completed");
+    let mut other = left.receipt.clone().unwrap();
+    let last = other.len() - 1;
+    other[last] ^= 1;
+    let named = Digest::of(&other).to_string();
+    let told = left.told_anew(|events| change(&mut events[end], |payload| payload["receipt"] = json!(named)), &[other]);
+    assert_eq!(
+        told.checked(&told.journal()).unwrap_err(),
+        [
+            "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
+            "1 coordinations have ended, but 0 receipts could be rebuilt",
+        ]
+    );
+}
+
+/// Replay refuses what is beyond a budget before the checker's own reckoning is asked. This asks it as if replay had let it through.
+#[test]
+fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
+    let left = left(false);
+    let (mut ledger, mut findings) = (Ledger::default(), Findings::default());
+    let id: CoordinationId = "c".parse().unwrap();
+    let own = StreamName::Coordination(id.clone());
+    let bound: Vec<&Recorded> = left.events.iter().filter(|event| event.stream == own && event.version <= Version(5)).collect();
+    bound.iter().for_each(|event| ledger.take(&id, event, &mut findings));
+    let state: Value = serde_json::from_slice(&ledger.records[&id].session.snapshot()).unwrap();
+    let grant = json!({ "sessions": 1, "ticks": 1, "tokens": 60, "cost": 60 });
+    for (path, value, found) in [
+        ("/receipt/ceiling/max_tokens", json!(59), Some("tokens granted beyond Some(59)")),
+        ("/receipt/ceiling/max_tokens", json!(60), None),
+        ("/receipt/ceiling/max_cost", json!(59), Some("cost granted beyond Some(59)")),
+        ("/receipt/ceiling/max_cost", json!(60), None),
+        ("/receipt/ceiling/max_episodes", json!(1), Some("sessions granted beyond 1")),
+        ("/receipt/ceiling/max_episodes", json!(2), None),
+        ("/started/concurrency", json!(0), Some("1 live sessions where 0 are allowed")),
+    ] {
+        let mut state = state.clone();
+        state["bound"]["2"]["grant"] = grant.clone();
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        state.pointer_mut(parent).unwrap()[key] = value;
+        let session = CoordinationSession::restore(&serde_json::to_vec(&state).unwrap()).unwrap();
+        let mut event = bound[4].clone();
+        change(&mut event, |payload| payload["grant"] = grant.clone());
+        let event = Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap();
+        let mut findings = Findings::default();
+        Record::of(session).take(event, bound[4], "here", &mut findings);
+        assert_eq!(findings.told(), found.map(|found| format!("here: {found}")).into_iter().collect::<Vec<_>>(), "{path}");
+    }
+}

@@ -1,0 +1,199 @@
+//! Events on their way from the decider to those who follow a stream: bounded by bytes, and only where somebody listens.
+//!
+//! Nobody is waited for. A follower that is too far behind loses its feed, reads what it has missed from the store, and asks for another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use antiphon_core::envelope::Recorded;
+use antiphon_core::id::CoordinationId;
+use tokio::sync::mpsc;
+
+/// Bytes of events that may wait for one follower; room for the largest event many times.
+const WAITING_BYTES: usize = 1024 * 1024;
+
+/// What an event weighs beside its payload.
+const ENVELOPE_BYTES: usize = 512;
+
+/// The decider's side: every feed of every stream that is followed.
+#[derive(Debug, Default)]
+pub(super) struct Feeds {
+    feeds: HashMap<CoordinationId, Vec<Source>>,
+}
+
+#[derive(Debug)]
+struct Source {
+    events: mpsc::UnboundedSender<Arc<Recorded>>,
+    state: Arc<State>,
+}
+
+/// The follower's side.
+#[derive(Debug)]
+pub(super) struct Feed {
+    events: mpsc::UnboundedReceiver<Arc<Recorded>>,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: AtomicUsize,
+    lost: AtomicBool,
+}
+
+/// What comes out of a feed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fed {
+    /// The next event of the stream.
+    Event(Arc<Recorded>),
+    /// Events were left out: what follows is in the store.
+    Lost,
+    /// Nothing follows: the coordination or the engine has ended.
+    Ended,
+}
+
+impl Feeds {
+    pub(super) fn is_empty(&self) -> bool {
+        self.feeds.is_empty()
+    }
+
+    pub(super) fn has(&self, id: &CoordinationId) -> bool {
+        self.feeds.contains_key(id)
+    }
+
+    /// A feed of a stream from now on.
+    pub(super) fn open(&mut self, id: CoordinationId) -> Feed {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let state = Arc::new(State::default());
+        self.feeds.entry(id).or_default().push(Source { events, state: Arc::clone(&state) });
+        Feed { events: receiver, state }
+    }
+
+    /// Hands an event to all that follow its stream.
+    pub(super) fn deliver(&mut self, id: &CoordinationId, event: Recorded) {
+        let Some(sources) = self.feeds.get_mut(id) else { return };
+        let event = Arc::new(event);
+        sources.retain(|source| source.takes(&event));
+        if sources.is_empty() {
+            self.feeds.remove(id);
+        }
+    }
+
+    /// Ends the feeds of a stream that takes in nothing more.
+    pub(super) fn end(&mut self, id: &CoordinationId) {
+        self.feeds.remove(id);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.feeds.clear();
+    }
+}
+
+impl Source {
+    /// Whether the follower is still there and takes the event.
+    fn takes(&self, event: &Arc<Recorded>) -> bool {
+        let waiting = self.state.waiting.fetch_add(weight(event), Ordering::Relaxed);
+        if waiting + weight(event) > WAITING_BYTES {
+            self.state.lost.store(true, Ordering::Release);
+            return false;
+        }
+        self.events.send(Arc::clone(event)).is_ok()
+    }
+}
+
+impl Feed {
+    /// A feed of a stream in which nothing happens any more.
+    pub(super) fn ended() -> Self {
+        Self { events: mpsc::unbounded_channel().1, state: Arc::default() }
+    }
+
+    pub(super) async fn next(&mut self) -> Fed {
+        match self.events.recv().await {
+            Some(event) => {
+                self.state.waiting.fetch_sub(weight(&event), Ordering::Relaxed);
+                Fed::Event(event)
+            }
+            None if self.state.lost.load(Ordering::Acquire) => Fed::Lost,
+            None => Fed::Ended,
+        }
+    }
+}
+
+fn weight(event: &Recorded) -> usize {
+    ENVELOPE_BYTES + event.payload.bytes().map_or(0, <[u8]>::len)
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_core::digest::Digest;
+    use antiphon_core::envelope::Payload;
+    use antiphon_core::id::{Actor, StreamName, Version};
+    use antiphon_core::time::{At, Wall};
+
+    use super::*;
+
+    fn id() -> CoordinationId {
+        CoordinationId::new("build").unwrap()
+    }
+
+    fn event(version: u64, bytes: usize) -> Recorded {
+        Recorded {
+            stream: StreamName::Coordination(id()),
+            version: Version(version),
+            kind: "coordination.paused".into(),
+            schema: 1,
+            at: At(0),
+            wall: Wall(0),
+            actor: Actor::new("engine").unwrap(),
+            cause: None,
+            payload: Payload::Bytes(vec![b' '; bytes]),
+            prev: Digest::GENESIS,
+            hash: Digest::GENESIS,
+        }
+    }
+
+    /// The versions that come out, and how it ends.
+    async fn drained(mut feed: Feed) -> (Vec<u64>, Fed) {
+        let mut versions = Vec::new();
+        loop {
+            match feed.next().await {
+                Fed::Event(event) => versions.push(event.version.0),
+                other => return (versions, other),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_follower_loses_its_feed_by_bytes_and_nobody_else_does() {
+        let mut feeds = Feeds::default();
+        let (slow, mut quick) = (feeds.open(id()), feeds.open(id()));
+        for version in 1..=40 {
+            feeds.deliver(&id(), event(version, 60_000));
+            assert!(matches!(quick.next().await, Fed::Event(event) if event.version.0 == version));
+        }
+        feeds.end(&id());
+        // 17 events of 60,512 bytes are below 1 MiB, 18 are above.
+        assert_eq!(drained(slow).await, ((1..=17).collect(), Fed::Lost));
+        assert_eq!(drained(quick).await, (Vec::new(), Fed::Ended));
+    }
+
+    #[tokio::test]
+    async fn many_small_events_wait_for_a_slow_follower() {
+        let mut feeds = Feeds::default();
+        let slow = feeds.open(id());
+        for version in 1..=1_000 {
+            feeds.deliver(&id(), event(version, 100));
+        }
+        feeds.end(&id());
+        assert_eq!(drained(slow).await, ((1..=1_000).collect(), Fed::Ended));
+    }
+
+    #[test]
+    fn nothing_is_kept_where_nobody_listens() {
+        let mut feeds = Feeds::default();
+        drop(feeds.open(id()));
+        assert!(feeds.has(&id()));
+        feeds.deliver(&id(), event(1, 10));
+        assert!(feeds.is_empty());
+    }
+}

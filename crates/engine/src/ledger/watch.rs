@@ -1,0 +1,81 @@
+//! Waiting for a ledger that another process writes to, without asking it and without asking the disk again and again.
+//!
+//! Where the system tells what happens in a directory (Linux), nothing polls: every append writes to the database's log, and within 100 ms
+//! the head mark is put in place anew, when the append can be seen by all. Elsewhere the ledger is looked at ten times a second.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// A second look after the log was written to: an append that is being synced is not seen yet, and its engine may die before it marks it.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
+
+/// Wakes a reader when the ledger in a state directory may have grown.
+#[derive(Debug)]
+pub struct Watch {
+    /// Tells what happens in the directory; without it the ledger is looked at at intervals.
+    changes: Option<OwnedFd>,
+    second_look: bool,
+}
+
+/// Why a reader was woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    /// There may be something new.
+    Changed,
+    /// Whoever reads what the reader writes has gone.
+    HungUp,
+}
+
+impl Watch {
+    /// Begins to watch; what happens from now on wakes the reader, so read only after this.
+    ///
+    /// # Errors
+    /// When the directory is not there.
+    pub fn on(dir: &Path) -> io::Result<Self> {
+        std::fs::metadata(dir)?;
+        Ok(Self { changes: changes(dir), second_look: false })
+    }
+
+    /// Waits until the ledger may have grown, or nobody reads from `output` any more.
+    ///
+    /// # Errors
+    /// When the system cannot wait.
+    pub fn wait(&mut self, output: BorrowedFd<'_>) -> io::Result<Woken> {
+        let again = (self.second_look || self.changes.is_none()).then_some(SECOND_LOOK);
+        let timeout = again.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        let mut waited = vec![PollFd::from_borrowed_fd(output, PollFlags::empty())];
+        if let Some(changes) = &self.changes {
+            waited.push(PollFd::new(changes, PollFlags::IN));
+        }
+        match poll(&mut waited, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let hung_up = waited[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+        // Woken by the clock, everything has been looked at twice.
+        self.second_look = waited.get(1).is_some_and(|changes| changes.revents().intersects(PollFlags::IN));
+        if let Some(changes) = self.changes.as_ref().filter(|_| self.second_look) {
+            let mut told = [0; 4096];
+            // What is told does not matter, and more of it wakes the reader again.
+            while rustix::io::read(changes, &mut told).is_ok_and(|read| read > 0) {}
+        }
+        Ok(if hung_up { Woken::HungUp } else { Woken::Changed })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn changes(dir: &Path) -> Option<OwnedFd> {
+    use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+    let changes = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+    add_watch(&changes, dir, WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::CREATE).ok()?;
+    Some(changes)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn changes(_: &Path) -> Option<OwnedFd> {
+    None
+}

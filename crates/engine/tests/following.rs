@@ -1,0 +1,156 @@
+//! Following a coordination: live, from far behind, and under a name across restarts.
+
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+use std::fs;
+use std::path::Path;
+
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+use antiphon::id::{CoordinationId, Version};
+use antiphon::{CaughtError, Engine, Output, Reader};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+async fn engine(dir: &Path) -> Result<Engine> {
+    let mut setup = Engine::open(dir.join("state"))?;
+    setup.register("work", |_| async { Ok(Output::none()) });
+    Ok(setup.start().await?)
+}
+
+async fn open(engine: &Engine, id: &str) -> Result<CoordinationId> {
+    let budget = CoordinationBudget::new(1_000, 600_000, 1_000, None)?;
+    Ok(engine.submit(CoordinationConfig::open(vec![], budget)?.with_id(id)?).await?)
+}
+
+/// Items that nobody carries out.
+fn idle(command: u32, count: u32) -> Vec<WorkSpec> {
+    (0..count).map(|number| WorkSpec::function(&format!("item-{command}-{number}"), "nobody").unwrap()).collect()
+}
+
+/// The next events of a reader, as `version type`.
+async fn take(reader: &mut Reader, count: usize) -> Result<Vec<String>> {
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        let event = reader.next().await?.unwrap();
+        taken.push(format!("{} {}", event.version, event.kind));
+    }
+    Ok(taken)
+}
+
+#[tokio::test]
+async fn a_named_reader_goes_on_after_what_it_acknowledged_also_after_a_restart() -> Result {
+    let dir = tempfile::tempdir()?;
+    let first = engine(dir.path()).await?;
+    let id = open(&first, "inbox").await?;
+    first.add_work(&id, idle(1, 1), None).await?;
+    let mut reader = first.reader("mailer", &id).await?;
+    assert_eq!(take(&mut reader, 1).await?, ["1 coordination.started"]);
+    reader.acknowledge().await?;
+    assert_eq!(take(&mut reader, 1).await?, ["2 coordination.work_added"]);
+    assert_eq!(reader.acknowledged(), Version(1));
+    first.close().await?;
+
+    let second = engine(dir.path()).await?;
+    let mut reader = second.reader("mailer", &id).await?;
+    assert_eq!(take(&mut reader, 2).await?, ["2 coordination.work_added", "3 coordination.resumed"]);
+    reader.acknowledge().await?;
+    let mut reader = second.reader("mailer", &id).await?;
+    assert_eq!(reader.acknowledged(), Version(3));
+    let mut another = second.reader("counter", &id).await?;
+    second.add_work(&id, idle(2, 1), None).await?;
+    assert_eq!(take(&mut reader, 1).await?, ["4 coordination.work_added"]);
+    assert_eq!(take(&mut another, 1).await?, ["1 coordination.started"]);
+    second.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_readers_acknowledge_while_work_goes_on_and_each_is_remembered() -> Result {
+    let dir = tempfile::tempdir()?;
+    let first = engine(dir.path()).await?;
+    let id = open(&first, "inbox").await?;
+    let mut acknowledged = Vec::new();
+    for number in 0..20 {
+        let mut reader = first.reader(&format!("reader-{number}"), &id).await?;
+        take(&mut reader, 1).await?;
+        acknowledged.push(tokio::spawn(async move { reader.acknowledge().await }));
+    }
+    first.add_work(&id, idle(1, 1), None).await?;
+    for done in acknowledged {
+        done.await??;
+    }
+    first.close().await?;
+    let second = engine(dir.path()).await?;
+    for number in 0..20 {
+        assert_eq!(second.reader(&format!("reader-{number}"), &id).await?.acknowledged(), Version(1));
+    }
+    second.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cursor_reads_one_coordination_under_a_name_that_fits() -> Result {
+    let dir = tempfile::tempdir()?;
+    let engine = engine(dir.path()).await?;
+    let (one, other) = (open(&engine, "one").await?, open(&engine, "other").await?);
+    let mut reader = engine.reader("mailer", &one).await?;
+    take(&mut reader, 1).await?;
+    reader.acknowledge().await?;
+    let long = "n".repeat(257);
+    for (name, id, says) in [
+        ("mailer", &other, "the cursor \"mailer\" reads `coordination/one`; choose another name for another coordination"),
+        ("", &one, "the name of a cursor has 1 to 256 bytes, not 0"),
+        (&long, &one, "the name of a cursor has 1 to 256 bytes, not 257"),
+        ("new", &CoordinationId::new("unknown")?, "there is no coordination unknown; list shows what there is"),
+    ] {
+        assert_eq!(engine.reader(name, id).await.unwrap_err().to_string(), says);
+    }
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_follower_that_fell_far_behind_misses_nothing_and_sees_nothing_twice() -> Result {
+    let dir = tempfile::tempdir()?;
+    let engine = engine(dir.path()).await?;
+    let id = open(&engine, "inbox").await?;
+    let mut events = engine.follow(&id, Version(0)).await?;
+    events.next().await?;
+    engine.add_work(&id, idle(0, 1), None).await?;
+    assert_eq!(events.next().await?.unwrap().version, Version(2), "it is live now");
+    let (mut last, mut bytes) = (Version(0), 0);
+    for command in 1..=120 {
+        last = engine.add_work(&id, idle(command, 200), None).await?;
+    }
+    for version in 3..=last.0 {
+        let event = events.next().await?.unwrap();
+        assert_eq!(event.version, Version(version));
+        bytes += event.payload.bytes().unwrap().len();
+    }
+    assert!(bytes > 1024 * 1024, "{bytes} bytes would have waited in memory");
+    engine.add_work(&id, idle(121, 1), None).await?;
+    assert_eq!(events.next().await?.unwrap().version, last.next(), "it is live again");
+    engine.close().await?;
+    assert_eq!(events.next().await?, None);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_mark_that_cannot_be_written_is_counted() -> Result {
+    let dir = tempfile::tempdir()?;
+    let engine = engine(dir.path()).await?;
+    assert!(engine.caught().is_empty());
+    let head = dir.path().join("state/head");
+    fs::remove_file(&head)?;
+    fs::create_dir(&head)?;
+    let id = open(&engine, "inbox").await?;
+    let mut command = 0;
+    while engine.caught().is_empty() {
+        command += 1;
+        engine.add_work(&id, idle(command, 1), None).await?;
+    }
+    assert_eq!(engine.caught().into_keys().collect::<Vec<_>>(), [CaughtError::HeadMarkNotWritten]);
+    fs::remove_dir(&head)?;
+    engine.close().await?;
+    Ok(())
+}
