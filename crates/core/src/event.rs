@@ -13,7 +13,7 @@ use crate::coordination::{
     Totals, Tree, Used, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
-use crate::id::{Actor, Epoch, SessionId, StreamName, Version, WorkId};
+use crate::id::{Actor, Epoch, GroupName, SessionId, StreamName, Version, WorkId};
 use crate::time::{At, Deadline};
 
 /// Why recorded bytes are not an event.
@@ -255,6 +255,9 @@ pub struct Started {
     /// Free labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// At most so many items of a group run at a time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub widths: BTreeMap<GroupName, u32>,
     /// How many items follow in `work_added` before anything may bind.
     pub items: u32,
     /// Version of the engine.

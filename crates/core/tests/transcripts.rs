@@ -75,4 +75,5 @@ stories! {
     unclean,
     why,
     width,
+    width_of_a_group,
 }

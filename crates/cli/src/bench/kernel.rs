@@ -45,6 +45,7 @@ impl Run {
             depth: 0,
             minted: false,
             labels: Default::default(),
+            widths: Default::default(),
             items: ITEMS as u32,
             engine: String::new(),
             epoch: Epoch(1),

@@ -170,6 +170,7 @@ impl CoordinationSession {
                 nested: bound.nested,
             },
         );
+        self.count_running(position, true);
         self.step(position, WorkMove::Bind(bound.session));
         let item = &mut self.items[position];
         if item.sessions.len() == MAX_SESSION_IDS_PER_WORK {
@@ -181,6 +182,7 @@ impl CoordinationSession {
     fn unbind(&mut self, unbound: &SessionUnbound) {
         let binding = self.bound.remove(&unbound.session).expect("BUG: check found the binding");
         let position = binding.item;
+        self.count_running(position, false);
         self.index.reserved_sessions -= binding.grant.sessions;
         self.index.reserved_tokens -= u128::from(binding.grant.tokens.unwrap_or(0));
         self.index.reserved_cost -= u128::from(binding.grant.cost.unwrap_or(0));
@@ -199,6 +201,13 @@ impl CoordinationSession {
                 self.held.insert(unbound.session, position);
             }
         }
+    }
+
+    /// Counts what runs of a group.
+    fn count_running(&mut self, position: u32, begins: bool) {
+        let Some(group) = &self.items[position].spec.group else { return };
+        let group = self.index.groups.get_mut(group).expect("BUG: members have joined their group");
+        group.running = if begins { group.running + 1 } else { group.running - 1 };
     }
 
     fn charge(&mut self, position: u32, unbound: &SessionUnbound) {

@@ -104,6 +104,9 @@ impl CoordinationSession {
             return Err(format!("{} sessions are bound already", self.bound.len()));
         }
         let item = self.item(&bound.work)?;
+        if let Some(group) = item.spec.group.as_ref().filter(|group| self.is_full(group, &Default::default())) {
+            return Err(format!("as many of group {group} run as may"));
+        }
         if let Some(until) = item.until() {
             let now = crate::time::Now { at: meta.at, wall: meta.wall, random: [0; 32] };
             // Wall time may be set back after the decision; ledger time may not.
@@ -243,6 +246,9 @@ pub(super) fn check_started(started: &Started) -> Result<(), String> {
     in_range("max_attempts", started.policies.max_attempts, super::MAX_ATTEMPTS_LIMIT)?;
     in_range("breaker", started.policies.breaker, u32::MAX)?;
     in_range("concurrency", started.concurrency, super::MAX_CONCURRENCY)?;
+    for (group, width) in &started.widths {
+        in_range(&format!("the width of group {group}"), *width, super::MAX_CONCURRENCY)?;
+    }
     if started.depth > super::MAX_DEPTH {
         return Err(format!("it is nested {} deep", started.depth));
     }

@@ -12,7 +12,7 @@ use super::work::{Runner, WorkSpec};
 use super::{CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_WORK_QUEUE_SIZE};
 use crate::digest::Digest;
 use crate::event::{Mode, OnExhausted, Policies, Started};
-use crate::id::{CoordinationId, Epoch, SessionId, WorkId};
+use crate::id::{CoordinationId, Epoch, GroupName, SessionId, WorkId};
 
 /// Everything that a coordination is started with. Serial, closed and retried up to a limit unless it says otherwise.
 ///
@@ -39,6 +39,8 @@ pub struct CoordinationConfig {
     on_exhausted: OnExhausted,
     planner: Option<EfeWeights>,
     labels: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    widths: BTreeMap<GroupName, u32>,
 }
 
 impl CoordinationConfig {
@@ -101,6 +103,9 @@ impl CoordinationConfig {
         in_range("max_attempts_per_work", self.max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
         in_range("concurrency", self.concurrency, MAX_CONCURRENCY)?;
         in_range("breaker", self.breaker, u32::MAX)?;
+        for width in self.widths.values() {
+            in_range("width", *width, MAX_CONCURRENCY)?;
+        }
         queue_size(self.work.len(), self.max_work_queue_size)?;
         admission::admit(None, &BTreeMap::new(), &self.work).map(|_| ())
     }
@@ -119,6 +124,7 @@ impl CoordinationConfig {
             on_exhausted: OnExhausted::Stop,
             planner: None,
             labels: BTreeMap::new(),
+            widths: BTreeMap::new(),
         }
     }
 
@@ -143,6 +149,16 @@ impl CoordinationConfig {
     pub fn with_concurrency(self, concurrency: u32) -> Result<Self, ControllerError> {
         in_range("concurrency", concurrency, MAX_CONCURRENCY)?;
         Ok(Self { concurrency, ..self })
+    }
+
+    /// The same with at most so many items of a group running at a time, besides the limit on all.
+    ///
+    /// # Errors
+    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`].
+    pub fn with_width(mut self, group: GroupName, width: u32) -> Result<Self, ControllerError> {
+        in_range("width", width, MAX_CONCURRENCY)?;
+        self.widths.insert(group, width);
+        Ok(self)
     }
 
     /// The same with so many attempts for items that do not say otherwise.
@@ -251,6 +267,7 @@ impl CoordinationConfig {
             depth: start.depth,
             minted: start.minted,
             labels: self.labels,
+            widths: self.widths,
             items: u32::try_from(self.work.len()).unwrap_or(u32::MAX),
             engine: start.engine,
             epoch: start.epoch,
@@ -322,7 +339,7 @@ mod tests {
         );
         assert_eq!(
             refused("extra", 1.into()),
-            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`"
+            "unknown field `extra`, expected one of `id`, `name`, `mode`, `work`, `budget`, `concurrency`, `max_attempts_per_work`, `max_work_queue_size`, `breaker`, `on_exhausted`, `planner`, `labels`, `widths`"
         );
     }
 }

@@ -13,7 +13,7 @@ use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TE
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::event::{Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped};
-use crate::id::{Actor, RunnerName, Version, WorkId};
+use crate::id::{Actor, GroupName, RunnerName, Version, WorkId};
 use crate::time::{Now, nanos, ticks};
 
 /// What a registered runner can do.
@@ -202,24 +202,38 @@ impl CoordinationSession {
         let mut best: Option<(super::index::ReadyKey, Proposal)> = None;
         for (runner, ready) in &self.index.ready {
             let Some(capability) = runners.get(runner).filter(|_| self.has_secrets_for(runner)) else { continue };
-            for key in ready {
-                if best.as_ref().is_some_and(|(first, _)| first < key) {
+            let narrow = ready.narrow.iter().filter(|(group, _)| !self.is_full(group, expanding)).map(|(_, lane)| lane);
+            for lane in narrow.chain([&ready.free]) {
+                for key in lane {
+                    if best.as_ref().is_some_and(|(first, _)| first < key) {
+                        break;
+                    }
+                    let item = &self.items[key.2];
+                    if expanding.contains(&item.spec.id) {
+                        continue;
+                    }
+                    let Ok(grant) = self.grant(item, now, capability) else { break };
+                    let proposal = match runner {
+                        runner if runner.is_plan() => Proposal::Expand(item.spec.id.clone()),
+                        _ => Proposal::Event(Event::SessionBound(self.binding_of(item, grant, now))),
+                    };
+                    best = Some((*key, proposal));
                     break;
                 }
-                let item = &self.items[key.2];
-                if expanding.contains(&item.spec.id) {
-                    continue;
-                }
-                let Ok(grant) = self.grant(item, now, capability) else { break };
-                let proposal = match runner {
-                    runner if runner.is_plan() => Proposal::Expand(item.spec.id.clone()),
-                    _ => Proposal::Event(Event::SessionBound(self.binding_of(item, grant, now))),
-                };
-                best = Some((*key, proposal));
-                break;
             }
         }
         best.map(|(_, proposal)| proposal)
+    }
+
+    /// Whether as many members of a group run as may, those counted whose plan is being fetched.
+    pub(super) fn is_full(&self, group: &GroupName, expanding: &std::collections::BTreeSet<WorkId>) -> bool {
+        let Some(width) = self.started.widths.get(group) else { return false };
+        let coming = expanding.iter().filter(|work| {
+            let position = self.index.by_id.get(*work);
+            position.is_some_and(|position| self.items[*position].spec.group.as_ref() == Some(group))
+        });
+        let running = self.index.groups.get(group).map_or(0, |group| group.running);
+        running as usize + coming.count() >= *width as usize
     }
 
     /// Whether the secrets that a runner needs are here.
@@ -348,6 +362,10 @@ impl CoordinationSession {
                 state: item.state.as_str(),
                 instead: "only work that is ready can be bound",
             });
+        }
+        if let Some(group) = item.spec.group.as_ref().filter(|group| self.is_full(group, &std::collections::BTreeSet::new())) {
+            let width = self.started.widths[group];
+            return Err(ControllerError::GroupFull { work_id: item.spec.id.clone(), group: group.clone(), width });
         }
         let grant = self.grant(item, now, capability)?;
         Ok(self.binding_of(item, grant, now))

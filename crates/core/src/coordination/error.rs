@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stop::StopCondition;
 use crate::digest::Digest;
-use crate::id::{CoordinationId, IdError, SessionId, Version, WorkId};
+use crate::id::{CoordinationId, GroupName, IdError, SessionId, Version, WorkId};
 
 /// What can be wrong with a coordination's state or configuration; recordable, as it may be why a coordination stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -90,6 +90,16 @@ pub enum ControllerError {
         work_id: WorkId,
         /// What it needs.
         need: String,
+    },
+    /// As many items of its group run as may.
+    #[error("work {work_id} waits: {width} of group {group} run, which is as many as may")]
+    GroupFull {
+        /// The item.
+        work_id: WorkId,
+        /// Its group.
+        group: GroupName,
+        /// How many may run.
+        width: u32,
     },
     /// Items wait for each other in a circle.
     #[error("these wait for each other and would never start: {}", path.join(" -> "))]

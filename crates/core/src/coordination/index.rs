@@ -28,6 +28,8 @@ pub(super) struct Group {
     /// The failed member that was added first, and the root of its failure.
     pub(super) failed: Option<(u32, WorkId)>,
     pub(super) waiting: Vec<u32>,
+    /// Members that a session is bound to.
+    pub(super) running: u32,
 }
 
 impl Group {
@@ -35,6 +37,34 @@ impl Group {
     pub(super) fn fail(&mut self, position: u32, root: &WorkId) {
         if self.failed.as_ref().is_none_or(|(first, _)| position < *first) {
             self.failed = Some((position, root.clone()));
+        }
+    }
+}
+
+/// Ready work of one runner, apart where a group is limited in width: a full group is passed over whole.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ready {
+    pub(super) free: BTreeSet<ReadyKey>,
+    pub(super) narrow: BTreeMap<GroupName, BTreeSet<ReadyKey>>,
+}
+
+impl Ready {
+    pub(super) fn first(&self) -> Option<&ReadyKey> {
+        self.narrow.values().filter_map(BTreeSet::first).chain(self.free.first()).min()
+    }
+
+    /// The items among which one of this group is, if it is in a limited one.
+    pub(super) fn lane(&self, group: Option<&GroupName>) -> Option<&BTreeSet<ReadyKey>> {
+        match group {
+            None => Some(&self.free),
+            Some(group) => self.narrow.get(group),
+        }
+    }
+
+    pub(super) fn lane_mut(&mut self, group: Option<&GroupName>) -> &mut BTreeSet<ReadyKey> {
+        match group {
+            None => &mut self.free,
+            Some(group) => self.narrow.entry(group.clone()).or_default(),
         }
     }
 }
@@ -48,7 +78,7 @@ pub(super) struct Index {
     pub(super) unresolved: BTreeMap<WorkId, Vec<u32>>,
     /// For each item, the items that wait for its outcome.
     pub(super) dependents: Paged<Vec<u32>>,
-    pub(super) ready: BTreeMap<Runner, BTreeSet<ReadyKey>>,
+    pub(super) ready: BTreeMap<Runner, Ready>,
     pub(super) due_at: BTreeSet<(At, Due)>,
     pub(super) due_wall: BTreeSet<(Wall, u32)>,
     /// Whether this engine holds the coordination's secrets.

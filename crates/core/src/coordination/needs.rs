@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 
 use super::error::CoordinationError;
-use super::index::{Due, Index, ReadyKey};
+use super::index::{Due, Index, Ready, ReadyKey};
 use super::session::{CoordinationSession, WorkItem};
 use super::work::{FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
-use crate::id::WorkId;
+use crate::id::{GroupName, WorkId};
 use crate::time::Deadline;
 
 /// How a need stands.
@@ -211,7 +211,8 @@ impl CoordinationSession {
     /// Whether an item is among the ready ones.
     pub(super) fn is_listed(&self, item: &WorkItem) -> bool {
         let position = self.index.by_id[&item.spec.id];
-        self.index.ready.get(&item.spec.runner).is_some_and(|ready| ready.contains(&self.ready_key(item, position)))
+        let lane = self.index.ready.get(&item.spec.runner).and_then(|ready| ready.lane(self.narrow_group(item)));
+        lane.is_some_and(|lane| lane.contains(&self.ready_key(item, position)))
     }
 
     fn ready_key(&self, item: &WorkItem, position: u32) -> ReadyKey {
@@ -221,14 +222,17 @@ impl CoordinationSession {
     pub(super) fn make_ready(&mut self, position: u32) {
         let item = &self.items[position];
         let key = self.ready_key(item, position);
-        match self.index.ready.get_mut(&item.spec.runner) {
-            Some(ready) => {
-                ready.insert(key);
-            }
-            None => {
-                self.index.ready.insert(item.spec.runner.clone(), [key].into());
-            }
+        let group = self.narrow_group(item).cloned();
+        if !self.index.ready.contains_key(&item.spec.runner) {
+            self.index.ready.insert(item.spec.runner.clone(), Ready::default());
         }
+        let ready = self.index.ready.get_mut(&self.items[position].spec.runner).expect("BUG: it was just made");
+        ready.lane_mut(group.as_ref()).insert(key);
+    }
+
+    /// The group of an item, if it is limited in width.
+    fn narrow_group<'a>(&self, item: &'a WorkItem) -> Option<&'a GroupName> {
+        item.spec.group.as_ref().filter(|group| self.started.widths.contains_key(*group))
     }
 
     pub(super) fn unschedule(&mut self, position: u32) {
@@ -244,8 +248,9 @@ impl CoordinationSession {
             _ => return,
         }
         let key = self.ready_key(item, position);
-        if let Some(ready) = self.index.ready.get_mut(&item.spec.runner) {
-            ready.remove(&key);
+        let group = self.narrow_group(item).cloned();
+        if let Some(ready) = self.index.ready.get_mut(&self.items[position].spec.runner) {
+            ready.lane_mut(group.as_ref()).remove(&key);
         }
     }
 
@@ -295,6 +300,9 @@ impl CoordinationSession {
             self.schedule(position);
         }
         for binding in self.bound.values() {
+            if let Some(group) = &self.items[binding.item].spec.group {
+                self.index.groups.entry(group.clone()).or_default().running += 1;
+            }
             self.index.reserved_sessions += binding.grant.sessions;
             self.index.reserved_tokens += u128::from(binding.grant.tokens.unwrap_or(0));
             self.index.reserved_cost += u128::from(binding.grant.cost.unwrap_or(0));

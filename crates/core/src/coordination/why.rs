@@ -83,6 +83,13 @@ pub enum Blocked {
         /// Those that run.
         held_by: Vec<SessionId>,
     },
+    /// As many items of its group run as may, in these sessions.
+    GroupFull {
+        /// The group.
+        group: String,
+        /// Those that run.
+        held_by: Vec<SessionId>,
+    },
     /// Nothing is left to grant because these sessions hold it.
     NothingToGrant {
         /// The meter.
@@ -131,6 +138,7 @@ impl fmt::Display for Blocked {
             }
             Self::NothingToGrant { meter, held_by } if held_by.is_empty() => write!(f, "no {meter} left to grant"),
             Self::NothingToGrant { meter, held_by } => write!(f, "no {meter} left to grant; {} hold the rest", list(held_by)),
+            Self::GroupFull { group, held_by } => write!(f, "as many of group {group} run as may: {}", list(held_by)),
             Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
             Self::NoSecrets => {
                 f.write_str("its secrets went with the engine that had them; submit the coordination again to bring them")
@@ -195,6 +203,13 @@ impl CoordinationSession {
                 let running = || self.bound.keys().map(|number| self.session_id(*number)).collect::<Vec<_>>();
                 if self.bound.len() >= self.started.concurrency as usize {
                     reasons.push(Blocked::NoSlot { concurrency: self.started.concurrency, held_by: running() });
+                } else if let Some(group) = item.spec.group.as_ref().filter(|group| self.is_full(group, &Default::default())) {
+                    let held_by =
+                        self.bound.values().filter(|binding| self.items[binding.item].spec.group.as_ref() == Some(group));
+                    reasons.push(Blocked::GroupFull {
+                        group: group.to_string(),
+                        held_by: held_by.map(|binding| self.session_id(binding.session)).collect(),
+                    });
                 } else if let Err(ControllerError::NothingToGrant { meter }) = self.grant(item, now, capability) {
                     reasons.push(Blocked::NothingToGrant { meter, held_by: running() });
                 }

@@ -107,6 +107,10 @@ pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConf
         if words.has("open") { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
     let mut config = config.map_err(|error| error.to_string())?;
     config = config.with_concurrency(words.number("width").unwrap_or(1)).map_err(|error| error.to_string())?;
+    if let Some((group, width)) = words.get("width-of").and_then(|width| width.split_once(':')) {
+        let width = width.parse().unwrap();
+        config = config.with_width(group.parse().unwrap(), width).map_err(|error| error.to_string())?;
+    }
     if let Some(attempts) = words.number("attempts") {
         config = config.with_max_attempts(attempts).map_err(|error| error.to_string())?;
     }
