@@ -18,6 +18,7 @@ const EDGES: &[Allowed] = &[
         package: "antiphon",
         normal: &[
             "antiphon-core",
+            "libc",
             "rusqlite",
             "rustix",
             "serde",
