@@ -16,6 +16,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before anything else: this process may have been started to be a warden.
+    antiphon::process::enter();
     let line = commands::CommandLine::parse();
     match line.run() {
         Ok(code) => code,

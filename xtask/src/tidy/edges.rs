@@ -19,6 +19,7 @@ const EDGES: &[Allowed] = &[
         normal: &[
             "antiphon-core",
             "jiff",
+            "libc",
             "rusqlite",
             "rustix",
             "serde",

@@ -1,0 +1,55 @@
+//! Sessions as processes: started, limited, and ended together with everything that they started.
+//!
+//! Each session has a *warden*, a small process that owns its tree and reports its end. What is promised and what is not is in
+//! `docs/process-ownership.md`. Nothing here knows of the ledger.
+
+mod launch;
+mod redaction;
+mod tree_end;
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod enter;
+#[cfg(target_os = "linux")]
+mod folder;
+#[cfg(target_os = "linux")]
+mod identity;
+#[cfg(target_os = "linux")]
+mod init;
+#[cfg(target_os = "linux")]
+mod proc_table;
+#[cfg(target_os = "linux")]
+mod running;
+#[cfg(target_os = "linux")]
+mod scratch;
+#[cfg(target_os = "linux")]
+mod signal;
+#[cfg(target_os = "linux")]
+mod sweep;
+#[cfg(target_os = "linux")]
+mod tattoo;
+#[cfg(target_os = "linux")]
+mod warden;
+#[cfg(target_os = "linux")]
+mod wardens;
+#[cfg(target_os = "linux")]
+mod wire;
+
+pub use launch::{Check, Guard, Launch, LaunchError, Limits, Scratch, Stop, WardensError};
+pub use redaction::{MIN_SECRET_BYTES, Secret};
+pub use tree_end::{
+    Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, ResultFile, StartFailure, TreeEnd, Used,
+};
+
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{WardenSetup, Wardens, enter};
+#[cfg(target_os = "linux")]
+pub use {
+    enter::enter,
+    folder::{Kept, SessionFolder},
+    identity::ProcessIdentity,
+    running::Running,
+    sweep::{SweepVerdict, Swept, sweep},
+    wardens::{WardenProgram, WardenSetup, Wardens},
+};

@@ -1,0 +1,26 @@
+//! Systems on which nobody can prove that a session left nothing running: sessions as processes are refused there.
+
+use std::path::Path;
+
+use super::launch::WardensError;
+
+/// How sessions are guarded; nothing to choose here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WardenSetup {}
+
+/// Does nothing on this system.
+pub fn enter() {}
+
+/// The way to start sessions, of which there is none on this system.
+#[derive(Debug, Clone)]
+pub enum Wardens {}
+
+impl Wardens {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always [`WardensError::Unsupported`].
+    pub fn open(_state_directory: &Path, _setup: WardenSetup) -> Result<Self, WardensError> {
+        Err(WardensError::Unsupported)
+    }
+}

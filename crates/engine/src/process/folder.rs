@@ -1,0 +1,210 @@
+//! What is written down of a session before it exists, so that the next start finds what this one left running.
+//!
+//! Each session has a folder under `sessions/` in the state directory. Its `open` file has a first line from before the warden is
+//! spawned and a second from before the session's program may run; the warden leaves its `end` there. It is no evidence and is removed
+//! once the end is recorded.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use antiphon_core::digest::Digest;
+use antiphon_core::id::SessionId;
+use serde::{Deserialize, Serialize};
+
+use super::identity::{ProcessIdentity, Where};
+use super::tattoo::Tattoo;
+use super::tree_end::TreeEnd;
+use super::wire::Text;
+
+/// The folder of the sessions in a state directory.
+pub(super) const SESSIONS: &str = "sessions";
+const OPEN: &str = "open";
+const END: &str = "end";
+/// Longest name that is used as it is.
+const MAX_NAME: usize = 120;
+
+/// The first line: enough to find whatever may have come of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Opened {
+    pub(super) session: SessionId,
+    pub(super) tattoo: Tattoo,
+    pub(super) place: Where,
+    pub(super) user: u32,
+    pub(super) engine: Option<ProcessIdentity>,
+    /// Nothing of the session started before, in clock ticks since boot.
+    pub(super) since: u64,
+    /// The wall clock, in nanoseconds; for people.
+    pub(super) wall: u64,
+    pub(super) scratch: Option<Text>,
+}
+
+/// The second line: who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    pub(super) warden: Option<ProcessIdentity>,
+    pub(super) agent: ProcessIdentity,
+}
+
+/// What a session has under the state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionFolder(PathBuf);
+
+/// One of the things that are kept of a session until its end is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Standard output of its program.
+    Stdout,
+    /// Standard error of its program.
+    Stderr,
+    /// Standard output of its check.
+    CheckStdout,
+    /// Standard error of its check.
+    CheckStderr,
+    /// Its result file.
+    Result,
+}
+
+impl Kept {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::CheckStdout => "check-stdout",
+            Self::CheckStderr => "check-stderr",
+            Self::Result => "result",
+        }
+    }
+}
+
+impl SessionFolder {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub(super) fn of(sessions: &Path, session: &SessionId) -> Self {
+        Self(sessions.join(name_of(session)))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where something is kept. Output can be followed there while the session runs: it is redacted before it is written.
+    #[must_use]
+    pub fn path_of(&self, kept: Kept) -> PathBuf {
+        self.0.join(kept.name())
+    }
+
+    /// What is kept; empty if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(&self, kept: Kept) -> io::Result<Vec<u8>> {
+        match std::fs::read(self.path_of(kept)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    /// Writes the first line, and makes it durable together with the folder.
+    pub(super) fn open(&self, opened: &Opened) -> io::Result<()> {
+        DirBuilder::new().mode(0o700).create(&self.0)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(OPEN))?;
+        file.write_all(&line_of(opened))?;
+        file.sync_all()?;
+        File::open(&self.0)?.sync_all()?;
+        self.sync_parent()
+    }
+
+    /// Adds the second line. A torn one counts for none, and then nothing has run.
+    pub(super) fn begin(&self, begun: &Begun) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).open(self.0.join(OPEN))?;
+        file.write_all(&line_of(begun))?;
+        file.sync_data()
+    }
+
+    /// What the lines say; `None` for the first when it was torn, and then nothing was spawned.
+    pub(super) fn lines(&self) -> io::Result<(Option<Opened>, Option<Begun>)> {
+        let bytes = match std::fs::read(self.0.join(OPEN)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
+            read => read?,
+        };
+        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let opened = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let begun = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        Ok((opened, begun))
+    }
+
+    /// Keeps something whole, private and durable.
+    pub(super) fn keep(&self, name: Kept, bytes: &[u8]) -> io::Result<()> {
+        self.replace(name.name(), bytes)
+    }
+
+    /// Leaves the end for whoever comes.
+    pub(super) fn leave_end(&self, end: &TreeEnd) -> io::Result<()> {
+        self.replace(END, &line_of(end))
+    }
+
+    /// The end that a warden left, if it is whole.
+    pub(super) fn end(&self) -> Option<TreeEnd> {
+        let mut bytes = Vec::new();
+        File::open(self.0.join(END)).ok()?.read_to_end(&mut bytes).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let temporary = self.0.join(format!("{name}.tmp"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, self.0.join(name))?;
+        File::open(&self.0)?.sync_all()
+    }
+
+    /// Removes the folder and all that is in it.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        match std::fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => self.sync_parent(),
+        }
+    }
+
+    fn sync_parent(&self) -> io::Result<()> {
+        self.0.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    }
+}
+
+fn line_of(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).unwrap_or_else(|error| panic!("BUG: a line does not serialise: {error}"));
+    line.push(b'\n');
+    line
+}
+
+/// A file name for a session: its id where that is one, otherwise as much of it as people need and a digest.
+fn name_of(session: &SessionId) -> String {
+    let text = session.to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.len() <= MAX_NAME && text.chars().all(is_plain) && !text.starts_with('.') {
+        return text;
+    }
+    let readable: String = text.chars().filter(|&c| is_plain(c)).take(40).collect();
+    // A tilde is in no plain name, so the two kinds cannot meet.
+    format!("~{readable}~{}", Digest::of(text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_session_id_has_a_file_name_of_its_own() {
+        let long = format!("{}.1", "x".repeat(200));
+        let ids = ["build.1", "build.2", "a/../b.1", "..1.1", "ä.1", "ö.1", &long];
+        let names: std::collections::BTreeSet<String> = ids.iter().map(|id| name_of(&id.parse().unwrap())).collect();
+        assert_eq!(names.len(), ids.len());
+        assert_eq!(name_of(&"build.1".parse().unwrap()), "build.1");
+        assert!(names.iter().all(|name| !name.contains('/') && name.len() < 255 && name != ".."), "{names:?}");
+    }
+}

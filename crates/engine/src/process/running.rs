@@ -1,0 +1,227 @@
+//! A session that runs: how it is stopped, and how its end is learned, whatever becomes of its warden.
+
+use std::os::fd::OwnedFd;
+use std::process::Child;
+use std::time::Duration;
+
+use antiphon_core::id::SessionId;
+use rustix::process::{PidfdFlags, Signal, pidfd_open};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::folder::{Begun, Kept, Opened, SessionFolder};
+use super::identity::ProcessIdentity;
+use super::launch::Stop;
+use super::sweep::{Marked, Marks, end_marked};
+use super::tree_end::{Captured, Cause, Containment, Protection, ResultFile, TreeEnd, Used};
+use super::wardens::WardenSetup;
+use super::wire::{FromWarden, Inbox, ToWarden, frame};
+use super::{proc_table, scratch, signal};
+
+/// How long a warden that was continued, or has said its last, may take.
+const SECOND_CHANCE: Duration = Duration::from_secs(1);
+
+/// A session that runs. Dropping it ends the session at once and without grace.
+#[derive(Debug)]
+pub struct Running {
+    session: SessionId,
+    begun: Begun,
+    stops: mpsc::UnboundedSender<Stop>,
+    watch: JoinHandle<TreeEnd>,
+}
+
+impl Running {
+    pub(super) fn new(session: SessionId, watch: Watch, begun: Begun) -> Self {
+        let (stops, asked) = mpsc::unbounded_channel();
+        Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)) }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Its own program.
+    #[must_use]
+    pub fn agent(&self) -> ProcessIdentity {
+        self.begun.agent
+    }
+
+    /// Its warden, if it was still there when it was looked at.
+    #[must_use]
+    pub fn warden(&self) -> Option<ProcessIdentity> {
+        self.begun.warden
+    }
+
+    /// Asks it to stop; after its grace it is killed. The first reason counts.
+    pub fn stop(&self, stop: Stop) {
+        // The watch is gone only when the session is.
+        let _ = self.stops.send(stop);
+    }
+
+    /// Waits for the end of its whole tree. Cancel safe; gives the end once.
+    pub async fn ended(&mut self) -> TreeEnd {
+        match (&mut self.watch).await {
+            Ok(end) => end,
+            Err(error) => {
+                tracing::error!(session = %self.session, %error, "the watch over a session was lost");
+                lost(Cause::WardenLost)
+            }
+        }
+    }
+}
+
+/// What watches one session from the engine's side.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) warden: Child,
+    pub(super) stream: UnixStream,
+    pub(super) inbox: Inbox,
+    pub(super) folder: SessionFolder,
+    pub(super) marks: Marks,
+    pub(super) opened: Opened,
+    pub(super) setup: WardenSetup,
+}
+
+impl Watch {
+    async fn until_the_end(mut self, asked: mpsc::UnboundedReceiver<Stop>) -> TreeEnd {
+        let reported = self.listen(asked).await;
+        self.see_warden_gone(reported.is_some()).await;
+        let Self { mut warden, folder, marks, opened, setup, .. } = self;
+        let conclude = move || {
+            // It has ended, so this does not wait. Nobody else takes its end.
+            let _ = warden.wait();
+            let end = conclude(reported, &folder, &marks, &setup);
+            if let Some(directory) = &opened.scratch {
+                scratch::remove(&directory.path());
+            }
+            end
+        };
+        match tokio::task::spawn_blocking(conclude).await {
+            Ok(end) => end,
+            Err(_) => lost(Cause::WardenLost),
+        }
+    }
+
+    /// Listens until the warden reports the end, is gone, or stays silent for too long.
+    async fn listen(&mut self, mut asked: mpsc::UnboundedReceiver<Stop>) -> Option<TreeEnd> {
+        let mut may_be_asked = true;
+        let mut was_continued = false;
+        let mut chunk = [0; 4096];
+        loop {
+            loop {
+                match self.inbox.next() {
+                    Ok(Some(FromWarden::Ended(end))) => return Some(*end),
+                    Ok(Some(_)) => was_continued = false,
+                    Ok(None) => break,
+                    Err(_) => return None,
+                }
+            }
+            let silence = if was_continued { SECOND_CHANCE } else { self.setup.silence };
+            tokio::select! {
+                stop = asked.recv(), if may_be_asked => match stop {
+                    // A warden that does not take it is lost, and that is noticed below.
+                    Some(stop) => drop(self.stream.write_all(&frame(&ToWarden::Stop(stop))).await),
+                    None => {
+                        may_be_asked = false;
+                        let _ = self.stream.shutdown().await;
+                    }
+                },
+                read = tokio::time::timeout(silence, self.stream.read(&mut chunk)) => match read {
+                    Ok(Ok(0) | Err(_)) => return None,
+                    Ok(Ok(length)) => self.inbox.push(&chunk[..length]),
+                    Err(_) if !was_continued && self.is_stopped() => {
+                        was_continued = true;
+                        self.signal(Signal::CONT);
+                    }
+                    Err(_) => return None,
+                },
+            }
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        proc_table::stat(self.warden.id().cast_signed()).is_some_and(|seen| matches!(seen.state, 'T' | 't'))
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It is our child and not reaped, so the id is its own.
+        if let Some(identity) = ProcessIdentity::of(self.warden.id().cast_signed()) {
+            signal::to_identity(identity, signal);
+        }
+    }
+
+    /// Waits until the warden has ended; one that does not by itself is killed.
+    async fn see_warden_gone(&self, has_reported: bool) {
+        let Some(exit) = self.exit_of_warden() else { return };
+        if has_reported && tokio::time::timeout(SECOND_CHANCE, exit.readable()).await.is_ok() {
+            return;
+        }
+        self.signal(Signal::KILL);
+        let _ = exit.readable().await;
+    }
+
+    fn exit_of_warden(&self) -> Option<AsyncFd<OwnedFd>> {
+        let pid = rustix::process::Pid::from_raw(self.warden.id().cast_signed())?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        // SAFETY: an owned descriptor always names the same open file until it is dropped, and the `AsyncFd` owns it from here on.
+        unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }.ok()
+    }
+}
+
+/// What the end is, after the warden is gone. Blocks.
+fn conclude(reported: Option<TreeEnd>, folder: &SessionFolder, marks: &Marks, setup: &WardenSetup) -> TreeEnd {
+    match reported {
+        Some(end) if end.clean => end,
+        // Its warden gave up: what is left has come to us.
+        Some(end) => end.with_sweep(end_marked(marks, setup.end_within)),
+        None => {
+            let marked = end_marked(marks, setup.end_within);
+            folder.end().unwrap_or_else(|| lost_with_outputs(folder)).with_sweep(marked)
+        }
+    }
+}
+
+impl TreeEnd {
+    /// The same after the engine has ended what carried the marks.
+    fn with_sweep(mut self, marked: Marked) -> Self {
+        if self.clean && marked.killed == 0 && marked.is_clean {
+            return self;
+        }
+        self.containment = Containment::BestEffort;
+        self.killed += marked.killed;
+        self.clean = marked.is_clean;
+        self.leftovers = marked.leftovers;
+        self
+    }
+}
+
+fn lost_with_outputs(folder: &SessionFolder) -> TreeEnd {
+    let captured = |kept| {
+        let length = std::fs::metadata(folder.path_of(kept)).map_or(0, |meta| meta.len());
+        Captured { kept: length, seen: length, cut: true }
+    };
+    TreeEnd { stdout: captured(Kept::Stdout), stderr: captured(Kept::Stderr), ..lost(Cause::WardenLost) }
+}
+
+/// The end of a session of which nobody saw how it ended.
+fn lost(cause: Cause) -> TreeEnd {
+    TreeEnd {
+        cause,
+        status: None,
+        clean: false,
+        containment: Containment::BestEffort,
+        protection: Protection::None,
+        killed: 0,
+        leftovers: Vec::new(),
+        stdout: Captured::default(),
+        stderr: Captured::default(),
+        check: None,
+        result: ResultFile::Absent,
+        used: Used::default(),
+    }
+}

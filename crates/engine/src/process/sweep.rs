@@ -1,0 +1,233 @@
+//! Ends what carries a session's marks when its warden cannot: after the warden was lost, and before the next start binds anything.
+//!
+//! Only processes are touched that carry the marks, started after the session did, belong to this user, and are still the ones that
+//! were looked at when the signal is sent.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use antiphon_core::id::SessionId;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
+
+use super::folder::{Begun, Opened, SESSIONS, SessionFolder};
+use super::identity::{Place, ProcessIdentity, Where};
+use super::proc_table::{self, Seen};
+use super::tattoo::Tattoo;
+use super::tree_end::{Leftover, TreeEnd};
+use super::{scratch, signal};
+
+/// How long a warden that is still there has to finish by itself.
+const WARDEN_FINISHES_WITHIN: Duration = Duration::from_secs(10);
+const STOP_PASSES: usize = 6;
+/// This many scans in a row must find nobody.
+const EMPTY_SCANS: usize = 2;
+
+/// What an earlier start had left of a session, and what became of it. The session's folder stays until its end is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// The session.
+    pub session: SessionId,
+    /// What could be said about it.
+    pub verdict: SweepVerdict,
+    /// Processes that were killed now.
+    pub killed: u64,
+    /// Those that could not be ended.
+    pub leftovers: Vec<Leftover>,
+    /// The end that its warden left, if it came to that.
+    pub end: Option<TreeEnd>,
+}
+
+/// What a sweep could say about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SweepVerdict {
+    /// Its program never ran.
+    NeverRan,
+    /// The machine was started again since, so nothing of it lives.
+    EarlierBoot,
+    /// Nothing that carries its marks lives. If no end was left, a process that washed off both marks would not have been seen.
+    Gone,
+    /// Something of it lives and cannot be ended; it must not be retried before that is gone.
+    Alive,
+    /// It was started in another process namespace, where this process cannot see.
+    CannotVerify,
+}
+
+impl Swept {
+    /// Whether the session may be run again.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        !matches!(self.verdict, SweepVerdict::Alive | SweepVerdict::CannotVerify)
+    }
+}
+
+/// Ends what an earlier start has left running. Blocks; whoever calls this holds the lock of the state directory, so no engine lives.
+///
+/// # Errors
+/// If the folder of the sessions cannot be read.
+pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
+    let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut swept = Vec::new();
+    for entry in entries {
+        let folder = SessionFolder::at(entry?.path());
+        match folder.lines()? {
+            // The first line is durable before anything is spawned, so nothing was.
+            (None, _) => folder.remove()?,
+            (Some(opened), begun) => swept.push(sweep_session(&folder, opened, begun)),
+        }
+    }
+    swept.sort_by(|one, other| one.session.cmp(&other.session));
+    Ok(swept)
+}
+
+fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -> Swept {
+    let (marked, verdict) = match opened.place.seen_from(&Where::here()) {
+        Place::EarlierBoot => (Marked::default(), SweepVerdict::EarlierBoot),
+        Place::Elsewhere => (Marked::default(), SweepVerdict::CannotVerify),
+        Place::Here => {
+            if let Some(warden) = begun.and_then(|begun| begun.warden) {
+                let_finish(warden);
+            }
+            let marked = end_marked(&Marks::of(&opened, begun), WARDEN_FINISHES_WITHIN);
+            let verdict = match (marked.is_clean, begun) {
+                (false, _) => SweepVerdict::Alive,
+                (true, None) => SweepVerdict::NeverRan,
+                (true, Some(_)) => SweepVerdict::Gone,
+            };
+            (marked, verdict)
+        }
+    };
+    let end = folder.end();
+    if verdict != SweepVerdict::CannotVerify
+        && let Some(directory) = &opened.scratch
+    {
+        scratch::remove(&directory.path());
+    }
+    Swept { session: opened.session, verdict, killed: marked.killed, leftovers: marked.leftovers, end }
+}
+
+/// A warden whose engine is gone ends its session by itself, unless somebody stopped it.
+fn let_finish(warden: ProcessIdentity) {
+    let Some(pid) = Pid::from_raw(warden.pid) else { return };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if !warden.exists() || proc_table::user(warden.pid) != Some(rustix::process::geteuid().as_raw()) {
+        return;
+    }
+    let ends_within = |time: Duration| {
+        let timeout = time.try_into().ok();
+        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
+    };
+    signal::to_identity(warden, Signal::CONT);
+    if !ends_within(WARDEN_FINISHES_WITHIN) {
+        signal::to_identity(warden, Signal::KILL);
+        ends_within(WARDEN_FINISHES_WITHIN);
+    }
+}
+
+/// How the processes of one session are told from all others.
+#[derive(Debug, Clone)]
+pub(super) struct Marks {
+    tattoo: Tattoo,
+    agent: Option<ProcessIdentity>,
+    since: u64,
+}
+
+impl Marks {
+    pub(super) fn of(opened: &Opened, begun: Option<Begun>) -> Self {
+        Self { tattoo: opened.tattoo, agent: begun.map(|begun| begun.agent), since: opened.since }
+    }
+
+    fn are_on(&self, seen: &Seen, pair: &[u8]) -> bool {
+        self.tattoo.is_on(seen.pid)
+            || self.agent == Some(ProcessIdentity { pid: seen.pid, start: seen.start })
+            || proc_table::has_variable(seen.pid, pair)
+    }
+
+    /// Every process of the session, zombies too: those that carry a mark, and those below them.
+    fn find(&self) -> Vec<Seen> {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let pair = self.tattoo.pair();
+        let mut others: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
+        let mut found = Vec::new();
+        for seen in proc_table::all().into_iter().filter(|seen| seen.start >= self.since && seen.pid != own) {
+            if self.are_on(&seen, &pair) {
+                found.push(seen);
+            } else {
+                others.entry(seen.parent).or_default().push(seen);
+            }
+        }
+        let mut next = 0;
+        while let Some(parent) = found.get(next).map(|seen| seen.pid) {
+            found.extend(others.remove(&parent).unwrap_or_default());
+            next += 1;
+        }
+        found
+    }
+}
+
+/// What ending the marked came to.
+#[derive(Debug, Default)]
+pub(super) struct Marked {
+    pub(super) killed: u64,
+    pub(super) is_clean: bool,
+    pub(super) leftovers: Vec<Leftover>,
+}
+
+/// Ends everything that carries the marks, and reaps those of them that have come to this process. Blocks.
+pub(super) fn end_marked(marks: &Marks, within: Duration) -> Marked {
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    let user = rustix::process::geteuid();
+    let is_ours = |seen: &Seen| user.is_root() || proc_table::user(seen.pid) == Some(user.as_raw());
+    let until = Instant::now() + within;
+    let mut killed = HashSet::new();
+    let mut empty_scans = 0;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        // What is stopped neither forks nor runs away, so the list becomes complete.
+        let mut stopped = HashSet::new();
+        let mut alive: Vec<Seen> = Vec::new();
+        for _ in 0..STOP_PASSES {
+            let mut found_new = false;
+            for seen in marks.find() {
+                if seen.parent == own && !seen.is_alive() {
+                    reap(seen.pid);
+                } else if seen.is_alive() && stopped.insert((seen.pid, seen.start)) {
+                    found_new = true;
+                    if is_ours(&seen) {
+                        signal::to_process(&seen, Signal::STOP);
+                    }
+                    alive.push(seen);
+                }
+            }
+            if !found_new {
+                break;
+            }
+        }
+        empty_scans = if alive.is_empty() { empty_scans + 1 } else { 0 };
+        if empty_scans >= EMPTY_SCANS {
+            return Marked { killed: killed.len() as u64, is_clean: true, leftovers: Vec::new() };
+        }
+        for seen in alive.iter().filter(|seen| is_ours(seen)) {
+            signal::to_process(seen, Signal::KILL);
+            killed.insert(ProcessIdentity { pid: seen.pid, start: seen.start });
+        }
+        if Instant::now() >= until {
+            let leftovers = alive.iter().filter(|seen| proc_table::stat(seen.pid).is_some_and(|now| now.start == seen.start));
+            return Marked { killed: killed.len() as u64, is_clean: false, leftovers: leftovers.map(signal::leftover).collect() };
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+/// Takes the end of one orphan that came to this process. Never of any child: others wait for theirs.
+fn reap(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}

@@ -1,0 +1,197 @@
+//! How a session's processes ended, and whether any of them is left.
+
+use serde::{Deserialize, Serialize};
+
+/// The end of a session's processes, as far as it could be established.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreeEnd {
+    /// Why it ended.
+    pub cause: Cause,
+    /// How the session's own program ended; `None` if it never ran or nobody could see it.
+    pub status: Option<ExitStatus>,
+    /// Whether it is established that nothing of it runs any more. Without this, an end is no success.
+    pub clean: bool,
+    /// What kept the tree together.
+    pub containment: Containment,
+    /// What kept the session from signalling its warden.
+    pub protection: Protection,
+    /// Processes that were killed, apart from the program that was asked to stop and did.
+    pub killed: u64,
+    /// Those that could not be ended, as far as they are known.
+    pub leftovers: Vec<Leftover>,
+    /// Its standard output.
+    pub stdout: Captured,
+    /// Its standard error.
+    pub stderr: Captured,
+    /// What the check came to; `None` if there was none or it was not run, because the session did not end by itself and clean.
+    pub check: Option<Checked>,
+    /// What it left as result file.
+    pub result: ResultFile,
+    /// What it used, as far as the warden saw.
+    pub used: Used,
+}
+
+impl TreeEnd {
+    /// Whether the program ended by itself, and left nothing.
+    #[must_use]
+    pub fn ended_by_itself_and_clean(&self) -> bool {
+        self.cause == Cause::Exited && self.clean
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Its program ended by itself.
+    Exited,
+    /// Its program could not be started.
+    NotStarted(StartFailure),
+    /// It was over its time.
+    TimedOut,
+    /// It was asked to stop.
+    Cancelled,
+    /// It was over a limit of the whole tree.
+    OverLimit(Limit),
+    /// Its engine went away.
+    EngineLost,
+    /// Its warden went away or fell silent.
+    WardenLost,
+}
+
+/// Why a program did not start; an exit with code 127 is something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartFailure {
+    /// The step that failed, as in "cannot .. ".
+    pub step: String,
+    /// The number of the error.
+    pub errno: i32,
+    /// The whole of it, for people.
+    pub text: String,
+}
+
+/// A limit of the whole tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Resident memory, in bytes.
+    Memory {
+        /// What was found.
+        found: u64,
+    },
+    /// Processes.
+    Processes {
+        /// What was found.
+        found: u64,
+    },
+    /// Processor time, in milliseconds.
+    Cpu {
+        /// What was found.
+        found: u64,
+    },
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// With a code.
+    Code(i32),
+    /// By a signal, which is not the same as a code of 128 and more.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Whether it left a core.
+        core: bool,
+    },
+}
+
+impl ExitStatus {
+    /// Whether it is a code of 0.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+/// What kept the processes of a session together until their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Containment {
+    /// Its warden: the kernel says that it has no descendants left.
+    Warden,
+    /// Its warden was lost; what carried its mark was ended. A process that deliberately washed off both marks is not seen.
+    BestEffort,
+}
+
+/// What keeps a session from signalling its warden and engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    /// Landlock's scope for signals.
+    Landlock,
+    /// A filter of system calls.
+    Seccomp,
+    /// Nothing: a session that kills its warden is ended by the engine or the next start.
+    None,
+}
+
+/// A process that could not be ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Its id.
+    pub pid: i32,
+    /// Its user.
+    pub user: Option<u32>,
+    /// The name it gave itself.
+    pub name: String,
+    /// Its state, as a letter of proc(5).
+    pub state: char,
+}
+
+/// One output of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Captured {
+    /// Bytes that are kept, after redaction.
+    pub kept: u64,
+    /// Bytes that were put out.
+    pub seen: u64,
+    /// Whether something was dropped, because of the cap or because the disk refused it.
+    pub cut: bool,
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Why it ended.
+    pub cause: Cause,
+    /// How it ended.
+    pub status: Option<ExitStatus>,
+    /// Its standard output.
+    pub stdout: Captured,
+    /// Its standard error.
+    pub stderr: Captured,
+}
+
+/// What a session left as result file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultFile {
+    /// None.
+    Absent,
+    /// One, kept redacted.
+    Kept,
+    /// One of this size, which is over the cap and was not read.
+    TooLarge(u64),
+    /// Something that is no regular file, or cannot be read.
+    Unreadable,
+}
+
+/// What a session used, as far as its warden saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Milliseconds from the start of the program to the end of the tree.
+    pub time_ms: u64,
+    /// Processor time of everything that the warden reaped, in milliseconds.
+    pub cpu_ms: u64,
+}

@@ -1,0 +1,318 @@
+//! Starts a program of the session: forked, marked, and held at a gate until its existence is written down.
+//!
+//! Between fork and exec only this file runs, in a process with one thread.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::guard::Prepared;
+use crate::process::launch::Limits;
+use crate::process::tattoo::Tattoo;
+use crate::process::tree_end::StartFailure;
+use crate::process::wire::Text;
+
+/// Steps of the child that can fail, as bytes on the pipe that reports them.
+const DIRECTORY: u8 = 1;
+const LIMITS: u8 = 2;
+const OUTPUTS: u8 = 3;
+const EXEC: u8 = 4;
+/// Reported, and no reason not to start.
+const GUARD: u8 = 5;
+
+/// What to start.
+pub(super) struct Program<'a> {
+    pub(super) command: &'a [Text],
+    pub(super) directory: &'a Text,
+    pub(super) environment: &'a [(Text, Text)],
+    pub(super) tattoo: Tattoo,
+    pub(super) limits: &'a Limits,
+    pub(super) stdin: Option<BorrowedFd<'a>>,
+    pub(super) guard: &'a Prepared,
+}
+
+/// A program that was forked.
+pub(super) struct Child {
+    pub(super) pid: i32,
+    /// Dropped unopened, it ends the child.
+    gate: Option<OwnedFd>,
+    report: File,
+    pub(super) stdout: Option<OwnedFd>,
+    pub(super) stderr: Option<OwnedFd>,
+}
+
+impl Child {
+    /// Lets the program run.
+    pub(super) fn open_gate(&mut self) {
+        if let Some(gate) = self.gate.take() {
+            // A child that is gone is noticed by its end.
+            let _ = rustix::io::write(&gate, b"g");
+        }
+    }
+
+    /// What the child said about its start, once it is gone or runs: why it did not, and whether the guard is on.
+    pub(super) fn started(&mut self, program: &Program<'_>) -> (Option<StartFailure>, bool) {
+        let mut said = Vec::new();
+        // The pipe does not block: what is not there by now will not come.
+        let _ = self.report.by_ref().take(1024).read_to_end(&mut said);
+        let mut failure = None;
+        let mut guarded = true;
+        for record in said.chunks_exact(5) {
+            let (step, errno) = (record[0], i32::from_le_bytes([record[1], record[2], record[3], record[4]]));
+            if step == GUARD {
+                guarded = false;
+                continue;
+            }
+            failure = Some(describe(step, errno, program));
+        }
+        (failure, guarded)
+    }
+}
+
+fn describe(step: u8, errno: i32, program: &Program<'_>) -> StartFailure {
+    let step = match step {
+        DIRECTORY => format!("enter the directory {}", program.directory.lossy()),
+        LIMITS => "set the limits".to_owned(),
+        OUTPUTS => "connect the outputs".to_owned(),
+        _ => format!("start {:?}", program.command.first().map(Text::lossy).unwrap_or_default()),
+    };
+    let text = format!("cannot {step}: {}", io::Error::from_raw_os_error(errno));
+    StartFailure { step, errno, text }
+}
+
+/// Forks a program and leaves it at its gate. `kept_from_child` are descriptors that its end must not wait for.
+pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Result<Child> {
+    let texts = Texts::of(program)?;
+    let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (report_out, report_in) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stdout_out, stdout_in) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (stderr_out, stderr_in) = pipe_with(PipeFlags::CLOEXEC)?;
+    for ours in [&report_out, &stdout_out, &stderr_out] {
+        rustix::io::ioctl_fionbio(ours, true)?;
+    }
+    let null = File::open("/dev/null")?;
+    let stdin = program.stdin.map_or_else(|| null.as_raw_fd(), |stdin| stdin.as_raw_fd());
+    let plan = ChildPlan {
+        warden: rustix::process::getpid().as_raw_nonzero().get(),
+        gate: gate_out.as_raw_fd(),
+        report: report_in.as_raw_fd(),
+        standard: [stdin, stdout_in.as_raw_fd(), stderr_in.as_raw_fd()],
+        tattoo: program.tattoo.value,
+        limits: *program.limits,
+        guard: program.guard,
+    };
+    // SAFETY: this process has one thread, so the child is a whole copy and may call anything.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            for ours in [gate_in.as_raw_fd(), report_out.as_raw_fd(), stdout_out.as_raw_fd(), stderr_out.as_raw_fd()] {
+                close(ours);
+            }
+            kept_from_child.iter().copied().for_each(close);
+            let (step, errno) = plan.become_program(&texts);
+            plan.report(step, errno);
+            // SAFETY: ends the child at once; nothing of the parent's is flushed or run twice.
+            unsafe { libc::_exit(127) }
+        }
+        pid => Ok(Child {
+            pid,
+            gate: Some(gate_in),
+            report: File::from(report_out),
+            stdout: Some(stdout_out),
+            stderr: Some(stderr_out),
+        }),
+    }
+}
+
+fn close(fd: RawFd) {
+    // SAFETY: only the child calls this, on its copies, and none of them is used after.
+    unsafe { libc::close(fd) };
+}
+
+/// What exec is given, made before the fork.
+struct Texts {
+    candidates: Vec<CString>,
+    directory: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+impl Texts {
+    fn of(program: &Program<'_>) -> io::Result<Self> {
+        let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
+        let arguments = program.command.iter().map(|text| c_string(text.bytes().to_vec())).collect::<io::Result<Vec<_>>>()?;
+        let mut environment = Vec::new();
+        for (name, value) in program.environment {
+            environment.push(c_string([name.bytes(), b"=", value.bytes()].concat())?);
+        }
+        environment.push(c_string(program.tattoo.pair())?);
+        let name = program.command.first().map(Text::bytes).unwrap_or_default();
+        let mut candidates = Vec::new();
+        if name.contains(&b'/') {
+            candidates.push(c_string(name.to_vec())?);
+        } else {
+            let path = program.environment.iter().rev().find(|(name, _)| name.bytes() == b"PATH");
+            let path = path.map_or(&b"/usr/local/bin:/usr/bin:/bin"[..], |(_, path)| path.bytes());
+            for directory in path.split(|&byte| byte == b':') {
+                let directory = if directory.is_empty() { b"." } else { directory };
+                candidates.push(c_string([directory, b"/", name].concat())?);
+            }
+        }
+        Ok(Self { candidates, directory: c_string(program.directory.bytes().to_vec())?, arguments, environment })
+    }
+}
+
+/// What the child does after the fork, in numbers.
+struct ChildPlan<'a> {
+    warden: i32,
+    gate: RawFd,
+    report: RawFd,
+    standard: [RawFd; 3],
+    tattoo: u64,
+    limits: Limits,
+    guard: &'a Prepared,
+}
+
+impl ChildPlan<'_> {
+    /// Turns the calling process into the program; returns the step that failed.
+    fn become_program(&self, texts: &Texts) -> (u8, i32) {
+        // SAFETY: every call here takes numbers, or pointers to values that live until it returns.
+        unsafe {
+            libc::setsid();
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            // The warden may have died before the line above.
+            if libc::getppid() != self.warden {
+                libc::_exit(127);
+            }
+            // Best effort: who has a lower limit of this kind already keeps it, and is found by the environment alone.
+            let _ = set_limit(libc::RLIMIT_RSS, self.tattoo);
+        }
+        self.wait_at_gate();
+        reset_signals();
+        let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+        // SAFETY: as above.
+        unsafe {
+            if libc::chdir(texts.directory.as_ptr()) != 0 {
+                return (DIRECTORY, errno());
+            }
+            for (target, &source) in (0..).zip(&self.standard) {
+                if libc::dup2(source, target) < 0 {
+                    return (OUTPUTS, errno());
+                }
+            }
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        }
+        if let Err(error) = self.guard.put_on() {
+            self.report(GUARD, error.raw_os_error().unwrap_or(0));
+        }
+        if let Err(errno) = self.set_limits() {
+            return (LIMITS, errno);
+        }
+        close_all_on_exec();
+        (EXEC, exec(texts))
+    }
+
+    fn wait_at_gate(&self) {
+        let mut byte = [0_u8];
+        loop {
+            // SAFETY: reads one byte into a buffer of one byte.
+            match unsafe { libc::read(self.gate, byte.as_mut_ptr().cast(), 1) } {
+                1 => return,
+                -1 if errno() == libc::EINTR => {}
+                // The warden is gone or does not want it any more.
+                // SAFETY: ends the child at once.
+                _ => unsafe { libc::_exit(127) },
+            }
+        }
+    }
+
+    fn set_limits(&self) -> Result<(), i32> {
+        // A core would hold secrets and lie in a directory of somebody.
+        set_limit(libc::RLIMIT_CORE, 0)?;
+        if let Some(files) = self.limits.open_files {
+            lower_limit(libc::RLIMIT_NOFILE, files)?;
+        }
+        if let Some(bytes) = self.limits.file_size {
+            lower_limit(libc::RLIMIT_FSIZE, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn report(&self, step: u8, errno: i32) {
+        let errno = errno.to_le_bytes();
+        let record = [step, errno[0], errno[1], errno[2], errno[3]];
+        // SAFETY: writes five bytes from a buffer of five; less than a pipe holds, so it is whole or not at all.
+        unsafe { libc::write(self.report, record.as_ptr().cast(), record.len()) };
+    }
+}
+
+fn errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = libc::c_int;
+
+fn set_limit(resource: Resource, value: u64) -> Result<(), i32> {
+    let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
+    // SAFETY: reads a limit that lives until it returns.
+    if unsafe { libc::setrlimit64(resource, &raw const limit) } == 0 { Ok(()) } else { Err(errno()) }
+}
+
+/// Sets a limit, or leaves one that is lower already.
+fn lower_limit(resource: Resource, value: u64) -> Result<(), i32> {
+    let mut had = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: fills a limit that lives until it returns.
+    if unsafe { libc::getrlimit64(resource, &raw mut had) } != 0 {
+        return Err(errno());
+    }
+    set_limit(resource, value.min(had.rlim_max))
+}
+
+/// Default dispositions for every signal, also for those that the C library keeps for itself, and none blocked.
+fn reset_signals() {
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: a zeroed `struct sigaction` of the kernel, with the size of its mask; SIGKILL and SIGSTOP refuse, which is right.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u8>(), 8) };
+    }
+    let none = 0_u64;
+    // SAFETY: reads an empty mask of the kernel's size.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, std::ptr::null::<u8>(), 8) };
+}
+
+fn close_all_on_exec() {
+    // SAFETY: takes numbers.
+    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done != 0 {
+        // A kernel before 5.11. Descriptors of ours are closed on exec anyway; these are the ones that a parent leaked.
+        for fd in 3..1024 {
+            // SAFETY: takes numbers; one that is not open is refused.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+}
+
+fn exec(texts: &Texts) -> i32 {
+    let pointers = |texts: &[CString]| -> Vec<*const libc::c_char> {
+        texts.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (arguments, environment) = (pointers(&texts.arguments), pointers(&texts.environment));
+    let mut found = libc::ENOENT;
+    for candidate in &texts.candidates {
+        // SAFETY: both lists end in a null pointer and point to texts that live until the call returns, if it does.
+        unsafe { libc::execve(candidate.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+        match errno() {
+            libc::ENOENT | libc::ENOTDIR => {}
+            // The search goes on, but this is what is told if it finds nothing better.
+            libc::EACCES => found = libc::EACCES,
+            other => return other,
+        }
+    }
+    found
+}

@@ -1,0 +1,170 @@
+//! What engine and warden say to each other: frames of a length and JSON over a socket that nobody else has.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::ProcessIdentity;
+use super::launch::{Guard, Limits, Stop};
+use super::redaction::Secret;
+use super::tattoo::Tattoo;
+use super::tree_end::TreeEnd;
+
+/// Longest frame that is accepted, in bytes: arguments and environment fit twice over.
+const MAX_FRAME: usize = 16 * 1024 * 1024;
+/// The name under which a warden is started, and its first argument.
+pub(super) const WARDEN_NAME: &str = "antiphon-warden";
+pub(super) const WARDEN_WORD: &str = "__session";
+/// What a warden must be to be understood.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum ToWarden {
+    Prepare(Box<Order>),
+    /// What was prepared is written down: it may run.
+    Go,
+    Stop(Stop),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum FromWarden {
+    Hello {
+        version: String,
+    },
+    /// The program's process is there and waits.
+    Born(ProcessIdentity),
+    Unprepared(String),
+    Beat,
+    Ended(Box<TreeEnd>),
+}
+
+/// All that a warden needs to know.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    pub(super) folder: Text,
+    pub(super) engine: i32,
+    pub(super) tattoo: Tattoo,
+    pub(super) command: Vec<Text>,
+    pub(super) directory: Text,
+    pub(super) environment: Vec<(Text, Text)>,
+    pub(super) secrets: Vec<Secret>,
+    pub(super) has_stdin: bool,
+    pub(super) limits: Limits,
+    pub(super) time_limit_ms: Option<u64>,
+    pub(super) grace_ms: u64,
+    pub(super) output_cap: u64,
+    pub(super) check: Option<(Vec<Text>, u64)>,
+    pub(super) scratch: Option<(Text, u64)>,
+    pub(super) guard: Guard,
+    pub(super) beat_ms: u64,
+    pub(super) end_within_ms: u64,
+}
+
+/// Text of the operating system, which need not be UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Text {
+    Unicode(String),
+    Bytes(Vec<u8>),
+}
+
+impl Text {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Unicode(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        PathBuf::from(OsString::from_vec(self.bytes().to_vec()))
+    }
+
+    pub(super) fn lossy(&self) -> String {
+        String::from_utf8_lossy(self.bytes()).into_owned()
+    }
+}
+
+impl From<&OsStr> for Text {
+    fn from(text: &OsStr) -> Self {
+        text.to_str().map_or_else(|| Self::Bytes(text.as_bytes().to_vec()), |text| Self::Unicode(text.to_owned()))
+    }
+}
+
+impl From<&Path> for Text {
+    fn from(path: &Path) -> Self {
+        path.as_os_str().into()
+    }
+}
+
+/// A message as a frame.
+pub(super) fn frame(message: &impl Serialize) -> Vec<u8> {
+    let body = serde_json::to_vec(message).unwrap_or_else(|error| panic!("BUG: a message does not serialise: {error}"));
+    let mut frame = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    frame.extend(body);
+    frame
+}
+
+/// Bytes on their way to become messages.
+#[derive(Debug, Default)]
+pub(super) struct Inbox(Vec<u8>);
+
+/// The other side does not speak as we do.
+#[derive(Debug, thiserror::Error)]
+#[error("what came over the control socket is not a message")]
+pub(super) struct Garbled;
+
+impl Inbox {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The next message, once it is complete.
+    pub(super) fn next<M: for<'de> Deserialize<'de>>(&mut self) -> Result<Option<M>, Garbled> {
+        let Some((length, rest)) = self.0.split_first_chunk::<4>() else { return Ok(None) };
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if length > MAX_FRAME {
+            return Err(Garbled);
+        }
+        let Some(body) = rest.get(..length) else { return Ok(None) };
+        let message = serde_json::from_slice(body).map_err(|_| Garbled)?;
+        self.0.drain(..4 + length);
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_out_whole_however_they_arrive() {
+        let mut bytes = frame(&ToWarden::Go);
+        bytes.extend(frame(&ToWarden::Stop(Stop::TimedOut)));
+        let mut inbox = Inbox::default();
+        let mut heard = Vec::new();
+        for byte in bytes {
+            inbox.push(&[byte]);
+            if let Some(message) = inbox.next::<ToWarden>().unwrap() {
+                heard.push(format!("{message:?}"));
+            }
+        }
+        assert_eq!(heard, ["Go", "Stop(TimedOut)"]);
+    }
+
+    #[test]
+    fn noise_is_refused_before_it_is_kept() {
+        let mut inbox = Inbox::default();
+        inbox.push(b"\x7fELF, not a frame");
+        assert!(inbox.next::<FromWarden>().is_err());
+    }
+
+    #[test]
+    fn a_path_that_is_no_unicode_survives() {
+        let path = Path::new(OsStr::from_bytes(b"/tmp/\xff\xfe"));
+        let text: Text = serde_json::from_slice(&serde_json::to_vec(&Text::from(path)).unwrap()).unwrap();
+        assert_eq!(text.path(), path);
+    }
+}

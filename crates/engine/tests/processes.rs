@@ -1,0 +1,25 @@
+//! Sessions as processes, against programs that try to get away.
+#![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "programs and fixtures of tests")]
+
+#[path = "processes/engine.rs"]
+mod engine;
+#[path = "processes/entry.rs"]
+mod entry;
+#[path = "processes/fixture.rs"]
+mod fixture;
+#[path = "processes/hostile.rs"]
+mod hostile;
+#[path = "processes/oracle.rs"]
+mod oracle;
+
+#[path = "processes/battery.rs"]
+mod battery;
+#[path = "processes/ends.rs"]
+mod ends;
+#[path = "processes/limits.rs"]
+mod limits;
+#[path = "processes/losses.rs"]
+mod losses;
+#[path = "processes/outputs.rs"]
+mod outputs;

@@ -1,0 +1,321 @@
+//! What happens when warden or engine are killed or stopped, from outside or by what they run.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use antiphon::process::{Cause, Containment, ExitStatus, Guard, Kept, Protection, SweepVerdict, WardenSetup, sweep};
+use tempfile::TempDir;
+
+use crate::engine::hostile;
+use crate::fixture::{Fixture, marker, repetitions, within};
+use crate::oracle::Oracle;
+
+fn unguarded() -> WardenSetup {
+    WardenSetup {
+        guard: Guard::Off,
+        beat: Duration::from_millis(50),
+        silence: Duration::from_millis(400),
+        ..WardenSetup::default()
+    }
+}
+
+/// An engine in a process of its own.
+struct Engine {
+    process: Child,
+    directory: TempDir,
+    marker: String,
+}
+
+impl Engine {
+    fn start(guard: &str, words: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let marker = marker();
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .arg("engine")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = vec![directory.path().to_str().unwrap(), &marker, guard];
+        lines.extend(words);
+        process.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
+        Self { process, directory, marker }
+    }
+
+    fn wait_until_it_runs(&mut self) {
+        let mut line = String::new();
+        BufReader::new(self.process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "runs\n");
+    }
+
+    fn folder(&self) -> std::path::PathBuf {
+        self.directory.path().join("sessions/killed.1")
+    }
+
+    fn survivors(&self) -> Vec<String> {
+        Oracle::of(&self.marker).with_folder(&self.folder()).survivors()
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Looks again until something is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what} did not come about");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_engine_killed_at_any_moment_leaves_nobody_after_the_next_start() {
+    for mode in ["holdmulti", "holdmix", "holdrabbit", "ignoreterm"] {
+        let mut verdicts = std::collections::BTreeMap::new();
+        let mut took = Duration::ZERO;
+        for round in 0..repetitions(5) {
+            let mut engine = Engine::start("best", &[mode]);
+            let began = Instant::now();
+            // From before its first line to well into the session; every third waits for the session.
+            if round % 3 == 2 {
+                engine.wait_until_it_runs();
+            }
+            let moment = Duration::from_micros((round as u64 * 2_713) % 30_000);
+            while began.elapsed() < moment {
+                std::thread::yield_now();
+            }
+            engine.kill();
+            let began = Instant::now();
+            let swept = sweep(engine.directory.path()).unwrap();
+            took = took.max(began.elapsed());
+            assert_eq!(engine.survivors(), Vec::<String>::new(), "{mode}");
+            for session in swept {
+                assert!(session.is_clean() && session.leftovers.is_empty(), "{session:?}");
+                *verdicts.entry(format!("{:?}, end left: {}", session.verdict, session.end.is_some())).or_insert(0) += 1;
+                if let Some(end) = session.end {
+                    assert_eq!((end.cause, end.clean), (Cause::EngineLost, true));
+                }
+            }
+        }
+        println!("{mode}: longest sweep {took:?}, {verdicts:?}");
+    }
+}
+
+#[test]
+fn a_warden_whose_engine_was_killed_ends_the_session_by_itself() {
+    let mut engine = Engine::start("best", &["holdmix"]);
+    engine.wait_until_it_runs();
+    engine.kill();
+    eventually("the end that the warden leaves", || engine.folder().join("end").exists());
+    assert_eq!(engine.survivors(), Vec::<String>::new());
+}
+
+#[test]
+fn an_end_that_the_warden_saw_is_told_to_the_next_start() {
+    let mut engine = Engine::start("best", &["exit", "5"]);
+    engine.wait_until_it_runs();
+    eventually("the end", || engine.folder().join("end").exists());
+    engine.kill();
+    let swept = sweep(engine.directory.path()).unwrap();
+    let [session] = swept.as_slice() else { panic!("{swept:?}") };
+    let end = session.end.as_ref().unwrap();
+    assert_eq!(session.verdict, SweepVerdict::Gone);
+    assert!(end.ended_by_itself_and_clean());
+    assert_eq!(end.status, Some(ExitStatus::Code(5)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_cannot_signal_its_warden() {
+    for (guard, protection) in [(Guard::Best, Protection::Landlock), (Guard::Seccomp, Protection::Seccomp)] {
+        let fixture = Fixture::with(WardenSetup { guard, ..WardenSetup::default() });
+        for mode in ["killwarden", "stopwarden", "killtwo"] {
+            let mut launch = hostile(mode, &marker(), &[std::process::id().to_string()]);
+            launch.time_limit = Some(Duration::from_millis(300));
+            let ended = fixture.run(launch).await;
+            if ended.end.protection == Protection::Seccomp && guard == Guard::Best {
+                // A kernel whose Landlock has no scopes yet.
+                continue;
+            }
+            assert_eq!(ended.end.protection, protection);
+            assert_eq!(ended.folder.read(Kept::Stdout).unwrap(), b"refused", "{mode}");
+            assert!(ended.end.clean && matches!(ended.end.cause, Cause::Exited | Cause::TimedOut), "{:?}", ended.end);
+            assert_eq!(ended.survivors, Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_ends_what_a_killed_warden_leaves() {
+    let fixture = Fixture::with(unguarded());
+    for _ in 0..repetitions(5) {
+        let ended = fixture.run(hostile("killwarden", &marker(), &[])).await;
+        let end = ended.end;
+        assert_eq!(
+            (&end.cause, end.status, end.clean, end.containment),
+            (&Cause::WardenLost, None, true, Containment::BestEffort)
+        );
+        assert!(end.killed >= 3, "{end:?}");
+        assert_eq!(ended.survivors, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warden_that_was_stopped_is_continued() {
+    let fixture = Fixture::with(unguarded());
+    for _ in 0..repetitions(2) {
+        let ended = fixture.run(hostile("stopwarden", &marker(), &[])).await;
+        assert_eq!((&ended.end.cause, ended.end.clean), (&Cause::Exited, true), "{:?}", ended.end);
+        assert_eq!(ended.survivors, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn the_next_start_ends_what_is_left_when_warden_and_engine_are_killed_by_their_session() {
+    let mut longest = Duration::ZERO;
+    for _ in 0..repetitions(5) {
+        let mut engine = Engine::start("off", &["killtwo", "{engine}"]);
+        assert_eq!(engine.process.wait().unwrap().code(), None, "it was killed");
+        eventually("three daemons alone", || engine.survivors().len() == 3);
+        let began = Instant::now();
+        let swept = sweep(engine.directory.path()).unwrap();
+        longest = longest.max(began.elapsed());
+        let [session] = swept.as_slice() else { panic!("{swept:?}") };
+        assert_eq!((session.verdict, session.killed, &session.end), (SweepVerdict::Gone, 3, &None));
+        assert_eq!(engine.survivors(), Vec::<String>::new());
+    }
+    println!("killtwo: longest sweep {longest:?}");
+}
+
+#[test]
+fn the_next_start_lets_a_stopped_warden_finish() {
+    for _ in 0..repetitions(3) {
+        let mut engine = Engine::start("off", &["stoptwo", "{engine}"]);
+        engine.process.wait().unwrap();
+        let swept = sweep(engine.directory.path()).unwrap();
+        let [session] = swept.as_slice() else { panic!("{swept:?}") };
+        assert_eq!((session.verdict, session.killed), (SweepVerdict::Gone, 0));
+        assert_eq!(session.end.as_ref().map(|end| (&end.cause, end.clean)), Some((&Cause::EngineLost, true)));
+        assert_eq!(engine.survivors(), Vec::<String>::new());
+    }
+}
+
+/// A process that looks like a session's and is none.
+struct Decoy(Child, String);
+
+impl Decoy {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let marker = marker();
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["hostile", "hold", &marker])
+            .envs(environment.iter().copied())
+            .spawn()
+            .unwrap();
+        Self(process, marker)
+    }
+
+    fn is_untouched(&self) -> bool {
+        let survivors = Oracle::of(&self.1).survivors();
+        survivors.len() == 1 && !survivors[0].contains(" T ")
+    }
+}
+
+impl Drop for Decoy {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn processes_that_are_not_the_sessions_are_not_touched() {
+    let mut engine = Engine::start("off", &["killtwo", "{engine}"]);
+    engine.process.wait().unwrap();
+    eventually("three daemons alone", || engine.survivors().len() == 3);
+    let open = std::fs::read_to_string(engine.folder().join("open")).unwrap();
+    let decoys = [Decoy::start(&[]), Decoy::start(&[("ANTIPHON_TREE", "4000000000000000")])];
+    // Another session is written down whose program's id belongs to somebody else by now, who started at another time.
+    let reused = decoys[0].0.id();
+    let forged: Vec<String> = open
+        .lines()
+        .map(|line| match line.starts_with("{\"warden\"") {
+            true => format!("{{\"warden\":{{\"pid\":{reused},\"start\":1}},\"agent\":{{\"pid\":{reused},\"start\":2}}}}\n"),
+            false => format!("{}\n", line.replace("killed.1", "forged.1").replace("\"value\":", "\"value\":1")),
+        })
+        .collect();
+    let forged_folder = engine.directory.path().join("sessions/forged.1");
+    std::fs::create_dir(&forged_folder).unwrap();
+    std::fs::write(forged_folder.join("open"), forged.concat()).unwrap();
+    let swept = sweep(engine.directory.path()).unwrap();
+    let told: Vec<_> = swept.iter().map(|swept| (swept.session.to_string(), swept.verdict, swept.killed)).collect();
+    assert_eq!(told, [("forged.1".to_owned(), SweepVerdict::Gone, 0), ("killed.1".to_owned(), SweepVerdict::Gone, 3)]);
+    assert_eq!(engine.survivors(), Vec::<String>::new());
+    assert!(decoys.iter().all(Decoy::is_untouched));
+}
+
+#[test]
+fn another_boot_has_nothing_alive_and_another_namespace_is_not_guessed_at() {
+    let mut engine = Engine::start("best", &["hold"]);
+    engine.wait_until_it_runs();
+    engine.kill();
+    eventually("the end that the warden leaves", || engine.folder().join("end").exists());
+    let path = engine.folder().join("open");
+    let open = std::fs::read_to_string(&path).unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    for (changed, verdict) in [
+        (open.replace(boot.trim(), "another-boot"), SweepVerdict::EarlierBoot),
+        (open.replace("\"namespace\":", "\"namespace\":9"), SweepVerdict::CannotVerify),
+    ] {
+        std::fs::write(&path, changed).unwrap();
+        assert_eq!(sweep(engine.directory.path()).unwrap()[0].verdict, verdict);
+    }
+    // A first line that was torn was never synced, so nothing came after it.
+    std::fs::write(&path, &open[..open.len() / 4]).unwrap();
+    assert_eq!(sweep(engine.directory.path()).unwrap(), []);
+    assert!(!engine.folder().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_warden_disturbs_no_other_session() {
+    let fixture = Fixture::with(unguarded());
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        let marker = marker();
+        others.push((fixture.wardens.launch(&fixture.session(), hostile("hold", &marker, &[])).await.unwrap(), marker));
+    }
+    let ended = fixture.run(hostile("killwarden", &marker(), &[])).await;
+    assert_eq!((ended.end.cause, ended.survivors), (Cause::WardenLost, Vec::new()));
+    for (running, marker) in &mut others {
+        assert_eq!(Oracle::of(marker).survivors().len(), 1);
+        running.stop(antiphon::process::Stop::TimedOut);
+        let end = within(running.ended()).await;
+        assert_eq!((end.cause, end.clean, end.containment), (Cause::TimedOut, true, Containment::Warden));
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_holds_any_more_is_ended() {
+    let fixture = Fixture::new();
+    let (session, marker) = (fixture.session(), marker());
+    let running = fixture.wardens.launch(&session, hostile("holdmulti", &marker, &[])).await.unwrap();
+    drop(running);
+    let end = fixture.directory.path().join("sessions").join(session.to_string()).join("end");
+    within(async {
+        while !Path::new(&end).exists() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_program_that_did_not_enter_is_refused_and_not_run_again() {
+    let output = Command::new(std::env::current_exe().unwrap()).arg("stranger").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("this program cannot run sessions as processes"), "{said}");
+}
