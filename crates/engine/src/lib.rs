@@ -54,6 +54,7 @@ mod clock;
 pub mod crash;
 mod engine;
 pub mod ledger;
+pub mod plan;
 mod session;
 
 pub use antiphon_core::{append, coordination, digest, envelope, event, id, time, world};
