@@ -59,7 +59,12 @@ pub struct Plan {
 /// [`Problems`] lists everything that is wrong.
 pub fn parse(text: &str, path: &Path) -> Result<Plan, Problems> {
     let dir = path.parent().unwrap_or(path);
-    of_text(text, path, dir)
+    let source = Source::new(path, text);
+    let mut finding = Finding::new(&source);
+    let assembled = assembled(dir, &mut finding);
+    finding.finish()?;
+    let assembled = assembled.expect("BUG: a plan that cannot be put together has a problem");
+    Ok(Plan { source, dir: dir.to_owned(), assembled, nested: BTreeMap::new() })
 }
 
 impl Plan {
@@ -84,17 +89,9 @@ impl Plan {
     }
 }
 
-/// The same with the path as messages show it, and the directory by itself.
-fn of_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, Problems> {
-    let source = Source::new(shown, text);
-    let mut finding = Finding::new(&source);
-    let assembled = node::read(&mut finding).and_then(|root| {
-        let draft = read::draft(&root, &mut finding);
-        assembly::assemble(&draft, dir, &mut finding)
-    });
-    finding.finish()?;
-    let Some(assembled) = assembled else {
-        return Err(Problems::of_file(ProblemCode::Unreadable, shown, "this plan cannot be put together"));
-    };
-    Ok(Plan { source, dir: dir.to_owned(), assembled, nested: BTreeMap::new() })
+/// Reads and puts together what the text says; there may be something to look at further even with problems.
+fn assembled(dir: &Path, finding: &mut Finding<'_>) -> Option<Assembled> {
+    let root = node::read(finding)?;
+    let draft = read::draft(&root, finding);
+    assembly::assemble(&draft, dir, finding)
 }

@@ -96,7 +96,7 @@ pub(super) struct StepCommand {
     pub(super) run: Run,
     pub(super) env: BTreeMap<String, StepEnv>,
     pub(super) stdin: Option<Stdin>,
-    /// Where standard input is said, or the item if its runner says it.
+    /// Where standard input is said.
     pub(super) stdin_span: Span,
     pub(super) limits: Limits,
     pub(super) grace: Millis,
@@ -127,10 +127,12 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
                 return None;
             }
         }
-        assembly.unused(item, &used);
+        if !cells.is_empty() && !matches!(item.how, How::Broken) {
+            assembly.unused(item, &used);
+        }
     }
     waiting::refuse_cycles(&steps, finding);
-    let budget = budget(draft, steps.len(), finding)?;
+    let budget = budget(draft, steps.len(), finding);
     let widths = draft.items.iter().filter_map(|item| Some((GroupName::new(&item.id.value).ok()?, item.width?)));
     Some(Assembled {
         name: draft.name.clone(),
@@ -280,7 +282,8 @@ impl<'d> Assembly<'_, '_, 'd> {
             (None, Some(runner)) => Some((runner, Scope::Runner)),
             (None, None) => None,
         };
-        let stdin = stdin.map(|(stdin, scope)| match stdin {
+        let stdin_span = stdin.map_or(item.id.span, |(stdin, _)| stdin.span);
+        let stdin = stdin.map(|(stdin, scope)| match &stdin.value {
             StdinDraft::Text(text) => Stdin::Text(self.text(text, scope, filling)),
             StdinDraft::File(path) => Stdin::File(self.text(path, scope, filling)),
         });
@@ -311,7 +314,7 @@ impl<'d> Assembly<'_, '_, 'd> {
             run,
             env,
             stdin,
-            stdin_span: item.id.span,
+            stdin_span,
             limits: item.conduct.limits.or(conduct.map(|conduct| conduct.limits).unwrap_or_default()),
             grace: item.conduct.grace.or(conduct.and_then(|conduct| conduct.grace)).unwrap_or(DEFAULT_GRACE),
             check,
@@ -373,9 +376,6 @@ impl<'d> Assembly<'_, '_, 'd> {
 
     /// Tells of lists of a matrix that no text of the item uses: their cells would all do the same.
     fn unused(&mut self, item: &ItemDraft, used: &BTreeSet<String>) {
-        if matches!(item.how, How::Broken) {
-            return;
-        }
         for axis in item.matrix.iter().filter(|axis| !used.contains(&axis.name.value)) {
             let message = format!("`{}` is used nowhere, so its cells would all do the same", axis.name.value);
             self.finding
@@ -412,16 +412,19 @@ fn backoff(retry: &RetryDraft) -> Option<Backoff> {
     })
 }
 
-fn budget(draft: &Draft, steps: usize, finding: &mut Finding<'_>) -> Option<CoordinationBudget> {
+fn budget(draft: &Draft, steps: usize, finding: &mut Finding<'_>) -> CoordinationBudget {
     let drafted = &draft.budget;
     if let Some(sessions) = drafted.sessions.as_ref().filter(|sessions| (sessions.value as usize) < steps) {
         let message = format!("{} sessions are not enough for {steps} items, each of which takes at least one", sessions.value);
         finding.problem(ProblemCode::BadValue, sessions.span, message);
     }
-    let (sessions, duration) = (drafted.sessions.as_ref()?.value, drafted.duration?);
-    let budget = CoordinationBudget::new(sessions, duration.0, TICK_RATE_HZ, drafted.tokens).ok()?;
-    Some(match &drafted.cost {
+    // What is missing was told, and the plan is refused; what is left of it is looked at all the same.
+    let sessions = drafted.sessions.as_ref().map_or(1, |sessions| sessions.value);
+    let duration = drafted.duration.map_or(1, |duration| duration.0);
+    let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, drafted.tokens);
+    let budget = budget.expect("BUG: what was read is more than nothing");
+    match &drafted.cost {
         Some(cost) => budget.with_max_cost(cost.millionths, &cost.currency),
         None => budget,
-    })
+    }
 }

@@ -57,10 +57,36 @@ pub enum Run {
     Shell(String),
 }
 
-/// A text whose parts are known, or put out by an item that is needed.
+/// A text whose parts are known, or put out by an item that is needed. Recorded as one text where all of it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "TextForm", into = "TextForm")]
 pub struct Text(pub Vec<Part>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum TextForm {
+    Known(String),
+    Parts(Vec<Part>),
+}
+
+impl From<TextForm> for Text {
+    fn from(form: TextForm) -> Self {
+        match form {
+            TextForm::Known(text) if text.is_empty() => Self::default(),
+            TextForm::Known(text) => Self::known(text),
+            TextForm::Parts(parts) => Self(parts),
+        }
+    }
+}
+
+impl From<Text> for TextForm {
+    fn from(text: Text) -> Self {
+        match text.as_known() {
+            Some(known) => Self::Known(known.to_owned()),
+            None => Self::Parts(text.0),
+        }
+    }
+}
 
 /// A part of a [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,7 +273,9 @@ impl Text {
     /// A text without open parts.
     #[must_use]
     pub fn known(text: impl Into<String>) -> Self {
-        Self(vec![Part::Known(text.into())])
+        let mut known = Self::default();
+        known.push(Part::Known(text.into()));
+        known
     }
 
     /// The text, if no part of it is open.

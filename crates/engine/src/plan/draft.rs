@@ -50,7 +50,7 @@ pub(super) enum RunDraft {
 #[derive(Debug, Default, Clone)]
 pub(super) struct Conduct {
     pub(super) env: BTreeMap<String, EnvDraft>,
-    pub(super) stdin: Option<StdinDraft>,
+    pub(super) stdin: Option<Spanned<StdinDraft>>,
     pub(super) limits: Limits,
     pub(super) tokens: Option<Spanned<u64>>,
     pub(super) cost: Option<Spanned<Cost>>,

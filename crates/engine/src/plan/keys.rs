@@ -399,7 +399,7 @@ pub(super) static ENV_FROM: Object = Object {
 /// `{ text: .. }` in `env:`.
 pub(super) static ENV_TEXT: Object = Object {
     name: "env_text",
-    what: "a variable that is no secret",
+    what: "a variable",
     keys: &[required("text", Kind::Value, "text: v1", "A value under a name that looks like that of a secret, when it is none.")],
     later: &[],
     open: false,

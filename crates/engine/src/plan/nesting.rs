@@ -6,12 +6,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::assembly::StepWork;
+use super::assembly::{Step, StepWork};
 use super::command::{Input, OutputSource, Stdin, Text};
 use super::fields::meant;
 use super::problem::{Finding, ProblemCode, Problems};
-use super::source::Span;
-use super::{Plan, of_text};
+use super::source::{Source, Span};
+use super::{Plan, assembled};
 use crate::coordination::MAX_DEPTH;
 
 /// Largest plan file, in bytes.
@@ -62,26 +62,28 @@ impl Reading {
         // Sessions run where the file is named, also through a link: that is where its neighbours are.
         let dir = std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
         let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
-        let mut plan = of_text(&text(shown)?, shown, &dir)?;
-        let mut inside = Vec::new();
-        let mut height = 0;
-        let source = plan.source.clone();
+        let source = Source::new(shown, &text(shown)?);
         let mut finding = Finding::new(&source);
-        inputs(&plan, &mut finding);
-        for step in &plan.assembled.steps {
+        let assembled = assembled(&dir, &mut finding);
+        let mut nested = BTreeMap::new();
+        let mut inside: Vec<(String, Problems)> = Vec::new();
+        let mut height = 0;
+        let steps = assembled.as_ref().map(|assembled| assembled.steps.as_slice()).unwrap_or_default();
+        inputs(steps, &dir, &mut finding);
+        for step in steps {
             let StepWork::Plan { path, .. } = &step.work else { continue };
-            if plan.nested.contains_key(&path.value) || inside.iter().any(|(name, _)| *name == path.value) {
+            if nested.contains_key(&path.value) || inside.iter().any(|(name, _)| *name == path.value) {
                 continue;
             }
             let below = shown.parent().unwrap_or(Path::new("")).join(&path.value);
-            match self.below(&below, path.span, &dir, &mut finding) {
+            match self.below(&below, path.span, &mut finding) {
                 Some(Ok(whole)) => {
                     height = height.max(whole.height + 1);
                     if height > usize::from(MAX_DEPTH) {
                         let message = format!("with this one, plans are nested more than {MAX_DEPTH} deep");
                         finding.problem(ProblemCode::TooLarge, path.span, message);
                     }
-                    plan.nested.insert(path.value.clone(), whole.plan);
+                    nested.insert(path.value.clone(), whole.plan);
                 }
                 Some(Err(problems)) => inside.push((path.value.clone(), problems)),
                 None => {}
@@ -94,19 +96,20 @@ impl Reading {
                 None => problems = Some(other),
             }
         }
-        match problems {
-            None => Ok(Whole { plan: Arc::new(plan), height }),
-            Some(problems) => Err(problems),
+        match (assembled, problems) {
+            (Some(assembled), None) => Ok(Whole { plan: Arc::new(Plan { source, dir, assembled, nested }), height }),
+            (_, Some(problems)) => Err(problems),
+            (None, None) => panic!("BUG: a plan that cannot be put together has a problem"),
         }
     }
 
     /// A nested plan. `None` if what is wrong with it is told where it is named.
-    fn below(&mut self, path: &Path, span: Span, dir: &Path, finding: &mut Finding<'_>) -> Option<Result<Whole, Problems>> {
+    fn below(&mut self, path: &Path, span: Span, finding: &mut Finding<'_>) -> Option<Result<Whole, Problems>> {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) => {
                 let message = format!("the plan {} cannot be read: {error}", path.display());
-                finding.problem(ProblemCode::MissingFile, span, message).hint_if(near(&dir.join(path.file_name()?)));
+                finding.problem(ProblemCode::MissingFile, span, message).hint_if(near(path));
                 return None;
             }
         };
@@ -144,9 +147,9 @@ fn text(path: &Path) -> Result<String, Problems> {
 }
 
 /// Tells of input files that are neither there nor made by an item of the plan.
-fn inputs(plan: &Plan, finding: &mut Finding<'_>) {
+fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
     let commands = || {
-        plan.assembled.steps.iter().filter_map(|step| match &step.work {
+        steps.iter().filter_map(|step| match &step.work {
             StepWork::Command(command) => Some(command),
             StepWork::Plan { .. } => None,
         })
@@ -159,11 +162,11 @@ fn inputs(plan: &Plan, finding: &mut Finding<'_>) {
         })
         .collect();
     let mut absent = |text: &Text, span: Span| {
-        let Some(path) = text.as_known().map(|path| plan.dir.join(path)) else { return };
+        let Some(path) = text.as_known().map(|path| dir.join(path)) else { return };
         if made.contains(path.as_path()) || path.exists() || finding.is_full() {
             return;
         }
-        let shown = path.strip_prefix(&plan.dir).unwrap_or(&path).display().to_string();
+        let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
         let hint = near(&path)
             .unwrap_or_else(|| "paths start from the plan's directory; what an item makes is named in its `output`".to_owned());
         finding.problem(ProblemCode::MissingFile, span, format!("there is no file {shown}")).hint(hint);

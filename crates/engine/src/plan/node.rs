@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
 
 use super::problem::{Finding, ProblemCode};
 use super::source::{Span, Spanned};
@@ -148,8 +148,7 @@ impl<'a> Tree<'a, '_> {
 
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
         if depth > MAX_DEPTH {
-            let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep");
-            self.finding.problem(ProblemCode::TooLarge, span, message);
+            self.too_deep(span);
             return Err(Stop::Told);
         }
         let tagged = event.tag().is_some();
@@ -293,8 +292,17 @@ impl<'a> Tree<'a, '_> {
         Err(Stop::Told)
     }
 
+    fn too_deep(&mut self, span: Span) {
+        let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep");
+        self.finding.problem(ProblemCode::TooLarge, span, message);
+    }
+
     fn syntax(&mut self, error: &ScanError) {
         let at = error.marker().byte_offset().unwrap_or(self.last.end);
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            self.too_deep(Span::new(at, at + 1));
+            return;
+        }
         let text = self.finding.source().text();
         let end =
             text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| if c == '\n' { at } else { at + c.len_utf8() });

@@ -1,6 +1,6 @@
 //! A plan at a glance: its items in an order in which needs come first, and the same as a Mermaid graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -140,8 +140,10 @@ fn escaped(text: &str) -> String {
 fn items(steps: &[Step]) -> Vec<OutlineItem> {
     let of: BTreeMap<&str, &str> = steps.iter().map(|step| (step.id.as_str(), step.item.as_str())).collect();
     let mut items: Vec<OutlineItem> = Vec::new();
+    let mut known = BTreeSet::new();
     for step in steps {
         if items.last().is_none_or(|last| last.id != step.item) {
+            known.clear();
             let group = step.group.as_ref().map(ToString::to_string).filter(|group| *group != step.item);
             items.push(OutlineItem {
                 id: step.item.clone(),
@@ -159,7 +161,7 @@ fn items(steps: &[Step]) -> Vec<OutlineItem> {
                 Need::Work(id) => of.get(id.as_str()).copied().unwrap_or(id.as_str()),
                 Need::Group(group) => group.as_str(),
             };
-            if !item.needs.iter().any(|known| known == name) {
+            if known.insert(name.to_owned()) {
                 item.needs.push(name.to_owned());
             }
         }
@@ -169,23 +171,56 @@ fn items(steps: &[Step]) -> Vec<OutlineItem> {
 
 /// Items in the order of the file, but each after what it needs.
 fn needs_first(items: Vec<OutlineItem>) -> Vec<OutlineItem> {
-    let mut left: Vec<Option<OutlineItem>> = items.into_iter().map(Some).collect();
-    let mut ordered: Vec<OutlineItem> = Vec::new();
-    loop {
-        let waiting: std::collections::BTreeSet<String> =
-            left.iter().flatten().flat_map(|item| std::iter::once(item.id.clone()).chain(item.group.clone())).collect();
-        let before = ordered.len();
-        for slot in &mut left {
-            let ready =
-                slot.as_ref().is_some_and(|item| !item.needs.iter().any(|need| *need != item.id && waiting.contains(need)));
-            if ready {
-                ordered.extend(slot.take());
-            }
+    let mut waiting = Waiting::default();
+    for (index, item) in items.iter().enumerate() {
+        waiting.left.insert(item.id.clone(), 1);
+        if let Some(group) = &item.group {
+            *waiting.left.entry(group.clone()).or_default() += 1;
         }
-        if ordered.len() == before {
-            // What is left needs cells of each other, which is no circle of items.
-            ordered.extend(left.into_iter().flatten());
-            return ordered;
+        // The cells of a matrix may need each other, which is no circle of items.
+        let needs = item.needs.iter().filter(|need| **need != item.id);
+        let unmet = needs.map(|need| waiting.dependents.entry(need.clone()).or_default().push(index)).count();
+        waiting.unmet.push(unmet);
+        if unmet == 0 {
+            waiting.ready.insert(index);
+        }
+    }
+    let mut left: Vec<Option<OutlineItem>> = items.into_iter().map(Some).collect();
+    let mut ordered = Vec::new();
+    while let Some(item) = waiting.ready.pop_first().and_then(|index| left[index].take()) {
+        waiting.done(&item.id);
+        if let Some(group) = &item.group {
+            waiting.done(group);
+        }
+        ordered.push(item);
+    }
+    // What is left needs cells of each other in a circle of items that is none of cells.
+    ordered.extend(left.into_iter().flatten());
+    ordered
+}
+
+/// What waits for which name.
+#[derive(Default)]
+struct Waiting {
+    /// How many items of a name, its own or that of a group, are not ordered yet.
+    left: BTreeMap<String, usize>,
+    dependents: BTreeMap<String, Vec<usize>>,
+    unmet: Vec<usize>,
+    ready: BTreeSet<usize>,
+}
+
+impl Waiting {
+    fn done(&mut self, name: &str) {
+        let Some(left) = self.left.get_mut(name) else { return };
+        *left -= 1;
+        if *left > 0 {
+            return;
+        }
+        for index in self.dependents.remove(name).unwrap_or_default() {
+            self.unmet[index] -= 1;
+            if self.unmet[index] == 0 {
+                self.ready.insert(index);
+            }
         }
     }
 }

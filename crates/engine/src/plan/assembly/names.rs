@@ -112,6 +112,7 @@ impl<'d> Names<'d> {
         }
         let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
         own.sort_unstable();
+        own.dedup();
         let looked_through = own.iter().copied().take(LOOKED_THROUGH);
         meant(name, looked_through).or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
     }

@@ -57,12 +57,12 @@ fn limits(node: &Node, conduct: &mut Conduct, finding: &mut Finding<'_>) {
     });
 }
 
-fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<StdinDraft> {
+fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> {
     if !matches!(node.value, Value::Map(_)) {
-        return template(node, finding).map(|text| StdinDraft::Text(text.value));
+        return template(node, finding).map(|text| Spanned::new(StdinDraft::Text(text.value), text.span));
     }
     let fields = Fields::read(node, &keys::STDIN_FILE, finding)?;
-    template(fields.get("file")?, finding).map(|text| StdinDraft::File(text.value))
+    template(fields.get("file")?, finding).map(|path| Spanned::new(StdinDraft::File(path.value), path.span))
 }
 
 /// Environment variables; `open` says whether placeholders have a meaning here.
@@ -189,7 +189,7 @@ impl Conduct {
             EnvDraft::Text(template) => Some(template),
             _ => None,
         });
-        let stdin = self.stdin.iter().map(|stdin| match stdin {
+        let stdin = self.stdin.iter().map(|stdin| match &stdin.value {
             StdinDraft::Text(template) | StdinDraft::File(template) => template,
         });
         env.chain(stdin)

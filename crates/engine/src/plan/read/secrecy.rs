@@ -6,9 +6,12 @@ use crate::plan::problem::{Finding, ProblemCode};
 use crate::plan::source::Spanned;
 
 /// How the tokens of well-known services begin.
-const TOKENS: &[&str] = &["sk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "AIza", "-----BEGIN"];
+const TOKENS: &[&str] = &["sk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "AIza"];
 
-/// Shorter texts are taken for an abbreviation that happens to begin so.
+/// How private keys begin.
+const PRIVATE_KEY: &str = "-----BEGIN";
+
+/// Shorter words are taken for ones that happen to begin so.
 const MIN_TOKEN_BYTES: usize = 16;
 
 /// Words at the end of a variable's name that say that its value is secret.
@@ -16,7 +19,9 @@ const SECRET_WORDS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", 
 
 /// Tells of a text that looks like a token.
 pub(super) fn inspect_text(text: &Spanned<String>, finding: &mut Finding<'_>) {
-    if TOKENS.iter().any(|token| text.value.starts_with(token)) && text.value.len() >= MIN_TOKEN_BYTES {
+    let mut words = text.value.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+    let is_token = |word: &str| word.len() >= MIN_TOKEN_BYTES && TOKENS.iter().any(|token| word.starts_with(token));
+    if words.any(is_token) || text.value.contains(PRIVATE_KEY) {
         finding.mask(text.span);
         finding
             .problem(ProblemCode::InlineSecret, text.span, "this looks like a secret, and a plan is stored")
