@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     State = 3,
     /// A check found something wrong.
     Verification = 4,
+    /// A plan file is not one that can be run.
+    Plan = 5,
 }
 
 impl From<Kind> for ExitCode {

@@ -4,6 +4,7 @@ mod bench;
 mod doctor;
 mod list;
 mod log;
+mod plan;
 mod receipt;
 mod torture;
 mod verify;
@@ -36,6 +37,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
     Log(log::Args),
@@ -49,6 +51,7 @@ impl CommandLine {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let Self { global, command } = self;
         match command {
+            Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),
             Command::Log(args) => args.run(&global),

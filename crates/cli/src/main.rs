@@ -6,6 +6,7 @@ mod commands;
 mod ledger;
 mod moment;
 mod output;
+mod plan_problems;
 mod state_dir;
 mod table;
 mod torture;

@@ -54,6 +54,7 @@ mod clock;
 pub mod crash;
 mod engine;
 pub mod ledger;
+pub mod plan;
 pub mod process;
 mod session;
 pub mod usage;

@@ -1,0 +1,54 @@
+//! `antiphon plan check`: everything that is wrong with a plan, at once.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use antiphon::plan::{Environment, Plan, Problems};
+use serde_json::json;
+
+use crate::command_error::{CommandError, Kind};
+use crate::commands::Global;
+use crate::output::{Output, painted, printable};
+use crate::plan_problems;
+
+/// Tell everything that is wrong with a plan file
+///
+/// Looks at the plan, the plans in it and the files that they name, and runs nothing. Exits with 0 if the plan can be run, 5 if it
+/// cannot. With --json, one object: ok, problems (code, message, hint, path, line, column, text), left_out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let checked = checked(&self.file);
+        let mut output = Output::stdout();
+        match &checked {
+            Ok(_) if global.json => output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?,
+            Ok(plan) => {
+                let outline = plan.outline();
+                let items: usize = outline.items.iter().map(|item| item.cells).sum();
+                let count = if items == 1 { "one item".to_owned() } else { format!("{items} items") };
+                let text = format!("{} can be run: {count}, {}", self.file.display(), outline.budget());
+                output.line(painted(&printable(&text), "ok"))?;
+            }
+            Err(Problems { problems, left_out }) if global.json => {
+                output.json(&json!({ "ok": false, "problems": problems, "left_out": left_out }))?;
+            }
+            Err(problems) => plan_problems::report(problems),
+        }
+        output.finish()?;
+        Ok(if checked.is_ok() { ExitCode::SUCCESS } else { Kind::Plan.into() })
+    }
+}
+
+/// A plan that can be run.
+pub(super) fn checked(file: &Path) -> Result<Plan, Problems> {
+    let plan = Plan::read(file)?;
+    // What only the kernel refuses comes up here; nothing is taken from the environment.
+    plan.compile(&Environment::Unknown)?;
+    Ok(plan)
+}

@@ -1,0 +1,22 @@
+//! `antiphon plan schema`: what editors need to help with plan files.
+
+use std::process::ExitCode;
+
+use crate::command_error::CommandError;
+use crate::output::Output;
+
+/// Print the JSON Schema of plan files
+///
+/// docs/plan.md says how an editor is told of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+        let text = serde_json::to_string_pretty(&antiphon::plan::schema()).map_err(CommandError::internal)?;
+        let mut output = Output::stdout();
+        output.line(text)?;
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,51 @@
+//! What is wrong with a plan, shown as compilers show it: the line, what is meant in it, and what to do.
+
+use std::io::Write as _;
+
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use antiphon::plan::{Problem, Problems};
+
+use crate::output::printable;
+
+/// Tells the user, on stderr. There is nobody to tell that stderr is closed.
+pub(crate) fn report(problems: &Problems) {
+    let mut stderr = anstream::stderr().lock();
+    for problem in &problems.problems {
+        let _told = writeln!(stderr, "{}\n", rendered(problem));
+    }
+    let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", summary(problems));
+}
+
+fn rendered(problem: &Problem) -> String {
+    let path = problem.path.display().to_string();
+    let message = printable(&problem.message);
+    let mut elements: Vec<Element<'_>> = Vec::new();
+    if let Some(place) = &problem.place {
+        let annotation = AnnotationKind::Primary.span(place.mark.clone());
+        let mut snippet = Snippet::source(&place.text).line_start(place.line).fold(false).annotation(annotation);
+        if place.text[..place.mark.start].chars().count() + 1 == place.column {
+            snippet = snippet.path(&path);
+        } else {
+            // The line is cut, so its column cannot be counted in what is shown.
+            elements.push(Origin::path(&path).line(place.line).char_column(place.column).into());
+        }
+        elements.push(snippet.into());
+    } else {
+        elements.push(Origin::path(&path).into());
+    }
+    let hint = problem.hint.as_deref().map(printable);
+    if let Some(hint) = &hint {
+        elements.push(Level::HELP.with_name("hint").message(&**hint).into());
+    }
+    let group: Group<'_> = Level::ERROR.primary_title(&*message).elements(elements);
+    Renderer::styled().render(&[group])
+}
+
+fn summary(problems: &Problems) -> String {
+    let found = problems.problems.len() + problems.left_out;
+    let first = problems.problems.first().map(|problem| problem.path.display().to_string()).unwrap_or_default();
+    let count = if found == 1 { "one problem".to_owned() } else { format!("{found} problems") };
+    let shown =
+        if problems.left_out > 0 { format!(", the first {} of them above", problems.problems.len()) } else { String::new() };
+    printable(&format!("{first} cannot be run: {count}{shown}")).into_owned()
+}

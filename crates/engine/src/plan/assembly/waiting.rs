@@ -1,0 +1,103 @@
+//! Items that wait for each other in a circle, each circle named.
+
+use std::collections::BTreeMap;
+
+use super::Placed;
+use crate::coordination::Need;
+use crate::id::GroupName;
+use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::source::Span;
+
+/// Members of a circle that a message names.
+const NAMED: usize = 8;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    New,
+    OnPath,
+    Done,
+}
+
+/// What waits: a step, or a group for its members.
+struct Waiter {
+    name: String,
+    /// What it waits for, and where that is written; that an item is in a group is not written in any `needs`.
+    targets: Vec<(usize, Option<Span>)>,
+}
+
+/// Tells of every circle that a search through the needs closes.
+pub(super) fn refuse_cycles(steps: &[Placed<'_>], finding: &mut Finding<'_>) {
+    let waiters = waiters(steps);
+    let mut marks = vec![Mark::New; waiters.len()];
+    for start in 0..waiters.len() {
+        if marks[start] != Mark::New {
+            continue;
+        }
+        marks[start] = Mark::OnPath;
+        // The path, and for each node on it how many of its targets were followed.
+        let mut path: Vec<(usize, usize)> = vec![(start, 0)];
+        while let Some((at, followed)) = path.last_mut() {
+            let Some((target, _)) = waiters[*at].targets.get(*followed).copied() else {
+                marks[*at] = Mark::Done;
+                path.pop();
+                continue;
+            };
+            *followed += 1;
+            match marks[target] {
+                Mark::Done => {}
+                Mark::New => {
+                    marks[target] = Mark::OnPath;
+                    path.push((target, 0));
+                }
+                Mark::OnPath => {
+                    let from = path.iter().position(|(node, _)| *node == target).unwrap_or_default();
+                    tell(&path[from..], &waiters, finding);
+                }
+            }
+        }
+    }
+}
+
+/// Tells of a circle at the need that closes it.
+fn tell(circle: &[(usize, usize)], waiters: &[Waiter], finding: &mut Finding<'_>) {
+    let last_written = circle.iter().rev().find_map(|(node, followed)| waiters[*node].targets[followed - 1].1);
+    let names: Vec<&str> = circle.iter().map(|(node, _)| waiters[*node].name.as_str()).collect();
+    let message = match names.as_slice() {
+        [one] => format!("`{one}` waits for itself and would never start"),
+        names => {
+            let mut shown: Vec<&str> = names.iter().take(NAMED).copied().collect();
+            let more = format!("{} more", names.len().saturating_sub(NAMED));
+            if names.len() > NAMED {
+                shown.push(&more);
+            }
+            shown.extend(names.first());
+            format!("these wait for each other and would never start: {}", shown.join(" -> "))
+        }
+    };
+    finding.problem(ProblemCode::Cycle, last_written.unwrap_or_default(), message).hint("take one of these needs out");
+}
+
+fn waiters(steps: &[Placed<'_>]) -> Vec<Waiter> {
+    let by_id: BTreeMap<&str, usize> = steps.iter().enumerate().map(|(index, (_, _, step))| (step.id.as_str(), index)).collect();
+    let mut groups: BTreeMap<&GroupName, usize> = BTreeMap::new();
+    let mut waiters: Vec<Waiter> =
+        steps.iter().map(|(_, _, step)| Waiter { name: step.id.to_string(), targets: Vec::new() }).collect();
+    for (index, (_, _, step)) in steps.iter().enumerate() {
+        let Some(group) = &step.group else { continue };
+        let node = *groups.entry(group).or_insert_with(|| {
+            waiters.push(Waiter { name: format!("group {group}"), targets: Vec::new() });
+            waiters.len() - 1
+        });
+        waiters[node].targets.push((index, None));
+    }
+    for (index, (_, spans, step)) in steps.iter().enumerate() {
+        for (need, span) in step.needs.iter().zip(spans) {
+            let target = match need {
+                Need::Work(id) => by_id.get(id.as_str()).copied(),
+                Need::Group(group) => groups.get(group).copied(),
+            };
+            waiters[index].targets.extend(target.map(|target| (target, Some(*span))));
+        }
+    }
+    waiters
+}

@@ -1,0 +1,225 @@
+//! Filling in what the items before have put out, when a session starts; and what a session puts out, when it ends.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use antiphon_core::id::WorkId;
+use serde_json::Value;
+
+use super::command::{Check, CommandSpec, EnvValue, Input, OutputSource, Part, Run, Stdin, Text};
+
+/// Longest text that may come of filling in, in bytes: what Linux takes as one argument.
+const MAX_FILLED_BYTES: usize = 128 << 10;
+
+/// Why a command cannot be started with what there is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FillError {
+    /// An item that it needs has put out nothing, such as one that failed and whose failure is passed over.
+    #[error("{work} has put out nothing, and this session's command needs it")]
+    NoOutput {
+        /// The item.
+        work: WorkId,
+    },
+    /// The output lacks a name.
+    #[error("the output of {work} has no {name:?}; it must put that out")]
+    NoName {
+        /// The item.
+        work: WorkId,
+        /// The name.
+        name: String,
+    },
+    /// The output is not JSON, or not text.
+    #[error("the output of {work} cannot be filled in: it is not {wanted}")]
+    NotText {
+        /// The item.
+        work: WorkId,
+        /// What it would have to be.
+        wanted: &'static str,
+    },
+    /// A text cannot be passed to a process.
+    #[error("with the output of {work} filled in, a text {problem}; hand it over in a file")]
+    Unusable {
+        /// The item.
+        work: WorkId,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+}
+
+/// A command with everything filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filled {
+    /// The program and its arguments; of a script `sh -c` and the script.
+    pub argv: Vec<String>,
+    /// The environment besides `ANTIPHON_*`; secrets by name.
+    pub env: BTreeMap<String, FilledEnv>,
+    /// Standard input.
+    pub stdin: Option<FilledStdin>,
+    /// The program that decides, and its arguments.
+    pub check: Option<Vec<String>>,
+    /// What it reads, by name: paths and values, for the context file.
+    pub inputs: BTreeMap<String, String>,
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilledEnv {
+    /// A text.
+    Text(String),
+    /// The value of the secret of this name.
+    Secret(String),
+}
+
+/// Standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilledStdin {
+    /// A text.
+    Text(String),
+    /// A file, by its absolute path.
+    File(PathBuf),
+}
+
+/// Why a session that ended well has not put out what it should.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutputError {
+    /// A file is not there.
+    #[error("it should have put out {name:?}, and {} is not there", path.display())]
+    NoFile {
+        /// The name.
+        name: String,
+        /// The path.
+        path: PathBuf,
+    },
+    /// The result file does not hold a name.
+    #[error("it should have put out {name:?}, and the `output` of its result file does not hold that")]
+    NotInResult {
+        /// The name.
+        name: String,
+    },
+}
+
+impl CommandSpec {
+    /// The command with the outputs of the items that it needs filled in.
+    ///
+    /// # Errors
+    /// [`FillError`] names the output that is missing or does not fit.
+    pub fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Filled, FillError> {
+        let env = self.env.iter().map(|(name, value)| {
+            let value = match value {
+                EnvValue::Text(text) => FilledEnv::Text(text.fill(outputs)?),
+                EnvValue::Secret(secret) => FilledEnv::Secret(secret.clone()),
+            };
+            Ok((name.clone(), value))
+        });
+        let stdin = match &self.stdin {
+            None => None,
+            Some(Stdin::Text(text)) => Some(FilledStdin::Text(text.fill(outputs)?)),
+            Some(Stdin::File(path)) => Some(FilledStdin::File(self.dir.join(path.fill(outputs)?))),
+        };
+        let inputs = self.inputs.iter().map(|(name, input)| {
+            let text = match input {
+                Input::File { path, .. } => path,
+                Input::Value(text) => text,
+            };
+            Ok((name.clone(), text.fill(outputs)?))
+        });
+        let check = self.check.as_ref().map(|Check { run, .. }| run.fill(outputs)).transpose()?;
+        Ok(Filled {
+            argv: self.run.fill(outputs)?,
+            env: env.collect::<Result<_, FillError>>()?,
+            stdin,
+            check,
+            inputs: inputs.collect::<Result<_, FillError>>()?,
+        })
+    }
+
+    /// What a session that ended well puts out, as JSON bytes; `result` is the `output` of its result file.
+    ///
+    /// # Errors
+    /// [`OutputError`] names what the plan says and the session did not keep.
+    pub fn session_output(&self, result: Option<&Value>, exists: impl Fn(&Path) -> bool) -> Result<Option<Vec<u8>>, OutputError> {
+        if self.outputs.is_empty() {
+            return Ok(result.map(|value| value.to_string().into_bytes()));
+        }
+        let mut all = match result {
+            Some(Value::Object(fields)) => fields.clone(),
+            _ => serde_json::Map::new(),
+        };
+        for (name, source) in &self.outputs {
+            match source {
+                OutputSource::File(path) if !exists(path) => {
+                    return Err(OutputError::NoFile { name: name.clone(), path: path.clone() });
+                }
+                OutputSource::File(path) => {
+                    all.insert(name.clone(), path.to_string_lossy().into());
+                }
+                OutputSource::Result if !all.contains_key(name) => return Err(OutputError::NotInResult { name: name.clone() }),
+                OutputSource::Result => {}
+            }
+        }
+        Ok(Some(Value::Object(all).to_string().into_bytes()))
+    }
+}
+
+impl Run {
+    fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Vec<String>, FillError> {
+        match self {
+            Self::Argv(texts) => texts.iter().map(|text| text.fill(outputs)).collect(),
+            Self::Shell(script) => Ok(vec!["sh".to_owned(), "-c".to_owned(), script.clone()]),
+        }
+    }
+}
+
+impl Text {
+    /// The text with outputs filled in.
+    ///
+    /// # Errors
+    /// As [`CommandSpec::fill`].
+    pub fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<String, FillError> {
+        let mut filled = String::new();
+        for part in &self.0 {
+            let (work, name) = match part {
+                Part::Known(text) => {
+                    filled.push_str(text);
+                    continue;
+                }
+                Part::Output { output_of, name } => (output_of, name.as_deref()),
+            };
+            let bytes = outputs.get(work).ok_or_else(|| FillError::NoOutput { work: work.clone() })?;
+            filled.push_str(&shown(work, name, bytes)?);
+            let unusable = |problem| Err(FillError::Unusable { work: work.clone(), problem });
+            if filled.contains('\0') {
+                return unusable("holds a zero byte");
+            }
+            if filled.len() > MAX_FILLED_BYTES {
+                return unusable("is longer than 128 KiB");
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// An output, or a part of one, as text: a JSON text without its quotes, anything else as JSON.
+fn shown(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<String, FillError> {
+    let not = |wanted| FillError::NotText { work: work.clone(), wanted };
+    let Some(name) = name else {
+        return match serde_json::from_slice(bytes) {
+            Ok(value) => Ok(plain(value)),
+            Err(_) => String::from_utf8(bytes.to_vec()).map_err(|_| not("text in UTF-8")),
+        };
+    };
+    let value: Value = serde_json::from_slice(bytes).map_err(|_| not("JSON"))?;
+    match value {
+        Value::Object(mut fields) => {
+            fields.remove(name).map(plain).ok_or_else(|| FillError::NoName { work: work.clone(), name: name.to_owned() })
+        }
+        _ => Err(not("a JSON object")),
+    }
+}
+
+fn plain(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}

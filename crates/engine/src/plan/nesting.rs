@@ -1,0 +1,192 @@
+//! Reading plan files from disk: their text, the files that they name, and the plans in them, each once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::assembly::{Step, StepWork};
+use super::command::{Input, OutputSource, Stdin, Text};
+use super::fields::meant;
+use super::problem::{Finding, ProblemCode, Problems};
+use super::source::{Source, Span};
+use super::{Plan, assembled};
+use crate::coordination::MAX_DEPTH;
+
+/// Largest plan file, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Most files that a plan and the plans in it take.
+const MAX_FILES: usize = 256;
+
+/// Files of a directory that are looked through for one that was meant.
+const LOOKED_THROUGH: usize = 1_000;
+
+/// Reads a plan and all plans in it.
+pub(super) fn read(path: &Path) -> Result<Plan, Problems> {
+    let mut reading = Reading { files: BTreeMap::new(), above: Vec::new() };
+    let plan = reading.file(path)?;
+    Ok(Arc::unwrap_or_clone(plan.plan))
+}
+
+/// A plan that was read, and how deep the plans in it go.
+#[derive(Clone)]
+struct Whole {
+    plan: Arc<Plan>,
+    height: usize,
+}
+
+struct Reading {
+    /// What each file was found to be; a file that many items name is read once.
+    files: BTreeMap<PathBuf, Result<Whole, Problems>>,
+    /// The files that are being read, the outermost first.
+    above: Vec<PathBuf>,
+}
+
+impl Reading {
+    fn file(&mut self, shown: &Path) -> Result<Whole, Problems> {
+        let unreadable = |error| Problems::of_file(ProblemCode::Unreadable, shown, format!("it cannot be read: {error}"));
+        let real = fs::canonicalize(shown).map_err(unreadable)?;
+        if let Some(found) = self.files.get(&real) {
+            return found.clone();
+        }
+        self.above.push(real.clone());
+        let found = self.whole(shown, &real);
+        self.above.pop();
+        self.files.insert(real, found.clone());
+        found
+    }
+
+    fn whole(&mut self, shown: &Path, real: &Path) -> Result<Whole, Problems> {
+        // Sessions run where the file is named, also through a link: that is where its neighbours are.
+        let dir = std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
+        let source = Source::new(shown, &text(shown)?);
+        let mut finding = Finding::new(&source);
+        let assembled = assembled(&dir, &mut finding);
+        let mut nested = BTreeMap::new();
+        let mut inside: Vec<(String, Problems)> = Vec::new();
+        let mut height = 0;
+        let steps = assembled.as_ref().map(|assembled| assembled.steps.as_slice()).unwrap_or_default();
+        inputs(steps, &dir, &mut finding);
+        for step in steps {
+            let StepWork::Plan { path, .. } = &step.work else { continue };
+            if nested.contains_key(&path.value) || inside.iter().any(|(name, _)| *name == path.value) {
+                continue;
+            }
+            let below = shown.parent().unwrap_or(Path::new("")).join(&path.value);
+            match self.below(&below, path.span, &mut finding) {
+                Some(Ok(whole)) => {
+                    height = height.max(whole.height + 1);
+                    if height > usize::from(MAX_DEPTH) {
+                        let message = format!("with this one, plans are nested more than {MAX_DEPTH} deep");
+                        finding.problem(ProblemCode::TooLarge, path.span, message);
+                    }
+                    nested.insert(path.value.clone(), whole.plan);
+                }
+                Some(Err(problems)) => inside.push((path.value.clone(), problems)),
+                None => {}
+            }
+        }
+        let mut problems = finding.finish().err();
+        for (_, other) in inside {
+            match &mut problems {
+                Some(problems) => problems.join(other),
+                None => problems = Some(other),
+            }
+        }
+        match (assembled, problems) {
+            (Some(assembled), None) => Ok(Whole { plan: Arc::new(Plan { source, dir, assembled, nested }), height }),
+            (_, Some(problems)) => Err(problems),
+            (None, None) => panic!("BUG: a plan that cannot be put together has a problem"),
+        }
+    }
+
+    /// A nested plan. `None` if what is wrong with it is told where it is named.
+    fn below(&mut self, path: &Path, span: Span, finding: &mut Finding<'_>) -> Option<Result<Whole, Problems>> {
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(error) => {
+                let message = format!("the plan {} cannot be read: {error}", path.display());
+                finding.problem(ProblemCode::MissingFile, span, message).hint_if(near(path));
+                return None;
+            }
+        };
+        if let Some(from) = self.above.iter().position(|above| *above == real) {
+            let names =
+                self.above[from..].iter().chain([&real]).map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+            let message = format!("these plans would run each other without end: {}", names.collect::<Vec<_>>().join(" -> "));
+            finding.problem(ProblemCode::Cycle, span, message);
+            return None;
+        }
+        if self.above.len() > usize::from(MAX_DEPTH) {
+            finding.problem(ProblemCode::TooLarge, span, format!("plans are nested more than {MAX_DEPTH} deep here"));
+            return None;
+        }
+        if self.files.len() >= MAX_FILES {
+            finding.problem(ProblemCode::TooLarge, span, format!("this plan takes more than {MAX_FILES} plan files"));
+            return None;
+        }
+        Some(self.file(path))
+    }
+}
+
+fn text(path: &Path) -> Result<String, Problems> {
+    let refused = |code, message: String| Problems::of_file(code, path, message);
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| refused(ProblemCode::Unreadable, format!("it cannot be read: {error}")))?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(refused(ProblemCode::TooLarge, format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        refused(ProblemCode::Unreadable, format!("it is not UTF-8: byte {} begins no character", at + 1))
+    })
+}
+
+/// Tells of input files that are neither there nor made by an item of the plan.
+fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
+    let commands = || {
+        steps.iter().filter_map(|step| match &step.work {
+            StepWork::Command(command) => Some(command),
+            StepWork::Plan { .. } => None,
+        })
+    };
+    let made: std::collections::BTreeSet<&Path> = commands()
+        .flat_map(|command| command.outputs.values())
+        .filter_map(|output| match output {
+            OutputSource::File(path) => Some(path.as_path()),
+            OutputSource::Result => None,
+        })
+        .collect();
+    let mut absent = |text: &Text, span: Span| {
+        let Some(path) = text.as_known().map(|path| dir.join(path)) else { return };
+        if made.contains(path.as_path()) || path.exists() || finding.is_full() {
+            return;
+        }
+        let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
+        let hint = near(&path)
+            .unwrap_or_else(|| "paths start from the plan's directory; what an item makes is named in its `output`".to_owned());
+        finding.problem(ProblemCode::MissingFile, span, format!("there is no file {shown}")).hint(hint);
+    };
+    for command in commands() {
+        for (input, span) in command.inputs.values() {
+            if let Input::File { path, .. } = input {
+                absent(path, *span);
+            }
+        }
+        if let (Some(Stdin::File(path)), span) = (&command.stdin, command.stdin_span) {
+            absent(path, span);
+        }
+    }
+}
+
+/// A file beside the one that is not there, which may have been meant.
+fn near(path: &Path) -> Option<String> {
+    let entries = fs::read_dir(path.parent()?).ok()?.take(LOOKED_THROUGH).flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    meant(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
+}

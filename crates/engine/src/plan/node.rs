@@ -1,0 +1,331 @@
+//! The YAML of a plan as a tree in which everything knows its place.
+//!
+//! A deserialiser would stop at the first problem; this tree is read by hand, so that all of them are told at once. Its size is bounded
+//! while it grows, whatever aliases multiply.
+
+use std::collections::BTreeMap;
+
+use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
+
+use super::problem::{Finding, ProblemCode};
+use super::source::{Span, Spanned};
+
+/// Deepest nesting of lists and mappings.
+const MAX_DEPTH: usize = 32;
+
+/// What all nodes may weigh with their aliases written out, in bytes.
+const MAX_WEIGHT: usize = 8 << 20;
+
+/// What a node weighs besides its text.
+const NODE_WEIGHT: usize = 32;
+
+/// Longest single text, in bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 64 << 10;
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    pub(super) span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    /// A text without quotes, which may also be a number, a truth value or nothing.
+    Plain(String),
+    /// A text in quotes or a block.
+    Quoted(String),
+    List(Vec<Node>),
+    Map(Vec<(Spanned<String>, Node)>),
+    /// Something that a problem was told of already.
+    Broken,
+}
+
+impl Node {
+    /// Whether there is nothing: no text, `null` or `~`.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// What it is, for a message.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.value {
+            _ if self.is_null() => "nothing",
+            Value::Plain(text) if text.parse::<f64>().is_ok() => "a number",
+            Value::Plain(text) if matches!(text.as_str(), "true" | "false") => "a truth value",
+            Value::Plain(_) | Value::Quoted(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+            Value::Broken => "something broken",
+        }
+    }
+}
+
+/// Reads the one document of a plan. `None` if there is no tree to look at; the problem is told then.
+pub(super) fn read(finding: &mut Finding<'_>) -> Option<Node> {
+    let source = finding.source();
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    options.disallow_directives = true;
+    options.emit_unresolved_aliases = true;
+    // One more than our own limit, which has the better message.
+    options.flow_nesting_limit = MAX_DEPTH + 1;
+    options.block_nesting_limit = MAX_DEPTH + 1;
+    let parser = Parser::new_from_str_with_options(source.text(), options);
+    let mut tree = Tree { parser, finding, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
+    match tree.document() {
+        Ok(root) => root,
+        Err(Stop::Syntax(error)) => {
+            tree.syntax(&error);
+            None
+        }
+        Err(Stop::Told) => None,
+    }
+}
+
+/// Why there is no more to read.
+enum Stop {
+    Syntax(ScanError),
+    /// A problem was told, and going on makes no sense.
+    Told,
+}
+
+impl From<ScanError> for Stop {
+    fn from(error: ScanError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+struct Tree<'a, 'b> {
+    parser: Parser<'a, StrInput<'a>>,
+    finding: &'b mut Finding<'a>,
+    /// What an alias stands for; `None` while its anchor is still being read.
+    anchors: BTreeMap<usize, Option<(Node, usize)>>,
+    weight: usize,
+    last: Span,
+}
+
+impl<'a> Tree<'a, '_> {
+    fn document(&mut self) -> Result<Option<Node>, Stop> {
+        let mut root = None;
+        while let Some((event, span)) = self.next()? {
+            match event {
+                Event::StreamEnd => break,
+                Event::DocumentStart(..) if root.is_some() => {
+                    let message = "a plan is one YAML document, and a second one begins here";
+                    self.finding.problem(ProblemCode::NotInPlans, span, message);
+                    return Err(Stop::Told);
+                }
+                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
+                event => root = Some(self.node(event, span, 0)?),
+            }
+        }
+        if root.is_none() {
+            self.finding
+                .problem(ProblemCode::MissingKey, Span::default(), "the file is empty")
+                .hint("`antiphon plan schema` describes what a plan holds");
+        }
+        Ok(root)
+    }
+
+    fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Stop> {
+        let Some((event, span)) = self.parser.next_event().transpose()? else { return Ok(None) };
+        let span = span.byte_range().map_or(self.last, |range| Span::new(range.start, range.end));
+        self.last = span;
+        Ok(Some((event, span)))
+    }
+
+    /// The event inside of a collection; its end always comes.
+    fn inside(&mut self) -> Result<(Event<'a>, Span), Stop> {
+        match self.next()? {
+            Some(found) => Ok(found),
+            None => {
+                self.finding.problem(ProblemCode::Syntax, self.last, "the text ends before the list or mapping does");
+                Err(Stop::Told)
+            }
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
+        if depth > MAX_DEPTH {
+            self.too_deep(span);
+            return Err(Stop::Told);
+        }
+        let tagged = event.tag().is_some();
+        if tagged {
+            self.finding
+                .problem(ProblemCode::NotInPlans, span, "tags such as `!!str` have no meaning in a plan")
+                .hint("leave it out; put a value in quotes to have it as text");
+        }
+        let before = self.weight;
+        let (value, anchor) = match event {
+            Event::Alias(id) => return self.alias(id, span),
+            Event::UnresolvedAlias(name) => {
+                self.finding
+                    .problem(ProblemCode::Syntax, span, format!("no anchor `&{name}` stands before this alias"))
+                    .hint("a text that begins with `*` needs quotes");
+                return Ok(Node { value: Value::Broken, span });
+            }
+            Event::Scalar(text, style, anchor, _) => {
+                self.weigh(text.len(), span)?;
+                if text.len() > MAX_TEXT_BYTES {
+                    let message = format!("this text has {} bytes; at most {MAX_TEXT_BYTES} are allowed", text.len());
+                    self.finding
+                        .problem(ProblemCode::TooLarge, span, message)
+                        .hint("put it into a file, and name the file as an input");
+                    return Ok(Node { value: Value::Broken, span });
+                }
+                let text = text.into_owned();
+                let value = if style == ScalarStyle::Plain { Value::Plain(text) } else { Value::Quoted(text) };
+                (Node { value, span }, anchor)
+            }
+            Event::SequenceStart(style, anchor, _) => {
+                self.open(anchor);
+                (self.list(style, span, depth)?, anchor)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.open(anchor);
+                (self.map(style, span, depth)?, anchor)
+            }
+            _ => {
+                self.finding.problem(ProblemCode::Syntax, span, "a value should stand here");
+                return Err(Stop::Told);
+            }
+        };
+        if anchor != 0 {
+            self.anchors.insert(anchor, Some((value.clone(), self.weight - before)));
+            self.weigh(self.weight - before, span)?;
+        }
+        Ok(value)
+    }
+
+    fn open(&mut self, anchor: usize) {
+        if anchor != 0 {
+            self.anchors.insert(anchor, None);
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
+        match self.anchors.get(&id).cloned() {
+            Some(Some((node, weight))) => {
+                self.weigh(weight, span)?;
+                Ok(node)
+            }
+            _ => {
+                self.finding.problem(ProblemCode::Syntax, span, "this alias stands inside of what it stands for");
+                Ok(Node { value: Value::Broken, span })
+            }
+        }
+    }
+
+    fn list(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Stop> {
+        self.weigh(0, start)?;
+        let mut entries = Vec::new();
+        loop {
+            match self.inside()? {
+                (Event::SequenceEnd, end) => {
+                    let first = entries.first().map_or(start, |entry: &Node| entry.span);
+                    return Ok(Node { span: whole(style, start, first, end), value: Value::List(entries) });
+                }
+                (event, span) => entries.push(self.node(event, span, depth + 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Stop> {
+        self.weigh(0, start)?;
+        let mut entries: Vec<(Spanned<String>, Node)> = Vec::new();
+        let mut first: BTreeMap<String, Span> = BTreeMap::new();
+        loop {
+            let (event, span) = self.inside()?;
+            if matches!(event, Event::MappingEnd) {
+                let begin = entries.first().map_or(start, |(key, _)| key.span);
+                return Ok(Node { span: whole(style, start, begin, span), value: Value::Map(entries) });
+            }
+            let key = self.node(event, span, depth + 1)?;
+            let (event, span) = self.inside()?;
+            let value = self.node(event, span, depth + 1)?;
+            let name = match key.value {
+                Value::Plain(name) if name == "<<" => {
+                    self.finding
+                        .problem(ProblemCode::NotInPlans, key.span, "merge keys (`<<`) are not part of YAML 1.2, nor of plans")
+                        .hint("write the keys out, or give the shared value an anchor of its own: `retry: *name`");
+                    continue;
+                }
+                Value::Plain(name) | Value::Quoted(name) => name,
+                Value::Broken => continue,
+                Value::List(_) | Value::Map(_) => {
+                    self.odd_key(start, key.span);
+                    continue;
+                }
+            };
+            if let Some(before) = first.get(&name) {
+                let line = self.finding.source().line(*before);
+                let message = format!("the key `{name}` stands here a second time; the first is in line {line}");
+                self.finding.problem(ProblemCode::DuplicateKey, key.span, message);
+                continue;
+            }
+            first.insert(name.clone(), key.span);
+            entries.push((Spanned::new(name, key.span), value));
+        }
+    }
+
+    /// A key that is a list or a mapping: mostly a placeholder without quotes.
+    fn odd_key(&mut self, start: Span, key: Span) {
+        let at = Span::new(start.start.min(key.start), key.end);
+        if self.finding.source().text().get(at.start..).is_some_and(|text| text.starts_with("{{")) {
+            self.finding
+                .problem(ProblemCode::Syntax, at, "YAML takes a placeholder without quotes for a mapping")
+                .hint("put it in quotes: \"{{..}}\"");
+        } else {
+            self.finding.problem(ProblemCode::NotInPlans, key, "a key must be a text");
+        }
+    }
+
+    fn weigh(&mut self, bytes: usize, span: Span) -> Result<(), Stop> {
+        self.weight = self.weight.saturating_add(NODE_WEIGHT + bytes);
+        if self.weight <= MAX_WEIGHT {
+            return Ok(());
+        }
+        let message = format!("with its aliases written out, this plan has more than {} MiB", MAX_WEIGHT >> 20);
+        self.finding.problem(ProblemCode::TooLarge, span, message).hint("aliases that name each other multiply; use fewer");
+        Err(Stop::Told)
+    }
+
+    fn too_deep(&mut self, span: Span) {
+        let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep");
+        self.finding.problem(ProblemCode::TooLarge, span, message);
+    }
+
+    fn syntax(&mut self, error: &ScanError) {
+        let at = error.marker().byte_offset().unwrap_or(self.last.end);
+        if *error.kind() == ErrorKind::RecursionLimitExceeded {
+            self.too_deep(Span::new(at, at + 1));
+            return;
+        }
+        let text = self.finding.source().text();
+        let end =
+            text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| if c == '\n' { at } else { at + c.len_utf8() });
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let indent = text.get(line..).unwrap_or_default();
+        let indent = &indent[..indent.find(|c: char| c != ' ' && c != '\t').unwrap_or(0)];
+        let hint = if indent.contains('\t') {
+            Some("YAML is indented by spaces, never by tabs".to_owned())
+        } else if text.get(at..).unwrap_or_default().starts_with("{{") || before.ends_with("{{") {
+            Some("put a placeholder in quotes: \"{{..}}\"".to_owned())
+        } else {
+            None
+        };
+        let message = format!("this is not YAML: {}", error.info());
+        self.finding.problem(ProblemCode::Syntax, Span::new(at, end), message).hint_if(hint);
+    }
+}
+
+/// The part that a collection takes: all of one in brackets, the first entry of any other.
+fn whole(style: StructureStyle, start: Span, first: Span, end: Span) -> Span {
+    match style {
+        StructureStyle::Flow if start.end > start.start => Span::new(start.start, end.end),
+        _ => first,
+    }
+}

@@ -1,0 +1,226 @@
+//! What is wrong with a plan: every problem with its place, the line's text and what to do.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::source::{Source, Span};
+
+/// Problems that are kept; a file in another language would give thousands.
+const MAX_PROBLEMS: usize = 100;
+
+/// What kind of problem it is; a contract, as `--json` prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemCode {
+    /// A file cannot be read, or is not UTF-8.
+    Unreadable,
+    /// A file, value or expansion is larger than allowed.
+    TooLarge,
+    /// The text is not YAML.
+    Syntax,
+    /// Something of YAML that plans do not have: tags, several documents, merge keys.
+    NotInPlans,
+    /// A key stands twice.
+    DuplicateKey,
+    /// A key that has no meaning.
+    UnknownKey,
+    /// A key that is reserved for a later version.
+    NotYetSupported,
+    /// A key that must be there is not.
+    MissingKey,
+    /// Keys that exclude each other.
+    Conflict,
+    /// A value of another kind than the key takes.
+    WrongType,
+    /// A quantity without a unit, or with an unknown one.
+    WrongUnit,
+    /// A value that the key does not take.
+    BadValue,
+    /// An id or a name that is none.
+    BadId,
+    /// A runner that is not there.
+    UnknownRunner,
+    /// A need on something that is not there.
+    UnknownNeed,
+    /// Items that wait for each other.
+    Cycle,
+    /// A placeholder that is malformed or names nothing.
+    BadPlaceholder,
+    /// A parameter of a runner that an item does not give.
+    MissingParameter,
+    /// A parameter that nothing uses.
+    UnusedParameter,
+    /// A secret that stands in the plan itself.
+    InlineSecret,
+    /// An input file that is not there.
+    MissingFile,
+    /// A name of the caller's environment that is not there.
+    MissingVariable,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Its kind.
+    pub code: ProblemCode,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it, if there is something to suggest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The file.
+    pub path: PathBuf,
+    /// Where in the file, unless it is about the whole file.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// Where in a file something stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line's text; long ones are cut around what is meant, and secrets are not shown.
+    pub text: String,
+    /// What is meant, in bytes of `text`.
+    #[serde(skip)]
+    pub mark: std::ops::Range<usize>,
+}
+
+/// Every problem of a plan and the plans in it, in the order of files and lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+pub struct Problems {
+    /// The problems; at least one.
+    pub problems: Vec<Problem>,
+    /// How many more there are.
+    pub left_out: usize,
+}
+
+impl Problems {
+    /// One problem about a whole file.
+    pub(super) fn of_file(code: ProblemCode, path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        let problem = Problem { code, message: message.into(), hint: None, path: path.into(), place: None };
+        Self { problems: vec![problem], left_out: 0 }
+    }
+
+    /// The problems of several files as one.
+    pub(super) fn join(&mut self, other: Self) {
+        for problem in other.problems {
+            // A nested plan that several items name has its problems once.
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
+        }
+        self.left_out += other.left_out;
+        self.left_out += self.problems.len().saturating_sub(MAX_PROBLEMS);
+        self.problems.truncate(MAX_PROBLEMS);
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        match self.left_out {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(place) = &self.place {
+            write!(f, ":{}:{}", place.line, place.column)?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Problems of one file while it is read.
+#[derive(Debug)]
+pub(super) struct Finding<'a> {
+    source: &'a Source,
+    found: Vec<Found>,
+    masked: Vec<Span>,
+}
+
+#[derive(Debug)]
+struct Found {
+    code: ProblemCode,
+    span: Span,
+    message: String,
+    hint: Option<String>,
+}
+
+/// A problem that was just found, for what to do about it.
+pub(super) struct Told<'a>(&'a mut Found);
+
+impl Told<'_> {
+    pub(super) fn hint(self, hint: impl Into<String>) {
+        self.0.hint = Some(hint.into());
+    }
+
+    /// A hint, if there is one.
+    pub(super) fn hint_if(self, hint: Option<String>) {
+        self.0.hint = hint;
+    }
+}
+
+impl<'a> Finding<'a> {
+    pub(super) fn new(source: &'a Source) -> Self {
+        Self { source, found: Vec::new(), masked: Vec::new() }
+    }
+
+    pub(super) fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    pub(super) fn problem(&mut self, code: ProblemCode, span: Span, message: impl Into<String>) -> Told<'_> {
+        self.found.push(Found { code, span, message: message.into(), hint: None });
+        Told(self.found.last_mut().expect("BUG: one was just pushed"))
+    }
+
+    /// Keeps a part of the text out of every excerpt.
+    pub(super) fn mask(&mut self, span: Span) {
+        self.masked.push(span);
+    }
+
+    /// Whether so much is wrong that what to do about more is not worth finding out; a plan must be refused already.
+    pub(super) fn is_full(&self) -> bool {
+        self.found.len() > 10 * MAX_PROBLEMS
+    }
+
+    /// All problems in the order of the text, each once.
+    pub(super) fn finish(mut self) -> Result<(), Problems> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found.sort_by_key(|found| (found.span, found.code));
+        // The cells of a matrix share the text that they come from.
+        self.found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
+        let left_out = self.found.len().saturating_sub(MAX_PROBLEMS);
+        self.found.truncate(MAX_PROBLEMS);
+        let (source, masked) = (self.source, &self.masked);
+        let problems = self.found.into_iter().map(|found| {
+            let excerpt = source.excerpt(found.span, masked);
+            let place = Place { line: excerpt.line, column: excerpt.column, text: excerpt.text, mark: excerpt.mark };
+            let Found { code, message, hint, .. } = found;
+            Problem { code, message, hint, path: source.path().to_owned(), place: Some(place) }
+        });
+        Err(Problems { problems: problems.collect(), left_out })
+    }
+}

@@ -1,0 +1,197 @@
+//! What runners and items say alike: environment, standard input, limits, usage, times.
+
+use std::collections::BTreeMap;
+
+use super::{positive_count, secrecy, template};
+use crate::plan::command::{Limits, Usage};
+use crate::plan::draft::{Conduct, EnvDraft, StdinDraft};
+use crate::plan::fields::{Fields, listed, short, unknown_key};
+use crate::plan::keys;
+use crate::plan::node::{Node, Value};
+use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::source::Spanned;
+use crate::plan::template::Template;
+
+/// The readers of usage, by the word that names them.
+pub(super) const USAGES: [(&str, Usage); 4] =
+    [("none", Usage::None), ("result", Usage::Result), ("claude", Usage::Claude), ("claude-stream", Usage::ClaudeStream)];
+
+pub(super) fn read(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Conduct {
+    let mut conduct = Conduct {
+        env: fields.get("env").map(|node| env(node, true, finding)).unwrap_or_default(),
+        stdin: fields.get("stdin").and_then(|node| stdin(node, finding)),
+        usage: fields.get("usage").and_then(|node| finding.choice(node, &USAGES)),
+        timeout: fields.get("timeout").and_then(|node| finding.duration(node)),
+        grace: fields.get("grace").and_then(|node| finding.duration(node)),
+        ..Conduct::default()
+    };
+    if let Some(node) = fields.get("limits") {
+        limits(node, &mut conduct, finding);
+    }
+    conduct
+}
+
+fn limits(node: &Node, conduct: &mut Conduct, finding: &mut Finding<'_>) {
+    let Some(fields) = Fields::read(node, &keys::LIMITS, finding) else { return };
+    let number = |node: Option<&Node>, finding: &mut Finding<'_>| {
+        let number = finding.integer(node?, 1, u32::MAX.into())?;
+        u32::try_from(number).ok()
+    };
+    conduct.limits = Limits {
+        memory: fields.get("memory").and_then(|node| finding.size(node)),
+        processes: number(fields.get("processes"), finding),
+        files: number(fields.get("files"), finding),
+        cpu: fields.get("cpu").and_then(|node| finding.duration(node)),
+        file_size: fields.get("file_size").and_then(|node| finding.size(node)),
+        output: fields.get("output").and_then(|node| finding.size(node)),
+    };
+    let spanned = |node: &Node, count| Spanned::new(count, node.span);
+    conduct.tokens = fields.get("tokens").and_then(|node| Some(spanned(node, positive_count(node, finding)?)));
+    conduct.cost = fields.get("cost").and_then(|node| {
+        let cost = finding.cost(node)?;
+        if cost.millionths == 0 {
+            finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
+            return None;
+        }
+        Some(Spanned::new(cost, node.span))
+    });
+}
+
+fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> {
+    if !matches!(node.value, Value::Map(_)) {
+        return template(node, finding).map(|text| Spanned::new(StdinDraft::Text(text.value), text.span));
+    }
+    let fields = Fields::read(node, &keys::STDIN_FILE, finding)?;
+    template(fields.get("file")?, finding).map(|path| Spanned::new(StdinDraft::File(path.value), path.span))
+}
+
+/// Environment variables; `open` says whether placeholders have a meaning here.
+pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMap<String, EnvDraft> {
+    let mut variables = BTreeMap::new();
+    for (name, value) in finding.entries(node, "values").unwrap_or_default() {
+        if !is_variable(&name.value) {
+            let message = format!("`{}` cannot name an environment variable", short(&name.value));
+            finding.problem(ProblemCode::BadId, name.span, message).hint("names are made of letters, digits and `_`");
+            continue;
+        }
+        if name.value.starts_with("ANTIPHON_") {
+            let message = format!("`{}` is set by the engine", name.value);
+            finding
+                .problem(ProblemCode::BadId, name.span, message)
+                .hint("variables that begin with `ANTIPHON_` are the engine's");
+            continue;
+        }
+        if let Some(value) = variable(name, value, finding) {
+            if let EnvDraft::Text(text) = &value
+                && !open
+                && text.plain().is_none()
+            {
+                let message = "no item is meant here, so a placeholder stands for nothing";
+                finding
+                    .problem(ProblemCode::BadPlaceholder, node_span(node, name), message)
+                    .hint("give it in the `env` of a runner or an item");
+                continue;
+            }
+            variables.insert(name.value.clone(), value);
+        }
+    }
+    variables
+}
+
+fn node_span(node: &Node, name: &Spanned<String>) -> crate::plan::source::Span {
+    match &node.value {
+        Value::Map(entries) => entries.iter().find(|(key, _)| key.span == name.span).map_or(name.span, |(_, value)| value.span),
+        _ => name.span,
+    }
+}
+
+fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
+    let Value::Map(entries) = &node.value else {
+        let text = finding.text(node)?;
+        secrecy::inspect_variable(name, &text, finding);
+        return Some(EnvDraft::Text(template(node, finding)?.value));
+    };
+    let forms = [("from", &keys::ENV_FROM), ("text", &keys::ENV_TEXT), ("secret", &keys::ENV_SECRET)];
+    let form = forms.into_iter().find(|(form, _)| entries.iter().any(|(key, _)| key.value == *form));
+    let Some((form, object)) = form else {
+        match entries.first() {
+            Some((key, _)) => {
+                let names = ["from", "text", "secret"].map(str::to_owned);
+                unknown_key(key, &keys::ENV_TEXT, &names[..], finding);
+            }
+            None => {
+                let forms = listed(&["from", "text", "secret"]);
+                finding.problem(
+                    ProblemCode::MissingKey,
+                    node.span,
+                    format!("a variable is a text, or a mapping with one of {forms}"),
+                );
+            }
+        }
+        return None;
+    };
+    let fields = Fields::read(node, object, finding)?;
+    match form {
+        "from" => {
+            let from = finding.text(fields.get("from")?)?;
+            if !is_variable(&from.value) {
+                let message = format!("`{}` cannot name an environment variable", short(&from.value));
+                finding.problem(ProblemCode::BadId, from.span, message);
+                return None;
+            }
+            let default = fields.get("default").and_then(|node| finding.text(node)).map(|text| text.value);
+            Some(EnvDraft::From { name: from, default })
+        }
+        "text" => Some(EnvDraft::Text(template(fields.get("text")?, finding)?.value)),
+        _ => secret(name, fields.get("secret")?, finding),
+    }
+}
+
+fn secret(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
+    if matches!(node.value, Value::Map(_)) {
+        let fields = Fields::read(node, &keys::SECRET_COMMAND, finding)?;
+        let entries = finding.list(fields.get("command")?, "a program and its arguments")?;
+        let command: Vec<String> = entries.iter().filter_map(|entry| finding.text(entry)).map(|text| text.value).collect();
+        if command.is_empty() {
+            finding.problem(ProblemCode::BadValue, node.span, "a command needs at least the program");
+            return None;
+        }
+        return Some(EnvDraft::Secret { name: name.clone(), command: Some(command) });
+    }
+    let variable = finding.text(node)?;
+    if !is_variable(&variable.value) {
+        // Whatever stands here may be the secret itself.
+        finding.mask(variable.span);
+        finding
+            .problem(
+                ProblemCode::InlineSecret,
+                variable.span,
+                "`secret` names a variable of the caller's environment, never the value",
+            )
+            .hint(format!("such as `{}: {{ secret: {} }}`", name.value, name.value));
+        return None;
+    }
+    secrecy::inspect_text(&variable, finding);
+    Some(EnvDraft::Secret { name: variable, command: None })
+}
+
+fn is_variable(name: &str) -> bool {
+    let mut chars = name.chars();
+    name.len() <= 128
+        && chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+impl Conduct {
+    /// Every text of it that may hold placeholders.
+    pub(in crate::plan) fn templates(&self) -> impl Iterator<Item = &Template> {
+        let env = self.env.values().filter_map(|value| match value {
+            EnvDraft::Text(template) => Some(template),
+            _ => None,
+        });
+        let stdin = self.stdin.iter().map(|stdin| match &stdin.value {
+            StdinDraft::Text(template) | StdinDraft::File(template) => template,
+        });
+        env.chain(stdin)
+    }
+}

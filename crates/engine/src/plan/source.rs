@@ -1,0 +1,158 @@
+//! The text of a plan file, and where in it something stands.
+
+use std::path::{Path, PathBuf};
+
+/// Longest part of a line that is shown, in characters; plans may be one long line.
+const SHOWN_CHARS: usize = 160;
+
+/// What stands in a line for a secret that should not be there.
+const MASK: char = '*';
+
+/// A part of the text, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Span {
+    pub(super) fn new(start: usize, end: usize) -> Self {
+        Self { start, end: end.max(start) }
+    }
+}
+
+/// A value with the place that it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spanned<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+impl<T> Spanned<T> {
+    pub(super) fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// A line, as much of it as is shown, and the part that is meant. Columns count characters from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Excerpt {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) text: String,
+    /// The part that is meant, in bytes of `text`.
+    pub(super) mark: std::ops::Range<usize>,
+}
+
+/// A plan file that was read.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    path: PathBuf,
+    text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    pub(super) fn new(path: &Path, text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { path: path.to_owned(), text: text.to_owned(), lines: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The text of a part, empty if it is none.
+    pub(super) fn slice(&self, span: Span) -> &str {
+        self.text.get(span.start..span.end).unwrap_or_default()
+    }
+
+    /// The number of the line that a part begins in, from 1.
+    pub(super) fn line(&self, span: Span) -> usize {
+        self.lines.partition_point(|start| *start <= span.start.min(self.text.len()))
+    }
+
+    /// The line that a part begins in, with what it marks there; what is in `masked` is not shown.
+    pub(super) fn excerpt(&self, span: Span, masked: &[Span]) -> Excerpt {
+        let line = self.line(span);
+        let begin = self.lines[line - 1];
+        let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
+        // Each character with whether it is meant: the mark is found again after the line was cut and masked.
+        let mut chars: Vec<(char, bool)> = Vec::new();
+        let mut column = None;
+        for (offset, c) in self.text.get(begin..end).unwrap_or_default().char_indices() {
+            let at = begin + offset;
+            if at >= span.start && column.is_none() {
+                column = Some(chars.len());
+            }
+            let hidden = masked.iter().any(|mask| (mask.start..mask.end).contains(&at));
+            let shown = if hidden { MASK } else { c };
+            chars.push((shown, (span.start..span.end).contains(&at)));
+        }
+        while chars.last().is_some_and(|(c, meant)| !meant && c.is_whitespace())
+            && column.is_none_or(|column| column < chars.len())
+        {
+            chars.pop();
+        }
+        let column = column.unwrap_or(chars.len()).min(chars.len());
+        let from = if chars.len() > SHOWN_CHARS { column.saturating_sub(SHOWN_CHARS / 4) } else { 0 };
+        let to = chars.len().min(from + SHOWN_CHARS);
+        let (mut text, mut mark) = (String::new(), None);
+        if from > 0 {
+            text.push('…');
+        }
+        for (index, (c, meant)) in chars.iter().enumerate().take(to).skip(from) {
+            if index == column {
+                mark = Some(text.len()..text.len());
+            }
+            text.push(*c);
+            if let Some(mark) = mark.as_mut().filter(|_| *meant) {
+                mark.end = text.len();
+            }
+        }
+        let mark = mark.unwrap_or(text.len()..text.len());
+        if to < chars.len() {
+            text.push('…');
+        }
+        Excerpt { line, column: column + 1, text, mark }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn excerpt(text: &str, span: std::ops::Range<usize>) -> (usize, usize, String, String) {
+        let found = Source::new(Path::new("p.yaml"), text).excerpt(Span::new(span.start, span.end), &[]);
+        let marked = found.text[found.mark].to_owned();
+        (found.line, found.column, found.text, marked)
+    }
+
+    #[test]
+    fn a_part_is_found_by_line_and_column() {
+        let text = "a: 1\nbü: xyz  \n";
+        assert_eq!(excerpt(text, 0..1), (1, 1, "a: 1".into(), "a".into()));
+        assert_eq!(excerpt(text, 10..13), (2, 5, "bü: xyz".into(), "xyz".into()));
+        assert_eq!(excerpt(text, 99..99), (3, 1, String::new(), String::new()));
+        assert_eq!(excerpt("", 0..0), (1, 1, String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_what_is_meant() {
+        let text = format!("{}here{}", "x".repeat(1000), "y".repeat(1000));
+        let (line, column, shown, marked) = excerpt(&text, 1000..1004);
+        assert_eq!((line, column, marked.as_str()), (1, 1001, "here"));
+        assert_eq!(shown, format!("…{}here{}…", "x".repeat(40), "y".repeat(116)));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let source = Source::new(Path::new("p.yaml"), "key: hunter2 # mine\n");
+        assert_eq!(source.excerpt(Span::new(0, 3), &[Span::new(5, 12)]).text, "key: ******* # mine");
+    }
+}

@@ -1,0 +1,213 @@
+//! What plans come to: configurations, descriptions of commands and secrets, compared whole.
+
+#![allow(clippy::unwrap_used, reason = "a plan that cannot be read has failed the test")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use antiphon::coordination::{CoordinationConfig, Runner};
+use antiphon::digest::Digest;
+use antiphon::id::WorkId;
+use antiphon::plan::{
+    CommandSpec, Compiled, Environment, FillError, Filled, FilledEnv, FilledStdin, OutputError, Plan, PlanSpec, SecretFrom, parse,
+};
+use serde_json::{Value, json};
+
+fn environment() -> Environment {
+    let variables =
+        [("PATH", "/usr/bin"), ("HOME", "/home/ada"), ("UNRELATED", "x"), ("PROXY", "http://p"), ("API_KEY", "hunter2hunter2")];
+    Environment::Of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+}
+
+fn compiled(text: &str) -> Compiled {
+    parse(text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}")).compile(&environment()).unwrap()
+}
+
+/// The description of an item's command.
+fn command(compiled: &Compiled, work: &str) -> CommandSpec {
+    let item = compiled.config.work().iter().find(|item| item.id == *work).unwrap();
+    let blob = compiled.blobs.iter().find(|blob| Digest::of(blob) == item.input.unwrap()).unwrap();
+    CommandSpec::from_bytes(blob).unwrap()
+}
+
+/// Everything that a plan comes to as JSON, with what the digests name in their place.
+fn whole(compiled: &Compiled) -> Value {
+    let secrets: Vec<String> = compiled.secrets.iter().map(|secret| format!("{secret:?}")).collect();
+    json!({ "config": config(&compiled.config, compiled), "widths": compiled.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
+}
+
+fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
+    let mut value = serde_json::to_value(config).unwrap();
+    for (item, spec) in value["work"].as_array_mut().unwrap().iter_mut().zip(config.work()) {
+        let blob = compiled.blobs.iter().find(|blob| Digest::of(blob) == spec.input.unwrap()).unwrap();
+        item["input"] = serde_json::from_slice(blob).unwrap();
+        if let Runner::Plan(name) = &spec.runner {
+            assert_eq!(name.as_str(), spec.input.unwrap().to_string());
+            let (_, nested) = compiled.nested.iter().find(|(known, _)| known == name).unwrap();
+            assert_eq!(PlanSpec::from_bytes(blob).unwrap().config().unwrap(), *nested);
+            item["runner"] = json!("plan");
+            item["input"] = self::config(nested, compiled);
+        }
+    }
+    value
+}
+
+/// Compares with a file; with `UPDATE_TRANSCRIPTS` set, writes it.
+#[track_caller]
+fn check_file(name: &str, found: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plan").join(name);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let found = serde_json::to_string_pretty(found).unwrap().replace(root.to_str().unwrap(), "<root>") + "\n";
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == expected, "{name}: found:\n{found}\nUPDATE_TRANSCRIPTS=1 writes it anew");
+}
+
+#[test]
+fn the_example_comes_to_this() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/backtest/plan.yaml").canonicalize().unwrap();
+    let plan = Plan::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
+    check_file("backtest.json", &whole(&plan.compile(&environment()).unwrap()));
+}
+
+#[test]
+fn every_key_arrives_where_it_belongs() {
+    check_file("every_key.json", &whole(&compiled(include_str!("plan/every_key.yaml"))));
+}
+
+#[test]
+fn the_same_plan_comes_to_the_same_bytes() {
+    let text = include_str!("plan/every_key.yaml");
+    assert_eq!(compiled(text), compiled(text));
+}
+
+#[test]
+fn a_value_stays_one_argument_whatever_is_in_it() {
+    let compiled = compiled(
+        "name: p
+budget: { sessions: 3, duration: 1m }
+runners: { py: { command: [python3, '{{script}}', '--x={{x}}'], env: { X: '{{x}}' } } }
+work: { a: { runner: py, script: 'a b; rm -rf ~.py', x: '$(id) \"*\" {{\"{{\"}}' } }
+",
+    );
+    let filled = command(&compiled, "a").fill(&BTreeMap::new()).unwrap();
+    assert_eq!(filled.argv, ["python3", "a b; rm -rf ~.py", "--x=$(id) \"*\" {{"]);
+    assert_eq!(filled.env["X"], FilledEnv::Text("$(id) \"*\" {{".into()));
+}
+
+#[test]
+fn outputs_are_filled_in_when_a_session_starts() {
+    let compiled = compiled(
+        "name: p
+budget: { sessions: 9, duration: 1m }
+work:
+  models: { command: [gen], output: [path, count], group: made }
+  cells: { command: [gen, '{{x}}'], matrix: { x: [1, 2] }, output: { lib: 'gen/{{x}}.so' } }
+  use:
+    command: [use, '{{models.output.path}}', '{{input.code}}', 'n={{models.output.count}}', '{{models.output}}']
+    input: { code: '{{cells[2].output.lib}}', more: { value: '{{models.output.path}}!' }, notes: { value: 3 } }
+    stdin: { file: '{{models.output.path}}' }
+    check: [test, '{{input.code}}']
+    env: { KEY: { secret: API_KEY } }
+    needs: [made, cells]
+",
+    );
+    let use_ = command(&compiled, "use");
+    let id = |id: &str| WorkId::new(id).unwrap();
+    let mut outputs: BTreeMap<WorkId, Vec<u8>> = BTreeMap::new();
+    assert_eq!(use_.fill(&outputs), Err(FillError::NoOutput { work: id("models") }));
+    outputs.insert(id("models"), br#"{"path":"a b.py"}"#.to_vec());
+    outputs.insert(id("cells[2]"), br#"{"lib":"/plans/gen/2.so"}"#.to_vec());
+    assert_eq!(use_.fill(&outputs), Err(FillError::NoName { work: id("models"), name: "count".into() }));
+    outputs.insert(id("models"), b"[1]".to_vec());
+    assert_eq!(use_.fill(&outputs), Err(FillError::NotText { work: id("models"), wanted: "a JSON object" }));
+    outputs.insert(id("models"), br#"{"path":"a\u0000b","count":1}"#.to_vec());
+    assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { work: id("models"), problem: "holds a zero byte" }));
+
+    outputs.insert(id("models"), br#"{"path":"a b.py","count":{"n":7}}"#.to_vec());
+    let filled = use_.fill(&outputs).unwrap();
+    let text = |text: &str| text.to_owned();
+    let known = |name: &str| filled.env.get(name).cloned();
+    assert_eq!(known("KEY"), Some(FilledEnv::Secret("API_KEY".into())));
+    assert_eq!(known("PATH"), Some(FilledEnv::Text("/usr/bin".into())));
+    assert_eq!(
+        filled,
+        Filled {
+            argv: vec![
+                text("use"),
+                text("a b.py"),
+                text("/plans/gen/2.so"),
+                text(r#"n={"n":7}"#),
+                text(r#"{"count":{"n":7},"path":"a b.py"}"#)
+            ],
+            env: filled.env.clone(),
+            stdin: Some(FilledStdin::File("/plans/a b.py".into())),
+            check: Some(vec![text("test"), text("/plans/gen/2.so")]),
+            inputs: [("code", "/plans/gen/2.so"), ("more", "a b.py!"), ("notes", "3")].map(|(k, v)| (text(k), text(v))).into(),
+        }
+    );
+}
+
+#[test]
+fn what_a_session_puts_out_is_held_against_the_plan() {
+    let compiled = compiled(
+        "name: p
+budget: { sessions: 9, duration: 1m }
+work:
+  free: { command: [a] }
+  files: { command: [a], output: { model: out/m.py } }
+  names: { command: [a], output: [path] }
+",
+    );
+    let put_out = |work: &str, result: Option<Value>, there: bool| {
+        let output = command(&compiled, work).session_output(result.as_ref(), |_| there);
+        output.map(|bytes| bytes.map(|bytes| serde_json::from_slice::<Value>(&bytes).unwrap()))
+    };
+    assert_eq!(put_out("free", None, true), Ok(None));
+    assert_eq!(put_out("free", Some(json!([1])), true), Ok(Some(json!([1]))));
+    assert_eq!(put_out("files", Some(json!({ "more": 1 })), true), Ok(Some(json!({ "more": 1, "model": "/plans/out/m.py" }))));
+    let absent = OutputError::NoFile { name: "model".into(), path: "/plans/out/m.py".into() };
+    assert_eq!(put_out("files", None, false), Err(absent));
+    assert_eq!(put_out("names", Some(json!({ "path": "x" })), true), Ok(Some(json!({ "path": "x" }))));
+    assert_eq!(put_out("names", Some(json!("path")), true), Err(OutputError::NotInResult { name: "path".into() }));
+}
+
+#[test]
+fn no_value_of_a_secret_is_in_what_a_plan_comes_to() {
+    let compiled = compiled(
+        "name: p
+budget: { sessions: 9, duration: 1m }
+env: { API_KEY: { secret: API_KEY } }
+work: { a: { command: [a], env: { OTHER: { secret: { command: [pass, show, it] } } } } }
+",
+    );
+    assert!(compiled.blobs.iter().all(|blob| !String::from_utf8_lossy(blob).contains("hunter2")));
+    let sources: Vec<_> = compiled.secrets.into_iter().map(|secret| (secret.name, secret.from)).collect();
+    let command = SecretFrom::Command { argv: ["pass", "show", "it"].map(str::to_owned).into(), dir: "/plans".into() };
+    assert_eq!(sources, [("API_KEY".to_owned(), SecretFrom::Variable), ("OTHER".to_owned(), command)]);
+}
+
+#[test]
+fn what_is_missing_at_submission_is_told_with_its_place() {
+    let plan = parse(
+        "name: p
+budget: { sessions: 9, duration: 1m }
+work:
+  a: { command: [a], env: { PROXY: { from: PROXY }, GONE: { from: GONE }, KEPT: { from: GONE, default: x } } }
+  b: { command: [a], env: { TOKEN: { secret: { command: [x] } } } }
+  c: { command: [a], env: { OTHER: { secret: TOKEN } } }
+",
+        Path::new("/plans/p.yaml"),
+    )
+    .unwrap();
+    let told = plan.compile(&environment()).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "/plans/p.yaml:4:67: there is no variable `GONE` in this environment (set it, or give a default: { from: GONE, default: .. })\n\
+         /plans/p.yaml:6:46: the secret `TOKEN` is taken from two places (give one of the variables another name)"
+    );
+    // A check does not ask for an environment, but two sources of one secret it does see.
+    assert_eq!(plan.compile(&Environment::Unknown).unwrap_err().problems.len(), 1);
+}
