@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use command::{Adder, Command, Origin, Rejection, Reply};
 pub use ledger::{EraseRequest, LedgerFacts};
+pub use takeover::Found;
 pub use turn::{Action, Spawn, Turn};
 
 use crate::coordination::{
@@ -42,6 +43,8 @@ pub struct World {
     due_wall: BTreeSet<(Wall, CoordinationId)>,
     /// What is left to do of a takeover, ahead of everything else.
     takeover: VecDeque<takeover::Step>,
+    /// How swept sessions ended, until their ends are recorded.
+    found: BTreeMap<SessionId, Found>,
     /// Starts that go on in the next turns, ahead of what is not being taken over.
     starting: VecDeque<(CoordinationId, VecDeque<Event>)>,
     /// Coordinations that may have something to do.
@@ -63,6 +66,7 @@ impl World {
             due_at: BTreeSet::new(),
             due_wall: BTreeSet::new(),
             takeover: VecDeque::new(),
+            found: BTreeMap::new(),
             starting: VecDeque::new(),
             restless: BTreeSet::new(),
             ledger: ledger::LedgerStream::new(&facts),
@@ -288,6 +292,7 @@ impl World {
             fence,
             grant: binding.grant,
             deadline: binding.deadline,
+            time_ns: binding.deadline.since(binding.bound_at),
             token: session.token(number, now),
             outputs: outputs.collect(),
             spec: spec.clone(),

@@ -1,5 +1,6 @@
 //! The engine: owns one ledger, decides in one task, writes in one thread, carries out sessions.
 
+mod aftermath;
 mod caught;
 mod decider;
 mod error;
@@ -13,7 +14,7 @@ mod subscription;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,11 +38,16 @@ pub use subscription::Subscription;
 
 use crate::ledger::verify::{Scope, verify};
 use crate::ledger::{HeadQuery, MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
-use crate::session::{Output, RunnerFn, SessionContext, SessionResult, adapted, boxed};
+use crate::process::{WardenSetup, Wardens, WardensError};
+use crate::session::{Output, Processes, RunnerFn, Secrets, SessionContext, SessionResult, adapted, boxed};
+use aftermath::Aftermath;
 use recovery::Recovered;
 
 /// How long a session that was asked to stop has before it is abandoned, unless the setup says otherwise.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// Name of the socket in the state directory, by which sessions reach the engine where it listens.
+const SOCKET: &str = "api.sock";
 
 /// Events of a coordination after which a snapshot is worth its cost, unless the setup says otherwise.
 const SNAPSHOT_EVENTS: u64 = 10_000;
@@ -78,6 +84,9 @@ pub struct Setup {
     recovered: Recovered,
     functions: Vec<(RunnerName, Capability, RunnerFn)>,
     plans: Vec<(RunnerName, CoordinationConfig)>,
+    /// The state directory, if the ledger has one.
+    directory: Option<PathBuf>,
+    processes: Option<Arc<Processes>>,
     grace: Duration,
     snapshot_every: u64,
 }
@@ -137,6 +146,20 @@ impl Setup {
         self.plans.push((name, config));
     }
 
+    /// Lets items be carried out by processes, each session under a warden. Without this they stay ready, and `why` says so.
+    ///
+    /// # Errors
+    /// [`WardensError`] if the ledger has no directory, this program cannot be its own warden and names no other, or the system has not
+    /// what it takes.
+    pub fn run_processes(&mut self, setup: WardenSetup) -> Result<(), WardensError> {
+        let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
+        let wardens = Wardens::open(directory, setup)?;
+        let socket = directory.join(SOCKET);
+        let processes = Processes { wardens, secrets: Secrets::default(), scratch_root: std::env::temp_dir(), socket };
+        self.processes = Some(Arc::new(processes));
+        Ok(())
+    }
+
     /// Sets how long a session that was asked to stop has before it is abandoned.
     #[must_use]
     pub fn with_grace(self, grace: Duration) -> Self {
@@ -154,8 +177,22 @@ impl Setup {
     /// # Errors
     /// [`StartError`] if time, timers or the writer thread cannot be had.
     pub async fn start(self) -> Result<Engine, StartError> {
-        let (handle, guard, task) = decider::spawn(self)?;
+        // Ending what an earlier engine left may take seconds.
+        let swept = tokio::task::spawn_blocking(move || self.swept()).await;
+        let (setup, aftermath) = swept.map_err(|error| StartError::System { what: "a thread", source: error.into() })??;
+        let (handle, guard, task) = decider::spawn(setup, aftermath)?;
         Ok(Engine { handle, task, _guard: guard })
+    }
+}
+
+impl Setup {
+    /// Ends what an earlier engine left running, whether this one runs processes or not.
+    fn swept(self) -> Result<(Self, Aftermath), StartError> {
+        let aftermath = match &self.directory {
+            Some(directory) => aftermath::clean_up(&self.recovered.world, self.store.as_ref(), directory)?,
+            None => Aftermath::default(),
+        };
+        Ok((self, aftermath))
     }
 }
 
@@ -182,7 +219,10 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub fn open_with(dir: impl AsRef<Path>, options: SqliteOptions) -> Result<Setup, StartError> {
-        Self::open_store(Arc::new(SqliteStore::at(dir, options)))
+        let directory = dir.as_ref().to_owned();
+        let mut setup = Self::open_store(Arc::new(SqliteStore::at(&directory, options)))?;
+        setup.directory = Some(directory);
+        Ok(setup)
     }
 
     /// Takes over a ledger in any store.
@@ -206,6 +246,8 @@ impl Engine {
             recovered,
             functions: Vec::new(),
             plans: Vec::new(),
+            directory: None,
+            processes: None,
             grace: DEFAULT_GRACE,
             snapshot_every: SNAPSHOT_EVENTS,
         })
@@ -225,12 +267,26 @@ impl Engine {
     /// # Errors
     /// As [`Engine::submit`].
     pub async fn submit_with(&self, config: CoordinationConfig, inputs: Vec<Vec<u8>>) -> Result<CoordinationId, EngineError> {
+        self.submit_holding(config, inputs, BTreeMap::new()).await
+    }
+
+    /// The same with the values of the secrets that its processes need, by name. They stay in memory while the coordination runs and are
+    /// written nowhere; after a restart, submitting again under the chosen id brings them back.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_holding(
+        &self,
+        config: CoordinationConfig,
+        inputs: Vec<Vec<u8>>,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<CoordinationId, EngineError> {
         let (id, minted) = match config.id() {
             Some(id) => (id.clone(), false),
             None => (CoordinationId::new(uuid::Uuid::now_v7().to_string())?, true),
         };
         let blobs = inputs.into_iter().map(Blob::new).collect();
-        self.handle.start(id.clone(), config, blobs, minted).await?;
+        self.handle.start(id.clone(), config, blobs, minted, secrets).await?;
         Ok(id)
     }
 

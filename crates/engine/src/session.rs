@@ -1,10 +1,12 @@
-//! Sessions carried out by asynchronous functions of the host program.
+//! Sessions: carried out by asynchronous functions of the host program, or by processes.
 
 mod context;
+mod process;
 mod running;
 mod spawner;
 
 pub(crate) use context::{ContextParts, RunnerFn, boxed};
 pub use context::{Failed, Output, SessionContext, SessionResult};
-pub(crate) use running::{Ending, Running};
+pub(crate) use process::{Processes, Secrets, result_of};
+pub(crate) use running::{Ending, Patience, Running, end_of};
 pub(crate) use spawner::adapted;

@@ -72,8 +72,20 @@ pub enum Then {
 }
 
 /// What became of the processes of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tree {
+    /// How its own program ended: `exit 0`, `signal 9`; absent if it never ran or nobody saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<String>,
+    /// Digest of its standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<Digest>,
+    /// Digest of its standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<Digest>,
+    /// Whether some of what it printed was dropped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// What held them, in one word: `namespace`, `cgroup`, `warden` or `best-effort`.
     pub containment: String,
     /// Whether nothing was left when the session ended.

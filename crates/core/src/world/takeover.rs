@@ -2,21 +2,32 @@
 //!
 //! Nothing is decided for any coordination before the last step, so every prefix that a crash leaves is taken over like the whole.
 
+use std::collections::BTreeMap;
+
 use super::{World, engine};
 use crate::coordination::{
     AbortReason, ControllerError, CoordinationSession, CoordinationStatus, Ending, SessionEnd, SessionOutcome,
 };
-use crate::envelope::MAX_APPEND_BYTES;
+use crate::envelope::{Blob, MAX_APPEND_BYTES};
 use crate::event::{Event, Resumed};
 use crate::id::{CoordinationId, SessionId};
 use crate::time::Now;
+
+/// What a restart found of a session that an earlier engine ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// How it ended.
+    pub end: SessionEnd,
+    /// Output that its end names.
+    pub blobs: Vec<Blob>,
+}
 
 /// One step of a takeover; none records more than a few events.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Records that this engine goes on with a coordination, and finds the sessions that died with the last one.
     Resume(CoordinationId),
-    /// Records that a session died with the last engine.
+    /// Records that a session died with the last engine, or how it ended.
     Lose(SessionId),
     /// Ends a coordination whose start nobody will complete.
     GiveUp(CoordinationId),
@@ -31,6 +42,15 @@ impl World {
     /// # Errors
     /// [`ControllerError::ClockRegression`] if time was set before the last event.
     pub fn resume(&mut self, now: &Now) -> Result<(), ControllerError> {
+        self.resume_with(BTreeMap::new(), now)
+    }
+
+    /// The same with what was found of sessions that were swept: how they ended by themselves, or what of them could not be ended.
+    ///
+    /// # Errors
+    /// As [`World::resume`].
+    pub fn resume_with(&mut self, found: BTreeMap<SessionId, Found>, now: &Now) -> Result<(), ControllerError> {
+        self.found = found;
         for member in self.members.values() {
             member.controller.refuse_regression(now)?;
         }
@@ -98,9 +118,14 @@ impl World {
 
     fn lose(&mut self, session: &SessionId, now: &Now) -> Result<(), ControllerError> {
         let Some(member) = self.members.get_mut(&session.coordination) else { return Ok(()) };
-        let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine stopped while the session ran");
+        let lost = || SessionEnd::new(SessionOutcome::Lost).with_text("the engine stopped while the session ran");
+        let Found { end, blobs } = self.found.get(session).cloned().unwrap_or_else(|| Found { end: lost(), blobs: Vec::new() });
         member.controller.unbind(session.number, end, None, now, &engine())?;
         self.draft.collect(&mut member.controller);
+        for blob in blobs {
+            self.draft.add_blob(blob);
+        }
+        self.found.remove(session);
         Ok(())
     }
 

@@ -72,6 +72,8 @@ pub struct Spawn {
     pub grant: Grant,
     /// When its time is over.
     pub deadline: At,
+    /// How long that is from its binding, in nanoseconds.
+    pub time_ns: u64,
     /// The secret that it shows; only its digest is recorded.
     pub token: Digest,
     /// What the items that it needs have put out.

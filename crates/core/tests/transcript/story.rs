@@ -202,7 +202,7 @@ impl Story {
         end.text = words.get("text").map(str::to_owned);
         if let Some(left) = words.get("leaves") {
             let leftovers = vec![left.to_owned()];
-            end = end.with_tree(Tree { containment: "warden".to_owned(), clean: false, killed: 0, leftovers });
+            end = end.with_tree(Tree { containment: "warden".to_owned(), leftovers, ..Tree::default() });
         }
         if ["tokens", "cost", "cache"].iter().any(|meter| words.get(meter).is_some()) {
             end = end.with_report(Report {

@@ -33,7 +33,7 @@ use super::writer::{Ack, Job, Writer};
 use super::{Ended, Handle};
 use crate::clock::{Clock, Timer};
 use crate::ledger::{Snapshot, Store};
-use crate::session::{Ending, RunnerFn, Running};
+use crate::session::{Ending, Processes, RunnerFn, Running};
 
 /// Most requests and ends taken into one turn.
 const TURN_INPUTS: usize = 2_048;
@@ -53,6 +53,8 @@ struct Decider {
     plans: HashMap<RunnerName, CoordinationConfig>,
     runners: Runners,
     running: Running,
+    processes: Option<Arc<Processes>>,
+    process_runner: Option<RunnerFn>,
     handle: Handle,
     mailbox: mpsc::Receiver<Request>,
     ends: mpsc::UnboundedReceiver<Ending>,

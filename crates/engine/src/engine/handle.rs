@@ -47,9 +47,7 @@ impl Handle {
 
     pub(super) async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
         let repeated = origin.id.clone().zip(command.coordination().cloned());
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Command { command, origin, minted, reply }).await?;
-        let answer = answer.await.map_err(|_| EngineError::Stopped)?;
+        let answer = self.send_command(command, origin, minted, BTreeMap::new()).await;
         // What is asked of a coordination that has ended may be the repeat of a command that it has accepted.
         if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) = (repeated, &answer)
             && rejection.is_not_running()
@@ -58,6 +56,18 @@ impl Handle {
             return Ok(Reply::Done { version });
         }
         answer
+    }
+
+    async fn send_command(
+        &self,
+        command: Command,
+        origin: Origin,
+        minted: bool,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<Reply, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Command { command, origin, minted, secrets, reply }).await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
     }
 
     pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
@@ -70,8 +80,10 @@ impl Handle {
         config: CoordinationConfig,
         blobs: Vec<Blob>,
         minted: bool,
+        secrets: BTreeMap<String, String>,
     ) -> Result<Reply, EngineError> {
-        self.ask(Command::Start { id, config: Box::new(config), blobs }, operator(None), minted).await
+        let command = Command::Start { id, config: Box::new(config), blobs };
+        self.send_command(command, operator(None), minted, secrets).await
     }
 
     pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {
@@ -203,7 +215,14 @@ impl Handle {
             Some(digest) => self.blob(digest).await?,
             None => None,
         };
-        Ok(Some(Output { bytes, text: unbound.text, report: None, scores: unbound.scores, tree: unbound.tree }))
+        Ok(Some(Output {
+            bytes,
+            text: unbound.text,
+            report: None,
+            scores: unbound.scores,
+            tree: unbound.tree,
+            printed: Vec::new(),
+        }))
     }
 }
 

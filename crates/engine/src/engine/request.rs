@@ -1,5 +1,7 @@
 //! What reaches the decider, and how it answers once the state that the answer rests on is durable.
 
+use std::collections::BTreeMap;
+
 use antiphon_core::id::CoordinationId;
 use antiphon_core::time::Now;
 use antiphon_core::world::{Command, Origin, Reply, World};
@@ -18,7 +20,14 @@ pub(super) type Look = Box<dyn FnOnce(&World, &Now) -> Release + Send>;
 /// Something asked of the decider.
 pub(super) enum Request {
     /// A command.
-    Command { command: Command, origin: Origin, minted: bool, reply: oneshot::Sender<Result<Reply, EngineError>> },
+    Command {
+        command: Command,
+        origin: Origin,
+        minted: bool,
+        /// Values of secrets that come with a start, by name.
+        secrets: BTreeMap<String, String>,
+        reply: oneshot::Sender<Result<Reply, EngineError>>,
+    },
     /// A read of the live state.
     Look(Look),
     /// A caller waits for an end; `None` if the coordination is not live.

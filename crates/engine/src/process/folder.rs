@@ -87,6 +87,12 @@ impl SessionFolder {
         Self(sessions.join(name_of(session)))
     }
 
+    /// What is kept of a session in a state directory.
+    #[must_use]
+    pub fn in_state_directory(state_directory: &Path, session: &SessionId) -> Self {
+        Self::of(&state_directory.join(SESSIONS), session)
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.0
     }

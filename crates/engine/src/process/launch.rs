@@ -199,6 +199,9 @@ pub enum WardensError {
          in main, or name the antiphon executable as warden"
     )]
     NotEntered,
+    /// The ledger is not in a directory, so what runs could not be found again after a crash.
+    #[error("sessions as processes need a ledger in a directory; open one there")]
+    NoDirectory,
     /// The folder of the sessions cannot be made.
     #[error("cannot prepare {}: {error}", path.display())]
     Folder {

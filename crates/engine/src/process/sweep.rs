@@ -85,6 +85,15 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     Ok(swept)
 }
 
+/// The same for one session that has ended and left something. `None` if nothing is kept of it any more.
+///
+/// # Errors
+/// If what is kept of it cannot be read.
+pub(super) fn sweep_one(folder: &SessionFolder) -> io::Result<Option<Swept>> {
+    let (opened, begun) = folder.lines()?;
+    Ok(opened.map(|opened| sweep_session(folder, opened, begun)))
+}
+
 fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -> Swept {
     let (marked, verdict) = match opened.place.seen_from(&Where::here()) {
         Place::EarlierBoot => (Marked::default(), SweepVerdict::EarlierBoot),

@@ -149,6 +149,16 @@ pub struct Leftover {
     pub state: char,
 }
 
+impl std::fmt::Display for Leftover {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { pid, user, name, state } = self;
+        match user {
+            Some(user) => write!(f, "pid {pid} ({name}) of user {user} in state {state}"),
+            None => write!(f, "pid {pid} ({name}) in state {state}"),
+        }
+    }
+}
+
 /// One output of a session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {

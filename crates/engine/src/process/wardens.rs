@@ -99,6 +99,15 @@ impl Wardens {
         super::sweep(self.sessions.parent().unwrap_or(&self.sessions))
     }
 
+    /// Looks again at a session that has ended and left something, and ends what can be ended. `None` if nothing is kept of it any more.
+    /// Blocks.
+    ///
+    /// # Errors
+    /// If what is kept of it cannot be read.
+    pub fn sweep_session(&self, session: &SessionId) -> io::Result<Option<Swept>> {
+        super::sweep::sweep_one(&self.folder(session))
+    }
+
     /// What is kept of a session until its end is recorded.
     #[must_use]
     pub fn folder(&self, session: &SessionId) -> SessionFolder {

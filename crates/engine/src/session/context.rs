@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::{Grant, Report, SessionOutcome, Tree, WorkSpec};
 use antiphon_core::digest::Digest;
+use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
 use antiphon_core::time::{At, Deadline};
 use antiphon_core::world::Spawn;
@@ -22,6 +23,8 @@ pub struct Output {
     pub(crate) report: Option<Report>,
     pub(crate) scores: BTreeMap<String, i64>,
     pub(crate) tree: Option<Box<Tree>>,
+    /// What the tree names.
+    pub(crate) printed: Vec<Blob>,
 }
 
 impl Output {
@@ -79,19 +82,25 @@ pub struct Failed {
     pub(crate) text: String,
     pub(crate) report: Option<Report>,
     pub(crate) tree: Option<Box<Tree>>,
+    /// What the tree names.
+    pub(crate) printed: Vec<Blob>,
 }
 
 impl Failed {
+    pub(crate) fn of(outcome: SessionOutcome, text: impl Into<String>) -> Self {
+        Self { outcome, text: text.into(), report: None, tree: None, printed: Vec::new() }
+    }
+
     /// It failed; it may be retried.
     #[must_use]
     pub fn because(text: impl Into<String>) -> Self {
-        Self { outcome: SessionOutcome::Failure, text: text.into(), report: None, tree: None }
+        Self::of(SessionOutcome::Failure, text)
     }
 
     /// A quota or rate limit keeps it from working before a moment: no attempt is counted.
     #[must_use]
     pub fn deferred(until: Deadline, text: impl Into<String>) -> Self {
-        Self { outcome: SessionOutcome::Deferred { until }, text: text.into(), report: None, tree: None }
+        Self::of(SessionOutcome::Deferred { until }, text)
     }
 
     /// The same with what the session used.
@@ -224,6 +233,17 @@ impl SessionContext {
             Some((_, digest)) => self.parts.handle.blob(*digest).await,
             None => Ok(None),
         }
+    }
+
+    /// The items that it needs and that have put out something.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = &WorkId> {
+        self.parts.spawn.outputs.iter().map(|(work, _)| work)
+    }
+
+    /// How long it may take, from its binding on.
+    #[must_use]
+    pub fn time(&self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.parts.spawn.time_ns)
     }
 
     /// The secret that proves to be this session; the ledger holds only its digest.

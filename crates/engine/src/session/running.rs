@@ -37,8 +37,18 @@ struct Task {
     abort: AbortHandle,
     /// Cancelled once the function is gone, by its own end or dropped.
     gone: CancellationToken,
+    patience: Patience,
     /// Why it was asked to stop; the first cause stays.
     asked: Option<StopCause>,
+}
+
+/// How long a session that was asked to stop is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As long as the engine's grace; then it is abandoned behind its fence.
+    Grace,
+    /// Until it is gone: it has a grace of its own, and ends what does not end.
+    UntilGone,
 }
 
 /// The functions that run now.
@@ -66,7 +76,7 @@ impl Running {
     }
 
     /// Starts a session.
-    pub(crate) fn start(&mut self, spawn: Spawn, function: Option<&RunnerFn>, handle: &Handle) {
+    pub(crate) fn start(&mut self, spawn: Spawn, function: Option<&RunnerFn>, patience: Patience, handle: &Handle) {
         let (session, fence) = (spawn.session.clone(), spawn.fence);
         let Some(function) = function.cloned() else {
             let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text("the function is not registered any more");
@@ -85,7 +95,7 @@ impl Running {
             // The decider is gone only when the engine is: then nobody can be told.
             let _ = ends.send(Ending { session: id, fence, end, asked: None, blobs });
         });
-        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, asked: None });
+        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, patience, asked: None });
     }
 
     /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
@@ -94,6 +104,9 @@ impl Running {
         let Some(task) = self.tasks.get_mut(session).filter(|task| task.asked.is_none()) else { return };
         task.asked = Some(cause);
         task.stop.cancel();
+        if task.patience == Patience::UntilGone {
+            return;
+        }
         let (abort, gone, fence) = (task.abort.clone(), task.gone.clone(), task.fence);
         let (ends, grace) = (self.ends.clone(), self.grace);
         let session = session.clone();
@@ -151,7 +164,8 @@ impl Drop for Running {
     }
 }
 
-fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
+/// What is recorded of a session's result, and the blobs that it names.
+pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
     match result {
         Ok(output) => {
             let blob = output.bytes.map(Blob::new);
@@ -163,12 +177,12 @@ fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
                 scores: output.scores,
                 tree: output.tree,
             };
-            (end, blob.into_iter().collect())
+            (end, blob.into_iter().chain(output.printed).collect())
         }
         Err(failed) => {
             let tree = failed.tree;
             let end = SessionEnd { reported: failed.report, tree, ..SessionEnd::new(failed.outcome).with_text(failed.text) };
-            (end, Vec::new())
+            (end, failed.printed)
         }
     }
 }

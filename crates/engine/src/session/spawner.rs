@@ -22,19 +22,17 @@ pub(crate) fn adapted(spawner: Arc<dyn SessionSpawner>) -> RunnerFn {
 
 fn carry_out(spawner: &dyn SessionSpawner, session_id: &str, work_id: &str) -> SessionResult {
     if let Err(error) = spawner.spawn(session_id, work_id) {
-        return Err(Failed { outcome: SessionOutcome::SpawnFailed, text: error.to_string(), report: None, tree: None });
+        return Err(Failed::of(SessionOutcome::SpawnFailed, error.to_string()));
     }
     match spawner.observe_termination(session_id) {
         Ok(ended) => {
             let report = Some(Report { tokens: ended.tokens_consumed, ..Report::default() });
             match ended.outcome {
                 SessionOutcome::Success => Ok(Output { report, ..Output::none() }),
-                outcome => Err(Failed { outcome, text: String::new(), report, tree: None }),
+                outcome => Err(Failed { report, ..Failed::of(outcome, "") }),
             }
         }
-        Err(error @ SpawnError::ObservationTimeout { .. }) => {
-            Err(Failed { outcome: SessionOutcome::Timeout, text: error.to_string(), report: None, tree: None })
-        }
+        Err(error @ SpawnError::ObservationTimeout { .. }) => Err(Failed::of(SessionOutcome::Timeout, error.to_string())),
         Err(error) => Err(Failed::because(error.to_string())),
     }
 }

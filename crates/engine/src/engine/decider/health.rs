@@ -111,7 +111,12 @@ impl Decider {
             if facts.tip == self.facts.tip {
                 world.open_ledger(&self.opening.owner.host, self.opening.owner.pid, self.opening.accepted_shorter, &now);
             }
-            world.resume(&now)?;
+            world.resume_with(self.opening.aftermath.found.clone(), &now)?;
+        }
+        if let Some(processes) = &self.processes {
+            for coordination in processes.secrets.holders() {
+                world.hold_secrets(&coordination);
+            }
         }
         self.world = world;
         self.waiting.retain(|id, _| self.world.coordination(id).is_some());

@@ -41,13 +41,19 @@ impl Decider {
 
     pub(super) fn on_request(&mut self, request: Request, now: &Now) {
         match request {
-            Request::Command { command, origin, minted, reply } => {
+            Request::Command { command, origin, minted, secrets, reply } => {
                 let started = match &command {
                     Command::Start { id, .. } => Some(id.clone()),
                     _ => None,
                 };
                 let result = self.on_command(command, origin, minted, now);
                 let started = started.filter(|_| result.is_ok());
+                if let (Some(id), Some(processes)) = (&started, &self.processes)
+                    && !secrets.is_empty()
+                {
+                    processes.secrets.hold(id.clone(), secrets);
+                    self.world.hold_secrets(id);
+                }
                 let release: Release = Box::new(move |durable| drop(reply.send(durable.and(result))));
                 match started {
                     Some(id) => self.starts.push((id, release)),

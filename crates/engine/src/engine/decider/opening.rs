@@ -10,13 +10,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Decider, Health, Pending};
 use crate::clock::Timer;
+use crate::engine::aftermath::Aftermath;
 use crate::engine::caught::Caught;
 use crate::engine::feed::Feeds;
 use crate::engine::recovery::Recovered;
 use crate::engine::writer::Writer;
 use crate::engine::{Handle, Setup, StartError};
 use crate::ledger::Owner;
-use crate::session::Running;
+use crate::session::{Processes, Running};
 
 /// Requests that may wait; beyond it callers do.
 const MAILBOX: usize = 4_096;
@@ -25,25 +26,30 @@ const MAILBOX: usize = 4_096;
 pub(super) struct Opening {
     pub(super) owner: Owner,
     pub(super) accepted_shorter: bool,
+    /// What became of the sessions that an earlier engine ran.
+    pub(super) aftermath: Aftermath,
     pub(super) recorded: bool,
 }
 
 /// Starts the decider on a runtime, and its writer on a thread.
-pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
-    let Setup { store, recovered, functions, plans, grace, snapshot_every } = setup;
+pub(in crate::engine) fn spawn(setup: Setup, aftermath: Aftermath) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+    let Setup { store, recovered, functions, plans, processes, grace, snapshot_every, .. } = setup;
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();
     let system = |what| move |source| StartError::System { what, source };
     let Recovered { mut world, clock, facts, owner, accepted_shorter } = recovered;
     let now = clock.now().map_err(system("randomness"))?;
     world.open_ledger(&owner.host, owner.pid, accepted_shorter, &now);
-    world.resume(&now)?;
+    world.resume_with(aftermath.found.clone(), &now)?;
     let mut runners = Runners::default();
     for (name, capability, _) in &functions {
         runners.add_function(name.clone(), *capability);
     }
     for (name, config) in &plans {
         runners.add_plan(name.clone(), config.budget().max_episodes());
+    }
+    if processes.is_some() {
+        runners.allow_processes();
     }
     world.set_runners(runners.clone());
     let (mailbox, requests) = mpsc::channel(MAILBOX);
@@ -74,7 +80,9 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         writer_gone: false,
         kept: Vec::new(),
         starts: Vec::new(),
-        opening: Opening { owner, accepted_shorter, recorded: false },
+        opening: Opening { owner, accepted_shorter, aftermath, recorded: false },
+        process_runner: processes.as_ref().map(Processes::runner),
+        processes,
         waiting: HashMap::new(),
         ending: HashSet::new(),
         followers: Feeds::default(),

@@ -1,17 +1,21 @@
 //! Turns on their way to the disk, and what they let out once they are there.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use antiphon_core::coordination::Runner;
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CoordinationId, WorkId};
+use antiphon_core::id::{CoordinationId, SessionId, WorkId};
 use antiphon_core::world::{Action, Command};
 
 use super::{Decider, Health, coordination_of, engine_origin};
 use crate::crash;
 use crate::engine::Ended;
+use crate::engine::aftermath::{self, Aftermath};
 use crate::engine::caught::CaughtError;
 use crate::engine::request::Release;
 use crate::engine::writer::Ack;
-use crate::session::Ending;
+use crate::session::{Ending, Patience};
 
 /// A turn on its way to the disk, with what waits for it.
 #[derive(Default)]
@@ -54,7 +58,10 @@ impl Decider {
         match ack {
             Ok(()) => {
                 self.health = Health::Sound;
-                self.opening.recorded |= pending.takes_over;
+                if pending.takes_over && !self.opening.recorded {
+                    self.opening.recorded = true;
+                    self.settle_aftermath();
+                }
                 self.release(pending);
             }
             Err(error) => self.on_failed_append(pending, &error),
@@ -74,6 +81,12 @@ impl Decider {
         }
         for id in &pending.ended {
             self.ending.remove(id);
+            if let Some(processes) = &self.processes {
+                processes.secrets.let_go(id);
+            }
+        }
+        for end in &pending.ends {
+            self.let_process_go(end);
         }
         for action in pending.actions {
             self.act(action);
@@ -89,11 +102,12 @@ impl Decider {
     fn act(&mut self, action: Action) {
         match action {
             Action::Spawn(spawn) => {
-                let function = match &spawn.spec.runner {
-                    Runner::Function(name) => self.functions.get(name),
-                    Runner::Process { .. } | Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => None,
+                let (function, patience) = match &spawn.spec.runner {
+                    Runner::Function(name) => (self.functions.get(name), Patience::Grace),
+                    Runner::Process { .. } => (self.process_runner.as_ref(), Patience::UntilGone),
+                    Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => (None, Patience::Grace),
                 };
-                self.running.start(*spawn, function, &self.handle);
+                self.running.start(*spawn, function, patience, &self.handle);
             }
             Action::Stop { session, cause } => self.running.stop(&session, cause),
             Action::Expand { coordination, work, runner } => self.expand(coordination, work, &runner),
@@ -105,6 +119,31 @@ impl Decider {
                     let _ = waiter.send(Some(ended.clone()));
                 }
             }
+        }
+    }
+
+    /// What was kept of a process session goes once its end is recorded, unless something of it is left.
+    fn let_process_go(&self, end: &Ending) {
+        let (Some(processes), Some(tree)) = (&self.processes, &end.end.tree) else { return };
+        if tree.clean {
+            let (processes, session) = (Arc::clone(processes), end.session.clone());
+            tokio::task::spawn_blocking(move || processes.forget(&session));
+        } else {
+            aftermath::watch(Arc::clone(processes), self.handle.clone(), end.session.clone());
+        }
+    }
+
+    /// Once what an earlier engine left is recorded: what was kept of it goes, and items that wait for leftovers are looked after.
+    fn settle_aftermath(&mut self) {
+        let Some(processes) = &self.processes else { return };
+        let Aftermath { gone, left, .. } = std::mem::take(&mut self.opening.aftermath);
+        let held = self.world.coordinations().flat_map(|above| above.holding().map(|number| above.session_id(number)));
+        let watched: BTreeSet<SessionId> = held.chain(left).collect();
+        for session in gone.into_iter().filter(|session| !watched.contains(session)) {
+            processes.forget(&session);
+        }
+        for session in watched {
+            aftermath::watch(Arc::clone(processes), self.handle.clone(), session);
         }
     }
 

@@ -1,0 +1,198 @@
+//! Sessions carried out by processes: the description of a command becomes a tree, and the tree's end what is recorded.
+//!
+//! To the rest of the engine this is one more function: it runs until nothing of the session is left, and ends sooner when it is asked to.
+
+mod end;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_core::coordination::SessionOutcome;
+use antiphon_core::id::{SessionId, WorkId};
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::end::result_of;
+pub(crate) use self::secrets::Secrets;
+use super::context::{RunnerFn, boxed};
+use super::{Failed, SessionContext, SessionResult};
+use crate::plan::{CommandSpec, Filled, FilledEnv, FilledStdin};
+use crate::process::{Check, Launch, Limits, Scratch, Secret, Stop, Wardens};
+
+/// Largest file that is handed over as standard input, in bytes.
+const MAX_STDIN: u64 = 64 << 20;
+
+/// What is kept of each output of a session that does not say otherwise, in bytes.
+const OUTPUT_CAP: u64 = 10 << 20;
+
+/// How much later than the engine a warden ends a session for its time: it is there for when the engine is not.
+const WARDEN_WAITS: Duration = Duration::from_secs(2);
+
+/// What it takes to run processes.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    pub(crate) wardens: Wardens,
+    pub(crate) secrets: Secrets,
+    /// Where scratch directories are made; outside of the state directory.
+    pub(crate) scratch_root: PathBuf,
+    /// Where sessions reach the engine.
+    pub(crate) socket: PathBuf,
+}
+
+impl Processes {
+    /// The function that carries out items whose runner is a process.
+    pub(crate) fn runner(self: &Arc<Self>) -> RunnerFn {
+        let processes = Arc::clone(self);
+        boxed(move |session| {
+            let processes = Arc::clone(&processes);
+            async move { processes.carry_out(session).await }
+        })
+    }
+
+    async fn carry_out(&self, session: SessionContext) -> SessionResult {
+        let refused = |text: String| Failed::of(SessionOutcome::SpawnFailed, text);
+        let description = session.input().await?.ok_or_else(|| refused("the description of its command is gone".to_owned()))?;
+        let spec = CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
+        let mut outputs = BTreeMap::new();
+        for work in session.needed() {
+            if let Some(bytes) = session.output_of(work.as_str()).await? {
+                outputs.insert(work.clone(), bytes);
+            }
+        }
+        let filled = spec.fill(&outputs).map_err(|error| refused(error.to_string()))?;
+        let launch = self.launch(&session, &spec, filled, &outputs).map_err(refused)?;
+        let id = session.session().clone();
+        let mut running = self.wardens.launch(&id, launch).await.map_err(|error| refused(error.to_string()))?;
+        let end = tokio::select! {
+            end = running.ended() => end,
+            () = session.stop_requested() => {
+                running.stop(Stop::Cancelled);
+                running.ended().await
+            }
+        };
+        let folder = self.wardens.folder(&id);
+        let read = move || result_of(&spec, end, &folder, crate::clock::wall());
+        tokio::task::spawn_blocking(read).await.map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
+    }
+
+    /// What is run, with everything filled in.
+    fn launch(
+        &self,
+        session: &SessionContext,
+        spec: &CommandSpec,
+        filled: Filled,
+        outputs: &BTreeMap<WorkId, Vec<u8>>,
+    ) -> Result<Launch, String> {
+        let mut scratch =
+            Scratch::below(&self.scratch_root).map_err(|error| format!("no scratch directory can be had: {error}"))?;
+        let context = context_of(session, &filled, outputs).to_string().into_bytes();
+        scratch.files.push((CONTEXT_FILE.to_owned(), context));
+        let values = self.secrets.of(session.coordination());
+        let (mut environment, mut secrets) = (Vec::new(), Vec::new());
+        for (name, value) in filled.env {
+            let value = match value {
+                FilledEnv::Text(text) => text,
+                FilledEnv::Secret(secret) => {
+                    let value = values.as_ref().and_then(|values| values.get(&secret));
+                    let value = value.ok_or_else(|| format!("the value of the secret {secret} is not here"))?;
+                    secrets.push(Secret { name: secret, value: value.clone() });
+                    value.clone()
+                }
+            };
+            environment.push((OsString::from(name), OsString::from(value)));
+        }
+        environment.extend(self.own_variables(session, &scratch));
+        let stdin = match filled.stdin {
+            None => None,
+            Some(FilledStdin::Text(text)) => Some(text.into_bytes()),
+            Some(FilledStdin::File(path)) => Some(read_input(&path)?),
+        };
+        let time = session.time();
+        let check = filled.check.map(|command| Check {
+            command: command.into_iter().map(OsString::from).collect(),
+            time_limit: spec
+                .check
+                .as_ref()
+                .and_then(|check| check.timeout)
+                .map_or(time, |timeout| Duration::from_millis(timeout.0)),
+        });
+        Ok(Launch {
+            command: filled.argv.into_iter().map(OsString::from).collect(),
+            directory: spec.dir.clone(),
+            environment,
+            secrets,
+            stdin,
+            limits: Limits {
+                memory: spec.limits.memory.map(|bytes| bytes.0),
+                processes: spec.limits.processes.map(u64::from),
+                cpu: spec.limits.cpu.map(|cpu| Duration::from_millis(cpu.0)),
+                open_files: spec.limits.files.map(u64::from),
+                file_size: spec.limits.file_size.map(|bytes| bytes.0),
+            },
+            time_limit: Some(time.saturating_add(WARDEN_WAITS)),
+            grace: Duration::from_millis(spec.grace.0),
+            output_cap: spec.limits.output.map_or(OUTPUT_CAP, |bytes| bytes.0),
+            check,
+            scratch: Some(scratch),
+        })
+    }
+
+    /// What every session is told of itself.
+    fn own_variables(&self, session: &SessionContext, scratch: &Scratch) -> Vec<(OsString, OsString)> {
+        let agent = session.agent().map_or_else(|| session.work().to_string(), ToString::to_string);
+        let texts = [
+            ("ANTIPHON_COORDINATION", session.coordination().to_string()),
+            ("ANTIPHON_WORK", session.work().to_string()),
+            ("ANTIPHON_SESSION", session.session().to_string()),
+            ("ANTIPHON_AGENT", agent),
+            ("ANTIPHON_ATTEMPT", session.attempt().to_string()),
+            ("ANTIPHON_FENCE", session.fence().to_string()),
+            ("ANTIPHON_TOKEN", session.token().to_string()),
+        ];
+        let paths = [
+            ("ANTIPHON_SOCKET", self.socket.clone()),
+            ("ANTIPHON_CONTEXT", scratch.directory().join(CONTEXT_FILE)),
+            ("ANTIPHON_RESULT", scratch.result_file()),
+        ];
+        let texts = texts.into_iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
+        texts.chain(paths.into_iter().map(|(name, path)| (OsString::from(name), path.into_os_string()))).collect()
+    }
+
+    /// Removes what was kept of a session until its end was recorded. What is left over is looked for there again.
+    pub(crate) fn forget(&self, session: &SessionId) {
+        if let Err(error) = self.wardens.forget(session) {
+            tracing::warn!(%session, %error, "what was kept of a session could not be removed; the next start does it");
+        }
+    }
+}
+
+/// Name of the file that tells a session what it is to work on.
+const CONTEXT_FILE: &str = "context.json";
+
+/// What a session finds in its context file.
+fn context_of(session: &SessionContext, filled: &Filled, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Value {
+    let shown = |bytes: &Vec<u8>| {
+        serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let outputs: Map<String, Value> = outputs.iter().map(|(work, bytes)| (work.to_string(), shown(bytes))).collect();
+    json!({
+        "coordination": session.coordination(),
+        "work": session.work(),
+        "session": session.session(),
+        "attempt": session.attempt(),
+        "inputs": filled.inputs,
+        "outputs": outputs,
+    })
+}
+
+fn read_input(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: &std::io::Error| format!("its standard input, {}, cannot be read: {error}", path.display());
+    let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
+    if size > MAX_STDIN {
+        return Err(format!("its standard input, {}, has {size} bytes; at most {MAX_STDIN} are handed over", path.display()));
+    }
+    std::fs::read(path).map_err(|error| failed(&error))
+}

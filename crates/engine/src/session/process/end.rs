@@ -1,0 +1,192 @@
+//! From the end of a tree to what is recorded: the outcome, what was used, what was put out and printed.
+
+use antiphon_core::coordination::{Report, SessionOutcome, Tree};
+use antiphon_core::envelope::Blob;
+use antiphon_core::time::{Deadline, Wall};
+use serde_json::Value;
+
+use crate::plan::{CommandSpec, Usage};
+use crate::process::{Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder, TreeEnd};
+use crate::session::{Failed, Output, SessionResult};
+use crate::usage::{Reading, Said, claude, claude_stream, result_file};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// How long a session waits that met a limit and does not say until when.
+const WAIT_UNTOLD: u64 = 300 * SECOND;
+
+/// Longest wait that a session may ask for: quotas reset within a week.
+const LONGEST_WAIT: u64 = 8 * 24 * 3600 * SECOND;
+
+/// How much of what a program printed last is told with its failure, in bytes.
+const TOLD: usize = 600;
+
+/// What a session came to.
+pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder, now: Wall) -> SessionResult {
+    let mut printed = Vec::new();
+    let mut keep = |captured: Captured, kept| {
+        let bytes = folder.read(kept).unwrap_or_default();
+        (captured.kept > 0).then(|| {
+            let blob = Blob::new(bytes);
+            let digest = blob.digest;
+            printed.push(blob);
+            digest
+        })
+    };
+    let (stdout, stderr) = (keep(end.stdout, Kept::Stdout), keep(end.stderr, Kept::Stderr));
+    let tree = Tree {
+        exit: end.status.map(shown),
+        stdout,
+        stderr,
+        cut: end.stdout.cut || end.stderr.cut,
+        containment: match end.containment {
+            Containment::Warden => "warden",
+            Containment::BestEffort => "best-effort",
+        }
+        .to_owned(),
+        clean: end.clean,
+        killed: u32::try_from(end.killed).unwrap_or(u32::MAX),
+        leftovers: end.leftovers.iter().map(ToString::to_string).collect(),
+    };
+    let reading = read(spec, &end, folder, now);
+    let judged = judge(spec, &end, &reading, folder, now);
+    let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
+    let degraded = reading.degraded.map(|what| format!("what it used could be read only in part: {what}"));
+    match judged {
+        Ok(bytes) => Ok(Output { bytes, text: degraded, report, scores: reading.scores, tree: Some(Box::new(tree)), printed }),
+        Err(failed) => {
+            let text = [failed.text].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
+            Err(Failed { outcome: failed.outcome, text, report, tree: Some(Box::new(tree)), printed })
+        }
+    }
+}
+
+/// What the session says of itself: its result file first, then what its program printed.
+fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, now: Wall) -> Reading {
+    let own = match &end.result {
+        ResultFile::Absent => Reading::default(),
+        ResultFile::Kept => result_file(&folder.read(Kept::Result).unwrap_or_default()),
+        ResultFile::TooLarge(size) => {
+            Reading { degraded: Some(format!("the result file has {size} bytes and was not read")), ..Reading::default() }
+        }
+        ResultFile::Unreadable => {
+            Reading { degraded: Some("the result file could not be read".to_owned()), ..Reading::default() }
+        }
+    };
+    let stdout = || folder.read(Kept::Stdout).unwrap_or_default();
+    let said = match spec.usage {
+        Usage::None | Usage::Result => return own,
+        Usage::Claude => claude(&stdout(), now),
+        Usage::ClaudeStream => claude_stream(&stdout(), now),
+    };
+    Reading {
+        report: said.report.or(own.report),
+        said: if own.said == Said::Nothing { said.said } else { own.said },
+        output: own.output.or(said.output),
+        scores: own.scores,
+        degraded: own.degraded.or(said.degraded),
+    }
+}
+
+/// Whether it did its work, and what it puts out then.
+fn judge(
+    spec: &CommandSpec,
+    end: &TreeEnd,
+    reading: &Reading,
+    folder: &SessionFolder,
+    now: Wall,
+) -> Result<Option<Vec<u8>>, Failed> {
+    let failed = |text: String| Err(Failed::because(text));
+    match &end.cause {
+        Cause::Exited => {}
+        Cause::NotStarted(failure) => return Err(Failed::of(SessionOutcome::SpawnFailed, failure.text.clone())),
+        Cause::TimedOut => return Err(Failed::of(SessionOutcome::Timeout, "its time was over")),
+        Cause::Cancelled => return Err(Failed::of(SessionOutcome::Cancelled, "it was asked to stop")),
+        Cause::OverLimit(limit) => return failed(over(*limit)),
+        Cause::EngineLost => return Err(Failed::of(SessionOutcome::Lost, "the engine went away while the session ran")),
+        Cause::WardenLost => return failed("its warden was lost, and what it ran was ended".to_owned()),
+    }
+    if !end.clean {
+        return failed("it left something running that cannot be ended".to_owned());
+    }
+    if let Said::Deferred { until, text } = &reading.said {
+        let earliest = now.0.saturating_add(SECOND);
+        let until = until.map_or(now.0.saturating_add(WAIT_UNTOLD), |until| until.0);
+        let until = Wall(until.clamp(earliest, now.0.saturating_add(LONGEST_WAIT)));
+        return Err(Failed::deferred(Deadline::Wall(until), text.clone()));
+    }
+    match (&end.check, end.status) {
+        // A check decides, whatever the program's exit code is.
+        (Some(check), _) => {
+            if let Some(why) = refused_by(check, folder) {
+                return failed(why);
+            }
+        }
+        (None, _) if spec.check.is_some() => return failed("its check was not run".to_owned()),
+        (None, Some(status)) if !status.is_zero() => {
+            let text = match &reading.said {
+                Said::Failed(text) => text.clone(),
+                _ => last_words(folder, Kept::Stderr),
+            };
+            return failed(joined(shown(status), text));
+        }
+        (None, _) => {
+            if let Said::Failed(text) = &reading.said {
+                return failed(joined("it reports a failure".to_owned(), text.clone()));
+            }
+        }
+    }
+    spec.session_output(reading.output.as_ref(), std::path::Path::exists)
+        .or_else(|error| failed(error.to_string()))
+        .map(text_as_it_is)
+}
+
+/// A text that a session puts out is kept as it is, not as JSON.
+fn text_as_it_is(output: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    output.map(|bytes| match serde_json::from_slice(&bytes) {
+        Ok(Value::String(text)) => text.into_bytes(),
+        _ => bytes,
+    })
+}
+
+fn refused_by(check: &Checked, folder: &SessionFolder) -> Option<String> {
+    let why = match (&check.cause, check.status) {
+        (Cause::Exited, Some(status)) if status.is_zero() => return None,
+        (Cause::Exited, Some(status)) => shown(status),
+        (Cause::NotStarted(failure), _) => failure.text.clone(),
+        (Cause::TimedOut, _) => "its time was over".to_owned(),
+        (_, status) => status.map_or_else(|| "it was ended".to_owned(), shown),
+    };
+    let words = match last_words(folder, Kept::CheckStderr) {
+        words if words.is_empty() => last_words(folder, Kept::CheckStdout),
+        words => words,
+    };
+    Some(joined(format!("its check failed: {why}"), words))
+}
+
+fn joined(what: String, words: String) -> String {
+    if words.is_empty() { what } else { format!("{what}: {words}") }
+}
+
+/// The last lines that were printed, as far as they are told.
+fn last_words(folder: &SessionFolder, kept: Kept) -> String {
+    let bytes = folder.read(kept).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
+    text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER).to_owned()
+}
+
+fn shown(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("exit {code}"),
+        ExitStatus::Signal { signal, core: false } => format!("signal {signal}"),
+        ExitStatus::Signal { signal, core: true } => format!("signal {signal}, with a core"),
+    }
+}
+
+fn over(limit: Limit) -> String {
+    match limit {
+        Limit::Memory { found } => format!("it was over its limit of memory, with {found} bytes"),
+        Limit::Processes { found } => format!("it was over its limit of processes, with {found}"),
+        Limit::Cpu { found } => format!("it was over its limit of processor time, with {found} ms"),
+    }
+}

@@ -1,0 +1,75 @@
+//! Values of secrets: in memory only, while their coordination runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use antiphon_core::id::CoordinationId;
+
+/// Values by name.
+type Values = Arc<BTreeMap<String, String>>;
+
+/// The values that came with submissions.
+#[derive(Default)]
+pub(crate) struct Secrets {
+    held: Mutex<HashMap<CoordinationId, Values>>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// Holds the values that came with a submission.
+    pub(crate) fn hold(&self, coordination: CoordinationId, values: BTreeMap<String, String>) {
+        self.lock().insert(coordination, Arc::new(values));
+    }
+
+    /// The coordinations that some are held for.
+    pub(crate) fn holders(&self) -> Vec<CoordinationId> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Lets them go.
+    pub(crate) fn let_go(&self, coordination: &CoordinationId) {
+        self.lock().remove(coordination);
+    }
+
+    /// Those of a coordination, or of the one that it is nested in: its id is that of a session, which begins with its coordination's.
+    pub(crate) fn of(&self, coordination: &CoordinationId) -> Option<Values> {
+        let held = self.lock();
+        let mut id = coordination.as_str();
+        loop {
+            if let Some(values) = held.get(id) {
+                return Some(Arc::clone(values));
+            }
+            id = id.rsplit_once('.')?.0;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CoordinationId, Values>> {
+        // A map is whole whatever happened to a thread that held it.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_coordinations_have_the_secrets_of_the_one_above() -> Result<(), antiphon_core::id::IdError> {
+        let secrets = Secrets::default();
+        secrets.hold("run".parse()?, [("KEY".to_owned(), "value-of-key".to_owned())].into());
+        let of = |id: &str| Ok(secrets.of(&id.parse()?).and_then(|values| values.get("KEY").cloned()));
+        let expected = Some("value-of-key".to_owned());
+        assert_eq!(
+            [of("run")?, of("run.1")?, of("run.1.22")?, of("runner")?],
+            [expected.clone(), expected.clone(), expected, None]
+        );
+        secrets.let_go(&"run".parse()?);
+        assert_eq!(of("run.1")?, None);
+        Ok(())
+    }
+}
