@@ -35,6 +35,9 @@ const TURN_INPUTS: usize = 2_048;
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
 const TURNS_AHEAD: usize = 2;
 
+/// A turn goes ahead of the disk once it has this part of the payload of the one before.
+const GATHER: usize = 4;
+
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
 
@@ -46,6 +49,8 @@ struct Pending {
     deliveries: Vec<Recorded>,
     ends: Vec<Ending>,
     ended: Vec<CoordinationId>,
+    /// Bytes of payload.
+    bytes: usize,
 }
 
 /// Whether the ledger takes anything in.
@@ -175,7 +180,7 @@ impl Decider {
             }
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
-            let more = takes && sound && self.world.has_more();
+            let more = takes && sound && self.world.has_more() && !self.gathers();
             let listens = takes && self.closing.as_ref().is_none_or(|closing| !closing.recorded);
             tokio::select! {
                 biased;
@@ -185,7 +190,7 @@ impl Decider {
                 },
                 () = std::future::ready(()), if more => {}
                 Some(end) = self.ends.recv(), if takes => self.on_end(end, &self.now()),
-                () = self.timer.fired(&self.clock), if takes => {}
+                () = self.timer.fired(&self.clock), if takes && !self.gathers() => {}
                 Some(request) = self.mailbox.recv(), if listens => self.on_request(request, &self.now()),
                 () = self.dropped.cancelled(), if self.closing.is_none() => {
                     // What runs is stopped before the store is let go, so that nobody can bind it again meanwhile.
@@ -231,7 +236,7 @@ impl Decider {
 
     /// Takes a turn, if there is anything to do and a place for it on the way to the disk.
     fn turn(&mut self) {
-        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 {
+        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 || self.gathers() {
             return;
         }
         if !self.may_write() {
@@ -275,11 +280,18 @@ impl Decider {
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
         }
         let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
+        pending.bytes = append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
         self.flight.push_back(pending);
         self.writer.send(Job::Append(Box::new(append)));
         for id in touched {
             self.save_if_due(&id);
         }
+    }
+
+    /// Whether the next turn is small beside the one that is being written: it could not be written sooner, and what comes meanwhile
+    /// shares its sync.
+    fn gathers(&self) -> bool {
+        self.flight.back().is_some_and(|written| self.world.turn_bytes() * GATHER < written.bytes)
     }
 
     /// Answers that rest on what is durable already go out now; others wait for the turn before.
