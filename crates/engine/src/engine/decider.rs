@@ -38,6 +38,9 @@ const TURNS_AHEAD: usize = 2;
 /// A turn goes ahead of the disk once it has this part of the payload of the one before.
 const GATHER: usize = 4;
 
+/// Beside a turn of more bytes the next one is made at once, as making it takes longer than a sync.
+const GATHER_BESIDE: usize = 1 << 20;
+
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
 
@@ -291,7 +294,8 @@ impl Decider {
     /// Whether the next turn is small beside the one that is being written: it could not be written sooner, and what comes meanwhile
     /// shares its sync.
     fn gathers(&self) -> bool {
-        self.flight.back().is_some_and(|written| self.world.turn_bytes() * GATHER < written.bytes)
+        let small = |written: &Pending| written.bytes <= GATHER_BESIDE && self.world.turn_bytes() * GATHER < written.bytes;
+        self.flight.back().is_some_and(small)
     }
 
     /// Answers that rest on what is durable already go out now; others wait for the turn before.
