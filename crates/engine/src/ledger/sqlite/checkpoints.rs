@@ -4,8 +4,8 @@
 //! beside copies most of it, once or a few times, and the little that was appended meanwhile is copied by the writer between two appends.
 //!
 //! A checkpoint begins with a sync of the log, and that may be the one which fails for an append that is just being written. Linux tells
-//! everybody who has the file open, so that the append's own sync fails, too. Other systems do not promise that, and there the writer copies
-//! everything itself.
+//! everybody who has the file open, so that the append's own sync fails, too; and no append is acknowledged once a pass is known to have
+//! failed. Other systems do not promise the first, and there the writer copies everything itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -130,6 +130,7 @@ impl Writer {
                 Ok((admitted, removed))
             })
         });
+        let written = written.and_then(|done| self.unharmed().map(|()| done));
         let (admitted, removed) = match written {
             Ok(done) => done,
             Err(error) => {
@@ -165,6 +166,7 @@ impl Writer {
         self.admit()?;
         admission::check_cursors(cursors)?;
         self.transact("move cursors", |connection, _| write_cursors(connection, cursors))?;
+        self.unharmed()?;
         self.tidy();
         Ok(())
     }
@@ -200,6 +202,17 @@ impl Writer {
         let heard = self.checkpoints.hear();
         self.consider(heard);
         if self.poisoned { Err(Refusal::Poisoned) } else { Ok(()) }
+    }
+
+    /// Refuses to acknowledge what was committed while a sync of the log failed beside it, even if the commit's own sync succeeded.
+    fn unharmed(&mut self) -> Result<(), AppendError> {
+        match self.checkpoints.hear() {
+            Err(fault) if !fault.disk_full => Err(self.poison(fault)),
+            heard => {
+                self.consider(heard);
+                Ok(())
+            }
+        }
     }
 
     /// Runs `write` in one transaction that nobody else's change can come between, and tells what became of it.
