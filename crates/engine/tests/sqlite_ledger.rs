@@ -370,7 +370,8 @@ fn erased_bytes_leave_the_log_once_a_reader_that_held_them_is_done() {
 #[test]
 fn the_log_does_not_grow_without_end_and_checkpoints_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path());
+    let options = SqliteOptions { checkpoint_pages: Some(256), ..SqliteOptions::default() };
+    let store = SqliteStore::at(dir.path(), options);
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
     let payload = format!("\"{}\"", "x".repeat(60_000));
     for _ in 0..60 {
@@ -381,7 +382,8 @@ fn the_log_does_not_grow_without_end_and_checkpoints_lose_nothing() {
         store.append(&turn.build(), &[]).unwrap();
     }
     let wal = fs::metadata(dir.path().join("ledger.db-wal")).unwrap().len();
-    assert!(wal < 24 << 20, "{wal} bytes of log after 58 MB of events");
+    // A round, three more that may come while it is copied, and the turns that are met at the ends.
+    assert!(wal < 7 << 20, "{wal} bytes of log after 58 MB of events");
     let events = store.read_stream(&StreamName::Ledger, Version(0), 1).unwrap().len()
         + store.read_stream(&stream("coordination/a"), Version(0), usize::MAX).unwrap().len();
     assert_eq!(events, 960);

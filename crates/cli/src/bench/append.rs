@@ -1,7 +1,9 @@
 //! Appends of 1 KiB to one stream by so many waiting writers, beside SQLite alone under the same load.
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use antiphon::append::{Append, HeadRow};
@@ -204,10 +206,11 @@ impl Chain {
     }
 }
 
-/// The ledger, with its head mark written as often as by the engine.
+/// The ledger, with its head mark written as often as by the engine, and like there by a thread of its own.
 struct Ledger {
-    store: SqliteStore,
-    marked: Instant,
+    store: Arc<SqliteStore>,
+    closing: Option<Sender<()>>,
+    marker: Option<JoinHandle<()>>,
 }
 
 impl Ledger {
@@ -215,15 +218,27 @@ impl Ledger {
         let store = SqliteStore::at(dir, SqliteOptions::default());
         let opened = store.open(&owner()).map_err(CommandError::internal)?;
         let chain = Chain { stream: Stream::new()?, epoch: opened.epoch, commits: opened.commits };
-        Ok((Self { store, marked: Instant::now() }, chain))
+        let store = Arc::new(store);
+        let (closing, closed) = channel::<()>();
+        let marked = Arc::clone(&store);
+        let marker = std::thread::spawn(move || {
+            // Nothing has changed since the last one between rounds; then this does nothing either.
+            while closed.recv_timeout(MARK_WITHIN) == Err(RecvTimeoutError::Timeout) && marked.mark_head().is_ok() {}
+        });
+        Ok((Self { store, closing: Some(closing), marker: Some(marker) }, chain))
     }
 
     fn append(&mut self, append: &Append) -> Result<(), CommandError> {
-        self.store.append(append, &[]).map_err(CommandError::internal)?;
-        if self.marked.elapsed() >= MARK_WITHIN {
-            self.store.mark_head().map_err(CommandError::internal)?;
-            self.marked = Instant::now();
+        self.store.append(append, &[]).map(drop).map_err(CommandError::internal)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.closing = None;
+        if let Some(marker) = self.marker.take() {
+            // A panic there has been printed.
+            let _ = marker.join();
         }
-        Ok(())
     }
 }

@@ -41,6 +41,12 @@ const TURN_INPUTS: usize = 2_048;
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
 const TURNS_AHEAD: usize = 2;
 
+/// A turn goes ahead of the disk once it has this part of the payload of the one before.
+const GATHER: usize = 4;
+
+/// Beside a turn of more bytes the next one is made at once, as making it takes longer than a sync.
+const GATHER_BESIDE: usize = 1 << 20;
+
 /// What the task owns.
 struct Decider {
     world: World,
@@ -98,7 +104,7 @@ impl Decider {
             }
             let retry = self.retry();
             let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
-            let more = takes && self.has_more();
+            let more = takes && self.has_more() && !self.gathers();
             let listens = takes && self.listens();
             tokio::select! {
                 biased;
@@ -108,7 +114,7 @@ impl Decider {
                 },
                 () = std::future::ready(()), if more => {}
                 Some(end) = self.ends.recv(), if takes => self.on_end(end, &self.now()),
-                () = self.timer.fired(&self.clock), if takes => {}
+                () = self.timer.fired(&self.clock), if takes && !self.gathers() => {}
                 Some(request) = self.mailbox.recv(), if listens => self.on_request(request, &self.now()),
                 () = self.dropped.cancelled(), if self.closing.is_none() => {
                     // What runs is stopped before the store is let go, so that nobody can bind it again meanwhile.
@@ -175,7 +181,7 @@ impl Decider {
 
     /// Takes a turn, if there is anything to do and a place for it on the way to the disk.
     fn turn(&mut self) {
-        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 {
+        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 || self.gathers() {
             return;
         }
         if !self.may_write() {
@@ -223,11 +229,19 @@ impl Decider {
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
         }
         let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
+        pending.bytes = append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
         self.flight.push_back(pending);
         self.writer.send(Job::Append(Box::new(append)));
         for id in touched {
             self.save_if_due(&id);
         }
+    }
+
+    /// Whether the next turn is small beside the one that is being written: it could not be written sooner, and what comes meanwhile
+    /// shares its sync.
+    fn gathers(&self) -> bool {
+        let small = |written: &Pending| written.bytes <= GATHER_BESIDE && self.world.turn_bytes() * GATHER < written.bytes;
+        self.flight.back().is_some_and(small)
     }
 
     fn save_if_due(&mut self, id: &CoordinationId) {

@@ -1,17 +1,27 @@
 //! What an earlier engine left: every coordination that has not ended, from its snapshot and the events after it.
 
-use antiphon_core::coordination::{CoordinationSession, Meta};
-use antiphon_core::envelope::StreamTip;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use antiphon_core::coordination::{ApplyError, CoordinationSession, Meta};
+use antiphon_core::envelope::{Recorded, StreamTip};
 use antiphon_core::event::{DecodeError, Event};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
+use antiphon_core::time::At;
 use antiphon_core::world::{LedgerFacts, World};
 
 use super::StartError;
 use crate::clock::Clock;
 use crate::ledger::{HeadFilter, HeadQuery, Opened, Owner, Store};
 
-/// Events read at a time.
+/// Events, or commits, read at a time.
 const PAGE: usize = 2_000;
+
+/// Events of all coordinations that are replayed side by side before the first of them is read on: no more than a connection keeps at hand.
+const WINDOW: usize = 4_096;
+
+/// Fewer at a time would cost more than they save.
+const SHORTEST_PAGE: usize = 32;
 
 /// A world as the ledger gives it.
 pub(super) struct Recovered {
@@ -63,7 +73,8 @@ type Replayed = Result<Vec<(CoordinationSession, StreamTip)>, StartError>;
 fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let share = live.len().div_ceil(cores).max(1);
-    let each = |ids: &[CoordinationId]| ids.iter().map(|id| replay(store, id)).collect::<Replayed>();
+    let page = (WINDOW / live.len().max(1)).clamp(SHORTEST_PAGE, PAGE);
+    let each = |ids: &[CoordinationId]| replay_abreast(store, ids, page);
     let Some((first, others)) = live.split_at_checked(share) else { return each(live) };
     std::thread::scope(|scope| {
         let others: Vec<_> = others.chunks(share).map(|ids| scope.spawn(move || each(ids))).collect();
@@ -75,52 +86,85 @@ fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
     })
 }
 
-/// One coordination from its snapshot, if there is one, and the events after it; hashes are checked on the way.
-fn replay(store: &dyn Store, id: &CoordinationId) -> Result<(CoordinationSession, StreamTip), StartError> {
-    let stream = StreamName::Coordination(id.clone());
-    let snapshot = store.load_snapshot(&stream, CoordinationSession::SNAPSHOT_FORMAT)?;
-    let mut session = snapshot.and_then(|snapshot| CoordinationSession::restore(&snapshot.bytes).ok());
-    let mut tip = StreamTip::default();
-    if let Some(session) = &session {
-        // The event that the snapshot ends with links it to the chain.
-        let before = Version(session.version().0 - 1);
-        if let Some(last) = store.read_stream(&stream, before, 1)?.first().filter(|last| last.is_sound()) {
-            tip = StreamTip { version: last.version, hash: last.hash };
+/// Replays coordinations side by side in the order of time: those that ran at the same time lie interleaved on the disk, and what is read
+/// for one of them is still at hand for the next.
+fn replay_abreast(store: &dyn Store, ids: &[CoordinationId], page: usize) -> Replayed {
+    let mut replays = ids.iter().map(|id| Replay::begin(store, id)).collect::<Result<Vec<_>, _>>()?;
+    let mut behind: BinaryHeap<_> = replays.iter().enumerate().map(|(n, replay)| Reverse((replay.at, n))).collect();
+    while let Some(Reverse((_, n))) = behind.pop() {
+        if replays[n].go_on(store, page)? {
+            behind.push(Reverse((replays[n].at, n)));
         }
     }
-    if session.as_ref().is_some_and(|session| session.version() != tip.version) {
-        session = None;
-        tip = StreamTip::default();
-    }
-    loop {
-        let page = store.read_stream(&stream, tip.version, PAGE)?;
-        if page.is_empty() {
-            break;
-        }
-        for recorded in page {
-            if !recorded.is_sound() || recorded.prev != tip.hash {
-                return Err(StartError::Damaged { coordination: id.clone(), version: recorded.version });
+    replays.into_iter().map(Replay::end).collect()
+}
+
+/// One coordination while it is replayed.
+struct Replay<'a> {
+    id: &'a CoordinationId,
+    stream: StreamName,
+    session: Option<CoordinationSession>,
+    tip: StreamTip,
+    /// When the last event that was read happened.
+    at: At,
+}
+
+impl<'a> Replay<'a> {
+    /// From the snapshot, if there is one.
+    fn begin(store: &dyn Store, id: &'a CoordinationId) -> Result<Self, StartError> {
+        let stream = StreamName::Coordination(id.clone());
+        let snapshot = store.load_snapshot(&stream, CoordinationSession::SNAPSHOT_FORMAT)?;
+        let restored = snapshot.and_then(|snapshot| CoordinationSession::restore(&snapshot.bytes).ok());
+        let mut replay = Self { id, stream, session: None, tip: StreamTip::default(), at: At(0) };
+        if let Some(session) = restored {
+            // The event that the snapshot ends with links it to the chain.
+            let before = Version(session.version().0 - 1);
+            let last = store.read_stream(&replay.stream, before, 1)?;
+            if let Some(last) = last.first().filter(|last| last.is_sound() && last.version == session.version()) {
+                replay.tip = StreamTip { version: last.version, hash: last.hash };
+                replay.at = last.at;
+                replay.session = Some(session);
             }
-            let broken = |source| StartError::Replay { coordination: id.clone(), source };
-            let event = match recorded.payload.bytes() {
-                Some(bytes) => Event::decode(&recorded.kind, recorded.schema, bytes),
-                None => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
-            };
-            let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
-            let event = event.map_err(|source| {
-                broken(antiphon_core::coordination::ApplyError::Decode { stream: stream.to_string(), version, source })
-            })?;
-            let meta = Meta { version, at, wall, cause: recorded.cause };
-            match &mut session {
-                Some(session) => session.apply(&event, &meta).map_err(broken)?,
-                None => session = Some(CoordinationSession::begin(id.clone(), &event, &meta).map_err(broken)?),
-            }
-            tip = StreamTip { version, hash: recorded.hash };
         }
+        Ok(replay)
     }
-    match session {
-        Some(session) => Ok((session, tip)),
-        None => Err(StartError::Damaged { coordination: id.clone(), version: Version(1) }),
+
+    /// Applies the next events; their hashes are checked on the way. Returns whether there may be more.
+    fn go_on(&mut self, store: &dyn Store, page: usize) -> Result<bool, StartError> {
+        let read = store.read_stream(&self.stream, self.tip.version, page)?;
+        let more = read.len() == page;
+        for recorded in read {
+            self.apply(recorded)?;
+        }
+        Ok(more)
+    }
+
+    fn apply(&mut self, recorded: Recorded) -> Result<(), StartError> {
+        if !recorded.is_sound() || recorded.prev != self.tip.hash {
+            return Err(StartError::Damaged { coordination: self.id.clone(), version: recorded.version });
+        }
+        let broken = |source| StartError::Replay { coordination: self.id.clone(), source };
+        let event = match recorded.payload.bytes() {
+            Some(bytes) => Event::decode(&recorded.kind, recorded.schema, bytes),
+            None => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
+        };
+        let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
+        let event = event.map_err(|source| broken(ApplyError::Decode { stream: self.stream.to_string(), version, source }))?;
+        let meta = Meta { version, at, wall, cause: recorded.cause };
+        match &mut self.session {
+            Some(session) => session.apply(&event, &meta).map_err(broken)?,
+            None => self.session = Some(CoordinationSession::begin(self.id.clone(), &event, &meta).map_err(broken)?),
+        }
+        self.tip = StreamTip { version, hash: recorded.hash };
+        self.at = at;
+        Ok(())
+    }
+
+    fn end(self) -> Result<(CoordinationSession, StreamTip), StartError> {
+        match self.session {
+            Some(session) => Ok((session, self.tip)),
+            None => Err(StartError::Damaged { coordination: self.id.clone(), version: Version(1) }),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
-//! The one thread that writes: appends in order, tells how each went, and keeps the head mark fresh.
+//! The one thread that writes: appends in order and tells how each went. A second one keeps the head mark fresh.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use antiphon_core::append::Append;
 use tokio::sync::{mpsc, oneshot};
@@ -80,19 +80,39 @@ impl Drop for Writer {
 }
 
 fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack>, caught: &Caught) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        // Room for one: an append that finds it taken is covered by the mark that is asked for already.
+        let (appended, to_mark) = sync_channel(1);
+        let (closing, closed) = channel();
+        let marker = std::thread::Builder::new().name("antiphon-mark".to_owned());
+        let marker = marker
+            .spawn_scoped(scope, move || keep_marked(store, &to_mark, &closed, caught))
+            .map_err(|error| error.to_string())?;
+        write_all(store, jobs, acks, &appended, caught);
+        drop::<(SyncSender<()>, Sender<()>)>((appended, closing));
+        if marker.join().is_err() {
+            tracing::error!("the thread that marks the head panicked");
+        }
+        // Marks the head once more, whatever became of the thread.
+        store.close().map_err(|error| error.to_string())
+    })
+}
+
+/// Writes until there is no more to come. Ends sooner if nobody marks the head any more: then nothing may be acknowledged.
+fn write_all(
+    store: &dyn Store,
+    jobs: &Receiver<Job>,
+    acks: &mpsc::UnboundedSender<Ack>,
+    appended: &SyncSender<()>,
+    caught: &Caught,
+) {
     let mut moves = Moves::default();
     let mut next: Option<Job> = None;
-    let mut mark_by: Option<Instant> = None;
     // A snapshot that follows a failed append is of a state that never was.
     let mut written = true;
-    loop {
-        let job = match (next.take(), mark_by) {
-            (Some(job), _) => Ok(job),
-            (None, None) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            (None, Some(by)) => jobs.recv_timeout(by.saturating_duration_since(Instant::now())),
-        };
+    while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
         match job {
-            Ok(Job::Append(append)) => {
+            Job::Append(append) => {
                 crash::point("append.before");
                 let ends =
                     append.events.iter().any(|event| matches!(&*event.kind, "coordination.completed" | "coordination.aborted"));
@@ -105,14 +125,14 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
                     crash::point("receipt.after");
                 }
                 crash::point("append.after");
-                if result.is_ok() {
-                    mark_by.get_or_insert_with(|| Instant::now() + MARK_WITHIN);
-                }
                 written = result.is_ok();
+                if written && matches!(appended.try_send(()), Err(TrySendError::Disconnected(()))) {
+                    return;
+                }
                 // Without a decider nobody waits for the answer.
                 let _ = acks.send(result);
             }
-            Ok(Job::Move(cursor, reply)) => {
+            Job::Move(cursor, reply) => {
                 moves.add(cursor, reply);
                 next = jobs.try_recv().ok();
                 if moves.must_go(next.as_ref()) {
@@ -120,26 +140,36 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
                     moves.answer(&result, caught);
                 }
             }
-            Ok(Job::Save(_)) if !written => {}
-            Ok(Job::Save(snapshot)) => {
+            Job::Save(_) if !written => {}
+            Job::Save(snapshot) => {
                 crash::point("snapshot.before");
                 if let Err(error) = store.save_snapshot(&snapshot) {
                     caught.note(CaughtError::SnapshotNotSaved, &snapshot.stream, &error);
                 }
                 crash::point("snapshot.after");
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return store.close().map_err(|error| error.to_string()),
         }
-        if mark_by.is_some_and(|by| by <= Instant::now()) {
+    }
+}
+
+/// Writes the head mark soon after every append, beside the appends: it is a sync of its own.
+fn keep_marked(store: &dyn Store, appended: &Receiver<()>, closed: &Receiver<()>, caught: &Caught) {
+    while appended.recv().is_ok() {
+        loop {
+            // What is appended until then shares the mark. Closing marks the head itself.
+            let waited = closed.recv_timeout(MARK_WITHIN);
+            if waited == Err(RecvTimeoutError::Disconnected) {
+                return;
+            }
+            // Before marking: what is appended from here on asks for another one.
+            let _ = appended.try_recv();
             crash::point("mark.before");
             let marked = store.mark_head();
             crash::point("mark.after");
             match marked {
-                Ok(()) => mark_by = None,
+                Ok(()) => break,
                 Err(error) => {
                     caught.note(CaughtError::HeadMarkNotWritten, &"the ledger", &error);
-                    mark_by = Some(Instant::now() + MARK_WITHIN);
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The ledger in a state directory: `ledger.db` (SQLite), `head`, `blobs/`, `lock`.
 
+mod checkpoints;
 mod commits_by_seq;
 mod connection;
 mod damages;
@@ -40,6 +41,8 @@ pub struct SqliteOptions {
     pub accept_missing_mark: bool,
     /// The SQLite VFS to use, by name; the default one if `None`.
     pub vfs: Option<String>,
+    /// How many pages of the write-ahead log are copied back at a time; 4,096 if `None`.
+    pub checkpoint_pages: Option<u32>,
 }
 
 /// A ledger in a state directory.
@@ -150,7 +153,7 @@ impl Store for SqliteStore {
             self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
         }
         let needs_verification = self.dir.is_poisoned();
-        let (writer, opened) = Writer::open(&self.dir, self.options.vfs.as_deref(), needs_verification, |found| {
+        let (writer, opened) = Writer::open(&self.dir, &self.options, needs_verification, |found| {
             self.check_mark(found.epoch, found.commits, |number| found.commit(number))
         })?;
         let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rusqlite::ffi;
@@ -32,7 +33,8 @@ pub(crate) enum Fault {
     DiskFull { write: u64 },
     /// This one write fails and leaves nothing.
     WriteError { write: u64 },
-    /// This one sync fails. Later ones succeed, but do not make durable what this one did not.
+    /// This one sync fails. Whoever else has the file open is told, too, by his own next sync, as by Linux since 4.13. Later ones succeed,
+    /// but do not make durable what this one did not.
     SyncError { sync: u64 },
 }
 
@@ -62,6 +64,8 @@ struct State {
     hits: Vec<FileKind>,
     writes: u64,
     syncs: u64,
+    /// How many syncs of each file have failed.
+    failed: HashMap<Inode, u64>,
 }
 
 impl Disk {
@@ -132,6 +136,7 @@ impl Disk {
             kind,
             // SQLite's Unix layer syncs the directory with the first sync of a journal or WAL that it created.
             directory_unsynced: Mutex::new(!was_there && matches!(kind, FileKind::Wal | FileKind::Journal)),
+            told: AtomicU64::new(state.failed.get(&inode).copied().unwrap_or_default()),
             delete_on_close: (flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0).then(|| path.to_path_buf()),
         })
     }
@@ -148,6 +153,7 @@ impl Disk {
             file,
             kind: FileKind::Temporary,
             directory_unsynced: Mutex::new(false),
+            told: AtomicU64::new(0),
             delete_on_close: None,
         })
     }
@@ -229,6 +235,8 @@ pub(crate) struct Handle {
     file: File,
     kind: FileKind,
     directory_unsynced: Mutex<bool>,
+    /// The failed syncs of this file that this handle knows of.
+    told: AtomicU64,
     delete_on_close: Option<PathBuf>,
 }
 
@@ -279,7 +287,10 @@ impl Handle {
             return Ok(());
         }
         let inode = self.inode;
-        if state.count_sync(self.kind) {
+        let fails = state.count_sync(self.kind);
+        let failed = state.failed.entry(inode).or_default();
+        *failed += u64::from(fails);
+        if self.told.swap(*failed, Ordering::Relaxed) != *failed {
             state.journal.push(Op::SyncFailed { inode });
             return Err(ffi::SQLITE_IOERR_FSYNC);
         }

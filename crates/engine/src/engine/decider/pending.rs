@@ -25,6 +25,8 @@ pub(super) struct Pending {
     pub(super) deliveries: Vec<Recorded>,
     pub(super) ends: Vec<Ending>,
     pub(super) ended: Vec<CoordinationId>,
+    /// Bytes of payload.
+    pub(super) bytes: usize,
     /// Whether all that was found in the ledger is taken over with this.
     pub(super) takes_over: bool,
 }

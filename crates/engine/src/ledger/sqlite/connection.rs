@@ -6,13 +6,6 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, ffi};
 
-/// The WAL is copied back when it has this many pages (16 MiB).
-///
-/// A round costs two syncs and tens of milliseconds, which one append in hundreds pays, so that its 99th percentile does not see it;
-/// SQLite's default of 1,000 would be seen. The WAL file keeps its size and is written over from the start, and an overwrite syncs
-/// faster than a file that grows. Much more would slow down reads, which look every page up in the WAL first, and the next start.
-pub(super) const CHECKPOINT_PAGES: u32 = 4096;
-
 /// How long a connection waits for another one's lock.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -70,9 +63,20 @@ pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     Ok(connection)
 }
 
+/// What a checkpoint did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    /// Pages of the WAL when it began.
+    pub(super) log: u32,
+    /// Pages from the start of the WAL that are in the database now.
+    pub(super) copied: u32,
+}
+
 /// Copies the WAL back into the database as far as readers allow, without waiting for them.
-pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<Pass> {
+    // Negative numbers say that another checkpoint was running.
+    let pages = |row: &rusqlite::Row<'_>, index| row.get::<_, i64>(index).map(|pages| u32::try_from(pages).unwrap_or(0));
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(Pass { log: pages(row, 1)?, copied: pages(row, 2)? }))
 }
 
 /// Copies the WAL back and empties it, so that nothing erased is left in it. Returns whether that is done: a reader that is still at it

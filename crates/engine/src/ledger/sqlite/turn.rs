@@ -16,10 +16,11 @@ const INSERT_EVENT: &str = "INSERT INTO events (seq, stream, version, type, sche
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const INSERT_STREAM: &str = "INSERT INTO streams (name, version, hash, status, started, at, wall, summary, digest, stream, ended)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-// A stream goes on far more often than it ends, and leaving `ended` alone leaves the index of running streams alone.
-const MOVE_STREAM: &str = "UPDATE streams SET name = ?1, version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
+// The name is bound like the rest and stays as it is: naming it here would write its index again. A stream goes on far more often than it
+// ends, and leaving `ended` alone leaves the index of running streams alone.
+const MOVE_STREAM: &str = "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
     summary = ?8, digest = ?9 WHERE stream = ?10";
-const END_STREAM: &str = "UPDATE streams SET name = ?1, version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
+const END_STREAM: &str = "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
     summary = ?8, digest = ?9, ended = ?11 WHERE stream = ?10";
 const INSERT_COMMIT: &str = "INSERT INTO commits (number, epoch, first, events, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 const INSERT_BLOB: &str = "INSERT INTO blobs (digest, size, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING";

@@ -1,15 +1,14 @@
 //! The one connection that writes: every change is one transaction that first checks that the ledger is still ours.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES, Recorded};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::connection::{self, CHECKPOINT_PAGES};
+use super::SqliteOptions;
+use super::checkpoints::{Checkpoints, not_copied};
+use super::connection;
 use super::end::{End, commit_tip, data_version, identity, last_at};
 use super::identity::Identity;
 use super::rows::{integer, read_error};
@@ -30,9 +29,8 @@ pub(super) struct Writer {
     epoch: Epoch,
     end: End,
     poisoned: bool,
-    wal_pages: Arc<AtomicU32>,
-    /// How many pages of WAL start the next checkpoint.
-    checkpoint_at: u32,
+    vfs: Option<String>,
+    checkpoints: Checkpoints,
     /// Blobs that were erased and may still have files.
     erased: Vec<Digest>,
     /// Whether erased bytes may still be in the WAL.
@@ -57,12 +55,13 @@ impl Writer {
     /// Opens or creates the database and takes it over, if `check` lets the ledger through.
     pub(super) fn open(
         dir: &StateDirectory,
-        vfs: Option<&str>,
+        options: &SqliteOptions,
         needs_verification: bool,
         check: impl FnOnce(&Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
     ) -> Result<(Self, Opened), OpenError> {
         dir.write_new("ledger.db", b"")?;
-        let mut connection = connection::writing(&dir.database(), vfs).map_err(|error| read_error("the ledger", error))?;
+        let mut connection =
+            connection::writing(&dir.database(), options.vfs.as_deref()).map_err(|error| read_error("the ledger", error))?;
         let sql = |error| read_error("the ledger", error);
 
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
@@ -100,14 +99,7 @@ impl Writer {
         let blobs = super::blob_files(dir);
         blobs.sweep(|digest| names_file(&connection, digest))?;
 
-        let wal_pages = Arc::new(AtomicU32::new(0));
-        let counter = wal_pages.clone();
-        connection
-            .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-                counter.store(pages.cast_unsigned(), Ordering::Relaxed);
-                Ok(())
-            }))
-            .map_err(sql)?;
+        let checkpoints = Checkpoints::of(&mut connection, options.checkpoint_pages).map_err(sql)?;
         let opened = Opened {
             ledger: id,
             format,
@@ -126,8 +118,8 @@ impl Writer {
             epoch,
             end,
             poisoned: false,
-            wal_pages,
-            checkpoint_at: CHECKPOINT_PAGES,
+            vfs: options.vfs.clone(),
+            checkpoints,
             erased: Vec::new(),
             // A crash may have come between an erasure and this.
             truncate: true,
@@ -136,9 +128,7 @@ impl Writer {
     }
 
     pub(super) fn append(&mut self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
-        if self.poisoned {
-            return Err(Refusal::Poisoned.into());
-        }
+        self.admit()?;
         admission::check_bounds(append)?;
         admission::check_cursors(cursors)?;
         let mut files = Vec::new();
@@ -152,6 +142,7 @@ impl Writer {
                 Ok((admitted, removed))
             })
         });
+        let written = written.and_then(|done| self.unharmed().map(|()| done));
         let (admitted, removed) = match written {
             Ok(done) => done,
             Err(error) => {
@@ -184,19 +175,16 @@ impl Writer {
     }
 
     pub(super) fn move_cursors(&mut self, cursors: &[Cursor]) -> Result<(), AppendError> {
-        if self.poisoned {
-            return Err(Refusal::Poisoned.into());
-        }
+        self.admit()?;
         admission::check_cursors(cursors)?;
         self.transact("move cursors", |connection, _| write_cursors(connection, cursors))?;
+        self.unharmed()?;
         self.tidy();
         Ok(())
     }
 
     pub(super) fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<(), WriteError> {
-        if self.poisoned {
-            return Err(Refusal::Poisoned.into());
-        }
+        self.admit()?;
         let saved = self.transact("save a snapshot", |connection, _| {
             let digest = snapshot.digest();
             let parameters = params![
@@ -219,6 +207,24 @@ impl Writer {
             AppendError::Refused(refusal) => refusal.into(),
             AppendError::NotWritten { source } | AppendError::Unknown { source } => source.into(),
         })
+    }
+
+    /// Refuses everything after an error of a sync, also one that the thread beside has met since.
+    fn admit(&mut self) -> Result<(), Refusal> {
+        let heard = self.checkpoints.hear();
+        self.consider(heard);
+        if self.poisoned { Err(Refusal::Poisoned) } else { Ok(()) }
+    }
+
+    /// Refuses to acknowledge what was committed while a sync of the log failed beside it, even if the commit's own sync succeeded.
+    fn unharmed(&mut self) -> Result<(), AppendError> {
+        match self.checkpoints.hear() {
+            Err(fault) if !fault.disk_full => Err(self.poison(fault)),
+            heard => {
+                self.consider(heard);
+                Ok(())
+            }
+        }
     }
 
     /// Runs `write` in one transaction that nobody else's change can come between, and tells what became of it.
@@ -271,6 +277,8 @@ impl Writer {
     fn poison(&mut self, source: Fault) -> AppendError {
         self.poisoned = true;
         self.dir.poison(&source);
+        // Nothing more is copied back either; what a pass still meets adds nothing to this.
+        let _ = self.checkpoints.end();
         // What the WAL holds is evidence; closing must not copy it back and remove it.
         let kept = connection::keep_wal(&self.connection, true);
         if let Err(error) = kept {
@@ -315,25 +323,33 @@ impl Writer {
                 tracing::warn!(%error, "the file of an erased blob stays until the next start");
             }
         }
-        let pages = self.wal_pages.load(Ordering::Relaxed);
-        // The count starts again when the WAL is written over from its start; while a reader keeps that from happening, the next round
-        // waits for as many new pages instead of being tried at every append.
-        self.checkpoint_at = self.checkpoint_at.min(pages.saturating_add(CHECKPOINT_PAGES));
         let copied = if self.truncate {
-            connection::truncate_wal(&self.connection).map(|done| self.truncate = !done)
-        } else if pages >= self.checkpoint_at {
-            self.checkpoint_at = pages.saturating_add(CHECKPOINT_PAGES);
-            connection::checkpoint(&self.connection)
+            self.checkpoints
+                .settle()
+                .and_then(|()| connection::truncate_wal(&self.connection).map_err(not_copied))
+                .map(|done| self.truncate = !done)
         } else {
-            return;
+            self.checkpoints.keep_short(&self.connection, &self.dir, self.vfs.as_deref())
         };
-        if let Err(error) = copied {
-            let fault = Fault::sql("copy the write-ahead log back", error);
+        self.consider(copied);
+    }
+
+    /// Tells a checkpoint that failed, and takes in nothing more unless the disk was only full.
+    fn consider(&mut self, copied: Result<(), Fault>) {
+        if let Err(fault) = copied {
             tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
             if !fault.disk_full {
                 self.poison(fault);
             }
         }
+    }
+}
+
+impl Drop for Writer {
+    /// The thread beside goes first: the last connection to be closed is this one, which keeps the WAL if anything has failed.
+    fn drop(&mut self) {
+        let ended = self.checkpoints.end();
+        self.consider(ended);
     }
 }
 
