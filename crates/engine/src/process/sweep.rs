@@ -45,7 +45,7 @@ pub struct Swept {
 pub enum SweepVerdict {
     /// Its program never ran.
     NeverRan,
-    /// The machine was started again since, so nothing of it lives.
+    /// The machine was started again since, so nothing of it lives. An end that its warden left is not believed.
     EarlierBoot,
     /// Nothing that carries its marks lives. If no end was left, a process that washed off both marks would not have been seen.
     Gone,
@@ -75,14 +75,20 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     let mut swept = Vec::new();
     for entry in entries {
         let folder = SessionFolder::at(entry?.path());
-        match folder.lines()? {
+        match sweep_folder(&folder)? {
+            Some(session) => swept.push(session),
             // The first line is durable before anything is spawned, so nothing was.
-            (None, _) => folder.remove()?,
-            (Some(opened), begun) => swept.push(sweep_session(&folder, opened, begun)),
+            None => folder.remove()?,
         }
     }
     swept.sort_by(|one, other| one.session.cmp(&other.session));
     Ok(swept)
+}
+
+/// Ends what is left of one session; `None` without a first line.
+pub(super) fn sweep_folder(folder: &SessionFolder) -> io::Result<Option<Swept>> {
+    let (opened, begun) = folder.lines()?;
+    Ok(opened.map(|opened| sweep_session(folder, opened, begun)))
 }
 
 fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -> Swept {
@@ -102,7 +108,8 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
             (marked, verdict)
         }
     };
-    let end = folder.end();
+    // Nothing of an end is synced, so after a power cut it may be there without what it speaks of.
+    let end = if verdict == SweepVerdict::EarlierBoot { None } else { folder.end() };
     if verdict != SweepVerdict::CannotVerify
         && let Some(directory) = &opened.scratch
     {

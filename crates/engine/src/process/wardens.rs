@@ -99,6 +99,15 @@ impl Wardens {
         super::sweep(self.sessions.parent().unwrap_or(&self.sessions))
     }
 
+    /// Looks once more for what an unclean session left, and ends it if it can; `None` if nothing is written down of the session. To be
+    /// done before its item is tried again, and never while the session runs. Blocks.
+    ///
+    /// # Errors
+    /// If what is written down cannot be read.
+    pub fn sweep_again(&self, session: &SessionId) -> io::Result<Option<Swept>> {
+        super::sweep::sweep_folder(&self.folder(session))
+    }
+
     /// What is kept of a session until its end is recorded.
     #[must_use]
     pub fn folder(&self, session: &SessionId) -> SessionFolder {
