@@ -126,14 +126,21 @@ impl SessionFolder {
     }
 
     /// What the lines say; `None` for the first when it was torn, and then nothing was spawned.
+    ///
+    /// A line that is whole and not understood is an error: what it speaks of may be running.
     pub(super) fn lines(&self) -> io::Result<(Option<Opened>, Option<Begun>)> {
-        let bytes = match std::fs::read(self.0.join(OPEN)) {
+        let path = self.0.join(OPEN);
+        let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
             read => read?,
         };
+        let foreign = |error: serde_json::Error| {
+            let problem = format!("{} is not understood ({error}); an engine of its own version has to sweep it", path.display());
+            io::Error::new(ErrorKind::InvalidData, problem)
+        };
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
-        let opened = lines.next().and_then(|line| serde_json::from_slice(line).ok());
-        let begun = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let opened = lines.next().map(serde_json::from_slice).transpose().map_err(foreign)?;
+        let begun = lines.next().map(serde_json::from_slice).transpose().map_err(foreign)?;
         Ok((opened, begun))
     }
 

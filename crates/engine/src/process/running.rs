@@ -31,12 +31,13 @@ pub struct Running {
     begun: Begun,
     stops: mpsc::UnboundedSender<Stop>,
     watch: JoinHandle<TreeEnd>,
+    end: Option<TreeEnd>,
 }
 
 impl Running {
     pub(super) fn new(session: SessionId, watch: Watch, begun: Begun) -> Self {
         let (stops, asked) = mpsc::unbounded_channel();
-        Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)) }
+        Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)), end: None }
     }
 
     /// Its id.
@@ -63,15 +64,16 @@ impl Running {
         let _ = self.stops.send(stop);
     }
 
-    /// Waits for the end of its whole tree. Cancel safe; gives the end once.
+    /// Waits for the end of its whole tree. Cancel safe.
     pub async fn ended(&mut self) -> TreeEnd {
-        match (&mut self.watch).await {
-            Ok(end) => end,
-            Err(error) => {
-                tracing::error!(session = %self.session, %error, "the watch over a session was lost");
-                lost(Cause::WardenLost)
-            }
+        if let Some(end) = &self.end {
+            return end.clone();
         }
+        let end = (&mut self.watch).await.unwrap_or_else(|error| {
+            tracing::error!(session = %self.session, %error, "the watch over a session was lost");
+            lost(Cause::WardenLost)
+        });
+        self.end.insert(end).clone()
     }
 }
 

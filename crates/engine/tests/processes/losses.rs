@@ -337,13 +337,17 @@ fn another_boot_has_nothing_alive_and_another_namespace_is_not_guessed_at() {
     let path = engine.folder().join("open");
     let open = std::fs::read_to_string(&path).unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    for (changed, verdict) in [
-        (open.replace(boot.trim(), "another-boot"), SweepVerdict::EarlierBoot),
-        (open.replace("\"namespace\":", "\"namespace\":9"), SweepVerdict::CannotVerify),
-    ] {
+    let verdict_on = |changed: String| {
         std::fs::write(&path, changed).unwrap();
-        assert_eq!(sweep(engine.directory.path()).unwrap()[0].verdict, verdict);
-    }
+        sweep(engine.directory.path()).map(|swept| swept[0].verdict)
+    };
+    let elsewhere = open.replace("\"namespace\":", "\"namespace\":9");
+    assert_eq!(verdict_on(elsewhere.clone()).unwrap(), SweepVerdict::Gone, "its warden says so");
+    std::fs::remove_file(engine.folder().join("end")).unwrap();
+    assert_eq!(verdict_on(elsewhere).unwrap(), SweepVerdict::CannotVerify);
+    assert_eq!(verdict_on(open.replace(boot.trim(), "another-boot")).unwrap(), SweepVerdict::EarlierBoot);
+    let foreign = verdict_on(open.replace("\"tattoo\"", "\"brand\"")).unwrap_err();
+    assert_eq!(foreign.kind(), std::io::ErrorKind::InvalidData, "{foreign}");
     // A first line that was torn was never synced, so nothing came after it.
     std::fs::write(&path, &open[..open.len() / 4]).unwrap();
     assert_eq!(sweep(engine.directory.path()).unwrap(), []);
