@@ -86,7 +86,7 @@ pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionI
         loop {
             look.tick().await;
             let (again, id) = (Arc::clone(&processes), session.clone());
-            let swept = tokio::task::spawn_blocking(move || again.wardens.sweep_session(&id)).await;
+            let swept = tokio::task::spawn_blocking(move || again.wardens.sweep_again(&id)).await;
             match swept {
                 Ok(Ok(Some(swept))) if !swept.is_clean() => {}
                 Ok(Ok(_)) => break,

@@ -132,25 +132,32 @@ impl SessionFolder {
     }
 
     /// What the lines say; `None` for the first when it was torn, and then nothing was spawned.
+    ///
+    /// A line that is whole and not understood is an error: what it speaks of may be running.
     pub(super) fn lines(&self) -> io::Result<(Option<Opened>, Option<Begun>)> {
-        let bytes = match std::fs::read(self.0.join(OPEN)) {
+        let path = self.0.join(OPEN);
+        let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
             read => read?,
         };
+        let foreign = |error: serde_json::Error| {
+            let problem = format!("{} is not understood ({error}); an engine of its own version has to sweep it", path.display());
+            io::Error::new(ErrorKind::InvalidData, problem)
+        };
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
-        let opened = lines.next().and_then(|line| serde_json::from_slice(line).ok());
-        let begun = lines.next().and_then(|line| serde_json::from_slice(line).ok());
+        let opened = lines.next().map(serde_json::from_slice).transpose().map_err(foreign)?;
+        let begun = lines.next().map(serde_json::from_slice).transpose().map_err(foreign)?;
         Ok((opened, begun))
     }
 
-    /// Keeps something whole, private and durable.
+    /// Keeps something whole and private.
     pub(super) fn keep(&self, name: Kept, bytes: &[u8]) -> io::Result<()> {
-        self.replace(name.name(), bytes)
+        self.put(name.name(), bytes)
     }
 
     /// Leaves the end for whoever comes.
     pub(super) fn leave_end(&self, end: &TreeEnd) -> io::Result<()> {
-        self.replace(END, &line_of(end))
+        self.put(END, &line_of(end))
     }
 
     /// The end that a warden left, if it is whole.
@@ -160,13 +167,12 @@ impl SessionFolder {
         serde_json::from_slice(&bytes).ok()
     }
 
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Whole or not at all. Not synced: only a process of this boot asks for it, and after a power cut it is not believed.
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.0.join(format!("{name}.tmp"));
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, self.0.join(name))?;
-        File::open(&self.0)?.sync_all()
+        std::fs::rename(&temporary, self.0.join(name))
     }
 
     /// Removes the folder and all that is in it.
@@ -207,7 +213,7 @@ mod tests {
     #[test]
     fn every_session_id_has_a_file_name_of_its_own() {
         let long = format!("{}.1", "x".repeat(200));
-        let ids = ["build.1", "build.2", "a/../b.1", "..1.1", "ä.1", "ö.1", &long];
+        let ids = ["build.1", "build.2", "a:b.1", "..x.1", "ä.1", "ö.1", &long];
         let names: std::collections::BTreeSet<String> = ids.iter().map(|id| name_of(&id.parse().unwrap())).collect();
         assert_eq!(names.len(), ids.len());
         assert_eq!(name_of(&"build.1".parse().unwrap()), "build.1");

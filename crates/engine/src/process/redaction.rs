@@ -33,13 +33,13 @@ pub(super) struct Redactor<'a> {
     begins: [bool; 256],
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Match {
-    No,
+/// How the beginning of some bytes compares with a secret. Both can be: a longer way of writing it may still be going on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Match {
+    /// It is complete, in this many bytes.
+    full: Option<usize>,
     /// The bytes end before the secret does; this many of the secret's are there.
-    Partial(usize),
-    /// Complete, in this many bytes.
-    Full(usize),
+    partial: Option<usize>,
 }
 
 impl<'a> Redactor<'a> {
@@ -82,24 +82,25 @@ impl<'a> Redactor<'a> {
             let mut longest: Option<(usize, &Secret)> = None;
             let mut partial: Option<(usize, &Secret)> = None;
             for secret in self.secrets {
-                match matches(secret.value.as_bytes(), rest) {
-                    Match::No => {}
-                    Match::Partial(there) => partial = partial.max_by_length(there, secret),
-                    Match::Full(length) => longest = longest.max_by_length(length, secret),
-                }
+                let found = matches(secret.value.as_bytes(), rest);
+                longest = found.full.map_or(longest, |length| longest.max_by_length(length, secret));
+                partial = found.partial.map_or(partial, |there| partial.max_by_length(there, secret));
             }
             match (longest, partial) {
                 (_, Some(_)) if !at_end => {
                     self.held = rest.to_vec();
                     return out;
                 }
+                // Cut off, but long enough to tell something, and more of it than what is complete.
+                (full, Some((there, secret)))
+                    if there >= MIN_SECRET_BYTES && full.is_none_or(|(_, full)| there > full.value.len()) =>
+                {
+                    out.extend_from_slice(format!("[secret {}]", secret.name).as_bytes());
+                    at = bytes.len();
+                }
                 (Some((length, secret)), _) => {
                     out.extend_from_slice(format!("[secret {}]", secret.name).as_bytes());
                     at += length;
-                }
-                (None, Some((there, secret))) if there >= MIN_SECRET_BYTES => {
-                    out.extend_from_slice(format!("[secret {}]", secret.name).as_bytes());
-                    at = bytes.len();
                 }
                 (None, _) => {
                     out.push(rest[0]);
@@ -135,8 +136,7 @@ fn matches(secret: &[u8], bytes: &[u8]) -> Match {
     // Positions in both that can be reached. A backslash in the secret gives two ways at once, so there may be more than one; taken in
     // order and each once, or a secret of backslashes would take for ever.
     let mut ways = BTreeSet::from([(0, 0)]);
-    let mut partial = None;
-    let mut full = None;
+    let Match { mut full, mut partial } = Match::default();
     while let Some((in_secret, in_bytes)) = ways.pop_first() {
         if in_secret == secret.len() {
             full = full.max(Some(in_bytes));
@@ -164,11 +164,7 @@ fn matches(secret: &[u8], bytes: &[u8]) -> Match {
             }
         }
     }
-    match (full, partial) {
-        (Some(length), _) => Match::Full(length),
-        (None, Some(there)) => Match::Partial(there),
-        (None, None) => Match::No,
-    }
+    Match { full, partial }
 }
 
 enum Escape {

@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use antiphon_core::id::SessionId;
-use rustix::process::{PidfdFlags, Signal, pidfd_open};
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -31,12 +31,13 @@ pub struct Running {
     begun: Begun,
     stops: mpsc::UnboundedSender<Stop>,
     watch: JoinHandle<TreeEnd>,
+    end: Option<TreeEnd>,
 }
 
 impl Running {
     pub(super) fn new(session: SessionId, watch: Watch, begun: Begun) -> Self {
         let (stops, asked) = mpsc::unbounded_channel();
-        Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)) }
+        Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)), end: None }
     }
 
     /// Its id.
@@ -63,15 +64,16 @@ impl Running {
         let _ = self.stops.send(stop);
     }
 
-    /// Waits for the end of its whole tree. Cancel safe; gives the end once.
+    /// Waits for the end of its whole tree. Cancel safe.
     pub async fn ended(&mut self) -> TreeEnd {
-        match (&mut self.watch).await {
-            Ok(end) => end,
-            Err(error) => {
-                tracing::error!(session = %self.session, %error, "the watch over a session was lost");
-                lost(Cause::WardenLost)
-            }
+        if let Some(end) = &self.end {
+            return end.clone();
         }
+        let end = (&mut self.watch).await.unwrap_or_else(|error| {
+            tracing::error!(session = %self.session, %error, "the watch over a session was lost");
+            lost(Cause::WardenLost)
+        });
+        self.end.insert(end).clone()
     }
 }
 
@@ -89,13 +91,19 @@ pub(super) struct Watch {
 
 impl Watch {
     async fn until_the_end(mut self, asked: mpsc::UnboundedReceiver<Stop>) -> TreeEnd {
-        let reported = self.listen(asked).await;
-        self.see_warden_gone(reported.is_some()).await;
+        // Opened while it is our child and not reaped, so it is about no other process, however long this takes.
+        let exit = self.exit_of_warden();
+        let reported = self.listen(exit.as_ref(), asked).await;
+        self.see_warden_gone(exit.as_ref(), reported.is_some()).await;
         let Self { mut warden, folder, marks, opened, setup, .. } = self;
         let conclude = move || {
-            // It has ended, so this does not wait. Nobody else takes its end.
-            let _ = warden.wait();
-            let end = conclude(reported, &folder, &marks, &setup);
+            let is_gone = matches!(warden.try_wait(), Ok(Some(_)) | Err(_));
+            let mut end = conclude(reported, &folder, &marks, &setup);
+            if !is_gone {
+                // Killed and still there: it hangs in a call of the system, and so may what it owns.
+                end.clean = false;
+                end.leftovers.extend(proc_table::stat(warden.id().cast_signed()).as_ref().map(signal::leftover));
+            }
             if let Some(directory) = &opened.scratch {
                 scratch::remove(&directory.path());
             }
@@ -108,7 +116,7 @@ impl Watch {
     }
 
     /// Listens until the warden reports the end, is gone, or stays silent for too long.
-    async fn listen(&mut self, mut asked: mpsc::UnboundedReceiver<Stop>) -> Option<TreeEnd> {
+    async fn listen(&mut self, exit: Option<&Exit>, mut asked: mpsc::UnboundedReceiver<Stop>) -> Option<TreeEnd> {
         let mut may_be_asked = true;
         let mut was_continued = false;
         let mut chunk = [0; 4096];
@@ -136,7 +144,7 @@ impl Watch {
                     Ok(Ok(length)) => self.inbox.push(&chunk[..length]),
                     Err(_) if !was_continued && self.is_stopped() => {
                         was_continued = true;
-                        self.signal(Signal::CONT);
+                        signal_warden(exit, Signal::CONT);
                     }
                     Err(_) => return None,
                 },
@@ -148,28 +156,35 @@ impl Watch {
         proc_table::stat(self.warden.id().cast_signed()).is_some_and(|seen| matches!(seen.state, 'T' | 't'))
     }
 
-    fn signal(&self, signal: Signal) {
-        // It is our child and not reaped, so the id is its own.
-        if let Some(identity) = ProcessIdentity::of(self.warden.id().cast_signed()) {
-            signal::to_identity(identity, signal);
-        }
-    }
-
     /// Waits until the warden has ended; one that does not by itself is killed.
-    async fn see_warden_gone(&self, has_reported: bool) {
-        let Some(exit) = self.exit_of_warden() else { return };
+    async fn see_warden_gone(&mut self, exit: Option<&Exit>, has_reported: bool) {
+        let Some(exit) = exit else {
+            // No descriptors are left. A killed process is gone at once, so this does not wait long.
+            let _ = self.warden.kill();
+            let _ = self.warden.wait();
+            return;
+        };
         if has_reported && tokio::time::timeout(SECOND_CHANCE, exit.readable()).await.is_ok() {
             return;
         }
-        self.signal(Signal::KILL);
-        let _ = exit.readable().await;
+        signal_warden(Some(exit), Signal::KILL);
+        let _ = tokio::time::timeout(self.setup.end_within.max(SECOND_CHANCE), exit.readable()).await;
     }
 
-    fn exit_of_warden(&self) -> Option<AsyncFd<OwnedFd>> {
+    fn exit_of_warden(&self) -> Option<Exit> {
         let pid = rustix::process::Pid::from_raw(self.warden.id().cast_signed())?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
         // SAFETY: an owned descriptor always names the same open file until it is dropped, and the `AsyncFd` owns it from here on.
         unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }.ok()
+    }
+}
+
+/// A descriptor of the warden that becomes readable when it ends.
+type Exit = AsyncFd<OwnedFd>;
+
+fn signal_warden(exit: Option<&Exit>, signal: Signal) {
+    if let Some(exit) = exit {
+        let _ = pidfd_send_signal(exit.get_ref(), signal);
     }
 }
 

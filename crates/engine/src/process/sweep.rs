@@ -45,13 +45,13 @@ pub struct Swept {
 pub enum SweepVerdict {
     /// Its program never ran.
     NeverRan,
-    /// The machine was started again since, so nothing of it lives.
+    /// The machine was started again since, so nothing of it lives. An end that its warden left is not believed.
     EarlierBoot,
     /// Nothing that carries its marks lives. If no end was left, a process that washed off both marks would not have been seen.
     Gone,
     /// Something of it lives and cannot be ended; it must not be retried before that is gone.
     Alive,
-    /// It was started in another process namespace, where this process cannot see.
+    /// It was started in another process namespace, where this process cannot see, and no warden left a clean end.
     CannotVerify,
 }
 
@@ -66,7 +66,7 @@ impl Swept {
 /// Ends what an earlier start has left running. Blocks; whoever calls this holds the lock of the state directory, so no engine lives.
 ///
 /// # Errors
-/// If the folder of the sessions cannot be read.
+/// If the folder of the sessions cannot be read, or what is written down in it is not understood.
 pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -75,21 +75,18 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     let mut swept = Vec::new();
     for entry in entries {
         let folder = SessionFolder::at(entry?.path());
-        match folder.lines()? {
+        match sweep_folder(&folder)? {
+            Some(session) => swept.push(session),
             // The first line is durable before anything is spawned, so nothing was.
-            (None, _) => folder.remove()?,
-            (Some(opened), begun) => swept.push(sweep_session(&folder, opened, begun)),
+            None => folder.remove()?,
         }
     }
     swept.sort_by(|one, other| one.session.cmp(&other.session));
     Ok(swept)
 }
 
-/// The same for one session that has ended and left something. `None` if nothing is kept of it any more.
-///
-/// # Errors
-/// If what is kept of it cannot be read.
-pub(super) fn sweep_one(folder: &SessionFolder) -> io::Result<Option<Swept>> {
+/// Ends what is left of one session; `None` without a first line.
+pub(super) fn sweep_folder(folder: &SessionFolder) -> io::Result<Option<Swept>> {
     let (opened, begun) = folder.lines()?;
     Ok(opened.map(|opened| sweep_session(folder, opened, begun)))
 }
@@ -97,6 +94,8 @@ pub(super) fn sweep_one(folder: &SessionFolder) -> io::Result<Option<Swept>> {
 fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -> Swept {
     let (marked, verdict) = match opened.place.seen_from(&Where::here()) {
         Place::EarlierBoot => (Marked::default(), SweepVerdict::EarlierBoot),
+        // What a warden has established holds wherever it is read.
+        Place::Elsewhere if folder.end().is_some_and(|end| end.clean) => (Marked::default(), SweepVerdict::Gone),
         Place::Elsewhere => (Marked::default(), SweepVerdict::CannotVerify),
         Place::Here => {
             if let Some(warden) = begun.and_then(|begun| begun.warden) {
@@ -111,7 +110,13 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
             (marked, verdict)
         }
     };
-    let end = folder.end();
+    let end = match verdict {
+        // Nothing of an end is synced, so after a power cut it may be there without what it speaks of.
+        SweepVerdict::EarlierBoot => None,
+        // A warden that nobody wrote down may be ending at this moment, and has nothing to tell.
+        SweepVerdict::NeverRan => None,
+        SweepVerdict::Gone | SweepVerdict::Alive | SweepVerdict::CannotVerify => folder.end(),
+    };
     if verdict != SweepVerdict::CannotVerify
         && let Some(directory) = &opened.scratch
     {

@@ -99,13 +99,13 @@ impl Wardens {
         super::sweep(self.sessions.parent().unwrap_or(&self.sessions))
     }
 
-    /// Looks again at a session that has ended and left something, and ends what can be ended. `None` if nothing is kept of it any more.
-    /// Blocks.
+    /// Looks once more for what an unclean session left, and ends it if it can; `None` if nothing is written down of the session. To be
+    /// done before its item is tried again, and never while the session runs. Blocks.
     ///
     /// # Errors
-    /// If what is kept of it cannot be read.
-    pub fn sweep_session(&self, session: &SessionId) -> io::Result<Option<Swept>> {
-        super::sweep::sweep_one(&self.folder(session))
+    /// If what is written down cannot be read.
+    pub fn sweep_again(&self, session: &SessionId) -> io::Result<Option<Swept>> {
+        super::sweep::sweep_folder(&self.folder(session))
     }
 
     /// What is kept of a session until its end is recorded.

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use antiphon::process::{Guard, Launch, WardenSetup, Wardens};
+use antiphon::process::{Guard, Launch, Scratch, Secret, WardenSetup, Wardens};
 
 /// Reads what to do from its input, so that nothing of it is on its command line: directory, marker, guard, then the mode's words.
 pub(crate) fn run() {
@@ -15,11 +15,27 @@ pub(crate) fn run() {
     runtime.block_on(async {
         let wardens = Wardens::open(Path::new(directory), WardenSetup { guard, ..WardenSetup::default() }).unwrap();
         let rest: Vec<String> = rest.iter().map(|word| word.replace("{engine}", &std::process::id().to_string())).collect();
-        let mut running = wardens.launch(&"killed.1".parse().unwrap(), hostile(mode, marker, &rest)).await.unwrap();
+        let mut launch = hostile(mode, marker, &rest);
+        if mode == "printhold" {
+            give_secret(&mut launch);
+        }
+        let mut running = wardens.launch(&"killed.1".parse().unwrap(), launch).await.unwrap();
         println!("runs");
         let _ = std::io::stdout().flush();
         println!("{:?}", running.ended().await);
     });
+}
+
+/// What is put into the secret that a killed session had.
+pub(crate) const CANARY: &str = "canary-in-the-mine-77";
+
+fn give_secret(launch: &mut Launch) {
+    let scratch = Scratch::below(&std::env::temp_dir()).unwrap();
+    let result = scratch.result_file();
+    launch.environment =
+        vec![("KEY".into(), CANARY.into()), ("RESULT".into(), result.into()), ("SCRATCH".into(), scratch.directory().into())];
+    launch.secrets = vec![Secret { name: "KEY".to_owned(), value: CANARY.to_owned() }];
+    launch.scratch = Some(scratch);
 }
 
 /// A hostile program as a session.

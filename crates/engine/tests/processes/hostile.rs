@@ -183,6 +183,7 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
         "hydra" => hydra(),
         "ignoreterm" => {
             ignore_term();
+            report(true);
             linger()
         }
         "holdmulti" => {
@@ -213,6 +214,9 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
         "killtwo" => {
             let warden = parent();
             three_daemons(marker);
+            // Stopped first, it cannot make use of the moment between the two.
+            send(warden, libc::SIGSTOP);
+            nap(5);
             send(number(), libc::SIGKILL);
             report(send(warden, libc::SIGKILL));
         }
@@ -240,6 +244,10 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
         "print" => {
             let value = std::env::var(rest.first().copied().unwrap_or_default()).unwrap_or_default();
             print_in_pieces(&value);
+        }
+        "printhold" => {
+            print_in_pieces(&std::env::var("KEY").unwrap_or_default());
+            linger()
         }
         "memory" => {
             let held: Vec<u8> = (0..256_u32 << 20).map(|index| (index >> 12) as u8).collect();

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use antiphon::process::{Cause, Containment, ExitStatus, Guard, Kept, Protection, SweepVerdict, WardenSetup, sweep};
+use antiphon::process::{Cause, Containment, ExitStatus, Guard, Kept, Protection, Stop, SweepVerdict, WardenSetup, sweep};
 use tempfile::TempDir;
 
-use crate::engine::hostile;
+use crate::engine::{CANARY, hostile};
 use crate::fixture::{Fixture, marker, repetitions, within};
 use crate::oracle::Oracle;
+use crate::outputs::is_below;
 
 fn unguarded() -> WardenSetup {
     WardenSetup {
@@ -204,6 +205,76 @@ fn the_next_start_lets_a_stopped_warden_finish() {
     }
 }
 
+#[test]
+fn a_secret_is_nowhere_after_engine_and_session_were_killed() {
+    for guard in ["best", "off"] {
+        let mut engine = Engine::start(guard, &["printhold", "KEY"]);
+        engine.wait_until_it_runs();
+        let written = || std::fs::read(engine.folder().join("stderr")).is_ok_and(|bytes| bytes.ends_with(b"wrong\n"));
+        eventually("what it says", written);
+        let open = std::fs::read_to_string(engine.folder().join("open")).unwrap();
+        let scratch = open.split_once("\"scratch\":\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+        eventually("what it keeps", || is_below(Path::new(scratch), CANARY));
+        if guard == "off" {
+            // The warden as well, with what it still holds.
+            let warden = open.split_once("\"warden\":{\"pid\":").and_then(|(_, rest)| rest.split_once(',')).unwrap().0;
+            let warden = rustix::process::Pid::from_raw(warden.parse().unwrap()).unwrap();
+            rustix::process::kill_process(warden, rustix::process::Signal::KILL).unwrap();
+        }
+        engine.kill();
+        let swept = sweep(engine.directory.path()).unwrap();
+        assert!(swept[0].is_clean());
+        assert_eq!(engine.survivors(), Vec::<String>::new());
+        assert!(!is_below(engine.directory.path(), CANARY) && !is_below(engine.directory.path(), "in-the-mine"));
+        assert!(!Path::new(scratch).exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_is_not_complete_says_so_and_names_who_is_left() {
+    // No time at all to end anything stands for processes that cannot be ended.
+    let fixture = Fixture::with(WardenSetup { end_within: Duration::ZERO, ..WardenSetup::default() });
+    let session = fixture.session();
+    let mut running = fixture.wardens.launch(&session, hostile("keepout", &marker(), &[])).await.unwrap();
+    let end = within(running.ended()).await;
+    assert_eq!((&end.cause, end.clean, end.leftovers.len()), (&Cause::Exited, false, 1), "{end:?}");
+    assert!(!end.ended_by_itself_and_clean());
+    // Later they may be gone, and then the item may be tried again.
+    let swept = fixture.wardens.sweep_again(&session).unwrap().unwrap();
+    assert!(swept.is_clean(), "{swept:?}");
+    fixture.wardens.forget(&session).unwrap();
+    assert_eq!(fixture.wardens.sweep_again(&session).unwrap(), None);
+}
+
+/// An engine inside of a session, which has a session of its own.
+async fn nested(fixture: &Fixture) -> (antiphon::process::Running, TempDir, String) {
+    let (directory, marker) = (tempfile::tempdir().unwrap(), marker());
+    let mut launch = hostile("", "", &[]);
+    launch.command.truncate(1);
+    launch.command.push("engine".into());
+    launch.stdin = Some([directory.path().to_str().unwrap(), &marker, "best", "holdmulti"].join("\n").into_bytes());
+    let running = fixture.wardens.launch(&fixture.session(), launch).await.unwrap();
+    eventually("the session inside", || Oracle::of(&marker).survivors().len() >= 11);
+    (running, directory, marker)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_takes_the_sessions_of_an_engine_inside_of_it_along() {
+    let fixture = Fixture::with(unguarded());
+    let (mut running, _directory, marker) = nested(&fixture).await;
+    running.stop(Stop::Cancelled);
+    let end = within(running.ended()).await;
+    assert_eq!((end.cause, end.clean, end.containment), (Cause::Cancelled, true, Containment::Warden));
+    assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
+
+    let (mut running, _directory, marker) = nested(&fixture).await;
+    let warden = rustix::process::Pid::from_raw(running.warden().unwrap().pid).unwrap();
+    rustix::process::kill_process(warden, rustix::process::Signal::KILL).unwrap();
+    let end = within(running.ended()).await;
+    assert_eq!((end.cause, end.clean, end.containment), (Cause::WardenLost, true, Containment::BestEffort));
+    assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
+}
+
 /// A process that looks like a session's and is none.
 struct Decoy(Child, String);
 
@@ -266,13 +337,17 @@ fn another_boot_has_nothing_alive_and_another_namespace_is_not_guessed_at() {
     let path = engine.folder().join("open");
     let open = std::fs::read_to_string(&path).unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    for (changed, verdict) in [
-        (open.replace(boot.trim(), "another-boot"), SweepVerdict::EarlierBoot),
-        (open.replace("\"namespace\":", "\"namespace\":9"), SweepVerdict::CannotVerify),
-    ] {
+    let verdict_on = |changed: String| {
         std::fs::write(&path, changed).unwrap();
-        assert_eq!(sweep(engine.directory.path()).unwrap()[0].verdict, verdict);
-    }
+        sweep(engine.directory.path()).map(|swept| swept[0].verdict)
+    };
+    let elsewhere = open.replace("\"namespace\":", "\"namespace\":9");
+    assert_eq!(verdict_on(elsewhere.clone()).unwrap(), SweepVerdict::Gone, "its warden says so");
+    std::fs::remove_file(engine.folder().join("end")).unwrap();
+    assert_eq!(verdict_on(elsewhere).unwrap(), SweepVerdict::CannotVerify);
+    assert_eq!(verdict_on(open.replace(boot.trim(), "another-boot")).unwrap(), SweepVerdict::EarlierBoot);
+    let foreign = verdict_on(open.replace("\"tattoo\"", "\"brand\"")).unwrap_err();
+    assert_eq!(foreign.kind(), std::io::ErrorKind::InvalidData, "{foreign}");
     // A first line that was torn was never synced, so nothing came after it.
     std::fs::write(&path, &open[..open.len() / 4]).unwrap();
     assert_eq!(sweep(engine.directory.path()).unwrap(), []);
@@ -291,7 +366,7 @@ async fn a_lost_warden_disturbs_no_other_session() {
     assert_eq!((ended.end.cause, ended.survivors), (Cause::WardenLost, Vec::new()));
     for (running, marker) in &mut others {
         assert_eq!(Oracle::of(marker).survivors().len(), 1);
-        running.stop(antiphon::process::Stop::TimedOut);
+        running.stop(Stop::TimedOut);
         let end = within(running.ended()).await;
         assert_eq!((end.cause, end.clean, end.containment), (Cause::TimedOut, true, Containment::Warden));
     }

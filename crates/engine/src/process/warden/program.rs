@@ -154,7 +154,7 @@ impl Texts {
         if name.contains(&b'/') {
             candidates.push(c_string(name.to_vec())?);
         } else {
-            let path = program.environment.iter().rev().find(|(name, _)| name.bytes() == b"PATH");
+            let path = program.environment.iter().find(|(name, _)| name.bytes() == b"PATH");
             let path = path.map_or(&b"/usr/local/bin:/usr/bin:/bin"[..], |(_, path)| path.bytes());
             for directory in path.split(|&byte| byte == b':') {
                 let directory = if directory.is_empty() { b"." } else { directory };
