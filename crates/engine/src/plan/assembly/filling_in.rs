@@ -182,7 +182,7 @@ impl<'d> Assembly<'_, '_, 'd> {
         let Some(source) = names.item(of) else {
             if names.named(of).is_some_and(|item| !item.matrix.is_empty()) {
                 let message = format!("`{}` is a matrix, and each of its cells has an output of its own", short(of));
-                let hint = format!("name one, such as {{{{{of}[..].output}}}}; all of them are in the context file");
+                let hint = format!("name one cell, such as {{{{{of}[..].output}}}}");
                 return told(ProblemCode::BadPlaceholder, message, Some(hint));
             }
             return told(ProblemCode::BadPlaceholder, format!("there is no item `{}`", short(of)), names.meant(of));
