@@ -1,5 +1,7 @@
 //! `antiphon plan` as its users see it.
 
+#![allow(clippy::unwrap_used, reason = "a command that cannot be run has failed the test")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
