@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::digest::Digest;
+use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
 use antiphon_core::id::{GroupName, RunnerName};
 use serde::{Deserialize, Serialize};
 
 use super::assembly::{Step, StepCommand, StepEnv, StepWork};
 use super::command::{COMMAND_SCHEMA, CommandSpec, EnvValue, Input, Text, Usage};
 use super::problem::{Finding, ProblemCode, Problems};
+use super::source::Span;
 use super::{Plan, assembly};
 use crate::coordination::{ControllerError, CoordinationBudget, CoordinationConfig, Runner, WorkSpec};
 
@@ -22,6 +24,12 @@ const ALLOWED: &[&str] = &["HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PAT
 
 /// Largest input file whose digest is recorded, in bytes.
 const MAX_HASHED_BYTES: u64 = 16 << 20;
+
+/// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its frame.
+const MAX_ITEM_BYTES: usize = MAX_PAYLOAD_BYTES - 1024;
+
+/// What all blobs of a plan may take, in bytes.
+const MAX_BLOB_BYTES: usize = 64 << 20;
 
 /// The environment of whoever submits a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,7 +256,23 @@ impl Compilation<'_> {
                     }
                 }
             };
-            work.push(item(step, runner, blob));
+            let spec = item(step, runner, blob);
+            let bytes = serde_json::to_vec(&spec).map_or(0, |bytes| bytes.len());
+            if bytes > MAX_ITEM_BYTES {
+                let message =
+                    format!("what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed", step.id);
+                finding
+                    .problem(ProblemCode::TooLarge, step.span, message)
+                    .hint("need a group or a whole matrix, which is one need");
+            }
+            work.push(spec);
+        }
+        let bytes: usize = self.blobs.values().map(Vec::len).sum();
+        if bytes > MAX_BLOB_BYTES {
+            let message = format!("what is recorded of this plan takes more than {} MiB", MAX_BLOB_BYTES >> 20);
+            finding
+                .problem(ProblemCode::TooLarge, Span::default(), message)
+                .hint("put long texts into files, and name these as inputs");
         }
         finding.finish()?;
         if let Some(problems) = inside {

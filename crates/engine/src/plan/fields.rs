@@ -1,5 +1,7 @@
 //! Reading a mapping by the table of keys, and values of each kind; what does not fit is told and left out.
 
+use std::collections::BTreeSet;
+
 use super::keys::{Key, Object};
 use super::node::{Node, Value};
 use super::problem::{Finding, ProblemCode, Told};
@@ -28,7 +30,7 @@ impl<'n> Fields<'n> {
     pub(super) fn read(node: &'n Node, object: &'static Object, finding: &mut Finding<'_>) -> Option<Self> {
         let (fields, others) = Self::split(node, object, finding)?;
         for (key, _) in others {
-            unknown_key(key, object, &[], finding);
+            unknown_key(key, object, &BTreeSet::new(), finding);
         }
         Some(fields)
     }
@@ -78,13 +80,13 @@ impl<'n> Fields<'n> {
 }
 
 /// Tells of a key that has no meaning, with the one that was meant.
-pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &[String], finding: &mut Finding<'_>) {
+pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &BTreeSet<String>, finding: &mut Finding<'_>) {
     if finding.is_full() {
         return;
     }
     let mut names: Vec<&str> = object.names();
     names.extend(more.iter().map(String::as_str));
-    let message = format!("{} has no key `{}`", object.what, key.value);
+    let message = format!("{} has no key `{}`", object.what, short(&key.value));
     let hint = meant(&key.value, names.iter().copied()).unwrap_or_else(|| format!("its keys are {}", listed(&names)));
     finding.problem(ProblemCode::UnknownKey, key.span, message).hint(hint);
 }

@@ -105,6 +105,9 @@ impl Reading {
 
     /// A nested plan. `None` if what is wrong with it is told where it is named.
     fn below(&mut self, path: &Path, span: Span, finding: &mut Finding<'_>) -> Option<Result<Whole, Problems>> {
+        if finding.is_full() {
+            return None;
+        }
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) => {

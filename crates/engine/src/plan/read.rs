@@ -4,7 +4,7 @@ mod conduct;
 mod item;
 mod secrecy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{BudgetDraft, Draft, RetryDraft, RunDraft, RunnerDraft};
 use super::fields::{Fields, listed, short};
@@ -101,7 +101,7 @@ fn positive_count(node: &Node, finding: &mut Finding<'_>) -> Option<u64> {
 }
 
 fn runner(node: &Node, finding: &mut Finding<'_>) -> RunnerDraft {
-    let blank = || RunnerDraft { run: None, conduct: Default::default(), parameters: Vec::new() };
+    let blank = || RunnerDraft { run: None, conduct: Default::default(), parameters: BTreeSet::new() };
     let Some(fields) = Fields::read(node, &keys::RUNNER, finding) else { return blank() };
     let run = match fields.present(&["command", "shell"]).as_slice() {
         [] => {
@@ -116,14 +116,8 @@ fn runner(node: &Node, finding: &mut Finding<'_>) -> RunnerDraft {
         }
     };
     let conduct = conduct::read(&fields, finding);
-    let mut parameters: Vec<String> = Vec::new();
-    for template in run.iter().flat_map(RunDraft::templates).chain(conduct.templates()) {
-        for name in template.parameters() {
-            if !parameters.iter().any(|known| known == name) {
-                parameters.push(name.to_owned());
-            }
-        }
-    }
+    let templates = run.iter().flat_map(RunDraft::templates).chain(conduct.templates());
+    let parameters: BTreeSet<String> = templates.flat_map(Template::parameters).map(str::to_owned).collect();
     for name in &parameters {
         if keys::ITEM.key(name).is_some() {
             let message = format!("`{name}` is a key of items, so it cannot be a parameter");

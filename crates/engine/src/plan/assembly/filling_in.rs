@@ -207,11 +207,10 @@ impl<'d> Assembly<'_, '_, 'd> {
             filling.needs.push(direct);
         }
         let Some(name) = name else { return Some(id) };
-        let known = source.output.names();
-        if known.as_ref().is_some_and(|known| known.contains(&name)) {
+        if source.output.has(name) {
             return Some(id);
         }
-        let hint = match known {
+        let hint = match source.output.names() {
             None => format!("say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"),
             Some(known) => meant(name, known.iter().copied()).unwrap_or_else(|| format!("it puts out {}", listed(&known))),
         };

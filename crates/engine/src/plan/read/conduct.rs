@@ -68,7 +68,7 @@ fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> 
 /// Environment variables; `open` says whether placeholders have a meaning here.
 pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMap<String, EnvDraft> {
     let mut variables = BTreeMap::new();
-    for (name, value) in finding.entries(node, "values").unwrap_or_default() {
+    for (name, node) in finding.entries(node, "values").unwrap_or_default() {
         if !is_variable(&name.value) {
             let message = format!("`{}` cannot name an environment variable", short(&name.value));
             finding.problem(ProblemCode::BadId, name.span, message).hint("names are made of letters, digits and `_`");
@@ -81,14 +81,14 @@ pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMa
                 .hint("variables that begin with `ANTIPHON_` are the engine's");
             continue;
         }
-        if let Some(value) = variable(name, value, finding) {
+        if let Some(value) = variable(name, node, finding) {
             if let EnvDraft::Text(text) = &value
                 && !open
                 && text.plain().is_none()
             {
                 let message = "no item is meant here, so a placeholder stands for nothing";
                 finding
-                    .problem(ProblemCode::BadPlaceholder, node_span(node, name), message)
+                    .problem(ProblemCode::BadPlaceholder, node.span, message)
                     .hint("give it in the `env` of a runner or an item");
                 continue;
             }
@@ -96,13 +96,6 @@ pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMa
         }
     }
     variables
-}
-
-fn node_span(node: &Node, name: &Spanned<String>) -> crate::plan::source::Span {
-    match &node.value {
-        Value::Map(entries) => entries.iter().find(|(key, _)| key.span == name.span).map_or(name.span, |(_, value)| value.span),
-        _ => name.span,
-    }
 }
 
 fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
@@ -117,7 +110,7 @@ fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> O
         match entries.first() {
             Some((key, _)) => {
                 let names = ["from", "text", "secret"].map(str::to_owned);
-                unknown_key(key, &keys::ENV_TEXT, &names[..], finding);
+                unknown_key(key, &keys::ENV_TEXT, &names.into(), finding);
             }
             None => {
                 let forms = listed(&["from", "text", "secret"]);
