@@ -33,7 +33,7 @@ fn command(compiled: &Compiled, work: &str) -> CommandSpec {
 /// Everything that a plan comes to as JSON, with what the digests name in their place.
 fn whole(compiled: &Compiled) -> Value {
     let secrets: Vec<String> = compiled.secrets.iter().map(|secret| format!("{secret:?}")).collect();
-    json!({ "config": config(&compiled.config, compiled), "widths": compiled.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
+    json!({ "config": config(&compiled.config, compiled), "widths": compiled.spec.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
 }
 
 fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
@@ -75,6 +75,34 @@ fn the_example_comes_to_this() {
 #[test]
 fn every_key_arrives_where_it_belongs() {
     check_file("every_key.json", &whole(&compiled(include_str!("plan/every_key.yaml"))));
+}
+
+#[test]
+fn a_plan_that_was_recorded_comes_to_the_same_run() {
+    let compiled = compiled(include_str!("plan/every_key.yaml"));
+    let recorded = PlanSpec::from_bytes(&compiled.spec.to_bytes()).unwrap();
+    assert_eq!(recorded, compiled.spec);
+    assert_eq!(recorded.config().unwrap(), compiled.config);
+    let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen("\"schema\":1", "\"schema\":2", 1);
+    let told = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
+    assert_eq!(told, "this nested plan has schema 2, and this version reads 1; use the version that submitted it");
+}
+
+#[test]
+fn plans_are_nested_eight_deep_and_no_deeper() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = |depth: usize, work: &str| {
+        let text = format!("name: p{depth}\nbudget: {{ sessions: 9, duration: 1h }}\nwork: {{ a: {{ {work} }} }}\n");
+        std::fs::write(dir.path().join(format!("{depth}.yaml")), text).unwrap();
+    };
+    for depth in 0..9 {
+        plan(depth, &format!("plan: {}.yaml", depth + 1));
+    }
+    plan(9, "command: [x]");
+    let told = Plan::read(dir.path().join("0.yaml")).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    assert_eq!(told, "<dir>/8.yaml:3:20: plans are nested more than 8 deep here");
+    let compiled = Plan::read(dir.path().join("1.yaml")).unwrap().compile(&Environment::Unknown).unwrap();
+    assert_eq!((compiled.nested.len(), compiled.blobs.len()), (8, 9));
 }
 
 #[test]

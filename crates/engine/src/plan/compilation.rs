@@ -62,12 +62,12 @@ impl Environment {
 pub struct Compiled {
     /// What is started.
     pub config: CoordinationConfig,
+    /// The same as data, to be sent or recorded.
+    pub spec: PlanSpec,
     /// The blobs that items name: descriptions of commands, and nested plans. Each once.
     pub blobs: Vec<Vec<u8>>,
     /// The configurations of nested plans, by the names that items give as their runner: the digests of their blobs.
     pub nested: Vec<(RunnerName, CoordinationConfig)>,
-    /// How many cells of a matrix, by its group, run at a time.
-    pub widths: BTreeMap<GroupName, u32>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
 }
@@ -121,7 +121,7 @@ pub struct PlanSpec {
     pub labels: BTreeMap<String, String>,
     /// How many cells of a matrix, by its group, run at a time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub widths: BTreeMap<String, u32>,
+    pub widths: BTreeMap<GroupName, u32>,
     /// Its items.
     pub work: Vec<WorkSpec>,
 }
@@ -205,9 +205,9 @@ impl Plan {
         let (spec, config) = compilation.plan(self, None)?;
         Ok(Compiled {
             config,
+            spec,
             blobs: compilation.blobs.into_values().collect(),
             nested: compilation.nested.into_iter().collect(),
-            widths: spec.widths.into_iter().filter_map(|(group, width)| Some((GroupName::new(group).ok()?, width))).collect(),
             secrets: compilation.secrets,
         })
     }
@@ -288,7 +288,7 @@ impl Compilation<'_> {
             breaker: assembled.breaker,
             pausing: pausing.unwrap_or(assembled.pausing),
             labels: assembled.labels.clone(),
-            widths: assembled.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect(),
+            widths: assembled.widths.clone(),
             work,
         };
         // What the kernel refuses was refused before, with its place; this is for what only the kernel knows.

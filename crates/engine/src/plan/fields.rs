@@ -11,6 +11,9 @@ use super::units::{Bytes, Cost, Count, Millis, Share, UnitError};
 /// How alike texts are (from 0 to 1) of which one may have been meant by the other.
 const ALIKE: f64 = 0.8;
 
+/// Names that are looked through for one that was meant; there may be thousands.
+const LOOKED_THROUGH: usize = 1_000;
+
 /// Names that a message lists; of more it says how many there are.
 const LISTED: usize = 12;
 
@@ -103,7 +106,8 @@ pub(super) fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Opt
     if name.len() > 256 {
         return None;
     }
-    let best = known.map(|other| (likeness(other), other)).max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
+    let best =
+        known.take(LOOKED_THROUGH).map(|other| (likeness(other), other)).max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
     best.filter(|(alike, other)| *alike >= ALIKE && *other != name).map(|(_, other)| format!("did you mean `{other}`?"))
 }
 
@@ -131,7 +135,7 @@ impl Finding<'_> {
         match &node.value {
             Value::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
             Value::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
-            Value::List(_) | Value::Map(_) if self.source().text()[node.span.start..].starts_with("{{") => None,
+            Value::List(_) | Value::Map(_) if self.source().slice(node.span).starts_with("{{") => None,
             _ => {
                 self.wrong(node, "a text");
                 None

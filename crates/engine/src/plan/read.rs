@@ -13,6 +13,7 @@ use super::node::Node;
 use super::problem::{Finding, ProblemCode};
 use super::source::Spanned;
 use super::template::Template;
+use super::units::Cost;
 
 /// Longest id of an item, a runner or a group, in bytes; the rest of what ids may have is room for the cells of a matrix.
 const MAX_NAME_BYTES: usize = 128;
@@ -86,7 +87,7 @@ fn budget(node: &Node, finding: &mut Finding<'_>) -> BudgetDraft {
         sessions,
         duration: fields.get("duration").and_then(|node| finding.duration(node)),
         tokens: fields.get("tokens").and_then(|node| positive_count(node, finding)),
-        cost: fields.get("cost").and_then(|node| finding.cost(node)),
+        cost: fields.get("cost").and_then(|node| positive_cost(node, finding)),
     }
 }
 
@@ -98,6 +99,15 @@ fn positive_count(node: &Node, finding: &mut Finding<'_>) -> Option<u64> {
         return None;
     }
     Some(count.0)
+}
+
+fn positive_cost(node: &Node, finding: &mut Finding<'_>) -> Option<Cost> {
+    let cost = finding.cost(node)?;
+    if cost.millionths == 0 {
+        finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
+        return None;
+    }
+    Some(cost)
 }
 
 fn runner(node: &Node, finding: &mut Finding<'_>) -> RunnerDraft {

@@ -11,9 +11,6 @@ use crate::plan::fields::{listed, meant, short};
 use crate::plan::problem::{Finding, ProblemCode};
 use crate::plan::source::Span;
 
-/// Names that are looked through for one that was meant; cells may be thousands.
-const LOOKED_THROUGH: usize = 1_000;
-
 /// Every name of a plan.
 pub(super) struct Names<'d> {
     draft: &'d Draft,
@@ -113,8 +110,7 @@ impl<'d> Names<'d> {
         let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
         own.sort_unstable();
         own.dedup();
-        let looked_through = own.iter().copied().take(LOOKED_THROUGH);
-        meant(name, looked_through).or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
+        meant(name, own.iter().copied()).or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{positive_count, secrecy, template};
+use super::{positive_cost, positive_count, secrecy, template};
 use crate::plan::command::{Limits, Usage};
 use crate::plan::draft::{Conduct, EnvDraft, StdinDraft};
 use crate::plan::fields::{Fields, listed, short, unknown_key};
@@ -47,14 +47,7 @@ fn limits(node: &Node, conduct: &mut Conduct, finding: &mut Finding<'_>) {
     };
     let spanned = |node: &Node, count| Spanned::new(count, node.span);
     conduct.tokens = fields.get("tokens").and_then(|node| Some(spanned(node, positive_count(node, finding)?)));
-    conduct.cost = fields.get("cost").and_then(|node| {
-        let cost = finding.cost(node)?;
-        if cost.millionths == 0 {
-            finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
-            return None;
-        }
-        Some(Spanned::new(cost, node.span))
-    });
+    conduct.cost = fields.get("cost").and_then(|node| Some(Spanned::new(positive_cost(node, finding)?, node.span)));
 }
 
 fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> {
