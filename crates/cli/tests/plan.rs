@@ -152,6 +152,7 @@ fn a_broken_plan_is_not_shown() {
     let told = run(&["check", "tabs.yaml"]);
     check(&run(&["show", "tabs.yaml"]), &told);
     check(&run(&["show", "tabs.yaml", "--mermaid"]), &told);
+    check(&run(&["show", "tabs.yaml", "--json"]), &run(&["check", "tabs.yaml", "--json"]));
 }
 
 #[test]

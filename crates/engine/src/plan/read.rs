@@ -50,6 +50,7 @@ pub(super) fn draft(root: &Node, finding: &mut Finding<'_>) -> Draft {
     if let Some(node) = fields.get("labels") {
         for (name, value) in finding.entries(node, "texts").unwrap_or_default() {
             if let Some(text) = finding.text(value) {
+                secrecy::inspect_text(&text, finding);
                 draft.labels.insert(name.value.clone(), text.value);
             }
         }
@@ -143,6 +144,7 @@ fn run(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Option<RunDraft> {
         return argv(node, finding).map(RunDraft::Argv);
     }
     let script = finding.text(fields.get("shell")?)?;
+    secrecy::inspect_text(&script, finding);
     if script.value.contains("{{") {
         finding
             .problem(ProblemCode::BadPlaceholder, script.span, "a shell would run or split what is put into its script")

@@ -94,7 +94,9 @@ pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMa
 fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
     let Value::Map(entries) = &node.value else {
         let text = finding.text(node)?;
-        secrecy::inspect_variable(name, &text, finding);
+        if secrecy::inspect_variable(name, &text, finding) {
+            return None;
+        }
         return Some(EnvDraft::Text(template(node, finding)?.value));
     };
     let forms = [("from", &keys::ENV_FROM), ("text", &keys::ENV_TEXT), ("secret", &keys::ENV_SECRET)];
@@ -137,7 +139,11 @@ fn secret(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Opt
     if matches!(node.value, Value::Map(_)) {
         let fields = Fields::read(node, &keys::SECRET_COMMAND, finding)?;
         let entries = finding.list(fields.get("command")?, "a program and its arguments")?;
-        let command: Vec<String> = entries.iter().filter_map(|entry| finding.text(entry)).map(|text| text.value).collect();
+        let mut command = Vec::new();
+        for text in entries.iter().filter_map(|entry| finding.text(entry)).collect::<Vec<_>>() {
+            secrecy::inspect_text(&text, finding);
+            command.push(text.value);
+        }
         if command.is_empty() {
             finding.problem(ProblemCode::BadValue, node.span, "a command needs at least the program");
             return None;
