@@ -8,6 +8,30 @@ use super::problem::{Finding, ProblemCode, Told};
 use super::source::{Span, Spanned};
 use super::units::{Bytes, Cost, Count, Millis, Share, UnitError};
 
+/// What other tools call our keys.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("args", "command"),
+    ("cmd", "command"),
+    ("depends_on", "needs"),
+    ("dependencies", "needs"),
+    ("entrypoint", "command"),
+    ("environment", "env"),
+    ("inputs", "input"),
+    ("jobs", "work"),
+    ("max_parallel", "width"),
+    ("outputs", "output"),
+    ("parallel", "concurrency"),
+    ("retries", "retry"),
+    ("run", "command"),
+    ("script", "shell"),
+    ("stages", "work"),
+    ("steps", "work"),
+    ("strategy", "matrix"),
+    ("tasks", "work"),
+    ("uses", "runner"),
+    ("vars", "env"),
+];
+
 /// How alike texts are (from 0 to 1) of which one may have been meant by the other.
 const ALIKE: f64 = 0.8;
 
@@ -90,7 +114,12 @@ pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &BTreeSe
     let mut names: Vec<&str> = object.names();
     names.extend(more.iter().map(String::as_str));
     let message = format!("{} has no key `{}`", object.what, short(&key.value));
-    let hint = meant(&key.value, names.iter().copied()).unwrap_or_else(|| format!("its keys are {}", listed(&names)));
+    let elsewhere = ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
+    let hint = match elsewhere {
+        Some((_, ours)) => Some(format!("that is `{ours}` here")),
+        None => meant(&key.value, names.iter().copied()),
+    };
+    let hint = hint.unwrap_or_else(|| format!("its keys are {}", listed(&names)));
     finding.problem(ProblemCode::UnknownKey, key.span, message).hint(hint);
 }
 
@@ -136,6 +165,10 @@ impl Finding<'_> {
             Value::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
             Value::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
             Value::List(_) | Value::Map(_) if self.source().slice(node.span).starts_with("{{") => None,
+            Value::Map(entries) if entries.len() == 1 => {
+                self.wrong(node, "a text")?.hint("a text with a colon and a space in it needs quotes");
+                None
+            }
             _ => {
                 self.wrong(node, "a text");
                 None
@@ -259,7 +292,10 @@ impl Finding<'_> {
         match &node.value {
             Value::List(entries) => Some(entries),
             Value::Plain(text) | Value::Quoted(text) if !node.is_null() => {
-                let hint = (!text.contains(char::is_whitespace)).then(|| format!("write it as [{}]", short(text)));
+                let plain = text.len() < 60 && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let hint = plain.then(|| format!("write it as [{}]", words.join(", ")));
+                let hint = hint.or_else(|| Some("write it as [.., ..]".to_owned()));
                 self.wrong(node, &format!("a list of {of}"))?.hint_if(hint);
                 None
             }
@@ -274,6 +310,10 @@ impl Finding<'_> {
     pub(super) fn entries<'n>(&mut self, node: &'n Node, of: &str) -> Option<&'n [(Spanned<String>, Node)]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
+            Value::List(_) => {
+                self.wrong(node, &format!("a mapping from names to {of}"))?.hint("write `NAME: ..` for each, without a dash");
+                None
+            }
             _ => {
                 self.wrong(node, &format!("a mapping from names to {of}"));
                 None

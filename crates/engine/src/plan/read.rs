@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::draft::{BudgetDraft, Draft, RetryDraft, RunDraft, RunnerDraft};
 use super::fields::{Fields, listed, short};
 use super::keys;
-use super::node::Node;
+use super::node::{Node, Value};
 use super::problem::{Finding, ProblemCode};
 use super::source::Spanned;
 use super::template::Template;
@@ -65,7 +65,7 @@ pub(super) fn draft(root: &Node, finding: &mut Finding<'_>) -> Draft {
     }
     if let Some(node) = fields.get("work") {
         let entries = finding.entries(node, "items").unwrap_or_default();
-        if entries.is_empty() && matches!(node.value, super::node::Value::Map(_)) {
+        if entries.is_empty() && matches!(node.value, Value::Map(_)) {
             finding
                 .problem(ProblemCode::MissingKey, node.span, "there is no item in `work`")
                 .hint(format!("such as `{}`", "build: { command: [make] }"));
@@ -160,6 +160,15 @@ fn run(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Option<RunDraft> {
 
 /// A program and its arguments.
 fn argv(node: &Node, finding: &mut Finding<'_>) -> Option<Vec<Template>> {
+    if let Value::Plain(text) | Value::Quoted(text) = &node.value
+        && text.contains(|c: char| "|&;<>$`*?\"'()".contains(c))
+    {
+        let message = "a command is a list of the program and its arguments, and no shell reads it";
+        finding
+            .problem(ProblemCode::WrongType, node.span, message)
+            .hint("write it as [program, argument, ..], or use `shell` instead of `command`");
+        return None;
+    }
     let entries = finding.list(node, "a program and its arguments")?;
     if entries.is_empty() {
         finding.problem(ProblemCode::BadValue, node.span, "a command needs at least the program");

@@ -30,7 +30,7 @@ pub(super) fn read(id: &Spanned<String>, node: &Node, runners: &Runners, finding
     let mut item = blank(id);
     let Some((fields, others)) = Fields::split(node, &keys::ITEM, finding) else { return item };
     item.how = how(&fields, id, runners, finding);
-    parameters(&mut item, &others, runners, finding);
+    parameters(&mut item, &others, fields.get("runner").is_some(), runners, finding);
     item.matrix = fields.get("matrix").map(|node| matrix(node, finding)).unwrap_or_default();
     item.conduct = conduct::read(&fields, finding);
     for (name, value) in fields.get("input").and_then(|node| finding.entries(node, "files")).unwrap_or_default() {
@@ -143,12 +143,12 @@ fn how(fields: &Fields<'_>, id: &Spanned<String>, runners: &Runners, finding: &m
 }
 
 /// Sorts what is no key of items into parameters of the runner and mistakes.
-fn parameters(item: &mut ItemDraft, others: &[Other<'_>], runners: &Runners, finding: &mut Finding<'_>) {
+fn parameters(item: &mut ItemDraft, others: &[Other<'_>], by_runner: bool, runners: &Runners, finding: &mut Finding<'_>) {
     let none = BTreeSet::new();
     let names: &BTreeSet<String> = match &item.how {
         How::Runner(runner) => runners.get(&runner.value).map_or(&none, |runner| &runner.parameters),
-        // Which keys are parameters is not known then; those that are nearly keys of items are mistakes all the same.
-        How::Broken => {
+        // Which keys are parameters of a runner that is not known nobody can say; those that are nearly keys of items are mistakes.
+        How::Broken if by_runner => {
             for (key, _) in others {
                 if !finding.is_full() && meant(&key.value, keys::ITEM.names().into_iter()).is_some() {
                     unknown_key(key, &keys::ITEM, &none, finding);
