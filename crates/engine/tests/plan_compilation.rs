@@ -152,7 +152,7 @@ work:
     outputs.insert(id("models"), b"[1]".to_vec());
     assert_eq!(use_.fill(&outputs), Err(FillError::NotText { work: id("models"), wanted: "a JSON object" }));
     outputs.insert(id("models"), br#"{"path":"a\u0000b","count":1}"#.to_vec());
-    assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { work: id("models"), problem: "holds a zero byte" }));
+    assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { problem: "holds a zero byte" }));
 
     outputs.insert(id("models"), br#"{"path":"a b.py","count":{"n":7}}"#.to_vec());
     let filled = use_.fill(&outputs).unwrap();

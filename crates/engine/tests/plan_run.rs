@@ -49,7 +49,8 @@ work:
   grid: { command: [cell, '{{x}}{{y}}', '{{first.output.line}}'], matrix: { x: [a, b], y: [1, 2] }, needs: [first], output: [line] }
   bad: { command: [fail], retry: { attempts: 2 }, on_failure: continue }
   below: { plan: inner.yaml }
-  last: { command: [last, '{{grid[b,1].output.line}}'], needs: [grid, bad, below], critical: true }
+  last: { command: [last, '{{grid[b,1].output.line}}', '{{some.output.line}}'], needs: [grid, bad, below, some], critical: true }
+  some: { command: ['{{how}}'], matrix: { how: [go, fail] }, on_failure: continue, output: [line], retry: { attempts: 1 } }
 ",
     )?;
     let compiled = Plan::read(&path).unwrap_or_else(|problems| panic!("{problems}")).compile(&Environment::Unknown)?;
@@ -65,8 +66,11 @@ work:
     let id = engine.submit_with(compiled.config, compiled.blobs).await?;
     let ended = engine.wait(&id).await?;
     let output = engine.output(&id, "last").await?;
-    assert_eq!(output, Some(Output::bytes(r#"{"line":"last cell b1 say hello there"}"#)));
-    assert_eq!(ended.verdict, Verdict::Partial, "one item failed, and nothing that is critical");
+    assert_eq!(
+        output,
+        Some(Output::bytes(r#"{"line":"last cell b1 say hello there {\"some[fail]\":null,\"some[go]\":\"go\"}"}"#))
+    );
+    assert_eq!(ended.verdict, Verdict::Partial, "items failed, and none that is critical");
     engine.close().await?;
     Ok(())
 }

@@ -73,6 +73,12 @@ impl<'d> Names<'d> {
         self.by_name.get(name).and_then(|index| self.draft.items.get(*index))
     }
 
+    /// The cells of an item or matrix of this name.
+    pub(super) fn cells_of(&self, name: &str) -> Vec<WorkId> {
+        let cells = self.by_name.get(name).map(|index| self.cells[*index].as_slice()).unwrap_or_default();
+        cells.iter().map(|cell| cell.id.clone()).collect()
+    }
+
     /// What a name in `needs` stands for; tells if it is nothing.
     pub(super) fn need(&self, name: &str, span: Span, finding: &mut Finding<'_>) -> Vec<Need> {
         if let Some((id, _)) = self.by_id.get_key_value(name) {
