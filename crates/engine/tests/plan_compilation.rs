@@ -239,3 +239,36 @@ work:
     // A check does not ask for an environment, but two sources of one secret it does see.
     assert_eq!(plan.compile(&Environment::Unknown).unwrap_err().problems.len(), 1);
 }
+
+#[test]
+fn files_that_are_no_plans_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.yaml");
+    let told = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>")
+    };
+    assert_eq!(told(b"name: \xff"), "<dir>/p.yaml: this file is not UTF-8: byte 7 begins no character");
+    assert_eq!(told(&b"#".repeat((1 << 20) + 1)), "<dir>/p.yaml: this file is larger than 1 MiB");
+    let absent = Plan::read(dir.path()).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    assert_eq!(absent, "<dir>: this file cannot be read: Is a directory (os error 21)");
+}
+
+#[test]
+fn an_input_must_be_there_unless_an_item_makes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.yaml");
+    let text = "name: p
+budget: { sessions: 9, duration: 1m }
+work:
+  make: { command: [make], output: { code: gen/a.py } }
+  use: { command: [use], input: { code: gen/a.py, other: ./gen/b.py, there: there.txt }, needs: [make] }
+";
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(dir.path().join("there.txt"), "x").unwrap();
+    let told = Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    assert_eq!(
+        told,
+        "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; what an item makes is named in its `output`)"
+    );
+}
