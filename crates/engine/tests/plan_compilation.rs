@@ -33,7 +33,7 @@ fn command(compiled: &Compiled, work: &str) -> CommandSpec {
 /// Everything that a plan comes to as JSON, with what the digests name in their place.
 fn whole(compiled: &Compiled) -> Value {
     let secrets: Vec<String> = compiled.secrets.iter().map(|secret| format!("{secret:?}")).collect();
-    json!({ "config": config(&compiled.config, compiled), "widths": compiled.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
+    json!({ "config": config(&compiled.config, compiled), "widths": compiled.spec.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
 }
 
 fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
@@ -75,6 +75,34 @@ fn the_example_comes_to_this() {
 #[test]
 fn every_key_arrives_where_it_belongs() {
     check_file("every_key.json", &whole(&compiled(include_str!("plan/every_key.yaml"))));
+}
+
+#[test]
+fn a_plan_that_was_recorded_comes_to_the_same_run() {
+    let compiled = compiled(include_str!("plan/every_key.yaml"));
+    let recorded = PlanSpec::from_bytes(&compiled.spec.to_bytes()).unwrap();
+    assert_eq!(recorded, compiled.spec);
+    assert_eq!(recorded.config().unwrap(), compiled.config);
+    let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen("\"schema\":1", "\"schema\":2", 1);
+    let told = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
+    assert_eq!(told, "this nested plan has schema 2, and this version reads 1; use the version that submitted it");
+}
+
+#[test]
+fn plans_are_nested_eight_deep_and_no_deeper() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = |depth: usize, work: &str| {
+        let text = format!("name: p{depth}\nbudget: {{ sessions: 9, duration: 1h }}\nwork: {{ a: {{ {work} }} }}\n");
+        std::fs::write(dir.path().join(format!("{depth}.yaml")), text).unwrap();
+    };
+    for depth in 0..9 {
+        plan(depth, &format!("plan: {}.yaml", depth + 1));
+    }
+    plan(9, "command: [x]");
+    let told = Plan::read(dir.path().join("0.yaml")).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    assert_eq!(told, "<dir>/8.yaml:3:20: plans are nested more than 8 deep here");
+    let compiled = Plan::read(dir.path().join("1.yaml")).unwrap().compile(&Environment::Unknown).unwrap();
+    assert_eq!((compiled.nested.len(), compiled.blobs.len()), (8, 9));
 }
 
 #[test]
@@ -124,7 +152,7 @@ work:
     outputs.insert(id("models"), b"[1]".to_vec());
     assert_eq!(use_.fill(&outputs), Err(FillError::NotText { work: id("models"), wanted: "a JSON object" }));
     outputs.insert(id("models"), br#"{"path":"a\u0000b","count":1}"#.to_vec());
-    assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { work: id("models"), problem: "holds a zero byte" }));
+    assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { problem: "holds a zero byte" }));
 
     outputs.insert(id("models"), br#"{"path":"a b.py","count":{"n":7}}"#.to_vec());
     let filled = use_.fill(&outputs).unwrap();
@@ -210,4 +238,37 @@ work:
     );
     // A check does not ask for an environment, but two sources of one secret it does see.
     assert_eq!(plan.compile(&Environment::Unknown).unwrap_err().problems.len(), 1);
+}
+
+#[test]
+fn files_that_are_no_plans_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.yaml");
+    let told = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>")
+    };
+    assert_eq!(told(b"name: \xff"), "<dir>/p.yaml: this file is not UTF-8: byte 7 begins no character");
+    assert_eq!(told(&b"#".repeat((1 << 20) + 1)), "<dir>/p.yaml: this file is larger than 1 MiB");
+    let absent = Plan::read(dir.path()).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    assert_eq!(absent, "<dir>: this file cannot be read: Is a directory (os error 21)");
+}
+
+#[test]
+fn an_input_must_be_there_unless_an_item_makes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p.yaml");
+    let text = "name: p
+budget: { sessions: 9, duration: 1m }
+work:
+  make: { command: [make], output: { code: gen/a.py } }
+  use: { command: [use], input: { code: gen/a.py, other: ./gen/b.py, there: there.txt }, needs: [make] }
+";
+    std::fs::write(&path, text).unwrap();
+    std::fs::write(dir.path().join("there.txt"), "x").unwrap();
+    let told = Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    assert_eq!(
+        told,
+        "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; what an item makes is named in its `output`)"
+    );
 }

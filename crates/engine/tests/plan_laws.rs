@@ -285,3 +285,28 @@ fn ten_thousand_items_in_a_chain_are_compiled() {
     let circle = text.replacen("i0: { command: [x] }", "i0: { command: [x], needs: [i9999] }", 1);
     assert_eq!(codes(&circle), ["cycle"]);
 }
+
+#[test]
+fn many_of_one_thing_are_read_without_looking_through_all_for_each() {
+    let many = |of: fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(", ");
+    let text = format!("{HEAD}work: {{ a: {{ command: [x], matrix: {{ {} }} }} }}\n", many(|n| format!("n{n}: [1]"), 50_000));
+    assert_eq!(codes(&text), ["too-large"]);
+    let text = format!("{HEAD}work: {{ a: {{ command: [x], matrix: {{ x: [{}] }} }} }}\n", many(|n| n.to_string(), 100_000));
+    assert_eq!(codes(&text), ["too-large"]);
+    let holes = (0..10).map(|part| {
+        let holes: String = (0..5_000).map(|hole| format!("{{{{p{}}}}}", part * 5_000 + hole)).collect();
+        format!("\"{holes}\"")
+    });
+    let holes = holes.collect::<Vec<_>>().join(", ");
+    let text = format!("{HEAD}runners: {{ r: {{ command: [{holes}] }} }}\nwork: {{ a: {{ runner: r }} }}\n");
+    assert_eq!(codes(&text), ["missing-parameter"]);
+    let text =
+        format!("{HEAD}env: {{ {} }}\nwork: {{ a: {{ command: [x] }} }}\n", many(|n| format!("A{n}: \"{{{{x}}}}\""), 40_000));
+    assert_eq!(codes(&text), ["bad-placeholder"]);
+    let cells = many(|n| n.to_string(), 9_000);
+    let text = format!(
+        "{HEAD}env: {{ {} }}\nwork: {{ a: {{ command: [\"{{{{x}}}}\"], matrix: {{ x: [{cells}] }} }} }}\n",
+        many(|n| format!("A{n}: \"\""), 20_000)
+    );
+    assert_eq!(codes(&text), ["too-large"]);
+}

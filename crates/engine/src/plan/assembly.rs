@@ -61,6 +61,8 @@ pub(super) struct Assembled {
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     pub(super) id: WorkId,
+    /// Where the item that it comes from is named.
+    pub(super) span: Span,
     /// The id of the item that it comes from: its own, unless it is a cell.
     pub(super) item: String,
     /// What it runs, for people.
@@ -229,6 +231,7 @@ impl<'d> Assembly<'_, '_, 'd> {
         self.ceilings(tokens, cost, reports);
         let step = Step {
             id: cell.id.clone(),
+            span: item.id.span,
             item: item.id.value.clone(),
             label: label(item),
             agent,
@@ -267,6 +270,9 @@ impl<'d> Assembly<'_, '_, 'd> {
             (Scope::Item, Some(&item.conduct.env)),
         ] {
             for (name, value) in variables.into_iter().flatten() {
+                if !self.weigh(name.len(), item) {
+                    return None;
+                }
                 let value = match value {
                     EnvDraft::Text(text) => StepEnv::Text(self.text(text, scope, filling)),
                     EnvDraft::From { name, default } => StepEnv::From { name: name.clone(), default: default.clone() },
@@ -291,11 +297,17 @@ impl<'d> Assembly<'_, '_, 'd> {
             item.check.as_ref().map(|(run, timeout)| Check { run: self.run(run, Scope::Item, filling), timeout: *timeout });
         let mut inputs = BTreeMap::new();
         for (name, (input, span)) in &item.input {
+            if !self.weigh(name.len(), item) {
+                return None;
+            }
             let input = match input {
                 InputDraft::File(path) => Input::File { path: self.path(path, filling), digest: None },
                 InputDraft::Value(value) => Input::Value(self.text(value, Scope::Input, filling)),
             };
             inputs.insert(name.clone(), (input, *span));
+        }
+        if !self.weigh(item.output.names().map_or(0, |names| names.len() * PIECE_WEIGHT), item) {
+            return None;
         }
         let outputs = match &item.output {
             OutputDraft::Any => BTreeMap::new(),

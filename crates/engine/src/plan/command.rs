@@ -102,6 +102,14 @@ pub enum Part {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
+    /// Filled in when the session starts, as a JSON object from items to their outputs; `null` for those without any.
+    Outputs {
+        /// The cells of a matrix.
+        outputs_of: Vec<WorkId>,
+        /// The part of each output; all of it if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
 }
 
 /// The value of an environment variable.

@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::digest::Digest;
+use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
 use antiphon_core::id::{GroupName, RunnerName};
 use serde::{Deserialize, Serialize};
 
 use super::assembly::{Step, StepCommand, StepEnv, StepWork};
 use super::command::{COMMAND_SCHEMA, CommandSpec, EnvValue, Input, Text, Usage};
 use super::problem::{Finding, ProblemCode, Problems};
+use super::source::Span;
 use super::{Plan, assembly};
 use crate::coordination::{ControllerError, CoordinationBudget, CoordinationConfig, Runner, WorkSpec};
 
@@ -22,6 +24,12 @@ const ALLOWED: &[&str] = &["HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PAT
 
 /// Largest input file whose digest is recorded, in bytes.
 const MAX_HASHED_BYTES: u64 = 16 << 20;
+
+/// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its frame.
+const MAX_ITEM_BYTES: usize = MAX_PAYLOAD_BYTES - 1024;
+
+/// What all blobs of a plan may take, in bytes.
+const MAX_BLOB_BYTES: usize = 64 << 20;
 
 /// The environment of whoever submits a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +62,12 @@ impl Environment {
 pub struct Compiled {
     /// What is started.
     pub config: CoordinationConfig,
+    /// The same as data, to be sent or recorded.
+    pub spec: PlanSpec,
     /// The blobs that items name: descriptions of commands, and nested plans. Each once.
     pub blobs: Vec<Vec<u8>>,
     /// The configurations of nested plans, by the names that items give as their runner: the digests of their blobs.
     pub nested: Vec<(RunnerName, CoordinationConfig)>,
-    /// How many cells of a matrix, by its group, run at a time.
-    pub widths: BTreeMap<GroupName, u32>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
 }
@@ -113,7 +121,7 @@ pub struct PlanSpec {
     pub labels: BTreeMap<String, String>,
     /// How many cells of a matrix, by its group, run at a time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub widths: BTreeMap<String, u32>,
+    pub widths: BTreeMap<GroupName, u32>,
     /// Its items.
     pub work: Vec<WorkSpec>,
 }
@@ -197,9 +205,9 @@ impl Plan {
         let (spec, config) = compilation.plan(self, None)?;
         Ok(Compiled {
             config,
+            spec,
             blobs: compilation.blobs.into_values().collect(),
             nested: compilation.nested.into_iter().collect(),
-            widths: spec.widths.into_iter().filter_map(|(group, width)| Some((GroupName::new(group).ok()?, width))).collect(),
             secrets: compilation.secrets,
         })
     }
@@ -248,7 +256,23 @@ impl Compilation<'_> {
                     }
                 }
             };
-            work.push(item(step, runner, blob));
+            let spec = item(step, runner, blob);
+            let bytes = serde_json::to_vec(&spec).map_or(0, |bytes| bytes.len());
+            if bytes > MAX_ITEM_BYTES {
+                let message =
+                    format!("what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed", step.id);
+                finding
+                    .problem(ProblemCode::TooLarge, step.span, message)
+                    .hint("need a group or a whole matrix, which is one need");
+            }
+            work.push(spec);
+        }
+        let bytes: usize = self.blobs.values().map(Vec::len).sum();
+        if bytes > MAX_BLOB_BYTES {
+            let message = format!("what is recorded of this plan takes more than {} MiB", MAX_BLOB_BYTES >> 20);
+            finding
+                .problem(ProblemCode::TooLarge, Span::default(), message)
+                .hint("put long texts into files, and name these as inputs");
         }
         finding.finish()?;
         if let Some(problems) = inside {
@@ -264,7 +288,7 @@ impl Compilation<'_> {
             breaker: assembled.breaker,
             pausing: pausing.unwrap_or(assembled.pausing),
             labels: assembled.labels.clone(),
-            widths: assembled.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect(),
+            widths: assembled.widths.clone(),
             work,
         };
         // What the kernel refuses was refused before, with its place; this is for what only the kernel knows.

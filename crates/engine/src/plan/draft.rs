@@ -1,6 +1,6 @@
 //! A plan as it is written: read, but not yet put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::{Limits, Usage};
 use super::source::{Span, Spanned};
@@ -77,7 +77,7 @@ pub(super) struct RunnerDraft {
     pub(super) run: Option<RunDraft>,
     pub(super) conduct: Conduct,
     /// What its placeholders name.
-    pub(super) parameters: Vec<String>,
+    pub(super) parameters: BTreeSet<String>,
 }
 
 /// How an item is carried out.
@@ -136,12 +136,21 @@ pub(super) enum OutputDraft {
     #[default]
     Any,
     /// Names in the result file.
-    Names(Vec<String>),
+    Names(BTreeSet<String>),
     /// Files by name.
     Files(BTreeMap<String, Spanned<Template>>),
 }
 
 impl OutputDraft {
+    /// Whether it says that it puts this out.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Names(names) => names.contains(name),
+            Self::Files(files) => files.contains_key(name),
+        }
+    }
+
     /// The names, if they are known.
     pub(super) fn names(&self) -> Option<Vec<&str>> {
         match self {

@@ -1,13 +1,42 @@
 //! Reading a mapping by the table of keys, and values of each kind; what does not fit is told and left out.
 
+use std::collections::BTreeSet;
+
 use super::keys::{Key, Object};
 use super::node::{Node, Value};
 use super::problem::{Finding, ProblemCode, Told};
 use super::source::{Span, Spanned};
 use super::units::{Bytes, Cost, Count, Millis, Share, UnitError};
 
+/// What other tools call our keys.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("args", "command"),
+    ("cmd", "command"),
+    ("depends_on", "needs"),
+    ("dependencies", "needs"),
+    ("entrypoint", "command"),
+    ("environment", "env"),
+    ("inputs", "input"),
+    ("jobs", "work"),
+    ("max_parallel", "width"),
+    ("outputs", "output"),
+    ("parallel", "concurrency"),
+    ("retries", "retry"),
+    ("run", "command"),
+    ("script", "shell"),
+    ("stages", "work"),
+    ("steps", "work"),
+    ("strategy", "matrix"),
+    ("tasks", "work"),
+    ("uses", "runner"),
+    ("vars", "env"),
+];
+
 /// How alike texts are (from 0 to 1) of which one may have been meant by the other.
 const ALIKE: f64 = 0.8;
+
+/// Names that are looked through for one that was meant; there may be thousands.
+const LOOKED_THROUGH: usize = 1_000;
 
 /// Names that a message lists; of more it says how many there are.
 const LISTED: usize = 12;
@@ -28,7 +57,7 @@ impl<'n> Fields<'n> {
     pub(super) fn read(node: &'n Node, object: &'static Object, finding: &mut Finding<'_>) -> Option<Self> {
         let (fields, others) = Self::split(node, object, finding)?;
         for (key, _) in others {
-            unknown_key(key, object, &[], finding);
+            unknown_key(key, object, &BTreeSet::new(), finding);
         }
         Some(fields)
     }
@@ -78,14 +107,19 @@ impl<'n> Fields<'n> {
 }
 
 /// Tells of a key that has no meaning, with the one that was meant.
-pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &[String], finding: &mut Finding<'_>) {
+pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &BTreeSet<String>, finding: &mut Finding<'_>) {
     if finding.is_full() {
         return;
     }
     let mut names: Vec<&str> = object.names();
     names.extend(more.iter().map(String::as_str));
-    let message = format!("{} has no key `{}`", object.what, key.value);
-    let hint = meant(&key.value, names.iter().copied()).unwrap_or_else(|| format!("its keys are {}", listed(&names)));
+    let message = format!("{} has no key `{}`", object.what, short(&key.value));
+    let elsewhere = ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
+    let hint = match elsewhere {
+        Some((_, ours)) => Some(format!("that is `{ours}` here")),
+        None => meant(&key.value, names.iter().copied()),
+    };
+    let hint = hint.unwrap_or_else(|| format!("its keys are {}", listed(&names)));
     finding.problem(ProblemCode::UnknownKey, key.span, message).hint(hint);
 }
 
@@ -101,7 +135,8 @@ pub(super) fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Opt
     if name.len() > 256 {
         return None;
     }
-    let best = known.map(|other| (likeness(other), other)).max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
+    let best =
+        known.take(LOOKED_THROUGH).map(|other| (likeness(other), other)).max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
     best.filter(|(alike, other)| *alike >= ALIKE && *other != name).map(|(_, other)| format!("did you mean `{other}`?"))
 }
 
@@ -129,7 +164,11 @@ impl Finding<'_> {
         match &node.value {
             Value::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
             Value::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
-            Value::List(_) | Value::Map(_) if self.source().text()[node.span.start..].starts_with("{{") => None,
+            Value::List(_) | Value::Map(_) if self.source().slice(node.span).starts_with("{{") => None,
+            Value::Map(entries) if entries.len() == 1 => {
+                self.wrong(node, "a text")?.hint("a text with a colon and a space in it needs quotes");
+                None
+            }
             _ => {
                 self.wrong(node, "a text");
                 None
@@ -253,7 +292,10 @@ impl Finding<'_> {
         match &node.value {
             Value::List(entries) => Some(entries),
             Value::Plain(text) | Value::Quoted(text) if !node.is_null() => {
-                let hint = (!text.contains(char::is_whitespace)).then(|| format!("write it as [{}]", short(text)));
+                let plain = text.len() < 60 && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let hint = plain.then(|| format!("write it as [{}]", words.join(", ")));
+                let hint = hint.or_else(|| Some("write it as [.., ..]".to_owned()));
                 self.wrong(node, &format!("a list of {of}"))?.hint_if(hint);
                 None
             }
@@ -268,6 +310,10 @@ impl Finding<'_> {
     pub(super) fn entries<'n>(&mut self, node: &'n Node, of: &str) -> Option<&'n [(Spanned<String>, Node)]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
+            Value::List(_) => {
+                self.wrong(node, &format!("a mapping from names to {of}"))?.hint("write `NAME: ..` for each, without a dash");
+                None
+            }
             _ => {
                 self.wrong(node, &format!("a mapping from names to {of}"));
                 None

@@ -8,8 +8,18 @@ use serde_json::Value;
 
 use super::command::{Check, CommandSpec, EnvValue, Input, OutputSource, Part, Run, Stdin, Text};
 
-/// Longest text that may come of filling in, in bytes: what Linux takes as one argument.
-const MAX_FILLED_BYTES: usize = 128 << 10;
+/// What a text may become.
+struct Room {
+    bytes_max: usize,
+    exceeded: &'static str,
+    zero_refused: bool,
+}
+
+/// What Linux takes as one argument or variable.
+const ARGUMENT: Room = Room { bytes_max: (128 << 10) - 1, exceeded: "is longer than 128 KiB", zero_refused: true };
+
+/// What is written to standard input.
+const STDIN: Room = Room { bytes_max: 16 << 20, exceeded: "is longer than 16 MiB", zero_refused: false };
 
 /// Why a command cannot be started with what there is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,10 +47,8 @@ pub enum FillError {
         wanted: &'static str,
     },
     /// A text cannot be passed to a process.
-    #[error("with the output of {work} filled in, a text {problem}; hand it over in a file")]
+    #[error("with outputs filled in, a text of the command {problem}; hand them over in a file")]
     Unusable {
-        /// The item.
-        work: WorkId,
         /// What is wrong with it.
         problem: &'static str,
     },
@@ -113,7 +121,7 @@ impl CommandSpec {
         });
         let stdin = match &self.stdin {
             None => None,
-            Some(Stdin::Text(text)) => Some(FilledStdin::Text(text.fill(outputs)?)),
+            Some(Stdin::Text(text)) => Some(FilledStdin::Text(text.fill_within(outputs, &STDIN)?)),
             Some(Stdin::File(path)) => Some(FilledStdin::File(self.dir.join(path.fill(outputs)?))),
         };
         let inputs = self.inputs.iter().map(|(name, input)| {
@@ -176,48 +184,61 @@ impl Text {
     /// # Errors
     /// As [`CommandSpec::fill`].
     pub fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<String, FillError> {
+        self.fill_within(outputs, &ARGUMENT)
+    }
+
+    fn fill_within(&self, outputs: &BTreeMap<WorkId, Vec<u8>>, room: &Room) -> Result<String, FillError> {
         let mut filled = String::new();
         for part in &self.0 {
-            let (work, name) = match part {
+            let text = match part {
                 Part::Known(text) => {
                     filled.push_str(text);
                     continue;
                 }
-                Part::Output { output_of, name } => (output_of, name.as_deref()),
+                Part::Output { output_of: work, name } => {
+                    let bytes = outputs.get(work).ok_or_else(|| FillError::NoOutput { work: work.clone() })?;
+                    shown(value(work, name.as_deref(), bytes)?)
+                }
+                Part::Outputs { outputs_of, name } => {
+                    let mut all = serde_json::Map::new();
+                    for work in outputs_of {
+                        let found = outputs.get(work).map(|bytes| value(work, name.as_deref(), bytes)).transpose()?;
+                        all.insert(work.to_string(), found.unwrap_or(Value::Null));
+                    }
+                    Value::Object(all).to_string()
+                }
             };
-            let bytes = outputs.get(work).ok_or_else(|| FillError::NoOutput { work: work.clone() })?;
-            filled.push_str(&shown(work, name, bytes)?);
-            let unusable = |problem| Err(FillError::Unusable { work: work.clone(), problem });
-            if filled.contains('\0') {
-                return unusable("holds a zero byte");
+            filled.push_str(&text);
+            if room.zero_refused && filled.contains('\0') {
+                return Err(FillError::Unusable { problem: "holds a zero byte" });
             }
-            if filled.len() > MAX_FILLED_BYTES {
-                return unusable("is longer than 128 KiB");
+            if filled.len() > room.bytes_max {
+                return Err(FillError::Unusable { problem: room.exceeded });
             }
         }
         Ok(filled)
     }
 }
 
-/// An output, or a part of one, as text: a JSON text without its quotes, anything else as JSON.
-fn shown(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<String, FillError> {
+/// An output, or a part of one; what is not JSON is a text.
+fn value(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<Value, FillError> {
     let not = |wanted| FillError::NotText { work: work.clone(), wanted };
     let Some(name) = name else {
         return match serde_json::from_slice(bytes) {
-            Ok(value) => Ok(plain(value)),
-            Err(_) => String::from_utf8(bytes.to_vec()).map_err(|_| not("text in UTF-8")),
+            Ok(value) => Ok(value),
+            Err(_) => String::from_utf8(bytes.to_vec()).map(Value::String).map_err(|_| not("text in UTF-8")),
         };
     };
-    let value: Value = serde_json::from_slice(bytes).map_err(|_| not("JSON"))?;
-    match value {
+    match serde_json::from_slice(bytes).map_err(|_| not("JSON"))? {
         Value::Object(mut fields) => {
-            fields.remove(name).map(plain).ok_or_else(|| FillError::NoName { work: work.clone(), name: name.to_owned() })
+            fields.remove(name).ok_or_else(|| FillError::NoName { work: work.clone(), name: name.to_owned() })
         }
         _ => Err(not("a JSON object")),
     }
 }
 
-fn plain(value: Value) -> String {
+/// A JSON text without its quotes, anything else as JSON.
+fn shown(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),

@@ -1,6 +1,8 @@
 //! Every key of a plan file in one table: the reader looks keys up here, the JSON Schema is made from it, and a test holds
 //! `docs/plan.md` against it.
 
+use std::fmt;
+
 /// A mapping with fixed keys.
 #[derive(Debug)]
 pub struct Object {
@@ -64,6 +66,37 @@ pub enum Kind {
     Of(&'static Object),
     /// One of several.
     Either(&'static [Self]),
+}
+
+/// What it takes, in words.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Template => f.write_str("text with placeholders"),
+            Self::Value => f.write_str("value with placeholders"),
+            Self::Flag => f.write_str("`true` or `false`"),
+            Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min > 0 => write!(f, "whole number from {min}"),
+            Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min < 0 => f.write_str("whole number"),
+            Self::Integer(min, max) => write!(f, "whole number from {min} to {max}"),
+            Self::Count => f.write_str("count"),
+            Self::Duration => f.write_str("duration"),
+            Self::Size => f.write_str("size"),
+            Self::Cost => f.write_str("cost"),
+            Self::Share => f.write_str("share"),
+            Self::Word(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                f.write_str(&words.join(", "))
+            }
+            Self::List(of) => write!(f, "list of: {of}"),
+            Self::Names(of) => write!(f, "names, each with: {of}"),
+            Self::Of(object) => write!(f, "mapping `{}`", object.name),
+            Self::Either(kinds) => {
+                let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+                f.write_str(&kinds.join("; or "))
+            }
+        }
+    }
 }
 
 impl Object {

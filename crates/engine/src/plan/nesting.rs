@@ -46,7 +46,7 @@ struct Reading {
 
 impl Reading {
     fn file(&mut self, shown: &Path) -> Result<Whole, Problems> {
-        let unreadable = |error| Problems::of_file(ProblemCode::Unreadable, shown, format!("it cannot be read: {error}"));
+        let unreadable = |error| Problems::of_file(ProblemCode::Unreadable, shown, format!("this file cannot be read: {error}"));
         let real = fs::canonicalize(shown).map_err(unreadable)?;
         if let Some(found) = self.files.get(&real) {
             return found.clone();
@@ -105,6 +105,9 @@ impl Reading {
 
     /// A nested plan. `None` if what is wrong with it is told where it is named.
     fn below(&mut self, path: &Path, span: Span, finding: &mut Finding<'_>) -> Option<Result<Whole, Problems>> {
+        if finding.is_full() {
+            return None;
+        }
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) => {
@@ -136,13 +139,13 @@ fn text(path: &Path) -> Result<String, Problems> {
     let refused = |code, message: String| Problems::of_file(code, path, message);
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|error| refused(ProblemCode::Unreadable, format!("it cannot be read: {error}")))?;
+    read.map_err(|error| refused(ProblemCode::Unreadable, format!("this file cannot be read: {error}")))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(refused(ProblemCode::TooLarge, format!("it is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+        return Err(refused(ProblemCode::TooLarge, format!("this file is larger than {} MiB", MAX_FILE_BYTES >> 20)));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        refused(ProblemCode::Unreadable, format!("it is not UTF-8: byte {} begins no character", at + 1))
+        refused(ProblemCode::Unreadable, format!("this file is not UTF-8: byte {} begins no character", at + 1))
     })
 }
 

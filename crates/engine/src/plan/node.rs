@@ -314,6 +314,8 @@ impl<'a> Tree<'a, '_> {
             Some("YAML is indented by spaces, never by tabs".to_owned())
         } else if text.get(at..).unwrap_or_default().starts_with("{{") || before.ends_with("{{") {
             Some("put a placeholder in quotes: \"{{..}}\"".to_owned())
+        } else if error.info().contains("did not find expected key") {
+            Some("this line is indented otherwise than those above it, or one of them is not complete".to_owned())
         } else {
             None
         };

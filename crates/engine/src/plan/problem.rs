@@ -10,6 +10,9 @@ use super::source::{Source, Span};
 /// Problems that are kept; a file in another language would give thousands.
 const MAX_PROBLEMS: usize = 100;
 
+/// Longest message that is kept, in characters.
+const MAX_MESSAGE_CHARS: usize = 500;
+
 /// What kind of problem it is; a contract, as `--json` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +153,14 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A text that names things of the user's, which may be long.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Problems of one file while it is read.
 #[derive(Debug)]
 pub(super) struct Finding<'a> {
@@ -219,6 +230,7 @@ impl<'a> Finding<'a> {
             let excerpt = source.excerpt(found.span, masked);
             let place = Place { line: excerpt.line, column: excerpt.column, text: excerpt.text, mark: excerpt.mark };
             let Found { code, message, hint, .. } = found;
+            let (message, hint) = (cut(message), hint.map(cut));
             Problem { code, message, hint, path: source.path().to_owned(), place: Some(place) }
         });
         Err(Problems { problems: problems.collect(), left_out })

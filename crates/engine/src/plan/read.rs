@@ -4,15 +4,16 @@ mod conduct;
 mod item;
 mod secrecy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::draft::{BudgetDraft, Draft, RetryDraft, RunDraft, RunnerDraft};
 use super::fields::{Fields, listed, short};
 use super::keys;
-use super::node::Node;
+use super::node::{Node, Value};
 use super::problem::{Finding, ProblemCode};
 use super::source::Spanned;
 use super::template::Template;
+use super::units::Cost;
 
 /// Longest id of an item, a runner or a group, in bytes; the rest of what ids may have is room for the cells of a matrix.
 const MAX_NAME_BYTES: usize = 128;
@@ -49,6 +50,7 @@ pub(super) fn draft(root: &Node, finding: &mut Finding<'_>) -> Draft {
     if let Some(node) = fields.get("labels") {
         for (name, value) in finding.entries(node, "texts").unwrap_or_default() {
             if let Some(text) = finding.text(value) {
+                secrecy::inspect_text(&text, finding);
                 draft.labels.insert(name.value.clone(), text.value);
             }
         }
@@ -63,7 +65,7 @@ pub(super) fn draft(root: &Node, finding: &mut Finding<'_>) -> Draft {
     }
     if let Some(node) = fields.get("work") {
         let entries = finding.entries(node, "items").unwrap_or_default();
-        if entries.is_empty() && matches!(node.value, super::node::Value::Map(_)) {
+        if entries.is_empty() && matches!(node.value, Value::Map(_)) {
             finding
                 .problem(ProblemCode::MissingKey, node.span, "there is no item in `work`")
                 .hint(format!("such as `{}`", "build: { command: [make] }"));
@@ -86,7 +88,7 @@ fn budget(node: &Node, finding: &mut Finding<'_>) -> BudgetDraft {
         sessions,
         duration: fields.get("duration").and_then(|node| finding.duration(node)),
         tokens: fields.get("tokens").and_then(|node| positive_count(node, finding)),
-        cost: fields.get("cost").and_then(|node| finding.cost(node)),
+        cost: fields.get("cost").and_then(|node| positive_cost(node, finding)),
     }
 }
 
@@ -100,8 +102,17 @@ fn positive_count(node: &Node, finding: &mut Finding<'_>) -> Option<u64> {
     Some(count.0)
 }
 
+fn positive_cost(node: &Node, finding: &mut Finding<'_>) -> Option<Cost> {
+    let cost = finding.cost(node)?;
+    if cost.millionths == 0 {
+        finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
+        return None;
+    }
+    Some(cost)
+}
+
 fn runner(node: &Node, finding: &mut Finding<'_>) -> RunnerDraft {
-    let blank = || RunnerDraft { run: None, conduct: Default::default(), parameters: Vec::new() };
+    let blank = || RunnerDraft { run: None, conduct: Default::default(), parameters: BTreeSet::new() };
     let Some(fields) = Fields::read(node, &keys::RUNNER, finding) else { return blank() };
     let run = match fields.present(&["command", "shell"]).as_slice() {
         [] => {
@@ -116,14 +127,8 @@ fn runner(node: &Node, finding: &mut Finding<'_>) -> RunnerDraft {
         }
     };
     let conduct = conduct::read(&fields, finding);
-    let mut parameters: Vec<String> = Vec::new();
-    for template in run.iter().flat_map(RunDraft::templates).chain(conduct.templates()) {
-        for name in template.parameters() {
-            if !parameters.iter().any(|known| known == name) {
-                parameters.push(name.to_owned());
-            }
-        }
-    }
+    let templates = run.iter().flat_map(RunDraft::templates).chain(conduct.templates());
+    let parameters: BTreeSet<String> = templates.flat_map(Template::parameters).map(str::to_owned).collect();
     for name in &parameters {
         if keys::ITEM.key(name).is_some() {
             let message = format!("`{name}` is a key of items, so it cannot be a parameter");
@@ -139,6 +144,7 @@ fn run(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Option<RunDraft> {
         return argv(node, finding).map(RunDraft::Argv);
     }
     let script = finding.text(fields.get("shell")?)?;
+    secrecy::inspect_text(&script, finding);
     if script.value.contains("{{") {
         finding
             .problem(ProblemCode::BadPlaceholder, script.span, "a shell would run or split what is put into its script")
@@ -154,6 +160,15 @@ fn run(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Option<RunDraft> {
 
 /// A program and its arguments.
 fn argv(node: &Node, finding: &mut Finding<'_>) -> Option<Vec<Template>> {
+    if let Value::Plain(text) | Value::Quoted(text) = &node.value
+        && text.contains(|c: char| "|&;<>$`*?\"'()".contains(c))
+    {
+        let message = "a command is a list of the program and its arguments, and no shell reads it";
+        finding
+            .problem(ProblemCode::WrongType, node.span, message)
+            .hint("write it as [program, argument, ..], or use `shell` instead of `command`");
+        return None;
+    }
     let entries = finding.list(node, "a program and its arguments")?;
     if entries.is_empty() {
         finding.problem(ProblemCode::BadValue, node.span, "a command needs at least the program");

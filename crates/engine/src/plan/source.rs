@@ -78,48 +78,46 @@ impl Source {
     }
 
     /// The line that a part begins in, with what it marks there; what is in `masked` is not shown.
+    ///
+    /// Only what is shown is looked at closely: a plan may be one long line with a problem in each word.
     pub(super) fn excerpt(&self, span: Span, masked: &[Span]) -> Excerpt {
         let line = self.line(span);
         let begin = self.lines[line - 1];
         let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
-        // Each character with whether it is meant: the mark is found again after the line was cut and masked.
-        let mut chars: Vec<(char, bool)> = Vec::new();
-        let mut column = None;
-        for (offset, c) in self.text.get(begin..end).unwrap_or_default().char_indices() {
-            let at = begin + offset;
-            if at >= span.start && column.is_none() {
-                column = Some(chars.len());
-            }
-            let hidden = masked.iter().any(|mask| (mask.start..mask.end).contains(&at));
-            let shown = if hidden { MASK } else { c };
-            chars.push((shown, (span.start..span.end).contains(&at)));
+        let whole = self.text.get(begin..end).unwrap_or_default();
+        let mut at = (span.start.max(begin) - begin).min(whole.len());
+        while !whole.is_char_boundary(at) {
+            at -= 1;
         }
-        while chars.last().is_some_and(|(c, meant)| !meant && c.is_whitespace())
-            && column.is_none_or(|column| column < chars.len())
-        {
-            chars.pop();
-        }
-        let column = column.unwrap_or(chars.len()).min(chars.len());
-        let from = if chars.len() > SHOWN_CHARS { column.saturating_sub(SHOWN_CHARS / 4) } else { 0 };
-        let to = chars.len().min(from + SHOWN_CHARS);
-        let (mut text, mut mark) = (String::new(), None);
-        if from > 0 {
-            text.push('…');
-        }
-        for (index, (c, meant)) in chars.iter().enumerate().take(to).skip(from) {
-            if index == column {
+        // White space at the end is nothing to show, unless it is meant.
+        let shown =
+            &whole[..whole.trim_end().len().max(at).max((span.end.max(begin) - begin).min(whole.trim_end_matches('\r').len()))];
+        let from = if shown.chars().nth(SHOWN_CHARS).is_some() {
+            shown[..at].char_indices().rev().nth(SHOWN_CHARS / 4 - 1).map_or(0, |(from, _)| from)
+        } else {
+            0
+        };
+        let to = shown[from..].char_indices().nth(SHOWN_CHARS).map_or(shown.len(), |(to, _)| from + to);
+        let window = Span::new(begin + from, begin + to);
+        let masked: Vec<&Span> = masked.iter().filter(|mask| mask.start < window.end && mask.end > window.start).collect();
+        let mut text = String::from(if from > 0 { "…" } else { "" });
+        let mut mark = None;
+        for (offset, c) in shown[from..to].char_indices() {
+            let place = begin + from + offset;
+            if from + offset == at {
                 mark = Some(text.len()..text.len());
             }
-            text.push(*c);
-            if let Some(mark) = mark.as_mut().filter(|_| *meant) {
+            let hidden = masked.iter().any(|mask| (mask.start..mask.end).contains(&place));
+            text.push(if hidden { MASK } else { c });
+            if let Some(mark) = mark.as_mut().filter(|_| place < span.end) {
                 mark.end = text.len();
             }
         }
         let mark = mark.unwrap_or(text.len()..text.len());
-        if to < chars.len() {
+        if to < shown.len() {
             text.push('…');
         }
-        Excerpt { line, column: column + 1, text, mark }
+        Excerpt { line, column: whole[..at].chars().count() + 1, text, mark }
     }
 }
 

@@ -34,20 +34,21 @@ impl Template {
     }
 
     fn parse(text: &Spanned<String>, finding: &mut Finding<'_>, outputs: bool) -> Self {
-        let place = |from: usize, to: usize, finding: &Finding<'_>| inner_span(text, from, to, finding);
+        let begin = content(text, finding);
+        let place = |from: usize, to: usize| begin.map_or(text.span, |begin| Span::new(begin + from, begin + to));
         let mut pieces = Vec::new();
         let (mut rest, mut at) = (text.value.as_str(), 0);
         while let Some(open) = rest.find("{{") {
             push_text(&mut pieces, &rest[..open]);
             let inside = &rest[open + 2..];
             let Some(close) = closing(inside) else {
-                let span = place(at + open, at + rest.len(), finding);
+                let span = place(at + open, at + rest.len());
                 finding
                     .problem(ProblemCode::BadPlaceholder, span, "this placeholder has no end")
                     .hint("close it with `}}`; two braces as text are written {{\"{{\"}}");
                 return Self { pieces };
             };
-            let span = place(at + open, at + open + close + 4, finding);
+            let span = place(at + open, at + open + close + 4);
             let name = &inside[..close];
             match literal(name) {
                 Some(text) => push_text(&mut pieces, text),
@@ -164,18 +165,11 @@ pub(super) fn is_name(text: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// The place of a part of a text: exact where the text stands in the file as it is, else the whole.
-fn inner_span(text: &Spanned<String>, from: usize, to: usize, finding: &Finding<'_>) -> Span {
+/// Where in the file the text begins, if it stands there as it is: without escapes, and on one line.
+fn content(text: &Spanned<String>, finding: &Finding<'_>) -> Option<usize> {
     let written = finding.source().slice(text.span);
-    let offset = match written.as_bytes().first() {
-        Some(b'"' | b'\'') => 1,
-        _ => 0,
-    };
-    if written.get(offset..).is_some_and(|written| written.starts_with(&text.value)) {
-        Span::new(text.span.start + offset + from, text.span.start + offset + to)
-    } else {
-        text.span
-    }
+    let offset = usize::from(matches!(written.as_bytes().first(), Some(b'"' | b'\'')));
+    written.get(offset..)?.starts_with(&text.value).then_some(text.span.start + offset)
 }
 
 #[cfg(test)]

@@ -35,14 +35,23 @@ impl Args {
                 let text = format!("{} can be run: {count}, {}", self.file.display(), outline.budget());
                 output.line(painted(&printable(&text), "ok"))?;
             }
-            Err(Problems { problems, left_out }) if global.json => {
-                output.json(&json!({ "ok": false, "problems": problems, "left_out": left_out }))?;
-            }
-            Err(problems) => plan_problems::report(problems),
+            Err(problems) => return refused(problems, global),
         }
         output.finish()?;
-        Ok(if checked.is_ok() { ExitCode::SUCCESS } else { Kind::Plan.into() })
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Tells why a plan cannot be run, as JSON on standard output or else for people.
+pub(super) fn refused(problems: &Problems, global: &Global) -> Result<ExitCode, CommandError> {
+    if global.json {
+        let mut output = Output::stdout();
+        output.json(&json!({ "ok": false, "problems": problems.problems, "left_out": problems.left_out }))?;
+        output.finish()?;
+    } else {
+        plan_problems::report(problems);
+    }
+    Ok(Kind::Plan.into())
 }
 
 /// A plan that can be run.

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use antiphon::plan::{Outline, OutlineItem};
 
-use super::check::checked;
-use crate::command_error::{CommandError, Kind};
+use super::check::{checked, refused};
+use crate::command_error::CommandError;
 use crate::commands::Global;
 use crate::output::{Output, printable};
-use crate::plan_problems;
 use crate::table::Table;
 
 /// Show the items of a plan, and what they wait for
@@ -30,10 +29,7 @@ impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
         let plan = match checked(&self.file) {
             Ok(plan) => plan,
-            Err(problems) => {
-                plan_problems::report(&problems);
-                return Ok(Kind::Plan.into());
-            }
+            Err(problems) => return refused(&problems, global),
         };
         let outline = plan.outline();
         let mut output = Output::stdout();

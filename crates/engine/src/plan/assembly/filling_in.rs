@@ -113,10 +113,7 @@ impl<'d> Assembly<'_, '_, 'd> {
             }
             Hole::Output { item, name } => {
                 let of = self.name(item, filling);
-                match self.output(&of, name.as_deref(), span, filling) {
-                    Some(output_of) => Text(vec![Part::Output { output_of, name: name.clone() }]),
-                    None => Text::default(),
-                }
+                Text(self.output(&of, name.as_deref(), span, filling).into_iter().collect())
             }
         }
     }
@@ -169,53 +166,55 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
     }
 
-    /// The item whose output a placeholder stands for; it must be needed, directly or by its group.
-    fn output(&mut self, of: &str, name: Option<&str>, span: Span, filling: &mut Filling<'d, '_>) -> Option<WorkId> {
+    /// The item or matrix whose output a placeholder stands for; it must be needed, directly or by its group.
+    fn output(&mut self, of: &str, name: Option<&str>, span: Span, filling: &mut Filling<'d, '_>) -> Option<Part> {
         let names = self.names;
         if self.finding.is_full() {
             return None;
         }
-        let mut told = |code, message: String, hint: Option<String>| {
-            self.finding.problem(code, span, message).hint_if(hint);
-            None
-        };
-        let Some(source) = names.item(of) else {
-            if names.named(of).is_some_and(|item| !item.matrix.is_empty()) {
-                let message = format!("`{}` is a matrix, and each of its cells has an output of its own", short(of));
-                let hint = format!("name one, such as {{{{{of}[..].output}}}}; all of them are in the context file");
-                return told(ProblemCode::BadPlaceholder, message, Some(hint));
+        let (source, ids, whole) = match (names.item(of), names.named(of)) {
+            (Some(item), _) => (item, vec![WorkId::new(of).ok()?], false),
+            (None, Some(matrix)) => (matrix, names.cells_of(of), true),
+            (None, None) => {
+                let message = format!("there is no item `{}`", short(of));
+                self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint_if(names.meant(of));
+                return None;
             }
-            return told(ProblemCode::BadPlaceholder, format!("there is no item `{}`", short(of)), names.meant(of));
         };
         if matches!(source.how, How::Plan(_)) {
             let message = format!("`{of}` is a nested plan, which puts out its receipt and nothing by name");
-            return told(ProblemCode::BadPlaceholder, message, None);
+            self.finding.problem(ProblemCode::BadPlaceholder, span, message);
+            return None;
         }
-        let id = WorkId::new(of).ok()?;
-        let direct = Need::Work(id.clone());
-        if !filling.needed.contains(&direct) {
-            let by_group = names.group_of(source).is_some_and(|group| filling.needed.contains(&Need::Group(group)));
-            if !by_group && filling.lost {
-                return None;
-            }
-            if !by_group {
+        let by_group = names.group_of(source).is_some_and(|group| filling.needed.contains(&Need::Group(group)));
+        if !by_group && !ids.iter().all(|id| filling.needed.contains(&Need::Work(id.clone()))) {
+            if !filling.lost {
                 let message = format!("`{}` does not need `{of}`, so its output may not be there", filling.cell.id);
-                return told(ProblemCode::UnknownNeed, message, Some(format!("add `{of}` to its `needs`")));
+                self.finding.problem(ProblemCode::UnknownNeed, span, message).hint(format!("add `{of}` to its `needs`"));
             }
+            return None;
+        }
+        if let Some(name) = name.filter(|name| !source.output.has(name)) {
+            let hint = match source.output.names() {
+                None => format!("say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"),
+                Some(known) => meant(name, known.iter().copied()).unwrap_or_else(|| format!("it puts out {}", listed(&known))),
+            };
+            let message = format!("`{of}` does not say that it puts out `{name}`");
+            self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint(hint);
+            return None;
+        }
+        if !self.weigh(ids.len() * super::PIECE_WEIGHT, filling.item) {
+            return None;
+        }
+        for id in &ids {
             // A group brings no outputs along, only its members do.
-            filling.needed.insert(direct.clone());
-            filling.needs.push(direct);
+            self.need(Need::Work(id.clone()), filling);
         }
-        let Some(name) = name else { return Some(id) };
-        let known = source.output.names();
-        if known.as_ref().is_some_and(|known| known.contains(&name)) {
-            return Some(id);
+        let name = name.map(str::to_owned);
+        match ids.as_slice() {
+            [id] if !whole => Some(Part::Output { output_of: id.clone(), name }),
+            _ => Some(Part::Outputs { outputs_of: ids, name }),
         }
-        let hint = match known {
-            None => format!("say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"),
-            Some(known) => meant(name, known.iter().copied()).unwrap_or_else(|| format!("it puts out {}", listed(&known))),
-        };
-        told(ProblemCode::BadPlaceholder, format!("`{of}` does not say that it puts out `{name}`"), Some(hint))
     }
 
     fn no_such_parameter(&mut self, name: &str, span: Span, cell: &Cell) {

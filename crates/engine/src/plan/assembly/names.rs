@@ -11,9 +11,6 @@ use crate::plan::fields::{listed, meant, short};
 use crate::plan::problem::{Finding, ProblemCode};
 use crate::plan::source::Span;
 
-/// Names that are looked through for one that was meant; cells may be thousands.
-const LOOKED_THROUGH: usize = 1_000;
-
 /// Every name of a plan.
 pub(super) struct Names<'d> {
     draft: &'d Draft,
@@ -76,6 +73,12 @@ impl<'d> Names<'d> {
         self.by_name.get(name).and_then(|index| self.draft.items.get(*index))
     }
 
+    /// The cells of an item or matrix of this name.
+    pub(super) fn cells_of(&self, name: &str) -> Vec<WorkId> {
+        let cells = self.by_name.get(name).map(|index| self.cells[*index].as_slice()).unwrap_or_default();
+        cells.iter().map(|cell| cell.id.clone()).collect()
+    }
+
     /// What a name in `needs` stands for; tells if it is nothing.
     pub(super) fn need(&self, name: &str, span: Span, finding: &mut Finding<'_>) -> Vec<Need> {
         if let Some((id, _)) = self.by_id.get_key_value(name) {
@@ -113,8 +116,7 @@ impl<'d> Names<'d> {
         let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
         own.sort_unstable();
         own.dedup();
-        let looked_through = own.iter().copied().take(LOOKED_THROUGH);
-        meant(name, looked_through).or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
+        meant(name, own.iter().copied()).or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
     }
 }
 

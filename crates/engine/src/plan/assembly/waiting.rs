@@ -11,6 +11,9 @@ use crate::plan::source::Span;
 /// Members of a circle that a message names.
 const NAMED: usize = 8;
 
+/// Circles that are told of.
+const MAX_CIRCLES: usize = 10;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
     New,
@@ -25,9 +28,10 @@ struct Waiter {
     targets: Vec<(usize, Option<Span>)>,
 }
 
-/// Tells of every circle that a search through the needs closes.
+/// Tells of the circles that a search through the needs closes, up to [`MAX_CIRCLES`]: taking one apart mostly takes others with it.
 pub(super) fn refuse_cycles(steps: &[Placed<'_>], finding: &mut Finding<'_>) {
     let waiters = waiters(steps);
+    let mut told = 0;
     let mut marks = vec![Mark::New; waiters.len()];
     for start in 0..waiters.len() {
         if marks[start] != Mark::New {
@@ -52,6 +56,10 @@ pub(super) fn refuse_cycles(steps: &[Placed<'_>], finding: &mut Finding<'_>) {
                 Mark::OnPath => {
                     let from = path.iter().position(|(node, _)| *node == target).unwrap_or_default();
                     tell(&path[from..], &waiters, finding);
+                    told += 1;
+                    if told == MAX_CIRCLES {
+                        return;
+                    }
                 }
             }
         }

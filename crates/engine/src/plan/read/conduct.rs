@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{positive_count, secrecy, template};
+use super::{positive_cost, positive_count, secrecy, template};
 use crate::plan::command::{Limits, Usage};
 use crate::plan::draft::{Conduct, EnvDraft, StdinDraft};
 use crate::plan::fields::{Fields, listed, short, unknown_key};
@@ -47,14 +47,7 @@ fn limits(node: &Node, conduct: &mut Conduct, finding: &mut Finding<'_>) {
     };
     let spanned = |node: &Node, count| Spanned::new(count, node.span);
     conduct.tokens = fields.get("tokens").and_then(|node| Some(spanned(node, positive_count(node, finding)?)));
-    conduct.cost = fields.get("cost").and_then(|node| {
-        let cost = finding.cost(node)?;
-        if cost.millionths == 0 {
-            finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
-            return None;
-        }
-        Some(Spanned::new(cost, node.span))
-    });
+    conduct.cost = fields.get("cost").and_then(|node| Some(Spanned::new(positive_cost(node, finding)?, node.span)));
 }
 
 fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> {
@@ -68,7 +61,7 @@ fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> 
 /// Environment variables; `open` says whether placeholders have a meaning here.
 pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMap<String, EnvDraft> {
     let mut variables = BTreeMap::new();
-    for (name, value) in finding.entries(node, "values").unwrap_or_default() {
+    for (name, node) in finding.entries(node, "values").unwrap_or_default() {
         if !is_variable(&name.value) {
             let message = format!("`{}` cannot name an environment variable", short(&name.value));
             finding.problem(ProblemCode::BadId, name.span, message).hint("names are made of letters, digits and `_`");
@@ -81,14 +74,14 @@ pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMa
                 .hint("variables that begin with `ANTIPHON_` are the engine's");
             continue;
         }
-        if let Some(value) = variable(name, value, finding) {
+        if let Some(value) = variable(name, node, finding) {
             if let EnvDraft::Text(text) = &value
                 && !open
                 && text.plain().is_none()
             {
                 let message = "no item is meant here, so a placeholder stands for nothing";
                 finding
-                    .problem(ProblemCode::BadPlaceholder, node_span(node, name), message)
+                    .problem(ProblemCode::BadPlaceholder, node.span, message)
                     .hint("give it in the `env` of a runner or an item");
                 continue;
             }
@@ -98,17 +91,12 @@ pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMa
     variables
 }
 
-fn node_span(node: &Node, name: &Spanned<String>) -> crate::plan::source::Span {
-    match &node.value {
-        Value::Map(entries) => entries.iter().find(|(key, _)| key.span == name.span).map_or(name.span, |(_, value)| value.span),
-        _ => name.span,
-    }
-}
-
 fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
     let Value::Map(entries) = &node.value else {
         let text = finding.text(node)?;
-        secrecy::inspect_variable(name, &text, finding);
+        if secrecy::inspect_variable(name, &text, finding) {
+            return None;
+        }
         return Some(EnvDraft::Text(template(node, finding)?.value));
     };
     let forms = [("from", &keys::ENV_FROM), ("text", &keys::ENV_TEXT), ("secret", &keys::ENV_SECRET)];
@@ -117,7 +105,7 @@ fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> O
         match entries.first() {
             Some((key, _)) => {
                 let names = ["from", "text", "secret"].map(str::to_owned);
-                unknown_key(key, &keys::ENV_TEXT, &names[..], finding);
+                unknown_key(key, &keys::ENV_TEXT, &names.into(), finding);
             }
             None => {
                 let forms = listed(&["from", "text", "secret"]);
@@ -151,7 +139,11 @@ fn secret(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Opt
     if matches!(node.value, Value::Map(_)) {
         let fields = Fields::read(node, &keys::SECRET_COMMAND, finding)?;
         let entries = finding.list(fields.get("command")?, "a program and its arguments")?;
-        let command: Vec<String> = entries.iter().filter_map(|entry| finding.text(entry)).map(|text| text.value).collect();
+        let mut command = Vec::new();
+        for text in entries.iter().filter_map(|entry| finding.text(entry)).collect::<Vec<_>>() {
+            secrecy::inspect_text(&text, finding);
+            command.push(text.value);
+        }
         if command.is_empty() {
             finding.problem(ProblemCode::BadValue, node.span, "a command needs at least the program");
             return None;

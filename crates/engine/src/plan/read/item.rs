@@ -1,6 +1,6 @@
 //! Reading one item.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::conduct;
 use super::{Runners, argv, check_name, pausing, retry, run, template};
@@ -20,6 +20,9 @@ const WAYS: &[&str] = &["runner", "command", "shell", "plan"];
 /// Keys that mean nothing for a nested plan, whose items say them.
 const NOT_OF_PLANS: &[&str] = &["input", "output", "grace", "env", "stdin", "usage", "check"];
 
+/// Most lists of a matrix.
+const MAX_AXES: usize = 16;
+
 const POLICIES: [(&str, FailurePolicy); 3] =
     [("skip_dependents", FailurePolicy::SkipDependents), ("continue", FailurePolicy::Continue), ("abort", FailurePolicy::Abort)];
 
@@ -27,7 +30,7 @@ pub(super) fn read(id: &Spanned<String>, node: &Node, runners: &Runners, finding
     let mut item = blank(id);
     let Some((fields, others)) = Fields::split(node, &keys::ITEM, finding) else { return item };
     item.how = how(&fields, id, runners, finding);
-    parameters(&mut item, &others, runners, finding);
+    parameters(&mut item, &others, fields.get("runner").is_some(), runners, finding);
     item.matrix = fields.get("matrix").map(|node| matrix(node, finding)).unwrap_or_default();
     item.conduct = conduct::read(&fields, finding);
     for (name, value) in fields.get("input").and_then(|node| finding.entries(node, "files")).unwrap_or_default() {
@@ -140,19 +143,20 @@ fn how(fields: &Fields<'_>, id: &Spanned<String>, runners: &Runners, finding: &m
 }
 
 /// Sorts what is no key of items into parameters of the runner and mistakes.
-fn parameters(item: &mut ItemDraft, others: &[Other<'_>], runners: &Runners, finding: &mut Finding<'_>) {
-    let names: &[String] = match &item.how {
-        How::Runner(runner) => runners.get(&runner.value).map(|runner| runner.parameters.as_slice()).unwrap_or_default(),
-        // Which keys are parameters is not known then; those that are nearly keys of items are mistakes all the same.
-        How::Broken => {
+fn parameters(item: &mut ItemDraft, others: &[Other<'_>], by_runner: bool, runners: &Runners, finding: &mut Finding<'_>) {
+    let none = BTreeSet::new();
+    let names: &BTreeSet<String> = match &item.how {
+        How::Runner(runner) => runners.get(&runner.value).map_or(&none, |runner| &runner.parameters),
+        // Which keys are parameters of a runner that is not known nobody can say; those that are nearly keys of items are mistakes.
+        How::Broken if by_runner => {
             for (key, _) in others {
-                if meant(&key.value, keys::ITEM.names().into_iter()).is_some() {
-                    unknown_key(key, &keys::ITEM, &[], finding);
+                if !finding.is_full() && meant(&key.value, keys::ITEM.names().into_iter()).is_some() {
+                    unknown_key(key, &keys::ITEM, &none, finding);
                 }
             }
             return;
         }
-        _ => &[],
+        _ => &none,
     };
     for (key, value) in others {
         if !names.contains(&key.value) {
@@ -195,6 +199,11 @@ fn matrix(node: &Node, finding: &mut Finding<'_>) -> Vec<Axis> {
     if entries.is_empty() && matches!(node.value, Value::Map(_)) {
         finding.problem(ProblemCode::BadValue, node.span, "a matrix needs at least one list");
     }
+    if entries.len() > MAX_AXES {
+        let message = format!("this matrix has {} lists; at most {MAX_AXES} are allowed", entries.len());
+        finding.problem(ProblemCode::TooLarge, node.span, message);
+        return axes;
+    }
     for (name, value) in entries {
         if !is_name(&name.value) || keys::ITEM.key(&name.value).is_some() {
             let message = format!("`{}` cannot name a parameter", short(&name.value));
@@ -211,6 +220,7 @@ fn matrix(node: &Node, finding: &mut Finding<'_>) -> Vec<Axis> {
             );
         }
         let mut values: Vec<String> = Vec::new();
+        let mut known = BTreeSet::new();
         for entry in list {
             let Some(text) = finding.text(entry) else { continue };
             let unfit = |c: char| c.is_control() || "[],{}".contains(c);
@@ -218,7 +228,7 @@ fn matrix(node: &Node, finding: &mut Finding<'_>) -> Vec<Axis> {
                 let message =
                     "a value of a matrix is part of an id: not empty, without brackets, braces, commas and control characters";
                 finding.problem(ProblemCode::BadId, text.span, message);
-            } else if values.contains(&text.value) {
+            } else if !known.insert(text.value.clone()) {
                 finding.problem(ProblemCode::BadValue, text.span, format!("`{}` stands twice in this list", short(&text.value)));
             } else {
                 values.push(text.value);
@@ -251,10 +261,10 @@ fn input(node: &Node, finding: &mut Finding<'_>) -> Option<InputDraft> {
 fn output(node: &Node, finding: &mut Finding<'_>) -> OutputDraft {
     match &node.value {
         Value::List(entries) => {
-            let mut names = Vec::new();
+            let mut names = BTreeSet::new();
             for name in entries.iter().filter_map(|entry| finding.text(entry)).collect::<Vec<_>>() {
                 if part_name("an output", &name, finding).is_some() {
-                    names.push(name.value);
+                    names.insert(name.value);
                 }
             }
             OutputDraft::Names(names)

@@ -29,14 +29,15 @@ pub(super) fn inspect_text(text: &Spanned<String>, finding: &mut Finding<'_>) {
     }
 }
 
-/// Tells of a value under a name that says that it is secret.
-pub(super) fn inspect_variable(name: &Spanned<String>, value: &Spanned<String>, finding: &mut Finding<'_>) {
+/// Tells of a value under a name that says that it is secret, if it is one.
+pub(super) fn inspect_variable(name: &Spanned<String>, value: &Spanned<String>, finding: &mut Finding<'_>) -> bool {
     let last = name.value.rsplit('_').next().unwrap_or_default().to_uppercase();
     if !SECRET_WORDS.contains(&last.as_str()) || value.value.is_empty() || value.value.contains("{{") {
-        return;
+        return false;
     }
     finding.mask(value.span);
     let message = format!("the value of `{}` stands in the plan, and a plan is stored", name.value);
     let hint = format!("name it instead: {0}: {{ secret: {0} }}; if it is no secret, write {0}: {{ text: .. }}", name.value);
     finding.problem(ProblemCode::InlineSecret, value.span, message).hint(hint);
+    true
 }
