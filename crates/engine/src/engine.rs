@@ -1,6 +1,7 @@
 //! The engine: owns one ledger, decides in one task, writes in one thread, carries out sessions.
 
 mod decider;
+mod door;
 mod error;
 mod handle;
 mod recall;
@@ -221,7 +222,7 @@ impl Engine {
     pub async fn submit_with(&self, config: CoordinationConfig, inputs: Vec<Vec<u8>>) -> Result<CoordinationId, EngineError> {
         let (id, minted) = match config.id() {
             Some(id) => (id.clone(), false),
-            None => (CoordinationId::new(uuid::Uuid::now_v7().to_string())?, true),
+            None => (Self::mint()?, true),
         };
         let blobs = inputs.into_iter().map(Blob::new).collect();
         self.handle.start(id.clone(), config, blobs, minted).await?;

@@ -63,6 +63,17 @@ enum Health {
     },
 }
 
+impl Health {
+    /// What every command is answered with, unless all is well.
+    fn refusal(&self) -> Option<EngineError> {
+        match self {
+            Self::Sound => None,
+            Self::Full { reason, .. } => Some(EngineError::ReadOnly { reason: reason.clone() }),
+            Self::Poisoned { reason } => Some(EngineError::Poisoned { reason: reason.clone() }),
+        }
+    }
+}
+
 struct Decider {
     world: World,
     clock: Clock,
@@ -533,15 +544,16 @@ impl Decider {
                 // Turns on their way were filtered without this follower: he reads only once they are durable.
                 self.draft.releases.push(Box::new(move |_| drop(reply.send(receiver))));
             }
+            Request::Health { reply } => {
+                let _ = reply.send(self.health.refusal().map_or(Ok(()), Err));
+            }
             Request::Close { reply } => self.on_close(reply),
         }
     }
 
     fn on_command(&mut self, command: Command, origin: Origin, minted: bool, now: &Now) -> Result<Reply, EngineError> {
-        match &self.health {
-            Health::Sound => {}
-            Health::Full { reason, .. } => return Err(EngineError::ReadOnly { reason: reason.clone() }),
-            Health::Poisoned { reason } => return Err(EngineError::Poisoned { reason: reason.clone() }),
+        if let Some(refusal) = self.health.refusal() {
+            return Err(refusal);
         }
         if let Command::Start { id, config, .. } = &command
             && !minted
@@ -622,11 +634,7 @@ impl Decider {
 
     /// Leaves snapshots, closes the store and answers the one who asked for it.
     async fn finish(mut self) {
-        let answer = match &self.health {
-            Health::Sound => Ok(()),
-            Health::Full { reason, .. } => Err(EngineError::ReadOnly { reason: reason.clone() }),
-            Health::Poisoned { reason } => Err(EngineError::Poisoned { reason: reason.clone() }),
-        };
+        let answer = self.health.refusal().map_or(Ok(()), Err);
         if answer.is_ok() {
             for session in self.world.coordinations() {
                 self.writer.send(Job::Save(snapshot_of(session)));

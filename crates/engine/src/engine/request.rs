@@ -24,6 +24,8 @@ pub(super) enum Request {
     Wait { coordination: CoordinationId, reply: oneshot::Sender<Option<Ended>> },
     /// A caller follows a stream live.
     Follow { coordination: CoordinationId, reply: oneshot::Sender<broadcast::Receiver<Live>> },
+    /// Whether commands are taken in; answered at once, as it rests on no state.
+    Health { reply: oneshot::Sender<Result<(), EngineError>> },
     /// Stop in good order.
     Close { reply: oneshot::Sender<Result<(), EngineError>> },
 }

@@ -1,0 +1,110 @@
+//! One connection: who is there, then requests one after the other, within the limits.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::caller::{Caller, Peer, SessionOf};
+use crate::code::Code;
+use crate::panic::contained;
+use crate::problem::Problem;
+use crate::server::Shared;
+use crate::stall::Stalling;
+
+/// What a connection needs.
+pub(crate) struct Connection {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) router: Router,
+    pub(crate) session_of: Option<SessionOf>,
+    pub(crate) sessions: Arc<Semaphore>,
+}
+
+impl Connection {
+    pub(crate) async fn run(self, stream: UnixStream, permit: OwnedSemaphorePermit) {
+        let peer = match Peer::of(&stream) {
+            Ok(peer) => peer,
+            Err(error) => return tracing::debug!(%error, "a caller was gone before it could be placed"),
+        };
+        let session_of = self.session_of.clone();
+        let Ok(caller) = tokio::task::spawn_blocking(move || peer.place(session_of.as_ref())).await else { return };
+        // Sessions have places of their own, so that they cannot take those of the operator.
+        let _permit = match &caller {
+            Caller::Operator => permit,
+            Caller::Session(_) | Caller::Refused(_) => match Arc::clone(&self.sessions).try_acquire_owned() {
+                Ok(own) => own,
+                Err(_) => return turn_away(&stream),
+            },
+        };
+        self.serve(stream, caller).await;
+    }
+
+    async fn serve(self, stream: UnixStream, caller: Caller) {
+        let Self { shared, router, .. } = self;
+        let limits = &shared.limits;
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_time)
+            .max_headers(limits.headers)
+            .max_buf_size(limits.header_bytes)
+            .auto_date_header(false)
+            .keep_alive(!matches!(caller, Caller::Refused(_)));
+        let io = TokioIo::new(Stalling::new(stream, limits.write_time));
+        let service = service_fn(|request| answer(router.clone(), caller.clone(), request));
+        let mut served = pin!(builder.serve_connection(io, service));
+        let ended = tokio::select! {
+            ended = served.as_mut() => ended,
+            () = shared.stopping.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+async fn answer(router: Router, caller: Caller, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = match caller {
+        Caller::Refused(problem) => problem.into_response(),
+        caller => {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(caller);
+            match contained(TowerToHyperService::new(router).call(request)).await {
+                Some(Ok(response)) => response,
+                None => Problem::new(Code::Internal, "the request met a mistake in Antiphon; please report it").into_response(),
+            }
+        }
+    };
+    tracing::debug!(%method, ?path, status = response.status().as_u16(), "answered");
+    Ok(response)
+}
+
+/// Tells somebody for whom there is no place, without reading what it wants and without waiting.
+pub(crate) fn turn_away(stream: &UnixStream) {
+    let problem = Problem::new(Code::TooManyConnections, "too many clients are connected; repeat the request in a moment");
+    let body = problem.to_bytes();
+    let mut answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    answer.extend(body);
+    // What does not fit into an empty buffer would have to wait for the client.
+    let _told = stream.try_write(&answer);
+}

@@ -1,0 +1,28 @@
+//! What a coordination came to: the receipt for people, or with its evidence for `antiphon verify`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::answer::{Answer, bytes_of, json};
+use crate::request::{Addressed, Parameters};
+use crate::server::Shared;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Query {
+    /// The export instead of the rendering.
+    #[serde(default)]
+    evidence: bool,
+}
+
+pub(super) async fn receipt(State(shared): State<Arc<Shared>>, target: Addressed, query: Parameters<Query>) -> Answer {
+    let export = shared.engine.export(&target.id).await??;
+    if query.0.evidence {
+        return Ok(bytes_of(StatusCode::OK, export.to_bytes()));
+    }
+    json(StatusCode::OK, &json!({ "hash": export.receipt, "receipt": export.rendering }))
+}

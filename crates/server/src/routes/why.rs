@@ -1,0 +1,53 @@
+//! Why an item does not run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use antiphon::coordination::Blocked;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::explained;
+use crate::answer::{Answer, ask, json};
+use crate::request::Addressed;
+use crate::server::Shared;
+use crate::wire::{Reasons, Why};
+
+pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
+    let (id, work) = (&target.id, target.part("work"));
+    match ask(&shared, |engine| engine.why(id, work)).await {
+        Ok(blocked) => {
+            let reasons = blocked.iter().map(told).collect();
+            json(StatusCode::OK, &Reasons { coordination: id.to_string(), work: work.to_owned(), reasons })
+        }
+        Err(asked) => Err(explained(&shared, id, asked).await),
+    }
+}
+
+fn told(blocked: &Blocked) -> Why {
+    let (reason, about) = match blocked {
+        Blocked::Starting { recorded, announced } => ("starting", json!({ "recorded": recorded, "announced": announced })),
+        Blocked::NeedsWork { work, state } => ("needs_work", json!({ "work": work, "state": state })),
+        Blocked::NeedsGroup { group, unfinished } => ("needs_group", json!({ "group": group, "unfinished": unfinished })),
+        Blocked::GroupFailed { group, work } => ("group_failed", json!({ "group": group, "work": work })),
+        Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
+        Blocked::Running { session, attempt } => ("running", json!({ "session": session.to_string(), "attempt": attempt })),
+        Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
+        Blocked::Paused { .. } => ("paused", json!({})),
+        Blocked::Stopping { .. } => ("stopping", json!({})),
+        Blocked::Ended => ("ended", json!({})),
+        Blocked::NoSlot { concurrency, held_by } => ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by })),
+        Blocked::NothingToGrant { meter, held_by } => ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by })),
+        Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
+        Blocked::Expanding => ("expanding", json!({})),
+        Blocked::Behind { work } => ("behind", json!({ "work": work })),
+        // A reason that is newer than this table is still told.
+        _ => ("other", json!({})),
+    };
+    let about = match about {
+        Value::Object(about) => about.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    Why { reason: reason.to_owned(), text: blocked.to_string(), about }
+}
