@@ -109,7 +109,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
         let read: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
         match read {
             Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(error) => Err(Problem::new(Code::InvalidRequest, error.body_text())),
+            Err(error) => {
+                let text = error.body_text();
+                let what = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                Err(Problem::new(Code::InvalidRequest, format!("a parameter of the query makes no sense: {what}")))
+            }
         }
     }
 }
