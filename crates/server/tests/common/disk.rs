@@ -38,10 +38,23 @@ impl Switch {
         self.changed.notify_all();
     }
 
+    /// Makes the disk sound again when the test ends, however it ends: a stuck one would keep the engine from going.
+    pub(crate) fn reset(&'static self) -> Reset {
+        Reset(self)
+    }
+
     /// The state, once it is another than stuck.
     fn settled(&self) -> State {
         let state = self.state.lock().unwrap();
         *self.changed.wait_while(state, |state| *state == State::Stuck).unwrap()
+    }
+}
+
+pub(crate) struct Reset(&'static Switch);
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        self.0.set(State::Sound);
     }
 }
 
