@@ -22,6 +22,12 @@ async fn bench(limits: Limits) -> Result<Bench> {
     Bench::with(Setting { limits, ..Setting::default() }).await
 }
 
+/// Items whose events are more than the system keeps between two ends of a socket.
+fn many_items() -> String {
+    let items: Vec<String> = (0..300).map(|n| format!("work item-{n}-{} echo", "x".repeat(200))).collect();
+    items.join("\n")
+}
+
 fn code(answer: &str) -> Option<&str> {
     answer.split_once("\"code\":\"")?.1.split('"').next()
 }
@@ -109,15 +115,15 @@ async fn free_places(bench: &Bench) -> Result {
 #[tokio::test]
 async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
     let bench = bench(Limits { write_time: SHORT, connections: 2, ..Limits::default() }).await?;
-    let items: Vec<String> = (0..4_000).map(|n| format!("work item-{n} echo")).collect();
-    bench.submit("large", &format!("open\nsessions 10000\n{}", items.join("\n"))).await?;
+    let items = many_items();
+    bench.submit("large", &format!("open\nsessions 10000\n{items}")).await?;
     let id = CoordinationId::new("large")?;
     let mut stream = bench.connect().await?;
     stream.write_all(b"GET /v1/coordinations/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
     bench.post("/v1/coordinations/large/close", "").await?;
     timeout(FAR_TOO_LONG, bench.engine.wait(&id)).await??;
     let last = bench.engine.status(&id).await?.version;
-    assert!(last > Version(8_000), "{last}");
+    assert!(last > Version(600), "{last}");
     // Once the server has given the client up its place is free, and what was on its way is all that comes.
     timeout(FAR_TOO_LONG, free_places(&bench)).await??;
     let seen = timeout(FAR_TOO_LONG, rest(&mut stream)).await??;
@@ -151,8 +157,8 @@ async fn open_streams_do_not_hold_up_the_end() -> Result {
 #[tokio::test]
 async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone() -> Result {
     let bench = bench(Limits { drain: SHORT, ..Limits::default() }).await?;
-    let items: Vec<String> = (0..4_000).map(|n| format!("work item-{n} echo")).collect();
-    bench.submit("large", &format!("sessions 10000\n{}", items.join("\n"))).await?;
+    let items = many_items();
+    bench.submit("large", &format!("sessions 10000\n{items}")).await?;
     bench.engine.wait(&CoordinationId::new("large")?).await?;
     let mut stalled = bench.connect().await?;
     stalled.write_all(b"GET /v1/coordinations/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;

@@ -19,7 +19,7 @@ pub struct EventStream {
     unread: Vec<u8>,
     kind: String,
     data: String,
-    /// Whether the connection has brought an event.
+    /// Whether the connection has brought anything.
     fruitful: bool,
     ended: bool,
 }
@@ -54,13 +54,15 @@ impl EventStream {
             while let Some(line) = self.line() {
                 if let Some(event) = self.take(&line)? {
                     self.after = Version(event.version);
-                    self.fruitful = true;
                     self.ended = event.is_terminal();
                     return Ok(Some(event));
                 }
             }
             match self.bytes().await {
-                Some(bytes) => self.unread.extend_from_slice(&bytes),
+                Some(bytes) => {
+                    self.fruitful = true;
+                    self.unread.extend_from_slice(&bytes);
+                }
                 None => self.reopen().await?,
             }
         }
@@ -75,15 +77,16 @@ impl EventStream {
     }
 
     async fn reopen(&mut self) -> Result<(), ClientError> {
-        if !std::mem::take(&mut self.fruitful) {
-            self.fruitful = true;
-            self.body = None;
-            return Err(ClientError::Broken("the stream of events ended before the coordination did".to_owned()));
-        }
+        self.body = None;
         self.unread.clear();
         self.kind.clear();
         self.data.clear();
+        // One that ends before it began would end again.
+        if !std::mem::replace(&mut self.fruitful, true) {
+            return Err(ClientError::Broken("the stream of events ended before the coordination did".to_owned()));
+        }
         self.body = open(&self.client, &self.coordination, self.after).await?;
+        self.fruitful = false;
         self.ended = self.body.is_none();
         Ok(())
     }
