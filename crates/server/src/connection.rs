@@ -1,8 +1,10 @@
 //! One connection: who is there, then requests one after the other, within the limits.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::caller::{Caller, Peer, SessionOf};
 use crate::code::Code;
@@ -22,6 +25,9 @@ use crate::panic::contained;
 use crate::problem::Problem;
 use crate::server::Shared;
 use crate::stall::Stalling;
+
+/// How long somebody who is turned away is listened to.
+const LINGER: Duration = Duration::from_millis(200);
 
 /// What a connection needs.
 pub(crate) struct Connection {
@@ -44,7 +50,7 @@ impl Connection {
             Caller::Operator => permit,
             Caller::Session(_) | Caller::Refused(_) => match Arc::clone(&self.sessions).try_acquire_owned() {
                 Ok(own) => own,
-                Err(_) => return turn_away(&stream),
+                Err(_) => return turn_away(stream, &self.shared.lingering).await,
             },
         };
         self.serve(stream, caller).await;
@@ -94,8 +100,9 @@ async fn answer(router: Router, caller: Caller, request: Request<Incoming>) -> R
     Ok(response)
 }
 
-/// Tells somebody for whom there is no place, without reading what it wants and without waiting.
-pub(crate) fn turn_away(stream: &UnixStream) {
+/// Tells somebody for whom there is no place, and waits a moment for what it says, as far as that is possible: a connection that ends
+/// with bytes unread may take the answer with it.
+pub(crate) async fn turn_away(stream: UnixStream, lingering: &Semaphore) {
     let problem = Problem::new(Code::TooManyConnections, "too many clients are connected; repeat the request in a moment");
     let body = problem.to_bytes();
     let mut answer = format!(
@@ -105,6 +112,19 @@ pub(crate) fn turn_away(stream: &UnixStream) {
     )
     .into_bytes();
     answer.extend(body);
-    // What does not fit into an empty buffer would have to wait for the client.
+    // It fits into an empty buffer; what did not would have to wait for the client.
     let _told = stream.try_write(&answer);
+    if let Ok(_place) = lingering.try_acquire() {
+        let mut buffer = vec![0; 4096];
+        let heard = async {
+            while stream.readable().await.is_ok() {
+                match stream.try_read(&mut buffer) {
+                    Ok(0) => break,
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => break,
+                    _ => {}
+                }
+            }
+        };
+        let _over = timeout(LINGER, heard).await;
+    }
 }

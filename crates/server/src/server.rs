@@ -20,6 +20,12 @@ use crate::submission::{CompileError, Compiled, Submission};
 /// Plans that are read at a time; others wait their turn.
 const COMPILING: usize = 2;
 
+/// Receipts that are read with their evidence at a time.
+const EXPORTING: usize = 2;
+
+/// Callers at a time that are turned away with patience; others are cut off.
+const LINGERING: usize = 32;
+
 /// Pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -81,6 +87,9 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) compile: Compile,
     pub(crate) compiling: Semaphore,
+    pub(crate) exporting: Semaphore,
+    /// Places for those who have no place, while they are told so.
+    pub(crate) lingering: Semaphore,
     pub(crate) limits: Limits,
     /// Cancelled when the server is to stop; streams end then.
     pub(crate) stopping: CancellationToken,
@@ -146,8 +155,15 @@ impl Server {
         let _stop = stopping.clone().drop_guard();
         let (operators, sessions) =
             (Arc::new(Semaphore::new(limits.connections)), Arc::new(Semaphore::new(limits.session_connections)));
-        let shared =
-            Arc::new(Shared { engine, compile, compiling: Semaphore::new(COMPILING), limits, stopping: stopping.clone() });
+        let shared = Arc::new(Shared {
+            engine,
+            compile,
+            compiling: Semaphore::new(COMPILING),
+            exporting: Semaphore::new(EXPORTING),
+            lingering: Semaphore::new(LINGERING),
+            limits,
+            stopping: stopping.clone(),
+        });
         let router = routes::router(Arc::clone(&shared));
         let mut connections = JoinSet::new();
         loop {
@@ -163,7 +179,10 @@ impl Server {
                     let connection = Connection { shared: Arc::clone(&shared), router: router.clone(), session_of, sessions };
                     connections.spawn(connection.run(stream, permit));
                 }
-                Err(_) => connection::turn_away(&stream),
+                Err(_) => {
+                    let shared = Arc::clone(&shared);
+                    connections.spawn(async move { connection::turn_away(stream, &shared.lingering).await });
+                }
             }
         }
         drop(socket);

@@ -1,5 +1,7 @@
 //! A guest of a running engine: typed calls, typed refusals, and a stream that goes on where it broke.
 
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
 mod common;
 
 use std::sync::Arc;

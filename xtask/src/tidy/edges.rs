@@ -47,7 +47,7 @@ const EDGES: &[Allowed] = &[
             "tokio-util",
             "tracing",
         ],
-        dev: &["tempfile", "tokio"],
+        dev: &["proptest", "tempfile", "tokio"],
     },
     Allowed {
         package: "antiphon-cli",

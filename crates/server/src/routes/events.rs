@@ -29,6 +29,9 @@ const DEFAULT_PAGE: usize = 100;
 /// Most events on a page.
 const MAX_PAGE: usize = 1_000;
 
+/// Events read at a time, so that large ones fill a page before many of them are in memory.
+const READ_AT_ONCE: usize = 50;
+
 /// Payload bytes after which a page is full.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -81,20 +84,16 @@ fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 async fn page(shared: &Shared, target: &Addressed, after: Version, limit: usize) -> Answer {
     // The head first: what is read after it is at least as new.
     let head = head(shared, &target.id).await?;
-    let recorded = shared.engine.events(&target.id, after, limit).await?;
-    let mut bytes = 0;
-    let mut events = Vec::new();
-    for event in &recorded {
-        let size = event.payload.bytes().map_or(0, <[u8]>::len);
-        if !events.is_empty() && bytes + size > PAGE_BYTES {
-            break;
-        }
-        bytes += size;
-        events.push(EventLine::of(event));
+    let (mut events, mut bytes, mut last) = (Vec::new(), 0, after);
+    while events.len() < limit && bytes < PAGE_BYTES {
+        let recorded = shared.engine.events(&target.id, last, READ_AT_ONCE.min(limit - events.len())).await?;
+        let Some(newest) = recorded.last() else { break };
+        last = newest.version;
+        bytes += recorded.iter().map(|event| event.payload.bytes().map_or(0, <[u8]>::len)).sum::<usize>();
+        events.extend(recorded.iter().map(EventLine::of));
     }
-    let last = events.last().map_or(after.0, |event| event.version);
     let ended = head.ended || events.last().is_some_and(EventLine::is_terminal);
-    json(StatusCode::OK, &EventPage { events, after: last, more: last < head.tip.version.0, ended })
+    json(StatusCode::OK, &EventPage { events, after: last.0, more: last < head.tip.version, ended })
 }
 
 async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {

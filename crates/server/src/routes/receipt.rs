@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::{Answer, bytes_of, json};
+use crate::code::Code;
+use crate::problem::Problem;
 use crate::request::{Addressed, Parameters};
 use crate::server::Shared;
 
@@ -20,6 +22,9 @@ pub(super) struct Query {
 }
 
 pub(super) async fn receipt(State(shared): State<Arc<Shared>>, target: Addressed, query: Parameters<Query>) -> Answer {
+    // Evidence is as large as its coordination, so not everybody gets it at the same time.
+    let stopping = |_| Problem::new(Code::Stopping, "the engine is stopping");
+    let _turn = shared.exporting.acquire().await.map_err(stopping)?;
     let export = shared.engine.export(&target.id).await??;
     if query.0.evidence {
         return Ok(bytes_of(StatusCode::OK, export.to_bytes()));
