@@ -26,6 +26,9 @@ use crate::problem::Problem;
 use crate::server::Shared;
 use crate::stall::Stalling;
 
+/// The least that hyper takes as a limit on heads, in bytes.
+const MIN_HEADER_BYTES: usize = 8 * 1024;
+
 /// How long somebody who is turned away is listened to.
 const LINGER: Duration = Duration::from_millis(200);
 
@@ -64,7 +67,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_time)
             .max_headers(limits.headers)
-            .max_buf_size(limits.header_bytes)
+            .max_buf_size(limits.header_bytes.max(MIN_HEADER_BYTES))
             .auto_date_header(false)
             .keep_alive(!matches!(caller, Caller::Refused(_)));
         let io = TokioIo::new(Stalling::new(stream, limits.write_time));

@@ -34,7 +34,8 @@ impl<S: Sync> FromRequestParts<S> for Operator {
                 let detail = format!("this call comes from session {session}, which may only read its own coordination");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
-            Caller::Operator | Caller::Refused(_) => Ok(Self),
+            Caller::Operator => Ok(Self),
+            Caller::Refused(problem) => Err(problem.clone()),
         }
     }
 }
@@ -65,7 +66,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
                 let detail = format!("this call comes from session {session}, which may not read coordination {id}");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
-            _ => Ok(Self { id, parts: found }),
+            Caller::Refused(problem) => Err(problem.clone()),
+            Caller::Operator | Caller::Session(_) => Ok(Self { id, parts: found }),
         }
     }
 }
