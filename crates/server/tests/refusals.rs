@@ -128,11 +128,7 @@ async fn what_is_not_http_is_answered_shortly_and_leaves_no_trace() -> Result {
     }
     t.check("not_http");
     bench.engine.health().await?;
-    assert_eq!(
-        bench.engine.heads(antiphon::ledger::HeadQuery::List(Default::default())).await?.len(),
-        1,
-        "the ledger's own stream"
-    );
+    assert!(bench.get("/v1/coordinations").await?.ends_with("\n{\"coordinations\":[]}\n"));
     bench.stop().await
 }
 
