@@ -187,7 +187,7 @@ pub struct EventPage {
 }
 
 /// A plan to be run. `Debug` shows no secret.
-#[derive(Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubmitRequest {
     /// The plan's text.
     pub plan: String,
@@ -196,13 +196,13 @@ pub struct SubmitRequest {
     /// The directory that sessions run in, absolute.
     pub directory: String,
     /// Variables of the environment that the plan may use.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
     /// Values of the secrets that the plan names.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
     /// The id that the coordination shall have; a new one if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
 

@@ -4,11 +4,19 @@ mod common;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener as StdListener;
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
+use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, SOCKET, Server, SocketError};
-use common::{Bench, Result, Setting, compile};
+use common::{Bench, Result, Setting, compile, engine, submission};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
+
+/// Tells this program, run again, that it is the engine to be killed, and where its state directory is.
+const STATE: &str = "ANTIPHON_TEST_STATE";
 
 /// Stops the server of a bench and keeps the engine.
 async fn served(bench: &mut Bench) -> Result {
@@ -98,5 +106,48 @@ async fn a_path_that_is_too_long_for_a_socket_is_reached_all_the_same() -> Resul
     assert!(bench.dir.join(SOCKET).as_os_str().len() > 240);
     assert_eq!(std::fs::metadata(bench.dir.join(SOCKET))?.permissions().mode() & 0o777, 0o600);
     assert_eq!(Client::connect(&bench.dir).await?.health().await?.status, "ok");
+    bench.stop().await
+}
+
+/// Not a test of its own: the engine of the one below, which is killed.
+#[tokio::test]
+async fn engine_in_a_process_of_its_own() -> Result {
+    let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
+    let engine = Arc::new(engine(Path::new(&dir), &CancellationToken::new(), None).await?);
+    let server = Server::bind(&dir, engine, compile).await?;
+    println!("\nready");
+    server.serve(CancellationToken::new()).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_guest_goes_on_with_the_engine_that_follows_one_that_was_killed() -> Result {
+    let folder = tempfile::tempdir()?;
+    let dir = folder.path().join("state");
+    let mut process = Command::new(std::env::current_exe()?)
+        .args(["engine_in_a_process_of_its_own", "--exact", "--nocapture", "--quiet"])
+        .env(STATE, &dir)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut lines = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
+    while lines.next_line().await?.ok_or("the engine's process ended")? != "ready" {}
+    let client = Client::connect(&dir).await?;
+    let request = serde_json::from_str(&submission("long", "work a hold"))?;
+    client.submit(&request, None).await?;
+    let mut stream = client.follow(&CoordinationId::new("long")?, Version(0));
+    for version in 1..=3 {
+        assert_eq!(stream.next().await?.map(|event| event.version), Some(version));
+    }
+    process.kill().await?;
+    assert!(matches!(stream.next().await, Err(ClientError::NoEngine { .. })));
+    assert!(dir.join(SOCKET).exists(), "nobody was left to remove it");
+    let bench = Bench::at(folder, dir, Setting::default()).await?;
+    bench.release.cancel();
+    let mut types = Vec::new();
+    while let Some(event) = stream.next().await? {
+        types.push(format!("{} {}", event.version, event.r#type.trim_start_matches("coordination.")));
+    }
+    assert_eq!(types, ["4 resumed", "5 session_unbound", "6 session_bound", "7 session_unbound", "8 completed"]);
     bench.stop().await
 }

@@ -51,3 +51,48 @@ fn told(blocked: &Blocked) -> Why {
     };
     Why { reason: reason.to_owned(), text: blocked.to_string(), about }
 }
+
+#[cfg(test)]
+mod tests {
+    use antiphon::coordination::StopCondition;
+    use antiphon::id::{SessionId, WorkId};
+    use antiphon::time::{At, Deadline};
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_and_says_what_it_is_about() -> Result<(), Box<dyn std::error::Error>> {
+        let work = WorkId::new("models")?;
+        let session: SessionId = "build.3".parse()?;
+        let (group, held_by) = ("checks".to_owned(), vec![session.clone()]);
+        let reasons = [
+            (Blocked::Starting { recorded: 1, announced: 2 }, r#""starting",{"announced":2,"recorded":1}"#),
+            (Blocked::NeedsWork { work: work.clone(), state: "bound" }, r#""needs_work",{"state":"bound","work":"models"}"#),
+            (Blocked::NeedsGroup { group: group.clone(), unfinished: 3 }, r#""needs_group",{"group":"checks","unfinished":3}"#),
+            (Blocked::GroupFailed { group, work: work.clone() }, r#""group_failed",{"group":"checks","work":"models"}"#),
+            (Blocked::Delayed { until: Deadline::At(At(5)) }, r#""delayed",{"until":{"at":5}}"#),
+            (Blocked::Running { session, attempt: 2 }, r#""running",{"attempt":2,"session":"build.3"}"#),
+            (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
+            (Blocked::Paused { reason: "lunch".to_owned() }, r#""paused",{}"#),
+            (Blocked::Stopping { stop: StopCondition::AllWorkCompleted }, r#""stopping",{}"#),
+            (Blocked::Ended, r#""ended",{}"#),
+            (
+                Blocked::NoSlot { concurrency: 1, held_by: held_by.clone() },
+                r#""no_slot",{"concurrency":1,"held_by":["build.3"]}"#,
+            ),
+            (
+                Blocked::NothingToGrant { meter: "tokens", held_by },
+                r#""nothing_to_grant",{"held_by":["build.3"],"meter":"tokens"}"#,
+            ),
+            (Blocked::NoRunner { runner: "plan p".to_owned() }, r#""no_runner",{"runner":"plan p"}"#),
+            (Blocked::Expanding, r#""expanding",{}"#),
+            (Blocked::Behind { work }, r#""behind",{"work":"models"}"#),
+        ];
+        for (blocked, expected) in reasons {
+            let Why { reason, text, about } = told(&blocked);
+            assert_eq!(format!("{},{}", json!(reason), json!(about)), expected);
+            assert_eq!(text, blocked.to_string());
+        }
+        Ok(())
+    }
+}
