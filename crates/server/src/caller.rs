@@ -175,11 +175,25 @@ mod linux {
                     last = above;
                 }
                 // Somebody between has ended; the caller itself must be there.
-                Err(error) if last != pid && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) if last != pid && error.kind() == io::ErrorKind::NotFound => {
+                    return if is_there(last) {
+                        Err(io::Error::other(format!(
+                            "/proc hides process {last}, from which it descends; see the mount option hidepid"
+                        )))
+                    } else {
+                        Ok(None)
+                    };
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(Some(line))
+    }
+
+    fn is_there(pid: u32) -> bool {
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        // One that may not be sent a signal is there, too.
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
     }
 
     /// The parent of a process; 0 for the first one, and for one whose parent is in another process namespace.
