@@ -3,6 +3,7 @@
 mod aftermath;
 mod caught;
 mod decider;
+mod door;
 mod error;
 mod feed;
 mod handle;
@@ -283,7 +284,7 @@ impl Engine {
     ) -> Result<CoordinationId, EngineError> {
         let (id, minted) = match config.id() {
             Some(id) => (id.clone(), false),
-            None => (CoordinationId::new(uuid::Uuid::now_v7().to_string())?, true),
+            None => (Self::mint()?, true),
         };
         let blobs = inputs.into_iter().map(Blob::new).collect();
         self.handle.start(id.clone(), config, blobs, minted, secrets).await?;

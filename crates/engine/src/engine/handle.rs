@@ -45,6 +45,14 @@ impl Handle {
         self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
     }
 
+    pub(super) fn has_room(&self) -> bool {
+        self.mailbox.capacity() > 0
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     pub(super) async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
         let repeated = origin.id.clone().zip(command.coordination().cloned());
         let answer = self.send_command(command, origin, minted, BTreeMap::new()).await;

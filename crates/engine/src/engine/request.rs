@@ -36,6 +36,8 @@ pub(super) enum Request {
     Follow { coordination: CoordinationId, reply: oneshot::Sender<Feed> },
     /// A named reader is done with what it was given.
     Acknowledge { cursor: Cursor, reply: oneshot::Sender<Result<(), EngineError>> },
+    /// Whether commands are taken in; answered at once, as it rests on no state.
+    Health { reply: oneshot::Sender<Result<(), EngineError>> },
     /// Stop in good order.
     Close { reply: oneshot::Sender<Result<(), EngineError>> },
 }

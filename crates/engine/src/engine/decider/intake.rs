@@ -85,6 +85,9 @@ impl Decider {
             }
             // What was delivered is durable: the writer moves the cursor with whatever it writes next.
             Request::Acknowledge { cursor, reply } => self.writer.send(Job::Move(cursor, reply)),
+            Request::Health { reply } => {
+                let _ = reply.send(self.health.refusal().map_or(Ok(()), Err));
+            }
             Request::Close { reply } => self.on_close(reply),
         }
     }

@@ -1,0 +1,86 @@
+//! What a door to the engine needs beyond the calls of a program that embeds it: commands with ids, lists, pages, evidence, health.
+
+use std::sync::Arc;
+
+use antiphon_core::append::HeadRow;
+use antiphon_core::coordination::CoordinationBudget;
+use antiphon_core::envelope::Recorded;
+use antiphon_core::id::{CommandId, CoordinationId, StreamName, Version};
+use antiphon_core::world::{Command, Rejection, Reply};
+use tokio::sync::oneshot;
+
+use super::request::Request;
+use super::{Engine, EngineError};
+use crate::ledger::HeadQuery;
+use crate::ledger::export::{Export, ExportError, export};
+
+impl Engine {
+    /// A new id for a coordination that nobody named: version 7, so that they sort by age.
+    ///
+    /// # Errors
+    /// Never in practice: a UUID is an identifier.
+    pub fn mint() -> Result<CoordinationId, EngineError> {
+        Ok(CoordinationId::new(uuid::Uuid::now_v7().to_string())?)
+    }
+
+    /// Carries out a command for the operator. With an id, repeating it while the coordination runs gives the same answer.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is refused.
+    pub async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
+        self.handle.command(command, id).await
+    }
+
+    /// Whether the mailbox has room now. Where it has none callers wait, and a door may send them away instead.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.handle.has_room()
+    }
+
+    /// Whether the engine takes commands in now.
+    ///
+    /// # Errors
+    /// The error that every command would meet: [`EngineError::ReadOnly`], [`EngineError::Poisoned`] or [`EngineError::Stopped`].
+    pub async fn health(&self) -> Result<(), EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.handle.send(Request::Health { reply }).await?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    /// The ceilings of a coordination that has not ended.
+    ///
+    /// # Errors
+    /// [`Rejection::UnknownCoordination`] if there is none.
+    pub async fn budget(&self, id: &CoordinationId) -> Result<CoordinationBudget, EngineError> {
+        let wanted = id.clone();
+        let found = self.handle.query(move |world, _| world.coordination(&wanted).map(|session| session.budget().clone()));
+        let unknown = || Rejection::UnknownCoordination { coordination: id.clone() };
+        Ok(found.await?.ok_or_else(unknown)?)
+    }
+
+    /// Head rows: of one stream, or a listing with the newest stream first.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn heads(&self, query: HeadQuery) -> Result<Vec<HeadRow>, EngineError> {
+        self.handle.read(move |store| store.heads(&query)).await
+    }
+
+    /// The events of a coordination after a version, at most `limit`.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn events(&self, id: &CoordinationId, after: Version, limit: usize) -> Result<Vec<Recorded>, EngineError> {
+        let stream = StreamName::Coordination(id.clone());
+        self.handle.read(move |store| store.read_stream(&stream, after, limit)).await
+    }
+
+    /// The receipt of a coordination that has ended, with its evidence.
+    ///
+    /// # Errors
+    /// [`ExportError`], or [`EngineError::Stopped`] in place of it if the runtime ends.
+    pub async fn export(&self, id: &CoordinationId) -> Result<Result<Export, ExportError>, EngineError> {
+        let (store, id) = (Arc::clone(self.handle.store()), id.clone());
+        tokio::task::spawn_blocking(move || export(store.as_ref(), &id)).await.map_err(|_| EngineError::Stopped)
+    }
+}

@@ -1,0 +1,70 @@
+//! Answers as JSON, and what the engine says within the time that a client is given.
+
+use antiphon::{Engine, EngineError};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::code::Code;
+use crate::problem::Problem;
+use crate::server::Shared;
+
+/// What a handler gives back.
+pub(crate) type Answer = Result<Response, Problem>;
+
+/// A value as the answer: one JSON object on a line.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    let mut bytes = serde_json::to_vec(value)
+        .map_err(|error| Problem::new(Code::Internal, format!("the answer cannot be written as JSON: {error}")))?;
+    bytes.push(b'\n');
+    Ok(bytes_of(status, bytes))
+}
+
+/// Bytes that are JSON already.
+pub(crate) fn bytes_of(status: StatusCode, bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Asks the engine's decider, unless its mailbox is full, and not for ever.
+pub(crate) async fn ask<'a, T, F>(shared: &'a Shared, question: impl FnOnce(&'a Engine) -> F) -> Result<T, Asked>
+where
+    F: Future<Output = Result<T, EngineError>> + 'a,
+{
+    if !shared.engine.has_room() {
+        return Err(Asked::Problem(Problem::new(
+            Code::Busy,
+            "the engine's mailbox is full, and nothing was asked of it; repeat the request in a moment",
+        )));
+    }
+    match timeout(shared.limits.answer_time, question(&shared.engine)).await {
+        Ok(answer) => answer.map_err(Asked::Engine),
+        Err(_) => Err(Asked::Problem(Problem::new(
+            Code::NoAnswer,
+            "the engine did not answer in time, and whether a command was carried out is unknown; repeat it with the same \
+             Idempotency-Key",
+        ))),
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The engine says so.
+    Engine(EngineError),
+    /// The engine was not asked, or did not answer.
+    Problem(Problem),
+}
+
+impl From<Asked> for Problem {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Engine(error) => error.into(),
+            Asked::Problem(problem) => problem,
+        }
+    }
+}

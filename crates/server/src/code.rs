@@ -1,0 +1,121 @@
+//! The stable codes of everything that the API answers with an error: the contract of docs/error-codes.md.
+
+use axum::http::StatusCode;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:ident, $title:literal;)*) => {
+        /// What went wrong, in a word that never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Code {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of their status.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The code as it is written.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            /// What it means, in one phrase that is the same every time.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $title,)*
+                }
+            }
+
+            /// The status of its answers.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self {
+                    $(Self::$variant => StatusCode::$status.as_u16(),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON.
+    MalformedBody = "malformed_body", BAD_REQUEST, "The body is not JSON";
+    /// A query parameter, a header or an id in the path makes no sense.
+    InvalidRequest = "invalid_request", BAD_REQUEST, "The request makes no sense";
+    /// The caller is another user than the engine.
+    ForeignUser = "foreign_user", FORBIDDEN, "The caller is another user than the engine";
+    /// The caller is a process that cannot be placed.
+    UnplacedCaller = "unplaced_caller", FORBIDDEN, "The caller cannot be placed";
+    /// The caller runs inside a session, which may not ask for this.
+    SessionMayNot = "session_may_not", FORBIDDEN, "A session may not ask for this";
+    /// There is nothing under this path.
+    UnknownPath = "unknown_path", NOT_FOUND, "There is nothing under this path";
+    /// There is no such coordination.
+    UnknownCoordination = "unknown_coordination", NOT_FOUND, "There is no such coordination";
+    /// There is no such item in the coordination.
+    UnknownWork = "unknown_work", NOT_FOUND, "There is no such work in the coordination";
+    /// The path takes other methods.
+    WrongMethod = "wrong_method", METHOD_NOT_ALLOWED, "The path takes other methods";
+    /// The body did not come in time.
+    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, "The body did not come in time";
+    /// The id is taken by a coordination that was started with something else.
+    IdTaken = "id_taken", CONFLICT, "The id is taken";
+    /// The coordination is not in the state that this is for.
+    WrongState = "wrong_state", CONFLICT, "The coordination is not in the state for this";
+    /// The coordination has ended.
+    CoordinationEnded = "coordination_ended", CONFLICT, "The coordination has ended";
+    /// The coordination has not ended, and so has no receipt.
+    NotEnded = "not_ended", CONFLICT, "The coordination has not ended";
+    /// What was asked for was erased.
+    Erased = "erased", GONE, "What was asked for was erased";
+    /// The body is larger than allowed.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body is something else than JSON by its own word.
+    WrongMediaType = "wrong_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    /// The body is JSON, but not of the shape that the path takes.
+    InvalidBody = "invalid_body", UNPROCESSABLE_ENTITY, "The body does not have the right shape";
+    /// The plan has problems.
+    InvalidPlan = "invalid_plan", UNPROCESSABLE_ENTITY, "The plan has problems";
+    /// The engine's rules forbid it.
+    Refused = "refused", UNPROCESSABLE_ENTITY, "The engine's rules forbid this";
+    /// The mailbox is full.
+    Busy = "busy", TOO_MANY_REQUESTS, "The engine has more to do than it can take in";
+    /// The evidence for what was asked is damaged.
+    Damaged = "damaged", INTERNAL_SERVER_ERROR, "The ledger is damaged there";
+    /// The ledger cannot be read.
+    Unreadable = "unreadable", INTERNAL_SERVER_ERROR, "The ledger cannot be read";
+    /// A mistake of ours.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "A mistake in Antiphon";
+    /// There are too many connections.
+    TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE, "There are too many connections";
+    /// The ledger takes nothing in for now.
+    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The ledger is read-only for now";
+    /// The ledger is closed to writes until a restart has verified it.
+    Poisoned = "poisoned", SERVICE_UNAVAILABLE, "The ledger is closed to writes";
+    /// The engine does not answer in time.
+    NoAnswer = "no_answer", SERVICE_UNAVAILABLE, "The engine does not answer in time";
+    /// The engine has stopped, or is about to.
+    Stopping = "stopping", SERVICE_UNAVAILABLE, "The engine is stopping";
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Code {
+    /// Seconds after which the same request may do, where waiting helps.
+    #[must_use]
+    pub fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::Busy | Self::ReadOnly | Self::TooManyConnections | Self::NoAnswer => Some(1),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One connection: who is there, then requests one after the other, within the limits.
+
+use std::convert::Infallible;
+use std::io::ErrorKind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::caller::{Caller, Peer, SessionOf};
+use crate::code::Code;
+use crate::panic::contained;
+use crate::problem::Problem;
+use crate::server::Shared;
+use crate::stall::Stalling;
+
+/// The least that hyper takes as a limit on heads, in bytes.
+const MIN_HEADER_BYTES: usize = 8 * 1024;
+
+/// How long somebody who is turned away is listened to.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// What a connection needs.
+pub(crate) struct Connection {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) router: Router,
+    pub(crate) session_of: Option<SessionOf>,
+    pub(crate) sessions: Arc<Semaphore>,
+}
+
+impl Connection {
+    pub(crate) async fn run(self, stream: UnixStream, permit: OwnedSemaphorePermit) {
+        let peer = match Peer::of(&stream) {
+            Ok(peer) => peer,
+            Err(error) => return tracing::debug!(%error, "a caller was gone before it could be placed"),
+        };
+        let session_of = self.session_of.clone();
+        let Ok(caller) = tokio::task::spawn_blocking(move || peer.place(session_of.as_ref())).await else { return };
+        // Sessions have places of their own, so that they cannot take those of the operator.
+        let _permit = match &caller {
+            Caller::Operator => permit,
+            Caller::Session(_) | Caller::Refused(_) => match Arc::clone(&self.sessions).try_acquire_owned() {
+                Ok(own) => own,
+                Err(_) => return turn_away(stream, &self.shared.lingering).await,
+            },
+        };
+        self.serve(stream, caller).await;
+    }
+
+    async fn serve(self, stream: UnixStream, caller: Caller) {
+        let Self { shared, router, .. } = self;
+        let limits = &shared.limits;
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_time)
+            .max_headers(limits.headers)
+            .max_buf_size(limits.header_bytes.max(MIN_HEADER_BYTES))
+            .auto_date_header(false)
+            .keep_alive(!matches!(caller, Caller::Refused(_)));
+        let io = TokioIo::new(Stalling::new(stream, limits.write_time));
+        let service = service_fn(|request| answer(router.clone(), caller.clone(), request));
+        let mut served = pin!(builder.serve_connection(io, service));
+        let ended = tokio::select! {
+            ended = served.as_mut() => ended,
+            () = shared.stopping.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+async fn answer(router: Router, caller: Caller, request: Request<Incoming>) -> Result<Response, Infallible> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = match caller {
+        Caller::Refused(problem) => problem.into_response(),
+        caller => {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(caller);
+            match contained(TowerToHyperService::new(router).call(request)).await {
+                Some(Ok(response)) => response,
+                None => Problem::new(Code::Internal, "the request met a mistake in Antiphon; please report it").into_response(),
+            }
+        }
+    };
+    tracing::debug!(%method, ?path, status = response.status().as_u16(), "answered");
+    Ok(response)
+}
+
+/// Tells somebody for whom there is no place, and waits a moment for what it says, as far as that is possible: a connection that ends
+/// with bytes unread may take the answer with it.
+pub(crate) async fn turn_away(stream: UnixStream, lingering: &Semaphore) {
+    let problem = Problem::new(Code::TooManyConnections, "too many clients are connected; repeat the request in a moment");
+    let body = problem.to_bytes();
+    let mut answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    answer.extend(body);
+    // It fits into an empty buffer; what did not would have to wait for the client.
+    let _told = stream.try_write(&answer);
+    if let Ok(_place) = lingering.try_acquire() {
+        let mut buffer = vec![0; 4096];
+        let heard = async {
+            while stream.readable().await.is_ok() {
+                match stream.try_read(&mut buffer) {
+                    Ok(0) => break,
+                    Err(error) if error.kind() != ErrorKind::WouldBlock => break,
+                    _ => {}
+                }
+            }
+        };
+        let _over = timeout(LINGER, heard).await;
+    }
+}

@@ -1,0 +1,155 @@
+//! An error as RFC 9457 has it: `application/problem+json` with a stable code.
+
+use antiphon::EngineError;
+use antiphon::coordination::ControllerError;
+use antiphon::ledger::export::ExportError;
+use antiphon::world::Rejection;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::code::Code;
+
+/// Before the code in the problem's type.
+const TYPE: &str = "urn:antiphon:error:";
+
+/// An answer that says what went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A name for the kind of problem: the code as a URN.
+    pub r#type: String,
+    /// The kind in one phrase.
+    pub title: String,
+    /// The status of the answer.
+    pub status: u16,
+    /// The stable code.
+    pub code: String,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// Each thing that is wrong with the body, or with the plan in it.
+    #[serde(default, skip_serializing_if = "<[Fault]>::is_empty")]
+    pub errors: Box<[Fault]>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Fault {
+    /// What.
+    pub detail: String,
+    /// Where in the body: a JSON pointer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// The plan file, if it is another than the one submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The column, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u64>,
+    /// The line's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What may have been meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: format!("{TYPE}{code}"),
+            title: code.title().to_owned(),
+            status: code.status(),
+            code: code.as_str().to_owned(),
+            detail: detail.into(),
+            errors: Box::default(),
+        }
+    }
+
+    pub(crate) fn with_errors(self, errors: Vec<Fault>) -> Self {
+        Self { errors: errors.into(), ..self }
+    }
+
+    /// The code, if this version knows it.
+    #[must_use]
+    pub fn known_code(&self) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| code.as_str() == self.code)
+    }
+
+    /// The problem as bytes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec(self).expect("BUG: a problem is plain data with text keys");
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(Body::from(self.to_bytes()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.known_code().and_then(Code::retry_after) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        let code = match &error {
+            EngineError::Rejected(rejection) => code_of(rejection),
+            EngineError::Id(_) => Code::InvalidRequest,
+            EngineError::UnknownCoordination { .. } => Code::UnknownCoordination,
+            EngineError::NotErasable { .. } => Code::Refused,
+            EngineError::ReadOnly { .. } => Code::ReadOnly,
+            EngineError::Poisoned { .. } => Code::Poisoned,
+            EngineError::Read { .. } => Code::Unreadable,
+            EngineError::Stopped => Code::Stopping,
+            _ => Code::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn code_of(rejection: &Rejection) -> Code {
+    match rejection {
+        Rejection::UnknownCoordination { .. } => Code::UnknownCoordination,
+        Rejection::Conflict { .. } => Code::IdTaken,
+        Rejection::StillRunning { .. } => Code::WrongState,
+        Rejection::Refused(error) => match error {
+            ControllerError::CoordinationTerminal { .. } => Code::CoordinationEnded,
+            ControllerError::NotInState { .. } => Code::WrongState,
+            ControllerError::WorkNotFound { .. } | ControllerError::WorkLeftMemory { .. } => Code::UnknownWork,
+            _ => Code::Refused,
+        },
+        _ => Code::Refused,
+    }
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        let code = match &error {
+            ExportError::Absent { .. } => Code::UnknownCoordination,
+            ExportError::NotEnded { .. } => Code::NotEnded,
+            ExportError::Erased { .. } => Code::Erased,
+            ExportError::Damaged { .. } => Code::Damaged,
+            ExportError::Read(_) => Code::Unreadable,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,118 @@
+//! A JSON object taken apart field by field, with every fault in it at once and no value repeated: a body may hold secrets.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::code::Code;
+use crate::problem::{Fault, Problem};
+
+/// The fields of an object that have not been taken yet, and what was wrong so far.
+#[derive(Default)]
+pub(crate) struct Fields {
+    left: Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+impl Fields {
+    pub(crate) fn new(left: Map<String, Value>) -> Self {
+        Self { left, faults: Vec::new() }
+    }
+
+    /// Notes that something is wrong at a pointer.
+    pub(crate) fn fault(&mut self, pointer: String, detail: impl Into<String>) {
+        self.faults.push(Fault { detail: detail.into(), pointer: Some(pointer), ..Fault::default() });
+    }
+
+    /// A text that must be there.
+    pub(crate) fn text(&mut self, name: &str) -> String {
+        match self.optional_text(name) {
+            Some(text) => text,
+            None => {
+                let pointer = format!("/{name}");
+                if !self.faults.iter().any(|fault| fault.pointer.as_ref() == Some(&pointer)) {
+                    self.fault(pointer, format!("`{name}` is missing"));
+                }
+                String::new()
+            }
+        }
+    }
+
+    /// A text that may be there.
+    pub(crate) fn optional_text(&mut self, name: &str) -> Option<String> {
+        match self.left.remove(name)? {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            other => {
+                self.fault(format!("/{name}"), format!("`{name}` must be a text, not {}", kind(&other)));
+                None
+            }
+        }
+    }
+
+    /// An object of texts that may be there.
+    pub(crate) fn texts(&mut self, name: &str) -> BTreeMap<String, String> {
+        let fields = match self.left.remove(name) {
+            None | Some(Value::Null) => return BTreeMap::new(),
+            Some(Value::Object(fields)) => fields,
+            Some(other) => {
+                self.fault(format!("/{name}"), format!("`{name}` must be an object of texts, not {}", kind(&other)));
+                return BTreeMap::new();
+            }
+        };
+        let mut texts = BTreeMap::new();
+        for (key, value) in fields {
+            match value {
+                Value::String(text) => {
+                    texts.insert(key, text);
+                }
+                other => self.fault(pointer(name, &key), format!("every value in `{name}` must be a text, not {}", kind(&other))),
+            }
+        }
+        texts
+    }
+
+    /// A positive whole number that may be there.
+    pub(crate) fn number(&mut self, name: &str, max: u64) -> Option<u64> {
+        match self.left.remove(name)? {
+            Value::Null => None,
+            Value::Number(number) if number.as_u64().is_some_and(|number| (1..=max).contains(&number)) => number.as_u64(),
+            _ => {
+                self.fault(format!("/{name}"), format!("`{name}` must be a whole number from 1 to {max}"));
+                None
+            }
+        }
+    }
+
+    /// Nothing else may be there, and nothing may have been wrong.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        for name in std::mem::take(&mut self.left).keys() {
+            self.fault(pointer_to(name), "nothing of this name is known here");
+        }
+        match self.faults.len() {
+            0 => Ok(()),
+            1 => Err(Problem::new(Code::InvalidBody, "one thing is wrong with the body").with_errors(self.faults)),
+            n => Err(Problem::new(Code::InvalidBody, format!("{n} things are wrong with the body")).with_errors(self.faults)),
+        }
+    }
+}
+
+/// The JSON pointer of a field in an object.
+pub(crate) fn pointer(name: &str, key: &str) -> String {
+    format!("/{name}{}", pointer_to(key))
+}
+
+fn pointer_to(key: &str) -> String {
+    format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

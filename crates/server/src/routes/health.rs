@@ -1,0 +1,16 @@
+//! Whether the engine takes commands in.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::answer::{Answer, ask, json};
+use crate::server::Shared;
+use crate::wire::Health;
+
+pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Answer {
+    ask(&shared, |engine| engine.health()).await?;
+    let (status, engine) = ("ok".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    json(StatusCode::OK, &Health { status, engine, pid: std::process::id() })
+}

@@ -1,0 +1,60 @@
+//! Coordinations at a glance, from head rows alone.
+
+use std::sync::Arc;
+
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::{HeadFilter, HeadQuery};
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::head;
+use crate::answer::{Answer, json};
+use crate::code::Code;
+use crate::problem::Problem;
+use crate::request::{Operator, Parameters};
+use crate::server::Shared;
+use crate::wire::{COORDINATIONS, CoordinationLine, ListPage, ListQuery};
+
+/// Coordinations on a page, unless the query says otherwise.
+const DEFAULT_PAGE: usize = 50;
+
+/// Most coordinations on a page.
+const MAX_PAGE: usize = 1_000;
+
+/// The states of coordinations, as head rows name them.
+const STATES: &[&str] = &["starting", "running", "paused", "stopping", "succeeded", "partial", "failed", "aborted"];
+
+pub(super) async fn list(State(shared): State<Arc<Shared>>, _: Operator, Parameters(query): Parameters<ListQuery>) -> Answer {
+    let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
+    let ListQuery { status, running, ended, limit, cursor } = query;
+    if let Some(status) = status.as_ref().filter(|status| !STATES.contains(&status.as_str())) {
+        return Err(invalid(format!("{status:?} is no status; they are {}", STATES.join(", "))));
+    }
+    let ended = match (running, ended) {
+        (true, true) => return Err(invalid("nothing is running and has ended; give one of the two".to_owned())),
+        (false, false) => None,
+        (_, ended) => Some(ended),
+    };
+    let limit = limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(invalid(format!("limit is {limit}; it must be between 1 and {MAX_PAGE}")));
+    }
+    let older_than = match cursor {
+        None => None,
+        Some(cursor) => {
+            let unknown = || invalid(format!("{cursor:?} is no cursor; give `next` of the page before"));
+            let id = CoordinationId::new(&cursor).map_err(|_| unknown())?;
+            Some(head(&shared, &id).await.map_err(|_| unknown())?.stream)
+        }
+    };
+    // One more tells whether there are more.
+    let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), status, ended, older_than, limit: limit + 1 };
+    let mut heads = shared.engine.heads(HeadQuery::List(filter)).await?;
+    let more = heads.len() > limit;
+    heads.truncate(limit);
+    let next = match heads.last().map(|head| &head.stream) {
+        Some(StreamName::Coordination(id)) if more => Some(id.to_string()),
+        _ => None,
+    };
+    json(StatusCode::OK, &ListPage { coordinations: heads.iter().map(CoordinationLine::of).collect(), next })
+}

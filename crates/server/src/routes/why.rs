@@ -1,0 +1,98 @@
+//! Why an item does not run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use antiphon::coordination::Blocked;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::explained;
+use crate::answer::{Answer, ask, json};
+use crate::request::Addressed;
+use crate::server::Shared;
+use crate::wire::{Reasons, Why};
+
+pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
+    let (id, work) = (&target.id, target.part("work"));
+    match ask(&shared, |engine| engine.why(id, work)).await {
+        Ok(blocked) => {
+            let reasons = blocked.iter().map(told).collect();
+            json(StatusCode::OK, &Reasons { coordination: id.to_string(), work: work.to_owned(), reasons })
+        }
+        Err(asked) => Err(explained(&shared, id, asked).await),
+    }
+}
+
+fn told(blocked: &Blocked) -> Why {
+    let (reason, about) = match blocked {
+        Blocked::Starting { recorded, announced } => ("starting", json!({ "recorded": recorded, "announced": announced })),
+        Blocked::NeedsWork { work, state } => ("needs_work", json!({ "work": work, "state": state })),
+        Blocked::NeedsGroup { group, unfinished } => ("needs_group", json!({ "group": group, "unfinished": unfinished })),
+        Blocked::GroupFailed { group, work } => ("group_failed", json!({ "group": group, "work": work })),
+        Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
+        Blocked::Running { session, attempt } => ("running", json!({ "session": session.to_string(), "attempt": attempt })),
+        Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
+        Blocked::Paused { .. } => ("paused", json!({})),
+        Blocked::Stopping { .. } => ("stopping", json!({})),
+        Blocked::Ended => ("ended", json!({})),
+        Blocked::NoSlot { concurrency, held_by } => ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by })),
+        Blocked::NothingToGrant { meter, held_by } => ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by })),
+        Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
+        Blocked::Expanding => ("expanding", json!({})),
+        Blocked::Behind { work } => ("behind", json!({ "work": work })),
+        // A reason that is newer than this table is still told.
+        _ => ("other", json!({})),
+    };
+    let about = match about {
+        Value::Object(about) => about.into_iter().collect(),
+        _ => BTreeMap::new(),
+    };
+    Why { reason: reason.to_owned(), text: blocked.to_string(), about }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon::coordination::StopCondition;
+    use antiphon::id::{SessionId, WorkId};
+    use antiphon::time::{At, Deadline};
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_and_says_what_it_is_about() -> Result<(), Box<dyn std::error::Error>> {
+        let work = WorkId::new("models")?;
+        let session: SessionId = "build.3".parse()?;
+        let (group, held_by) = ("checks".to_owned(), vec![session.clone()]);
+        let reasons = [
+            (Blocked::Starting { recorded: 1, announced: 2 }, r#""starting",{"announced":2,"recorded":1}"#),
+            (Blocked::NeedsWork { work: work.clone(), state: "bound" }, r#""needs_work",{"state":"bound","work":"models"}"#),
+            (Blocked::NeedsGroup { group: group.clone(), unfinished: 3 }, r#""needs_group",{"group":"checks","unfinished":3}"#),
+            (Blocked::GroupFailed { group, work: work.clone() }, r#""group_failed",{"group":"checks","work":"models"}"#),
+            (Blocked::Delayed { until: Deadline::At(At(5)) }, r#""delayed",{"until":{"at":5}}"#),
+            (Blocked::Running { session, attempt: 2 }, r#""running",{"attempt":2,"session":"build.3"}"#),
+            (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
+            (Blocked::Paused { reason: "lunch".to_owned() }, r#""paused",{}"#),
+            (Blocked::Stopping { stop: StopCondition::AllWorkCompleted }, r#""stopping",{}"#),
+            (Blocked::Ended, r#""ended",{}"#),
+            (
+                Blocked::NoSlot { concurrency: 1, held_by: held_by.clone() },
+                r#""no_slot",{"concurrency":1,"held_by":["build.3"]}"#,
+            ),
+            (
+                Blocked::NothingToGrant { meter: "tokens", held_by },
+                r#""nothing_to_grant",{"held_by":["build.3"],"meter":"tokens"}"#,
+            ),
+            (Blocked::NoRunner { runner: "plan p".to_owned() }, r#""no_runner",{"runner":"plan p"}"#),
+            (Blocked::Expanding, r#""expanding",{}"#),
+            (Blocked::Behind { work }, r#""behind",{"work":"models"}"#),
+        ];
+        for (blocked, expected) in reasons {
+            let Why { reason, text, about } = told(&blocked);
+            assert_eq!(format!("{},{}", json!(reason), json!(about)), expected);
+            assert_eq!(text, blocked.to_string());
+        }
+        Ok(())
+    }
+}

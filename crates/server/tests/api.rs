@@ -1,0 +1,172 @@
+//! Every request from the socket to the ledger and back, with whole answers.
+
+mod common;
+
+use antiphon::id::{CoordinationId, Version};
+use common::{Bench, Result, Transcript, submission};
+
+/// Says a `GET`.
+async fn get(bench: &Bench, transcript: &mut Transcript, path: &str) -> Result {
+    transcript.say(&format!("GET {path}"), &bench.get(path).await?);
+    Ok(())
+}
+
+/// Says a `POST` with a body, and with further header lines.
+async fn post(bench: &Bench, transcript: &mut Transcript, path: &str, headers: &str, body: &str) -> Result {
+    let shown = headers.trim_end();
+    let spaced = if shown.is_empty() { String::new() } else { format!("{shown}  ") };
+    transcript.say(&format!("POST {path}  {spaced}{body}"), &bench.post_with(path, headers, body).await?);
+    Ok(())
+}
+
+/// Says a stream of events.
+async fn stream(bench: &Bench, transcript: &mut Transcript, path: &str, headers: &str) -> Result {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: text/event-stream\r\n{headers}\r\n");
+    transcript.say(&format!("GET {path}  accept: text/event-stream  {}", headers.trim_end()), &bench.raw(request).await?);
+    Ok(())
+}
+
+/// Waits until an item is bound.
+async fn bound(bench: &Bench, id: &CoordinationId) -> Result {
+    let mut events = bench.engine.follow(id, Version(0)).await?;
+    while let Some(event) = events.next().await? {
+        if event.kind == "coordination.session_bound" {
+            return Ok(());
+        }
+    }
+    Err("nothing was bound".into())
+}
+
+#[tokio::test]
+async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
+    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    get(&bench, &mut t, "/v1/health").await?;
+    let body = submission("build", "work models echo\nwork tests echo models");
+    post(&bench, &mut t, "/v1/coordinations", "", &body).await?;
+    bench.engine.wait(&CoordinationId::new("build")?).await?;
+    post(&bench, &mut t, "/v1/coordinations", "", &body).await?;
+    get(&bench, &mut t, "/v1/coordinations/build").await?;
+    get(&bench, &mut t, "/v1/coordinations/build/events?after=3&limit=2").await?;
+    stream(&bench, &mut t, "/v1/coordinations/build/events", "").await?;
+    stream(&bench, &mut t, "/v1/coordinations/build/events?after=1", "last-event-id: 6\r\n").await?;
+    stream(&bench, &mut t, "/v1/coordinations/build/events?after=7", "").await?;
+    get(&bench, &mut t, "/v1/coordinations/build/receipt").await?;
+    t.check("submit_to_receipt");
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
+    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    let id = CoordinationId::new("long")?;
+    post(
+        &bench,
+        &mut t,
+        "/v1/coordinations",
+        "",
+        &submission("long", "work first hold\nwork second echo first\nwork third nobody"),
+    )
+    .await?;
+    bound(&bench, &id).await?;
+    get(&bench, &mut t, "/v1/coordinations/long/work/first/why").await?;
+    get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
+    get(&bench, &mut t, "/v1/coordinations/long/work/third/why").await?;
+    get(&bench, &mut t, "/v1/coordinations/long/receipt").await?;
+    post(&bench, &mut t, "/v1/coordinations/long/continue", "", "{}").await?;
+    post(&bench, &mut t, "/v1/coordinations/long/pause", "idempotency-key: p1\r\n", r#"{"reason":"lunch"}"#).await?;
+    post(&bench, &mut t, "/v1/coordinations/long/pause", "idempotency-key: \"p1\"\r\n", r#"{"reason":"lunch"}"#).await?;
+    post(&bench, &mut t, "/v1/coordinations/long/pause", "", "").await?;
+    get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
+    post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"sessions":50}"#).await?;
+    post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"cost":50}"#).await?;
+    post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"sessions":150,"duration_ms":700000}"#).await?;
+    get(&bench, &mut t, "/v1/coordinations/long/events?after=5").await?;
+    post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    bench.engine.wait(&id).await?;
+    post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c2\r\n", "").await?;
+    get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
+    t.check("steering");
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn open_coordinations_are_drained_and_closed() -> Result {
+    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    bench.submit("closing", "open").await?;
+    post(&bench, &mut t, "/v1/coordinations/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
+    bench.engine.wait(&CoordinationId::new("closing")?).await?;
+    get(&bench, &mut t, "/v1/coordinations/closing/events?after=1").await?;
+    bench.submit("draining", "open\nwork a hold").await?;
+    bound(&bench, &CoordinationId::new("draining")?).await?;
+    post(&bench, &mut t, "/v1/coordinations/draining/drain", "", "").await?;
+    post(&bench, &mut t, "/v1/coordinations/draining/drain", "", "").await?;
+    bench.release.cancel();
+    bench.engine.wait(&CoordinationId::new("draining")?).await?;
+    get(&bench, &mut t, "/v1/coordinations/draining/events?after=4").await?;
+    t.check("drain_and_close");
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_paged() -> Result {
+    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    for id in ["one", "two", "three"] {
+        bench.submit(id, "work a echo").await?;
+        bench.engine.wait(&CoordinationId::new(id)?).await?;
+    }
+    bench.submit("bad", "work a fail").await?;
+    bench.engine.wait(&CoordinationId::new("bad")?).await?;
+    bench.submit("going", "work a hold").await?;
+    let ids = |answer: String| -> Result<String> {
+        let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
+        let page: antiphon_server::ListPage = serde_json::from_str(body)?;
+        let ids: Vec<&str> = page.coordinations.iter().map(|line| line.id.as_str()).collect();
+        Ok(format!("{} next {:?}", ids.join(" "), page.next))
+    };
+    for query in [
+        "",
+        "?limit=2",
+        "?limit=2&cursor=bad",
+        "?limit=2&cursor=two",
+        "?running=true",
+        "?ended=true",
+        "?ended=true&limit=1",
+        "?status=failed",
+        "?status=partial",
+    ] {
+        t.say(query, &ids(bench.get(&format!("/v1/coordinations{query}")).await?)?);
+    }
+    get(&bench, &mut t, "/v1/coordinations?status=failed").await?;
+    t.check("lists");
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn an_exported_receipt_verifies_without_the_ledger() -> Result {
+    let bench = Bench::new().await?;
+    bench.submit("build", "work a echo").await?;
+    bench.engine.wait(&CoordinationId::new("build")?).await?;
+    let answer = bench.get("/v1/coordinations/build/receipt?evidence=true").await?;
+    let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
+    let report = antiphon::ledger::export::verify_export(body.as_bytes());
+    assert_eq!(report.findings, []);
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn without_an_id_the_key_is_the_id_and_without_both_a_new_one_is_made() -> Result {
+    let bench = Bench::new().await?;
+    let body = r#"{"plan":"work a echo","name":"p","directory":"/tmp"}"#;
+    let first = bench.post_with("/v1/coordinations", "idempotency-key: mine\r\n", body).await?;
+    assert!(first.ends_with("\n{\"id\":\"mine\",\"existing\":false}\n"), "{first}");
+    let again = bench.post_with("/v1/coordinations", "idempotency-key: mine\r\n", body).await?;
+    assert!(again.ends_with("\n{\"id\":\"mine\",\"existing\":true}\n"), "{again}");
+    let minted = |answer: String| -> Result<antiphon_server::Submitted> {
+        Ok(serde_json::from_str(answer.split_once("\n\n").ok_or("no body")?.1)?)
+    };
+    let (one, two) =
+        (minted(bench.post("/v1/coordinations", body).await?)?, minted(bench.post("/v1/coordinations", body).await?)?);
+    assert!(one.id < two.id && !one.existing && !two.existing, "{one:?} {two:?}");
+    bench.stop().await
+}

@@ -1,0 +1,147 @@
+//! Who may ask for what, by the kernel's word: real processes at the other end of the socket.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use antiphon::id::SessionId;
+use antiphon_server::{Limits, SOCKET, SessionOf};
+use common::{Bench, Result, Setting};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+
+/// What a shell script prints that a process of ours runs, once the test has seen its process id.
+async fn script(dir: &Path, script: &str, seen: impl FnOnce(u32)) -> Result<String> {
+    let mut shell = Command::new("sh")
+        .args(["-c", &format!("read go; {script}")])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    seen(shell.id().ok_or("the shell has ended")?);
+    let mut input = shell.stdin.take().ok_or("no input")?;
+    input.write_all(b"go\n").await?;
+    drop(input);
+    let mut printed = String::new();
+    shell.stdout.take().ok_or("no output")?.read_to_string(&mut printed).await?;
+    shell.wait().await?;
+    Ok(printed)
+}
+
+fn curl(path: &str) -> String {
+    format!("curl -s -w '%{{http_code}}\\n' --unix-socket {SOCKET} 'http://x{path}'")
+}
+
+/// The codes of problems and the statuses that curl printed.
+fn codes(printed: &str) -> Vec<&str> {
+    let mut codes = Vec::new();
+    for line in printed.lines() {
+        match line.split_once("\"code\":\"") {
+            Some((_, rest)) => codes.extend(rest.split('"').next()),
+            None if line.len() == 3 => codes.push(line),
+            None => {}
+        }
+    }
+    codes
+}
+
+#[tokio::test]
+async fn a_process_below_the_engine_that_is_no_session_is_refused() -> Result {
+    let bench = Bench::new().await?;
+    let script_of = format!("{}; ( {} )", curl("/v1/health"), curl("/v1/nothing"));
+    let printed = script(&bench.dir, &script_of, |_| {}).await?;
+    assert_eq!(codes(&printed), ["unplaced_caller", "403", "unplaced_caller", "403"]);
+    assert!(printed.contains("descends from the engine, but from no session"), "{printed}");
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else() -> Result {
+    let warden = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&warden);
+    let session: SessionId = "mine.1".parse()?;
+    let session_of: SessionOf = Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
+    bench.submit("mine", "work a hold").await?;
+    bench.submit("other", "work a hold").await?;
+    let post = |path: &str| format!("{} -X POST", curl(path));
+    let requests = [
+        curl("/v1/health"),
+        curl("/v1/coordinations/mine"),
+        curl("/v1/coordinations/mine/events"),
+        curl("/v1/coordinations/mine/work/a/why"),
+        curl("/v1/coordinations/mine/receipt"),
+        // However deep below its session a process is.
+        format!("( ( {} ); true )", curl("/v1/coordinations/mine")),
+        curl("/v1/coordinations/other"),
+        curl("/v1/coordinations/other/events"),
+        curl("/v1/coordinations/other/work/a/why"),
+        curl("/v1/coordinations/unknown/receipt"),
+        curl("/v1/coordinations"),
+        post("/v1/coordinations"),
+        post("/v1/coordinations/mine/cancel"),
+        post("/v1/coordinations/mine/drain"),
+        post("/v1/coordinations/mine/close"),
+        post("/v1/coordinations/mine/pause"),
+        post("/v1/coordinations/mine/continue"),
+        // What it says of itself does not matter.
+        format!("{} -H 'x-session: none'", curl("/v1/coordinations/other")),
+    ];
+    let printed = script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    let mut expected = vec!["200", "200", "200", "200", "not_ended", "409", "200"];
+    for _ in requests.len() - 12..requests.len() {
+        expected.extend(["session_may_not", "403"]);
+    }
+    assert_eq!(codes(&printed), expected, "{printed}");
+    assert!(!bench.engine.status(&"mine".parse()?).await?.ended);
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
+    let warden = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&warden);
+    let session: SessionId = "mine.1".parse()?;
+    let session_of: SessionOf = Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let limits = Limits { session_connections: 1, ..Limits::default() };
+    let bench = Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
+    bench.submit("mine", "work a hold").await?;
+    let stream = format!("curl -sN -H 'accept: text/event-stream' --unix-socket {SOCKET} http://x/v1/coordinations/mine/events");
+    // The first one holds the session's only place while the second one asks.
+    let both = format!("mkfifo first; {stream} > first & exec 3< first; read line <&3; {}; kill $!", curl("/v1/health"));
+    let printed = script(&bench.dir, &both, |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    assert_eq!(codes(&printed), ["too_many_connections", "503"]);
+    assert!(bench.get("/v1/health").await?.starts_with("HTTP/1.1 200 OK\n"));
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn another_user_is_refused_even_where_the_file_would_let_it() -> Result {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can become somebody else.
+        return Ok(());
+    }
+    const NOBODY: u32 = 65_534;
+    let bench = Bench::new().await?;
+    let ask = |url: &'static str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-s", "--unix-socket"]).arg(bench.dir.join(SOCKET)).arg(url).uid(NOBODY).gid(NOBODY);
+        curl
+    };
+    let kept_out = ask("http://x/v1/health").output().await?;
+    assert_eq!((kept_out.status.code(), kept_out.stdout.len()), (Some(7), 0), "the file keeps it from connecting");
+    for path in [bench.folder.path(), &bench.dir, &bench.dir.join(SOCKET)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))?;
+    }
+    let refused = String::from_utf8(ask("http://x/v1/health").output().await?.stdout)?;
+    let expected = "{\"type\":\"urn:antiphon:error:foreign_user\",\"title\":\"The caller is another user than the engine\",\"status\":403,\
+                    \"code\":\"foreign_user\",\"detail\":\"user 65534 may not talk to an engine of user 0; run the command as that user\"}\n";
+    assert_eq!(refused, expected);
+    bench.stop().await
+}

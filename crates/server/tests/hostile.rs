@@ -1,0 +1,240 @@
+//! Clients that are slow, greedy or silent: each meets a limit, and neither the engine nor its end waits for them.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon::id::{CoordinationId, Version};
+use antiphon::ledger::{SqliteStore, Store};
+use antiphon_server::Limits;
+use common::disk::{Disk, State, Switch};
+use common::{Bench, Result, Setting, rest, until};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+/// What a test that would otherwise hang may take.
+const FAR_TOO_LONG: Duration = Duration::from_secs(20);
+
+const SHORT: Duration = Duration::from_millis(100);
+
+async fn bench(limits: Limits) -> Result<Bench> {
+    Bench::with(Setting { limits, ..Setting::default() }).await
+}
+
+/// Items whose events are more than the system keeps between two ends of a socket.
+fn many_items() -> String {
+    let items: Vec<String> = (0..300).map(|n| format!("work item-{n}-{} echo", "x".repeat(200))).collect();
+    items.join("\n")
+}
+
+fn code(answer: &str) -> Option<&str> {
+    answer.split_once("\"code\":\"")?.1.split('"').next()
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_ends_the_connection() -> Result {
+    let bench = bench(Limits { header_time: SHORT, ..Limits::default() }).await?;
+    let mut silent = bench.connect().await?;
+    let mut slow = bench.connect().await?;
+    slow.write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\nx-slow").await?;
+    let mut idle = bench.connect().await?;
+    idle.write_all(b"GET /v1/coordinations/none HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    assert_eq!(timeout(FAR_TOO_LONG, rest(&mut silent)).await??, "");
+    assert_eq!(timeout(FAR_TOO_LONG, rest(&mut slow)).await??, "");
+    assert_eq!(code(&timeout(FAR_TOO_LONG, rest(&mut idle)).await??), Some("unknown_coordination"));
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() -> Result {
+    let bench = bench(Limits { body_time: SHORT, ..Limits::default() }).await?;
+    let mut slow = bench.connect().await?;
+    slow.write_all(
+        b"POST /v1/coordinations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"plan",
+    )
+    .await?;
+    let answer = timeout(FAR_TOO_LONG, rest(&mut slow)).await??;
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\n"), "{answer}");
+    assert_eq!(code(&answer), Some("body_timeout"));
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() -> Result {
+    let bench = bench(Limits { body_bytes: 1_000, ..Limits::default() }).await?;
+    let declared = bench.post("/v1/coordinations", &"x".repeat(1_001)).await?;
+    assert!(declared.starts_with("HTTP/1.1 413 Payload Too Large\n"), "{declared}");
+    assert_eq!(code(&declared), Some("body_too_large"));
+    let head = "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: \
+                chunked\r\n\r\n";
+    let chunks = format!("3e8\r\n{}\r\n", "x".repeat(1_000)).repeat(3);
+    let chunked = bench.raw(format!("{head}{chunks}0\r\n\r\n")).await?;
+    assert_eq!(code(&chunked), Some("body_too_large"));
+    let fits = bench.post("/v1/coordinations", &format!("{:1000}", "{}")).await?;
+    assert_eq!(code(&fits), Some("invalid_body"));
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_so_at_once() -> Result {
+    let bench = bench(Limits { connections: 2, ..Limits::default() }).await?;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut stream = bench.connect().await?;
+        stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+        until(&mut stream, "\"ok\"").await?;
+        held.push(stream);
+    }
+    let expected = "HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\nconnection: \
+                    close\ncontent-length: 209\n\n{\"type\":\"urn:antiphon:error:too_many_connections\",\"title\":\"There are too many \
+                    connections\",\"status\":503,\"code\":\"too_many_connections\",\"detail\":\"too many clients are connected; repeat the \
+                    request in a moment\"}\n";
+    let mut third = bench.connect().await?;
+    assert_eq!(rest(&mut third).await?, expected);
+    drop(held);
+    timeout(FAR_TOO_LONG, free_places(&bench)).await??;
+    bench.stop().await
+}
+
+/// Waits until the server has both places free again; how soon it sees that a client is gone is its own affair.
+async fn free_places(bench: &Bench) -> Result {
+    loop {
+        let mut first = bench.connect().await?;
+        first.write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+        if until(&mut first, "}\n").await?.starts_with("HTTP/1.1 200")
+            && bench.get("/v1/health").await?.starts_with("HTTP/1.1 200")
+        {
+            return Ok(());
+        }
+        drop(first);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
+    let bench = bench(Limits { write_time: SHORT, connections: 2, ..Limits::default() }).await?;
+    let items = many_items();
+    bench.submit("large", &format!("open\nsessions 10000\n{items}")).await?;
+    let id = CoordinationId::new("large")?;
+    let mut stream = bench.connect().await?;
+    stream.write_all(b"GET /v1/coordinations/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
+    bench.post("/v1/coordinations/large/close", "").await?;
+    timeout(FAR_TOO_LONG, bench.engine.wait(&id)).await??;
+    let last = bench.engine.status(&id).await?.version;
+    assert!(last > Version(600), "{last}");
+    // Once the server has given the client up its place is free, and what was on its way is all that comes.
+    timeout(FAR_TOO_LONG, free_places(&bench)).await??;
+    let seen = timeout(FAR_TOO_LONG, rest(&mut stream)).await??;
+    assert!(
+        seen.contains("event: coordination.started") && !seen.contains("event: coordination.completed"),
+        "cut off in between"
+    );
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn open_streams_do_not_hold_up_the_end() -> Result {
+    let bench = bench(Limits { drain: FAR_TOO_LONG * 2, ..Limits::default() }).await?;
+    bench.submit("long", "work a hold").await?;
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        let mut stream = bench.connect().await?;
+        stream.write_all(b"GET /v1/coordinations/long/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
+        until(&mut stream, "event: coordination.session_bound").await?;
+        streams.push(stream);
+    }
+    bench.shutdown.cancel();
+    let mut ends = Vec::new();
+    for stream in &mut streams {
+        ends.push(timeout(FAR_TOO_LONG, rest(stream)).await??);
+    }
+    assert!(ends.iter().all(|end| end.ends_with("0\n\n")), "each stream is whole to its end: {:?}", ends.first());
+    timeout(FAR_TOO_LONG, bench.stop()).await?
+}
+
+#[tokio::test]
+async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone() -> Result {
+    let bench = bench(Limits { drain: SHORT, ..Limits::default() }).await?;
+    let items = many_items();
+    bench.submit("large", &format!("sessions 10000\n{items}")).await?;
+    bench.engine.wait(&CoordinationId::new("large")?).await?;
+    let mut stalled = bench.connect().await?;
+    stalled.write_all(b"GET /v1/coordinations/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
+    until(&mut stalled, "coordination.started").await?;
+    let mut slow = bench.connect().await?;
+    slow.write_all(b"POST /v1/coordinations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+        .await?;
+    timeout(FAR_TOO_LONG, bench.stop()).await?
+}
+
+#[tokio::test]
+async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
+    static SWITCH: Switch = Switch::new();
+    let limits = Limits { answer_time: SHORT, ..Limits::default() };
+    let store = |store: SqliteStore| Arc::new(Disk { store, switch: &SWITCH }) as Arc<dyn Store>;
+    let bench = Bench::with(Setting { limits, store: Some(store), ..Setting::default() }).await?;
+    bench.submit("long", "work a hold").await?;
+    let _reset = SWITCH.reset();
+    SWITCH.set(State::Stuck);
+    // Commands follow each other to the disk, which takes none of them.
+    let late = bench.post("/v1/coordinations/long/pause", "").await?;
+    assert!(late.starts_with("HTTP/1.1 503 Service Unavailable\n"), "{late}");
+    assert_eq!(code(&late), Some("no_answer"));
+    assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("no_answer"));
+    let mut waiting = Vec::new();
+    while bench.engine.has_room() {
+        let engine = Arc::clone(&bench.engine);
+        waiting.push(tokio::spawn(async move { engine.cancel(&CoordinationId::new("none")?, "").await }));
+        tokio::task::yield_now().await;
+    }
+    let busy = bench.post("/v1/coordinations/long/cancel", "").await?;
+    let expected = "HTTP/1.1 429 Too Many Requests\ncontent-type: application/problem+json\nretry-after: 1\ncontent-length: \
+                    219\nconnection: close\n\n{\"type\":\"urn:antiphon:error:busy\",\"title\":\"The engine has more to do than it can \
+                    take in\",\"status\":429,\"code\":\"busy\",\"detail\":\"the engine's mailbox is full, and nothing was asked of it; repeat \
+                    the request in a moment\"}\n";
+    assert_eq!(busy, expected);
+    assert_eq!(code(&bench.get("/v1/health").await?), Some("busy"));
+    assert!(bench.get("/v1/coordinations").await?.contains("\"id\":\"long\""), "reading does not need the mailbox");
+    SWITCH.set(State::Sound);
+    for command in waiting {
+        assert!(command.await?.is_err(), "there is no such coordination");
+    }
+    assert!(bench.get("/v1/health").await?.starts_with("HTTP/1.1 200 OK\n"));
+    bench.stop().await
+}
+
+#[tokio::test]
+async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
+    static SWITCH: Switch = Switch::new();
+    let store = |store: SqliteStore| Arc::new(Disk { store, switch: &SWITCH }) as Arc<dyn Store>;
+    let bench = Bench::with(Setting { store: Some(store), ..Setting::default() }).await?;
+    bench.submit("long", "work a hold").await?;
+    SWITCH.set(State::Full);
+    let full = bench.post("/v1/coordinations/long/pause", "").await?;
+    assert!(
+        full.starts_with("HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n"),
+        "{full}"
+    );
+    assert_eq!(code(&full), Some("read_only"));
+    assert_eq!(code(&bench.get("/v1/health").await?), Some("read_only"));
+    assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("read_only"));
+    assert!(bench.get("/v1/coordinations/long").await?.starts_with("HTTP/1.1 200 OK\n"));
+    SWITCH.set(State::SyncFails);
+    // The next command that is taken in meets the failing sync.
+    let poisoned = timeout(FAR_TOO_LONG, async {
+        loop {
+            let answer = bench.post("/v1/coordinations/long/pause", "").await?;
+            if code(&answer) == Some("poisoned") {
+                return Result::Ok(answer);
+            }
+        }
+    });
+    let poisoned = poisoned.await??;
+    assert!(poisoned.starts_with("HTTP/1.1 503 Service Unavailable\n") && !poisoned.contains("retry-after"), "{poisoned}");
+    assert_eq!(code(&bench.get("/v1/health").await?), Some("poisoned"));
+    bench.shutdown.cancel();
+    bench.served.await?;
+    Ok(())
+}
