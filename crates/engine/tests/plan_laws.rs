@@ -310,3 +310,17 @@ fn many_of_one_thing_are_read_without_looking_through_all_for_each() {
     );
     assert_eq!(codes(&text), ["too-large"]);
 }
+
+#[test]
+fn what_cells_repeat_without_placeholders_is_bounded_too() {
+    let cells = (0..9_000).map(|cell| cell.to_string()).collect::<Vec<_>>().join(", ");
+    let long = "y".repeat(60_000);
+    for rest in [
+        format!("shell: '{long}', env: {{ X: \"{{{{x}}}}\" }}"),
+        format!("command: [\"{{{{x}}}}\"], output: {{ a: {long} }}"),
+        format!("command: [\"{{{{x}}}}\"], env: {{ A: {{ from: B, default: {long} }} }}"),
+        format!("command: [\"{{{{x}}}}\"], env: {{ A: {{ secret: {{ command: [{long}] }} }} }}"),
+    ] {
+        assert_eq!(codes(&format!("{HEAD}work: {{ a: {{ {rest}, matrix: {{ x: [{cells}] }} }} }}\n")), ["too-large"]);
+    }
+}

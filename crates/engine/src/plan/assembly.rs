@@ -17,6 +17,7 @@ use crate::coordination::{Backoff, CoordinationBudget, FailurePolicy, Need};
 use crate::id::{AgentId, GroupName, WorkId};
 use filling_in::{Cell, Filling, Scope};
 use names::Names;
+use waiting::Wait;
 
 /// Most items of a plan, the cells of matrices among them.
 pub(super) const MAX_STEPS: usize = 10_000;
@@ -120,11 +121,13 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
     let names = Names::of(draft, finding);
     let mut assembly =
         Assembly { draft, names: &names, dir, finding, needs_left: Some(MAX_NEEDS), weight_left: Some(MAX_WEIGHT) };
-    let mut steps = Vec::new();
+    let (mut steps, mut waits) = (Vec::new(), Vec::new());
     for (item, cells) in draft.items.iter().zip(names.cells()) {
         let mut used = BTreeSet::new();
         for cell in cells {
-            steps.extend(assembly.step(item, cell, &mut used));
+            let (wait, step) = assembly.step(item, cell, &mut used);
+            waits.push(wait);
+            steps.extend(step);
             if assembly.is_spent() {
                 return None;
             }
@@ -133,8 +136,8 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
             assembly.unused(item, &used);
         }
     }
-    waiting::refuse_cycles(&steps, finding);
-    let budget = budget(draft, steps.len(), finding);
+    waiting::refuse_cycles(&waits, finding);
+    let budget = budget(draft, waits.len(), finding);
     let widths = draft.items.iter().filter_map(|item| Some((GroupName::new(&item.id.value).ok()?, item.width?)));
     Some(Assembled {
         name: draft.name.clone(),
@@ -145,12 +148,9 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
         pausing: draft.pausing.unwrap_or_default(),
         labels: draft.labels.clone(),
         widths: widths.collect(),
-        steps: steps.into_iter().map(|(_, _, step)| step).collect(),
+        steps,
     })
 }
-
-/// A step with the item that it comes from and, for each of its needs, where that is written.
-type Placed<'d> = (&'d ItemDraft, Vec<Span>, Step);
 
 struct Assembly<'a, 'b, 'd> {
     draft: &'d Draft,
@@ -195,7 +195,8 @@ impl<'d> Assembly<'_, '_, 'd> {
         true
     }
 
-    fn step(&mut self, item: &'d ItemDraft, cell: &Cell, used: &mut BTreeSet<String>) -> Option<Placed<'d>> {
+    /// What a cell waits for, and the step if there is one: an item that cannot be carried out may be in a circle all the same.
+    fn step(&mut self, item: &'d ItemDraft, cell: &Cell, used: &mut BTreeSet<String>) -> (Wait, Option<Step>) {
         let mut filling = Filling { item, cell, needs: Vec::new(), needed: BTreeSet::new(), lost: false, used };
         let mut spans = Vec::new();
         for need in &item.needs {
@@ -207,14 +208,13 @@ impl<'d> Assembly<'_, '_, 'd> {
                     spans.push(need.span);
                 }
             }
-            if self.is_spent() {
-                return None;
-            }
         }
-        let work = self.work(&mut filling);
+        let work = if self.is_spent() { None } else { self.work(&mut filling) };
         let agent = item.agent.as_ref().map(|agent| (self.name(&agent.value, &mut filling), agent.span));
         let needs = filling.needs;
         spans.resize(needs.len(), item.id.span);
+        let group = self.names.group_of(item);
+        let wait = Wait { id: cell.id.clone(), group: group.clone(), needs: needs.iter().cloned().zip(spans).collect() };
         let agent = agent.and_then(|(name, span)| match AgentId::new(name) {
             Ok(agent) => Some(agent),
             Err(error) => {
@@ -229,13 +229,13 @@ impl<'d> Assembly<'_, '_, 'd> {
         let cost = item.conduct.cost.as_ref().or(conduct.and_then(|conduct| conduct.cost.as_ref()));
         let reports = matches!(item.how, How::Plan(_)) || self.usage(item).reports();
         self.ceilings(tokens, cost, reports);
-        let step = Step {
+        let step = work.map(|work| Step {
             id: cell.id.clone(),
             span: item.id.span,
             item: item.id.value.clone(),
             label: label(item),
             agent,
-            group: self.names.group_of(item),
+            group,
             needs,
             priority: item.priority,
             critical: item.critical,
@@ -245,9 +245,9 @@ impl<'d> Assembly<'_, '_, 'd> {
             tokens: tokens.map(|tokens| tokens.value),
             cost: cost.map(|cost| cost.value.millionths),
             on_failure: item.on_failure,
-            work: work?,
-        };
-        Some((item, spans, step))
+            work,
+        });
+        (wait, step)
     }
 
     fn work(&mut self, filling: &mut Filling<'d, '_>) -> Option<StepWork> {
@@ -275,8 +275,12 @@ impl<'d> Assembly<'_, '_, 'd> {
                 }
                 let value = match value {
                     EnvDraft::Text(text) => StepEnv::Text(self.text(text, scope, filling)),
-                    EnvDraft::From { name, default } => StepEnv::From { name: name.clone(), default: default.clone() },
+                    EnvDraft::From { name, default } => {
+                        self.weigh(default.as_ref().map_or(0, String::len), item);
+                        StepEnv::From { name: name.clone(), default: default.clone() }
+                    }
                     EnvDraft::Secret { name, command } => {
+                        self.weigh(command.iter().flatten().map(|word| word.len() + PIECE_WEIGHT).sum(), item);
                         StepEnv::Secret { name: name.value.clone(), command: command.clone(), span: name.span }
                     }
                 };
@@ -339,7 +343,10 @@ impl<'d> Assembly<'_, '_, 'd> {
     fn run(&mut self, run: &RunDraft, scope: Scope, filling: &mut Filling<'d, '_>) -> Run {
         match run {
             RunDraft::Argv(texts) => Run::Argv(texts.iter().map(|text| self.text(text, scope, filling)).collect()),
-            RunDraft::Shell(script) => Run::Shell(script.clone()),
+            RunDraft::Shell(script) => {
+                self.weigh(script.len(), filling.item);
+                Run::Shell(script.clone())
+            }
         }
     }
 

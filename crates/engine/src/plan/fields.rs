@@ -170,7 +170,8 @@ impl Finding<'_> {
                 None
             }
             _ => {
-                self.wrong(node, "a text");
+                let hint = node.is_null().then(|| "an empty text is written \"\"".to_owned());
+                self.wrong(node, "a text")?.hint_if(hint);
                 None
             }
         }

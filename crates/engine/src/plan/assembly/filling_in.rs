@@ -82,6 +82,10 @@ impl<'d> Assembly<'_, '_, 'd> {
     pub(super) fn name(&mut self, template: &Template, filling: &mut Filling<'d, '_>) -> String {
         let mut name = String::new();
         for piece in &template.pieces {
+            let bytes = if let Piece::Text(text) = piece { text.len() } else { 0 };
+            if !self.weigh(bytes, filling.item) {
+                return name;
+            }
             match piece {
                 Piece::Text(text) => name.push_str(text),
                 Piece::Hole(Hole::Parameter(parameter), span) => match filling.cell.value(parameter) {

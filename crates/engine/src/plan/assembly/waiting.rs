@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Placed;
 use crate::coordination::Need;
-use crate::id::GroupName;
+use crate::id::{GroupName, WorkId};
 use crate::plan::problem::{Finding, ProblemCode};
 use crate::plan::source::Span;
 
@@ -13,6 +12,13 @@ const NAMED: usize = 8;
 
 /// Circles that are told of.
 const MAX_CIRCLES: usize = 10;
+
+/// What an item, or a cell of one, waits for; each need with where it is written.
+pub(super) struct Wait {
+    pub(super) id: WorkId,
+    pub(super) group: Option<GroupName>,
+    pub(super) needs: Vec<(Need, Span)>,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -29,8 +35,8 @@ struct Waiter {
 }
 
 /// Tells of the circles that a search through the needs closes, up to [`MAX_CIRCLES`]: taking one apart mostly takes others with it.
-pub(super) fn refuse_cycles(steps: &[Placed<'_>], finding: &mut Finding<'_>) {
-    let waiters = waiters(steps);
+pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
+    let waiters = waiters(waits);
     let mut told = 0;
     let mut marks = vec![Mark::New; waiters.len()];
     for start in 0..waiters.len() {
@@ -85,21 +91,20 @@ fn tell(circle: &[(usize, usize)], waiters: &[Waiter], finding: &mut Finding<'_>
     finding.problem(ProblemCode::Cycle, last_written.unwrap_or_default(), message).hint("take one of these needs out");
 }
 
-fn waiters(steps: &[Placed<'_>]) -> Vec<Waiter> {
-    let by_id: BTreeMap<&str, usize> = steps.iter().enumerate().map(|(index, (_, _, step))| (step.id.as_str(), index)).collect();
+fn waiters(waits: &[Wait]) -> Vec<Waiter> {
+    let by_id: BTreeMap<&str, usize> = waits.iter().enumerate().map(|(index, wait)| (wait.id.as_str(), index)).collect();
     let mut groups: BTreeMap<&GroupName, usize> = BTreeMap::new();
-    let mut waiters: Vec<Waiter> =
-        steps.iter().map(|(_, _, step)| Waiter { name: step.id.to_string(), targets: Vec::new() }).collect();
-    for (index, (_, _, step)) in steps.iter().enumerate() {
-        let Some(group) = &step.group else { continue };
+    let mut waiters: Vec<Waiter> = waits.iter().map(|wait| Waiter { name: wait.id.to_string(), targets: Vec::new() }).collect();
+    for (index, wait) in waits.iter().enumerate() {
+        let Some(group) = &wait.group else { continue };
         let node = *groups.entry(group).or_insert_with(|| {
             waiters.push(Waiter { name: format!("group {group}"), targets: Vec::new() });
             waiters.len() - 1
         });
         waiters[node].targets.push((index, None));
     }
-    for (index, (_, spans, step)) in steps.iter().enumerate() {
-        for (need, span) in step.needs.iter().zip(spans) {
+    for (index, wait) in waits.iter().enumerate() {
+        for (need, span) in &wait.needs {
             let target = match need {
                 Need::Work(id) => by_id.get(id.as_str()).copied(),
                 Need::Group(group) => groups.get(group).copied(),
