@@ -6,6 +6,7 @@ mod list;
 mod log;
 mod plan;
 mod receipt;
+mod run;
 mod torture;
 mod verify;
 
@@ -37,6 +38,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Run(run::Args),
     Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
@@ -51,6 +53,7 @@ impl CommandLine {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let Self { global, command } = self;
         match command {
+            Command::Run(args) => args.run(&global),
             Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),

@@ -41,9 +41,9 @@ fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
     for (item, spec) in value["work"].as_array_mut().unwrap().iter_mut().zip(config.work()) {
         let blob = compiled.blobs.iter().find(|blob| Digest::of(blob) == spec.input.unwrap()).unwrap();
         item["input"] = serde_json::from_slice(blob).unwrap();
-        if let Runner::Plan(name) = &spec.runner {
-            assert_eq!(name.as_str(), spec.input.unwrap().to_string());
-            let (_, nested) = compiled.nested.iter().find(|(known, _)| known == name).unwrap();
+        if let Runner::Nested { sessions } = spec.runner {
+            let (_, nested) = compiled.nested.iter().find(|(known, _)| Some(*known) == spec.input).unwrap();
+            assert_eq!(nested.budget().max_episodes(), sessions);
             assert_eq!(PlanSpec::from_bytes(blob).unwrap().config().unwrap(), *nested);
             item["runner"] = json!("plan");
             item["input"] = self::config(nested, compiled);

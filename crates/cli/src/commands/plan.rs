@@ -1,6 +1,6 @@
 //! `antiphon plan`: plan files, before anything runs.
 
-mod check;
+pub(super) mod check;
 mod schema;
 mod show;
 

@@ -18,6 +18,7 @@ use super::feed::Feed;
 use super::request::Request;
 use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
 use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
+use crate::plan::PlanSpec;
 
 /// Events read from the store at a time.
 pub(super) const PAGE: usize = 1_000;
@@ -106,9 +107,7 @@ impl Handle {
     /// Answers the decider's question for the configuration that a blob holds.
     pub(super) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
         let config = match self.blob(input).await {
-            Ok(Some(bytes)) => {
-                serde_json::from_slice(&bytes).map(Box::new).map_err(|error| format!("blob {input} is no plan: {error}"))
-            }
+            Ok(Some(bytes)) => nested_config(&bytes).map(Box::new).map_err(|error| format!("blob {input}: {error}")),
             Ok(None) => Err(format!("blob {input}, which holds its plan, is gone")),
             Err(error) => Err(error.to_string()),
         };
@@ -257,4 +256,10 @@ fn accepted(store: &dyn Store, coordination: CoordinationId, id: &CommandId) -> 
         before = after.next();
     }
     Ok(None)
+}
+
+/// The configuration that a nested plan was recorded as.
+fn nested_config(bytes: &[u8]) -> Result<CoordinationConfig, String> {
+    let plan = PlanSpec::from_bytes(bytes).map_err(|error| error.to_string())?;
+    plan.config().map_err(|error| error.to_string())
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
-use antiphon_core::id::{GroupName, RunnerName};
+use antiphon_core::id::GroupName;
 use serde::{Deserialize, Serialize};
 
 use super::assembly::{Step, StepCommand, StepEnv, StepWork};
-use super::command::{COMMAND_SCHEMA, CommandSpec, EnvValue, Input, Text, Usage};
+use super::command::{COMMAND_SCHEMA, CommandSpec, EnvValue, Input, Text};
 use super::problem::{Finding, ProblemCode, Problems};
 use super::source::Span;
 use super::{Plan, assembly};
@@ -66,8 +66,8 @@ pub struct Compiled {
     pub spec: PlanSpec,
     /// The blobs that items name: descriptions of commands, and nested plans. Each once.
     pub blobs: Vec<Vec<u8>>,
-    /// The configurations of nested plans, by the names that items give as their runner: the digests of their blobs.
-    pub nested: Vec<(RunnerName, CoordinationConfig)>,
+    /// The configurations of nested plans, by the digests of their blobs, which items give as their input.
+    pub nested: Vec<(Digest, CoordinationConfig)>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
 }
@@ -185,6 +185,9 @@ impl PlanSpec {
         for (name, value) in &self.labels {
             config = config.with_label(name, value);
         }
+        for (group, width) in &self.widths {
+            config = config.with_width(group.clone(), *width)?;
+        }
         Ok(config)
     }
 }
@@ -216,7 +219,7 @@ impl Plan {
 struct Compilation<'a> {
     environment: &'a Environment,
     blobs: BTreeMap<Digest, Vec<u8>>,
-    nested: BTreeMap<RunnerName, CoordinationConfig>,
+    nested: BTreeMap<Digest, CoordinationConfig>,
     /// Digests of input files, each of which is read once.
     hashed: BTreeMap<PathBuf, Option<Digest>>,
     secrets: Vec<SecretSource>,
@@ -231,7 +234,7 @@ impl Compilation<'_> {
             let (runner, blob) = match &step.work {
                 StepWork::Command(command) => {
                     let spec = self.command(command, plan, &mut finding);
-                    (process_runner(spec.usage), self.keep(spec.to_bytes()))
+                    (process_runner(&spec), self.keep(spec.to_bytes()))
                 }
                 StepWork::Plan { path, pausing } => {
                     let Some(below) = plan.nested.get(&path.value) else {
@@ -242,9 +245,9 @@ impl Compilation<'_> {
                     match self.plan(below, *pausing) {
                         Ok((spec, config)) => {
                             let digest = self.keep(spec.to_bytes());
-                            let name = RunnerName::new(digest.to_string()).expect("BUG: a digest is a name");
-                            self.nested.insert(name.clone(), config);
-                            (Runner::Plan(name), digest)
+                            let sessions = config.budget().max_episodes();
+                            self.nested.insert(digest, config);
+                            (Runner::Nested { sessions }, digest)
                         }
                         Err(problems) => {
                             match &mut inside {
@@ -376,10 +379,11 @@ impl Compilation<'_> {
     }
 }
 
-/// The kernel's runner for commands: the one place to change when it knows processes by themselves.
-fn process_runner(usage: Usage) -> Runner {
-    let name = if usage.reports() { "process.reporting" } else { "process" };
-    Runner::Function(RunnerName::new(name).expect("BUG: a constant name"))
+/// What the kernel has to know of a command.
+fn process_runner(spec: &CommandSpec) -> Runner {
+    let reports = spec.usage.reports();
+    let secrets = spec.env.values().any(|value| matches!(value, EnvValue::Secret(_)));
+    Runner::Process { reports_tokens: reports, reports_cost: reports, secrets }
 }
 
 fn item(step: &Step, runner: Runner, input: Digest) -> WorkSpec {

@@ -43,7 +43,7 @@ impl Args {
 }
 
 /// Tells why a plan cannot be run, as JSON on standard output or else for people.
-pub(super) fn refused(problems: &Problems, global: &Global) -> Result<ExitCode, CommandError> {
+pub(crate) fn refused(problems: &Problems, global: &Global) -> Result<ExitCode, CommandError> {
     if global.json {
         let mut output = Output::stdout();
         output.json(&json!({ "ok": false, "problems": problems.problems, "left_out": problems.left_out }))?;

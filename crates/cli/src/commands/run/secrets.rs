@@ -1,0 +1,42 @@
+//! The values of the secrets that a plan names, from the environment or from commands.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use antiphon::plan::{SecretFrom, SecretSource};
+use antiphon::process::MIN_SECRET_BYTES;
+
+use crate::command_error::{CommandError, Kind};
+
+/// The values, by name. Nothing but the name is ever told.
+pub(super) fn values(sources: &[SecretSource]) -> Result<BTreeMap<String, String>, CommandError> {
+    sources.iter().map(|source| Ok((source.name.clone(), value(source)?))).collect()
+}
+
+fn value(source: &SecretSource) -> Result<String, CommandError> {
+    let name = &source.name;
+    let absent = |what: String, hint: &str| CommandError::new(Kind::Usage, what).with_hint(hint);
+    let value = match &source.from {
+        SecretFrom::Variable => std::env::var(name).map_err(|_| {
+            absent(format!("the plan needs the secret {name}, and there is no such variable"), "set it for this command")
+        })?,
+        SecretFrom::Command { argv, dir } => {
+            let [program, arguments @ ..] = argv.as_slice() else {
+                return Err(absent(format!("the command for the secret {name} is empty"), "name a program"));
+            };
+            let ran = Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+            let ran = ran.map_err(|error| absent(format!("the command for the secret {name} cannot be run: {error}"), "mend it"))?;
+            if !ran.status.success() {
+                return Err(absent(format!("the command for the secret {name} failed: {}", ran.status), "run it by hand"));
+            }
+            let text = String::from_utf8(ran.stdout);
+            let text = text.map_err(|_| absent(format!("the secret {name} is not text in UTF-8"), "encode it"))?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    if value.len() < MIN_SECRET_BYTES {
+        let what = format!("the secret {name} has fewer than {MIN_SECRET_BYTES} bytes and could not be kept out of outputs");
+        return Err(absent(what, "use a longer one"));
+    }
+    Ok(value)
+}
