@@ -7,6 +7,7 @@ mod health;
 mod intake;
 mod opening;
 mod pending;
+mod waiters;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,15 +23,16 @@ use health::Health;
 use opening::Opening;
 pub(super) use opening::spawn;
 use pending::Pending;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use waiters::Waiters;
 
+use super::Handle;
 use super::caught::{Caught, CaughtError};
 use super::feed::Feeds;
 use super::request::{Release, Request};
 use super::writer::{Ack, Job, Writer};
-use super::{Ended, Handle};
 use crate::clock::{Clock, Timer};
 use crate::ledger::{Snapshot, Store};
 use crate::session::{Ending, RunnerFn, Running};
@@ -68,7 +70,7 @@ struct Decider {
     /// Callers whose start goes on in the next turns.
     starts: Vec<(CoordinationId, Release)>,
     opening: Opening,
-    waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
+    waiting: Waiters,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
     followers: Feeds,

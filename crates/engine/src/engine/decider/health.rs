@@ -114,7 +114,7 @@ impl Decider {
             world.resume(&now)?;
         }
         self.world = world;
-        self.waiting.retain(|id, _| self.world.coordination(id).is_some());
+        self.waiting.keep(|id| self.world.coordination(id).is_some());
         // They may be of versions that the coordinations do not have any more.
         self.snapshots.clear();
         Ok(())

@@ -62,7 +62,7 @@ impl Decider {
             Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
                 if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
-                    self.waiting.entry(coordination).or_default().push(reply);
+                    self.waiting.add(coordination, reply);
                 } else {
                     let _ = reply.send(None);
                 }

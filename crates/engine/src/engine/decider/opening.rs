@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Decider, Health, Pending};
+use super::{Decider, Health, Pending, Waiters};
 use crate::clock::Timer;
 use crate::engine::caught::Caught;
 use crate::engine::feed::Feeds;
@@ -75,7 +75,7 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         kept: Vec::new(),
         starts: Vec::new(),
         opening: Opening { owner, accepted_shorter, recorded: false },
-        waiting: HashMap::new(),
+        waiting: Waiters::default(),
         ending: HashSet::new(),
         followers: Feeds::default(),
         caught,

@@ -110,11 +110,7 @@ impl Decider {
             }
             Action::Ended { coordination, verdict, receipt } => {
                 self.followers.end(&coordination);
-                let ended = Ended { coordination, verdict, receipt };
-                for waiter in self.waiting.remove(&ended.coordination).unwrap_or_default() {
-                    // A caller that no longer waits is no error.
-                    let _ = waiter.send(Some(ended.clone()));
-                }
+                self.waiting.tell(&Ended { coordination, verdict, receipt });
             }
         }
     }
