@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Decider, Pending};
 use crate::engine::caught::CaughtError;
 use crate::engine::{EngineError, StartError, recovery};
-use crate::ledger::{AppendError, Refusal};
+use crate::ledger::AppendError;
 
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
@@ -42,12 +42,11 @@ impl Health {
             (AppendError::NotWritten { source }, _) => {
                 Self::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: now }
             }
-            // Another one owns the ledger, or this one has lost it.
-            (AppendError::Refused(Refusal::Superseded { .. } | Refusal::NotOpen | Refusal::Poisoned), _)
+            (AppendError::Refused(refusal), Self::Sound | Self::Full { .. }) if !refusal.is_final() => {
+                Self::Proving { reason: refusal.to_string() }
+            }
             // What the engine does of itself is refused; it would be again.
-            | (AppendError::Refused(_), Self::Proving { .. })
-            | (AppendError::Unknown { .. }, _) => Self::Poisoned { reason: error.to_string() },
-            (AppendError::Refused(refusal), _) => Self::Proving { reason: refusal.to_string() },
+            (AppendError::Refused(_) | AppendError::Unknown { .. }, _) => Self::Poisoned { reason: error.to_string() },
         }
     }
 
