@@ -66,7 +66,7 @@ struct Decider {
     health: Health,
     writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
-    kept: Vec<Ending>,
+    kept: VecDeque<Ending>,
     /// Callers whose start goes on in the next turns.
     starts: Vec<(CoordinationId, Release)>,
     opening: Opening,
@@ -188,7 +188,10 @@ impl Decider {
         }
         let now = self.now();
         if !self.world.is_taking_over() {
-            for end in std::mem::take(&mut self.kept) {
+            // Many may have been kept, and together they may be larger than an append.
+            while self.world.turn_bytes() < MAX_APPEND_BYTES / 4
+                && let Some(end) = self.kept.pop_front()
+            {
                 self.present(end, &now);
             }
             self.world.expire(&now);

@@ -28,8 +28,12 @@ impl Decider {
     /// Once nothing runs any more, or the grace is over: what still runs is given up, and the ledger is closed.
     pub(super) fn go_on_closing(&mut self, now: &Now) {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
-        // A turn on its way may still start a session, and who was not answered yet started something.
-        if !self.flight.is_empty() || !self.starts.is_empty() || (!self.running.is_empty() && closing.by > Instant::now()) {
+        // A turn on its way may still start a session, who was not answered yet started something, and ends that were kept are recorded.
+        if !self.flight.is_empty()
+            || !self.starts.is_empty()
+            || !self.kept.is_empty()
+            || (!self.running.is_empty() && closing.by > Instant::now())
+        {
             return;
         }
         closing.recorded = true;

@@ -66,7 +66,7 @@ impl Decider {
     pub(super) fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
         self.caught.note(CaughtError::AppendFailed, &"a turn", error);
         let now = Instant::now();
-        let health = self.health.after(error, now);
+        let mut health = self.health.after(error, now);
         let answer = health.refusal().unwrap_or(EngineError::Stopped);
         self.void_acks = self.flight.len();
         let mut kept = Vec::new();
@@ -89,10 +89,12 @@ impl Decider {
             return self.poison(error.to_string());
         }
         self.kept.extend(kept);
-        if let Health::Full { since, .. } = &health
-            && now.duration_since(*since) > self.grace
-        {
-            self.running.stop_all(StopCause::Ending);
+        if let Health::Full { since, retry, .. } = &mut health {
+            // Building the world may have taken longer than the wait, and others are to have their turn.
+            *retry = Instant::now() + RETRY_FULL;
+            if now.duration_since(*since) > self.grace {
+                self.running.stop_all(StopCause::Ending);
+            }
         }
         self.health = health;
     }
@@ -125,6 +127,7 @@ impl Decider {
         let reason = "the writer's thread ended";
         self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
         for pending in std::mem::take(&mut self.flight) {
+        self.void_acks = 0;
             for release in pending.releases {
                 release(Err(EngineError::Poisoned { reason: reason.to_owned() }));
             }

@@ -19,7 +19,7 @@ impl Decider {
         match self.health {
             Health::Sound if !self.world.is_taking_over() => self.present(end, now),
             // Kept outside of the world until a write may succeed again.
-            _ => self.kept.push(end),
+            _ => self.kept.push_back(end),
         }
     }
 

@@ -72,7 +72,7 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         void_acks: 0,
         health: Health::Sound,
         writer_gone: false,
-        kept: Vec::new(),
+        kept: VecDeque::new(),
         starts: Vec::new(),
         opening: Opening { owner, accepted_shorter, recorded: false },
         waiting: Waiters::default(),
