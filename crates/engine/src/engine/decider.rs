@@ -50,6 +50,7 @@ struct Decider {
     timer: Timer,
     store: Arc<dyn Store>,
     writer: Writer,
+    /// The ledger as it was opened, with the end of the commit chain as it was last durable.
     facts: LedgerFacts,
     functions: HashMap<RunnerName, RunnerFn>,
     plans: HashMap<RunnerName, CoordinationConfig>,
@@ -225,6 +226,7 @@ impl Decider {
             };
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
         }
+        pending.commit = append.commit.tip();
         let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
         self.flight.push_back(pending);
         self.writer.send(Job::Append(Box::new(append)));

@@ -21,7 +21,8 @@ pub(super) struct Closing {
 impl Decider {
     pub(super) fn on_close(&mut self, reply: oneshot::Sender<Result<(), EngineError>>) {
         // Without runners nothing new is bound.
-        self.world.set_runners(Runners::default());
+        self.runners = Runners::default();
+        self.world.set_runners(self.runners.clone());
         self.closing = Some(Closing { reply, by: Instant::now() + self.grace, recorded: false });
     }
 

@@ -118,16 +118,19 @@ impl Decider {
         self.waiting.keep(|id| self.world.coordination(id).is_some());
         // They may be of versions that the coordinations do not have any more.
         self.snapshots.clear();
+        if let Some(closing) = &mut self.closing {
+            closing.recorded = false;
+        }
         Ok(())
     }
 
     /// The writer's thread is gone without having been asked to: a broken invariant, contained like an error of a sync.
     pub(super) fn on_writer_gone(&mut self) {
         self.writer_gone = true;
+        self.void_acks = 0;
         let reason = "the writer's thread ended";
         self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
         for pending in std::mem::take(&mut self.flight) {
-        self.void_acks = 0;
             for release in pending.releases {
                 release(Err(EngineError::Poisoned { reason: reason.to_owned() }));
             }

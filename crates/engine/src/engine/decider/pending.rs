@@ -1,7 +1,7 @@
 //! Turns on their way to the disk, and what they let out once they are there.
 
 use antiphon_core::coordination::Runner;
-use antiphon_core::envelope::Recorded;
+use antiphon_core::envelope::{CommitTip, Recorded};
 use antiphon_core::id::CoordinationId;
 use antiphon_core::world::{Action, Command};
 
@@ -21,6 +21,8 @@ pub(super) struct Pending {
     pub(super) deliveries: Vec<Recorded>,
     pub(super) ends: Vec<Ending>,
     pub(super) ended: Vec<CoordinationId>,
+    /// The end of the commit chain with this.
+    pub(super) commit: CommitTip,
     /// Whether all that was found in the ledger is taken over with this.
     pub(super) takes_over: bool,
 }
@@ -55,6 +57,7 @@ impl Decider {
             Ok(()) => {
                 self.health = Health::Sound;
                 self.opening.recorded |= pending.takes_over;
+                self.facts.commit = pending.commit;
                 self.release(pending);
             }
             Err(error) => self.on_failed_append(pending, &error),
