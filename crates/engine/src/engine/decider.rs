@@ -201,7 +201,7 @@ impl Decider {
         let turn = self.world.take_turn(&now);
         self.answer_starts();
         let mut pending = std::mem::take(&mut self.draft);
-        let Some(Turn { append, actions }) = turn else {
+        let Some(Turn { mut append, actions }) = turn else {
             if self.flight.is_empty() {
                 self.health = Health::Sound;
             }
@@ -227,6 +227,7 @@ impl Decider {
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
         }
         pending.commit = append.commit.tip();
+        append.heads.extend(std::mem::take(&mut pending.redacted).into_values());
         let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
         self.flight.push_back(pending);
         self.writer.send(Job::Append(Box::new(append)));

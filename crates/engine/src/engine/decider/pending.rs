@@ -1,8 +1,11 @@
 //! Turns on their way to the disk, and what they let out once they are there.
 
+use std::collections::BTreeMap;
+
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::Runner;
 use antiphon_core::envelope::{CommitTip, Recorded};
-use antiphon_core::id::CoordinationId;
+use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::world::{Action, Command};
 
 use super::{Decider, Health, coordination_of, engine_origin};
@@ -21,6 +24,8 @@ pub(super) struct Pending {
     pub(super) deliveries: Vec<Recorded>,
     pub(super) ends: Vec<Ending>,
     pub(super) ended: Vec<CoordinationId>,
+    /// Head rows that lose the texts of erased payloads.
+    pub(super) redacted: BTreeMap<StreamName, HeadRow>,
     /// The end of the commit chain with this.
     pub(super) commit: CommitTip,
     /// Whether all that was found in the ledger is taken over with this.
