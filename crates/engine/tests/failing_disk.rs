@@ -287,3 +287,35 @@ async fn an_engine_whose_writer_breaks_while_a_turn_is_given_up_can_still_be_clo
     assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
     Ok(())
 }
+
+#[tokio::test]
+async fn sessions_are_stopped_while_a_disk_stays_full_though_only_commands_meet_it() -> Result {
+    let bench = Bench::new()?;
+    let mut setup = bench.open()?.with_grace(Duration::ZERO);
+    let (begun, stopped) = (Arc::clone(&bench.begun), Arc::clone(&bench.go));
+    setup.register("polite", move |session| {
+        let (begun, stopped) = (Arc::clone(&begun), Arc::clone(&stopped));
+        async move {
+            begun.notify_one();
+            session.stop_requested().await;
+            stopped.notify_one();
+            Ok(Output::none())
+        }
+    });
+    let engine = setup.start().await?;
+    let items = vec![WorkSpec::function("a", "polite")?];
+    engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
+    bench.begun.notified().await;
+    bench.faults.full();
+    // Between the commands the engine has nothing to write.
+    let trying = async {
+        loop {
+            assert!(engine.submit(config("second", &["c"])?).await.is_err());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        tried = trying => tried,
+        () = bench.go.notified() => Ok(()),
+    }
+}

@@ -65,6 +65,8 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    /// When the disk was first found full, unless a write has succeeded since: that there was nothing to write is no success.
+    full_since: Option<Instant>,
     writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
     kept: VecDeque<Ending>,

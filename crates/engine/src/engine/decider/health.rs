@@ -20,7 +20,6 @@ pub(super) enum Health {
     Full {
         reason: String,
         retry: Instant,
-        since: Instant,
     },
     /// An append was refused: what the engine does of itself must be written before commands are taken in again.
     Proving {
@@ -36,12 +35,7 @@ impl Health {
     /// What a failed append makes of it.
     fn after(&self, error: &AppendError, now: Instant) -> Self {
         match (error, self) {
-            (AppendError::NotWritten { source }, Self::Full { since, .. }) => {
-                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: *since }
-            }
-            (AppendError::NotWritten { source }, _) => {
-                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: now }
-            }
+            (AppendError::NotWritten { source }, _) => Self::Full { reason: source.to_string(), retry: now + RETRY_FULL },
             (AppendError::Refused(refusal), Self::Sound | Self::Full { .. }) if !refusal.is_final() => {
                 Self::Proving { reason: refusal.to_string() }
             }
@@ -89,10 +83,10 @@ impl Decider {
             return self.poison(error.to_string());
         }
         self.kept.extend(kept);
-        if let Health::Full { since, retry, .. } = &mut health {
+        if let Health::Full { retry, .. } = &mut health {
             // Building the world may have taken longer than the wait, and others are to have their turn.
             *retry = Instant::now() + RETRY_FULL;
-            if now.duration_since(*since) > self.grace {
+            if now.duration_since(*self.full_since.get_or_insert(now)) > self.grace {
                 self.running.stop_all(StopCause::Ending);
             }
         }

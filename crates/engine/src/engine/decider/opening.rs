@@ -71,6 +71,7 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        full_since: None,
         writer_gone: false,
         kept: VecDeque::new(),
         starts: Vec::new(),

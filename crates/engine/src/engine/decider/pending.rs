@@ -61,6 +61,7 @@ impl Decider {
         match ack {
             Ok(()) => {
                 self.health = Health::Sound;
+                self.full_since = None;
                 self.opening.recorded |= pending.takes_over;
                 self.facts.commit = pending.commit;
                 self.release(pending);
