@@ -137,7 +137,7 @@ pub const MAX_DEPTH: u8 = 8;
 pub const MAX_TEXT_BYTES: usize = 4_096;
 /// Most scores that a session may give; further ones are left out.
 pub const MAX_SCORES: usize = 100;
-/// Longest name of a score, in bytes; scores with a longer one are left out.
+/// Longest name of a score, in bytes; scores with a longer one, or with control characters in it, are left out.
 pub const MAX_SCORE_NAME_BYTES: usize = 128;
 /// Finished items of an open coordination that stay in memory whatever happens; older ones do while unfinished work needs them. May be
 /// raised, never lowered: replay would miss what it then needs.

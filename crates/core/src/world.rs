@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use command::{Adder, Command, Origin, Rejection, Reply};
 pub use ledger::{EraseRequest, LedgerFacts};
-pub use turn::{Action, Spawn, Turn};
+pub use turn::{Action, Spawn, Turn, without_erased};
 
 use crate::coordination::{
     Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start, StopCause, WorkSpec,

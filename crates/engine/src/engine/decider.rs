@@ -7,6 +7,7 @@ mod health;
 mod intake;
 mod opening;
 mod pending;
+mod waiters;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -22,15 +23,16 @@ use health::Health;
 use opening::Opening;
 pub(super) use opening::spawn;
 use pending::Pending;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use waiters::Waiters;
 
+use super::Handle;
 use super::caught::{Caught, CaughtError};
 use super::feed::Feeds;
 use super::request::{Release, Request};
 use super::writer::{Ack, Job, Writer};
-use super::{Ended, Handle};
 use crate::clock::{Clock, Timer};
 use crate::ledger::{Snapshot, Store};
 use crate::session::{Ending, RunnerFn, Running};
@@ -54,6 +56,7 @@ struct Decider {
     timer: Timer,
     store: Arc<dyn Store>,
     writer: Writer,
+    /// The ledger as it was opened, with the end of the commit chain as it was last durable.
     facts: LedgerFacts,
     functions: HashMap<RunnerName, RunnerFn>,
     plans: HashMap<RunnerName, CoordinationConfig>,
@@ -68,13 +71,15 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    /// When the disk was first found full, unless a write has succeeded since: that there was nothing to write is no success.
+    full_since: Option<Instant>,
     writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
-    kept: Vec<Ending>,
+    kept: VecDeque<Ending>,
     /// Callers whose start goes on in the next turns.
     starts: Vec<(CoordinationId, Release)>,
     opening: Opening,
-    waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
+    waiting: Waiters,
     /// Coordinations that have ended but are not durable yet.
     ending: HashSet<CoordinationId>,
     followers: Feeds,
@@ -192,7 +197,10 @@ impl Decider {
         }
         let now = self.now();
         if !self.world.is_taking_over() {
-            for end in std::mem::take(&mut self.kept) {
+            // Many may have been kept, and together they may be larger than an append.
+            while self.world.turn_bytes() < MAX_APPEND_BYTES / 4
+                && let Some(end) = self.kept.pop_front()
+            {
                 self.present(end, &now);
             }
             self.world.expire(&now);
@@ -201,7 +209,7 @@ impl Decider {
         let turn = self.world.take_turn(&now);
         self.answer_starts();
         let mut pending = std::mem::take(&mut self.draft);
-        let Some(Turn { append, actions }) = turn else {
+        let Some(Turn { mut append, actions }) = turn else {
             if self.flight.is_empty() {
                 self.health = Health::Sound;
             }
@@ -226,6 +234,8 @@ impl Decider {
             };
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
         }
+        pending.commit = append.commit.tip();
+        append.heads.extend(std::mem::take(&mut pending.redacted).into_values());
         let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
         pending.bytes = append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
         self.flight.push_back(pending);

@@ -1,16 +1,17 @@
 //! What comes in: ends of sessions, commands, looks, and those who wait or follow.
 
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::id::CoordinationId;
 use antiphon_core::time::Now;
-use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply};
+use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply, without_erased};
 
 use super::{Decider, Health, engine_origin};
 use crate::engine::caught::CaughtError;
 use crate::engine::feed::Feed;
 use crate::engine::request::{Release, Request};
 use crate::engine::writer::Job;
-use crate::engine::{EngineError, status_of};
+use crate::engine::{EngineError, head_of, status_of};
 use crate::session::Ending;
 
 impl Decider {
@@ -19,7 +20,7 @@ impl Decider {
         match self.health {
             Health::Sound if !self.world.is_taking_over() => self.present(end, now),
             // Kept outside of the world until a write may succeed again.
-            _ => self.kept.push(end),
+            _ => self.kept.push_back(end),
         }
     }
 
@@ -62,7 +63,7 @@ impl Decider {
             Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
                 if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
-                    self.waiting.entry(coordination).or_default().push(reply);
+                    self.waiting.add(coordination, reply);
                 } else {
                     let _ = reply.send(None);
                 }
@@ -93,10 +94,13 @@ impl Decider {
         {
             return Ok(reply);
         }
-        if let Command::Erase(request) = &command {
-            self.check_erasure(request)?;
-        }
-        Ok(self.world.handle(command, origin, now)?)
+        let redacted = match &command {
+            Command::Erase(request) => self.check_erasure(request)?,
+            _ => None,
+        };
+        let reply = self.world.handle(command, origin, now)?;
+        self.draft.redacted.extend(redacted.map(|head| (head.stream.clone(), head)));
+        Ok(reply)
     }
 
     /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so that nothing can come between.
@@ -117,16 +121,17 @@ impl Decider {
         }
     }
 
-    /// Payloads can be erased of a coordination that has ended, but not its terminal event.
-    fn check_erasure(&self, request: &EraseRequest) -> Result<(), EngineError> {
-        let Some((id, versions)) = &request.payloads else { return Ok(()) };
-        let status = status_of(self.store.as_ref(), id)?;
-        if !status.ended {
+    /// Payloads can be erased of a coordination that has ended, but not its terminal event. Returns its head row if that must change.
+    fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EngineError> {
+        let Some((id, versions)) = &request.payloads else { return Ok(None) };
+        let head = head_of(self.store.as_ref(), id)?;
+        if !head.ended {
             return Err(Rejection::StillRunning { coordination: id.clone() }.into());
         }
-        match versions.iter().find(|version| version.0 == 0 || **version >= status.version) {
-            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last: status.version }),
-            None => Ok(()),
+        let last = head.tip.version;
+        match versions.iter().find(|version| version.0 == 0 || **version >= last) {
+            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last }),
+            None => Ok(without_erased(head, versions)),
         }
     }
 }

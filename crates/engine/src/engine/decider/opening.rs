@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Decider, Health, Pending};
+use super::{Decider, Health, Pending, Waiters};
 use crate::clock::Timer;
 use crate::engine::caught::Caught;
 use crate::engine::feed::Feeds;
@@ -71,11 +71,12 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        full_since: None,
         writer_gone: false,
-        kept: Vec::new(),
+        kept: VecDeque::new(),
         starts: Vec::new(),
         opening: Opening { owner, accepted_shorter, recorded: false },
-        waiting: HashMap::new(),
+        waiting: Waiters::default(),
         ending: HashSet::new(),
         followers: Feeds::default(),
         caught,

@@ -1,8 +1,11 @@
 //! Turns on their way to the disk, and what they let out once they are there.
 
+use std::collections::BTreeMap;
+
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::Runner;
-use antiphon_core::envelope::Recorded;
-use antiphon_core::id::CoordinationId;
+use antiphon_core::envelope::{CommitTip, Recorded};
+use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::world::{Action, Command};
 
 use super::{Decider, Health, coordination_of, engine_origin};
@@ -23,6 +26,10 @@ pub(super) struct Pending {
     pub(super) ended: Vec<CoordinationId>,
     /// Bytes of payload.
     pub(super) bytes: usize,
+    /// Head rows that lose the texts of erased payloads.
+    pub(super) redacted: BTreeMap<StreamName, HeadRow>,
+    /// The end of the commit chain with this.
+    pub(super) commit: CommitTip,
     /// Whether all that was found in the ledger is taken over with this.
     pub(super) takes_over: bool,
 }
@@ -56,7 +63,9 @@ impl Decider {
         match ack {
             Ok(()) => {
                 self.health = Health::Sound;
+                self.full_since = None;
                 self.opening.recorded |= pending.takes_over;
+                self.facts.commit = pending.commit;
                 self.release(pending);
             }
             Err(error) => self.on_failed_append(pending, &error),
@@ -112,11 +121,7 @@ impl Decider {
             }
             Action::Ended { coordination, verdict, receipt } => {
                 self.followers.end(&coordination);
-                let ended = Ended { coordination, verdict, receipt };
-                for waiter in self.waiting.remove(&ended.coordination).unwrap_or_default() {
-                    // A caller that no longer waits is no error.
-                    let _ = waiter.send(Some(ended.clone()));
-                }
+                self.waiting.tell(&Ended { coordination, verdict, receipt });
             }
         }
     }
