@@ -15,6 +15,7 @@ pub use command::{Adder, Command, Origin, Rejection, Reply};
 pub use ledger::{EraseRequest, LedgerFacts};
 pub use turn::{Action, Spawn, Turn, without_erased};
 
+use crate::append::Erasure;
 use crate::coordination::{
     Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start, StopCause, WorkSpec,
 };
@@ -300,7 +301,15 @@ impl World {
         self.draft.collect(&mut member.controller);
         self.forget_deadlines(id);
         let parent = self.coordination(id).and_then(|session| session.started().parent.clone());
-        self.draft.act(Action::Ended { coordination: id.clone(), verdict: end.receipt.verdict, receipt: end.receipt_hash });
+        let (plan, archives) = match self.coordination(id) {
+            Some(session) => (session.started().plan, session.archives().to_vec()),
+            None => return,
+        };
+        // Nothing names them, so nobody could have them erased later.
+        for archive in archives {
+            self.draft.erase(Erasure::Blob(archive));
+        }
+        self.draft.act(Action::Ended { coordination: id.clone(), plan, verdict: end.receipt.verdict, receipt: end.receipt_hash });
         if let Some(parent) = parent {
             nesting::child_ended(self, &parent, &end, now);
         }

@@ -52,6 +52,8 @@ pub enum Action {
     Ended {
         /// The coordination.
         coordination: CoordinationId,
+        /// Digest of what it was started with.
+        plan: Digest,
         /// How it went.
         verdict: Verdict,
         /// Digest of its receipt.

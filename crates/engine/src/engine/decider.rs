@@ -9,11 +9,12 @@ mod opening;
 mod pending;
 mod waiters;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runners};
+use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
@@ -80,8 +81,8 @@ struct Decider {
     starts: Vec<(CoordinationId, Release)>,
     opening: Opening,
     waiting: Waiters,
-    /// Coordinations that have ended but are not durable yet.
-    ending: HashSet<CoordinationId>,
+    /// Coordinations whose end is not durable yet, with the digests of what they were started with.
+    ending: HashMap<CoordinationId, Digest>,
     followers: Feeds,
     caught: Arc<Caught>,
     snapshots: HashMap<CoordinationId, Version>,
@@ -221,8 +222,8 @@ impl Decider {
             return self.rest_on_the_last(pending);
         }
         for action in &pending.actions {
-            if let Action::Ended { coordination, .. } = action {
-                self.ending.insert(coordination.clone());
+            if let Action::Ended { coordination, plan, .. } = action {
+                self.ending.insert(coordination.clone(), *plan);
                 pending.ended.push(coordination.clone());
                 self.snapshots.remove(coordination);
             }

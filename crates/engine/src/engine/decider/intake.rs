@@ -62,14 +62,14 @@ impl Decider {
             // Nothing ends on the record any more; dropping the answer says so.
             Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
-                if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
+                if self.world.coordination(&coordination).is_some() || self.ending.contains_key(&coordination) {
                     self.waiting.add(coordination, reply);
                 } else {
                     let _ = reply.send(None);
                 }
             }
             Request::Follow { coordination, reply } => {
-                let live = self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination);
+                let live = self.world.coordination(&coordination).is_some() || self.ending.contains_key(&coordination);
                 let feed = if live && !matches!(self.health, Health::Poisoned { .. }) {
                     self.followers.open(coordination)
                 } else {
@@ -113,8 +113,12 @@ impl Decider {
             Ok(status) if same(status.summary["plan"].as_str()) => Ok(Some(Reply::Existing { coordination: id.clone() })),
             Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
             // It ended in a turn that is on its way to the disk.
-            Err(EngineError::UnknownCoordination { .. }) if self.ending.contains(id) => {
-                Ok(Some(Reply::Existing { coordination: id.clone() }))
+            Err(EngineError::UnknownCoordination { .. }) if self.ending.contains_key(id) => {
+                if self.ending.get(id) == Some(&config.digest()) {
+                    Ok(Some(Reply::Existing { coordination: id.clone() }))
+                } else {
+                    Err(Rejection::Conflict { coordination: id.clone() }.into())
+                }
             }
             Err(EngineError::UnknownCoordination { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! Starting the decider on a ledger that was just taken over.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use antiphon_core::coordination::Runners;
@@ -77,7 +77,7 @@ pub(in crate::engine) fn spawn(setup: Setup) -> Result<(Handle, DropGuard, JoinH
         starts: Vec::new(),
         opening: Opening { owner, accepted_shorter, recorded: false },
         waiting: Waiters::default(),
-        ending: HashSet::new(),
+        ending: HashMap::new(),
         followers: Feeds::default(),
         caught,
         snapshots: HashMap::new(),

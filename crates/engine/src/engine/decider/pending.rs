@@ -119,7 +119,7 @@ impl Decider {
                     self.caught.note(CaughtError::LateExpansion, &subject, &error);
                 }
             }
-            Action::Ended { coordination, verdict, receipt } => {
+            Action::Ended { coordination, verdict, receipt, .. } => {
                 self.followers.end(&coordination);
                 self.waiting.tell(&Ended { coordination, verdict, receipt });
             }
