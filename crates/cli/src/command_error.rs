@@ -24,6 +24,12 @@ pub(crate) enum Kind {
     Verification = 4,
     /// A plan file is not one that can be run.
     Plan = 5,
+    /// A run did a part of its work.
+    Partial = 6,
+    /// A run failed.
+    Failed = 7,
+    /// A run was aborted.
+    Aborted = 8,
 }
 
 impl From<Kind> for ExitCode {

@@ -16,7 +16,7 @@ pub struct Append {
     pub blobs: Vec<Blob>,
     /// The new head row of every stream that the events touch.
     pub heads: Vec<HeadRow>,
-    /// What to erase; each is named by a `ledger.erased` event in this append.
+    /// What to erase; each is named by a `ledger.erased` event in this append, but for the archives of a coordination that ends with it.
     pub erasures: Vec<Erasure>,
 }
 

@@ -88,7 +88,7 @@ mod why;
 mod work;
 
 pub(crate) use admission::events as work_events;
-pub use archive::{Finished, archived_items};
+pub use archive::{Finished, Recalled, archived_items};
 pub use budget::{BudgetUsage, CoordinationBudget, Grant, Used};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
@@ -137,11 +137,13 @@ pub const MAX_DEPTH: u8 = 8;
 pub const MAX_TEXT_BYTES: usize = 4_096;
 /// Most scores that a session may give; further ones are left out.
 pub const MAX_SCORES: usize = 100;
-/// Longest name of a score, in bytes; scores with a longer one are left out.
+/// Longest name of a score, in bytes; scores with a longer one, or with control characters in it, are left out.
 pub const MAX_SCORE_NAME_BYTES: usize = 128;
 /// Finished items of an open coordination that stay in memory whatever happens; older ones do while unfinished work needs them. May be
 /// raised, never lowered: replay would miss what it then needs.
 pub const MAX_FINISHED_IN_MEMORY: usize = 10_000;
+/// Most archives that one command may need looked into.
+pub const MAX_RECALLED_ARCHIVES: usize = 1_000;
 /// Most sessions at a time.
 pub const MAX_CONCURRENCY: u32 = 10_000;
 /// Commands of a stream whose ids are remembered.

@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use command::{Adder, Command, Origin, Rejection, Reply};
 pub use ledger::{EraseRequest, LedgerFacts};
 pub use takeover::Found;
-pub use turn::{Action, Spawn, Turn};
+pub use turn::{Action, Spawn, Turn, without_erased};
 
+use crate::append::Erasure;
 use crate::coordination::{
     Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start, StopCause, WorkSpec,
 };
@@ -317,7 +318,15 @@ impl World {
         self.draft.collect(&mut member.controller);
         self.forget_deadlines(id);
         let parent = self.coordination(id).and_then(|session| session.started().parent.clone());
-        self.draft.act(Action::Ended { coordination: id.clone(), verdict: end.receipt.verdict, receipt: end.receipt_hash });
+        let (plan, archives) = match self.coordination(id) {
+            Some(session) => (session.started().plan, session.archives().to_vec()),
+            None => return,
+        };
+        // Nothing names them, so nobody could have them erased later.
+        for archive in archives {
+            self.draft.erase(Erasure::Blob(archive));
+        }
+        self.draft.act(Action::Ended { coordination: id.clone(), plan, verdict: end.receipt.verdict, receipt: end.receipt_hash });
         if let Some(parent) = parent {
             nesting::child_ended(self, &parent, &end, now);
         }

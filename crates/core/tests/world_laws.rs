@@ -177,7 +177,7 @@ impl Desk {
                 let mut dice = Dice(u64::from(b));
                 let mut known: Vec<WorkId> = works.iter().map(|work| work.parse().unwrap()).collect();
                 let items = (0..=b % 3).map(|number| dice.item(&format!("n{b}-{number}"), &mut known)).collect();
-                Command::AddWork { coordination, items, by, archives: Vec::new(), blobs: Vec::new() }
+                Command::AddWork { coordination, items, by, recalled: Vec::new(), blobs: Vec::new() }
             }
             // Time that went back.
             38 => {

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::{
     Blocked, Capability, CoordinationBudget, CoordinationConfig, SessionSpawner, Verdict, WorkSpec,
 };
@@ -462,10 +463,14 @@ impl Engine {
     }
 }
 
+fn head_of(store: &dyn Store, id: &CoordinationId) -> Result<HeadRow, EngineError> {
+    let heads = store.heads(&HeadQuery::Stream(StreamName::Coordination(id.clone())))?;
+    heads.into_iter().next().ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
+}
+
 /// The head row of a coordination as its status.
 fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
-    let heads = store.heads(&HeadQuery::Stream(StreamName::Coordination(id.clone())))?;
-    let head = heads.into_iter().next().ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })?;
+    let head = head_of(store, id)?;
     let summary = serde_json::from_str(&head.summary).unwrap_or(serde_json::Value::Null);
     Ok(Status { coordination: id.clone(), state: head.status, ended: head.ended, version: head.tip.version, summary })
 }

@@ -15,6 +15,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const ITEMS: usize = MAX_FINISHED_IN_MEMORY + 1_000;
 
+/// Which blobs are archives.
+const ARCHIVES: &str = "CAST(bytes AS TEXT) LIKE '[{\"work\":%'";
+
 /// An engine whose function answers with what it was handed, and tells when it has run so often.
 async fn start(dir: &Path, told: &Arc<(AtomicUsize, Notify)>) -> Result<Engine> {
     let mut setup = Engine::open(dir)?;
@@ -65,9 +68,11 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     assert_eq!(twice.to_string(), "work i1 is there already; ids are unique within a coordination");
     engine.close().await?;
 
-    // Someone loses every archive; they follow from the events.
+    // Every archive is lost or damaged; they follow from the events.
     let database = rusqlite::Connection::open(state.join("ledger.db"))?;
-    let lost = database.execute("DELETE FROM blobs WHERE CAST(bytes AS TEXT) LIKE '[{\"work\":%'", [])?;
+    let damaged = format!("UPDATE blobs SET bytes = zeroblob(size) WHERE blob % 2 = 0 AND {ARCHIVES}");
+    assert!(database.execute(&damaged, [])? > 0);
+    let lost = database.execute(&format!("DELETE FROM blobs WHERE {ARCHIVES}"), [])?;
     assert!(lost > 0);
     drop(database);
 
@@ -79,6 +84,12 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     let heard = engine.output(&id, "later").await?.unwrap();
     assert_eq!(heard, Output::bytes("later after i2"));
     engine.close().await?;
+    let left: u32 = rusqlite::Connection::open(state.join("ledger.db"))?.query_row(
+        &format!("SELECT count(*) FROM blobs WHERE {ARCHIVES}"),
+        [],
+        |row| row.get(0),
+    )?;
+    assert_eq!(left, 0, "nobody could have them erased once the coordination has ended");
     let report = verify(&SqliteStore::at(&state, SqliteOptions::default()), &Scope::Ledger)?;
     assert!(report.is_sound(), "{report}");
     Ok(())

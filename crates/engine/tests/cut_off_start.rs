@@ -76,7 +76,9 @@ const GIVEN_UP: &str = "aborted: ERROR (its start was cut off before it was comp
 async fn a_start_that_a_full_disk_cuts_off_is_refused_and_its_minted_id_given_up() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
     let engine = open(dir.path(), &faults).await?.start().await?;
-    faults.set(|append| goes_on(append).then(full));
+    // Full from the second append of the start on, so that it cannot be given up before it was seen.
+    let is_full = AtomicBool::new(false);
+    faults.set(move |append| (is_full.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full));
     let refused = engine.submit(config()?).await.unwrap_err();
     assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
     let cut_off = heads(dir.path());

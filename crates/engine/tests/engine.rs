@@ -657,10 +657,11 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     setup.register("work", |_| async { Ok(Output::text("my-secret-output").with_note("my-secret-note")) });
     let engine = setup.start().await?;
     let running = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("running")?).await?;
-    let id = engine.submit(config(&["a"]).with_id("private")?).await?;
+    let id =
+        engine.submit(config(&["a"]).with_id("private")?.with_name("my-secret-name").with_label("of", "my-secret-label")).await?;
     engine.wait(&id).await?;
     let request = |coordination: &CoordinationId| EraseRequest {
-        payloads: Some((coordination.clone(), vec![Version(4)])),
+        payloads: Some((coordination.clone(), vec![Version(1), Version(4)])),
         blobs: vec![Digest::of(b"my-secret-output")],
         reason: "a person asked for it".to_owned(),
     };
@@ -683,6 +684,6 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
     let report = verify(&store, &Scope::Ledger)?;
     assert!(report.is_sound(), "{report}");
-    assert_eq!(report.not_rebuildable.iter().map(|stream| stream.erased).collect::<Vec<_>>(), [1]);
+    assert_eq!(report.not_rebuildable.iter().map(|stream| stream.erased).collect::<Vec<_>>(), [2]);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod faulty;
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use antiphon::event::Event;
 use antiphon::id::Version;
 use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
 use antiphon::{Engine, EngineError, Failed, Output, Setup, StartError};
-use faulty::{Faults, FaultyStore, unsynced};
-use tokio::sync::Notify;
+use faulty::{Faults, FaultyStore, full, unsynced};
+use tokio::sync::{Notify, Semaphore};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -221,4 +222,100 @@ async fn sessions_that_fail_because_a_disk_stays_full_are_cancelled() -> Result 
     let ends = ["bound", "bound", "unbound SUCCESS", "unbound CANCELLED", "bound", "unbound SUCCESS"];
     assert_eq!(bench.story("coordination/first")?, [&["started", "work_added"], &ends[..], &["completed"]].concat());
     Ok(())
+}
+
+#[tokio::test]
+async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_over_turns() -> Result {
+    const SESSIONS: usize = 1_000;
+    let bench = Bench::new()?;
+    let mut setup = bench.open()?.with_grace(Duration::from_secs(600));
+    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (has_begun, goes) = (Arc::clone(&begun), Arc::clone(&go));
+    setup.register("chatty", move |_| {
+        let (begun, go) = (Arc::clone(&has_begun), Arc::clone(&goes));
+        async move {
+            begun.add_permits(1);
+            let _ = go.acquire().await?;
+            begun.add_permits(1);
+            // As JSON six times as long: together they are larger than an append may be.
+            Ok(Output::none().with_note("\u{1}".repeat(4_096)))
+        }
+    });
+    let engine = setup.start().await?;
+    let names: Vec<String> = (0..SESSIONS).map(|number| format!("w{number}")).collect();
+    let items = names.iter().map(|name| WorkSpec::function(name, "chatty")).collect::<std::result::Result<_, _>>()?;
+    let budget = CoordinationBudget::new(10_000, 600_000, 1_000, None)?;
+    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(SESSIONS as u32)?).await?;
+    begun.acquire_many(SESSIONS as u32).await?.forget();
+    bench.faults.full();
+    go.add_permits(SESSIONS);
+    begun.acquire_many(SESSIONS as u32).await?.forget();
+    // The second append that fails from here on was tried with all of them.
+    for _ in 0..3 {
+        bench.faults.failed.notified().await;
+    }
+    bench.faults.none();
+    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_whose_writer_breaks_while_a_turn_is_given_up_can_still_be_closed() -> Result {
+    let bench = Bench::new()?;
+    let engine = Arc::new(bench.start().await?);
+    let (go, goes) = std::sync::mpsc::channel::<()>();
+    let appends = AtomicUsize::new(0);
+    bench.faults.set(move |_| {
+        assert_eq!(appends.fetch_add(1, SeqCst), 0, "the writer breaks at the second append");
+        goes.recv().ok()?;
+        Some(full())
+    });
+    let submit = |id: &'static str| {
+        let engine = Arc::clone(&engine);
+        async move { engine.submit(config(id, &["a"]).map_err(|error| error.to_string())?).await.map_err(|error| error.to_string()) }
+    };
+    let (first, second) = (tokio::spawn(submit("first")), tokio::spawn(submit("second")));
+    // Both turns are on their way: nothing else is left to be done.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    go.send(())?;
+    assert!(first.await?.is_err());
+    assert!(second.await?.is_err());
+    let engine = Arc::into_inner(engine).ok_or("nobody else has it")?;
+    assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_are_stopped_while_a_disk_stays_full_though_only_commands_meet_it() -> Result {
+    let bench = Bench::new()?;
+    let mut setup = bench.open()?.with_grace(Duration::ZERO);
+    let (begun, stopped) = (Arc::clone(&bench.begun), Arc::clone(&bench.go));
+    setup.register("polite", move |session| {
+        let (begun, stopped) = (Arc::clone(&begun), Arc::clone(&stopped));
+        async move {
+            begun.notify_one();
+            session.stop_requested().await;
+            stopped.notify_one();
+            Ok(Output::none())
+        }
+    });
+    let engine = setup.start().await?;
+    let items = vec![WorkSpec::function("a", "polite")?];
+    engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
+    bench.begun.notified().await;
+    bench.faults.full();
+    // Between the commands the engine has nothing to write.
+    let trying = async {
+        loop {
+            assert!(engine.submit(config("second", &["c"])?).await.is_err());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        tried = trying => tried,
+        () = bench.go.notified() => Ok(()),
+    }
 }

@@ -8,9 +8,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use antiphon::append::Append;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
-use antiphon::ledger::{AppendError, MemoryLedger, MemoryStore, Refusal};
+use antiphon::id::Version;
+use antiphon::ledger::{AppendError, MemoryLedger, MemoryStore, Refusal, SqliteOptions, SqliteStore, Store as _};
 use antiphon::{Engine, EngineError, Output, Setup};
 use faulty::{Faults, FaultyStore};
+use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -85,6 +87,62 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
     let error = engine.submit(config("other")?).await.unwrap_err();
     assert!(matches!(error, EngineError::Poisoned { .. }), "{error}");
     assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused() -> Result {
+    let (dir, faults) = (tempfile::tempdir()?, Faults::default());
+    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (has_begun, goes) = (Arc::clone(&begun), Arc::clone(&go));
+    setup.register("work", move |_| {
+        let (begun, go) = (Arc::clone(&has_begun), Arc::clone(&goes));
+        async move {
+            begun.notify_one();
+            go.notified().await;
+            Ok(Output::none())
+        }
+    });
+    let engine = setup.start().await?;
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
+    let items = vec![WorkSpec::function("a", "work")?, WorkSpec::function("b", "work")?];
+    engine.submit(CoordinationConfig::of_work(items, budget)?.with_id("last")?).await?;
+    begun.notified().await;
+    let first = AtomicBool::new(true);
+    faults.set(move |_| first.swap(false, SeqCst).then(refused));
+    let close = tokio::spawn(engine.close());
+    // The close is taken in before the session ends: nothing else is left to be done.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    go.notify_one();
+    close.await??;
+    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let kinds = |stream: &str| -> Result<Vec<String>> {
+        Ok(store.read_stream(&stream.parse()?, Version(0), 100)?.iter().map(|event| event.kind.to_string()).collect())
+    };
+    let work = ["started", "work_added", "session_bound", "session_unbound"].map(|kind| format!("coordination.{kind}"));
+    assert_eq!(kinds("coordination/last")?, work);
+    assert_eq!(kinds("ledger")?, ["ledger.opened", "ledger.closed"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> Result {
+    let (dir, faults) = (tempfile::tempdir()?, Faults::default());
+    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    register(&mut setup);
+    let engine = setup.start().await?;
+    for number in 0..20 {
+        let id = engine.submit(config(&format!("good-{number}"))?).await?;
+        engine.wait(&id).await?;
+    }
+    faults.set(|append| touches(append, "bad").then(refused));
+    let before = faults.read_back.load(SeqCst);
+    assert!(engine.submit(config("bad")?).await.is_err());
+    assert_eq!(faults.read_back.load(SeqCst) - before, 0, "the engine knows how far the ledger has come");
+    engine.close().await?;
     Ok(())
 }
 

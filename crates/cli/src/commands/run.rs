@@ -89,7 +89,7 @@ async fn follow(engine: &Engine, id: &CoordinationId, json: bool) -> Result<Ende
             event = events.next() => {
                 let Some(event) = event? else { break };
                 if json {
-                    output.json(&super::log::line(&event)?)?;
+                    output.json(&super::log::line(&event))?;
                 } else if let Some(line) = progress.line(&event) {
                     output.line(line)?;
                 }

@@ -121,16 +121,16 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError
 }
 
 /// The events that take finished items back into memory, ahead of the work that needs them.
-///
-/// # Errors
-/// [`ControllerError::WorkTooLarge`] names an item that alone is too large.
-pub(super) fn recalls(items: Vec<Finished>) -> Result<Vec<Event>, ControllerError> {
+pub(super) fn recalls(items: Vec<Finished>) -> Vec<Event> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let sized = items.into_iter().map(|item| (encoded_bytes(&item) + 1, item));
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for (size, item) in sized {
+    for (mut size, mut item) in sized {
         if size > most {
-            return Err(ControllerError::WorkTooLarge { work_id: item.work.id, actual: size, max: most });
+            // What needs it asks for its outcome and its output; a description that fills an event by itself can stay away.
+            let slim = WorkSpec::new(item.work.id.clone(), item.work.runner.clone()).on_failure(item.work.on_failure);
+            item = Finished { work: slim, sessions: Vec::new(), ..item };
+            size = encoded_bytes(&item) + 1;
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
             events.push(Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: std::mem::take(&mut batch) }));
@@ -142,7 +142,7 @@ pub(super) fn recalls(items: Vec<Finished>) -> Result<Vec<Event>, ControllerErro
     if !batch.is_empty() {
         events.push(Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: batch }));
     }
-    Ok(events)
+    events
 }
 
 /// How many bytes an item takes in a payload, without keeping them.

@@ -22,6 +22,9 @@ use crate::id::{GroupName, Version, WorkId};
 /// Fewest items that leave together, so that looking for them costs each of them little.
 const BATCH: usize = 1_000;
 
+/// Most items that leave together, but for those that were held back as something needed them.
+const LARGEST_BATCH: usize = 5_000;
+
 /// A finished item, as blobs and events carry it. The shape is part of the ledger's format: replay must give the same bytes for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
@@ -152,6 +155,31 @@ pub fn archived_items(bytes: &[u8]) -> Result<Vec<Finished>, serde_json::Error> 
     serde_json::from_slice(bytes)
 }
 
+/// An archive blob that was looked into for new work, with those of its items that the work names. Reading it is slow, so whoever gives
+/// the command does it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recalled {
+    archive: Digest,
+    items: Vec<Finished>,
+}
+
+impl Recalled {
+    /// Looks into a blob for what new work names: the items themselves and what they need.
+    ///
+    /// # Errors
+    /// [`ControllerError::ArchiveDamaged`] if its bytes are not what its name says.
+    pub fn read(archive: Digest, bytes: &[u8], work: &[WorkSpec]) -> Result<Self, ControllerError> {
+        let damaged = || ControllerError::ArchiveDamaged { archive };
+        if Digest::of(bytes) != archive {
+            return Err(damaged());
+        }
+        let named: BTreeSet<&WorkId> = named(work).collect();
+        let mut items = archived_items(bytes).map_err(|_| damaged())?;
+        items.retain(|item| named.contains(&item.work.id));
+        Ok(Self { archive, items })
+    }
+}
+
 impl CoordinationSession {
     /// Archive blobs that the last event made. They belong into the same append as the event.
     #[must_use]
@@ -165,37 +193,30 @@ impl CoordinationSession {
 
     /// Archive blobs that must be looked into before this work can be added, besides those given.
     #[must_use]
-    pub fn to_recall(&self, items: &[WorkSpec], given: &[Blob]) -> Vec<Digest> {
+    pub fn to_recall(&self, items: &[WorkSpec], given: &[Recalled]) -> Vec<Digest> {
         if self.archive.prints.is_empty() {
             return Vec::new();
         }
         let away = named(items).filter(|id| !self.index.by_id.contains_key(*id));
         let wanted: BTreeSet<Digest> = away.flat_map(|id| self.archive.candidates(id.as_str())).collect();
-        wanted.into_iter().filter(|digest| !given.iter().any(|blob| blob.digest == *digest)).collect()
+        wanted.into_iter().filter(|digest| !given.iter().any(|recalled| recalled.archive == *digest)).collect()
     }
 
-    /// What new work means of what these archives hold: an item is there already, or is needed.
-    ///
-    /// # Errors
-    /// [`ControllerError::ArchiveDamaged`] if the bytes of one are not what its name says.
-    pub(super) fn found_in(&self, archives: &[Blob], items: &[WorkSpec]) -> Result<BTreeMap<WorkId, Finished>, ControllerError> {
+    /// What new work means of what was recalled: an item is there already, or is needed.
+    pub(super) fn found_in(&self, recalled: &[Recalled], items: &[WorkSpec]) -> BTreeMap<WorkId, Finished> {
         let named: BTreeSet<&WorkId> = named(items).collect();
-        let mut found = BTreeMap::new();
-        for blob in archives {
-            let damaged = || ControllerError::ArchiveDamaged { archive: blob.digest };
-            if Digest::of(&blob.bytes) != blob.digest {
-                return Err(damaged());
-            }
-            for item in archived_items(&blob.bytes).map_err(|_| damaged())? {
-                let id = &item.work.id;
-                let left = !self.index.by_id.contains_key(id)
-                    && self.archive.candidates(id.as_str()).any(|digest| digest == blob.digest);
-                if left && named.contains(id) {
-                    found.insert(id.clone(), item);
-                }
-            }
-        }
-        Ok(found)
+        let all = recalled.iter().flat_map(|recalled| recalled.items.iter().map(|item| (recalled.archive, item)));
+        let meant = all.filter(|(archive, item)| {
+            let id = &item.work.id;
+            let left = !self.index.by_id.contains_key(id);
+            left && named.contains(id) && self.archive.candidates(id.as_str()).any(|digest| digest == *archive)
+        });
+        meant.map(|(_, item)| (item.work.id.clone(), item.clone())).collect()
+    }
+
+    /// The blobs that hold what has left memory; nothing needs them once the coordination has ended.
+    pub(crate) fn archives(&self) -> &[Digest] {
+        &self.archive.blobs
     }
 
     /// Notes a finished item, which may leave memory later.
@@ -220,8 +241,9 @@ impl CoordinationSession {
         }
         kept.append(&mut self.archive.finished);
         self.archive.finished = kept;
-        // Every item in memory was looked at for this; so many must finish before the next time.
-        self.archive.leave_at = self.archive.finished.len() + BATCH.max(self.items.len() / 10);
+        // Every item in memory was looked at for this, so the more there are the more must finish before the next time; yet what leaves
+        // together must stay a small part of an append.
+        self.archive.leave_at = self.archive.finished.len() + (self.items.len() / 10).clamp(BATCH, LARGEST_BATCH);
         let items = leaving.iter().filter_map(|position| self.let_go(*position)).collect();
         self.archive.put(items);
         self.leave_waiting_lists(&leaving);

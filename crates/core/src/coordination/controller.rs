@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::admission;
+use super::archive::Recalled;
 use super::config::{CoordinationConfig, StartFacts};
 use super::decide::{Proposal, Runners, StopCause, shortened};
 use super::error::{ControllerError, CoordinationError};
@@ -577,12 +578,12 @@ impl CoordinationController {
         session.decide_binding(work, None, capability, now)
     }
 
-    /// The events that add work, checked against what is there; `archives` hold what has left memory and may be meant.
+    /// The events that add work, checked against what is there; `recalled` is what has left memory and may be meant.
     pub(crate) fn decide_work(
         &self,
         items: Vec<WorkSpec>,
         adder: Option<u64>,
-        archives: &[Blob],
+        recalled: &[Recalled],
     ) -> Result<Vec<Event>, ControllerError> {
         self.refuse_ended()?;
         let session = self.started()?;
@@ -606,9 +607,9 @@ impl CoordinationController {
                 });
             }
         }
-        let away = session.found_in(archives, &items)?;
+        let away = session.found_in(recalled, &items);
         let order = admission::admit(Some(session), &away, &items)?;
-        let mut events = admission::recalls(away.into_values().collect())?;
+        let mut events = admission::recalls(away.into_values().collect());
         let mut added = admission::events(items.clone())?;
         if added.len() > 1 {
             // Each event must hold by itself on what is there before it.

@@ -417,7 +417,7 @@ impl CoordinationSession {
             outcome,
             text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
             used,
-            scores: end.scores.into_iter().filter(|(name, _)| name.len() <= MAX_SCORE_NAME_BYTES).take(MAX_SCORES).collect(),
+            scores: end.scores.into_iter().filter(|(name, _)| is_score_name(name)).take(MAX_SCORES).collect(),
             output: end.output,
             then,
             tree: end.tree,
@@ -474,6 +474,11 @@ impl CoordinationSession {
         let first = self.index.ready.values().filter_map(|ready| ready.first()).min()?;
         Some(&self.items[first.2].spec.id)
     }
+}
+
+/// Whether a score may have this name. As JSON a control character takes six bytes, with which the event might not fit its payload.
+fn is_score_name(name: &str) -> bool {
+    name.len() <= MAX_SCORE_NAME_BYTES && !name.chars().any(char::is_control)
 }
 
 /// Cuts a text at a character boundary and says so.

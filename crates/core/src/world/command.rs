@@ -2,8 +2,8 @@
 
 use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
 use crate::coordination::{
-    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationStatus, MAX_TEXT_BYTES,
-    SessionEnd, SkipReason, StartFacts, StopCause, shortened,
+    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationStatus, MAX_RECALLED_ARCHIVES,
+    MAX_TEXT_BYTES, Recalled, SessionEnd, SkipReason, StartFacts, StopCause, shortened,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
@@ -31,8 +31,8 @@ pub enum Command {
         items: Vec<WorkSpec>,
         /// Who adds it.
         by: Adder,
-        /// The blobs that [`Rejection::Recall`] asked for.
-        archives: Vec<Blob>,
+        /// What was found in the blobs that [`Rejection::Recall`] asked for.
+        recalled: Vec<Recalled>,
         /// Inputs that the items name.
         blobs: Vec<Blob>,
     },
@@ -197,18 +197,24 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
     }
     match command {
         Command::Start { id, config, blobs } => start(world, id, *config, blobs, origin, now),
-        Command::AddWork { coordination, items, by, archives, blobs } => {
+        Command::AddWork { coordination, items, by, recalled, blobs } => {
             let member = world.member(&coordination)?;
             let adder = match by {
                 Adder::Operator => None,
                 Adder::Session(number, fence) if member.controller.started()?.shows_fence(number, fence) => Some(number),
                 Adder::Session(number, fence) => return refuse_write(world, &coordination, number, fence, "work", now),
             };
-            let missing = member.controller.started()?.to_recall(&items, &archives);
+            let missing = member.controller.started()?.to_recall(&items, &recalled);
             if !missing.is_empty() {
+                let actual = (missing.len() + recalled.len()) as u64;
+                let max = MAX_RECALLED_ARCHIVES as u64;
+                if actual > max {
+                    let field = "archives of finished items needed at once";
+                    return Err(ControllerError::OutOfRange { field, actual, min: 0, max }.into());
+                }
                 return Err(Rejection::Recall { archives: missing });
             }
-            let events = member.controller.decide_work(items, adder, &archives)?;
+            let events = member.controller.decide_work(items, adder, &recalled)?;
             let reply = world.emit_all(&coordination, events, &origin, now)?;
             for blob in blobs {
                 world.draft.add_blob(blob);

@@ -14,7 +14,7 @@ use crate::coordination::{
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
 use crate::event::StopKind;
-use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
+use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, Version, WorkId};
 use crate::time::At;
 
 /// A turn: append it, then act.
@@ -52,6 +52,8 @@ pub enum Action {
     Ended {
         /// The coordination.
         coordination: CoordinationId,
+        /// Digest of what it was started with.
+        plan: Digest,
         /// How it went.
         verdict: Verdict,
         /// Digest of its receipt.
@@ -197,6 +199,18 @@ struct Summary<'a> {
     totals: &'a Totals,
     usage: &'a BudgetUsage,
     work: u64,
+}
+
+/// The head row of a coordination some of whose payloads are erased, without the texts that may come from them; `None` if it has none.
+#[must_use]
+pub fn without_erased(head: HeadRow, versions: &[Version]) -> Option<HeadRow> {
+    let mut summary: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&head.summary).ok()?;
+    // Name and labels are of the first event; which one said why it was paused is not known here.
+    if !versions.contains(&Version(1)) && !summary.contains_key("paused") {
+        return None;
+    }
+    let texts = ["name", "labels", "paused"].map(|text| summary.remove(text));
+    texts.iter().any(Option::is_some).then(|| HeadRow { summary: serde_json::Value::Object(summary).to_string(), ..head })
 }
 
 /// What lists and results need to know of a coordination.

@@ -138,7 +138,7 @@ impl Story {
                     coordination: id()?,
                     items: words::work(items),
                     by,
-                    archives: Vec::new(),
+                    recalled: Vec::new(),
                     blobs: Vec::new(),
                 })
             }

@@ -7,12 +7,14 @@ mod health;
 mod intake;
 mod opening;
 mod pending;
+mod waiters;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runners};
+use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
@@ -22,15 +24,16 @@ use health::Health;
 use opening::Opening;
 pub(super) use opening::spawn;
 use pending::Pending;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use waiters::Waiters;
 
+use super::Handle;
 use super::caught::{Caught, CaughtError};
 use super::feed::Feeds;
 use super::request::{Release, Request};
 use super::writer::{Ack, Job, Writer};
-use super::{Ended, Handle};
 use crate::clock::{Clock, Timer};
 use crate::ledger::{Snapshot, Store};
 use crate::session::{Ending, Processes, RunnerFn, Running};
@@ -54,6 +57,7 @@ struct Decider {
     timer: Timer,
     store: Arc<dyn Store>,
     writer: Writer,
+    /// The ledger as it was opened, with the end of the commit chain as it was last durable.
     facts: LedgerFacts,
     functions: HashMap<RunnerName, RunnerFn>,
     plans: HashMap<RunnerName, CoordinationConfig>,
@@ -70,15 +74,17 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
+    /// When the disk was first found full, unless a write has succeeded since: that there was nothing to write is no success.
+    full_since: Option<Instant>,
     writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
-    kept: Vec<Ending>,
+    kept: VecDeque<Ending>,
     /// Callers whose start goes on in the next turns.
     starts: Vec<(CoordinationId, Release)>,
     opening: Opening,
-    waiting: HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>,
-    /// Coordinations that have ended but are not durable yet.
-    ending: HashSet<CoordinationId>,
+    waiting: Waiters,
+    /// Coordinations whose end is not durable yet, with the digests of what they were started with.
+    ending: HashMap<CoordinationId, Digest>,
     followers: Feeds,
     caught: Arc<Caught>,
     snapshots: HashMap<CoordinationId, Version>,
@@ -194,7 +200,10 @@ impl Decider {
         }
         let now = self.now();
         if !self.world.is_taking_over() {
-            for end in std::mem::take(&mut self.kept) {
+            // Many may have been kept, and together they may be larger than an append.
+            while self.world.turn_bytes() < MAX_APPEND_BYTES / 4
+                && let Some(end) = self.kept.pop_front()
+            {
                 self.present(end, &now);
             }
             self.world.expire(&now);
@@ -203,7 +212,7 @@ impl Decider {
         let turn = self.world.take_turn(&now);
         self.answer_starts();
         let mut pending = std::mem::take(&mut self.draft);
-        let Some(Turn { append, actions }) = turn else {
+        let Some(Turn { mut append, actions }) = turn else {
             if self.flight.is_empty() {
                 self.health = Health::Sound;
             }
@@ -215,8 +224,8 @@ impl Decider {
             return self.rest_on_the_last(pending);
         }
         for action in &pending.actions {
-            if let Action::Ended { coordination, .. } = action {
-                self.ending.insert(coordination.clone());
+            if let Action::Ended { coordination, plan, .. } = action {
+                self.ending.insert(coordination.clone(), *plan);
                 pending.ended.push(coordination.clone());
                 self.snapshots.remove(coordination);
             }
@@ -228,6 +237,8 @@ impl Decider {
             };
             pending.deliveries = append.events.iter().filter(followed).cloned().collect();
         }
+        pending.commit = append.commit.tip();
+        append.heads.extend(std::mem::take(&mut pending.redacted).into_values());
         let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
         pending.bytes = append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
         self.flight.push_back(pending);

@@ -89,6 +89,7 @@ impl From<&AppendError> for EngineError {
     fn from(error: &AppendError) -> Self {
         match error {
             AppendError::NotWritten { source } => Self::ReadOnly { reason: source.to_string() },
+            AppendError::Refused(refusal) if !refusal.is_final() => Self::NotTaken { reason: refusal.to_string() },
             AppendError::Refused(_) | AppendError::Unknown { .. } => Self::Poisoned { reason: error.to_string() },
         }
     }

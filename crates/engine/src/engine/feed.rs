@@ -65,7 +65,10 @@ impl Feeds {
     pub(super) fn open(&mut self, id: CoordinationId) -> Feed {
         let (events, receiver) = mpsc::unbounded_channel();
         let state = Arc::new(State::default());
-        self.feeds.entry(id).or_default().push(Source { events, state: Arc::clone(&state) });
+        let sources = self.feeds.entry(id).or_default();
+        // Where nothing happens for long, those that left are found here.
+        sources.retain(|source| !source.events.is_closed());
+        sources.push(Source { events, state: Arc::clone(&state) });
         Feed { events: receiver, state }
     }
 
@@ -186,6 +189,17 @@ mod tests {
         }
         feeds.end(&id());
         assert_eq!(drained(slow).await, ((1..=1_000).collect(), Fed::Ended));
+    }
+
+    #[test]
+    fn followers_that_come_and_go_while_nothing_happens_leave_nothing() {
+        let mut feeds = Feeds::default();
+        let stays = feeds.open(id());
+        for _ in 0..100 {
+            drop(feeds.open(id()));
+        }
+        assert_eq!(feeds.feeds[&id()].len(), 2, "the one that stays, and the last that went");
+        drop(stays);
     }
 
     #[test]

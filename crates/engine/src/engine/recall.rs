@@ -1,6 +1,8 @@
 //! Adding work that may mean finished items which have left memory: their blobs are read before the command, off the decider.
 
-use antiphon_core::coordination::{ControllerError, CoordinationReducer, Reducer as _, ReducerContext, WorkSpec};
+use std::sync::Arc;
+
+use antiphon_core::coordination::{ControllerError, CoordinationReducer, Recalled, Reducer as _, ReducerContext, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
@@ -19,14 +21,15 @@ impl Handle {
         by: Adder,
         origin: Origin,
     ) -> Result<Reply, EngineError> {
-        let mut archives = Vec::new();
+        let mut recalled: Vec<Recalled> = Vec::new();
         loop {
-            let (id, items, given) = (coordination.clone(), items.clone(), archives.clone());
-            let command = Command::AddWork { coordination: id, items, by, archives: given, blobs: Vec::new() };
+            let (id, items, given) = (coordination.clone(), items.clone(), recalled.clone());
+            let command = Command::AddWork { coordination: id, items: items.clone(), by, recalled: given, blobs: Vec::new() };
             match self.ask(command, origin.clone(), false).await {
-                Err(EngineError::Rejected(Rejection::Recall { archives: missing })) => {
-                    for digest in missing {
-                        archives.push(self.archive(&coordination, digest).await?);
+                Err(EngineError::Rejected(Rejection::Recall { archives })) => {
+                    let items = Arc::new(items);
+                    for archive in archives {
+                        recalled.push(self.recalled(&coordination, archive, Arc::clone(&items)).await?);
                     }
                 }
                 answer => return answer,
@@ -34,18 +37,31 @@ impl Handle {
         }
     }
 
-    async fn archive(&self, coordination: &CoordinationId, digest: Digest) -> Result<Blob, EngineError> {
+    async fn recalled(
+        &self,
+        coordination: &CoordinationId,
+        archive: Digest,
+        items: Arc<Vec<WorkSpec>>,
+    ) -> Result<Recalled, EngineError> {
         let id = coordination.clone();
-        let found = self.read(move |store| match store.blob(&digest)? {
-            Some(bytes) => Ok(Some(Blob::new(bytes))),
-            None => made_again(store, &id, digest),
+        let read = self.read(move |store| {
+            let there = match store.blob(&archive) {
+                Err(ReadError::Damaged { .. }) => None,
+                there => there?,
+            };
+            let read = there.map(|bytes| Recalled::read(archive, &bytes, &items));
+            if let Some(Ok(recalled)) = read {
+                return Ok(Ok(recalled));
+            }
+            let again = made_again(store, &id, archive)?;
+            let damaged = Err(ControllerError::ArchiveDamaged { archive });
+            Ok(again.map_or(damaged, |blob| Recalled::read(archive, &blob.bytes, &items)))
         });
-        let damaged = || ControllerError::ArchiveDamaged { archive: digest };
-        Ok(found.await?.filter(|blob| blob.digest == digest).ok_or_else(damaged)?)
+        Ok(read.await??)
     }
 }
 
-/// An archive that is gone follows from the events.
+/// An archive that is gone or damaged follows from the events.
 fn made_again(store: &dyn Store, id: &CoordinationId, digest: Digest) -> Result<Option<Blob>, ReadError> {
     tracing::warn!(coordination = %id, archive = %digest, "finished items that left memory are not where they were put; replaying");
     let stream = StreamName::Coordination(id.clone());

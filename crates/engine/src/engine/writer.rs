@@ -262,7 +262,10 @@ mod tests {
         let caught = Caught::default();
         let (acks, _acknowledged) = mpsc::unbounded_channel();
         run(&store, &jobs, &acks, &caught).unwrap();
-        let told: Vec<bool> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap().is_ok()).collect();
+        let answers: Vec<_> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
+        let refused = answers[2].as_ref().unwrap_err();
+        assert!(matches!(refused, EngineError::NotTaken { .. }), "the ledger still takes in the next one, unlike {refused}");
+        let told: Vec<bool> = answers.iter().map(Result::is_ok).collect();
         assert_eq!(told, [true, true, false, true]);
         let names = ["with an append", "with the same", "with a refused append", "alone"];
         let moved: Vec<bool> = names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();

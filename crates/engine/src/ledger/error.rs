@@ -289,6 +289,13 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether it has nothing to do with what was to be written: this owner has lost the ledger.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::NotOpen | Self::Poisoned | Self::Superseded { .. })
+    }
+}
+
 /// Why something was not read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

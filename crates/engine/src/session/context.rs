@@ -59,7 +59,7 @@ impl Output {
     }
 
     /// The same with a score, in millionths. The first [`MAX_SCORES`](crate::coordination::MAX_SCORES) by name are kept, of those
-    /// whose name has at most [`MAX_SCORE_NAME_BYTES`](crate::coordination::MAX_SCORE_NAME_BYTES).
+    /// whose name has at most [`MAX_SCORE_NAME_BYTES`](crate::coordination::MAX_SCORE_NAME_BYTES) and no control characters.
     #[must_use]
     pub fn with_score(mut self, name: impl Into<String>, millionths: i64) -> Self {
         self.scores.insert(name.into(), millionths);

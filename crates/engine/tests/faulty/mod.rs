@@ -1,5 +1,6 @@
 //! A real store whose appends fail by a rule that the test sets.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use antiphon::append::{Append, HeadRow};
@@ -20,6 +21,9 @@ pub(crate) struct Faults {
     rule: Arc<Mutex<Option<Rule>>>,
     /// Notified at each append that fails.
     pub(crate) failed: Arc<Notify>,
+    /// Commits that were read back so far.
+    #[allow(dead_code, reason = "each test binary uses its own part")]
+    pub(crate) read_back: Arc<AtomicUsize>,
 }
 
 impl Faults {
@@ -92,7 +96,9 @@ impl Store for FaultyStore {
         self.store.read_all(after, limit)
     }
     fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
-        self.store.commits(after, limit)
+        let page = self.store.commits(after, limit)?;
+        self.faults.read_back.fetch_add(page.len(), SeqCst);
+        Ok(page)
     }
     fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
         self.store.heads(query)

@@ -34,7 +34,13 @@ impl Progress {
         let text = match event {
             Event::Started(started) => {
                 let name = started.name.unwrap_or_else(|| self.coordination.to_string());
-                format!("{} starts as {}: {} items, {} at a time", printable(&name), self.coordination, started.items, started.concurrency)
+                format!(
+                    "{} starts as {}: {} items, {} at a time",
+                    printable(&name),
+                    self.coordination,
+                    started.items,
+                    started.concurrency
+                )
             }
             Event::SessionBound(bound) => {
                 self.bound.insert(bound.session, recorded.at);

@@ -24,8 +24,10 @@ fn value(source: &SecretSource) -> Result<String, CommandError> {
             let [program, arguments @ ..] = argv.as_slice() else {
                 return Err(absent(format!("the command for the secret {name} is empty"), "name a program"));
             };
-            let ran = Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-            let ran = ran.map_err(|error| absent(format!("the command for the secret {name} cannot be run: {error}"), "mend it"))?;
+            let ran =
+                Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+            let ran =
+                ran.map_err(|error| absent(format!("the command for the secret {name} cannot be run: {error}"), "mend it"))?;
             if !ran.status.success() {
                 return Err(absent(format!("the command for the secret {name} failed: {}", ran.status), "run it by hand"));
             }

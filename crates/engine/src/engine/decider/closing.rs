@@ -21,15 +21,20 @@ pub(super) struct Closing {
 impl Decider {
     pub(super) fn on_close(&mut self, reply: oneshot::Sender<Result<(), EngineError>>) {
         // Without runners nothing new is bound.
-        self.world.set_runners(Runners::default());
+        self.runners = Runners::default();
+        self.world.set_runners(self.runners.clone());
         self.closing = Some(Closing { reply, by: Instant::now() + self.grace, recorded: false });
     }
 
     /// Once nothing runs any more, or the grace is over: what still runs is given up, and the ledger is closed.
     pub(super) fn go_on_closing(&mut self, now: &Now) {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
-        // A turn on its way may still start a session, and who was not answered yet started something.
-        if !self.flight.is_empty() || !self.starts.is_empty() || (!self.running.is_empty() && closing.by > Instant::now()) {
+        // A turn on its way may still start a session, who was not answered yet started something, and ends that were kept are recorded.
+        if !self.flight.is_empty()
+            || !self.starts.is_empty()
+            || !self.kept.is_empty()
+            || (!self.running.is_empty() && closing.by > Instant::now())
+        {
             return;
         }
         closing.recorded = true;

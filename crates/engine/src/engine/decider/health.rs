@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Decider, Pending};
 use crate::engine::caught::CaughtError;
 use crate::engine::{EngineError, StartError, recovery};
-use crate::ledger::{AppendError, Refusal};
+use crate::ledger::AppendError;
 
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
@@ -20,7 +20,6 @@ pub(super) enum Health {
     Full {
         reason: String,
         retry: Instant,
-        since: Instant,
     },
     /// An append was refused: what the engine does of itself must be written before commands are taken in again.
     Proving {
@@ -36,18 +35,12 @@ impl Health {
     /// What a failed append makes of it.
     fn after(&self, error: &AppendError, now: Instant) -> Self {
         match (error, self) {
-            (AppendError::NotWritten { source }, Self::Full { since, .. }) => {
-                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: *since }
+            (AppendError::NotWritten { source }, _) => Self::Full { reason: source.to_string(), retry: now + RETRY_FULL },
+            (AppendError::Refused(refusal), Self::Sound | Self::Full { .. }) if !refusal.is_final() => {
+                Self::Proving { reason: refusal.to_string() }
             }
-            (AppendError::NotWritten { source }, _) => {
-                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL, since: now }
-            }
-            // Another one owns the ledger, or this one has lost it.
-            (AppendError::Refused(Refusal::Superseded { .. } | Refusal::NotOpen | Refusal::Poisoned), _)
             // What the engine does of itself is refused; it would be again.
-            | (AppendError::Refused(_), Self::Proving { .. })
-            | (AppendError::Unknown { .. }, _) => Self::Poisoned { reason: error.to_string() },
-            (AppendError::Refused(refusal), _) => Self::Proving { reason: refusal.to_string() },
+            (AppendError::Refused(_) | AppendError::Unknown { .. }, _) => Self::Poisoned { reason: error.to_string() },
         }
     }
 
@@ -67,7 +60,7 @@ impl Decider {
     pub(super) fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
         self.caught.note(CaughtError::AppendFailed, &"a turn", error);
         let now = Instant::now();
-        let health = self.health.after(error, now);
+        let mut health = self.health.after(error, now);
         let answer = health.refusal().unwrap_or(EngineError::Stopped);
         self.void_acks = self.flight.len();
         let mut kept = Vec::new();
@@ -90,10 +83,12 @@ impl Decider {
             return self.poison(error.to_string());
         }
         self.kept.extend(kept);
-        if let Health::Full { since, .. } = &health
-            && now.duration_since(*since) > self.grace
-        {
-            self.running.stop_all(StopCause::Ending);
+        if let Health::Full { retry, .. } = &mut health {
+            // Building the world may have taken longer than the wait, and others are to have their turn.
+            *retry = Instant::now() + RETRY_FULL;
+            if now.duration_since(*self.full_since.get_or_insert(now)) > self.grace {
+                self.running.stop_all(StopCause::Ending);
+            }
         }
         self.health = health;
     }
@@ -119,15 +114,19 @@ impl Decider {
             }
         }
         self.world = world;
-        self.waiting.retain(|id, _| self.world.coordination(id).is_some());
+        self.waiting.keep(|id| self.world.coordination(id).is_some());
         // They may be of versions that the coordinations do not have any more.
         self.snapshots.clear();
+        if let Some(closing) = &mut self.closing {
+            closing.recorded = false;
+        }
         Ok(())
     }
 
     /// The writer's thread is gone without having been asked to: a broken invariant, contained like an error of a sync.
     pub(super) fn on_writer_gone(&mut self) {
         self.writer_gone = true;
+        self.void_acks = 0;
         let reason = "the writer's thread ended";
         self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
         for pending in std::mem::take(&mut self.flight) {

@@ -1,16 +1,17 @@
 //! What comes in: ends of sessions, commands, looks, and those who wait or follow.
 
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::id::CoordinationId;
 use antiphon_core::time::Now;
-use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply};
+use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply, without_erased};
 
 use super::{Decider, Health, engine_origin};
 use crate::engine::caught::CaughtError;
 use crate::engine::feed::Feed;
 use crate::engine::request::{Release, Request};
 use crate::engine::writer::Job;
-use crate::engine::{EngineError, status_of};
+use crate::engine::{EngineError, head_of, status_of};
 use crate::session::Ending;
 
 impl Decider {
@@ -19,7 +20,7 @@ impl Decider {
         match self.health {
             Health::Sound if !self.world.is_taking_over() => self.present(end, now),
             // Kept outside of the world until a write may succeed again.
-            _ => self.kept.push(end),
+            _ => self.kept.push_back(end),
         }
     }
 
@@ -67,14 +68,14 @@ impl Decider {
             // Nothing ends on the record any more; dropping the answer says so.
             Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
-                if self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination) {
-                    self.waiting.entry(coordination).or_default().push(reply);
+                if self.world.coordination(&coordination).is_some() || self.ending.contains_key(&coordination) {
+                    self.waiting.add(coordination, reply);
                 } else {
                     let _ = reply.send(None);
                 }
             }
             Request::Follow { coordination, reply } => {
-                let live = self.world.coordination(&coordination).is_some() || self.ending.contains(&coordination);
+                let live = self.world.coordination(&coordination).is_some() || self.ending.contains_key(&coordination);
                 let feed = if live && !matches!(self.health, Health::Poisoned { .. }) {
                     self.followers.open(coordination)
                 } else {
@@ -102,10 +103,13 @@ impl Decider {
         {
             return Ok(reply);
         }
-        if let Command::Erase(request) = &command {
-            self.check_erasure(request)?;
-        }
-        Ok(self.world.handle(command, origin, now)?)
+        let redacted = match &command {
+            Command::Erase(request) => self.check_erasure(request)?,
+            _ => None,
+        };
+        let reply = self.world.handle(command, origin, now)?;
+        self.draft.redacted.extend(redacted.map(|head| (head.stream.clone(), head)));
+        Ok(reply)
     }
 
     /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so that nothing can come between.
@@ -118,24 +122,29 @@ impl Decider {
             Ok(status) if same(status.summary["plan"].as_str()) => Ok(Some(Reply::Existing { coordination: id.clone() })),
             Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
             // It ended in a turn that is on its way to the disk.
-            Err(EngineError::UnknownCoordination { .. }) if self.ending.contains(id) => {
-                Ok(Some(Reply::Existing { coordination: id.clone() }))
+            Err(EngineError::UnknownCoordination { .. }) if self.ending.contains_key(id) => {
+                if self.ending.get(id) == Some(&config.digest()) {
+                    Ok(Some(Reply::Existing { coordination: id.clone() }))
+                } else {
+                    Err(Rejection::Conflict { coordination: id.clone() }.into())
+                }
             }
             Err(EngineError::UnknownCoordination { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Payloads can be erased of a coordination that has ended, but not its terminal event.
-    fn check_erasure(&self, request: &EraseRequest) -> Result<(), EngineError> {
-        let Some((id, versions)) = &request.payloads else { return Ok(()) };
-        let status = status_of(self.store.as_ref(), id)?;
-        if !status.ended {
+    /// Payloads can be erased of a coordination that has ended, but not its terminal event. Returns its head row if that must change.
+    fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EngineError> {
+        let Some((id, versions)) = &request.payloads else { return Ok(None) };
+        let head = head_of(self.store.as_ref(), id)?;
+        if !head.ended {
             return Err(Rejection::StillRunning { coordination: id.clone() }.into());
         }
-        match versions.iter().find(|version| version.0 == 0 || **version >= status.version) {
-            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last: status.version }),
-            None => Ok(()),
+        let last = head.tip.version;
+        match versions.iter().find(|version| version.0 == 0 || **version >= last) {
+            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last }),
+            None => Ok(without_erased(head, versions)),
         }
     }
 }

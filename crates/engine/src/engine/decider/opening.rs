@@ -1,6 +1,6 @@
 //! Starting the decider on a ledger that was just taken over.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use antiphon_core::coordination::Runners;
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Decider, Health, Pending};
+use super::{Decider, Health, Pending, Waiters};
 use crate::clock::Timer;
 use crate::engine::aftermath::Aftermath;
 use crate::engine::caught::Caught;
@@ -77,14 +77,15 @@ pub(in crate::engine) fn spawn(setup: Setup, aftermath: Aftermath) -> Result<(Ha
         draft: Pending::default(),
         void_acks: 0,
         health: Health::Sound,
+        full_since: None,
         writer_gone: false,
-        kept: Vec::new(),
+        kept: VecDeque::new(),
         starts: Vec::new(),
         opening: Opening { owner, accepted_shorter, aftermath, recorded: false },
         process_runner: processes.as_ref().map(Processes::runner),
         processes,
-        waiting: HashMap::new(),
-        ending: HashSet::new(),
+        waiting: Waiters::default(),
+        ending: HashMap::new(),
         followers: Feeds::default(),
         caught,
         snapshots: HashMap::new(),

@@ -1,11 +1,12 @@
 //! Turns on their way to the disk, and what they let out once they are there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::Runner;
-use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CoordinationId, SessionId, WorkId};
+use antiphon_core::envelope::{CommitTip, Recorded};
+use antiphon_core::id::{CoordinationId, SessionId, StreamName, WorkId};
 use antiphon_core::world::{Action, Command};
 
 use super::{Decider, Health, coordination_of, engine_origin};
@@ -27,6 +28,10 @@ pub(super) struct Pending {
     pub(super) ended: Vec<CoordinationId>,
     /// Bytes of payload.
     pub(super) bytes: usize,
+    /// Head rows that lose the texts of erased payloads.
+    pub(super) redacted: BTreeMap<StreamName, HeadRow>,
+    /// The end of the commit chain with this.
+    pub(super) commit: CommitTip,
     /// Whether all that was found in the ledger is taken over with this.
     pub(super) takes_over: bool,
 }
@@ -60,6 +65,8 @@ impl Decider {
         match ack {
             Ok(()) => {
                 self.health = Health::Sound;
+                self.full_since = None;
+                self.facts.commit = pending.commit;
                 if pending.takes_over && !self.opening.recorded {
                     self.opening.recorded = true;
                     self.settle_aftermath();
@@ -113,13 +120,9 @@ impl Decider {
             }
             Action::Stop { session, cause } => self.running.stop(&session, cause),
             Action::Expand { coordination, work, runner } => self.expand(coordination, work, &runner),
-            Action::Ended { coordination, verdict, receipt } => {
+            Action::Ended { coordination, verdict, receipt, .. } => {
                 self.followers.end(&coordination);
-                let ended = Ended { coordination, verdict, receipt };
-                for waiter in self.waiting.remove(&ended.coordination).unwrap_or_default() {
-                    // A caller that no longer waits is no error.
-                    let _ = waiter.send(Some(ended.clone()));
-                }
+                self.waiting.tell(&Ended { coordination, verdict, receipt });
             }
         }
     }
