@@ -9,7 +9,7 @@ use antiphon::process::{Cause, Containment, ExitStatus, Guard, Kept, Protection,
 use tempfile::TempDir;
 
 use crate::engine::{CANARY, hostile};
-use crate::fixture::{Fixture, marker, repetitions, within};
+use crate::fixture::{Fixture, comes_about, eventually, marker, repetitions, within};
 use crate::oracle::Oracle;
 use crate::outputs::is_below;
 
@@ -62,15 +62,6 @@ impl Engine {
     fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-    }
-}
-
-/// Looks again until something is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what} did not come about");
-        std::thread::yield_now();
     }
 }
 
@@ -379,12 +370,7 @@ async fn a_session_that_nobody_holds_any_more_is_ended() {
     let running = fixture.wardens.launch(&session, hostile("holdmulti", &marker, &[])).await.unwrap();
     drop(running);
     let end = fixture.directory.path().join("sessions").join(session.to_string()).join("end");
-    within(async {
-        while !Path::new(&end).exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    comes_about(|| end.exists()).await;
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
 }
 
