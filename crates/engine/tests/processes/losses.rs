@@ -1,6 +1,6 @@
 //! What happens when warden or engine are killed or stopped, from outside or by what they run.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -105,6 +105,21 @@ fn a_warden_whose_engine_was_killed_ends_the_session_by_itself() {
     engine.kill();
     eventually("the end that the warden leaves", || engine.folder().join("end").exists());
     assert_eq!(engine.survivors(), Vec::<String>::new());
+}
+
+#[test]
+fn a_time_limit_holds_while_the_engine_is_stopped() {
+    let mut engine = Engine::start("best", &["holdmulti", "limited"]);
+    engine.wait_until_it_runs();
+    let pid = rustix::process::Pid::from_child(&engine.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    eventually("the end", || engine.folder().join("end").exists());
+    assert_eq!(engine.survivors(), Vec::<String>::new());
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    let mut said = String::new();
+    BufReader::new(engine.process.stdout.as_mut().unwrap()).read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("TreeEnd { cause: TimedOut,") && said.contains("clean: true"), "{said}");
+    assert!(engine.process.wait().unwrap().success());
 }
 
 #[test]
