@@ -209,7 +209,7 @@ impl Start {
             }
             Ok(()) => {}
         }
-        match self.spawn_warden(&launch) {
+        match self.spawn_warden(&launch, tattoo) {
             Ok((warden, control)) => Ok(Spawned { warden, control, opened, launch }),
             Err(error) => {
                 self.forget(&opened);
@@ -218,7 +218,7 @@ impl Start {
         }
     }
 
-    fn spawn_warden(&self, launch: &Launch) -> Result<(Child, StdStream), LaunchError> {
+    fn spawn_warden(&self, launch: &Launch, tattoo: Tattoo) -> Result<(Child, StdStream), LaunchError> {
         if let Some(scratch) = &launch.scratch {
             scratch::make(scratch).map_err(self.failed("make its scratch directory"))?;
         }
@@ -232,7 +232,8 @@ impl Start {
         };
         let warden = Command::new(program)
             .arg0(WARDEN_NAME)
-            .args([WARDEN_WORD, &self.session.to_string()])
+            // The mark is how a sweep knows a warden that was not written down any more; the session is for people.
+            .args([WARDEN_WORD, &tattoo.to_string(), &self.session.to_string()])
             // Nothing of the engine's environment, which may hold secrets, belongs to a warden.
             .env_clear()
             .stdin(OwnedFd::from(theirs))
@@ -337,8 +338,12 @@ impl Start {
             let _ = warden.kill();
             let _ = warden.wait();
             // What waited at its gate has come to this process.
-            end_marked(&Marks::of(&opened, None), self.setup.end_within);
-            self.forget(&opened);
+            let marked = end_marked(&Marks::of(&opened, None), self.setup.end_within);
+            if marked.is_clean {
+                self.forget(&opened);
+            } else {
+                tracing::warn!(session = %self.session, leftovers = ?marked.leftovers, "a session that did not start could not be ended");
+            }
         });
         let _ = taken_back.await;
     }

@@ -59,6 +59,13 @@ impl Engine {
         Oracle::of(&self.marker).with_folder(&self.folder()).survivors()
     }
 
+    /// What a warden of the session has among its arguments.
+    fn warden_mark(&self) -> String {
+        let open = std::fs::read_to_string(self.folder().join("open")).unwrap_or_default();
+        let value = open.split_once("\"value\":").and_then(|(_, rest)| rest.split_once(',')?.0.parse::<u64>().ok());
+        value.map_or_else(|| "nothing was written".to_owned(), |value| format!("{value:016x}"))
+    }
+
     fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -86,6 +93,7 @@ fn an_engine_killed_at_any_moment_leaves_nobody_after_the_next_start() {
             let swept = sweep(engine.directory.path()).unwrap();
             took = took.max(began.elapsed());
             assert_eq!(engine.survivors(), Vec::<String>::new(), "{mode}");
+            assert!(!Oracle::of(&engine.warden_mark()).survivors().iter().any(|line| line.contains("antiphon-warden")), "{mode}");
             for session in swept {
                 assert!(session.is_clean() && session.leftovers.is_empty(), "{session:?}");
                 *verdicts.entry(format!("{:?}, end left: {}", session.verdict, session.end.is_some())).or_insert(0) += 1;
