@@ -10,7 +10,7 @@ mod tree_end;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
-mod enter;
+mod entry;
 #[cfg(target_os = "linux")]
 mod folder;
 #[cfg(target_os = "linux")]
@@ -46,7 +46,7 @@ pub use tree_end::{
 pub use elsewhere::{WardenSetup, Wardens, enter};
 #[cfg(target_os = "linux")]
 pub use {
-    enter::enter,
+    entry::enter,
     folder::{Kept, SessionFolder},
     identity::ProcessIdentity,
     running::Running,

@@ -248,11 +248,11 @@ impl Warden {
         let within = Duration::from_millis(job.order.end_within_ms);
         let Ending { clean, killed, leftovers } = tree::end_all(&mut reaper, within, || self.beat());
         let [stdout, stderr] = outputs.map(Capture::finish);
+        let never_ran = failure.is_some() || matches!(cause, Cause::NotStarted(_)) || (job.is_gated && !self.gate_is_open);
         let cause = match (cause, failure) {
             (Cause::Exited, Some(failure)) => Cause::NotStarted(failure),
             (cause, _) => cause,
         };
-        let never_ran = matches!(cause, Cause::NotStarted(_)) || (job.is_gated && !self.gate_is_open);
         let status = reaper.status.filter(|_| !never_ran);
         let time_ms = now_ms().saturating_sub(began_ms);
         Ok(Run { cause, status, clean, killed, leftovers, stdout, stderr, is_guarded, time_ms })

@@ -20,7 +20,7 @@ use super::running::{Running, Watch};
 use super::sweep::{Marks, Swept, end_marked};
 use super::tattoo::Tattoo;
 use super::wire::{FromWarden, Inbox, Order, Text, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame};
-use super::{enter, scratch};
+use super::{entry, scratch};
 use crate::clock;
 
 /// How long a warden may take to answer before the session runs.
@@ -76,7 +76,7 @@ impl Wardens {
     /// # Errors
     /// If this program cannot be its own warden and names no other, or the folder cannot be made.
     pub fn open(state_directory: &Path, setup: WardenSetup) -> Result<Self, WardensError> {
-        if setup.program == WardenProgram::Itself && !enter::has_entered() {
+        if setup.program == WardenProgram::Itself && !entry::has_entered() {
             return Err(WardensError::NotEntered);
         }
         let fault = |error| WardensError::Folder { path: state_directory.join(SESSIONS), error };
