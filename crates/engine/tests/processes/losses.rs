@@ -325,11 +325,15 @@ fn processes_that_are_not_the_sessions_are_not_touched() {
     let decoys = [Decoy::start(&[]), Decoy::start(&[("ANTIPHON_TREE", "4000000000000000")])];
     // Another session is written down whose program's id belongs to somebody else by now, who started at another time.
     let reused = decoys[0].0.id();
+    let tattoo = u64::from_str_radix(&engine.warden_mark(), 16).unwrap();
     let forged: Vec<String> = open
         .lines()
         .map(|line| match line.starts_with("{\"warden\"") {
             true => format!("{{\"warden\":{{\"pid\":{reused},\"start\":1}},\"agent\":{{\"pid\":{reused},\"start\":2}}}}\n"),
-            false => format!("{}\n", line.replace("killed.1", "forged.1").replace("\"value\":", "\"value\":1")),
+            false => format!(
+                "{}\n",
+                line.replace("killed.1", "forged.1").replace(&tattoo.to_string(), &(tattoo ^ 1 << 40).to_string())
+            ),
         })
         .collect();
     let forged_folder = engine.directory.path().join("sessions/forged.1");
