@@ -121,7 +121,7 @@ async fn a_stopped_program_hears_the_request_to_stop() {
 async fn a_program_that_ends_well_within_its_grace_keeps_its_code() {
     let fixture = Fixture::new();
     let mut launch = hostile("termdaemon", &marker(), &[]);
-    launch.time_limit = Some(Duration::from_millis(200));
+    launch.time_limit = Some(Duration::from_secs(1));
     launch.grace = Duration::from_secs(20);
     let ended = fixture.run(launch).await;
     assert_eq!((ended.end.cause, ended.end.status, ended.end.killed), (Cause::TimedOut, Some(ExitStatus::Code(7)), 1));

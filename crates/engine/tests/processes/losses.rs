@@ -16,8 +16,8 @@ use crate::outputs::is_below;
 fn unguarded() -> WardenSetup {
     WardenSetup {
         guard: Guard::Off,
-        beat: Duration::from_millis(50),
-        silence: Duration::from_millis(400),
+        beat: Duration::from_millis(100),
+        silence: Duration::from_millis(1_500),
         ..WardenSetup::default()
     }
 }
@@ -150,7 +150,7 @@ async fn a_session_cannot_signal_its_warden() {
         let fixture = Fixture::with(WardenSetup { guard, ..WardenSetup::default() });
         for mode in ["killwarden", "stopwarden", "killtwo"] {
             let mut launch = hostile(mode, &marker(), &[std::process::id().to_string()]);
-            launch.time_limit = Some(Duration::from_millis(300));
+            launch.time_limit = Some(Duration::from_millis(1_500));
             let ended = fixture.run(launch).await;
             if ended.end.protection == Protection::Seccomp && guard == Guard::Best {
                 // A kernel whose Landlock has no scopes yet.
