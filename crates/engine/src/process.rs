@@ -2,6 +2,24 @@
 //!
 //! Each session has a *warden*, a small process that owns its tree and reports its end. What is promised and what is not is in
 //! `docs/process-ownership.md`. Nothing here knows of the ledger.
+//!
+//! ```no_run
+//! use antiphon::process::{Launch, WardenSetup, Wardens, enter};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     enter(); // before any thread: this process may have been started to be a warden
+//!     tokio::runtime::Runtime::new()?.block_on(async {
+//!         let wardens = Wardens::open(".antiphon".as_ref(), WardenSetup::default())?;
+//!         wardens.sweep()?; // what an earlier start left running
+//!         let session = "nightly.1".parse()?;
+//!         let mut running = wardens.launch(&session, Launch::new(["make", "check"], "/srv/project")).await?;
+//!         let end = running.ended().await;
+//!         println!("{:?}, nothing left: {}", end.status, end.clean);
+//!         wardens.forget(&session)?; // once the end is recorded
+//!         Ok(())
+//!     })
+//! }
+//! ```
 
 mod launch;
 mod redaction;

@@ -83,6 +83,13 @@ impl Warden {
             next_beat_ms: u64::MAX,
             beat_ms: 0,
         };
+        // A fork of a process with threads is half a process, and orphans come to its first thread alone.
+        if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+            let problem =
+                "antiphon::process::enter() was called after a thread was started; call it first in main, outside of any runtime";
+            warden.say(&FromWarden::Unprepared(problem.to_owned()));
+            return Ok(None);
+        }
         warden.say(&FromWarden::Hello { version: VERSION.to_owned() });
         let mut chunk = vec![0; 64 * 1024];
         loop {

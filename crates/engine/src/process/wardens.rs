@@ -258,13 +258,14 @@ impl Start {
         let agreeing = async {
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Hello { version } if version == VERSION => {}
+                FromWarden::Unprepared(problem) => return Err(self.unprepared(problem)),
                 other => return Err(self.stranger(&other)),
             }
             let order = self.order(opened, launch);
             stream.write_all(&frame(&ToWarden::Prepare(Box::new(order)))).await.map_err(&talking)?;
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Born(agent) => Ok(agent),
-                FromWarden::Unprepared(problem) => Err(LaunchError::Unprepared { session: self.session.clone(), problem }),
+                FromWarden::Unprepared(problem) => Err(self.unprepared(problem)),
                 other => Err(self.stranger(&other)),
             }
         };
@@ -294,6 +295,10 @@ impl Start {
                 Err(garbled) => return Err(talking(io::Error::other(garbled))),
             }
         }
+    }
+
+    fn unprepared(&self, problem: String) -> LaunchError {
+        LaunchError::Unprepared { session: self.session.clone(), problem }
     }
 
     fn stranger(&self, said: &FromWarden) -> LaunchError {

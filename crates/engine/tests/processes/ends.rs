@@ -152,3 +152,13 @@ async fn what_is_not_a_warden_is_refused_and_leaves_nothing() {
     assert_eq!(refused.to_string(), format!("session {session}: cannot talk to its warden: the warden ended"));
     assert!(fixture.wardens.sweep().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_warden_that_has_threads_already_is_refused_and_says_what_to_do() {
+    let fixture = Fixture::new();
+    let refused = fixture.wardens.launch(&"late.1".parse().unwrap(), hostile("plain", &marker(), &[])).await.unwrap_err();
+    let expected = "session late.1: the warden could not prepare it: antiphon::process::enter() was called after a thread was started; \
+                    call it first in main, outside of any runtime";
+    assert_eq!(refused.to_string(), expected);
+    assert!(fixture.wardens.sweep().unwrap().is_empty());
+}
