@@ -2,6 +2,24 @@
 //!
 //! Each session has a *warden*, a small process that owns its tree and reports its end. What is promised and what is not is in
 //! `docs/process-ownership.md`. Nothing here knows of the ledger.
+//!
+//! ```no_run
+//! use antiphon::process::{Launch, WardenSetup, Wardens, enter};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     enter(); // before any thread: this process may have been started to be a warden
+//!     tokio::runtime::Runtime::new()?.block_on(async {
+//!         let wardens = Wardens::open(".antiphon".as_ref(), WardenSetup::default())?;
+//!         wardens.sweep()?; // what an earlier start left running
+//!         let session = "nightly.1".parse()?;
+//!         let mut running = wardens.launch(&session, Launch::new(["make", "check"], "/srv/project")).await?;
+//!         let end = running.ended().await;
+//!         println!("{:?}, nothing left: {}", end.status, end.clean);
+//!         wardens.forget(&session)?; // once the end is recorded
+//!         Ok(())
+//!     })
+//! }
+//! ```
 
 mod launch;
 mod redaction;
@@ -10,7 +28,7 @@ mod tree_end;
 #[cfg(not(target_os = "linux"))]
 mod elsewhere;
 #[cfg(target_os = "linux")]
-mod enter;
+mod entry;
 #[cfg(target_os = "linux")]
 mod folder;
 #[cfg(target_os = "linux")]
@@ -46,7 +64,7 @@ pub use tree_end::{
 pub use elsewhere::{WardenSetup, Wardens, enter};
 #[cfg(target_os = "linux")]
 pub use {
-    enter::enter,
+    entry::enter,
     folder::{Kept, SessionFolder},
     identity::ProcessIdentity,
     running::Running,

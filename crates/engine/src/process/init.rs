@@ -4,7 +4,9 @@ use std::io;
 
 /// If this process is the first of its namespace, goes on in a child and stays behind as its init.
 pub(super) fn step_down() {
-    if !rustix::process::getpid().is_init() {
+    // With threads it is too late: only this one would be in the child.
+    let has_threads = || std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1);
+    if !rustix::process::getpid().is_init() || has_threads() {
         return;
     }
     // SAFETY: the sets are initialised by the calls that fill them; no thread exists yet, so the child of the fork is whole.

@@ -137,4 +137,11 @@ mod tests {
             assert_eq!(parse_stat(77, line), None);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_it_panic(line in proptest::collection::vec(proptest::sample::select(b"() SZ-0179x\xff".to_vec()), 0..80)) {
+            parse_stat(1, &line);
+        }
+    }
 }

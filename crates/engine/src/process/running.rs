@@ -22,7 +22,7 @@ use super::wire::{FromWarden, Inbox, ToWarden, frame};
 use super::{proc_table, scratch, signal};
 
 /// How long a warden that was continued, or has said its last, may take.
-const SECOND_CHANCE: Duration = Duration::from_secs(1);
+const SECOND_CHANCE: Duration = Duration::from_secs(3);
 
 /// A session that runs. Dropping it ends the session at once and without grace.
 #[derive(Debug)]

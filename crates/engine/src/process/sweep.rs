@@ -17,6 +17,7 @@ use super::identity::{Place, ProcessIdentity, Where};
 use super::proc_table::{self, Seen};
 use super::tattoo::Tattoo;
 use super::tree_end::{Leftover, TreeEnd};
+use super::wire::{WARDEN_NAME, WARDEN_WORD};
 use super::{scratch, signal};
 
 /// How long a warden that is still there has to finish by itself.
@@ -98,7 +99,8 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         Place::Elsewhere if folder.end().is_some_and(|end| end.clean) => (Marked::default(), SweepVerdict::Gone),
         Place::Elsewhere => (Marked::default(), SweepVerdict::CannotVerify),
         Place::Here => {
-            if let Some(warden) = begun.and_then(|begun| begun.warden) {
+            let recorded = begun.and_then(|begun| begun.warden);
+            if let Some(warden) = recorded.or_else(|| unrecorded_warden(&opened)) {
                 let_finish(warden);
             }
             let marked = end_marked(&Marks::of(&opened, begun), WARDEN_FINISHES_WITHIN);
@@ -123,6 +125,16 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         scratch::remove(&directory.path());
     }
     Swept { session: opened.session, verdict, killed: marked.killed, leftovers: marked.leftovers, end }
+}
+
+/// A warden whose engine died before it could write down which process that is; the mark is among its arguments.
+fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
+    let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.tattoo);
+    let is_it = |seen: &Seen| {
+        seen.start >= opened.since
+            && std::fs::read(format!("/proc/{}/cmdline", seen.pid)).is_ok_and(|line| line.starts_with(beginning.as_bytes()))
+    };
+    proc_table::all().into_iter().find(is_it).map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start })
 }
 
 /// A warden whose engine is gone ends its session by itself, unless somebody stopped it.

@@ -83,6 +83,13 @@ impl Warden {
             next_beat_ms: u64::MAX,
             beat_ms: 0,
         };
+        // A fork of a process with threads is half a process, and orphans come to its first thread alone.
+        if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+            let problem =
+                "antiphon::process::enter() was called after a thread was started; call it first in main, outside of any runtime";
+            warden.say(&FromWarden::Unprepared(problem.to_owned()));
+            return Ok(None);
+        }
         warden.say(&FromWarden::Hello { version: VERSION.to_owned() });
         let mut chunk = vec![0; 64 * 1024];
         loop {
@@ -248,11 +255,11 @@ impl Warden {
         let within = Duration::from_millis(job.order.end_within_ms);
         let Ending { clean, killed, leftovers } = tree::end_all(&mut reaper, within, || self.beat());
         let [stdout, stderr] = outputs.map(Capture::finish);
+        let never_ran = failure.is_some() || matches!(cause, Cause::NotStarted(_)) || (job.is_gated && !self.gate_is_open);
         let cause = match (cause, failure) {
             (Cause::Exited, Some(failure)) => Cause::NotStarted(failure),
             (cause, _) => cause,
         };
-        let never_ran = matches!(cause, Cause::NotStarted(_)) || (job.is_gated && !self.gate_is_open);
         let status = reaper.status.filter(|_| !never_ran);
         let time_ms = now_ms().saturating_sub(began_ms);
         Ok(Run { cause, status, clean, killed, leftovers, stdout, stderr, is_guarded, time_ms })

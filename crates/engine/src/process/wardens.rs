@@ -20,7 +20,7 @@ use super::running::{Running, Watch};
 use super::sweep::{Marks, Swept, end_marked};
 use super::tattoo::Tattoo;
 use super::wire::{FromWarden, Inbox, Order, Text, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame};
-use super::{enter, scratch};
+use super::{entry, scratch};
 use crate::clock;
 
 /// How long a warden may take to answer before the session runs.
@@ -76,7 +76,7 @@ impl Wardens {
     /// # Errors
     /// If this program cannot be its own warden and names no other, or the folder cannot be made.
     pub fn open(state_directory: &Path, setup: WardenSetup) -> Result<Self, WardensError> {
-        if setup.program == WardenProgram::Itself && !enter::has_entered() {
+        if setup.program == WardenProgram::Itself && !entry::has_entered() {
             return Err(WardensError::NotEntered);
         }
         let fault = |error| WardensError::Folder { path: state_directory.join(SESSIONS), error };
@@ -209,7 +209,7 @@ impl Start {
             }
             Ok(()) => {}
         }
-        match self.spawn_warden(&launch) {
+        match self.spawn_warden(&launch, tattoo) {
             Ok((warden, control)) => Ok(Spawned { warden, control, opened, launch }),
             Err(error) => {
                 self.forget(&opened);
@@ -218,7 +218,7 @@ impl Start {
         }
     }
 
-    fn spawn_warden(&self, launch: &Launch) -> Result<(Child, StdStream), LaunchError> {
+    fn spawn_warden(&self, launch: &Launch, tattoo: Tattoo) -> Result<(Child, StdStream), LaunchError> {
         if let Some(scratch) = &launch.scratch {
             scratch::make(scratch).map_err(self.failed("make its scratch directory"))?;
         }
@@ -232,7 +232,8 @@ impl Start {
         };
         let warden = Command::new(program)
             .arg0(WARDEN_NAME)
-            .args([WARDEN_WORD, &self.session.to_string()])
+            // The mark is how a sweep knows a warden that was not written down any more; the session is for people.
+            .args([WARDEN_WORD, &tattoo.to_string(), &self.session.to_string()])
             // Nothing of the engine's environment, which may hold secrets, belongs to a warden.
             .env_clear()
             .stdin(OwnedFd::from(theirs))
@@ -257,13 +258,14 @@ impl Start {
         let agreeing = async {
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Hello { version } if version == VERSION => {}
+                FromWarden::Unprepared(problem) => return Err(self.unprepared(problem)),
                 other => return Err(self.stranger(&other)),
             }
             let order = self.order(opened, launch);
             stream.write_all(&frame(&ToWarden::Prepare(Box::new(order)))).await.map_err(&talking)?;
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Born(agent) => Ok(agent),
-                FromWarden::Unprepared(problem) => Err(LaunchError::Unprepared { session: self.session.clone(), problem }),
+                FromWarden::Unprepared(problem) => Err(self.unprepared(problem)),
                 other => Err(self.stranger(&other)),
             }
         };
@@ -293,6 +295,10 @@ impl Start {
                 Err(garbled) => return Err(talking(io::Error::other(garbled))),
             }
         }
+    }
+
+    fn unprepared(&self, problem: String) -> LaunchError {
+        LaunchError::Unprepared { session: self.session.clone(), problem }
     }
 
     fn stranger(&self, said: &FromWarden) -> LaunchError {
@@ -337,8 +343,12 @@ impl Start {
             let _ = warden.kill();
             let _ = warden.wait();
             // What waited at its gate has come to this process.
-            end_marked(&Marks::of(&opened, None), self.setup.end_within);
-            self.forget(&opened);
+            let marked = end_marked(&Marks::of(&opened, None), self.setup.end_within);
+            if marked.is_clean {
+                self.forget(&opened);
+            } else {
+                tracing::warn!(session = %self.session, leftovers = ?marked.leftovers, "a session that did not start could not be ended");
+            }
         });
         let _ = taken_back.await;
     }

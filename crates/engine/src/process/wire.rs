@@ -161,6 +161,17 @@ mod tests {
         assert!(inbox.next::<FromWarden>().is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_arrives_is_a_message_or_refused(chunks in proptest::collection::vec(proptest::collection::vec(0_u8.., 0..40), 0..20)) {
+            let mut inbox = Inbox::default();
+            for chunk in chunks {
+                inbox.push(&chunk);
+                while let Ok(Some(_)) = inbox.next::<ToWarden>() {}
+            }
+        }
+    }
+
     #[test]
     fn a_path_that_is_no_unicode_survives() {
         let path = Path::new(OsStr::from_bytes(b"/tmp/\xff\xfe"));

@@ -1,11 +1,14 @@
 //! Every way of getting away that we know, over and over: a session that ended clean has left nobody.
 
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use antiphon::process::{Cause, Containment, ExitStatus, Stop};
 
 use crate::engine::hostile;
-use crate::fixture::{Fixture, marker, repetitions, within};
+use crate::fixture::{Fixture, eventually, marker, repetitions, within};
+use crate::hostile::LIFE_VARIABLE;
 use crate::oracle::Oracle;
 
 /// Programs that end by themselves, with code 0, and leave what they started.
@@ -49,8 +52,38 @@ async fn whoever_leaves_takes_everybody_along() {
             let seen = (&end.cause, end.status, end.clean, end.containment, &ended.survivors);
             let expected = (&Cause::Exited, Some(ExitStatus::Code(0)), true, Containment::Warden, &Vec::new());
             assert_eq!(seen, expected, "{mode}: {end:?}");
+            assert_eq!(end.killed > 0, *mode != "plain", "it did leave somebody: {mode}: {end:?}");
         }
         report(mode, took);
+    }
+}
+
+/// Without a warden they do get away, and are seen: what the other tests find is not found for want of looking.
+#[test]
+fn whoever_leaves_escapes_from_a_process_group_and_is_seen() {
+    for mode in ["daemon", "keepout", "cleanenv", "nodump", "ptrace", "vfork", "multi", "latefork", "guard"] {
+        let marker = marker();
+        let mut program = Command::new(std::env::current_exe().unwrap())
+            .args(["hostile", mode, &marker])
+            .env(LIFE_VARIABLE, "1500")
+            .process_group(0)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let group = rustix::process::Pid::from_child(&program);
+        program.wait().unwrap();
+        // Nobody may be left in it.
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        let oracle = Oracle::of(&marker);
+        eventually(mode, || !oracle.survivors().is_empty());
+        eventually("the end of the control", || {
+            let survivors = oracle.survivors();
+            for pid in survivors.iter().filter_map(|survivor| survivor.split(' ').next()?.parse().ok()) {
+                let _ =
+                    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL);
+            }
+            survivors.is_empty()
+        });
     }
 }
 

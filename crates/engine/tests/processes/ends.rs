@@ -1,13 +1,16 @@
 //! How a session ends: codes, signals, start failures, stops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::process::{
     Captured, Cause, Containment, ExitStatus, Kept, Launch, Protection, ResultFile, Stop, TreeEnd, WardenProgram, WardenSetup,
 };
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::engine::hostile;
-use crate::fixture::{Fixture, marker, within};
+use crate::fixture::{Fixture, comes_about, marker, within};
 
 #[tokio::test]
 async fn a_program_that_ends_by_itself_is_reported_whole() {
@@ -48,35 +51,43 @@ async fn a_session_that_ignores_the_request_to_stop_is_killed_after_its_grace() 
     let session = fixture.session();
     let mut running = fixture.wardens.launch(&session, hostile("ignoreterm", &marker(), &[])).await.unwrap();
     let ignores = || fixture.wardens.folder(&session).read(Kept::Stdout).is_ok_and(|said| !said.is_empty());
-    within(async {
-        while !ignores() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    comes_about(ignores).await;
     running.stop(Stop::Cancelled);
     let end = within(running.ended()).await;
     let killed = ExitStatus::Signal { signal: 9, core: false };
     assert_eq!((end.cause, end.status, end.clean, end.killed), (Cause::Cancelled, Some(killed), true, 1));
 }
 
+/// Runs a mode with each number, some at a time, and gives how each ended.
+async fn statuses(mode: &'static str, numbers: impl IntoIterator<Item = i32>) -> Vec<(i32, Cause, Option<ExitStatus>)> {
+    let fixture = Arc::new(Fixture::new());
+    let slots = Arc::new(Semaphore::new(8));
+    let mut sessions = JoinSet::new();
+    for number in numbers {
+        let (fixture, slots) = (Arc::clone(&fixture), Arc::clone(&slots));
+        sessions.spawn(async move {
+            let _slot = slots.acquire().await.unwrap();
+            let end = fixture.run(hostile(mode, &marker(), &[number.to_string()])).await.end;
+            (number, end.cause, end.status)
+        });
+    }
+    let mut ended = sessions.join_all().await;
+    ended.sort_by_key(|(number, ..)| *number);
+    ended
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_exit_code_is_told() {
-    let fixture = Fixture::new();
-    for code in 0..=255 {
-        let ended = fixture.run(hostile("exit", &marker(), &[code.to_string()])).await;
-        assert_eq!((ended.end.cause, ended.end.status), (Cause::Exited, Some(ExitStatus::Code(code))));
-    }
+    let expected: Vec<_> = (0..=255).map(|code| (code, Cause::Exited, Some(ExitStatus::Code(code)))).collect();
+    assert_eq!(statuses("exit", 0..=255).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_signal_is_told_apart_from_every_exit_code() {
-    let fixture = Fixture::new();
-    let fatal = (1..=64).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28, 32, 33].contains(signal));
-    for signal in fatal {
-        let ended = fixture.run(hostile("sig", &marker(), &[signal.to_string()])).await;
-        assert_eq!((ended.end.cause, ended.end.status), (Cause::Exited, Some(ExitStatus::Signal { signal, core: false })));
-    }
+    let fatal: Vec<i32> = (1..=64).filter(|signal| ![17, 18, 19, 20, 21, 22, 23, 28, 32, 33].contains(signal)).collect();
+    let expected: Vec<_> =
+        fatal.iter().map(|&signal| (signal, Cause::Exited, Some(ExitStatus::Signal { signal, core: false }))).collect();
+    assert_eq!(statuses("sig", fatal).await, expected);
 }
 
 #[tokio::test]
@@ -110,7 +121,7 @@ async fn a_stopped_program_hears_the_request_to_stop() {
 async fn a_program_that_ends_well_within_its_grace_keeps_its_code() {
     let fixture = Fixture::new();
     let mut launch = hostile("termdaemon", &marker(), &[]);
-    launch.time_limit = Some(Duration::from_millis(200));
+    launch.time_limit = Some(Duration::from_secs(1));
     launch.grace = Duration::from_secs(20);
     let ended = fixture.run(launch).await;
     assert_eq!((ended.end.cause, ended.end.status, ended.end.killed), (Cause::TimedOut, Some(ExitStatus::Code(7)), 1));
@@ -139,5 +150,15 @@ async fn what_is_not_a_warden_is_refused_and_leaves_nothing() {
     let session = fixture.session();
     let refused = fixture.wardens.launch(&session, hostile("plain", &marker(), &[])).await.unwrap_err();
     assert_eq!(refused.to_string(), format!("session {session}: cannot talk to its warden: the warden ended"));
+    assert!(fixture.wardens.sweep().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_warden_that_has_threads_already_is_refused_and_says_what_to_do() {
+    let fixture = Fixture::new();
+    let refused = fixture.wardens.launch(&"late.1".parse().unwrap(), hostile("plain", &marker(), &[])).await.unwrap_err();
+    let expected = "session late.1: the warden could not prepare it: antiphon::process::enter() was called after a thread was started; \
+                    call it first in main, outside of any runtime";
+    assert_eq!(refused.to_string(), expected);
     assert!(fixture.wardens.sweep().unwrap().is_empty());
 }

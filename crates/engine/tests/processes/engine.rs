@@ -16,6 +16,9 @@ pub(crate) fn run() {
         let wardens = Wardens::open(Path::new(directory), WardenSetup { guard, ..WardenSetup::default() }).unwrap();
         let rest: Vec<String> = rest.iter().map(|word| word.replace("{engine}", &std::process::id().to_string())).collect();
         let mut launch = hostile(mode, marker, &rest);
+        if rest.iter().any(|word| word == "limited") {
+            launch.time_limit = Some(Duration::from_millis(300));
+        }
         if mode == "printhold" {
             give_secret(&mut launch);
         }

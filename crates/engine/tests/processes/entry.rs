@@ -25,6 +25,11 @@ extern "C" fn enter() {
             engine::run();
             std::process::exit(0);
         }
+        ["__session", _, session] if session.starts_with("late.") => {
+            // As in a program whose runtime was there first.
+            std::thread::spawn(std::thread::park);
+            antiphon::process::enter();
+        }
         _ => antiphon::process::enter(),
     }
 }

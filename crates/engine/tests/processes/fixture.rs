@@ -1,7 +1,7 @@
 //! A state directory with wardens, and sessions in it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use antiphon::id::SessionId;
 use antiphon::process::{Launch, SessionFolder, TreeEnd, WardenSetup, Wardens};
@@ -64,4 +64,23 @@ impl Fixture {
 /// No session of these tests may take longer, whatever it does.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("it ends in time")
+}
+
+/// Looks again until something is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what} did not come about");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// The same in a task.
+pub(crate) async fn comes_about(mut is_so: impl FnMut() -> bool) {
+    let looking = async {
+        while !is_so() {
+            let _ = tokio::time::timeout(Duration::from_millis(2), std::future::pending::<()>()).await;
+        }
+    };
+    within(looking).await;
 }

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 /// Everything here is gone by then, whatever happens to the tests.
 const LIFE_MS: u64 = 25_000;
 
+/// A shorter life, in milliseconds.
+pub(crate) const LIFE_VARIABLE: &str = "HOSTILE_LIFE_MS";
+
 static DIES_AT_MS: AtomicU64 = AtomicU64::new(0);
 
 fn now_ms() -> u64 {
@@ -65,12 +68,15 @@ fn set_session() {
     unsafe { libc::setsid() };
 }
 
-/// The classic: out of the session, the group and the parent's sight.
+/// The classic: out of the session, the group and the parent's sight, and that for certain when this returns.
 fn daemon(function: impl FnOnce()) {
-    child(|| {
+    let between = child(|| {
         set_session();
         child(function);
     });
+    let mut status = 0;
+    // SAFETY: fills a number.
+    unsafe { libc::waitpid(between, &raw mut status, 0) };
 }
 
 fn close_standard() {
@@ -97,7 +103,8 @@ fn again(mode: &str, marker: &str) -> Command {
 }
 
 pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
-    DIES_AT_MS.store(now_ms() + LIFE_MS, Ordering::Relaxed);
+    let life_ms = std::env::var(LIFE_VARIABLE).ok().and_then(|ms| ms.parse().ok()).unwrap_or(LIFE_MS);
+    DIES_AT_MS.store(now_ms() + life_ms, Ordering::Relaxed);
     let number = || rest.first().and_then(|word| word.parse::<i32>().ok()).unwrap_or(0);
     match mode {
         "plain" => {}
@@ -123,12 +130,14 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
             // SAFETY: as above.
             unsafe { libc::syscall(libc::SYS_exit, 0) };
         }
-        "stopped" => {
-            child(|| {
+        "stopped" => daemon(|| {
+            // A group without anybody outside who cares is hung up and continued when it stops.
+            // SAFETY: takes numbers.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+            while !must_die() {
                 send(rustix::process::getpid().as_raw_nonzero().get(), libc::SIGSTOP);
-                linger()
-            });
-        }
+            }
+        }),
         "stoppedmain" => {
             send(rustix::process::getpid().as_raw_nonzero().get(), libc::SIGSTOP);
             linger()

@@ -1,6 +1,6 @@
 //! What happens when warden or engine are killed or stopped, from outside or by what they run.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use antiphon::process::{Cause, Containment, ExitStatus, Guard, Kept, Protection,
 use tempfile::TempDir;
 
 use crate::engine::{CANARY, hostile};
-use crate::fixture::{Fixture, marker, repetitions, within};
+use crate::fixture::{Fixture, comes_about, eventually, marker, repetitions, within};
 use crate::oracle::Oracle;
 use crate::outputs::is_below;
 
 fn unguarded() -> WardenSetup {
     WardenSetup {
         guard: Guard::Off,
-        beat: Duration::from_millis(50),
-        silence: Duration::from_millis(400),
+        beat: Duration::from_millis(100),
+        silence: Duration::from_millis(1_500),
         ..WardenSetup::default()
     }
 }
@@ -59,18 +59,16 @@ impl Engine {
         Oracle::of(&self.marker).with_folder(&self.folder()).survivors()
     }
 
+    /// What a warden of the session has among its arguments.
+    fn warden_mark(&self) -> String {
+        let open = std::fs::read_to_string(self.folder().join("open")).unwrap_or_default();
+        let value = open.split_once("\"value\":").and_then(|(_, rest)| rest.split_once(',')?.0.parse::<u64>().ok());
+        value.map_or_else(|| "nothing was written".to_owned(), |value| format!("{value:016x}"))
+    }
+
     fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-    }
-}
-
-/// Looks again until something is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < until, "{what} did not come about");
-        std::thread::yield_now();
     }
 }
 
@@ -95,6 +93,7 @@ fn an_engine_killed_at_any_moment_leaves_nobody_after_the_next_start() {
             let swept = sweep(engine.directory.path()).unwrap();
             took = took.max(began.elapsed());
             assert_eq!(engine.survivors(), Vec::<String>::new(), "{mode}");
+            assert!(!Oracle::of(&engine.warden_mark()).survivors().iter().any(|line| line.contains("antiphon-warden")), "{mode}");
             for session in swept {
                 assert!(session.is_clean() && session.leftovers.is_empty(), "{session:?}");
                 *verdicts.entry(format!("{:?}, end left: {}", session.verdict, session.end.is_some())).or_insert(0) += 1;
@@ -117,6 +116,21 @@ fn a_warden_whose_engine_was_killed_ends_the_session_by_itself() {
 }
 
 #[test]
+fn a_time_limit_holds_while_the_engine_is_stopped() {
+    let mut engine = Engine::start("best", &["holdmulti", "limited"]);
+    engine.wait_until_it_runs();
+    let pid = rustix::process::Pid::from_child(&engine.process);
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    eventually("the end", || engine.folder().join("end").exists());
+    assert_eq!(engine.survivors(), Vec::<String>::new());
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    let mut said = String::new();
+    BufReader::new(engine.process.stdout.as_mut().unwrap()).read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("TreeEnd { cause: TimedOut,") && said.contains("clean: true"), "{said}");
+    assert!(engine.process.wait().unwrap().success());
+}
+
+#[test]
 fn an_end_that_the_warden_saw_is_told_to_the_next_start() {
     let mut engine = Engine::start("best", &["exit", "5"]);
     engine.wait_until_it_runs();
@@ -136,7 +150,7 @@ async fn a_session_cannot_signal_its_warden() {
         let fixture = Fixture::with(WardenSetup { guard, ..WardenSetup::default() });
         for mode in ["killwarden", "stopwarden", "killtwo"] {
             let mut launch = hostile(mode, &marker(), &[std::process::id().to_string()]);
-            launch.time_limit = Some(Duration::from_millis(300));
+            launch.time_limit = Some(Duration::from_millis(1_500));
             let ended = fixture.run(launch).await;
             if ended.end.protection == Protection::Seccomp && guard == Guard::Best {
                 // A kernel whose Landlock has no scopes yet.
@@ -311,11 +325,15 @@ fn processes_that_are_not_the_sessions_are_not_touched() {
     let decoys = [Decoy::start(&[]), Decoy::start(&[("ANTIPHON_TREE", "4000000000000000")])];
     // Another session is written down whose program's id belongs to somebody else by now, who started at another time.
     let reused = decoys[0].0.id();
+    let tattoo = u64::from_str_radix(&engine.warden_mark(), 16).unwrap();
     let forged: Vec<String> = open
         .lines()
         .map(|line| match line.starts_with("{\"warden\"") {
             true => format!("{{\"warden\":{{\"pid\":{reused},\"start\":1}},\"agent\":{{\"pid\":{reused},\"start\":2}}}}\n"),
-            false => format!("{}\n", line.replace("killed.1", "forged.1").replace("\"value\":", "\"value\":1")),
+            false => format!(
+                "{}\n",
+                line.replace("killed.1", "forged.1").replace(&tattoo.to_string(), &(tattoo ^ 1 << 40).to_string())
+            ),
         })
         .collect();
     let forged_folder = engine.directory.path().join("sessions/forged.1");
@@ -379,12 +397,7 @@ async fn a_session_that_nobody_holds_any_more_is_ended() {
     let running = fixture.wardens.launch(&session, hostile("holdmulti", &marker, &[])).await.unwrap();
     drop(running);
     let end = fixture.directory.path().join("sessions").join(session.to_string()).join("end");
-    within(async {
-        while !Path::new(&end).exists() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    comes_about(|| end.exists()).await;
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
 }
 

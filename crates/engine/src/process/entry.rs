@@ -9,7 +9,8 @@ use super::{init, warden};
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
-/// Must come first in `main`, before any thread: becomes a warden, and does not return, if this process was started as one.
+/// Must come first in `main`, before any thread: becomes a warden, and does not return, if this process was started as one. Inside of a
+/// `main` that an attribute such as `#[tokio::main]` has wrapped it is too late.
 ///
 /// Only a program that has called this may be run again as the warden of its own sessions. As the first process of a container it also
 /// leaves a small one behind in its place that reaps orphans and passes signals on, and goes on in a child.
