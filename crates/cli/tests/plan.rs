@@ -51,13 +51,13 @@ fn every_problem_of_a_broken_plan_is_told_with_its_line_and_what_to_do() {
     assert_eq!(seen, 17);
 }
 
-const EXAMPLE: &str = "../../../../examples/backtest/plan.yaml";
+const EXAMPLE: &str = "../../../engine/tests/plan/backtest/plan.yaml";
 
 #[test]
 fn a_plan_without_a_problem_is_told_in_a_line() {
     check(
         &run(&["check", EXAMPLE]),
-        "../../../../examples/backtest/plan.yaml can be run: 10 items, 40 sessions, 2h, 400k tokens, 5 USD\n--- exit 0\n",
+        "../../../engine/tests/plan/backtest/plan.yaml can be run: 10 items, 40 sessions, 2h, 400k tokens, 5 USD\n--- exit 0\n",
     );
     check(&run(&["check", EXAMPLE, "--json"]), "{\"left_out\":0,\"ok\":true,\"problems\":[]}\n--- exit 0\n");
 }
@@ -79,7 +79,7 @@ publish            plan publish.yaml                                            
 ",
     );
     check(
-        &run(&["show", "../../../../examples/backtest/publish.yaml", "--mermaid"]),
+        &run(&["show", "../../../engine/tests/plan/backtest/publish.yaml", "--mermaid"]),
         "\
 flowchart LR
   n2[\"upload<br/>sh\"]
@@ -91,7 +91,7 @@ flowchart LR
 --- exit 0
 ",
     );
-    let shown = run(&["show", "../../../../examples/backtest/publish.yaml", "--json"]);
+    let shown = run(&["show", "../../../engine/tests/plan/backtest/publish.yaml", "--json"]);
     let (line, _) = shown.split_once('\n').unwrap();
     let item = |id: &str, runs: &str, group: Option<&str>, needs: &[&str]| {
         let mut item = serde_json::json!({ "id": id, "cells": 1, "runs": runs, "needs": needs, "critical": false });

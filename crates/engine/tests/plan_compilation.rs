@@ -67,7 +67,7 @@ fn check_file(name: &str, found: &Value) {
 
 #[test]
 fn the_example_comes_to_this() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/backtest/plan.yaml").canonicalize().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plan/backtest/plan.yaml").canonicalize().unwrap();
     let plan = Plan::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
     check_file("backtest.json", &whole(&plan.compile(&environment()).unwrap()));
 }
