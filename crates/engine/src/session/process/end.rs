@@ -23,15 +23,23 @@ const TOLD: usize = 600;
 
 /// What a session came to.
 pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder, now: Wall) -> SessionResult {
-    let mut printed = Vec::new();
+    let (mut printed, mut unread) = (Vec::new(), Vec::new());
     let mut keep = |captured: Captured, kept| {
-        let bytes = folder.read(kept).unwrap_or_default();
-        (captured.kept > 0).then(|| {
-            let blob = Blob::new(bytes);
-            let digest = blob.digest;
-            printed.push(blob);
-            digest
-        })
+        if captured.kept == 0 {
+            return None;
+        }
+        match folder.read(kept) {
+            Ok(bytes) => {
+                let blob = Blob::new(bytes);
+                let digest = blob.digest;
+                printed.push(blob);
+                Some(digest)
+            }
+            Err(error) => {
+                unread.push(format!("what it printed could not be kept: {error}"));
+                None
+            }
+        }
     };
     let (stdout, stderr) = (keep(end.stdout, Kept::Stdout), keep(end.stderr, Kept::Stderr));
     let tree = Tree {
@@ -51,7 +59,8 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
     let reading = read(spec, &end, folder, now);
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
-    let degraded = reading.degraded.map(|what| format!("what it used could be read only in part: {what}"));
+    unread.extend(reading.degraded.map(|what| format!("what it used could be read only in part: {what}")));
+    let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
         Ok(bytes) => Ok(Output { bytes, text: degraded, report, scores: reading.scores, tree: Some(Box::new(tree)), printed }),
         Err(failed) => {
@@ -65,7 +74,10 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
 fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, now: Wall) -> Reading {
     let own = match &end.result {
         ResultFile::Absent => Reading::default(),
-        ResultFile::Kept => result_file(&folder.read(Kept::Result).unwrap_or_default()),
+        ResultFile::Kept => match folder.read(Kept::Result) {
+            Ok(bytes) => result_file(&bytes),
+            Err(error) => Reading { degraded: Some(format!("the result file could not be read: {error}")), ..Reading::default() },
+        },
         ResultFile::TooLarge(size) => {
             Reading { degraded: Some(format!("the result file has {size} bytes and was not read")), ..Reading::default() }
         }
