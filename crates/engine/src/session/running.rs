@@ -70,9 +70,10 @@ impl Running {
         self.tasks.is_empty()
     }
 
-    /// The sessions that run, with their fences.
-    pub(crate) fn sessions(&self) -> Vec<(SessionId, Fence)> {
-        self.tasks.iter().map(|(session, task)| (session.clone(), task.fence)).collect()
+    /// The sessions that can be abandoned behind their fences, with these. Processes cannot: they end first, and then it is recorded.
+    pub(crate) fn to_abandon(&self) -> Vec<(SessionId, Fence)> {
+        let functions = self.tasks.iter().filter(|(_, task)| task.patience == Patience::Grace);
+        functions.map(|(session, task)| (session.clone(), task.fence)).collect()
     }
 
     /// Starts a session.

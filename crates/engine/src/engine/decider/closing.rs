@@ -38,7 +38,8 @@ impl Decider {
             return;
         }
         closing.recorded = true;
-        for (session, fence) in self.running.sessions() {
+        // A process session stays bound: its tree is ended after this, and the next start records that.
+        for (session, fence) in self.running.to_abandon() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine was closed while the session ran");
             let subject = session.to_string();
             let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() };
