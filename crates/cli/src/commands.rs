@@ -1,14 +1,19 @@
 //! Every command, in one enum and one match; each lives in a file of its own.
 
 mod bench;
+mod cancel;
+mod continue_;
 mod doctor;
 mod list;
-mod log;
+pub(crate) mod log;
+mod pause;
 mod plan;
 mod receipt;
-mod run;
+mod resume;
+pub(crate) mod run;
 mod torture;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +44,11 @@ pub(crate) struct Global {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Run(run::Args),
+    Resume(resume::Args),
+    Why(why::Args),
+    Cancel(cancel::Args),
+    Pause(pause::Args),
+    Continue(continue_::Args),
     Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
@@ -54,6 +64,11 @@ impl CommandLine {
         let Self { global, command } = self;
         match command {
             Command::Run(args) => args.run(&global),
+            Command::Resume(args) => args.run(&global),
+            Command::Why(args) => args.run(&global),
+            Command::Cancel(args) => args.run(&global),
+            Command::Pause(args) => args.run(&global),
+            Command::Continue(args) => args.run(&global),
             Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),

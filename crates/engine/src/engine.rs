@@ -288,7 +288,7 @@ impl Engine {
             None => (Self::mint()?, true),
         };
         let blobs = inputs.into_iter().map(Blob::new).collect();
-        self.handle.start(id.clone(), config, blobs, minted, secrets).await?;
+        self.handle.start(id.clone(), config, blobs, operator(None), minted, secrets).await?;
         Ok(id)
     }
 

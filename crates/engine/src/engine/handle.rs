@@ -88,11 +88,12 @@ impl Handle {
         id: CoordinationId,
         config: CoordinationConfig,
         blobs: Vec<Blob>,
+        origin: Origin,
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Reply, EngineError> {
         let command = Command::Start { id, config: Box::new(config), blobs };
-        self.send_command(command, operator(None), minted, secrets).await
+        self.send_command(command, origin, minted, secrets).await
     }
 
     pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {

@@ -7,12 +7,12 @@ use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::CoordinationId;
 use antiphon::time::At;
-use antiphon::{Ended, EngineError};
 
+use crate::ending::Ending;
 use crate::output::{painted, printable};
 
 /// What is remembered from one event to the next.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     coordination: CoordinationId,
     started: Option<At>,
     last: At,
@@ -21,12 +21,12 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(coordination: CoordinationId) -> Self {
+    pub(crate) fn new(coordination: CoordinationId) -> Self {
         Self { coordination, started: None, last: At(0), bound: BTreeMap::new(), sessions: 0 }
     }
 
     /// What an event means for whoever watches, if anything.
-    pub(super) fn line(&mut self, recorded: &Recorded) -> Option<String> {
+    pub(crate) fn line(&mut self, recorded: &Recorded) -> Option<String> {
         let payload = recorded.payload.bytes()?;
         let event = Event::decode(&recorded.kind, recorded.schema, payload).ok()?;
         let start = *self.started.get_or_insert(recorded.at);
@@ -78,23 +78,14 @@ impl Progress {
         format!("{} {} in {}{used}{said}", painted(word, state), unbound.work, elapsed(took))
     }
 
-    /// Tells whoever pressed Ctrl-C what comes of it, on standard error.
-    pub(super) fn tell_interrupted(&self, times: u32, refused: Option<EngineError>) {
-        let text = match (times, refused) {
-            (_, Some(error)) => error.to_string(),
-            (1, None) => "nothing new starts; running sessions may end. Ctrl-C again ends them".to_owned(),
-            (_, None) => "running sessions are ended".to_owned(),
-        };
-        anstream::eprintln!("{text}");
-    }
-
     /// What it came to.
-    pub(super) fn summary(&self, ended: &Ended) -> Vec<String> {
-        let verdict = ended.verdict.to_string();
+    pub(crate) fn summary(&self, ending: &Ending) -> Vec<String> {
+        let verdict = ending.verdict.to_string();
         let took = self.started.map_or(0, |start| self.last.since(start));
+        let stop = ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
         vec![
-            format!("{} in {}, {} sessions", painted(&verdict, &verdict), elapsed(took), self.sessions),
-            format!("receipt {}", ended.receipt),
+            format!("{} in {}, {} sessions{stop}", painted(&verdict, &verdict), elapsed(took), self.sessions),
+            format!("receipt {}", ending.receipt),
             format!("look at it with `antiphon receipt show {}`", self.coordination),
         ]
     }
