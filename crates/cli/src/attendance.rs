@@ -87,7 +87,7 @@ impl Attendant {
                     return Err(CommandError::new(Kind::State, what).with_hint("`antiphon doctor` looks at the state directory"));
                 }
                 Err(Short::Gone) => {
-                    self.door = Door::open(&self.dir, Sessions::Run).await?;
+                    self.door = Door::open_again(&self.dir, Sessions::Run).await?;
                     view.tell(match self.door.host {
                         Some(_) => "the engine that carried this out has gone; this process goes on with it",
                         None => "the engine that carried this out has gone; another one goes on with it",

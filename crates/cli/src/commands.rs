@@ -3,6 +3,7 @@
 mod bench;
 mod cancel;
 mod continue_;
+mod do_;
 mod doctor;
 mod list;
 pub(crate) mod log;
@@ -44,6 +45,7 @@ pub(crate) struct Global {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Run(run::Args),
+    Do(do_::Args),
     Resume(resume::Args),
     Why(why::Args),
     Cancel(cancel::Args),
@@ -64,6 +66,7 @@ impl CommandLine {
         let Self { global, command } = self;
         match command {
             Command::Run(args) => args.run(&global),
+            Command::Do(args) => args.run(&global),
             Command::Resume(args) => args.run(&global),
             Command::Why(args) => args.run(&global),
             Command::Cancel(args) => args.run(&global),

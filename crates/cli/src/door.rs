@@ -18,6 +18,9 @@ pub(crate) use submission::{Unsent, request};
 /// How long an engine that holds the directory may take from its start until it answers: it first ends what is left over.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same for one that is about to end, and waits for its sessions first.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
 /// Pause between two looks at who holds the directory.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -31,7 +34,16 @@ pub(crate) struct Door {
 impl Door {
     /// Finds the engine of a state directory, or runs one here if there is none.
     pub(crate) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
-        let patience = Instant::now() + PATIENCE;
+        Self::open_within(PATIENCE, dir, sessions).await
+    }
+
+    /// The same after the engine that was there has gone, or is about to.
+    pub(crate) async fn open_again(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+        Self::open_within(LONG_PATIENCE, dir, sessions).await
+    }
+
+    async fn open_within(patience: Duration, dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+        let patience = Instant::now() + patience;
         loop {
             if let Some(client) = Self::knock(dir).await? {
                 return Ok(Self { client, host: None });

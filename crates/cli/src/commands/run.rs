@@ -43,15 +43,23 @@ impl Args {
         let id = self.id.map_or_else(Engine::mint, Ok)?;
         let sent = Plan::read(&self.file).map_err(Unsent::Plan).and_then(|plan| request(&plan, &self.file, Some(&id)));
         match sent {
-            Ok(request) => on_a_runtime(run(global, id, request)),
+            Ok(request) => {
+                let view = View::choose(id.clone(), global.json);
+                on_a_runtime(run(global, id, request, view))
+            }
             Err(Unsent::Plan(problems)) => refused(&problems, global),
             Err(Unsent::Command(error)) => Err(error),
         }
     }
 }
 
-async fn run(global: &Global, id: CoordinationId, request: SubmitRequest) -> Result<ExitCode, CommandError> {
-    let mut view = View::choose(id.clone(), global.json);
+/// Submits a plan and sees it through.
+pub(crate) async fn run(
+    global: &Global,
+    id: CoordinationId,
+    request: SubmitRequest,
+    mut view: View,
+) -> Result<ExitCode, CommandError> {
     let mut attendant = Attendant::arrive(&state_dir::find(global)).await?;
     let seen = attendant.see(&id, Some(&request), &mut view).await;
     if let Ok(Parted::Ended(ending)) = &seen {
