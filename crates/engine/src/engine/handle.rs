@@ -46,6 +46,11 @@ impl Handle {
         self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
     }
 
+    /// Waits until the decider is gone.
+    pub(super) async fn stopped(&self) {
+        self.mailbox.closed().await;
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.mailbox.capacity() > 0
     }
