@@ -1,5 +1,6 @@
 //! Every command, in one enum and one match; each lives in a file of its own.
 
+mod backup;
 mod bench;
 mod cancel;
 mod continue_;
@@ -57,6 +58,7 @@ enum Command {
     Log(log::Args),
     List(list::Args),
     Doctor(doctor::Args),
+    Backup(backup::Args),
     Bench(bench::Args),
     Torture(torture::Args),
 }
@@ -78,6 +80,7 @@ impl CommandLine {
             Command::Log(args) => args.run(&global),
             Command::List(args) => args.run(&global),
             Command::Doctor(args) => args.run(&global),
+            Command::Backup(args) => args.run(&global),
             Command::Bench(args) => args.run(&global),
             Command::Torture(args) => args.run(&global),
         }

@@ -12,6 +12,7 @@ mod head_mark;
 mod memory;
 mod sqlite;
 mod store;
+mod unfinished;
 pub mod verify;
 mod watch;
 
@@ -21,7 +22,7 @@ pub use head_mark::{HeadMark, MarkError};
 pub use memory::{MemoryLedger, MemoryStore};
 #[doc(hidden)]
 pub use sqlite::{AppendFloor, sqlite_version};
-pub use sqlite::{SqliteOptions, SqliteStore, Standing};
+pub use sqlite::{Backup, BackupError, SqliteOptions, SqliteStore, Standing};
 pub use store::{
     Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Owner, Placed,
     PlacedCommit, Snapshot, Store,

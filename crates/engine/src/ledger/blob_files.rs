@@ -19,7 +19,23 @@ impl BlobFiles {
         Self(state.join("blobs"))
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
+    /// Every blob that has a file now.
+    pub(super) fn all(&self) -> Result<Vec<Digest>, Fault> {
+        let mut found = Vec::new();
+        for folder in list(&self.0)? {
+            let names = list(&folder)?;
+            found.extend(names.iter().filter_map(|file| file.file_name()?.to_str()?.parse::<Digest>().ok()));
+        }
+        Ok(found)
+    }
+
+    /// Whether a blob has a file.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.path(digest).exists()
+    }
+
+    /// Where the file of a blob is, or would be.
+    pub(super) fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
         self.0.join(&name[..2]).join(name)
     }

@@ -10,9 +10,9 @@ use super::durable;
 use super::error::{Fault, OpenError};
 use super::store::Owner;
 
-const DATABASE: &str = "ledger.db";
-const LOCK: &str = "lock";
-const POISONED: &str = "poisoned";
+pub(super) const DATABASE: &str = "ledger.db";
+pub(super) const LOCK: &str = "lock";
+pub(super) const POISONED: &str = "poisoned";
 
 /// Where the files of a ledger are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +185,11 @@ impl StateDirectory {
         if let Err(error) = durable::replace(&self.0.join(POISONED), text.as_bytes()) {
             tracing::error!(%error, "could not leave a note that the ledger needs verification");
         }
+    }
+
+    /// Leaves the note that another copy of the ledger has.
+    pub(super) fn keep_poison_note(&self, note: &str) -> Result<(), Fault> {
+        durable::replace(&self.0.join(POISONED), note.as_bytes())
     }
 
     /// Takes the note back.

@@ -28,6 +28,12 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     }
 }
 
+/// Creates a private file without content, in the place of whatever file is there.
+pub(super) fn create_empty(path: &Path) -> Result<(), Fault> {
+    let created = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    created.map(drop).map_err(|error| Fault::io(format!("create {}", path.display()), error))
+}
+
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(dir: &Path) -> Result<(), Fault> {
     File::open(dir)

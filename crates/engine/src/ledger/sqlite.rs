@@ -1,5 +1,6 @@
 //! The ledger in a state directory: `ledger.db` (SQLite), `head`, `blobs/`, `lock`.
 
+mod backup;
 mod checkpoints;
 mod commits_by_seq;
 mod connection;
@@ -26,6 +27,7 @@ use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::HeadMark;
 use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
+pub use backup::{Backup, BackupError};
 pub use floor::{AppendFloor, sqlite_version};
 use identity::Identity;
 use reader::{Reader, Readers};

@@ -29,19 +29,22 @@ pub struct Standing {
 
 impl Reader {
     pub(super) fn standing(&self) -> Result<Standing, ReadError> {
-        self.consistent(|reader| {
-            let (format, ledger, epoch) = identity(&reader.connection)?;
-            let commits = commit_tip(&reader.connection, "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1", [])?;
-            let events: Option<i64> = reader
-                .connection
-                .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
-                .map_err(|error| read_error("the end of the ledger", error))?;
-            let events = Seq(events.unwrap_or_default().cast_unsigned());
-            Ok(Standing { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
-        })
+        self.consistent(Self::standing_now)
     }
 
-    fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
+    /// The same inside of a transaction that the caller began.
+    pub(super) fn standing_now(&self) -> Result<Standing, ReadError> {
+        let (format, ledger, epoch) = identity(&self.connection)?;
+        let commits = commit_tip(&self.connection, "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1", [])?;
+        let events: Option<i64> = self
+            .connection
+            .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
+            .map_err(|error| read_error("the end of the ledger", error))?;
+        let events = Seq(events.unwrap_or_default().cast_unsigned());
+        Ok(Standing { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
+    }
+
+    pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
         commit_tip(&self.connection, "SELECT number, hash FROM commits WHERE number = ?1", params![integer(number.0)])
     }
 }

@@ -20,6 +20,10 @@ use crate::ledger::error::{AppendError, Fault, OpenError, ReadError, Refusal, Wr
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::store::{Cursor, FORMAT, MarkFinding, Opened, Snapshot};
 
+/// While a reader stays in the way, emptying the WAL is tried with the next append, then with every second, until it is every 64th: a
+/// quarter of two to this power.
+const RARELY: u32 = 8;
+
 /// Writes to one ledger as its owner.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -35,6 +39,10 @@ pub(super) struct Writer {
     erased: Vec<Digest>,
     /// Whether erased bytes may still be in the WAL.
     truncate: bool,
+    /// How often in a row a reader was in the way of that.
+    in_the_way: u32,
+    /// How many appends go by until it is tried again.
+    go_by: u32,
 }
 
 /// What the database holds when it is opened, before the epoch is raised.
@@ -123,6 +131,8 @@ impl Writer {
             erased: Vec::new(),
             // A crash may have come between an erasure and this.
             truncate: true,
+            in_the_way: 0,
+            go_by: 0,
         };
         Ok((writer, opened))
     }
@@ -323,15 +333,22 @@ impl Writer {
                 tracing::warn!(%error, "the file of an erased blob stays until the next start");
             }
         }
-        let copied = if self.truncate {
-            self.checkpoints
-                .settle()
-                .and_then(|()| connection::truncate_wal(&self.connection).map_err(not_copied))
-                .map(|done| self.truncate = !done)
+        let copied = if self.truncate && self.go_by == 0 {
+            let truncated =
+                self.checkpoints.settle().and_then(|()| connection::truncate_wal(&self.connection).map_err(not_copied));
+            truncated.map(|done| self.take_truncated(done))
         } else {
+            self.go_by = self.go_by.saturating_sub(1);
             self.checkpoints.keep_short(&self.connection, &self.dir, self.vfs.as_deref())
         };
         self.consider(copied);
+    }
+
+    /// A reader that stays, such as a backup, would hold up every append; it holds up ever fewer.
+    fn take_truncated(&mut self, done: bool) {
+        self.truncate = !done;
+        self.in_the_way = if done { 0 } else { self.in_the_way + 1 };
+        self.go_by = if done { 0 } else { (1 << self.in_the_way.min(RARELY)) / 4 };
     }
 
     /// Tells a checkpoint that failed, and takes in nothing more unless the disk was only full.

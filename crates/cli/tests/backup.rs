@@ -1,0 +1,137 @@
+//! `antiphon backup` as its users see it.
+
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+use antiphon::{Engine, Output, SessionContext};
+use common::{Fixture, check, stable};
+
+/// Leaves one blob that is a file in the state directory. Returns its path.
+fn blob_file(fixture: &Fixture) -> std::path::PathBuf {
+    fixture.block_on(async {
+        let mut setup = Engine::open(fixture.state()).unwrap();
+        setup.register("large", |_: SessionContext| async move { Ok(Output::bytes(vec![b'.'; 100_000])) });
+        let engine = setup.start().await.unwrap();
+        let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
+        let config = CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget).unwrap();
+        let id = engine.submit(config.with_id("large").unwrap()).await.unwrap();
+        engine.wait(&id).await.unwrap();
+        engine.close().await.unwrap();
+    });
+    let only = |folder: &Path| std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    only(&only(&fixture.state().join("blobs")))
+}
+
+fn lay_pipe(file: &Path) {
+    std::fs::remove_file(file).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+}
+
+#[test]
+fn a_backup_is_a_state_directory_that_every_command_goes_on_with() {
+    let fixture = Fixture::new();
+    let said = fixture.run("backup copy");
+    let (first, rest) = said.split_once(" bytes, in ").unwrap();
+    assert!(first.starts_with("18 events in <n> commits, "), "{said}");
+    assert!(rest.ends_with(" s\nto check it: antiphon verify --dir copy\n--- exit 0\n"), "{said}");
+    check(&fixture.run("verify --dir copy"), &fixture.run("verify"));
+    check(&fixture.run("list --dir copy"), &fixture.run("list"));
+    assert!(fixture.run("doctor --dir copy").ends_with("\nnothing is wrong\n--- exit 0\n"));
+
+    std::fs::write(fixture.path("receipt.json"), fixture.output("receipt export build").stdout).unwrap();
+    assert!(fixture.run("verify --dir copy --against receipt.json").ends_with("\nsound\n--- exit 0\n"));
+    fixture.block_on(async {
+        let engine = Engine::open(fixture.path("copy")).unwrap().start().await.unwrap();
+        engine.close().await.unwrap();
+    });
+    check(&fixture.run("log ledger --dir copy --type opened --limit 9").replace("epoch 2", "epoch 1"), &{
+        let once = fixture.run("log ledger --type opened");
+        let line = once.lines().next().unwrap().to_owned();
+        format!("{line}\n{}\n--- exit 0\n", line.replacen('1', "3", 1))
+    });
+}
+
+#[test]
+fn json_tells_what_the_backup_holds() {
+    let fixture = Fixture::new();
+    let told = fixture.output("backup copy --json");
+    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let standing = antiphon::ledger::SqliteStore::at(fixture.path("copy"), Default::default()).standing().unwrap();
+    let size = |name: &str| fixture.path("copy").join(name).metadata().unwrap().len();
+    let mut expected = serde_json::json!({
+        "dir": "copy", "ledger": standing.ledger.to_string(), "epoch": 1, "commits": standing.commits.number.0,
+        "head": standing.commits.hash.to_string(), "events": 18, "blob_files": 0, "bytes": size("ledger.db") + size("head"),
+    });
+    expected["elapsed_ns"] = told["elapsed_ns"].clone();
+    assert_eq!(stable(told), expected);
+}
+
+#[test]
+fn places_that_cannot_be_used_are_told() {
+    let fixture = Fixture::new();
+    let taken = |name: &str| {
+        format!(
+            "--- stderr\nerror: {name} is there already and is no empty directory; name one that does not exist yet\n--- exit 2\n"
+        )
+    };
+    check(&fixture.run("backup state"), &taken("state"));
+    std::fs::write(fixture.path("file"), "mine").unwrap();
+    check(&fixture.run("backup file"), &taken("file"));
+    check(
+        &fixture.run("backup state/copy"),
+        "--- stderr\nerror: state/copy is inside of the state directory <dir>/state; name a place outside of it\n--- exit 2\n",
+    );
+    let absent = fixture.run("backup absent/copy");
+    assert!(absent.contains("No such file or directory") && absent.contains("its parent must be there"), "{absent}");
+    assert!(absent.ends_with("--- exit 3\n"), "{absent}");
+    let nothing = fixture.run("backup copy --dir elsewhere");
+    assert!(nothing.contains("there is no state directory elsewhere") && nothing.ends_with("--- exit 3\n"), "{nothing}");
+
+    // Who may do everything is not kept out by permissions.
+    if !rustix::process::geteuid().is_root() {
+        std::fs::create_dir(fixture.path("read-only")).unwrap();
+        std::fs::set_permissions(fixture.path("read-only"), std::fs::Permissions::from_mode(0o500)).unwrap();
+        let refused = fixture.run("backup read-only/copy");
+        assert!(refused.contains("Permission denied") && refused.ends_with("--- exit 3\n"), "{refused}");
+    }
+}
+
+/// A pipe in the place of a blob's file holds the backup up, with the database copied already.
+#[test]
+fn a_killed_backup_leaves_nothing_that_looks_like_one_and_the_next_one_clears_it_away() {
+    let fixture = Fixture::empty();
+    let file = blob_file(&fixture);
+    let bytes = std::fs::read(&file).unwrap();
+    lay_pipe(&file);
+    let mut child = fixture.command("backup copy").stdout(Stdio::null()).spawn().unwrap();
+    let ahead = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    lay_pipe(&file);
+    drop(ahead);
+    let named = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    assert!(fixture.path("copy.unfinished/ledger.db").metadata().unwrap().len() > 0);
+    let busy = fixture.run("backup copy");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(named);
+
+    check(
+        &busy,
+        "--- stderr\nerror: another process is making a backup in copy.unfinished; wait for it, or name another place\n--- exit 3\n",
+    );
+    assert!(!fixture.path("copy").exists());
+    let unfinished = fixture.run("verify --dir copy.unfinished");
+    assert!(!unfinished.contains("sound"), "{unfinished}");
+    assert!(!fixture.path("copy.unfinished/head").exists());
+
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, &bytes).unwrap();
+    assert!(fixture.run("backup copy").ends_with("--- exit 0\n"));
+    assert!(!fixture.path("copy.unfinished").exists());
+    assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));
+}
