@@ -3,10 +3,11 @@
 mod bench;
 mod doctor;
 mod list;
-mod log;
+pub(crate) mod log;
 mod plan;
 mod receipt;
 mod run;
+mod status;
 mod torture;
 mod verify;
 
@@ -39,6 +40,7 @@ pub(crate) struct Global {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Run(run::Args),
+    Status(status::Args),
     Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
@@ -54,6 +56,7 @@ impl CommandLine {
         let Self { global, command } = self;
         match command {
             Command::Run(args) => args.run(&global),
+            Command::Status(args) => args.run(&global),
             Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),

@@ -10,6 +10,7 @@ mod plan_problems;
 mod state_dir;
 mod table;
 mod torture;
+mod view;
 mod wording;
 
 use std::process::ExitCode;

@@ -1,24 +1,32 @@
 //! `antiphon run`: a plan, from its file to a receipt.
 
-mod progress;
 mod secrets;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use antiphon::coordination::Verdict;
-use antiphon::id::{CoordinationId, Version};
+use antiphon::envelope::Recorded;
+use antiphon::id::{CoordinationId, Version, WorkId};
 use antiphon::plan::{Compiled, Environment, Plan};
 use antiphon::process::WardenSetup;
-use antiphon::{Ended, Engine, Subscription};
+use antiphon::{Ended, Engine, EngineError, Subscription};
 use tokio::signal::ctrl_c;
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 
 use super::Global;
 use super::plan::check::refused;
 use crate::command_error::{CommandError, Kind};
-use crate::output::Output;
 use crate::state_dir;
-use progress::Progress;
+use crate::view::View;
+
+/// How often a terminal shows that time passes.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// Events that wait to be shown.
+const EVENTS_WAITING: usize = 64;
 
 /// Run a plan: real processes, a budget, a receipt
 ///
@@ -80,20 +88,20 @@ fn prepare(dir: &Path) -> Result<(), CommandError> {
 
 /// Shows what happens until the end; Ctrl-C drains, and cancels the second time.
 async fn follow(engine: &Engine, id: &CoordinationId, json: bool) -> Result<Ended, CommandError> {
-    let mut events: Subscription = engine.follow(id, Version(0)).await?;
-    let mut output = Output::stdout();
-    let mut progress = Progress::new(id.clone());
+    let mut events = handed_on(engine.follow(id, Version(0)).await?);
+    let mut view = View::choose(id.clone(), json);
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = 0;
     loop {
         tokio::select! {
-            event = events.next() => {
-                let Some(event) = event? else { break };
-                if json {
-                    output.json(&super::log::line(&event))?;
-                } else if let Some(line) = progress.line(&event) {
-                    output.line(line)?;
-                }
-                output.flush()?;
+            event = events.recv() => {
+                let Some(event) = event else { break };
+                view.event(&event?)?;
+            }
+            _ = beat.tick(), if view.wants_ticks() => {
+                view.waits(&reasons(engine, id, view.unexplained()).await);
+                view.tick()?;
             }
             interrupted = ctrl_c(), if asked < 2 => {
                 interrupted.map_err(CommandError::internal)?;
@@ -102,18 +110,47 @@ async fn follow(engine: &Engine, id: &CoordinationId, json: bool) -> Result<Ende
                     1 => engine.drain(id, "interrupted").await,
                     _ => engine.cancel(id, "interrupted twice").await,
                 };
-                progress.tell_interrupted(asked, stopped.err());
+                view.tell(&interruption(asked, stopped.err()))?;
             }
         }
     }
     let ended = engine.wait(id).await?;
-    if !json {
-        for line in progress.summary(&ended) {
-            output.line(line)?;
+    view.end(ended.verdict, ended.receipt)?;
+    Ok(ended)
+}
+
+/// The events of a coordination through a channel, so that nothing read is given up when something else comes first.
+fn handed_on(mut events: Subscription) -> mpsc::Receiver<Result<Recorded, EngineError>> {
+    let (sender, receiver) = mpsc::channel(EVENTS_WAITING);
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await.transpose() {
+            let is_last = event.is_err();
+            if sender.send(event).await.is_err() || is_last {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Why items do not run, as far as the engine has a reason.
+async fn reasons(engine: &Engine, id: &CoordinationId, works: Vec<WorkId>) -> Vec<(WorkId, String)> {
+    let mut reasons = Vec::new();
+    for work in works {
+        if let Ok(Some(reason)) = engine.why(id, work.as_str()).await.map(|blocked| blocked.into_iter().next()) {
+            reasons.push((work, reason.to_string()));
         }
     }
-    output.finish()?;
-    Ok(ended)
+    reasons
+}
+
+/// What comes of pressing Ctrl-C.
+fn interruption(times: u32, refused: Option<EngineError>) -> String {
+    match (times, refused) {
+        (_, Some(error)) => error.to_string(),
+        (1, None) => "nothing new starts; running sessions may end. Ctrl-C again ends them".to_owned(),
+        (_, None) => "running sessions are ended".to_owned(),
+    }
 }
 
 fn exit_code(verdict: Verdict) -> ExitCode {
