@@ -67,6 +67,7 @@ const EDGES: &[Allowed] = &[
             "strsim",
             "tempfile",
             "tokio",
+            "unicode-width",
         ],
         dev: &["tempfile"],
     },
