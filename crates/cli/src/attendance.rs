@@ -4,7 +4,7 @@ use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use antiphon::id::{CoordinationId, Version};
+use antiphon::id::{CoordinationId, Version, WorkId};
 use antiphon_server::{Client, ClientError, Steer, SubmitRequest};
 use tokio::time::{Instant, interval, sleep_until};
 
@@ -15,6 +15,9 @@ use crate::view::View;
 
 /// Time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// Time between two questions why items do not run.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Silence after which it is looked whether anything can go on.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -91,7 +94,7 @@ impl Attendant {
                     view.tell(match self.door.host {
                         Some(_) => "the engine that carried this out has gone; this process goes on with it",
                         None => "the engine that carried this out has gone; another one goes on with it",
-                    });
+                    })?;
                 }
             }
         }
@@ -104,6 +107,7 @@ impl Attendant {
         }
         let mut events = client.follow(&seen.id, seen.version);
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
+        let mut since_asked = Instant::now();
         // Looked at once for each silence.
         let mut silent_from = Some(Instant::now() + SILENCE);
         loop {
@@ -117,13 +121,19 @@ impl Attendant {
                     silent_from = Some(Instant::now() + SILENCE);
                 }
                 interrupt = self.interrupts.next() => match interrupt {
-                    Interrupt::Asked => seen.steer(client, view).await,
+                    Interrupt::Asked => seen.steer(client, view).await?,
                     Interrupt::Told => {
-                        view.tell(&told(&seen.id, host.is_some()));
+                        view.tell(&told(&seen.id, host.is_some()))?;
                         return Ok(Parted::Told);
                     }
                 },
-                () = next(&mut frames) => view.tick()?,
+                () = next(&mut frames) => {
+                    if since_asked.elapsed() >= ASK_AGAIN {
+                        view.waits(&reasons(client, &seen.id, view.unexplained()).await);
+                        since_asked = Instant::now();
+                    }
+                    view.tick()?;
+                }
                 () = until(silent_from) => {
                     silent_from = None;
                     if let Some(host) = host {
@@ -154,7 +164,7 @@ impl Attendant {
 
 impl Seen {
     /// Ctrl-C once: nothing new starts. Twice: it ends.
-    async fn steer(&mut self, client: &Client, view: &mut View) {
+    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), CommandError> {
         self.asked += 1;
         let (how, reason, text) = match self.asked {
             1 => (Steer::Drain, "interrupted", "nothing new starts; running sessions may end. Ctrl-C again ends them"),
@@ -177,12 +187,25 @@ impl Seen {
             "paused" => view.tell(&format!(
                 "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
                  or --cost for a higher ceiling"
-            )),
-            "running" => view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for")),
+            ))?,
+            "running" => view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?,
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Why items do not run, as the engine says. What it does not answer is not shown.
+async fn reasons(client: &Client, id: &CoordinationId, works: Vec<WorkId>) -> Vec<(WorkId, String)> {
+    let mut reasons = Vec::new();
+    for work in works {
+        let Ok(told) = client.why(id, work.as_str()).await else { continue };
+        let texts: Vec<String> = told.reasons.into_iter().map(|why| why.text).collect();
+        if !texts.is_empty() {
+            reasons.push((work, texts.join("; ")));
+        }
+    }
+    reasons
 }
 
 fn told(id: &CoordinationId, hosts: bool) -> String {

@@ -13,6 +13,7 @@ mod plan;
 mod receipt;
 mod resume;
 pub(crate) mod run;
+mod status;
 mod torture;
 mod verify;
 mod why;
@@ -52,6 +53,7 @@ enum Command {
     Cancel(cancel::Args),
     Pause(pause::Args),
     Continue(continue_::Args),
+    Status(status::Args),
     Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
@@ -74,6 +76,7 @@ impl CommandLine {
             Command::Cancel(args) => args.run(&global),
             Command::Pause(args) => args.run(&global),
             Command::Continue(args) => args.run(&global),
+            Command::Status(args) => args.run(&global),
             Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),

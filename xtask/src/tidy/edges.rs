@@ -69,6 +69,7 @@ const EDGES: &[Allowed] = &[
             "tempfile",
             "tokio",
             "tokio-util",
+            "unicode-width",
         ],
         dev: &["tempfile"],
     },

@@ -1,7 +1,5 @@
 //! `antiphon run`: a plan, from its file to a receipt.
 
-pub(crate) mod progress;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 

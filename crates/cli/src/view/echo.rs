@@ -21,7 +21,7 @@ use crate::output::{Output, painted, printable};
 const CHUNK: u64 = 1 << 20;
 
 /// The outputs of the sessions of one coordination, one session at a time.
-pub(crate) struct Echo {
+pub(super) struct Echo {
     ledger: Ledger,
     coordination: CoordinationId,
     stdout: Output,
@@ -36,11 +36,11 @@ struct Session {
 }
 
 impl Echo {
-    pub(crate) fn new(dir: PathBuf, coordination: CoordinationId) -> Self {
+    pub(super) fn new(dir: PathBuf, coordination: CoordinationId) -> Self {
         Self { ledger: Ledger::at(&dir), coordination, stdout: Output::stdout(), running: None }
     }
 
-    pub(crate) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
+    pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
         let Some(bytes) = recorded.payload.bytes() else { return Ok(()) };
         match Event::decode(&recorded.kind, recorded.schema, bytes) {
             Ok(Event::SessionBound(bound)) => {
@@ -75,7 +75,7 @@ impl Echo {
     }
 
     /// Passes on what was printed since.
-    pub(crate) fn tick(&mut self) -> Result<(), CommandError> {
+    pub(super) fn tick(&mut self) -> Result<(), CommandError> {
         let Some(session) = &mut self.running else { return Ok(()) };
         // A folder that is gone, or not there yet: its end brings what is left.
         if let Ok(bytes) = after(&session.folder, Kept::Stdout, session.stdout) {
@@ -90,7 +90,7 @@ impl Echo {
         Ok(())
     }
 
-    pub(crate) fn end(mut self, ending: &Ending) -> Result<(), CommandError> {
+    pub(super) fn end(&mut self, ending: &Ending) -> Result<(), CommandError> {
         self.stdout.flush()?;
         let verdict = ending.verdict.to_string();
         let stop = ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();

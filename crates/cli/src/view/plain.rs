@@ -1,38 +1,45 @@
-//! What a run looks like while it runs, and at its end: one line for everything that happens to an item.
+//! A run where no terminal is: one line for everything that happens to an item.
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::{SessionOutcome, Then, WorkItemOutcome};
+use antiphon::coordination::{BudgetUsage, SessionOutcome, Then, WorkItemOutcome};
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::CoordinationId;
 use antiphon::time::At;
 
+use super::summary::Summary;
 use crate::ending::Ending;
+use crate::moment::elapsed;
 use crate::output::{painted, printable};
 
 /// What is remembered from one event to the next.
-pub(crate) struct Progress {
+#[derive(Debug)]
+pub(super) struct Plain {
     coordination: CoordinationId,
     started: Option<At>,
     last: At,
     bound: BTreeMap<u64, At>,
     sessions: u64,
+    usage: BudgetUsage,
+    currency: Option<String>,
 }
 
-impl Progress {
-    pub(crate) fn new(coordination: CoordinationId) -> Self {
-        Self { coordination, started: None, last: At(0), bound: BTreeMap::new(), sessions: 0 }
+impl Plain {
+    pub(super) fn new(coordination: CoordinationId) -> Self {
+        let usage = BudgetUsage::default();
+        Self { coordination, started: None, last: At(0), bound: BTreeMap::new(), sessions: 0, usage, currency: None }
     }
 
     /// What an event means for whoever watches, if anything.
-    pub(crate) fn line(&mut self, recorded: &Recorded) -> Option<String> {
+    pub(super) fn line(&mut self, recorded: &Recorded) -> Option<String> {
         let payload = recorded.payload.bytes()?;
         let event = Event::decode(&recorded.kind, recorded.schema, payload).ok()?;
         let start = *self.started.get_or_insert(recorded.at);
         self.last = recorded.at;
         let text = match event {
             Event::Started(started) => {
+                self.currency = started.budget.currency().map(str::to_owned);
                 let name = started.name.unwrap_or_else(|| self.coordination.to_string());
                 format!(
                     "{} starts as {}: {} items, {} at a time",
@@ -56,6 +63,14 @@ impl Progress {
             Event::Continued(_) => "goes on".to_owned(),
             Event::StopRequested(stop) => format!("{}: {}", painted("stopping", "stopping"), printable(&stop.reason)),
             Event::Resumed(resumed) => format!("taken up again; {} sessions were lost", resumed.swept),
+            Event::Completed(completed) => {
+                self.usage = completed.usage;
+                return None;
+            }
+            Event::Aborted(aborted) => {
+                self.usage = aborted.usage;
+                return None;
+            }
             _ => return None,
         };
         Some(format!("{:>8}  {text}", elapsed(recorded.at.since(start))))
@@ -79,24 +94,14 @@ impl Progress {
     }
 
     /// What it came to.
-    pub(crate) fn summary(&self, ending: &Ending) -> Vec<String> {
-        let verdict = ending.verdict.to_string();
-        let took = self.started.map_or(0, |start| self.last.since(start));
-        let stop = ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
-        vec![
-            format!("{} in {}, {} sessions{stop}", painted(&verdict, &verdict), elapsed(took), self.sessions),
-            format!("receipt {}", ending.receipt),
-            format!("look at it with `antiphon receipt show {}`", self.coordination),
-        ]
-    }
-}
-
-/// Nanoseconds as people say them.
-fn elapsed(nanos: u64) -> String {
-    let seconds = nanos / 1_000_000_000;
-    match seconds {
-        0..60 => format!("{}.{}s", seconds, nanos / 100_000_000 % 10),
-        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+    pub(super) fn summary<'a>(&'a self, ending: &'a Ending) -> Summary<'a> {
+        Summary {
+            id: &self.coordination,
+            ending,
+            took_ns: self.started.map_or(0, |start| self.last.since(start)),
+            sessions: self.sessions,
+            usage: &self.usage,
+            currency: self.currency.as_deref(),
+        }
     }
 }
