@@ -111,18 +111,7 @@ mod tests {
     fn a_name_stands_for_itself_and_a_beginning_for_all_that_begin_so() {
         assert_eq!(wanted(&["append.1"]), ["append.1"]);
         assert_eq!(wanted(&["append.floor"]), ["append.floor.1", "append.floor.64", "append.floor.256"]);
-        assert_eq!(
-            wanted(&["replay", "session."]),
-            [
-                "session.64",
-                "session.serial",
-                "session.process.64",
-                "running.engine.rss",
-                "running.warden.pss",
-                "running.warden.rss",
-                "replay"
-            ]
-        );
+        assert_eq!(wanted(&["replay", "session."]), ["session.64", "session.serial", "session.process.64", "replay"]);
         assert_eq!(wanted(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
         assert_eq!(wanted(&[]).len(), 26);
     }
