@@ -212,9 +212,9 @@ impl Client {
 
     async fn stream(&self) -> Result<tokio::net::UnixStream, ClientError> {
         let dir = || self.dir.clone();
-        socket::connect(&self.dir).await.map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoEngine { dir: dir() },
-            _ => ClientError::Socket { dir: dir(), source },
+        socket::connect(&self.dir).await.map_err(|source| match socket::is_gone(&source) {
+            true => ClientError::NoEngine { dir: dir() },
+            false => ClientError::Socket { dir: dir(), source },
         })
     }
 }

@@ -141,10 +141,15 @@ fn refuse_others(dir: &Path) -> Result<(), SocketError> {
 
 async fn is_answered(dir: &Path) -> Result<bool, SocketError> {
     match timeout(PATIENCE, connect(dir)).await {
-        Ok(Err(error)) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => Ok(false),
+        Ok(Err(error)) if is_gone(&error) => Ok(false),
         // Also one that is too busy to answer, or that we may not talk to, is there.
         _ => Ok(true),
     }
+}
+
+/// Whether an error of connecting says that nobody answers. Reset: whoever did went while this was on its way.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
@@ -34,7 +35,8 @@ impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
     pub(super) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
         prepare(dir)?;
-        let mut setup = Engine::open(dir)?;
+        // There are only processes here, each of which has a grace of its own once it is asked to stop.
+        let mut setup = Engine::open(dir)?.with_grace(Duration::ZERO);
         if sessions == Sessions::Run {
             setup.run_processes(WardenSetup::default()).map_err(|error| CommandError::because(Kind::State, &error))?;
         }
