@@ -96,3 +96,68 @@ fn a_secret_reaches_its_session_and_nothing_else() -> Result {
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
     Ok(())
 }
+
+#[test]
+fn a_secret_is_nowhere_after_its_engine_was_killed() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (scratch, runs) = (dir.path().join("scratch"), pipe(dir.path(), "runs")?);
+    std::fs::create_dir(&scratch)?;
+    let canary = format!("canary-{}", std::process::id());
+    // It prints the secret, also in halves, writes it where its result belongs, and leaves a process that knows it.
+    plan(
+        dir.path(),
+        "  leaks: { command: [sh, -c, 'echo \"$KEY\"; printf %s \"${KEY%-*}\"; echo \"-${KEY##*-}\"; echo \"{\\\"output\\\": \\\"$KEY\\\"}\" > \"$ANTIPHON_RESULT\"; setsid sleep 300 & echo runs > runs; sleep 300'], env: { KEY: { secret: CANARY } } }\n",
+    )?;
+    let mut command = antiphon(dir.path(), &["run", "plan.yaml", "--id", "leaky"]);
+    command.env("CANARY", &canary).env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut run = Running(command.spawn()?);
+    heard(&runs)?;
+    run.kill()?;
+    // Without the secret; the next start ends and removes what is left.
+    assert_eq!(ran(dir.path(), &["cancel", "leaky"])?.status.code(), Some(0));
+    for file in walk(&dir.path().join("state"))? {
+        let bytes = std::fs::read(&file)?;
+        assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "it is in {}", file.display());
+    }
+    assert_eq!(std::fs::read_dir(&scratch)?.count(), 0, "what lay outside of the state directory is gone");
+    Ok(())
+}
+
+#[test]
+fn a_run_needs_neither_a_home_nor_somebody_who_reads_on() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  a: { command: ['true'] }\n  b: { command: [touch, done], needs: [a] }\n")?;
+    let mut command = antiphon(dir.path(), &["run", "plan.yaml"]);
+    let mut run = command.env_clear().env("PATH", std::env::var("PATH")?).stdout(Stdio::piped()).spawn()?;
+    // As `head -1` does.
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(run.stdout.take().ok_or("no standard output")?), &mut line)?;
+    assert!(line.contains("test starts as"), "{line}");
+    assert_eq!(run.wait()?.code(), Some(0));
+    assert!(dir.path().join("done").exists());
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_made_is_told_and_nothing_runs() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  a: { command: [touch, done] }\n")?;
+    std::fs::write(dir.path().join("state"), "not a directory")?;
+    let refused = ran(dir.path(), &["run", "plan.yaml"])?;
+    let told = String::from_utf8(refused.stderr)?;
+    assert!(told.starts_with("error: cannot use ") && told.contains("hint: name one that can be written"), "{told}");
+    assert_eq!((refused.status.code(), dir.path().join("done").exists()), (Some(3), false));
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_an_engine_without_a_socket_holds_is_told_by_its_exit_code() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  a: { command: ['true'] }\n")?;
+    let _holder = antiphon::Engine::open(dir.path().join("state"))?;
+    let refused = ran(dir.path(), &["run", "plan.yaml"])?;
+    let told = String::from_utf8(refused.stderr)?;
+    assert!(told.contains(&format!("is in use by process {}", std::process::id())), "{told}");
+    assert_eq!(refused.status.code(), Some(11));
+    Ok(())
+}

@@ -149,7 +149,8 @@ async fn is_answered(dir: &Path) -> Result<bool, SocketError> {
 
 /// Whether an error of connecting says that nobody answers. Reset: whoever did went while this was on its way.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
+    use ErrorKind::{ConnectionRefused, ConnectionReset, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | ConnectionRefused | ConnectionReset)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
