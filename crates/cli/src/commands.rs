@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod doctor;
+mod init;
 mod list;
 mod log;
 mod plan;
@@ -39,6 +40,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Init(init::Args),
     Run(run::Args),
     Plan(plan::Args),
     Verify(verify::Args),
@@ -55,6 +57,7 @@ impl CommandLine {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let Self { global, command } = self;
         match command {
+            Command::Init(args) => args.run(&global),
             Command::Run(args) => args.run(&global),
             Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
