@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod completions;
 mod doctor;
 mod init;
 mod list;
@@ -51,6 +52,7 @@ enum Command {
     Backup(backup::Args),
     Bench(bench::Args),
     Torture(torture::Args),
+    Completions(completions::Args),
 }
 
 impl CommandLine {
@@ -68,6 +70,7 @@ impl CommandLine {
             Command::Backup(args) => args.run(&global),
             Command::Bench(args) => args.run(&global),
             Command::Torture(args) => args.run(&global),
+            Command::Completions(args) => args.run(),
         }
     }
 }

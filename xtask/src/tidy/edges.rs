@@ -60,6 +60,7 @@ const EDGES: &[Allowed] = &[
             "anstream",
             "antiphon",
             "clap",
+            "clap_complete",
             "jiff",
             "rustix",
             "serde",
