@@ -105,7 +105,9 @@ class Verifier:
     names: dict[bytes, Stream] = field(default_factory=dict)
     # Blobs that events name and that are not there, with the event.
     missing: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=lambda: dict(events=0, streams=0, commits=0, erased=0))
+    # Blobs that were missing until an event named them as erased.
+    erased: set[bytes] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=lambda: dict(events=0, streams=0, commits=0, erased=0, blobs_erased=0))
     epoch: int = 0
     # The id of the ledger, as its one row has it.
     id: bytes | None = None
@@ -259,8 +261,7 @@ class Verifier:
 
     def check_payload(self, stream: bytes, version: int, kind: bytes, payload: bytes) -> None:
         """Reads what the format itself needs: erasures, and the blobs that events name."""
-        member = {b"coordination.session_unbound": "output"} | dict.fromkeys(TERMINAL, "receipt")
-        if kind not in (b"ledger.opened", b"ledger.erased") and kind not in member:
+        if kind not in (b"ledger.opened", b"ledger.erased", b"coordination.session_unbound", *TERMINAL):
             return
         try:
             said = json.loads(payload)
@@ -269,14 +270,18 @@ class Verifier:
                 self.owned = version, bytes.fromhex(said["ledger"]), said["epoch"]
             elif kind == b"ledger.erased":
                 self.check_erasure(said, version)
-            elif (name := said.get(member[kind])) is not None and not self.has_blob(bytes.fromhex(name)):
-                self.missing.setdefault(bytes.fromhex(name), (stream, version))
+            else:
+                tree = said.get("tree") or {}
+                for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"):
+                    if name is not None and not self.has_blob(bytes.fromhex(name)):
+                        self.missing.setdefault(bytes.fromhex(name), (stream, version))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self.event("undecodable", stream, version, f"does not decode: {error}")
 
     def check_erasure(self, said: dict, by: int) -> None:
         for blob in said["blobs"]:
-            self.missing.pop(bytes.fromhex(blob), None)
+            if self.missing.pop(bytes.fromhex(blob), None) is not None:
+                self.erased.add(bytes.fromhex(blob))
         if said["stream"] is None:
             return
         name = said["stream"].encode()
@@ -344,6 +349,7 @@ class Verifier:
                 self.beside(what, str(error))
 
     def check_named_blobs(self) -> None:
+        self.counts["blobs_erased"] = len(self.erased)
         for blob, (stream, version) in self.missing.items():
             message = f"names blob {blob.hex()}, which is missing, and no `ledger.erased` event names it"
             self.event("blob_missing", stream, version, message)
@@ -518,7 +524,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({"sound": not verifier.findings, **verifier.counts, "findings": verifier.findings}))
     else:
-        print("{events} events in {streams} streams, {commits} commits, {erased} payloads erased".format(**verifier.counts))
+        print("{events} events in {streams} streams, {commits} commits, {erased} payloads and {blobs_erased} blobs erased".format(**verifier.counts))
         for finding in verifier.findings:
             where = {key: value for key, value in finding.items() if key not in ("wrong", "message")}
             place = where.pop("place")

@@ -1,12 +1,15 @@
 //! What this machine does: every measurement by name, the conditions, and how both are printed.
 
 mod append;
+mod command;
 mod conditions;
 mod history;
 mod idle;
 mod kernel;
+mod process;
 mod replay;
 mod report;
+mod resident;
 mod session;
 
 use std::path::Path;
@@ -14,6 +17,7 @@ use std::path::Path;
 pub(crate) use conditions::Conditions;
 pub(crate) use idle::{idle, kernel_memory};
 pub(crate) use report::{Measured, Report};
+pub(crate) use resident::sessions_memory;
 
 use crate::command_error::{CommandError, Kind};
 
@@ -33,6 +37,12 @@ const FAMILIES: &[Family] = &[
     Family { names: &["coordination.one_item"], run: |dir, _| session::one_item(dir) },
     Family { names: &["steps.10"], run: |dir, _| session::steps(dir) },
     Family { names: &["fanout.100"], run: |dir, _| session::fan_out(dir) },
+    Family { names: &["spawn.direct"], run: |_, _| process::direct() },
+    Family { names: &["spawn.session"], run: |dir, _| process::session(dir) },
+    Family { names: &["session.process.64"], run: |dir, _| process::many(dir) },
+    Family { names: &["run.noop.fresh", "run.noop"], run: |dir, _| command::run(dir) },
+    Family { names: &["run.version"], run: |_, _| command::version() },
+    Family { names: &["running.engine.rss", "running.warden.pss", "running.warden.rss"], run: |dir, _| resident::run(dir) },
     Family { names: &["kernel.100k"], run: |_, _| kernel::run() },
     Family { names: &["replay", "verify"], run: replay::run },
     Family { names: &["open.1m"], run: |dir, _| replay::open(dir) },
@@ -101,8 +111,9 @@ mod tests {
     fn a_name_stands_for_itself_and_a_beginning_for_all_that_begin_so() {
         assert_eq!(wanted(&["append.1"]), ["append.1"]);
         assert_eq!(wanted(&["append.floor"]), ["append.floor.1", "append.floor.64", "append.floor.256"]);
-        assert_eq!(wanted(&["replay", "session."]), ["session.64", "session.serial", "replay"]);
-        assert_eq!(wanted(&[]).len(), 17);
+        assert_eq!(wanted(&["replay", "session."]), ["session.64", "session.serial", "session.process.64", "replay"]);
+        assert_eq!(wanted(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
+        assert_eq!(wanted(&[]).len(), 26);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use antiphon::ledger::export::ExportError;
 use antiphon::ledger::{OpenError, ReadError};
 use antiphon::{EngineError, StartError};
+use antiphon_server::{ClientError, Code, Problem};
 
 use crate::output::printable;
 
@@ -18,7 +19,7 @@ pub(crate) enum Kind {
     Internal = 1,
     /// The command line makes no sense, or names something that is not there. clap uses the same number.
     Usage = 2,
-    /// The state directory is held, missing, unreadable or damaged.
+    /// The state directory is missing, unreadable or damaged.
     State = 3,
     /// A check found something wrong.
     Verification = 4,
@@ -28,8 +29,14 @@ pub(crate) enum Kind {
     Partial = 6,
     /// A run failed.
     Failed = 7,
-    /// A run was aborted.
+    /// A run was stopped on request or aborted.
     Aborted = 8,
+    /// A run's budget was spent while work was left.
+    Spent = 9,
+    /// A run's breaker tripped.
+    Breaker = 10,
+    /// The state directory is held by an engine that does not answer.
+    Held = 11,
 }
 
 impl From<Kind> for ExitCode {
@@ -108,13 +115,32 @@ impl From<ExportError> for CommandError {
 
 impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
-        Self::because(Kind::State, &error)
+        Self::because(if is_held(&error) { Kind::Held } else { Kind::State }, &error)
     }
 }
 
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
-        Self::because(Kind::State, &error)
+        match error {
+            StartError::Open(error) => error.into(),
+            error => Self::because(Kind::State, &error),
+        }
+    }
+}
+
+fn is_held(error: &OpenError) -> bool {
+    matches!(error, OpenError::InUse { .. })
+}
+
+impl From<ClientError> for CommandError {
+    fn from(error: ClientError) -> Self {
+        let kind = match error.problem().and_then(Problem::known_code) {
+            Some(Code::InvalidPlan) => Kind::Plan,
+            Some(code) if (400..500).contains(&code.status()) => Kind::Usage,
+            Some(Code::Internal) => Kind::Internal,
+            _ => Kind::State,
+        };
+        Self::because(kind, &error)
     }
 }
 

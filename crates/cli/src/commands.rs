@@ -2,16 +2,23 @@
 
 mod backup;
 mod bench;
+mod cancel;
 mod completions;
+mod continue_;
+mod do_;
 mod doctor;
 mod init;
 mod list;
-mod log;
+pub(crate) mod log;
+mod pause;
 mod plan;
 mod receipt;
-mod run;
+mod resume;
+pub(crate) mod run;
+mod status;
 mod torture;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +50,13 @@ pub(crate) struct Global {
 enum Command {
     Init(init::Args),
     Run(run::Args),
+    Do(do_::Args),
+    Resume(resume::Args),
+    Why(why::Args),
+    Cancel(cancel::Args),
+    Pause(pause::Args),
+    Continue(continue_::Args),
+    Status(status::Args),
     Plan(plan::Args),
     Verify(verify::Args),
     Receipt(receipt::Args),
@@ -61,6 +75,13 @@ impl CommandLine {
         match command {
             Command::Init(args) => args.run(&global),
             Command::Run(args) => args.run(&global),
+            Command::Do(args) => args.run(&global),
+            Command::Resume(args) => args.run(&global),
+            Command::Why(args) => args.run(&global),
+            Command::Cancel(args) => args.run(&global),
+            Command::Pause(args) => args.run(&global),
+            Command::Continue(args) => args.run(&global),
+            Command::Status(args) => args.run(&global),
             Command::Plan(args) => args.run(&global),
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),

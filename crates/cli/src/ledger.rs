@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use antiphon::append::HeadRow;
-use antiphon::id::{CoordinationId, StreamName};
+use antiphon::coordination::{CoordinationReducer, CoordinationSession, Reducer as _, ReducerContext};
+use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::{
     FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory, Store as _,
 };
@@ -14,6 +15,9 @@ use crate::state_dir;
 
 /// Before the id of a coordination in the name of its stream.
 pub(crate) const COORDINATIONS: &str = "coordination/";
+
+/// Events read at a time.
+const PAGE: usize = 1_000;
 
 /// Newest coordinations among which a name that was meant is looked for.
 const LOOKED_THROUGH: usize = 1_000;
@@ -68,6 +72,25 @@ impl Ledger {
             (Some(head), _) => Ok(head),
             (None, StreamName::Coordination(id)) => Err(self.unknown(id)?),
             (None, _) => Err(CommandError::new(Kind::Usage, format!("there is no stream {stream} in {}", self.dir.display()))),
+        }
+    }
+
+    /// A coordination as its events tell it.
+    pub(crate) fn replayed(&self, id: &CoordinationId) -> Result<CoordinationSession, CommandError> {
+        let stream = StreamName::Coordination(id.clone());
+        let (mut reducer, mut after) = (CoordinationReducer::new(), Version(0));
+        loop {
+            let page = self.store.read_stream(&stream, after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            for event in &page {
+                let context = ReducerContext::replay(event.version.0);
+                reducer.apply(event, &context).map_err(|error| CommandError::because(Kind::State, &error))?;
+            }
+        }
+        match reducer.forget(id) {
+            Some(session) => Ok(session),
+            None => Err(self.unknown(id)?),
         }
     }
 

@@ -1,8 +1,11 @@
 //! The command line of Antiphon.
 
+mod attendance;
 mod bench;
 mod command_error;
 mod commands;
+mod door;
+mod ending;
 mod ledger;
 mod moment;
 mod output;
@@ -10,6 +13,7 @@ mod plan_problems;
 mod state_dir;
 mod table;
 mod torture;
+mod view;
 mod wording;
 
 use std::process::ExitCode;

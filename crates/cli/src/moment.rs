@@ -22,8 +22,7 @@ pub(crate) fn exact(wall: Wall) -> String {
 
 /// How long ago a time was, in its largest unit.
 pub(crate) fn age(since: Wall) -> String {
-    let now = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0);
-    match now.saturating_sub(since.0) / 1_000_000_000 {
+    match now().0.saturating_sub(since.0) / 1_000_000_000 {
         seconds @ 0..60 => format!("{seconds}s"),
         seconds @ 60..3_600 => format!("{}m", seconds / 60),
         seconds @ 3_600..86_400 => format!("{}h", seconds / 3_600),
@@ -53,6 +52,21 @@ fn ago(text: &str, now: Timestamp) -> Option<Wall> {
 /// A duration in seconds, to the millisecond.
 pub(crate) fn span(nanos: u64) -> String {
     format!("{}.{:03} s", nanos / 1_000_000_000, nanos / 1_000_000 % 1_000)
+}
+
+/// A duration as people say it, in its two largest units.
+pub(crate) fn elapsed(nanos: u64) -> String {
+    let seconds = nanos / 1_000_000_000;
+    match seconds {
+        0..60 => format!("{}.{}s", seconds, nanos / 100_000_000 % 10),
+        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+    }
+}
+
+/// The wall clock now.
+pub(crate) fn now() -> Wall {
+    Wall(u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0))
 }
 
 /// Every 64-bit number of nanoseconds lies within the years that a timestamp has.

@@ -16,6 +16,11 @@ impl Output {
         Self(Some(BufWriter::new(AutoStream::auto(std::io::stdout().lock()))))
     }
 
+    /// Standard output that is a terminal and takes everything as it is written.
+    pub(crate) fn terminal() -> Self {
+        Self(Some(BufWriter::new(AutoStream::always_ansi(std::io::stdout().lock()))))
+    }
+
     /// Whether somebody still reads.
     pub(crate) fn is_open(&self) -> bool {
         self.0.is_some()
@@ -74,9 +79,9 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 /// A colour for a state or verdict, so that what went wrong is seen first.
 pub(crate) fn painted(text: &str, state: &str) -> String {
     let colour = match state {
-        "succeeded" | "sound" | "ok" => 32,
-        "failed" | "aborted" | "problem" => 31,
-        "partial" | "paused" | "stopping" | "note" => 33,
+        "succeeded" | "done" | "sound" | "ok" => 32,
+        "failed" | "held" | "aborted" | "problem" => 31,
+        "partial" | "paused" | "stopping" | "note" | "skipped" | "retries" | "deferred" => 33,
         "running" | "starting" => 36,
         _ => return text.to_owned(),
     };

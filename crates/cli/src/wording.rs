@@ -1,6 +1,6 @@
 //! The words for what items and meters came to, the same in every command.
 
-use antiphon::coordination::{SkipReason, WorkItemOutcome};
+use antiphon::coordination::{BudgetType, SkipReason, StopCondition, WorkItemOutcome};
 
 /// What became of an item.
 pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
@@ -18,6 +18,22 @@ pub(crate) fn skip_reason(reason: &SkipReason) -> String {
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "on request".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),
+    }
+}
+
+/// Why a coordination stops.
+pub(crate) fn stop(condition: &StopCondition) -> String {
+    match condition {
+        StopCondition::AllWorkCompleted => "no work is left".to_owned(),
+        StopCondition::BudgetExhausted(meter) => match meter {
+            BudgetType::Duration => "the time of its budget is used up".to_owned(),
+            BudgetType::Tokens => "the tokens of its budget are used up".to_owned(),
+            BudgetType::Cost => "the cost of its budget is used up".to_owned(),
+            BudgetType::Episodes => "the sessions of its budget are used up".to_owned(),
+        },
+        StopCondition::CircuitBreakerTripped => "too many items failed in a row".to_owned(),
+        StopCondition::UserRequested => "on request".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -1,39 +1,11 @@
 //! Plans of real processes, run as a user would, also when the engine is killed in the middle.
 
+mod plans;
+
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Stdio;
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-fn antiphon(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
-    command.current_dir(dir).arg("--dir").arg(dir.join("state")).args(arguments).env("NO_COLOR", "1");
-    command
-}
-
-fn ran(dir: &Path, arguments: &[&str]) -> Result<Output> {
-    Ok(antiphon(dir, arguments).stdin(Stdio::null()).output()?)
-}
-
-/// What a run printed, without its times and ids.
-fn story(output: &Output) -> Vec<String> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text.lines().filter(|line| !line.starts_with("receipt ") && !line.starts_with("look at it"));
-    lines.map(|line| line.split_whitespace().filter(|word| !is_time_or_id(word)).collect::<Vec<_>>().join(" ")).collect()
-}
-
-fn is_time_or_id(word: &str) -> bool {
-    let word = word.trim_end_matches([',', ':']);
-    let is_time = word.strip_suffix('s').is_some_and(|digits| digits.parse::<f64>().is_ok());
-    is_time || word.len() == 36
-}
-
-fn plan(dir: &Path, work: &str) -> Result {
-    Ok(std::fs::write(
-        dir.join("plan.yaml"),
-        format!("name: test\nbudget: {{ sessions: 20, duration: 5m }}\nconcurrency: 1\nwork:\n{work}"),
-    )?)
-}
+use plans::{Result, Running, antiphon, heard, pipe, plan, ran, story, walk};
 
 #[test]
 fn a_plan_of_processes_runs_to_a_receipt_that_verifies() -> Result {
@@ -84,35 +56,19 @@ fn the_exit_code_tells_how_a_run_went() -> Result {
     Ok(())
 }
 
-/// A run that is killed when it is dropped.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _gone = self.0.kill().and_then(|()| self.0.wait());
-    }
-}
-
-/// Opens a named pipe for reading and waits for whoever writes to it.
-fn heard(pipe: &Path) -> Result<String> {
-    Ok(std::fs::read_to_string(pipe)?.trim().to_owned())
-}
-
 #[test]
 fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     let dir = tempfile::tempdir()?;
-    let pipe = dir.path().join("pipe");
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)?;
+    let pipe = pipe(dir.path(), "pipe")?;
     // The first time it says who it is and stays, with a child that leaves its session; the second time it ends.
     plan(
         dir.path(),
         "  stays: { command: [sh, -c, 'if [ -e again ]; then exit 0; fi; touch again; setsid sleep 300 & echo $$ > pipe; sleep 300'], retry: { attempts: 1 } }\n",
     )?;
-    let mut run = Killed(antiphon(dir.path(), &["run", "--id", "once", "plan.yaml"]).stdout(Stdio::null()).spawn()?);
+    let mut run = Running::start(dir.path(), &["run", "--id", "once", "plan.yaml"])?;
     let pid = heard(&pipe)?;
     assert!(Path::new("/proc").join(&pid).exists());
-    run.0.kill()?;
-    run.0.wait()?;
+    run.kill()?;
     let again = ran(dir.path(), &["run", "--id", "once", "plan.yaml"])?;
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert!(story(&again).contains(&"lost stays in the engine stopped while the session ran".to_owned()), "{:?}", story(&again));
@@ -139,13 +95,4 @@ fn a_secret_reaches_its_session_and_nothing_else() -> Result {
     let missing = antiphon(dir.path(), &["run", "plan.yaml"]).env_remove("CANARY").output()?;
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
     Ok(())
-}
-
-fn walk(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() { files.extend(walk(&path)?) } else { files.push(path) }
-    }
-    Ok(files)
 }

@@ -166,6 +166,30 @@ impl World {
         self.members.get(id)?.controller.session()
     }
 
+    /// The coordinations, without nested ones, in which something runs or will without a command: what an engine that stops would
+    /// interrupt. Those that wait for somebody, as for a raised budget or a secret, are not among them.
+    #[must_use]
+    pub fn at_work(&self, now: &Now) -> BTreeSet<CoordinationId> {
+        let mut outermost = BTreeSet::new();
+        for (id, member) in &self.members {
+            let starting = self.starting.iter().any(|(starting, _)| starting == id);
+            let busy = member.controller.session().is_some_and(|session| session.is_at_work(now, &self.runners));
+            if busy || starting || !member.expanding.is_empty() {
+                outermost.insert(self.outermost(id));
+            }
+        }
+        outermost
+    }
+
+    /// The coordination that a nested one is in, however deep; any other is its own.
+    fn outermost(&self, id: &CoordinationId) -> CoordinationId {
+        let mut id = id;
+        while let Some(parent) = self.coordination(id).and_then(|session| session.started().parent.as_ref()) {
+            id = &parent.coordination;
+        }
+        id.clone()
+    }
+
     /// All live coordinations, by id.
     pub fn coordinations(&self) -> impl Iterator<Item = &CoordinationSession> {
         self.members.values().filter_map(|member| member.controller.session())

@@ -288,7 +288,7 @@ impl Engine {
             None => (Self::mint()?, true),
         };
         let blobs = inputs.into_iter().map(Blob::new).collect();
-        self.handle.start(id.clone(), config, blobs, minted, secrets).await?;
+        self.handle.start(id.clone(), config, blobs, operator(None), minted, secrets).await?;
         Ok(id)
     }
 
@@ -450,6 +450,10 @@ impl Engine {
     }
 
     /// Stops in good order: nothing new starts, running sessions have the grace to end, the ledger is closed.
+    ///
+    /// After the grace, functions that still run are abandoned. Processes are asked to stop and have their own grace, then they are killed:
+    /// none is left when this returns, however long those graces are. What is cut off so is recorded as lost, and its item goes on with the
+    /// next start.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger could not be closed in order; nothing acknowledged is lost then either.

@@ -34,7 +34,7 @@ pub use keys::{Key, Kind, OBJECTS, Object};
 pub use outline::{Outline, OutlineItem};
 pub use problem::{Place, Problem, ProblemCode, Problems};
 pub use schema::schema;
-pub use units::{Bytes, Cost, Count, Millis, Share};
+pub use units::{Bytes, Cost, Count, Millis, Share, UnitError};
 
 use assembly::Assembled;
 use problem::Finding;
@@ -74,6 +74,21 @@ impl Plan {
     /// [`Problems`] lists everything that is wrong with any of them.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Problems> {
         nesting::read(path.as_ref())
+    }
+
+    /// Reads a plan that somebody sent as text, and the nested plans that it names, which are read from disk. Problems call it `shown`;
+    /// relative paths start from `dir`, which must be absolute.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn read_text(text: &str, shown: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Self, Problems> {
+        nesting::read_text(text, shown.as_ref(), dir.as_ref())
+    }
+
+    /// The text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.text()
     }
 
     /// Its name.

@@ -36,6 +36,8 @@ mod identity;
 #[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
+mod placement;
+#[cfg(target_os = "linux")]
 mod proc_table;
 #[cfg(target_os = "linux")]
 mod running;
@@ -61,12 +63,13 @@ pub use tree_end::{
 };
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{WardenSetup, Wardens, enter};
+pub use elsewhere::{WardenSetup, Wardens, enter, session_of};
 #[cfg(target_os = "linux")]
 pub use {
     entry::enter,
     folder::{Kept, SessionFolder},
     identity::ProcessIdentity,
+    placement::session_of,
     running::Running,
     sweep::{SweepVerdict, Swept, sweep},
     wardens::{WardenProgram, WardenSetup, Wardens},

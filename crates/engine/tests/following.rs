@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use std::fs;
+use std::future::poll_fn;
 use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::{CoordinationId, Version};
@@ -151,6 +154,43 @@ async fn a_head_mark_that_cannot_be_written_is_counted() -> Result {
     }
     assert_eq!(engine.caught().into_keys().collect::<Vec<_>>(), [CaughtError::HeadMarkNotWritten]);
     fs::remove_dir(&head)?;
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wait_that_is_given_up_at_any_point_misses_nothing() -> Result {
+    let dir = tempfile::tempdir()?;
+    let engine = engine(dir.path()).await?;
+    let id = open(&engine, "inbox").await?;
+    engine.add_work(&id, idle(1, 1), None).await?;
+    let mut events = engine.follow(&id, Version(0)).await?;
+    let mut seen = Vec::new();
+    // Given up when it waits for the first time, then for the second time, and so on, until there is an event.
+    let mut patience = 1;
+    while seen.len() < 4 {
+        let mut next = pin!(events.next());
+        let mut waited = 0;
+        let event = poll_fn(|context| {
+            let polled = next.as_mut().poll(context).map(Some);
+            waited += u32::from(polled.is_pending());
+            if waited == patience { Poll::Ready(None) } else { polled }
+        });
+        match event.await {
+            Some(event) => {
+                let event = event?.unwrap();
+                seen.push(format!("{} {}", event.version, event.kind));
+                patience = 1;
+            }
+            None => patience += 1,
+        }
+        if seen.len() == 2 && patience == 4 {
+            engine.cancel(&id, "enough").await?;
+        }
+    }
+    let expected =
+        ["1 coordination.started", "2 coordination.work_added", "3 coordination.stop_requested", "4 coordination.aborted"];
+    assert_eq!(seen, expected);
     engine.close().await?;
     Ok(())
 }

@@ -15,6 +15,8 @@ mod oracle;
 
 #[path = "processes/battery.rs"]
 mod battery;
+#[path = "processes/closing.rs"]
+mod closing;
 #[path = "processes/ends.rs"]
 mod ends;
 #[path = "processes/limits.rs"]

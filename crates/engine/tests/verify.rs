@@ -29,7 +29,7 @@ fn against(store: &dyn Store, earlier: &[u8]) -> Report {
 
 const STORY: &str = "\
 52 events in 7 streams, 23 commits
-4 receipts rebuilt, 2 payloads erased
+4 receipts rebuilt, 2 payloads erased, 1 blobs erased
 `coordination/private`: not rebuildable: 2 erased
 sound
 ";
@@ -53,7 +53,7 @@ fn an_empty_ledger_is_sound() {
 fn a_report_is_json_too() {
     let report = serde_json::to_value(verify(&memory(), &Scope::Ledger).unwrap()).unwrap();
     let expected = json!({
-        "events": 52, "streams": 7, "commits": 23, "receipts_rebuilt": 4, "erased": 2,
+        "events": 52, "streams": 7, "commits": 23, "receipts_rebuilt": 4, "erased": 2, "blobs_erased": 1,
         "not_rebuildable": [{"stream": "coordination/private", "erased": 2}], "findings": [], "omitted": 0,
     });
     assert_eq!(report, expected);

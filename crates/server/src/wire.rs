@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use antiphon::append::HeadRow;
 use antiphon::envelope::{Payload, Recorded};
-use antiphon::time::Wall;
+use antiphon::id::Version;
+use antiphon::time::{At, Wall};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::client::ClientError;
 
 /// Before the id of a coordination in the name of its stream.
 pub(crate) const COORDINATIONS: &str = "coordination/";
@@ -152,6 +156,34 @@ impl EventLine {
             prev: event.prev.to_string(),
             hash: event.hash.to_string(),
         }
+    }
+
+    /// The event as it is recorded.
+    ///
+    /// # Errors
+    /// [`ClientError::NotUnderstood`] if it is none.
+    pub fn recorded(&self) -> Result<Recorded, ClientError> {
+        fn part<T: FromStr<Err: fmt::Display>>(what: &str, text: &str) -> Result<T, ClientError> {
+            text.parse().map_err(|error| ClientError::NotUnderstood(format!("the {what} of an event, {text:?}: {error}")))
+        }
+        let payload = match (&self.payload, &self.erased) {
+            (Some(payload), _) => Payload::Bytes(payload.get().as_bytes().to_vec()),
+            (None, Some(digest)) => Payload::Erased(part("digest", digest)?),
+            (None, None) => return Err(ClientError::NotUnderstood("an event has neither a payload nor its digest".to_owned())),
+        };
+        Ok(Recorded {
+            stream: part("stream", &self.stream)?,
+            version: Version(self.version),
+            kind: self.r#type.clone().into(),
+            schema: self.schema,
+            at: At(self.at),
+            wall: Wall(self.wall),
+            actor: part("actor", &self.actor)?,
+            cause: self.cause.as_deref().map(|cause| part("cause", cause)).transpose()?,
+            payload,
+            prev: part("link", &self.prev)?,
+            hash: part("hash", &self.hash)?,
+        })
     }
 
     /// Whether nothing follows it.

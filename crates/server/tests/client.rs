@@ -28,6 +28,8 @@ fn request(id: &str, plan: &str) -> SubmitRequest {
 async fn all(stream: &mut EventStream) -> Result<Vec<String>> {
     let mut seen = Vec::new();
     while let Some(event) = stream.next().await? {
+        let recorded = event.recorded()?;
+        assert_eq!(recorded.computed_hash(), recorded.hash, "what came over the socket is the event itself");
         seen.push(format!("{} {}", event.version, event.r#type.trim_start_matches("coordination.")));
     }
     Ok(seen)

@@ -17,12 +17,13 @@ const REST: Duration = Duration::from_millis(500);
 pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let bytes = in_another_process(&["--dir", &dir.path().to_string_lossy(), "bench", "--idle"])?;
-    Ok(vec![Measured::size("idle.rss", bytes as f64)])
+    Ok(bytes.into_iter().map(|bytes| Measured::size("idle.rss", bytes as f64)).collect())
 }
 
 /// How much memory the state of the kernel's coordination takes, in bytes.
 pub(super) fn kernel_bytes() -> Result<u64, CommandError> {
-    in_another_process(&["bench", "--kernel-memory"])
+    let bytes = in_another_process(&["bench", "--kernel-memory"])?;
+    bytes.first().copied().ok_or_else(|| CommandError::internal("the measured process said nothing"))
 }
 
 /// Is the idle engine: opens one, waits, and prints the memory of this process.
@@ -50,15 +51,20 @@ pub(crate) fn kernel_memory() -> Result<(), CommandError> {
     if run.is_done() { Ok(()) } else { Err(CommandError::internal("not every item was done")) }
 }
 
-fn in_another_process(arguments: &[&str]) -> Result<u64, CommandError> {
+/// Runs this program to be measured; gives the numbers that it prints on one line.
+pub(super) fn in_another_process(arguments: &[&str]) -> Result<Vec<u64>, CommandError> {
     let program = std::env::current_exe().map_err(CommandError::internal)?;
     let output = Command::new(program).args(arguments).stderr(Stdio::inherit()).output().map_err(CommandError::internal)?;
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().map_err(|_| CommandError::internal(format!("the measured process ended with {}", output.status)))
+    let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
+    match numbers {
+        Ok(numbers) if output.status.success() => Ok(numbers),
+        _ => Err(CommandError::internal(format!("the measured process ended with {}", output.status))),
+    }
 }
 
 /// Memory of this process that is in RAM, in bytes.
-fn resident() -> Result<u64, CommandError> {
+pub(super) fn resident() -> Result<u64, CommandError> {
     let status = std::fs::read_to_string("/proc/self/status").map_err(CommandError::internal)?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());

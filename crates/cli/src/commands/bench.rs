@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Be the kernel whose memory another process measures
     #[arg(long, hide = true, conflicts_with = "names")]
     kernel_memory: bool,
+    /// Be the engine with running sessions that another process measures
+    #[arg(long, hide = true, conflicts_with = "names")]
+    sessions_memory: bool,
 }
 
 impl Args {
@@ -32,6 +35,9 @@ impl Args {
         }
         if self.kernel_memory {
             return bench::kernel_memory().map(|()| ExitCode::SUCCESS);
+        }
+        if self.sessions_memory {
+            return bench::sessions_memory(&dir).map(|()| ExitCode::SUCCESS);
         }
         let wanted = Wanted::of(&self.names)?;
         let below = existing(&dir);

@@ -64,7 +64,7 @@ pub(crate) struct Args {
 
 /// An event as JSON.
 #[derive(Debug, Serialize)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     stream: String,
     version: u64,
     r#type: &'a str,
@@ -167,7 +167,7 @@ fn text(event: &Recorded, width: usize) -> String {
     line.trim_end().to_owned()
 }
 
-pub(super) fn line(event: &Recorded) -> Line<'_> {
+pub(crate) fn line(event: &Recorded) -> Line<'_> {
     let (payload, erased) = match &event.payload {
         Payload::Bytes(bytes) => (Some(stored(bytes)), None),
         Payload::Erased(digest) => (None, Some(digest.to_string())),

@@ -1,126 +1,77 @@
 //! `antiphon run`: a plan, from its file to a receipt.
 
-mod progress;
-mod secrets;
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use antiphon::coordination::Verdict;
-use antiphon::id::{CoordinationId, Version};
-use antiphon::plan::{Compiled, Environment, Plan};
-use antiphon::process::WardenSetup;
-use antiphon::{Ended, Engine, Subscription};
-use tokio::signal::ctrl_c;
+use antiphon::Engine;
+use antiphon::id::CoordinationId;
+use antiphon::plan::Plan;
+use antiphon_server::SubmitRequest;
 
 use super::Global;
 use super::plan::check::refused;
+use crate::attendance::{Attendant, Parted};
 use crate::command_error::{CommandError, Kind};
-use crate::output::Output;
+use crate::door::{Unsent, request};
 use crate::state_dir;
-use progress::Progress;
+use crate::view::View;
 
 /// Run a plan: real processes, a budget, a receipt
 ///
-/// Exits with 0 if it succeeded, 5 if the plan cannot be run, 6 if only a part was done, 7 if it failed, 8 if it was aborted. Ctrl-C once
-/// lets running sessions end and starts nothing new; twice ends them. With --json, the events, one on a line.
+/// If an engine runs in the state directory already, the plan is submitted to it and followed here. Ctrl-C once lets running sessions end
+/// and starts nothing new; twice ends them. Exits with 0 if it succeeded, 5 if the plan cannot be run, 6 if only a part was done, 7 if it
+/// failed, 8 if it was stopped or aborted, 9 if its budget was spent, 10 if its breaker tripped. With --json, the events, one on a line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Run it under this id; the same plan under the same id goes on where it stopped
-    #[arg(long, value_name = "ID")]
-    id: Option<String>,
+    #[arg(long, value_name = "ID", value_parser = chosen)]
+    id: Option<CoordinationId>,
+}
+
+/// Reads an id that a user chooses.
+pub(crate) fn chosen(text: &str) -> Result<CoordinationId, String> {
+    CoordinationId::chosen(text).map_err(|error| error.to_string())
 }
 
 impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let compiled = match Plan::read(&self.file).and_then(|plan| plan.compile(&Environment::of_process())) {
-            Ok(compiled) => compiled,
-            Err(problems) => return refused(&problems, global),
-        };
-        let dir = state_dir::find(global);
-        prepare(&dir)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| CommandError::internal(format!("no runtime can be had: {error}")))?;
-        runtime.block_on(self.run_in(&dir, compiled, global.json))
-    }
-
-    async fn run_in(self, dir: &Path, compiled: Compiled, json: bool) -> Result<ExitCode, CommandError> {
-        let secrets = secrets::values(&compiled.secrets)?;
-        let mut setup = Engine::open(dir)?;
-        setup.run_processes(WardenSetup::default()).map_err(|error| CommandError::because(Kind::State, &error))?;
-        let engine = setup.start().await?;
-        let config = match &self.id {
-            None => compiled.config,
-            Some(id) => compiled.config.with_id(id).map_err(|error| CommandError::because(Kind::Usage, &error))?,
-        };
-        let id = engine.submit_holding(config, compiled.blobs, secrets).await?;
-        let followed = follow(&engine, &id, json).await;
-        engine.close().await?;
-        let ended = followed?;
-        Ok(exit_code(ended.verdict))
-    }
-}
-
-/// Makes the state directory, kept out of git.
-fn prepare(dir: &Path) -> Result<(), CommandError> {
-    let failed = |error: std::io::Error| {
-        CommandError::new(Kind::State, format!("cannot use {} as state directory: {error}", dir.display()))
-            .with_hint("name one that can be written with --dir or ANTIPHON_DIR")
-    };
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let ignore = dir.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, "*\n").map_err(failed)?;
-    }
-    Ok(())
-}
-
-/// Shows what happens until the end; Ctrl-C drains, and cancels the second time.
-async fn follow(engine: &Engine, id: &CoordinationId, json: bool) -> Result<Ended, CommandError> {
-    let mut events: Subscription = engine.follow(id, Version(0)).await?;
-    let mut output = Output::stdout();
-    let mut progress = Progress::new(id.clone());
-    let mut asked = 0;
-    loop {
-        tokio::select! {
-            event = events.next() => {
-                let Some(event) = event? else { break };
-                if json {
-                    output.json(&super::log::line(&event))?;
-                } else if let Some(line) = progress.line(&event) {
-                    output.line(line)?;
-                }
-                output.flush()?;
+        let id = self.id.map_or_else(Engine::mint, Ok)?;
+        let sent = Plan::read(&self.file).map_err(Unsent::Plan).and_then(|plan| request(&plan, &self.file, Some(&id)));
+        match sent {
+            Ok(request) => {
+                let view = View::choose(id.clone(), global.json);
+                on_a_runtime(run(global, id, request, view))
             }
-            interrupted = ctrl_c(), if asked < 2 => {
-                interrupted.map_err(CommandError::internal)?;
-                asked += 1;
-                let stopped = match asked {
-                    1 => engine.drain(id, "interrupted").await,
-                    _ => engine.cancel(id, "interrupted twice").await,
-                };
-                progress.tell_interrupted(asked, stopped.err());
-            }
+            Err(Unsent::Plan(problems)) => refused(&problems, global),
+            Err(Unsent::Command(error)) => Err(error),
         }
     }
-    let ended = engine.wait(id).await?;
-    if !json {
-        for line in progress.summary(&ended) {
-            output.line(line)?;
-        }
-    }
-    output.finish()?;
-    Ok(ended)
 }
 
-fn exit_code(verdict: Verdict) -> ExitCode {
-    match verdict {
-        Verdict::Succeeded => ExitCode::SUCCESS,
-        Verdict::Partial => Kind::Partial.into(),
-        Verdict::Failed => Kind::Failed.into(),
-        Verdict::Aborted => Kind::Aborted.into(),
+/// Submits a plan and sees it through.
+pub(crate) async fn run(
+    global: &Global,
+    id: CoordinationId,
+    request: SubmitRequest,
+    mut view: View,
+) -> Result<ExitCode, CommandError> {
+    let mut attendant = Attendant::arrive(&state_dir::find(global)).await?;
+    let seen = attendant.see(&id, Some(&request), &mut view).await;
+    if let Ok(Parted::Ended(ending)) = &seen {
+        view.end(ending)?;
     }
+    match attendant.leave(seen).await? {
+        Parted::Ended(ending) => Ok(ending.exit_code()),
+        Parted::Told => Ok(Kind::Aborted.into()),
+    }
+}
+
+/// Runs a command that talks to an engine.
+pub(crate) fn on_a_runtime(command: impl Future<Output = Result<ExitCode, CommandError>>) -> Result<ExitCode, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CommandError::internal(format!("no runtime can be had: {error}")))?;
+    runtime.block_on(command)
 }

@@ -261,6 +261,19 @@ impl CoordinationSession {
         self.known_item(first.as_str()).ok().map(|item| &item.spec.id)
     }
 
+    /// Whether something runs here or will of itself: a session, an item that waits for a moment, one that could be bound now. Sessions
+    /// of nested plans do not count, as what runs below them does.
+    pub(crate) fn is_at_work(&self, now: &Now, runners: &Runners) -> bool {
+        let carries_out = |binding: &super::Binding| !self.items[binding.item].spec.runner.is_plan();
+        let waits = self.index.due_at.iter().any(|(_, due)| matches!(due, super::index::Due::Item(_)));
+        let may_bind = self.paused.is_none() && self.stop_condition_at(now.at).is_none();
+        self.bound.values().any(carries_out)
+            || self.holding().next().is_some()
+            || waits
+            || !self.index.due_wall.is_empty()
+            || (may_bind && self.first_to_bind(now, runners).is_some())
+    }
+
     /// What a session of this item would be granted now.
     pub(super) fn grant(&self, item: &WorkItem, now: &Now, capability: Capability) -> Result<Grant, ControllerError> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::error::CoordinationError;
-use super::index::{Due, Index, Ready, ReadyKey};
+use super::index::{Due, Index, ReadyKey};
 use super::session::{CoordinationSession, WorkItem};
 use super::work::{FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
 use crate::id::{GroupName, WorkId};
@@ -29,18 +29,21 @@ impl CoordinationSession {
             recalled: false,
         });
         self.unfinished += 1;
-        let unmet = self.link(position, true);
+        let unmet = self.link(position);
         self.set_needs(position, unmet);
     }
 
-    /// Enters an item into the index and counts its unmet needs; `live` also finds out whether one of them has failed already.
-    fn link(&mut self, position: u32, live: bool) -> u32 {
-        let spec = self.items[position].spec.clone();
-        self.index.by_id.insert(spec.id.clone(), position);
-        let waiting = self.index.unresolved.remove(&spec.id).unwrap_or_default();
+    /// Enters an item into the index, counts its unmet needs, and finds out whether one of them has failed already.
+    fn link(&mut self, position: u32) -> u32 {
+        let spec = &mut self.items[position].spec;
+        let (id, group) = (spec.id.clone(), spec.group.clone());
+        // Lent for as long as the items that they name are looked at.
+        let needs = std::mem::take(&mut spec.needs);
+        let waiting = self.index.unresolved.remove(&id).unwrap_or_default();
+        self.index.by_id.insert(id, position);
         self.index.dependents.push(waiting);
         let mut unmet = 0;
-        for need in &spec.needs {
+        for need in &needs {
             match need {
                 Need::Work(id) => match self.index.by_id.get(id).copied() {
                     None => {
@@ -55,9 +58,7 @@ impl CoordinationSession {
                         Standing::Met => {}
                         Standing::Failed(root) => {
                             unmet += 1;
-                            if live {
-                                self.doomed.push_back((position, root));
-                            }
+                            self.doomed.push_back((position, root));
                         }
                     },
                 },
@@ -66,17 +67,16 @@ impl CoordinationSession {
                     group.waiting.push(position);
                     if let Some((_, root)) = group.failed.clone() {
                         unmet += 1;
-                        if live {
-                            self.doomed.push_back((position, root));
-                        }
+                        self.doomed.push_back((position, root));
                     } else if group.members == 0 || group.unfinished > 0 {
                         unmet += 1;
                     }
                 }
             }
         }
-        if let Some(name) = &spec.group {
-            self.join(name.clone());
+        self.items[position].spec.needs = needs;
+        if let Some(name) = group {
+            self.join(name);
         }
         unmet
     }
@@ -122,13 +122,13 @@ impl CoordinationSession {
         self.step(position, WorkMove::Finish(outcome.clone()));
         self.unfinished -= 1;
         let item = &self.items[position];
-        let (policy, critical, id) = (item.spec.on_failure, item.spec.critical, item.spec.id.clone());
+        let (policy, critical) = (item.spec.on_failure, item.spec.critical);
         self.receipt.record_work_outcome(item.outcome(), critical);
         if outcome == WorkItemOutcome::Failed {
             self.consecutive_failures = self.consecutive_failures.saturating_add(1);
             self.tripped |= self.consecutive_failures >= self.started.policies.breaker;
             if policy == FailurePolicy::Abort && self.fault.is_none() {
-                self.fault = Some(CoordinationError::WorkFailed { work_id: id });
+                self.fault = Some(CoordinationError::WorkFailed { work_id: item.spec.id.clone() });
             }
         }
         self.retire(position);
@@ -223,11 +223,11 @@ impl CoordinationSession {
         let item = &self.items[position];
         let key = self.ready_key(item, position);
         let group = self.narrow_group(item).cloned();
-        if !self.index.ready.contains_key(&item.spec.runner) {
-            self.index.ready.insert(item.spec.runner.clone(), Ready::default());
-        }
-        let ready = self.index.ready.get_mut(&self.items[position].spec.runner).expect("BUG: it was just made");
-        ready.lane_mut(group.as_ref()).insert(key);
+        let runner = &self.items[position].spec.runner;
+        match self.index.ready.get_mut(runner) {
+            Some(ready) => ready.lane_mut(group.as_ref()).insert(key),
+            None => self.index.ready.entry(runner.clone()).or_default().lane_mut(group.as_ref()).insert(key),
+        };
     }
 
     /// The group of an item, if it is limited in width.

@@ -84,7 +84,10 @@ pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionI
     tokio::spawn(async move {
         let mut look = tokio::time::interval(LOOK_AGAIN);
         loop {
-            look.tick().await;
+            tokio::select! {
+                _ = look.tick() => {}
+                () = handle.stopped() => return,
+            }
             let (again, id) = (Arc::clone(&processes), session.clone());
             let swept = tokio::task::spawn_blocking(move || again.wardens.sweep_again(&id)).await;
             match swept {

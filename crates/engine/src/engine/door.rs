@@ -1,16 +1,17 @@
 //! What a door to the engine needs beyond the calls of a program that embeds it: commands with ids, lists, pages, evidence, health.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use antiphon_core::append::HeadRow;
-use antiphon_core::coordination::CoordinationBudget;
-use antiphon_core::envelope::Recorded;
+use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig};
+use antiphon_core::envelope::{Blob, Recorded};
 use antiphon_core::id::{CommandId, CoordinationId, StreamName, Version};
 use antiphon_core::world::{Command, Rejection, Reply};
 use tokio::sync::oneshot;
 
 use super::request::Request;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, operator};
 use crate::ledger::HeadQuery;
 use crate::ledger::export::{Export, ExportError, export};
 
@@ -21,6 +22,31 @@ impl Engine {
     /// Never in practice: a UUID is an identifier.
     pub fn mint() -> Result<CoordinationId, EngineError> {
         Ok(CoordinationId::new(uuid::Uuid::now_v7().to_string())?)
+    }
+
+    /// Starts a coordination under its chosen id for the operator: with the bytes that its items name, the values of its secrets, and the id
+    /// of the command if it has one. The same start again finds it, and brings its secrets back after a restart.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is refused.
+    pub async fn start(
+        &self,
+        id: CoordinationId,
+        config: CoordinationConfig,
+        inputs: Vec<Vec<u8>>,
+        secrets: BTreeMap<String, String>,
+        command: Option<CommandId>,
+    ) -> Result<Reply, EngineError> {
+        let blobs = inputs.into_iter().map(Blob::new).collect();
+        self.handle.start(id, config, blobs, operator(command), false, secrets).await
+    }
+
+    /// The coordinations, without nested ones, in which something runs or will without a command: what closing would interrupt.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`].
+    pub async fn at_work(&self) -> Result<BTreeSet<CoordinationId>, EngineError> {
+        self.handle.query(|world, now| world.at_work(now)).await
     }
 
     /// Carries out a command for the operator. With an id, repeating it while the coordination runs gives the same answer.

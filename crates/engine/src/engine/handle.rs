@@ -46,6 +46,11 @@ impl Handle {
         self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
     }
 
+    /// Waits until the decider is gone.
+    pub(super) async fn stopped(&self) {
+        self.mailbox.closed().await;
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.mailbox.capacity() > 0
     }
@@ -88,11 +93,12 @@ impl Handle {
         id: CoordinationId,
         config: CoordinationConfig,
         blobs: Vec<Blob>,
+        origin: Origin,
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Reply, EngineError> {
         let command = Command::Start { id, config: Box::new(config), blobs };
-        self.send_command(command, operator(None), minted, secrets).await
+        self.send_command(command, origin, minted, secrets).await
     }
 
     pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {

@@ -40,7 +40,7 @@ impl Subscription {
         Self { handle, coordination, after, page: VecDeque::new(), source: Source::Recorded, ended: false }
     }
 
-    /// The next event; waits for it. `None` after the event that ends the coordination, or when the engine has stopped.
+    /// The next event; waits for it, and may be given up and asked again without missing one. `None` after the event that ends the coordination, or when the engine has stopped.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
@@ -67,16 +67,19 @@ impl Subscription {
         Ok(None)
     }
 
-    /// All that is recorded was read.
+    /// All that is recorded was read. Nothing changes before an answer is there: whoever waits may give up and ask again.
     async fn go_on(&mut self) -> Result<(), EngineError> {
-        self.source = match std::mem::replace(&mut self.source, Source::Rest) {
-            Source::Recorded => match self.handle.feed(&self.coordination).await {
+        if matches!(self.source, Source::Recorded) {
+            self.source = match self.handle.feed(&self.coordination).await {
                 Ok(feed) => Source::Joining(feed),
                 Err(EngineError::Stopped) => Source::Rest,
                 Err(error) => return Err(error),
-            },
+            };
+            return Ok(());
+        }
+        self.source = match std::mem::replace(&mut self.source, Source::Rest) {
             Source::Joining(feed) | Source::Live(feed) => Source::Live(feed),
-            Source::Rest => {
+            Source::Recorded | Source::Rest => {
                 self.ended = true;
                 Source::Rest
             }

@@ -186,7 +186,11 @@ impl<'a> Pass<'a> {
             }
             Said::Ledger(Event::LedgerOpened(opened)) => self.commits.opened(opened.epoch),
             Said::Ledger(_) => {}
-            Said::Output(blob) => self.blob(blob, stream, version)?,
+            Said::Names(blobs) => {
+                for blob in blobs {
+                    self.blob(blob, stream, version)?;
+                }
+            }
             Said::Ended { receipt, rebuilt } => {
                 if let Some(receipt) = receipt {
                     self.receipt(receipt, rebuilt.as_deref(), stream, version)?;
@@ -319,6 +323,7 @@ impl<'a> Pass<'a> {
         if !self.erasures.is_settled() {
             self.look_beyond()?;
         }
+        self.report.blobs_erased = self.erasures.blobs();
         self.erasures.finish(&mut self.findings);
         for Damage { what, how } in self.damages {
             self.findings.add(Place::Beside { what }, Wrong::Damaged { how });

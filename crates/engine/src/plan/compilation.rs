@@ -70,6 +70,8 @@ pub struct Compiled {
     pub nested: Vec<(Digest, CoordinationConfig)>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
+    /// The variables that were taken from the environment: with these alone, the same comes out again.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// A secret, and where whoever submits takes its value from.
@@ -204,6 +206,7 @@ impl Plan {
             nested: BTreeMap::new(),
             hashed: BTreeMap::new(),
             secrets: Vec::new(),
+            taken: BTreeMap::new(),
         };
         let (spec, config) = compilation.plan(self, None)?;
         Ok(Compiled {
@@ -212,6 +215,7 @@ impl Plan {
             blobs: compilation.blobs.into_values().collect(),
             nested: compilation.nested.into_iter().collect(),
             secrets: compilation.secrets,
+            environment: compilation.taken,
         })
     }
 }
@@ -223,9 +227,17 @@ struct Compilation<'a> {
     /// Digests of input files, each of which is read once.
     hashed: BTreeMap<PathBuf, Option<Digest>>,
     secrets: Vec<SecretSource>,
+    taken: BTreeMap<String, String>,
 }
 
 impl Compilation<'_> {
+    /// A variable of the environment; that it was asked for is noted.
+    fn variable(&mut self, name: &str) -> Option<String> {
+        let value = self.environment.get(name)?;
+        self.taken.insert(name.to_owned(), value.to_owned());
+        Some(value.to_owned())
+    }
+
     fn plan(&mut self, plan: &Plan, pausing: Option<bool>) -> Result<(PlanSpec, CoordinationConfig), Problems> {
         let mut finding = Finding::new(&plan.source);
         let mut inside: Option<Problems> = None;
@@ -309,7 +321,7 @@ impl Compilation<'_> {
     fn command(&mut self, command: &StepCommand, plan: &Plan, finding: &mut Finding<'_>) -> CommandSpec {
         let mut env: BTreeMap<String, EnvValue> = BTreeMap::new();
         for name in ALLOWED {
-            if let Some(value) = self.environment.get(name) {
+            if let Some(value) = self.variable(name) {
                 env.insert((*name).to_owned(), EnvValue::Text(Text::known(value)));
             }
         }
@@ -317,7 +329,7 @@ impl Compilation<'_> {
             let value = match value {
                 StepEnv::Text(text) => EnvValue::Text(text.clone()),
                 StepEnv::From { name, default } => {
-                    let found = self.environment.get(&name.value).map(str::to_owned).or_else(|| default.clone());
+                    let found = self.variable(&name.value).or_else(|| default.clone());
                     if found.is_none() && *self.environment != Environment::Unknown {
                         let message = format!("there is no variable `{}` in this environment", name.value);
                         let told = finding.problem(ProblemCode::MissingVariable, name.span, message);

@@ -30,6 +30,19 @@ pub(super) fn read(path: &Path) -> Result<Plan, Problems> {
     Ok(Arc::unwrap_or_clone(plan.plan))
 }
 
+/// Reads a plan that somebody sent, and all plans in it, which lie on this machine.
+pub(super) fn read_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, Problems> {
+    let mut reading = Reading { files: BTreeMap::new(), above: Vec::new() };
+    // Where the file lies that was sent, if it was one, so that a plan that runs itself is found.
+    let real = shown.file_name().and_then(|name| fs::canonicalize(dir.join(name)).ok());
+    reading.above.extend(real);
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(shown));
+    }
+    let plan = reading.whole(Source::new(shown, text), dir.to_owned())?;
+    Ok(Arc::unwrap_or_clone(plan.plan))
+}
+
 /// A plan that was read, and how deep the plans in it go.
 #[derive(Clone)]
 struct Whole {
@@ -51,18 +64,18 @@ impl Reading {
         if let Some(found) = self.files.get(&real) {
             return found.clone();
         }
+        // Sessions run where the file is named, also through a link: that is where its neighbours are.
+        let dir = std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
         self.above.push(real.clone());
-        let found = self.whole(shown, &real);
+        let found = text(shown).and_then(|text| self.whole(Source::new(shown, &text), dir));
         self.above.pop();
         self.files.insert(real, found.clone());
         found
     }
 
-    fn whole(&mut self, shown: &Path, real: &Path) -> Result<Whole, Problems> {
-        // Sessions run where the file is named, also through a link: that is where its neighbours are.
-        let dir = std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
-        let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
-        let source = Source::new(shown, &text(shown)?);
+    /// What a text and the plans that it names come to; relative paths start from `dir`.
+    fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Whole, Problems> {
         let mut finding = Finding::new(&source);
         let assembled = assembled(&dir, &mut finding);
         let mut nested = BTreeMap::new();
@@ -75,7 +88,7 @@ impl Reading {
             if nested.contains_key(&path.value) || inside.iter().any(|(name, _)| *name == path.value) {
                 continue;
             }
-            let below = shown.parent().unwrap_or(Path::new("")).join(&path.value);
+            let below = shown_below(source.path(), &dir, &path.value);
             match self.below(&below, path.span, &mut finding) {
                 Some(Ok(whole)) => {
                     height = height.max(whole.height + 1);
@@ -135,13 +148,27 @@ impl Reading {
     }
 }
 
+/// A nested plan's path as the one above is shown, if that leads there, else from where relative paths start.
+fn shown_below(above: &Path, dir: &Path, below: &str) -> PathBuf {
+    let beside = above.parent().unwrap_or(Path::new(""));
+    match std::path::absolute(beside) {
+        Ok(absolute) if absolute == dir => beside.join(below),
+        _ if beside.as_os_str().is_empty() && std::env::current_dir().is_ok_and(|here| here == dir) => below.into(),
+        _ => dir.join(below),
+    }
+}
+
+fn too_large(path: &Path) -> Problems {
+    Problems::of_file(ProblemCode::TooLarge, path, format!("this file is larger than {} MiB", MAX_FILE_BYTES >> 20))
+}
+
 fn text(path: &Path) -> Result<String, Problems> {
     let refused = |code, message: String| Problems::of_file(code, path, message);
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     read.map_err(|error| refused(ProblemCode::Unreadable, format!("this file cannot be read: {error}")))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(refused(ProblemCode::TooLarge, format!("this file is larger than {} MiB", MAX_FILE_BYTES >> 20)));
+        return Err(too_large(path));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

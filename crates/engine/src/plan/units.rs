@@ -1,21 +1,27 @@
 //! Quantities with units: durations, sizes, counts, costs and shares, read from text and written back.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 /// Why a text is no quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum UnitError {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
     /// It has no unit, and needs one.
+    #[error("it has no unit")]
     NoUnit,
     /// It has another unit than there is.
+    #[error("`{0}` is no unit for it")]
     UnknownUnit(String),
     /// It does not begin with a number.
+    #[error("it does not begin with a number")]
     NoNumber,
     /// It is finer than what is counted, such as half a byte.
+    #[error("it is finer than what is counted")]
     TooFine,
     /// It is larger than what can be counted.
+    #[error("it is too much")]
     TooLarge,
 }
 
@@ -125,6 +131,14 @@ macro_rules! quantity {
             }
         }
 
+        impl FromStr for $name {
+            type Err = UnitError;
+
+            fn from_str(text: &str) -> Result<Self, UnitError> {
+                Self::read(text)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 $scale.write(self.0, f)
@@ -170,6 +184,14 @@ impl Cost {
             }
             _ => Err(UnitError::UnknownUnit(currency.to_owned())),
         }
+    }
+}
+
+impl FromStr for Cost {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        Self::read(text)
     }
 }
 

@@ -11,6 +11,12 @@ pub struct WardenSetup {}
 /// Does nothing on this system.
 pub fn enter() {}
 
+/// No session has processes on this system.
+#[must_use]
+pub fn session_of(_state_directory: &Path, _pid: u32) -> Option<antiphon_core::id::SessionId> {
+    None
+}
+
 /// The way to start sessions, of which there is none on this system.
 #[derive(Debug, Clone)]
 pub enum Wardens {}

@@ -16,6 +16,11 @@ const DEPTHS: [u64; 3] = [((1 << 30) - 1) << 32, ((1 << 20) - 1) << 12, (1 << 12
 /// The variable of the environment that carries the tattoo once more, for processes whose limit was changed.
 pub(super) const VARIABLE: &str = "ANTIPHON_TREE";
 
+/// Whether a limit is the mark of some session.
+pub(super) fn is_mark(limit: u64) -> bool {
+    limit & (3 << 62) == MARKED
+}
+
 /// The mark of one session's processes. Sessions of an engine that runs inside a session have marks that begin like that session's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tattoo {
@@ -33,7 +38,7 @@ impl Tattoo {
     }
 
     fn below(own: Option<u64>, random: u64) -> Option<Self> {
-        let outer = own.filter(|limit| limit & (3 << 62) == MARKED);
+        let outer = own.filter(|limit| is_mark(*limit));
         let depth = match outer {
             None => 0,
             Some(outer) if outer & (DEPTHS[1] | DEPTHS[2]) == DEPTHS[1] | DEPTHS[2] => 1,
@@ -51,7 +56,7 @@ impl Tattoo {
     }
 
     /// Whether a limit is this mark, or that of a session inside of this one.
-    fn covers(self, limit: u64) -> bool {
+    pub(super) fn covers(self, limit: u64) -> bool {
         let prefix = MARKED | 1 << 63 | DEPTHS[..=self.depth].iter().sum::<u64>();
         limit & prefix == self.value & prefix
     }

@@ -1,4 +1,4 @@
-//! The functions that run now: started, asked to stop, abandoned after the grace.
+//! The sessions that run now: started, asked to stop, abandoned after the grace if they are functions.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -40,7 +40,12 @@ struct Task {
     patience: Patience,
     /// Why it was asked to stop; the first cause stays.
     asked: Option<StopCause>,
+    /// Whether the engine is being closed under it.
+    cut_off: bool,
 }
+
+/// What is recorded of a session that the end of the engine cut off.
+pub(crate) const CLOSED: &str = "the engine was closed while the session ran";
 
 /// How long a session that was asked to stop is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +56,7 @@ pub(crate) enum Patience {
     UntilGone,
 }
 
-/// The functions that run now.
+/// The sessions that run now.
 #[derive(Debug)]
 pub(crate) struct Running {
     tasks: HashMap<SessionId, Task>,
@@ -68,6 +73,11 @@ impl Running {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
+    }
+
+    /// Whether processes run: they are never left behind.
+    pub(crate) fn has_processes(&self) -> bool {
+        self.tasks.values().any(|task| task.patience == Patience::UntilGone)
     }
 
     /// The sessions that can be abandoned behind their fences, with these. Processes cannot: they end first, and then it is recorded.
@@ -96,7 +106,7 @@ impl Running {
             // The decider is gone only when the engine is: then nobody can be told.
             let _ = ends.send(Ending { session: id, fence, end, asked: None, blobs });
         });
-        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, patience, asked: None });
+        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, patience, asked: None, cut_off: false });
     }
 
     /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
@@ -129,9 +139,30 @@ impl Running {
         }
     }
 
+    /// Asks every process to stop that was not asked yet, because the engine is closed. What that cuts off is lost, as functions are that
+    /// do not end by themselves.
+    pub(crate) fn cut_off_processes(&mut self) {
+        for task in self.tasks.values_mut().filter(|task| task.patience == Patience::UntilGone) {
+            task.cut_off = true;
+            task.stop.cancel();
+        }
+    }
+
+    /// Waits until no process runs, however long their own graces are. Their ends are on their way to the decider then.
+    pub(crate) async fn processes_gone(&self) {
+        for task in self.tasks.values().filter(|task| task.patience == Patience::UntilGone) {
+            task.gone.cancelled().await;
+        }
+    }
+
     /// Forgets a session whose end has arrived, and notes with the end why it had been asked to stop.
     pub(crate) fn ended(&mut self, end: &mut Ending) {
-        end.asked = self.tasks.remove(&end.session).and_then(|task| task.asked);
+        let Some(task) = self.tasks.remove(&end.session) else { return };
+        end.asked = task.asked;
+        if task.cut_off && task.asked.is_none() && end.end.outcome == SessionOutcome::Cancelled {
+            end.end.outcome = SessionOutcome::Lost;
+            end.end.text = Some(CLOSED.to_owned());
+        }
     }
 
     /// Abandons what still runs.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use antiphon::ledger::{MarkFinding, Opened, Owner, Store};
 use antiphon_core::coordination::{
-    Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd, SessionOutcome, WorkSpec,
+    Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd, SessionOutcome, Tree, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -43,7 +43,7 @@ impl<'a> History<'a> {
             engine: "0.0.0-test".to_owned(),
         };
         let mut runners = Runners::default();
-        for name in ["ok", "fail", "output", "large", "hang"] {
+        for name in ["ok", "fail", "output", "large", "printed", "flooded", "hang"] {
             runners.add_function(RunnerName::new(name).unwrap(), Capability::default());
         }
         let mut world = World::new(facts);
@@ -179,6 +179,15 @@ pub(crate) fn output(id: &str) -> Vec<u8> {
     format!("output of {id}").into_bytes()
 }
 
+/// What the functions `printed` and `flooded` leave as their outputs, as processes do: 100,000 bytes each if they are large.
+pub(crate) fn printed(id: &str, stream: &str, large: bool) -> Vec<u8> {
+    let mut bytes = format!("{stream} of {id}").into_bytes();
+    if large {
+        bytes.resize(100_000, b'.');
+    }
+    bytes
+}
+
 fn end_of(spawn: &Spawn) -> Option<(SessionEnd, Vec<Blob>)> {
     let Runner::Function(function) = &spawn.spec.runner else { return None };
     let put_out = |bytes: Vec<u8>| {
@@ -192,6 +201,13 @@ fn end_of(spawn: &Spawn) -> Option<(SessionEnd, Vec<Blob>)> {
         "hang" => None,
         "fail" => Some((SessionEnd::new(SessionOutcome::Failure).with_text("no"), Vec::new())),
         "output" => put_out(bytes),
+        name @ ("printed" | "flooded") => {
+            let id = spawn.session.coordination.as_str();
+            let [stdout, stderr] = ["stdout", "stderr"].map(|stream| Blob::new(printed(id, stream, name == "flooded")));
+            let tree = Tree { containment: "warden".to_owned(), clean: true, ..Tree::default() };
+            let tree = Tree { stdout: Some(stdout.digest), stderr: Some(stderr.digest), ..tree };
+            Some((SessionEnd::new(SessionOutcome::Success).with_tree(tree), vec![stdout, stderr]))
+        }
         "large" => {
             bytes.resize(100_000, b'.');
             put_out(bytes)

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use antiphon::envelope::Blob;
 use antiphon::id::CoordinationId;
-use antiphon::world::{Command, Reply};
+use antiphon::world::Reply;
 use antiphon::{Engine, id::CommandId};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -24,9 +23,8 @@ pub(super) async fn submit(State(shared): State<Arc<Shared>>, _: Operator, Key(k
     let id = submission.id.clone();
     let refused = |error: antiphon::coordination::ControllerError| Problem::new(Code::Refused, error.to_string());
     let config = config.with_id(id.as_str()).map_err(refused)?;
-    let blobs = blobs.into_iter().map(Blob::new).collect();
-    let start = Command::Start { id: id.clone(), config: Box::new(config), blobs };
-    let existing = match ask(&shared, |engine| engine.command(start, key)).await? {
+    let secrets = submission.secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect();
+    let existing = match ask(&shared, |engine| engine.start(id.clone(), config, blobs, secrets, key)).await? {
         Reply::Existing { .. } => true,
         Reply::Done { .. } | Reply::WriteRefused => false,
     };

@@ -39,6 +39,9 @@ fn told(blocked: &Blocked) -> Why {
         Blocked::Ended => ("ended", json!({})),
         Blocked::NoSlot { concurrency, held_by } => ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by })),
         Blocked::NothingToGrant { meter, held_by } => ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by })),
+        Blocked::GroupFull { group, held_by } => ("group_full", json!({ "group": group, "held_by": held_by })),
+        Blocked::Held { session } => ("held", json!({ "session": session.to_string() })),
+        Blocked::NoSecrets => ("no_secrets", json!({})),
         Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
         Blocked::Expanding => ("expanding", json!({})),
         Blocked::Behind { work } => ("behind", json!({ "work": work })),
@@ -64,7 +67,7 @@ mod tests {
     fn every_reason_has_a_word_and_says_what_it_is_about() -> Result<(), Box<dyn std::error::Error>> {
         let work = WorkId::new("models")?;
         let session: SessionId = "build.3".parse()?;
-        let (group, held_by) = ("checks".to_owned(), vec![session.clone()]);
+        let (group, held_by, held) = ("checks".to_owned(), vec![session.clone()], session.clone());
         let reasons = [
             (Blocked::Starting { recorded: 1, announced: 2 }, r#""starting",{"announced":2,"recorded":1}"#),
             (Blocked::NeedsWork { work: work.clone(), state: "bound" }, r#""needs_work",{"state":"bound","work":"models"}"#),
@@ -84,6 +87,12 @@ mod tests {
                 Blocked::NothingToGrant { meter: "tokens", held_by },
                 r#""nothing_to_grant",{"held_by":["build.3"],"meter":"tokens"}"#,
             ),
+            (
+                Blocked::GroupFull { group: "cells".to_owned(), held_by: vec![held.clone()] },
+                r#""group_full",{"group":"cells","held_by":["build.3"]}"#,
+            ),
+            (Blocked::Held { session: held }, r#""held",{"session":"build.3"}"#),
+            (Blocked::NoSecrets, r#""no_secrets",{}"#),
             (Blocked::NoRunner { runner: "plan p".to_owned() }, r#""no_runner",{"runner":"plan p"}"#),
             (Blocked::Expanding, r#""expanding",{}"#),
             (Blocked::Behind { work }, r#""behind",{"work":"models"}"#),

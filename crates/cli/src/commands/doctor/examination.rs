@@ -310,8 +310,11 @@ impl Examination {
 }
 
 fn verified(report: &Report) -> String {
-    let Report { events, receipts_rebuilt, erased, .. } = report;
+    let Report { events, receipts_rebuilt, erased, blobs_erased, .. } = report;
     let mut text = format!("{events} events verified, {receipts_rebuilt} receipts rebuilt, {erased} payloads erased");
+    if *blobs_erased > 0 {
+        text.push_str(&format!(", {blobs_erased} blobs erased"));
+    }
     for stream in &report.not_rebuildable {
         text.push_str(&format!("\n{}: not rebuildable: {} erased, as recorded", stream.stream, stream.erased));
     }

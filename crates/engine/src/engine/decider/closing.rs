@@ -10,11 +10,14 @@ use super::{Decider, Health, engine_origin, snapshot_of};
 use crate::engine::EngineError;
 use crate::engine::caught::CaughtError;
 use crate::engine::writer::Job;
+use crate::session::CLOSED;
 
 /// What the end of the engine waits for.
 pub(super) struct Closing {
     pub(super) reply: oneshot::Sender<Result<(), EngineError>>,
     pub(super) by: Instant,
+    /// Whether the processes that still ran then were asked to stop.
+    pub(super) cut_off: bool,
     pub(super) recorded: bool,
 }
 
@@ -23,10 +26,11 @@ impl Decider {
         // Without runners nothing new is bound.
         self.runners = Runners::default();
         self.world.set_runners(self.runners.clone());
-        self.closing = Some(Closing { reply, by: Instant::now() + self.grace, recorded: false });
+        self.closing = Some(Closing { reply, by: Instant::now() + self.grace, cut_off: false, recorded: false });
     }
 
-    /// Once nothing runs any more, or the grace is over: what still runs is given up, and the ledger is closed.
+    /// Once nothing runs any more, or the grace is over: processes that still run are asked to stop, and waited for as long as their own
+    /// graces take; then functions that still run are given up, and the ledger is closed.
     pub(super) fn go_on_closing(&mut self, now: &Now) {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
         // A turn on its way may still start a session, who was not answered yet started something, and ends that were kept are recorded.
@@ -37,10 +41,13 @@ impl Decider {
         {
             return;
         }
+        if self.running.has_processes() {
+            closing.cut_off = true;
+            return self.running.cut_off_processes();
+        }
         closing.recorded = true;
-        // A process session stays bound: its tree is ended after this, and the next start records that.
         for (session, fence) in self.running.to_abandon() {
-            let end = SessionEnd::new(SessionOutcome::Lost).with_text("the engine was closed while the session ran");
+            let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
             let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() };
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
@@ -68,6 +75,9 @@ impl Decider {
                 self.writer.send(Job::Save(snapshot_of(session)));
             }
         }
+        // With a ledger that takes nothing in they may still run. What they leave is found at the next start.
+        self.running.cut_off_processes();
+        self.running.processes_gone().await;
         self.running.abandon();
         // What was abandoned must be gone before the caller may open the ledger again, here or elsewhere.
         self.running.gone().await;

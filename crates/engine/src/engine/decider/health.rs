@@ -5,7 +5,7 @@ use std::time::Duration;
 use antiphon_core::coordination::StopCause;
 use tokio::time::Instant;
 
-use super::{Decider, Pending};
+use super::{Closing, Decider, Pending};
 use crate::engine::caught::CaughtError;
 use crate::engine::{EngineError, StartError, recovery};
 use crate::ledger::AppendError;
@@ -169,7 +169,9 @@ impl Decider {
             Health::Full { retry, .. } if self.flight.is_empty() => Some(*retry),
             _ => None,
         };
-        let closing = self.closing.as_ref().filter(|closing| !closing.recorded && self.flight.is_empty());
+        // Once processes were asked to stop, their ends are what there is to wait for.
+        let waits = |closing: &&Closing| !closing.recorded && !closing.cut_off && self.flight.is_empty();
+        let closing = self.closing.as_ref().filter(waits);
         full.or(closing.map(|closing| closing.by))
     }
 }

@@ -1,6 +1,6 @@
 //! What was erased, against what the `ledger` stream says was erased.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use antiphon_core::digest::Digest;
 use antiphon_core::event::LedgerErased;
@@ -15,6 +15,8 @@ pub(super) struct Erasures {
     payloads: HashMap<StreamName, BTreeMap<Version, bool>>,
     /// Blobs that an event names and that are not there.
     missing: HashMap<Digest, (StreamName, Version)>,
+    /// Blobs that an event names, that are not there, and that a later event names as erased.
+    blobs: HashSet<Digest>,
 }
 
 impl Erasures {
@@ -31,7 +33,9 @@ impl Erasures {
     #[must_use = "they may have been erased after they were read"]
     pub(super) fn named(&mut self, erased: &LedgerErased) -> Vec<(StreamName, Version)> {
         for blob in &erased.blobs {
-            self.missing.remove(blob);
+            if self.missing.remove(blob).is_some() {
+                self.blobs.insert(*blob);
+            }
         }
         let Some(stream) = erased.stream.as_ref().and_then(|name| name.parse::<StreamName>().ok()) else {
             return Vec::new();
@@ -50,6 +54,11 @@ impl Erasures {
     /// Whether all that was seen erased is named.
     pub(super) fn is_settled(&self) -> bool {
         self.missing.is_empty() && self.payloads.values().all(|versions| versions.values().all(|named| *named))
+    }
+
+    /// Number of blobs that were erased as recorded.
+    pub(super) fn blobs(&self) -> u64 {
+        self.blobs.len() as u64
     }
 
     pub(super) fn finish(self, findings: &mut Findings) {

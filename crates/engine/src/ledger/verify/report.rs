@@ -21,6 +21,8 @@ pub struct Report {
     pub receipts_rebuilt: u64,
     /// Events whose payload is erased.
     pub erased: u64,
+    /// Blobs that events name and that were erased since, as recorded.
+    pub blobs_erased: u64,
     /// Streams that ended and whose receipt cannot be rebuilt any more, as payloads were erased.
     pub not_rebuildable: Vec<NotRebuildable>,
     /// What is wrong, in the order of the ledger.
@@ -56,7 +58,11 @@ impl fmt::Display for Report {
     /// Plain lines: counts, what cannot be rebuilt, findings, and `sound` or their number last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} events in {} streams, {} commits", self.events, self.streams, self.commits)?;
-        writeln!(f, "{} receipts rebuilt, {} payloads erased", self.receipts_rebuilt, self.erased)?;
+        write!(f, "{} receipts rebuilt, {} payloads erased", self.receipts_rebuilt, self.erased)?;
+        if self.blobs_erased > 0 {
+            write!(f, ", {} blobs erased", self.blobs_erased)?;
+        }
+        writeln!(f)?;
         for NotRebuildable { stream, erased } in &self.not_rebuildable {
             writeln!(f, "`{stream}`: not rebuildable: {erased} erased")?;
         }

@@ -1,9 +1,13 @@
 //! One coordination: its stream from the first event, its receipt, and the commit that ends it.
 
+use std::collections::HashSet;
+
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Recorded};
+use antiphon_core::event::Event;
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
+use antiphon_core::time::At;
 
 use super::finding::{Findings, Place, Wrong};
 use super::head_rows;
@@ -19,6 +23,7 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
     let stream = StreamName::Coordination(id.clone());
     let (mut report, mut findings) = (Report::default(), Findings::default());
     let mut check = StreamCheck::new(stream.clone());
+    let mut missing = Vec::new();
     let torn = read_stream(store, &stream, |event| {
         report.events += 1;
         let before = if is_terminal(&event.kind) { Some(ending_commit(store, event, &mut findings)?) } else { None };
@@ -26,10 +31,14 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
         report.commits += u64::from(commit.is_some());
         match check.check(event, commit, &mut findings) {
             Said::Erased => report.erased += 1,
-            Said::Output(blob) => blob_is_there(store, blob, event, &mut findings)?,
+            Said::Names(blobs) => {
+                for blob in blobs {
+                    blob_is_there(store, blob, event, &mut missing, &mut findings)?;
+                }
+            }
             Said::Ended { receipt: Some(receipt), rebuilt } => {
                 report.receipts_rebuilt += u64::from(same_receipt(receipt, rebuilt.as_deref(), event, &mut findings));
-                blob_is_there(store, receipt, event, &mut findings)?;
+                blob_is_there(store, receipt, event, &mut missing, &mut findings)?;
             }
             Said::Nothing | Said::Ledger(_) | Said::Ended { receipt: None, .. } => {}
         }
@@ -44,6 +53,7 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
         Err(fault) => return Err(fault),
     }
     report.streams = 1;
+    report.blobs_erased = erased_or_missing(store, &stream, missing, &mut findings)?;
     if check.erased() > 0 {
         report.not_rebuildable.push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
     }
@@ -98,11 +108,23 @@ pub(super) fn same_receipt(
     rebuilt == recorded
 }
 
-fn blob_is_there(store: &dyn Store, blob: Digest, event: &Recorded, findings: &mut Findings) -> Result<(), ReadError> {
+/// A blob that is not there, the event that names it, and when that was recorded.
+struct Missing {
+    blob: Digest,
+    version: Version,
+    at: At,
+}
+
+fn blob_is_there(
+    store: &dyn Store,
+    blob: Digest,
+    event: &Recorded,
+    missing: &mut Vec<Missing>,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
     match store.blob(&blob) {
         Ok(Some(_)) => {}
-        // Whether it was erased is in the `ledger` stream, which verifying the whole ledger reads.
-        Ok(None) => {}
+        Ok(None) => missing.push(Missing { blob, version: event.version, at: event.at }),
         Err(ReadError::Damaged { what, how }) => {
             let how = format!("{what} is damaged: {how}");
             findings.event(&event.stream, event.version, Wrong::Unreadable { how });
@@ -110,6 +132,44 @@ fn blob_is_there(store: &dyn Store, blob: Digest, event: &Recorded, findings: &m
         Err(fault) => return Err(fault),
     }
     Ok(())
+}
+
+/// Looks in the `ledger` stream which of the missing blobs were erased after they were named; returns how many, the rest are findings.
+fn erased_or_missing(
+    store: &dyn Store,
+    stream: &StreamName,
+    mut missing: Vec<Missing>,
+    findings: &mut Findings,
+) -> Result<u64, ReadError> {
+    if missing.is_empty() {
+        return Ok(0);
+    }
+    let mut erased = HashSet::new();
+    let read = read_stream(store, &StreamName::Ledger, |event| {
+        let decoded = event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
+        if let Some(Ok(Event::LedgerErased(said))) = decoded {
+            missing.retain(|Missing { blob, at, .. }| {
+                let is_erased = *at <= event.at && said.blobs.contains(blob);
+                if is_erased {
+                    erased.insert(*blob);
+                }
+                !is_erased
+            });
+        }
+        Ok(())
+    });
+    match read {
+        Ok(()) => {}
+        Err(ReadError::Damaged { what, how }) => {
+            let how = format!("{what} is damaged: {how}");
+            findings.add(Place::Stream { stream: StreamName::Ledger }, Wrong::Unreadable { how });
+        }
+        Err(fault) => return Err(fault),
+    }
+    for Missing { blob, version, .. } in missing {
+        findings.event(stream, version, Wrong::BlobMissing { blob });
+    }
+    Ok(erased.len() as u64)
 }
 
 /// Checks the commit that holds an event; returns the end of the chain before it.

@@ -3,7 +3,7 @@
 use antiphon_core::coordination::{CoordinationReceipt, CoordinationSession, Ending, Meta};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
-use antiphon_core::event::{Event, belongs_in};
+use antiphon_core::event::{Event, SessionUnbound, belongs_in};
 use antiphon_core::id::{StreamName, Version};
 use antiphon_core::time::{At, Wall};
 
@@ -49,8 +49,8 @@ pub(in crate::ledger) enum Said {
     Erased,
     /// It is an event of the `ledger` stream.
     Ledger(Event),
-    /// It names a blob.
-    Output(Digest),
+    /// It names blobs that must be there.
+    Names(Vec<Digest>),
     /// The coordination ended; its receipt, if it could be rebuilt.
     Ended { receipt: Option<Digest>, rebuilt: Option<Box<CoordinationReceipt>> },
 }
@@ -186,10 +186,16 @@ impl StreamCheck {
         }
         match (end, event) {
             (Some((_, receipt)), _) => Said::Ended { receipt: Some(receipt), rebuilt },
-            (None, Event::SessionUnbound(unbound)) => unbound.output.map_or(Said::Nothing, Said::Output),
+            (None, Event::SessionUnbound(unbound)) => Said::Names(blobs_of(&unbound)),
             _ => Said::Nothing,
         }
     }
+}
+
+/// What a session put out and what it printed.
+fn blobs_of(unbound: &SessionUnbound) -> Vec<Digest> {
+    let printed = unbound.tree.iter().flat_map(|tree| [tree.stdout, tree.stderr]);
+    std::iter::once(unbound.output).chain(printed).flatten().collect()
 }
 
 /// Whether a type ends its stream; the envelope tells, also where the payload does not decode.

@@ -1,28 +1,34 @@
-//! What a run looks like while it runs, and at its end: one line for everything that happens to an item.
+//! A run where no terminal is: one line for everything that happens to an item.
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::{SessionOutcome, Then, WorkItemOutcome};
+use antiphon::coordination::{BudgetUsage, SessionOutcome, Then, WorkItemOutcome};
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::CoordinationId;
 use antiphon::time::At;
-use antiphon::{Ended, EngineError};
 
+use super::summary::Summary;
+use crate::ending::Ending;
+use crate::moment::elapsed;
 use crate::output::{painted, printable};
 
 /// What is remembered from one event to the next.
-pub(super) struct Progress {
+#[derive(Debug)]
+pub(super) struct Plain {
     coordination: CoordinationId,
     started: Option<At>,
     last: At,
     bound: BTreeMap<u64, At>,
     sessions: u64,
+    usage: BudgetUsage,
+    currency: Option<String>,
 }
 
-impl Progress {
+impl Plain {
     pub(super) fn new(coordination: CoordinationId) -> Self {
-        Self { coordination, started: None, last: At(0), bound: BTreeMap::new(), sessions: 0 }
+        let usage = BudgetUsage::default();
+        Self { coordination, started: None, last: At(0), bound: BTreeMap::new(), sessions: 0, usage, currency: None }
     }
 
     /// What an event means for whoever watches, if anything.
@@ -33,6 +39,7 @@ impl Progress {
         self.last = recorded.at;
         let text = match event {
             Event::Started(started) => {
+                self.currency = started.budget.currency().map(str::to_owned);
                 let name = started.name.unwrap_or_else(|| self.coordination.to_string());
                 format!(
                     "{} starts as {}: {} items, {} at a time",
@@ -56,6 +63,14 @@ impl Progress {
             Event::Continued(_) => "goes on".to_owned(),
             Event::StopRequested(stop) => format!("{}: {}", painted("stopping", "stopping"), printable(&stop.reason)),
             Event::Resumed(resumed) => format!("taken up again; {} sessions were lost", resumed.swept),
+            Event::Completed(completed) => {
+                self.usage = completed.usage;
+                return None;
+            }
+            Event::Aborted(aborted) => {
+                self.usage = aborted.usage;
+                return None;
+            }
             _ => return None,
         };
         Some(format!("{:>8}  {text}", elapsed(recorded.at.since(start))))
@@ -78,34 +93,15 @@ impl Progress {
         format!("{} {} in {}{used}{said}", painted(word, state), unbound.work, elapsed(took))
     }
 
-    /// Tells whoever pressed Ctrl-C what comes of it, on standard error.
-    pub(super) fn tell_interrupted(&self, times: u32, refused: Option<EngineError>) {
-        let text = match (times, refused) {
-            (_, Some(error)) => error.to_string(),
-            (1, None) => "nothing new starts; running sessions may end. Ctrl-C again ends them".to_owned(),
-            (_, None) => "running sessions are ended".to_owned(),
-        };
-        anstream::eprintln!("{text}");
-    }
-
     /// What it came to.
-    pub(super) fn summary(&self, ended: &Ended) -> Vec<String> {
-        let verdict = ended.verdict.to_string();
-        let took = self.started.map_or(0, |start| self.last.since(start));
-        vec![
-            format!("{} in {}, {} sessions", painted(&verdict, &verdict), elapsed(took), self.sessions),
-            format!("receipt {}", ended.receipt),
-            format!("look at it with `antiphon receipt show {}`", self.coordination),
-        ]
-    }
-}
-
-/// Nanoseconds as people say them.
-fn elapsed(nanos: u64) -> String {
-    let seconds = nanos / 1_000_000_000;
-    match seconds {
-        0..60 => format!("{}.{}s", seconds, nanos / 100_000_000 % 10),
-        60..3_600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+    pub(super) fn summary<'a>(&'a self, ending: &'a Ending) -> Summary<'a> {
+        Summary {
+            id: &self.coordination,
+            ending,
+            took_ns: self.started.map_or(0, |start| self.last.since(start)),
+            sessions: self.sessions,
+            usage: &self.usage,
+            currency: self.currency.as_deref(),
+        }
     }
 }

@@ -1,0 +1,100 @@
+//! Memory that a running session takes: by how much the engine's process grows, and what its warden holds.
+
+use std::path::Path;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+
+use super::idle::{in_another_process, resident};
+use super::process::{engine, plan, program};
+use super::{Measured, fresh, runtime};
+use crate::command_error::CommandError;
+
+/// Sessions that run at the same time.
+const SESSIONS: usize = 100;
+
+/// What each of them runs: says that it is there, then waits for an end that comes by a signal.
+const SCRIPT: &str = "echo >\"$1\"; exec sleep 3600";
+
+/// Memory of a session that waits, without what its own program takes.
+pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
+    let dir = fresh(dir)?;
+    let bytes = in_another_process(&["--dir", &dir.path().to_string_lossy(), "bench", "--sessions-memory"])?;
+    let [engine, shared_out, whole] = bytes[..] else {
+        return Err(CommandError::internal("the measured process said something else"));
+    };
+    Ok(vec![
+        Measured::size("running.engine.rss", engine as f64),
+        Measured::size("running.warden.pss", shared_out as f64),
+        Measured::size("running.warden.rss", whole as f64),
+    ])
+}
+
+/// Is the engine whose sessions wait; prints what one takes of this process, and the PSS and RSS of a warden.
+pub(crate) fn sessions_memory(dir: &Path) -> Result<(), CommandError> {
+    let there = dir.join("there");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &there, mode).map_err(CommandError::internal)?;
+    let shell = program("sh")?.display().to_string();
+    let command = [shell, "-c".to_owned(), SCRIPT.to_owned(), "sh".to_owned(), there.display().to_string()];
+    runtime()?.block_on(async {
+        // Open for writing as well, so that it does not end when nobody else writes.
+        let mut heard = pipe::OpenOptions::new().read_write(true).open_receiver(&there).map_err(CommandError::internal)?;
+        let engine = engine(&dir.join("state")).await?;
+        let mut running = Vec::new();
+        let mut before = 0;
+        // The first one alone brings what there is only once, whatever the number of sessions.
+        for sessions in [1, SESSIONS] {
+            before = resident()?;
+            let plan = plan(&command, sessions, sessions, dir)?;
+            running.push(engine.submit_with(plan.config, plan.blobs).await.map_err(CommandError::internal)?);
+            heard.read_exact(&mut vec![0; sessions]).await.map_err(CommandError::internal)?;
+        }
+        let grown = resident()?.saturating_sub(before) / SESSIONS as u64;
+        let wardens = wardens().map_err(CommandError::internal)?;
+        let all = wardens.len() as u64;
+        if all != SESSIONS as u64 + 1 {
+            return Err(CommandError::internal(format!("{all} wardens were found instead of {}", SESSIONS + 1)));
+        }
+        let (pss, rss) = wardens.iter().fold((0, 0), |(pss, rss), warden| (pss + warden.pss, rss + warden.rss));
+        anstream::println!("{grown} {} {}", pss / all, rss / all);
+        for id in running {
+            engine.cancel(&id, "measured").await.map_err(CommandError::internal)?;
+            engine.wait(&id).await.map_err(CommandError::internal)?;
+        }
+        engine.close().await.map_err(CommandError::internal)
+    })
+}
+
+/// Memory of one process, in bytes.
+struct Held {
+    /// With its share of what it has together with others.
+    pss: u64,
+    rss: u64,
+}
+
+/// What the children of this process hold. All of them are wardens.
+fn wardens() -> std::io::Result<Vec<Held>> {
+    let own = std::process::id().to_string();
+    let mut wardens = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let process = entry?.path();
+        let read = |file: &str| std::fs::read_to_string(process.join(file)).unwrap_or_default();
+        // After the name, which may hold anything, come the state and the parent.
+        let stat = read("stat");
+        let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+        if parent != Some(own.as_str()) {
+            continue;
+        }
+        let rollup = read("smaps_rollup");
+        let bytes = |key: &str| {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+            line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+        };
+        match (bytes("Pss"), bytes("Rss")) {
+            (Some(pss), Some(rss)) => wardens.push(Held { pss, rss }),
+            _ => return Err(std::io::Error::other("this system does not say how much memory a process shares")),
+        }
+    }
+    Ok(wardens)
+}

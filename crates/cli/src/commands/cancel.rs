@@ -1,0 +1,94 @@
+//! `antiphon cancel`: ends a coordination, and waits until nothing of it runs.
+
+use std::process::ExitCode;
+
+use antiphon::Engine;
+use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon_server::{ClientError, Steer};
+use serde_json::json;
+
+use super::Global;
+use super::run::on_a_runtime;
+use crate::command_error::CommandError;
+use crate::door::{Door, Sessions, has_gone};
+use crate::ending::Ending;
+use crate::ledger::{self, Ledger};
+use crate::output::{Output, painted};
+
+/// End a coordination
+///
+/// Running sessions are asked to stop, then ended with all that they started; the command returns when nothing of the coordination runs
+/// any more. Without a running engine the end is recorded all the same.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The coordination
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: CoordinationId,
+    /// Let running sessions come to their end, and start nothing new
+    #[arg(long)]
+    drain: bool,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", default_value = "cancelled by an operator")]
+    reason: String,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        ledger.unended(&self.id)?;
+        on_a_runtime(self.cancel(ledger, global.json))
+    }
+
+    async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
+        // The same command again if the engine goes away over it; the key makes it one.
+        let key = Engine::mint()?.to_string();
+        let ending = loop {
+            let door = Door::open(&ledger.dir, Sessions::Leave).await?;
+            let ended = self.end(&door, &key).await;
+            let is_guest = door.host.is_none();
+            door.close().await?;
+            match ended {
+                Err(error) if is_guest && has_gone(&error) => {}
+                ended => break ended?,
+            }
+        };
+        let mut output = Output::stdout();
+        match (json, &ending) {
+            (true, _) => output.json(&json!({
+                "coordination": self.id,
+                "verdict": ending.as_ref().map(|ending| ending.verdict),
+                "receipt": ending.as_ref().map(|ending| ending.receipt),
+            }))?,
+            (false, Some(ending)) => {
+                let verdict = ending.verdict.to_string();
+                output.line(format!("{} has ended: {}, receipt {}", self.id, painted(&verdict, &verdict), ending.receipt))?;
+            }
+            (false, None) => output.line(format!("{} is ending", self.id))?,
+        }
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn end(&self, door: &Door, key: &str) -> Result<Option<Ending>, ClientError> {
+        let how = if self.drain { Steer::Drain } else { Steer::Cancel };
+        let accepted = door.client.steer(&self.id, how, &self.reason, Some(key)).await?;
+        let mut events = door.client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
+        let mut ending = None;
+        while let Some(event) = events.next().await? {
+            ending = Ending::of(&event.recorded()?).or(ending);
+        }
+        Ok(ending)
+    }
+}
+
+impl Ledger {
+    /// Refuses a coordination that is not there, or has ended.
+    pub(crate) fn unended(&self, id: &CoordinationId) -> Result<(), CommandError> {
+        let head = self.head(&StreamName::Coordination(id.clone()))?;
+        match head.ended {
+            false => Ok(()),
+            true => Err(CommandError::new(crate::command_error::Kind::Usage, format!("{id} has ended already: {}", head.status))
+                .with_hint(format!("`antiphon receipt show {id}` shows what it came to"))),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `antiphon continue`: ends a pause, with higher ceilings if they are given.
+
+use std::process::ExitCode;
+
+use antiphon::id::CoordinationId;
+use antiphon::plan::{Cost, Count, Millis};
+use antiphon_server::Raise;
+
+use super::Global;
+use super::run::on_a_runtime;
+use crate::command_error::{CommandError, Kind};
+use crate::door::{Door, Sessions};
+use crate::ledger::{self, Ledger};
+use crate::output::Output;
+
+/// Let a paused coordination go on, with higher ceilings if given
+///
+/// Ceilings are totals, as in the plan; none may be lower than it is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The coordination
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: CoordinationId,
+    /// Most sessions
+    #[arg(long, value_name = "N")]
+    sessions: Option<u32>,
+    /// Longest time from start to end, such as 2h
+    #[arg(long, value_name = "DURATION")]
+    duration: Option<Millis>,
+    /// Most tokens, such as 500k
+    #[arg(long, value_name = "N")]
+    tokens: Option<Count>,
+    /// Highest cost, such as "12.50 USD"
+    #[arg(long, value_name = "COST")]
+    cost: Option<Cost>,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        ledger.unended(&self.id)?;
+        on_a_runtime(self.go_on(ledger, global.json))
+    }
+
+    async fn go_on(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
+        let raise = Raise {
+            sessions: self.sessions,
+            duration_ms: self.duration.map(|duration| duration.0),
+            tokens: self.tokens.map(|tokens| tokens.0),
+            cost: self.cost.as_ref().map(|cost| cost.millionths),
+        };
+        let door = Door::open(&ledger.dir, Sessions::Leave).await?;
+        let continued = async {
+            self.check_currency(&ledger)?;
+            Ok::<_, CommandError>(door.client.continue_(&self.id, &raise, None).await?)
+        };
+        let continued = continued.await;
+        let hosts = door.host.is_some();
+        door.close().await?;
+        let accepted = continued?;
+        let mut output = Output::stdout();
+        match (json, hosts) {
+            (true, _) => output.json(&accepted)?,
+            (false, false) => output.line(format!("{} goes on", self.id))?,
+            (false, true) => {
+                output.line(format!("{} may go on; no engine runs, so `antiphon resume {}` does it", self.id, self.id))?;
+            }
+        }
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// A ceiling in another currency than the budget's would be a mistake of a factor.
+    fn check_currency(&self, ledger: &Ledger) -> Result<(), CommandError> {
+        let Some(cost) = &self.cost else { return Ok(()) };
+        let session = ledger.replayed(&self.id)?;
+        match session.budget().currency() {
+            Some(currency) if currency == cost.currency => Ok(()),
+            Some(currency) => {
+                let what = format!("the budget of {} is in {currency}, and {cost} is not", self.id);
+                Err(CommandError::new(Kind::Usage, what).with_hint(format!("give the ceiling in {currency}")))
+            }
+            None => Err(CommandError::new(Kind::Usage, format!("the budget of {} has no ceiling on cost to raise", self.id))),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `antiphon do`: any command as a coordination of one item, with a budget, an owned tree and a receipt.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use antiphon::Engine;
+use antiphon::id::CoordinationId;
+use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, Problems};
+use serde_json::{Map, Value, json};
+
+use super::Global;
+use super::plan::check::refused;
+use super::run::{chosen, on_a_runtime, run};
+use crate::command_error::{CommandError, Kind};
+use crate::door::{Unsent, request};
+use crate::state_dir;
+use crate::view::View;
+
+/// Run any command with a budget, an owned process tree and a receipt
+///
+/// What it prints is passed on, and kept as evidence. It sees an allow-list of the environment, what --env and --secret name, and the
+/// ANTIPHON_ variables of a session; its standard input is closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it failed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    command: Vec<String>,
+    /// Run it under this id; the same command under the same id goes on where it stopped
+    #[arg(long, value_name = "ID", value_parser = chosen)]
+    id: Option<CoordinationId>,
+    /// Longest time of an attempt; then all its processes are ended
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Millis>,
+    /// How often it may be tried
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    attempts: u32,
+    /// Longest time in all
+    #[arg(long, value_name = "DURATION", default_value = "1d")]
+    duration: Millis,
+    /// Most tokens; with --usage
+    #[arg(long, value_name = "N", requires = "usage")]
+    tokens: Option<Count>,
+    /// Highest cost, such as "2.50 USD"; with --usage
+    #[arg(long, value_name = "COST", requires = "usage")]
+    cost: Option<Cost>,
+    /// How what it uses is read: `result`, `claude` or `claude-stream`
+    #[arg(long, value_name = "HOW")]
+    usage: Option<String>,
+    /// Most memory of all its processes
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<Bytes>,
+    /// Most processes at a time
+    #[arg(long, value_name = "N")]
+    processes: Option<Count>,
+    /// Decides whether it succeeded: a script for `sh -c` that is run after it
+    #[arg(long, value_name = "SCRIPT")]
+    check: Option<String>,
+    /// A variable that it sees: NAME for the one here, or NAME=VALUE
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// A variable that it sees and that is kept out of everything that is recorded
+    #[arg(long, value_name = "NAME")]
+    secret: Vec<String>,
+    /// The file that is its standard input
+    #[arg(long, value_name = "FILE")]
+    stdin: Option<String>,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let here = std::env::current_dir()
+            .map_err(|error| CommandError::new(Kind::Usage, format!("the current directory cannot be had: {error}")))?;
+        let id = self.id.clone().map_or_else(Engine::mint, Ok)?;
+        let shown = Path::new("the command line");
+        let sent = self.plan(&here).map_err(Unsent::Plan).and_then(|plan| request(&plan, shown, Some(&id)));
+        match sent {
+            Ok(request) => {
+                let dir = state_dir::find(global);
+                let view = if global.json { View::choose(id.clone(), true) } else { View::echo(id.clone(), dir) };
+                on_a_runtime(run(global, id, request, view))
+            }
+            Err(Unsent::Plan(problems)) => refused(&problems, global),
+            Err(Unsent::Command(error)) => Err(error),
+        }
+    }
+
+    /// The plan that somebody would have written for it. JSON is YAML.
+    fn plan(&self, here: &Path) -> Result<Plan, Problems> {
+        let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
+        let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
+        let mut limits = Map::new();
+        let mut budget = json!({ "sessions": self.attempts, "duration": self.duration.to_string() });
+        let set = |item: &mut Value, key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                item[key] = value.into();
+            }
+        };
+        set(&mut budget, "tokens", self.tokens.as_ref().map(ToString::to_string));
+        set(&mut budget, "cost", self.cost.as_ref().map(ToString::to_string));
+        set(&mut item, "timeout", self.timeout.as_ref().map(ToString::to_string));
+        set(&mut item, "usage", self.usage.clone());
+        limits.extend(self.memory.as_ref().map(|memory| ("memory".to_owned(), memory.to_string().into())));
+        limits.extend(self.processes.as_ref().map(|count| ("processes".to_owned(), count.0.into())));
+        if !limits.is_empty() {
+            item["limits"] = limits.into();
+        }
+        if let Some(script) = &self.check {
+            item["check"] = json!({ "shell": script });
+        }
+        if let Some(file) = &self.stdin {
+            item["stdin"] = json!({ "file": literal(file) });
+        }
+        let mut env = Map::new();
+        for variable in &self.env {
+            let (name, value) = match variable.split_once('=') {
+                Some((name, value)) => (name, literal(value).into()),
+                None => (variable.as_str(), json!({ "from": variable })),
+            };
+            env.insert(name.to_owned(), value);
+        }
+        env.extend(self.secret.iter().map(|name| (name.clone(), json!({ "secret": name }))));
+        if !env.is_empty() {
+            item["env"] = env.into();
+        }
+        let program = Path::new(&self.command[0]).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let plan = json!({ "name": program, "budget": budget, "work": { "command": item } });
+        Plan::read_text(&plan.to_string(), "the command line", here)
+    }
+}
+
+/// A text in which nothing is a placeholder.
+fn literal(text: &str) -> String {
+    text.replace("{{", "{{\"{{\"}}")
+}

@@ -1,0 +1,46 @@
+//! `antiphon pause`: nothing new starts until the coordination is continued.
+
+use std::process::ExitCode;
+
+use antiphon::id::CoordinationId;
+use antiphon_server::Steer;
+
+use super::Global;
+use super::run::on_a_runtime;
+use crate::command_error::CommandError;
+use crate::door::{Door, Sessions};
+use crate::ledger::{self, Ledger};
+use crate::output::Output;
+
+/// Start nothing new of a coordination until it is continued
+///
+/// What runs goes on. `antiphon continue ID` ends the pause.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The coordination
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: CoordinationId,
+    /// Why; recorded
+    #[arg(long, value_name = "TEXT", default_value = "paused by an operator")]
+    reason: String,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        ledger.unended(&self.id)?;
+        on_a_runtime(async {
+            let door = Door::open(&ledger.dir, Sessions::Leave).await?;
+            let paused = door.client.steer(&self.id, Steer::Pause, &self.reason, None).await;
+            door.close().await?;
+            let accepted = paused?;
+            let mut output = Output::stdout();
+            match global.json {
+                true => output.json(&accepted)?,
+                false => output.line(format!("{} is paused; `antiphon continue {}` lets it go on", self.id, self.id))?,
+            }
+            output.finish()?;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}

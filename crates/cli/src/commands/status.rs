@@ -1,0 +1,167 @@
+//! `antiphon status`: how far a coordination is, from its events, beside whatever engine owns it.
+
+mod object;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use antiphon::append::HeadRow;
+use antiphon::event::Event;
+use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::ledger::{HeadFilter, HeadQuery, StateDirectory, Store as _};
+use antiphon::time::Now;
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::moment;
+use crate::output::{Output, painted, printable};
+use crate::table::Table;
+use crate::view::{Board, Rows, Shown, counted, gauges, notes};
+
+/// Events read at a time.
+const PAGE: usize = 1_000;
+
+/// Columns for the meters.
+const COLUMNS: usize = 100;
+
+/// Show how far a coordination is
+///
+/// Every item with its state and what it waits for, the meters, and what pauses or stops it. Reads the ledger beside a running engine.
+/// With --json, one object.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A coordination; by default the newest that has not ended, else the newest
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: Option<CoordinationId>,
+    /// At most so many lines of items, what runs and what failed first; 0 for all
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
+    limit: usize,
+}
+
+/// A coordination as it stands.
+struct Found {
+    head: HeadRow,
+    board: Board,
+    /// Whether an engine owns the ledger; only then does its time pass.
+    owned: bool,
+    now: Now,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        let id = match self.id {
+            Some(id) => id,
+            None => newest(&ledger)?,
+        };
+        let found = Found::read(&ledger, id)?;
+        let lines = if self.limit == 0 { usize::MAX } else { self.limit };
+        let mut output = Output::stdout();
+        match global.json {
+            true => output.json(&object::of(&found, lines))?,
+            false => found.print(lines, &mut output)?,
+        }
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The newest coordination that has not ended, else the newest; not one that carries out a session of another.
+fn newest(ledger: &Ledger) -> Result<CoordinationId, CommandError> {
+    for ended in [Some(false), None] {
+        let mut older_than = None;
+        loop {
+            let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), ended, older_than, limit: 1, ..HeadFilter::default() };
+            let Some(head) = ledger.store.heads(&HeadQuery::List(filter))?.into_iter().next() else { break };
+            if let StreamName::Coordination(id) = &head.stream
+                && !is_nested(ledger, &head.stream)?
+            {
+                return Ok(id.clone());
+            }
+            older_than = Some(head.stream);
+        }
+    }
+    let told = CommandError::new(Kind::Usage, format!("there is no coordination in {}", ledger.dir.display()));
+    Err(told.with_hint("`antiphon run FILE` starts one"))
+}
+
+fn is_nested(ledger: &Ledger, stream: &StreamName) -> Result<bool, CommandError> {
+    let first = ledger.store.read_stream(stream, Version(0), 1)?;
+    let event = first.first().and_then(|event| Event::decode(&event.kind, event.schema, event.payload.bytes()?).ok());
+    Ok(matches!(event, Some(Event::Started(started)) if started.parent.is_some()))
+}
+
+impl Found {
+    fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
+        let stream = StreamName::Coordination(id.clone());
+        let head = ledger.head(&stream)?;
+        let owned = !head.ended && StateDirectory::new(&ledger.dir).holder().is_ok_and(|holder| holder.is_some());
+        let mut board = Board::new(id);
+        let mut after = Version(0);
+        // What is recorded later than the head row was read is left for another look, so that both say the same.
+        while after < head.tip.version {
+            let left = usize::try_from(head.tip.version.0 - after.0).unwrap_or(PAGE);
+            let page = ledger.store.read_stream(&stream, after, PAGE.min(left))?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            page.iter().for_each(|event| board.take(event));
+        }
+        let now = if owned { board.present(moment::now()) } else { board.standstill() };
+        Ok(Self { head, board, owned, now })
+    }
+
+    fn print(&self, lines: usize, output: &mut Output) -> Result<(), CommandError> {
+        let Self { head, board, now, .. } = self;
+        let name = match board.name() {
+            name if name == board.id().as_str() => String::new(),
+            name => format!(" ({})", printable(name)),
+        };
+        output.line(format!("coordination  {}{name}", printable(board.id().as_str())))?;
+        output.line(format!("status        {}", painted(&head.status, &head.status)))?;
+        output.line(format!("started       {}, {} ago", moment::millis(head.started), moment::age(head.started)))?;
+        if !head.ended && !self.owned {
+            output.line("engine        none runs; its time stands still until one takes it up again")?;
+        }
+        for note in notes(board, now) {
+            output.line(note.cut(usize::MAX))?;
+        }
+        if board.session().is_none() {
+            return Ok(());
+        }
+        output.line("")?;
+        let selection = board.select(lines);
+        if !selection.shown.is_empty() {
+            self.table(&selection.shown).print("", output)?;
+        }
+        if selection.left.total() > 0 {
+            output.line(format!("and {} more: {}", selection.left.total(), counted(&selection.left)))?;
+        }
+        output.line("")?;
+        for line in gauges(board, now, COLUMNS) {
+            output.line(line.cut(usize::MAX))?;
+        }
+        Ok(())
+    }
+
+    fn table(&self, shown: &[Shown]) -> Table<5> {
+        let asked = BTreeMap::new();
+        let rows = Rows::new(&self.board, self.now.clone(), &asked);
+        let mut table = Table::new(["ITEM", "STATE", "ATTEMPT", "TIME", "WHY"]).coloured_by(1);
+        for shown in shown {
+            table.row(match shown {
+                Shown::Item(place) => {
+                    let row = rows.row(*place);
+                    let attempt = if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
+                    let time = row.time_ns.map_or_else(|| "-".to_owned(), moment::elapsed);
+                    let detail = row.detail();
+                    [row.id, row.state.to_owned(), attempt, time, detail]
+                }
+                Shown::Group(name, counts) => {
+                    [format!("{name} (group)"), "-".to_owned(), "-".to_owned(), "-".to_owned(), counted(counts)]
+                }
+            });
+        }
+        table
+    }
+}

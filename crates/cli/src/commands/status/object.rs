@@ -1,0 +1,106 @@
+//! The board as one object of JSON; docs/exit-codes.md describes it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Found;
+use crate::moment;
+use crate::view::{Meter, Row, Rows, meters};
+
+#[derive(Debug, Serialize)]
+pub(super) struct Object {
+    id: String,
+    name: Option<String>,
+    status: String,
+    ended: bool,
+    version: u64,
+    started: String,
+    changed: String,
+    /// Whether an engine owns the ledger; absent once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopping: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<Unread>,
+    meters: BTreeMap<&'static str, Gauge>,
+    counts: BTreeMap<&'static str, usize>,
+    items: Vec<Item>,
+    left_out: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Unread {
+    from: u64,
+    why: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Gauge {
+    used: u64,
+    ceiling: Option<u64>,
+    estimated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    state: &'static str,
+    attempt: u32,
+    sessions: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coordination: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// Items are listed one by one, also those of a group.
+pub(super) fn of(found: &Found, lines: usize) -> Object {
+    let Found { head, board, owned, now } = found;
+    let session = board.session();
+    let running = session.filter(|session| !session.status().is_terminal());
+    let asked = BTreeMap::new();
+    let rows = Rows::new(board, now.clone(), &asked);
+    let shown = board.foremost(lines);
+    let items: Vec<Item> = shown.into_iter().map(|place| rows.row(place)).map(item).collect();
+    Object {
+        id: board.id().to_string(),
+        name: session.and_then(|session| session.started().name.clone()),
+        status: head.status.clone(),
+        ended: head.ended,
+        version: head.tip.version.0,
+        started: moment::exact(head.started),
+        changed: moment::exact(head.changed.1),
+        engine: (!head.ended).then_some(*owned),
+        paused: running.and_then(|session| session.pause_reason()).map(str::to_owned),
+        stopping: running.and_then(|session| session.stop_request()).map(|request| request.reason.clone()),
+        receipt: session.and_then(|session| session.receipt_digest()).map(|digest| digest.to_string()),
+        unread: board.unread().map(|unread| Unread { from: unread.from.0, why: unread.why.clone() }),
+        meters: session.map(|session| meters(session, now).into_iter().map(gauge).collect()).unwrap_or_default(),
+        counts: board.counts().present().map(|(class, count)| (class.as_str(), count)).collect(),
+        left_out: board.counts().total() - items.len(),
+        items,
+    }
+}
+
+fn gauge(meter: Meter) -> (&'static str, Gauge) {
+    let name = if meter.name == "time" { "time_ns" } else { meter.name };
+    let currency = meter.currency().map(str::to_owned);
+    (name, Gauge { used: meter.used, ceiling: meter.ceiling, estimated: meter.estimated, currency })
+}
+
+fn item(row: Row) -> Item {
+    let Row { id, state, attempt, time_ns, sessions, child, waits, text, .. } = row;
+    Item { id, state, attempt, sessions, took_ns: time_ns, coordination: child.map(|child| child.to_string()), waits, text }
+}

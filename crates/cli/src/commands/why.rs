@@ -1,0 +1,112 @@
+//! `antiphon why`: what keeps an item from running.
+
+use std::process::ExitCode;
+
+use antiphon::coordination::{CoordinationSession, Runners, WorkState};
+use antiphon::id::CoordinationId;
+use antiphon::time::Now;
+use serde_json::json;
+
+use super::Global;
+use super::run::on_a_runtime;
+use crate::command_error::{CommandError, Kind};
+use crate::door::Door;
+use crate::ledger::{self, Ledger};
+use crate::output::{Output, printable};
+
+/// Items that are told of when none is named.
+const MOST: usize = 50;
+
+/// Tell what keeps an item from running
+///
+/// Without an item, of every unfinished one (the first 50).
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The coordination
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: CoordinationId,
+    /// The item
+    #[arg(value_name = "ITEM")]
+    work: Option<String>,
+}
+
+/// What keeps one item.
+struct Told {
+    work: String,
+    reasons: Vec<String>,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        ledger.head(&antiphon::id::StreamName::Coordination(self.id.clone()))?;
+        let session = ledger.replayed(&self.id)?;
+        let works = self.wanted(&session)?;
+        on_a_runtime(async {
+            let told = match Door::knock(&ledger.dir).await? {
+                Some(client) if !session.status().is_terminal() => {
+                    let mut told = Vec::new();
+                    for work in works {
+                        let reasons = client.why(&self.id, &work).await?.reasons;
+                        told.push(Told { work, reasons: reasons.into_iter().map(|why| why.text).collect() });
+                    }
+                    told
+                }
+                _ => works.into_iter().map(|work| recorded(&session, work)).collect::<Result<_, _>>()?,
+            };
+            let mut output = Output::stdout();
+            for Told { work, reasons } in &told {
+                if global.json {
+                    output.json(&json!({ "work": work, "reasons": reasons }))?;
+                } else if reasons.is_empty() {
+                    output.line(format!("{}: nothing; it is about to start", printable(work)))?;
+                } else {
+                    output.line(format!("{}: {}", printable(work), printable(&reasons.join("; "))))?;
+                }
+            }
+            output.finish()?;
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+
+    /// The item that was named, else all unfinished ones.
+    fn wanted(&self, session: &CoordinationSession) -> Result<Vec<String>, CommandError> {
+        let id = &self.id;
+        match &self.work {
+            Some(work) if session.work_tracking(work).is_some() => Ok(vec![work.clone()]),
+            Some(work) => {
+                let names: Vec<&str> = session.work_queue().map(|work| work.as_str()).collect();
+                let told = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
+                let likeness = |name: &&str| (strsim::jaro_winkler(name, work) * 1_000.0) as u64;
+                Err(match names.into_iter().max_by_key(likeness).filter(|name| likeness(name) >= 800) {
+                    Some(near) => told.with_hint(format!("did you mean {near}?")),
+                    None => told.with_hint(format!("`antiphon status {id}` shows its items")),
+                })
+            }
+            None => {
+                let unfinished = session.work_queue().filter(|work| {
+                    session.work_tracking(work.as_str()).is_some_and(|item| !matches!(item.state, WorkState::Done(_)))
+                });
+                let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
+                if works.is_empty() {
+                    anstream::eprintln!("every item of {id} has its outcome; `antiphon receipt show {id}` shows them");
+                }
+                Ok(works)
+            }
+        }
+    }
+}
+
+/// What the record says where no engine runs.
+fn recorded(session: &CoordinationSession, work: String) -> Result<Told, CommandError> {
+    let (at, wall) = session.last_times();
+    let mut runners = Runners::default();
+    runners.allow_processes();
+    let blocked = session.why(&work, &Now { at, wall, random: [0; 32] }, &runners).map_err(CommandError::internal)?;
+    let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
+    if !session.status().is_terminal() {
+        let id = session.coordination_id();
+        reasons.push(format!("no engine runs; `antiphon resume {id}` goes on"));
+    }
+    Ok(Told { work, reasons })
+}

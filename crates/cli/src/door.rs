@@ -1,0 +1,97 @@
+//! How a command reaches the engine of a state directory: as a guest of the one that runs, or by running it here.
+
+mod host;
+mod interrupts;
+mod submission;
+
+use std::path::Path;
+use std::time::Duration;
+
+use antiphon_server::{Client, ClientError, Code};
+use tokio::time::{Instant, sleep};
+
+use crate::command_error::{CommandError, Kind};
+pub(crate) use host::{Host, Sessions};
+pub(crate) use interrupts::{Interrupt, Interrupts};
+pub(crate) use submission::{Unsent, request};
+
+/// How long an engine that holds the directory may take from its start until it answers: it first ends what is left over.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for one that is about to end, and waits for its sessions first.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Pause between two looks at who holds the directory.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The way to an engine.
+pub(crate) struct Door {
+    pub(crate) client: Client,
+    /// The engine, if it runs here.
+    pub(crate) host: Option<Host>,
+}
+
+impl Door {
+    /// Finds the engine of a state directory, or runs one here if there is none.
+    pub(crate) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+        Self::open_within(PATIENCE, dir, sessions).await
+    }
+
+    /// The same after the engine that was there has gone, or is about to.
+    pub(crate) async fn open_again(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+        Self::open_within(LONG_PATIENCE, dir, sessions).await
+    }
+
+    async fn open_within(patience: Duration, dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+        let patience = Instant::now() + patience;
+        loop {
+            if let Some(client) = Self::knock(dir).await? {
+                return Ok(Self { client, host: None });
+            }
+            match Host::open(dir, sessions).await {
+                Ok(host) => {
+                    let client = Client::connect(dir).await?;
+                    return Ok(Self { client, host: Some(host) });
+                }
+                // It has begun just now, or is about to end.
+                Err(error) if error.kind() == Kind::Held && Instant::now() < patience => sleep(LOOK_AGAIN).await,
+                Err(error) if error.kind() == Kind::Held => {
+                    return Err(error.with_hint("it does not answer at its socket: it is a program of its own, or hangs"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The engine that runs, if one does and will go on.
+    pub(crate) async fn knock(dir: &Path) -> Result<Option<Client>, CommandError> {
+        let asked = async {
+            let client = Client::connect(dir).await?;
+            client.health().await.map(|_| client)
+        };
+        match asked.await {
+            Ok(client) => Ok(Some(client)),
+            Err(error) if has_gone(&error) => Ok(None),
+            // It is there; what it is asked for will tell more.
+            Err(ClientError::Refused(problem)) if problem.status == 503 => Ok(Some(Client::connect(dir).await?)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stops the engine if it runs here.
+    pub(crate) async fn close(self) -> Result<(), CommandError> {
+        match self.host {
+            Some(host) => host.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether an error means that the engine has gone or is about to, so that looking for one again helps.
+pub(crate) fn has_gone(error: &ClientError) -> bool {
+    match error {
+        ClientError::NoEngine { .. } | ClientError::Broken(_) => true,
+        ClientError::Refused(problem) => problem.known_code() == Some(Code::Stopping),
+        _ => false,
+    }
+}

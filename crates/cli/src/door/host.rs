@@ -1,0 +1,85 @@
+//! The engine of a state directory in this process, and the socket at which everybody reaches it, this process included.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use antiphon::Engine;
+use antiphon::id::CoordinationId;
+use antiphon::process::{WardenSetup, session_of};
+use antiphon_server::Server;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::submission::compiled;
+use crate::command_error::{CommandError, Kind};
+
+/// Whether an engine carries out sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sessions {
+    /// It does.
+    Run,
+    /// It only records: what is ready stays ready.
+    Leave,
+}
+
+/// An engine with its server.
+pub(crate) struct Host {
+    pub(crate) engine: Arc<Engine>,
+    server: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Host {
+    /// Takes over the ledger, creating it if there is none, and opens the socket.
+    pub(super) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+        prepare(dir)?;
+        let mut setup = Engine::open(dir)?;
+        if sessions == Sessions::Run {
+            setup.run_processes(WardenSetup::default()).map_err(|error| CommandError::because(Kind::State, &error))?;
+        }
+        let engine = Arc::new(setup.start().await?);
+        let place = dir.to_owned();
+        let server = match Server::bind(dir, Arc::clone(&engine), compiled).await {
+            Ok(server) => server.with_sessions(Arc::new(move |pid| session_of(&place, pid))),
+            Err(error) => {
+                let told = CommandError::because(Kind::State, &error);
+                closed(engine).await?;
+                return Err(told);
+            }
+        };
+        let stop = CancellationToken::new();
+        Ok(Self { engine, server: tokio::spawn(server.serve(stop.clone())), stop })
+    }
+
+    /// The coordinations that stopping would interrupt.
+    pub(crate) async fn at_work(&self) -> Result<BTreeSet<CoordinationId>, CommandError> {
+        Ok(self.engine.at_work().await?)
+    }
+
+    /// Stops in good order: guests are told, sessions are asked to stop, the ledger is closed.
+    pub(crate) async fn close(self) -> Result<(), CommandError> {
+        self.stop.cancel();
+        self.server.await.map_err(|error| CommandError::internal(format!("the server has failed: {error}")))?;
+        closed(self.engine).await
+    }
+}
+
+async fn closed(engine: Arc<Engine>) -> Result<(), CommandError> {
+    let engine = Arc::into_inner(engine).ok_or_else(|| CommandError::internal("the engine is still in use"))?;
+    Ok(engine.close().await?)
+}
+
+/// Makes the state directory, kept out of git.
+fn prepare(dir: &Path) -> Result<(), CommandError> {
+    let failed = |error: std::io::Error| {
+        CommandError::new(Kind::State, format!("cannot use {} as state directory: {error}", dir.display()))
+            .with_hint("name one that can be written with --dir or ANTIPHON_DIR")
+    };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let ignore = dir.join(".gitignore");
+    if !ignore.exists() {
+        std::fs::write(ignore, "*\n").map_err(failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! A plan on its way to an engine: what this process sends, and what the engine's side makes of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use antiphon::id::CoordinationId;
+use antiphon::plan::{Environment, Plan, Problems, SecretFrom, SecretSource};
+use antiphon::process::MIN_SECRET_BYTES;
+use antiphon_server::{CompileError, Compiled, PlanProblem, Submission, SubmitRequest};
+
+use crate::command_error::{CommandError, Kind};
+
+/// Why a plan cannot be sent.
+pub(crate) enum Unsent {
+    /// It has problems.
+    Plan(Problems),
+    /// Something that it needs is not here.
+    Command(CommandError),
+}
+
+/// What is sent: the plan's text, with the variables and the values of the secrets that it names.
+pub(crate) fn request(plan: &Plan, shown: &Path, id: Option<&CoordinationId>) -> Result<SubmitRequest, Unsent> {
+    let compiled = plan.compile(&Environment::of_process()).map_err(Unsent::Plan)?;
+    let secrets = values(&compiled.secrets).map_err(Unsent::Command)?;
+    Ok(SubmitRequest {
+        plan: plan.text().to_owned(),
+        name: shown.display().to_string(),
+        directory: plan.dir().display().to_string(),
+        environment: compiled.environment,
+        secrets,
+        id: id.map(ToString::to_string),
+    })
+}
+
+/// What a submission comes to.
+pub(super) fn compiled(submission: &Submission) -> Result<Compiled, CompileError> {
+    let refused = |detail: String| Err(CompileError::Refused { detail });
+    if !submission.directory.is_dir() {
+        return refused(format!("there is no directory {}", submission.directory.display()));
+    }
+    let environment = Environment::Of(submission.environment.clone());
+    let plan = Plan::read_text(&submission.plan, PathBuf::from(&submission.name), &submission.directory);
+    let told =
+        |problems: Problems| CompileError::Plan(problems.problems.into_iter().map(|problem| of(submission, problem)).collect());
+    let compiled = plan.and_then(|plan| plan.compile(&environment)).map_err(told)?;
+    if let Some(absent) = compiled.secrets.iter().find(|secret| !submission.secrets.contains_key(&secret.name)) {
+        return refused(format!("the plan needs the secret {}; give its value with `secrets`", absent.name));
+    }
+    Ok(Compiled { config: compiled.config, blobs: compiled.blobs })
+}
+
+fn of(submission: &Submission, problem: antiphon::plan::Problem) -> PlanProblem {
+    let file = problem.path.display().to_string();
+    let place = problem.place;
+    let number = |n: usize| u64::try_from(n).ok();
+    PlanProblem {
+        message: problem.message,
+        file: (file != submission.name).then_some(file),
+        line: place.as_ref().and_then(|place| number(place.line)),
+        column: place.as_ref().and_then(|place| number(place.column)),
+        text: place.map(|place| place.text),
+        suggestion: problem.hint,
+    }
+}
+
+/// The values of secrets, by name. Nothing but the name is ever told.
+fn values(sources: &[SecretSource]) -> Result<BTreeMap<String, String>, CommandError> {
+    sources.iter().map(|source| Ok((source.name.clone(), value(source)?))).collect()
+}
+
+fn value(source: &SecretSource) -> Result<String, CommandError> {
+    let name = &source.name;
+    let absent = |what: String, hint: &str| CommandError::new(Kind::Usage, what).with_hint(hint);
+    let value = match &source.from {
+        SecretFrom::Variable => std::env::var(name).map_err(|_| {
+            absent(format!("the plan needs the secret {name}, and there is no such variable"), "set it for this command")
+        })?,
+        SecretFrom::Command { argv, dir } => {
+            let [program, arguments @ ..] = argv.as_slice() else {
+                return Err(absent(format!("the command for the secret {name} is empty"), "name a program"));
+            };
+            let ran =
+                Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+            let ran =
+                ran.map_err(|error| absent(format!("the command for the secret {name} cannot be run: {error}"), "mend it"))?;
+            if !ran.status.success() {
+                return Err(absent(format!("the command for the secret {name} failed: {}", ran.status), "run it by hand"));
+            }
+            let text = String::from_utf8(ran.stdout);
+            let text = text.map_err(|_| absent(format!("the secret {name} is not text in UTF-8"), "encode it"))?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    if value.len() < MIN_SECRET_BYTES {
+        let what = format!("the secret {name} has fewer than {MIN_SECRET_BYTES} bytes and could not be kept out of outputs");
+        return Err(absent(what, "use a longer one"));
+    }
+    Ok(value)
+}

@@ -1,0 +1,76 @@
+//! How a coordination ended, and the exit code that tells it.
+
+use std::process::ExitCode;
+
+use antiphon::coordination::{AbortReason, BudgetType, StopCondition, Verdict};
+use antiphon::digest::Digest;
+use antiphon::envelope::Recorded;
+use antiphon::event::Event;
+
+use crate::command_error::Kind;
+
+/// The end of a coordination, as its last event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub(crate) verdict: Verdict,
+    pub(crate) receipt: Digest,
+    why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Why {
+    Completed(StopCondition),
+    Aborted(AbortReason),
+}
+
+impl Ending {
+    /// What a terminal event says; `None` of any other event, and of one that this version does not know.
+    pub(crate) fn of(recorded: &Recorded) -> Option<Self> {
+        match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?).ok()? {
+            Event::Completed(end) => Some(Self { verdict: end.verdict, receipt: end.receipt, why: Why::Completed(end.stop) }),
+            Event::Aborted(end) => Some(Self { verdict: end.verdict, receipt: end.receipt, why: Why::Aborted(end.reason) }),
+            _ => None,
+        }
+    }
+
+    /// What it came to: nothing if all went well, else the kind of error. Why it stopped comes before how much was done.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match (&self.why, self.verdict) {
+            (Why::Completed(StopCondition::BudgetExhausted(_)), _) => Some(Kind::Spent),
+            (Why::Completed(StopCondition::CircuitBreakerTripped), _) => Some(Kind::Breaker),
+            (Why::Completed(StopCondition::UserRequested) | Why::Aborted(_), _) | (_, Verdict::Aborted) => Some(Kind::Aborted),
+            (_, Verdict::Failed) => Some(Kind::Failed),
+            (_, Verdict::Partial) => Some(Kind::Partial),
+            (_, Verdict::Succeeded) => None,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        self.kind().map_or(ExitCode::SUCCESS, ExitCode::from)
+    }
+
+    /// Why it did not come to the end of its work, if that is so.
+    pub(crate) fn stop(&self) -> Option<String> {
+        match &self.why {
+            Why::Completed(StopCondition::AllWorkCompleted) => None,
+            Why::Completed(StopCondition::BudgetExhausted(meter)) => Some(format!("its {} is spent", meter_name(*meter))),
+            Why::Completed(StopCondition::CircuitBreakerTripped) => {
+                Some("too many items in a row failed, which tripped the breaker".to_owned())
+            }
+            Why::Completed(StopCondition::UserRequested) => Some("it was stopped on request".to_owned()),
+            Why::Completed(StopCondition::Error(error)) => Some(format!("it could not go on: {error}")),
+            // A condition that is newer than this version.
+            Why::Completed(stop) => Some(stop.to_string()),
+            Why::Aborted(reason) => Some(format!("it was aborted: {reason}")),
+        }
+    }
+}
+
+fn meter_name(meter: BudgetType) -> &'static str {
+    match meter {
+        BudgetType::Duration => "budget of time",
+        BudgetType::Tokens => "budget of tokens",
+        BudgetType::Cost => "budget of cost",
+        BudgetType::Episodes => "budget of sessions",
+    }
+}

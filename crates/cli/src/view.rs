@@ -1,0 +1,135 @@
+//! What a run looks like to whoever started it: a frame on a terminal, lines elsewhere, or its events as JSON.
+
+mod board;
+mod echo;
+mod frame;
+mod line;
+mod live;
+mod meters;
+mod plain;
+mod row;
+mod summary;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use antiphon::envelope::Recorded;
+use antiphon::id::{CoordinationId, WorkId};
+
+use crate::command_error::CommandError;
+use crate::commands::log;
+use crate::ending::Ending;
+use crate::output::{Output, printable};
+pub(crate) use board::{Board, Shown};
+use echo::Echo;
+pub(crate) use frame::{counted, gauges, notes};
+use live::Live;
+pub(crate) use meters::{Meter, meters};
+use plain::Plain;
+pub(crate) use row::{Row, Rows};
+
+/// The look of one run. Whatever becomes of it, it leaves a terminal as it found it.
+pub(crate) struct View(Look);
+
+enum Look {
+    /// A frame on a terminal.
+    Live(Box<Live>),
+    /// A line for what happens.
+    Plain(Output, Box<Plain>),
+    /// The events themselves.
+    Json(Output),
+    /// What the one command of a coordination prints.
+    Echo(Box<Echo>),
+}
+
+impl View {
+    /// The look that fits where standard output goes.
+    pub(crate) fn choose(id: CoordinationId, json: bool) -> Self {
+        let draws = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+        Self(if json {
+            Look::Json(Output::stdout())
+        } else if draws && std::io::stdout().is_terminal() {
+            Look::Live(Box::new(Live::new(id)))
+        } else {
+            Look::Plain(Output::stdout(), Box::new(Plain::new(id)))
+        })
+    }
+
+    /// What the sessions of a coordination in a state directory print, as they print it.
+    pub(crate) fn echo(id: CoordinationId, dir: PathBuf) -> Self {
+        Self(Look::Echo(Box::new(Echo::new(dir, id))))
+    }
+
+    /// Shows what an event changes.
+    pub(crate) fn event(&mut self, event: &Recorded) -> Result<(), CommandError> {
+        match &mut self.0 {
+            Look::Live(live) => live.event(event),
+            Look::Echo(echo) => echo.event(event),
+            Look::Json(output) => {
+                output.json(&log::line(event))?;
+                output.flush()
+            }
+            Look::Plain(output, plain) => {
+                if let Some(line) = plain.line(event) {
+                    output.line(line)?;
+                }
+                output.flush()
+            }
+        }
+    }
+
+    /// Whether [`View::tick`] does anything.
+    pub(crate) fn wants_ticks(&self) -> bool {
+        matches!(self.0, Look::Live(_) | Look::Echo(_))
+    }
+
+    /// Shows how time passes; to be called about ten times a second.
+    pub(crate) fn tick(&mut self) -> Result<(), CommandError> {
+        match &mut self.0 {
+            Look::Live(live) => live.tick(),
+            Look::Echo(echo) => echo.tick(),
+            Look::Plain(..) | Look::Json(_) => Ok(()),
+        }
+    }
+
+    /// Items that are ready while nothing on the record keeps them from running; the engine knows why.
+    pub(crate) fn unexplained(&self) -> Vec<WorkId> {
+        match &self.0 {
+            Look::Live(live) => live.unexplained(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Shows why items do not run, as the engine says; replaces what was said before.
+    pub(crate) fn waits(&mut self, reasons: &[(WorkId, String)]) {
+        if let Look::Live(live) = &mut self.0 {
+            live.waits(reasons);
+        }
+    }
+
+    /// Says something of ours, beside what is shown.
+    pub(crate) fn tell(&mut self, text: &str) -> Result<(), CommandError> {
+        match &mut self.0 {
+            Look::Live(live) => live.tell(text),
+            _ => {
+                anstream::eprintln!("{}", printable(text));
+                Ok(())
+            }
+        }
+    }
+
+    /// Shows what it came to.
+    pub(crate) fn end(&mut self, ending: &Ending) -> Result<(), CommandError> {
+        match &mut self.0 {
+            Look::Live(live) => live.end(ending),
+            Look::Echo(echo) => echo.end(ending),
+            Look::Json(output) => output.flush(),
+            Look::Plain(output, plain) => {
+                for line in plain.summary(ending).lines() {
+                    output.line(line)?;
+                }
+                output.flush()
+            }
+        }
+    }
+}

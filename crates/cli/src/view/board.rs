@@ -1,0 +1,416 @@
+//! A coordination as its events left it, with its items in the order in which somebody who watches wants to see them.
+//!
+//! States, bindings, usage and budget are read from the one reducer. What is kept beside it is what events say and no state needs, such
+//! as the last words of a session, and indexes, so that a look costs what it shows and not what there is.
+
+use std::collections::{BTreeSet, HashMap};
+
+use antiphon::coordination::{
+    CoordinationSession, CoordinationStatus, Meta, SessionOutcome, Verdict, WorkItemOutcome, WorkSpec, WorkState,
+};
+use antiphon::envelope::Recorded;
+use antiphon::event::{Event, SessionUnbound};
+use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
+use antiphon::time::{Now, Wall};
+
+use crate::output::printable;
+
+/// Most of what a session said that is kept, in characters.
+const TEXT_KEPT: usize = 200;
+
+/// Waiting items among which some are looked for that could run, and those for which the engine is asked.
+const LOOKED_THROUGH: usize = 100;
+const ASKED: usize = 8;
+
+/// One coordination, as far as its events could be read.
+#[derive(Debug)]
+pub(crate) struct Board {
+    id: CoordinationId,
+    session: Option<CoordinationSession>,
+    unread: Option<Unread>,
+    verdict: Option<Verdict>,
+    items: Vec<Item>,
+    places: HashMap<WorkId, usize>,
+    counts: Counts,
+    /// All items, by class and age.
+    all: BTreeSet<(Class, usize)>,
+    /// Items without a group, and groups at the place of their first member, as far as they are quiet.
+    quiet: BTreeSet<(Class, usize, Option<GroupName>)>,
+    groups: HashMap<GroupName, Group>,
+}
+
+/// Events that cannot be read: those from this version on.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    pub(crate) from: Version,
+    pub(crate) why: String,
+}
+
+/// What is known of an item beside its state.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) id: WorkId,
+    pub(crate) class: Class,
+    pub(crate) group: Option<GroupName>,
+    pub(crate) last: Option<Last>,
+}
+
+/// Its last session that ended.
+#[derive(Debug)]
+pub(crate) struct Last {
+    pub(crate) outcome: SessionOutcome,
+    pub(crate) took_ns: u64,
+    /// What it said, on one line; nothing if it did well.
+    pub(crate) text: Option<Box<str>>,
+}
+
+/// Where items are in their life, those first that are looked at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Class {
+    Held,
+    Running,
+    Failed,
+    Delayed,
+    Waiting,
+    Skipped,
+    Done,
+}
+
+impl Class {
+    const ALL: [Self; 7] = [Self::Held, Self::Running, Self::Failed, Self::Delayed, Self::Waiting, Self::Skipped, Self::Done];
+
+    fn of(state: &WorkState) -> Self {
+        match state {
+            WorkState::Waiting(_) | WorkState::Ready => Self::Waiting,
+            WorkState::Until(_) => Self::Delayed,
+            WorkState::Bound(_) => Self::Running,
+            WorkState::Held(_) => Self::Held,
+            WorkState::Done(WorkItemOutcome::Succeeded) => Self::Done,
+            WorkState::Done(WorkItemOutcome::Failed) => Self::Failed,
+            WorkState::Done(WorkItemOutcome::Skipped(_)) => Self::Skipped,
+        }
+    }
+
+    fn is_quiet(self) -> bool {
+        self >= Self::Waiting
+    }
+
+    /// The class as it is counted.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Waiting => "waiting",
+            Self::Skipped => "skipped",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// How many items there are of each class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts([usize; Class::ALL.len()]);
+
+impl Counts {
+    pub(crate) fn of(&self, class: Class) -> usize {
+        self.0[class as usize]
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+
+    /// Those that there are any of.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (Class, usize)> {
+        Class::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+
+    fn quiet(&self) -> Self {
+        let mut quiet = *self;
+        Class::ALL.into_iter().filter(|class| !class.is_quiet()).for_each(|class| quiet.0[class as usize] = 0);
+        quiet
+    }
+
+    fn add(&mut self, class: Class) {
+        self.0[class as usize] += 1;
+    }
+
+    fn remove(&mut self, class: Class) {
+        self.0[class as usize] -= 1;
+    }
+
+    fn less(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count -= other);
+        self
+    }
+}
+
+#[derive(Debug)]
+struct Group {
+    first: usize,
+    counts: Counts,
+}
+
+impl Group {
+    /// Where it stands among what is quiet, if any of it is.
+    fn class(&self) -> Option<Class> {
+        self.counts.quiet().present().map(|(class, _)| class).next()
+    }
+}
+
+/// Something that has a line of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Item(usize),
+    /// The quiet members of a group, counted.
+    Group(GroupName, Counts),
+}
+
+/// What has a line, and how many items have none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) left: Counts,
+}
+
+impl Board {
+    pub(crate) fn new(id: CoordinationId) -> Self {
+        Self {
+            id,
+            session: None,
+            unread: None,
+            verdict: None,
+            items: Vec::new(),
+            places: HashMap::new(),
+            counts: Counts::default(),
+            all: BTreeSet::new(),
+            quiet: BTreeSet::new(),
+            groups: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &CoordinationId {
+        &self.id
+    }
+
+    /// The state; none before the first event, or if that cannot be read.
+    pub(crate) fn session(&self) -> Option<&CoordinationSession> {
+        self.session.as_ref()
+    }
+
+    pub(crate) fn unread(&self) -> Option<&Unread> {
+        self.unread.as_ref()
+    }
+
+    pub(crate) fn item(&self, place: usize) -> &Item {
+        &self.items[place]
+    }
+
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What people call it.
+    pub(crate) fn name(&self) -> &str {
+        self.session.as_ref().and_then(|session| session.started().name.as_deref()).unwrap_or(self.id.as_str())
+    }
+
+    /// Where it is in its life, in the words of head rows.
+    pub(crate) fn status(&self) -> &'static str {
+        if let Some(verdict) = self.verdict {
+            return verdict.as_str();
+        }
+        let Some(session) = &self.session else { return "starting" };
+        match session.status() {
+            CoordinationStatus::Initializing => "starting",
+            _ if session.stop_request().is_some() => "stopping",
+            _ if session.pause_reason().is_some() => "paused",
+            _ => "running",
+        }
+    }
+
+    /// The present in its own time, which passes from its last event on as the wall clock does while an engine owns it.
+    pub(crate) fn present(&self, wall: Wall) -> Now {
+        let mut now = Now::from(0);
+        let Some(session) = &self.session else { return now };
+        let (at, since) = session.last_times();
+        now.wall = wall;
+        now.at = if session.status().is_terminal() { at } else { at.after(wall.0.saturating_sub(since.0)) };
+        now
+    }
+
+    /// The present as of its last event, for when no engine owns it and its time stands still.
+    pub(crate) fn standstill(&self) -> Now {
+        let last = self.session.as_ref().map_or(Wall(0), |session| session.last_times().1);
+        self.present(last)
+    }
+
+    /// Takes the next event in.
+    pub(crate) fn take(&mut self, recorded: &Recorded) {
+        if self.unread.is_some() {
+            self.verdict = self.verdict.or_else(|| verdict(recorded));
+        } else if let Err(why) = self.follow(recorded) {
+            self.unread = Some(Unread { from: recorded.version, why });
+            self.verdict = verdict(recorded);
+        }
+    }
+
+    fn follow(&mut self, recorded: &Recorded) -> Result<(), String> {
+        let payload = recorded.payload.bytes().ok_or("its payload was erased")?;
+        let event = Event::decode(&recorded.kind, recorded.schema, payload).map_err(|error| error.to_string())?;
+        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let Some(session) = &mut self.session else {
+            let began = CoordinationSession::begin(self.id.clone(), &event, &meta).map_err(|error| error.to_string())?;
+            self.session = Some(began);
+            return Ok(());
+        };
+        let freed = match &event {
+            Event::SessionCleared(cleared) => session.held_by(cleared.session).cloned(),
+            _ => None,
+        };
+        let last = match &event {
+            Event::SessionUnbound(unbound) => {
+                let since = session.binding(unbound.session).map_or(recorded.at, |(binding, _)| binding.bound_at);
+                Some(last(unbound, recorded.at.since(since)))
+            }
+            _ => None,
+        };
+        session.apply(&event, &meta).map_err(|error| error.to_string())?;
+        match &event {
+            Event::WorkAdded(added) => added.items.iter().for_each(|spec| self.add(spec)),
+            Event::SessionBound(bound) => self.look_at(&bound.work),
+            Event::SessionUnbound(unbound) => {
+                if let Some(place) = self.places.get(&unbound.work) {
+                    self.items[*place].last = last;
+                }
+                self.look_at(&unbound.work);
+            }
+            Event::WorkSkipped(skipped) => skipped.works.iter().for_each(|work| self.look_at(work)),
+            Event::Completed(_) | Event::Aborted(_) => self.verdict = verdict(recorded),
+            _ => freed.iter().for_each(|work| self.look_at(work)),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, spec: &WorkSpec) {
+        let place = self.items.len();
+        self.items.push(Item { id: spec.id.clone(), class: Class::Waiting, group: spec.group.clone(), last: None });
+        self.places.insert(spec.id.clone(), place);
+        self.enter(place, Class::Waiting);
+    }
+
+    /// Puts an item where its state belongs. One that has left memory stays where it was: only what is done leaves.
+    fn look_at(&mut self, work: &WorkId) {
+        let Some(place) = self.places.get(work).copied() else { return };
+        let tracking = self.session.as_ref().and_then(|session| session.work_tracking(work.as_str()));
+        let Some(class) = tracking.map(|tracking| Class::of(tracking.state)) else { return };
+        let before = std::mem::replace(&mut self.items[place].class, class);
+        self.leave(place, before);
+        self.enter(place, class);
+    }
+
+    fn enter(&mut self, place: usize, class: Class) {
+        self.counts.add(class);
+        self.all.insert((class, place));
+        if self.items[place].group.is_some() {
+            self.regroup(place, |counts| counts.add(class));
+        } else if class.is_quiet() {
+            self.quiet.insert((class, place, None));
+        }
+    }
+
+    fn leave(&mut self, place: usize, class: Class) {
+        self.counts.remove(class);
+        self.all.remove(&(class, place));
+        if self.items[place].group.is_some() {
+            self.regroup(place, |counts| counts.remove(class));
+        } else {
+            self.quiet.remove(&(class, place, None));
+        }
+    }
+
+    /// Changes how many members of an item's group there are of each class, and puts the group where it belongs then.
+    fn regroup(&mut self, place: usize, change: impl FnOnce(&mut Counts)) {
+        let Some(name) = &self.items[place].group else { return };
+        let group = self.groups.entry(name.clone()).or_insert(Group { first: place, counts: Counts::default() });
+        let before = group.class();
+        change(&mut group.counts);
+        let after = group.class();
+        if before != after {
+            before.map(|class| self.quiet.remove(&(class, group.first, Some(name.clone()))));
+            after.map(|class| self.quiet.insert((class, group.first, Some(name.clone()))));
+        }
+    }
+
+    /// Items that may start while there is a slot and nothing pauses or stops them, among those that are looked at first.
+    pub(crate) fn unexplained(&self) -> Vec<WorkId> {
+        let Some(session) = &self.session else { return Vec::new() };
+        let has_slot = session.bindings().len() < session.started().concurrency as usize;
+        if !has_slot || !session.status().is_running() || session.pause_reason().is_some() || session.stop_request().is_some() {
+            return Vec::new();
+        }
+        let waiting = self
+            .all
+            .range((Class::Waiting, 0)..(Class::Skipped, 0))
+            .take(LOOKED_THROUGH)
+            .map(|(_, place)| &self.items[*place].id);
+        let is_ready =
+            |work: &&WorkId| session.work_tracking(work.as_str()).is_some_and(|tracking| *tracking.state == WorkState::Ready);
+        waiting.filter(is_ready).take(ASKED).cloned().collect()
+    }
+
+    /// So many items: all in their order if they are no more, else what runs and what failed first.
+    pub(crate) fn foremost(&self, count: usize) -> Vec<usize> {
+        match self.items.len() <= count {
+            true => (0..self.items.len()).collect(),
+            false => self.all.iter().take(count).map(|(_, place)| *place).collect(),
+        }
+    }
+
+    /// What to show on so many lines: everything in its order if there is room; else what runs and what failed first, then what is
+    /// quiet with groups as one line, then a line for the rest, which has to be left free.
+    pub(crate) fn select(&self, lines: usize) -> Selection {
+        if self.items.len() <= lines {
+            return Selection { shown: (0..self.items.len()).map(Shown::Item).collect(), left: Counts::default() };
+        }
+        let room = lines.saturating_sub(1);
+        let mut left = self.counts;
+        let mut shown = Vec::new();
+        for (class, place) in self.all.iter().take_while(|(class, _)| !class.is_quiet()).take(room) {
+            left.remove(*class);
+            shown.push(Shown::Item(*place));
+        }
+        for (class, place, group) in self.quiet.iter().take(room - shown.len()) {
+            match group {
+                None => {
+                    left.remove(*class);
+                    shown.push(Shown::Item(*place));
+                }
+                Some(name) => {
+                    let counts = self.groups.get(name).map(|group| group.counts.quiet()).unwrap_or_default();
+                    left = left.less(counts);
+                    shown.push(Shown::Group(name.clone(), counts));
+                }
+            }
+        }
+        Selection { shown, left }
+    }
+}
+
+/// How it went, if this event says so; it can be read also where others before it cannot.
+fn verdict(recorded: &Recorded) -> Option<Verdict> {
+    match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?).ok()? {
+        Event::Completed(completed) => Some(completed.verdict),
+        Event::Aborted(aborted) => Some(aborted.verdict),
+        _ => None,
+    }
+}
+
+fn last(unbound: &SessionUnbound, took_ns: u64) -> Last {
+    let text = unbound.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let text = text.filter(|_| unbound.outcome != SessionOutcome::Success);
+    let kept = text.map(|text| printable(&text.chars().take(TEXT_KEPT).collect::<String>()).into());
+    Last { outcome: unbound.outcome, took_ns, text: kept }
+}

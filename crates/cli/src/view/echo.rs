@@ -1,0 +1,122 @@
+//! What a single command prints, passed on as it prints it: standard output to standard output, standard error to standard error.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
+
+use antiphon::coordination::{SessionOutcome, Tree};
+use antiphon::digest::Digest;
+use antiphon::envelope::Recorded;
+use antiphon::event::Event;
+use antiphon::id::{CoordinationId, SessionId};
+use antiphon::ledger::Store as _;
+use antiphon::process::{Kept, SessionFolder};
+
+use crate::command_error::CommandError;
+use crate::ending::Ending;
+use crate::ledger::Ledger;
+use crate::output::{Output, painted, printable};
+
+/// Most that is passed on at a time, in bytes.
+const CHUNK: u64 = 1 << 20;
+
+/// The outputs of the sessions of one coordination, one session at a time.
+pub(super) struct Echo {
+    ledger: Ledger,
+    coordination: CoordinationId,
+    stdout: Output,
+    running: Option<Session>,
+}
+
+/// How much of a session's outputs was passed on.
+struct Session {
+    folder: SessionFolder,
+    stdout: u64,
+    stderr: u64,
+}
+
+impl Echo {
+    pub(super) fn new(dir: PathBuf, coordination: CoordinationId) -> Self {
+        Self { ledger: Ledger::at(&dir), coordination, stdout: Output::stdout(), running: None }
+    }
+
+    pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
+        let Some(bytes) = recorded.payload.bytes() else { return Ok(()) };
+        match Event::decode(&recorded.kind, recorded.schema, bytes) {
+            Ok(Event::SessionBound(bound)) => {
+                let session = SessionId { coordination: self.coordination.clone(), number: bound.session };
+                let folder = SessionFolder::in_state_directory(&self.ledger.dir, &session);
+                self.running = Some(Session { folder, stdout: 0, stderr: 0 });
+            }
+            Ok(Event::SessionUnbound(unbound)) => {
+                let session = self.running.take();
+                let (stdout, stderr) = session.map_or((0, 0), |session| (session.stdout, session.stderr));
+                if let Some(Tree { stdout: out, stderr: err, .. }) = unbound.tree.as_deref() {
+                    let rest = self.rest(out.as_ref(), stdout)?;
+                    self.stdout.bytes(&rest)?;
+                    self.stdout.flush()?;
+                    tell(&self.rest(err.as_ref(), stderr)?);
+                }
+                if unbound.tree.as_deref().is_some_and(|tree| tree.cut) {
+                    anstream::eprintln!("some of what it printed was dropped, as it was more than is kept");
+                }
+                let why = match unbound.outcome {
+                    SessionOutcome::Success => None,
+                    SessionOutcome::Timeout => Some("its time was over".to_owned()),
+                    _ => unbound.text.as_deref().map(|text| printable(text.trim()).into_owned()),
+                };
+                if let Some(why) = why {
+                    anstream::eprintln!("{why}");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Passes on what was printed since.
+    pub(super) fn tick(&mut self) -> Result<(), CommandError> {
+        let Some(session) = &mut self.running else { return Ok(()) };
+        // A folder that is gone, or not there yet: its end brings what is left.
+        if let Ok(bytes) = after(&session.folder, Kept::Stdout, session.stdout) {
+            session.stdout += bytes.len() as u64;
+            self.stdout.bytes(&bytes)?;
+            self.stdout.flush()?;
+        }
+        if let Ok(bytes) = after(&session.folder, Kept::Stderr, session.stderr) {
+            session.stderr += bytes.len() as u64;
+            tell(&bytes);
+        }
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self, ending: &Ending) -> Result<(), CommandError> {
+        self.stdout.flush()?;
+        let verdict = ending.verdict.to_string();
+        let stop = ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
+        anstream::eprintln!("{}{stop}; `antiphon receipt show {}`", painted(&verdict, &verdict), self.coordination);
+        Ok(())
+    }
+
+    /// What of a recorded output was not passed on yet.
+    fn rest(&self, digest: Option<&Digest>, from: u64) -> Result<Vec<u8>, CommandError> {
+        let Some(digest) = digest else { return Ok(Vec::new()) };
+        let mut bytes = self.ledger.store.blob(digest)?.unwrap_or_default();
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(bytes.split_off(from))
+    }
+}
+
+fn after(folder: &SessionFolder, kept: Kept, from: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(folder.path_of(kept))?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(CHUNK).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// There is nobody to tell that standard error is closed.
+fn tell(bytes: &[u8]) {
+    let mut stderr = std::io::stderr().lock();
+    let _told = stderr.write_all(bytes).and_then(|()| stderr.flush());
+}

@@ -1,0 +1,223 @@
+//! What the terminal shows at a moment: never more lines than it has, none wider than it is.
+
+use std::collections::BTreeMap;
+
+use antiphon::id::WorkId;
+use antiphon::time::{Now, Wall};
+
+use super::board::{Board, Class, Counts, Shown};
+use super::line::{Line, prefix, width};
+use super::meters::{Meter, meters};
+use super::row::{Row, Rows};
+use crate::moment;
+use crate::output::printable;
+use crate::wording;
+
+/// Columns of a gauge.
+const GAUGE: u64 = 8;
+
+/// A terminal with fewer rows gets one row of meters.
+const ROWS_FOR_ALL_METERS: usize = 10;
+
+/// How far ids may push the rest to the right, of this many parts of the width one.
+const ID_SHARE: usize = 2;
+
+/// How large a terminal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+/// When it is, and which turn of the spinner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) wall: Wall,
+    pub(crate) turn: usize,
+}
+
+/// The lines to be shown, in colours. The last row and the last column of the terminal stay free: the cursor is there.
+pub(crate) fn frame(board: &Board, asked: &BTreeMap<WorkId, String>, moment: Moment, size: Size) -> Vec<String> {
+    let now = board.present(moment.wall);
+    let columns = size.columns.saturating_sub(1).max(1);
+    let room = size.rows.saturating_sub(1).max(1);
+    let mut below = gauges(board, &now, columns);
+    if size.rows < ROWS_FOR_ALL_METERS {
+        below.truncate(1);
+    }
+    below.extend(notes(board, &now));
+    // The heading comes first; of what stands below, what does not fit goes from the top, so that a reason is seen to the last.
+    let below = &below[below.len().saturating_sub(room - 1)..];
+    let items = items(board, &Rows::new(board, now, asked), moment.turn, room - 1 - below.len(), columns);
+    let lines = std::iter::once(heading(board)).chain(items).chain(below.iter().cloned());
+    lines.map(|line| line.cut(columns)).collect()
+}
+
+fn heading(board: &Board) -> Line {
+    let mut line = Line::default();
+    line.push(printable(board.name()));
+    line.push("  ");
+    line.painted(board.status(), board.status());
+    let counts = board.counts();
+    let ended = [Class::Done, Class::Failed, Class::Skipped].map(|class| counts.of(class)).iter().sum::<usize>();
+    line.push(format!("  {ended} of {} ended", counts.total()));
+    for class in [Class::Failed, Class::Running, Class::Held] {
+        if counts.of(class) > 0 {
+            line.push(format!(", {} {}", counts.of(class), class.as_str()));
+        }
+    }
+    if board.name() != board.id().as_str() {
+        line.push(format!("  {}", board.id()));
+    }
+    line
+}
+
+fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usize) -> Vec<Line> {
+    if room == 0 {
+        return Vec::new();
+    }
+    let selection = board.select(room);
+    let shown: Vec<ShownRow> = selection
+        .shown
+        .iter()
+        .map(|shown| match shown {
+            Shown::Item(place) => ShownRow::Item(rows.row(*place)),
+            Shown::Group(name, counts) => ShownRow::Group(printable(name.as_str()).into_owned(), *counts),
+        })
+        .collect();
+    let widest = shown.iter().map(|row| width(row.name())).max().unwrap_or(0).min(columns / ID_SHARE);
+    let retried = shown.iter().any(|row| matches!(row, ShownRow::Item(row) if row.attempt > 1));
+    let mut lines: Vec<Line> = shown.iter().map(|row| row.line(turn, widest, retried)).collect();
+    if selection.left.total() > 0 {
+        let all = if selection.shown.is_empty() { "" } else { "and " };
+        let more = if selection.shown.is_empty() { "items" } else { "more" };
+        let mut line = Line::default();
+        line.push(format!("  {all}{} {more}: {}", selection.left.total(), counted(&selection.left)));
+        lines.push(line);
+    }
+    lines
+}
+
+enum ShownRow {
+    Item(Row),
+    Group(String, Counts),
+}
+
+impl ShownRow {
+    fn name(&self) -> &str {
+        match self {
+            Self::Item(row) => &row.id,
+            Self::Group(name, _) => name,
+        }
+    }
+
+    fn line(&self, turn: usize, widest: usize, retried: bool) -> Line {
+        let mut line = Line::default();
+        let (mark, state) = match self {
+            Self::Item(row) => mark(row.class, turn),
+            Self::Group(..) => ("+", ""),
+        };
+        line.painted(mark, state);
+        line.push(" ");
+        line.push(prefix(self.name(), widest));
+        line.pad_to(2 + widest + 2);
+        match self {
+            Self::Group(_, counts) => line.push(counted(counts)),
+            Self::Item(row) => {
+                let time = row.time_ns.map(moment::elapsed).unwrap_or_default();
+                line.push(format!("{time:>6}  "));
+                if retried {
+                    let attempt = if row.attempt > 1 { format!("#{}", row.attempt) } else { String::new() };
+                    line.push(format!("{attempt:<4}"));
+                }
+                let detail = row.detail();
+                let told = matches!(row.class, Class::Waiting | Class::Delayed) && row.state != "waiting";
+                match (told, detail.is_empty()) {
+                    (true, true) => line.push(row.state),
+                    (true, false) => line.push(format!("{} {detail}", joined(row.state))),
+                    (false, _) => line.push(detail),
+                }
+            }
+        }
+        line
+    }
+}
+
+/// A state before its reason.
+fn joined(state: &'static str) -> String {
+    match state {
+        "retries" | "deferred" => state.to_owned(),
+        state => format!("{state}:"),
+    }
+}
+
+fn mark(class: Class, turn: usize) -> (&'static str, &'static str) {
+    const TURNS: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+    match class {
+        Class::Held => ("!", "failed"),
+        Class::Running => (TURNS[turn % TURNS.len()], "running"),
+        Class::Failed => ("✗", "failed"),
+        Class::Delayed => ("↻", "partial"),
+        Class::Waiting => ("·", ""),
+        Class::Skipped => ("-", "partial"),
+        Class::Done => ("✓", "succeeded"),
+    }
+}
+
+/// Counts in words.
+pub(crate) fn counted(counts: &Counts) -> String {
+    counts.present().map(|(class, count)| format!("{count} {}", class.as_str())).collect::<Vec<_>>().join(", ")
+}
+
+/// The meters, beside each other as far as they fit, with gauges unless they would not fit at all.
+pub(crate) fn gauges(board: &Board, now: &Now, columns: usize) -> Vec<Line> {
+    let Some(session) = board.session() else { return Vec::new() };
+    let mut lines: Vec<Line> = Vec::new();
+    for meter in meters(session, now) {
+        let shown = gauged(&meter);
+        match lines.last_mut() {
+            Some(line) if line.width() + 2 + shown.width() <= columns => {
+                line.push("  ");
+                line.extend(shown);
+            }
+            _ => lines.push(shown),
+        }
+    }
+    lines
+}
+
+fn gauged(meter: &Meter) -> Line {
+    let mut line = Line::default();
+    line.push(format!("{} ", meter.name));
+    if let Some(gauge) = meter.gauge(GAUGE) {
+        line.extend(gauge);
+        line.push(" ");
+    }
+    line.push(meter.text());
+    line
+}
+
+/// What pauses or stops the whole, and what cannot be known.
+pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
+    let mut notes = Vec::new();
+    let mut note = |state: &'static str, text: String| {
+        let mut line = Line::default();
+        line.painted(state, state);
+        line.push(format!(": {}", printable(&text)));
+        notes.push(line);
+    };
+    if let Some(session) = board.session().filter(|session| !session.status().is_terminal()) {
+        let stop = session.stop_condition_at(now.at);
+        if let Some(reason) = session.pause_reason() {
+            note("paused", reason.to_owned());
+        } else if let Some(request) = session.stop_request() {
+            note("stopping", request.reason.clone());
+        } else if let Some(stop) = stop {
+            note("stopping", wording::stop(&stop));
+        }
+    }
+    if let Some(unread) = board.unread() {
+        note("note", format!("events from version {} on cannot be read: {}", unread.from, unread.why));
+    }
+    notes
+}

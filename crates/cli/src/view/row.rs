@@ -1,0 +1,162 @@
+//! One item as it is shown: its state in a word, and why it does not go on or how its last session went.
+
+use std::collections::BTreeMap;
+
+use antiphon::coordination::{
+    Blocked, CoordinationSession, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking, WorkState,
+};
+use antiphon::id::{SessionId, WorkId};
+use antiphon::time::{Deadline, Now};
+
+use super::board::{Board, Class, Last};
+use crate::moment;
+use crate::output::printable;
+use crate::wording::skip_reason;
+
+/// Needs that are spelled out before the rest is counted.
+const NAMED: usize = 3;
+
+/// Items with more needs than this are not asked which of them are met: that would cost each look too much.
+const ASKED: usize = 64;
+
+/// An item for people. Nothing in it is obeyed by a terminal.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) class: Class,
+    pub(crate) state: &'static str,
+    /// Attempts that counted, with the one that runs.
+    pub(crate) attempt: u32,
+    /// How long it runs, or its last session took.
+    pub(crate) time_ns: Option<u64>,
+    /// Its sessions, oldest first.
+    pub(crate) sessions: Vec<u64>,
+    /// The coordination that carries it out, or did last.
+    pub(crate) child: Option<SessionId>,
+    /// Why it does not go on.
+    pub(crate) waits: Option<String>,
+    /// What its last session said, if that did not do well.
+    pub(crate) text: Option<String>,
+}
+
+impl Row {
+    /// What is worth telling beside the numbers.
+    pub(crate) fn detail(&self) -> String {
+        let text = match (self.class, &self.text) {
+            (Class::Running, Some(text)) => Some(format!("before: {text}")),
+            (Class::Done, _) => None,
+            (_, text) => text.clone(),
+        };
+        let child = self.child.as_ref().map(|child| format!("coordination {child}"));
+        let parts: Vec<String> = [self.waits.clone(), child, text].into_iter().flatten().collect();
+        parts.join("; ")
+    }
+}
+
+/// What rows are made with.
+pub(crate) struct Rows<'a> {
+    board: &'a Board,
+    now: Now,
+    asked: &'a BTreeMap<WorkId, String>,
+    runners: Runners,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows as of a moment; `asked` are reasons from whoever knows more than events tell.
+    pub(crate) fn new(board: &'a Board, now: Now, asked: &'a BTreeMap<WorkId, String>) -> Self {
+        Self { board, now, asked, runners: Runners::default() }
+    }
+
+    pub(crate) fn row(&self, place: usize) -> Row {
+        let item = self.board.item(place);
+        let mut row = Row {
+            id: printable(item.id.as_str()).into_owned(),
+            class: item.class,
+            state: item.class.as_str(),
+            attempt: 0,
+            time_ns: item.last.as_ref().map(|last| last.took_ns),
+            sessions: Vec::new(),
+            child: None,
+            waits: None,
+            text: item.last.as_ref().and_then(|last| last.text.as_deref()).map(str::to_owned),
+        };
+        let Some(session) = self.board.session() else { return row };
+        let Some(tracking) = session.work_tracking(item.id.as_str()) else { return row };
+        row.attempt = tracking.attempt_count;
+        row.sessions = tracking.sessions.to_vec();
+        row.child = tracking.sessions.last().filter(|_| tracking.spec.runner.is_plan()).map(|number| session.session_id(*number));
+        match tracking.state {
+            WorkState::Bound(number) => {
+                let Some((binding, _)) = session.binding(*number) else { return row };
+                row.attempt = binding.attempt;
+                row.time_ns = Some(self.now.at.since(binding.bound_at));
+            }
+            WorkState::Held(number) => {
+                row.waits = Some(format!("session {number} left something running, which must be gone first"));
+            }
+            WorkState::Done(WorkItemOutcome::Skipped(reason)) => {
+                row.waits = Some(printable(&skip_reason(reason)).into_owned());
+            }
+            WorkState::Done(_) => {}
+            _ if session.status().is_terminal() => row.state = "not done",
+            WorkState::Until(until) if !until.has_come(&self.now) => {
+                row.state = if is_deferred(item.last.as_ref()) { "deferred" } else { "retries" };
+                row.waits = Some(moment(*until, &self.now));
+            }
+            WorkState::Waiting(_) => row.waits = self.needs(session, &tracking),
+            WorkState::Ready | WorkState::Until(_) => {
+                row.state = "ready";
+                row.waits = self.ready(session, &item.id);
+            }
+        }
+        row
+    }
+
+    /// The needs that are not met.
+    fn needs(&self, session: &CoordinationSession, tracking: &WorkItemTracking<'_>) -> Option<String> {
+        if tracking.spec.needs.len() > ASKED {
+            let WorkState::Waiting(unmet) = tracking.state else { return None };
+            return Some(format!("needs {unmet} of {}", tracking.spec.needs.len()));
+        }
+        let blocked = session.why(tracking.spec.id.as_str(), &self.now, &self.runners).ok()?;
+        let needs: Vec<String> = blocked
+            .iter()
+            .filter_map(|reason| match reason {
+                Blocked::NeedsWork { work, .. } => Some(work.to_string()),
+                Blocked::NeedsGroup { group, unfinished } => Some(format!("{group} ({unfinished} left)")),
+                Blocked::GroupFailed { group, work } => Some(format!("{group}, in which {work} failed")),
+                _ => None,
+            })
+            .collect();
+        let more = needs.len().saturating_sub(NAMED);
+        let named = needs.iter().take(NAMED).map(|need| printable(need).into_owned()).collect::<Vec<_>>().join(", ");
+        match (named.is_empty(), more) {
+            (true, _) => None,
+            (false, 0) => Some(format!("needs {named}")),
+            (false, more) => Some(format!("needs {named} and {more} more")),
+        }
+    }
+
+    /// Why an item that may start does not. The whole coordination's reasons stand elsewhere.
+    fn ready(&self, session: &CoordinationSession, id: &WorkId) -> Option<String> {
+        if let Some(reason) = self.asked.get(id) {
+            return Some(printable(reason).into_owned());
+        }
+        let slots = session.started().concurrency;
+        (session.bindings().len() >= slots as usize).then(|| match slots {
+            1 => "one at a time".to_owned(),
+            slots => format!("all {slots} slots are taken"),
+        })
+    }
+}
+
+fn is_deferred(last: Option<&Last>) -> bool {
+    last.is_some_and(|last| matches!(last.outcome, SessionOutcome::Deferred { .. }))
+}
+
+fn moment(until: Deadline, now: &Now) -> String {
+    match until {
+        Deadline::At(at) => format!("in {}", moment::elapsed(at.since(now.at))),
+        Deadline::Wall(wall) => format!("until {}", moment::seconds(wall)),
+    }
+}

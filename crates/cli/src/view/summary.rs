@@ -1,0 +1,46 @@
+//! What a run came to: the last lines of it, with and without a terminal.
+
+use antiphon::coordination::BudgetUsage;
+use antiphon::id::CoordinationId;
+
+use super::meters::{count, money};
+use crate::ending::Ending;
+use crate::moment::elapsed;
+use crate::output::{painted, printable};
+
+/// How it went, what it used and where the evidence is.
+pub(super) struct Summary<'a> {
+    pub(super) id: &'a CoordinationId,
+    pub(super) ending: &'a Ending,
+    pub(super) took_ns: u64,
+    pub(super) sessions: u64,
+    pub(super) usage: &'a BudgetUsage,
+    pub(super) currency: Option<&'a str>,
+}
+
+impl Summary<'_> {
+    pub(super) fn lines(&self) -> [String; 3] {
+        let verdict = self.ending.verdict.as_str();
+        let stop = self.ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
+        let (took, sessions) = (elapsed(self.took_ns), self.sessions);
+        [
+            format!("{} in {took}, {sessions} sessions{}{stop}", painted(verdict, verdict), self.used()),
+            format!("receipt {}", self.ending.receipt),
+            format!("look at it with `antiphon receipt show {}`", printable(self.id.as_str())),
+        ]
+    }
+
+    /// Tokens and cost, if there were any.
+    fn used(&self) -> String {
+        let estimated = if self.usage.is_estimated() { "~" } else { "" };
+        let mut text = String::new();
+        if self.usage.consumed_tokens() > 0 {
+            text.push_str(&format!(", {estimated}{} tokens", count(self.usage.consumed_tokens())));
+        }
+        if self.usage.consumed_cost() > 0 {
+            let currency = self.currency.map(|currency| format!(" {}", printable(currency))).unwrap_or_default();
+            text.push_str(&format!(", {estimated}{}{currency}", money(self.usage.consumed_cost())));
+        }
+        text
+    }
+}

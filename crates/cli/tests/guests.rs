@@ -1,0 +1,252 @@
+//! Several commands on one state directory: one carries the engine, the others are its guests.
+
+mod plans;
+
+use std::path::Path;
+
+use plans::{Result, Running, antiphon, heard, pipe, plan, plan_with, ran, say, story};
+use rustix::process::Signal;
+
+const BUDGET: &str = "budget: { sessions: 20, duration: 5m }";
+
+/// An item that says that it runs, and ends once it is told to.
+fn held(name: &str) -> String {
+    format!("  {name}: {{ command: [sh, -c, 'echo runs > {name}-runs; read word < {name}-ends'], retry: {{ attempts: 1 }} }}\n")
+}
+
+fn pipes(dir: &Path, name: &str) -> Result<(std::path::PathBuf, std::path::PathBuf)> {
+    Ok((pipe(dir, &format!("{name}-runs"))?, pipe(dir, &format!("{name}-ends"))?))
+}
+
+#[test]
+fn a_run_beside_a_running_engine_is_its_guest_and_the_engine_stays_for_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (host_runs, host_ends) = pipes(dir.path(), "host")?;
+    let (guest_runs, guest_ends) = pipes(dir.path(), "guest")?;
+    plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
+    plan_with(dir.path(), "guest.yaml", BUDGET, &held("guest"))?;
+    let host = Running::start(dir.path(), &["run", "host.yaml"])?;
+    heard(&host_runs)?;
+    let guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
+    heard(&guest_runs)?;
+    say(&host_ends, "end")?;
+    // The receipt of its own run is printed before it says that it stays.
+    say(&guest_ends, "end")?;
+    let (guest, host) = (guest.end()?, host.end()?);
+    assert_eq!(story(&guest).last().map(String::as_str), Some("succeeded in 1 sessions"), "{guest:?}");
+    assert_eq!((guest.status.code(), host.status.code()), (Some(0), Some(0)), "{host:?}");
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn an_engine_names_what_its_end_would_interrupt() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (host_runs, host_ends) = pipes(dir.path(), "host")?;
+    let (guest_runs, _guest_ends) = pipes(dir.path(), "guest")?;
+    plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
+    plan_with(dir.path(), "guest.yaml", BUDGET, &held("guest"))?;
+    let mut host = Running::start(dir.path(), &["run", "host.yaml"])?;
+    heard(&host_runs)?;
+    let mut guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
+    heard(&guest_runs)?;
+    guest.kill()?;
+    say(&host_ends, "end")?;
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(host.0.stderr.take().ok_or("no standard error")?));
+    let mut told = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
+    assert_eq!(told()?, "this process stays until what others submitted to it is done: visit");
+    host.signal(Signal::INT)?;
+    assert_eq!(told()?, "ending now would interrupt visit, which would go on with the next engine; Ctrl-C again ends");
+    host.signal(Signal::INT)?;
+    assert_eq!(host.0.wait()?.code(), Some(0), "its own run succeeded");
+    let list = ran(dir.path(), &["list", "--running"])?;
+    assert!(String::from_utf8(list.stdout)?.contains("visit"), "it is unfinished");
+    Ok(())
+}
+
+#[test]
+fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (host_runs, _ends) = pipes(dir.path(), "host")?;
+    let guest_runs = pipe(dir.path(), "guest-runs")?;
+    plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
+    // The first session ends with its engine; the second one, by another engine, ends by itself.
+    let twice =
+        "  guest: { command: [sh, -c, 'if [ -e again ]; then exit 0; fi; touch again; echo runs > guest-runs; sleep 300'] }\n";
+    plan_with(dir.path(), "guest.yaml", BUDGET, twice)?;
+    let mut host = Running::start(dir.path(), &["run", "host.yaml", "--id", "first"])?;
+    heard(&host_runs)?;
+    let guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
+    heard(&guest_runs)?;
+    host.kill()?;
+    // The guest carries the engine now, and what the first one left with it.
+    heard(&host_runs)?;
+    let cancelled = ran(dir.path(), &["cancel", "first"])?;
+    assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
+    let guest = guest.end()?;
+    assert!(String::from_utf8_lossy(&guest.stderr).contains("this process goes on with it"), "{guest:?}");
+    assert_eq!(story(&guest).last().map(String::as_str), Some("succeeded in 2 sessions"), "{guest:?}");
+    assert_eq!(guest.status.code(), Some(0));
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_in_a_guest_ends_its_own_run_alone() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (host_runs, host_ends) = pipes(dir.path(), "host")?;
+    let (guest_runs, guest_ends) = pipes(dir.path(), "guest")?;
+    plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
+    plan_with(dir.path(), "guest.yaml", BUDGET, &format!("{}  later: {{ command: ['true'], needs: [guest] }}\n", held("guest")))?;
+    let host = Running::start(dir.path(), &["run", "host.yaml"])?;
+    heard(&host_runs)?;
+    let mut guest = Running::start(dir.path(), &["run", "guest.yaml"])?;
+    heard(&guest_runs)?;
+    guest.signal(Signal::INT)?;
+    let mut said = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line)?;
+    assert_eq!(line, "nothing new starts; running sessions may end. Ctrl-C again ends them\n");
+    say(&guest_ends, "end")?;
+    assert_eq!(guest.0.wait()?.code(), Some(8), "it was stopped on request");
+    say(&host_ends, "end")?;
+    assert_eq!(host.end()?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_twice_ends_a_run_and_all_that_it_started() -> Result {
+    let dir = tempfile::tempdir()?;
+    let runs = pipe(dir.path(), "runs")?;
+    plan(dir.path(), "  stays: { command: [sh, -c, 'trap \"\" TERM; echo $$ > runs; sleep 300'], grace: 100ms }\n")?;
+    let mut run = Running::start(dir.path(), &["run", "plan.yaml"])?;
+    let pid = heard(&runs)?;
+    let mut said = std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
+    let mut line = String::new();
+    run.signal(Signal::INT)?;
+    std::io::BufRead::read_line(&mut said, &mut line)?;
+    run.signal(Signal::INT)?;
+    assert_eq!(run.0.wait()?.code(), Some(8));
+    assert!(!Path::new("/proc").join(pid).exists());
+    Ok(())
+}
+
+#[test]
+fn a_coordination_is_paused_continued_and_cancelled_from_elsewhere() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, ends) = pipes(dir.path(), "first")?;
+    let second_runs = pipe(dir.path(), "second-runs")?;
+    let second = "  second: { command: [sh, -c, 'echo runs > second-runs; sleep 300'], needs: [first] }\n";
+    plan(dir.path(), &format!("{}{second}", held("first")))?;
+    let run = Running::start(dir.path(), &["run", "plan.yaml", "--id", "steered"])?;
+    heard(&runs)?;
+    let said = |arguments: &[&str]| -> Result<(String, Option<i32>)> {
+        let output = ran(dir.path(), arguments)?;
+        Ok((String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?, output.status.code()))
+    };
+    assert_eq!(
+        said(&["pause", "steered"])?,
+        ("steered is paused; `antiphon continue steered` lets it go on\n".to_owned(), Some(0))
+    );
+    assert_eq!(
+        said(&["why", "steered"])?.0,
+        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is bound; the coordination is paused: paused by an operator\n"
+    );
+    say(&ends, "end")?;
+    assert_eq!(said(&["continue", "steered", "--sessions", "30"])?, ("steered goes on\n".to_owned(), Some(0)));
+    heard(&second_runs)?;
+    let (cancelled, code) = said(&["cancel", "steered", "--reason", "not needed"])?;
+    assert!(cancelled.starts_with("steered has ended: aborted, receipt "), "{cancelled}");
+    assert_eq!(code, Some(0));
+    assert_eq!(run.end()?.status.code(), Some(8));
+    let (again, code) = said(&["cancel", "steered"])?;
+    assert_eq!(again, "error: steered has ended already: aborted\nhint: `antiphon receipt show steered` shows what it came to\n");
+    assert_eq!(code, Some(2));
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_engine_left_is_resumed_or_cancelled() -> Result {
+    let dir = tempfile::tempdir()?;
+    let runs = pipe(dir.path(), "runs")?;
+    let once = |file: &str| {
+        format!(
+            "  {file}: {{ command: [sh, -c, 'if [ -e {file}-done ]; then exit 0; fi; touch {file}-done; echo runs > runs; sleep 300'] }}\n"
+        )
+    };
+    for name in ["one", "two"] {
+        plan_with(dir.path(), &format!("{name}.yaml"), BUDGET, &once(name))?;
+        let mut run = Running::start(dir.path(), &["run", &format!("{name}.yaml"), "--id", name])?;
+        heard(&runs)?;
+        // The second run takes up the first as well, which then ends by itself.
+        run.kill()?;
+    }
+    assert_eq!(ran(dir.path(), &["cancel", "two"])?.status.code(), Some(0), "without an engine");
+    let why = ran(dir.path(), &["why", "two"])?;
+    assert_eq!(why.status.code(), Some(0));
+    let resumed = ran(dir.path(), &["resume"])?;
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+    let again = ran(dir.path(), &["resume"])?;
+    assert!(String::from_utf8_lossy(&again.stderr).starts_with("nothing is unfinished in"), "{again:?}");
+    let list = String::from_utf8(ran(dir.path(), &["list", "--json"])?.stdout)?;
+    let states: Vec<serde_json::Value> = list.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
+    let states: Vec<_> = states.iter().map(|line| (line["id"].as_str(), line["status"].as_str())).collect();
+    assert_eq!(states, [(Some("two"), Some("aborted")), (Some("one"), Some("succeeded"))]);
+    Ok(())
+}
+
+#[test]
+fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
+    let dir = tempfile::tempdir()?;
+    let runs = pipe(dir.path(), "runs")?;
+    plan(
+        dir.path(),
+        "  uses: { command: [sh, -c, 'if [ -e again ]; then test \"$KEY\" = canary-value; exit; fi; touch again; echo runs > runs; sleep 300'], env: { KEY: { secret: CANARY } } }\n",
+    )?;
+    let mut first = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"]);
+    let mut first = Running(first.env("CANARY", "canary-value").spawn()?);
+    heard(&runs)?;
+    first.kill()?;
+    let mut resumed = Running::start(dir.path(), &["resume", "keyed"])?;
+    let mut said = std::io::BufReader::new(resumed.0.stderr.take().ok_or("no standard error")?);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line)?;
+    assert_eq!(line, "keyed cannot go on by itself; `antiphon why keyed` tells what it waits for\n");
+    let why = String::from_utf8(ran(dir.path(), &["why", "keyed", "uses"])?.stdout)?;
+    assert_eq!(why, "uses: its secrets went with the engine that had them; submit the coordination again to bring them\n");
+    // A guest brings the secret to the engine that runs.
+    let brought = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"]).env("CANARY", "canary-value").output()?;
+    assert_eq!(brought.status.code(), Some(0), "{brought:?}");
+    assert_eq!(resumed.0.wait()?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_session_may_look_at_its_coordination_and_steer_nothing() -> Result {
+    let dir = tempfile::tempdir()?;
+    let binary = env!("CARGO_BIN_EXE_antiphon");
+    plan(
+        dir.path(),
+        &format!(
+            "  tries: {{ command: [sh, -c, '\"$0\" --dir state why mine tries && ! \"$0\" --dir state cancel mine', {binary}] }}\n"
+        ),
+    )?;
+    let run = ran(dir.path(), &["run", "plan.yaml", "--id", "mine"])?;
+    assert_eq!(run.status.code(), Some(0), "{run:?}");
+    Ok(())
+}
+
+#[test]
+fn exit_codes_tell_why_a_run_stopped() -> Result {
+    let dir = tempfile::tempdir()?;
+    let code = |keys: &str, work: &str| -> Result<Option<i32>> {
+        plan_with(dir.path(), "plan.yaml", keys, work)?;
+        Ok(ran(dir.path(), &["run", "plan.yaml"])?.status.code())
+    };
+    let two = "  a: { command: ['false'], retry: { attempts: 2 } }\n  b: { command: ['true'] }\n";
+    assert_eq!(code("budget: { sessions: 2, duration: 5m }", two)?, Some(9), "its budget is spent");
+    let bad = |name: &str| format!("  {name}: {{ command: ['false'], retry: {{ attempts: 1 }} }}\n");
+    let failing = format!("{}{}{}", bad("a"), bad("b"), bad("c"));
+    assert_eq!(code(&format!("{BUDGET}\nbreaker: 2"), &failing)?, Some(10), "its breaker tripped");
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Which session a process belongs to, by what it cannot choose: its mark, or that it was written down as a warden.
+
+use std::fs;
+use std::path::Path;
+
+use antiphon_core::id::SessionId;
+
+use super::folder::{SESSIONS, SessionFolder};
+use super::identity::ProcessIdentity;
+use super::proc_table;
+use super::tattoo;
+
+/// The session that a process belongs to by itself; `None` also for one whose parent or further ancestor is in a session, so whoever
+/// places a process asks of its ancestors, too. To be asked by the process that runs the sessions of this state directory. Reads
+/// `/proc` and blocks.
+#[must_use]
+pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
+    let pid = i32::try_from(pid).ok()?;
+    let limit = proc_table::resident_limit(pid).filter(|limit| tattoo::is_mark(*limit));
+    let here = rustix::process::getpid().as_raw_nonzero().get();
+    let child = proc_table::stat(pid).filter(|seen| seen.parent == here);
+    let child = child.map(|seen| ProcessIdentity { pid, start: seen.start });
+    if limit.is_none() && child.is_none() {
+        return None;
+    }
+    let folders = fs::read_dir(state_directory.join(SESSIONS)).ok()?;
+    folders.flatten().find_map(|entry| {
+        let (opened, begun) = SessionFolder::at(entry.path()).lines().ok()?;
+        let opened = opened?;
+        let is_marked = limit.is_some_and(|limit| opened.tattoo.covers(limit));
+        let is_warden = child.is_some() && begun.is_some_and(|begun| begun.warden == child);
+        (is_marked || is_warden).then_some(opened.session)
+    })
+}
