@@ -3,9 +3,11 @@
 mod backup;
 mod bench;
 mod cancel;
+mod completions;
 mod continue_;
 mod do_;
 mod doctor;
+mod init;
 mod list;
 pub(crate) mod log;
 mod pause;
@@ -46,6 +48,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Init(init::Args),
     Run(run::Args),
     Do(do_::Args),
     Resume(resume::Args),
@@ -63,12 +66,14 @@ enum Command {
     Backup(backup::Args),
     Bench(bench::Args),
     Torture(torture::Args),
+    Completions(completions::Args),
 }
 
 impl CommandLine {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let Self { global, command } = self;
         match command {
+            Command::Init(args) => args.run(&global),
             Command::Run(args) => args.run(&global),
             Command::Do(args) => args.run(&global),
             Command::Resume(args) => args.run(&global),
@@ -86,6 +91,7 @@ impl CommandLine {
             Command::Backup(args) => args.run(&global),
             Command::Bench(args) => args.run(&global),
             Command::Torture(args) => args.run(&global),
+            Command::Completions(args) => args.run(),
         }
     }
 }

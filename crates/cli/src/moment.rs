@@ -1,7 +1,9 @@
 //! Times and durations as people read them; wall-clock times are in UTC.
 
 use antiphon::time::Wall;
-use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// A wall-clock time to the millisecond.
 pub(crate) fn millis(wall: Wall) -> String {
@@ -26,6 +28,25 @@ pub(crate) fn age(since: Wall) -> String {
         seconds @ 3_600..86_400 => format!("{}h", seconds / 3_600),
         seconds => format!("{}d", seconds / 86_400),
     }
+}
+
+/// Reads a time, or how long ago it was. A time that does not say of which zone it is, is in UTC, as all times here are.
+pub(crate) fn since(text: &str) -> Result<Wall, String> {
+    ago(text, Timestamp::now())
+        .ok_or_else(|| "say how long ago, as `10m`, `1h30m` or `2d`, or a time, as `2026-11-21T08:30`".to_owned())
+}
+
+fn ago(text: &str, now: Timestamp) -> Option<Wall> {
+    let civil = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    let time = (text.parse::<Timestamp>().ok())
+        .or_else(|| civil(text.parse::<DateTime>().ok()?))
+        .or_else(|| civil(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())))
+        .or_else(|| {
+            let ago = text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+            (!ago.is_negative()).then(|| now.checked_sub(ago).ok()).flatten()
+        })?;
+    // What is before 1970 is before everything.
+    Some(Wall(u64::try_from(time.as_nanosecond()).unwrap_or(0)))
 }
 
 /// A duration in seconds, to the millisecond.
@@ -64,6 +85,23 @@ mod tests {
         assert_eq!(seconds(wall), "2025-11-21T03:16:00Z");
         assert_eq!(exact(wall), "2025-11-21T03:16:00.123456789Z");
         assert_eq!(seconds(Wall(u64::MAX)), "2554-07-21T23:34:33Z");
+    }
+
+    #[test]
+    fn times_are_read_as_written_and_durations_count_back() {
+        let now = "2026-11-21T08:30:00Z".parse().unwrap();
+        let read = |text: &str| ago(text, now).map(seconds);
+        let at = |text: &str| Some(text.to_owned());
+        assert_eq!(read("10m"), at("2026-11-21T08:20:00Z"));
+        assert_eq!(read("1h30m"), at("2026-11-21T07:00:00Z"));
+        assert_eq!(read("2d"), at("2026-11-19T08:30:00Z"));
+        assert_eq!(read("2026-11-20"), at("2026-11-20T00:00:00Z"));
+        assert_eq!(read("2026-11-20T10:00"), at("2026-11-20T10:00:00Z"));
+        assert_eq!(read("2026-11-20T10:00:00+02:00"), at("2026-11-20T08:00:00Z"));
+        assert_eq!(read("1960-01-01"), at("1970-01-01T00:00:00Z"));
+        for wrong in ["", "soon", "-5m", "10", "2026-13-01"] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
     }
 
     #[test]

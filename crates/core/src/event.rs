@@ -54,6 +54,9 @@ macro_rules! events {
         }
 
         impl Event {
+            /// Every type there is, as recorded.
+            pub const KINDS: &'static [&'static str] = &[$($kind,)*];
+
             /// Its type, as recorded.
             #[must_use]
             pub fn kind(&self) -> &'static str {

@@ -61,6 +61,7 @@ const EDGES: &[Allowed] = &[
             "antiphon",
             "antiphon-server",
             "clap",
+            "clap_complete",
             "jiff",
             "rustix",
             "serde",

@@ -1,24 +1,27 @@
 //! `antiphon log`: the events of one stream, each on a line.
 
 mod facts;
+mod filter;
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
+use antiphon::append::HeadRow;
 use antiphon::envelope::{Payload, Recorded};
-use antiphon::id::{StreamName, Version};
-use antiphon::ledger::{Store as _, Watch, Woken};
+use antiphon::id::{StreamName, Version, WorkId};
+use antiphon::ledger::{HeadFilter, HeadQuery, Store as _, Watch, Woken};
+use antiphon::time::Wall;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Global;
-use crate::command_error::CommandError;
-use crate::ledger::{self, Ledger};
+use crate::command_error::{CommandError, Kind};
+use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::moment;
 use crate::output::{Output, printable};
 use facts::facts;
+use filter::{Filter, Kinds};
 
 /// Events read at a time.
 const PAGE: usize = 1_000;
@@ -29,21 +32,34 @@ const PAGE: usize = 1_000;
 /// the engine, and ends with whoever reads its output. With --json, one object on a line: the event's envelope, with the payload as it is stored, and `time`, which is `wall` for people.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A coordination, `ledger`, or any other stream by its name
+    /// A coordination, `ledger`, or any other stream by its name; the newest coordination if absent
     #[arg(value_name = "COORDINATION | STREAM", value_parser = ledger::stream)]
-    stream: StreamName,
+    stream: Option<StreamName>,
     /// From this version on
-    #[arg(long, value_name = "VERSION", default_value_t = 1)]
-    from: u64,
-    /// At most so many; 0 for all
+    #[arg(long, value_name = "VERSION", conflicts_with = "after")]
+    from: Option<u64>,
+    /// Only what comes after this version
+    #[arg(long, value_name = "VERSION")]
+    after: Option<u64>,
+    /// Only what was recorded since then: `10m`, `1h30m`, `2d` ago, or a time such as `2026-11-21T08:30` (UTC unless it says otherwise)
+    #[arg(long, value_name = "DURATION | TIME", value_parser = moment::since)]
+    since: Option<Wall>,
+    /// Only the last so many of those that are asked for; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,
     /// Wait for further events until the coordination has ended
     #[arg(long, short)]
     follow: bool,
-    /// Only events of this type, such as `coordination.session_bound`, or `session_bound` for short
-    #[arg(long = "type", short = 't', value_name = "TYPE")]
-    kind: Option<String>,
+    /// Only events of this type, such as `session_bound`, with or without `coordination.` before it; `*` stands for any text. May be given
+    /// more than once
+    #[arg(long = "type", short = 't', value_name = "PATTERN", value_parser = filter::kinds)]
+    kinds: Vec<Kinds>,
+    /// Only events that concern this item
+    #[arg(long, value_name = "ID", value_parser = filter::work)]
+    work: Option<WorkId>,
+    /// Only events that concern the session with this number
+    #[arg(long, value_name = "N")]
+    session: Option<u64>,
 }
 
 /// An event as JSON.
@@ -84,18 +100,22 @@ impl Args {
             true => Some(Watch::on(&ledger.dir).map_err(CommandError::internal)?),
             false => None,
         };
-        let head = ledger.head(&self.stream)?;
+        let head = match &self.stream {
+            Some(stream) => ledger.head(stream)?,
+            None => newest(&ledger)?,
+        };
+        let stream = head.stream;
+        let begin = Version(self.after.unwrap_or_else(|| self.from.unwrap_or(1).saturating_sub(1)));
+        let mut filter = Filter::new(&ledger.store, &stream, &self.kinds, self.work, self.session, self.since);
+        let mut after = filter.last(begin, head.tip.version, self.limit)?;
         let width = head.tip.version.to_string().len();
-        let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
-        let mut after = Version(self.from.saturating_sub(1));
-        let mut others = BTreeSet::new();
         let mut printed = false;
         let mut output = Output::stdout();
-        while left > 0 && output.is_open() {
-            let page = ledger.store.read_stream(&self.stream, after, PAGE.min(if self.kind.is_none() { left } else { PAGE }))?;
+        while output.is_open() {
+            let page = ledger.store.read_stream(&stream, after, PAGE)?;
             let Some(last) = page.last() else {
                 let Some(watch) = &mut watch else { break };
-                let now = ledger.head(&self.stream)?;
+                let now = ledger.head(&stream)?;
                 if now.ended && now.tip.version <= after {
                     break;
                 }
@@ -107,10 +127,7 @@ impl Args {
             };
             after = last.version;
             for event in &page {
-                if !self.wants(&event.kind) {
-                    others.insert(event.kind.to_string());
-                } else if left > 0 {
-                    left -= 1;
+                if filter.wants(event)? {
                     printed = true;
                     if global.json { output.json(&line(event))? } else { output.line(text(event, width))? }
                 }
@@ -118,29 +135,24 @@ impl Args {
         }
         output.finish()?;
         if !printed && !self.follow {
-            self.explain_nothing(&others, head.tip.version);
+            // An empty answer is right, but may come of a mistake.
+            let _told = writeln!(anstream::stderr(), "{}", printable(&filter.why_nothing(begin, head.tip.version)));
         }
         Ok(ExitCode::SUCCESS)
     }
+}
 
-    fn wants(&self, kind: &str) -> bool {
-        match &self.kind {
-            None => true,
-            Some(wanted) => kind == wanted || kind.split_once('.').is_some_and(|(_, name)| name == wanted),
-        }
-    }
-
-    /// An empty answer is right, but may come of a mistake.
-    fn explain_nothing(&self, others: &BTreeSet<String>, last: Version) {
-        let mut stderr = anstream::stderr().lock();
-        let _told = match &self.kind {
-            Some(kind) if !others.is_empty() => {
-                let others: Vec<&str> = others.iter().map(String::as_str).collect();
-                writeln!(stderr, "no event is of type {}; there are {}", printable(kind), others.join(", "))
-            }
-            _ => writeln!(stderr, "no event from version {} on; the last one is {last}", self.from),
-        };
-    }
+/// The head row of the coordination that began last, which is told, since nobody named it.
+fn newest(ledger: &Ledger) -> Result<HeadRow, CommandError> {
+    let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), limit: 1, ..HeadFilter::default() };
+    let Some(head) = ledger.store.heads(&HeadQuery::List(filter))?.into_iter().next() else {
+        let told = format!("there is no coordination in {} yet", ledger.dir.display());
+        return Err(
+            CommandError::new(Kind::Usage, told).with_hint("`antiphon run PLAN` starts one; `antiphon log ledger` works always")
+        );
+    };
+    let _told = writeln!(anstream::stderr(), "{}, the newest", head.stream);
+    Ok(head)
 }
 
 fn text(event: &Recorded, width: usize) -> String {

@@ -1,0 +1,32 @@
+//! `antiphon completions`: what a shell needs to complete the command line.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::CommandLine;
+use crate::command_error::CommandError;
+use crate::output::Output;
+
+/// Print completions for a shell
+///
+/// For bash: `antiphon completions bash > ~/.local/share/bash-completion/completions/antiphon`. For zsh, into a file `_antiphon` in a
+/// directory of $fpath; for fish, into ~/.config/fish/completions/antiphon.fish; for elvish and PowerShell, into the file that the shell
+/// reads at its start.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The shell
+    shell: Shell,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut CommandLine::command(), "antiphon", &mut script);
+        let mut output = Output::stdout();
+        output.bytes(&script)?;
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,54 @@
+//! `antiphon init`: a starter plan that runs as it is.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::output::{Output, printable};
+
+/// The plan that is written: nothing but a POSIX shell is needed to run it.
+const STARTER: &str = include_str!("init/starter.yaml");
+
+/// Write a starter plan that runs as it is
+///
+/// It needs nothing but a shell, and shows needs, an output that another item uses by name, a retry and a budget. A file that is there is
+/// never written over.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plan file
+    #[arg(value_name = "FILE", default_value = "plan.yaml")]
+    file: PathBuf,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let shown = printable(&self.file.display().to_string()).into_owned();
+        let failed = |error: std::io::Error| match error.kind() {
+            ErrorKind::AlreadyExists => CommandError::new(Kind::Usage, format!("{shown} is there already; nothing was written"))
+                .with_hint("name another file, as in `antiphon init other.yaml`"),
+            _ => CommandError::new(Kind::State, format!("could not write {shown}: {error}")),
+        };
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.file).map_err(failed)?;
+        file.write_all(STARTER.as_bytes()).map_err(failed)?;
+        let mut output = Output::stdout();
+        let quoted = quoted(&shown);
+        if global.json {
+            output.json(&json!({ "file": self.file, "next": format!("antiphon run {quoted}") }))?;
+        } else {
+            output.line(format!("{shown} is there; look at it, then\n\n    antiphon run {quoted}"))?;
+        }
+        output.finish()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | ',' | ':' | '@');
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
