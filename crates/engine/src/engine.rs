@@ -7,6 +7,7 @@ mod door;
 mod error;
 mod feed;
 mod handle;
+mod leftovers;
 mod reader;
 mod recall;
 mod recovery;
@@ -369,7 +370,9 @@ impl Engine {
     /// [`EngineError`] if there is no such live coordination or item.
     pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Vec<Blocked>, EngineError> {
         let (id, work) = (id.clone(), work.to_owned());
-        self.handle.query(move |world, now| world.why(&id, &work, now)).await?.map_err(EngineError::from)
+        let mut reasons = self.handle.query(move |world, now| world.why(&id, &work, now)).await??;
+        self.handle.leftovers().explain(&mut reasons);
+        Ok(reasons)
     }
 
     /// A coordination at a glance, running or ended.

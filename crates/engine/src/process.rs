@@ -68,6 +68,6 @@ pub use {
     folder::{Kept, SessionFolder},
     identity::ProcessIdentity,
     running::Running,
-    sweep::{SweepVerdict, Swept, sweep},
+    sweep::{SweepVerdict, Swept, Unfinished, sweep, unfinished},
     wardens::{WardenProgram, WardenSetup, Wardens},
 };
