@@ -158,7 +158,13 @@ impl Setup {
         let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
         let wardens = Wardens::open(directory, setup)?;
         let socket = directory.join(SOCKET);
-        let processes = Processes { wardens, secrets: Secrets::default(), scratch_root: std::env::temp_dir(), socket };
+        let processes = Processes {
+            wardens,
+            secrets: Secrets::default(),
+            scratch_root: std::env::temp_dir(),
+            socket,
+            charged: Arc::default(),
+        };
         self.processes = Some(Arc::new(processes));
         Ok(())
     }

@@ -27,3 +27,5 @@ mod losses;
 mod namespaces;
 #[path = "processes/outputs.rs"]
 mod outputs;
+#[path = "processes/usage.rs"]
+mod usage;

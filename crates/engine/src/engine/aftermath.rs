@@ -15,6 +15,7 @@ use crate::ledger::{ReadError, Store};
 use crate::plan::CommandSpec;
 use crate::process::{SessionFolder, Swept, sweep};
 use crate::session::{Processes, end_of, result_of};
+use crate::usage::Charged;
 
 /// How often it is looked whether leftovers are gone: nothing tells.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ fn found(world: &World, store: &dyn Store, directory: &Path, swept: Swept) -> Re
     };
     if let (Some(end), Some(description)) = (by_itself, description) {
         let folder = SessionFolder::in_state_directory(directory, &session);
-        let (end, blobs) = end_of(result_of(&description, end, &folder, crate::clock::wall()));
+        let (end, blobs) = end_of(result_of(&description, end, &folder, &Charged::default(), crate::clock::wall()));
         return Ok(Some((session, Found { end, blobs })));
     }
     let text = match killed {
