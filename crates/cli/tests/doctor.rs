@@ -239,3 +239,24 @@ ledger       problem  there is none, but a head mark knows commit <n> of epoch 1
 ";
     assert!(said.ends_with(end), "{said}");
 }
+
+#[test]
+fn sessions_that_the_last_engine_left_are_told() {
+    let fixture = Fixture::new();
+    let folder = fixture.state().join("sessions/service.1");
+    std::fs::create_dir_all(&folder).unwrap();
+    let place = r#"{"boot":"an earlier one","namespace":1,"init_start":1}"#;
+    let line = format!(
+        r#"{{"session":"service.1","tattoo":{{"value":1,"depth":0}},"place":{place},"user":0,"engine":null,"since":1,"wall":1,"scratch":null}}"#
+    );
+    std::fs::write(folder.join("open"), line + "\n").unwrap();
+    let told = "\
+disk errors  ok       none noted
+sessions     note     1 were running, or not recorded, when the last engine ended
+                      what to do: nothing; the next engine ends what is left of them, and records it";
+    check(&fixture.run("doctor"), &report(&[(2, told)], "\nnothing is wrong\n--- exit 0\n"));
+
+    std::fs::write(folder.join("open"), "{}\n").unwrap();
+    let said = fixture.run("doctor");
+    assert!(said.contains("an engine of its own version has to sweep it"), "{said}");
+}

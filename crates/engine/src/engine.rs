@@ -7,6 +7,7 @@ mod door;
 mod error;
 mod feed;
 mod handle;
+mod leftovers;
 mod reader;
 mod recall;
 mod recovery;
@@ -157,7 +158,13 @@ impl Setup {
         let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
         let wardens = Wardens::open(directory, setup)?;
         let socket = directory.join(SOCKET);
-        let processes = Processes { wardens, secrets: Secrets::default(), scratch_root: std::env::temp_dir(), socket };
+        let processes = Processes {
+            wardens,
+            secrets: Secrets::default(),
+            scratch_root: std::env::temp_dir(),
+            socket,
+            charged: Arc::default(),
+        };
         self.processes = Some(Arc::new(processes));
         Ok(())
     }
@@ -369,7 +376,9 @@ impl Engine {
     /// [`EngineError`] if there is no such live coordination or item.
     pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Vec<Blocked>, EngineError> {
         let (id, work) = (id.clone(), work.to_owned());
-        self.handle.query(move |world, now| world.why(&id, &work, now)).await?.map_err(EngineError::from)
+        let mut reasons = self.handle.query(move |world, now| world.why(&id, &work, now)).await??;
+        self.handle.leftovers().explain(&mut reasons);
+        Ok(reasons)
     }
 
     /// A coordination at a glance, running or ended.

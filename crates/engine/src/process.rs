@@ -71,6 +71,6 @@ pub use {
     identity::ProcessIdentity,
     placement::session_of,
     running::Running,
-    sweep::{SweepVerdict, Swept, sweep},
+    sweep::{SweepVerdict, Swept, Unfinished, sweep, unfinished},
     wardens::{WardenProgram, WardenSetup, Wardens},
 };

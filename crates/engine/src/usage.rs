@@ -3,6 +3,7 @@
 //! Nothing here is believed more than it must be: a process that exits with 0 and reports an error has failed, one without a report is
 //! charged an estimate, and a report that could be read only in part says so.
 
+mod charged;
 mod claude;
 mod limit;
 mod result_file;
@@ -13,11 +14,33 @@ use antiphon_core::coordination::Report;
 use antiphon_core::time::Wall;
 use serde_json::Value;
 
+pub use charged::Charged;
 pub use claude::{claude, claude_stream};
 pub use result_file::result_file;
 
 /// Longest text that is taken over from a report, in bytes; the kernel cuts it again to its own limit.
 const MAX_TEXT: usize = 4_096;
+
+/// A run whose output is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Run<'a> {
+    /// What it printed; the beginning of it if not all was kept.
+    pub printed: &'a [u8],
+    /// The end of what it printed, if something before that was left out.
+    pub tail: Option<&'a [u8]>,
+    /// Whether it was told to resume an earlier run.
+    pub resumed: bool,
+    /// What earlier runs were charged; this one is added.
+    pub charged: Option<&'a Charged>,
+}
+
+impl<'a> Run<'a> {
+    /// A run that stands for itself, of which everything was kept.
+    #[must_use]
+    pub fn of(printed: &'a [u8]) -> Self {
+        Self { printed, ..Self::default() }
+    }
+}
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Default)]

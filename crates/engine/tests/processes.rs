@@ -23,5 +23,9 @@ mod ends;
 mod limits;
 #[path = "processes/losses.rs"]
 mod losses;
+#[path = "processes/namespaces.rs"]
+mod namespaces;
 #[path = "processes/outputs.rs"]
 mod outputs;
+#[path = "processes/usage.rs"]
+mod usage;

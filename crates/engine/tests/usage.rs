@@ -2,7 +2,7 @@
 
 use antiphon::coordination::Report;
 use antiphon::time::Wall;
-use antiphon::usage::{Reading, Said, claude, claude_stream};
+use antiphon::usage::{Charged, Reading, Run, Said, result_file};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -28,8 +28,26 @@ fn result(change: impl Fn(&mut Value)) -> String {
     line.to_string()
 }
 
+fn claude(stdout: &[u8], now: Wall) -> Reading {
+    antiphon::usage::claude(&Run::of(stdout), now)
+}
+
+fn claude_stream(stdout: &[u8], now: Wall) -> Reading {
+    antiphon::usage::claude_stream(&Run::of(stdout), now)
+}
+
 fn stream(lines: &[&str]) -> Reading {
     claude_stream(lines.join("\n").as_bytes(), NOW)
+}
+
+/// A stream of which something in the middle was left out.
+fn cut_stream(head: &str, tail: &str) -> Reading {
+    antiphon::usage::claude_stream(&Run { printed: head.as_bytes(), tail: Some(tail.as_bytes()), ..Run::default() }, NOW)
+}
+
+/// A run that was told to resume another one.
+fn resumed(line: &str, charged: Option<&Charged>) -> Reading {
+    antiphon::usage::claude_stream(&Run { printed: line.as_bytes(), resumed: true, charged, ..Run::default() }, NOW)
 }
 
 fn reading(tokens: u64, cache_tokens: u64, cost: u64) -> Reading {
@@ -107,6 +125,74 @@ fn a_run_that_was_cut_off_reports_nothing_and_says_so() {
 }
 
 #[test]
+fn a_result_behind_a_cut_is_read() {
+    let cut_line = format!("content and content\"}}\n{ALLOWED}\n{}\n", result(|_| ()));
+    assert_eq!(cut_stream(&format!("{INIT}\n{ASSISTANT}\n{{\"type\":\"user\",\"mess"), &cut_line), reading(147, 400, 24_000));
+    // A rejected limit before the cut still counts, and nothing is made of a cut that took the result.
+    let failed = result(|line| line["is_error"] = true.into());
+    let until = Some(Wall(1_795_240_800_000_000_000));
+    assert_eq!(
+        cut_stream(&format!("{REJECTED}\n"), &format!("x\n{failed}")).said,
+        Said::Deferred { until, text: "done".to_owned() }
+    );
+    assert_eq!(cut_stream(INIT, &failed).degraded.as_deref(), Some("no result line was found"));
+    // As one document only the end of an array can be read.
+    let run = |tail: &str| antiphon::usage::claude(&Run { printed: b"[{", tail: Some(tail.as_bytes()), ..Run::default() }, NOW);
+    let last = result(|_| ()).replacen('{', r#"{"type":"result","#, 1).replace(r#","type":"result"}"#, "}");
+    assert_eq!(run(&format!("ntent\"}},{last}]")), reading(147, 400, 24_000));
+    assert_eq!(run("ntent").degraded.as_deref(), Some("what it printed was cut, and its result with it"));
+}
+
+#[test]
+fn figures_since_the_last_result_are_not_summed_over_a_cut() {
+    let since = |line: &mut Value| line["model_usage_since_last_result"] = json!({"m": {"inputTokens": 5}});
+    let line = result(since);
+    assert_eq!(cut_stream("", &format!("x\n{line}")), reading(147, 400, 24_000));
+    let without_total = result(|line| {
+        since(line);
+        line["modelUsage"] = Value::Null;
+    });
+    assert_eq!(
+        cut_stream("", &format!("x\n{without_total}")).report,
+        Some(Report { tokens: 5, cost: 24_000, estimated: true, ..Report::default() })
+    );
+}
+
+#[test]
+fn a_resumed_run_is_charged_what_came_since() {
+    let charged = Charged::default();
+    let first = resumed(&result(|_| ()), Some(&charged));
+    let later = result(|line| {
+        line["total_cost_usd"] = 0.03.into();
+        line["modelUsage"]["claude-opus"]["outputTokens"] = 90.into();
+        line["modelUsage"]["claude-opus"]["cacheReadInputTokens"] = 500.into();
+    });
+    // Nobody knows what the first had resumed, so it is estimated by its main agent: 30 of 147 tokens.
+    let estimate = Report { tokens: 30, cache_tokens: 100, cost: 4_898, estimated: true, ..Report::default() };
+    assert_eq!(first.report, Some(estimate));
+    assert_eq!(
+        first.degraded.as_deref(),
+        Some("it resumed a run whose usage is not known, so what sub-agents used is not counted")
+    );
+    assert_eq!(resumed(&later, Some(&charged)), reading(40, 100, 6_000));
+    // Figures that begin anew are taken as they are, and those of another run have nothing to do with it.
+    assert_eq!(resumed(&result(|line| line["total_cost_usd"] = 0.01.into()), Some(&charged)), reading(147, 400, 10_000));
+    let run =
+        |line: &str| antiphon::usage::claude(&Run { printed: line.as_bytes(), charged: Some(&charged), ..Run::default() }, NOW);
+    assert_eq!(run(&result(|line| line["session_id"] = "other".into())), reading(147, 400, 24_000));
+}
+
+#[test]
+fn a_resumed_run_that_tells_what_it_used_is_not_estimated() {
+    let since = |cost: Option<f64>| {
+        result(move |line| line["model_usage_since_last_result"] = json!({"m": {"inputTokens": 49, "costUSD": cost}}))
+    };
+    assert_eq!(resumed(&since(Some(0.002)), None), reading(49, 0, 2_000));
+    let share = Report { tokens: 49, cost: 8_000, estimated: true, ..Report::default() };
+    assert_eq!(resumed(&since(None), None).report, Some(share));
+}
+
+#[test]
 fn a_structured_output_is_the_output() {
     let read = stream(&[&result(|line| line["structured_output"] = json!({"files": 3}))]);
     assert_eq!(read.output, Some(json!({"files": 3})));
@@ -115,10 +201,10 @@ fn a_structured_output_is_the_output() {
 proptest! {
     #[test]
     fn whatever_is_printed_is_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), at in 0..600_usize, byte: u8) {
-        let _ = (claude(&bytes, NOW), claude_stream(&bytes, NOW), antiphon::usage::result_file(&bytes));
+        let _ = (claude(&bytes, NOW), claude_stream(&bytes, NOW), result_file(&bytes));
         let mut line = [REJECTED, &result(|_| ())].join("\n").into_bytes();
         let at = at % line.len();
         line[at] = byte;
-        let _ = (claude(&line, NOW), claude_stream(&line, NOW), antiphon::usage::result_file(&line));
+        let _ = (claude(&line, NOW), claude_stream(&line, NOW), result_file(&line));
     }
 }

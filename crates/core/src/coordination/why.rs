@@ -58,6 +58,8 @@ pub enum Blocked {
     Held {
         /// The session.
         session: SessionId,
+        /// What is known to be left, or may be, and what to do then. The state of a coordination does not tell; who looks does.
+        left: Vec<String>,
     },
     /// It has its outcome.
     Finished {
@@ -125,8 +127,11 @@ impl fmt::Display for Blocked {
             Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
             Self::Delayed { until } => write!(f, "it waits until {}", crate::event::describe_deadline(*until)),
             Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
-            Self::Held { session } => {
+            Self::Held { session, left } if left.is_empty() => {
                 write!(f, "session {session} ended and left something running; it waits until that is gone")
+            }
+            Self::Held { session, left } => {
+                write!(f, "session {session} ended; it waits until this is gone: {}", left.join(", "))
             }
             Self::Finished { outcome } => write!(f, "it has {outcome}"),
             Self::Paused { reason } if reason.is_empty() => f.write_str("the coordination is paused"),
@@ -175,7 +180,7 @@ impl CoordinationSession {
             reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
         }
         if let WorkState::Held(session) = item.state {
-            reasons.push(Blocked::Held { session: self.session_id(session) });
+            reasons.push(Blocked::Held { session: self.session_id(session), left: Vec::new() });
         }
         if let Some(until) = item.until().filter(|_| !self.is_claimable(item, now)) {
             reasons.push(Blocked::Delayed { until });

@@ -15,6 +15,7 @@ use crate::ledger::{ReadError, Store};
 use crate::plan::CommandSpec;
 use crate::process::{SessionFolder, Swept, sweep};
 use crate::session::{Processes, end_of, result_of};
+use crate::usage::Charged;
 
 /// How often it is looked whether leftovers are gone: nothing tells.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -49,7 +50,8 @@ pub(super) fn clean_up(world: &World, store: &dyn Store, directory: &Path) -> Re
 /// How a session that is still bound ended.
 fn found(world: &World, store: &dyn Store, directory: &Path, swept: Swept) -> Result<Option<(SessionId, Found)>, ReadError> {
     let clean = swept.is_clean();
-    let Swept { session, killed, leftovers, end, .. } = swept;
+    let leftovers = swept.left();
+    let Swept { session, killed, end, .. } = swept;
     let Some((_, spec)) = world.coordination(&session.coordination).and_then(|above| above.binding(session.number)) else {
         return Ok(None);
     };
@@ -60,7 +62,7 @@ fn found(world: &World, store: &dyn Store, directory: &Path, swept: Swept) -> Re
     };
     if let (Some(end), Some(description)) = (by_itself, description) {
         let folder = SessionFolder::in_state_directory(directory, &session);
-        let (end, blobs) = end_of(result_of(&description, end, &folder, crate::clock::wall()));
+        let (end, blobs) = end_of(result_of(&description, end, &folder, &Charged::default(), crate::clock::wall()));
         return Ok(Some((session, Found { end, blobs })));
     }
     let text = match killed {
@@ -71,7 +73,7 @@ fn found(world: &World, store: &dyn Store, directory: &Path, swept: Swept) -> Re
         containment: "best-effort".to_owned(),
         clean,
         killed: u32::try_from(killed).unwrap_or(u32::MAX),
-        leftovers: leftovers.iter().map(ToString::to_string).collect(),
+        leftovers,
         ..Tree::default()
     };
     let end = SessionEnd::new(SessionOutcome::Lost).with_text(text).with_tree(tree);
@@ -91,13 +93,19 @@ pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionI
             let (again, id) = (Arc::clone(&processes), session.clone());
             let swept = tokio::task::spawn_blocking(move || again.wardens.sweep_again(&id)).await;
             match swept {
-                Ok(Ok(Some(swept))) if !swept.is_clean() => {}
+                Ok(Ok(Some(swept))) if !swept.is_clean() => {
+                    let left = swept.left();
+                    if handle.leftovers().note(&session, &left) {
+                        tracing::warn!(%session, left = left.join(", "), "an item waits until what a session left is gone");
+                    }
+                }
                 Ok(Ok(_)) => break,
                 Ok(Err(error)) => tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen"),
                 // The runtime ends.
                 Err(_) => return,
             }
         }
+        handle.leftovers().forget(&session);
         match handle.cleared(session.clone()).await {
             Ok(()) => processes.forget(&session),
             Err(error) => tracing::debug!(%session, %error, "nothing waits for what a session left running"),

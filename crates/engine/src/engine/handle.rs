@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::caught::{Caught, CaughtError};
 use super::decider::engine_origin;
 use super::feed::Feed;
+use super::leftovers::Leftovers;
 use super::request::Request;
 use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
 use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
@@ -29,6 +30,7 @@ pub(crate) struct Handle {
     mailbox: mpsc::Sender<Request>,
     store: Arc<dyn Store>,
     caught: Arc<Caught>,
+    leftovers: Arc<Leftovers>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -39,7 +41,7 @@ impl std::fmt::Debug for Handle {
 
 impl Handle {
     pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>, caught: Arc<Caught>) -> Self {
-        Self { mailbox, store, caught }
+        Self { mailbox, store, caught, leftovers: Arc::default() }
     }
 
     pub(super) async fn send(&self, request: Request) -> Result<(), EngineError> {
@@ -53,6 +55,11 @@ impl Handle {
 
     pub(super) fn has_room(&self) -> bool {
         self.mailbox.capacity() > 0
+    }
+
+    /// What is known to be left of sessions that hold their items.
+    pub(super) fn leftovers(&self) -> &Leftovers {
+        &self.leftovers
     }
 
     pub(super) fn store(&self) -> &Arc<dyn Store> {

@@ -195,7 +195,7 @@ fn line_of(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// A file name for a session: its id where that is one, otherwise as much of it as people need and a digest.
-fn name_of(session: &SessionId) -> String {
+pub(super) fn name_of(session: &SessionId) -> String {
     let text = session.to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.len() <= MAX_NAME && text.chars().all(is_plain) && !text.starts_with('.') {

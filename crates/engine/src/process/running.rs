@@ -218,7 +218,7 @@ impl TreeEnd {
 fn lost_with_outputs(folder: &SessionFolder) -> TreeEnd {
     let captured = |kept| {
         let length = std::fs::metadata(folder.path_of(kept)).map_or(0, |meta| meta.len());
-        Captured { kept: length, seen: length, cut: true }
+        Captured { kept: length, seen: length, cut: true, tail: 0 }
     };
     TreeEnd { stdout: captured(Kept::Stdout), stderr: captured(Kept::Stderr), ..lost(Cause::WardenLost) }
 }

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use antiphon_core::id::SessionId;
+use antiphon_core::time::Wall;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
 
-use super::folder::{Begun, Opened, SESSIONS, SessionFolder};
+use super::folder::{Begun, Opened, SESSIONS, SessionFolder, name_of};
 use super::identity::{Place, ProcessIdentity, Where};
 use super::proc_table::{self, Seen};
 use super::tattoo::Tattoo;
@@ -52,6 +53,8 @@ pub enum SweepVerdict {
     Gone,
     /// Something of it lives and cannot be ended; it must not be retried before that is gone.
     Alive,
+    /// The process namespace that it was started in is gone, and with it all that was in it.
+    NamespaceGone,
     /// It was started in another process namespace, where this process cannot see, and no warden left a clean end.
     CannotVerify,
 }
@@ -62,6 +65,15 @@ impl Swept {
     pub fn is_clean(&self) -> bool {
         !matches!(self.verdict, SweepVerdict::Alive | SweepVerdict::CannotVerify)
     }
+
+    /// What is left of it or may be, and what to do then; empty if it is clean.
+    #[must_use]
+    pub fn left(&self) -> Vec<String> {
+        match self.verdict {
+            SweepVerdict::CannotVerify => vec![elsewhere(&self.session)],
+            _ => self.leftovers.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// Ends what an earlier start has left running. Blocks; whoever calls this holds the lock of the state directory, so no engine lives.
@@ -69,13 +81,8 @@ impl Swept {
 /// # Errors
 /// If the folder of the sessions cannot be read, or what is written down in it is not understood.
 pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
-    let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
     let mut swept = Vec::new();
-    for entry in entries {
-        let folder = SessionFolder::at(entry?.path());
+    for folder in folders(state_directory)? {
         match sweep_folder(&folder)? {
             Some(session) => swept.push(session),
             // The first line is durable before anything is spawned, so nothing was.
@@ -84,6 +91,51 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     }
     swept.sort_by(|one, other| one.session.cmp(&other.session));
     Ok(swept)
+}
+
+/// A session that is written down: it runs, or what became of it is not recorded yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The session.
+    pub session: SessionId,
+    /// When it was written down.
+    pub since: Wall,
+    /// What may be left of it and what to do then, where nothing of it can be seen from here.
+    pub unseen: Option<String>,
+}
+
+/// What is written down, for whoever explains a state directory. Touches nothing.
+///
+/// # Errors
+/// If the folder of the sessions cannot be read, or what is written down in it is not understood.
+pub fn unfinished(state_directory: &Path) -> io::Result<Vec<Unfinished>> {
+    let mut found = Vec::new();
+    for folder in folders(state_directory)? {
+        let (Some(opened), begun) = folder.lines()? else { continue };
+        let is_unseen = opened.place.seen_from(&Where::here()) == Place::Elsewhere
+            && begun.is_some()
+            && !folder.end().is_some_and(|end| end.clean);
+        let unseen = is_unseen.then(|| elsewhere(&opened.session));
+        found.push(Unfinished { session: opened.session, since: Wall(opened.wall), unseen });
+    }
+    found.sort_by(|one, other| one.session.cmp(&other.session));
+    Ok(found)
+}
+
+fn folders(state_directory: &Path) -> io::Result<Vec<SessionFolder>> {
+    match std::fs::read_dir(state_directory.join(SESSIONS)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(SessionFolder::at(entry?.path()))).collect(),
+    }
+}
+
+/// What whoever runs the engine has to do about a session of which nothing can be seen.
+fn elsewhere(session: &SessionId) -> String {
+    format!(
+        "whatever it left in the container, or other process namespace, that it was started in, which cannot be seen from here; once you \
+         have made sure that this container is gone, remove the folder {SESSIONS}/{} of the state directory",
+        name_of(session)
+    )
 }
 
 /// Ends what is left of one session; `None` without a first line.
@@ -95,21 +147,18 @@ pub(super) fn sweep_folder(folder: &SessionFolder) -> io::Result<Option<Swept>> 
 fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -> Swept {
     let (marked, verdict) = match opened.place.seen_from(&Where::here()) {
         Place::EarlierBoot => (Marked::default(), SweepVerdict::EarlierBoot),
+        Place::Gone => (Marked::default(), SweepVerdict::NamespaceGone),
         // What a warden has established holds wherever it is read.
         Place::Elsewhere if folder.end().is_some_and(|end| end.clean) => (Marked::default(), SweepVerdict::Gone),
+        // Its engine, which lives no more, would have written a second line before it let the program run.
+        Place::Elsewhere if begun.is_none() => (Marked::default(), SweepVerdict::NeverRan),
         Place::Elsewhere => (Marked::default(), SweepVerdict::CannotVerify),
-        Place::Here => {
-            let recorded = begun.and_then(|begun| begun.warden);
-            if let Some(warden) = recorded.or_else(|| unrecorded_warden(&opened)) {
-                let_finish(warden);
-            }
-            let marked = end_marked(&Marks::of(&opened, begun), WARDEN_FINISHES_WITHIN);
-            let verdict = match (marked.is_clean, begun) {
-                (false, _) => SweepVerdict::Alive,
-                (true, None) => SweepVerdict::NeverRan,
-                (true, Some(_)) => SweepVerdict::Gone,
-            };
-            (marked, verdict)
+        Place::Here => end_visible(&opened, begun),
+        // Neither ids nor the beginning of time need be the same there. The marks are.
+        Place::Visible => {
+            let (marked, verdict) = end_visible(&Opened { since: 0, ..opened.clone() }, None);
+            let has_run = verdict == SweepVerdict::NeverRan && begun.is_some();
+            (marked, if has_run { SweepVerdict::Gone } else { verdict })
         }
     };
     let end = match verdict {
@@ -117,7 +166,7 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         SweepVerdict::EarlierBoot => None,
         // A warden that nobody wrote down may be ending at this moment, and has nothing to tell.
         SweepVerdict::NeverRan => None,
-        SweepVerdict::Gone | SweepVerdict::Alive | SweepVerdict::CannotVerify => folder.end(),
+        SweepVerdict::Gone | SweepVerdict::Alive | SweepVerdict::NamespaceGone | SweepVerdict::CannotVerify => folder.end(),
     };
     if verdict != SweepVerdict::CannotVerify
         && let Some(directory) = &opened.scratch
@@ -125,6 +174,21 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         scratch::remove(&directory.path());
     }
     Swept { session: opened.session, verdict, killed: marked.killed, leftovers: marked.leftovers, end }
+}
+
+/// Ends what is left of a session whose processes can all be seen.
+fn end_visible(opened: &Opened, begun: Option<Begun>) -> (Marked, SweepVerdict) {
+    let recorded = begun.and_then(|begun| begun.warden);
+    if let Some(warden) = recorded.or_else(|| unrecorded_warden(opened)) {
+        let_finish(warden);
+    }
+    let marked = end_marked(&Marks::of(opened, begun), WARDEN_FINISHES_WITHIN);
+    let verdict = match (marked.is_clean, begun) {
+        (false, _) => SweepVerdict::Alive,
+        (true, None) => SweepVerdict::NeverRan,
+        (true, Some(_)) => SweepVerdict::Gone,
+    };
+    (marked, verdict)
 }
 
 /// A warden whose engine died before it could write down which process that is; the mark is among its arguments.

@@ -168,6 +168,10 @@ pub struct Captured {
     pub seen: u64,
     /// Whether something was dropped, because of the cap or because the disk refused it.
     pub cut: bool,
+    /// How many of the bytes kept are the last that were put out. They follow a line that tells how many were left out; none is there if
+    /// all is kept, or only the beginning.
+    #[serde(default)]
+    pub tail: u64,
 }
 
 /// What a check came to.

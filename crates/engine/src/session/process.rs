@@ -21,6 +21,7 @@ use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
 use crate::plan::{CommandSpec, Filled, FilledEnv, FilledStdin};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, Stop, Wardens};
+use crate::usage::Charged;
 
 /// Largest file that is handed over as standard input, in bytes.
 const MAX_STDIN: u64 = 64 << 20;
@@ -40,6 +41,8 @@ pub(crate) struct Processes {
     pub(crate) scratch_root: PathBuf,
     /// Where sessions reach the engine.
     pub(crate) socket: PathBuf,
+    /// What runs of agents have used in all.
+    pub(crate) charged: Arc<Charged>,
 }
 
 impl Processes {
@@ -74,7 +77,8 @@ impl Processes {
             }
         };
         let folder = self.wardens.folder(&id);
-        let read = move || result_of(&spec, end, &folder, crate::clock::wall());
+        let charged = Arc::clone(&self.charged);
+        let read = move || result_of(&spec, end, &folder, &charged, crate::clock::wall());
         tokio::task::spawn_blocking(read).await.map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
     }
 

@@ -2,19 +2,21 @@
 //!
 //! Traps, all met in the field: `usage` is the main agent alone and leaves the cache out of its input, while `modelUsage` and
 //! `total_cost_usd` are cumulative and hold the sub-agents; `subtype: success` may come with `is_error: true`; a `rate_limit_event` comes
-//! with every run and means something only when it was rejected; the exit code may be 0 all the same.
+//! with every run and means something only when it was rejected; the exit code may be 0 all the same. The figures of a run that resumed an
+//! earlier one may hold what that one used, too.
 
 use antiphon_core::coordination::Report;
 use antiphon_core::time::Wall;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Reading, Said, cut, limit, millionths};
+use super::{Reading, Run, Said, cut, limit, millionths};
 
 /// The line that ends a run; fields that are not known here do not matter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Ended {
+    session_id: Option<String>,
     subtype: Option<String>,
     is_error: bool,
     result: Option<Value>,
@@ -37,6 +39,8 @@ struct Model {
     output_tokens: u64,
     cache_read_input_tokens: u64,
     cache_creation_input_tokens: u64,
+    #[serde(rename = "costUSD")]
+    cost_usd: Option<f64>,
 }
 
 /// Usage of the main agent.
@@ -67,26 +71,52 @@ impl Quota {
 
 /// Reads one JSON document: the result, or with `--verbose` an array of all messages.
 #[must_use]
-pub fn claude(stdout: &[u8], now: Wall) -> Reading {
-    match serde_json::from_slice::<Value>(trimmed(stdout)) {
-        Ok(Value::Array(messages)) => read(messages.into_iter(), 0, now),
-        Ok(message) => read(std::iter::once(message), 0, now),
-        Err(error) if trimmed(stdout).is_empty() => unread("it printed nothing", &error),
+pub fn claude(run: &Run<'_>, now: Wall) -> Reading {
+    let stdout = trimmed(run.printed);
+    if let Some(tail) = run.tail {
+        return match last_result(tail) {
+            Some(message) => read(std::iter::once(message), 0, run, now),
+            None => {
+                Reading { degraded: Some("what it printed was cut, and its result with it".to_owned()), ..Reading::default() }
+            }
+        };
+    }
+    match serde_json::from_slice::<Value>(stdout) {
+        Ok(Value::Array(messages)) => read(messages.into_iter(), 0, run, now),
+        Ok(message) => read(std::iter::once(message), 0, run, now),
+        Err(error) if stdout.is_empty() => unread("it printed nothing", &error),
         Err(error) => unread("what it printed is not one JSON document", &error),
     }
 }
 
+/// The result in what is left of an array of messages, of which it is the last.
+fn last_result(tail: &[u8]) -> Option<Value> {
+    const BEGINNING: &[u8] = br#"{"type":"result""#;
+    let at = tail.windows(BEGINNING.len()).rposition(|there| there == BEGINNING)?;
+    serde_json::Deserializer::from_slice(&tail[at..]).into_iter().next()?.ok()
+}
+
 /// Reads a stream of lines, each a JSON document.
 #[must_use]
-pub fn claude_stream(stdout: &[u8], now: Wall) -> Reading {
+pub fn claude_stream(run: &Run<'_>, now: Wall) -> Reading {
     let mut strange = 0;
-    let lines: Vec<Value> = stdout
-        .split(|byte| *byte == b'\n')
+    // A cut goes through two lines, which are not whole and say nothing.
+    let is_end = |byte: &u8| *byte == b'\n';
+    let (head, tail) = match run.tail {
+        None => (run.printed, &[][..]),
+        Some(tail) => {
+            let head = run.printed.iter().rposition(is_end).map_or(&[][..], |end| &run.printed[..end]);
+            (head, tail.iter().position(is_end).map_or(&[][..], |begin| &tail[begin + 1..]))
+        }
+    };
+    let lines: Vec<Value> = head
+        .split(is_end)
+        .chain(tail.split(is_end))
         .map(trimmed)
         .filter(|line| !line.is_empty())
         .filter_map(|line| serde_json::from_slice(line).inspect_err(|_| strange += 1).ok())
         .collect();
-    read(lines.into_iter(), strange, now)
+    read(lines.into_iter(), strange, run, now)
 }
 
 fn unread(what: &str, error: &serde_json::Error) -> Reading {
@@ -97,7 +127,7 @@ fn trimmed(bytes: &[u8]) -> &[u8] {
     bytes.trim_ascii()
 }
 
-fn read(messages: impl Iterator<Item = Value>, strange: usize, now: Wall) -> Reading {
+fn read(messages: impl Iterator<Item = Value>, strange: usize, run: &Run<'_>, now: Wall) -> Reading {
     let (mut results, mut rejected, mut unreadable) = (Vec::new(), None, strange);
     for message in messages {
         let kind = message.get("type").and_then(Value::as_str);
@@ -120,7 +150,7 @@ fn read(messages: impl Iterator<Item = Value>, strange: usize, now: Wall) -> Rea
     if unreadable > 0 {
         notes.push(format!("{unreadable} lines could not be read"));
     }
-    let report = report(&results, &mut notes);
+    let report = report(&results, run, &mut notes);
     let said = match results.last() {
         None => {
             notes.push("no result line was found".to_owned());
@@ -154,31 +184,82 @@ fn said(ended: &Ended, rejected: Option<Option<Wall>>, now: Wall) -> Said {
 }
 
 /// Adds up what was used: by model and with sub-agents where that is told, else by the main agent, marked as an estimate.
-fn report(results: &[Ended], notes: &mut Vec<String>) -> Option<Report> {
+fn report(results: &[Ended], run: &Run<'_>, notes: &mut Vec<String>) -> Option<Report> {
     let last = results.last()?;
     // Cost is cumulative, so the last line holds all of it.
     let cost = last.total_cost_usd.and_then(millionths);
-    let mut report = Report { cost: cost.unwrap_or(0), ..Report::default() };
-    if results.iter().all(|ended| ended.since.is_some()) {
-        results
-            .iter()
-            .flat_map(|ended| ended.since.iter().flat_map(|models| models.values()))
-            .for_each(|model| add(&mut report, model));
-    } else if let Some(models) = &last.models {
-        models.values().for_each(|model| add(&mut report, model));
-    } else if let Some(main) = &last.usage {
-        report.tokens = main.input_tokens.saturating_add(main.output_tokens).saturating_add(main.cache_creation_input_tokens);
-        report.cache_tokens = main.cache_read_input_tokens;
-        report.estimated = true;
-        notes.push("usage by model is missing, so what sub-agents used is not counted".to_owned());
-    } else if cost.is_none() {
-        notes.push("the result line has no usage".to_owned());
-        return None;
-    } else {
-        report.estimated = true;
-        notes.push("the result line has a cost but no tokens".to_owned());
-    }
+    let total = last.models.as_ref().map(|models| sum(models.values(), cost.unwrap_or(0)));
+    let known = total.unwrap_or(Report { cost: cost.unwrap_or(0), ..Report::default() });
+    let earlier = last.session_id.as_deref().and_then(|id| run.charged?.replace(id, known));
+    let is_resumed = run.resumed || earlier.is_some();
+    let all_told = results.iter().all(|ended| ended.since.is_some());
+    let since = || results.iter().flat_map(|ended| ended.since.iter().flat_map(|models| models.values()));
+    let report = match (total, &last.usage) {
+        // Lines that were left out would be missing from a sum.
+        _ if all_told && (run.tail.is_none() || total.is_none()) => {
+            let costs: Option<Vec<u64>> = since().map(|model| model.cost_usd.and_then(millionths)).collect();
+            let own = sum(since(), cost.unwrap_or(0));
+            let own = match (is_resumed, costs) {
+                (false, _) => own,
+                (true, Some(costs)) => Report { cost: costs.into_iter().fold(0, u64::saturating_add), ..own },
+                (true, None) => Report { cost: part(known, own.tokens), estimated: true, ..own },
+            };
+            Report { estimated: own.estimated || run.tail.is_some(), ..own }
+        }
+        (Some(total), usage) if is_resumed => match (earlier, usage) {
+            // Figures that are lower than before have begun anew.
+            (Some(earlier), _) if total.tokens >= earlier.tokens && total.cost >= earlier.cost => Report {
+                tokens: total.tokens - earlier.tokens,
+                cache_tokens: total.cache_tokens.saturating_sub(earlier.cache_tokens),
+                cost: total.cost - earlier.cost,
+                ..total
+            },
+            (Some(_), _) => total,
+            (None, Some(main)) => {
+                notes.push("it resumed a run whose usage is not known, so what sub-agents used is not counted".to_owned());
+                let own = main.report();
+                Report { cost: part(total, own.tokens), ..own }
+            }
+            (None, None) => {
+                notes.push("it resumed a run whose usage is not known and may be counted again".to_owned());
+                Report { estimated: true, ..total }
+            }
+        },
+        (Some(total), _) => total,
+        (None, Some(main)) => {
+            notes.push("usage by model is missing, so what sub-agents used is not counted".to_owned());
+            Report { cost: known.cost.saturating_sub(earlier.map_or(0, |earlier| earlier.cost)), ..main.report() }
+        }
+        (None, None) if cost.is_none() => {
+            notes.push("the result line has no usage".to_owned());
+            return None;
+        }
+        (None, None) => {
+            notes.push("the result line has a cost but no tokens".to_owned());
+            Report { estimated: true, ..known }
+        }
+    };
     Some(report)
+}
+
+/// The part of a cost that so many of its tokens have, rounded up.
+fn part(total: Report, tokens: u64) -> u64 {
+    let share = u128::from(total.cost) * u128::from(tokens.min(total.tokens));
+    u64::try_from(share.div_ceil(u128::from(total.tokens.max(1)))).unwrap_or(total.cost)
+}
+
+fn sum<'a>(models: impl Iterator<Item = &'a Model>, cost: u64) -> Report {
+    let mut report = Report { cost, ..Report::default() };
+    models.for_each(|model| add(&mut report, model));
+    report
+}
+
+impl Main {
+    /// What the main agent used, which is not all.
+    fn report(&self) -> Report {
+        let tokens = self.input_tokens.saturating_add(self.output_tokens).saturating_add(self.cache_creation_input_tokens);
+        Report { tokens, cache_tokens: self.cache_read_input_tokens, estimated: true, ..Report::default() }
+    }
 }
 
 /// Fresh tokens are input, output and what was written to the cache; what was read from it is told apart.

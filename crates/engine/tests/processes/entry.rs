@@ -2,7 +2,7 @@
 //!
 //! All of that is decided before `main`, which belongs to the test harness.
 
-use crate::{engine, hostile};
+use crate::{engine, hostile, namespaces};
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -23,6 +23,11 @@ extern "C" fn enter() {
         ["engine"] => {
             antiphon::process::enter();
             engine::run();
+            std::process::exit(0);
+        }
+        ["begin" | "go-on" | "sweep", ..] => {
+            antiphon::process::enter();
+            namespaces::run(&words);
             std::process::exit(0);
         }
         ["__session", _, session] if session.starts_with("late.") => {

@@ -26,7 +26,11 @@ async fn a_flood_is_capped_to_the_byte_and_does_not_delay_the_end() {
     let out = ended.end.stdout;
     assert_eq!((out.kept, out.cut), (1_048_576, true));
     assert!(out.seen > out.kept);
-    assert_eq!(ended.folder.read(Kept::Stdout).unwrap(), vec![b'x'; 1_048_576]);
+    let printed = String::from_utf8(ended.folder.read(Kept::Stdout).unwrap()).unwrap();
+    assert_eq!((printed.len(), out.tail > 260_000), (1_048_576, true));
+    let left_out = out.seen - (1_048_576 - 262_144) - out.tail;
+    let between = format!("\n[antiphon: {left_out} bytes were left out here]\n");
+    assert_eq!(printed.replace('x', ""), between);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use antiphon::ledger::{
     FORMAT, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkRefusal, Owner, ReadError, Standing, StateDirectory,
     Store as _,
 };
+use antiphon::process::unfinished;
 use antiphon::time::Wall;
 use serde::Serialize;
 
@@ -75,6 +76,7 @@ impl Examination {
         if found.directory(dir) {
             found.lock(dir);
             found.poison(dir);
+            found.sessions(dir);
             match Ledger::at(dir).store.standing() {
                 Ok(standing) => found.ledger(dir, &standing, quick),
                 Err(error) => found.unreadable(dir, &error),
@@ -163,6 +165,34 @@ impl Examination {
                 self.problem(NAME, note.trim_end().to_owned(), advice);
             }
             Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read the directory"),
+        }
+    }
+
+    /// What is written down of sessions as processes. Nothing is said where there is none.
+    fn sessions(&mut self, dir: &Path) {
+        const NAME: &str = "sessions";
+        let found = match unfinished(dir) {
+            Ok(found) => found,
+            Err(error) => return self.problem(NAME, error.to_string(), "sweep with the version that wrote it, or a newer one"),
+        };
+        let since = StateDirectory::new(dir).last_holder().filter(|_| self.held).map(|owner| owner.since);
+        // What the engine that runs has started is its own.
+        let earlier: Vec<_> = found.iter().filter(|session| since.is_none_or(|since| session.since < since)).collect();
+        let unseen: Vec<String> = earlier
+            .iter()
+            .filter_map(|session| Some(format!("session {} may have left {}", session.session, session.unseen.as_ref()?)))
+            .collect();
+        if !unseen.is_empty() {
+            let advice = "look whether the container runs; remove no folder before it is gone. Until then the items wait";
+            self.problem(NAME, unseen.join("\n"), advice);
+        } else if !earlier.is_empty() && self.held {
+            let text = format!("{} of an earlier engine are still looked after", earlier.len());
+            self.note(NAME, text, "nothing; `antiphon log` shows what they left, and their items go on once that is gone");
+        } else if !earlier.is_empty() {
+            let text = format!("{} were running, or not recorded, when the last engine ended", earlier.len());
+            self.note(NAME, text, "nothing; the next engine ends what is left of them, and records it");
+        } else if !found.is_empty() {
+            self.ok(NAME, format!("{} running", found.len()));
         }
     }
 

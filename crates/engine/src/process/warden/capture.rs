@@ -1,5 +1,6 @@
-//! One output of a program: read from its pipe, redacted, capped, and written to a file.
+//! One output of a program: read from its pipe, redacted, and written to a file; of too much of it the beginning and the end are kept.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -14,12 +15,21 @@ const CHUNK: usize = 64 * 1024;
 const READS: usize = 16;
 /// How much a pipe may hold that nobody writes to any more, at most.
 const LAST_READS: usize = 64;
+/// How much of the end of an output is kept in memory, for when it is more than its cap. What agents report of a run comes last.
+const MAX_TAIL: u64 = 256 * 1024;
+/// Of a cap that is smaller no end is kept, as telling what was left out would take more room than is left for it.
+const MIN_TAIL: u64 = 256;
 
 pub(super) struct Capture<'a> {
     pipe: Option<OwnedFd>,
     file: File,
     redactor: Redactor<'a>,
-    cap: u64,
+    /// How much is written as it comes, in bytes.
+    head: u64,
+    /// The last of what came after that, up to a limit, and how much it was in all.
+    tail: VecDeque<u8>,
+    tail_cap: usize,
+    beyond: u64,
     captured: Captured,
 }
 
@@ -27,7 +37,17 @@ impl<'a> Capture<'a> {
     pub(super) fn new(pipe: Option<OwnedFd>, file: &Path, secrets: &'a [Secret], cap: u64) -> io::Result<Self> {
         let file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(file)?;
-        Ok(Self { pipe, file, redactor: Redactor::new(secrets), cap, captured: Captured::default() })
+        let tail_cap = Some((cap / 2).min(MAX_TAIL)).filter(|&tail| tail >= MIN_TAIL).unwrap_or(0);
+        Ok(Self {
+            pipe,
+            file,
+            redactor: Redactor::new(secrets),
+            head: cap - tail_cap,
+            tail: VecDeque::new(),
+            tail_cap: usize::try_from(tail_cap).unwrap_or(0),
+            beyond: 0,
+            captured: Captured::default(),
+        })
     }
 
     /// The pipe, while somebody may write to it.
@@ -54,22 +74,31 @@ impl<'a> Capture<'a> {
         }
     }
 
+    /// All of it passes the redaction, also what is dropped: a value may begin before a cut and end behind it.
     fn take(&mut self, chunk: &[u8]) {
         self.captured.seen += chunk.len() as u64;
-        if self.captured.kept >= self.cap {
-            self.captured.cut = true;
-            return;
-        }
         let certain = self.redactor.push(chunk);
-        self.write(&certain);
+        self.keep(&certain);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        // What the disk refused leaves no room: what comes later would not follow on it.
+        let room = usize::try_from(self.head.saturating_sub(self.captured.kept)).unwrap_or(usize::MAX);
+        let room = if self.captured.cut { 0 } else { room };
+        let (now, later) = bytes.split_at(bytes.len().min(room));
+        if self.beyond == 0 && !now.is_empty() {
+            self.write(now);
+        }
+        self.beyond += later.len() as u64;
+        let last = &later[later.len().saturating_sub(self.tail_cap)..];
+        let excess = (self.tail.len() + last.len()).saturating_sub(self.tail_cap);
+        self.tail.drain(..excess);
+        self.tail.extend(last);
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        let room = usize::try_from(self.cap - self.captured.kept).unwrap_or(usize::MAX);
-        let kept = &bytes[..bytes.len().min(room)];
-        self.captured.cut |= kept.len() < bytes.len();
-        match self.file.write_all(kept) {
-            Ok(()) => self.captured.kept += kept.len() as u64,
+        match self.file.write_all(bytes) {
+            Ok(()) => self.captured.kept += bytes.len() as u64,
             // The disk is full or gone. What a program says is not worth its end; that it was cut is told.
             Err(_) => self.captured.cut = true,
         }
@@ -80,7 +109,107 @@ impl<'a> Capture<'a> {
         self.read(LAST_READS);
         self.pipe = None;
         let rest = self.redactor.finish();
-        self.write(&rest);
+        self.keep(&rest);
+        self.write_tail();
         self.captured
+    }
+
+    /// Writes what is kept of the end, behind a line that says how much is missing.
+    fn write_tail(&mut self) {
+        let tail = std::mem::take(&mut self.tail);
+        let tail = Vec::from(tail);
+        if !self.captured.cut && self.beyond == tail.len() as u64 {
+            return self.write(&tail);
+        }
+        let has_head_only = self.captured.cut || self.tail_cap == 0;
+        self.captured.cut = true;
+        if has_head_only {
+            return;
+        }
+        // The number can only become shorter by the room that the line takes.
+        let room = self.tail_cap - left_out(self.beyond).len();
+        let last = &tail[tail.len().saturating_sub(room)..];
+        let before = self.captured.kept;
+        self.write(left_out(self.beyond - last.len() as u64).as_bytes());
+        if self.captured.kept > before {
+            let before = self.captured.kept;
+            self.write(last);
+            self.captured.tail = self.captured.kept - before;
+        }
+    }
+}
+
+/// The line between the beginning and the end of what is kept.
+fn left_out(bytes: u64) -> String {
+    format!("\n[antiphon: {bytes} bytes were left out here]\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of an output that comes in chunks.
+    fn kept(chunks: &[&[u8]], secrets: &[Secret], cap: u64) -> (Captured, Vec<u8>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stdout");
+        let mut capture = Capture::new(None, &path, secrets, cap).unwrap();
+        for chunk in chunks {
+            capture.take(chunk);
+        }
+        let captured = capture.finish();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(captured.kept, bytes.len() as u64);
+        (captured, bytes)
+    }
+
+    #[test]
+    fn what_is_not_over_the_cap_is_kept_whole() {
+        for length in [0, 1, 511, 512, 513, 1_023, 1_024] {
+            let bytes: Vec<u8> = (0..length).map(|index: u32| (index % 251) as u8).collect();
+            let chunks: Vec<&[u8]> = bytes.chunks(100).collect();
+            let captured = Captured { kept: u64::from(length), seen: u64::from(length), cut: false, tail: 0 };
+            assert_eq!(kept(&chunks, &[], 1_024), (captured, bytes.clone()));
+        }
+    }
+
+    #[test]
+    fn of_what_is_over_the_cap_beginning_and_end_are_kept() {
+        let text: String = (0..1_000).map(|number| format!("line {number:04}\n")).collect();
+        for chunk in [7, 1_000, 100_000] {
+            let chunks: Vec<&[u8]> = text.as_bytes().chunks(chunk).collect();
+            let (captured, bytes) = kept(&chunks, &[], 1_024);
+            let bytes = String::from_utf8(bytes).unwrap();
+            let (head, rest) = bytes.split_once("\n[antiphon: 9019 bytes were left out here]\n").unwrap();
+            assert_eq!((head, rest), (&text[..512], &text[512 + 9_019..]));
+            assert_eq!(captured, Captured { kept: 1_024, seen: 10_000, cut: true, tail: 469 });
+        }
+    }
+
+    #[test]
+    fn of_a_small_cap_the_beginning_is_kept() {
+        assert_eq!(kept(&[b"0123456789"], &[], 4), (Captured { kept: 4, seen: 10, cut: true, tail: 0 }, b"0123".to_vec()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_cut_lets_a_value_through_or_more_than_the_cap(
+            before in 0..3_000_usize,
+            between in 0..3_000_usize,
+            cap in 0..3_000_u64,
+            chunk in 1..900_usize,
+        ) {
+            let secrets = [Secret { name: "KEY".to_owned(), value: "hunter2hunter2".to_owned() }];
+            let text = format!("{0}hunter2hunter2{1}hunter2hunter2", ".".repeat(before), "-".repeat(between));
+            let chunks: Vec<&[u8]> = text.as_bytes().chunks(chunk).collect();
+            let (captured, bytes) = kept(&chunks, &secrets, cap);
+            let bytes = String::from_utf8(bytes).unwrap();
+            proptest::prop_assert!(captured.kept <= cap && !bytes.contains("hunter2"), "{}", bytes);
+            let whole = text.replace("hunter2hunter2", "[secret KEY]");
+            proptest::prop_assert_eq!(captured.cut, whole.len() as u64 > cap);
+            let (head, tail) = bytes.split_at(bytes.len() - captured.tail as usize);
+            proptest::prop_assert!(whole.ends_with(tail));
+            let head = head.split("\n[antiphon").next().unwrap_or_default();
+            proptest::prop_assert!(whole.starts_with(head));
+        }
     }
 }

@@ -5,10 +5,10 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::time::{Deadline, Wall};
 use serde_json::Value;
 
-use crate::plan::{CommandSpec, Usage};
+use crate::plan::{self, CommandSpec, Usage};
 use crate::process::{Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder, TreeEnd};
 use crate::session::{Failed, Output, SessionResult};
-use crate::usage::{Reading, Said, claude, claude_stream, result_file};
+use crate::usage::{Charged, Reading, Run, Said, claude, claude_stream, result_file};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -22,7 +22,7 @@ const LONGEST_WAIT: u64 = 8 * 24 * 3600 * SECOND;
 const TOLD: usize = 600;
 
 /// What a session came to.
-pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder, now: Wall) -> SessionResult {
+pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder, charged: &Charged, now: Wall) -> SessionResult {
     let (mut printed, mut unread) = (Vec::new(), Vec::new());
     let mut keep = |captured: Captured, kept| {
         if captured.kept == 0 {
@@ -56,7 +56,7 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
         killed: u32::try_from(end.killed).unwrap_or(u32::MAX),
         leftovers: end.leftovers.iter().map(ToString::to_string).collect(),
     };
-    let reading = read(spec, &end, folder, now);
+    let reading = read(spec, &end, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
     unread.extend(reading.degraded.map(|what| format!("what it used could be read only in part: {what}")));
@@ -71,7 +71,7 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
 }
 
 /// What the session says of itself: its result file first, then what its program printed.
-fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, now: Wall) -> Reading {
+fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, charged: &Charged, now: Wall) -> Reading {
     let own = match &end.result {
         ResultFile::Absent => Reading::default(),
         ResultFile::Kept => match folder.read(Kept::Result) {
@@ -85,18 +85,48 @@ fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, now: Wall) ->
             Reading { degraded: Some("the result file could not be read".to_owned()), ..Reading::default() }
         }
     };
-    let stdout = || folder.read(Kept::Stdout).unwrap_or_default();
-    let said = match spec.usage {
+    let reader = match spec.usage {
         Usage::None | Usage::Result => return own,
-        Usage::Claude => claude(&stdout(), now),
-        Usage::ClaudeStream => claude_stream(&stdout(), now),
+        Usage::Claude => claude,
+        Usage::ClaudeStream => claude_stream,
     };
+    let stdout = folder.read(Kept::Stdout).unwrap_or_default();
+    let tail = usize::try_from(end.stdout.tail).unwrap_or(0).min(stdout.len());
+    let (head, tail) = stdout.split_at(stdout.len() - tail);
+    let (head, tail) = if tail.is_empty() { (head, None) } else { (without_last_line(head), Some(tail)) };
+    let said = reader(&Run { printed: head, tail, resumed: resumes(&spec.run), charged: Some(charged) }, now);
     Reading {
         report: said.report.or(own.report),
         said: if own.said == Said::Nothing { said.said } else { own.said },
         output: own.output.or(said.output),
         scores: own.scores,
         degraded: own.degraded.or(said.degraded),
+    }
+}
+
+/// What comes before the line that says how much was left out.
+fn without_last_line(head: &[u8]) -> &[u8] {
+    let line = head.strip_suffix(b"\n").unwrap_or(head);
+    line.iter().rposition(|byte| *byte == b'\n').map_or(&[], |end| &line[..end])
+}
+
+/// Whether a command has an agent go on with an earlier run of its own, as far as its words tell.
+fn resumes(run: &plan::Run) -> bool {
+    let is_long = |word: &str| matches!(word, "--resume" | "--continue") || word.starts_with("--resume=");
+    let known = |text: &plan::Text| -> String {
+        let parts = text.0.iter().map(|part| if let plan::Part::Known(known) = part { known.as_str() } else { "" });
+        parts.collect()
+    };
+    match run {
+        plan::Run::Shell(script) => script.split_whitespace().any(is_long),
+        plan::Run::Argv(texts) => {
+            let words: Vec<String> = texts.iter().map(known).collect();
+            let is_agent = words.first().is_some_and(|program| program.rsplit('/').next() == Some("claude"));
+            match is_agent {
+                true => words.iter().any(|word| is_long(word) || matches!(word.as_str(), "-r" | "-c")),
+                false => words.iter().flat_map(|word| word.split_whitespace()).any(is_long),
+            }
+        }
     }
 }
 
@@ -200,5 +230,33 @@ fn over(limit: Limit) -> String {
         Limit::Memory { found } => format!("it was over its limit of memory, with {found} bytes"),
         Limit::Processes { found } => format!("it was over its limit of processes, with {found}"),
         Limit::Cpu { found } => format!("it was over its limit of processor time, with {found} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_is_told_to_resume_is_known_by_its_words() {
+        let argv = |words: &[&str]| plan::Run::Argv(words.iter().map(|word| plan::Text::known(*word)).collect());
+        let cases = [
+            (argv(&["claude", "-p", "--resume", "id"]), true),
+            (argv(&["/usr/bin/claude", "-c", "-p"]), true),
+            (argv(&["claude", "-p", "make it --resume again"]), false),
+            (argv(&["sh", "-c", "claude -p --resume=id"]), true),
+            (argv(&["sh", "-c", "claude -p"]), false),
+            (plan::Run::Shell("claude -p --continue".to_owned()), true),
+        ];
+        for (run, expected) in cases {
+            assert_eq!(resumes(&run), expected, "{run:?}");
+        }
+    }
+
+    #[test]
+    fn the_line_about_a_cut_is_no_output() {
+        assert_eq!(without_last_line(b"a\nb\n[antiphon: 7 bytes were left out here]\n"), b"a\nb");
+        assert_eq!(without_last_line(b"\n[antiphon]\n"), b"");
+        assert_eq!(without_last_line(b""), b"");
     }
 }

@@ -1,0 +1,36 @@
+//! What is known to be left of sessions that hold their items: noted by whoever looks after it, read by whoever asks why.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use antiphon_core::coordination::Blocked;
+use antiphon_core::id::SessionId;
+
+/// What is left, by session. The lock is held for a look-up, never over an await.
+#[derive(Debug, Default)]
+pub(crate) struct Leftovers(Mutex<BTreeMap<SessionId, Vec<String>>>);
+
+impl Leftovers {
+    /// Notes what was found; returns whether that is news.
+    pub(super) fn note(&self, session: &SessionId, left: &[String]) -> bool {
+        self.left().insert(session.clone(), left.to_vec()).is_none_or(|before| before != left)
+    }
+
+    pub(super) fn forget(&self, session: &SessionId) {
+        self.left().remove(session);
+    }
+
+    /// Says of each item that is held back what by.
+    pub(super) fn explain(&self, reasons: &mut [Blocked]) {
+        for reason in reasons {
+            if let Blocked::Held { session, left } = reason {
+                *left = self.left().get(session).cloned().unwrap_or_default();
+            }
+        }
+    }
+
+    fn left(&self) -> MutexGuard<'_, BTreeMap<SessionId, Vec<String>>> {
+        // A map is whole whenever the lock is free.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
