@@ -121,3 +121,8 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod tests;
