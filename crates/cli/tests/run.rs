@@ -1,5 +1,6 @@
 //! Plans of real processes, run as a user would, also when the engine is killed in the middle.
 
+use std::io::{BufRead as _, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -119,6 +120,27 @@ fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     assert!(!Path::new("/proc").join(&pid).exists(), "the warden ends its session with the engine");
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     assert_eq!(std::fs::read_dir(dir.path().join("state/sessions"))?.count(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_nothing() -> Result {
+    let dir = tempfile::tempdir()?;
+    let pipe = dir.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)?;
+    // The first item ends when the reader has gone.
+    plan(dir.path(), "  waits: { command: [cat, pipe] }\n  then: { command: ['true'], needs: [waits] }\n")?;
+    let mut command = antiphon(dir.path(), &["run", "--id", "unread", "plan.yaml"]);
+    let mut run = Killed(command.env_remove("HOME").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    let mut line = String::new();
+    std::io::BufReader::new(run.0.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+    assert!(line.ends_with("test starts as unread: 2 items, 1 at a time\n"), "{line}");
+    std::fs::write(&pipe, "")?;
+    let mut said = String::new();
+    run.0.stderr.take().ok_or("no errors")?.read_to_string(&mut said)?;
+    assert_eq!((run.0.wait()?.code(), said.as_str()), (Some(0), ""));
+    let status = ran(dir.path(), &["status"])?;
+    assert!(String::from_utf8(status.stdout)?.contains("status        succeeded\n"));
     Ok(())
 }
 
