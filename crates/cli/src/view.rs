@@ -133,3 +133,8 @@ impl View {
         }
     }
 }
+
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod tests;

@@ -67,9 +67,9 @@ pub(crate) struct Last {
 /// Where items are in their life, those first that are looked at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    Held,
     Running,
     Failed,
+    Held,
     Delayed,
     Waiting,
     Skipped,
@@ -77,7 +77,7 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 7] = [Self::Held, Self::Running, Self::Failed, Self::Delayed, Self::Waiting, Self::Skipped, Self::Done];
+    const ALL: [Self; 7] = [Self::Running, Self::Failed, Self::Held, Self::Delayed, Self::Waiting, Self::Skipped, Self::Done];
 
     fn of(state: &WorkState) -> Self {
         match state {
@@ -236,6 +236,8 @@ impl Board {
         let mut now = Now::from(0);
         let Some(session) = &self.session else { return now };
         let (at, since) = session.last_times();
+        // Where events are missing, nobody knows what time has passed for what.
+        let wall = if self.unread.is_some() { since } else { wall };
         now.wall = wall;
         now.at = if session.status().is_terminal() { at } else { at.after(wall.0.saturating_sub(since.0)) };
         now

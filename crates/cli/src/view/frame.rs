@@ -56,6 +56,9 @@ pub(crate) fn frame(board: &Board, asked: &BTreeMap<WorkId, String>, moment: Mom
 fn heading(board: &Board) -> Line {
     let mut line = Line::default();
     line.push(printable(board.name()));
+    if board.session().is_none() && board.unread().is_some() {
+        return line;
+    }
     line.push("  ");
     line.painted(board.status(), board.status());
     let counts = board.counts();
@@ -121,33 +124,31 @@ impl ShownRow {
         line.push(" ");
         line.push(prefix(self.name(), widest));
         line.pad_to(2 + widest + 2);
-        match self {
-            Self::Group(_, counts) => line.push(counted(counts)),
-            Self::Item(row) => {
-                let time = row.time_ns.map(moment::elapsed).unwrap_or_default();
-                line.push(format!("{time:>6}  "));
-                if retried {
-                    let attempt = if row.attempt > 1 { format!("#{}", row.attempt) } else { String::new() };
-                    line.push(format!("{attempt:<4}"));
-                }
-                let detail = row.detail();
-                let told = matches!(row.class, Class::Waiting | Class::Delayed) && row.state != "waiting";
-                match (told, detail.is_empty()) {
-                    (true, true) => line.push(row.state),
-                    (true, false) => line.push(format!("{} {detail}", joined(row.state))),
-                    (false, _) => line.push(detail),
-                }
-            }
+        let (time, attempt) = match self {
+            Self::Item(row) => (row.time_ns.map(moment::elapsed), (row.attempt > 1).then(|| format!("#{}", row.attempt))),
+            Self::Group(..) => (None, None),
+        };
+        line.push(format!("{:>6}  ", time.unwrap_or_default()));
+        if retried {
+            line.push(format!("{:<4}", attempt.unwrap_or_default()));
         }
+        line.push(match self {
+            Self::Item(row) => told(row),
+            Self::Group(_, counts) => counted(counts),
+        });
         line
     }
 }
 
-/// A state before its reason.
-fn joined(state: &'static str) -> String {
-    match state {
-        "retries" | "deferred" => state.to_owned(),
-        state => format!("{state}:"),
+/// What stands behind the numbers of an item; its mark says the state of most.
+fn told(row: &Row) -> String {
+    let detail = row.detail();
+    match (row.state, &row.waits) {
+        ("retries" | "deferred", _) => format!("{} {detail}", row.state),
+        ("ready", Some(_)) => format!("ready: {detail}"),
+        ("ready" | "not done", None) if detail.is_empty() => row.state.to_owned(),
+        ("ready" | "not done", _) => format!("{}; {detail}", row.state),
+        _ => detail,
     }
 }
 
@@ -208,10 +209,10 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
     };
     if let Some(session) = board.session().filter(|session| !session.status().is_terminal()) {
         let stop = session.stop_condition_at(now.at);
-        if let Some(reason) = session.pause_reason() {
-            note("paused", reason.to_owned());
-        } else if let Some(request) = session.stop_request() {
+        if let Some(request) = session.stop_request() {
             note("stopping", request.reason.clone());
+        } else if let Some(reason) = session.pause_reason() {
+            note("paused", reason.to_owned());
         } else if let Some(stop) = stop {
             note("stopping", wording::stop(&stop));
         }

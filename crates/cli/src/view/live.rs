@@ -55,17 +55,18 @@ impl Live {
         Self { board, told, asked: BTreeMap::new(), output, coloured, turn: 0, drawn: Vec::new(), last: None, changed: true }
     }
 
-    /// Takes an event in; it is seen with the next tick, so that a thousand events cost one frame.
+    /// Takes an event in; it is seen with the next tick, so that a thousand events cost one frame. Only ticks that fail to come are made up for.
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
         self.board.take(recorded);
         let _unseen = self.told.line(recorded);
         self.changed = true;
-        if self.last.is_none_or(|last| last.elapsed() >= 2 * REST) { self.draw() } else { Ok(()) }
+        if self.last.is_some_and(|last| last.elapsed() >= 2 * REST) { self.draw() } else { Ok(()) }
     }
 
     pub(super) fn tick(&mut self) -> Result<(), CommandError> {
         let moves = self.board.session().is_some_and(|session| !session.status().is_terminal());
-        if (self.changed || moves) && self.last.is_none_or(|last| last.elapsed() >= REST) {
+        let begun = self.board.session().is_some() || self.board.unread().is_some();
+        if begun && (self.changed || moves) && self.last.is_none_or(|last| last.elapsed() >= REST) {
             self.turn += 1;
             return self.draw();
         }
