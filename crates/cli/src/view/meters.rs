@@ -67,7 +67,7 @@ impl Meter {
         let share =
             |of: u64| u64::try_from(u128::from(self.used.min(ceiling)) * u128::from(of) / u128::from(ceiling)).unwrap_or(of);
         // Rounded, but full only if nothing is left.
-        let full = ((share(2 * cells) + 1) / 2).min(if self.used < ceiling { cells.saturating_sub(1) } else { cells });
+        let full = share(2 * cells).div_ceil(2).min(if self.used < ceiling { cells.saturating_sub(1) } else { cells });
         let state = match share(100) {
             100 => "failed",
             80.. => "partial",

@@ -186,6 +186,13 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
 }
 
 #[test]
+fn a_nested_plan_names_the_coordination_that_carries_it_out() {
+    let mut history = History::of(vec![WorkSpec::plan("deploy", "plan").unwrap()], 1);
+    history.bind("deploy");
+    check(&shown(&history.board(), &history, 9, 80)[1..2], "⠋ deploy    0.0s  coordination run-1.1");
+}
+
+#[test]
 fn what_cannot_be_read_is_said_and_the_rest_is_shown() {
     let mut history = story();
     history.erase(8);
