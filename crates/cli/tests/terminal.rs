@@ -122,7 +122,7 @@ fn the_last_frame_and_the_summary_stay_on_a_clean_terminal() -> Result {
             "✓ first <time>",
             "✗ bad <time> exit 3: \\u{1b}[2Jno",
             "- after needs bad, which did not succeed",
-            "sessions █░░░░░░░ 2/200 time █░░░░░░░ <time>/5m00s tokens 0 cost 0.00",
+            "sessions ░░░░░░░░ 2/200 time ░░░░░░░░ <time>/5m00s tokens 0 cost 0.00",
             "partial in <time> 2 sessions",
             "receipt <hash>",
             "look at it with `antiphon receipt show shown`"

@@ -129,8 +129,10 @@ impl Found {
         if board.session().is_none() {
             return Ok(());
         }
-        output.line("")?;
         let selection = board.select(lines);
+        if board.counts().total() > 0 {
+            output.line("")?;
+        }
         if !selection.shown.is_empty() {
             self.table(&selection.shown).print("", output)?;
         }

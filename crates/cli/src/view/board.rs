@@ -372,19 +372,18 @@ impl Board {
     }
 
     /// What to show on so many lines: everything in its order if there is room; else what runs and what failed first, then what is
-    /// quiet with groups as one line, then a line for the rest, which has to be left free.
+    /// quiet with groups as one line.
     pub(crate) fn select(&self, lines: usize) -> Selection {
         if self.items.len() <= lines {
             return Selection { shown: (0..self.items.len()).map(Shown::Item).collect(), left: Counts::default() };
         }
-        let room = lines.saturating_sub(1);
         let mut left = self.counts;
         let mut shown = Vec::new();
-        for (class, place) in self.all.iter().take_while(|(class, _)| !class.is_quiet()).take(room) {
+        for (class, place) in self.all.iter().take_while(|(class, _)| !class.is_quiet()).take(lines) {
             left.remove(*class);
             shown.push(Shown::Item(*place));
         }
-        for (class, place, group) in self.quiet.iter().take(room - shown.len()) {
+        for (class, place, group) in self.quiet.iter().take(lines - shown.len()) {
             match group {
                 None => {
                     left.remove(*class);

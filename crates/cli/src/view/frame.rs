@@ -79,7 +79,8 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
     if room == 0 {
         return Vec::new();
     }
-    let selection = board.select(room);
+    // What has no line of its own is counted on the last one.
+    let selection = board.select(if board.counts().total() <= room { room } else { room - 1 });
     let shown: Vec<ShownRow> = selection
         .shown
         .iter()
@@ -218,7 +219,7 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
         }
     }
     if let Some(unread) = board.unread() {
-        note("note", format!("events from version {} on cannot be read: {}", unread.from, unread.why));
+        note("note", format!("this is as it was before version {}, which cannot be read: {}", unread.from, unread.why));
     }
     notes
 }

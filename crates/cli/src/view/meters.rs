@@ -66,7 +66,8 @@ impl Meter {
         let ceiling = self.ceiling?.max(1);
         let share =
             |of: u64| u64::try_from(u128::from(self.used.min(ceiling)) * u128::from(of) / u128::from(ceiling)).unwrap_or(of);
-        let full = share(cells).max(u64::from(self.used > 0 && cells > 0));
+        // Rounded, but full only if nothing is left.
+        let full = share(2 * cells).div_ceil(2).min(if self.used < ceiling { cells.saturating_sub(1) } else { cells });
         let state = match share(100) {
             100 => "failed",
             80.. => "partial",

@@ -82,7 +82,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
 ! daemon        1.0s      session 4 left something running, which must be gone first; left a process
 · tests                   needs validators, flaky, quota and 1 more
 · next                    ready: all 2 slots are taken
-sessions █░░░░░░░ 8/200k  time █░░░░░░░ 1m14s/10m00s  tokens █░░░░░░░ ~12.3k/200k  cost █░░░░░░░ ~0.12345/5.00 EUR
+sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m14s/10m00s  tokens ░░░░░░░░ ~12.3k/200k  cost ░░░░░░░░ ~0.12345/5.00 EUR
 ",
     );
 }
@@ -103,10 +103,10 @@ codegen  running  3 of 9 ended, 1 fail…
 ! daemon        1.0s      session 4 le…
 · tests                   needs valida…
 · next                    ready: all 2…
-sessions █░░░░░░░ 8/200k
+sessions ░░░░░░░░ 8/200k
 time █░░░░░░░ 1m10s/10m00s
-tokens █░░░░░░░ ~12.3k/200k
-cost █░░░░░░░ ~0.12345/5.00 EUR
+tokens ░░░░░░░░ ~12.3k/200k
+cost ░░░░░░░░ ~0.12345/5.00 EUR
 ",
     );
 }
@@ -121,7 +121,7 @@ fn a_low_terminal_shows_what_runs_and_failed_first_and_counts_the_rest() {
 codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
 ⠋ validators    0.0s
   and 8 more: 1 running, 1 failed, 1 held, 1 delayed, 2 waiting, 1 skipped, 1 …
-sessions █░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
+sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
     );
     check(
@@ -134,7 +134,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
 ! daemon        1.0s      session 4 left something running, which must be gone…
 ↻ quota         1.0s      deferred until 2025-11-21T04:16:00Z; rate limit
   and 4 more: 2 waiting, 1 skipped, 1 done
-sessions █░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
+sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
     );
     for rows in 0..5 {
@@ -158,7 +158,7 @@ fn a_pause_and_a_stop_say_why() {
 codegen  paused  3 of 9 ended, 1 failed, 2 running, 1 held…
 ⠋ validators   1m00s
   and 8 more: 1 running, 1 failed, 1 held, 1 delayed, 2 wa…
-sessions █░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
+sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 paused: lunch\u{202e}
 ",
     );
@@ -169,7 +169,7 @@ paused: lunch\u{202e}
 codegen  stopping  3 of 9 ended, 1 failed, 2 running, 1 he…
 ⠋ validators   1m00s
   and 8 more: 1 running, 1 failed, 1 held, 1 delayed, 2 wa…
-sessions █░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
+sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 stopping: interrupted
 ",
     );
@@ -183,6 +183,13 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
     let asked = BTreeMap::from([(WorkId::new("deploy").unwrap(), "its secrets\u{7} are gone".to_owned())]);
     let lines = frame(&board, &asked, Moment { wall: history.wall(), turn: 0 }, Size { rows: 9, columns: 80 });
     check(&lines[1..2], "· deploy          ready: its secrets\\u{7} are gone");
+}
+
+#[test]
+fn a_nested_plan_names_the_coordination_that_carries_it_out() {
+    let mut history = History::of(vec![WorkSpec::plan("deploy", "plan").unwrap()], 1);
+    history.bind("deploy");
+    check(&shown(&history.board(), &history, 9, 80)[1..2], "⠋ deploy    0.0s  coordination run-1.1");
 }
 
 #[test]
@@ -202,9 +209,9 @@ codegen  running  1 of 9 ended, 1 running  run-1
 · daemon              ready
 · tests               needs validators, flaky, quota and 1 more
 · next                ready
-sessions █░░░░░░░ 3/200k  time █░░░░░░░ 3.0s/10m00s  tokens █░░░░░░░ ~12.3k/200k
-cost █░░░░░░░ ~0.12345/5.00 EUR
-note: events from version 8 on cannot be read: its payload was erased
+sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
+cost ░░░░░░░░ ~0.12345/5.00 EUR
+note: this is as it was before version 8, which cannot be read: its payload was erased
 ",
     );
     let mut history = story();
@@ -214,8 +221,8 @@ note: events from version 8 on cannot be read: its payload was erased
         r"
 codegen  running  1 of 9 ended, 1 running  run-1
   9 items: 1 running, 1 delayed, 6 waiting, 1 done
-sessions █░░░░░░░ 3/200k  time █░░░░░░░ 3.0s/10m00s  tokens █░░░░░░░ ~12.3k/200k
-note: events from version 8 on cannot be read: coordination.session_unbound (schema 2) is not know…
+sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
+note: this is as it was before version 8, which cannot be read: coordination.session_unbound (sche…
 ",
     );
     let mut history = story();
@@ -224,7 +231,7 @@ note: events from version 8 on cannot be read: coordination.session_unbound (sch
         &shown(&history.board(), &history, 30, 100),
         r"
 run-1
-note: events from version 1 on cannot be read: its payload was erased
+note: this is as it was before version 1, which cannot be read: its payload was erased
 ",
     );
 }
@@ -244,7 +251,7 @@ codegen  running  1 of 101 ended, 2 running  run-1
 ⠋ convert[2]    0.0s
 + convert             97 waiting, 1 done
 · report              needs convert (99 left)
-sessions █░░░░░░░ 3/200k  time █░░░░░░░ 1.0s/10m00s  tokens ░░░░░░░░ 0/200k
+sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 1.0s/10m00s  tokens ░░░░░░░░ 0/200k
 cost ░░░░░░░░ 0.00/5.00 EUR
 ",
     );
@@ -273,8 +280,8 @@ codegen  running  2000 of 100000 ended, 3 running  run-1
 · item-2005          ready: all 3 slots are taken
 · item-2006          ready: all 3 slots are taken
   and 99993 more: 97993 waiting, 2000 done
-sessions █░░░░░░░ 2003/200k  time ░░░░░░░░ 0.0s/10m00s
-tokens █░░░░░░░ 2000/200k  cost █░░░░░░░ 0.02/5.00 EUR
+sessions ░░░░░░░░ 2003/200k  time ░░░░░░░░ 0.0s/10m00s
+tokens ░░░░░░░░ 2000/200k  cost ░░░░░░░░ 0.02/5.00 EUR
 ",
     );
     let begun = std::time::Instant::now();

@@ -171,6 +171,7 @@ fn mask<'a>(word: &'a str, before: &[String], after: &str) -> &'a str {
         _ if last(1) == "on" && last(3) == "process" => "<host>",
         _ if word.split_once('.').is_some_and(|(a, b)| is_number(a) && b.len() == 3) && after.starts_with(" s") => "<span>",
         _ if word.strip_suffix(['s', 'm', 'h']).is_some_and(is_number) => "<age>",
+        _ if word.strip_suffix('s').is_some_and(|text| text.parse::<f64>().is_ok()) => "<age>",
         _ => word,
     }
 }
