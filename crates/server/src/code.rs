@@ -93,6 +93,10 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "A mistake in Antiphon";
     /// There are too many connections.
     TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE, "There are too many connections";
+    /// What an earlier engine left is not taken over yet.
+    TakingOver = "taking_over", SERVICE_UNAVAILABLE, "The engine is still taking over what it found";
+    /// The ledger refused to record the command; nothing has changed.
+    NotTaken = "not_taken", SERVICE_UNAVAILABLE, "The ledger did not take this in";
     /// The ledger takes nothing in for now.
     ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The ledger is read-only for now";
     /// The ledger is closed to writes until a restart has verified it.
@@ -114,7 +118,9 @@ impl Code {
     #[must_use]
     pub fn retry_after(self) -> Option<u32> {
         match self {
-            Self::Busy | Self::ReadOnly | Self::TooManyConnections | Self::NoAnswer => Some(1),
+            Self::Busy | Self::TooManyConnections | Self::TakingOver | Self::NotTaken | Self::ReadOnly | Self::NoAnswer => {
+                Some(1)
+            }
             _ => None,
         }
     }

@@ -117,6 +117,7 @@ impl From<EngineError> for Problem {
             EngineError::UnknownCoordination { .. } => Code::UnknownCoordination,
             EngineError::NotErasable { .. } => Code::Refused,
             EngineError::ReadOnly { .. } => Code::ReadOnly,
+            EngineError::NotTaken { .. } => Code::NotTaken,
             EngineError::Poisoned { .. } => Code::Poisoned,
             EngineError::Read { .. } => Code::Unreadable,
             EngineError::Stopped => Code::Stopping,
@@ -128,6 +129,7 @@ impl From<EngineError> for Problem {
 
 fn code_of(rejection: &Rejection) -> Code {
     match rejection {
+        Rejection::TakingOver => Code::TakingOver,
         Rejection::UnknownCoordination { .. } => Code::UnknownCoordination,
         Rejection::Conflict { .. } => Code::IdTaken,
         Rejection::StillRunning { .. } => Code::WrongState,

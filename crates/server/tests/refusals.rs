@@ -2,8 +2,15 @@
 
 mod common;
 
+use std::sync::Arc;
+
+use antiphon::EngineError;
 use antiphon::id::CoordinationId;
-use common::{Bench, Result, Transcript, submission};
+use antiphon::ledger::{SqliteStore, Store};
+use antiphon::world::Rejection;
+use antiphon_server::{Code, Problem};
+use common::disk::{Disk, State, Switch};
+use common::{Bench, Result, Setting, Transcript, submission};
 
 #[tokio::test]
 async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
@@ -142,4 +149,35 @@ async fn an_id_in_any_letters_goes_through_a_path() -> Result {
     let client = antiphon_server::Client::connect(&bench.dir).await?;
     assert_eq!(client.status(&id).await?.id, id.as_str());
     bench.stop().await
+}
+
+#[tokio::test]
+async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
+    static SWITCH: Switch = Switch::new();
+    let _sound_again = SWITCH.reset();
+    let store = |store: SqliteStore| Arc::new(Disk { store, switch: &SWITCH }) as Arc<dyn Store>;
+    let bench = Bench::with(Setting { store: Some(store), ..Setting::default() }).await?;
+    SWITCH.set(State::Refuses);
+    let refused = bench.submit("later", "work a echo").await?;
+    let expected = "HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n";
+    assert!(refused.starts_with(expected), "{refused}");
+    assert!(refused.contains("\"code\":\"not_taken\",\"detail\":\"the ledger refused to record this"), "{refused}");
+    SWITCH.set(State::Sound);
+    let taken = bench.submit("later", "work a echo").await?;
+    assert!(taken.starts_with("HTTP/1.1 201 Created\n"), "{taken}");
+    bench.engine.wait(&CoordinationId::new("later")?).await?;
+    bench.stop().await
+}
+
+#[test]
+fn what_passes_by_itself_is_told_with_when_to_ask_again() {
+    let told = |error: EngineError| {
+        let problem = Problem::from(error);
+        (problem.code.clone(), problem.status, problem.known_code().and_then(Code::retry_after))
+    };
+    let reason = || "there is no room".to_owned();
+    assert_eq!(told(Rejection::TakingOver.into()), ("taking_over".to_owned(), 503, Some(1)));
+    assert_eq!(told(EngineError::NotTaken { reason: reason() }), ("not_taken".to_owned(), 503, Some(1)));
+    assert_eq!(told(EngineError::ReadOnly { reason: reason() }), ("read_only".to_owned(), 503, Some(1)));
+    assert_eq!(told(EngineError::Poisoned { reason: reason() }), ("poisoned".to_owned(), 503, None));
 }

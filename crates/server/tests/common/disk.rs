@@ -7,7 +7,7 @@ use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::id::{CommitNumber, Seq, StreamName, Version};
 use antiphon::ledger::{
-    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit, ReadError, Snapshot,
+    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit, ReadError, Refusal, Snapshot,
     SqliteStore, Store, WriteError,
 };
 
@@ -18,6 +18,8 @@ pub(crate) enum State {
     /// It takes until this changes.
     Stuck,
     Full,
+    /// It refuses whatever concerns a coordination.
+    Refuses,
     SyncFails,
 }
 
@@ -74,6 +76,10 @@ impl Store for Disk {
         };
         match state {
             State::Full => Err(AppendError::NotWritten { source: fault("no space left on device") }),
+            State::Refuses if append.events.iter().all(|event| event.stream == StreamName::Ledger) => {
+                self.store.append(append, cursors)
+            }
+            State::Refuses => Err(Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into()),
             State::SyncFails => Err(AppendError::Unknown { source: fault("input/output error") }),
             State::Sound | State::Stuck => self.store.append(append, cursors),
         }
