@@ -128,7 +128,7 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
 }
 
 /// A warden whose engine died before it could write down which process that is; the mark is among its arguments.
-fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
+pub(super) fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
     let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.tattoo);
     let is_it = |seen: &Seen| {
         seen.start >= opened.since
@@ -175,7 +175,7 @@ impl Marks {
     }
 
     /// Every process of the session, zombies too: those that carry a mark, and those below them.
-    fn find(&self) -> Vec<Seen> {
+    pub(super) fn find(&self) -> Vec<Seen> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let pair = self.tattoo.pair();
         let mut others: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();

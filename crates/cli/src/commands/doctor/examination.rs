@@ -8,8 +8,7 @@ use std::path::Path;
 use antiphon::id::StreamName;
 use antiphon::ledger::verify::{Place, Report, Scope, verify_directory};
 use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkRefusal, Owner, ReadError, Standing, StateDirectory,
-    Store as _,
+    FORMAT, HeadFilter, HeadMark, HeadQuery, MarkError, MarkRefusal, ReadError, Standing, StateDirectory, Store as _,
 };
 use antiphon::time::Wall;
 use serde::Serialize;
@@ -73,7 +72,10 @@ impl Examination {
     pub(super) fn of(dir: &Path, quick: bool) -> Self {
         let mut found = Self { checks: Vec::new(), refusal: None, held: false, readable: false };
         if found.directory(dir) {
+            found.surroundings(dir);
             found.lock(dir);
+            found.socket(dir);
+            found.sessions(dir);
             found.poison(dir);
             match Ledger::at(dir).store.standing() {
                 Ok(standing) => found.ledger(dir, &standing, quick),
@@ -93,15 +95,15 @@ impl Examination {
         self.readable
     }
 
-    fn ok(&mut self, name: &'static str, text: impl Into<String>) {
+    pub(super) fn ok(&mut self, name: &'static str, text: impl Into<String>) {
         self.checks.push(Check { name, state: State::Ok, text: text.into(), advice: None });
     }
 
-    fn note(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
+    pub(super) fn note(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
         self.checks.push(Check { name, state: State::Note, text: text.into(), advice: Some(advice.into()) });
     }
 
-    fn problem(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
+    pub(super) fn problem(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
         self.checks.push(Check { name, state: State::Problem, text: text.into(), advice: Some(advice.into()) });
     }
 
@@ -131,26 +133,6 @@ impl Examination {
             Ok(_) => self.ok(NAME, shown.to_string()),
         }
         true
-    }
-
-    fn lock(&mut self, dir: &Path) {
-        const NAME: &str = "lock";
-        let directory = StateDirectory::new(dir);
-        match directory.holder() {
-            Ok(Some(LockHolder::Named(owner))) => {
-                self.held = true;
-                self.ok(NAME, format!("held by {}", named(&owner)));
-            }
-            Ok(Some(LockHolder::Unnamed)) => {
-                self.held = true;
-                self.ok(NAME, "held by an engine that has not said its name");
-            }
-            Ok(None) => match directory.last_holder() {
-                Some(owner) => self.ok(NAME, format!("free; the file is left from {}", named(&owner))),
-                None => self.ok(NAME, "free"),
-            },
-            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read and write the directory"),
-        }
     }
 
     fn poison(&mut self, dir: &Path) {
@@ -322,9 +304,4 @@ fn verified(report: &Report) -> String {
         text.push_str(&format!("\n{finding}"));
     }
     text
-}
-
-fn named(owner: &Owner) -> String {
-    let Owner { host, pid, engine, since } = owner;
-    format!("process {pid} on {host} (antiphon {engine}), which took it at {}", moment::seconds(*since))
 }
