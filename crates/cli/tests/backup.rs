@@ -135,3 +135,39 @@ fn a_killed_backup_leaves_nothing_that_looks_like_one_and_the_next_one_clears_it
     assert!(!fixture.path("copy.unfinished").exists());
     assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_was_killed_goes_on_from_a_backup_made_in_its_middle() {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let fixture = Fixture::empty();
+    for pipe in ["told", "go"] {
+        rustix::fs::mkfifoat(rustix::fs::CWD, fixture.path(pipe), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    }
+    let plan = "name: halves\nbudget: { sessions: 9, duration: 5m }\nwork:\n  \
+                first: { shell: 'echo once >> first' }\n  \
+                second: { shell: 'echo $$ > told; read line < go', needs: [first] }\n";
+    std::fs::write(fixture.path("plan.yaml"), plan).unwrap();
+    let mut run = fixture.command("run plan.yaml --id halves").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = std::fs::read_to_string(fixture.path("told")).unwrap().trim().parse().unwrap();
+    let session = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()).unwrap();
+    let said = fixture.run("backup copy");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // Its warden ends what it ran; the one that waits at the pipe is to be that of the copy.
+    poll(&mut [PollFd::new(&session, PollFlags::IN)], None).unwrap();
+    assert!(said.ends_with("--- exit 0\n"), "{said}");
+    assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));
+    assert!(!fixture.path("copy/sessions").exists() && !fixture.path("copy/api.sock").exists());
+
+    let resumed = fixture.command("resume halves --dir copy").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    assert_ne!(std::fs::read_to_string(fixture.path("told")).unwrap(), "");
+    std::fs::write(fixture.path("go"), "on\n").unwrap();
+    let ended = resumed.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(std::fs::read_to_string(fixture.path("first")).unwrap(), "once\n", "what had succeeded is not done again");
+    let log = fixture.run("log halves --dir copy --type session_unbound");
+    assert!(log.contains("second: session 2, LOST"), "{log}");
+    assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));
+}

@@ -1,8 +1,15 @@
 //! `antiphon doctor` as its users see it.
 
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
 mod common;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+
 use antiphon::Engine;
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::envelope::CommitTip;
 use antiphon::id::{CommitNumber, CoordinationId};
 use antiphon::ledger::{HeadMark, StateDirectory};
@@ -71,8 +78,12 @@ fn who_holds_the_ledger_is_named() {
         let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
         let id = CoordinationId::new("service").unwrap();
         engine.pause(&id, "to look at it").await.unwrap();
+        let held = "\
+lock         ok       held by process <pid> on <host> (antiphon 0.1.0), which took it at <time>
+socket       note     nobody answers, so nobody but the holder can submit, cancel or ask
+                      what to do: nothing if that is a program of its own, which has no socket, or has only just begun; else end it, and the next engine goes on where it stopped";
         let running: [(usize, &str); 5] = [
-            (1, "lock         ok       held by process <pid> on <host> (antiphon 0.1.0), which took it at <time>"),
+            (1, held),
             (3, "ledger       ok       format 1, epoch 2, id <hash>"),
             (4, "contents     ok       3 coordinations (1 failed, 1 paused, 1 succeeded), 21 events in <n> commits"),
             (5, "head mark    ok       commit <n> of epoch 2, written <age> ago; the ledger reaches it"),
@@ -240,23 +251,139 @@ ledger       problem  there is none, but a head mark knows commit <n> of epoch 1
     assert!(said.ends_with(end), "{said}");
 }
 
-#[test]
-fn sessions_that_the_last_engine_left_are_told() {
-    let fixture = Fixture::new();
-    let folder = fixture.state().join("sessions/service.1");
-    std::fs::create_dir_all(&folder).unwrap();
-    let place = r#"{"boot":"an earlier one","namespace":1,"init_start":1}"#;
-    let line = format!(
-        r#"{{"session":"service.1","tattoo":{{"value":1,"depth":0}},"place":{place},"user":0,"engine":null,"since":1,"wall":1,"scratch":null}}"#
-    );
-    std::fs::write(folder.join("open"), line + "\n").unwrap();
-    let told = "\
-disk errors  ok       none noted
-sessions     note     1 were running, or not recorded, when the last engine ended
-                      what to do: nothing; the next engine ends what is left of them, and records it";
-    check(&fixture.run("doctor"), &report(&[(2, told)], "\nnothing is wrong\n--- exit 0\n"));
+/// The sound report with something told after its first line and after the lock.
+fn beside(after_directory: &str, after_lock: &str, end: &str) -> String {
+    let after = |line: usize, more: &str| format!("{}\n{more}", SOUND[line]).trim_end().to_owned();
+    report(&[(0, &after(0, after_directory)), (1, &after(1, after_lock))], end)
+}
 
-    std::fs::write(folder.join("open"), "{}\n").unwrap();
+#[test]
+fn a_socket_that_a_killed_engine_left_is_no_problem() {
+    let fixture = Fixture::new();
+    drop(UnixListener::bind(fixture.state().join("api.sock")).unwrap());
+    let told = "\
+socket       note     api.sock is left from an engine that was killed
+                      what to do: nothing; the next engine replaces it";
+    std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
+    check(&fixture.run("doctor"), &beside("", told, "\nnothing is wrong\n--- exit 0\n"));
+    assert!(fixture.state().join("api.sock").exists(), "it changes nothing");
+
+    std::fs::remove_file(fixture.state().join("api.sock")).unwrap();
+    std::fs::write(fixture.state().join("api.sock"), "").unwrap();
+    std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
+    let told = "\
+socket       problem  api.sock is no socket
+                      what to do: move it away; no engine can answer there while it is in the way";
+    check(&fixture.run("doctor"), &beside("", told, "\n1 problem\n--- exit 4\n"));
+}
+
+#[test]
+fn an_engine_that_gives_no_answer_is_a_problem() {
+    let fixture = Fixture::new();
+    fixture.block_on(async {
+        let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
+        let silent = UnixListener::bind(fixture.state().join("api.sock")).unwrap();
+        std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
+        let said = fixture.run("doctor --quick");
+        let told = "socket       problem  the engine gives no answer within 2 s: it is stopped, or hangs\n";
+        assert!(said.contains(told) && said.ends_with("\n1 problem\n--- exit 4\n"), "{said}");
+        drop(silent);
+        engine.close().await.unwrap();
+    });
+}
+
+#[test]
+fn permissions_that_let_others_in_are_told() {
+    let fixture = Fixture::new();
+    std::fs::set_permissions(fixture.state(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(fixture.state().join("ledger.db"), Permissions::from_mode(0o644)).unwrap();
+    let told = "\
+directory    note     <dir>/state is open to other users (mode 755)
+                      what to do: the next engine makes it private; until then `chmod 700` does
+files        note     ledger.db is open to other users (mode 644)
+                      what to do: `chmod 700 <dir>/state && chmod -R go= <dir>/state`; that is safe while an engine runs";
+    check(&fixture.run("doctor"), &report(&[(0, told)], "\nnothing is wrong\n--- exit 0\n"));
+}
+
+#[test]
+fn a_directory_of_another_user_is_a_problem() {
+    // Only root may give a directory away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let fixture = Fixture::new();
+    std::os::unix::fs::chown(fixture.state(), Some(12_345), None).unwrap();
+    let told = "\
+owner        problem  <dir>/state belongs to user 12345, and this is user 0
+                      what to do: run as that user; or give the directory away while no engine runs: `chown -R 0 <dir>/state`, as root";
+    check(&fixture.run("doctor"), &beside(told, "", "\n1 problem\n--- exit 4\n"));
+}
+
+#[test]
+fn a_blob_that_is_missing_is_a_problem_with_what_to_do() {
+    let fixture = Fixture::empty();
+    fixture.block_on(async {
+        let mut setup = Engine::open(fixture.state()).unwrap();
+        setup.register("large", |_| async { Ok(antiphon::Output::bytes(vec![b'.'; 100_000])) });
+        let engine = setup.start().await.unwrap();
+        let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
+        let config = CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget).unwrap();
+        let id = engine.submit(config).await.unwrap();
+        engine.wait(&id).await.unwrap();
+        engine.close().await.unwrap();
+    });
+    std::fs::remove_dir_all(fixture.state().join("blobs")).unwrap();
     let said = fixture.run("doctor");
-    assert!(said.contains("an engine of its own version has to sweep it"), "{said}");
+    let finding = ": its file is missing; keep the ledger as it is for evidence, and restore a copy\n";
+    assert!(said.contains("                      blob ") && said.contains(finding), "{said}");
+    assert!(
+        said.ends_with("what to do: as said with each finding; do not remove anything by hand\n\n1 problem\n--- exit 4\n"),
+        "{said}"
+    );
+}
+
+/// The processes right below one.
+#[cfg(target_os = "linux")]
+fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of = |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap();
+    tasks.map(of).flat_map(|line| line.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_engine_left_running_is_named_and_left_alone() {
+    use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+    let fixture = Fixture::empty();
+    let told = fixture.path("told");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &told, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let plan = "name: left\nbudget: { sessions: 2, duration: 5m }\nwork:\n  \
+                one: { shell: 'echo $$ > told; exec sleep 600' }\n";
+    std::fs::write(fixture.path("plan.yaml"), plan).unwrap();
+    let mut engine = fixture.command("run plan.yaml --id left").stdout(std::process::Stdio::null()).spawn().unwrap();
+    let pid: u32 = std::fs::read_to_string(&told).unwrap().trim().parse().unwrap();
+    let said = fixture.run("doctor --quick");
+    assert!(said.contains("socket       ok       the engine answers\n"), "{said}");
+    assert!(said.contains("sessions     ok       1 session under the engine\n"), "{said}");
+
+    // A warden that is stopped cannot end what is below it when the engine is gone.
+    let wardens: Vec<Pid> = children(engine.id()).into_iter().map(|pid| Pid::from_raw(pid.cast_signed()).unwrap()).collect();
+    wardens.iter().for_each(|warden| kill_process(*warden, Signal::STOP).unwrap());
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    let said = fixture.run("doctor --quick");
+    assert!(said.contains("sessions     note     1 session left from an engine that was killed\n"), "{said}");
+    assert!(said.contains(&format!("pid {pid} (sleep)")), "{said}");
+    assert!(said.contains("the next engine ends what lives of them before it begins anything"), "{said}");
+    assert!(said.ends_with("\nnothing is wrong\n--- exit 0\n"), "{said}");
+
+    let ends: Vec<_> = wardens.iter().filter_map(|warden| pidfd_open(*warden, PidfdFlags::empty()).ok()).collect();
+    for warden in &wardens {
+        kill_process(*warden, Signal::CONT).unwrap();
+    }
+    for end in &ends {
+        rustix::event::poll(&mut [rustix::event::PollFd::new(end, rustix::event::PollFlags::IN)], None).unwrap();
+    }
+    let said = fixture.run("doctor --quick");
+    assert!(said.contains("left.1 of user") && said.contains(": nothing of it lives\n"), "{said}");
 }

@@ -40,6 +40,8 @@ mod placement;
 #[cfg(target_os = "linux")]
 mod proc_table;
 #[cfg(target_os = "linux")]
+mod remains;
+#[cfg(target_os = "linux")]
 mod running;
 #[cfg(target_os = "linux")]
 mod scratch;
@@ -70,7 +72,8 @@ pub use {
     folder::{Kept, SessionFolder},
     identity::ProcessIdentity,
     placement::session_of,
+    remains::{KnownRemains, Remains, RemainsPlace, remains},
     running::Running,
-    sweep::{SweepVerdict, Swept, Unfinished, sweep, unfinished},
+    sweep::{SweepVerdict, Swept, sweep},
     wardens::{WardenProgram, WardenSetup, Wardens},
 };

@@ -122,3 +122,27 @@ fn every_example_of_a_key_is_read() {
         }
     }
 }
+
+/// What an editor reads in a plan's first line.
+const MODELINE: &str = "# yaml-language-server: $schema=";
+
+#[test]
+fn every_example_names_a_schema_that_is_there() {
+    let named = root().join("docs/plan.schema.json").canonicalize().unwrap();
+    let mut seen = 0;
+    for example in
+        std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    {
+        for file in std::fs::read_dir(&example).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "yaml") {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let schema = text.lines().next().unwrap().strip_prefix(MODELINE);
+                let schema = schema.and_then(|path| example.join(path).canonicalize().ok());
+                assert_eq!(schema.as_ref(), Some(&named), "{}", file.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 3, "{seen}");
+    assert!(std::fs::read_to_string(root().join("docs/plan.md")).unwrap().contains(MODELINE));
+}

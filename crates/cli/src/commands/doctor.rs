@@ -1,7 +1,9 @@
 //! `antiphon doctor`: explains a state directory, and goes on with a ledger that its head mark does not vouch for.
 
 mod acceptance;
+mod engine;
 mod examination;
+mod surroundings;
 
 use std::process::ExitCode;
 

@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use antiphon_core::id::SessionId;
-use antiphon_core::time::Wall;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, waitpid};
 
@@ -93,35 +92,6 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     Ok(swept)
 }
 
-/// A session that is written down: it runs, or what became of it is not recorded yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
-    /// The session.
-    pub session: SessionId,
-    /// When it was written down.
-    pub since: Wall,
-    /// What may be left of it and what to do then, where nothing of it can be seen from here.
-    pub unseen: Option<String>,
-}
-
-/// What is written down, for whoever explains a state directory. Touches nothing.
-///
-/// # Errors
-/// If the folder of the sessions cannot be read, or what is written down in it is not understood.
-pub fn unfinished(state_directory: &Path) -> io::Result<Vec<Unfinished>> {
-    let mut found = Vec::new();
-    for folder in folders(state_directory)? {
-        let (Some(opened), begun) = folder.lines()? else { continue };
-        let is_unseen = opened.place.seen_from(&Where::here()) == Place::Elsewhere
-            && begun.is_some()
-            && !folder.end().is_some_and(|end| end.clean);
-        let unseen = is_unseen.then(|| elsewhere(&opened.session));
-        found.push(Unfinished { session: opened.session, since: Wall(opened.wall), unseen });
-    }
-    found.sort_by(|one, other| one.session.cmp(&other.session));
-    Ok(found)
-}
-
 fn folders(state_directory: &Path) -> io::Result<Vec<SessionFolder>> {
     match std::fs::read_dir(state_directory.join(SESSIONS)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -130,7 +100,7 @@ fn folders(state_directory: &Path) -> io::Result<Vec<SessionFolder>> {
 }
 
 /// What whoever runs the engine has to do about a session of which nothing can be seen.
-fn elsewhere(session: &SessionId) -> String {
+pub(super) fn elsewhere(session: &SessionId) -> String {
     format!(
         "whatever it left in the container, or other process namespace, that it was started in, which cannot be seen from here; once you \
          have made sure that this container is gone, remove the folder {SESSIONS}/{} of the state directory",
@@ -192,7 +162,7 @@ fn end_visible(opened: &Opened, begun: Option<Begun>) -> (Marked, SweepVerdict) 
 }
 
 /// A warden whose engine died before it could write down which process that is; the mark is among its arguments.
-fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
+pub(super) fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
     let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.tattoo);
     let is_it = |seen: &Seen| {
         seen.start >= opened.since
@@ -239,7 +209,7 @@ impl Marks {
     }
 
     /// Every process of the session, zombies too: those that carry a mark, and those below them.
-    fn find(&self) -> Vec<Seen> {
+    pub(super) fn find(&self) -> Vec<Seen> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let pair = self.tattoo.pair();
         let mut others: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();

@@ -8,10 +8,8 @@ use std::path::Path;
 use antiphon::id::StreamName;
 use antiphon::ledger::verify::{Place, Report, Scope, verify_directory};
 use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkRefusal, Owner, ReadError, Standing, StateDirectory,
-    Store as _,
+    FORMAT, HeadFilter, HeadMark, HeadQuery, MarkError, MarkRefusal, ReadError, Standing, StateDirectory, Store as _,
 };
-use antiphon::process::unfinished;
 use antiphon::time::Wall;
 use serde::Serialize;
 
@@ -74,9 +72,11 @@ impl Examination {
     pub(super) fn of(dir: &Path, quick: bool) -> Self {
         let mut found = Self { checks: Vec::new(), refusal: None, held: false, readable: false };
         if found.directory(dir) {
+            found.surroundings(dir);
             found.lock(dir);
-            found.poison(dir);
+            found.socket(dir);
             found.sessions(dir);
+            found.poison(dir);
             match Ledger::at(dir).store.standing() {
                 Ok(standing) => found.ledger(dir, &standing, quick),
                 Err(error) => found.unreadable(dir, &error),
@@ -95,15 +95,15 @@ impl Examination {
         self.readable
     }
 
-    fn ok(&mut self, name: &'static str, text: impl Into<String>) {
+    pub(super) fn ok(&mut self, name: &'static str, text: impl Into<String>) {
         self.checks.push(Check { name, state: State::Ok, text: text.into(), advice: None });
     }
 
-    fn note(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
+    pub(super) fn note(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
         self.checks.push(Check { name, state: State::Note, text: text.into(), advice: Some(advice.into()) });
     }
 
-    fn problem(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
+    pub(super) fn problem(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
         self.checks.push(Check { name, state: State::Problem, text: text.into(), advice: Some(advice.into()) });
     }
 
@@ -135,26 +135,6 @@ impl Examination {
         true
     }
 
-    fn lock(&mut self, dir: &Path) {
-        const NAME: &str = "lock";
-        let directory = StateDirectory::new(dir);
-        match directory.holder() {
-            Ok(Some(LockHolder::Named(owner))) => {
-                self.held = true;
-                self.ok(NAME, format!("held by {}", named(&owner)));
-            }
-            Ok(Some(LockHolder::Unnamed)) => {
-                self.held = true;
-                self.ok(NAME, "held by an engine that has not said its name");
-            }
-            Ok(None) => match directory.last_holder() {
-                Some(owner) => self.ok(NAME, format!("free; the file is left from {}", named(&owner))),
-                None => self.ok(NAME, "free"),
-            },
-            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read and write the directory"),
-        }
-    }
-
     fn poison(&mut self, dir: &Path) {
         const NAME: &str = "disk errors";
         match StateDirectory::new(dir).poison_note() {
@@ -165,34 +145,6 @@ impl Examination {
                 self.problem(NAME, note.trim_end().to_owned(), advice);
             }
             Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read the directory"),
-        }
-    }
-
-    /// What is written down of sessions as processes. Nothing is said where there is none.
-    fn sessions(&mut self, dir: &Path) {
-        const NAME: &str = "sessions";
-        let found = match unfinished(dir) {
-            Ok(found) => found,
-            Err(error) => return self.problem(NAME, error.to_string(), "sweep with the version that wrote it, or a newer one"),
-        };
-        let since = StateDirectory::new(dir).last_holder().filter(|_| self.held).map(|owner| owner.since);
-        // What the engine that runs has started is its own.
-        let earlier: Vec<_> = found.iter().filter(|session| since.is_none_or(|since| session.since < since)).collect();
-        let unseen: Vec<String> = earlier
-            .iter()
-            .filter_map(|session| Some(format!("session {} may have left {}", session.session, session.unseen.as_ref()?)))
-            .collect();
-        if !unseen.is_empty() {
-            let advice = "look whether the container runs; remove no folder before it is gone. Until then the items wait";
-            self.problem(NAME, unseen.join("\n"), advice);
-        } else if !earlier.is_empty() && self.held {
-            let text = format!("{} of an earlier engine are still looked after", earlier.len());
-            self.note(NAME, text, "nothing; `antiphon log` shows what they left, and their items go on once that is gone");
-        } else if !earlier.is_empty() {
-            let text = format!("{} were running, or not recorded, when the last engine ended", earlier.len());
-            self.note(NAME, text, "nothing; the next engine ends what is left of them, and records it");
-        } else if !found.is_empty() {
-            self.ok(NAME, format!("{} running", found.len()));
         }
     }
 
@@ -352,9 +304,4 @@ fn verified(report: &Report) -> String {
         text.push_str(&format!("\n{finding}"));
     }
     text
-}
-
-fn named(owner: &Owner) -> String {
-    let Owner { host, pid, engine, since } = owner;
-    format!("process {pid} on {host} (antiphon {engine}), which took it at {}", moment::seconds(*since))
 }

@@ -1,0 +1,206 @@
+//! Who holds the ledger, whether it answers, and what runs or ran under it.
+
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use antiphon::ledger::{LockHolder, Owner, StateDirectory};
+use antiphon_server::{Client, ClientError, SOCKET};
+
+use super::examination::Examination;
+use crate::command_error::chain;
+use crate::moment;
+
+/// How long an engine may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Sessions that are spelled out.
+#[cfg(target_os = "linux")]
+const SHOWN: usize = 10;
+
+/// How a socket answers.
+enum Answer {
+    Engine,
+    Nobody,
+    Silence,
+    Refusal(String),
+}
+
+impl Examination {
+    pub(super) fn lock(&mut self, dir: &Path) {
+        const NAME: &str = "lock";
+        let directory = StateDirectory::new(dir);
+        match directory.holder() {
+            Ok(Some(LockHolder::Named(owner))) => {
+                self.held = true;
+                if is_gone(&owner) {
+                    let text = format!("held, but {} is not there any more", named(&owner));
+                    let advice = "a process that it started has kept its lock, or it runs in another container; \
+                                  see who has the file `lock` open: `fuser -v`, as this user or root";
+                    return self.note(NAME, text, advice);
+                }
+                self.ok(NAME, format!("held by {}", named(&owner)));
+            }
+            Ok(Some(LockHolder::Unnamed)) => {
+                self.held = true;
+                self.ok(NAME, "held by an engine that has not said its name");
+            }
+            Ok(None) => match directory.last_holder() {
+                Some(owner) => self.ok(NAME, format!("free; the file is left from {}", named(&owner))),
+                None => self.ok(NAME, "free"),
+            },
+            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read and write the directory"),
+        }
+    }
+
+    /// Whether the engine that holds the ledger answers; and a socket that nobody answers at.
+    pub(super) fn socket(&mut self, dir: &Path) {
+        const NAME: &str = "socket";
+        let found = match std::fs::symlink_metadata(dir.join(SOCKET)) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return self.problem(
+                    NAME,
+                    format!("{SOCKET} is no socket"),
+                    "move it away; no engine can answer there while it is in the way",
+                );
+            }
+            Ok(_) => true,
+            Err(_) => false,
+        };
+        let answer = if found { knock(dir) } else { Answer::Nobody };
+        match (self.held, answer) {
+            (true, Answer::Engine) => self.ok(NAME, "the engine answers"),
+            (false, Answer::Engine) => {
+                self.problem(
+                    NAME,
+                    "somebody answers though nobody holds the ledger",
+                    "see who listens there: `fuser -v`, as this user or root",
+                );
+            }
+            (true, Answer::Nobody) => {
+                let advice = "nothing if that is a program of its own, which has no socket, or has only just begun; else end it, \
+                              and the next engine goes on where it stopped";
+                self.note(NAME, "nobody answers, so nobody but the holder can submit, cancel or ask", advice);
+            }
+            (_, Answer::Silence) => {
+                let text = format!("the engine gives no answer within {} s: it is stopped, or hangs", PATIENCE.as_secs());
+                let advice = "look at the process that the lock names; `kill -CONT` lets one go on that was stopped; ending it with `kill` \
+                              is safe, and the next engine goes on where it stopped";
+                self.problem(NAME, text, advice);
+            }
+            (_, Answer::Refusal(why)) => self.note(NAME, why, "ask as the user who owns the directory"),
+            (false, Answer::Nobody) if found => {
+                self.note(
+                    NAME,
+                    format!("{SOCKET} is left from an engine that was killed"),
+                    "nothing; the next engine replaces it",
+                );
+            }
+            (false, Answer::Nobody) => {}
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn sessions(&mut self, _dir: &Path) {}
+
+    /// What is left of sessions while no engine runs, and how many run under one.
+    #[cfg(target_os = "linux")]
+    pub(super) fn sessions(&mut self, dir: &Path) {
+        use antiphon::process::{KnownRemains, RemainsPlace, remains};
+        const NAME: &str = "sessions";
+        let found = match remains(dir) {
+            Ok(found) => found,
+            Err(error) => {
+                let text = format!("what is left of sessions cannot be listed: {error}");
+                return self.problem(NAME, text, "see that this user may read the directory");
+            }
+        };
+        if found.is_empty() {
+            return;
+        }
+        let own = rustix::process::geteuid();
+        let (mut foreign, mut unclear, mut unseen, mut lines) = (false, false, false, Vec::new());
+        for remains in &found {
+            lines.push(match &remains.known {
+                KnownRemains::NeverBegun => format!("{}: nothing of it was started", remains.folder.display()),
+                KnownRemains::NotUnderstood(how) => {
+                    unclear = true;
+                    how.clone()
+                }
+                KnownRemains::Begun { session, user, since, place, alive } => {
+                    foreign |= *user != own.as_raw() && !own.is_root();
+                    let what = match place {
+                        RemainsPlace::EarlierBoot => "nothing of it lives: the machine was started again since".to_owned(),
+                        RemainsPlace::Gone => "nothing of it lives: the container that it was in is gone".to_owned(),
+                        RemainsPlace::Elsewhere(left) => {
+                            unseen = true;
+                            format!("it may have left {left}")
+                        }
+                        RemainsPlace::Here if alive.is_empty() => "nothing of it lives".to_owned(),
+                        RemainsPlace::Here => {
+                            let alive: Vec<String> = alive.iter().map(ToString::to_string).collect();
+                            format!("alive: {}", alive.join(", "))
+                        }
+                    };
+                    format!("{session} of user {user}, begun at {}: {what}", moment::seconds(*since))
+                }
+            });
+        }
+        let left_out = lines.len().saturating_sub(SHOWN);
+        lines.truncate(SHOWN);
+        if left_out > 0 {
+            lines.push(format!("and {left_out} more"));
+        }
+        let count = if found.len() == 1 { "1 session".to_owned() } else { format!("{} sessions", found.len()) };
+        let listed = lines.join("\n");
+        match (unclear, foreign, self.held) {
+            _ if unseen => self.problem(
+                NAME,
+                format!("{count}, not all of which can be seen from here\n{listed}"),
+                "look whether the container runs; remove no folder before it is gone. Until then the items wait",
+            ),
+            (true, ..) => self.problem(
+                NAME,
+                format!("{count}, not all of which are understood\n{listed}"),
+                "start an engine of the version that began them; it ends what is left of them",
+            ),
+            (_, true, _) => self.problem(
+                NAME,
+                format!("{count}, not all of this user\n{listed}"),
+                "start the next engine as the user who began them; only that user and root can end what is left of them",
+            ),
+            (_, _, true) => self.ok(NAME, format!("{count} under the engine\n{listed}")),
+            _ => self.note(
+                NAME,
+                format!("{count} left from an engine that was killed\n{listed}"),
+                "nothing by hand: the next engine ends what lives of them before it begins anything, and `antiphon resume` starts one",
+            ),
+        }
+    }
+}
+
+fn knock(dir: &Path) -> Answer {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Answer::Silence };
+    let asked = async {
+        let client = Client::connect(dir).await?;
+        client.health().await.map(drop)
+    };
+    match runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await }) {
+        Err(_) => Answer::Silence,
+        Ok(Ok(())) => Answer::Engine,
+        Ok(Err(ClientError::NoEngine { .. })) => Answer::Nobody,
+        Ok(Err(error)) => Answer::Refusal(chain(&error)),
+    }
+}
+
+/// Whether the process that wrote its name into the lock is surely not here.
+fn is_gone(owner: &Owner) -> bool {
+    let here = rustix::system::uname().nodename().to_string_lossy() == owner.host;
+    let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
+    here && pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+fn named(owner: &Owner) -> String {
+    let Owner { host, pid, engine, since } = owner;
+    format!("process {pid} on {host} (antiphon {engine}), which took it at {}", moment::seconds(*since))
+}

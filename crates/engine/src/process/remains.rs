@@ -1,0 +1,108 @@
+//! What is left of sessions in a state directory, looked at and not touched.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use antiphon_core::id::SessionId;
+use antiphon_core::time::Wall;
+
+use super::folder::{Opened, SESSIONS, SessionFolder};
+use super::identity::{Place, ProcessIdentity, Where};
+use super::sweep::{Marks, elsewhere, unrecorded_warden};
+use super::tree_end::Leftover;
+use super::{proc_table, signal};
+
+/// The folder of one session: of one that runs, or what an engine that was killed has left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remains {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// What is known of it.
+    pub known: KnownRemains,
+}
+
+/// What a session's folder tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownRemains {
+    /// Nothing was started: its first line is torn.
+    NeverBegun,
+    /// It cannot be read, or is of another version.
+    NotUnderstood(String),
+    /// A session was begun.
+    Begun {
+        /// Which.
+        session: SessionId,
+        /// The user who ran it.
+        user: u32,
+        /// When.
+        since: Wall,
+        /// Where its processes would be.
+        place: RemainsPlace,
+        /// Those that live, its warden among them.
+        alive: Vec<Leftover>,
+    },
+}
+
+/// Whether this process can see the processes of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemainsPlace {
+    /// It can.
+    Here,
+    /// The machine was started again since, so there are none.
+    EarlierBoot,
+    /// The container that they were in is gone, and with it they.
+    Gone,
+    /// It cannot: they are in another container. What may be left, and what to do then.
+    Elsewhere(String),
+}
+
+/// Looks at what is left of sessions, and ends nothing; [`sweep`](super::sweep) does that.
+///
+/// # Errors
+/// If the folder of the sessions cannot be listed.
+pub fn remains(state_directory: &Path) -> io::Result<Vec<Remains>> {
+    let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let folder = entry?.path();
+        let known = known(&SessionFolder::at(folder.clone()));
+        found.push(Remains { folder, known });
+    }
+    found.sort_by(|one, other| one.folder.cmp(&other.folder));
+    Ok(found)
+}
+
+fn known(folder: &SessionFolder) -> KnownRemains {
+    let (opened, begun) = match folder.lines() {
+        Ok((Some(opened), begun)) => (opened, begun),
+        Ok((None, _)) => return KnownRemains::NeverBegun,
+        Err(error) => return KnownRemains::NotUnderstood(error.to_string()),
+    };
+    // Without a second line nothing of it has run, and what a warden has established holds wherever it is read.
+    let may_live = begun.is_some() && !folder.end().is_some_and(|end| end.clean);
+    let place = match opened.place.seen_from(&Where::here()) {
+        Place::EarlierBoot => RemainsPlace::EarlierBoot,
+        Place::Gone => RemainsPlace::Gone,
+        Place::Elsewhere if may_live => RemainsPlace::Elsewhere(elsewhere(&opened.session)),
+        Place::Here | Place::Visible | Place::Elsewhere => RemainsPlace::Here,
+    };
+    let alive = match place {
+        RemainsPlace::Here => alive(&opened, Marks::of(&opened, begun), begun.and_then(|begun| begun.warden)),
+        _ => Vec::new(),
+    };
+    let Opened { session, user, wall, .. } = opened;
+    KnownRemains::Begun { session, user, since: Wall(wall), place, alive }
+}
+
+fn alive(opened: &Opened, marks: Marks, warden: Option<ProcessIdentity>) -> Vec<Leftover> {
+    let mut seen: Vec<proc_table::Seen> = marks.find();
+    let warden = warden.or_else(|| unrecorded_warden(opened)).filter(|warden| warden.exists());
+    seen.extend(warden.and_then(|warden| proc_table::stat(warden.pid)));
+    seen.retain(proc_table::Seen::is_alive);
+    seen.sort_by_key(|seen| seen.pid);
+    seen.dedup_by_key(|seen| seen.pid);
+    seen.iter().map(signal::leftover).collect()
+}
