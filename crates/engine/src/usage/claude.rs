@@ -155,7 +155,7 @@ impl<'de> Visitor<'de> for Messages<'_> {
 #[derive(Debug, Default)]
 struct Told {
     last: Option<Ended>,
-    /// The figures since the result before, of all results; `None` once one did not tell.
+    /// The figures of all results since the one before each.
     since: Since,
     rejected: Option<Option<Wall>>,
     unreadable: usize,
@@ -257,6 +257,9 @@ fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) ->
     let known = total.unwrap_or(Report { cost: cost.unwrap_or(0), ..Report::default() });
     let earlier = last.session_id.as_deref().and_then(|id| run.charged?.replace(id, known));
     let is_resumed = run.resumed || earlier.is_some();
+    // Figures that are lower than before have begun anew.
+    let goes_on = |earlier: &Report| known.tokens >= earlier.tokens && known.cost >= earlier.cost;
+    let cost_since = known.cost - earlier.filter(goes_on).map_or(0, |earlier| earlier.cost);
     let report = match (total, &last.usage) {
         // Lines that were left out would be missing from a sum.
         _ if !since.is_missing && (run.tail.is_none() || total.is_none()) => {
@@ -264,16 +267,16 @@ fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) ->
             let own = match (is_resumed, since.costs_are_missing) {
                 (false, _) => Report { cost: known.cost, ..own },
                 (true, false) => own,
+                (true, true) if earlier.is_some() => Report { cost: cost_since, ..own },
                 (true, true) => Report { cost: part(known, own.tokens), estimated: true, ..own },
             };
             Report { estimated: own.estimated || run.tail.is_some(), ..own }
         }
         (Some(total), usage) if is_resumed => match (earlier, usage) {
-            // Figures that are lower than before have begun anew.
-            (Some(earlier), _) if total.tokens >= earlier.tokens && total.cost >= earlier.cost => Report {
+            (Some(earlier), _) if goes_on(&earlier) => Report {
                 tokens: total.tokens - earlier.tokens,
                 cache_tokens: total.cache_tokens.saturating_sub(earlier.cache_tokens),
-                cost: total.cost - earlier.cost,
+                cost: cost_since,
                 ..total
             },
             (Some(_), _) => total,
@@ -290,7 +293,7 @@ fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) ->
         (Some(total), _) => total,
         (None, Some(main)) => {
             notes.push("usage by model is missing, so what sub-agents used is not counted".to_owned());
-            Report { cost: known.cost.saturating_sub(earlier.map_or(0, |earlier| earlier.cost)), ..main.report() }
+            Report { cost: cost_since, ..main.report() }
         }
         (None, None) if cost.is_none() => {
             notes.push("the result line has no usage".to_owned());
@@ -298,7 +301,7 @@ fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) ->
         }
         (None, None) => {
             notes.push("the result line has a cost but no tokens".to_owned());
-            Report { estimated: true, ..known }
+            Report { cost: cost_since, estimated: true, ..known }
         }
     };
     Some(report)
