@@ -83,6 +83,8 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     let heard = engine.output(&id, "later").await?.unwrap();
     assert_eq!(heard, Output::bytes("later after i2"));
+    assert_eq!(engine.output(&id, "i7").await?, Some(Output::bytes("i7")), "long ago");
+    assert_eq!(engine.output(&id, "nothing").await?, None);
     engine.close().await?;
     let left: u32 = rusqlite::Connection::open(state.join("ledger.db"))?.query_row(
         &format!("SELECT count(*) FROM blobs WHERE {ARCHIVES}"),

@@ -1,12 +1,13 @@
 //! A cheap way to reach the decider, shared by the engine's methods and the sessions.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec};
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::Blob;
-use antiphon_core::event::Event;
+use antiphon_core::envelope::{Blob, Recorded};
+use antiphon_core::event::{Event, SessionUnbound};
 use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Adder, Command, Origin, Reply, World};
@@ -203,11 +204,7 @@ impl Handle {
     }
 
     /// The events of a coordination after a version, one page.
-    pub(super) async fn page(
-        &self,
-        id: &CoordinationId,
-        after: Version,
-    ) -> Result<Vec<antiphon_core::envelope::Recorded>, EngineError> {
+    pub(super) async fn page(&self, id: &CoordinationId, after: Version) -> Result<Vec<Recorded>, EngineError> {
         let stream = StreamName::Coordination(id.clone());
         self.read(move |store| store.read_stream(&stream, after, PAGE)).await
     }
@@ -215,21 +212,8 @@ impl Handle {
     /// What an item's last session put out, found in the stream.
     pub(super) async fn output(&self, id: &CoordinationId, work: &str) -> Result<Option<Output>, EngineError> {
         self.status(id).await?;
-        let mut found = None;
-        let mut after = Version(0);
-        loop {
-            let page = self.page(id, after).await?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
-            for recorded in &page {
-                let Some(payload) = recorded.payload.bytes() else { continue };
-                if let Ok(Event::SessionUnbound(unbound)) = Event::decode(&recorded.kind, recorded.schema, payload)
-                    && unbound.work == *work
-                {
-                    found = Some(unbound);
-                }
-            }
-        }
+        let (stream, work) = (StreamName::Coordination(id.clone()), work.to_owned());
+        let found = self.read(move |store| last_session(store, &stream, &work)).await?;
         let Some(unbound) = found else { return Ok(None) };
         let bytes = match unbound.output {
             Some(digest) => self.blob(digest).await?,
@@ -249,21 +233,44 @@ impl Handle {
 /// The version that a coordination first recorded an accepted command at, among the last ones that it remembers: read backwards, and not
 /// on the decider's path.
 fn accepted(store: &dyn Store, coordination: CoordinationId, id: &CommandId) -> Result<Option<Version>, ReadError> {
-    let stream = StreamName::Coordination(coordination);
+    let mut seen = 0;
+    let found = backwards(store, &StreamName::Coordination(coordination), |recorded| {
+        let Some(cause) = &recorded.cause else { return ControlFlow::Continue(()) };
+        seen += 1;
+        match cause == id {
+            true => ControlFlow::Break(Some(recorded.version)),
+            false if seen == MAX_REMEMBERED_COMMANDS => ControlFlow::Break(None),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    Ok(found.flatten())
+}
+
+/// How the last session of an item ended.
+fn last_session(store: &dyn Store, stream: &StreamName, work: &str) -> Result<Option<SessionUnbound>, ReadError> {
+    backwards(store, stream, |recorded| {
+        let payload = recorded.payload.bytes().filter(|_| recorded.kind == "coordination.session_unbound");
+        match payload.map(|payload| Event::decode(&recorded.kind, recorded.schema, payload)) {
+            Some(Ok(Event::SessionUnbound(unbound))) if unbound.work == *work => ControlFlow::Break(unbound),
+            _ => ControlFlow::Continue(()),
+        }
+    })
+}
+
+/// Looks at the events of a stream, the last one first, until something is found.
+fn backwards<T>(
+    store: &dyn Store,
+    stream: &StreamName,
+    mut look: impl FnMut(&Recorded) -> ControlFlow<T>,
+) -> Result<Option<T>, ReadError> {
     let head = store.heads(&HeadQuery::Stream(stream.clone()))?.into_iter().next();
     let mut before = head.map_or(Version(0), |head| head.tip.version).next();
-    let mut seen = 0;
     while before > Version(1) {
         let after = Version((before.0 - 1).saturating_sub(PAGE as u64));
-        let page = store.read_stream(&stream, after, PAGE)?;
+        let page = store.read_stream(stream, after, PAGE)?;
         for recorded in page.iter().rev().filter(|recorded| recorded.version < before) {
-            let Some(cause) = &recorded.cause else { continue };
-            if cause == id {
-                return Ok(Some(recorded.version));
-            }
-            seen += 1;
-            if seen == MAX_REMEMBERED_COMMANDS {
-                return Ok(None);
+            if let ControlFlow::Break(found) = look(recorded) {
+                return Ok(Some(found));
             }
         }
         before = after.next();

@@ -8,7 +8,9 @@
 use antiphon_core::coordination::Report;
 use antiphon_core::time::Wall;
 use serde::Deserialize;
+use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::{Reading, Run, Said, cut, limit, millionths};
 
@@ -69,37 +71,47 @@ impl Quota {
     }
 }
 
+/// Largest message that is read, in bytes; others are far smaller, and as values they would take many times as much memory.
+const MAX_MESSAGE: usize = 1 << 20;
+
 /// Reads one JSON document: the result, or with `--verbose` an array of all messages.
 #[must_use]
 pub fn claude(run: &Run<'_>, now: Wall) -> Reading {
-    let stdout = trimmed(run.printed);
-    if let Some(tail) = run.tail {
-        return match last_result(tail) {
-            Some(message) => read(std::iter::once(message), 0, run, now),
-            None => {
-                Reading { degraded: Some("what it printed was cut, and its result with it".to_owned()), ..Reading::default() }
+    let mut told = Told::default();
+    let stdout = run.printed.trim_ascii();
+    let read = match run.tail {
+        Some(tail) => match last_result(tail) {
+            Some(message) => {
+                told.take_message(message);
+                Ok(())
             }
-        };
-    }
-    match serde_json::from_slice::<Value>(stdout) {
-        Ok(Value::Array(messages)) => read(messages.into_iter(), 0, run, now),
-        Ok(message) => read(std::iter::once(message), 0, run, now),
-        Err(error) if stdout.is_empty() => unread("it printed nothing", &error),
-        Err(error) => unread("what it printed is not one JSON document", &error),
+            None => return unread("what it printed was cut, and its result with it".to_owned()),
+        },
+        None if stdout.starts_with(b"[") => {
+            let mut document = serde_json::Deserializer::from_slice(stdout);
+            document.deserialize_seq(Messages(&mut told)).and_then(|()| document.end())
+        }
+        // Where something is no JSON at all, it is told where it stops being that.
+        None => serde_json::from_slice::<IgnoredAny>(stdout).map(|_| told.take_message(stdout)),
+    };
+    match read {
+        Ok(()) => told.reading(run, now),
+        Err(error) if stdout.is_empty() => unread(format!("it printed nothing: {error}")),
+        Err(error) => unread(format!("what it printed is not one JSON document: {error}")),
     }
 }
 
 /// The result in what is left of an array of messages, of which it is the last.
-fn last_result(tail: &[u8]) -> Option<Value> {
+fn last_result(tail: &[u8]) -> Option<&[u8]> {
     const BEGINNING: &[u8] = br#"{"type":"result""#;
     let at = tail.windows(BEGINNING.len()).rposition(|there| there == BEGINNING)?;
-    serde_json::Deserializer::from_slice(&tail[at..]).into_iter().next()?.ok()
+    let message: &RawValue = serde_json::Deserializer::from_slice(&tail[at..]).into_iter().next()?.ok()?;
+    Some(message.get().as_bytes())
 }
 
 /// Reads a stream of lines, each a JSON document.
 #[must_use]
 pub fn claude_stream(run: &Run<'_>, now: Wall) -> Reading {
-    let mut strange = 0;
     // A cut goes through two lines, which are not whole and say nothing.
     let is_end = |byte: &u8| *byte == b'\n';
     let (head, tail) = match run.tail {
@@ -109,58 +121,112 @@ pub fn claude_stream(run: &Run<'_>, now: Wall) -> Reading {
             (head, tail.iter().position(is_end).map_or(&[][..], |begin| &tail[begin + 1..]))
         }
     };
-    let lines: Vec<Value> = head
-        .split(is_end)
-        .chain(tail.split(is_end))
-        .map(trimmed)
-        .filter(|line| !line.is_empty())
-        .filter_map(|line| serde_json::from_slice(line).inspect_err(|_| strange += 1).ok())
-        .collect();
-    read(lines.into_iter(), strange, run, now)
+    let mut told = Told::default();
+    let lines = head.split(is_end).chain(tail.split(is_end));
+    for line in lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
+        told.take_message(line);
+    }
+    told.reading(run, now)
 }
 
-fn unread(what: &str, error: &serde_json::Error) -> Reading {
-    Reading { degraded: Some(format!("{what}: {error}")), ..Reading::default() }
+fn unread(degraded: String) -> Reading {
+    Reading { degraded: Some(degraded), ..Reading::default() }
 }
 
-fn trimmed(bytes: &[u8]) -> &[u8] {
-    bytes.trim_ascii()
+/// The members of an array, one after the other: all of them at once may be many times as large as their text.
+struct Messages<'a>(&'a mut Told);
+
+impl<'de> Visitor<'de> for Messages<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("an array of messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<(), A::Error> {
+        while let Some(message) = messages.next_element::<&RawValue>()? {
+            self.0.take_message(message.get().as_bytes());
+        }
+        Ok(())
+    }
 }
 
-fn read(messages: impl Iterator<Item = Value>, strange: usize, run: &Run<'_>, now: Wall) -> Reading {
-    let (mut results, mut rejected, mut unreadable) = (Vec::new(), None, strange);
-    for message in messages {
-        let kind = message.get("type").and_then(Value::as_str);
-        match kind {
+/// What the messages told so far. It does not grow with their number.
+#[derive(Debug, Default)]
+struct Told {
+    last: Option<Ended>,
+    /// The figures of all results since the one before each.
+    since: Since,
+    rejected: Option<Option<Wall>>,
+    unreadable: usize,
+}
+
+/// Figures that are added up as they come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Since {
+    sum: Report,
+    /// Whether a result had none, and whether one had no cost.
+    is_missing: bool,
+    costs_are_missing: bool,
+}
+
+impl Told {
+    fn take_message(&mut self, message: &[u8]) {
+        let read = (message.len() <= MAX_MESSAGE).then(|| serde_json::from_slice::<Value>(message).ok()).flatten();
+        let Some(message) = read else {
+            self.unreadable += 1;
+            return;
+        };
+        match message.get("type").and_then(Value::as_str) {
             Some("result") => match serde_json::from_value::<Ended>(message) {
-                Ok(ended) => results.push(ended),
-                Err(_) => unreadable += 1,
+                Ok(ended) => {
+                    self.since.take(ended.since.as_ref());
+                    self.last = Some(ended);
+                }
+                Err(_) => self.unreadable += 1,
             },
             Some("rate_limit_event") => {
                 let quota: Quota = message["rate_limit_info"].clone().deserialize_or_default();
                 if quota.is_rejected() {
-                    rejected = Some(quota.resets_at.map(|seconds| Wall(seconds.saturating_mul(1_000_000_000))));
+                    self.rejected = Some(quota.resets_at.map(|seconds| Wall(seconds.saturating_mul(1_000_000_000))));
                 }
             }
-            // Other lines, known and unknown, say nothing of usage.
+            // Other messages, known and unknown, say nothing of usage.
             _ => {}
         }
     }
-    let mut notes: Vec<String> = Vec::new();
-    if unreadable > 0 {
-        notes.push(format!("{unreadable} lines could not be read"));
-    }
-    let report = report(&results, run, &mut notes);
-    let said = match results.last() {
-        None => {
-            notes.push("no result line was found".to_owned());
-            rejected.map_or(Said::Nothing, |until| Said::Deferred { until, text: "a limit was reached".to_owned() })
+
+    fn reading(self, run: &Run<'_>, now: Wall) -> Reading {
+        let mut notes: Vec<String> = Vec::new();
+        if self.unreadable > 0 {
+            notes.push(format!("{} lines could not be read", self.unreadable));
         }
-        Some(ended) => said(ended, rejected, now),
-    };
-    let output = results.pop().and_then(|ended| ended.structured_output.or(ended.result));
-    let degraded = (!notes.is_empty()).then(|| notes.join("; "));
-    Reading { report, said, output, scores: Default::default(), degraded }
+        let report = self.last.as_ref().and_then(|last| report(last, self.since, run, &mut notes));
+        let said = match &self.last {
+            None => {
+                notes.push("no result line was found".to_owned());
+                let deferred = |until| Said::Deferred { until, text: "a limit was reached".to_owned() };
+                self.rejected.map_or(Said::Nothing, deferred)
+            }
+            Some(ended) => said(ended, self.rejected, now),
+        };
+        let output = self.last.and_then(|ended| ended.structured_output.or(ended.result));
+        let degraded = (!notes.is_empty()).then(|| notes.join("; "));
+        Reading { report, said, output, scores: Default::default(), degraded }
+    }
+}
+
+impl Since {
+    fn take(&mut self, models: Option<&std::collections::BTreeMap<String, Model>>) {
+        self.is_missing |= models.is_none();
+        for model in models.into_iter().flat_map(|models| models.values()) {
+            add(&mut self.sum, model);
+            match model.cost_usd.and_then(millionths) {
+                Some(cost) => self.sum.cost = self.sum.cost.saturating_add(cost),
+                None => self.costs_are_missing = true,
+            }
+        }
+    }
 }
 
 fn said(ended: &Ended, rejected: Option<Option<Wall>>, now: Wall) -> Said {
@@ -180,38 +246,37 @@ fn said(ended: &Ended, rejected: Option<Option<Wall>>, now: Wall) -> Said {
     if ended.api_error_status == Some(429) || limit::is_reached(&text) {
         return Said::Deferred { until: limit::reset(&text, now), text };
     }
-    Said::Failed(if subtype == "success" || text == subtype { text } else { format!("{subtype}: {text}") })
+    Said::Failed(if subtype == "success" || text == subtype { text } else { cut(&format!("{subtype}: {text}")) })
 }
 
 /// Adds up what was used: by model and with sub-agents where that is told, else by the main agent, marked as an estimate.
-fn report(results: &[Ended], run: &Run<'_>, notes: &mut Vec<String>) -> Option<Report> {
-    let last = results.last()?;
+fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) -> Option<Report> {
     // Cost is cumulative, so the last line holds all of it.
     let cost = last.total_cost_usd.and_then(millionths);
     let total = last.models.as_ref().map(|models| sum(models.values(), cost.unwrap_or(0)));
     let known = total.unwrap_or(Report { cost: cost.unwrap_or(0), ..Report::default() });
     let earlier = last.session_id.as_deref().and_then(|id| run.charged?.replace(id, known));
     let is_resumed = run.resumed || earlier.is_some();
-    let all_told = results.iter().all(|ended| ended.since.is_some());
-    let since = || results.iter().flat_map(|ended| ended.since.iter().flat_map(|models| models.values()));
+    // Figures that are lower than before have begun anew.
+    let goes_on = |earlier: &Report| known.tokens >= earlier.tokens && known.cost >= earlier.cost;
+    let cost_since = known.cost - earlier.filter(goes_on).map_or(0, |earlier| earlier.cost);
     let report = match (total, &last.usage) {
         // Lines that were left out would be missing from a sum.
-        _ if all_told && (run.tail.is_none() || total.is_none()) => {
-            let costs: Option<Vec<u64>> = since().map(|model| model.cost_usd.and_then(millionths)).collect();
-            let own = sum(since(), cost.unwrap_or(0));
-            let own = match (is_resumed, costs) {
-                (false, _) => own,
-                (true, Some(costs)) => Report { cost: costs.into_iter().fold(0, u64::saturating_add), ..own },
-                (true, None) => Report { cost: part(known, own.tokens), estimated: true, ..own },
+        _ if !since.is_missing && (run.tail.is_none() || total.is_none()) => {
+            let own = since.sum;
+            let own = match (is_resumed, since.costs_are_missing) {
+                (false, _) => Report { cost: known.cost, ..own },
+                (true, false) => own,
+                (true, true) if earlier.is_some() => Report { cost: cost_since, ..own },
+                (true, true) => Report { cost: part(known, own.tokens), estimated: true, ..own },
             };
             Report { estimated: own.estimated || run.tail.is_some(), ..own }
         }
         (Some(total), usage) if is_resumed => match (earlier, usage) {
-            // Figures that are lower than before have begun anew.
-            (Some(earlier), _) if total.tokens >= earlier.tokens && total.cost >= earlier.cost => Report {
+            (Some(earlier), _) if goes_on(&earlier) => Report {
                 tokens: total.tokens - earlier.tokens,
                 cache_tokens: total.cache_tokens.saturating_sub(earlier.cache_tokens),
-                cost: total.cost - earlier.cost,
+                cost: cost_since,
                 ..total
             },
             (Some(_), _) => total,
@@ -228,7 +293,7 @@ fn report(results: &[Ended], run: &Run<'_>, notes: &mut Vec<String>) -> Option<R
         (Some(total), _) => total,
         (None, Some(main)) => {
             notes.push("usage by model is missing, so what sub-agents used is not counted".to_owned());
-            Report { cost: known.cost.saturating_sub(earlier.map_or(0, |earlier| earlier.cost)), ..main.report() }
+            Report { cost: cost_since, ..main.report() }
         }
         (None, None) if cost.is_none() => {
             notes.push("the result line has no usage".to_owned());
@@ -236,7 +301,7 @@ fn report(results: &[Ended], run: &Run<'_>, notes: &mut Vec<String>) -> Option<R
         }
         (None, None) => {
             notes.push("the result line has a cost but no tokens".to_owned());
-            Report { estimated: true, ..known }
+            Report { cost: cost_since, estimated: true, ..known }
         }
     };
     Some(report)

@@ -40,8 +40,8 @@ fn epoch(text: &str) -> Option<Wall> {
 
 /// `resets 3pm (Area/City)`, `reset at 9:30am (Area/City)`; without a zone the machine's own.
 fn clock_time(text: &str, now: Wall) -> Option<Wall> {
-    let lower = text.to_lowercase();
-    let after = lower.find("reset").map(|at| &text[at..]).filter(|_| lower.len() == text.len())?;
+    // Other letters may take more or fewer bytes in lower case, so places in the one text would be none in the other.
+    let after = &text[text.to_ascii_lowercase().find("reset")?..];
     let time = after.split_whitespace().skip(1).find(|word| *word != "at")?;
     let time = time_of(&time.to_lowercase())?;
     let zone = match after.split_once('(').and_then(|(_, rest)| rest.split_once(')')) {
@@ -108,7 +108,17 @@ mod tests {
 
     #[test]
     fn a_text_that_names_no_moment_gives_none() {
-        for text in ["limit reached|soon", "exit|17", "resets (UTC)", "resets 25pm (UTC)", "resets 3pm (No/Where)", ""] {
+        let shifted = format!("{}reset", "\u{130}".repeat(10));
+        for text in [
+            shifted.as_str(),
+            "\u{212a}\u{212a}reset\u{e4}",
+            "limit reached|soon",
+            "exit|17",
+            "resets (UTC)",
+            "resets 25pm (UTC)",
+            "resets 3pm (No/Where)",
+            "",
+        ] {
             assert_eq!(reset(text, NOW), None, "{text}");
         }
     }

@@ -39,9 +39,8 @@ async fn engine(state: &Path, grace: Duration) -> Engine {
     setup.start().await.unwrap()
 }
 
-async fn submit(engine: &Engine, directory: &Path, marker: &str) -> CoordinationId {
-    let plan = PLAN.replace("MARKER", marker);
-    let compiled = parse(&plan, &directory.join("plan.yaml")).unwrap().compile(&Environment::Of([].into())).unwrap();
+async fn submit(engine: &Engine, directory: &Path, plan: &str) -> CoordinationId {
+    let compiled = parse(plan, &directory.join("plan.yaml")).unwrap().compile(&Environment::Of([].into())).unwrap();
     engine.submit_with(compiled.config, compiled.blobs).await.unwrap()
 }
 
@@ -68,7 +67,7 @@ async fn closing_asks_processes_to_stop_and_leaves_none() {
     let (directory, marker) = (tempfile::tempdir().unwrap(), marker());
     let state = directory.path().join("state");
     let first = engine(&state, Duration::from_millis(20)).await;
-    let id = submit(&first, directory.path(), &marker).await;
+    let id = submit(&first, directory.path(), &PLAN.replace("MARKER", &marker)).await;
     comes_about(|| ["polite", "rude", "daemon"].iter().all(|name| directory.path().join(format!("up-{name}")).exists())).await;
     within(first.close()).await.unwrap();
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
@@ -92,4 +91,30 @@ async fn closing_asks_processes_to_stop_and_leaves_none() {
     let report = verify_directory(&state, &Scope::Ledger).unwrap();
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.receipts_rebuilt, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ends_within_the_grace_is_not_asked_to_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let (state, pipe) = (directory.path().join("state"), directory.path().join("pipe"));
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    let engine = engine(&state, Duration::from_secs(50)).await;
+    let plan = "name: brief\nbudget: { sessions: 1, duration: 1m }\nwork: { brief: { command: [/bin/cat, pipe] } }\n";
+    let id = submit(&engine, directory.path(), plan).await;
+    // Opening it waits for who reads.
+    let write = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(pipe));
+    let mut writer = within(write).await.unwrap().unwrap();
+    let closing = engine.close();
+    tokio::pin!(closing);
+    tokio::select! {
+        biased;
+        _ = &mut closing => panic!("it waits for what runs"),
+        () = std::future::ready(()) => {}
+    }
+    std::io::Write::write_all(&mut writer, b"done").unwrap();
+    drop(writer);
+    within(closing).await.unwrap();
+    let again = self::engine(&state, Duration::ZERO).await;
+    assert_eq!(ends(&again, &state, &id).await, [r#"brief ("SUCCESS", "", true, Some("done"))"#]);
+    within(again.close()).await.unwrap();
 }
