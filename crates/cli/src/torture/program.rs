@@ -3,9 +3,9 @@
 use std::env::VarError;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use antiphon::id::SessionId;
 use rustix::process::{Signal, kill_process};
@@ -84,7 +84,13 @@ impl Program {
                 }
                 std::thread::sleep(LINGERS);
             }
-            "waits" | "lingers" => std::thread::sleep(LINGERS),
+            "waits" => {
+                let begun = Instant::now();
+                while !finishing(&self.dir).exists() && begun.elapsed() < LINGERS {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+            "lingers" => std::thread::sleep(LINGERS),
             _ => println!("{} was here", told.session),
         }
         Ok(ExitCode::SUCCESS)
@@ -114,6 +120,11 @@ impl Program {
 /// Without the session's outputs, which it would keep open.
 fn quiet(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+/// The file that is there once the ledger is to finish.
+pub(super) fn finishing(dir: &Path) -> PathBuf {
+    dir.join("finishing")
 }
 
 /// What a session that prints prints: more than the database takes in.

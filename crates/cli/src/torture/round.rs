@@ -14,11 +14,12 @@ use super::check::{Left, Seen, check};
 use super::journal::{Entry, Journal};
 use super::kill::{Kill, When, Whom};
 use super::processes;
+use super::program;
 use super::spoor::Spoor;
 use super::victim;
 
 /// How long wardens have to end their sessions once their engine is gone. They do it in milliseconds.
-const WARDENS_END_WITHIN: Duration = Duration::from_secs(15);
+const WARDENS_END_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a victim may live that kills itself at a point, beyond its own limit.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -95,6 +96,7 @@ impl Ledger {
 
     /// Lets a last victim finish everything and close, and checks that it did.
     pub(super) fn finish(&mut self) -> Result<Seen, Trouble> {
+        fs::write(program::finishing(&self.dir), "").map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
         let status = self.victim()?.arg("--finish").status().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
         if !status.success() {
             return Err(self.unexpected(&format!("the victim was to finish, but ended with {status}")));
