@@ -41,6 +41,10 @@ impl Program {
         }
         Spoor::of(&self.dir).leave(told.clone())?;
         let mut random = Random::named(self.seed, &told.session.to_string());
+        if self.part.is_none() && ["waits", "deaf", "freezes"].iter().any(|kind| told.work.as_str().starts_with(kind)) {
+            // The session's own program dies with its warden; this one does not.
+            self.depart()?;
+        }
         let behaviour = self.part.clone().or_else(|| told.work.as_str().split('-').next().map(str::to_owned));
         match behaviour.unwrap_or_default().as_str() {
             "writes" => {

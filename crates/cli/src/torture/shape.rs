@@ -137,6 +137,9 @@ impl Commands {
 /// The n-th coordination of a run.
 pub(super) fn shape(commands: &Commands, seed: u64, run: u64, number: u64) -> Result<Shape, ShapeError> {
     let mut random = Random::of(&[seed, run, number]);
+    if RUNS_PROCESSES && number == 0 && run % 3 == 1 {
+        return waiting(commands, run);
+    }
     let open = random.one_in(8);
     let handling = match random.below(12) {
         0 => Handling::Stop(StopKind::Cancel, random.below(20)),
@@ -170,6 +173,14 @@ pub(super) fn shape(commands: &Commands, seed: u64, run: u64, number: u64) -> Re
         config = config.pausing_when_exhausted();
     }
     Ok(Shape { config, handling, open })
+}
+
+/// A coordination whose processes are there whenever the victim is killed.
+fn waiting(commands: &Commands, run: u64) -> Result<Shape, ShapeError> {
+    let wait = |n| Ok(commands.item(&format!("waits-{n}"))?.with_timeout_ticks(LONG_WAIT));
+    let work = (0..4).map(wait).collect::<Result<_, IdError>>()?;
+    let config = CoordinationConfig::of_work(work, CoordinationBudget::new(1_000, 60_000, RATE_HZ, None)?)?;
+    Ok(Shape { config: config.with_id(id(run, 0))?.with_concurrency(4)?, handling: Handling::Leave, open: false })
 }
 
 /// What `nested` items are carried out by.
