@@ -48,7 +48,7 @@ const PROCESSES: [(&str, u64); 10] = [
     ("assassin", 2),
 ];
 
-/// Longer than what has lost its engine may live, in ticks. What waits so long ends by itself once the ledger is to finish.
+/// Longer than what has lost its engine may live, in ticks. What waits ends by itself once the ledger is to finish.
 const LONG_WAIT: u64 = 6_000;
 
 /// What the victim does with a coordination besides waiting for its end.
@@ -248,9 +248,7 @@ fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, Shap
             "nested" => WorkSpec::plan(&id, random.pick::<&str>(&["inner", "outer"]))?,
             _ => plain(&id)?,
         };
-        if behaviour == "waits" && random.one_in(2) {
-            item = item.with_timeout_ticks(LONG_WAIT).with_attempts(2);
-        } else if matches!(behaviour, "waits" | "deaf" | "freezes" | "assassin") || is_process && random.one_in(10) {
+        if matches!(behaviour, "waits" | "deaf" | "freezes" | "assassin") || is_process && random.one_in(10) {
             item = item.with_timeout_ticks(random.between(10, 300)).with_attempts(2);
         } else if matches!(behaviour, "hangs" | "stubborn") || !is_process && random.one_in(10) {
             item = item.with_timeout_ticks(random.between(5, 25)).with_attempts(2);
