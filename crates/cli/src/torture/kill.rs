@@ -16,7 +16,7 @@ pub(super) const HAS_POINTS: bool = cfg!(feature = "crash-points");
 pub(super) struct Kill {
     pub(super) when: When,
     pub(super) whom: Whom,
-    /// The moments between which a single warden is killed while the engine lives, one after the other.
+    /// The moments at which single wardens are killed or stopped while the engine lives, one after the other.
     pub(super) wardens_every: Option<Random>,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Kinds {
     pub(super) whom: BTreeMap<Whom, u64>,
     /// Wardens that were killed or stopped together with their engine.
     pub(super) wardens_with_engine: u64,
-    /// Wardens that were killed while their engine lived.
+    /// Wardens that were killed or stopped while their engine lived.
     pub(super) single_wardens: u64,
     /// Processes that were left to the next start.
     pub(super) survivors: u64,

@@ -19,7 +19,7 @@ use super::spoor::Spoor;
 use super::victim;
 
 /// How long wardens have to end their sessions once their engine is gone. They do it in milliseconds.
-const WARDENS_END_WITHIN: Duration = Duration::from_secs(5);
+const WARDENS_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a victim may live that kills itself at a point, beyond its own limit.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,7 +42,7 @@ pub(super) struct Ledger {
     journal: Journal,
     /// Sessions whose warden was killed or stopped, so that what they run may live until the next start.
     unowned: BTreeSet<String>,
-    /// Wardens that were killed while their engine lived.
+    /// Wardens that were killed or stopped while their engine lived.
     pub(super) single_wardens: u64,
     /// Wardens that were killed or stopped together with their engine.
     pub(super) wardens_with_engine: u64,
@@ -148,7 +148,8 @@ impl Ledger {
             if let Some(random) = random.as_mut().filter(|_| !wardens.is_empty()) {
                 let warden = random.pick(&wardens);
                 robbed.extend(warden.session());
-                warden.signal(Signal::KILL);
+                // One that is stopped is continued by its engine when it stays silent, or by the next start.
+                warden.signal(if random.one_in(4) { Signal::STOP } else { Signal::KILL });
                 self.single_wardens += 1;
             }
         }

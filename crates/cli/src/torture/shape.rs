@@ -49,7 +49,7 @@ const PROCESSES: [(&str, u64); 10] = [
 ];
 
 /// Longer than what has lost its engine may live, in ticks. What waits ends by itself once the ledger is to finish.
-const LONG_WAIT: u64 = 6_000;
+const LONG_WAIT: u64 = 12_000;
 
 /// What the victim does with a coordination besides waiting for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,7 +111,8 @@ impl Victim {
             // Unguarded, a session may kill its warden.
             let guard =
                 *Random::of(&[seed, self.run, 1]).pick(&[Guard::Best, Guard::Best, Guard::Seccomp, Guard::Off, Guard::Off]);
-            setup.run_processes(WardenSetup { guard, ..WardenSetup::default() })?;
+            let (beat, silence) = (Duration::from_millis(100), Duration::from_secs(1));
+            setup.run_processes(WardenSetup { guard, beat, silence, ..WardenSetup::default() })?;
         }
         let snapshot_every = 8 + Random::of(&[seed, self.run]).below(40);
         Ok(setup.with_grace(Duration::from_millis(15)).with_snapshot_every(snapshot_every).start().await?)
