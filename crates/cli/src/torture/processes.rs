@@ -183,7 +183,7 @@ pub(super) fn take_in_orphans() -> io::Result<()> {
 
 /// Those that live below this process, once those that have ended are reaped. None of its own children may be waited for elsewhere.
 pub(super) fn left() -> Vec<Seen> {
-    while let Ok(Some(_)) = rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG) {}
+    while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
     living_below(rustix::process::getpid().as_raw_nonzero().get())
 }
 
