@@ -17,7 +17,7 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "clippy", title: "no warnings, in any target, with every feature", run: clippy },
     Step { name: "test", title: "tests and the examples in the documentation", run: test },
     Step { name: "examples", title: "every example runs", run: examples::run },
-    Step { name: "torture", title: "60 rounds of kill -9, resume and verify", run: torture::run },
+    Step { name: "torture", title: "40 rounds of kill -9, resume and verify", run: torture::run },
     Step { name: "licences", title: "licences, bans and sources of the dependencies", run: licences::run },
 ];
 

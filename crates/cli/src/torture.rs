@@ -6,20 +6,24 @@ mod check;
 mod function;
 mod journal;
 mod kill;
+mod processes;
+mod program;
 mod random;
 mod report;
 mod round;
 mod shape;
+mod spoor;
 mod victim;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
+pub(crate) use program::Program;
 pub(crate) use victim::Victim;
 
 use self::check::Seen;
-use self::kill::{HAS_POINTS, Kills};
+use self::kill::{HAS_POINTS, Kills, When};
 use self::random::Random;
 use self::report::{Failure, Kinds, Report};
 use self::round::{Ledger, Trouble};
@@ -42,6 +46,7 @@ impl Torture {
     pub(crate) fn run(self) -> Result<bool, CommandError> {
         let temporary = tempfile::Builder::new().prefix("antiphon-torture-").tempdir().map_err(CommandError::internal)?;
         let place = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
+        processes::take_in_orphans().map_err(CommandError::internal)?;
         let begun = Instant::now();
         let mut report = Report {
             seed: self.seed,
@@ -69,8 +74,11 @@ impl Torture {
                     break;
                 };
                 report.rounds += 1;
+                if let When::After(_) = kill.when {
+                    *report.kills.whom.entry(kill.whom).or_default() += 1;
+                }
                 progress.show(&report);
-                match ledger.kill(kill) {
+                match ledger.kill(&kill) {
                     Ok(now) => seen = now,
                     Err(trouble) => {
                         report.failure = Some(self.failure(&report, Some(kill.to_string()), &ledger, trouble)?);
@@ -85,12 +93,18 @@ impl Torture {
                 }
             }
             report.seen.add(&seen);
+            report.kills.wardens_with_engine += ledger.wardens_with_engine;
+            report.kills.single_wardens += ledger.single_wardens;
+            report.kills.survivors += ledger.survivors;
             if report.failure.is_none() {
                 std::fs::remove_dir_all(ledger.dir()).map_err(CommandError::internal)?;
             }
         }
         progress.end();
-        report.kills = Kinds { at_random: kills.at_random, at_points: kills.at_points };
+        if report.failure.is_some() {
+            processes::end_all();
+        }
+        (report.kills.at_random, report.kills.at_points) = (kills.at_random, kills.at_points);
         report.seconds = begun.elapsed().as_secs_f64();
         self.print(&report)?;
         Ok(report.failure.is_none())

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use super::Global;
 use crate::command_error::{CommandError, Kind};
-use crate::torture::{Torture, Victim};
+use crate::torture::{Program, Torture, Victim};
 
 /// Prove the promises on this disk, under kill -9
 ///
-/// Each round runs a process that coordinates random work on a ledger, kills it with SIGKILL, and checks that nothing acknowledged is
-/// lost, that no item ever had two live sessions, that no budget was exceeded and that every receipt can be rebuilt. Exit code 4 if
-/// something was not as promised.
+/// Each round runs a process that coordinates random work on a ledger, in functions and in processes, kills it with SIGKILL, often with its
+/// wardens, and checks that nothing acknowledged is lost, that no item ever had two live sessions, that no process outlived the end of its
+/// session, that no budget was exceeded and that every receipt can be rebuilt. Exit code 4 if something was not as promised.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How many processes are killed
@@ -32,6 +32,12 @@ pub(crate) struct Args {
     /// Finish everything instead of waiting to be killed
     #[arg(long, hide = true, requires = "victim")]
     finish: bool,
+    /// Be a process of a session of a victim
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "victim")]
+    program: Option<PathBuf>,
+    /// Be one that the session has started
+    #[arg(long, hide = true, requires = "program")]
+    part: Option<String>,
 }
 
 impl Args {
@@ -40,6 +46,9 @@ impl Args {
             Some(seed) => seed,
             None => fresh_seed()?,
         };
+        if let Some(dir) = self.program {
+            return Program { dir, seed, part: self.part }.run().map_err(CommandError::internal);
+        }
         if let Some(dir) = self.victim {
             let victim = Victim { dir, seed, run: self.run.unwrap_or(0), finish: self.finish };
             return victim.run().map(|()| ExitCode::SUCCESS).map_err(CommandError::internal);

@@ -1,18 +1,21 @@
 //! What must hold after any kill: the ledger verifies, and everything that the victim saw is in it.
 
+mod processes;
+
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
 
-use antiphon::coordination::{CoordinationSession, Meta, SessionOutcome, Verdict};
+use antiphon::coordination::{CoordinationSession, Meta, SessionOutcome, Tree, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
-use antiphon::event::{Event, SessionBound, StopKind};
+use antiphon::event::{Event, SessionBound, SessionUnbound, StopKind};
 use antiphon::id::{CommandId, CoordinationId, Seq, SessionId, StreamName, Version, WorkId};
 use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::ledger::{ReadError, SqliteOptions, SqliteStore, Store};
 
 use super::journal::{Entry, Journal};
+use super::spoor::Track;
 
 /// Events read at a time.
 const PAGE: usize = 4_000;
@@ -30,10 +33,27 @@ pub(super) struct Seen {
     pub(super) lost: u64,
     pub(super) receipts_rebuilt: u64,
     pub(super) acknowledged: u64,
+    /// Sessions of processes whose end is recorded with what became of their tree.
+    pub(super) trees: u64,
+    /// Of these, sessions that nobody but the next start could end.
+    pub(super) swept: u64,
+    /// Processes that left their file.
+    pub(super) processes: u64,
+    /// Different blobs that the ends of sessions name.
+    pub(super) blobs: u64,
 }
 
-/// Checks the ledger in a state directory against the journal; `finished` if everything was allowed to come to its end.
-pub(super) fn check(state: &Path, journal: &Journal, finished: bool) -> Result<Seen, Vec<String>> {
+/// What victims have left.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Left<'a> {
+    pub(super) state: &'a Path,
+    pub(super) journal: &'a Journal,
+    pub(super) tracks: &'a [Track],
+}
+
+/// Checks the ledger in a state directory against what was seen; `finished` if everything was allowed to come to its end.
+pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Seen, Vec<String>> {
+    let Left { state, journal, tracks } = *left;
     let mut findings = Findings::default();
     let mut seen = Seen::default();
     let mut ledger = Ledger::default();
@@ -56,7 +76,10 @@ pub(super) fn check(state: &Path, journal: &Journal, finished: bool) -> Result<S
         seen.coordinations += 1;
         seen.ended += u64::from(record.ends > 0);
         seen.sessions += record.bound.len() as u64;
-        seen.lost += record.unbound.values().filter(|(_, outcome)| *outcome == SessionOutcome::Lost).count() as u64;
+        seen.lost += record.unbound.values().filter(|end| end.outcome == SessionOutcome::Lost).count() as u64;
+        let trees = || record.unbound.values().filter_map(|end| Some((end.outcome, end.tree.as_ref()?)));
+        seen.trees += trees().count() as u64;
+        seen.swept += trees().filter(|(outcome, _)| *outcome == SessionOutcome::Lost).count() as u64;
     }
     seen.events = ledger.events;
     if seen.receipts_rebuilt != seen.ended {
@@ -64,6 +87,9 @@ pub(super) fn check(state: &Path, journal: &Journal, finished: bool) -> Result<S
     }
     seen.acknowledged = check_acknowledged(&ledger, journal, &mut findings);
     check_sessions(&ledger, journal, &mut findings);
+    processes::check(&ledger, tracks, &mut findings);
+    seen.processes = tracks.len() as u64;
+    seen.blobs = processes::check_blobs(&ledger, state, &mut findings);
     if findings.list.is_empty() { Ok(seen) } else { Err(findings.told()) }
 }
 
@@ -137,6 +163,14 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Whether a session is on the record with just this item, fence and attempt.
+    fn has_bound(&self, session: &SessionId, work: &WorkId, fence: Version, attempt: u32) -> bool {
+        let bound = self.records.get(&session.coordination).and_then(|record| record.bound.get(&session.number));
+        bound.is_some_and(|bound| bound.work == *work && bound.fence == fence && bound.attempt == attempt)
+    }
+}
+
 /// One coordination as its events tell it.
 #[derive(Debug)]
 struct Record {
@@ -144,7 +178,7 @@ struct Record {
     hashes: Vec<Digest>,
     causes: HashMap<CommandId, Version>,
     bound: HashMap<u64, SessionBoundAt>,
-    unbound: HashMap<u64, (Version, SessionOutcome)>,
+    unbound: HashMap<u64, SessionEndedAt>,
     stops: Vec<StopKind>,
     pauses: usize,
     continues: usize,
@@ -157,6 +191,14 @@ struct SessionBoundAt {
     fence: Version,
     work: WorkId,
     attempt: u32,
+}
+
+#[derive(Debug)]
+struct SessionEndedAt {
+    version: Version,
+    outcome: SessionOutcome,
+    output: Option<Digest>,
+    tree: Option<Box<Tree>>,
 }
 
 impl Record {
@@ -184,8 +226,8 @@ impl Record {
         }
         match event {
             Event::SessionBound(bound) => self.take_binding(bound, recorded.version, place, findings),
-            Event::SessionUnbound(unbound) => {
-                self.unbound.insert(unbound.session, (recorded.version, unbound.outcome));
+            Event::SessionUnbound(SessionUnbound { session, outcome, output, tree, .. }) => {
+                self.unbound.insert(session, SessionEndedAt { version: recorded.version, outcome, output, tree });
             }
             Event::StopRequested(stop) => self.stops.push(stop.kind),
             Event::Paused(_) => self.pauses += 1,
@@ -331,13 +373,12 @@ fn check_sessions(ledger: &Ledger, journal: &Journal, findings: &mut Findings) {
             let until = left.get(session).copied();
             intervals.entry((&session.coordination, work)).or_default().push((*at_ns, until.unwrap_or(u64::MAX), session.number));
             let record = ledger.records.get(&session.coordination);
-            let same = |bound: &&SessionBoundAt| bound.work == *work && bound.fence == *fence && bound.attempt == *attempt;
-            if record.and_then(|record| record.bound.get(&session.number)).filter(same).is_none() {
+            if !ledger.has_bound(session, work, *fence, *attempt) {
                 findings.add(format!("session {session} of {work} ran and is not on the record"));
             }
             let ended = record.and_then(|record| record.unbound.get(&session.number));
             // A lost session is one that nobody could see the end of.
-            if let Some((version, outcome)) = ended
+            if let Some(SessionEndedAt { version, outcome, .. }) = ended
                 && until.is_none()
                 && *outcome != SessionOutcome::Lost
             {

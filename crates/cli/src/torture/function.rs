@@ -101,7 +101,7 @@ pub(super) async fn carry_out(seed: u64, journal: Arc<Writer>, session: SessionC
     Ok(Output::text(output_of(session.work().as_str())).with_score("quality", 500_000))
 }
 
-fn output_of(work: &str) -> String {
+pub(super) fn output_of(work: &str) -> String {
     format!("what {work} put out\n")
 }
 

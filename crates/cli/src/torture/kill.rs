@@ -1,6 +1,7 @@
-//! When a victim is killed: at random moments and at named crash points in turn, so that every point has its turn.
+//! When a victim is killed and who goes with it: at random moments and at named crash points in turn, so that every point has its turn.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use antiphon::crash;
@@ -11,20 +12,59 @@ use super::random::Random;
 pub(super) const HAS_POINTS: bool = cfg!(feature = "crash-points");
 
 /// How one victim meets its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kill {
+    pub(super) when: When,
+    pub(super) whom: Whom,
+    /// The moments at which single wardens are killed or stopped while the engine lives, one after the other.
+    pub(super) wardens_every: Option<Random>,
+}
+
+/// When a victim is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kill {
+pub(super) enum When {
     /// By its parent, so long after it was started.
     After(Duration),
     /// By itself, when it passes a point for the n-th time.
     At(&'static str, u64),
 }
 
-impl std::fmt::Display for Kill {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Who is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Whom {
+    /// The engine. Its wardens end their sessions.
+    Engine,
+    /// All wardens and then the engine, which was stopped before: whatever their sessions run survives.
+    WardensThenEngine,
+    /// The engine and then all wardens, of which some have ended their sessions by then.
+    EngineThenWardens,
+    /// The engine, while all its wardens are stopped: the next start has to continue them.
+    EngineOfStoppedWardens,
+}
+
+impl Whom {
+    const ALL: [Self; 4] = [Self::Engine, Self::WardensThenEngine, Self::EngineThenWardens, Self::EngineOfStoppedWardens];
+
+    pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::After(delay) => write!(f, "{:.1} ms after its start", delay.as_secs_f64() * 1e3),
-            Self::At(point, count) => write!(f, "at {point}:{count}"),
+            Self::Engine => "the engine alone",
+            Self::WardensThenEngine => "all wardens, then the engine",
+            Self::EngineThenWardens => "the engine, then all wardens",
+            Self::EngineOfStoppedWardens => "the engine, its wardens stopped",
         }
+    }
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.when {
+            When::After(delay) => write!(f, "{:.1} ms after its start", delay.as_secs_f64() * 1e3)?,
+            When::At(point, count) => write!(f, "at {point}:{count}")?,
+        }
+        write!(f, " ({}", self.whom.as_str())?;
+        let single = if self.wardens_every.is_some() { ", single wardens before" } else { "" };
+        write!(f, "{single})")
     }
 }
 
@@ -57,6 +97,12 @@ impl Kills {
         if self.left == 0 {
             return None;
         }
+        let (when, whom) = self.when_and_whom();
+        let wardens_every = self.random.one_in(3).then(|| Random::of(&[self.random.next()]));
+        Some(Kill { when, whom, wardens_every })
+    }
+
+    fn when_and_whom(&mut self) -> (When, Whom) {
         let missing = self.at_points.values().filter(|hits| **hits == 0).count() as u64;
         let is_due = missing >= self.left || !self.last_was_at_point;
         self.left -= 1;
@@ -69,12 +115,14 @@ impl Kills {
                 Some("receipt") => 60,
                 _ => 8,
             };
-            return Some(Kill::At(point, self.random.between(1, most)));
+            // At a point a victim kills itself, and nobody knows when to kill its wardens.
+            return (When::At(point, self.random.between(1, most)), Whom::Engine);
         }
+        let whom = Whom::ALL[usize::try_from(self.at_random % 4).unwrap_or(0)];
         self.at_random += 1;
         // Some while it recovers, most while it works.
         let most = if self.random.one_in(4) { 30_000 } else { 500_000 };
-        Some(Kill::After(Duration::from_micros(self.random.between(500, most))))
+        (When::After(Duration::from_micros(self.random.between(500, most))), whom)
     }
 }
 
@@ -96,5 +144,17 @@ mod tests {
         while kills.next().is_some() {}
         let at_points: u64 = kills.at_points.values().sum();
         assert_eq!((kills.at_random, at_points), if HAS_POINTS { (50, 50) } else { (100, 0) });
+    }
+
+    #[test]
+    fn wardens_are_killed_in_every_way() {
+        let mut kills = Kills::new(7, 40);
+        let (mut whom, mut single) = (BTreeMap::new(), 0);
+        while let Some(kill) = kills.next() {
+            *whom.entry(kill.whom).or_insert(0) += 1;
+            single += usize::from(kill.wardens_every.is_some());
+        }
+        let least = if HAS_POINTS { 5 } else { 10 };
+        assert!(Whom::ALL.iter().all(|kind| whom[kind] >= least) && single >= 5, "{whom:?}, {single} with single wardens");
     }
 }

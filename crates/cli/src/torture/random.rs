@@ -1,7 +1,7 @@
 //! A small generator (SplitMix64), so that a seed means the same on every machine and in every version.
 
 /// Random numbers that follow from a seed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Random(u64);
 
 impl Random {

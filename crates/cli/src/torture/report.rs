@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::check::Seen;
-use super::kill::HAS_POINTS;
+use super::kill::{HAS_POINTS, Whom};
 
 /// What a torture came to.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -27,6 +27,14 @@ pub(super) struct Report {
 pub(super) struct Kinds {
     pub(super) at_random: u64,
     pub(super) at_points: BTreeMap<&'static str, u64>,
+    /// Those at random moments by who was killed.
+    pub(super) whom: BTreeMap<Whom, u64>,
+    /// Wardens that were killed or stopped together with their engine.
+    pub(super) wardens_with_engine: u64,
+    /// Wardens that were killed or stopped while their engine lived.
+    pub(super) single_wardens: u64,
+    /// Processes that were left to the next start.
+    pub(super) survivors: u64,
 }
 
 /// A promise that does not hold.
@@ -50,6 +58,10 @@ impl Seen {
         self.lost += other.lost;
         self.receipts_rebuilt += other.receipts_rebuilt;
         self.acknowledged += other.acknowledged;
+        self.trees += other.trees;
+        self.swept += other.swept;
+        self.processes += other.processes;
+        self.blobs += other.blobs;
     }
 }
 
@@ -58,6 +70,9 @@ impl fmt::Display for Report {
         let Self { seed, rounds, kills, ledgers, seen, seconds, .. } = self;
         writeln!(f, "seed {seed}: {rounds} kills of {ledgers} ledgers in {seconds:.1} s")?;
         writeln!(f, "  at random moments  {}", kills.at_random)?;
+        for (whom, hits) in &kills.whom {
+            writeln!(f, "    {:<32} {hits}", whom.as_str())?;
+        }
         for (point, hits) in &kills.at_points {
             writeln!(f, "  {point:<18} {hits}")?;
         }
@@ -66,8 +81,18 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
+            "  wardens            {} with their engine, {} alone; {} processes were left to the next start",
+            kills.wardens_with_engine, kills.single_wardens, kills.survivors
+        )?;
+        writeln!(
+            f,
             "checked: {} events, {} coordinations ({} ended, {} receipts rebuilt), {} sessions ({} lost), {} acknowledgements",
             seen.events, seen.coordinations, seen.ended, seen.receipts_rebuilt, seen.sessions, seen.lost, seen.acknowledged
+        )?;
+        writeln!(
+            f,
+            "         {} process sessions ended ({} lost), {} processes seen, {} blobs of sessions",
+            seen.trees, seen.swept, seen.processes, seen.blobs
         )?;
         let Some(failure) = &self.failure else { return writeln!(f, "every promise held") };
         match &failure.kill {

@@ -1,15 +1,28 @@
 //! One ledger under torture: victims are started on it, killed, and what they leave is checked.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::check::{Seen, check};
-use super::journal::Journal;
-use super::kill::Kill;
+use rustix::process::Signal;
+
+use super::check::{Left, Seen, check};
+use super::journal::{Entry, Journal};
+use super::kill::{Kill, When, Whom};
+use super::processes;
+use super::program;
+use super::spoor::Spoor;
 use super::victim;
+
+/// How long wardens have to end their sessions once their engine is gone. They do it in milliseconds.
+const WARDENS_END_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a victim may live that kills itself at a point, beyond its own limit.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What went wrong in a round.
 #[derive(Debug)]
@@ -27,14 +40,32 @@ pub(super) struct Ledger {
     seed: u64,
     runs: u64,
     journal: Journal,
+    /// Sessions whose warden was killed or stopped, so that what they run may live until the next start.
+    unowned: BTreeSet<String>,
+    /// Wardens that were killed or stopped while their engine lived.
+    pub(super) single_wardens: u64,
+    /// Wardens that were killed or stopped together with their engine.
+    pub(super) wardens_with_engine: u64,
+    /// Processes that the next start had to end.
+    pub(super) survivors: u64,
 }
 
 impl Ledger {
     /// A ledger that does not exist yet.
     pub(super) fn new(dir: PathBuf, seed: u64) -> Result<Self, Trouble> {
-        fs::create_dir_all(&dir).map_err(|error| Trouble::Io(format!("create {}", dir.display()), error))?;
+        let made = fs::create_dir_all(victim::scratch(&dir)).and_then(|()| dir.canonicalize());
+        let dir = made.map_err(|error| Trouble::Io(format!("create {}", dir.display()), error))?;
         let journal = Journal::at(victim::journal(&dir));
-        Ok(Self { dir, seed, runs: 0, journal })
+        Ok(Self {
+            dir,
+            seed,
+            runs: 0,
+            journal,
+            unowned: BTreeSet::new(),
+            single_wardens: 0,
+            wardens_with_engine: 0,
+            survivors: 0,
+        })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -42,30 +73,42 @@ impl Ledger {
     }
 
     /// Starts a victim, kills it, and checks what is left.
-    pub(super) fn kill(&mut self, kill: Kill) -> Result<Seen, Trouble> {
+    pub(super) fn kill(&mut self, kill: &Kill) -> Result<Seen, Trouble> {
         let mut command = self.victim()?;
-        if let Kill::At(point, count) = kill {
+        if let When::At(point, count) = kill.when {
             command.env("ANTIPHON_CRASH_AT", format!("{point}:{count}"));
         }
         let mut child = command.spawn().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
-        if let Kill::After(delay) = kill {
-            std::thread::sleep(delay);
-            child.kill().map_err(|error| Trouble::Io("kill the victim".to_owned(), error))?;
-        }
+        let robbed = self.see_to_its_end(&mut child, kill)?;
         let status = child.wait().map_err(|error| Trouble::Io("wait for the victim".to_owned(), error))?;
-        if status.signal() != Some(rustix::process::Signal::KILL.as_raw()) {
+        if status.signal() != Some(Signal::KILL.as_raw()) {
             return Err(self.unexpected(&format!("the victim was to be killed {kill}, but ended with {status}")));
         }
-        self.check(false)
+        self.take_run()?;
+        if self.journal.runs.last().is_some_and(|run| run.iter().any(|entry| matches!(entry, Entry::Opened { .. }))) {
+            // The start has swept what was left before.
+            self.unowned.clear();
+        }
+        self.unowned.extend(robbed);
+        let remain = self.look_for_survivors(kill.whom);
+        self.check(remain, false)
     }
 
     /// Lets a last victim finish everything and close, and checks that it did.
     pub(super) fn finish(&mut self) -> Result<Seen, Trouble> {
+        fs::write(program::finishing(&self.dir), "").map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
         let status = self.victim()?.arg("--finish").status().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
         if !status.success() {
             return Err(self.unexpected(&format!("the victim was to finish, but ended with {status}")));
         }
-        self.check(true)
+        self.take_run()?;
+        let mut findings: Vec<String> =
+            processes::left().iter().map(|seen| format!("it came to a good end and left {seen}")).collect();
+        let scratch = victim::scratch(&self.dir);
+        let left = fs::read_dir(&scratch).map_err(|error| Trouble::Io(format!("read {}", scratch.display()), error))?;
+        let names = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        findings.extend(names.map(|name| format!("it came to a good end and left the scratch directory {name}")));
+        self.check(findings, true)
     }
 
     fn victim(&mut self) -> Result<Command, Trouble> {
@@ -74,24 +117,109 @@ impl Ledger {
         let errors = fs::File::create(self.dir.join("stderr")).map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
         let mut command = Command::new(here);
         command.args(["torture", "--seed", &self.seed.to_string(), "--run", &self.runs.to_string(), "--victim"]).arg(&self.dir);
-        command.env_remove("ANTIPHON_CRASH_AT").stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
+        command.env("TMPDIR", victim::scratch(&self.dir)).env_remove("ANTIPHON_CRASH_AT");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         Ok(command)
     }
 
-    fn check(&mut self, finished: bool) -> Result<Seen, Trouble> {
-        self.journal.take_run().map_err(|error| Trouble::Io("read the journal".to_owned(), error))?;
-        check(&victim::state(&self.dir), &self.journal, finished).map_err(Trouble::Findings)
+    /// Waits for the moment and kills; until then perhaps single wardens. Returns the sessions that lost their warden with their engine, or
+    /// before it.
+    fn see_to_its_end(&mut self, child: &mut Child, kill: &Kill) -> Result<BTreeSet<String>, Trouble> {
+        let failed = |error| Trouble::Io("kill the victim".to_owned(), error);
+        let begun = Instant::now();
+        let (at_last, by_us) = match kill.when {
+            When::After(delay) => (begun + delay, true),
+            When::At(..) => (begun + PATIENCE, false),
+        };
+        let mut robbed = BTreeSet::new();
+        let mut random = kill.wardens_every.clone();
+        loop {
+            let now = Instant::now();
+            let next = random.as_mut().map_or(at_last, |random| now + Duration::from_millis(random.between(4, 60))).min(at_last);
+            if by_us {
+                std::thread::sleep(next - now);
+            } else if processes::ended_within(child.id(), next - now) {
+                return Ok(robbed);
+            }
+            if next == at_last {
+                break;
+            }
+            let wardens = processes::wardens_of(child.id());
+            if let Some(random) = random.as_mut().filter(|_| !wardens.is_empty()) {
+                let warden = random.pick(&wardens);
+                robbed.extend(warden.session());
+                // One that is stopped is continued by its engine when it stays silent, or by the next start.
+                warden.signal(if random.one_in(4) { Signal::STOP } else { Signal::KILL });
+                self.single_wardens += 1;
+            }
+        }
+        if !by_us {
+            // It has not met its end, and is told apart from those that have.
+            let pid = rustix::process::Pid::from_child(child);
+            return rustix::process::kill_process(pid, Signal::ABORT).map(|()| robbed).map_err(|error| failed(error.into()));
+        }
+        if kill.whom == Whom::Engine {
+            return child.kill().map(|()| robbed).map_err(failed);
+        }
+        // Stopped, it can neither start another nor end what a lost warden has left.
+        let pid = rustix::process::Pid::from_child(child);
+        rustix::process::kill_process(pid, Signal::STOP).map_err(|error| failed(error.into()))?;
+        let wardens = processes::wardens_of(child.id());
+        self.wardens_with_engine += wardens.len() as u64;
+        robbed.extend(wardens.iter().filter_map(processes::Seen::session));
+        let signal = |signal| wardens.iter().for_each(|warden| warden.signal(signal));
+        match kill.whom {
+            Whom::Engine | Whom::EngineThenWardens => {}
+            Whom::WardensThenEngine => signal(Signal::KILL),
+            Whom::EngineOfStoppedWardens => signal(Signal::STOP),
+        }
+        child.kill().map_err(failed)?;
+        if kill.whom == Whom::EngineThenWardens {
+            signal(Signal::KILL);
+        }
+        Ok(robbed)
+    }
+
+    /// Only what has lost its warden may be left, until the next start; all else its wardens end now.
+    fn look_for_survivors(&mut self, whom: Whom) -> Vec<String> {
+        let unowned = &self.unowned;
+        let may_be = |seen: &processes::Seen| {
+            // An assassin may have ended its warden itself.
+            seen.session().is_some_and(|session| unowned.contains(&session))
+                || seen.work().is_some_and(|work| work.starts_with("assassin"))
+        };
+        let left = processes::left_after(WARDENS_END_WITHIN, may_be);
+        self.survivors += processes::left().len() as u64;
+        let told = |seen: &processes::Seen| {
+            format!("{} s after {} had been killed there was {seen}", WARDENS_END_WITHIN.as_secs(), whom.as_str())
+        };
+        left.iter().map(told).collect()
+    }
+
+    fn take_run(&mut self) -> Result<(), Trouble> {
+        self.journal.take_run().map_err(|error| Trouble::Io("read the journal".to_owned(), error))
+    }
+
+    fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Seen, Trouble> {
+        let tracks = Spoor::of(&self.dir).tracks().map_err(|error| Trouble::Io("read the spoor".to_owned(), error))?;
+        let left = Left { state: &victim::state(&self.dir), journal: &self.journal, tracks: &tracks };
+        match check(&left, finished) {
+            Ok(seen) if findings.is_empty() => Ok(seen),
+            Ok(_) => Err(Trouble::Findings(findings)),
+            Err(more) => {
+                findings.extend(more);
+                Err(Trouble::Findings(findings))
+            }
+        }
     }
 
     /// A victim ended otherwise than it was to: with what it said, and with what its ledger says.
     fn unexpected(&mut self, what: &str) -> Trouble {
         let said = fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
-        let mut findings = vec![format!("{what}; it said: {}", said.trim())];
-        match self.check(false) {
-            Err(Trouble::Findings(more)) => findings.extend(more),
-            Err(trouble) => return trouble,
-            Ok(_) => {}
+        let findings = vec![format!("{what}; it said: {}", said.trim())];
+        match self.take_run().and_then(|()| self.check(findings.clone(), false)) {
+            Err(trouble) => trouble,
+            Ok(_) => Trouble::Findings(findings),
         }
-        Trouble::Findings(findings)
     }
 }

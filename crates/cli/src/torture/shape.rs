@@ -1,10 +1,18 @@
 //! Coordinations of random shapes; the same seed, run and number give the same one again.
 
-use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, WorkSpec};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, WorkSpec};
+use antiphon::digest::Digest;
 use antiphon::event::StopKind;
 use antiphon::id::IdError;
+use antiphon::plan::{COMMAND_SCHEMA, CommandSpec, Limits, Millis, Run, Text, Usage};
 
 use super::random::Random;
+
+/// Where sessions as processes can be had.
+const RUNS_PROCESSES: bool = cfg!(target_os = "linux");
 
 /// Ticks are milliseconds.
 const RATE_HZ: u64 = 1_000;
@@ -25,6 +33,23 @@ const BEHAVIOURS: [(&str, u64); 13] = [
     ("greedy", 1),
     ("nested", 2),
 ];
+
+/// The same for those that are carried out by processes, which [`Program`](super::Program) is.
+const PROCESSES: [(&str, u64); 10] = [
+    ("brief", 6),
+    ("writes", 4),
+    ("balks", 2),
+    ("prints", 2),
+    ("departs", 2),
+    ("litters", 2),
+    ("waits", 3),
+    ("deaf", 1),
+    ("freezes", 1),
+    ("assassin", 2),
+];
+
+/// Longer than what has lost its engine may live, in ticks. What waits ends by itself once the ledger is to finish.
+const LONG_WAIT: u64 = 12_000;
 
 /// What the victim does with a coordination besides waiting for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +88,58 @@ pub(super) fn numbers(id: &str) -> Option<(u64, u64)> {
     Some((run.parse().ok()?, number.parse().ok()?))
 }
 
+/// How the processes of a ledger are started: one description for all that report what they use and one for those that do not. What
+/// they do follows from the id of their item.
+#[derive(Debug, Clone)]
+pub(super) struct Commands {
+    plain: Vec<u8>,
+    reporting: Vec<u8>,
+}
+
+impl Commands {
+    pub(super) fn of(program: &Path, dir: &Path, seed: u64) -> Self {
+        let described = |usage| {
+            let seed = seed.to_string();
+            let words = [&program.to_string_lossy(), "torture", "--seed", &seed, "--program", &dir.to_string_lossy()];
+            CommandSpec {
+                schema: COMMAND_SCHEMA,
+                run: Run::Argv(words.into_iter().map(Text::known).collect()),
+                dir: dir.to_owned(),
+                env: BTreeMap::new(),
+                stdin: None,
+                limits: Limits::default(),
+                grace: Millis(20),
+                check: None,
+                usage,
+                inputs: BTreeMap::new(),
+                outputs: BTreeMap::new(),
+            }
+            .to_bytes()
+        };
+        Self { plain: described(Usage::None), reporting: described(Usage::Result) }
+    }
+
+    /// What items name by its digest.
+    pub(super) fn inputs(&self) -> Vec<Vec<u8>> {
+        vec![self.plain.clone(), self.reporting.clone()]
+    }
+
+    fn item(&self, id: &str) -> Result<WorkSpec, IdError> {
+        let reports = id.starts_with("writes");
+        let runner = Runner::Process { reports_tokens: reports, reports_cost: reports, secrets: false };
+        let input = Digest::of(if reports { &self.reporting } else { &self.plain });
+        // One that is killed over its time is charged all that it was granted, and no ceiling is so high that it could be granted all.
+        let most = reports.then_some(2_000);
+        Ok(WorkSpec { input: Some(input), max_tokens: most, max_cost: most, ..WorkSpec::new(id.parse()?, runner) })
+    }
+}
+
 /// The n-th coordination of a run.
-pub(super) fn shape(seed: u64, run: u64, number: u64) -> Result<Shape, ShapeError> {
+pub(super) fn shape(commands: &Commands, seed: u64, run: u64, number: u64) -> Result<Shape, ShapeError> {
     let mut random = Random::of(&[seed, run, number]);
+    if RUNS_PROCESSES && number == 0 && run % 3 == 1 {
+        return waiting(commands, run);
+    }
     let open = random.one_in(8);
     let handling = match random.below(12) {
         0 => Handling::Stop(StopKind::Cancel, random.below(20)),
@@ -77,8 +151,11 @@ pub(super) fn shape(seed: u64, run: u64, number: u64) -> Result<Shape, ShapeErro
     };
     // More items than one event holds, now and then.
     let many = random.one_in(150);
-    let work =
-        if many { (0..1_100).map(|n| plain(&format!("steady-{n}"))).collect::<Result<_, _>>()? } else { items(&mut random)? };
+    let work = if many {
+        (0..1_100).map(|n| plain(&format!("steady-{n}"))).collect::<Result<_, _>>()?
+    } else {
+        items(commands, &mut random)?
+    };
     let sessions = if many { 2_000 } else { *random.pick(&[3, 8, 20, 100, 100, 100]) };
     let duration = *random.pick(&[40, 400, 60_000, 60_000, 60_000, 60_000]);
     let tokens = *random.pick(&[None, None, Some(500), Some(5_000)]);
@@ -98,14 +175,26 @@ pub(super) fn shape(seed: u64, run: u64, number: u64) -> Result<Shape, ShapeErro
     Ok(Shape { config, handling, open })
 }
 
+/// A coordination whose processes are there whenever the victim is killed.
+fn waiting(commands: &Commands, run: u64) -> Result<Shape, ShapeError> {
+    let wait = |n| Ok(commands.item(&format!("waits-{n}"))?.with_timeout_ticks(LONG_WAIT));
+    let work = (0..4).map(wait).collect::<Result<_, IdError>>()?;
+    let config = CoordinationConfig::of_work(work, CoordinationBudget::new(1_000, 60_000, RATE_HZ, None)?)?;
+    Ok(Shape { config: config.with_id(id(run, 0))?.with_concurrency(4)?, handling: Handling::Leave, open: false })
+}
+
 /// What `nested` items are carried out by.
-pub(super) fn plans(seed: u64) -> Result<[(&'static str, CoordinationConfig); 2], ShapeError> {
+pub(super) fn plans(commands: &Commands, seed: u64) -> Result<[(&'static str, CoordinationConfig); 2], ShapeError> {
     let budget = CoordinationBudget::new(12, 30_000, RATE_HZ, Some(5_000))?;
     let flaky = plain("flaky-1")?.needs_work("steady-0")?;
     let inner = vec![plain("steady-0")?, flaky, metered("metered-2")?.needs_work("flaky-1")?];
     let mut outer = vec![WorkSpec::plan("nested-0", "inner")?, plain("slow-1")?, plain("hangs-2")?.with_timeout_ticks(10)];
     if Random::of(&[seed]).one_in(2) {
         outer.push(plain("steady-3")?.needs_work("nested-0")?);
+    }
+    if RUNS_PROCESSES {
+        outer.push(commands.item("writes-4")?);
+        outer.push(commands.item("litters-5")?);
     }
     Ok([
         ("inner", CoordinationConfig::of_work(inner, budget.clone())?),
@@ -114,7 +203,10 @@ pub(super) fn plans(seed: u64) -> Result<[(&'static str, CoordinationConfig); 2]
 }
 
 /// Work that is added to a coordination that runs.
-pub(super) fn late(random: &mut Random, number: u64) -> Result<Vec<WorkSpec>, ShapeError> {
+pub(super) fn late(commands: &Commands, random: &mut Random, number: u64) -> Result<Vec<WorkSpec>, ShapeError> {
+    if RUNS_PROCESSES && random.one_in(4) {
+        return Ok(vec![commands.item(&format!("brief-late-{number}"))?]);
+    }
     let behaviour = *random.pick(&["steady", "slow", "flaky"]);
     Ok(vec![plain(&format!("{behaviour}-late-{number}"))?])
 }
@@ -141,19 +233,24 @@ fn metered(id: &str) -> Result<WorkSpec, IdError> {
     WorkSpec::function(id, "metered")
 }
 
-fn items(random: &mut Random) -> Result<Vec<WorkSpec>, ShapeError> {
+fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, ShapeError> {
     let count = if random.one_in(20) { random.between(20, 80) } else { random.between(1, 10) };
+    let has_processes = RUNS_PROCESSES && random.one_in(2);
     let mut ids: Vec<String> = Vec::new();
     let mut work = Vec::new();
     for position in 0..count {
-        let behaviour = behaviour(random);
+        let is_process = has_processes && random.below(4) > 0;
+        let behaviour = behaviour(if is_process { &PROCESSES } else { &BEHAVIOURS }, random);
         let id = format!("{behaviour}-{position}");
         let mut item = match behaviour {
+            _ if is_process => commands.item(&id)?,
             "metered" | "greedy" => metered(&id)?,
             "nested" => WorkSpec::plan(&id, random.pick::<&str>(&["inner", "outer"]))?,
             _ => plain(&id)?,
         };
-        if matches!(behaviour, "hangs" | "stubborn") || random.one_in(10) {
+        if matches!(behaviour, "waits" | "deaf" | "freezes" | "assassin") || is_process && random.one_in(10) {
+            item = item.with_timeout_ticks(random.between(10, 300)).with_attempts(2);
+        } else if matches!(behaviour, "hangs" | "stubborn") || !is_process && random.one_in(10) {
             item = item.with_timeout_ticks(random.between(5, 25)).with_attempts(2);
         }
         if random.one_in(3) {
@@ -185,11 +282,11 @@ fn items(random: &mut Random) -> Result<Vec<WorkSpec>, ShapeError> {
     Ok(work)
 }
 
-fn behaviour(random: &mut Random) -> &'static str {
-    let all: u64 = BEHAVIOURS.iter().map(|(_, weight)| weight).sum();
+fn behaviour(among: &[(&'static str, u64)], random: &mut Random) -> &'static str {
+    let all: u64 = among.iter().map(|(_, weight)| weight).sum();
     let mut left = random.below(all);
-    for (name, weight) in BEHAVIOURS {
-        if left < weight {
+    for (name, weight) in among {
+        if left < *weight {
             return name;
         }
         left -= weight;

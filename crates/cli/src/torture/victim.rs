@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::coordination::Capability;
-use antiphon::event::StopKind;
-use antiphon::id::{CommandId, CoordinationId, Version};
+use antiphon::envelope::Recorded;
+use antiphon::event::{Event, StopKind};
+use antiphon::id::{CommandId, CoordinationId, SessionId, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, SqliteOptions, SqliteStore, Store};
+use antiphon::process::{Guard, WardenSetup};
 use antiphon::{Engine, EngineError};
 use tokio::task::JoinSet;
 
 use super::function;
 use super::journal::{Entry, Writer};
+use super::processes;
 use super::random::Random;
-use super::shape::{self, Handling, Shape};
+use super::shape::{self, Commands, Handling, Shape};
+use super::spoor::Spoor;
 
 /// Coordinations at a time.
 const AT_ONCE: usize = 8;
@@ -41,6 +45,11 @@ pub(crate) struct Victim {
 /// Where the state of a ledger under torture lies.
 pub(super) fn state(dir: &Path) -> PathBuf {
     dir.join("state")
+}
+
+/// Where the scratch directories of its sessions lie.
+pub(super) fn scratch(dir: &Path) -> PathBuf {
+    dir.join("scratch")
 }
 
 /// Where its journal lies.
@@ -71,6 +80,10 @@ impl Victim {
             loop {
                 let open = self.open(&journal).await?;
                 let engine = Arc::new(open);
+                for stranger in processes::strangers() {
+                    let about = format!("the engine had started, and this was left of an earlier one: {stranger}");
+                    journal.write(&Entry::Complained { about });
+                }
                 journal.write(&Entry::Opened { pid: std::process::id() });
                 self.keep_busy(&engine, &journal, &mut next, &mut random).await?;
                 let engine = Arc::into_inner(engine).ok_or("a driver outlived its wave")?;
@@ -90,11 +103,23 @@ impl Victim {
         setup.register("plain", function(Arc::clone(journal)));
         let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
         setup.register_reporting("metered", capability, function(Arc::clone(journal)));
-        for (name, config) in shape::plans(seed)? {
+        for (name, config) in shape::plans(&self.commands()?, seed)? {
             setup.register_plan(name, config);
+        }
+        #[cfg(target_os = "linux")]
+        {
+            // Unguarded, a session may kill its warden.
+            let guard =
+                *Random::of(&[seed, self.run, 1]).pick(&[Guard::Best, Guard::Best, Guard::Seccomp, Guard::Off, Guard::Off]);
+            let (beat, silence) = (Duration::from_millis(100), Duration::from_secs(1));
+            setup.run_processes(WardenSetup { guard, beat, silence, ..WardenSetup::default() })?;
         }
         let snapshot_every = 8 + Random::of(&[seed, self.run]).below(40);
         Ok(setup.with_grace(Duration::from_millis(15)).with_snapshot_every(snapshot_every).start().await?)
+    }
+
+    fn commands(&self) -> Result<Commands, Problem> {
+        Ok(Commands::of(&std::env::current_exe()?, &self.dir, self.seed))
     }
 
     /// Takes up what there is, and unless it is to finish, starts a wave of new coordinations and leaves while some still run.
@@ -149,8 +174,10 @@ impl Victim {
         number: u64,
     ) -> Result<(), Problem> {
         let id: CoordinationId = shape::id(run, number).parse()?;
-        let driver =
-            Driver { engine: Arc::clone(engine), journal: Arc::clone(journal), id, shape: shape::shape(self.seed, run, number)? };
+        let commands = self.commands()?;
+        let shape = shape::shape(&commands, self.seed, run, number)?;
+        let (engine, journal) = (Arc::clone(engine), Arc::clone(journal));
+        let driver = Driver { engine, journal, id, shape, commands, spoor: Spoor::of(&self.dir) };
         let seed = self.seed;
         drivers.spawn(async move { driver.run(&mut Random::of(&[seed, number])).await });
         Ok(())
@@ -163,11 +190,13 @@ struct Driver {
     journal: Arc<Writer>,
     id: CoordinationId,
     shape: Shape,
+    commands: Commands,
+    spoor: Spoor,
 }
 
 impl Driver {
     async fn run(&self, random: &mut Random) -> Result<(), Problem> {
-        let id = self.engine.submit(self.shape.config.clone()).await?;
+        let id = self.engine.submit_with(self.shape.config.clone(), self.commands.inputs()).await?;
         self.journal.write(&Entry::Submitted { id });
         match self.shape.handling {
             Handling::Leave => {}
@@ -186,7 +215,7 @@ impl Driver {
             Handling::Add => {
                 for number in 0..random.between(1, 4) {
                     let command = CommandId::new(format!("add-{number}"))?;
-                    let late = shape::late(random, number)?;
+                    let late = shape::late(&self.commands, random, number)?;
                     if let Some(version) = accepted(self.engine.add_work(&self.id, late, Some(command.clone())).await)? {
                         self.journal.write(&Entry::Added { id: self.id.clone(), command, version });
                     }
@@ -225,6 +254,10 @@ impl Driver {
         loop {
             if let Ok(ended) = tokio::time::timeout(LOOK_AFTER, self.engine.wait(&self.id)).await {
                 let ended = ended?;
+                for session in self.spoor.living(&self.id)? {
+                    let about = format!("{} has ended, and a process of its session {session} lives", self.id);
+                    self.journal.write(&Entry::Complained { about });
+                }
                 self.journal.write(&Entry::Ended { id: ended.coordination, verdict: ended.verdict, receipt: ended.receipt });
                 return Ok(());
             }
@@ -246,7 +279,23 @@ impl Driver {
                 self.journal.write(&Entry::Complained { about });
             }
             last = event.version;
+            self.look_for_remains(&event)?;
             self.journal.write(&Entry::Delivered { id: self.id.clone(), version: event.version, hash: event.hash });
+        }
+        Ok(())
+    }
+}
+
+impl Driver {
+    /// When the record says that a session ended clean, nothing of it lives.
+    fn look_for_remains(&self, event: &Recorded) -> Result<(), Problem> {
+        let payload = event.payload.bytes().unwrap_or_default();
+        let Event::SessionUnbound(unbound) = Event::decode(&event.kind, event.schema, payload)? else { return Ok(()) };
+        let session = SessionId { coordination: self.id.clone(), number: unbound.session };
+        if unbound.tree.is_none_or(|tree| tree.clean) && self.spoor.lives(&session, &unbound.work)? {
+            let about =
+                format!("session {session} has ended on the record (version {}), and a process of it lives", event.version);
+            self.journal.write(&Entry::Complained { about });
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::journal::Writer;
+use super::super::processes::Identity;
+use super::super::spoor::{Said, Told};
 use super::*;
 
 /// A ledger that an engine has left.
@@ -131,13 +133,18 @@ impl Left {
 
     /// What the checker finds with a journal; digests and ids of ledgers differ by run.
     fn checked(&self, journal: &[Entry]) -> Result<Seen, Vec<String>> {
+        self.checked_with(journal, &[])
+    }
+
+    /// The same where processes have left their files.
+    fn checked_with(&self, journal: &[Entry], tracks: &[Track]) -> Result<Seen, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         let writer = Writer::append_to(&path).unwrap();
         journal.iter().for_each(|entry| writer.write(entry));
         let mut journal = Journal::at(path);
         journal.take_run().unwrap();
-        check(&self.dir.path().join("state"), &journal, false)
+        check(&super::Left { state: &self.dir.path().join("state"), journal: &journal, tracks }, false)
             .map_err(|findings| findings.iter().map(|finding| masked(finding)).collect())
     }
 
@@ -175,8 +182,15 @@ fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
         let events = if ended { 10 } else { 8 };
         let acknowledged = if ended { 11 } else { 8 };
         let (one, receipts) = (1, u64::from(ended));
-        let seen =
-            Seen { events, coordinations: one, ended: receipts, sessions: 2, lost: 0, receipts_rebuilt: receipts, acknowledged };
+        let seen = Seen {
+            events,
+            coordinations: one,
+            ended: receipts,
+            sessions: 2,
+            receipts_rebuilt: receipts,
+            acknowledged,
+            ..Seen::default()
+        };
         assert_eq!(left.checked(&left.journal()), Ok(seen));
         if !ended {
             let told = left.told_anew(|_| {}, &[]);
@@ -399,4 +413,88 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         Record::of(session).take(event, bound[4], "here", &mut findings);
         assert_eq!(findings.told(), found.map(|found| format!("here: {found}")).into_iter().collect::<Vec<_>>(), "{path}");
     }
+}
+
+/// What a process of session 2 left that said what it was told.
+fn track(of: &Left) -> Track {
+    let began = of.journal().into_iter().find_map(|entry| match entry {
+        Entry::Began { session, work, fence, attempt, .. } if session.number == 2 => Some(Told { session, work, fence, attempt }),
+        _ => None,
+    });
+    let told = began.unwrap();
+    let identity = Identity { pid: i32::MAX, start: 0 };
+    Track { session: told.session.clone(), work: told.work.clone(), identity, said: Some(Said { told, beside: Vec::new() }) }
+}
+
+#[test]
+fn a_process_of_a_session_that_is_on_the_record_and_is_gone_passes() {
+    let left = left(false);
+    let seen = left.checked_with(&left.journal(), &[track(&left)]);
+    assert_eq!(seen.map(|seen| (seen.sessions, seen.processes)), Ok((2, 1)));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_outlives_the_end_of_its_session_is_found() {
+    let left = left(false);
+    let track = Track { identity: Identity::own().unwrap(), ..track(&left) };
+    let found = format!("session c.2 of a has ended on the record (version 6), and its process {} lives", track.identity.pid);
+    assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
+}
+
+#[test]
+fn two_live_trees_of_one_item_are_found() {
+    let left = left(false);
+    let mut track = track(&left);
+    track.said.as_mut().unwrap().beside = vec![1];
+    let found = format!("item a of c had two live trees: process {} of session 2 began while one of session 1 lived", i32::MAX);
+    assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
+}
+
+#[test]
+fn a_process_that_ran_without_being_on_the_record_is_found() {
+    let left = left(false);
+    let edits: [fn(&mut Told); 4] = [
+        |told| told.fence = Version(4),
+        |told| told.attempt += 1,
+        |told| told.work = "b".parse().unwrap(),
+        |told| told.session.number = 3,
+    ];
+    for edit in edits {
+        let mut track = track(&left);
+        edit(&mut track.said.as_mut().unwrap().told);
+        let found = format!("session c.2 of a ran as process {} and is not on the record", i32::MAX);
+        assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
+    }
+}
+
+#[test]
+fn a_tree_that_was_not_ended_is_found() {
+    let left = left(false);
+    let tree = json!({ "containment": "warden", "clean": false, "leftovers": ["pid 7"] });
+    let unclean =
+        |events: &mut Vec<Recorded>| change(&mut events[left.at("coordination.session_unbound")], |end| end["tree"] = tree);
+    let told = left.told_anew(unclean, &[]);
+    assert_eq!(told.checked(&told.journal()).unwrap_err(), ["session c.1 left something over: pid 7"]);
+}
+
+#[test]
+fn an_output_that_is_gone_or_damaged_is_found() {
+    let left = left(false);
+    let printed = vec![b'.'; 100_000];
+    let digest = Digest::of(&printed).to_string();
+    let tree = json!({ "containment": "warden", "clean": true, "stdout": &digest });
+    let prints = |events: &mut Vec<Recorded>| {
+        change(&mut events[left.at("coordination.session_unbound")], |end| end["tree"] = tree.clone());
+    };
+    let told = left.told_anew(prints, &[printed]);
+    assert_eq!(told.checked(&told.journal()).map(|seen| (seen.trees, seen.blobs)), Ok((1, 1)));
+    let file = told.dir.path().join("state/blobs").join(&digest[..2]).join(&digest);
+    std::fs::write(&file, "other").unwrap();
+    let found = told.checked(&told.journal()).unwrap_err();
+    let of_blob = "blob <hash>, which the end of session c.1 names, ";
+    assert!(found.iter().any(|found| found.starts_with(&format!("{of_blob}cannot be read: "))), "{found:?}");
+    let told = left.told_anew(prints, &[]);
+    let found = told.checked(&told.journal()).unwrap_err();
+    assert!(found.contains(&format!("{of_blob}is not there")), "{found:?}");
 }

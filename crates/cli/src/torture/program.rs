@@ -1,0 +1,149 @@
+//! The program that the victim's process sessions run: it behaves as its item's id says, and so do the processes that it starts.
+
+use std::env::VarError;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use antiphon::id::SessionId;
+use rustix::process::{Signal, kill_process};
+
+use super::function::output_of;
+use super::random::Random;
+use super::spoor::{Spoor, Told};
+
+/// What lingers is gone by then, whatever happens to the torture. Nothing of a session may live so long, so this is no end of its own.
+const LINGERS: Duration = Duration::from_secs(50);
+
+type Problem = Box<dyn std::error::Error + Send + Sync>;
+
+/// A process of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// Where the state directory and the spoor are.
+    pub(crate) dir: PathBuf,
+    pub(crate) seed: u64,
+    /// What a process that is not the session's own program is there for.
+    pub(crate) part: Option<String>,
+}
+
+impl Program {
+    /// Does what it is there for. The first to run of a session decides by its item's id.
+    pub(crate) fn run(self) -> Result<ExitCode, Problem> {
+        let told = told()?;
+        if self.part.as_deref() == Some("leaves") {
+            // Its own parent waits for this one, so whoever it leaves is out of its sight for certain.
+            rustix::process::setsid()?;
+            quiet(&mut self.another("lingers")?).spawn()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Spoor::of(&self.dir).leave(told.clone())?;
+        let mut random = Random::named(self.seed, &told.session.to_string());
+        if self.part.is_none() && ["waits", "deaf", "freezes"].iter().any(|kind| told.work.as_str().starts_with(kind)) {
+            // The session's own program dies with its warden; this one does not.
+            self.depart()?;
+        }
+        let behaviour = self.part.clone().or_else(|| told.work.as_str().split('-').next().map(str::to_owned));
+        match behaviour.unwrap_or_default().as_str() {
+            "writes" => {
+                let (tokens, cents) = (random.below(100), random.below(50));
+                let result = serde_json::json!({
+                    "output": output_of(told.work.as_str()), "tokens": tokens, "cost": f64::from(u32::try_from(cents)?) / 1e6,
+                });
+                std::fs::write(std::env::var("ANTIPHON_RESULT")?, result.to_string())?;
+            }
+            "balks" if random.one_in(2) => {
+                eprintln!("half of the time it does not work");
+                return Ok(ExitCode::from(3));
+            }
+            "prints" => {
+                std::io::stdout().write_all(&printed_by(&told.session))?;
+                eprint!("{}", "so it goes\n".repeat(7_000));
+            }
+            "departs" => self.depart()?,
+            "litters" => {
+                // One of them keeps the output open, one has washed off what names its tree, one is an ordinary child.
+                self.another("lingers")?.spawn()?;
+                quiet(&mut self.forgetful(&told)?).spawn()?;
+                quiet(&mut self.another("lingers")?).spawn()?;
+                println!("it leaves them behind");
+            }
+            "deaf" => {
+                // An ignored signal stays ignored in the program that is executed.
+                let again = self.another("lingers")?;
+                let words = std::iter::once(again.get_program()).chain(again.get_args());
+                return Err(Command::new("/bin/sh").args(["-c", "trap '' TERM; exec \"$0\" \"$@\""]).args(words).exec().into());
+            }
+            "freezes" => {
+                kill_process(rustix::process::getpid(), Signal::STOP)?;
+                std::thread::sleep(LINGERS);
+            }
+            "assassin" => {
+                self.depart()?;
+                // Whoever is guarded well is out of reach, which the warden's end says.
+                if let Some(warden) = rustix::process::getppid() {
+                    let _ = kill_process(warden, Signal::KILL);
+                }
+                std::thread::sleep(LINGERS);
+            }
+            "waits" => {
+                let begun = Instant::now();
+                while !finishing(&self.dir).exists() && begun.elapsed() < LINGERS {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+            "lingers" => std::thread::sleep(LINGERS),
+            _ => println!("{} was here", told.session),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Leaves somebody out of the session, the group and the parent's sight.
+    fn depart(&self) -> Result<(), Problem> {
+        self.another("leaves")?.status()?;
+        Ok(())
+    }
+
+    fn another(&self, part: &str) -> Result<Command, Problem> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["torture", "--seed", &self.seed.to_string(), "--part", part, "--program"]).arg(&self.dir);
+        Ok(command)
+    }
+
+    /// One that lingers without the variable that names its tree.
+    fn forgetful(&self, told: &Told) -> Result<Command, Problem> {
+        let mut command = self.another("lingers")?;
+        command.env_clear().env("ANTIPHON_SESSION", told.session.to_string()).env("ANTIPHON_WORK", told.work.as_str());
+        command.env("ANTIPHON_FENCE", told.fence.to_string()).env("ANTIPHON_ATTEMPT", told.attempt.to_string());
+        Ok(command)
+    }
+}
+
+/// Without the session's outputs, which it would keep open.
+fn quiet(command: &mut Command) -> &mut Command {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+}
+
+/// The file that is there once the ledger is to finish.
+pub(super) fn finishing(dir: &Path) -> PathBuf {
+    dir.join("finishing")
+}
+
+/// What a session that prints prints: more than the database takes in.
+pub(super) fn printed_by(session: &SessionId) -> Vec<u8> {
+    let line = format!("{session} prints line after line after line\n");
+    let lines = 70_000 / line.len() + usize::try_from(session.number % 8).unwrap_or(0) * 500;
+    line.repeat(lines).into_bytes()
+}
+
+fn told() -> Result<Told, Problem> {
+    let variable = |name: &str| std::env::var(name).map_err(|error: VarError| format!("{name}: {error}"));
+    Ok(Told {
+        session: variable("ANTIPHON_SESSION")?.parse()?,
+        work: variable("ANTIPHON_WORK")?.parse()?,
+        fence: antiphon::id::Version(variable("ANTIPHON_FENCE")?.parse()?),
+        attempt: variable("ANTIPHON_ATTEMPT")?.parse()?,
+    })
+}

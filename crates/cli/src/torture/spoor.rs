@@ -1,0 +1,135 @@
+//! The spoor: a file for each process of a session, outside of the state directory, from which anybody can tell whether it lives.
+//!
+//! A process leaves its file first and looks for others then, so of two that live at a time at least one sees the other.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
+use serde::{Deserialize, Serialize};
+
+use super::processes::Identity;
+
+/// Where the processes of a ledger leave their files: `<coordination>/<item>/<session>.<pid>.<start>`.
+#[derive(Debug, Clone)]
+pub(super) struct Spoor(PathBuf);
+
+/// What a session was told of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) session: SessionId,
+    pub(super) work: WorkId,
+    pub(super) fence: Version,
+    pub(super) attempt: u32,
+}
+
+/// A process of a session.
+#[derive(Debug, Clone)]
+pub(super) struct Track {
+    pub(super) session: SessionId,
+    pub(super) work: WorkId,
+    pub(super) identity: Identity,
+    /// What it said; nothing if it was killed before.
+    pub(super) said: Option<Said>,
+}
+
+/// What a process said of itself and of others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    #[serde(flatten)]
+    pub(super) told: Told,
+    /// Sessions of its item, apart from its own, of which a process lived when it began.
+    pub(super) beside: Vec<u64>,
+}
+
+impl Spoor {
+    /// That of the ledger in a directory.
+    pub(super) fn of(dir: &Path) -> Self {
+        Self(dir.join("spoor"))
+    }
+
+    fn item(&self, session: &SessionId, work: &WorkId) -> PathBuf {
+        self.0.join(session.coordination.to_string()).join(work.to_string())
+    }
+
+    /// Leaves this process's file.
+    pub(super) fn leave(&self, told: Told) -> io::Result<()> {
+        let item = self.item(&told.session, &told.work);
+        fs::create_dir_all(&item)?;
+        let own = Identity::own()?;
+        let file = item.join(format!("{}.{}.{}", told.session.number, own.pid, own.start));
+        fs::write(&file, "")?;
+        let others = identities(&item)?.into_iter().filter(|(number, _)| *number != told.session.number);
+        let mut beside: Vec<u64> = others.filter(|(_, other)| other.lives()).map(|(number, _)| number).collect();
+        beside.dedup();
+        // In one write, so that it is there whole or not at all.
+        fs::write(&file, serde_json::to_string(&Said { told, beside })?)
+    }
+
+    /// The sessions of a coordination, and of those nested in it, of which a process lives.
+    pub(super) fn living(&self, coordination: &CoordinationId) -> io::Result<Vec<SessionId>> {
+        let below = format!("{coordination}.");
+        let is_of = |track: &Track| {
+            let id = track.session.coordination.to_string();
+            (id == coordination.as_str() || id.starts_with(&below)) && track.identity.lives()
+        };
+        let mut living: Vec<SessionId> = self.walk(false)?.into_iter().filter(is_of).map(|track| track.session).collect();
+        living.dedup();
+        Ok(living)
+    }
+
+    /// Whether a process of this session lives.
+    pub(super) fn lives(&self, session: &SessionId, work: &WorkId) -> io::Result<bool> {
+        let found = identities(&self.item(session, work))?;
+        Ok(found.into_iter().any(|(number, identity)| number == session.number && identity.lives()))
+    }
+
+    /// Every process that ever left its file.
+    pub(super) fn tracks(&self) -> io::Result<Vec<Track>> {
+        self.walk(true)
+    }
+
+    fn walk(&self, read: bool) -> io::Result<Vec<Track>> {
+        let mut tracks = Vec::new();
+        for coordination in names(&self.0)? {
+            let Ok(id) = coordination.parse::<CoordinationId>() else { continue };
+            for item in names(&self.0.join(&coordination))? {
+                let Ok(work) = item.parse::<WorkId>() else { continue };
+                let dir = self.0.join(&coordination).join(&item);
+                for (number, identity) in identities(&dir)? {
+                    let said = match read {
+                        true => fs::read(dir.join(format!("{number}.{}.{}", identity.pid, identity.start)))?,
+                        false => Vec::new(),
+                    };
+                    tracks.push(Track {
+                        session: SessionId { coordination: id.clone(), number },
+                        work: work.clone(),
+                        identity,
+                        said: serde_json::from_slice(&said).ok(),
+                    });
+                }
+            }
+        }
+        Ok(tracks)
+    }
+}
+
+fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn identities(item: &Path) -> io::Result<Vec<(u64, Identity)>> {
+    let parsed = |name: &String| {
+        let mut parts = name.split('.');
+        let number = parts.next()?.parse().ok()?;
+        Some((number, Identity { pid: parts.next()?.parse().ok()?, start: parts.next()?.parse().ok()? }))
+    };
+    Ok(names(item)?.iter().filter_map(parsed).collect())
+}
