@@ -14,6 +14,8 @@ use crate::command_error::Kind;
 pub(crate) struct Ending {
     pub(crate) verdict: Verdict,
     pub(crate) receipt: Digest,
+    /// Whether the record was checked, and the receipt rebuilt from it.
+    pub(crate) verified: bool,
     why: Why,
 }
 
@@ -26,9 +28,10 @@ enum Why {
 impl Ending {
     /// What a terminal event says; `None` of any other event, and of one that this version does not know.
     pub(crate) fn of(recorded: &Recorded) -> Option<Self> {
+        let of = |verdict, receipt, why| Some(Self { verdict, receipt, verified: false, why });
         match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?).ok()? {
-            Event::Completed(end) => Some(Self { verdict: end.verdict, receipt: end.receipt, why: Why::Completed(end.stop) }),
-            Event::Aborted(end) => Some(Self { verdict: end.verdict, receipt: end.receipt, why: Why::Aborted(end.reason) }),
+            Event::Completed(end) => of(end.verdict, end.receipt, Why::Completed(end.stop)),
+            Event::Aborted(end) => of(end.verdict, end.receipt, Why::Aborted(end.reason)),
             _ => None,
         }
     }

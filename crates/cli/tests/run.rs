@@ -31,6 +31,8 @@ fn a_plan_of_processes_runs_to_a_receipt_that_verifies() -> Result {
         "{output:?}"
     );
     assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.lines().any(|line| line.starts_with("receipt ") && line.ends_with(", verified")), "{said}");
     let verified = ran(dir.path(), &["verify"])?;
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
     Ok(())

@@ -101,7 +101,7 @@ fn masked(lines: &[String]) -> Vec<String> {
     let mask = |word: &str| match word.split_once('/') {
         Some((used, ceiling)) if is_time(used) => format!("<time>/{ceiling}"),
         _ if is_time(word.trim_end_matches(',')) => "<time>".to_owned(),
-        _ if word.len() == 64 => "<hash>".to_owned(),
+        _ if word.trim_end_matches(',').len() == 64 => "<hash>".to_owned(),
         _ => word.to_owned(),
     };
     lines.iter().map(|line| line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ")).collect()
@@ -124,7 +124,7 @@ fn the_last_frame_and_the_summary_stay_on_a_clean_terminal() -> Result {
             "- after needs bad, which did not succeed",
             "sessions ░░░░░░░░ 2/200 time ░░░░░░░░ <time>/5m00s tokens 0 cost 0.00",
             "partial in <time> 2 sessions",
-            "receipt <hash>",
+            "receipt <hash> verified",
             "look at it with `antiphon receipt show shown`"
         ],
         "{text:?}"
@@ -210,7 +210,7 @@ fn a_terminal_that_obeys_nothing_gets_lines() -> Result {
             "<time> running only",
             "<time> done only in <time>",
             "succeeded in <time> 1 sessions",
-            "receipt <hash>",
+            "receipt <hash> verified",
             "look at it with `antiphon receipt show shown`"
         ]
     );

@@ -1,5 +1,6 @@
 //! `antiphon resume`: what an engine has left unfinished goes on.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
@@ -7,7 +8,7 @@ use antiphon::id::CoordinationId;
 use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
 
 use super::Global;
-use super::run::on_a_runtime;
+use super::run::{check, on_a_runtime};
 use crate::attendance::{Attendant, Parted};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, COORDINATIONS, Ledger};
@@ -47,7 +48,7 @@ impl Args {
 
 async fn resume(ledger: Ledger, json: bool, ids: Vec<CoordinationId>) -> Result<ExitCode, CommandError> {
     let mut attendant = Attendant::arrive(&ledger.dir).await?;
-    let seen = see(&mut attendant, json, &ids).await;
+    let seen = see(&mut attendant, &ledger.dir, json, &ids).await;
     let parted = seen.as_ref().map_or_else(|_| Parted::Told, |(parted, _)| parted.clone());
     attendant.leave(Ok(parted)).await?;
     let (_, worst) = seen?;
@@ -55,15 +56,23 @@ async fn resume(ledger: Ledger, json: bool, ids: Vec<CoordinationId>) -> Result<
 }
 
 /// Sees one after the other; they all go on meanwhile. Gives how the last was left, and the first kind of error.
-async fn see(attendant: &mut Attendant, json: bool, ids: &[CoordinationId]) -> Result<(Parted, Option<Kind>), CommandError> {
+async fn see(
+    attendant: &mut Attendant,
+    dir: &Path,
+    json: bool,
+    ids: &[CoordinationId],
+) -> Result<(Parted, Option<Kind>), CommandError> {
     let (mut last, mut worst) = (Parted::Told, None);
     for id in ids {
         let mut view = View::choose(id.clone(), json);
         last = attendant.see(id, None, &mut view).await?;
-        match &last {
+        match &mut last {
             Parted::Ended(ending) => {
                 worst = worst.or(ending.kind());
+                let checked = check(dir, id);
+                ending.verified = checked.is_ok();
                 view.end(ending)?;
+                checked?;
             }
             Parted::Told => return Ok((last, worst.or(Some(Kind::Aborted)))),
         }

@@ -1,10 +1,11 @@
 //! `antiphon run`: a plan, from its file to a receipt.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
+use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::plan::Plan;
 use antiphon_server::SubmitRequest;
 
@@ -58,14 +59,32 @@ pub(crate) async fn run(
     request: SubmitRequest,
     mut view: View,
 ) -> Result<ExitCode, CommandError> {
-    let mut attendant = Attendant::arrive(&state_dir::find(global)).await?;
-    let seen = attendant.see(&id, Some(&request), &mut view).await;
-    if let Ok(Parted::Ended(ending)) = &seen {
+    let dir = state_dir::find(global);
+    let mut attendant = Attendant::arrive(&dir).await?;
+    let mut seen = attendant.see(&id, Some(&request), &mut view).await;
+    let mut checked = Ok(());
+    if let Ok(Parted::Ended(ending)) = &mut seen {
+        checked = check(&dir, &id);
+        ending.verified = checked.is_ok();
         view.end(ending)?;
     }
-    match attendant.leave(seen).await? {
+    let parted = attendant.leave(seen).await?;
+    checked?;
+    match parted {
         Parted::Ended(ending) => Ok(ending.exit_code()),
         Parted::Told => Ok(Kind::Aborted.into()),
+    }
+}
+
+/// Checks the record of a coordination that has ended, and that its receipt can be rebuilt from it.
+pub(crate) fn check(dir: &Path, id: &CoordinationId) -> Result<(), CommandError> {
+    let report = verify_directory(dir, &Scope::Coordination(id.clone()))?;
+    match report.findings.first() {
+        None => Ok(()),
+        Some(finding) => {
+            Err(CommandError::new(Kind::Verification, format!("the record of {id} does not hold together: {finding}"))
+                .with_hint(format!("`antiphon verify {id}` tells all that is wrong")))
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Summary<'_> {
         let (took, sessions) = (elapsed(self.took_ns), self.sessions);
         [
             format!("{} in {took}, {sessions} sessions{}{stop}", painted(verdict, verdict), self.used()),
-            format!("receipt {}", self.ending.receipt),
+            format!("receipt {}{}", self.ending.receipt, if self.ending.verified { ", verified" } else { "" }),
             format!("look at it with `antiphon receipt show {}`", printable(self.id.as_str())),
         ]
     }
