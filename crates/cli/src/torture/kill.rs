@@ -111,7 +111,7 @@ impl Kills {
             *hits += 1;
             // Turns are many, snapshots and marks are few.
             let most = match point.split('.').next() {
-                Some("append" | "release") => 400,
+                Some("append" | "release") => 250,
                 Some("receipt") => 60,
                 _ => 8,
             };

@@ -40,7 +40,14 @@ impl fmt::Display for LockHolder {
 
 /// Holds the lock of a state directory until it is dropped; the system lets go of it when the process dies.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "held, not used: closing it unlocks")] File);
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child between its fork and its exec has this file open too, so closing it here would not let go yet.
+        let _ = self.0.unlock();
+    }
+}
 
 impl StateDirectory {
     /// Names a directory; touches nothing.
@@ -247,6 +254,18 @@ fn network_file_system(magic: u32) -> Option<&'static str> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ledger_can_be_taken_again_while_a_child_still_has_the_lock_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (directory, owner) = (StateDirectory::new(dir.path()), Owner::this_process(antiphon_core::time::Wall(0)));
+        let lock = directory.take(&owner).unwrap();
+        let of_child = lock.0.try_clone().unwrap();
+        assert!(matches!(directory.take(&owner), Err(OpenError::InUse { .. })));
+        drop(lock);
+        assert!(directory.take(&owner).is_ok());
+        drop(of_child);
+    }
 
     #[test]
     fn network_file_systems_are_told_from_local_ones() {
