@@ -99,6 +99,24 @@ fn standing_and_holder_are_read_without_ownership() {
 }
 
 #[test]
+fn the_lock_of_an_owner_that_died_is_waited_for_while_a_child_of_it_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    ledger(dir.path());
+    let mut dead = std::process::Command::new("true").spawn().unwrap();
+    dead.wait().unwrap();
+    let mut died = owner("here");
+    died.pid = dead.id();
+    let lock = fs::OpenOptions::new().read(true).write(true).open(dir.path().join("lock")).unwrap();
+    fs::write(dir.path().join("lock"), serde_json::to_vec(&died).unwrap()).unwrap();
+    lock.try_lock().unwrap();
+    // The child has the lock as its standard input, until it ends.
+    let child = std::process::Command::new("sh").args(["-c", "sleep 0.2"]).stdin(lock).spawn();
+    let opened = store(dir.path()).open(&owner("here"));
+    assert!(opened.is_ok(), "{opened:?}");
+    child.unwrap().wait().unwrap();
+}
+
+#[test]
 fn a_directory_of_other_things_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("thesis.tex"), "x").unwrap();

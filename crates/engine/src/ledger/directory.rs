@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::{Fault, OpenError};
@@ -13,6 +14,13 @@ use super::store::Owner;
 pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const LOCK: &str = "lock";
 pub(super) const POISONED: &str = "poisoned";
+
+/// How long the lock of an owner that died may take to come free: a child of his that was on its way to its own program holds it until
+/// it is there.
+const DEAD_OWNER: Duration = Duration::from_secs(2);
+
+/// Time between two tries then.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Where the files of a ledger are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +83,14 @@ impl StateDirectory {
     /// # Errors
     /// When the lock cannot be opened or tried.
     pub fn holder(&self) -> Result<Option<LockHolder>, Fault> {
-        let file = match File::open(self.0.join(LOCK)) {
+        let mut file = match File::open(self.0.join(LOCK)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(self.fault("open the lock of", error)),
         };
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(named_in(file))),
+            Err(TryLockError::WouldBlock) => Ok(Some(named_in(&mut file))),
             Err(TryLockError::Error(error)) => Err(self.fault("try the lock of", error)),
         }
     }
@@ -90,7 +98,7 @@ impl StateDirectory {
     /// Who held the ledger last, or holds it, as far as the lock file tells.
     #[must_use]
     pub fn last_holder(&self) -> Option<Owner> {
-        match File::open(self.0.join(LOCK)).map(named_in) {
+        match File::open(self.0.join(LOCK)).map(|mut file| named_in(&mut file)) {
             Ok(LockHolder::Named(owner)) => Some(owner),
             Ok(LockHolder::Unnamed) | Err(_) => None,
         }
@@ -169,15 +177,25 @@ impl StateDirectory {
             .mode(0o600)
             .open(self.0.join(LOCK))
             .map_err(|error| self.fault("open the lock of", error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse { dir: self.0.clone(), holder: named_in(file) });
+        let patience = Instant::now() + DEAD_OWNER;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    let holder = named_in(&mut file);
+                    if !has_died(&holder, owner) || Instant::now() > patience {
+                        return Err(OpenError::InUse { dir: self.0.clone(), holder });
+                    }
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                Err(TryLockError::Error(error)) => return Err(self.fault("lock", error).into()),
             }
-            Err(TryLockError::Error(error)) => return Err(self.fault("lock", error).into()),
         }
         let name = serde_json::to_vec(owner).expect("BUG: an owner is plain text and numbers");
-        file.set_len(0).and_then(|()| file.write_all(&name)).map_err(|error| self.fault("write the lock of", error))?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(&name))
+            .map_err(|error| self.fault("write the lock of", error))?;
         Ok(Lock(file))
     }
 
@@ -223,13 +241,20 @@ impl StateDirectory {
 }
 
 /// The holder whose name is in a lock file.
-fn named_in(mut file: File) -> LockHolder {
+fn named_in(file: &mut File) -> LockHolder {
     let mut text = String::new();
-    let read = file.read_to_string(&mut text).is_ok();
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut text)).is_ok();
     match serde_json::from_str(&text) {
         Ok(owner) if read => LockHolder::Named(owner),
         _ => LockHolder::Unnamed,
     }
+}
+
+/// Whether the process that a lock file names is not there any more; only known of this machine.
+fn has_died(holder: &LockHolder, seeker: &Owner) -> bool {
+    let LockHolder::Named(owner) = holder else { return false };
+    let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
+    owner.host == seeker.host && pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
 /// The name of a file system that other machines write to, by the number that `statfs` gives.
