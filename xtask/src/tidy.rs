@@ -3,6 +3,7 @@
 //! They run as a step of the gate and, one by one, as tests.
 
 mod architecture;
+mod code_map;
 mod edges;
 mod manifest;
 mod promises;
@@ -24,6 +25,7 @@ const RULES: &[Rule] = &[
     Rule { name: "every crate takes version, edition and lints from the workspace", breaches: manifest::breaches },
     Rule { name: "nothing is promised that cannot be kept", breaches: promises::breaches },
     Rule { name: "ARCHITECTURE.md says of every direct dependency why it is there", breaches: architecture::breaches },
+    Rule { name: "ARCHITECTURE.md says of every module where it is and what it holds", breaches: code_map::breaches },
 ];
 
 /// Checks all rules and lists every breach.
@@ -74,5 +76,10 @@ mod tests {
     #[test]
     fn every_direct_dependency_has_its_line_in_the_architecture() {
         assert_eq!(breaches_here(architecture::breaches), Ok(vec![]));
+    }
+
+    #[test]
+    fn every_module_has_its_place_in_the_code_map() {
+        assert_eq!(breaches_here(code_map::breaches), Ok(vec![]));
     }
 }

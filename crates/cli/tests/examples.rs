@@ -1,84 +1,126 @@
-//! The examples, run as a user would: copied, and each with the command that its page gives.
+//! The examples, run as a user would: beside a clone, with the commands that their pages give.
+
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+const CODEGEN: &str = "cargo run --release -- run examples/codegen/plan.yaml";
+const LYING: &str = "cargo run --release -- run examples/codegen/lying.yaml";
+const CODEGEN_STEPS: &str = "python3 -m unittest examples/codegen/test_steps.py";
+const AGENTS: &str = r#"PATH="$PWD/examples/agents/stand-in:$PATH" cargo run --release -- run examples/agents/plan.yaml"#;
+/// Spends money, so nobody runs it here.
+const AGENTS_FOR_MONEY: &str = "cargo run --release -- run examples/agents/plan.yaml";
+const AGENTS_STEPS: &str = "python3 -m unittest examples/agents/test_steps.py";
 
-fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-fn copy(from: &Path, to: &Path) -> Result {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
+/// The commands of an example's page.
+fn page(example: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(examples().join(example).join("README.md")).unwrap();
+    text.lines().filter_map(|line| line.trim_start().strip_prefix("$ ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_pages_give_the_commands_that_are_run_here_and_no_others() {
+    assert_eq!(page("codegen"), [CODEGEN, LYING, CODEGEN_STEPS]);
+    assert_eq!(page("agents"), [AGENTS, AGENTS_FOR_MONEY, AGENTS_STEPS]);
+    let text = std::fs::read_to_string(examples().join("agents/README.md")).unwrap();
+    assert!(text.contains("tested against a stand-in, never against `claude` itself"), "{text}");
+}
+
+/// A folder with the examples in it, as they are in a clone.
+struct Clone(tempfile::TempDir);
+
+impl Clone {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&examples(), &dir.path().join("examples"));
+        Self(dir)
+    }
+
+    /// Runs a command of a page in a shell; `cargo run` is the binary that was built for this test.
+    fn follow(&self, command: &str, stand_in: &str) -> Output {
+        let antiphon = format!("'{}'", env!("CARGO_BIN_EXE_antiphon"));
+        let command = command.replace("cargo run --release --", &antiphon);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command]).current_dir(self.0.path()).stdin(Stdio::null());
+        shell.env("NO_COLOR", "1").env("CLAUDE_STAND_IN", stand_in).env_remove("ANTIPHON_DIR").output().unwrap()
+    }
+
+    /// The same, for what it tells and the exit code that it ends with; the record holds together then.
+    fn told(&self, command: &str, stand_in: &str, code: i32) -> String {
+        let output = self.follow(command, stand_in);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let verified = self.follow("cargo run --release -- verify", "");
+        assert!(verified.status.success(), "{verified:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
         let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type()?.is_dir() {
-            if entry.file_name() != "build" {
-                copy(&from, &to)?;
-            }
-        } else {
+        if !entry.file_type().unwrap().is_dir() {
             // The mode comes along, so what can be run can be run there.
-            std::fs::copy(&from, &to)?;
+            std::fs::copy(&from, &to).unwrap();
+        } else if entry.file_name() != "build" {
+            copy(&from, &to);
         }
     }
-    Ok(())
 }
 
-fn run(dir: &Path, plan: &str, path: Option<&Path>) -> Result<Output> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
-    command.current_dir(dir).args(["run", plan]).env("NO_COLOR", "1").stdin(Stdio::null());
-    if let Some(first) = path {
-        let rest = std::env::var_os("PATH").unwrap_or_default();
-        let all = std::iter::once(first.to_owned()).chain(std::env::split_paths(&rest));
-        command.env("PATH", std::env::join_paths(all)?);
-    }
-    Ok(command.output()?)
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn verify(dir: &Path) -> Result<Option<i32>> {
-    let verified = Command::new(env!("CARGO_BIN_EXE_antiphon")).current_dir(dir).arg("verify").output()?;
-    Ok(verified.status.code())
+/// How many lines tell this of an item.
+fn count(told: &str, word: &str) -> usize {
+    told.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count()
 }
 
 #[test]
-fn codegen_absorbs_its_flaky_step_and_leaves_code_that_passes_its_tests() -> Result {
-    let dir = tempfile::tempdir()?;
-    copy(&example("codegen"), dir.path())?;
-    let output = run(dir.path(), "plan.yaml", None)?;
-    let told = text(&output);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    let of = |word: &str| told.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count();
-    assert_eq!((of("done"), of("retries"), of("failed")), (9, 2, 0), "{told}");
-    assert_eq!(verify(dir.path())?, Some(0));
-    Ok(())
+fn codegen_absorbs_its_flaky_step_and_leaves_code_that_passes_its_tests() {
+    let told = Clone::new().told(CODEGEN, "", 0);
+    assert_eq!((count(&told, "done"), count(&told, "retries"), count(&told, "failed")), (9, 2, 0), "{told}");
 }
 
 #[test]
-fn codegen_catches_a_generator_that_lies() -> Result {
-    let dir = tempfile::tempdir()?;
-    copy(&example("codegen"), dir.path())?;
-    let output = run(dir.path(), "lying.yaml", None)?;
-    let told = text(&output);
-    assert_eq!(output.status.code(), Some(7), "{output:?}");
+fn codegen_catches_a_generator_that_lies() {
+    let told = Clone::new().told(LYING, "", 7);
     assert!(told.contains("its check failed") && told.contains("there is no dataclass Order"), "{told}");
     assert!(told.contains("skipped validators"), "{told}");
-    Ok(())
 }
 
 #[test]
-fn agents_mend_the_package_within_their_budget() -> Result {
-    let dir = tempfile::tempdir()?;
-    copy(&example("agents"), dir.path())?;
-    let output = run(dir.path(), "plan.yaml", Some(&dir.path().join("stand-in")))?;
-    let told = text(&output);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+fn agents_mend_the_package_within_their_budget() {
+    let told = Clone::new().told(AGENTS, "", 0);
     assert_eq!(told.matches("2970 tokens").count(), 2, "{told}");
-    assert_eq!(verify(dir.path())?, Some(0));
-    Ok(())
+    assert!(told.contains("5 sessions, 5940 tokens, 0.0842 USD"), "{told}");
+}
+
+#[test]
+fn an_agent_that_lies_is_not_believed_and_nothing_is_built_upon_it() {
+    let told = Clone::new().told(AGENTS, "lie", 7);
+    assert_eq!((count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")), (1, 1, 3), "{told}");
+}
+
+#[test]
+fn a_review_that_rejects_the_change_fails_the_run() {
+    let told = Clone::new().told(AGENTS, "disapprove", 7);
+    assert!(told.contains("accept.py: the reviewer rejected the change"), "{told}");
+}
+
+#[test]
+fn an_agent_whose_result_is_an_error_has_failed_although_it_exits_with_0() {
+    let told = Clone::new().told(AGENTS, "error", 7);
+    assert_eq!((count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")), (1, 1, 3), "{told}");
+}
+
+#[test]
+fn the_steps_pass_their_own_tests() {
+    for command in [CODEGEN_STEPS, AGENTS_STEPS] {
+        let output = Clone::new().follow(command, "");
+        assert!(output.status.success(), "{output:?}");
+    }
 }

@@ -140,7 +140,7 @@ pub(crate) fn stable(mut value: serde_json::Value) -> serde_json::Value {
 }
 
 /// Replaces times, hashes, ages, durations and the process by their kind.
-fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let mut masked = String::new();
     let mut words: Vec<String> = Vec::new();
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':' | '.');

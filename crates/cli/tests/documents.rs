@@ -1,0 +1,133 @@
+//! What README.md and docs/exit-codes.md say of the commands is what the binary has and prints.
+
+#![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::Fixture;
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).unwrap()
+}
+
+/// The commands of the binary, those of `plan` and `receipt` with both words.
+fn commands(fixture: &Fixture) -> BTreeSet<String> {
+    let listed = |of: &str| -> Vec<String> {
+        let help = fixture.run(&format!("{of} --help"));
+        let Some((_, listed)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+        let (listed, _) = listed.split_once("\n\n").unwrap();
+        listed
+            .lines()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help")
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut all = BTreeSet::new();
+    for name in listed("") {
+        match listed(&name) {
+            below if below.is_empty() => assert!(all.insert(name)),
+            below => all.extend(below.iter().map(|below| format!("{name} {below}"))),
+        }
+    }
+    all
+}
+
+/// The rows of the table that begins with this head.
+fn rows<'a>(text: &'a str, head: &str) -> Vec<Vec<&'a str>> {
+    let (_, table) = text.split_once(head).unwrap();
+    let (_, table) = table.split_once("---|\n").unwrap();
+    table
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// A usage line without what is in brackets, and without what the user chooses.
+fn name(usage: &str) -> String {
+    let fixed = |word: &&str| !word.starts_with(['[', '-']) && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    usage.split_whitespace().filter(|word| *word != "antiphon").take_while(fixed).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_command_has_its_row_of_exit_codes_and_none_is_made_up() {
+    let text = document("docs/exit-codes.md");
+    let told: Vec<&str> = rows(&text, "| command | 0 |").iter().flat_map(|row| quoted(row[0])).collect();
+    let all = commands(&Fixture::empty());
+    assert_eq!(told.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), all);
+    assert_eq!(told.len(), all.len(), "one row each");
+}
+
+#[test]
+fn every_command_is_in_the_readme_and_none_is_made_up() {
+    let text = document("README.md");
+    let told: BTreeSet<String> = rows(&text, "| command | |").iter().flat_map(|row| quoted(row[0])).map(name).collect();
+    assert_eq!(told, commands(&Fixture::empty()));
+}
+
+/// A line that has the command print what the document tells of it.
+fn example(command: &str) -> &str {
+    match command {
+        "init" => "init other.yaml",
+        "run" => "run plan.yaml --id starter",
+        "do" => "do -- true",
+        "resume" => "resume build",
+        "log" => "log build",
+        "why" => "why build compile",
+        "cancel" => "cancel service",
+        "pause" => "pause service",
+        "continue" => "continue service",
+        "status" => "status service",
+        "plan check" => "plan check plan.yaml",
+        "plan show" => "plan show plan.yaml",
+        "verify" | "list" => command,
+        "receipt show" => "receipt show build",
+        "receipt export -o FILE" => "receipt export build -o build.json",
+        "doctor" => "doctor --quick",
+        "backup" => "backup copy",
+        "bench" => "bench spawn.direct",
+        "torture" => "torture --rounds 1",
+        _ => panic!("`{command}` has no example here"),
+    }
+}
+
+#[test]
+fn every_object_has_the_members_that_are_told_and_no_others() {
+    let fixture = Fixture::new();
+    fixture.run("init");
+    let text = document("docs/exit-codes.md");
+    let mut seen = 0;
+    // What is paused can be continued, and what is cancelled can neither.
+    let mut table = rows(&text, "| command | what |");
+    table.sort_by_key(|row| row[0] == "`cancel`");
+    for row in &table {
+        let (always, sometimes) = (quoted(row[2]), quoted(row[3]));
+        for command in quoted(row[0]) {
+            let output = fixture.output(&format!("--json {}", example(command)));
+            let printed = String::from_utf8(output.stdout).unwrap();
+            let objects: Vec<serde_json::Map<String, serde_json::Value>> =
+                serde_json::Deserializer::from_str(&printed).into_iter().map(Result::unwrap).collect();
+            assert!(!objects.is_empty(), "`{command}` printed nothing: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(objects.len() == 1 || row[1].contains("on a line for each"), "`{command}` prints more than one");
+            for object in objects {
+                let missing: Vec<_> = always.iter().filter(|member| !object.contains_key(**member)).collect();
+                let untold: Vec<_> = object
+                    .keys()
+                    .filter(|member| !always.contains(&member.as_str()) && !sometimes.contains(&member.as_str()))
+                    .collect();
+                assert!(missing.is_empty() && untold.is_empty(), "`{command}`: missing {missing:?}, untold {untold:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > table.len(), "every row was looked at");
+}
