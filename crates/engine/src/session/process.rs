@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::SessionOutcome;
+use antiphon_core::coordination::{SessionOutcome, StopCause};
 use antiphon_core::id::{SessionId, WorkId};
 use serde_json::{Map, Value, json};
 
@@ -72,7 +72,10 @@ impl Processes {
         let end = tokio::select! {
             end = running.ended() => end,
             () = session.stop_requested() => {
-                running.stop(Stop::Cancelled);
+                running.stop(match session.stop_cause() {
+                    Some(StopCause::Timeout) => Stop::TimedOut,
+                    Some(StopCause::Ending) | None => Stop::Cancelled,
+                });
                 running.ended().await
             }
         };
