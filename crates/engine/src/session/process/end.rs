@@ -168,7 +168,7 @@ fn judge(
         (None, Some(status)) if !status.is_zero() => {
             let text = match &reading.said {
                 Said::Failed(text) => text.clone(),
-                _ => last_words(folder, Kept::Stderr),
+                _ => last_words(folder, Kept::Stderr, Kept::Stdout),
             };
             return failed(joined(shown(status), text));
         }
@@ -199,22 +199,22 @@ fn refused_by(check: &Checked, folder: &SessionFolder) -> Option<String> {
         (Cause::TimedOut, _) => "its time was over".to_owned(),
         (_, status) => status.map_or_else(|| "it was ended".to_owned(), shown),
     };
-    let words = match last_words(folder, Kept::CheckStderr) {
-        words if words.is_empty() => last_words(folder, Kept::CheckStdout),
-        words => words,
-    };
-    Some(joined(format!("its check failed: {why}"), words))
+    Some(joined(format!("its check failed: {why}"), last_words(folder, Kept::CheckStderr, Kept::CheckStdout)))
 }
 
 fn joined(what: String, words: String) -> String {
     if words.is_empty() { what } else { format!("{what}: {words}") }
 }
 
-/// The last lines that were printed, as far as they are told.
-fn last_words(folder: &SessionFolder, kept: Kept) -> String {
-    let bytes = folder.read(kept).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
-    text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER).to_owned()
+/// The last lines that were printed, as far as they are told: of the errors, else of what many programs print them to as well.
+fn last_words(folder: &SessionFolder, errors: Kept, output: Kept) -> String {
+    let last = |kept| {
+        let bytes = folder.read(kept).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
+        text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER).to_owned()
+    };
+    let words = last(errors);
+    if words.is_empty() { last(output) } else { words }
 }
 
 fn shown(status: ExitStatus) -> String {
