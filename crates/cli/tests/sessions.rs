@@ -1,0 +1,81 @@
+//! What a session of a plan is given, and what is told of how it ended: real plans, run by the real binary.
+
+mod plans;
+
+use std::process::{Command, Stdio};
+
+use plans::{Result, plan, plan_with, ran, story};
+
+/// What a session is told of itself, in the order of its names.
+const OWN: [&str; 11] = [
+    "ANTIPHON_AGENT",
+    "ANTIPHON_ATTEMPT",
+    "ANTIPHON_CONTEXT",
+    "ANTIPHON_COORDINATION",
+    "ANTIPHON_FENCE",
+    "ANTIPHON_RESULT",
+    "ANTIPHON_SESSION",
+    "ANTIPHON_SOCKET",
+    "ANTIPHON_TOKEN",
+    "ANTIPHON_TREE",
+    "ANTIPHON_WORK",
+];
+
+#[test]
+fn a_session_sees_an_allow_list_of_its_callers_environment_and_what_it_is_told_of_itself() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut command = plans::antiphon(dir.path(), &["do", "--env", "MODE=fast", "--env", "CHOSEN", "--", "env"]);
+    command.env_clear().env("PATH", std::env::var("PATH")?).env("HOME", "/h").env("CHOSEN", "yes").env("UNNAMED", "no");
+    let output = command.output()?;
+    let printed = String::from_utf8(output.stdout)?;
+    let mut variables: Vec<(&str, &str)> = printed.lines().filter_map(|line| line.split_once('=')).collect();
+    variables.sort_unstable();
+    let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, [&OWN[..], &["CHOSEN", "HOME", "MODE", "PATH"]].concat(), "{printed}");
+    let others: Vec<_> = variables.into_iter().filter(|(name, _)| ["CHOSEN", "HOME", "MODE"].contains(name)).collect();
+    assert_eq!(others, [("CHOSEN", "yes"), ("HOME", "/h"), ("MODE", "fast")]);
+    Ok(())
+}
+
+#[test]
+fn a_session_reaches_the_engine_by_its_socket_from_whatever_directory_it_runs_in() -> Result {
+    let dir = tempfile::tempdir()?;
+    std::fs::create_dir(dir.path().join("plans"))?;
+    let paths = "for path in \"$ANTIPHON_SOCKET\" \"$ANTIPHON_CONTEXT\" \"$ANTIPHON_RESULT\"; do case $path in /*) ;; *) echo $path; exit 1; esac; done";
+    let work = format!("  asks: {{ shell: '{paths}; test -S \"$ANTIPHON_SOCKET\"', retry: {{ attempts: 1 }} }}\n");
+    plan_with(dir.path(), "plans/plan.yaml", "budget: { sessions: 20, duration: 5m }", &work)?;
+    // The state directory and the temporary one are named as people name them: from where they are.
+    std::fs::create_dir(dir.path().join("tmp"))?;
+    let output = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+        .args(["--dir", "state", "run", "plans/plan.yaml"])
+        .current_dir(dir.path())
+        .env("TMPDIR", "tmp")
+        .stdin(Stdio::null())
+        .output()?;
+    assert_eq!(story(&output).last().map(String::as_str), Some("succeeded in 1 sessions"), "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn a_session_that_is_over_its_time_is_told_to_be_so() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  slow: { command: [sleep, '300'], timeout: 50ms, retry: { attempts: 1 } }\n")?;
+    let output = ran(dir.path(), &["run", "plan.yaml"])?;
+    assert_eq!(story(&output)[2..], ["failed slow in its time was over", "failed in 1 sessions"], "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn what_a_failed_session_printed_last_is_told_wherever_it_printed_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(
+        dir.path(),
+        "  out: { shell: 'echo to the output; exit 1', retry: { attempts: 1 } }
+  both: { shell: 'echo to the output; echo to the errors >&2; exit 1', retry: { attempts: 1 } }
+",
+    )?;
+    let output = ran(dir.path(), &["run", "plan.yaml"])?;
+    let failures: Vec<_> = story(&output).into_iter().filter(|line| line.contains("exit")).collect();
+    assert_eq!(failures, ["failed out in exit 1: to the output", "failed both in exit 1: to the errors"], "{output:?}");
+    Ok(())
+}
