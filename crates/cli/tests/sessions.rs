@@ -2,9 +2,10 @@
 
 mod plans;
 
+use std::io::BufRead as _;
 use std::process::{Command, Stdio};
 
-use plans::{Result, plan, plan_with, ran, story};
+use plans::{Result, Running, plan, plan_with, ran, story};
 
 /// What a session is told of itself, in the order of its names.
 const OWN: [&str; 11] = [
@@ -77,5 +78,27 @@ fn what_a_failed_session_printed_last_is_told_wherever_it_printed_it() -> Result
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
     let failures: Vec<_> = story(&output).into_iter().filter(|line| line.contains("exit")).collect();
     assert_eq!(failures, ["failed out in exit 1: to the output", "failed both in exit 1: to the errors"], "{output:?}");
+    Ok(())
+}
+
+#[test]
+fn why_names_the_nested_run_that_is_paused() -> Result {
+    let dir = tempfile::tempdir()?;
+    let work = "  a: { command: ['false'], retry: { attempts: 2 } }\n  b: { command: ['true'] }\n";
+    plan_with(dir.path(), "inner.yaml", "budget: { sessions: 2, duration: 5m }", work)?;
+    plan(dir.path(), "  nested: { plan: inner.yaml, on_exhausted: pause }\n")?;
+    let mut run = Running::start(dir.path(), &["run", "--id", "outer", "plan.yaml"])?;
+    let mut told = std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
+    assert_eq!(
+        told.next().ok_or("it told nothing")??,
+        "outer cannot go on by itself; `antiphon why outer` tells what it waits for"
+    );
+    let why = ran(dir.path(), &["why", "outer"])?;
+    assert_eq!(
+        String::from_utf8(why.stdout)?,
+        "nested: it runs: session outer.1, attempt 1; it waits for outer.1, which carries it out and is paused: budget exhausted: EPISODES\n"
+    );
+    assert_eq!(ran(dir.path(), &["cancel", "outer"])?.status.code(), Some(0));
+    assert_eq!(run.0.wait()?.code(), Some(8));
     Ok(())
 }
