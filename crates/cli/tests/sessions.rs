@@ -7,20 +7,14 @@ use std::process::{Command, Stdio};
 
 use plans::{Result, Running, plan, plan_with, ran, story};
 
-/// What a session is told of itself, in the order of its names.
-const OWN: [&str; 11] = [
-    "ANTIPHON_AGENT",
-    "ANTIPHON_ATTEMPT",
-    "ANTIPHON_CONTEXT",
-    "ANTIPHON_COORDINATION",
-    "ANTIPHON_FENCE",
-    "ANTIPHON_RESULT",
-    "ANTIPHON_SESSION",
-    "ANTIPHON_SOCKET",
-    "ANTIPHON_TOKEN",
-    "ANTIPHON_TREE",
-    "ANTIPHON_WORK",
-];
+/// What a session is told of itself, as the reference has it.
+fn own_variables() -> Vec<&'static str> {
+    let reference = include_str!("../../../docs/plan.md");
+    let rows = reference.lines().filter_map(|line| line.strip_prefix("| `ANTIPHON_")?.split_once('`'));
+    let mut names: Vec<_> = rows.map(|(name, _)| name).collect();
+    names.sort_unstable();
+    names
+}
 
 #[test]
 fn a_session_sees_an_allow_list_of_its_callers_environment_and_what_it_is_told_of_itself() -> Result {
@@ -31,9 +25,10 @@ fn a_session_sees_an_allow_list_of_its_callers_environment_and_what_it_is_told_o
     let printed = String::from_utf8(output.stdout)?;
     let mut variables: Vec<(&str, &str)> = printed.lines().filter_map(|line| line.split_once('=')).collect();
     variables.sort_unstable();
-    let names: Vec<&str> = variables.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, [&OWN[..], &["CHOSEN", "HOME", "MODE", "PATH"]].concat(), "{printed}");
-    let others: Vec<_> = variables.into_iter().filter(|(name, _)| ["CHOSEN", "HOME", "MODE"].contains(name)).collect();
+    let (own, others): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name.starts_with("ANTIPHON_"));
+    let own: Vec<&str> = own.iter().filter_map(|(name, _)| name.strip_prefix("ANTIPHON_")).collect();
+    assert_eq!(own, own_variables(), "{printed}");
+    let others: Vec<_> = others.into_iter().filter(|(name, _)| *name != "PATH").collect();
     assert_eq!(others, [("CHOSEN", "yes"), ("HOME", "/h"), ("MODE", "fast")]);
     Ok(())
 }
@@ -100,5 +95,34 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
     );
     assert_eq!(ran(dir.path(), &["cancel", "outer"])?.status.code(), Some(0));
     assert_eq!(run.0.wait()?.code(), Some(8));
+    Ok(())
+}
+
+#[test]
+fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_is_told() -> Result {
+    let dir = tempfile::tempdir()?;
+    let put_out = |bytes: u32| {
+        format!(
+            "shell: 'printf \"{{\\\"output\\\":\\\"\" > $ANTIPHON_RESULT; head -c {bytes} /dev/zero | tr \"\\0\" x >> $ANTIPHON_RESULT; printf \"\\\"}}\" >> $ANTIPHON_RESULT'"
+        )
+    };
+    let work = format!(
+        "  big: {{ {} }}\n  takes: {{ shell: 'test $(wc -c) = 10000000', stdin: '{{{{big.output}}}}', needs: [big] }}\n  bigger: {{ {} }}\n",
+        put_out(10_000_000),
+        put_out(12_000_000),
+    );
+    plan(dir.path(), &work)?;
+    let output = ran(dir.path(), &["run", "plan.yaml"])?;
+    let ends: Vec<_> = story(&output).into_iter().filter(|line| !line.starts_with("running")).collect();
+    assert_eq!(
+        ends[1..],
+        [
+            "done big in",
+            "done takes in",
+            "done bigger in what it says of itself could be read only in part: the result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "succeeded in 3 sessions"
+        ],
+        "{output:?}"
+    );
     Ok(())
 }

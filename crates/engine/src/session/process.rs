@@ -29,6 +29,9 @@ const MAX_STDIN: u64 = 64 << 20;
 /// What is kept of each output of a session that does not say otherwise, in bytes.
 const OUTPUT_CAP: u64 = 10 << 20;
 
+/// Largest result file that is read, in bytes.
+const RESULT_CAP: u64 = 10 << 20;
+
 /// How much later than the engine a warden ends a session for its time: it is there for when the engine is not.
 const WARDEN_WAITS: Duration = Duration::from_secs(2);
 
@@ -95,6 +98,7 @@ impl Processes {
     ) -> Result<Launch, String> {
         let mut scratch =
             Scratch::below(&self.scratch_root).map_err(|error| format!("no scratch directory can be had: {error}"))?;
+        scratch.result_cap = RESULT_CAP;
         let context = context_of(session, &filled, outputs).to_string().into_bytes();
         scratch.files.push((CONTEXT_FILE.to_owned(), context));
         let values = self.secrets.of(session.coordination());

@@ -5,6 +5,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::time::{Deadline, Wall};
 use serde_json::Value;
 
+use super::RESULT_CAP;
 use crate::plan::{self, CommandSpec, Usage};
 use crate::process::{Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder, TreeEnd};
 use crate::session::{Failed, Output, SessionResult};
@@ -59,7 +60,7 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
     let reading = read(spec, &end, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
-    unread.extend(reading.degraded.map(|what| format!("what it used could be read only in part: {what}")));
+    unread.extend(reading.degraded.map(|what| format!("what it says of itself could be read only in part: {what}")));
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
         Ok(bytes) => Ok(Output { bytes, text: degraded, report, scores: reading.scores, tree: Some(Box::new(tree)), printed }),
@@ -79,7 +80,8 @@ fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, charged: &Cha
             Err(error) => Reading { degraded: Some(format!("the result file could not be read: {error}")), ..Reading::default() },
         },
         ResultFile::TooLarge(size) => {
-            Reading { degraded: Some(format!("the result file has {size} bytes and was not read")), ..Reading::default() }
+            let degraded = format!("the result file has {size} bytes and was not read; at most {} MiB are", RESULT_CAP >> 20);
+            Reading { degraded: Some(degraded), ..Reading::default() }
         }
         ResultFile::Unreadable => {
             Reading { degraded: Some("the result file could not be read".to_owned()), ..Reading::default() }
