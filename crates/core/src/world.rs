@@ -154,6 +154,13 @@ impl World {
     pub fn why(&self, coordination: &CoordinationId, work: &str, now: &Now) -> Result<Vec<Blocked>, Rejection> {
         let member = self.members.get(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
         let mut reasons = member.controller.started()?.why(work, now, &self.runners)?;
+        if let Some(Blocked::Running { session, .. }) = reasons.last()
+            && let Ok(coordination) = session.nested_coordination()
+            && let Some(reason) = self.coordination(&coordination).and_then(CoordinationSession::pause_reason)
+        {
+            let reason = reason.to_owned();
+            reasons.push(Blocked::NestedPaused { coordination, reason });
+        }
         if reasons.is_empty() && member.expanding.contains(work) {
             reasons.push(Blocked::Expanding);
         }

@@ -157,12 +157,13 @@ impl Setup {
     pub fn run_processes(&mut self, setup: WardenSetup) -> Result<(), WardensError> {
         let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
         let wardens = Wardens::open(directory, setup)?;
-        let socket = directory.join(SOCKET);
+        // Sessions run in directories of their own, so nothing that they are told may be relative to this process's.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let processes = Processes {
             wardens,
             secrets: Secrets::default(),
-            scratch_root: std::env::temp_dir(),
-            socket,
+            scratch_root: absolute(std::env::temp_dir()),
+            socket: absolute(directory.join(SOCKET)),
             charged: Arc::default(),
         };
         self.processes = Some(Arc::new(processes));

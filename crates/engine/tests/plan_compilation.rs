@@ -248,10 +248,34 @@ fn files_that_are_no_plans_say_why() {
         std::fs::write(&path, bytes).unwrap();
         Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>")
     };
-    assert_eq!(told(b"name: \xff"), "<dir>/p.yaml: this file is not UTF-8: byte 7 begins no character");
+    assert_eq!(
+        told(b"work: {}\nname: \xff"),
+        "<dir>/p.yaml:2:7: this file is not UTF-8: byte 16 begins no character (save it as UTF-8)"
+    );
+    let utf16 = "<dir>/p.yaml: this file is UTF-16, and a plan is UTF-8; save it as that";
+    assert_eq!([told(b"\xff\xfen\0a\0"), told(b"\xfe\xff\0n\0a"), told(b"n\0a\0"), told(b"\0n\0a")], [utf16; 4]);
     assert_eq!(told(&b"#".repeat((1 << 20) + 1)), "<dir>/p.yaml: this file is larger than 1 MiB");
     let absent = Plan::read(dir.path()).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
     assert_eq!(absent, "<dir>: this file cannot be read: Is a directory (os error 21)");
+}
+
+#[test]
+fn sessions_must_be_enough_for_the_items_of_nested_plans_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, sessions: u32, work: &str| {
+        let text = format!("name: p\nbudget: {{ sessions: {sessions}, duration: 1m }}\nwork:\n{work}");
+        std::fs::write(dir.path().join(name), text).unwrap();
+    };
+    write("inner.yaml", 3, "  a: { command: [a] }\n  b: { command: [b] }\n");
+    write("middle.yaml", 9, "  c: { command: [c] }\n  d: { plan: inner.yaml }\n");
+    write("outer.yaml", 9, "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n");
+    assert!(Plan::read(&dir.path().join("outer.yaml")).is_ok());
+    write("outer.yaml", 8, "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n");
+    let told = Plan::read(&dir.path().join("outer.yaml")).unwrap_err().to_string();
+    assert_eq!(
+        told.replace(dir.path().to_str().unwrap(), "<dir>"),
+        "<dir>/outer.yaml:2:21: 8 sessions are not enough for 3 items and those of the plans that they run, which take at least 9"
+    );
 }
 
 #[test]

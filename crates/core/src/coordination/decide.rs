@@ -7,7 +7,7 @@ use super::index::Due;
 use super::outcome::{SessionEnd, SessionOutcome, Then};
 use super::receipt::Ending;
 use super::session::{CoordinationSession, WorkItem};
-use super::stop::{AbortReason, CoordinationStatus, StopCondition};
+use super::stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition};
 use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
 use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Used};
 use crate::digest::{Canonical, Digest};
@@ -190,7 +190,13 @@ impl CoordinationSession {
             }
             if self.started.policies.on_exhausted == OnExhausted::Pause {
                 let by = Actor::new("engine").expect("BUG: a constant name");
-                let reason = format!("budget exhausted: {meter}");
+                let meter = match meter {
+                    BudgetType::Duration => "time",
+                    BudgetType::Tokens => "tokens",
+                    BudgetType::Cost => "cost",
+                    BudgetType::Episodes => "sessions",
+                };
+                let reason = format!("its budget of {meter} is spent");
                 return Some(Proposal::Event(Event::Paused(Paused { by, reason })));
             }
         }

@@ -7,7 +7,7 @@ use super::error::ControllerError;
 use super::session::CoordinationSession;
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Need, Runner, WorkState};
-use crate::id::{SessionId, WorkId};
+use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::time::{Deadline, Now};
 
 /// One thing that keeps an item from running.
@@ -60,6 +60,13 @@ pub enum Blocked {
         session: SessionId,
         /// What is known to be left, or may be, and what to do then. The state of a coordination does not tell; who looks does.
         left: Vec<String>,
+    },
+    /// The nested coordination that carries it out is paused.
+    NestedPaused {
+        /// That coordination.
+        coordination: CoordinationId,
+        /// Why.
+        reason: String,
     },
     /// It has its outcome.
     Finished {
@@ -127,6 +134,9 @@ impl fmt::Display for Blocked {
             Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
             Self::Delayed { until } => write!(f, "it waits until {}", crate::event::describe_deadline(*until)),
             Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
+            Self::NestedPaused { coordination, reason } => {
+                write!(f, "it waits for {coordination}, which carries it out and is paused: {reason}")
+            }
             Self::Held { session, left } if left.is_empty() => {
                 write!(f, "session {session} ended and left something running; it waits until that is gone")
             }

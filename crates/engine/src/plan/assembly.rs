@@ -48,6 +48,8 @@ const DEFAULT_GRACE: Millis = Millis(10_000);
 pub(super) struct Assembled {
     pub(super) name: String,
     pub(super) budget: CoordinationBudget,
+    /// Where its sessions are limited.
+    pub(super) sessions_span: Span,
     pub(super) concurrency: u32,
     pub(super) attempts: Option<u32>,
     pub(super) breaker: Option<u32>,
@@ -142,6 +144,7 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
     Some(Assembled {
         name: draft.name.clone(),
         budget,
+        sessions_span: draft.budget.sessions.as_ref().map_or(Span::default(), |sessions| sessions.span),
         concurrency: draft.concurrency.unwrap_or(1),
         attempts: draft.retry.attempts,
         breaker: draft.breaker,

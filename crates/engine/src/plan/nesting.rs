@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::assembly::{Step, StepWork};
+use super::assembly::{Assembled, Step, StepWork};
 use super::command::{Input, OutputSource, Stdin, Text};
 use super::fields::meant;
 use super::problem::{Finding, ProblemCode, Problems};
@@ -43,11 +43,12 @@ pub(super) fn read_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, Pr
     Ok(Arc::unwrap_or_clone(plan.plan))
 }
 
-/// A plan that was read, and how deep the plans in it go.
+/// A plan that was read, how deep the plans in it go, and how many sessions it takes with them if none fails.
 #[derive(Clone)]
 struct Whole {
     plan: Arc<Plan>,
     height: usize,
+    sessions: u64,
 }
 
 struct Reading {
@@ -78,7 +79,7 @@ impl Reading {
     fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Whole, Problems> {
         let mut finding = Finding::new(&source);
         let assembled = assembled(&dir, &mut finding);
-        let mut nested = BTreeMap::new();
+        let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
         let mut inside: Vec<(String, Problems)> = Vec::new();
         let mut height = 0;
         let steps = assembled.as_ref().map(|assembled| assembled.steps.as_slice()).unwrap_or_default();
@@ -96,11 +97,29 @@ impl Reading {
                         let message = format!("with this one, plans are nested more than {MAX_DEPTH} deep");
                         finding.problem(ProblemCode::TooLarge, path.span, message);
                     }
+                    sessions_below.insert(path.value.clone(), whole.sessions);
                     nested.insert(path.value.clone(), whole.plan);
                 }
                 Some(Err(problems)) => inside.push((path.value.clone(), problems)),
                 None => {}
             }
+        }
+        let sessions = steps.iter().fold(0_u64, |sum, step| {
+            let below = match &step.work {
+                StepWork::Plan { path, .. } => sessions_below.get(&path.value).copied().unwrap_or(0),
+                StepWork::Command(_) => 0,
+            };
+            sum.saturating_add(1).saturating_add(below)
+        });
+        if let Some(Assembled { budget, sessions_span, .. }) = &assembled
+            && (steps.len() as u64..sessions).contains(&u64::from(budget.max_episodes()))
+        {
+            let message = format!(
+                "{} sessions are not enough for {} items and those of the plans that they run, which take at least {sessions}",
+                budget.max_episodes(),
+                steps.len(),
+            );
+            finding.problem(ProblemCode::BadValue, *sessions_span, message);
         }
         let mut problems = finding.finish().err();
         for (_, other) in inside {
@@ -110,7 +129,7 @@ impl Reading {
             }
         }
         match (assembled, problems) {
-            (Some(assembled), None) => Ok(Whole { plan: Arc::new(Plan { source, dir, assembled, nested }), height }),
+            (Some(assembled), None) => Ok(Whole { plan: Arc::new(Plan { source, dir, assembled, nested }), height, sessions }),
             (_, Some(problems)) => Err(problems),
             (None, None) => panic!("BUG: a plan that cannot be put together has a problem"),
         }
@@ -163,17 +182,33 @@ fn too_large(path: &Path) -> Problems {
 }
 
 fn text(path: &Path) -> Result<String, Problems> {
-    let refused = |code, message: String| Problems::of_file(code, path, message);
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|error| refused(ProblemCode::Unreadable, format!("this file cannot be read: {error}")))?;
+    let unreadable = |error| Problems::of_file(ProblemCode::Unreadable, path, format!("this file cannot be read: {error}"));
+    read.map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(path));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        refused(ProblemCode::Unreadable, format!("this file is not UTF-8: byte {} begins no character", at + 1))
-    })
+    decoded(&bytes, path)
+}
+
+/// The text of a file, or where in it something else than UTF-8 begins.
+fn decoded(bytes: &[u8], path: &Path) -> Result<String, Problems> {
+    // What a plan begins with has one byte in UTF-8, and a zero beside it in UTF-16.
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..]) {
+        let message = "this file is UTF-16, and a plan is UTF-8; save it as that";
+        return Err(Problems::of_file(ProblemCode::Unreadable, path, message));
+    }
+    let at = match std::str::from_utf8(bytes) {
+        Ok(text) => return Ok(text.to_owned()),
+        Err(error) => error.valid_up_to(),
+    };
+    let source = Source::new(path, &String::from_utf8_lossy(bytes));
+    let mut finding = Finding::new(&source);
+    let mark = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
+    let message = format!("this file is not UTF-8: byte {} begins no character", at + 1);
+    finding.problem(ProblemCode::Unreadable, mark, message).hint("save it as UTF-8");
+    finding.finish().map(|()| String::new())
 }
 
 /// Tells of input files that are neither there nor made by an item of the plan.

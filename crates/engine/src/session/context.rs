@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use antiphon_core::coordination::{Grant, Report, SessionOutcome, Tree, WorkSpec};
+use antiphon_core::coordination::{Grant, Report, SessionOutcome, StopCause, Tree, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
@@ -140,6 +140,8 @@ pub struct SessionContext {
 pub(crate) struct ContextParts {
     pub(crate) spawn: Spawn,
     pub(crate) stop: CancellationToken,
+    /// Why it was asked to stop, before it is.
+    pub(crate) asked: Arc<OnceLock<StopCause>>,
     pub(crate) handle: Handle,
 }
 
@@ -211,6 +213,11 @@ impl SessionContext {
     #[must_use]
     pub fn must_stop(&self) -> bool {
         self.parts.stop.is_cancelled()
+    }
+
+    /// Why it was asked to stop; the end of the engine is no cause.
+    pub(crate) fn stop_cause(&self) -> Option<StopCause> {
+        self.parts.asked.get().copied()
     }
 
     /// The input that the item was submitted with.

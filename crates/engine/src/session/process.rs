@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::SessionOutcome;
+use antiphon_core::coordination::{SessionOutcome, StopCause};
 use antiphon_core::id::{SessionId, WorkId};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,9 @@ const MAX_STDIN: u64 = 64 << 20;
 
 /// What is kept of each output of a session that does not say otherwise, in bytes.
 const OUTPUT_CAP: u64 = 10 << 20;
+
+/// Largest result file that is read, in bytes.
+const RESULT_CAP: u64 = 10 << 20;
 
 /// How much later than the engine a warden ends a session for its time: it is there for when the engine is not.
 const WARDEN_WAITS: Duration = Duration::from_secs(2);
@@ -72,7 +75,10 @@ impl Processes {
         let end = tokio::select! {
             end = running.ended() => end,
             () = session.stop_requested() => {
-                running.stop(Stop::Cancelled);
+                running.stop(match session.stop_cause() {
+                    Some(StopCause::Timeout) => Stop::TimedOut,
+                    Some(StopCause::Ending) | None => Stop::Cancelled,
+                });
                 running.ended().await
             }
         };
@@ -92,6 +98,7 @@ impl Processes {
     ) -> Result<Launch, String> {
         let mut scratch =
             Scratch::below(&self.scratch_root).map_err(|error| format!("no scratch directory can be had: {error}"))?;
+        scratch.result_cap = RESULT_CAP;
         let context = context_of(session, &filled, outputs).to_string().into_bytes();
         scratch.files.push((CONTEXT_FILE.to_owned(), context));
         let values = self.secrets.of(session.coordination());

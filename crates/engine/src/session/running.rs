@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ struct Task {
     gone: CancellationToken,
     patience: Patience,
     /// Why it was asked to stop; the first cause stays.
-    asked: Option<StopCause>,
+    asked: Arc<OnceLock<StopCause>>,
     /// Whether the engine is being closed under it.
     cut_off: bool,
 }
@@ -94,7 +95,9 @@ impl Running {
             return self.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
         };
         let stop = CancellationToken::new();
-        let context = SessionContext::new(ContextParts { spawn, stop: stop.clone(), handle: handle.clone() });
+        let asked = Arc::new(OnceLock::new());
+        let parts = ContextParts { spawn, stop: stop.clone(), asked: Arc::clone(&asked), handle: handle.clone() };
+        let context = SessionContext::new(parts);
         let ends = self.ends.clone();
         let id = session.clone();
         let gone = CancellationToken::new();
@@ -106,14 +109,13 @@ impl Running {
             // The decider is gone only when the engine is: then nobody can be told.
             let _ = ends.send(Ending { session: id, fence, end, asked: None, blobs });
         });
-        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, patience, asked: None, cut_off: false });
+        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, patience, asked, cut_off: false });
     }
 
     /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
     /// cannot be dropped: it has the grace once more and is then left behind its fence.
     pub(crate) fn stop(&mut self, session: &SessionId, cause: StopCause) {
-        let Some(task) = self.tasks.get_mut(session).filter(|task| task.asked.is_none()) else { return };
-        task.asked = Some(cause);
+        let Some(task) = self.tasks.get(session).filter(|task| task.asked.set(cause).is_ok()) else { return };
         task.stop.cancel();
         if task.patience == Patience::UntilGone {
             return;
@@ -158,8 +160,8 @@ impl Running {
     /// Forgets a session whose end has arrived, and notes with the end why it had been asked to stop.
     pub(crate) fn ended(&mut self, end: &mut Ending) {
         let Some(task) = self.tasks.remove(&end.session) else { return };
-        end.asked = task.asked;
-        if task.cut_off && task.asked.is_none() && end.end.outcome == SessionOutcome::Cancelled {
+        end.asked = task.asked.get().copied();
+        if task.cut_off && end.asked.is_none() && end.end.outcome == SessionOutcome::Cancelled {
             end.end.outcome = SessionOutcome::Lost;
             end.end.text = Some(CLOSED.to_owned());
         }

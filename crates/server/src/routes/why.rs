@@ -33,6 +33,7 @@ fn told(blocked: &Blocked) -> Why {
         Blocked::GroupFailed { group, work } => ("group_failed", json!({ "group": group, "work": work })),
         Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
         Blocked::Running { session, attempt } => ("running", json!({ "session": session.to_string(), "attempt": attempt })),
+        Blocked::NestedPaused { coordination, .. } => ("nested_paused", json!({ "coordination": coordination })),
         Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
         Blocked::Paused { .. } => ("paused", json!({})),
         Blocked::Stopping { .. } => ("stopping", json!({})),
@@ -75,6 +76,10 @@ mod tests {
             (Blocked::GroupFailed { group, work: work.clone() }, r#""group_failed",{"group":"checks","work":"models"}"#),
             (Blocked::Delayed { until: Deadline::At(At(5)) }, r#""delayed",{"until":{"at":5}}"#),
             (Blocked::Running { session, attempt: 2 }, r#""running",{"attempt":2,"session":"build.3"}"#),
+            (
+                Blocked::NestedPaused { coordination: "build.3".parse()?, reason: "lunch".to_owned() },
+                r#""nested_paused",{"coordination":"build.3"}"#,
+            ),
             (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
             (Blocked::Paused { reason: "lunch".to_owned() }, r#""paused",{}"#),
             (Blocked::Stopping { stop: StopCondition::AllWorkCompleted }, r#""stopping",{}"#),

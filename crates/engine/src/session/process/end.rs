@@ -5,6 +5,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::time::{Deadline, Wall};
 use serde_json::Value;
 
+use super::RESULT_CAP;
 use crate::plan::{self, CommandSpec, Usage};
 use crate::process::{Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder, TreeEnd};
 use crate::session::{Failed, Output, SessionResult};
@@ -59,7 +60,7 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
     let reading = read(spec, &end, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
-    unread.extend(reading.degraded.map(|what| format!("what it used could be read only in part: {what}")));
+    unread.extend(reading.degraded.map(|what| format!("what it says of itself could be read only in part: {what}")));
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
         Ok(bytes) => Ok(Output { bytes, text: degraded, report, scores: reading.scores, tree: Some(Box::new(tree)), printed }),
@@ -79,7 +80,8 @@ fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, charged: &Cha
             Err(error) => Reading { degraded: Some(format!("the result file could not be read: {error}")), ..Reading::default() },
         },
         ResultFile::TooLarge(size) => {
-            Reading { degraded: Some(format!("the result file has {size} bytes and was not read")), ..Reading::default() }
+            let degraded = format!("the result file has {size} bytes and was not read; at most {} MiB are", RESULT_CAP >> 20);
+            Reading { degraded: Some(degraded), ..Reading::default() }
         }
         ResultFile::Unreadable => {
             Reading { degraded: Some("the result file could not be read".to_owned()), ..Reading::default() }
@@ -168,7 +170,7 @@ fn judge(
         (None, Some(status)) if !status.is_zero() => {
             let text = match &reading.said {
                 Said::Failed(text) => text.clone(),
-                _ => last_words(folder, Kept::Stderr),
+                _ => last_words(folder, Kept::Stderr, Kept::Stdout),
             };
             return failed(joined(shown(status), text));
         }
@@ -199,22 +201,22 @@ fn refused_by(check: &Checked, folder: &SessionFolder) -> Option<String> {
         (Cause::TimedOut, _) => "its time was over".to_owned(),
         (_, status) => status.map_or_else(|| "it was ended".to_owned(), shown),
     };
-    let words = match last_words(folder, Kept::CheckStderr) {
-        words if words.is_empty() => last_words(folder, Kept::CheckStdout),
-        words => words,
-    };
-    Some(joined(format!("its check failed: {why}"), words))
+    Some(joined(format!("its check failed: {why}"), last_words(folder, Kept::CheckStderr, Kept::CheckStdout)))
 }
 
 fn joined(what: String, words: String) -> String {
     if words.is_empty() { what } else { format!("{what}: {words}") }
 }
 
-/// The last lines that were printed, as far as they are told.
-fn last_words(folder: &SessionFolder, kept: Kept) -> String {
-    let bytes = folder.read(kept).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
-    text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER).to_owned()
+/// The last lines that were printed, as far as they are told: of the errors, else of what many programs print them to as well.
+fn last_words(folder: &SessionFolder, errors: Kept, output: Kept) -> String {
+    let last = |kept| {
+        let bytes = folder.read(kept).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
+        text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER).to_owned()
+    };
+    let words = last(errors);
+    if words.is_empty() { last(output) } else { words }
 }
 
 fn shown(status: ExitStatus) -> String {
