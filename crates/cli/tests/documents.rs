@@ -131,3 +131,27 @@ fn every_object_has_the_members_that_are_told_and_no_others() {
     }
     assert!(seen > table.len(), "every row was looked at");
 }
+
+#[test]
+fn what_only_applies_sometimes_is_told_too() {
+    let fixture = Fixture::erased();
+    let text = document("docs/exit-codes.md");
+    let members = |command: &str| -> BTreeSet<String> {
+        let table = rows(&text, "| command | what |");
+        let row = table.iter().find(|row| quoted(row[0]).contains(&command)).unwrap();
+        quoted(row[2]).into_iter().chain(quoted(row[3])).map(str::to_owned).collect()
+    };
+    let mut log = BTreeSet::new();
+    for event in fixture.objects("log build --json") {
+        log.extend(event.as_object().unwrap().keys().cloned());
+    }
+    assert!(log.contains("erased") && log.is_subset(&members("log")), "{log:?}");
+
+    std::fs::write(fixture.path("bad.yaml"), "name: bad\n").unwrap();
+    for command in ["run bad.yaml", "plan check bad.yaml"] {
+        let output = fixture.output(&format!("{command} --json"));
+        let told: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), members("plan check"), "{command}");
+        assert_eq!(output.status.code(), Some(5), "{command}");
+    }
+}

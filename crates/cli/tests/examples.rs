@@ -112,7 +112,7 @@ fn a_review_that_rejects_the_change_fails_the_run() {
 }
 
 #[test]
-fn an_agent_whose_result_is_an_error_has_failed_although_it_exits_with_0() {
+fn an_agent_that_gives_up_with_an_error_fails_its_check() {
     let told = Clone::new().told(AGENTS, "error", 7);
     assert_eq!((count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")), (1, 1, 3), "{told}");
 }
