@@ -16,8 +16,8 @@ impl Output {
         Self(Some(BufWriter::new(AutoStream::auto(std::io::stdout().lock()))))
     }
 
-    /// Standard output that is a terminal and takes everything as it is written.
-    pub(crate) fn terminal() -> Self {
+    /// Standard output that takes everything as it is written: a terminal, or where bytes go that are not ours.
+    pub(crate) fn as_it_is() -> Self {
         Self(Some(BufWriter::new(AutoStream::always_ansi(std::io::stdout().lock()))))
     }
 
