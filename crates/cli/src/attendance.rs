@@ -2,11 +2,12 @@
 
 use std::future::pending;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version, WorkId};
 use antiphon_server::{Client, ClientError, Steer, SubmitRequest};
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::command_error::{CommandError, Kind};
 use crate::door::{Door, Host, Interrupt, Interrupts, Sessions, has_gone};
@@ -21,6 +22,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Silence after which it is looked whether anything can go on.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long an engine may take to take in what Ctrl-C means.
+const STEERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +49,13 @@ struct Seen {
     ending: Option<Ending>,
     /// How often Ctrl-C was pressed.
     asked: u32,
+    /// What that means, until an engine has taken it in.
+    wish: Option<Wish>,
 }
+
+/// What Ctrl-C means to a coordination: how it is steered, why, and what is told.
+#[derive(Clone, Copy)]
+struct Wish(Steer, &'static str, &'static str);
 
 /// Why watching stopped short.
 enum Short {
@@ -68,9 +78,11 @@ impl From<ClientError> for Short {
 
 impl Attendant {
     pub(crate) async fn arrive(dir: &Path) -> Result<Self, CommandError> {
-        let interrupts = Interrupts::catch()?;
-        let door = Door::open(dir, Sessions::Run).await?;
-        Ok(Self { dir: dir.to_owned(), door, interrupts })
+        let mut interrupts = Interrupts::catch()?;
+        tokio::select! {
+            door = Door::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), door: door?, interrupts }),
+            _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before anything was done")),
+        }
     }
 
     /// Submits a coordination, if it is given with what it takes, and shows it until it ends.
@@ -80,7 +92,7 @@ impl Attendant {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Parted, CommandError> {
-        let mut seen = Seen { id: id.clone(), version: Version(0), ending: None, asked: 0 };
+        let mut seen = Seen { id: id.clone(), version: Version(0), ending: None, asked: 0, wish: None };
         loop {
             match self.watch(&mut seen, request, view).await {
                 Ok(parted) => return Ok(parted),
@@ -90,7 +102,9 @@ impl Attendant {
                     return Err(CommandError::new(Kind::State, what).with_hint("`antiphon doctor` looks at the state directory"));
                 }
                 Err(Short::Gone) => {
-                    self.door = Door::open_again(&self.dir, Sessions::Run).await?;
+                    if !self.open_again(&mut seen, view).await? {
+                        return Ok(Parted::Told);
+                    }
                     view.tell(match self.door.host {
                         Some(_) => "the engine that carried this out has gone; this process goes on with it",
                         None => "the engine that carried this out has gone; another one goes on with it",
@@ -100,10 +114,33 @@ impl Attendant {
         }
     }
 
+    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the search.
+    async fn open_again(&mut self, seen: &mut Seen, view: &mut View) -> Result<bool, CommandError> {
+        let mut search = pin!(Door::open_again(&self.dir, Sessions::Run));
+        loop {
+            let interrupt = tokio::select! {
+                door = &mut search => {
+                    self.door = door?;
+                    return Ok(true);
+                }
+                interrupt = self.interrupts.next() => interrupt,
+            };
+            if interrupt == Interrupt::Told || seen.asked > 0 {
+                view.tell(&told(&seen.id, true))?;
+                return Ok(false);
+            }
+            seen.press();
+            view.tell("nothing new starts once there is an engine again; Ctrl-C again ends this process")?;
+        }
+    }
+
     async fn watch(&mut self, seen: &mut Seen, request: Option<&SubmitRequest>, view: &mut View) -> Result<Parted, Short> {
         let Door { client, host } = &self.door;
         if let Some(request) = request {
             client.submit(request, None).await?;
+        }
+        if seen.wish.is_some() {
+            seen.steer(client, view).await?;
         }
         let mut events = client.follow(&seen.id, seen.version);
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
@@ -121,8 +158,11 @@ impl Attendant {
                     silent_from = Some(Instant::now() + SILENCE);
                 }
                 interrupt = self.interrupts.next() => match interrupt {
-                    Interrupt::Asked => seen.steer(client, view).await?,
-                    Interrupt::Told => {
+                    Interrupt::Asked if host.is_some() || seen.asked < 2 => {
+                        seen.press();
+                        seen.steer(client, view).await?;
+                    }
+                    Interrupt::Asked | Interrupt::Told => {
                         view.tell(&told(&seen.id, host.is_some()))?;
                         return Ok(Parted::Told);
                     }
@@ -164,16 +204,25 @@ impl Attendant {
 
 impl Seen {
     /// Ctrl-C once: nothing new starts. Twice: it ends.
-    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), CommandError> {
+    fn press(&mut self) {
         self.asked += 1;
-        let (how, reason, text) = match self.asked {
-            1 => (Steer::Drain, "interrupted", "nothing new starts; running sessions may end. Ctrl-C again ends them"),
-            _ => (Steer::Cancel, "interrupted twice", "running sessions are ended"),
-        };
-        match client.steer(&self.id, how, reason, None).await {
-            Ok(_) => view.tell(text),
-            Err(error) => view.tell(&error.to_string()),
+        self.wish = Some(match self.asked {
+            1 => Wish(Steer::Drain, "interrupted", "nothing new starts; running sessions may end. Ctrl-C again ends them"),
+            _ => Wish(Steer::Cancel, "interrupted twice", "running sessions are ended"),
+        });
+    }
+
+    /// Tells the engine what Ctrl-C means. If it goes away over it, the next one is told.
+    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Short> {
+        let Some(Wish(how, reason, text)) = self.wish else { return Ok(()) };
+        match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
+            Ok(Ok(_)) => view.tell(text)?,
+            Ok(Err(error)) if has_gone(&error) => return Err(Short::Gone),
+            Ok(Err(error)) => view.tell(&error.to_string())?,
+            Err(_) => view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?,
         }
+        self.wish = None;
+        Ok(())
     }
 
     /// Tells what is waited for if nothing goes on by itself.

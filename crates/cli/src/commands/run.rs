@@ -60,9 +60,12 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, CommandError> {
     let mut attendant = Attendant::arrive(&state_dir::find(global)).await?;
     let seen = attendant.see(&id, Some(&request), &mut view).await;
-    if let Ok(Parted::Ended(ending)) = &seen {
-        view.end(ending)?;
-    }
+    let seen = seen.and_then(|parted| {
+        if let Parted::Ended(ending) = &parted {
+            view.end(ending)?;
+        }
+        Ok(parted)
+    });
     match attendant.leave(seen).await? {
         Parted::Ended(ending) => Ok(ending.exit_code()),
         Parted::Told => Ok(Kind::Aborted.into()),
