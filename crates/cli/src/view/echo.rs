@@ -37,7 +37,7 @@ struct Session {
 
 impl Echo {
     pub(super) fn new(dir: PathBuf, coordination: CoordinationId) -> Self {
-        Self { ledger: Ledger::at(&dir), coordination, stdout: Output::as_it_is(), running: None }
+        Self { ledger: Ledger::at(&dir), coordination, stdout: Output::stdout(), running: None }
     }
 
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {

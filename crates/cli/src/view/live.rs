@@ -51,7 +51,7 @@ impl Live {
     pub(super) fn new(id: CoordinationId) -> Self {
         let (board, told) = (Board::new(id.clone()), Plain::new(id));
         let coloured = anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
-        let output = Output::as_it_is();
+        let output = Output::terminal();
         Self { board, told, asked: BTreeMap::new(), output, coloured, turn: 0, drawn: Vec::new(), last: None, changed: true }
     }
 
