@@ -1,12 +1,13 @@
 //! Seeing a coordination through: showing what happens, passing on what Ctrl-C means, and going on where the engine went.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
-use antiphon::id::{CoordinationId, Version, WorkId};
-use antiphon_server::{Client, ClientError, Steer, SubmitRequest};
+use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
+use antiphon_server::{Client, ClientError, EventLine, EventStream, Steer, SubmitRequest};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::command_error::{CommandError, Kind};
@@ -142,15 +143,17 @@ impl Attendant {
         if seen.wish.is_some() {
             seen.steer(client, view).await?;
         }
-        let mut events = client.follow(&seen.id, seen.version);
+        // Kept over frames: a connection that is slow to open would be given up for each.
+        let mut coming = pin!(following(client.follow(&seen.id, seen.version)));
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
         let mut since_asked = Instant::now();
         // Looked at once for each silence.
         let mut silent_from = Some(Instant::now() + SILENCE);
         loop {
             tokio::select! {
-                event = events.next() => {
+                (events, event) = &mut coming => {
                     let Some(line) = event? else { break };
+                    coming.set(following(events));
                     let recorded = line.recorded()?;
                     seen.version = recorded.version;
                     seen.ending = Ending::of(&recorded).or(seen.ending.take());
@@ -176,9 +179,7 @@ impl Attendant {
                 }
                 () = until(silent_from) => {
                     silent_from = None;
-                    if let Some(host) = host {
-                        seen.look_whether_stuck(host, view).await?;
-                    }
+                    seen.look_whether_stuck(&self.door, view).await?;
                 }
             }
         }
@@ -225,23 +226,37 @@ impl Seen {
         Ok(())
     }
 
-    /// Tells what is waited for if nothing goes on by itself.
-    async fn look_whether_stuck(&self, host: &Host, view: &mut View) -> Result<(), CommandError> {
-        if host.at_work().await?.contains(&self.id) {
+    /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
+    async fn look_whether_stuck(&self, door: &Door, view: &mut View) -> Result<(), CommandError> {
+        let id = &self.id;
+        let at_work = match &door.host {
+            Some(host) => host.at_work().await?,
+            None => BTreeSet::new(),
+        };
+        // Work below a nested coordination counts for the one that it is in.
+        if at_work.iter().any(|at_work| is_in(id, at_work)) {
             return Ok(());
         }
-        let Ok(status) = host.engine.status(&self.id).await else { return Ok(()) };
-        let id = &self.id;
-        match status.state.as_str() {
+        let Ok(found) = door.client.status(id).await else { return Ok(()) };
+        match found.status.as_str() {
             "paused" => view.tell(&format!(
                 "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
                  or --cost for a higher ceiling"
             ))?,
-            "running" => view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?,
+            "starting" => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
+            "running" if door.host.is_some() => {
+                view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?;
+            }
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Whether a coordination is another one, or carries out a session of it, however deep.
+fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
+    let above = id.as_str().parse::<SessionId>().map(|session| session.coordination);
+    id == outer || above.is_ok_and(|above| is_in(&above, outer))
 }
 
 /// Why items do not run, as the engine says. What it does not answer is not shown.
@@ -289,6 +304,12 @@ async fn stay(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandErr
             }
         }
     }
+}
+
+/// The next event, with the stream that it came from.
+async fn following(mut events: EventStream) -> (EventStream, Result<Option<EventLine>, ClientError>) {
+    let event = events.next().await;
+    (events, event)
 }
 
 async fn next(frames: &mut Option<tokio::time::Interval>) {

@@ -141,6 +141,9 @@ impl From<ClientError> for CommandError {
         if let ClientError::Silent { .. } = error {
             return Self::because(Kind::Held, &error).with_hint(SILENT);
         }
+        if let ClientError::Socket { .. } = error {
+            return Self::because(Kind::State, &error).with_hint("it may belong to another user: go on as that one");
+        }
         let kind = match error.problem().and_then(Problem::known_code) {
             Some(Code::InvalidPlan) => Kind::Plan,
             Some(code) if (400..500).contains(&code.status()) => Kind::Usage,
