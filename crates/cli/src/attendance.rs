@@ -86,6 +86,15 @@ impl Attendant {
         }
     }
 
+    /// Puts coordinations that go on before those that wait for somebody, as far as that is known here.
+    pub(crate) async fn at_work_first(&self, ids: &mut [CoordinationId]) -> Result<(), CommandError> {
+        if let Some(host) = &self.door.host {
+            let at_work = host.at_work().await?;
+            ids.sort_by_key(|id| !at_work.iter().any(|at_work| is_in(id, at_work)));
+        }
+        Ok(())
+    }
+
     /// Submits a coordination, if it is given with what it takes, and shows it until it ends.
     pub(crate) async fn see(
         &mut self,

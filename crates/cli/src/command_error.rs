@@ -150,7 +150,12 @@ impl From<ClientError> for CommandError {
             Some(Code::Internal) => Kind::Internal,
             _ => Kind::State,
         };
-        Self::because(kind, &error)
+        let faults = error.problem().map_or(&[][..], |problem| &problem.errors);
+        let details: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+        match details.as_slice() {
+            [] => Self::because(kind, &error),
+            details => Self::new(kind, format!("{error}: {}", details.join("; "))),
+        }
     }
 }
 

@@ -291,3 +291,33 @@ fn a_nested_coordination_that_is_resumed_and_runs_is_not_called_stuck() -> Resul
     assert_eq!((String::from_utf8(resumed.stderr)?, resumed.status.code()), (String::new(), Some(0)));
     Ok(())
 }
+
+#[test]
+fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, ends) = pipes(dir.path(), "second")?;
+    plan_with(dir.path(), "second.yaml", BUDGET, &held("second").replace("attempts: 1", "attempts: 2"))?;
+    let mut host = Running::start(dir.path(), &["run", "second.yaml", "--id", "second"])?;
+    heard(&runs)?;
+    let mut waits = Running::start(dir.path(), &["run", "second.yaml", "--id", "first"])?;
+    heard(&runs)?;
+    assert_eq!(ran(dir.path(), &["pause", "first"])?.status.code(), Some(0));
+    waits.kill()?;
+    host.kill()?;
+    let mut resumed = Running::start(dir.path(), &["resume", "first", "second"])?;
+    heard(&runs)?;
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(resumed.0.stdout.take().ok_or("no standard output")?));
+    let first = lines.next().ok_or("it said nothing")??;
+    assert!(first.ends_with("test starts as second: 1 items, 1 at a time"), "{first}");
+    say(&ends, "end")?;
+    // What it comes to next is the one that waits.
+    let next = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("starts as"))).ok_or("it ended")??;
+    assert!(next.ends_with("test starts as first: 1 items, 1 at a time"), "{next}");
+    let lower = ran(dir.path(), &["continue", "first", "--sessions", "0"])?;
+    let told = String::from_utf8(lower.stderr)?;
+    assert!(told.contains("one thing is wrong with the body: ") && told.contains("ceilings are totals"), "{told}");
+    assert_eq!(lower.status.code(), Some(2));
+    assert_eq!(ran(dir.path(), &["cancel", "first"])?.status.code(), Some(0));
+    assert_eq!(resumed.0.wait()?.code(), Some(8));
+    Ok(())
+}

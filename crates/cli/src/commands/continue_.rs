@@ -51,7 +51,13 @@ impl Args {
         };
         self.check_currency(&ledger)?;
         let go_on = async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
-        let (accepted, acted_on) = Door::command(&ledger.dir, go_on).await?;
+        let (accepted, acted_on) = Door::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
+            Kind::Usage if raise != Raise::default() => error.with_hint(format!(
+                "it must be paused, and ceilings are totals, none lower than it is; `antiphon status {}` shows both",
+                self.id
+            )),
+            _ => error,
+        })?;
         let mut output = Output::stdout();
         match (json, acted_on) {
             (true, _) => output.json(&accepted)?,
