@@ -82,6 +82,15 @@ impl Ledger {
 
     /// A coordination as its events tell it.
     pub(crate) fn replayed(&self, id: &CoordinationId) -> Result<CoordinationSession, CommandError> {
+        self.replayed_past(id, |_| Ok(()))
+    }
+
+    /// The same, looked at after each event.
+    pub(crate) fn replayed_past(
+        &self,
+        id: &CoordinationId,
+        mut look: impl FnMut(&CoordinationSession) -> Result<(), CommandError>,
+    ) -> Result<CoordinationSession, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let (mut reducer, mut after) = (CoordinationReducer::new(), Version(0));
         loop {
@@ -91,6 +100,7 @@ impl Ledger {
             for event in &page {
                 let context = ReducerContext::replay(event.version.0);
                 reducer.apply(event, &context).map_err(|error| CommandError::because(Kind::State, &error))?;
+                reducer.state().get(id).map_or(Ok(()), &mut look)?;
             }
         }
         match reducer.forget(id) {
