@@ -1,12 +1,14 @@
 //! Seeing a coordination through: showing what happens, passing on what Ctrl-C means, and going on where the engine went.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
-use antiphon::id::{CoordinationId, Version, WorkId};
-use antiphon_server::{Client, ClientError, Steer, SubmitRequest};
-use tokio::time::{Instant, interval, sleep_until};
+use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
+use antiphon_server::{Client, ClientError, EventLine, EventStream, Steer, SubmitRequest};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use crate::command_error::{CommandError, Kind};
 use crate::door::{Door, Host, Interrupt, Interrupts, Sessions, has_gone};
@@ -21,6 +23,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Silence after which it is looked whether anything can go on.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How long an engine may take to take in what Ctrl-C means.
+const STEERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +50,13 @@ struct Seen {
     ending: Option<Ending>,
     /// How often Ctrl-C was pressed.
     asked: u32,
+    /// What that means, until an engine has taken it in.
+    wish: Option<Wish>,
 }
+
+/// What Ctrl-C means to a coordination: how it is steered, why, and what is told.
+#[derive(Clone, Copy)]
+struct Wish(Steer, &'static str, &'static str);
 
 /// Why watching stopped short.
 enum Short {
@@ -68,9 +79,20 @@ impl From<ClientError> for Short {
 
 impl Attendant {
     pub(crate) async fn arrive(dir: &Path) -> Result<Self, CommandError> {
-        let interrupts = Interrupts::catch()?;
-        let door = Door::open(dir, Sessions::Run).await?;
-        Ok(Self { dir: dir.to_owned(), door, interrupts })
+        let mut interrupts = Interrupts::catch()?;
+        tokio::select! {
+            door = Door::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), door: door?, interrupts }),
+            _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before anything was done")),
+        }
+    }
+
+    /// Puts coordinations that go on before those that wait for somebody, as far as that is known here.
+    pub(crate) async fn at_work_first(&self, ids: &mut [CoordinationId]) -> Result<(), CommandError> {
+        if let Some(host) = &self.door.host {
+            let at_work = host.at_work().await?;
+            ids.sort_by_key(|id| !at_work.iter().any(|at_work| is_in(id, at_work)));
+        }
+        Ok(())
     }
 
     /// Submits a coordination, if it is given with what it takes, and shows it until it ends.
@@ -80,7 +102,7 @@ impl Attendant {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Parted, CommandError> {
-        let mut seen = Seen { id: id.clone(), version: Version(0), ending: None, asked: 0 };
+        let mut seen = Seen { id: id.clone(), version: Version(0), ending: None, asked: 0, wish: None };
         loop {
             match self.watch(&mut seen, request, view).await {
                 Ok(parted) => return Ok(parted),
@@ -90,7 +112,9 @@ impl Attendant {
                     return Err(CommandError::new(Kind::State, what).with_hint("`antiphon doctor` looks at the state directory"));
                 }
                 Err(Short::Gone) => {
-                    self.door = Door::open_again(&self.dir, Sessions::Run).await?;
+                    if !self.open_again(&mut seen, view).await? {
+                        return Ok(Parted::Told);
+                    }
                     view.tell(match self.door.host {
                         Some(_) => "the engine that carried this out has gone; this process goes on with it",
                         None => "the engine that carried this out has gone; another one goes on with it",
@@ -100,20 +124,45 @@ impl Attendant {
         }
     }
 
+    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the search.
+    async fn open_again(&mut self, seen: &mut Seen, view: &mut View) -> Result<bool, CommandError> {
+        let mut search = pin!(Door::open_again(&self.dir, Sessions::Run));
+        loop {
+            let interrupt = tokio::select! {
+                door = &mut search => {
+                    self.door = door?;
+                    return Ok(true);
+                }
+                interrupt = self.interrupts.next() => interrupt,
+            };
+            if interrupt == Interrupt::Told || seen.asked > 0 {
+                view.tell(&told(&seen.id, true))?;
+                return Ok(false);
+            }
+            seen.press();
+            view.tell("nothing new starts once there is an engine again; Ctrl-C again ends this process")?;
+        }
+    }
+
     async fn watch(&mut self, seen: &mut Seen, request: Option<&SubmitRequest>, view: &mut View) -> Result<Parted, Short> {
         let Door { client, host } = &self.door;
         if let Some(request) = request {
             client.submit(request, None).await?;
         }
-        let mut events = client.follow(&seen.id, seen.version);
+        if seen.wish.is_some() {
+            seen.steer(client, view).await?;
+        }
+        // Kept over frames: a connection that is slow to open would be given up for each.
+        let mut coming = pin!(following(client.follow(&seen.id, seen.version)));
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
         let mut since_asked = Instant::now();
         // Looked at once for each silence.
         let mut silent_from = Some(Instant::now() + SILENCE);
         loop {
             tokio::select! {
-                event = events.next() => {
+                (events, event) = &mut coming => {
                     let Some(line) = event? else { break };
+                    coming.set(following(events));
                     let recorded = line.recorded()?;
                     seen.version = recorded.version;
                     seen.ending = Ending::of(&recorded).or(seen.ending.take());
@@ -121,8 +170,11 @@ impl Attendant {
                     silent_from = Some(Instant::now() + SILENCE);
                 }
                 interrupt = self.interrupts.next() => match interrupt {
-                    Interrupt::Asked => seen.steer(client, view).await?,
-                    Interrupt::Told => {
+                    Interrupt::Asked if host.is_some() || seen.asked < 2 => {
+                        seen.press();
+                        seen.steer(client, view).await?;
+                    }
+                    Interrupt::Asked | Interrupt::Told => {
                         view.tell(&told(&seen.id, host.is_some()))?;
                         return Ok(Parted::Told);
                     }
@@ -136,9 +188,7 @@ impl Attendant {
                 }
                 () = until(silent_from) => {
                     silent_from = None;
-                    if let Some(host) = host {
-                        seen.look_whether_stuck(host, view).await?;
-                    }
+                    seen.look_whether_stuck(&self.door, view).await?;
                 }
             }
         }
@@ -164,35 +214,58 @@ impl Attendant {
 
 impl Seen {
     /// Ctrl-C once: nothing new starts. Twice: it ends.
-    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), CommandError> {
+    fn press(&mut self) {
         self.asked += 1;
-        let (how, reason, text) = match self.asked {
-            1 => (Steer::Drain, "interrupted", "nothing new starts; running sessions may end. Ctrl-C again ends them"),
-            _ => (Steer::Cancel, "interrupted twice", "running sessions are ended"),
-        };
-        match client.steer(&self.id, how, reason, None).await {
-            Ok(_) => view.tell(text),
-            Err(error) => view.tell(&error.to_string()),
-        }
+        self.wish = Some(match self.asked {
+            1 => Wish(Steer::Drain, "interrupted", "nothing new starts; running sessions may end. Ctrl-C again ends them"),
+            _ => Wish(Steer::Cancel, "interrupted twice", "running sessions are ended"),
+        });
     }
 
-    /// Tells what is waited for if nothing goes on by itself.
-    async fn look_whether_stuck(&self, host: &Host, view: &mut View) -> Result<(), CommandError> {
-        if host.at_work().await?.contains(&self.id) {
+    /// Tells the engine what Ctrl-C means. If it goes away over it, the next one is told.
+    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Short> {
+        let Some(Wish(how, reason, text)) = self.wish else { return Ok(()) };
+        match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
+            Ok(Ok(_)) => view.tell(text)?,
+            Ok(Err(error)) if has_gone(&error) => return Err(Short::Gone),
+            Ok(Err(error)) => view.tell(&error.to_string())?,
+            Err(_) => view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?,
+        }
+        self.wish = None;
+        Ok(())
+    }
+
+    /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
+    async fn look_whether_stuck(&self, door: &Door, view: &mut View) -> Result<(), CommandError> {
+        let id = &self.id;
+        let at_work = match &door.host {
+            Some(host) => host.at_work().await?,
+            None => BTreeSet::new(),
+        };
+        // Work below a nested coordination counts for the one that it is in.
+        if at_work.iter().any(|at_work| is_in(id, at_work)) {
             return Ok(());
         }
-        let Ok(status) = host.engine.status(&self.id).await else { return Ok(()) };
-        let id = &self.id;
-        match status.state.as_str() {
+        let Ok(found) = door.client.status(id).await else { return Ok(()) };
+        match found.status.as_str() {
             "paused" => view.tell(&format!(
                 "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
                  or --cost for a higher ceiling"
             ))?,
-            "running" => view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?,
+            "starting" => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
+            "running" if door.host.is_some() => {
+                view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?;
+            }
             _ => {}
         }
         Ok(())
     }
+}
+
+/// Whether a coordination is another one, or carries out a session of it, however deep.
+fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
+    let above = id.as_str().parse::<SessionId>().map(|session| session.coordination);
+    id == outer || above.is_ok_and(|above| is_in(&above, outer))
 }
 
 /// Why items do not run, as the engine says. What it does not answer is not shown.
@@ -240,6 +313,12 @@ async fn stay(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandErr
             }
         }
     }
+}
+
+/// The next event, with the stream that it came from.
+async fn following(mut events: EventStream) -> (EventStream, Result<Option<EventLine>, ClientError>) {
+    let event = events.next().await;
+    (events, event)
 }
 
 async fn next(frames: &mut Option<tokio::time::Interval>) {

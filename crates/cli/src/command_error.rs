@@ -45,6 +45,9 @@ impl From<Kind> for ExitCode {
     }
 }
 
+/// What to do about an engine that does not answer.
+const SILENT: &str = "it is stopped, as by Ctrl-Z, or hangs; let it go on or end its process, and another engine takes over";
+
 /// An error with what to do about it.
 #[derive(Debug)]
 pub(crate) struct CommandError {
@@ -115,7 +118,12 @@ impl From<ExportError> for CommandError {
 
 impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
-        Self::because(if is_held(&error) { Kind::Held } else { Kind::State }, &error)
+        match &error {
+            OpenError::InUse { .. } => Self::because(Kind::Held, &error),
+            OpenError::Fault(_) => Self::because(Kind::State, &error)
+                .with_hint("name a directory that can be written with --dir or ANTIPHON_DIR, or see what `antiphon doctor` says"),
+            _ => Self::because(Kind::State, &error),
+        }
     }
 }
 
@@ -128,19 +136,26 @@ impl From<StartError> for CommandError {
     }
 }
 
-fn is_held(error: &OpenError) -> bool {
-    matches!(error, OpenError::InUse { .. })
-}
-
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
+        if let ClientError::Silent { .. } = error {
+            return Self::because(Kind::Held, &error).with_hint(SILENT);
+        }
+        if let ClientError::Socket { .. } = error {
+            return Self::because(Kind::State, &error).with_hint("it may belong to another user: go on as that one");
+        }
         let kind = match error.problem().and_then(Problem::known_code) {
             Some(Code::InvalidPlan) => Kind::Plan,
             Some(code) if (400..500).contains(&code.status()) => Kind::Usage,
             Some(Code::Internal) => Kind::Internal,
             _ => Kind::State,
         };
-        Self::because(kind, &error)
+        let faults = error.problem().map_or(&[][..], |problem| &problem.errors);
+        let details: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+        match details.as_slice() {
+            [] => Self::because(kind, &error),
+            details => Self::new(kind, format!("{error}: {}", details.join("; "))),
+        }
     }
 }
 

@@ -7,19 +7,24 @@ mod submission;
 use std::path::Path;
 use std::time::Duration;
 
+use antiphon::Engine;
 use antiphon_server::{Client, ClientError, Code};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
 pub(crate) use host::{Host, Sessions};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use submission::{Unsent, request};
 
-/// How long an engine that holds the directory may take from its start until it answers: it first ends what is left over.
+/// How long an engine that holds the directory may take from its start until it answers, as it first ends what is left over; and how long
+/// one that is there may take to say so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same for one that is about to end, and waits for its sessions first.
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waiting after which it is told what is waited for.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// Pause between two looks at who holds the directory.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -43,7 +48,7 @@ impl Door {
     }
 
     async fn open_within(patience: Duration, dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
-        let patience = Instant::now() + patience;
+        let (patience, mut told_at) = (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
         loop {
             if let Some(client) = Self::knock(dir).await? {
                 return Ok(Self { client, host: None });
@@ -54,7 +59,12 @@ impl Door {
                     return Ok(Self { client, host: Some(host) });
                 }
                 // It has begun just now, or is about to end.
-                Err(error) if error.kind() == Kind::Held && Instant::now() < patience => sleep(LOOK_AGAIN).await,
+                Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
+                    if told_at.take_if(|at| Instant::now() >= *at).is_some() {
+                        anstream::eprintln!("waiting for the engine that holds {} to answer or to end", dir.display());
+                    }
+                    sleep(LOOK_AGAIN).await;
+                }
                 Err(error) if error.kind() == Kind::Held => {
                     return Err(error.with_hint("it does not answer at its socket: it is a program of its own, or hangs"));
                 }
@@ -69,12 +79,31 @@ impl Door {
             let client = Client::connect(dir).await?;
             client.health().await.map(|_| client)
         };
-        match asked.await {
+        match timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(ClientError::Silent { dir: dir.to_owned() })) {
             Ok(client) => Ok(Some(client)),
             Err(error) if has_gone(&error) => Ok(None),
             // It is there; what it is asked for will tell more.
             Err(ClientError::Refused(problem)) if problem.status == 503 => Ok(Some(Client::connect(dir).await?)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a command to the engine, or has one here record it; again if the engine goes away over it, under a key that makes it one.
+    /// Gives the answer, and whether an engine runs that acts on it.
+    pub(crate) async fn command<T>(
+        dir: &Path,
+        command: impl AsyncFn(&Client, &str) -> Result<T, ClientError>,
+    ) -> Result<(T, bool), CommandError> {
+        let key = Engine::mint()?.to_string();
+        loop {
+            let door = Self::open(dir, Sessions::Leave).await?;
+            let answer = command(&door.client, &key).await;
+            let is_guest = door.host.is_none();
+            door.close().await?;
+            match answer {
+                Err(error) if is_guest && has_gone(&error) => sleep(LOOK_AGAIN).await,
+                answer => return Ok((answer?, is_guest)),
+            }
         }
     }
 

@@ -47,7 +47,12 @@ impl Ledger {
         if !dir.is_dir() {
             return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
         }
-        if !StateDirectory::new(&dir).database().exists() {
+        let has_ledger = StateDirectory::new(&dir).database().try_exists();
+        if let Err(error) = &has_ledger {
+            let hint = "it may belong to another user: go on as that one, or name another with --dir or ANTIPHON_DIR";
+            return absent(format!("{} cannot be looked into: {error}", dir.display()), hint.to_owned());
+        }
+        if !has_ledger.is_ok_and(|has| has) {
             let inside = dir.join(state_dir::NAME);
             let hint = if inside.is_dir() { format!("did you mean {}?", inside.display()) } else { elsewhere.to_owned() };
             return absent(format!("there is no ledger in {}", dir.display()), hint);
@@ -77,6 +82,15 @@ impl Ledger {
 
     /// A coordination as its events tell it.
     pub(crate) fn replayed(&self, id: &CoordinationId) -> Result<CoordinationSession, CommandError> {
+        self.replayed_past(id, |_| Ok(()))
+    }
+
+    /// The same, looked at after each event.
+    pub(crate) fn replayed_past(
+        &self,
+        id: &CoordinationId,
+        mut look: impl FnMut(&CoordinationSession) -> Result<(), CommandError>,
+    ) -> Result<CoordinationSession, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let (mut reducer, mut after) = (CoordinationReducer::new(), Version(0));
         loop {
@@ -86,6 +100,7 @@ impl Ledger {
             for event in &page {
                 let context = ReducerContext::replay(event.version.0);
                 reducer.apply(event, &context).map_err(|error| CommandError::because(Kind::State, &error))?;
+                reducer.state().get(id).map_or(Ok(()), &mut look)?;
             }
         }
         match reducer.forget(id) {

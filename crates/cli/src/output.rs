@@ -4,37 +4,51 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
 
-use anstream::AutoStream;
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 
 use crate::command_error::CommandError;
 
 /// Standard output. A reader that goes away, such as `head`, is no error: what follows is not written.
-pub(crate) struct Output(Option<BufWriter<AutoStream<StdoutLock<'static>>>>);
+pub(crate) struct Output {
+    /// Absent once nobody reads.
+    stream: Option<BufWriter<StdoutLock<'static>>>,
+    /// Whether lines keep their colours.
+    colours: bool,
+}
 
 impl Output {
     pub(crate) fn stdout() -> Self {
-        Self(Some(BufWriter::new(AutoStream::auto(std::io::stdout().lock()))))
+        Self::new(AutoStream::choice(&std::io::stdout()) != ColorChoice::Never)
     }
 
     /// Standard output that is a terminal and takes everything as it is written.
     pub(crate) fn terminal() -> Self {
-        Self(Some(BufWriter::new(AutoStream::always_ansi(std::io::stdout().lock()))))
+        Self::new(true)
+    }
+
+    fn new(colours: bool) -> Self {
+        Self { stream: Some(BufWriter::new(std::io::stdout().lock())), colours }
     }
 
     /// Whether somebody still reads.
     pub(crate) fn is_open(&self) -> bool {
-        self.0.is_some()
+        self.stream.is_some()
     }
 
     pub(crate) fn line(&mut self, text: impl Display) -> Result<(), CommandError> {
-        self.write(|stream| writeln!(stream, "{text}"))
+        match self.colours {
+            true => self.write(|stream| writeln!(stream, "{text}")),
+            false => self.write(|stream| writeln!(stream, "{}", strip_str(&text.to_string()))),
+        }
     }
 
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), CommandError> {
         let text = serde_json::to_string(value).map_err(CommandError::internal)?;
-        self.line(text)
+        self.write(|stream| writeln!(stream, "{text}"))
     }
 
+    /// Writes bytes as they are: they are not ours.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         self.write(|stream| stream.write_all(bytes))
     }
@@ -50,11 +64,11 @@ impl Output {
     }
 
     fn write(&mut self, act: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CommandError> {
-        let Some(stream) = &mut self.0 else { return Ok(()) };
+        let Some(stream) = &mut self.stream else { return Ok(()) };
         match act(stream) {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.0 = None;
+                self.stream = None;
                 match error.kind() {
                     ErrorKind::BrokenPipe => Ok(()),
                     _ => Err(CommandError::internal(format!("could not write to standard output: {error}"))),

@@ -3,6 +3,7 @@
 mod plans;
 
 use std::io::BufRead as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use plans::{Result, Running, antiphon, heard, pipe, ran, say};
@@ -15,6 +16,16 @@ fn what_a_command_prints_is_passed_on_as_it_is() -> Result {
     assert_eq!(String::from_utf8(output.stderr)?, "err\nsucceeded; `antiphon receipt show greeting`\n");
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn bytes_that_are_no_text_are_passed_on_whole() -> Result {
+    let dir = tempfile::tempdir()?;
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
+    std::fs::write(dir.path().join("bytes"), &bytes)?;
+    let output = ran(dir.path(), &["do", "--", "sh", "-c", "cat bytes; cat bytes >&2"])?;
+    assert!(output.stdout == bytes && output.stderr.starts_with(&bytes), "{} bytes came", output.stdout.len());
     Ok(())
 }
 
@@ -67,5 +78,38 @@ fn it_sees_the_variables_that_are_named_and_prints_no_secret() -> Result {
     let mut command = antiphon(dir.path(), &line);
     let output = command.env("SEEN", "a").env("UNSEEN", "x").env("KEY", "a-secret-value").output()?;
     assert_eq!(String::from_utf8(output.stdout)?, "a|b c|[secret KEY]|\n");
+    Ok(())
+}
+
+#[test]
+fn its_arguments_reach_it_as_they_are() -> Result {
+    let dir = tempfile::tempdir()?;
+    let odd =
+        ["two\nlines\r\n", "{{x}} {{", "", " #\t'\"\\", "\u{1}\u{7f}\u{85}\u{2028}\u{feff}\u{ffff}", "é😀", "--json", "- a: b"];
+    let output = antiphon(dir.path(), &["do", "--", "printf", "%s|"]).args(odd).output()?;
+    assert_eq!(String::from_utf8(output.stdout)?, format!("{}|", odd.join("|")), "{}", String::from_utf8_lossy(&output.stderr));
+    // A program whose name is none for a coordination is run all the same.
+    let long = format!("./{}", "x".repeat(255));
+    std::fs::copy("/bin/true", dir.path().join(&long))?;
+    std::fs::copy("/bin/true", dir.path().join("line\nbreak"))?;
+    for program in [long.as_str(), "./line\nbreak"] {
+        assert_eq!(ran(dir.path(), &["do", "--", program])?.status.code(), Some(0));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_directory_whose_name_is_not_text_is_told() -> Result {
+    let dir = tempfile::tempdir()?;
+    let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff"));
+    std::fs::create_dir(&odd)?;
+    let output = antiphon(dir.path(), &["do", "--", "true"]).current_dir(&odd).output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert!(told.contains("is not named in UTF-8; run the plan from another one"), "{told}");
+    assert_eq!(output.status.code(), Some(5));
+    plans::plan(&odd, "  a: { command: ['true'] }\n")?;
+    let checked = antiphon(dir.path(), &["--json", "plan", "check"]).arg(odd.join("plan.yaml")).output()?;
+    let told: serde_json::Value = serde_json::from_slice(&checked.stdout)?;
+    assert_eq!((told["problems"][0]["code"].as_str(), checked.status.code()), (Some("unreadable"), Some(5)));
     Ok(())
 }

@@ -250,3 +250,74 @@ fn exit_codes_tell_why_a_run_stopped() -> Result {
     assert_eq!(code(&format!("{BUDGET}\nbreaker: 2"), &failing)?, Some(10), "its breaker tripped");
     Ok(())
 }
+
+#[test]
+fn a_guest_says_that_its_run_is_paused() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (host_runs, host_ends) = pipes(dir.path(), "host")?;
+    let (guest_runs, guest_ends) = pipes(dir.path(), "guest")?;
+    plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
+    plan_with(dir.path(), "guest.yaml", BUDGET, &format!("{}  after: {{ command: ['true'], needs: [guest] }}\n", held("guest")))?;
+    let host = Running::start(dir.path(), &["run", "host.yaml"])?;
+    heard(&host_runs)?;
+    let mut guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
+    heard(&guest_runs)?;
+    assert_eq!(ran(dir.path(), &["pause", "visit"])?.status.code(), Some(0));
+    say(&guest_ends, "end")?;
+    let mut told = String::new();
+    let mut stderr = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
+    std::io::BufRead::read_line(&mut stderr, &mut told)?;
+    assert!(told.starts_with("visit is paused, and this process waits; `antiphon continue visit` lets it go on"), "{told}");
+    assert_eq!(ran(dir.path(), &["continue", "visit"])?.status.code(), Some(0));
+    assert_eq!(guest.0.wait()?.code(), Some(0));
+    say(&host_ends, "end")?;
+    assert_eq!(host.end()?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_nested_coordination_that_is_resumed_and_runs_is_not_called_stuck() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, _ends) = pipes(dir.path(), "inner")?;
+    let inner = "  inner: { command: [sh, -c, 'echo runs > inner-runs; sleep 1.5'] }\n";
+    plan_with(dir.path(), "inner.yaml", BUDGET, inner)?;
+    plan_with(dir.path(), "outer.yaml", BUDGET, "  sub: { plan: inner.yaml }\n")?;
+    let mut outer = Running::start(dir.path(), &["run", "outer.yaml", "--id", "outer"])?;
+    heard(&runs)?;
+    outer.kill()?;
+    let resumed = Running::start(dir.path(), &["resume", "outer.1"])?;
+    heard(&runs)?;
+    let resumed = resumed.end()?;
+    assert_eq!((String::from_utf8(resumed.stderr)?, resumed.status.code()), (String::new(), Some(0)));
+    Ok(())
+}
+
+#[test]
+fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, ends) = pipes(dir.path(), "second")?;
+    plan_with(dir.path(), "second.yaml", BUDGET, &held("second").replace("attempts: 1", "attempts: 2"))?;
+    let mut host = Running::start(dir.path(), &["run", "second.yaml", "--id", "second"])?;
+    heard(&runs)?;
+    let mut waits = Running::start(dir.path(), &["run", "second.yaml", "--id", "first"])?;
+    heard(&runs)?;
+    assert_eq!(ran(dir.path(), &["pause", "first"])?.status.code(), Some(0));
+    waits.kill()?;
+    host.kill()?;
+    let mut resumed = Running::start(dir.path(), &["resume", "first", "second"])?;
+    heard(&runs)?;
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(resumed.0.stdout.take().ok_or("no standard output")?));
+    let first = lines.next().ok_or("it said nothing")??;
+    assert!(first.ends_with("test starts as second: 1 items, 1 at a time"), "{first}");
+    say(&ends, "end")?;
+    // What it comes to next is the one that waits.
+    let next = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("starts as"))).ok_or("it ended")??;
+    assert!(next.ends_with("test starts as first: 1 items, 1 at a time"), "{next}");
+    let lower = ran(dir.path(), &["continue", "first", "--sessions", "0"])?;
+    let told = String::from_utf8(lower.stderr)?;
+    assert!(told.contains("one thing is wrong with the body: ") && told.contains("ceilings are totals"), "{told}");
+    assert_eq!(lower.status.code(), Some(2));
+    assert_eq!(ran(dir.path(), &["cancel", "first"])?.status.code(), Some(0));
+    assert_eq!(resumed.0.wait()?.code(), Some(8));
+    Ok(())
+}

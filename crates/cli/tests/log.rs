@@ -314,3 +314,15 @@ fn a_follower_ends_with_whoever_reads_its_output() {
         engine.close().await.unwrap();
     });
 }
+
+#[test]
+fn a_text_is_the_same_in_the_log_and_in_an_export() {
+    let fixture = Fixture::new();
+    let reason = "a\u{7f}b\u{1b}[31mc\u{85}";
+    assert!(fixture.command("cancel service --reason").arg(reason).output().unwrap().status.success());
+    let last = fixture.objects("log service --json --limit 1");
+    assert!(last[0]["payload"].to_string().contains("a\u{7f}b\\u001b[31mc\u{85}"), "{last:?}");
+    let export = fixture.output("receipt export service");
+    std::fs::write(fixture.path("receipt.json"), export.stdout).unwrap();
+    assert!(fixture.output("verify receipt.json").status.success());
+}

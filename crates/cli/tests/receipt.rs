@@ -142,8 +142,8 @@ Payloads of this coordination were erased: the receipt cannot be rebuilt, only i
 --- exit 0
 ",
     );
-    let said = fixture.run("log build --from 6");
-    assert_eq!(said.lines().next().map(str::trim), Some("6  <time>  coordination.session_unbound  (erased)"), "{said}");
+    let log = fixture.run("log build --from 6");
+    assert_eq!(log.lines().next(), Some("6  <time>  coordination.session_unbound  (erased)"), "{log}");
     assert_eq!(fixture.objects("log build --from 6 --json")[0]["erased"], "<hash>");
     let verified = fixture.run("verify build");
     assert_eq!(verified.lines().nth(2), Some("`coordination/build`: not rebuildable: 1 erased"), "{verified}");

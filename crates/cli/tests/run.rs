@@ -2,7 +2,7 @@
 
 mod plans;
 
-use std::io::{BufRead as _, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -153,8 +153,34 @@ fn a_state_directory_that_cannot_be_made_is_told_and_nothing_runs() -> Result {
     std::fs::write(dir.path().join("state"), "not a directory")?;
     let refused = ran(dir.path(), &["run", "plan.yaml"])?;
     let told = String::from_utf8(refused.stderr)?;
-    assert!(told.starts_with("error: cannot use ") && told.contains("hint: name one that can be written"), "{told}");
+    assert!(told.starts_with("error: could not list ") && told.contains("hint: name a directory that can be written"), "{told}");
     assert_eq!((refused.status.code(), dir.path().join("done").exists()), (Some(3), false));
+    Ok(())
+}
+
+#[test]
+fn a_directory_of_other_things_is_left_as_it_is() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  a: { command: ['true'] }\n")?;
+    let mut here = std::process::Command::new(env!("CARGO_BIN_EXE_antiphon"));
+    let refused = here.args(["--dir", ".", "run", "plan.yaml"]).current_dir(dir.path()).output()?;
+    let names: Vec<_> = walk(dir.path())?.iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
+    assert_eq!((refused.status.code(), names), (Some(3), vec!["plan.yaml".into()]));
+    Ok(())
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_an_engine_that_does_not_answer() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(dir.path(), "  a: { command: ['true'] }\n")?;
+    let _holder = antiphon::Engine::open(dir.path().join("state"))?;
+    let mut run = Running::start(dir.path(), &["run", "plan.yaml"])?;
+    let mut lines = BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
+    let waits = format!("waiting for the engine that holds {} to answer or to end", dir.path().join("state").display());
+    assert_eq!(lines.next().ok_or("it said nothing")??, waits);
+    run.signal(rustix::process::Signal::INT)?;
+    assert_eq!(lines.next().ok_or("it said nothing more")??, "error: interrupted before anything was done");
+    assert_eq!(run.0.wait()?.code(), Some(8));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod stream;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
 use axum::body::{Body, Bytes, to_bytes};
@@ -14,6 +15,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::problem::Problem;
 use crate::socket;
@@ -44,6 +46,12 @@ pub enum ClientError {
         /// How.
         source: io::Error,
     },
+    /// The engine is there and says nothing.
+    #[error("the engine in {} does not answer", dir.display())]
+    Silent {
+        /// The state directory.
+        dir: PathBuf,
+    },
     /// The connection broke before the answer was there.
     #[error("the connection to the engine broke: {0}")]
     Broken(String),
@@ -63,7 +71,10 @@ impl ClientError {
     }
 }
 
-/// Reaches the engine of a state directory. Each call has a connection of its own.
+/// How long an answer may take to begin, and to come: longer than an engine takes to say that it has none.
+const ANSWER_TIME: Duration = Duration::from_secs(60);
+
+/// Reaches the engine of a state directory. Each call has a connection of its own, and ends also where the engine hangs.
 #[derive(Debug, Clone)]
 pub struct Client {
     dir: PathBuf,
@@ -188,11 +199,19 @@ impl Client {
     }
 
     async fn bytes(&self, request: Request<Body>) -> Result<Bytes, ClientError> {
-        whole(self.send(request).await?.map(Body::new).into_body()).await
+        self.in_time(whole(self.send(request).await?.map(Body::new).into_body())).await
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        timeout(ANSWER_TIME, call).await.unwrap_or_else(|_| Err(ClientError::Silent { dir: self.dir.clone() }))
     }
 
     /// Sends a request; an answer that is an error becomes one.
     async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
+        self.in_time(self.exchange(request)).await
+    }
+
+    async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
         let stream = self.stream().await?;
         let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;

@@ -2,15 +2,14 @@
 
 use std::process::ExitCode;
 
-use antiphon::Engine;
 use antiphon::id::{CoordinationId, StreamName, Version};
-use antiphon_server::{ClientError, Steer};
+use antiphon_server::{Client, ClientError, Steer};
 use serde_json::json;
 
 use super::Global;
 use super::run::on_a_runtime;
 use crate::command_error::CommandError;
-use crate::door::{Door, Sessions, has_gone};
+use crate::door::Door;
 use crate::ending::Ending;
 use crate::ledger::{self, Ledger};
 use crate::output::{Output, painted};
@@ -40,18 +39,7 @@ impl Args {
     }
 
     async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        // The same command again if the engine goes away over it; the key makes it one.
-        let key = Engine::mint()?.to_string();
-        let ending = loop {
-            let door = Door::open(&ledger.dir, Sessions::Leave).await?;
-            let ended = self.end(&door, &key).await;
-            let is_guest = door.host.is_none();
-            door.close().await?;
-            match ended {
-                Err(error) if is_guest && has_gone(&error) => {}
-                ended => break ended?,
-            }
-        };
+        let (ending, _) = Door::command(&ledger.dir, async |client, key| self.end(client, key).await).await?;
         let mut output = Output::stdout();
         match (json, &ending) {
             (true, _) => output.json(&json!({
@@ -69,10 +57,10 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn end(&self, door: &Door, key: &str) -> Result<Option<Ending>, ClientError> {
+    async fn end(&self, client: &Client, key: &str) -> Result<Option<Ending>, ClientError> {
         let how = if self.drain { Steer::Drain } else { Steer::Cancel };
-        let accepted = door.client.steer(&self.id, how, &self.reason, Some(key)).await?;
-        let mut events = door.client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
+        let accepted = client.steer(&self.id, how, &self.reason, Some(key)).await?;
+        let mut events = client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
         let mut ending = None;
         while let Some(event) = events.next().await? {
             ending = Ending::of(&event.recorded()?).or(ending);

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
-use antiphon_server::Raise;
+use antiphon_server::{Client, Raise};
 
 use super::Global;
 use super::run::on_a_runtime;
 use crate::command_error::{CommandError, Kind};
-use crate::door::{Door, Sessions};
+use crate::door::Door;
 use crate::ledger::{self, Ledger};
 use crate::output::Output;
 
@@ -49,20 +49,20 @@ impl Args {
             tokens: self.tokens.map(|tokens| tokens.0),
             cost: self.cost.as_ref().map(|cost| cost.millionths),
         };
-        let door = Door::open(&ledger.dir, Sessions::Leave).await?;
-        let continued = async {
-            self.check_currency(&ledger)?;
-            Ok::<_, CommandError>(door.client.continue_(&self.id, &raise, None).await?)
-        };
-        let continued = continued.await;
-        let hosts = door.host.is_some();
-        door.close().await?;
-        let accepted = continued?;
+        self.check_currency(&ledger)?;
+        let go_on = async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
+        let (accepted, acted_on) = Door::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
+            Kind::Usage if raise != Raise::default() => error.with_hint(format!(
+                "it must be paused, and ceilings are totals, none lower than it is; `antiphon status {}` shows both",
+                self.id
+            )),
+            _ => error,
+        })?;
         let mut output = Output::stdout();
-        match (json, hosts) {
+        match (json, acted_on) {
             (true, _) => output.json(&accepted)?,
-            (false, false) => output.line(format!("{} goes on", self.id))?,
-            (false, true) => {
+            (false, true) => output.line(format!("{} goes on", self.id))?,
+            (false, false) => {
                 output.line(format!("{} may go on; no engine runs, so `antiphon resume {}` does it", self.id, self.id))?;
             }
         }

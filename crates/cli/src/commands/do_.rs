@@ -16,6 +16,9 @@ use crate::door::{Unsent, request};
 use crate::state_dir;
 use crate::view::View;
 
+/// Longest name that a coordination may have, in bytes.
+const MAX_NAME_BYTES: usize = 256;
+
 /// Run any command with a budget, an owned process tree and a receipt
 ///
 /// What it prints is passed on, and kept as evidence. It sees an allow-list of the environment, what --env and --secret name, and the
@@ -84,7 +87,7 @@ impl Args {
         }
     }
 
-    /// The plan that somebody would have written for it. JSON is YAML.
+    /// The plan that somebody would have written for it.
     fn plan(&self, here: &Path) -> Result<Plan, Problems> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
@@ -122,10 +125,30 @@ impl Args {
         if !env.is_empty() {
             item["env"] = env.into();
         }
-        let program = Path::new(&self.command[0]).file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let plan = json!({ "name": program, "budget": budget, "work": { "command": item } });
-        Plan::read_text(&plan.to_string(), "the command line", here)
+        let plan = json!({ "name": self.name(), "budget": budget, "work": { "command": item } });
+        Plan::read_text(&yaml(&plan), "the command line", here)
     }
+
+    /// The program's name, where it can name a coordination.
+    fn name(&self) -> &str {
+        let program = Path::new(&self.command[0]).file_name().and_then(|name| name.to_str());
+        let can_name = |name: &&str| name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
+        program.filter(can_name).unwrap_or("command")
+    }
+}
+
+/// JSON is YAML, but for characters that YAML takes only by their number.
+fn yaml(plan: &Value) -> String {
+    let mut text = String::new();
+    for c in plan.to_string().chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+                text.push_str(&format!("\\u{:04x}", u32::from(c)));
+            }
+            _ => text.push(c),
+        }
+    }
+    text
 }
 
 /// A text in which nothing is a placeholder.

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
-use antiphon_server::Steer;
+use antiphon_server::{Client, Steer};
 
 use super::Global;
 use super::run::on_a_runtime;
 use crate::command_error::CommandError;
-use crate::door::{Door, Sessions};
+use crate::door::Door;
 use crate::ledger::{self, Ledger};
 use crate::output::Output;
 
@@ -30,10 +30,9 @@ impl Args {
         let ledger = Ledger::find(global)?;
         ledger.unended(&self.id)?;
         on_a_runtime(async {
-            let door = Door::open(&ledger.dir, Sessions::Leave).await?;
-            let paused = door.client.steer(&self.id, Steer::Pause, &self.reason, None).await;
-            door.close().await?;
-            let accepted = paused?;
+            let (id, reason) = (&self.id, &self.reason);
+            let pause = async |client: &Client, key: &str| client.steer(id, Steer::Pause, reason, Some(key)).await;
+            let (accepted, _) = Door::command(&ledger.dir, pause).await?;
             let mut output = Output::stdout();
             match global.json {
                 true => output.json(&accepted)?,

@@ -68,7 +68,7 @@ fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), Command
             let receipt: CoordinationReceipt = serde_json::from_value(rendering.clone()).map_err(CommandError::internal)?;
             let items = match receipt.outcome_chunks.as_slice() {
                 [] => receipt.work_outcomes.clone(),
-                _ => items::replayed(&ledger.store, &export.coordination)?,
+                _ => items::replayed(ledger, &export.coordination)?,
             };
             if global.json {
                 output.json(&json!({ "hash": export.receipt, "receipt": rendering, "items": items }))?;

@@ -19,7 +19,7 @@ const MOST: usize = 1_000;
 
 /// Take up coordinations that an engine has left unfinished
 ///
-/// Without an ID, all of them. The secrets of a coordination went with the engine that had them: items that need some are started again
+/// Without an ID, all of them; those that wait for somebody come last. The secrets of a coordination went with the engine that had them: items that need some are started again
 /// by `antiphon run PLAN --id ID`. Exits like `run`; of several coordinations, with the code of the first that did not succeed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -46,8 +46,9 @@ impl Args {
     }
 }
 
-async fn resume(ledger: Ledger, json: bool, ids: Vec<CoordinationId>) -> Result<ExitCode, CommandError> {
+async fn resume(ledger: Ledger, json: bool, mut ids: Vec<CoordinationId>) -> Result<ExitCode, CommandError> {
     let mut attendant = Attendant::arrive(&ledger.dir).await?;
+    attendant.at_work_first(&mut ids).await?;
     let seen = see(&mut attendant, &ledger.dir, json, &ids).await;
     let parted = seen.as_ref().map_or_else(|_| Parted::Told, |(parted, _)| parted.clone());
     attendant.leave(Ok(parted)).await?;

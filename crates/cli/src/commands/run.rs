@@ -61,13 +61,16 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, CommandError> {
     let dir = state_dir::find(global);
     let mut attendant = Attendant::arrive(&dir).await?;
-    let mut seen = attendant.see(&id, Some(&request), &mut view).await;
+    let seen = attendant.see(&id, Some(&request), &mut view).await;
     let mut checked = Ok(());
-    if let Ok(Parted::Ended(ending)) = &mut seen {
-        checked = check(&dir, &id);
-        ending.verified = checked.is_ok();
-        view.end(ending)?;
-    }
+    let seen = seen.and_then(|mut parted| {
+        if let Parted::Ended(ending) = &mut parted {
+            checked = check(&dir, &id);
+            ending.verified = checked.is_ok();
+            view.end(ending)?;
+        }
+        Ok(parted)
+    });
     let parted = attendant.leave(seen).await?;
     checked?;
     match parted {

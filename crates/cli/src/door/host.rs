@@ -34,7 +34,6 @@ pub(crate) struct Host {
 impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
     pub(super) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
-        prepare(dir)?;
         // There are only processes here, each of which has a grace of its own once it is asked to stop.
         let mut setup = Engine::open(dir)?.with_grace(Duration::ZERO);
         if sessions == Sessions::Run {
@@ -70,18 +69,4 @@ impl Host {
 async fn closed(engine: Arc<Engine>) -> Result<(), CommandError> {
     let engine = Arc::into_inner(engine).ok_or_else(|| CommandError::internal("the engine is still in use"))?;
     Ok(engine.close().await?)
-}
-
-/// Makes the state directory, kept out of git.
-fn prepare(dir: &Path) -> Result<(), CommandError> {
-    let failed = |error: std::io::Error| {
-        CommandError::new(Kind::State, format!("cannot use {} as state directory: {error}", dir.display()))
-            .with_hint("name one that can be written with --dir or ANTIPHON_DIR")
-    };
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let ignore = dir.join(".gitignore");
-    if !ignore.exists() {
-        std::fs::write(ignore, "*\n").map_err(failed)?;
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! A plan on its way to an engine: what this process sends, and what the engine's side makes of it.
 
 use std::collections::BTreeMap;
+use std::env::VarError;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -73,8 +74,11 @@ fn value(source: &SecretSource) -> Result<String, CommandError> {
     let name = &source.name;
     let absent = |what: String, hint: &str| CommandError::new(Kind::Usage, what).with_hint(hint);
     let value = match &source.from {
-        SecretFrom::Variable => std::env::var(name).map_err(|_| {
-            absent(format!("the plan needs the secret {name}, and there is no such variable"), "set it for this command")
+        SecretFrom::Variable => std::env::var(name).map_err(|error| match error {
+            VarError::NotPresent => {
+                absent(format!("the plan needs the secret {name}, and there is no such variable"), "set it for this command")
+            }
+            VarError::NotUnicode(_) => absent(format!("the secret {name} is not text in UTF-8"), "encode it"),
         })?,
         SecretFrom::Command { argv, dir } => {
             let [program, arguments @ ..] = argv.as_slice() else {

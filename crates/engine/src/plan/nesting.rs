@@ -77,6 +77,11 @@ impl Reading {
 
     /// What a text and the plans that it names come to; relative paths start from `dir`.
     fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Whole, Problems> {
+        if dir.to_str().is_none() {
+            // It is recorded as text, and sessions would run in another one.
+            let message = format!("the directory {} is not named in UTF-8; run the plan from another one", dir.display());
+            return Err(Problems::of_file(ProblemCode::Unreadable, source.path(), message));
+        }
         let mut finding = Finding::new(&source);
         let assembled = assembled(&dir, &mut finding);
         let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());

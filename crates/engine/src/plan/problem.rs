@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::source::{Source, Span};
 
@@ -74,10 +74,17 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Where in the file, unless it is about the whole file.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+}
+
+/// Also a path that is not in UTF-8, as far as it can be.
+#[expect(clippy::ptr_arg, reason = "serde hands over what the field is")]
+fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// Where in a file something stands.

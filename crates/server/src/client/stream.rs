@@ -45,7 +45,8 @@ impl EventStream {
         self.after
     }
 
-    /// The next event; waits for it. `None` after the one that ends the coordination.
+    /// The next event; waits for it. `None` after the one that ends the coordination. Given up on, it loses no event, but a connection
+    /// that was being opened.
     ///
     /// # Errors
     /// [`ClientError::NoEngine`] if the engine has gone; another call looks for it again.
