@@ -269,9 +269,9 @@ fn sessions_must_be_enough_for_the_items_of_nested_plans_too() {
     write("inner.yaml", 3, "  a: { command: [a] }\n  b: { command: [b] }\n");
     write("middle.yaml", 9, "  c: { command: [c] }\n  d: { plan: inner.yaml }\n");
     write("outer.yaml", 9, "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n");
-    assert!(Plan::read(&dir.path().join("outer.yaml")).is_ok());
+    assert!(Plan::read(dir.path().join("outer.yaml")).is_ok());
     write("outer.yaml", 8, "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n");
-    let told = Plan::read(&dir.path().join("outer.yaml")).unwrap_err().to_string();
+    let told = Plan::read(dir.path().join("outer.yaml")).unwrap_err().to_string();
     assert_eq!(
         told.replace(dir.path().to_str().unwrap(), "<dir>"),
         "<dir>/outer.yaml:2:21: 8 sessions are not enough for 3 items and those of the plans that they run, which take at least 9"
