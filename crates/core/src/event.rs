@@ -475,12 +475,11 @@ pub fn belongs_in(kind: &str, stream: &StreamName) -> bool {
     }
 }
 
-/// Reads a deadline for people: `at 12s` or `wall 12s`, in seconds since the clock's start.
+/// A deadline for people: `12.000s of ledger time`, or the moment in UTC.
 #[must_use]
 pub fn describe_deadline(deadline: Deadline) -> String {
-    let seconds = |nanos: u64| format!("{}.{:03}s", nanos / 1_000_000_000, nanos / 1_000_000 % 1000);
     match deadline {
-        Deadline::At(at) => format!("at {}", seconds(at.0)),
-        Deadline::Wall(wall) => format!("wall {}", seconds(wall.0)),
+        Deadline::At(At(nanos)) => format!("{}.{:03}s of ledger time", nanos / 1_000_000_000, nanos / 1_000_000 % 1000),
+        Deadline::Wall(wall) => wall.to_string(),
     }
 }

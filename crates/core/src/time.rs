@@ -31,6 +31,23 @@ impl At {
 #[serde(transparent)]
 pub struct Wall(pub u64);
 
+impl fmt::Display for Wall {
+    /// To the second, in UTC: `2026-11-21T08:30:00Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0 / 1_000_000_000;
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        // Days are counted in years that begin in March, so that a leap day ends one, and in eras of 400 years, which are all alike.
+        let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+        let year = era * 400 + year + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
 /// A moment on one of the two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +116,22 @@ pub fn nanos(ticks: u64, rate_hz: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wall_time_is_shown_as_people_write_it() {
+        let shown = [0, 951_782_399, 951_782_400, 1_709_251_199, 1_795_269_600, 4_107_542_400, 18_446_744_073]
+            .map(|seconds| Wall(seconds * 1_000_000_000).to_string());
+        let expected = [
+            "1970-01-01T00:00:00Z",
+            "2000-02-28T23:59:59Z",
+            "2000-02-29T00:00:00Z",
+            "2024-02-29T23:59:59Z",
+            "2026-11-21T14:00:00Z",
+            "2100-03-01T00:00:00Z",
+            "2554-07-21T23:34:33Z",
+        ];
+        assert_eq!(shown, expected);
+    }
 
     #[test]
     fn ticks_and_nanos_round_so_that_a_deadline_is_never_early() {

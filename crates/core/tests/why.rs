@@ -83,9 +83,9 @@ fn work_waits_for_moments_on_both_clocks() {
     history.take(&end(SessionOutcome::Deferred { until: Deadline::At(At(2_500_000_000)) }));
     history.take(&Step::Propose);
     history.take(&end(SessionOutcome::Deferred { until: Deadline::Wall(Wall(3_000_000_000)) }));
-    assert_eq!(why(&mut history), "a: it waits until at 2.500s\nb: it waits until wall 3.000s\n");
+    assert_eq!(why(&mut history), "a: it waits until 2.500s of ledger time\nb: it waits until 1970-01-01T00:00:03Z\n");
     history.pass(2_500_000_000);
-    assert_eq!(why(&mut history), "a: next\nb: it waits until wall 3.000s\n");
+    assert_eq!(why(&mut history), "a: next\nb: it waits until 1970-01-01T00:00:03Z\n");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Shortest secret that is accepted, in bytes; replacing shorter ones would tear ordinary text.
 pub const MIN_SECRET_BYTES: usize = 8;
 
+/// Backslashes in a row that are looked through: so many stand before a quote in JSON in JSON in JSON, and one more in a backslash.
+const MAX_BACKSLASHES: usize = 8;
+
 /// A value that may appear nowhere, and the name that takes its place.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
@@ -150,21 +153,27 @@ fn matches(secret: &[u8], bytes: &[u8]) -> Match {
         if byte == secret[in_secret] {
             ways.insert((in_secret + 1, in_bytes + 1));
         }
-        if byte == b'\\' {
-            match unescape(rest) {
+        // JSON within JSON escapes the backslashes of the escapes in it; all of a row but the last are skipped then.
+        for skipped in 0..backslashes(rest) {
+            match unescape(&rest[skipped..]) {
                 Escape::Cut => partial = partial.max(Some(in_secret)),
                 Escape::None => {}
                 Escape::Char(character, length) => {
                     let mut utf8 = [0; 4];
                     let utf8 = character.encode_utf8(&mut utf8).as_bytes();
                     if secret[in_secret..].starts_with(utf8) {
-                        ways.insert((in_secret + utf8.len(), in_bytes + length));
+                        ways.insert((in_secret + utf8.len(), in_bytes + skipped + length));
                     }
                 }
             }
         }
     }
     Match { full, partial }
+}
+
+/// Backslashes at the beginning, as far as they are looked through.
+fn backslashes(bytes: &[u8]) -> usize {
+    bytes.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count()
 }
 
 enum Escape {
@@ -212,11 +221,12 @@ fn unescape_unicode(bytes: &[u8]) -> Escape {
     if let Some(character) = char::from_u32(u32::from(first)) {
         return Escape::Char(character, 6);
     }
-    match unit(6) {
+    let skipped = backslashes(&bytes[6..]).saturating_sub(1);
+    match unit(6 + skipped) {
         None => Escape::None,
         Some(None) => Escape::Cut,
         Some(Some(second)) => match char::decode_utf16([first, second]).next() {
-            Some(Ok(character)) => Escape::Char(character, 12),
+            Some(Ok(character)) => Escape::Char(character, 12 + skipped),
             _ => Escape::None,
         },
     }
@@ -258,6 +268,12 @@ mod tests {
             r#""p\u0022a\u005Css/w\u00F6rd\u000a😀""#.to_owned(),
         ] {
             assert_eq!(text_of(&secrets, &written).trim_matches('"'), "[secret KEY]", "{written}");
+            // Agents print what their tools printed within JSON of their own.
+            let mut within = written;
+            for _ in 0..2 {
+                within = serde_json::to_string(&within).unwrap();
+                assert_eq!(text_of(&secrets, &within).trim_matches(['"', '\\']), "[secret KEY]", "{within}");
+            }
         }
     }
 
@@ -267,11 +283,11 @@ mod tests {
             before in "[ab\\\\\"u0-9]{0,20}",
             value in "[ab\\\\\"\n/é]{8,16}",
             after in "[ab\\\\\"]{0,20}",
-            escaped in any::<bool>(),
+            escaped in 0..4,
             cuts in prop::collection::vec(1usize..7, 0..40),
         ) {
             let secrets = [secret("X", &value)];
-            let inner = if escaped { serde_json::to_string(&value).unwrap() } else { value.clone() };
+            let inner = (0..escaped).fold(value.clone(), |inner, _| serde_json::to_string(&inner).unwrap());
             let text = format!("{before}{inner}{after}");
             let mut redactor = Redactor::new(&secrets);
             let mut out = Vec::new();
