@@ -238,7 +238,7 @@ impl Warden {
         let files = (job.folder.path_of(job.outputs.0), job.folder.path_of(job.outputs.1));
         let (secrets, cap) = (&job.order.secrets, job.order.output_cap);
         let mut child = program::fork(&job.program, &[self.control.as_raw_fd()])?;
-        let mut reaper = Reaper { program: child.pid, status: None };
+        let mut reaper = Reaper { program: child.pid, ..Reaper::default() };
         let mut outputs = [
             Capture::new(child.stdout.take(), &files.0, secrets, cap)?,
             Capture::new(child.stderr.take(), &files.1, secrets, cap)?,

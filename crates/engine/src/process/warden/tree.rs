@@ -18,6 +18,8 @@ pub(super) struct Reaper {
     /// The program whose end is wanted, and the end.
     pub(super) program: i32,
     pub(super) status: Option<ExitStatus>,
+    /// How many others were reaped that SIGKILL had ended.
+    pub(super) killed: u64,
 }
 
 impl Reaper {
@@ -47,6 +49,8 @@ impl Reaper {
                     libc::CLD_EXITED => ExitStatus::Code(status),
                     code => ExitStatus::Signal { signal: status, core: code == libc::CLD_DUMPED },
                 });
+            } else if info.si_code == libc::CLD_KILLED && status == libc::SIGKILL {
+                self.killed += 1;
             }
         }
     }
@@ -68,11 +72,13 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let own_session = rustix::process::getsid(None).map_or(0, |sid| sid.as_raw_nonzero().get());
     let until = std::time::Instant::now() + within;
-    let mut killed = HashSet::new();
+    let (mut killed, before) = (HashSet::new(), reaper.killed);
+    // A group dies with a member that was not seen; grandchildren are reaped by others. Each is counted by one of the two at least.
+    let count = |killed: &HashSet<ProcessIdentity>, reaper: &Reaper| (reaper.killed - before).max(killed.len() as u64);
     while !reaper.reap() {
         if std::time::Instant::now() >= until {
             let leftovers = proc_table::descendants(own).iter().map(signal::leftover).collect();
-            return Ending { clean: false, killed: killed.len() as u64, leftovers };
+            return Ending { clean: false, killed: count(&killed, reaper), leftovers };
         }
         tick();
         // What is stopped neither forks nor runs away, so the list below becomes complete.
@@ -94,7 +100,7 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
         }
         close_combat(reaper, own_session, &mut killed);
     }
-    Ending { clean: true, killed: killed.len() as u64, leftovers: Vec::new() }
+    Ending { clean: true, killed: count(&killed, reaper), leftovers: Vec::new() }
 }
 
 /// Kills what comes up as own child, faster than a scan of all processes could follow.
