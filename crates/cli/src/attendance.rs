@@ -10,8 +10,8 @@ use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
 use antiphon_server::{Client, ClientError, EventLine, EventStream, Steer, SubmitRequest};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
+use crate::access::{Access, Host, Interrupt, Interrupts, Sessions, has_gone};
 use crate::command_error::{CommandError, Kind};
-use crate::door::{Door, Host, Interrupt, Interrupts, Sessions, has_gone};
 use crate::ending::Ending;
 use crate::view::View;
 
@@ -20,6 +20,9 @@ const FRAME: Duration = Duration::from_millis(100);
 
 /// Time between two questions why items do not run.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Coordinations that are named before the rest is counted.
+const NAMED: usize = 5;
 
 /// Silence after which it is looked whether anything can go on.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -39,7 +42,7 @@ pub(crate) enum Parted {
 /// Somebody who sees coordinations of one state directory through, and runs the engine for that if nobody else does.
 pub(crate) struct Attendant {
     dir: PathBuf,
-    door: Door,
+    access: Access,
     interrupts: Interrupts,
 }
 
@@ -81,14 +84,14 @@ impl Attendant {
     pub(crate) async fn arrive(dir: &Path) -> Result<Self, CommandError> {
         let mut interrupts = Interrupts::catch()?;
         tokio::select! {
-            door = Door::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), door: door?, interrupts }),
+            access = Access::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), access: access?, interrupts }),
             _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before anything was done")),
         }
     }
 
     /// Puts coordinations that go on before those that wait for somebody, as far as that is known here.
     pub(crate) async fn at_work_first(&self, ids: &mut [CoordinationId]) -> Result<(), CommandError> {
-        if let Some(host) = &self.door.host {
+        if let Some(host) = &self.access.host {
             let at_work = host.at_work().await?;
             ids.sort_by_key(|id| !at_work.iter().any(|at_work| is_in(id, at_work)));
         }
@@ -107,7 +110,7 @@ impl Attendant {
             match self.watch(&mut seen, request, view).await {
                 Ok(parted) => return Ok(parted),
                 Err(Short::Failed(error)) => return Err(error),
-                Err(Short::Gone) if self.door.host.is_some() => {
+                Err(Short::Gone) if self.access.host.is_some() => {
                     let what = "the engine of this process has stopped by itself; its log says why";
                     return Err(CommandError::new(Kind::State, what).with_hint("`antiphon doctor` looks at the state directory"));
                 }
@@ -115,7 +118,7 @@ impl Attendant {
                     if !self.open_again(&mut seen, view).await? {
                         return Ok(Parted::Told);
                     }
-                    view.tell(match self.door.host {
+                    view.tell(match self.access.host {
                         Some(_) => "the engine that carried this out has gone; this process goes on with it",
                         None => "the engine that carried this out has gone; another one goes on with it",
                     })?;
@@ -126,11 +129,11 @@ impl Attendant {
 
     /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the search.
     async fn open_again(&mut self, seen: &mut Seen, view: &mut View) -> Result<bool, CommandError> {
-        let mut search = pin!(Door::open_again(&self.dir, Sessions::Run));
+        let mut search = pin!(Access::open_again(&self.dir, Sessions::Run));
         loop {
             let interrupt = tokio::select! {
-                door = &mut search => {
-                    self.door = door?;
+                access = &mut search => {
+                    self.access = access?;
                     return Ok(true);
                 }
                 interrupt = self.interrupts.next() => interrupt,
@@ -145,7 +148,7 @@ impl Attendant {
     }
 
     async fn watch(&mut self, seen: &mut Seen, request: Option<&SubmitRequest>, view: &mut View) -> Result<Parted, Short> {
-        let Door { client, host } = &self.door;
+        let Access { client, host } = &self.access;
         if let Some(request) = request {
             client.submit(request, None).await?;
         }
@@ -188,7 +191,7 @@ impl Attendant {
                 }
                 () = until(silent_from) => {
                     silent_from = None;
-                    seen.look_whether_stuck(&self.door, view).await?;
+                    seen.look_whether_stuck(&self.access, view).await?;
                 }
             }
         }
@@ -200,11 +203,11 @@ impl Attendant {
 
     /// Leaves in good order: an engine of this process stays while it carries something out for others, unless it was told to stop.
     pub(crate) async fn leave(mut self, seen: Result<Parted, CommandError>) -> Result<Parted, CommandError> {
-        let stayed = match (&self.door.host, &seen) {
+        let stayed = match (&self.access.host, &seen) {
             (Some(host), Ok(Parted::Ended(_))) => stay(host, &mut self.interrupts).await,
             _ => Ok(()),
         };
-        let closed = self.door.close().await;
+        let closed = self.access.close().await;
         let parted = seen?;
         stayed?;
         closed?;
@@ -236,9 +239,9 @@ impl Seen {
     }
 
     /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
-    async fn look_whether_stuck(&self, door: &Door, view: &mut View) -> Result<(), CommandError> {
+    async fn look_whether_stuck(&self, access: &Access, view: &mut View) -> Result<(), CommandError> {
         let id = &self.id;
-        let at_work = match &door.host {
+        let at_work = match &access.host {
             Some(host) => host.at_work().await?,
             None => BTreeSet::new(),
         };
@@ -246,14 +249,14 @@ impl Seen {
         if at_work.iter().any(|at_work| is_in(id, at_work)) {
             return Ok(());
         }
-        let Ok(found) = door.client.status(id).await else { return Ok(()) };
+        let Ok(found) = access.client.status(id).await else { return Ok(()) };
         match found.status.as_str() {
             "paused" => view.tell(&format!(
                 "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
                  or --cost for a higher ceiling"
             ))?,
             "starting" => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
-            "running" if door.host.is_some() => {
+            "running" if access.host.is_some() => {
                 view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?;
             }
             _ => {}
@@ -290,15 +293,15 @@ fn told(id: &CoordinationId, hosts: bool) -> String {
 
 /// Stays while anything goes on that the end of this process would interrupt.
 async fn stay(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandError> {
-    let mut named = String::new();
+    let mut named = BTreeSet::new();
     let mut asked = false;
     loop {
         let others = host.at_work().await?;
         let Some(first) = others.first() else { return Ok(()) };
-        let names = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        if names != named {
+        let names = some_of(&others);
+        if !others.is_subset(&named) {
             anstream::eprintln!("this process stays until what others submitted to it is done: {names}");
-            named.clone_from(&names);
+            named.clone_from(&others);
         }
         let version = host.engine.status(first).await?.version;
         let mut events = host.engine.follow(first, version).await?;
@@ -313,6 +316,15 @@ async fn stay(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandErr
             }
         }
     }
+}
+
+/// A few names, and how many more there are.
+fn some_of(names: &BTreeSet<CoordinationId>) -> String {
+    let mut text = names.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text.push_str(&format!(" and {} more", names.len() - NAMED));
+    }
+    text
 }
 
 /// The next event, with the stream that it came from.

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
-use antiphon::coordination::{AbortReason, BudgetType, StopCondition, Verdict};
+use antiphon::coordination::{AbortReason, StopCondition, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::Event;
 
 use crate::command_error::Kind;
+use crate::wording;
 
 /// The end of a coordination, as its last event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,24 +57,8 @@ impl Ending {
     pub(crate) fn stop(&self) -> Option<String> {
         match &self.why {
             Why::Completed(StopCondition::AllWorkCompleted) => None,
-            Why::Completed(StopCondition::BudgetExhausted(meter)) => Some(format!("its {} is spent", meter_name(*meter))),
-            Why::Completed(StopCondition::CircuitBreakerTripped) => {
-                Some("too many items in a row failed, which tripped the breaker".to_owned())
-            }
-            Why::Completed(StopCondition::UserRequested) => Some("it was stopped on request".to_owned()),
-            Why::Completed(StopCondition::Error(error)) => Some(format!("it could not go on: {error}")),
-            // A condition that is newer than this version.
-            Why::Completed(stop) => Some(stop.to_string()),
+            Why::Completed(stop) => Some(wording::stop(stop)),
             Why::Aborted(reason) => Some(format!("it was aborted: {reason}")),
         }
-    }
-}
-
-fn meter_name(meter: BudgetType) -> &'static str {
-    match meter {
-        BudgetType::Duration => "budget of time",
-        BudgetType::Tokens => "budget of tokens",
-        BudgetType::Cost => "budget of cost",
-        BudgetType::Episodes => "budget of sessions",
     }
 }

@@ -1,10 +1,10 @@
 //! The command line of Antiphon.
 
+mod access;
 mod attendance;
 mod bench;
 mod command_error;
 mod commands;
-mod door;
 mod ending;
 mod ledger;
 mod moment;

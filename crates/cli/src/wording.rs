@@ -26,13 +26,13 @@ pub(crate) fn stop(condition: &StopCondition) -> String {
     match condition {
         StopCondition::AllWorkCompleted => "no work is left".to_owned(),
         StopCondition::BudgetExhausted(meter) => match meter {
-            BudgetType::Duration => "the time of its budget is used up".to_owned(),
-            BudgetType::Tokens => "the tokens of its budget are used up".to_owned(),
-            BudgetType::Cost => "the cost of its budget is used up".to_owned(),
-            BudgetType::Episodes => "the sessions of its budget are used up".to_owned(),
+            BudgetType::Duration => "its budget of time is spent".to_owned(),
+            BudgetType::Tokens => "its budget of tokens is spent".to_owned(),
+            BudgetType::Cost => "its budget of cost is spent".to_owned(),
+            BudgetType::Episodes => "its budget of sessions is spent".to_owned(),
         },
-        StopCondition::CircuitBreakerTripped => "too many items failed in a row".to_owned(),
-        StopCondition::UserRequested => "on request".to_owned(),
+        StopCondition::CircuitBreakerTripped => "too many items failed in a row, which tripped the breaker".to_owned(),
+        StopCondition::UserRequested => "it was stopped on request".to_owned(),
         other => other.to_string(),
     }
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::Global;
 use super::run::on_a_runtime;
+use crate::access::Access;
 use crate::command_error::CommandError;
-use crate::door::Door;
 use crate::ending::Ending;
 use crate::ledger::{self, Ledger};
 use crate::output::{Output, painted};
@@ -39,7 +39,7 @@ impl Args {
     }
 
     async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        let (ending, _) = Door::command(&ledger.dir, async |client, key| self.end(client, key).await).await?;
+        let (ending, _) = Access::command(&ledger.dir, async |client, key| self.end(client, key).await).await?;
         let mut output = Output::stdout();
         match (json, &ending) {
             (true, _) => output.json(&json!({

@@ -8,8 +8,8 @@ use antiphon_server::{Client, Raise};
 
 use super::Global;
 use super::run::on_a_runtime;
+use crate::access::Access;
 use crate::command_error::{CommandError, Kind};
-use crate::door::Door;
 use crate::ledger::{self, Ledger};
 use crate::output::Output;
 
@@ -51,7 +51,7 @@ impl Args {
         };
         self.check_currency(&ledger)?;
         let go_on = async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
-        let (accepted, acted_on) = Door::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
+        let (accepted, acted_on) = Access::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != Raise::default() => error.with_hint(format!(
                 "it must be paused, and ceilings are totals, none lower than it is; `antiphon status {}` shows both",
                 self.id

@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 use super::Global;
 use super::plan::check::refused;
 use super::run::{chosen, on_a_runtime, run};
+use crate::access::{Unsent, request};
 use crate::command_error::{CommandError, Kind};
-use crate::door::{Unsent, request};
 use crate::state_dir;
 use crate::view::View;
 
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N")]
     processes: Option<Count>,
     /// Decides whether it succeeded: a script for `sh -c` that is run after it
-    #[arg(long, value_name = "SCRIPT")]
+    #[arg(long, value_name = "SCRIPT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     check: Option<String>,
     /// A variable that it sees: NAME for the one here, or NAME=VALUE
     #[arg(long, value_name = "NAME[=VALUE]")]

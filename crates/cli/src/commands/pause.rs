@@ -7,8 +7,8 @@ use antiphon_server::{Client, Steer};
 
 use super::Global;
 use super::run::on_a_runtime;
+use crate::access::Access;
 use crate::command_error::CommandError;
-use crate::door::Door;
 use crate::ledger::{self, Ledger};
 use crate::output::Output;
 
@@ -32,7 +32,7 @@ impl Args {
         on_a_runtime(async {
             let (id, reason) = (&self.id, &self.reason);
             let pause = async |client: &Client, key: &str| client.steer(id, Steer::Pause, reason, Some(key)).await;
-            let (accepted, _) = Door::command(&ledger.dir, pause).await?;
+            let (accepted, _) = Access::command(&ledger.dir, pause).await?;
             let mut output = Output::stdout();
             match global.json {
                 true => output.json(&accepted)?,

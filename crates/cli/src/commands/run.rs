@@ -11,9 +11,9 @@ use antiphon_server::SubmitRequest;
 
 use super::Global;
 use super::plan::check::refused;
+use crate::access::{Unsent, request};
 use crate::attendance::{Attendant, Parted};
 use crate::command_error::{CommandError, Kind};
-use crate::door::{Unsent, request};
 use crate::state_dir;
 use crate::view::View;
 

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::Global;
 use super::run::on_a_runtime;
+use crate::access::Access;
 use crate::command_error::{CommandError, Kind};
-use crate::door::Door;
 use crate::ledger::{self, Ledger};
 use crate::output::{Output, printable};
 
@@ -43,7 +43,7 @@ impl Args {
         let session = ledger.replayed(&self.id)?;
         let works = self.wanted(&session)?;
         on_a_runtime(async {
-            let told = match Door::knock(&ledger.dir).await? {
+            let told = match Access::knock(&ledger.dir).await? {
                 Some(client) if !session.status().is_terminal() => {
                     let mut told = Vec::new();
                     for work in works {

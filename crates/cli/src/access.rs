@@ -30,13 +30,13 @@ const TOLD_AFTER: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The way to an engine.
-pub(crate) struct Door {
+pub(crate) struct Access {
     pub(crate) client: Client,
     /// The engine, if it runs here.
     pub(crate) host: Option<Host>,
 }
 
-impl Door {
+impl Access {
     /// Finds the engine of a state directory, or runs one here if there is none.
     pub(crate) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
         Self::open_within(PATIENCE, dir, sessions).await
@@ -96,10 +96,10 @@ impl Door {
     ) -> Result<(T, bool), CommandError> {
         let key = Engine::mint()?.to_string();
         loop {
-            let door = Self::open(dir, Sessions::Leave).await?;
-            let answer = command(&door.client, &key).await;
-            let is_guest = door.host.is_none();
-            door.close().await?;
+            let access = Self::open(dir, Sessions::Leave).await?;
+            let answer = command(&access.client, &key).await;
+            let is_guest = access.host.is_none();
+            access.close().await?;
             match answer {
                 Err(error) if is_guest && has_gone(&error) => sleep(LOOK_AGAIN).await,
                 answer => return Ok((answer?, is_guest)),
