@@ -10,6 +10,7 @@ mod doctor;
 mod init;
 mod list;
 pub(crate) mod log;
+mod output;
 mod pause;
 mod plan;
 mod receipt;
@@ -61,6 +62,7 @@ enum Command {
     Verify(verify::Args),
     Receipt(receipt::Args),
     Log(log::Args),
+    Output(output::Args),
     List(list::Args),
     Doctor(doctor::Args),
     Backup(backup::Args),
@@ -86,6 +88,7 @@ impl CommandLine {
             Command::Verify(args) => args.run(&global),
             Command::Receipt(args) => args.run(&global),
             Command::Log(args) => args.run(&global),
+            Command::Output(args) => args.run(&global),
             Command::List(args) => args.run(&global),
             Command::Doctor(args) => args.run(&global),
             Command::Backup(args) => args.run(&global),

@@ -113,3 +113,29 @@ fn a_directory_whose_name_is_not_text_is_told() -> Result {
     assert_eq!((told["problems"][0]["code"].as_str(), checked.status.code()), (Some("unreadable"), Some(5)));
     Ok(())
 }
+
+#[test]
+fn what_a_session_printed_is_printed_again_also_while_it_runs() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (runs, ends) = (pipe(dir.path(), "runs")?, pipe(dir.path(), "ends")?);
+    let script = "echo first; echo oops >&2; echo > runs; read word < ends; echo second";
+    let run = Running::start(dir.path(), &["do", "--id", "talks", "--", "sh", "-c", script])?;
+    heard(&runs)?;
+    let printed = |arguments: &[&str]| -> Result<(String, String, Option<i32>)> {
+        let output = ran(dir.path(), arguments)?;
+        Ok((String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?, output.status.code()))
+    };
+    let pair = |stdout: &str, stderr: &str| (stdout.to_owned(), stderr.to_owned(), Some(0));
+    // What a program has written is on its way for a moment.
+    let expected = pair("first\n", "oops\n");
+    let seen =
+        (0..200).map(|_| printed(&["output", "talks", "command"])).find(|seen| !matches!(seen, Ok(seen) if *seen != expected));
+    assert_eq!(seen.ok_or("it was never seen")??, expected);
+    say(&ends, "end")?;
+    run.end()?;
+    assert_eq!(printed(&["output", "talks", "command", "--session", "1"])?, pair("first\nsecond\n", "oops\n"));
+    let (_, absent, code) = printed(&["output", "talks", "nobody"])?;
+    assert_eq!(absent, "error: there is no item nobody in talks\nhint: `antiphon status talks` shows its items\n");
+    assert_eq!(code, Some(2));
+    Ok(())
+}

@@ -82,6 +82,7 @@ fn example(command: &str) -> &str {
         "do" => "do -- true",
         "resume" => "resume build",
         "log" => "log build",
+        "output" => "output build compile",
         "why" => "why build compile",
         "cancel" => "cancel service",
         "pause" => "pause service",

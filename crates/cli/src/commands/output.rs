@@ -1,0 +1,145 @@
+//! `antiphon output`: what a session printed.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use antiphon::coordination::Tree;
+use antiphon::digest::Digest;
+use antiphon::event::{Event, SessionUnbound};
+use antiphon::id::{CoordinationId, SessionId, StreamName, Version};
+use antiphon::ledger::Store as _;
+use antiphon::process::{Kept, SessionFolder};
+use serde_json::json;
+
+use super::Global;
+use crate::command_error::{CommandError, Kind};
+use crate::ledger::{self, Ledger};
+use crate::output::Output;
+
+/// Events read at a time.
+const PAGE: usize = 1_000;
+
+/// Print what a session of an item printed
+///
+/// The item's last session, unless another is named; also of one that still runs, as far as it is. Its standard output goes to standard
+/// output, its standard error to standard error. Of a function, which prints nothing, what it put out.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The coordination
+    #[arg(value_name = "ID", value_parser = ledger::coordination)]
+    id: CoordinationId,
+    /// The item
+    #[arg(value_name = "ITEM")]
+    work: String,
+    /// The number of a session; `antiphon receipt show` lists them
+    #[arg(long, value_name = "N")]
+    session: Option<u64>,
+}
+
+/// A session of the item.
+struct Found {
+    number: u64,
+    /// Absent while it runs.
+    end: Option<Box<SessionUnbound>>,
+}
+
+/// What it printed.
+struct Printed {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    cut: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(global)?;
+        ledger.head(&StreamName::Coordination(self.id.clone()))?;
+        let Some(found) = self.find(&ledger)? else { return Err(self.nothing(&ledger)?) };
+        let printed = self.printed(&ledger, &found)?;
+        let mut output = Output::stdout();
+        if global.json {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let Printed { stdout, stderr, cut } = &printed;
+            output.json(&json!({ "session": found.number, "stdout": text(stdout), "stderr": text(stderr), "cut": cut }))?;
+            output.finish()?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        output.bytes(&printed.stdout)?;
+        output.finish()?;
+        let mut stderr = std::io::stderr().lock();
+        // There is nobody to tell that standard error is closed.
+        let _told = stderr.write_all(&printed.stderr).and_then(|()| stderr.flush());
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The session that is meant.
+    fn find(&self, ledger: &Ledger) -> Result<Option<Found>, CommandError> {
+        let stream = StreamName::Coordination(self.id.clone());
+        let (mut found, mut after): (Option<Found>, _) = (None, Version(0));
+        loop {
+            let page = ledger.store.read_stream(&stream, after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.version;
+            for event in &page {
+                let Some(payload) = event.payload.bytes() else { continue };
+                match Event::decode(&event.kind, event.schema, payload) {
+                    Ok(Event::SessionBound(bound)) if self.means(bound.work.as_str(), bound.session) => {
+                        found = Some(Found { number: bound.session, end: None });
+                    }
+                    Ok(Event::SessionUnbound(unbound)) if self.means(unbound.work.as_str(), unbound.session) => {
+                        found = Some(Found { number: unbound.session, end: Some(Box::new(unbound)) });
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn means(&self, work: &str, session: u64) -> bool {
+        work == self.work && self.session.is_none_or(|wanted| wanted == session)
+    }
+
+    fn printed(&self, ledger: &Ledger, found: &Found) -> Result<Printed, CommandError> {
+        let Some(end) = &found.end else {
+            let session = SessionId { coordination: self.id.clone(), number: found.number };
+            let folder = SessionFolder::in_state_directory(&ledger.dir, &session);
+            let read = |kept| {
+                folder.read(kept).map_err(|error| {
+                    CommandError::new(Kind::State, format!("what session {session} prints cannot be read: {error}"))
+                })
+            };
+            return Ok(Printed { stdout: read(Kept::Stdout)?, stderr: read(Kept::Stderr)?, cut: false });
+        };
+        Ok(match end.tree.as_deref() {
+            Some(Tree { stdout, stderr, cut, .. }) => {
+                Printed { stdout: blob(ledger, stdout.as_ref())?, stderr: blob(ledger, stderr.as_ref())?, cut: *cut }
+            }
+            None => Printed { stdout: blob(ledger, end.output.as_ref())?, stderr: Vec::new(), cut: false },
+        })
+    }
+
+    fn nothing(&self, ledger: &Ledger) -> Result<CommandError, CommandError> {
+        let (id, work) = (&self.id, &self.work);
+        let known = ledger.replayed(id)?.work_tracking(work).is_some();
+        let told = |what: String| CommandError::new(Kind::Usage, what);
+        Ok(match (known, self.session) {
+            (false, _) => {
+                told(format!("there is no item {work} in {id}")).with_hint(format!("`antiphon status {id}` shows its items"))
+            }
+            (true, None) => {
+                told(format!("no session of {work} has begun")).with_hint(format!("`antiphon why {id} {work}` tells why"))
+            }
+            (true, Some(session)) => told(format!("session {session} of {id} is none of {work}"))
+                .with_hint(format!("`antiphon log {id} --work {work}` shows its sessions")),
+        })
+    }
+}
+
+/// Evidence that is gone without a record of its erasure is damage, which `verify` tells.
+fn blob(ledger: &Ledger, digest: Option<&Digest>) -> Result<Vec<u8>, CommandError> {
+    let Some(digest) = digest else { return Ok(Vec::new()) };
+    ledger.store.blob(digest)?.ok_or_else(|| {
+        CommandError::new(Kind::State, format!("the bytes {digest} are not there; they were erased, or are lost"))
+            .with_hint("`antiphon verify` tells which")
+    })
+}
