@@ -111,7 +111,7 @@ impl Attendant {
                 Ok(parted) => return Ok(parted),
                 Err(Short::Failed(error)) => return Err(error),
                 Err(Short::Gone) if self.access.host.is_some() => {
-                    let what = "the engine of this process has stopped by itself; its log says why";
+                    let what = "the engine of this process has stopped by itself";
                     return Err(CommandError::new(Kind::State, what).with_hint("`antiphon doctor` looks at the state directory"));
                 }
                 Err(Short::Gone) => {

@@ -32,6 +32,8 @@ impl Run {
         let name = ptsname(&terminal, Vec::new())?.into_string()?;
         let side = File::options().read(true).write(true).open(name)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
+        // Where it is set, any terminal is taken to understand colours.
+        command.env_remove("CI");
         command.current_dir(dir).arg("--dir").arg(dir.join("state")).args(["run", "--id", "shown", "plan.yaml"]);
         command.env_remove("NO_COLOR").env_remove("HOME").env("TERM", "xterm-256color");
         command.stdin(Stdio::null()).stdout(side.try_clone()?).stderr(side);
