@@ -65,6 +65,18 @@ impl Run {
         Ok(())
     }
 
+    /// Waits until a frame has just been drawn: the next one comes a while later. A kill within a write may cut it off, which no program
+    /// can help.
+    fn between_frames(&mut self) -> Result {
+        loop {
+            let more = self.printed.recv().map_err(|_| "it ended")?;
+            self.seen.extend(more);
+            if self.seen.ends_with(b"\x1b[?7h\x1b[?25h") {
+                return Ok(());
+            }
+        }
+    }
+
     fn press_ctrl_c(&self) -> Result {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?;
         Ok(kill_process(pid, Signal::INT)?)
@@ -193,6 +205,7 @@ fn a_run_that_is_killed_leaves_the_cursor_where_it_was_seen() -> Result {
     let mut run = Run::of(dir.path(), (24, 80), |_| {})?;
     std::fs::read_to_string(dir.path().join("pipe"))?;
     run.until("stays")?;
+    run.between_frames()?;
     run.child.kill()?;
     let (text, screen, _killed) = run.end()?;
     assert!(screen.is_clean(), "{text:?}");
