@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
+use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
 use antiphon_server::{Client, ClientError, EventLine, EventStream, Steer, SubmitRequest};
 use tokio::time::{Instant, interval, sleep_until, timeout};
@@ -250,13 +251,13 @@ impl Seen {
             return Ok(());
         }
         let Ok(found) = access.client.status(id).await else { return Ok(()) };
-        match found.status.as_str() {
-            "paused" => view.tell(&format!(
+        match found.status.parse() {
+            Ok(Stage::Paused) => view.tell(&format!(
                 "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
                  or --cost for a higher ceiling"
             ))?,
-            "starting" => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
-            "running" if access.host.is_some() => {
+            Ok(Stage::Starting) => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
+            Ok(Stage::Running) if access.host.is_some() => {
                 view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?;
             }
             _ => {}

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::{CoordinationReducer, CoordinationSession, Reducer as _, ReducerContext};
-use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::envelope::Recorded;
+use antiphon::event::Event;
+use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
     FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory, Store as _,
 };
@@ -91,21 +93,66 @@ impl Ledger {
         id: &CoordinationId,
         mut look: impl FnMut(&CoordinationSession) -> Result<(), CommandError>,
     ) -> Result<CoordinationSession, CommandError> {
-        let stream = StreamName::Coordination(id.clone());
-        let (mut reducer, mut after) = (CoordinationReducer::new(), Version(0));
-        loop {
-            let page = self.store.read_stream(&stream, after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
-            for event in &page {
-                let context = ReducerContext::replay(event.version.0);
-                reducer.apply(event, &context).map_err(|error| CommandError::because(Kind::State, &error))?;
-                reducer.state().get(id).map_or(Ok(()), &mut look)?;
-            }
-        }
+        let mut reducer = CoordinationReducer::new();
+        self.each_event(&StreamName::Coordination(id.clone()), |event| {
+            let context = ReducerContext::replay(event.version.0);
+            reducer.apply(event, &context).map_err(|error| CommandError::because(Kind::State, &error))?;
+            reducer.state().get(id).map_or(Ok(()), &mut look)
+        })?;
         match reducer.forget(id) {
             Some(session) => Ok(session),
             None => Err(self.unknown(id)?),
+        }
+    }
+
+    /// Looks at every event of a stream, in order.
+    pub(crate) fn each_event(
+        &self,
+        stream: &StreamName,
+        mut look: impl FnMut(&Recorded) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut after = Version(0);
+        loop {
+            let page = self.store.read_stream(stream, after, PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.version;
+            page.iter().try_for_each(&mut look)?;
+        }
+    }
+
+    /// The newest coordination that has not ended, else the newest; not one that carries out a session of another.
+    pub(crate) fn newest(&self) -> Result<CoordinationId, CommandError> {
+        for ended in [Some(false), None] {
+            let mut older_than = None;
+            loop {
+                let filter =
+                    HeadFilter { prefix: COORDINATIONS.to_owned(), ended, older_than, limit: 1, ..HeadFilter::default() };
+                let Some(head) = self.store.heads(&HeadQuery::List(filter))?.into_iter().next() else { break };
+                if let StreamName::Coordination(id) = &head.stream
+                    && !self.is_nested(&head.stream)?
+                {
+                    return Ok(id.clone());
+                }
+                older_than = Some(head.stream);
+            }
+        }
+        let told = CommandError::new(Kind::Usage, format!("there is no coordination in {}", self.dir.display()));
+        Err(told.with_hint("`antiphon run FILE` starts one"))
+    }
+
+    fn is_nested(&self, stream: &StreamName) -> Result<bool, CommandError> {
+        let first = self.store.read_stream(stream, Version(0), 1)?;
+        let event = first.first().and_then(|event| Event::decode(&event.kind, event.schema, event.payload.bytes()?).ok());
+        Ok(matches!(event, Some(Event::Started(started)) if started.parent.is_some()))
+    }
+
+    /// Refuses a coordination that is not there, or has ended.
+    pub(crate) fn unended(&self, id: &CoordinationId) -> Result<(), CommandError> {
+        let head = self.head(&StreamName::Coordination(id.clone()))?;
+        match head.ended {
+            false => Ok(()),
+            true => Err(CommandError::new(Kind::Usage, format!("{id} has ended already: {}", head.status))
+                .with_hint(format!("`antiphon receipt show {id}` shows what it came to"))),
         }
     }
 
@@ -125,11 +172,7 @@ impl Ledger {
             return Ok(begin);
         }
         let ids = self.ids(COORDINATIONS, LOOKED_THROUGH)?;
-        let mut alike: Vec<(f64, String)> =
-            ids.into_iter().map(|known| (strsim::jaro_winkler(id.as_str(), &known), known)).collect();
-        alike.retain(|(likeness, _)| *likeness >= ALIKE);
-        alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        Ok(alike.into_iter().take(OFFERED).map(|(_, id)| id).collect())
+        Ok(alike(id.as_str(), ids.iter().map(String::as_str)))
     }
 
     fn ids(&self, prefix: &str, limit: usize) -> Result<Vec<String>, CommandError> {
@@ -137,6 +180,24 @@ impl Ledger {
         let heads = self.store.heads(&HeadQuery::List(filter))?;
         Ok(heads.into_iter().filter_map(|head| Some(head.stream.to_string().strip_prefix(COORDINATIONS)?.to_owned())).collect())
     }
+}
+
+/// An item that is not in a coordination.
+pub(crate) fn unknown_item(session: &CoordinationSession, work: &str) -> CommandError {
+    let id = session.coordination_id();
+    let told = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
+    match alike(work, session.work_queue().map(WorkId::as_str)).as_slice() {
+        [] => told.with_hint(format!("`antiphon status {id}` shows its items")),
+        near => told.with_hint(format!("did you mean {}?", near.join(" or "))),
+    }
+}
+
+/// The names that may have been meant, the likeliest first.
+fn alike<'a>(meant: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut alike: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(meant, name), name)).collect();
+    alike.retain(|(likeness, _)| *likeness >= ALIKE);
+    alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    alike.into_iter().take(OFFERED).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// Reads the id of a coordination, with or without what its stream's name begins with.

@@ -146,8 +146,8 @@ coordination/service, the newest
     empty.block_on(async { Engine::open(empty.state()).unwrap().start().await.unwrap().close().await.unwrap() });
     check(
         &empty.run("log"),
-        "--- stderr\nerror: there is no coordination in <dir>/state yet\n\
-         hint: `antiphon run PLAN` starts one; `antiphon log ledger` works always\n--- exit 2\n",
+        "--- stderr\nerror: there is no coordination in <dir>/state\n\
+         hint: `antiphon run FILE` starts one\n--- exit 2\n",
     );
 }
 

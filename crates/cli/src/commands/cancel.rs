@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, Steer};
 use serde_json::json;
 
@@ -66,17 +66,5 @@ impl Args {
             ending = Ending::of(&event.recorded()?).or(ending);
         }
         Ok(ending)
-    }
-}
-
-impl Ledger {
-    /// Refuses a coordination that is not there, or has ended.
-    pub(crate) fn unended(&self, id: &CoordinationId) -> Result<(), CommandError> {
-        let head = self.head(&StreamName::Coordination(id.clone()))?;
-        match head.ended {
-            false => Ok(()),
-            true => Err(CommandError::new(crate::command_error::Kind::Usage, format!("{id} has ended already: {}", head.status))
-                .with_hint(format!("`antiphon receipt show {id}` shows what it came to"))),
-        }
     }
 }

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::Totals;
+use antiphon::coordination::{Stage, Totals};
 use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -22,8 +23,8 @@ use crate::table::Table;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those in this state
-    #[arg(long, value_enum, ignore_case = true, value_name = "STATUS")]
-    status: Option<Status>,
+    #[arg(long, ignore_case = true, value_name = "STATUS", value_parser = stages())]
+    status: Option<Stage>,
     /// At most so many; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     limit: usize,
@@ -35,32 +36,9 @@ pub(crate) struct Args {
     running: bool,
 }
 
-/// The states of coordinations, as head rows name them.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum Status {
-    Starting,
-    Running,
-    Paused,
-    Stopping,
-    Succeeded,
-    Partial,
-    Failed,
-    Aborted,
-}
-
-impl Status {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Stopping => "stopping",
-            Self::Succeeded => "succeeded",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Aborted => "aborted",
-        }
-    }
+/// Reads a stage, in whatever case; the help lists them.
+fn stages() -> impl TypedValueParser<Value = Stage> {
+    PossibleValuesParser::new(Stage::ALL.map(Stage::as_str)).try_map(|text| text.to_lowercase().parse::<Stage>())
 }
 
 /// What a listing needs of a head row's summary.
@@ -92,7 +70,7 @@ impl Args {
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         let filter = HeadFilter {
             prefix: COORDINATIONS.to_owned(),
-            status: self.status.map(|status| status.as_str().to_owned()),
+            status: self.status.map(|stage| stage.as_str().to_owned()),
             ended: if self.ended { Some(true) } else { self.running.then_some(false) },
             older_than: None,
             // One more tells whether there are more.

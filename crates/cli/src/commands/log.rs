@@ -7,17 +7,16 @@ use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
-use antiphon::append::HeadRow;
 use antiphon::envelope::{Payload, Recorded};
 use antiphon::id::{StreamName, Version, WorkId};
-use antiphon::ledger::{HeadFilter, HeadQuery, Store as _, Watch, Woken};
+use antiphon::ledger::{Store as _, Watch, Woken};
 use antiphon::time::Wall;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Global;
-use crate::command_error::{CommandError, Kind};
-use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::command_error::CommandError;
+use crate::ledger::{self, Ledger};
 use crate::moment;
 use crate::output::{Output, printable};
 use facts::facts;
@@ -29,10 +28,11 @@ const PAGE: usize = 1_000;
 /// Print the events of a coordination
 ///
 /// With --follow, those that come later are printed as they are recorded, until the coordination has ended; it waits across a restart of
-/// the engine, and ends with whoever reads its output. With --json, one object on a line: the event's envelope, with the payload as it is stored, and `time`, which is `wall` for people.
+/// the engine, and ends with whoever reads its output. With --json, one object on a line: the event's envelope, with
+/// the payload as it is stored, and `time`, which is `wall` for people.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A coordination, `ledger`, or any other stream by its name; the newest coordination if absent
+    /// A coordination, `ledger`, or any other stream by its name; if absent the coordination that `status` shows
     #[arg(value_name = "COORDINATION | STREAM", value_parser = ledger::stream)]
     stream: Option<StreamName>,
     /// From this version on
@@ -100,11 +100,11 @@ impl Args {
             true => Some(Watch::on(&ledger.dir).map_err(CommandError::internal)?),
             false => None,
         };
-        let head = match &self.stream {
-            Some(stream) => ledger.head(stream)?,
+        let stream = match self.stream {
+            Some(stream) => stream,
             None => newest(&ledger)?,
         };
-        let stream = head.stream;
+        let head = ledger.head(&stream)?;
         let begin = Version(self.after.unwrap_or_else(|| self.from.unwrap_or(1).saturating_sub(1)));
         let mut filter = Filter::new(&ledger.store, &stream, &self.kinds, self.work, self.session, self.since);
         let mut after = filter.last(begin, head.tip.version, self.limit)?;
@@ -142,17 +142,11 @@ impl Args {
     }
 }
 
-/// The head row of the coordination that began last, which is told, since nobody named it.
-fn newest(ledger: &Ledger) -> Result<HeadRow, CommandError> {
-    let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), limit: 1, ..HeadFilter::default() };
-    let Some(head) = ledger.store.heads(&HeadQuery::List(filter))?.into_iter().next() else {
-        let told = format!("there is no coordination in {} yet", ledger.dir.display());
-        return Err(
-            CommandError::new(Kind::Usage, told).with_hint("`antiphon run PLAN` starts one; `antiphon log ledger` works always")
-        );
-    };
-    let _told = writeln!(anstream::stderr(), "{}, the newest", head.stream);
-    Ok(head)
+/// The stream of the newest coordination, which is told, since nobody named it.
+fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
+    let stream = StreamName::Coordination(ledger.newest()?);
+    let _told = writeln!(anstream::stderr(), "{stream}, the newest");
+    Ok(stream)
 }
 
 fn text(event: &Recorded, width: usize) -> String {

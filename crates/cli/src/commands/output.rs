@@ -6,18 +6,15 @@ use std::process::ExitCode;
 use antiphon::coordination::Tree;
 use antiphon::digest::Digest;
 use antiphon::event::{Event, SessionUnbound};
-use antiphon::id::{CoordinationId, SessionId, StreamName, Version};
+use antiphon::id::{CoordinationId, SessionId, StreamName};
 use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
 use serde_json::json;
 
 use super::Global;
 use crate::command_error::{CommandError, Kind};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, unknown_item};
 use crate::output::Output;
-
-/// Events read at a time.
-const PAGE: usize = 1_000;
 
 /// Print what a session of an item printed
 ///
@@ -74,25 +71,21 @@ impl Args {
 
     /// The session that is meant.
     fn find(&self, ledger: &Ledger) -> Result<Option<Found>, CommandError> {
-        let stream = StreamName::Coordination(self.id.clone());
-        let (mut found, mut after): (Option<Found>, _) = (None, Version(0));
-        loop {
-            let page = ledger.store.read_stream(&stream, after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(found) };
-            after = last.version;
-            for event in &page {
-                let Some(payload) = event.payload.bytes() else { continue };
-                match Event::decode(&event.kind, event.schema, payload) {
-                    Ok(Event::SessionBound(bound)) if self.means(bound.work.as_str(), bound.session) => {
-                        found = Some(Found { number: bound.session, end: None });
-                    }
-                    Ok(Event::SessionUnbound(unbound)) if self.means(unbound.work.as_str(), unbound.session) => {
-                        found = Some(Found { number: unbound.session, end: Some(Box::new(unbound)) });
-                    }
-                    _ => {}
+        let mut found: Option<Found> = None;
+        ledger.each_event(&StreamName::Coordination(self.id.clone()), |event| {
+            let decoded = event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
+            match decoded {
+                Some(Ok(Event::SessionBound(bound))) if self.means(bound.work.as_str(), bound.session) => {
+                    found = Some(Found { number: bound.session, end: None });
                 }
+                Some(Ok(Event::SessionUnbound(unbound))) if self.means(unbound.work.as_str(), unbound.session) => {
+                    found = Some(Found { number: unbound.session, end: Some(Box::new(unbound)) });
+                }
+                _ => {}
             }
-        }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn means(&self, work: &str, session: u64) -> bool {
@@ -120,16 +113,14 @@ impl Args {
 
     fn nothing(&self, ledger: &Ledger) -> Result<CommandError, CommandError> {
         let (id, work) = (&self.id, &self.work);
-        let known = ledger.replayed(id)?.work_tracking(work).is_some();
+        let session = ledger.replayed(id)?;
+        if session.work_tracking(work).is_none() {
+            return Ok(unknown_item(&session, work));
+        }
         let told = |what: String| CommandError::new(Kind::Usage, what);
-        Ok(match (known, self.session) {
-            (false, _) => {
-                told(format!("there is no item {work} in {id}")).with_hint(format!("`antiphon status {id}` shows its items"))
-            }
-            (true, None) => {
-                told(format!("no session of {work} has begun")).with_hint(format!("`antiphon why {id} {work}` tells why"))
-            }
-            (true, Some(session)) => told(format!("session {session} of {id} is none of {work}"))
+        Ok(match self.session {
+            None => told(format!("no session of {work} has begun")).with_hint(format!("`antiphon why {id} {work}` tells why")),
+            Some(session) => told(format!("session {session} of {id} is none of {work}"))
                 .with_hint(format!("`antiphon log {id} --work {work}` shows its sessions")),
         })
     }

@@ -19,8 +19,8 @@ const MOST: usize = 1_000;
 
 /// Take up coordinations that an engine has left unfinished
 ///
-/// Without an ID, all of them; those that wait for somebody come last. The secrets of a coordination went with the engine that had them: items that need some are started again
-/// by `antiphon run PLAN --id ID`. Exits like `run`; of several coordinations, with the code of the first that did not succeed.
+/// Without an ID, all of them; those that wait for somebody come last. The secrets of a coordination went with the engine that had them:
+/// items that need some are started again by `antiphon run PLAN --id ID`. Exits like `run`; of several coordinations, with the code of the first that did not succeed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The coordinations

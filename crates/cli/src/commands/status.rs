@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
-use antiphon::event::Event;
 use antiphon::id::{CoordinationId, StreamName, Version};
-use antiphon::ledger::{HeadFilter, HeadQuery, StateDirectory, Store as _};
+use antiphon::ledger::{StateDirectory, Store as _};
 use antiphon::time::Now;
 
 use super::Global;
-use crate::command_error::{CommandError, Kind};
-use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::command_error::CommandError;
+use crate::ledger::{self, Ledger};
 use crate::moment;
 use crate::output::{Output, painted, printable};
 use crate::table::Table;
@@ -53,7 +52,7 @@ impl Args {
         let ledger = Ledger::find(global)?;
         let id = match self.id {
             Some(id) => id,
-            None => newest(&ledger)?,
+            None => ledger.newest()?,
         };
         let found = Found::read(&ledger, id)?;
         let lines = if self.limit == 0 { usize::MAX } else { self.limit };
@@ -65,31 +64,6 @@ impl Args {
         output.finish()?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The newest coordination that has not ended, else the newest; not one that carries out a session of another.
-fn newest(ledger: &Ledger) -> Result<CoordinationId, CommandError> {
-    for ended in [Some(false), None] {
-        let mut older_than = None;
-        loop {
-            let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), ended, older_than, limit: 1, ..HeadFilter::default() };
-            let Some(head) = ledger.store.heads(&HeadQuery::List(filter))?.into_iter().next() else { break };
-            if let StreamName::Coordination(id) = &head.stream
-                && !is_nested(ledger, &head.stream)?
-            {
-                return Ok(id.clone());
-            }
-            older_than = Some(head.stream);
-        }
-    }
-    let told = CommandError::new(Kind::Usage, format!("there is no coordination in {}", ledger.dir.display()));
-    Err(told.with_hint("`antiphon run FILE` starts one"))
-}
-
-fn is_nested(ledger: &Ledger, stream: &StreamName) -> Result<bool, CommandError> {
-    let first = ledger.store.read_stream(stream, Version(0), 1)?;
-    let event = first.first().and_then(|event| Event::decode(&event.kind, event.schema, event.payload.bytes()?).ok());
-    Ok(matches!(event, Some(Event::Started(started)) if started.parent.is_some()))
 }
 
 impl Found {

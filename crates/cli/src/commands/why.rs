@@ -10,8 +10,8 @@ use serde_json::json;
 use super::Global;
 use super::run::on_a_runtime;
 use crate::access::Access;
-use crate::command_error::{CommandError, Kind};
-use crate::ledger::{self, Ledger};
+use crate::command_error::CommandError;
+use crate::ledger::{self, Ledger, unknown_item};
 use crate::output::{Output, printable};
 
 /// Items that are told of when none is named.
@@ -74,15 +74,7 @@ impl Args {
         let id = &self.id;
         match &self.work {
             Some(work) if session.work_tracking(work).is_some() => Ok(vec![work.clone()]),
-            Some(work) => {
-                let names: Vec<&str> = session.work_queue().map(|work| work.as_str()).collect();
-                let told = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
-                let likeness = |name: &&str| (strsim::jaro_winkler(name, work) * 1_000.0) as u64;
-                Err(match names.into_iter().max_by_key(likeness).filter(|name| likeness(name) >= 800) {
-                    Some(near) => told.with_hint(format!("did you mean {near}?")),
-                    None => told.with_hint(format!("`antiphon status {id}` shows its items")),
-                })
-            }
+            Some(work) => Err(unknown_item(session, work)),
             None => {
                 let unfinished = session.work_queue().filter(|work| {
                     session.work_tracking(work.as_str()).is_some_and(|item| !matches!(item.state, WorkState::Done(_)))

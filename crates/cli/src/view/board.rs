@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use antiphon::coordination::{
-    CoordinationSession, CoordinationStatus, Meta, SessionOutcome, Verdict, WorkItemOutcome, WorkSpec, WorkState,
-};
+use antiphon::coordination::{CoordinationSession, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState};
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
@@ -217,17 +215,12 @@ impl Board {
         self.session.as_ref().and_then(|session| session.started().name.as_deref()).unwrap_or(self.id.as_str())
     }
 
-    /// Where it is in its life, in the words of head rows.
-    pub(crate) fn status(&self) -> &'static str {
-        if let Some(verdict) = self.verdict {
-            return verdict.as_str();
-        }
-        let Some(session) = &self.session else { return "starting" };
-        match session.status() {
-            CoordinationStatus::Initializing => "starting",
-            _ if session.stop_request().is_some() => "stopping",
-            _ if session.pause_reason().is_some() => "paused",
-            _ => "running",
+    /// Where it is in its life, also where events cannot be read.
+    pub(crate) fn stage(&self) -> Stage {
+        match (self.verdict, &self.session) {
+            (Some(verdict), _) => Stage::Ended(verdict),
+            (None, Some(session)) => session.stage(),
+            (None, None) => Stage::Starting,
         }
     }
 

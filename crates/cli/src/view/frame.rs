@@ -60,7 +60,8 @@ fn heading(board: &Board) -> Line {
         return line;
     }
     line.push("  ");
-    line.painted(board.status(), board.status());
+    let stage = board.stage().as_str();
+    line.painted(stage, stage);
     let counts = board.counts();
     let ended = [Class::Done, Class::Failed, Class::Skipped].map(|class| counts.of(class)).iter().sum::<usize>();
     line.push(format!("  {ended} of {} ended", counts.total()));

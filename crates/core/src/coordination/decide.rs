@@ -1,11 +1,10 @@
 //! What a coordination does next, as a proposal: nothing here changes its state.
 
-use std::collections::BTreeMap;
-
 use super::error::ControllerError;
 use super::index::Due;
 use super::outcome::{SessionEnd, SessionOutcome, Then};
 use super::receipt::Ending;
+use super::runners::{Capability, Runners};
 use super::session::{CoordinationSession, WorkItem};
 use super::stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition};
 use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
@@ -13,65 +12,8 @@ use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TE
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::event::{Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped};
-use crate::id::{Actor, GroupName, RunnerName, Version, WorkId};
+use crate::id::{Actor, GroupName, Version, WorkId};
 use crate::time::{Now, nanos, ticks};
-
-/// What a registered runner can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Capability {
-    /// Whether it reports the tokens that it uses; only then is it granted some.
-    pub reports_tokens: bool,
-    /// Whether it reports its cost.
-    pub reports_cost: bool,
-    /// Ceiling of sessions, for a nested coordination.
-    pub sessions: Option<u32>,
-}
-
-/// The runners that are there to carry out sessions.
-#[derive(Debug, Clone, Default)]
-pub struct Runners {
-    known: BTreeMap<Runner, Capability>,
-    processes: bool,
-}
-
-impl Runners {
-    /// Only whoever drives the coordination, who reports tokens and cost.
-    #[must_use]
-    pub fn caller() -> Self {
-        let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
-        Self { known: [(Runner::Caller, capability)].into(), processes: false }
-    }
-
-    /// Adds a function, or replaces what was known of it.
-    pub fn add_function(&mut self, name: RunnerName, capability: Capability) {
-        self.known.insert(Runner::Function(name), capability);
-    }
-
-    /// Adds a configuration for nested coordinations, with its ceiling of sessions.
-    pub fn add_plan(&mut self, name: RunnerName, sessions: u32) {
-        let capability = Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) };
-        self.known.insert(Runner::Plan(name), capability);
-    }
-
-    /// Says that processes can be started here.
-    pub fn allow_processes(&mut self) {
-        self.processes = true;
-    }
-
-    /// What a runner can do, if it is there.
-    #[must_use]
-    pub fn get(&self, runner: &Runner) -> Option<Capability> {
-        match *runner {
-            Runner::Nested { sessions } => {
-                Some(Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) })
-            }
-            Runner::Process { reports_tokens, reports_cost, .. } => {
-                self.processes.then_some(Capability { reports_tokens, reports_cost, sessions: None })
-            }
-            Runner::Function(_) | Runner::Plan(_) | Runner::Caller => self.known.get(runner).copied(),
-        }
-    }
-}
 
 /// What a coordination would do next.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::decide::Runners;
 use super::error::ControllerError;
+use super::runners::Runners;
 use super::session::CoordinationSession;
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Need, Runner, WorkState};

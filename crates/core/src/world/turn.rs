@@ -13,7 +13,6 @@ use crate::coordination::{
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
-use crate::event::StopKind;
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, Version, WorkId};
 use crate::time::At;
 
@@ -215,18 +214,6 @@ pub fn without_erased(head: HeadRow, versions: &[Version]) -> Option<HeadRow> {
 
 /// What lists and results need to know of a coordination.
 pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow {
-    let status = match session.status() {
-        CoordinationStatus::Initializing => "starting",
-        CoordinationStatus::Running => match session.stop_request().map(|stop| stop.kind) {
-            Some(StopKind::Drain | StopKind::Cancel) => "stopping",
-            // Taking no more work ends nothing as long as the pause lasts.
-            _ if session.pause_reason().is_some() => "paused",
-            Some(StopKind::Close) => "stopping",
-            None => "running",
-        },
-        CoordinationStatus::Completed(_) => session.totals().verdict().as_str(),
-        CoordinationStatus::Aborted(_) => Verdict::Aborted.as_str(),
-    };
     let started = session.started();
     let ending = match session.status() {
         CoordinationStatus::Completed(stop) => Some(Ending::Completed(stop.clone())),
@@ -250,7 +237,7 @@ pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow
     HeadRow {
         stream: StreamName::Coordination(session.coordination_id().clone()),
         tip,
-        status: status.to_owned(),
+        status: session.stage().as_str().to_owned(),
         ended: session.status().is_terminal(),
         started: session.started_at(),
         changed: (at, wall),

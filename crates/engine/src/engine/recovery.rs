@@ -35,15 +35,7 @@ pub(super) struct Recovered {
 /// Builds the world of a ledger that was just taken over.
 pub(super) fn recover(store: &dyn Store, owner: &Owner, opened: Opened, accepted_shorter: bool) -> Result<Recovered, StartError> {
     let started = store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first().map(|head| head.started);
-    let facts = LedgerFacts {
-        format: opened.format,
-        ledger: antiphon_core::digest::Digest(opened.ledger.0),
-        epoch: opened.epoch,
-        commit: opened.commits,
-        tip: opened.ledger_stream,
-        started,
-        engine: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let facts = opened.facts(started, env!("CARGO_PKG_VERSION"));
     let world = rebuild(store, &facts)?;
     Ok(Recovered { world, clock: Clock::continuing(opened.at), facts, owner: owner.clone(), accepted_shorter })
 }

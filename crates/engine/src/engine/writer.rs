@@ -216,26 +216,16 @@ impl Moves {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_core::digest::Digest;
     use antiphon_core::id::{StreamName, Version};
     use antiphon_core::time::{Now, Wall};
-    use antiphon_core::world::{LedgerFacts, World};
+    use antiphon_core::world::World;
 
     use super::*;
     use crate::ledger::{MemoryStore, Owner};
 
     fn first_append(store: &MemoryStore) -> Append {
         let opened = store.open(&Owner::this_process(Wall(0))).unwrap();
-        let facts = LedgerFacts {
-            format: opened.format,
-            ledger: Digest(opened.ledger.0),
-            epoch: opened.epoch,
-            commit: opened.commits,
-            tip: opened.ledger_stream,
-            started: None,
-            engine: "0".to_owned(),
-        };
-        let (mut world, now) = (World::new(facts), Now::from(1));
+        let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
         world.open_ledger("host", 1, false, &now);
         world.take_turn(&now).unwrap().append
     }

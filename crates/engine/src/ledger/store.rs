@@ -7,6 +7,7 @@ use antiphon_core::digest::{Canonical, Digest};
 use antiphon_core::envelope::{Commit, CommitTip, Recorded, StreamTip};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::{At, Wall};
+use antiphon_core::world::LedgerFacts;
 
 use super::error::{AppendError, OpenError, ReadError, WriteError};
 
@@ -177,6 +178,22 @@ pub struct Opened {
     pub mark: MarkFinding,
     /// An earlier owner met an error of a sync: verify before anything is appended, then [`Store::declare_verified`].
     pub needs_verification: bool,
+}
+
+impl Opened {
+    /// What a world of this ledger begins with: when the ledger was made, if it has events, and which engine takes it over.
+    #[must_use]
+    pub fn facts(&self, started: Option<Wall>, engine: impl Into<String>) -> LedgerFacts {
+        LedgerFacts {
+            format: self.format,
+            ledger: Digest(self.ledger.0),
+            epoch: self.epoch,
+            commit: self.commits,
+            tip: self.ledger_stream,
+            started,
+            engine: engine.into(),
+        }
+    }
 }
 
 /// How a ledger compares with its head mark, where it was opened all the same.

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use antiphon::ledger::{MarkFinding, Opened, Owner, Store};
+use antiphon::ledger::{MarkFinding, Owner, Store};
 use antiphon_core::coordination::{
     Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd, SessionOutcome, Tree, WorkSpec,
 };
@@ -13,7 +13,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, Version};
 use antiphon_core::time::{At, Now, Wall};
-use antiphon_core::world::{Action, Command, EraseRequest, LedgerFacts, Origin, Reply, Spawn, World};
+use antiphon_core::world::{Action, Command, EraseRequest, Origin, Reply, Spawn, World};
 
 const WALL: u64 = 1_700_000_000_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
@@ -32,16 +32,7 @@ impl<'a> History<'a> {
     pub(crate) fn begin(store: &'a dyn Store) -> Self {
         let opened = store.open(&owner()).unwrap();
         assert_eq!(opened.mark, MarkFinding::Agrees);
-        let Opened { ledger, format, epoch, commits, ledger_stream, at, .. } = opened;
-        let facts = LedgerFacts {
-            format,
-            ledger: Digest(ledger.0),
-            epoch,
-            commit: commits,
-            tip: ledger_stream,
-            started: None,
-            engine: "0.0.0-test".to_owned(),
-        };
+        let (at, facts) = (opened.at, opened.facts(None, "0.0.0-test"));
         let mut runners = Runners::default();
         for name in ["ok", "fail", "output", "large", "printed", "flooded", "hang"] {
             runners.add_function(RunnerName::new(name).unwrap(), Capability::default());

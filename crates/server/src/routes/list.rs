@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use axum::extract::State;
@@ -21,14 +22,11 @@ const DEFAULT_PAGE: usize = 50;
 /// Most coordinations on a page.
 const MAX_PAGE: usize = 1_000;
 
-/// The states of coordinations, as head rows name them.
-const STATES: &[&str] = &["starting", "running", "paused", "stopping", "succeeded", "partial", "failed", "aborted"];
-
 pub(super) async fn list(State(shared): State<Arc<Shared>>, _: Operator, Parameters(query): Parameters<ListQuery>) -> Answer {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
     let ListQuery { status, running, ended, limit, cursor } = query;
-    if let Some(status) = status.as_ref().filter(|status| !STATES.contains(&status.as_str())) {
-        return Err(invalid(format!("{status:?} is no status; they are {}", STATES.join(", "))));
+    if let Some(Err(unknown)) = status.as_deref().map(str::parse::<Stage>) {
+        return Err(invalid(unknown.to_string()));
     }
     let ended = match (running, ended) {
         (true, true) => return Err(invalid("nothing is running and has ended; give one of the two".to_owned())),

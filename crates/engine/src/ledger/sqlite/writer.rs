@@ -385,7 +385,7 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
 mod tests {
     use antiphon_core::envelope::Blob;
     use antiphon_core::time::{Now, Wall};
-    use antiphon_core::world::{LedgerFacts, World};
+    use antiphon_core::world::World;
 
     use super::*;
     use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
@@ -396,16 +396,7 @@ mod tests {
 
     /// The first append of a ledger, with a payload of some size, and a blob that becomes a file.
     fn first_append(opened: &Opened, size: usize) -> Append {
-        let facts = LedgerFacts {
-            format: opened.format,
-            ledger: Digest(opened.ledger.0),
-            epoch: opened.epoch,
-            commit: opened.commits,
-            tip: opened.ledger_stream,
-            started: None,
-            engine: "0".to_owned(),
-        };
-        let (mut world, now) = (World::new(facts), Now::from(1));
+        let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
         world.open_ledger(&"h".repeat(size), 1, false, &now);
         let mut append = world.take_turn(&now).unwrap().append;
         append.blobs.push(Blob::new(vec![1; 100_000]));

@@ -1,0 +1,103 @@
+//! Where a coordination is in its life, in one word: what lists, the API and displays say.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::session::CoordinationSession;
+use super::stop::{CoordinationStatus, Verdict};
+use crate::event::StopKind;
+
+/// Where a coordination is in its life; a head row has it as its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Its start is not recorded whole.
+    Starting,
+    /// Work is bound as slots and budget allow.
+    Running,
+    /// Nothing new starts until it is continued.
+    Paused,
+    /// Nothing new starts, or no more work is taken, and it ends.
+    Stopping,
+    /// It has ended.
+    Ended(Verdict),
+}
+
+impl Stage {
+    /// Every stage, in the order of a life.
+    pub const ALL: [Self; 8] = [
+        Self::Starting,
+        Self::Running,
+        Self::Paused,
+        Self::Stopping,
+        Self::Ended(Verdict::Succeeded),
+        Self::Ended(Verdict::Partial),
+        Self::Ended(Verdict::Failed),
+        Self::Ended(Verdict::Aborted),
+    ];
+
+    /// The stage as one word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Ended(verdict) => verdict.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text is no stage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no status; they are {}", Stage::ALL.map(Stage::as_str).join(", "))]
+pub struct UnknownStage {
+    /// The text.
+    pub text: String,
+}
+
+impl FromStr for Stage {
+    type Err = UnknownStage;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStage> {
+        let found = Self::ALL.into_iter().find(|stage| stage.as_str() == text);
+        found.ok_or_else(|| UnknownStage { text: text.to_owned() })
+    }
+}
+
+impl CoordinationSession {
+    /// Where it is in its life.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self.status() {
+            CoordinationStatus::Initializing => Stage::Starting,
+            CoordinationStatus::Running => match self.stop_request().map(|stop| stop.kind) {
+                Some(StopKind::Drain | StopKind::Cancel) => Stage::Stopping,
+                // Taking no more work ends nothing as long as the pause lasts.
+                _ if self.pause_reason().is_some() => Stage::Paused,
+                Some(StopKind::Close) => Stage::Stopping,
+                None => Stage::Running,
+            },
+            CoordinationStatus::Completed(_) => Stage::Ended(self.totals().verdict()),
+            CoordinationStatus::Aborted(_) => Stage::Ended(Verdict::Aborted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_is_read_back_from_its_word() {
+        assert_eq!(Stage::ALL.map(|stage| stage.as_str().parse()), Stage::ALL.map(Ok));
+        let told = "\"done\" is no status; they are starting, running, paused, stopping, succeeded, partial, failed, aborted";
+        assert_eq!("done".parse::<Stage>().map_err(|error| error.to_string()), Err(told.to_owned()));
+    }
+}
