@@ -6,11 +6,13 @@ use crate::step::{Done, Step};
 use crate::steps;
 use crate::workspace::Workspace;
 
-/// Runs the named steps, or all if none is named. One failure does not hide the next, but nothing runs without its tools.
+/// Runs the named steps, or all if none is named. One failure does not hide the next, but nothing
+/// runs without its tools.
 pub(crate) fn run(names: &[&str]) -> Result<(), String> {
     let chosen = choose(names)?;
     let workspace = Workspace::load()?;
-    std::env::set_current_dir(&workspace.root).map_err(|error| format!("cannot enter {}: {error}", workspace.root.display()))?;
+    std::env::set_current_dir(&workspace.root)
+        .map_err(|error| format!("cannot enter {}: {error}", workspace.root.display()))?;
     let mut ended = Vec::new();
     for step in chosen {
         eprintln!("\n== {}: {}", step.name, step.title);
@@ -26,7 +28,8 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         }
     }
     eprint!("\n{}", summary(&ended));
-    let failed: Vec<&str> = ended.iter().filter(|ended| ended.result.is_err()).map(|ended| ended.step).collect();
+    let failed: Vec<&str> =
+        ended.iter().filter(|ended| ended.result.is_err()).map(|ended| ended.step).collect();
     if failed.is_empty() {
         Ok(())
     } else {
@@ -82,8 +85,16 @@ mod tests {
     fn the_summary_shows_what_was_skipped_and_what_failed() {
         let ended = [
             Ended { step: "format", result: Ok(Done::Passed), took: Duration::from_secs(1) },
-            Ended { step: "licences", result: Ok(Done::Skipped("no cargo-deny".into())), took: Duration::ZERO },
-            Ended { step: "test", result: Err("`cargo test` ended with 101\nmore".into()), took: Duration::from_secs(75) },
+            Ended {
+                step: "licences",
+                result: Ok(Done::Skipped("no cargo-deny".into())),
+                took: Duration::ZERO,
+            },
+            Ended {
+                step: "test",
+                result: Err("`cargo test` ended with 101\nmore".into()),
+                took: Duration::from_secs(75),
+            },
         ];
         let expected = "format         1 s  passed\n\
                         licences       0 s  SKIPPED  no cargo-deny\n\

@@ -1,4 +1,5 @@
-//! A program to run from the root of the workspace, shown before it runs so that it can be repeated by hand.
+//! A program to run from the root of the workspace, shown before it runs so that it can be repeated
+//! by hand.
 
 use std::process::{Command, Stdio};
 
@@ -13,7 +14,10 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Invocat
 }
 
 /// Any program.
-pub(crate) fn program<'a>(name: &'a str, arguments: impl IntoIterator<Item = &'a str>) -> Invocation {
+pub(crate) fn program<'a>(
+    name: &'a str,
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> Invocation {
     Invocation(std::iter::once(name).chain(arguments).map(str::to_owned).collect())
 }
 
@@ -21,14 +25,24 @@ impl Invocation {
     /// Runs it with its output shown; an exit status other than 0 is a failure.
     pub(crate) fn run(&self) -> Result<Done, String> {
         eprintln!("$ {}", self.line());
-        let status = self.command().status().map_err(|error| format!("cannot start `{}`: {error}", self.0[0]))?;
-        if status.success() { Ok(Done::Passed) } else { Err(format!("`{}` ended with {status}", self.line())) }
+        let status = self
+            .command()
+            .status()
+            .map_err(|error| format!("cannot start `{}`: {error}", self.0[0]))?;
+        if status.success() {
+            Ok(Done::Passed)
+        } else {
+            Err(format!("`{}` ended with {status}", self.line()))
+        }
     }
 
     /// Runs it quietly and gives what it wrote to standard output.
     pub(crate) fn output(&self) -> Result<String, String> {
-        let output =
-            self.command().stderr(Stdio::piped()).output().map_err(|error| format!("cannot start `{}`: {error}", self.0[0]))?;
+        let output = self
+            .command()
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| format!("cannot start `{}`: {error}", self.0[0]))?;
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).into_owned())
         } else {

@@ -18,7 +18,11 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "test", title: "tests and the examples in the documentation", run: test },
     Step { name: "examples", title: "every example runs", run: examples::run },
     Step { name: "torture", title: "40 rounds of kill -9, resume and verify", run: torture::run },
-    Step { name: "licences", title: "licences, bans and sources of the dependencies", run: licences::run },
+    Step {
+        name: "licences",
+        title: "licences, bans and sources of the dependencies",
+        run: licences::run,
+    },
 ];
 
 fn rules(workspace: &Workspace) -> Result<Done, String> {
@@ -26,11 +30,14 @@ fn rules(workspace: &Workspace) -> Result<Done, String> {
 }
 
 fn format(_: &Workspace) -> Result<Done, String> {
-    cargo(["fmt", "--all", "--check"]).run().map_err(|problem| format!("{problem}\nto mend it: cargo fmt --all"))
+    cargo(["fmt", "--all", "--check"])
+        .run()
+        .map_err(|problem| format!("{problem}\nto mend it: cargo fmt --all"))
 }
 
 fn clippy(_: &Workspace) -> Result<Done, String> {
-    cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]).run()
+    cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
+        .run()
 }
 
 fn test(_: &Workspace) -> Result<Done, String> {

@@ -1,4 +1,5 @@
-//! The rules of this repository that a machine can check. Each gives a list of breaches, and every breach says how to mend it.
+//! The rules of this repository that a machine can check. Each gives a list of breaches, and every
+//! breach says how to mend it.
 //!
 //! They run as a step of the gate and, one by one, as tests.
 
@@ -19,13 +20,28 @@ struct Rule {
 }
 
 const RULES: &[Rule] = &[
-    Rule { name: "crates depend only on what their place in the design allows", breaches: edges::breaches },
+    Rule {
+        name: "crates depend only on what their place in the design allows",
+        breaches: edges::breaches,
+    },
     Rule { name: "the core builds on nothing that could do I/O", breaches: purity::breaches },
-    Rule { name: "source files are small, named for what they are, and finished", breaches: source::breaches },
-    Rule { name: "every crate takes version, edition and lints from the workspace", breaches: manifest::breaches },
+    Rule {
+        name: "source files are small, named for what they are, and finished",
+        breaches: source::breaches,
+    },
+    Rule {
+        name: "every crate takes version, edition and lints from the workspace",
+        breaches: manifest::breaches,
+    },
     Rule { name: "nothing is promised that cannot be kept", breaches: promises::breaches },
-    Rule { name: "ARCHITECTURE.md says of every direct dependency why it is there", breaches: architecture::breaches },
-    Rule { name: "ARCHITECTURE.md says of every module where it is and what it holds", breaches: code_map::breaches },
+    Rule {
+        name: "ARCHITECTURE.md says of every direct dependency why it is there",
+        breaches: architecture::breaches,
+    },
+    Rule {
+        name: "ARCHITECTURE.md says of every module where it is and what it holds",
+        breaches: code_map::breaches,
+    },
 ];
 
 /// Checks all rules and lists every breach.
@@ -44,7 +60,9 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    fn breaches_here(breaches: fn(&Workspace) -> Result<Vec<String>, String>) -> Result<Vec<String>, String> {
+    fn breaches_here(
+        breaches: fn(&Workspace) -> Result<Vec<String>, String>,
+    ) -> Result<Vec<String>, String> {
         breaches(&Workspace::load()?)
     }
 

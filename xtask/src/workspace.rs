@@ -39,8 +39,11 @@ impl Workspace {
     /// Asks cargo.
     pub(crate) fn load() -> Result<Self, String> {
         let text = cargo(["metadata", "--format-version", "1", "--no-deps"]).output()?;
-        let metadata = serde_json::from_str(&text).map_err(|error| format!("`cargo metadata` gave no JSON: {error}"))?;
-        Self::read(&metadata).ok_or_else(|| "`cargo metadata` has a form that xtask/src/workspace.rs does not know".to_owned())
+        let metadata = serde_json::from_str(&text)
+            .map_err(|error| format!("`cargo metadata` gave no JSON: {error}"))?;
+        Self::read(&metadata).ok_or_else(|| {
+            "`cargo metadata` has a form that xtask/src/workspace.rs does not know".to_owned()
+        })
     }
 
     /// The package of that name.

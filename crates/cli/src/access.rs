@@ -1,4 +1,5 @@
-//! How a command reaches the engine of a state directory: as a guest of the one that runs, or by running it here.
+//! How a command reaches the engine of a state directory: as a guest of the one that runs, or by
+//! running it here.
 
 mod host;
 mod interrupts;
@@ -16,8 +17,8 @@ pub(crate) use host::{Host, Sessions};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use submission::{Unsent, request};
 
-/// How long an engine that holds the directory may take from its start until it answers, as it first ends what is left over; and how long
-/// one that is there may take to say so.
+/// How long an engine that holds the directory may take from its start until it answers, as it
+/// first ends what is left over; and how long one that is there may take to say so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same for one that is about to end, and waits for its sessions first.
@@ -47,8 +48,13 @@ impl Access {
         Self::open_within(LONG_PATIENCE, dir, sessions).await
     }
 
-    async fn open_within(patience: Duration, dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
-        let (patience, mut told_at) = (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
+    async fn open_within(
+        patience: Duration,
+        dir: &Path,
+        sessions: Sessions,
+    ) -> Result<Self, CommandError> {
+        let (patience, mut told_at) =
+            (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
         loop {
             if let Some(client) = Self::knock(dir).await? {
                 return Ok(Self { client, host: None });
@@ -61,12 +67,17 @@ impl Access {
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
                     if told_at.take_if(|at| Instant::now() >= *at).is_some() {
-                        anstream::eprintln!("waiting for the engine that holds {} to answer or to end", dir.display());
+                        anstream::eprintln!(
+                            "waiting for the engine that holds {} to answer or to end",
+                            dir.display()
+                        );
                     }
                     sleep(LOOK_AGAIN).await;
                 }
                 Err(error) if error.kind() == Kind::Held => {
-                    return Err(error.with_hint("it does not answer at its socket: it is a program of its own, or hangs"));
+                    return Err(error.with_hint(
+                        "it does not answer at its socket: it is a program of its own, or hangs",
+                    ));
                 }
                 Err(error) => return Err(error),
             }
@@ -79,17 +90,23 @@ impl Access {
             let client = Client::connect(dir).await?;
             client.health().await.map(|_| client)
         };
-        match timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(ClientError::Silent { dir: dir.to_owned() })) {
+        match timeout(PATIENCE, asked)
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Silent { dir: dir.to_owned() }))
+        {
             Ok(client) => Ok(Some(client)),
             Err(error) if has_gone(&error) => Ok(None),
             // It is there; what it is asked for will tell more.
-            Err(ClientError::Refused(problem)) if problem.status == 503 => Ok(Some(Client::connect(dir).await?)),
+            Err(ClientError::Refused(problem)) if problem.status == 503 => {
+                Ok(Some(Client::connect(dir).await?))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Gives a command to the engine, or has one here record it; again if the engine goes away over it, under a key that makes it one.
-    /// Gives the answer, and whether an engine runs that acts on it.
+    /// Gives a command to the engine, or has one here record it; again if the engine goes away over
+    /// it, under a key that makes it one. Gives the answer, and whether an engine runs that acts on
+    /// it.
     pub(crate) async fn command<T>(
         dir: &Path,
         command: impl AsyncFn(&Client, &str) -> Result<T, ClientError>,
@@ -116,7 +133,8 @@ impl Access {
     }
 }
 
-/// Whether an error means that the engine has gone or is about to, so that looking for one again helps.
+/// Whether an error means that the engine has gone or is about to, so that looking for one again
+/// helps.
 pub(crate) fn has_gone(error: &ClientError) -> bool {
     match error {
         ClientError::NoEngine { .. } | ClientError::Broken(_) => true,

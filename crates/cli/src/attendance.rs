@@ -1,4 +1,5 @@
-//! Seeing a coordination through: showing what happens, passing on what Ctrl-C means, and going on where the engine went.
+//! Seeing a coordination through: showing what happens, passing on what Ctrl-C means, and going on
+//! where the engine went.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -40,7 +41,8 @@ pub(crate) enum Parted {
     Told,
 }
 
-/// Somebody who sees coordinations of one state directory through, and runs the engine for that if nobody else does.
+/// Somebody who sees coordinations of one state directory through, and runs the engine for that if
+/// nobody else does.
 pub(crate) struct Attendant {
     dir: PathBuf,
     access: Access,
@@ -90,8 +92,12 @@ impl Attendant {
         }
     }
 
-    /// Puts coordinations that go on before those that wait for somebody, as far as that is known here.
-    pub(crate) async fn at_work_first(&self, ids: &mut [CoordinationId]) -> Result<(), CommandError> {
+    /// Puts coordinations that go on before those that wait for somebody, as far as that is known
+    /// here.
+    pub(crate) async fn at_work_first(
+        &self,
+        ids: &mut [CoordinationId],
+    ) -> Result<(), CommandError> {
         if let Some(host) = &self.access.host {
             let at_work = host.at_work().await?;
             ids.sort_by_key(|id| !at_work.iter().any(|at_work| is_in(id, at_work)));
@@ -106,14 +112,16 @@ impl Attendant {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Parted, CommandError> {
-        let mut seen = Seen { id: id.clone(), version: Version(0), ending: None, asked: 0, wish: None };
+        let mut seen =
+            Seen { id: id.clone(), version: Version(0), ending: None, asked: 0, wish: None };
         loop {
             match self.watch(&mut seen, request, view).await {
                 Ok(parted) => return Ok(parted),
                 Err(Short::Failed(error)) => return Err(error),
                 Err(Short::Gone) if self.access.host.is_some() => {
                     let what = "the engine of this process has stopped by itself";
-                    return Err(CommandError::new(Kind::State, what).with_hint("`antiphon doctor` looks at the state directory"));
+                    return Err(CommandError::new(Kind::State, what)
+                        .with_hint("`antiphon doctor` looks at the state directory"));
                 }
                 Err(Short::Gone) => {
                     if !self.open_again(&mut seen, view).await? {
@@ -128,7 +136,8 @@ impl Attendant {
         }
     }
 
-    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the search.
+    /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the
+    /// search.
     async fn open_again(&mut self, seen: &mut Seen, view: &mut View) -> Result<bool, CommandError> {
         let mut search = pin!(Access::open_again(&self.dir, Sessions::Run));
         loop {
@@ -144,11 +153,18 @@ impl Attendant {
                 return Ok(false);
             }
             seen.press();
-            view.tell("nothing new starts once there is an engine again; Ctrl-C again ends this process")?;
+            view.tell(
+                "nothing new starts once there is an engine again; Ctrl-C again ends this process",
+            )?;
         }
     }
 
-    async fn watch(&mut self, seen: &mut Seen, request: Option<&SubmitRequest>, view: &mut View) -> Result<Parted, Short> {
+    async fn watch(
+        &mut self,
+        seen: &mut Seen,
+        request: Option<&SubmitRequest>,
+        view: &mut View,
+    ) -> Result<Parted, Short> {
         let Access { client, host } = &self.access;
         if let Some(request) = request {
             client.submit(request, None).await?;
@@ -198,12 +214,19 @@ impl Attendant {
         }
         match seen.ending.take() {
             Some(ending) => Ok(Parted::Ended(ending)),
-            None => Err(Short::Failed(CommandError::new(Kind::State, format!("the end of {} is not readable", seen.id)))),
+            None => Err(Short::Failed(CommandError::new(
+                Kind::State,
+                format!("the end of {} is not readable", seen.id),
+            ))),
         }
     }
 
-    /// Leaves in good order: an engine of this process stays while it carries something out for others, unless it was told to stop.
-    pub(crate) async fn leave(mut self, seen: Result<Parted, CommandError>) -> Result<Parted, CommandError> {
+    /// Leaves in good order: an engine of this process stays while it carries something out for
+    /// others, unless it was told to stop.
+    pub(crate) async fn leave(
+        mut self,
+        seen: Result<Parted, CommandError>,
+    ) -> Result<Parted, CommandError> {
         let stayed = match (&self.access.host, &seen) {
             (Some(host), Ok(Parted::Ended(_))) => stay(host, &mut self.interrupts).await,
             _ => Ok(()),
@@ -221,7 +244,11 @@ impl Seen {
     fn press(&mut self) {
         self.asked += 1;
         self.wish = Some(match self.asked {
-            1 => Wish(Steer::Drain, "interrupted", "nothing new starts; running sessions may end. Ctrl-C again ends them"),
+            1 => Wish(
+                Steer::Drain,
+                "interrupted",
+                "nothing new starts; running sessions may end. Ctrl-C again ends them",
+            ),
             _ => Wish(Steer::Cancel, "interrupted twice", "running sessions are ended"),
         });
     }
@@ -233,14 +260,20 @@ impl Seen {
             Ok(Ok(_)) => view.tell(text)?,
             Ok(Err(error)) if has_gone(&error) => return Err(Short::Gone),
             Ok(Err(error)) => view.tell(&error.to_string())?,
-            Err(_) => view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?,
+            Err(_) => {
+                view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?
+            }
         }
         self.wish = None;
         Ok(())
     }
 
     /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
-    async fn look_whether_stuck(&self, access: &Access, view: &mut View) -> Result<(), CommandError> {
+    async fn look_whether_stuck(
+        &self,
+        access: &Access,
+        view: &mut View,
+    ) -> Result<(), CommandError> {
         let id = &self.id;
         let at_work = match &access.host {
             Some(host) => host.at_work().await?,
@@ -273,7 +306,11 @@ fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
 }
 
 /// Why items do not run, as the engine says. What it does not answer is not shown.
-async fn reasons(client: &Client, id: &CoordinationId, works: Vec<WorkId>) -> Vec<(WorkId, String)> {
+async fn reasons(
+    client: &Client,
+    id: &CoordinationId,
+    works: Vec<WorkId>,
+) -> Vec<(WorkId, String)> {
     let mut reasons = Vec::new();
     for work in works {
         let Ok(told) = client.why(id, work.as_str()).await else { continue };
@@ -301,7 +338,9 @@ async fn stay(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandErr
         let Some(first) = others.first() else { return Ok(()) };
         let names = some_of(&others);
         if !others.is_subset(&named) {
-            anstream::eprintln!("this process stays until what others submitted to it is done: {names}");
+            anstream::eprintln!(
+                "this process stays until what others submitted to it is done: {names}"
+            );
             named.clone_from(&others);
         }
         let version = host.engine.status(first).await?.version;
@@ -329,7 +368,9 @@ fn some_of(names: &BTreeSet<CoordinationId>) -> String {
 }
 
 /// The next event, with the stream that it came from.
-async fn following(mut events: EventStream) -> (EventStream, Result<Option<EventLine>, ClientError>) {
+async fn following(
+    mut events: EventStream,
+) -> (EventStream, Result<Option<EventLine>, ClientError>) {
     let event = events.next().await;
     (events, event)
 }

@@ -42,7 +42,10 @@ const FAMILIES: &[Family] = &[
     Family { names: &["session.process.64"], run: |dir, _| process::many(dir) },
     Family { names: &["run.noop.fresh", "run.noop"], run: |dir, _| command::run(dir) },
     Family { names: &["run.version"], run: |_, _| command::version() },
-    Family { names: &["running.engine.rss", "running.warden.pss", "running.warden.rss"], run: |dir, _| resident::run(dir) },
+    Family {
+        names: &["running.engine.rss", "running.warden.pss", "running.warden.rss"],
+        run: |dir, _| resident::run(dir),
+    },
     Family { names: &["kernel.100k"], run: |_, _| kernel::run() },
     Family { names: &["replay", "verify"], run: replay::run },
     Family { names: &["open.1m"], run: |dir, _| replay::open(dir) },
@@ -55,19 +58,28 @@ const FAMILIES: &[Family] = &[
 pub(crate) struct Wanted(Vec<&'static str>);
 
 impl Wanted {
-    /// Finds measurements by their names or the beginnings of their names; all of them if none is given.
+    /// Finds measurements by their names or the beginnings of their names; all of them if none is
+    /// given.
     pub(crate) fn of(given: &[String]) -> Result<Self, CommandError> {
         let all = || FAMILIES.iter().flat_map(|family| family.names).copied();
-        if let Some(unknown) = given.iter().find(|name| !all().any(|known| known.starts_with(name.as_str()))) {
+        if let Some(unknown) =
+            given.iter().find(|name| !all().any(|known| known.starts_with(name.as_str())))
+        {
             let hint = format!(
                 "known are {}; the beginning of a name stands for all that begin so",
                 all().collect::<Vec<_>>().join(", ")
             );
-            return Err(CommandError::new(Kind::Usage, format!("there is no measurement {unknown:?}")).with_hint(hint));
+            return Err(CommandError::new(
+                Kind::Usage,
+                format!("there is no measurement {unknown:?}"),
+            )
+            .with_hint(hint));
         }
         let asked = |known: &&'static str| {
             let exact = |name: &String| name == known;
-            let begins = |name: &String| known.starts_with(name.as_str()) && !all().any(|other| other == name);
+            let begins = |name: &String| {
+                known.starts_with(name.as_str()) && !all().any(|other| other == name)
+            };
             given.is_empty() || given.iter().any(|name| exact(name) || begins(name))
         };
         Ok(Self(all().filter(asked).collect()))
@@ -81,17 +93,24 @@ impl Wanted {
 /// Takes the measurements that are wanted, in a directory of their own.
 pub(crate) fn run(dir: &Path, wanted: &Wanted) -> Result<Vec<Measured>, CommandError> {
     let mut results = Vec::new();
-    for family in FAMILIES.iter().filter(|family| family.names.iter().any(|name| wanted.has(name))) {
+    for family in FAMILIES.iter().filter(|family| family.names.iter().any(|name| wanted.has(name)))
+    {
         anstream::eprintln!("measuring {}", family.names.join(", "));
-        results.extend((family.run)(dir, wanted)?.into_iter().filter(|measured| wanted.has(&measured.name)));
+        results.extend(
+            (family.run)(dir, wanted)?.into_iter().filter(|measured| wanted.has(&measured.name)),
+        );
     }
     Ok(results)
 }
 
 /// A new directory for one measurement.
 fn fresh(dir: &Path) -> Result<tempfile::TempDir, CommandError> {
-    tempfile::tempdir_in(dir)
-        .map_err(|error| CommandError::new(Kind::State, format!("cannot make a directory in {}: {error}", dir.display())))
+    tempfile::tempdir_in(dir).map_err(|error| {
+        CommandError::new(
+            Kind::State,
+            format!("cannot make a directory in {}: {error}", dir.display()),
+        )
+    })
 }
 
 /// A runtime as a program that embeds the engine has it.
@@ -104,14 +123,22 @@ mod tests {
     use super::*;
 
     fn wanted(names: &[&str]) -> Vec<&'static str> {
-        Wanted::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("known names").0
+        Wanted::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+            .expect("known names")
+            .0
     }
 
     #[test]
     fn a_name_stands_for_itself_and_a_beginning_for_all_that_begin_so() {
         assert_eq!(wanted(&["append.1"]), ["append.1"]);
-        assert_eq!(wanted(&["append.floor"]), ["append.floor.1", "append.floor.64", "append.floor.256"]);
-        assert_eq!(wanted(&["replay", "session."]), ["session.64", "session.serial", "session.process.64", "replay"]);
+        assert_eq!(
+            wanted(&["append.floor"]),
+            ["append.floor.1", "append.floor.64", "append.floor.256"]
+        );
+        assert_eq!(
+            wanted(&["replay", "session."]),
+            ["session.64", "session.serial", "session.process.64", "replay"]
+        );
         assert_eq!(wanted(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
         assert_eq!(wanted(&[]).len(), 26);
     }

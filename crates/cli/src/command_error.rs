@@ -11,13 +11,15 @@ use antiphon_server::{ClientError, Code, Problem};
 
 use crate::output::printable;
 
-/// What kind of error it is; the number is the exit code and part of the contract (docs/exit-codes.md).
+/// What kind of error it is; the number is the exit code and part of the contract
+/// (docs/exit-codes.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     /// Something went wrong that is nobody's input.
     Internal = 1,
-    /// The command line makes no sense, or names something that is not there. clap uses the same number.
+    /// The command line makes no sense, or names something that is not there. clap uses the same
+    /// number.
     Usage = 2,
     /// The state directory is missing, unreadable or damaged.
     State = 3,
@@ -78,7 +80,8 @@ impl CommandError {
         self.kind
     }
 
-    /// Tells the user, on stderr, and gives the exit code. There is nobody to tell that stderr is closed.
+    /// Tells the user, on stderr, and gives the exit code. There is nobody to tell that stderr is
+    /// closed.
     pub(crate) fn report(self) -> ExitCode {
         let mut stderr = anstream::stderr().lock();
         let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", printable(&self.message));
@@ -93,12 +96,14 @@ impl From<ReadError> for CommandError {
     fn from(error: ReadError) -> Self {
         let told = Self::because(Kind::State, &error);
         match error {
-            ReadError::Absent { .. } => {
-                told.with_hint("an engine creates it when it is first opened; name another one with --dir")
-            }
+            ReadError::Absent { .. } => told.with_hint(
+                "an engine creates it when it is first opened; name another one with --dir",
+            ),
             // Its message says what to do.
             ReadError::Damaged { .. } => told,
-            ReadError::Fault(_) => told.with_hint("`antiphon doctor` tells what is wrong with a state directory"),
+            ReadError::Fault(_) => {
+                told.with_hint("`antiphon doctor` tells what is wrong with a state directory")
+            }
         }
     }
 }
@@ -108,10 +113,11 @@ impl From<ExportError> for CommandError {
         match error {
             ExportError::Read(error) => error.into(),
             ExportError::Absent { .. } => Self::because(Kind::Usage, &error),
-            ExportError::NotEnded { .. } => {
-                Self::because(Kind::Usage, &error).with_hint("`antiphon list --running` shows how far it is")
+            ExportError::NotEnded { .. } => Self::because(Kind::Usage, &error)
+                .with_hint("`antiphon list --running` shows how far it is"),
+            ExportError::Erased { .. } | ExportError::Damaged { .. } => {
+                Self::because(Kind::State, &error)
             }
-            ExportError::Erased { .. } | ExportError::Damaged { .. } => Self::because(Kind::State, &error),
         }
     }
 }
@@ -142,7 +148,8 @@ impl From<ClientError> for CommandError {
             return Self::because(Kind::Held, &error).with_hint(SILENT);
         }
         if let ClientError::Socket { .. } = error {
-            return Self::because(Kind::State, &error).with_hint("it may belong to another user: go on as that one");
+            return Self::because(Kind::State, &error)
+                .with_hint("it may belong to another user: go on as that one");
         }
         let kind = match error.problem().and_then(Problem::known_code) {
             Some(Code::InvalidPlan) => Kind::Plan,

@@ -26,7 +26,8 @@ use std::process::ExitCode;
 
 use crate::command_error::CommandError;
 
-/// Coordinates workers that are expensive, forgetful and cannot be trusted, and leaves a record that can be checked.
+/// Coordinates workers that are expensive, forgetful and cannot be trusted, and leaves a record
+/// that can be checked.
 #[derive(Debug, clap::Parser)]
 #[command(name = "antiphon", version, max_term_width = 100)]
 pub(crate) struct CommandLine {

@@ -27,7 +27,8 @@ enum Why {
 }
 
 impl Ending {
-    /// What a terminal event says; `None` of any other event, and of one that this version does not know.
+    /// What a terminal event says; `None` of any other event, and of one that this version does not
+    /// know.
     pub(crate) fn of(recorded: &Recorded) -> Option<Self> {
         let of = |verdict, receipt, why| Some(Self { verdict, receipt, verified: false, why });
         match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?).ok()? {
@@ -37,12 +38,14 @@ impl Ending {
         }
     }
 
-    /// What it came to: nothing if all went well, else the kind of error. Why it stopped comes before how much was done.
+    /// What it came to: nothing if all went well, else the kind of error. Why it stopped comes
+    /// before how much was done.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match (&self.why, self.verdict) {
             (Why::Completed(StopCondition::BudgetExhausted(_)), _) => Some(Kind::Spent),
             (Why::Completed(StopCondition::CircuitBreakerTripped), _) => Some(Kind::Breaker),
-            (Why::Completed(StopCondition::UserRequested) | Why::Aborted(_), _) | (_, Verdict::Aborted) => Some(Kind::Aborted),
+            (Why::Completed(StopCondition::UserRequested) | Why::Aborted(_), _)
+            | (_, Verdict::Aborted) => Some(Kind::Aborted),
             (_, Verdict::Failed) => Some(Kind::Failed),
             (_, Verdict::Partial) => Some(Kind::Partial),
             (_, Verdict::Succeeded) => None,

@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{CoordinationReducer, CoordinationSession, Reducer as _, ReducerContext};
+use antiphon::coordination::{
+    CoordinationReducer, CoordinationSession, Reducer as _, ReducerContext,
+};
 use antiphon::envelope::Recorded;
 use antiphon::event::Event;
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory, Store as _,
+    FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory,
+    Store as _,
 };
 
 use crate::command_error::{CommandError, Kind};
@@ -40,11 +43,14 @@ impl Ledger {
     /// The ledger in the state directory that the command is about.
     pub(crate) fn find(global: &Global) -> Result<Self, CommandError> {
         let dir = state_dir::find(global);
-        let absent = |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
-        let elsewhere =
-            "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
+        let absent =
+            |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
+        let elsewhere = "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
         if !dir.exists() {
-            return absent(format!("there is no state directory {}", dir.display()), elsewhere.to_owned());
+            return absent(
+                format!("there is no state directory {}", dir.display()),
+                elsewhere.to_owned(),
+            );
         }
         if !dir.is_dir() {
             return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
@@ -52,17 +58,26 @@ impl Ledger {
         let has_ledger = StateDirectory::new(&dir).database().try_exists();
         if let Err(error) = &has_ledger {
             let hint = "it may belong to another user: go on as that one, or name another with --dir or ANTIPHON_DIR";
-            return absent(format!("{} cannot be looked into: {error}", dir.display()), hint.to_owned());
+            return absent(
+                format!("{} cannot be looked into: {error}", dir.display()),
+                hint.to_owned(),
+            );
         }
         if !has_ledger.is_ok_and(|has| has) {
             let inside = dir.join(state_dir::NAME);
-            let hint = if inside.is_dir() { format!("did you mean {}?", inside.display()) } else { elsewhere.to_owned() };
+            let hint = if inside.is_dir() {
+                format!("did you mean {}?", inside.display())
+            } else {
+                elsewhere.to_owned()
+            };
             return absent(format!("there is no ledger in {}", dir.display()), hint);
         }
         let ledger = Self::at(&dir);
         // What keeps the format from being read comes up with what is read next.
         match ledger.store.standing() {
-            Ok(Standing { format, .. }) if format != FORMAT => Err(OpenError::Format { found: format, known: FORMAT }.into()),
+            Ok(Standing { format, .. }) if format != FORMAT => {
+                Err(OpenError::Format { found: format, known: FORMAT }.into())
+            }
             _ => Ok(ledger),
         }
     }
@@ -78,12 +93,18 @@ impl Ledger {
         match (found.into_iter().next(), stream) {
             (Some(head), _) => Ok(head),
             (None, StreamName::Coordination(id)) => Err(self.unknown(id)?),
-            (None, _) => Err(CommandError::new(Kind::Usage, format!("there is no stream {stream} in {}", self.dir.display()))),
+            (None, _) => Err(CommandError::new(
+                Kind::Usage,
+                format!("there is no stream {stream} in {}", self.dir.display()),
+            )),
         }
     }
 
     /// A coordination as its events tell it.
-    pub(crate) fn replayed(&self, id: &CoordinationId) -> Result<CoordinationSession, CommandError> {
+    pub(crate) fn replayed(
+        &self,
+        id: &CoordinationId,
+    ) -> Result<CoordinationSession, CommandError> {
         self.replayed_past(id, |_| Ok(()))
     }
 
@@ -96,7 +117,9 @@ impl Ledger {
         let mut reducer = CoordinationReducer::new();
         self.each_event(&StreamName::Coordination(id.clone()), |event| {
             let context = ReducerContext::replay(event.version.0);
-            reducer.apply(event, &context).map_err(|error| CommandError::because(Kind::State, &error))?;
+            reducer
+                .apply(event, &context)
+                .map_err(|error| CommandError::because(Kind::State, &error))?;
             reducer.state().get(id).map_or(Ok(()), &mut look)
         })?;
         match reducer.forget(id) {
@@ -120,14 +143,23 @@ impl Ledger {
         }
     }
 
-    /// The newest coordination that has not ended, else the newest; not one that carries out a session of another.
+    /// The newest coordination that has not ended, else the newest; not one that carries out a
+    /// session of another.
     pub(crate) fn newest(&self) -> Result<CoordinationId, CommandError> {
         for ended in [Some(false), None] {
             let mut older_than = None;
             loop {
-                let filter =
-                    HeadFilter { prefix: COORDINATIONS.to_owned(), ended, older_than, limit: 1, ..HeadFilter::default() };
-                let Some(head) = self.store.heads(&HeadQuery::List(filter))?.into_iter().next() else { break };
+                let filter = HeadFilter {
+                    prefix: COORDINATIONS.to_owned(),
+                    ended,
+                    older_than,
+                    limit: 1,
+                    ..HeadFilter::default()
+                };
+                let Some(head) = self.store.heads(&HeadQuery::List(filter))?.into_iter().next()
+                else {
+                    break;
+                };
                 if let StreamName::Coordination(id) = &head.stream
                     && !self.is_nested(&head.stream)?
                 {
@@ -136,13 +168,18 @@ impl Ledger {
                 older_than = Some(head.stream);
             }
         }
-        let told = CommandError::new(Kind::Usage, format!("there is no coordination in {}", self.dir.display()));
+        let told = CommandError::new(
+            Kind::Usage,
+            format!("there is no coordination in {}", self.dir.display()),
+        );
         Err(told.with_hint("`antiphon run FILE` starts one"))
     }
 
     fn is_nested(&self, stream: &StreamName) -> Result<bool, CommandError> {
         let first = self.store.read_stream(stream, Version(0), 1)?;
-        let event = first.first().and_then(|event| Event::decode(&event.kind, event.schema, event.payload.bytes()?).ok());
+        let event = first.first().and_then(|event| {
+            Event::decode(&event.kind, event.schema, event.payload.bytes()?).ok()
+        });
         Ok(matches!(event, Some(Event::Started(started)) if started.parent.is_some()))
     }
 
@@ -151,13 +188,19 @@ impl Ledger {
         let head = self.head(&StreamName::Coordination(id.clone()))?;
         match head.ended {
             false => Ok(()),
-            true => Err(CommandError::new(Kind::Usage, format!("{id} has ended already: {}", head.status))
-                .with_hint(format!("`antiphon receipt show {id}` shows what it came to"))),
+            true => Err(CommandError::new(
+                Kind::Usage,
+                format!("{id} has ended already: {}", head.status),
+            )
+            .with_hint(format!("`antiphon receipt show {id}` shows what it came to"))),
         }
     }
 
     fn unknown(&self, id: &CoordinationId) -> Result<CommandError, CommandError> {
-        let told = CommandError::new(Kind::Usage, format!("there is no coordination {id} in {}", self.dir.display()));
+        let told = CommandError::new(
+            Kind::Usage,
+            format!("there is no coordination {id} in {}", self.dir.display()),
+        );
         let near = self.near(id)?;
         Ok(told.with_hint(match near.as_slice() {
             [] => "`antiphon list` shows those that are".to_owned(),
@@ -178,7 +221,12 @@ impl Ledger {
     fn ids(&self, prefix: &str, limit: usize) -> Result<Vec<String>, CommandError> {
         let filter = HeadFilter { prefix: prefix.to_owned(), limit, ..HeadFilter::default() };
         let heads = self.store.heads(&HeadQuery::List(filter))?;
-        Ok(heads.into_iter().filter_map(|head| Some(head.stream.to_string().strip_prefix(COORDINATIONS)?.to_owned())).collect())
+        Ok(heads
+            .into_iter()
+            .filter_map(|head| {
+                Some(head.stream.to_string().strip_prefix(COORDINATIONS)?.to_owned())
+            })
+            .collect())
     }
 }
 
@@ -194,7 +242,8 @@ pub(crate) fn unknown_item(session: &CoordinationSession, work: &str) -> Command
 
 /// The names that may have been meant, the likeliest first.
 fn alike<'a>(meant: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut alike: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(meant, name), name)).collect();
+    let mut alike: Vec<(f64, &str)> =
+        names.map(|name| (strsim::jaro_winkler(meant, name), name)).collect();
     alike.retain(|(likeness, _)| *likeness >= ALIKE);
     alike.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     alike.into_iter().take(OFFERED).map(|(_, name)| name.to_owned()).collect()
@@ -202,13 +251,16 @@ fn alike<'a>(meant: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 /// Reads the id of a coordination, with or without what its stream's name begins with.
 pub(crate) fn coordination(text: &str) -> Result<CoordinationId, String> {
-    CoordinationId::new(text.strip_prefix(COORDINATIONS).unwrap_or(text)).map_err(|error| error.to_string())
+    CoordinationId::new(text.strip_prefix(COORDINATIONS).unwrap_or(text))
+        .map_err(|error| error.to_string())
 }
 
 /// Reads the name of a stream; what is none is the id of a coordination.
 pub(crate) fn stream(text: &str) -> Result<StreamName, String> {
     match text {
-        _ if text == "ledger" || text.contains('/') => text.parse().map_err(|error: antiphon::id::IdError| error.to_string()),
+        _ if text == "ledger" || text.contains('/') => {
+            text.parse().map_err(|error: antiphon::id::IdError| error.to_string())
+        }
         id => coordination(id).map(StreamName::Coordination),
     }
 }

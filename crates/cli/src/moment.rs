@@ -30,10 +30,12 @@ pub(crate) fn age(since: Wall) -> String {
     }
 }
 
-/// Reads a time, or how long ago it was. A time that does not say of which zone it is, is in UTC, as all times here are.
+/// Reads a time, or how long ago it was. A time that does not say of which zone it is, is in UTC,
+/// as all times here are.
 pub(crate) fn since(text: &str) -> Result<Wall, String> {
-    ago(text, Timestamp::now())
-        .ok_or_else(|| "say how long ago, as `10m`, `1h30m` or `2d`, or a time, as `2026-11-21T08:30`".to_owned())
+    ago(text, Timestamp::now()).ok_or_else(|| {
+        "say how long ago, as `10m`, `1h30m` or `2d`, or a time, as `2026-11-21T08:30`".to_owned()
+    })
 }
 
 fn ago(text: &str, now: Timestamp) -> Option<Wall> {
@@ -42,7 +44,8 @@ fn ago(text: &str, now: Timestamp) -> Option<Wall> {
         .or_else(|| civil(text.parse::<DateTime>().ok()?))
         .or_else(|| civil(text.parse::<Date>().ok()?.to_datetime(jiff::civil::Time::midnight())))
         .or_else(|| {
-            let ago = text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+            let ago =
+                text.parse::<Span>().ok()?.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
             (!ago.is_negative()).then(|| now.checked_sub(ago).ok()).flatten()
         })?;
     // What is before 1970 is before everything.

@@ -1,4 +1,5 @@
-//! What goes to standard output: buffered, without colours where nobody sees them, quiet once the reader has gone.
+//! What goes to standard output: buffered, without colours where nobody sees them, quiet once the
+//! reader has gone.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -9,7 +10,8 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::command_error::CommandError;
 
-/// Standard output. A reader that goes away, such as `head`, is no error: what follows is not written.
+/// Standard output. A reader that goes away, such as `head`, is no error: what follows is not
+/// written.
 pub(crate) struct Output {
     /// Absent once nobody reads.
     stream: Option<BufWriter<StdoutLock<'static>>>,
@@ -63,7 +65,10 @@ impl Output {
         self.flush()
     }
 
-    fn write(&mut self, act: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<(), CommandError> {
+    fn write(
+        &mut self,
+        act: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), CommandError> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         match act(stream) {
             Ok(()) => Ok(()),
@@ -71,22 +76,28 @@ impl Output {
                 self.stream = None;
                 match error.kind() {
                     ErrorKind::BrokenPipe => Ok(()),
-                    _ => Err(CommandError::internal(format!("could not write to standard output: {error}"))),
+                    _ => Err(CommandError::internal(format!(
+                        "could not write to standard output: {error}"
+                    ))),
                 }
             }
         }
     }
 }
 
-/// Text from a ledger, which anybody may have written, without what a terminal would obey: control characters, and those that
-/// reorder what stands around them, are spelled out.
+/// Text from a ledger, which anybody may have written, without what a terminal would obey: control
+/// characters, and those that reorder what stands around them, are spelled out.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let obeyed =
-        |c: char| c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }
-    let spelled = text.chars().map(|c| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() });
+    let spelled = text
+        .chars()
+        .map(|c| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() });
     Cow::Owned(spelled.collect())
 }
 

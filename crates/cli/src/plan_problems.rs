@@ -1,4 +1,5 @@
-//! What is wrong with a plan, shown as compilers show it: the line, what is meant in it, and what to do.
+//! What is wrong with a plan, shown as compilers show it: the line, what is meant in it, and what
+//! to do.
 
 use std::io::Write as _;
 
@@ -22,7 +23,8 @@ fn rendered(problem: &Problem) -> String {
     let mut elements: Vec<Element<'_>> = Vec::new();
     if let Some(place) = &problem.place {
         let annotation = AnnotationKind::Primary.span(place.mark.clone());
-        let mut snippet = Snippet::source(&place.text).line_start(place.line).fold(false).annotation(annotation);
+        let mut snippet =
+            Snippet::source(&place.text).line_start(place.line).fold(false).annotation(annotation);
         if place.text[..place.mark.start].chars().count() + 1 == place.column {
             snippet = snippet.path(&path);
         } else {
@@ -43,9 +45,16 @@ fn rendered(problem: &Problem) -> String {
 
 fn summary(problems: &Problems) -> String {
     let found = problems.problems.len() + problems.left_out;
-    let first = problems.problems.first().map(|problem| problem.path.display().to_string()).unwrap_or_default();
+    let first = problems
+        .problems
+        .first()
+        .map(|problem| problem.path.display().to_string())
+        .unwrap_or_default();
     let count = if found == 1 { "one problem".to_owned() } else { format!("{found} problems") };
-    let shown =
-        if problems.left_out > 0 { format!(", the first {} of them above", problems.problems.len()) } else { String::new() };
+    let shown = if problems.left_out > 0 {
+        format!(", the first {} of them above", problems.problems.len())
+    } else {
+        String::new()
+    };
     printable(&format!("{first} cannot be run: {count}{shown}")).into_owned()
 }

@@ -35,16 +35,31 @@ impl<const N: usize> Table<N> {
         }
         output.line(self.aligned(margin, &widths, self.heading, None))?;
         for row in &self.rows {
-            output.line(self.aligned(margin, &widths, row.each_ref().map(String::as_str), self.state))?;
+            output.line(self.aligned(
+                margin,
+                &widths,
+                row.each_ref().map(String::as_str),
+                self.state,
+            ))?;
         }
         Ok(())
     }
 
-    fn aligned(&self, margin: &str, widths: &[usize; N], cells: [&str; N], state: Option<usize>) -> String {
+    fn aligned(
+        &self,
+        margin: &str,
+        widths: &[usize; N],
+        cells: [&str; N],
+        state: Option<usize>,
+    ) -> String {
         let mut line = margin.to_owned();
         for (column, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
             let padding = if column + 1 < N { width - cell.chars().count() + 2 } else { 0 };
-            line.push_str(&if state == Some(column) { painted(cell, cell) } else { cell.to_owned() });
+            line.push_str(&if state == Some(column) {
+                painted(cell, cell)
+            } else {
+                cell.to_owned()
+            });
             line.extend(std::iter::repeat_n(' ', padding));
         }
         line.truncate(line.trim_end().len());

@@ -1,6 +1,8 @@
-//! Torture: real processes on real ledgers, killed and resumed, and every promise checked after each kill.
+//! Torture: real processes on real ledgers, killed and resumed, and every promise checked after
+//! each kill.
 //!
-//! A round is one kill. A ledger has several, then a victim that may finish everything, and then the next ledger begins.
+//! A round is one kill. A ledger has several, then a victim that may finish everything, and then
+//! the next ledger begins.
 
 mod check;
 mod function;
@@ -44,7 +46,10 @@ pub(crate) struct Torture {
 impl Torture {
     /// Runs it, prints what it came to, and says whether every promise held.
     pub(crate) fn run(self) -> Result<bool, CommandError> {
-        let temporary = tempfile::Builder::new().prefix("antiphon-torture-").tempdir().map_err(CommandError::internal)?;
+        let temporary = tempfile::Builder::new()
+            .prefix("antiphon-torture-")
+            .tempdir()
+            .map_err(CommandError::internal)?;
         let place = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
         processes::take_in_orphans().map_err(CommandError::internal)?;
         let begun = Instant::now();
@@ -81,7 +86,12 @@ impl Torture {
                 match ledger.kill(&kill) {
                     Ok(now) => seen = now,
                     Err(trouble) => {
-                        report.failure = Some(self.failure(&report, Some(kill.to_string()), &ledger, trouble)?);
+                        report.failure = Some(self.failure(
+                            &report,
+                            Some(kill.to_string()),
+                            &ledger,
+                            trouble,
+                        )?);
                         break;
                     }
                 }
@@ -89,7 +99,9 @@ impl Torture {
             if report.failure.is_none() {
                 match ledger.finish() {
                     Ok(now) => seen = now,
-                    Err(trouble) => report.failure = Some(self.failure(&report, None, &ledger, trouble)?),
+                    Err(trouble) => {
+                        report.failure = Some(self.failure(&report, None, &ledger, trouble)?)
+                    }
                 }
             }
             report.seen.add(&seen);
@@ -110,7 +122,13 @@ impl Torture {
         Ok(report.failure.is_none())
     }
 
-    fn failure(&self, report: &Report, kill: Option<String>, ledger: &Ledger, trouble: Trouble) -> Result<Failure, CommandError> {
+    fn failure(
+        &self,
+        report: &Report,
+        kill: Option<String>,
+        ledger: &Ledger,
+        trouble: Trouble,
+    ) -> Result<Failure, CommandError> {
         match trouble {
             Trouble::Findings(findings) => {
                 let kept = self.keep.is_some().then(|| ledger.dir().to_owned());
@@ -123,7 +141,9 @@ impl Torture {
     fn broken(&self, trouble: Trouble) -> CommandError {
         match trouble {
             Trouble::Findings(findings) => CommandError::internal(findings.join("\n")),
-            Trouble::Io(what, error) => CommandError::internal(format!("cannot {what}: {error} (seed {})", self.seed)),
+            Trouble::Io(what, error) => {
+                CommandError::internal(format!("cannot {what}: {error} (seed {})", self.seed))
+            }
         }
     }
 
@@ -138,7 +158,8 @@ impl Torture {
     }
 }
 
-/// Tells on stderr how far it is: a line that changes on a terminal, a line for every tenth elsewhere.
+/// Tells on stderr how far it is: a line that changes on a terminal, a line for every tenth
+/// elsewhere.
 struct Progress {
     rounds: u64,
     terminal: bool,
@@ -153,12 +174,18 @@ impl Progress {
     fn show(&mut self, report: &Report) {
         let tenth = report.rounds * 10 / self.rounds.max(1);
         if self.terminal {
-            eprint!("\rseed {}: round {} of {}, ledger {} ", report.seed, report.rounds, self.rounds, report.ledgers);
+            eprint!(
+                "\rseed {}: round {} of {}, ledger {} ",
+                report.seed, report.rounds, self.rounds, report.ledgers
+            );
             // A progress line that cannot be shown is no error.
             let _ = std::io::stderr().flush();
         } else if tenth > self.told {
             self.told = tenth;
-            eprintln!("seed {}: round {} of {}, ledger {}", report.seed, report.rounds, self.rounds, report.ledgers);
+            eprintln!(
+                "seed {}: round {} of {}, ledger {}",
+                report.seed, report.rounds, self.rounds, report.ledgers
+            );
         }
     }
 

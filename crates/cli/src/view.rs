@@ -1,4 +1,5 @@
-//! What a run looks like to whoever started it: a frame on a terminal, lines elsewhere, or its events as JSON.
+//! What a run looks like to whoever started it: a frame on a terminal, lines elsewhere, or its
+//! events as JSON.
 
 mod board;
 mod echo;
@@ -92,7 +93,8 @@ impl View {
         }
     }
 
-    /// Items that are ready while nothing on the record keeps them from running; the engine knows why.
+    /// Items that are ready while nothing on the record keeps them from running; the engine knows
+    /// why.
     pub(crate) fn unexplained(&self) -> Vec<WorkId> {
         match &self.0 {
             Look::Live(live) => live.unexplained(),

@@ -31,7 +31,9 @@ pub(crate) fn stop(condition: &StopCondition) -> String {
             BudgetType::Cost => "its budget of cost is spent".to_owned(),
             BudgetType::Episodes => "its budget of sessions is spent".to_owned(),
         },
-        StopCondition::CircuitBreakerTripped => "too many items failed in a row, which tripped the breaker".to_owned(),
+        StopCondition::CircuitBreakerTripped => {
+            "too many items failed in a row, which tripped the breaker".to_owned()
+        }
         StopCondition::UserRequested => "it was stopped on request".to_owned(),
         other => other.to_string(),
     }

@@ -16,10 +16,14 @@ use common::{Fixture, check, stable};
 fn blob_file(fixture: &Fixture) -> std::path::PathBuf {
     fixture.block_on(async {
         let mut setup = Engine::open(fixture.state()).unwrap();
-        setup.register("large", |_: SessionContext| async move { Ok(Output::bytes(vec![b'.'; 100_000])) });
+        setup.register("large", |_: SessionContext| async move {
+            Ok(Output::bytes(vec![b'.'; 100_000]))
+        });
         let engine = setup.start().await.unwrap();
         let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
-        let config = CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget).unwrap();
+        let config =
+            CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget)
+                .unwrap();
         let id = engine.submit(config.with_id("large").unwrap()).await.unwrap();
         engine.wait(&id).await.unwrap();
         engine.close().await.unwrap();
@@ -30,7 +34,8 @@ fn blob_file(fixture: &Fixture) -> std::path::PathBuf {
 
 fn lay_pipe(file: &Path) {
     std::fs::remove_file(file).unwrap();
-    rustix::fs::mkfifoat(rustix::fs::CWD, file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .unwrap();
 }
 
 #[test]
@@ -44,17 +49,23 @@ fn a_backup_is_a_state_directory_that_every_command_goes_on_with() {
     check(&fixture.run("list --dir copy"), &fixture.run("list"));
     assert!(fixture.run("doctor --dir copy").ends_with("\nnothing is wrong\n--- exit 0\n"));
 
-    std::fs::write(fixture.path("receipt.json"), fixture.output("receipt export build").stdout).unwrap();
-    assert!(fixture.run("verify --dir copy --against receipt.json").ends_with("\nsound\n--- exit 0\n"));
+    std::fs::write(fixture.path("receipt.json"), fixture.output("receipt export build").stdout)
+        .unwrap();
+    assert!(
+        fixture.run("verify --dir copy --against receipt.json").ends_with("\nsound\n--- exit 0\n")
+    );
     fixture.block_on(async {
         let engine = Engine::open(fixture.path("copy")).unwrap().start().await.unwrap();
         engine.close().await.unwrap();
     });
-    check(&fixture.run("log ledger --dir copy --type opened --limit 9").replace("epoch 2", "epoch 1"), &{
-        let once = fixture.run("log ledger --type opened");
-        let line = once.lines().next().unwrap().to_owned();
-        format!("{line}\n{}\n--- exit 0\n", line.replacen('1', "3", 1))
-    });
+    check(
+        &fixture.run("log ledger --dir copy --type opened --limit 9").replace("epoch 2", "epoch 1"),
+        &{
+            let once = fixture.run("log ledger --type opened");
+            let line = once.lines().next().unwrap().to_owned();
+            format!("{line}\n{}\n--- exit 0\n", line.replacen('1', "3", 1))
+        },
+    );
 }
 
 #[test]
@@ -62,7 +73,9 @@ fn json_tells_what_the_backup_holds() {
     let fixture = Fixture::new();
     let told = fixture.output("backup copy --json");
     let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
-    let standing = antiphon::ledger::SqliteStore::at(fixture.path("copy"), Default::default()).standing().unwrap();
+    let standing = antiphon::ledger::SqliteStore::at(fixture.path("copy"), Default::default())
+        .standing()
+        .unwrap();
     let size = |name: &str| fixture.path("copy").join(name).metadata().unwrap().len();
     let mut expected = serde_json::json!({
         "dir": "copy", "ledger": standing.ledger.to_string(), "epoch": 1, "commits": standing.commits.number.0,
@@ -88,17 +101,28 @@ fn places_that_cannot_be_used_are_told() {
         "--- stderr\nerror: state/copy is inside of the state directory <dir>/state; name a place outside of it\n--- exit 2\n",
     );
     let absent = fixture.run("backup absent/copy");
-    assert!(absent.contains("No such file or directory") && absent.contains("its parent must be there"), "{absent}");
+    assert!(
+        absent.contains("No such file or directory") && absent.contains("its parent must be there"),
+        "{absent}"
+    );
     assert!(absent.ends_with("--- exit 3\n"), "{absent}");
     let nothing = fixture.run("backup copy --dir elsewhere");
-    assert!(nothing.contains("there is no state directory elsewhere") && nothing.ends_with("--- exit 3\n"), "{nothing}");
+    assert!(
+        nothing.contains("there is no state directory elsewhere")
+            && nothing.ends_with("--- exit 3\n"),
+        "{nothing}"
+    );
 
     // Who may do everything is not kept out by permissions.
     if !rustix::process::geteuid().is_root() {
         std::fs::create_dir(fixture.path("read-only")).unwrap();
-        std::fs::set_permissions(fixture.path("read-only"), std::fs::Permissions::from_mode(0o500)).unwrap();
+        std::fs::set_permissions(fixture.path("read-only"), std::fs::Permissions::from_mode(0o500))
+            .unwrap();
         let refused = fixture.run("backup read-only/copy");
-        assert!(refused.contains("Permission denied") && refused.ends_with("--- exit 3\n"), "{refused}");
+        assert!(
+            refused.contains("Permission denied") && refused.ends_with("--- exit 3\n"),
+            "{refused}"
+        );
     }
 }
 
@@ -143,13 +167,23 @@ fn a_run_that_was_killed_goes_on_from_a_backup_made_in_its_middle() {
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let fixture = Fixture::empty();
     for pipe in ["told", "go"] {
-        rustix::fs::mkfifoat(rustix::fs::CWD, fixture.path(pipe), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            fixture.path(pipe),
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        )
+        .unwrap();
     }
     let plan = "name: halves\nbudget: { sessions: 9, duration: 5m }\nwork:\n  \
                 first: { shell: 'echo once >> first' }\n  \
                 second: { shell: 'echo $$ > told; read line < go', needs: [first] }\n";
     std::fs::write(fixture.path("plan.yaml"), plan).unwrap();
-    let mut run = fixture.command("run plan.yaml --id halves").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut run = fixture
+        .command("run plan.yaml --id halves")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let pid = std::fs::read_to_string(fixture.path("told")).unwrap().trim().parse().unwrap();
     let session = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()).unwrap();
     let said = fixture.run("backup copy");
@@ -161,12 +195,21 @@ fn a_run_that_was_killed_goes_on_from_a_backup_made_in_its_middle() {
     assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));
     assert!(!fixture.path("copy/sessions").exists() && !fixture.path("copy/api.sock").exists());
 
-    let resumed = fixture.command("resume halves --dir copy").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let resumed = fixture
+        .command("resume halves --dir copy")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     assert_ne!(std::fs::read_to_string(fixture.path("told")).unwrap(), "");
     std::fs::write(fixture.path("go"), "on\n").unwrap();
     let ended = resumed.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert_eq!(std::fs::read_to_string(fixture.path("first")).unwrap(), "once\n", "what had succeeded is not done again");
+    assert_eq!(
+        std::fs::read_to_string(fixture.path("first")).unwrap(),
+        "once\n",
+        "what had succeeded is not done again"
+    );
     let log = fixture.run("log halves --dir copy --type session_unbound");
     assert!(log.contains("second: session 2, LOST"), "{log}");
     assert!(fixture.run("verify --dir copy").ends_with("\nsound\n--- exit 0\n"));

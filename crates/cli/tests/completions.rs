@@ -12,15 +12,30 @@ use common::Fixture;
 /// Every command that `--help` names.
 fn commands(fixture: &Fixture) -> Vec<String> {
     let help = String::from_utf8(fixture.output("--help").stdout).unwrap();
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let listed = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty());
     listed
-        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()).map(str::to_owned))
+        .filter_map(|line| {
+            line.strip_prefix("  ")?
+                .split(' ')
+                .next()
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+        })
         .collect()
 }
 
 /// What a shell says of a script, without running it; nothing if there is no such shell.
 fn refused(shell: &str, arguments: &[&str], script: &[u8]) -> Option<String> {
-    let child = Command::new(shell).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let child = Command::new(shell)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
     let mut child = match child {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         child => child.unwrap(),
@@ -36,7 +51,8 @@ fn every_shell_is_told_every_command() {
     let commands = commands(&fixture);
     assert!(commands.len() > 10 && commands.contains(&"completions".to_owned()), "{commands:?}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = String::from_utf8(fixture.output(&format!("completions {shell}")).stdout).unwrap();
+        let script =
+            String::from_utf8(fixture.output(&format!("completions {shell}")).stdout).unwrap();
         for command in &commands {
             assert!(script.contains(command.as_str()), "{shell} is not told of {command}");
         }
@@ -46,7 +62,9 @@ fn every_shell_is_told_every_command() {
 #[test]
 fn shells_that_are_here_can_read_what_they_are_given() {
     let fixture = Fixture::empty();
-    for (shell, arguments) in [("bash", ["-n"].as_slice()), ("zsh", &["-n"]), ("fish", &["--no-execute"])] {
+    for (shell, arguments) in
+        [("bash", ["-n"].as_slice()), ("zsh", &["-n"]), ("fish", &["--no-execute"])]
+    {
         let script = fixture.output(&format!("completions {shell}")).stdout;
         assert_eq!(refused(shell, arguments, &script), None, "{shell}");
     }
@@ -55,5 +73,9 @@ fn shells_that_are_here_can_read_what_they_are_given() {
 #[test]
 fn a_shell_that_nobody_knows_is_refused() {
     let said = Fixture::empty().run("completions tcsh");
-    assert!(said.contains("[possible values: bash, elvish, fish, powershell, zsh]") && said.ends_with("--- exit 2\n"), "{said}");
+    assert!(
+        said.contains("[possible values: bash, elvish, fish, powershell, zsh]")
+            && said.ends_with("--- exit 2\n"),
+        "{said}"
+    );
 }

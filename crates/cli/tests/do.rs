@@ -1,4 +1,5 @@
-//! Any command as a coordination of its own: what it prints is passed on, how it went is the exit code, and all of it is on the record.
+//! Any command as a coordination of its own: what it prints is passed on, how it went is the exit
+//! code, and all of it is on the record.
 
 mod plans;
 
@@ -11,9 +12,15 @@ use plans::{Result, Running, antiphon, heard, pipe, ran, say};
 #[test]
 fn what_a_command_prints_is_passed_on_as_it_is() -> Result {
     let dir = tempfile::tempdir()?;
-    let output = ran(dir.path(), &["do", "--id", "greeting", "--", "sh", "-c", "echo '{{out}}'; echo err >&2"])?;
+    let output = ran(
+        dir.path(),
+        &["do", "--id", "greeting", "--", "sh", "-c", "echo '{{out}}'; echo err >&2"],
+    )?;
     assert_eq!(String::from_utf8(output.stdout)?, "{{out}}\n");
-    assert_eq!(String::from_utf8(output.stderr)?, "err\nsucceeded; `antiphon receipt show greeting`\n");
+    assert_eq!(
+        String::from_utf8(output.stderr)?,
+        "err\nsucceeded; `antiphon receipt show greeting`\n"
+    );
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
@@ -25,7 +32,11 @@ fn bytes_that_are_no_text_are_passed_on_whole() -> Result {
     let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(100_000).collect();
     std::fs::write(dir.path().join("bytes"), &bytes)?;
     let output = ran(dir.path(), &["do", "--", "sh", "-c", "cat bytes; cat bytes >&2"])?;
-    assert!(output.stdout == bytes && output.stderr.starts_with(&bytes), "{} bytes came", output.stdout.len());
+    assert!(
+        output.stdout == bytes && output.stderr.starts_with(&bytes),
+        "{} bytes came",
+        output.stdout.len()
+    );
     Ok(())
 }
 
@@ -33,8 +44,12 @@ fn bytes_that_are_no_text_are_passed_on_whole() -> Result {
 fn it_is_passed_on_while_the_command_runs() -> Result {
     let dir = tempfile::tempdir()?;
     let ends = pipe(dir.path(), "ends")?;
-    let mut run = Running::start(dir.path(), &["do", "--", "sh", "-c", "echo first; read word < ends; echo $word"])?;
-    let mut lines = std::io::BufReader::new(run.0.stdout.take().ok_or("no standard output")?).lines();
+    let mut run = Running::start(
+        dir.path(),
+        &["do", "--", "sh", "-c", "echo first; read word < ends; echo $word"],
+    )?;
+    let mut lines =
+        std::io::BufReader::new(run.0.stdout.take().ok_or("no standard output")?).lines();
     assert_eq!(lines.next().ok_or("it printed nothing")??, "first");
     say(&ends, "second")?;
     assert_eq!(lines.next().ok_or("it printed nothing more")??, "second");
@@ -45,11 +60,28 @@ fn it_is_passed_on_while_the_command_runs() -> Result {
 #[test]
 fn how_it_went_is_the_exit_code() -> Result {
     let dir = tempfile::tempdir()?;
-    let code = |arguments: &[&str]| -> Result<Option<i32>> { Ok(ran(dir.path(), arguments)?.status.code()) };
+    let code = |arguments: &[&str]| -> Result<Option<i32>> {
+        Ok(ran(dir.path(), arguments)?.status.code())
+    };
     assert_eq!(code(&["do", "--", "false"])?, Some(7));
     assert_eq!(code(&["do", "--", "no-such-program-at-all"])?, Some(7));
-    assert_eq!(code(&["do", "--check", "false", "--", "true"])?, Some(7), "its check has the last word");
-    assert_eq!(code(&["do", "--attempts", "2", "--", "sh", "-c", "test -e again || { touch again; false; }"])?, Some(0));
+    assert_eq!(
+        code(&["do", "--check", "false", "--", "true"])?,
+        Some(7),
+        "its check has the last word"
+    );
+    assert_eq!(
+        code(&[
+            "do",
+            "--attempts",
+            "2",
+            "--",
+            "sh",
+            "-c",
+            "test -e again || { touch again; false; }"
+        ])?,
+        Some(0)
+    );
     assert_eq!(code(&["do"])?, Some(2));
     assert_eq!(code(&["do", "--secret", "NOT_THERE", "--", "true"])?, Some(2));
     assert_eq!(code(&["do", "--usage", "tarot", "--", "true"])?, Some(5));
@@ -65,7 +97,10 @@ fn its_time_ends_all_that_it_started() -> Result {
     let left = heard(&pids)?;
     let output = run.end()?;
     assert_eq!(output.status.code(), Some(7), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stderr).starts_with("its time was over\n"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).starts_with("its time was over\n"),
+        "{output:?}"
+    );
     assert!(!Path::new("/proc").join(left).exists());
     Ok(())
 }
@@ -73,10 +108,22 @@ fn its_time_ends_all_that_it_started() -> Result {
 #[test]
 fn it_sees_the_variables_that_are_named_and_prints_no_secret() -> Result {
     let dir = tempfile::tempdir()?;
-    let line =
-        ["do", "--env", "SEEN", "--env", "SET=b c", "--secret", "KEY", "--", "sh", "-c", "echo \"$SEEN|$SET|$KEY|$UNSEEN\""];
+    let line = [
+        "do",
+        "--env",
+        "SEEN",
+        "--env",
+        "SET=b c",
+        "--secret",
+        "KEY",
+        "--",
+        "sh",
+        "-c",
+        "echo \"$SEEN|$SET|$KEY|$UNSEEN\"",
+    ];
     let mut command = antiphon(dir.path(), &line);
-    let output = command.env("SEEN", "a").env("UNSEEN", "x").env("KEY", "a-secret-value").output()?;
+    let output =
+        command.env("SEEN", "a").env("UNSEEN", "x").env("KEY", "a-secret-value").output()?;
     assert_eq!(String::from_utf8(output.stdout)?, "a|b c|[secret KEY]|\n");
     Ok(())
 }
@@ -84,10 +131,23 @@ fn it_sees_the_variables_that_are_named_and_prints_no_secret() -> Result {
 #[test]
 fn its_arguments_reach_it_as_they_are() -> Result {
     let dir = tempfile::tempdir()?;
-    let odd =
-        ["two\nlines\r\n", "{{x}} {{", "", " #\t'\"\\", "\u{1}\u{7f}\u{85}\u{2028}\u{feff}\u{ffff}", "é😀", "--json", "- a: b"];
+    let odd = [
+        "two\nlines\r\n",
+        "{{x}} {{",
+        "",
+        " #\t'\"\\",
+        "\u{1}\u{7f}\u{85}\u{2028}\u{feff}\u{ffff}",
+        "é😀",
+        "--json",
+        "- a: b",
+    ];
     let output = antiphon(dir.path(), &["do", "--", "printf", "%s|"]).args(odd).output()?;
-    assert_eq!(String::from_utf8(output.stdout)?, format!("{}|", odd.join("|")), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        String::from_utf8(output.stdout)?,
+        format!("{}|", odd.join("|")),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     // A program whose name is none for a coordination is run all the same.
     let long = format!("./{}", "x".repeat(255));
     std::fs::copy("/bin/true", dir.path().join(&long))?;
@@ -108,9 +168,13 @@ fn a_directory_whose_name_is_not_text_is_told() -> Result {
     assert!(told.contains("is not named in UTF-8; run the plan from another one"), "{told}");
     assert_eq!(output.status.code(), Some(5));
     plans::plan(&odd, "  a: { command: ['true'] }\n")?;
-    let checked = antiphon(dir.path(), &["--json", "plan", "check"]).arg(odd.join("plan.yaml")).output()?;
+    let checked =
+        antiphon(dir.path(), &["--json", "plan", "check"]).arg(odd.join("plan.yaml")).output()?;
     let told: serde_json::Value = serde_json::from_slice(&checked.stdout)?;
-    assert_eq!((told["problems"][0]["code"].as_str(), checked.status.code()), (Some("unreadable"), Some(5)));
+    assert_eq!(
+        (told["problems"][0]["code"].as_str(), checked.status.code()),
+        (Some("unreadable"), Some(5))
+    );
     Ok(())
 }
 
@@ -123,19 +187,30 @@ fn what_a_session_printed_is_printed_again_also_while_it_runs() -> Result {
     heard(&runs)?;
     let printed = |arguments: &[&str]| -> Result<(String, String, Option<i32>)> {
         let output = ran(dir.path(), arguments)?;
-        Ok((String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?, output.status.code()))
+        Ok((
+            String::from_utf8(output.stdout)?,
+            String::from_utf8(output.stderr)?,
+            output.status.code(),
+        ))
     };
     let pair = |stdout: &str, stderr: &str| (stdout.to_owned(), stderr.to_owned(), Some(0));
     // What a program has written is on its way for a moment.
     let expected = pair("first\n", "oops\n");
-    let seen =
-        (0..200).map(|_| printed(&["output", "talks", "command"])).find(|seen| !matches!(seen, Ok(seen) if *seen != expected));
+    let seen = (0..200)
+        .map(|_| printed(&["output", "talks", "command"]))
+        .find(|seen| !matches!(seen, Ok(seen) if *seen != expected));
     assert_eq!(seen.ok_or("it was never seen")??, expected);
     say(&ends, "end")?;
     run.end()?;
-    assert_eq!(printed(&["output", "talks", "command", "--session", "1"])?, pair("first\nsecond\n", "oops\n"));
+    assert_eq!(
+        printed(&["output", "talks", "command", "--session", "1"])?,
+        pair("first\nsecond\n", "oops\n")
+    );
     let (_, absent, code) = printed(&["output", "talks", "nobody"])?;
-    assert_eq!(absent, "error: there is no item nobody in talks\nhint: `antiphon status talks` shows its items\n");
+    assert_eq!(
+        absent,
+        "error: there is no item nobody in talks\nhint: `antiphon status talks` shows its items\n"
+    );
     assert_eq!(code, Some(2));
     Ok(())
 }

@@ -143,7 +143,11 @@ disk errors  problem  An error of a sync: could not sync ledger.db-wal: Input/ou
 #[test]
 fn a_damaged_database_is_a_problem() {
     let fixture = Fixture::new();
-    std::fs::write(fixture.state().join("ledger.db"), "this is no database, and has never been one").unwrap();
+    std::fs::write(
+        fixture.state().join("ledger.db"),
+        "this is no database, and has never been one",
+    )
+    .unwrap();
     let said = fixture.run("doctor");
     let end = "\
 ledger       problem  the ledger is damaged: file is not a database
@@ -181,7 +185,8 @@ fn a_missing_head_mark_is_accepted_only_by_its_flag_and_on_the_record() {
     );
     check(&fixture.run("doctor"), &report(&[(5, &explained)], "\n1 problem\n--- exit 4\n"));
 
-    let loss = "nobody can tell any more whether acknowledged work at the end of the ledger is missing";
+    let loss =
+        "nobody can tell any more whether acknowledged work at the end of the ledger is missing";
     let wrong = fixture.run("doctor --accept-shorter");
     let end = format!(
         "--- stderr\nerror: this ledger is not opened by the flag that was given: {refusal}\n\
@@ -224,7 +229,8 @@ fn a_shorter_ledger_is_accepted_by_its_flag_and_says_what_is_lost() {
                      what to do: restore the directory from a copy, or go on with --accept-shorter";
     check(&fixture.run("doctor"), &report(&[(5, explained)], "\n1 problem\n--- exit 4\n"));
 
-    let accepted = String::from_utf8(fixture.output("doctor --accept-shorter --json").stdout).unwrap();
+    let accepted =
+        String::from_utf8(fixture.output("doctor --accept-shorter --json").stdout).unwrap();
     let accepted: serde_json::Value = serde_json::from_str(&accepted).unwrap();
     let last = mark.commit.number;
     assert_eq!(
@@ -264,13 +270,15 @@ fn a_socket_that_a_killed_engine_left_is_no_problem() {
     let told = "\
 socket       note     api.sock is left from an engine that was killed
                       what to do: nothing; the next engine replaces it";
-    std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
+        .unwrap();
     check(&fixture.run("doctor"), &beside("", told, "\nnothing is wrong\n--- exit 0\n"));
     assert!(fixture.state().join("api.sock").exists(), "it changes nothing");
 
     std::fs::remove_file(fixture.state().join("api.sock")).unwrap();
     std::fs::write(fixture.state().join("api.sock"), "").unwrap();
-    std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
+    std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
+        .unwrap();
     let told = "\
 socket       problem  api.sock is no socket
                       what to do: move it away; no engine can answer there while it is in the way";
@@ -296,7 +304,8 @@ fn an_engine_that_gives_no_answer_is_a_problem() {
 fn permissions_that_let_others_in_are_told() {
     let fixture = Fixture::new();
     std::fs::set_permissions(fixture.state(), Permissions::from_mode(0o755)).unwrap();
-    std::fs::set_permissions(fixture.state().join("ledger.db"), Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(fixture.state().join("ledger.db"), Permissions::from_mode(0o644))
+        .unwrap();
     let told = "\
 directory    note     <dir>/state is open to other users (mode 755)
                       what to do: the next engine makes it private; until then `chmod 700` does
@@ -327,14 +336,17 @@ fn a_blob_that_is_missing_is_a_problem_with_what_to_do() {
         setup.register("large", |_| async { Ok(antiphon::Output::bytes(vec![b'.'; 100_000])) });
         let engine = setup.start().await.unwrap();
         let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
-        let config = CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget).unwrap();
+        let config =
+            CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget)
+                .unwrap();
         let id = engine.submit(config).await.unwrap();
         engine.wait(&id).await.unwrap();
         engine.close().await.unwrap();
     });
     std::fs::remove_dir_all(fixture.state().join("blobs")).unwrap();
     let said = fixture.run("doctor");
-    let finding = ": its file is missing; keep the ledger as it is for evidence, and restore a copy\n";
+    let finding =
+        ": its file is missing; keep the ledger as it is for evidence, and restore a copy\n";
     assert!(said.contains("                      blob ") && said.contains(finding), "{said}");
     assert!(
         said.ends_with("what to do: as said with each finding; do not remove anything by hand\n\n1 problem\n--- exit 4\n"),
@@ -346,8 +358,15 @@ fn a_blob_that_is_missing_is_a_problem_with_what_to_do() {
 #[cfg(target_os = "linux")]
 fn children(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    let of = |task: std::io::Result<std::fs::DirEntry>| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap();
-    tasks.map(of).flat_map(|line| line.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()).collect()
+    let of = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.unwrap().path().join("children")).unwrap()
+    };
+    tasks
+        .map(of)
+        .flat_map(|line| {
+            line.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
+        })
+        .collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -356,33 +375,52 @@ fn what_a_killed_engine_left_running_is_named_and_left_alone() {
     use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
     let fixture = Fixture::empty();
     let told = fixture.path("told");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &told, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &told, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .unwrap();
     let plan = "name: left\nbudget: { sessions: 2, duration: 5m }\nwork:\n  \
                 one: { shell: 'echo $$ > told; exec sleep 600' }\n";
     std::fs::write(fixture.path("plan.yaml"), plan).unwrap();
-    let mut engine = fixture.command("run plan.yaml --id left").stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut engine = fixture
+        .command("run plan.yaml --id left")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     let pid: u32 = std::fs::read_to_string(&told).unwrap().trim().parse().unwrap();
     let said = fixture.run("doctor --quick");
     assert!(said.contains("socket       ok       the engine answers\n"), "{said}");
     assert!(said.contains("sessions     ok       1 session under the engine\n"), "{said}");
 
     // A warden that is stopped cannot end what is below it when the engine is gone.
-    let wardens: Vec<Pid> = children(engine.id()).into_iter().map(|pid| Pid::from_raw(pid.cast_signed()).unwrap()).collect();
+    let wardens: Vec<Pid> = children(engine.id())
+        .into_iter()
+        .map(|pid| Pid::from_raw(pid.cast_signed()).unwrap())
+        .collect();
     wardens.iter().for_each(|warden| kill_process(*warden, Signal::STOP).unwrap());
     engine.kill().unwrap();
     engine.wait().unwrap();
     let said = fixture.run("doctor --quick");
-    assert!(said.contains("sessions     note     1 session left from an engine that was killed\n"), "{said}");
+    assert!(
+        said.contains("sessions     note     1 session left from an engine that was killed\n"),
+        "{said}"
+    );
     assert!(said.contains(&format!("pid {pid} (sleep)")), "{said}");
-    assert!(said.contains("the next engine ends what lives of them before it begins anything"), "{said}");
+    assert!(
+        said.contains("the next engine ends what lives of them before it begins anything"),
+        "{said}"
+    );
     assert!(said.ends_with("\nnothing is wrong\n--- exit 0\n"), "{said}");
 
-    let ends: Vec<_> = wardens.iter().filter_map(|warden| pidfd_open(*warden, PidfdFlags::empty()).ok()).collect();
+    let ends: Vec<_> =
+        wardens.iter().filter_map(|warden| pidfd_open(*warden, PidfdFlags::empty()).ok()).collect();
     for warden in &wardens {
         kill_process(*warden, Signal::CONT).unwrap();
     }
     for end in &ends {
-        rustix::event::poll(&mut [rustix::event::PollFd::new(end, rustix::event::PollFlags::IN)], None).unwrap();
+        rustix::event::poll(
+            &mut [rustix::event::PollFd::new(end, rustix::event::PollFlags::IN)],
+            None,
+        )
+        .unwrap();
     }
     let said = fixture.run("doctor --quick");
     assert!(said.contains("left.1 of user") && said.contains(": nothing of it lives\n"), "{said}");

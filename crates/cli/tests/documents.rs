@@ -54,14 +54,22 @@ fn quoted(text: &str) -> Vec<&str> {
 
 /// A usage line without what is in brackets, and without what the user chooses.
 fn name(usage: &str) -> String {
-    let fixed = |word: &&str| !word.starts_with(['[', '-']) && word.bytes().all(|byte| byte.is_ascii_lowercase());
-    usage.split_whitespace().filter(|word| *word != "antiphon").take_while(fixed).collect::<Vec<_>>().join(" ")
+    let fixed = |word: &&str| {
+        !word.starts_with(['[', '-']) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    usage
+        .split_whitespace()
+        .filter(|word| *word != "antiphon")
+        .take_while(fixed)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]
 fn every_command_has_its_row_of_exit_codes_and_none_is_made_up() {
     let text = document("docs/exit-codes.md");
-    let told: Vec<&str> = rows(&text, "| command | 0 |").iter().flat_map(|row| quoted(row[0])).collect();
+    let told: Vec<&str> =
+        rows(&text, "| command | 0 |").iter().flat_map(|row| quoted(row[0])).collect();
     let all = commands(&Fixture::empty());
     assert_eq!(told.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), all);
     assert_eq!(told.len(), all.len(), "one row each");
@@ -70,7 +78,8 @@ fn every_command_has_its_row_of_exit_codes_and_none_is_made_up() {
 #[test]
 fn every_command_is_in_the_readme_and_none_is_made_up() {
     let text = document("README.md");
-    let told: BTreeSet<String> = rows(&text, "| command | |").iter().flat_map(|row| quoted(row[0])).map(name).collect();
+    let told: BTreeSet<String> =
+        rows(&text, "| command | |").iter().flat_map(|row| quoted(row[0])).map(name).collect();
     assert_eq!(told, commands(&Fixture::empty()));
 }
 
@@ -116,16 +125,32 @@ fn every_object_has_the_members_that_are_told_and_no_others() {
             let output = fixture.output(&format!("--json {}", example(command)));
             let printed = String::from_utf8(output.stdout).unwrap();
             let objects: Vec<serde_json::Map<String, serde_json::Value>> =
-                serde_json::Deserializer::from_str(&printed).into_iter().map(Result::unwrap).collect();
-            assert!(!objects.is_empty(), "`{command}` printed nothing: {}", String::from_utf8_lossy(&output.stderr));
-            assert!(objects.len() == 1 || row[1].contains("on a line for each"), "`{command}` prints more than one");
+                serde_json::Deserializer::from_str(&printed)
+                    .into_iter()
+                    .map(Result::unwrap)
+                    .collect();
+            assert!(
+                !objects.is_empty(),
+                "`{command}` printed nothing: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            assert!(
+                objects.len() == 1 || row[1].contains("on a line for each"),
+                "`{command}` prints more than one"
+            );
             for object in objects {
-                let missing: Vec<_> = always.iter().filter(|member| !object.contains_key(**member)).collect();
+                let missing: Vec<_> =
+                    always.iter().filter(|member| !object.contains_key(**member)).collect();
                 let untold: Vec<_> = object
                     .keys()
-                    .filter(|member| !always.contains(&member.as_str()) && !sometimes.contains(&member.as_str()))
+                    .filter(|member| {
+                        !always.contains(&member.as_str()) && !sometimes.contains(&member.as_str())
+                    })
                     .collect();
-                assert!(missing.is_empty() && untold.is_empty(), "`{command}`: missing {missing:?}, untold {untold:?}");
+                assert!(
+                    missing.is_empty() && untold.is_empty(),
+                    "`{command}`: missing {missing:?}, untold {untold:?}"
+                );
                 seen += 1;
             }
         }
@@ -151,8 +176,13 @@ fn what_only_applies_sometimes_is_told_too() {
     std::fs::write(fixture.path("bad.yaml"), "name: bad\n").unwrap();
     for command in ["run bad.yaml", "plan check bad.yaml"] {
         let output = fixture.output(&format!("{command} --json"));
-        let told: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), members("plan check"), "{command}");
+        let told: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            told.keys().cloned().collect::<BTreeSet<_>>(),
+            members("plan check"),
+            "{command}"
+        );
         assert_eq!(output.status.code(), Some(5), "{command}");
     }
 }

@@ -20,7 +20,10 @@ fn examples() -> PathBuf {
 /// The commands of an example's page.
 fn page(example: &str) -> Vec<String> {
     let text = std::fs::read_to_string(examples().join(example).join("README.md")).unwrap();
-    text.lines().filter_map(|line| line.trim_start().strip_prefix("$ ")).map(str::to_owned).collect()
+    text.lines()
+        .filter_map(|line| line.trim_start().strip_prefix("$ "))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -47,10 +50,16 @@ impl Clone {
         let command = command.replace("cargo run --release --", &antiphon);
         let mut shell = Command::new("sh");
         shell.args(["-c", &command]).current_dir(self.0.path()).stdin(Stdio::null());
-        shell.env("NO_COLOR", "1").env("CLAUDE_STAND_IN", stand_in).env_remove("ANTIPHON_DIR").output().unwrap()
+        shell
+            .env("NO_COLOR", "1")
+            .env("CLAUDE_STAND_IN", stand_in)
+            .env_remove("ANTIPHON_DIR")
+            .output()
+            .unwrap()
     }
 
-    /// The same, for what it tells and the exit code that it ends with; the record holds together then.
+    /// The same, for what it tells and the exit code that it ends with; the record holds together
+    /// then.
     fn told(&self, command: &str, stand_in: &str, code: i32) -> String {
         let output = self.follow(command, stand_in);
         assert_eq!(output.status.code(), Some(code), "{output:?}");
@@ -82,13 +91,20 @@ fn count(told: &str, word: &str) -> usize {
 #[test]
 fn codegen_absorbs_its_flaky_step_and_leaves_code_that_passes_its_tests() {
     let told = Clone::new().told(CODEGEN, "", 0);
-    assert_eq!((count(&told, "done"), count(&told, "retries"), count(&told, "failed")), (9, 2, 0), "{told}");
+    assert_eq!(
+        (count(&told, "done"), count(&told, "retries"), count(&told, "failed")),
+        (9, 2, 0),
+        "{told}"
+    );
 }
 
 #[test]
 fn codegen_catches_a_generator_that_lies() {
     let told = Clone::new().told(LYING, "", 7);
-    assert!(told.contains("its check failed") && told.contains("there is no dataclass Order"), "{told}");
+    assert!(
+        told.contains("its check failed") && told.contains("there is no dataclass Order"),
+        "{told}"
+    );
     assert!(told.contains("skipped validators"), "{told}");
 }
 
@@ -102,7 +118,11 @@ fn agents_mend_the_package_within_their_budget() {
 #[test]
 fn an_agent_that_lies_is_not_believed_and_nothing_is_built_upon_it() {
     let told = Clone::new().told(AGENTS, "lie", 7);
-    assert_eq!((count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")), (1, 1, 3), "{told}");
+    assert_eq!(
+        (count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")),
+        (1, 1, 3),
+        "{told}"
+    );
 }
 
 #[test]
@@ -114,7 +134,11 @@ fn a_review_that_rejects_the_change_fails_the_run() {
 #[test]
 fn an_agent_that_gives_up_with_an_error_fails_its_check() {
     let told = Clone::new().told(AGENTS, "error", 7);
-    assert_eq!((count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")), (1, 1, 3), "{told}");
+    assert_eq!(
+        (count(&told, "retries"), count(&told, "failed"), count(&told, "skipped")),
+        (1, 1, 3),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! docs/getting-started.md is followed to the letter: one shell runs its commands in their order, and prints what it says.
+//! docs/getting-started.md is followed to the letter: one shell runs its commands in their order,
+//! and prints what it says.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
@@ -48,7 +49,8 @@ fn parts(text: &str) -> (Vec<&str>, Vec<Vec<Step>>) {
     (between, blocks)
 }
 
-/// Runs the steps in one shell, as a reader would, beside a clone that was built; gives what each of them printed.
+/// Runs the steps in one shell, as a reader would, beside a clone that was built; gives what each
+/// of them printed.
 fn follow(steps: &[&Step]) -> Vec<String> {
     let clone = tempfile::tempdir().unwrap();
     let built = clone.path().join("target/release");
@@ -74,24 +76,31 @@ fn follow(steps: &[&Step]) -> Vec<String> {
     let printed = std::fs::read_to_string(&printed).unwrap();
     assert!(status.success(), "{status} after\n{printed}");
     // Shells differ in what they say of a job that was killed.
-    let printed: String = printed.split_inclusive('\n').filter(|line| !line.contains("Killed")).collect();
+    let printed: String =
+        printed.split_inclusive('\n').filter(|line| !line.contains("Killed")).collect();
     printed.split_terminator(&format!("{END}\n")).map(str::to_owned).collect()
 }
 
-/// What is printed, without what differs by run: names that nobody chose, times, and with them the width of columns.
+/// What is printed, without what differs by run: names that nobody chose, times, and with them the
+/// width of columns.
 fn steady(step: &Step, printed: &str) -> String {
     let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
-    let is_time = |word: &str| word.strip_suffix("s:").is_some_and(|number| number.parse::<f64>().is_ok());
+    let is_time =
+        |word: &str| word.strip_suffix("s:").is_some_and(|number| number.parse::<f64>().is_ok());
     let mut text = printed.to_owned();
     for id in printed.split(|c: char| !c.is_ascii_hexdigit() && c != '-').filter(is_id) {
         text = text.replace(id, "<id>");
     }
     let text = masked(&text);
     let words = |line: &str| {
-        line.split_whitespace().map(|word| if is_time(word) { "<age>:" } else { word }).collect::<Vec<_>>().join(" ")
+        line.split_whitespace()
+            .map(|word| if is_time(word) { "<age>:" } else { word })
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let mut lines: Vec<String> = text.lines().map(words).collect();
-    // Items that run beside each other end in any order, and so their events have any of two versions.
+    // Items that run beside each other end in any order, and so their events have any of two
+    // versions.
     if step.typed.starts_with("antiphon run ") {
         lines.sort();
     }
@@ -111,7 +120,11 @@ fn every_command_prints_what_the_document_says() {
     }
     for (step, found) in steps.iter().zip(&found) {
         let (found, expected) = (steady(step, found), steady(step, &step.printed));
-        assert!(found == expected, "{}found:\n{found}\nexpected:\n{expected}\nUPDATE_TRANSCRIPTS=1 writes it anew", step.typed);
+        assert!(
+            found == expected,
+            "{}found:\n{found}\nexpected:\n{expected}\nUPDATE_TRANSCRIPTS=1 writes it anew",
+            step.typed
+        );
     }
 }
 
@@ -136,6 +149,7 @@ fn rewritten(between: &[&str], blocks: &[Vec<Step>], found: &[String]) -> String
 fn nothing_but_the_build_is_left_to_the_reader() {
     let text = std::fs::read_to_string(document()).unwrap();
     let (between, _) = parts(&text);
-    let other: Vec<&str> = between.iter().flat_map(|text| text.split("```").skip(1).step_by(2)).collect();
+    let other: Vec<&str> =
+        between.iter().flat_map(|text| text.split("```").skip(1).step_by(2)).collect();
     assert_eq!(other, ["sh\ncargo build --release\n"]);
 }

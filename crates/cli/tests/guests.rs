@@ -11,7 +11,9 @@ const BUDGET: &str = "budget: { sessions: 20, duration: 5m }";
 
 /// An item that says that it runs, and ends once it is told to.
 fn held(name: &str) -> String {
-    format!("  {name}: {{ command: [sh, -c, 'echo runs > {name}-runs; read word < {name}-ends'], retry: {{ attempts: 1 }} }}\n")
+    format!(
+        "  {name}: {{ command: [sh, -c, 'echo runs > {name}-runs; read word < {name}-ends'], retry: {{ attempts: 1 }} }}\n"
+    )
 }
 
 fn pipes(dir: &Path, name: &str) -> Result<(std::path::PathBuf, std::path::PathBuf)> {
@@ -33,7 +35,11 @@ fn a_run_beside_a_running_engine_is_its_guest_and_the_engine_stays_for_it() -> R
     // The receipt of its own run is printed before it says that it stays.
     say(&guest_ends, "end")?;
     let (guest, host) = (guest.end()?, host.end()?);
-    assert_eq!(story(&guest).last().map(String::as_str), Some("succeeded in 1 sessions"), "{guest:?}");
+    assert_eq!(
+        story(&guest).last().map(String::as_str),
+        Some("succeeded in 1 sessions"),
+        "{guest:?}"
+    );
     assert_eq!((guest.status.code(), host.status.code()), (Some(0), Some(0)), "{host:?}");
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
@@ -52,11 +58,16 @@ fn an_engine_names_what_its_end_would_interrupt() -> Result {
     heard(&guest_runs)?;
     guest.kill()?;
     say(&host_ends, "end")?;
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(host.0.stderr.take().ok_or("no standard error")?));
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
+        host.0.stderr.take().ok_or("no standard error")?,
+    ));
     let mut told = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
     assert_eq!(told()?, "this process stays until what others submitted to it is done: visit");
     host.signal(Signal::INT)?;
-    assert_eq!(told()?, "ending now would interrupt visit, which would go on with the next engine; Ctrl-C again ends");
+    assert_eq!(
+        told()?,
+        "ending now would interrupt visit, which would go on with the next engine; Ctrl-C again ends"
+    );
     host.signal(Signal::INT)?;
     assert_eq!(host.0.wait()?.code(), Some(0), "its own run succeeded");
     let list = ran(dir.path(), &["list", "--running"])?;
@@ -71,8 +82,7 @@ fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
     let guest_runs = pipe(dir.path(), "guest-runs")?;
     plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
     // The first session ends with its engine; the second one, by another engine, ends by itself.
-    let twice =
-        "  guest: { command: [sh, -c, 'if [ -e again ]; then exit 0; fi; touch again; echo runs > guest-runs; sleep 300'] }\n";
+    let twice = "  guest: { command: [sh, -c, 'if [ -e again ]; then exit 0; fi; touch again; echo runs > guest-runs; sleep 300'] }\n";
     plan_with(dir.path(), "guest.yaml", BUDGET, twice)?;
     let mut host = Running::start(dir.path(), &["run", "host.yaml", "--id", "first"])?;
     heard(&host_runs)?;
@@ -84,8 +94,15 @@ fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
     let cancelled = ran(dir.path(), &["cancel", "first"])?;
     assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
     let guest = guest.end()?;
-    assert!(String::from_utf8_lossy(&guest.stderr).contains("this process goes on with it"), "{guest:?}");
-    assert_eq!(story(&guest).last().map(String::as_str), Some("succeeded in 2 sessions"), "{guest:?}");
+    assert!(
+        String::from_utf8_lossy(&guest.stderr).contains("this process goes on with it"),
+        "{guest:?}"
+    );
+    assert_eq!(
+        story(&guest).last().map(String::as_str),
+        Some("succeeded in 2 sessions"),
+        "{guest:?}"
+    );
     assert_eq!(guest.status.code(), Some(0));
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
@@ -97,7 +114,12 @@ fn ctrl_c_in_a_guest_ends_its_own_run_alone() -> Result {
     let (host_runs, host_ends) = pipes(dir.path(), "host")?;
     let (guest_runs, guest_ends) = pipes(dir.path(), "guest")?;
     plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
-    plan_with(dir.path(), "guest.yaml", BUDGET, &format!("{}  later: {{ command: ['true'], needs: [guest] }}\n", held("guest")))?;
+    plan_with(
+        dir.path(),
+        "guest.yaml",
+        BUDGET,
+        &format!("{}  later: {{ command: ['true'], needs: [guest] }}\n", held("guest")),
+    )?;
     let host = Running::start(dir.path(), &["run", "host.yaml"])?;
     heard(&host_runs)?;
     let mut guest = Running::start(dir.path(), &["run", "guest.yaml"])?;
@@ -118,7 +140,10 @@ fn ctrl_c_in_a_guest_ends_its_own_run_alone() -> Result {
 fn ctrl_c_twice_ends_a_run_and_all_that_it_started() -> Result {
     let dir = tempfile::tempdir()?;
     let runs = pipe(dir.path(), "runs")?;
-    plan(dir.path(), "  stays: { command: [sh, -c, 'trap \"\" TERM; echo $$ > runs; sleep 300'], grace: 100ms }\n")?;
+    plan(
+        dir.path(),
+        "  stays: { command: [sh, -c, 'trap \"\" TERM; echo $$ > runs; sleep 300'], grace: 100ms }\n",
+    )?;
     let mut run = Running::start(dir.path(), &["run", "plan.yaml"])?;
     let pid = heard(&runs)?;
     let mut said = std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?);
@@ -136,13 +161,17 @@ fn a_coordination_is_paused_continued_and_cancelled_from_elsewhere() -> Result {
     let dir = tempfile::tempdir()?;
     let (runs, ends) = pipes(dir.path(), "first")?;
     let second_runs = pipe(dir.path(), "second-runs")?;
-    let second = "  second: { command: [sh, -c, 'echo runs > second-runs; sleep 300'], needs: [first] }\n";
+    let second =
+        "  second: { command: [sh, -c, 'echo runs > second-runs; sleep 300'], needs: [first] }\n";
     plan(dir.path(), &format!("{}{second}", held("first")))?;
     let run = Running::start(dir.path(), &["run", "plan.yaml", "--id", "steered"])?;
     heard(&runs)?;
     let said = |arguments: &[&str]| -> Result<(String, Option<i32>)> {
         let output = ran(dir.path(), arguments)?;
-        Ok((String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?, output.status.code()))
+        Ok((
+            String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?,
+            output.status.code(),
+        ))
     };
     assert_eq!(
         said(&["pause", "steered"])?,
@@ -153,14 +182,20 @@ fn a_coordination_is_paused_continued_and_cancelled_from_elsewhere() -> Result {
         "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is bound; the coordination is paused: paused by an operator\n"
     );
     say(&ends, "end")?;
-    assert_eq!(said(&["continue", "steered", "--sessions", "30"])?, ("steered goes on\n".to_owned(), Some(0)));
+    assert_eq!(
+        said(&["continue", "steered", "--sessions", "30"])?,
+        ("steered goes on\n".to_owned(), Some(0))
+    );
     heard(&second_runs)?;
     let (cancelled, code) = said(&["cancel", "steered", "--reason", "not needed"])?;
     assert!(cancelled.starts_with("steered has ended: aborted, receipt "), "{cancelled}");
     assert_eq!(code, Some(0));
     assert_eq!(run.end()?.status.code(), Some(8));
     let (again, code) = said(&["cancel", "steered"])?;
-    assert_eq!(again, "error: steered has ended already: aborted\nhint: `antiphon receipt show steered` shows what it came to\n");
+    assert_eq!(
+        again,
+        "error: steered has ended already: aborted\nhint: `antiphon receipt show steered` shows what it came to\n"
+    );
     assert_eq!(code, Some(2));
     Ok(())
 }
@@ -187,10 +222,15 @@ fn what_a_killed_engine_left_is_resumed_or_cancelled() -> Result {
     let resumed = ran(dir.path(), &["resume"])?;
     assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
     let again = ran(dir.path(), &["resume"])?;
-    assert!(String::from_utf8_lossy(&again.stderr).starts_with("nothing is unfinished in"), "{again:?}");
+    assert!(
+        String::from_utf8_lossy(&again.stderr).starts_with("nothing is unfinished in"),
+        "{again:?}"
+    );
     let list = String::from_utf8(ran(dir.path(), &["list", "--json"])?.stdout)?;
-    let states: Vec<serde_json::Value> = list.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
-    let states: Vec<_> = states.iter().map(|line| (line["id"].as_str(), line["status"].as_str())).collect();
+    let states: Vec<serde_json::Value> =
+        list.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>()?;
+    let states: Vec<_> =
+        states.iter().map(|line| (line["id"].as_str(), line["status"].as_str())).collect();
     assert_eq!(states, [(Some("two"), Some("aborted")), (Some("one"), Some("succeeded"))]);
     Ok(())
 }
@@ -211,11 +251,19 @@ fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
     let mut said = std::io::BufReader::new(resumed.0.stderr.take().ok_or("no standard error")?);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut said, &mut line)?;
-    assert_eq!(line, "keyed cannot go on by itself; `antiphon why keyed` tells what it waits for\n");
+    assert_eq!(
+        line,
+        "keyed cannot go on by itself; `antiphon why keyed` tells what it waits for\n"
+    );
     let why = String::from_utf8(ran(dir.path(), &["why", "keyed", "uses"])?.stdout)?;
-    assert_eq!(why, "uses: its secrets went with the engine that had them; submit the coordination again to bring them\n");
+    assert_eq!(
+        why,
+        "uses: its secrets went with the engine that had them; submit the coordination again to bring them\n"
+    );
     // A guest brings the secret to the engine that runs.
-    let brought = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"]).env("CANARY", "canary-value").output()?;
+    let brought = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"])
+        .env("CANARY", "canary-value")
+        .output()?;
     assert_eq!(brought.status.code(), Some(0), "{brought:?}");
     assert_eq!(resumed.0.wait()?.code(), Some(0));
     Ok(())
@@ -245,7 +293,8 @@ fn exit_codes_tell_why_a_run_stopped() -> Result {
     };
     let two = "  a: { command: ['false'], retry: { attempts: 2 } }\n  b: { command: ['true'] }\n";
     assert_eq!(code("budget: { sessions: 2, duration: 5m }", two)?, Some(9), "its budget is spent");
-    let bad = |name: &str| format!("  {name}: {{ command: ['false'], retry: {{ attempts: 1 }} }}\n");
+    let bad =
+        |name: &str| format!("  {name}: {{ command: ['false'], retry: {{ attempts: 1 }} }}\n");
     let failing = format!("{}{}{}", bad("a"), bad("b"), bad("c"));
     assert_eq!(code(&format!("{BUDGET}\nbreaker: 2"), &failing)?, Some(10), "its breaker tripped");
     Ok(())
@@ -257,7 +306,12 @@ fn a_guest_says_that_its_run_is_paused() -> Result {
     let (host_runs, host_ends) = pipes(dir.path(), "host")?;
     let (guest_runs, guest_ends) = pipes(dir.path(), "guest")?;
     plan_with(dir.path(), "host.yaml", BUDGET, &held("host"))?;
-    plan_with(dir.path(), "guest.yaml", BUDGET, &format!("{}  after: {{ command: ['true'], needs: [guest] }}\n", held("guest")))?;
+    plan_with(
+        dir.path(),
+        "guest.yaml",
+        BUDGET,
+        &format!("{}  after: {{ command: ['true'], needs: [guest] }}\n", held("guest")),
+    )?;
     let host = Running::start(dir.path(), &["run", "host.yaml"])?;
     heard(&host_runs)?;
     let mut guest = Running::start(dir.path(), &["run", "guest.yaml", "--id", "visit"])?;
@@ -267,7 +321,12 @@ fn a_guest_says_that_its_run_is_paused() -> Result {
     let mut told = String::new();
     let mut stderr = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
     std::io::BufRead::read_line(&mut stderr, &mut told)?;
-    assert!(told.starts_with("visit is paused, and this process waits; `antiphon continue visit` lets it go on"), "{told}");
+    assert!(
+        told.starts_with(
+            "visit is paused, and this process waits; `antiphon continue visit` lets it go on"
+        ),
+        "{told}"
+    );
     assert_eq!(ran(dir.path(), &["continue", "visit"])?.status.code(), Some(0));
     assert_eq!(guest.0.wait()?.code(), Some(0));
     say(&host_ends, "end")?;
@@ -288,7 +347,10 @@ fn a_nested_coordination_that_is_resumed_and_runs_is_not_called_stuck() -> Resul
     let resumed = Running::start(dir.path(), &["resume", "outer.1"])?;
     heard(&runs)?;
     let resumed = resumed.end()?;
-    assert_eq!((String::from_utf8(resumed.stderr)?, resumed.status.code()), (String::new(), Some(0)));
+    assert_eq!(
+        (String::from_utf8(resumed.stderr)?, resumed.status.code()),
+        (String::new(), Some(0))
+    );
     Ok(())
 }
 
@@ -296,7 +358,12 @@ fn a_nested_coordination_that_is_resumed_and_runs_is_not_called_stuck() -> Resul
 fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
     let dir = tempfile::tempdir()?;
     let (runs, ends) = pipes(dir.path(), "second")?;
-    plan_with(dir.path(), "second.yaml", BUDGET, &held("second").replace("attempts: 1", "attempts: 2"))?;
+    plan_with(
+        dir.path(),
+        "second.yaml",
+        BUDGET,
+        &held("second").replace("attempts: 1", "attempts: 2"),
+    )?;
     let mut host = Running::start(dir.path(), &["run", "second.yaml", "--id", "second"])?;
     heard(&runs)?;
     let mut waits = Running::start(dir.path(), &["run", "second.yaml", "--id", "first"])?;
@@ -306,16 +373,23 @@ fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
     host.kill()?;
     let mut resumed = Running::start(dir.path(), &["resume", "first", "second"])?;
     heard(&runs)?;
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(resumed.0.stdout.take().ok_or("no standard output")?));
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
+        resumed.0.stdout.take().ok_or("no standard output")?,
+    ));
     let first = lines.next().ok_or("it said nothing")??;
     assert!(first.ends_with("test starts as second: 1 items, 1 at a time"), "{first}");
     say(&ends, "end")?;
     // What it comes to next is the one that waits.
-    let next = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains("starts as"))).ok_or("it ended")??;
+    let next = lines
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains("starts as")))
+        .ok_or("it ended")??;
     assert!(next.ends_with("test starts as first: 1 items, 1 at a time"), "{next}");
     let lower = ran(dir.path(), &["continue", "first", "--sessions", "0"])?;
     let told = String::from_utf8(lower.stderr)?;
-    assert!(told.contains("one thing is wrong with the body: ") && told.contains("ceilings are totals"), "{told}");
+    assert!(
+        told.contains("one thing is wrong with the body: ") && told.contains("ceilings are totals"),
+        "{told}"
+    );
     assert_eq!(lower.status.code(), Some(2));
     assert_eq!(ran(dir.path(), &["cancel", "first"])?.status.code(), Some(0));
     assert_eq!(resumed.0.wait()?.code(), Some(8));

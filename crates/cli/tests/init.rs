@@ -9,8 +9,14 @@ use common::{Fixture, check};
 #[test]
 fn the_starter_plan_runs_as_it_is() {
     let fixture = Fixture::empty();
-    check(&fixture.run("init"), "plan.yaml is there; look at it, then\n\n    antiphon run plan.yaml\n--- exit 0\n");
-    check(&fixture.run("plan check plan.yaml"), "plan.yaml can be run: 3 items, 10 sessions, <age>\n--- exit 0\n");
+    check(
+        &fixture.run("init"),
+        "plan.yaml is there; look at it, then\n\n    antiphon run plan.yaml\n--- exit 0\n",
+    );
+    check(
+        &fixture.run("plan check plan.yaml"),
+        "plan.yaml can be run: 3 items, 10 sessions, <age>\n--- exit 0\n",
+    );
     let ran = fixture.run("run plan.yaml --id starter");
     assert!(ran.ends_with("--- exit 0\n"), "{ran}");
 
@@ -22,8 +28,12 @@ fn the_starter_plan_runs_as_it_is() {
             (text("work"), text("outcome"), event["payload"]["then"].to_string())
         })
         .collect();
-    let outcomes =
-        |of: &str| ends.iter().filter(|(work, ..)| work == of).map(|(_, outcome, _)| outcome.as_str()).collect::<Vec<_>>();
+    let outcomes = |of: &str| {
+        ends.iter()
+            .filter(|(work, ..)| work == of)
+            .map(|(_, outcome, _)| outcome.as_str())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(outcomes("count"), ["SUCCESS"]);
     assert_eq!(outcomes("flaky"), ["FAILURE", "SUCCESS"]);
     assert_eq!(outcomes("report"), ["SUCCESS"]);
@@ -52,5 +62,8 @@ fn a_name_that_a_shell_would_take_apart_is_quoted_in_the_next_command() {
     let fixture = Fixture::empty();
     let output = fixture.command("init").arg("my plan.yaml").arg("--json").output().unwrap();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told, serde_json::json!({ "file": "my plan.yaml", "next": "antiphon run 'my plan.yaml'" }));
+    assert_eq!(
+        told,
+        serde_json::json!({ "file": "my plan.yaml", "next": "antiphon run 'my plan.yaml'" })
+    );
 }

@@ -101,11 +101,18 @@ fn a_missing_directory_is_named_with_what_to_do() {
     for command in ["list", "log build", "receipt show build", "verify", "verify build"] {
         check(
             &fixture.run(command),
-            &format!("--- stderr\nerror: there is no state directory <dir>/state\nhint: {hint}\n--- exit 3\n"),
+            &format!(
+                "--- stderr\nerror: there is no state directory <dir>/state\nhint: {hint}\n--- exit 3\n"
+            ),
         );
     }
     std::fs::create_dir(fixture.state()).unwrap();
-    check(&fixture.run("list"), &format!("--- stderr\nerror: there is no ledger in <dir>/state\nhint: {hint}\n--- exit 3\n"));
+    check(
+        &fixture.run("list"),
+        &format!(
+            "--- stderr\nerror: there is no ledger in <dir>/state\nhint: {hint}\n--- exit 3\n"
+        ),
+    );
     std::fs::create_dir(fixture.state().join(".antiphon")).unwrap();
     check(
         &fixture.run("list"),
@@ -119,7 +126,12 @@ fn the_nearest_state_directory_upwards_is_taken() {
     std::fs::rename(fixture.state(), fixture.path(".antiphon")).unwrap();
     let below = fixture.path("some/where");
     std::fs::create_dir_all(&below).unwrap();
-    let found = fixture.command("list --json --running").current_dir(below).env_remove("ANTIPHON_DIR").output().unwrap();
+    let found = fixture
+        .command("list --json --running")
+        .current_dir(below)
+        .env_remove("ANTIPHON_DIR")
+        .output()
+        .unwrap();
     let listed: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!(listed["id"], "service");
 }
@@ -127,12 +139,18 @@ fn the_nearest_state_directory_upwards_is_taken() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let fixture = Fixture::new();
-    for line in ["list", "log build", "receipt show build", "receipt export build", "verify", "doctor"] {
+    for line in
+        ["list", "log build", "receipt show build", "receipt export build", "verify", "doctor"]
+    {
         let mut command = fixture.command(line);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let ended = child.wait_with_output().unwrap();
-        assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap()), (Some(0), String::new()), "{line}");
+        assert_eq!(
+            (ended.status.code(), String::from_utf8(ended.stderr).unwrap()),
+            (Some(0), String::new()),
+            "{line}"
+        );
     }
 }
 
@@ -140,7 +158,8 @@ fn a_reader_that_goes_away_is_no_error() {
 fn colours_are_for_terminals_and_those_who_ask() {
     let fixture = Fixture::new();
     assert!(!fixture.output("list").stdout.contains(&0x1b));
-    let asked = fixture.command("list --status failed").env("CLICOLOR_FORCE", "1").output().unwrap();
+    let asked =
+        fixture.command("list --status failed").env("CLICOLOR_FORCE", "1").output().unwrap();
     let text = String::from_utf8(asked.stdout).unwrap();
     assert!(text.contains("broken  -     \u{1b}[31mfailed\u{1b}[0m  2/2"), "{text}");
 }

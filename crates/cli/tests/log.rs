@@ -75,7 +75,14 @@ fn events_are_narrowed_by_version_number_and_type() {
     );
     check(&fixture.run("log build -n 2"), &{
         let all = fixture.run("log build");
-        all.lines().rev().take(3).collect::<Vec<_>>().into_iter().rev().map(|line| format!("{line}\n")).collect::<String>()
+        all.lines()
+            .rev()
+            .take(3)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
     });
 }
 
@@ -98,11 +105,23 @@ fn events_are_narrowed_to_an_item_a_session_and_a_time() {
 --- exit 0
 ",
     );
-    check(&fixture.run("log build --work tset"), "--- stderr\nthere is no item tset; did you mean test?\n--- exit 0\n");
-    check(&fixture.run("log build --work test --session 1"), "--- stderr\nno such event\n--- exit 0\n");
-    check(&fixture.run("log build --since 2200-01-01"), "--- stderr\nno such event since <time>\n--- exit 0\n");
+    check(
+        &fixture.run("log build --work tset"),
+        "--- stderr\nthere is no item tset; did you mean test?\n--- exit 0\n",
+    );
+    check(
+        &fixture.run("log build --work test --session 1"),
+        "--- stderr\nno such event\n--- exit 0\n",
+    );
+    check(
+        &fixture.run("log build --since 2200-01-01"),
+        "--- stderr\nno such event since <time>\n--- exit 0\n",
+    );
     let wrong = fixture.run("log build --since soon");
-    assert!(wrong.contains("say how long ago, as `<age>`") && wrong.ends_with("--- exit 2\n"), "{wrong}");
+    assert!(
+        wrong.contains("say how long ago, as `<age>`") && wrong.ends_with("--- exit 2\n"),
+        "{wrong}"
+    );
 }
 
 /// More than the pages in which events are read, and the item asked for at both ends.
@@ -113,9 +132,16 @@ fn the_last_of_a_long_log_are_found_from_its_end() {
         let mut setup = Engine::open(fixture.state()).unwrap();
         setup.register("work", |_| async { Ok(Output::none()) });
         let engine = setup.start().await.unwrap();
-        let items = (0..1_200).map(|number| WorkSpec::function(&format!("item-{number}"), "work").unwrap()).collect();
+        let items = (0..1_200)
+            .map(|number| WorkSpec::function(&format!("item-{number}"), "work").unwrap())
+            .collect();
         let budget = CoordinationBudget::new(2_000, 600_000, 1_000, None).unwrap();
-        let config = CoordinationConfig::of_work(items, budget).unwrap().with_concurrency(8).unwrap().with_id("long").unwrap();
+        let config = CoordinationConfig::of_work(items, budget)
+            .unwrap()
+            .with_concurrency(8)
+            .unwrap()
+            .with_id("long")
+            .unwrap();
         let id = engine.submit(config).await.unwrap();
         engine.wait(&id).await.unwrap();
         engine.close().await.unwrap();
@@ -143,7 +169,9 @@ coordination/service, the newest
 ",
     );
     let empty = Fixture::empty();
-    empty.block_on(async { Engine::open(empty.state()).unwrap().start().await.unwrap().close().await.unwrap() });
+    empty.block_on(async {
+        Engine::open(empty.state()).unwrap().start().await.unwrap().close().await.unwrap()
+    });
     check(
         &empty.run("log"),
         "--- stderr\nerror: there is no coordination in <dir>/state\n\
@@ -162,7 +190,10 @@ no event is of type paused; there are coordination.completed, coordination.sessi
 --- exit 0
 ",
     );
-    check(&fixture.run("log build --from 99"), "--- stderr\nno event from version 99 on; the last one is 9\n--- exit 0\n");
+    check(
+        &fixture.run("log build --from 99"),
+        "--- stderr\nno event from version 99 on; the last one is 9\n--- exit 0\n",
+    );
     check(
         &fixture.run("log build --type bound"),
         "\
@@ -204,13 +235,21 @@ fn json_has_the_envelope_and_the_payload() {
 fn names_that_are_not_there_suggest_near_ones() {
     let fixture = Fixture::new();
     let told = |name: &str, hint: &str| {
-        format!("--- stderr\nerror: there is no coordination {name} in <dir>/state\nhint: {hint}\n--- exit 2\n")
+        format!(
+            "--- stderr\nerror: there is no coordination {name} in <dir>/state\nhint: {hint}\n--- exit 2\n"
+        )
     };
     check(&fixture.run("log buidl"), &told("buidl", "did you mean build?"));
     check(&fixture.run("log b"), &told("b", "did you mean broken or build?"));
     check(&fixture.run("verify bui"), &told("bui", "did you mean build?"));
-    check(&fixture.run("receipt show something-else"), &told("something-else", "`antiphon list` shows those that are"));
-    check(&fixture.run("log pool/gpu"), "--- stderr\nerror: there is no stream pool/gpu in <dir>/state\n--- exit 2\n");
+    check(
+        &fixture.run("receipt show something-else"),
+        &told("something-else", "`antiphon list` shows those that are"),
+    );
+    check(
+        &fixture.run("log pool/gpu"),
+        "--- stderr\nerror: there is no stream pool/gpu in <dir>/state\n--- exit 2\n",
+    );
 }
 
 #[test]
@@ -221,7 +260,10 @@ fn following_what_has_ended_waits_for_nothing() {
         let followed = fixture.output(&format!("{line} --follow"));
         assert_eq!((followed.status.success(), followed.stdout), (true, recorded), "{line}");
     }
-    check(&fixture.run("log broken --follow --type completed -n 1"), &fixture.run("log broken --type completed"));
+    check(
+        &fixture.run("log broken --follow --type completed -n 1"),
+        &fixture.run("log broken --type completed"),
+    );
 }
 
 /// An engine at work on the one item of `build`, which waits until it is let go.
@@ -237,13 +279,16 @@ async fn at_work(fixture: &Fixture, go: &Arc<Notify>) -> (Engine, CoordinationId
     });
     let engine = setup.with_grace(Duration::from_millis(10)).start().await.unwrap();
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
-    let config = CoordinationConfig::of_work(vec![WorkSpec::function("compile", "wait").unwrap()], budget).unwrap();
+    let config =
+        CoordinationConfig::of_work(vec![WorkSpec::function("compile", "wait").unwrap()], budget)
+            .unwrap();
     let id = engine.submit(config.with_id("build").unwrap()).await.unwrap();
     (engine, id)
 }
 
 fn following(fixture: &Fixture, line: &str) -> (Child, BufReader<ChildStdout>) {
-    let mut child = fixture.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        fixture.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     (child, output)
 }
@@ -259,10 +304,14 @@ fn a_follower_sees_what_another_process_records_until_the_coordination_has_ended
     let (fixture, go) = (Fixture::empty(), Arc::new(Notify::new()));
     fixture.block_on(async {
         let (engine, id) = at_work(&fixture, &go).await;
-        let (mut child, mut output) = following(&fixture, "log build --work compile --after 2 --follow");
+        let (mut child, mut output) =
+            following(&fixture, "log build --work compile --after 2 --follow");
         assert_eq!(next(&mut output), "3 coordination.session_bound compile: session 1, attempt 1");
         go.notify_one();
-        assert_eq!(next(&mut output), "4 coordination.session_unbound compile: session 1, SUCCESS, succeeded");
+        assert_eq!(
+            next(&mut output),
+            "4 coordination.session_unbound compile: session 1, SUCCESS, succeeded"
+        );
         assert_eq!(next(&mut output), "");
         assert!(child.wait().unwrap().success());
         engine.wait(&id).await.unwrap();
@@ -319,7 +368,9 @@ fn a_follower_ends_with_whoever_reads_its_output() {
 fn a_text_is_the_same_in_the_log_and_in_an_export() {
     let fixture = Fixture::new();
     let reason = "a\u{7f}b\u{1b}[31mc\u{85}";
-    assert!(fixture.command("cancel service --reason").arg(reason).output().unwrap().status.success());
+    assert!(
+        fixture.command("cancel service --reason").arg(reason).output().unwrap().status.success()
+    );
     let last = fixture.objects("log service --json --limit 1");
     assert!(last[0]["payload"].to_string().contains("a\u{7f}b\\u001b[31mc\u{85}"), "{last:?}");
     let export = fixture.output("receipt export service");

@@ -59,7 +59,10 @@ fn a_plan_without_a_problem_is_told_in_a_line() {
         &run(&["check", EXAMPLE]),
         "../../../engine/tests/plan/backtest/plan.yaml can be run: 10 items, 40 sessions, 2h, 400k tokens, 5 USD\n--- exit 0\n",
     );
-    check(&run(&["check", EXAMPLE, "--json"]), "{\"left_out\":0,\"ok\":true,\"problems\":[]}\n--- exit 0\n");
+    check(
+        &run(&["check", EXAMPLE, "--json"]),
+        "{\"left_out\":0,\"ok\":true,\"problems\":[]}\n--- exit 0\n",
+    );
 }
 
 #[test]
@@ -172,6 +175,7 @@ error: nowhere.yaml cannot be run: one problem
 
 #[test]
 fn the_schema_is_the_one_that_is_checked_in() {
-    let schema = std::fs::read_to_string(plans().join("../../../../docs/plan.schema.json")).unwrap();
+    let schema =
+        std::fs::read_to_string(plans().join("../../../../docs/plan.schema.json")).unwrap();
     check(&run(&["schema"]), &format!("{schema}--- exit 0\n"));
 }

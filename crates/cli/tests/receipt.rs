@@ -42,7 +42,8 @@ epochs        1 (antiphon 0.1.0)
 ",
     );
     let broken = fixture.run("receipt show broken");
-    let items: Vec<&str> = broken.lines().skip_while(|line| !line.starts_with("ITEM")).take(3).collect();
+    let items: Vec<&str> =
+        broken.lines().skip_while(|line| !line.starts_with("ITEM")).take(3).collect();
     assert_eq!(
         items,
         [
@@ -75,9 +76,16 @@ fn items_that_the_receipt_holds_as_digests_are_shown_too() {
         let mut setup = Engine::open(fixture.state()).unwrap();
         setup.register("nothing", |_: SessionContext| async move { Ok(Output::none()) });
         let engine = setup.start().await.unwrap();
-        let work = (0..1_002).map(|number| WorkSpec::function(&format!("item-{number}"), "nothing").unwrap()).collect();
+        let work = (0..1_002)
+            .map(|number| WorkSpec::function(&format!("item-{number}"), "nothing").unwrap())
+            .collect();
         let budget = CoordinationBudget::new(2_000, 600_000, 1_000, None).unwrap();
-        let config = CoordinationConfig::of_work(work, budget).unwrap().with_id("wide").unwrap().with_concurrency(64).unwrap();
+        let config = CoordinationConfig::of_work(work, budget)
+            .unwrap()
+            .with_id("wide")
+            .unwrap()
+            .with_concurrency(64)
+            .unwrap();
         let id = engine.submit(config).await.unwrap();
         engine.wait(&id).await.unwrap();
         engine.close().await.unwrap();
@@ -86,8 +94,11 @@ fn items_that_the_receipt_holds_as_digests_are_shown_too() {
     let note = "work          1002 succeeded, 0 failed, 0 skipped, 0 unfinished\n              \
                 The receipt holds the first 1000 to end as digests.\n";
     assert!(shown.contains(note), "{shown}");
-    let items: Vec<&str> =
-        shown.lines().filter_map(|line| line.split_whitespace().next()).filter(|id| id.starts_with("item-")).collect();
+    let items: Vec<&str> = shown
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|id| id.starts_with("item-"))
+        .collect();
     let all: Vec<String> = (0..1_002).map(|number| format!("item-{number}")).collect();
     assert_eq!(items, all);
 }
@@ -108,7 +119,10 @@ hint: `antiphon list --running` shows how far it is
 #[test]
 fn an_exported_receipt_is_verified_without_its_ledger() {
     let fixture = Fixture::new();
-    check(&fixture.run("receipt export build --output build.json"), "<hash>  build.json\n--- exit 0\n");
+    check(
+        &fixture.run("receipt export build --output build.json"),
+        "<hash>  build.json\n--- exit 0\n",
+    );
     let printed = fixture.output("receipt export build").stdout;
     assert_eq!(printed, std::fs::read(fixture.path("build.json")).unwrap());
     std::fs::remove_dir_all(fixture.state()).unwrap();
@@ -124,7 +138,10 @@ fn an_exported_receipt_is_verified_without_its_ledger() {
 fn an_export_writes_over_nothing_else() {
     let fixture = Fixture::new();
     fixture.run("receipt export build -o receipt.json");
-    check(&fixture.run("receipt export build -o receipt.json"), "<hash>  receipt.json\n--- exit 0\n");
+    check(
+        &fixture.run("receipt export build -o receipt.json"),
+        "<hash>  receipt.json\n--- exit 0\n",
+    );
     check(
         &fixture.run("receipt export broken -o receipt.json"),
         "--- stderr\nerror: receipt.json holds something else\nhint: name another file, or remove that one\n--- exit 2\n",
@@ -143,8 +160,16 @@ Payloads of this coordination were erased: the receipt cannot be rebuilt, only i
 ",
     );
     let log = fixture.run("log build --from 6");
-    assert_eq!(log.lines().next(), Some("6  <time>  coordination.session_unbound  (erased)"), "{log}");
+    assert_eq!(
+        log.lines().next(),
+        Some("6  <time>  coordination.session_unbound  (erased)"),
+        "{log}"
+    );
     assert_eq!(fixture.objects("log build --from 6 --json")[0]["erased"], "<hash>");
     let verified = fixture.run("verify build");
-    assert_eq!(verified.lines().nth(2), Some("`coordination/build`: not rebuildable: 1 erased"), "{verified}");
+    assert_eq!(
+        verified.lines().nth(2),
+        Some("`coordination/build`: not rebuildable: 1 erased"),
+        "{verified}"
+    );
 }

@@ -32,7 +32,10 @@ fn a_plan_of_processes_runs_to_a_receipt_that_verifies() -> Result {
     );
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.lines().any(|line| line.starts_with("receipt ") && line.ends_with(", verified")), "{said}");
+    assert!(
+        said.lines().any(|line| line.starts_with("receipt ") && line.ends_with(", verified")),
+        "{said}"
+    );
     let verified = ran(dir.path(), &["verify"])?;
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
     Ok(())
@@ -63,7 +66,8 @@ fn the_exit_code_tells_how_a_run_went() -> Result {
 fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     let dir = tempfile::tempdir()?;
     let pipe = pipe(dir.path(), "pipe")?;
-    // The first time it says who it is and stays, with a child that leaves its session; the second time it ends.
+    // The first time it says who it is and stays, with a child that leaves its session; the second
+    // time it ends.
     plan(
         dir.path(),
         "  stays: { command: [sh, -c, 'if [ -e again ]; then exit 0; fi; touch again; setsid sleep 300 & echo $$ > pipe; sleep 300'], retry: { attempts: 1 } }\n",
@@ -74,7 +78,12 @@ fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     run.kill()?;
     let again = ran(dir.path(), &["run", "--id", "once", "plan.yaml"])?;
     assert_eq!(again.status.code(), Some(0), "{again:?}");
-    assert!(story(&again).contains(&"lost stays in the engine stopped while the session ran".to_owned()), "{:?}", story(&again));
+    assert!(
+        story(&again)
+            .contains(&"lost stays in the engine stopped while the session ran".to_owned()),
+        "{:?}",
+        story(&again)
+    );
     assert!(!Path::new("/proc").join(&pid).exists(), "the warden ends its session with the engine");
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     assert_eq!(std::fs::read_dir(dir.path().join("state/sessions"))?.count(), 0);
@@ -86,9 +95,13 @@ fn a_reader_that_goes_away_stops_nothing() -> Result {
     let dir = tempfile::tempdir()?;
     let pipe = pipe(dir.path(), "pipe")?;
     // The first item ends when the reader has gone.
-    plan(dir.path(), "  waits: { command: [cat, pipe] }\n  then: { command: ['true'], needs: [waits] }\n")?;
+    plan(
+        dir.path(),
+        "  waits: { command: [cat, pipe] }\n  then: { command: ['true'], needs: [waits] }\n",
+    )?;
     let mut command = antiphon(dir.path(), &["run", "--id", "unread", "plan.yaml"]);
-    let mut run = Running(command.env_remove("HOME").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    let mut run =
+        Running(command.env_remove("HOME").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
     let mut line = String::new();
     std::io::BufReader::new(run.0.stdout.take().ok_or("no output")?).read_line(&mut line)?;
     assert!(line.ends_with("test starts as unread: 2 items, 1 at a time\n"), "{line}");
@@ -109,11 +122,18 @@ fn a_secret_reaches_its_session_and_nothing_else() -> Result {
         dir.path(),
         "  uses: { command: [sh, -c, 'echo \"$KEY\"; echo \"$KEY\" >&2; test \"$KEY\" = \"$OTHER\"'], env: { KEY: { secret: CANARY }, OTHER: { secret: CANARY } } }\n",
     )?;
-    let output = antiphon(dir.path(), &["run", "plan.yaml"]).env("CANARY", &canary).stdin(Stdio::null()).output()?;
+    let output = antiphon(dir.path(), &["run", "plan.yaml"])
+        .env("CANARY", &canary)
+        .stdin(Stdio::null())
+        .output()?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     for entry in walk(&dir.path().join("state"))? {
         let bytes = std::fs::read(&entry)?;
-        assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "it is in {}", entry.display());
+        assert!(
+            !bytes.windows(canary.len()).any(|window| window == canary.as_bytes()),
+            "it is in {}",
+            entry.display()
+        );
     }
     let missing = antiphon(dir.path(), &["run", "plan.yaml"]).env_remove("CANARY").output()?;
     assert_eq!(missing.status.code(), Some(2), "{missing:?}");
@@ -126,13 +146,18 @@ fn a_secret_is_nowhere_after_its_engine_was_killed() -> Result {
     let (scratch, runs) = (dir.path().join("scratch"), pipe(dir.path(), "runs")?);
     std::fs::create_dir(&scratch)?;
     let canary = format!("canary-{}", std::process::id());
-    // It prints the secret, also in halves, writes it where its result belongs, and leaves a process that knows it.
+    // It prints the secret, also in halves, writes it where its result belongs, and leaves a
+    // process that knows it.
     plan(
         dir.path(),
         "  leaks: { command: [sh, -c, 'echo \"$KEY\"; printf %s \"${KEY%-*}\"; echo \"-${KEY##*-}\"; echo \"{\\\"output\\\": \\\"$KEY\\\"}\" > \"$ANTIPHON_RESULT\"; setsid sleep 300 & echo runs > runs; sleep 300'], env: { KEY: { secret: CANARY } } }\n",
     )?;
     let mut command = antiphon(dir.path(), &["run", "plan.yaml", "--id", "leaky"]);
-    command.env("CANARY", &canary).env("TMPDIR", &scratch).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .env("CANARY", &canary)
+        .env("TMPDIR", &scratch)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut run = Running(command.spawn()?);
     heard(&runs)?;
     run.kill()?;
@@ -140,9 +165,17 @@ fn a_secret_is_nowhere_after_its_engine_was_killed() -> Result {
     assert_eq!(ran(dir.path(), &["cancel", "leaky"])?.status.code(), Some(0));
     for file in walk(&dir.path().join("state"))? {
         let bytes = std::fs::read(&file)?;
-        assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "it is in {}", file.display());
+        assert!(
+            !bytes.windows(canary.len()).any(|window| window == canary.as_bytes()),
+            "it is in {}",
+            file.display()
+        );
     }
-    assert_eq!(std::fs::read_dir(&scratch)?.count(), 0, "what lay outside of the state directory is gone");
+    assert_eq!(
+        std::fs::read_dir(&scratch)?.count(),
+        0,
+        "what lay outside of the state directory is gone"
+    );
     Ok(())
 }
 
@@ -153,7 +186,11 @@ fn a_state_directory_that_cannot_be_made_is_told_and_nothing_runs() -> Result {
     std::fs::write(dir.path().join("state"), "not a directory")?;
     let refused = ran(dir.path(), &["run", "plan.yaml"])?;
     let told = String::from_utf8(refused.stderr)?;
-    assert!(told.starts_with("error: could not list ") && told.contains("hint: name a directory that can be written"), "{told}");
+    assert!(
+        told.starts_with("error: could not list ")
+            && told.contains("hint: name a directory that can be written"),
+        "{told}"
+    );
     assert_eq!((refused.status.code(), dir.path().join("done").exists()), (Some(3), false));
     Ok(())
 }
@@ -164,7 +201,8 @@ fn a_directory_of_other_things_is_left_as_it_is() -> Result {
     plan(dir.path(), "  a: { command: ['true'] }\n")?;
     let mut here = std::process::Command::new(env!("CARGO_BIN_EXE_antiphon"));
     let refused = here.args(["--dir", ".", "run", "plan.yaml"]).current_dir(dir.path()).output()?;
-    let names: Vec<_> = walk(dir.path())?.iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
+    let names: Vec<_> =
+        walk(dir.path())?.iter().filter_map(|path| Some(path.file_name()?.to_owned())).collect();
     assert_eq!((refused.status.code(), names), (Some(3), vec!["plan.yaml".into()]));
     Ok(())
 }
@@ -176,10 +214,16 @@ fn ctrl_c_ends_the_wait_for_an_engine_that_does_not_answer() -> Result {
     let _holder = antiphon::Engine::open(dir.path().join("state"))?;
     let mut run = Running::start(dir.path(), &["run", "plan.yaml"])?;
     let mut lines = BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
-    let waits = format!("waiting for the engine that holds {} to answer or to end", dir.path().join("state").display());
+    let waits = format!(
+        "waiting for the engine that holds {} to answer or to end",
+        dir.path().join("state").display()
+    );
     assert_eq!(lines.next().ok_or("it said nothing")??, waits);
     run.signal(rustix::process::Signal::INT)?;
-    assert_eq!(lines.next().ok_or("it said nothing more")??, "error: interrupted before anything was done");
+    assert_eq!(
+        lines.next().ok_or("it said nothing more")??,
+        "error: interrupted before anything was done"
+    );
     assert_eq!(run.0.wait()?.code(), Some(8));
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What a session of a plan is given, and what is told of how it ended: real plans, run by the real binary.
+//! What a session of a plan is given, and what is told of how it ended: real plans, run by the real
+//! binary.
 
 mod plans;
 
@@ -10,23 +11,34 @@ use plans::{Result, Running, plan, plan_with, ran, story};
 /// What a session is told of itself, as the reference has it.
 fn own_variables() -> Vec<&'static str> {
     let reference = include_str!("../../../docs/plan.md");
-    let rows = reference.lines().filter_map(|line| line.strip_prefix("| `ANTIPHON_")?.split_once('`'));
+    let rows =
+        reference.lines().filter_map(|line| line.strip_prefix("| `ANTIPHON_")?.split_once('`'));
     let mut names: Vec<_> = rows.map(|(name, _)| name).collect();
     names.sort_unstable();
     names
 }
 
 #[test]
-fn a_session_sees_an_allow_list_of_its_callers_environment_and_what_it_is_told_of_itself() -> Result {
+fn a_session_sees_an_allow_list_of_its_callers_environment_and_what_it_is_told_of_itself() -> Result
+{
     let dir = tempfile::tempdir()?;
-    let mut command = plans::antiphon(dir.path(), &["do", "--env", "MODE=fast", "--env", "CHOSEN", "--", "env"]);
-    command.env_clear().env("PATH", std::env::var("PATH")?).env("HOME", "/h").env("CHOSEN", "yes").env("UNNAMED", "no");
+    let mut command =
+        plans::antiphon(dir.path(), &["do", "--env", "MODE=fast", "--env", "CHOSEN", "--", "env"]);
+    command
+        .env_clear()
+        .env("PATH", std::env::var("PATH")?)
+        .env("HOME", "/h")
+        .env("CHOSEN", "yes")
+        .env("UNNAMED", "no");
     let output = command.output()?;
     let printed = String::from_utf8(output.stdout)?;
-    let mut variables: Vec<(&str, &str)> = printed.lines().filter_map(|line| line.split_once('=')).collect();
+    let mut variables: Vec<(&str, &str)> =
+        printed.lines().filter_map(|line| line.split_once('=')).collect();
     variables.sort_unstable();
-    let (own, others): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(name, _)| name.starts_with("ANTIPHON_"));
-    let own: Vec<&str> = own.iter().filter_map(|(name, _)| name.strip_prefix("ANTIPHON_")).collect();
+    let (own, others): (Vec<_>, Vec<_>) =
+        variables.into_iter().partition(|(name, _)| name.starts_with("ANTIPHON_"));
+    let own: Vec<&str> =
+        own.iter().filter_map(|(name, _)| name.strip_prefix("ANTIPHON_")).collect();
     assert_eq!(own, own_variables(), "{printed}");
     let others: Vec<_> = others.into_iter().filter(|(name, _)| *name != "PATH").collect();
     assert_eq!(others, [("CHOSEN", "yes"), ("HOME", "/h"), ("MODE", "fast")]);
@@ -38,7 +50,9 @@ fn a_session_reaches_the_engine_by_its_socket_from_whatever_directory_it_runs_in
     let dir = tempfile::tempdir()?;
     std::fs::create_dir(dir.path().join("plans"))?;
     let paths = "for path in \"$ANTIPHON_SOCKET\" \"$ANTIPHON_CONTEXT\" \"$ANTIPHON_RESULT\"; do case $path in /*) ;; *) echo $path; exit 1; esac; done";
-    let work = format!("  asks: {{ shell: '{paths}; test -S \"$ANTIPHON_SOCKET\"', retry: {{ attempts: 1 }} }}\n");
+    let work = format!(
+        "  asks: {{ shell: '{paths}; test -S \"$ANTIPHON_SOCKET\"', retry: {{ attempts: 1 }} }}\n"
+    );
     plan_with(dir.path(), "plans/plan.yaml", "budget: { sessions: 20, duration: 5m }", &work)?;
     // The state directory and the temporary one are named as people name them: from where they are.
     std::fs::create_dir(dir.path().join("tmp"))?;
@@ -48,16 +62,27 @@ fn a_session_reaches_the_engine_by_its_socket_from_whatever_directory_it_runs_in
         .env("TMPDIR", "tmp")
         .stdin(Stdio::null())
         .output()?;
-    assert_eq!(story(&output).last().map(String::as_str), Some("succeeded in 1 sessions"), "{output:?}");
+    assert_eq!(
+        story(&output).last().map(String::as_str),
+        Some("succeeded in 1 sessions"),
+        "{output:?}"
+    );
     Ok(())
 }
 
 #[test]
 fn a_session_that_is_over_its_time_is_told_to_be_so() -> Result {
     let dir = tempfile::tempdir()?;
-    plan(dir.path(), "  slow: { command: [sleep, '300'], timeout: 50ms, retry: { attempts: 1 } }\n")?;
+    plan(
+        dir.path(),
+        "  slow: { command: [sleep, '300'], timeout: 50ms, retry: { attempts: 1 } }\n",
+    )?;
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
-    assert_eq!(story(&output)[2..], ["failed slow in its time was over", "failed in 1 sessions"], "{output:?}");
+    assert_eq!(
+        story(&output)[2..],
+        ["failed slow in its time was over", "failed in 1 sessions"],
+        "{output:?}"
+    );
     Ok(())
 }
 
@@ -71,8 +96,13 @@ fn what_a_failed_session_printed_last_is_told_wherever_it_printed_it() -> Result
 ",
     )?;
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
-    let failures: Vec<_> = story(&output).into_iter().filter(|line| line.contains("exit")).collect();
-    assert_eq!(failures, ["failed out in exit 1: to the output", "failed both in exit 1: to the errors"], "{output:?}");
+    let failures: Vec<_> =
+        story(&output).into_iter().filter(|line| line.contains("exit")).collect();
+    assert_eq!(
+        failures,
+        ["failed out in exit 1: to the output", "failed both in exit 1: to the errors"],
+        "{output:?}"
+    );
     Ok(())
 }
 
@@ -113,7 +143,8 @@ fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_is_told() -> Result {
     );
     plan(dir.path(), &work)?;
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
-    let ends: Vec<_> = story(&output).into_iter().filter(|line| !line.starts_with("running")).collect();
+    let ends: Vec<_> =
+        story(&output).into_iter().filter(|line| !line.starts_with("running")).collect();
     assert_eq!(
         ends[1..],
         [

@@ -1,4 +1,5 @@
-//! `antiphon status` as its users see it: of what has ended, of what runs beside it, and of what was erased.
+//! `antiphon status` as its users see it: of what has ended, of what runs beside it, and of what
+//! was erased.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
@@ -179,7 +180,8 @@ impl Drop for Killed {
 fn a_run_is_seen_from_beside_it_and_after_its_engine_was_killed() {
     let fixture = Fixture::empty();
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
-    rustix::fs::mknodat(rustix::fs::CWD, fixture.path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, fixture.path("pipe"), rustix::fs::FileType::Fifo, mode, 0)
+        .unwrap();
     let plan = "name: test
 budget: { sessions: 20, duration: 5m }
 concurrency: 1

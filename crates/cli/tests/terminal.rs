@@ -1,4 +1,5 @@
-//! `antiphon run` on a terminal: what stands on the screen at its end, and that the terminal is left as it was.
+//! `antiphon run` on a terminal: what stands on the screen at its end, and that the terminal is
+//! left as it was.
 
 mod screen;
 
@@ -28,18 +29,27 @@ impl Run {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&terminal)?;
         unlockpt(&terminal)?;
-        tcsetwinsize(&terminal, Winsize { ws_row: size.0, ws_col: size.1, ws_xpixel: 0, ws_ypixel: 0 })?;
+        tcsetwinsize(
+            &terminal,
+            Winsize { ws_row: size.0, ws_col: size.1, ws_xpixel: 0, ws_ypixel: 0 },
+        )?;
         let name = ptsname(&terminal, Vec::new())?.into_string()?;
         let side = File::options().read(true).write(true).open(name)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
         // Where it is set, any terminal is taken to understand colours.
         command.env_remove("CI");
-        command.current_dir(dir).arg("--dir").arg(dir.join("state")).args(["run", "--id", "shown", "plan.yaml"]);
+        command.current_dir(dir).arg("--dir").arg(dir.join("state")).args([
+            "run",
+            "--id",
+            "shown",
+            "plan.yaml",
+        ]);
         command.env_remove("NO_COLOR").env_remove("HOME").env("TERM", "xterm-256color");
         command.stdin(Stdio::null()).stdout(side.try_clone()?).stderr(side);
         change(&mut command);
         let child = command.spawn()?;
-        // The command holds the other side open, which would keep the end of the output from being seen.
+        // The command holds the other side open, which would keep the end of the output from being
+        // seen.
         drop(command);
         let (sender, printed) = channel();
         let mut terminal = File::from(terminal);
@@ -58,15 +68,16 @@ impl Run {
     /// Waits until a text was printed.
     fn until(&mut self, text: &str) -> Result {
         while !String::from_utf8_lossy(&self.seen).contains(text) {
-            let more =
-                self.printed.recv().map_err(|_| format!("it ended without {text}: {:?}", String::from_utf8_lossy(&self.seen)))?;
+            let more = self.printed.recv().map_err(|_| {
+                format!("it ended without {text}: {:?}", String::from_utf8_lossy(&self.seen))
+            })?;
             self.seen.extend(more);
         }
         Ok(())
     }
 
-    /// Waits until a frame has just been drawn: the next one comes a while later. A kill within a write may cut it off, which no program
-    /// can help.
+    /// Waits until a frame has just been drawn: the next one comes a while later. A kill within a
+    /// write may cut it off, which no program can help.
     fn between_frames(&mut self) -> Result {
         loop {
             let more = self.printed.recv().map_err(|_| "it ended")?;
@@ -111,14 +122,18 @@ fn fifo(path: &Path) -> Result {
 
 /// Lines without what differs by run.
 fn masked(lines: &[String]) -> Vec<String> {
-    let is_time = |word: &str| word.strip_suffix('s').is_some_and(|number| number.parse::<f64>().is_ok());
+    let is_time =
+        |word: &str| word.strip_suffix('s').is_some_and(|number| number.parse::<f64>().is_ok());
     let mask = |word: &str| match word.split_once('/') {
         Some((used, ceiling)) if is_time(used) => format!("<time>/{ceiling}"),
         _ if is_time(word.trim_end_matches(',')) => "<time>".to_owned(),
         _ if word.trim_end_matches(',').len() == 64 => "<hash>".to_owned(),
         _ => word.to_owned(),
     };
-    lines.iter().map(|line| line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ")).collect()
+    lines
+        .iter()
+        .map(|line| line.split_whitespace().map(mask).collect::<Vec<_>>().join(" "))
+        .collect()
 }
 
 #[test]
@@ -165,10 +180,16 @@ fn ctrl_c_is_answered_above_the_frame_and_leaves_the_terminal_clean() -> Result 
     let (text, screen, status) = run.end()?;
     assert_eq!(
         masked(&screen.lines())[..2],
-        ["nothing new starts; running sessions may end. Ctrl-C again ends them", "running sessions are ended"],
+        [
+            "nothing new starts; running sessions may end. Ctrl-C again ends them",
+            "running sessions are ended"
+        ],
         "{text:?}"
     );
-    assert!(screen.lines().contains(&"look at it with `antiphon receipt show shown`".to_owned()), "{text:?}");
+    assert!(
+        screen.lines().contains(&"look at it with `antiphon receipt show shown`".to_owned()),
+        "{text:?}"
+    );
     assert_eq!(status.code(), Some(8));
     assert!(screen.is_clean(), "{text:?}");
     assert!(!text.split("\u{1b}[").skip(1).any(is_colour), "{text:?}");
@@ -177,13 +198,16 @@ fn ctrl_c_is_answered_above_the_frame_and_leaves_the_terminal_clean() -> Result 
 
 /// Whether what follows the beginning of a control sequence makes it a colour.
 fn is_colour(text: &str) -> bool {
-    text.find(|c: char| !c.is_ascii_digit() && c != ';').is_some_and(|end| text[end..].starts_with('m'))
+    text.find(|c: char| !c.is_ascii_digit() && c != ';')
+        .is_some_and(|end| text[end..].starts_with('m'))
 }
 
 #[test]
 fn more_items_than_rows_never_take_more_than_the_terminal_has() -> Result {
     let dir = tempfile::tempdir()?;
-    let work: String = (0..40).map(|n| format!("  item-with-a-long-name-{n}: {{ command: ['true'] }}\n")).collect();
+    let work: String = (0..40)
+        .map(|n| format!("  item-with-a-long-name-{n}: {{ command: ['true'] }}\n"))
+        .collect();
     plan(dir.path(), &work)?;
     for size in [(5, 40), (6, 20), (3, 200)] {
         let _none = std::fs::remove_dir_all(dir.path().join("state"));
@@ -216,7 +240,8 @@ fn a_run_that_is_killed_leaves_the_cursor_where_it_was_seen() -> Result {
 fn a_terminal_that_obeys_nothing_gets_lines() -> Result {
     let dir = tempfile::tempdir()?;
     plan(dir.path(), "  only: { command: ['true'] }\n")?;
-    let (text, screen, _status) = Run::of(dir.path(), (24, 80), |command| _ = command.env("TERM", "dumb"))?.end()?;
+    let (text, screen, _status) =
+        Run::of(dir.path(), (24, 80), |command| _ = command.env("TERM", "dumb"))?.end()?;
     assert!(!text.contains('\u{1b}'), "{text:?}");
     assert_eq!(
         masked(&screen.lines()),

@@ -25,7 +25,8 @@ fn a_sound_ledger_is_sound_as_a_whole_and_in_parts() {
 fn findings_name_stream_and_version_and_exit_with_four() {
     let fixture = Fixture::new();
     fixture.run("receipt export build -o build.json");
-    let mut export: serde_json::Value = serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
+    let mut export: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
     export["events"][3]["actor"] = "operator".into();
     std::fs::write(fixture.path("forged.json"), export.to_string()).unwrap();
     let hash = "its content does not have its hash: type, actor, time, payload or another part was changed";
@@ -63,8 +64,12 @@ fn a_ledger_is_held_against_an_earlier_receipt() {
     fixture.run("receipt export build -o build.json");
     let sound = "18 events in 4 streams, <n> commits\n2 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n";
     check(&fixture.run("verify --against build.json"), sound);
-    let export: serde_json::Value = serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
-    check(&fixture.run(&format!("verify --against {}", export["receipt"].as_str().unwrap())), sound);
+    let export: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
+    check(
+        &fixture.run(&format!("verify --against {}", export["receipt"].as_str().unwrap())),
+        sound,
+    );
 
     let other = Fixture::new();
     std::fs::copy(fixture.path("build.json"), other.path("build.json")).unwrap();
@@ -77,7 +82,12 @@ fn a_ledger_is_held_against_an_earlier_receipt() {
 fn what_cannot_be_read_exits_with_three() {
     let fixture = Fixture::new();
     let said = fixture.run("verify --against nothing");
-    assert!(said.starts_with("--- stderr\nerror: \"nothing\" is neither an exported receipt nor the hash of one"), "{said}");
+    assert!(
+        said.starts_with(
+            "--- stderr\nerror: \"nothing\" is neither an exported receipt nor the hash of one"
+        ),
+        "{said}"
+    );
     assert!(said.ends_with("--- exit 3\n"), "{said}");
 
     let database = fixture.state().join("ledger.db");

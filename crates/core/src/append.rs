@@ -12,11 +12,13 @@ pub struct Append {
     pub commit: Commit,
     /// The events in ledger order; for every stream the versions go on from its tip without gaps.
     pub events: Vec<Recorded>,
-    /// Blobs that the events name. Those over [`MAX_INLINE_BLOB_BYTES`](crate::envelope::MAX_INLINE_BLOB_BYTES) are made durable first.
+    /// Blobs that the events name. Those over
+    /// [`MAX_INLINE_BLOB_BYTES`](crate::envelope::MAX_INLINE_BLOB_BYTES) are made durable first.
     pub blobs: Vec<Blob>,
     /// The new head row of every stream that the events touch.
     pub heads: Vec<HeadRow>,
-    /// What to erase; each is named by a `ledger.erased` event in this append, but for the archives of a coordination that ends with it.
+    /// What to erase; each is named by a `ledger.erased` event in this append, but for the archives
+    /// of a coordination that ends with it.
     pub erasures: Vec<Erasure>,
 }
 

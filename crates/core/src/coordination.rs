@@ -1,7 +1,8 @@
 //! The coordination kernel: bounded runs over work, with budgets, a circuit breaker and receipts.
 //!
-//! [`CoordinationSession`] is the aggregate and owns `apply`. [`CoordinationController`] is one of them live, with an outbox;
-//! [`CoordinationReducer`] is replay through the same `apply`; [`ReceiptBuilder`] is fed by it.
+//! [`CoordinationSession`] is the aggregate and owns `apply`. [`CoordinationController`] is one of
+//! them live, with an outbox; [`CoordinationReducer`] is replay through the same `apply`;
+//! [`ReceiptBuilder`] is fed by it.
 //!
 //! # A whole run
 //!
@@ -95,13 +96,20 @@ pub use budget::{BudgetUsage, CoordinationBudget, Grant, Used};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub(crate) use controller::chained;
-pub use controller::{CoordinationController, End, FreshnessCheck, SpawnResult, Start, TerminationResult};
+pub use controller::{
+    CoordinationController, End, FreshnessCheck, SpawnResult, Start, TerminationResult,
+};
 pub(crate) use decide::shortened;
 pub use decide::{Proposal, StopCause};
 pub use error::{ApplyError, ControllerError, CoordinationError};
 pub use outcome::{Report, SessionEnd, SessionOutcome, Then, Tree};
-pub use planner::{CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError};
-pub use receipt::{ContentStore, CoordinationReceipt, Ending, Evidence, HashMismatch, ReceiptBuilder, Totals, WorkOutcome};
+pub use planner::{
+    CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError,
+};
+pub use receipt::{
+    ContentStore, CoordinationReceipt, Ending, Evidence, HashMismatch, ReceiptBuilder, Totals,
+    WorkOutcome,
+};
 pub use reducer::{CoordinationReducer, CoordinationState, Reducer, ReducerContext};
 pub use runners::{Capability, Runners};
 pub use session::{CoordinationSession, Meta};
@@ -110,7 +118,8 @@ pub use stage::{Stage, UnknownStage};
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition, Verdict};
 pub use why::Blocked;
 pub use work::{
-    Backoff, Binding, FailurePolicy, Need, Runner, SkipReason, WorkItemOutcome, WorkItemTracking, WorkSpec, WorkState,
+    Backoff, Binding, FailurePolicy, Need, Runner, SkipReason, WorkItemOutcome, WorkItemTracking,
+    WorkSpec, WorkState,
 };
 
 /// Most items that a configuration takes, unless it says otherwise.
@@ -141,10 +150,11 @@ pub const MAX_DEPTH: u8 = 8;
 pub const MAX_TEXT_BYTES: usize = 4_096;
 /// Most scores that a session may give; further ones are left out.
 pub const MAX_SCORES: usize = 100;
-/// Longest name of a score, in bytes; scores with a longer one, or with control characters in it, are left out.
+/// Longest name of a score, in bytes; scores with a longer one, or with control characters in it,
+/// are left out.
 pub const MAX_SCORE_NAME_BYTES: usize = 128;
-/// Finished items of an open coordination that stay in memory whatever happens; older ones do while unfinished work needs them. May be
-/// raised, never lowered: replay would miss what it then needs.
+/// Finished items of an open coordination that stay in memory whatever happens; older ones do while
+/// unfinished work needs them. May be raised, never lowered: replay would miss what it then needs.
 pub const MAX_FINISHED_IN_MEMORY: usize = 10_000;
 /// Most archives that one command may need looked into.
 pub const MAX_RECALLED_ARCHIVES: usize = 1_000;

@@ -91,10 +91,12 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Builds bytes that mean one thing only: texts carry their length, numbers and digests have a fixed one.
+/// Builds bytes that mean one thing only: texts carry their length, numbers and digests have a
+/// fixed one.
 ///
-/// All numbers are big-endian. A text is its length in bytes as a 32-bit number, then its UTF-8 bytes. Something optional is one
-/// byte, 0 or 1, then the thing itself if it is there. A list is its length as a 32-bit number, then its members.
+/// All numbers are big-endian. A text is its length in bytes as a 32-bit number, then its UTF-8
+/// bytes. Something optional is one byte, 0 or 1, then the thing itself if it is there. A list is
+/// its length as a 32-bit number, then its members.
 #[derive(Debug, Default)]
 pub struct Canonical(Vec<u8>);
 
@@ -130,7 +132,9 @@ impl Canonical {
     /// # Panics
     /// If it does not fit 32 bits; every list and text that is hashed is bounded far below.
     pub fn length(&mut self, length: usize) -> &mut Self {
-        self.u32(u32::try_from(length).expect("BUG: hashed lists and texts are bounded below 4 GiB"))
+        self.u32(
+            u32::try_from(length).expect("BUG: hashed lists and texts are bounded below 4 GiB"),
+        )
     }
 
     /// Adds a text with its length.
@@ -180,7 +184,10 @@ mod tests {
     #[test]
     fn digests_read_back_as_written() {
         let digest = Digest::of(b"abc");
-        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(digest.to_string().parse(), Ok(digest));
         for bad in ["", "ba78", &"g".repeat(64), &"A".repeat(64)] {
             assert_eq!(bad.parse::<Digest>(), Err(NotADigest), "{bad}");

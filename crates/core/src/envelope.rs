@@ -1,4 +1,5 @@
-//! An event as the ledger keeps it, and the two chains over events: one a stream, one over all appends.
+//! An event as the ledger keeps it, and the two chains over events: one a stream, one over all
+//! appends.
 //!
 //! docs/ledger-format.md describes the bytes for other readers.
 
@@ -142,7 +143,11 @@ impl Commit {
     /// # Panics
     /// If there are 2^32 events or more, which the byte limit of an append excludes.
     #[must_use]
-    pub fn link(tip: CommitTip, epoch: Epoch, event_hashes: impl ExactSizeIterator<Item = Digest>) -> Self {
+    pub fn link(
+        tip: CommitTip,
+        epoch: Epoch,
+        event_hashes: impl ExactSizeIterator<Item = Digest>,
+    ) -> Self {
         let number = tip.number.next();
         let events = u32::try_from(event_hashes.len()).expect("BUG: an append is bounded in bytes");
         let mut bytes = Canonical::new("antiphon.commit.1");
@@ -234,7 +239,10 @@ mod tests {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let first = Commit::link(CommitTip::default(), Epoch(1), [a, b].into_iter());
         assert_eq!((first.number, first.events, first.prev), (CommitNumber(1), 2, Digest::GENESIS));
-        assert_ne!(first.hash, Commit::link(CommitTip::default(), Epoch(1), [b, a].into_iter()).hash);
+        assert_ne!(
+            first.hash,
+            Commit::link(CommitTip::default(), Epoch(1), [b, a].into_iter()).hash
+        );
         assert_ne!(first.hash, Commit::link(CommitTip::default(), Epoch(1), [a].into_iter()).hash);
         let second = Commit::link(first.tip(), Epoch(1), [a, b].into_iter());
         assert_eq!(second.prev, first.hash);

@@ -1,7 +1,7 @@
 //! Everything that can happen, with the shape it is recorded in.
 //!
-//! The meaning of a (type, schema) never changes. [`Event::decode`] is the one place where recorded bytes become today's events; a type
-//! or schema it does not know opens the ledger read-only.
+//! The meaning of a (type, schema) never changes. [`Event::decode`] is the one place where recorded
+//! bytes become today's events; a type or schema it does not know opens the ledger read-only.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::{
-    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Finished, Grant, SessionOutcome, SkipReason, StopCondition, Then,
-    Totals, Tree, Used, Verdict, WorkSpec,
+    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Finished, Grant, SessionOutcome,
+    SkipReason, StopCondition, Then, Totals, Tree, Used, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, GroupName, SessionId, StreamName, Version, WorkId};
@@ -20,7 +20,9 @@ use crate::time::{At, Deadline};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// Written by a version that knows more than this one.
-    #[error("{kind} (schema {schema}) is not known to this version; open the ledger with the version that wrote it")]
+    #[error(
+        "{kind} (schema {schema}) is not known to this version; open the ledger with the version that wrote it"
+    )]
     Unknown {
         /// The type found.
         kind: String,
@@ -235,7 +237,8 @@ pub struct Started {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Digest of everything it was started with; a repeated start with the same one goes on where the first was cut off.
+    /// Digest of everything it was started with; a repeated start with the same one goes on where
+    /// the first was cut off.
     pub plan: Digest,
     /// Whether work may come and go.
     #[serde(default)]
@@ -339,7 +342,8 @@ pub struct SessionUnbound {
 }
 
 impl SessionUnbound {
-    /// Why the session ended, where it did not end by itself: `SPAWN_FAILED`, `TIMEOUT`, `CANCELLED`, `LOST` or `DEFERRED`.
+    /// Why the session ended, where it did not end by itself: `SPAWN_FAILED`, `TIMEOUT`,
+    /// `CANCELLED`, `LOST` or `DEFERRED`.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
         match self.outcome {
@@ -479,7 +483,9 @@ pub fn belongs_in(kind: &str, stream: &StreamName) -> bool {
 #[must_use]
 pub fn describe_deadline(deadline: Deadline) -> String {
     match deadline {
-        Deadline::At(At(nanos)) => format!("{}.{:03}s of ledger time", nanos / 1_000_000_000, nanos / 1_000_000 % 1000),
+        Deadline::At(At(nanos)) => {
+            format!("{}.{:03}s of ledger time", nanos / 1_000_000_000, nanos / 1_000_000 % 1000)
+        }
         Deadline::Wall(wall) => wall.to_string(),
     }
 }

@@ -1,6 +1,7 @@
 //! The identifiers of the domain, each a type of its own so that they cannot be mixed.
 //!
-//! Text is parsed once, at the edge, into one of these; inside, nothing compares loose strings. All are cheap to clone.
+//! Text is parsed once, at the edge, into one of these; inside, nothing compares loose strings. All
+//! are cheap to clone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Longest identifier that is accepted, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// Longest coordination id that a user may choose, in bytes; the rest is room for the ids of nested coordinations.
+/// Longest coordination id that a user may choose, in bytes; the rest is room for the ids of nested
+/// coordinations.
 pub const MAX_CHOSEN_ID_BYTES: usize = 200;
 
 /// Why a text is not an identifier.
@@ -45,7 +47,8 @@ pub enum IdError {
         /// Further characters that this identifier refuses, as text for the message.
         also: &'static str,
     },
-    /// The id looks like that of a session or a nested coordination, which the engine hands out itself.
+    /// The id looks like that of a session or a nested coordination, which the engine hands out
+    /// itself.
     #[error(
         "the coordination id {text:?} ends in a dot and a number, which is how sessions and nested coordinations are named; choose another ending"
     )]
@@ -60,14 +63,21 @@ pub enum IdError {
         text: String,
     },
     /// A stream name is none of `ledger`, `coordination/<id>`, `pool/<name>`.
-    #[error("{text:?} is not a stream; streams are `ledger`, `coordination/<id>` and `pool/<name>`")]
+    #[error(
+        "{text:?} is not a stream; streams are `ledger`, `coordination/<id>` and `pool/<name>`"
+    )]
     NotAStream {
         /// The offending text.
         text: String,
     },
 }
 
-fn check(what: &'static str, text: &str, also: &'static str, refused: fn(char) -> bool) -> Result<(), IdError> {
+fn check(
+    what: &'static str,
+    text: &str,
+    also: &'static str,
+    refused: fn(char) -> bool,
+) -> Result<(), IdError> {
     if text.is_empty() {
         return Err(IdError::Empty { what });
     }
@@ -195,14 +205,19 @@ id_type! {
 }
 
 impl CoordinationId {
-    /// Reads an id that a user chose: shorter, and not of the form that sessions and nested coordinations have.
+    /// Reads an id that a user chose: shorter, and not of the form that sessions and nested
+    /// coordinations have.
     ///
     /// # Errors
     /// Returns an [`IdError`] that says what is wrong with the text.
     pub fn chosen(text: impl AsRef<str>) -> Result<Self, IdError> {
         let id = Self::new(text)?;
         if id.0.len() > MAX_CHOSEN_ID_BYTES {
-            return Err(IdError::TooLong { what: "coordination id", actual: id.0.len(), max: MAX_CHOSEN_ID_BYTES });
+            return Err(IdError::TooLong {
+                what: "coordination id",
+                actual: id.0.len(),
+                max: MAX_CHOSEN_ID_BYTES,
+            });
         }
         if split_number(&id.0).is_some() {
             return Err(IdError::Reserved { text: id.0.to_string() });
@@ -253,7 +268,9 @@ impl FromStr for SessionId {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         match split_number(text) {
-            Some((head, number)) if number > 0 => Ok(Self { coordination: CoordinationId::new(head)?, number }),
+            Some((head, number)) if number > 0 => {
+                Ok(Self { coordination: CoordinationId::new(head)?, number })
+            }
             _ => Err(IdError::NotASession { text: text.to_owned() }),
         }
     }
@@ -339,7 +356,8 @@ macro_rules! number_type {
 }
 
 number_type! {
-    /// Position of an event in its stream, from 1; with the stream it is the event's identity. 0 means "before the first".
+    /// Position of an event in its stream, from 1; with the stream it is the event's identity. 0
+    /// means "before the first".
     Version
 }
 number_type! {
@@ -365,9 +383,15 @@ mod tests {
     #[test]
     fn ids_refuse_what_would_break_a_stream_name() {
         assert_eq!(CoordinationId::new(""), Err(IdError::Empty { what: "coordination id" }));
-        assert!(matches!(CoordinationId::new("a/b"), Err(IdError::BadCharacter { found: '/', .. })));
+        assert!(matches!(
+            CoordinationId::new("a/b"),
+            Err(IdError::BadCharacter { found: '/', .. })
+        ));
         assert!(matches!(WorkId::new("a\nb"), Err(IdError::BadCharacter { found: '\n', .. })));
-        assert!(matches!(WorkId::new("x".repeat(257)), Err(IdError::TooLong { actual: 257, max: 256, .. })));
+        assert!(matches!(
+            WorkId::new("x".repeat(257)),
+            Err(IdError::TooLong { actual: 257, max: 256, .. })
+        ));
         assert_eq!(WorkId::new("Straße 1/2").unwrap().as_str(), "Straße 1/2");
     }
 
@@ -376,7 +400,10 @@ mod tests {
         assert!(matches!(CoordinationId::chosen("build.3"), Err(IdError::Reserved { .. })));
         assert!(CoordinationId::chosen("build.03").is_ok(), "not how the engine writes a number");
         assert!(CoordinationId::chosen("v1.2-rc").is_ok());
-        assert!(matches!(CoordinationId::chosen("x".repeat(201)), Err(IdError::TooLong { max: 200, .. })));
+        assert!(matches!(
+            CoordinationId::chosen("x".repeat(201)),
+            Err(IdError::TooLong { max: 200, .. })
+        ));
     }
 
     #[test]

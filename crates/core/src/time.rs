@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Ledger time in nanoseconds: passes only while an engine owns the ledger and never goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct At(pub u64);
 
@@ -27,7 +29,9 @@ impl At {
 }
 
 /// Wall-clock time in nanoseconds since 1970, UTC. Data; it decides only calendar matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Wall(pub u64);
 
@@ -36,12 +40,14 @@ impl fmt::Display for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1_000_000_000;
         let (days, second) = (seconds / 86_400, seconds % 86_400);
-        // Days are counted in years that begin in March, so that a leap day ends one, and in eras of 400 years, which are all alike.
+        // Days are counted in years that begin in March, so that a leap day ends one, and in eras
+        // of 400 years, which are all alike.
         let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
         let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
         let day = day - (365 * year + year / 4 - year / 100);
         let month = (5 * day + 2) / 153;
-        let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+        let (day, month) =
+            (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
         let year = era * 400 + year + u64::from(month <= 2);
         let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
@@ -71,7 +77,8 @@ impl Deadline {
 
 /// The present, as the shell hands it to the core: both clocks and fresh randomness.
 ///
-/// A bare `u64` (the seed's `timestamp_ns`) converts: it serves as both clocks, and brings no randomness.
+/// A bare `u64` (the seed's `timestamp_ns`) converts: it serves as both clocks, and brings no
+/// randomness.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Now {
     /// Ledger time.
@@ -91,7 +98,10 @@ impl From<u64> for Now {
 impl fmt::Debug for Now {
     /// Leaves out the random bytes: tokens are made of them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Now").field("at", &self.at).field("wall", &self.wall).finish_non_exhaustive()
+        f.debug_struct("Now")
+            .field("at", &self.at)
+            .field("wall", &self.wall)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,7 +112,8 @@ pub fn ticks(nanos: u64, rate_hz: u64) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
-/// Converts ticks of the given rate to nanoseconds, rounding up, so that as many ticks have passed by then; saturates.
+/// Converts ticks of the given rate to nanoseconds, rounding up, so that as many ticks have passed
+/// by then; saturates.
 ///
 /// # Panics
 /// If the rate is 0, which no validated budget has.
@@ -119,8 +130,16 @@ mod tests {
 
     #[test]
     fn wall_time_is_shown_as_people_write_it() {
-        let shown = [0, 951_782_399, 951_782_400, 1_709_251_199, 1_795_269_600, 4_107_542_400, 18_446_744_073]
-            .map(|seconds| Wall(seconds * 1_000_000_000).to_string());
+        let shown = [
+            0,
+            951_782_399,
+            951_782_400,
+            1_709_251_199,
+            1_795_269_600,
+            4_107_542_400,
+            18_446_744_073,
+        ]
+        .map(|seconds| Wall(seconds * 1_000_000_000).to_string());
         let expected = [
             "1970-01-01T00:00:00Z",
             "2000-02-28T23:59:59Z",
@@ -137,7 +156,10 @@ mod tests {
     fn ticks_and_nanos_round_so_that_a_deadline_is_never_early() {
         for rate in [1, 3, 1000, 1_000_000, 7_777_777] {
             for count in [0, 1, 2, 999, 1_000_003] {
-                assert_eq!(ticks(nanos(count, rate), rate), count.max(ticks(nanos(count, rate), rate)));
+                assert_eq!(
+                    ticks(nanos(count, rate), rate),
+                    count.max(ticks(nanos(count, rate), rate))
+                );
                 assert!(ticks(nanos(count, rate), rate) >= count, "{count} ticks at {rate} Hz");
             }
         }

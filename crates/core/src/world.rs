@@ -1,7 +1,8 @@
 //! All live coordinations of one ledger, changed by one owner in one order.
 //!
-//! [`World::handle`] takes a command, [`World::expire`] lets time pass, [`World::take_turn`] hands out what to append and what to release
-//! once that is durable. State moves at once; if the append fails, the world is thrown away and rebuilt from the ledger.
+//! [`World::handle`] takes a command, [`World::expire`] lets time pass, [`World::take_turn`] hands
+//! out what to append and what to release once that is durable. State moves at once; if the append
+//! fails, the world is thrown away and rebuilt from the ledger.
 
 mod command;
 mod ledger;
@@ -18,7 +19,8 @@ pub use turn::{Action, Spawn, Turn, without_erased};
 
 use crate::append::Erasure;
 use crate::coordination::{
-    Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start, StopCause, WorkSpec,
+    Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start,
+    StopCause, WorkSpec,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
 use crate::event::Event;
@@ -85,7 +87,10 @@ impl World {
         }
         let id = session.coordination_id().clone();
         let controller = CoordinationController::resume(session, tip);
-        self.members.insert(id.clone(), Member { controller, expanding: BTreeSet::new(), due: (None, None) });
+        self.members.insert(
+            id.clone(),
+            Member { controller, expanding: BTreeSet::new(), due: (None, None) },
+        );
         self.restless.insert(id);
     }
 
@@ -95,7 +100,8 @@ impl World {
         self.restless.extend(self.members.keys().cloned());
     }
 
-    /// Says that a coordination's secrets are here. Work of it and of what is nested in it that waited for them may start.
+    /// Says that a coordination's secrets are here. Work of it and of what is nested in it that
+    /// waited for them may start.
     pub fn hold_secrets(&mut self, id: &CoordinationId) {
         // What is nested carries the id of its parent's session, which begins with the parent's.
         let nested = format!("{id}.");
@@ -111,7 +117,12 @@ impl World {
     ///
     /// # Errors
     /// A [`Rejection`] says what is wrong and what to do.
-    pub fn handle(&mut self, command: Command, origin: Origin, now: &Now) -> Result<Reply, Rejection> {
+    pub fn handle(
+        &mut self,
+        command: Command,
+        origin: Origin,
+        now: &Now,
+    ) -> Result<Reply, Rejection> {
         if self.is_taking_over() {
             return Err(Rejection::TakingOver);
         }
@@ -151,12 +162,19 @@ impl World {
     ///
     /// # Errors
     /// If there is no such live coordination or item.
-    pub fn why(&self, coordination: &CoordinationId, work: &str, now: &Now) -> Result<Vec<Blocked>, Rejection> {
-        let member = self.members.get(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
+    pub fn why(
+        &self,
+        coordination: &CoordinationId,
+        work: &str,
+        now: &Now,
+    ) -> Result<Vec<Blocked>, Rejection> {
+        let member =
+            self.members.get(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
         let mut reasons = member.controller.started()?.why(work, now, &self.runners)?;
         if let Some(Blocked::Running { session, .. }) = reasons.last()
             && let Ok(coordination) = session.nested_coordination()
-            && let Some(reason) = self.coordination(&coordination).and_then(CoordinationSession::pause_reason)
+            && let Some(reason) =
+                self.coordination(&coordination).and_then(CoordinationSession::pause_reason)
         {
             let reason = reason.to_owned();
             reasons.push(Blocked::NestedPaused { coordination, reason });
@@ -173,14 +191,18 @@ impl World {
         self.members.get(id)?.controller.session()
     }
 
-    /// The coordinations, without nested ones, in which something runs or will without a command: what an engine that stops would
-    /// interrupt. Those that wait for somebody, as for a raised budget or a secret, are not among them.
+    /// The coordinations, without nested ones, in which something runs or will without a command:
+    /// what an engine that stops would interrupt. Those that wait for somebody, as for a raised
+    /// budget or a secret, are not among them.
     #[must_use]
     pub fn at_work(&self, now: &Now) -> BTreeSet<CoordinationId> {
         let mut outermost = BTreeSet::new();
         for (id, member) in &self.members {
             let starting = self.starting.iter().any(|(starting, _)| starting == id);
-            let busy = member.controller.session().is_some_and(|session| session.is_at_work(now, &self.runners));
+            let busy = member
+                .controller
+                .session()
+                .is_some_and(|session| session.is_at_work(now, &self.runners));
             if busy || starting || !member.expanding.is_empty() {
                 outermost.insert(self.outermost(id));
             }
@@ -191,7 +213,9 @@ impl World {
     /// The coordination that a nested one is in, however deep; any other is its own.
     fn outermost(&self, id: &CoordinationId) -> CoordinationId {
         let mut id = id;
-        while let Some(parent) = self.coordination(id).and_then(|session| session.started().parent.as_ref()) {
+        while let Some(parent) =
+            self.coordination(id).and_then(|session| session.started().parent.as_ref())
+        {
             id = &parent.coordination;
         }
         id.clone()
@@ -208,13 +232,15 @@ impl World {
         self.is_taking_over() || !self.starting.is_empty() || !self.restless.is_empty()
     }
 
-    /// Whether a coordination's start goes on in the next turns, so that nobody may be told yet that it was accepted.
+    /// Whether a coordination's start goes on in the next turns, so that nobody may be told yet
+    /// that it was accepted.
     #[must_use]
     pub fn is_starting(&self, id: &CoordinationId) -> bool {
         self.starting.iter().any(|(starting, _)| starting == id)
     }
 
-    /// Bytes of payload that the turn holds so far; callers stop handing in commands well before [`MAX_APPEND_BYTES`].
+    /// Bytes of payload that the turn holds so far; callers stop handing in commands well before
+    /// [`MAX_APPEND_BYTES`].
     #[must_use]
     pub fn turn_bytes(&self) -> usize {
         self.draft.bytes()
@@ -282,7 +308,11 @@ impl World {
                         Event::SessionBound(bound) => Some((bound.session, bound.grant)),
                         _ => None,
                     };
-                    let Ok(version) = member.controller.emit(event, now, &actor, None).map(|recorded| recorded.version) else {
+                    let Ok(version) = member
+                        .controller
+                        .emit(event, now, &actor, None)
+                        .map(|recorded| recorded.version)
+                    else {
                         break;
                     };
                     self.draft.collect(&mut member.controller);
@@ -291,8 +321,11 @@ impl World {
                     }
                 }
                 Some(Proposal::Expand(work)) => {
-                    let runner =
-                        member.controller.session().and_then(|s| s.work_tracking(work.as_str())).map(|t| t.spec.runner.clone());
+                    let runner = member
+                        .controller
+                        .session()
+                        .and_then(|s| s.work_tracking(work.as_str()))
+                        .map(|t| t.spec.runner.clone());
                     member.expanding.insert(work.clone());
                     if let Some(runner) = runner {
                         self.draft.act(Action::Expand { coordination: id.clone(), work, runner });
@@ -309,7 +342,10 @@ impl World {
 
     /// Releases a bound session once the turn is durable.
     fn release(&mut self, id: &CoordinationId, number: u64, fence: Version, now: &Now) {
-        let Some(session) = self.members.get(id).and_then(|member| member.controller.session()) else { return };
+        let Some(session) = self.members.get(id).and_then(|member| member.controller.session())
+        else {
+            return;
+        };
         let Some((binding, spec)) = session.binding(number) else { return };
         let outputs = spec.needs.iter().filter_map(|need| match need {
             crate::coordination::Need::Work(work) => {
@@ -331,10 +367,14 @@ impl World {
         })));
     }
 
-    /// Asks a session to stop: a nested coordination is cancelled here, anything else by whoever runs it.
+    /// Asks a session to stop: a nested coordination is cancelled here, anything else by whoever
+    /// runs it.
     fn stop_session(&mut self, id: &CoordinationId, number: u64, cause: StopCause, now: &Now) {
         let session = SessionId { coordination: id.clone(), number };
-        let nested = self.coordination(id).and_then(|s| s.binding(number)).is_some_and(|(binding, _)| binding.nested);
+        let nested = self
+            .coordination(id)
+            .and_then(|s| s.binding(number))
+            .is_some_and(|(binding, _)| binding.nested);
         if nested {
             nesting::cancel(self, &session, cause, now);
         } else {
@@ -342,7 +382,8 @@ impl World {
         }
     }
 
-    /// Ends a coordination: receipt, terminal event, word to its parent; then it leaves memory with the turn.
+    /// Ends a coordination: receipt, terminal event, word to its parent; then it leaves memory with
+    /// the turn.
     fn end(&mut self, id: &CoordinationId, ending: Ending, now: &Now) {
         let Some(member) = self.members.get_mut(id) else { return };
         let Ok(end) = member.controller.finish(ending, self.commit, now, &engine()) else { return };
@@ -357,7 +398,12 @@ impl World {
         for archive in archives {
             self.draft.erase(Erasure::Blob(archive));
         }
-        self.draft.act(Action::Ended { coordination: id.clone(), plan, verdict: end.receipt.verdict, receipt: end.receipt_hash });
+        self.draft.act(Action::Ended {
+            coordination: id.clone(),
+            plan,
+            verdict: end.receipt.verdict,
+            receipt: end.receipt_hash,
+        });
         if let Some(parent) = parent {
             nesting::child_ended(self, &parent, &end, now);
         }
@@ -365,7 +411,10 @@ impl World {
 
     fn note_deadlines(&mut self, id: &CoordinationId, now: &Now) {
         let Some(member) = self.members.get(id) else { return };
-        let due = member.controller.session().map_or((None, None), |session| session.next_deadlines(now.at));
+        let due = member
+            .controller
+            .session()
+            .map_or((None, None), |session| session.next_deadlines(now.at));
         if due == member.due {
             return;
         }

@@ -1,4 +1,5 @@
-//! Finished items of an open coordination leave memory, and are found again when something needs them.
+//! Finished items of an open coordination leave memory, and are found again when something needs
+//! them.
 
 #![allow(clippy::unwrap_used, reason = "a story that cannot be told has failed")]
 
@@ -8,8 +9,9 @@ use std::collections::BTreeMap;
 
 use antiphon_core::append::Erasure;
 use antiphon_core::coordination::{
-    Blocked, Capability, ControllerError, CoordinationBudget, CoordinationConfig, MAX_FINISHED_IN_MEMORY, Recalled, Runners,
-    SessionEnd, SessionOutcome, WorkSpec, archived_items,
+    Blocked, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
+    MAX_FINISHED_IN_MEMORY, Recalled, Runners, SessionEnd, SessionOutcome, WorkSpec,
+    archived_items,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -42,12 +44,19 @@ fn item(name: &str) -> WorkSpec {
 impl Desk {
     fn new(work: Vec<WorkSpec>) -> Self {
         let (audited, _) = Audited::open(&now(0));
-        let mut desk = Self { audited, passed: 0, running: BTreeMap::new(), blobs: BTreeMap::new(), erased: Vec::new() };
+        let mut desk = Self {
+            audited,
+            passed: 0,
+            running: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            erased: Vec::new(),
+        };
         let mut runners = Runners::default();
         runners.add_function("work".parse().unwrap(), Capability::default());
         desk.audited.set_runners(runners);
         let budget = CoordinationBudget::new(1_000_000, 1_000_000_000, 1_000, None).unwrap();
-        let config = CoordinationConfig::open(Vec::new(), budget).unwrap().with_concurrency(5_000).unwrap();
+        let config =
+            CoordinationConfig::open(Vec::new(), budget).unwrap().with_concurrency(5_000).unwrap();
         let start = Command::Start { id: id(), config: Box::new(config), blobs: Vec::new() };
         assert!(desk.tell(start).is_ok());
         for part in work.chunks(1_000) {
@@ -84,11 +93,18 @@ impl Desk {
         let mut recalled: Vec<Recalled> = Vec::new();
         for looked in 0.. {
             let by = Adder::Operator;
-            let command =
-                Command::AddWork { coordination: id(), items: items.clone(), by, recalled: recalled.clone(), blobs: Vec::new() };
+            let command = Command::AddWork {
+                coordination: id(),
+                items: items.clone(),
+                by,
+                recalled: recalled.clone(),
+                blobs: Vec::new(),
+            };
             match self.tell(command) {
                 Err(Rejection::Recall { archives }) => {
-                    recalled.extend(archives.iter().map(|name| Recalled::read(*name, &self.blobs[name].bytes, &items).unwrap()));
+                    recalled.extend(archives.iter().map(|name| {
+                        Recalled::read(*name, &self.blobs[name].bytes, &items).unwrap()
+                    }));
                 }
                 Err(other) => return Err(other),
                 Ok(_) => return Ok(looked),
@@ -102,22 +118,37 @@ impl Desk {
         let output = Blob::new(format!("output of {}", spawn.spec.id).into_bytes());
         let end = SessionEnd { output: Some(output.digest), ..SessionEnd::new(outcome) };
         let (session, fence): (SessionId, Fence) = (session.clone(), spawn.fence);
-        let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: vec![output] };
+        let command = Command::EndSession {
+            session,
+            fence,
+            end: Box::new(end),
+            asked: None,
+            blobs: vec![output],
+        };
         assert!(self.audited.tell(command, &now(self.passed)).is_ok());
     }
 
-    /// Carries out what may run, but for items whose names start with `hold`; those with `bad` fail.
+    /// Carries out what may run, but for items whose names start with `hold`; those with `bad`
+    /// fail.
     fn work_off(&mut self) {
         loop {
             self.passed += 1;
             let free = |spawn: &Spawn| !spawn.spec.id.as_str().starts_with("hold");
-            let sessions: Vec<_> = self.running.values().filter(|spawn| free(spawn)).map(|spawn| spawn.session.clone()).collect();
+            let sessions: Vec<_> = self
+                .running
+                .values()
+                .filter(|spawn| free(spawn))
+                .map(|spawn| spawn.session.clone())
+                .collect();
             if sessions.is_empty() {
                 return;
             }
             for session in sessions {
                 let bad = self.running[&session].spec.id.as_str().starts_with("bad");
-                self.end(&session, if bad { SessionOutcome::Failure } else { SessionOutcome::Success });
+                self.end(
+                    &session,
+                    if bad { SessionOutcome::Failure } else { SessionOutcome::Success },
+                );
             }
             self.settle();
         }
@@ -137,14 +168,19 @@ impl Desk {
 }
 
 fn now(passed: u64) -> Now {
-    Now { at: At(1_000_000 + passed), wall: Wall(1_700_000_000_000_000_000 + passed), random: [7; 32] }
+    Now {
+        at: At(1_000_000 + passed),
+        wall: Wall(1_700_000_000_000_000_000 + passed),
+        random: [7; 32],
+    }
 }
 
 fn many(first: usize, count: usize) -> Vec<WorkSpec> {
     (first..first + count).map(|n| item(&format!("i{n}"))).collect()
 }
 
-/// The oldest items: one that keeps waiting work's need, one that failed in a group, then so many more.
+/// The oldest items: one that keeps waiting work's need, one that failed in a group, then so many
+/// more.
 fn long_lived() -> Desk {
     let mut work = vec![
         item("kept"),
@@ -161,9 +197,17 @@ fn long_lived() -> Desk {
 #[test]
 fn the_oldest_finished_items_leave_memory_unless_unfinished_work_needs_them() {
     let desk = long_lived();
-    // The batch leaves as soon as it is full: `kept` and `bad` finished first, and `kept` is needed.
-    assert!((MAX_FINISHED_IN_MEMORY..MAX_FINISHED_IN_MEMORY + 1_000).contains(&desk.in_memory()), "{} remain", desk.in_memory());
-    let known: Vec<bool> = ["kept", "hold", "waits", "bad", "i0", "i997", "i10999"].iter().map(|work| desk.knows(work)).collect();
+    // The batch leaves as soon as it is full: `kept` and `bad` finished first, and `kept` is
+    // needed.
+    assert!(
+        (MAX_FINISHED_IN_MEMORY..MAX_FINISHED_IN_MEMORY + 1_000).contains(&desk.in_memory()),
+        "{} remain",
+        desk.in_memory()
+    );
+    let known: Vec<bool> = ["kept", "hold", "waits", "bad", "i0", "i997", "i10999"]
+        .iter()
+        .map(|work| desk.knows(work))
+        .collect();
     assert_eq!(known, [true, true, true, false, false, false, true]);
     let session = desk.audited.world.coordination(&id()).unwrap();
     assert_eq!(session.work_count(), ITEMS as u64 + 4);
@@ -202,7 +246,8 @@ fn an_id_is_never_used_twice_though_its_item_left_memory() {
     let twice = desk.add(vec![item("i3")]).unwrap_err();
     assert_eq!(twice, ControllerError::DuplicateWork { work_id: "i3".parse().unwrap() }.into());
     let unknown = desk.add(vec![item("x").needs_work("nowhere").unwrap()]).unwrap_err();
-    let expected = ControllerError::UnknownNeed { work_id: "x".parse().unwrap(), need: "nowhere".to_owned() };
+    let expected =
+        ControllerError::UnknownNeed { work_id: "x".parse().unwrap(), need: "nowhere".to_owned() };
     assert_eq!(unknown, expected.into());
     // Nothing in memory or archives has such names, so nothing is read for them.
     assert_eq!(desk.add(vec![item("fresh"), item("fresher").needs_work("fresh").unwrap()]), Ok(0));
@@ -230,7 +275,10 @@ fn what_was_recalled_may_leave_again_and_be_recalled_again() {
     desk.work_off();
     assert_eq!(desk.why("second"), [Blocked::Finished { outcome: "succeeded" }]);
     let archived = |work: &str| {
-        let holds = |blob: &&Blob| archived_items(&blob.bytes).is_ok_and(|items| items.iter().any(|item| item.work.id == *work));
+        let holds = |blob: &&Blob| {
+            archived_items(&blob.bytes)
+                .is_ok_and(|items| items.iter().any(|item| item.work.id == *work))
+        };
         desk.blobs.values().filter(holds).count()
     };
     assert_eq!((archived("i3"), archived("i4")), (1, 1));
@@ -239,11 +287,13 @@ fn what_was_recalled_may_leave_again_and_be_recalled_again() {
 #[test]
 fn the_receipt_counts_what_left_memory() {
     let mut desk = long_lived();
-    let hold = desk.running.values().find(|spawn| spawn.spec.id == *"hold").unwrap().session.clone();
+    let hold =
+        desk.running.values().find(|spawn| spawn.spec.id == *"hold").unwrap().session.clone();
     desk.end(&hold, SessionOutcome::Success);
     desk.settle();
     desk.work_off();
-    let stop = Command::Stop { coordination: id(), kind: StopKind::Close, reason: "done".to_owned() };
+    let stop =
+        Command::Stop { coordination: id(), kind: StopKind::Close, reason: "done".to_owned() };
     assert!(desk.tell(stop).is_ok());
     let erased = desk.erased.len();
     let archives = desk.blobs.values().filter(|blob| archived_items(&blob.bytes).is_ok()).count();

@@ -1,15 +1,18 @@
-//! The kernel's contract, clause by clause: INV-CO01 to 15 and CTR-CO01 to 13, each under the name of what it promises.
+//! The kernel's contract, clause by clause: INV-CO01 to 15 and CTR-CO01 to 13, each under the name
+//! of what it promises.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    AbortReason, Backoff, BudgetType, BudgetUsage, ControllerError, CoordinationBudget, CoordinationConfig,
-    CoordinationController, CoordinationError, CoordinationObjectiveReceiptV1, CoordinationReceipt, CoordinationReducer,
-    CoordinationStatus, EfeComponents, EfeObjective, EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE,
-    MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner, SessionOutcome,
-    SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition, Then, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
+    AbortReason, Backoff, BudgetType, BudgetUsage, ControllerError, CoordinationBudget,
+    CoordinationConfig, CoordinationController, CoordinationError, CoordinationObjectiveReceiptV1,
+    CoordinationReceipt, CoordinationReducer, CoordinationStatus, EfeComponents, EfeObjective,
+    EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES,
+    MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner,
+    SessionOutcome, SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition, Then,
+    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
@@ -29,9 +32,17 @@ fn controller(work: &[&str], attempts: u32) -> CoordinationController {
     controller
 }
 
-fn run(controller: &mut CoordinationController, work: &str, outcome: SessionOutcome, time: u64) -> Then {
+fn run(
+    controller: &mut CoordinationController,
+    work: &str,
+    outcome: SessionOutcome,
+    time: u64,
+) -> Then {
     let bound = controller.prepare_session_spawn(work, controller.version().0, time).unwrap();
-    controller.record_session_termination(&bound.session_id.to_string(), work, outcome, 10, time).unwrap().then
+    controller
+        .record_session_termination(&bound.session_id.to_string(), work, outcome, 10, time)
+        .unwrap()
+        .then
 }
 
 fn kinds(events: &[Recorded]) -> Vec<&str> {
@@ -102,7 +113,11 @@ fn inv_co04_three_items_failed_for_good_trip_the_breaker() {
     run(&mut controller, "e", SessionOutcome::SpawnFailed, 2_000);
     assert_eq!(controller.check_stop_condition(), None, "a success starts the count anew");
     run(&mut controller, "f", SessionOutcome::Failure, 2_000);
-    assert_eq!(controller.check_stop_condition(), Some(StopCondition::AllWorkCompleted), "no work is left");
+    assert_eq!(
+        controller.check_stop_condition(),
+        Some(StopCondition::AllWorkCompleted),
+        "no work is left"
+    );
 }
 
 #[test]
@@ -124,7 +139,10 @@ fn inv_co05_and_ctr_co08_zero_sessions_and_zero_time_are_no_budget() {
     let refused = |field: &str| Err(CoordinationError::InvalidBudget { field: field.to_owned() });
     assert_eq!(CoordinationBudget::new(0, 1, 1, None), refused("max_episodes"));
     assert_eq!(CoordinationBudget::new(1, 0, 1, None), refused("max_duration_ticks"));
-    for bad in [r#"{"max_episodes":0,"max_duration_ticks":1,"tick_rate_hz":1}"#, r#"{"max_episodes":1,"max_duration_ticks":0}"#] {
+    for bad in [
+        r#"{"max_episodes":0,"max_duration_ticks":1,"tick_rate_hz":1}"#,
+        r#"{"max_episodes":1,"max_duration_ticks":0}"#,
+    ] {
         assert!(serde_json::from_str::<CoordinationBudget>(bad).is_err(), "{bad}");
     }
 }
@@ -132,9 +150,17 @@ fn inv_co05_and_ctr_co08_zero_sessions_and_zero_time_are_no_budget() {
 #[test]
 fn inv_co06_a_zero_tick_rate_is_no_budget() {
     let field = "tick_rate_hz".to_owned();
-    assert_eq!(CoordinationBudget::new(1, 1, 0, None), Err(CoordinationError::InvalidBudget { field }));
-    let read = serde_json::from_str::<CoordinationBudget>(r#"{"max_episodes":1,"max_duration_ticks":1,"tick_rate_hz":0}"#);
-    assert_eq!(read.unwrap_err().to_string(), "the budget is invalid: tick_rate_hz must be greater than zero");
+    assert_eq!(
+        CoordinationBudget::new(1, 1, 0, None),
+        Err(CoordinationError::InvalidBudget { field })
+    );
+    let read = serde_json::from_str::<CoordinationBudget>(
+        r#"{"max_episodes":1,"max_duration_ticks":1,"tick_rate_hz":0}"#,
+    );
+    assert_eq!(
+        read.unwrap_err().to_string(),
+        "the budget is invalid: tick_rate_hz must be greater than zero"
+    );
 }
 
 #[test]
@@ -142,16 +168,26 @@ fn inv_co07_no_counter_of_usage_falls() {
     let mut usage = BudgetUsage::with_tick_rate(1_000);
     usage.update_elapsed_ticks(5, 1_000).unwrap();
     let before = usage.clone();
-    assert_eq!(usage.update_elapsed_ticks(4, 1_000), Err(CoordinationError::ClockRegression { last: 5, current: 4 }));
+    assert_eq!(
+        usage.update_elapsed_ticks(4, 1_000),
+        Err(CoordinationError::ClockRegression { last: 5, current: 4 })
+    );
     assert_eq!(usage, before);
 
     let mut controller = controller(&["a"], 3);
     let bound = controller.prepare_session_spawn("a", controller.version().0, 2_000).unwrap();
     let snapshot = controller.session().unwrap().snapshot();
-    let refused = controller.record_session_termination("c.1", "a", SessionOutcome::Success, 1, 1_999);
+    let refused =
+        controller.record_session_termination("c.1", "a", SessionOutcome::Success, 1, 1_999);
     assert_eq!(refused, Err(ControllerError::ClockRegression { last: 2_000, current: 1_999 }));
     assert_eq!(controller.session().unwrap().snapshot(), snapshot);
-    let ended = controller.record_session_termination(&bound.session_id.to_string(), "a", SessionOutcome::Success, 1, 2_000);
+    let ended = controller.record_session_termination(
+        &bound.session_id.to_string(),
+        "a",
+        SessionOutcome::Success,
+        1,
+        2_000,
+    );
     assert!(ended.is_ok(), "the session can still be ended");
 }
 
@@ -233,7 +269,10 @@ fn outcome(work: &str, last: WorkItemOutcome, sessions: Vec<u64>) -> WorkOutcome
 fn inv_co13_a_receipt_spells_out_a_thousand_items_and_digests_each_thousand_before() {
     let mut builder = ReceiptBuilder::new("c".parse().unwrap(), budget(), 1);
     for number in 0..=2 * MAX_WORK_OUTCOMES {
-        builder.record_work_outcome(outcome(&format!("w{number}"), WorkItemOutcome::Succeeded, vec![1]), false);
+        builder.record_work_outcome(
+            outcome(&format!("w{number}"), WorkItemOutcome::Succeeded, vec![1]),
+            false,
+        );
     }
     let receipt = builder.build(StopCondition::AllWorkCompleted, 2);
     assert_eq!((receipt.outcome_chunks.len(), receipt.work_outcomes.len()), (2, 1));
@@ -246,9 +285,15 @@ fn inv_co14_weights_are_clamped_and_what_is_not_finite_is_refused() {
     let weights = EfeWeights::new(-1.0, 0.5, 7.0).unwrap();
     assert_eq!(<[u32; 3]>::from(weights), [0, 500_000, 1_000_000]);
     for bad in [f64::INFINITY, f64::NEG_INFINITY] {
-        assert_eq!(EfeWeights::new(0.0, bad, 0.0), Err(PlannerError::InvalidFloat { field: "lambda_uncertainty", value: bad }));
+        assert_eq!(
+            EfeWeights::new(0.0, bad, 0.0),
+            Err(PlannerError::InvalidFloat { field: "lambda_uncertainty", value: bad })
+        );
     }
-    assert!(matches!(EfeWeights::new(f64::NAN, 0.0, 0.0), Err(PlannerError::InvalidFloat { field: "lambda_risk", .. })));
+    assert!(matches!(
+        EfeWeights::new(f64::NAN, 0.0, 0.0),
+        Err(PlannerError::InvalidFloat { field: "lambda_risk", .. })
+    ));
     assert!(serde_json::from_str::<EfeWeights>("[1000001,0,0]").is_err());
 }
 
@@ -257,9 +302,12 @@ fn inv_co15_scores_lie_between_zero_and_one_and_zero_is_best() {
     let out = PlannerError::OutOfRange { field: "expected_resource_cost", value: 1.5 };
     assert_eq!(EfeComponents::new(0.0, 0.0, 1.5), Err(out));
     assert!(serde_json::from_str::<EfeComponents>("[0,0,1000001]").is_err());
-    let score = |value| EfeComponents::new(value, value, value).unwrap().compute_efe(&EfeWeights::default());
+    let score = |value| {
+        EfeComponents::new(value, value, value).unwrap().compute_efe(&EfeWeights::default())
+    };
     assert_eq!([score(0.0), score(0.5), score(1.0)], [0, 1_500_000, 3_000_000]);
-    let forged = r#"{"work_id":"a","components":[500000,0,0],"weights":[1000000,0,0],"efe_score":1}"#;
+    let forged =
+        r#"{"work_id":"a","components":[500000,0,0],"weights":[1000000,0,0],"efe_score":1}"#;
     assert_eq!(
         serde_json::from_str::<EfeObjective>(forged).unwrap_err().to_string(),
         "the score of \"a\" is 1 millionths, but its inputs give 500000".replace('"', "")
@@ -268,13 +316,23 @@ fn inv_co15_scores_lie_between_zero_and_one_and_zero_is_best() {
 
 #[test]
 fn ctr_co01_start_gives_the_started_event_once() {
-    let config = CoordinationConfig::new(vec!["a".to_owned()], budget(), 3).unwrap().with_id("c").unwrap();
+    let config =
+        CoordinationConfig::new(vec!["a".to_owned()], budget(), 3).unwrap().with_id("c").unwrap();
     let mut controller = CoordinationController::new(config);
     let start = controller.start(1_000).unwrap();
-    assert_eq!((&*start.event.kind, start.event.version, start.event.at), ("coordination.started", Version(1), At(1_000)));
-    assert_eq!(kinds(&controller.take_events()), ["coordination.started", "coordination.work_added"]);
+    assert_eq!(
+        (&*start.event.kind, start.event.version, start.event.at),
+        ("coordination.started", Version(1), At(1_000))
+    );
+    assert_eq!(
+        kinds(&controller.take_events()),
+        ["coordination.started", "coordination.work_added"]
+    );
     let again = controller.start(2_000);
-    assert_eq!(again, Err(ControllerError::CoordinationAlreadyExists { coordination_id: "c".parse().unwrap() }));
+    assert_eq!(
+        again,
+        Err(ControllerError::CoordinationAlreadyExists { coordination_id: "c".parse().unwrap() })
+    );
     assert_eq!(controller.take_events(), []);
 }
 
@@ -291,10 +349,15 @@ fn ctr_co03_the_end_of_a_session_leaves_its_event_and_what_follows() {
     let mut controller = controller(&["a"], 2);
     let _bound = controller.prepare_session_spawn("a", controller.version().0, 2_000).unwrap();
     let _until_here = controller.take_events();
-    let ended = controller.record_session_termination("c.1", "a", SessionOutcome::Failure, 10, 3_000).unwrap();
+    let ended = controller
+        .record_session_termination("c.1", "a", SessionOutcome::Failure, 10, 3_000)
+        .unwrap();
     assert_eq!(ended.then, Then::Retry(At(3_000)));
     assert_eq!(controller.take_events(), [ended.event]);
-    assert_eq!(run(&mut controller, "a", SessionOutcome::Failure, 4_000), Then::Done(WorkItemOutcome::Failed));
+    assert_eq!(
+        run(&mut controller, "a", SessionOutcome::Failure, 4_000),
+        Then::Done(WorkItemOutcome::Failed)
+    );
 }
 
 #[test]
@@ -317,7 +380,10 @@ fn ctr_co04_complete_and_abort_give_the_one_terminal_event() {
 
 #[test]
 fn ctr_co05_an_empty_queue_is_refused() {
-    assert_eq!(CoordinationConfig::new(Vec::new(), budget(), 3), Err(ControllerError::EmptyWorkQueue));
+    assert_eq!(
+        CoordinationConfig::new(Vec::new(), budget(), 3),
+        Err(ControllerError::EmptyWorkQueue)
+    );
 }
 
 #[test]
@@ -335,14 +401,24 @@ fn ctr_co07_attempts_lie_between_one_and_a_hundred() {
     let with = |attempts| CoordinationConfig::new(vec!["a".to_owned()], budget(), attempts);
     for attempts in [0, MAX_ATTEMPTS_LIMIT + 1] {
         let actual = attempts.into();
-        assert_eq!(with(attempts), Err(ControllerError::OutOfRange { field: "max_attempts_per_work", actual, min: 1, max: 100 }));
+        assert_eq!(
+            with(attempts),
+            Err(ControllerError::OutOfRange {
+                field: "max_attempts_per_work",
+                actual,
+                min: 1,
+                max: 100
+            })
+        );
     }
     assert!(with(1).is_ok() && with(MAX_ATTEMPTS_LIMIT).is_ok());
 }
 
 #[test]
 fn ctr_co09_old_budgets_in_milliseconds_are_read() {
-    let read: CoordinationBudget = serde_json::from_str(r#"{"max_episodes":10,"max_duration_ms":60000,"max_tokens":5}"#).unwrap();
+    let read: CoordinationBudget =
+        serde_json::from_str(r#"{"max_episodes":10,"max_duration_ms":60000,"max_tokens":5}"#)
+            .unwrap();
     assert_eq!(read, CoordinationBudget::new(10, 60_000, 1_000, Some(5)).unwrap());
 }
 
@@ -373,10 +449,18 @@ fn ctr_co11_a_failed_spawn_unbinds_with_its_reason() {
     let mut controller = controller(&["a"], 1);
     let bound = controller.prepare_session_spawn("a", controller.version().0, 2_000).unwrap();
     let session = bound.session_id.to_string();
-    assert_eq!(Broken.spawn(&session, "a").unwrap_err().to_string(), "the session could not be started: no room");
-    let ended = controller.record_session_termination(&session, "a", SessionOutcome::SpawnFailed, 0, 2_000).unwrap();
+    assert_eq!(
+        Broken.spawn(&session, "a").unwrap_err().to_string(),
+        "the session could not be started: no room"
+    );
+    let ended = controller
+        .record_session_termination(&session, "a", SessionOutcome::SpawnFailed, 0, 2_000)
+        .unwrap();
     let Event::SessionUnbound(unbound) = decode(&ended.event) else { panic!("{ended:?}") };
-    assert_eq!((unbound.reason(), unbound.then), (Some("SPAWN_FAILED"), Then::Done(WorkItemOutcome::Failed)));
+    assert_eq!(
+        (unbound.reason(), unbound.then),
+        (Some("SPAWN_FAILED"), Then::Done(WorkItemOutcome::Failed))
+    );
     assert_eq!(controller.session().unwrap().consecutive_failures(), 1);
 }
 
@@ -390,9 +474,13 @@ fn golden_receipt() -> CoordinationReceipt {
 #[test]
 fn ctr_co12_the_receipt_hash_covers_length_prefixed_bytes() {
     let receipt = golden_receipt();
-    let bytes: String = receipt.canonical_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes: String =
+        receipt.canonical_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(bytes, include_str!("receipt.hex").split_whitespace().collect::<String>());
-    assert_eq!(receipt.compute_hash().to_string(), "ca7ced5980cf747574be668cd25850339b2c9d801ddcaa417a6a6bc7d3878e19");
+    assert_eq!(
+        receipt.compute_hash().to_string(),
+        "ca7ced5980cf747574be668cd25850339b2c9d801ddcaa417a6a6bc7d3878e19"
+    );
     let moved = |first: &str, second: &str| {
         let mut builder = ReceiptBuilder::new(first.parse().unwrap(), budget(), 1);
         builder.record_work_outcome(outcome(second, WorkItemOutcome::Succeeded, Vec::new()), false);
@@ -407,20 +495,36 @@ fn ctr_co13_verify_tells_a_changed_receipt() {
     let expected = receipt.compute_hash();
     assert_eq!(receipt.verify(&expected), Ok(()));
     let changed = CoordinationReceipt { completed_at: Wall(2_000_000_001), ..receipt };
-    assert_eq!(changed.verify(&expected), Err(HashMismatch { expected, actual: changed.compute_hash() }));
+    assert_eq!(
+        changed.verify(&expected),
+        Err(HashMismatch { expected, actual: changed.compute_hash() })
+    );
 }
 
 #[test]
 fn planner_hashes_are_what_they_always_were() {
     let components = EfeComponents::new(0.25, 0.5, 1.0).unwrap();
-    let objective = EfeObjective::new("work-1".parse().unwrap(), components, EfeWeights::new(1.0, 0.5, 0.0).unwrap());
+    let objective = EfeObjective::new(
+        "work-1".parse().unwrap(),
+        components,
+        EfeWeights::new(1.0, 0.5, 0.0).unwrap(),
+    );
     assert_eq!(objective.efe_score(), 500_000);
-    assert_eq!(objective.inputs_hash().to_string(), "5681d4ab18a92938f33f689dea3036aa0fab55eff55823bf508c3d0c0b2b3dbd");
+    assert_eq!(
+        objective.inputs_hash().to_string(),
+        "5681d4ab18a92938f33f689dea3036aa0fab55eff55823bf508c3d0c0b2b3dbd"
+    );
     let id = "coord-golden".parse().unwrap();
     let receipt = CoordinationObjectiveReceiptV1::new(id, &objective, 3, 1_000).unwrap();
-    assert_eq!(receipt.compute_hash().to_string(), "0a066881f203e25f40ff59c2a19bbe94a24432d2b38914e3cdaa77fe8a93fbc5");
+    assert_eq!(
+        receipt.compute_hash().to_string(),
+        "0a066881f203e25f40ff59c2a19bbe94a24432d2b38914e3cdaa77fe8a93fbc5"
+    );
     assert!(receipt.verify(&receipt.compute_hash()));
-    assert_eq!(CoordinationObjectiveReceiptV1::new("c".parse().unwrap(), &objective, 2, 1_000), None);
+    assert_eq!(
+        CoordinationObjectiveReceiptV1::new("c".parse().unwrap(), &objective, 2, 1_000),
+        None
+    );
 }
 
 #[test]
@@ -429,10 +533,15 @@ fn foreign_sessions_and_work_are_refused_and_change_nothing() {
     let _bound = controller.prepare_session_spawn("a", controller.version().0, 2_000).unwrap();
     let before = (controller.session().unwrap().snapshot(), controller.take_events().len());
     for session in ["c.2", "c.0", "d.1", "c", "", "c.01"] {
-        let refused = controller.record_session_termination(session, "a", SessionOutcome::Success, 1, 3_000);
-        assert_eq!(refused, Err(ControllerError::SessionNotBound { session_id: session.to_owned() }));
+        let refused =
+            controller.record_session_termination(session, "a", SessionOutcome::Success, 1, 3_000);
+        assert_eq!(
+            refused,
+            Err(ControllerError::SessionNotBound { session_id: session.to_owned() })
+        );
     }
-    let refused = controller.record_session_termination("c.1", "b", SessionOutcome::Success, 1, 3_000);
+    let refused =
+        controller.record_session_termination("c.1", "b", SessionOutcome::Success, 1, 3_000);
     let mismatch = ControllerError::SessionWorkMismatch {
         session_id: "c.1".parse().unwrap(),
         actual: "a".parse().unwrap(),
@@ -440,7 +549,13 @@ fn foreign_sessions_and_work_are_refused_and_change_nothing() {
     };
     assert_eq!(refused, Err(mismatch));
     let refused = controller.complete(StopCondition::AllWorkCompleted, 3_000);
-    assert_eq!(refused, Err(ControllerError::WrongStopCondition { claimed: StopCondition::AllWorkCompleted, actual: None }));
+    assert_eq!(
+        refused,
+        Err(ControllerError::WrongStopCondition {
+            claimed: StopCondition::AllWorkCompleted,
+            actual: None
+        })
+    );
     assert_eq!(controller.session().unwrap().snapshot(), before.0);
     assert_eq!(controller.take_events(), []);
 }
@@ -451,8 +566,12 @@ fn an_event_of_the_wrong_shape_is_refused_where_it_lies() {
     let mut started = controller.take_events().remove(0);
     started.payload = Payload::Bytes(b"{}".to_vec());
     started.actor = Actor::new("x").unwrap();
-    let refused = CoordinationReducer::new().apply(&started, &ReducerContext::replay(1)).unwrap_err();
-    assert!(refused.to_string().starts_with("coordination/c 1: the payload of coordination.started"), "{refused}");
+    let refused =
+        CoordinationReducer::new().apply(&started, &ReducerContext::replay(1)).unwrap_err();
+    assert!(
+        refused.to_string().starts_with("coordination/c 1: the payload of coordination.started"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -469,8 +588,10 @@ fn a_reason_without_bounds_is_cut_off() {
 #[test]
 fn what_a_failed_item_leaves_without_hope_is_skipped_in_the_same_append() {
     let item = |id: &str| WorkSpec::new(id.parse().unwrap(), Runner::Caller).with_attempts(1);
-    let work = vec![item("a"), item("b").needs_work("a").unwrap(), item("c").needs_work("b").unwrap()];
-    let mut controller = CoordinationController::new(CoordinationConfig::of_work(work, budget()).unwrap());
+    let work =
+        vec![item("a"), item("b").needs_work("a").unwrap(), item("c").needs_work("b").unwrap()];
+    let mut controller =
+        CoordinationController::new(CoordinationConfig::of_work(work, budget()).unwrap());
     controller.start(1_000).unwrap();
     run(&mut controller, "a", SessionOutcome::Failure, 2_000);
     assert_eq!(
@@ -483,14 +604,21 @@ fn what_a_failed_item_leaves_without_hope_is_skipped_in_the_same_append() {
 #[test]
 fn work_whose_back_off_has_passed_is_ready_again_and_overdue_sessions_are_named_once() {
     let backoff = Backoff { initial_ns: 1_000, factor: 1, cap_ns: 1_000, jitter_ppm: 0 };
-    let item = WorkSpec::new("a".parse().unwrap(), Runner::Caller).with_backoff(backoff).with_timeout_ticks(1);
-    let mut controller = CoordinationController::new(CoordinationConfig::of_work(vec![item], budget()).unwrap());
+    let item = WorkSpec::new("a".parse().unwrap(), Runner::Caller)
+        .with_backoff(backoff)
+        .with_timeout_ticks(1);
+    let mut controller =
+        CoordinationController::new(CoordinationConfig::of_work(vec![item], budget()).unwrap());
     controller.start(1).unwrap();
     run(&mut controller, "a", SessionOutcome::Failure, 10);
     assert_eq!(controller.current_work_id(), None);
     let (due, _) = controller.session().unwrap().next_deadlines(At(10));
     assert_eq!(due, Some(At(1_010)));
-    assert_eq!((controller.expire(1_009), controller.current_work_id()), (vec![], None), "it is not due yet");
+    assert_eq!(
+        (controller.expire(1_009), controller.current_work_id()),
+        (vec![], None),
+        "it is not due yet"
+    );
     assert_eq!(controller.expire(1_010), []);
     assert_eq!(controller.current_work_id().map(WorkId::as_str), Some("a"));
 

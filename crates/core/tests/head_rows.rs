@@ -12,20 +12,34 @@ use antiphon_core::world::{Command, LedgerFacts, Origin, World};
 
 const NOW: Now = Now { at: At(1), wall: Wall(1), random: [0; 32] };
 
-/// Starts a coordination whose work nobody carries out, gives it commands, and returns the words of its head rows.
+/// Starts a coordination whose work nobody carries out, gives it commands, and returns the words of
+/// its head rows.
 fn words(commands: &[fn(CoordinationId) -> Command]) -> Vec<String> {
-    let (ledger, commit, tip) = (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts { format: 1, ledger, epoch: Epoch(1), commit, tip, started: None, engine: "0.1.0".to_owned() };
+    let (ledger, commit, tip) =
+        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
+    let facts = LedgerFacts {
+        format: 1,
+        ledger,
+        epoch: Epoch(1),
+        commit,
+        tip,
+        started: None,
+        engine: "0.1.0".to_owned(),
+    };
     let mut world = World::new(facts);
     let id: CoordinationId = "c".parse().unwrap();
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
-    let config = CoordinationConfig::of_work(vec![WorkSpec::function("a", "missing").unwrap()], budget).unwrap();
+    let config =
+        CoordinationConfig::of_work(vec![WorkSpec::function("a", "missing").unwrap()], budget)
+            .unwrap();
     let start = Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() };
     let commands = std::iter::once(start).chain(commands.iter().map(|command| command(id.clone())));
     let mut words = Vec::new();
     for command in commands {
         world.handle(command, Origin { actor: "alice".parse().unwrap(), id: None }, &NOW).unwrap();
-        words.extend(world.take_turn(&NOW).unwrap().append.heads.into_iter().map(|head| head.status));
+        words.extend(
+            world.take_turn(&NOW).unwrap().append.heads.into_iter().map(|head| head.status),
+        );
     }
     words
 }

@@ -1,4 +1,5 @@
-//! Laws of the kernel over random histories: what must hold whatever happens, and in whatever order.
+//! Laws of the kernel over random histories: what must hold whatever happens, and in whatever
+//! order.
 
 mod history;
 
@@ -22,9 +23,18 @@ fn drafts() -> impl Strategy<Value = Draft> {
         2 => Just(FailurePolicy::Continue),
         1 => Just(FailurePolicy::Abort),
     ];
-    let links = (prop::collection::vec(any::<u8>(), 0..3), prop::option::of(0..3_u8), prop::option::of(0..3_u8), 0..3_u8);
-    let limits =
-        (prop::option::of(1..4_u32), prop::option::of(1..20_u64), prop::option::of(1..30_u64), prop::option::of(1..30_u64));
+    let links = (
+        prop::collection::vec(any::<u8>(), 0..3),
+        prop::option::of(0..3_u8),
+        prop::option::of(0..3_u8),
+        0..3_u8,
+    );
+    let limits = (
+        prop::option::of(1..4_u32),
+        prop::option::of(1..20_u64),
+        prop::option::of(1..30_u64),
+        prop::option::of(1..30_u64),
+    );
     (links, limits, prop::option::of(backoff), policy, -1..3_i32, any::<bool>()).prop_map(
         |(
             (needs, needs_group, group, runner),
@@ -53,10 +63,16 @@ fn drafts() -> impl Strategy<Value = Draft> {
 }
 
 fn plans() -> impl Strategy<Value = Plan> {
-    let budget = (1..30_u32, 20..400_u64, prop::option::of(0..200_u64), prop::option::of(0..200_u64));
+    let budget =
+        (1..30_u32, 20..400_u64, prop::option::of(0..200_u64), prop::option::of(0..200_u64));
     let shape = (1..=4_u32, 1..4_u32, 0..8_usize, 1..4_usize);
     (prop::collection::vec(drafts(), 1..8), budget, shape, any::<(bool, bool, bool)>()).prop_map(
-        |(drafts, (episodes, ticks, tokens, cost), (concurrency, breaker, turn, batch), (open, pausing, planner))| Plan {
+        |(
+            drafts,
+            (episodes, ticks, tokens, cost),
+            (concurrency, breaker, turn, batch),
+            (open, pausing, planner),
+        )| Plan {
             open,
             drafts,
             episodes,
@@ -87,8 +103,9 @@ fn outcomes() -> impl Strategy<Value = SessionOutcome> {
 }
 
 fn steps() -> impl Strategy<Value = Step> {
-    let end = (any::<u8>(), outcomes(), 0..40_u64, 0..40_u64, any::<bool>())
-        .prop_map(|(pick, outcome, tokens, cost, output)| Step::End { pick, outcome, tokens, cost, output });
+    let end = (any::<u8>(), outcomes(), 0..40_u64, 0..40_u64, any::<bool>()).prop_map(
+        |(pick, outcome, tokens, cost, output)| Step::End { pick, outcome, tokens, cost, output },
+    );
     prop_oneof![
         12 => Just(Step::Propose),
         8 => end,
@@ -111,8 +128,9 @@ fn stops() -> impl Strategy<Value = Option<StopKind>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// After every event the live, the replayed and the restored state are the same, limits hold and counters never fall; at the end
-    /// nothing was stuck, there is one terminal event, and the receipt names every item.
+    /// After every event the live, the replayed and the restored state are the same, limits hold
+    /// and counters never fall; at the end nothing was stuck, there is one terminal event, and the
+    /// receipt names every item.
     #[test]
     fn every_history_replays_keeps_its_limits_and_ends(
         plan in plans(),

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use antiphon_core::coordination::{
-    Capability, CoordinationBudget, CoordinationConfig, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Runners, SessionEnd,
-    SessionOutcome, WorkSpec,
+    Capability, CoordinationBudget, CoordinationConfig, MAX_SCORE_NAME_BYTES, MAX_SCORES,
+    MAX_TEXT_BYTES, Runners, SessionEnd, SessionOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, StreamTip};
@@ -16,8 +16,17 @@ use antiphon_core::world::{Action, Command, LedgerFacts, Origin, World};
 #[test]
 fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     let now = Now::from(1);
-    let (ledger, commit, tip) = (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts { format: 1, ledger, epoch: Epoch(1), commit, tip, started: None, engine: "0.1.0".to_owned() };
+    let (ledger, commit, tip) =
+        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
+    let facts = LedgerFacts {
+        format: 1,
+        ledger,
+        epoch: Epoch(1),
+        commit,
+        tip,
+        started: None,
+        engine: "0.1.0".to_owned(),
+    };
     let mut world = World::new(facts);
     let origin = Origin { actor: "alice".parse().unwrap(), id: None };
     let mut runners = Runners::default();
@@ -26,20 +35,37 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
     let work = WorkSpec::function(&"\"".repeat(256), "work").unwrap();
     let config = Box::new(CoordinationConfig::of_work(vec![work], budget).unwrap());
-    world.handle(Command::Start { id: "c".parse().unwrap(), config, blobs: Vec::new() }, origin.clone(), &now).unwrap();
+    world
+        .handle(
+            Command::Start { id: "c".parse().unwrap(), config, blobs: Vec::new() },
+            origin.clone(),
+            &now,
+        )
+        .unwrap();
     let turn = world.take_turn(&now).unwrap();
     let [Action::Spawn(spawn)] = &turn.actions[..] else { panic!("one session starts") };
 
     // As JSON the names take twice their length, and each byte of the text six.
-    let name = |number: usize, fill: &str| format!("{number:0>3}{}", fill.repeat(MAX_SCORE_NAME_BYTES - 3));
+    let name = |number: usize, fill: &str| {
+        format!("{number:0>3}{}", fill.repeat(MAX_SCORE_NAME_BYTES - 3))
+    };
     let kept = (0..MAX_SCORES).map(|number| (name(number, "\""), i64::MIN)).collect();
-    let mut end = SessionEnd::new(SessionOutcome::Success).with_text("\u{1}".repeat(MAX_TEXT_BYTES));
+    let mut end =
+        SessionEnd::new(SessionOutcome::Success).with_text("\u{1}".repeat(MAX_TEXT_BYTES));
     end.scores.clone_from(&kept);
     end.scores.extend((0..MAX_SCORES).map(|number| (name(number, "\u{1}"), 1)));
     let (session, fence, end) = (spawn.session.clone(), spawn.fence, Box::new(end));
-    world.handle(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, origin, &now).unwrap();
+    world
+        .handle(
+            Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() },
+            origin,
+            &now,
+        )
+        .unwrap();
     let event = &world.take_turn(&now).unwrap().append.events[0];
-    let Event::SessionUnbound(unbound) = Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap() else {
+    let Event::SessionUnbound(unbound) =
+        Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap()
+    else {
         panic!("the session ended")
     };
     assert_eq!(unbound.scores, kept);

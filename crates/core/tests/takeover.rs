@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use antiphon_core::coordination::{Capability, CoordinationBudget, CoordinationConfig, CoordinationSession, Runners, WorkSpec};
+use antiphon_core::coordination::{
+    Capability, CoordinationBudget, CoordinationConfig, CoordinationSession, Runners, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
 use antiphon_core::id::{CoordinationId, Epoch, StreamName};
@@ -15,8 +17,17 @@ const SESSIONS: usize = 2_000;
 const COORDINATIONS: usize = 25;
 
 fn world(epoch: u64) -> World {
-    let (ledger, commit, tip) = (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts { format: 1, ledger, epoch: Epoch(epoch), commit, tip, started: None, engine: "0.1.0".to_owned() };
+    let (ledger, commit, tip) =
+        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
+    let facts = LedgerFacts {
+        format: 1,
+        ledger,
+        epoch: Epoch(epoch),
+        commit,
+        tip,
+        started: None,
+        engine: "0.1.0".to_owned(),
+    };
     let mut world = World::new(facts);
     let mut runners = Runners::default();
     runners.add_function("work".parse().unwrap(), Capability::default());
@@ -34,9 +45,16 @@ fn turns(world: &mut World) -> Vec<Turn> {
 
 fn start(id: &str, items: usize) -> Command {
     let long = "x".repeat(200);
-    let work = (0..items).map(|number| WorkSpec::function(&format!("{long}{number}"), "work").unwrap()).collect();
+    let work = (0..items)
+        .map(|number| WorkSpec::function(&format!("{long}{number}"), "work").unwrap())
+        .collect();
     let budget = CoordinationBudget::new(1_000_000, 600_000, 1_000, None).unwrap();
-    let config = CoordinationConfig::of_work(work, budget).unwrap().with_id(id).unwrap().with_concurrency(10_000).unwrap();
+    let config = CoordinationConfig::of_work(work, budget)
+        .unwrap()
+        .with_id(id)
+        .unwrap()
+        .with_concurrency(10_000)
+        .unwrap();
     Command::Start { id: id.parse().unwrap(), config: Box::new(config), blobs: Vec::new() }
 }
 
@@ -67,12 +85,17 @@ fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anyth
     let mut resumed = BTreeSet::new();
     while second.is_taking_over() {
         let turn = second.take_turn(&now()).unwrap();
-        let size: usize = turn.append.events.iter().map(|event| event.payload.bytes().unwrap().len()).sum();
+        let size: usize =
+            turn.append.events.iter().map(|event| event.payload.bytes().unwrap().len()).sum();
         assert!(size <= MAX_APPEND_BYTES, "an append of {size} bytes");
         for event in &turn.append.events {
             match &*event.kind {
                 "coordination.resumed" => {
-                    assert!(resumed.insert(event.stream.clone()), "{} is resumed twice", event.stream);
+                    assert!(
+                        resumed.insert(event.stream.clone()),
+                        "{} is resumed twice",
+                        event.stream
+                    );
                 }
                 "coordination.session_unbound" => {
                     lost += 1;

@@ -1,8 +1,13 @@
 //! Stories of whole coordinations: commands in, every event and action out, compared to the letter.
 //!
-//! `UPDATE_TRANSCRIPTS=1 cargo test -p antiphon-core --test transcripts` writes the outputs anew; read what changed before it is committed.
+//! `UPDATE_TRANSCRIPTS=1 cargo test -p antiphon-core --test transcripts` writes the outputs anew;
+//! read what changed before it is committed.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "stories are read from files")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "stories are read from files"
+)]
 #![allow(clippy::unwrap_used, reason = "a story that cannot be played has failed")]
 
 mod auditor;
@@ -20,12 +25,19 @@ fn check(story: &str) {
     let played = transcript::played(&written);
     if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
         std::fs::write(&path, &played).unwrap();
-    } else if let Some((number, (written, played))) =
-        (1..).zip(written.lines().zip(played.lines())).find(|(_, (written, played))| written != played)
+    } else if let Some((number, (written, played))) = (1..)
+        .zip(written.lines().zip(played.lines()))
+        .find(|(_, (written, played))| written != played)
     {
-        panic!("{story}.txt line {number}:\n  written {written}\n  played  {played}\nUPDATE_TRANSCRIPTS=1 writes it anew");
+        panic!(
+            "{story}.txt line {number}:\n  written {written}\n  played  {played}\nUPDATE_TRANSCRIPTS=1 writes it anew"
+        );
     } else {
-        assert_eq!(written.lines().count(), played.lines().count(), "{story}.txt has more or fewer lines than are played");
+        assert_eq!(
+            written.lines().count(),
+            played.lines().count(),
+            "{story}.txt has more or fewer lines than are played"
+        );
     }
 }
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use antiphon_core::coordination::{
-    CoordinationBudget, CoordinationConfig, CoordinationSession, Meta, Runners, SessionEnd, SessionOutcome, WorkSpec,
+    CoordinationBudget, CoordinationConfig, CoordinationSession, Meta, Runners, SessionEnd,
+    SessionOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, StreamTip};
@@ -19,8 +20,17 @@ fn now(at: u64, wall: u64) -> Now {
 }
 
 fn world(epoch: u64) -> World {
-    let (ledger, commit, tip) = (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts { format: 1, ledger, epoch: Epoch(epoch), commit, tip, started: None, engine: "0.1.0".to_owned() };
+    let (ledger, commit, tip) =
+        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
+    let facts = LedgerFacts {
+        format: 1,
+        ledger,
+        epoch: Epoch(epoch),
+        commit,
+        tip,
+        started: None,
+        engine: "0.1.0".to_owned(),
+    };
     let mut world = World::new(facts);
     let mut runners = Runners::default();
     runners.add_plan("inner".parse().unwrap(), 1);
@@ -32,30 +42,49 @@ fn handle(world: &mut World, command: Command, now: &Now) {
     world.handle(command, Origin { actor: "alice".parse().unwrap(), id: None }, now).unwrap();
 }
 
-/// The events and the number of expansions asked for, over all turns that follow; a world that asks for ever is cut off.
+/// The events and the number of expansions asked for, over all turns that follow; a world that asks
+/// for ever is cut off.
 fn turns(world: &mut World, now: &Now) -> (Vec<String>, usize) {
     world.expire(now);
     let turns: Vec<Turn> = std::iter::from_fn(|| world.take_turn(now)).take(10).collect();
-    let events = turns.iter().flat_map(|turn| &turn.append.events).map(|event| event.kind.to_string()).collect();
-    let asked = turns.iter().flat_map(|turn| &turn.actions).filter(|action| matches!(action, Action::Expand { .. })).count();
+    let events = turns
+        .iter()
+        .flat_map(|turn| &turn.append.events)
+        .map(|event| event.kind.to_string())
+        .collect();
+    let asked = turns
+        .iter()
+        .flat_map(|turn| &turn.actions)
+        .filter(|action| matches!(action, Action::Expand { .. }))
+        .count();
     (events, asked)
 }
 
 fn config(items: Vec<WorkSpec>) -> CoordinationConfig {
-    CoordinationConfig::of_work(items, CoordinationBudget::new(10, 600_000, 1_000, None).unwrap()).unwrap()
+    CoordinationConfig::of_work(items, CoordinationBudget::new(10, 600_000, 1_000, None).unwrap())
+        .unwrap()
 }
 
 /// The answer to an expansion.
 fn expanded(coordination: &CoordinationId, work: &WorkId) -> Command {
     let inner = config(vec![WorkSpec::function("x", "missing").unwrap()]);
-    Command::Expanded { coordination: coordination.clone(), work: work.clone(), config: Ok(Box::new(inner)) }
+    Command::Expanded {
+        coordination: coordination.clone(),
+        work: work.clone(),
+        config: Ok(Box::new(inner)),
+    }
 }
 
 /// A coordination of one nested item that was deferred until a moment of wall time.
 fn deferred(id: &CoordinationId, work: &WorkId) -> CoordinationSession {
     let mut first = world(1);
-    let config = config(vec![WorkSpec::plan(work.as_str(), "inner").unwrap()]).with_id(id.as_str()).unwrap();
-    handle(&mut first, Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() }, &now(1, 1));
+    let config =
+        config(vec![WorkSpec::plan(work.as_str(), "inner").unwrap()]).with_id(id.as_str()).unwrap();
+    handle(
+        &mut first,
+        Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() },
+        &now(1, 1),
+    );
     turns(&mut first, &now(1, 1));
     handle(&mut first, expanded(id, work), &now(1, 1));
     let mut session = first.coordination(id).unwrap().clone();
@@ -79,7 +108,10 @@ fn a_deferred_nested_item_whose_moment_had_come_is_bound_when_its_plan_comes() {
     assert_eq!(turns(&mut second, &now(4, UNTIL.0)), (vec![], 1), "its moment has come");
 
     let back = now(5, 5);
-    assert_eq!(second.why(&id, work.as_str(), &back).unwrap(), [antiphon_core::coordination::Blocked::Expanding]);
+    assert_eq!(
+        second.why(&id, work.as_str(), &back).unwrap(),
+        [antiphon_core::coordination::Blocked::Expanding]
+    );
     handle(&mut second, expanded(&id, &work), &back);
     let (events, asked) = turns(&mut second, &back);
     assert_eq!((events[0].as_str(), asked), ("coordination.session_bound", 0), "{events:?}");

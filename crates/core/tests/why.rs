@@ -6,7 +6,9 @@ mod history;
 
 use std::fmt::Write as _;
 
-use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, SessionOutcome, WorkSpec};
+use antiphon_core::coordination::{
+    CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, SessionOutcome, WorkSpec,
+};
 use antiphon_core::event::StopKind;
 use antiphon_core::time::{At, Deadline, Wall};
 use history::{History, Step};
@@ -34,7 +36,12 @@ fn why(history: &mut History) -> String {
     for work in history.live.work_queue() {
         let reasons = history.live.why(work.as_str(), &history.now, &history::runners()).unwrap();
         let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-        writeln!(lines, "{work}: {}", if reasons.is_empty() { "next".to_owned() } else { reasons.join("; ") }).unwrap();
+        writeln!(
+            lines,
+            "{work}: {}",
+            if reasons.is_empty() { "next".to_owned() } else { reasons.join("; ") }
+        )
+        .unwrap();
     }
     lines
 }
@@ -68,7 +75,11 @@ fn work_waits_for_needs_and_groups() {
 
 #[test]
 fn work_whose_start_is_incomplete_says_how_to_go_on() {
-    let config = CoordinationConfig::of_work(vec![caller("a").needs_work("b").unwrap(), caller("b")], budget()).unwrap();
+    let config = CoordinationConfig::of_work(
+        vec![caller("a").needs_work("b").unwrap(), caller("b")],
+        budget(),
+    )
+    .unwrap();
     let mut history = History::of_first(config, 1);
     assert_eq!(
         why(&mut history),
@@ -83,7 +94,10 @@ fn work_waits_for_moments_on_both_clocks() {
     history.take(&end(SessionOutcome::Deferred { until: Deadline::At(At(2_500_000_000)) }));
     history.take(&Step::Propose);
     history.take(&end(SessionOutcome::Deferred { until: Deadline::Wall(Wall(3_000_000_000)) }));
-    assert_eq!(why(&mut history), "a: it waits until 2.500s of ledger time\nb: it waits until 1970-01-01T00:00:03Z\n");
+    assert_eq!(
+        why(&mut history),
+        "a: it waits until 2.500s of ledger time\nb: it waits until 1970-01-01T00:00:03Z\n"
+    );
     history.pass(2_500_000_000);
     assert_eq!(why(&mut history), "a: next\nb: it waits until 1970-01-01T00:00:03Z\n");
 }
@@ -98,7 +112,8 @@ fn paused_and_stopping_coordinations_say_so() {
     assert_eq!(why(&mut drained), "a: the coordination is stopping: USER_REQUESTED\n");
     drained.run_to_the_end();
     assert_eq!(why(&mut drained), "a: the coordination has ended\n");
-    let mut failed = history(vec![caller("a").with_attempts(1).on_failure(FailurePolicy::Abort), caller("b")]);
+    let mut failed =
+        history(vec![caller("a").with_attempts(1).on_failure(FailurePolicy::Abort), caller("b")]);
     failed.take(&Step::Propose);
     failed.take(&end(SessionOutcome::Failure));
     assert_eq!(
@@ -128,5 +143,8 @@ fn work_that_is_granted_nothing_names_who_holds_the_rest() {
     let config = CoordinationConfig::of_work(work, budget()).unwrap().with_concurrency(2).unwrap();
     let mut history = History::of(config, 1_000);
     history.take(&Step::Propose);
-    assert_eq!(why(&mut history), "a: it runs: session c.1, attempt 1\nb: no tokens left to grant; c.1 hold the rest\n");
+    assert_eq!(
+        why(&mut history),
+        "a: it runs: session c.1, attempt 1\nb: no tokens left to grant; c.1 hold the rest\n"
+    );
 }

@@ -1,6 +1,8 @@
-//! What holds whatever happens: random histories of commands, ends, time and crashes over a world with nested coordinations.
+//! What holds whatever happens: random histories of commands, ends, time and crashes over a world
+//! with nested coordinations.
 //!
-//! The auditor checks every turn (chains, heads, replay, receipts, bindings, spawns, refusals); here it is fed.
+//! The auditor checks every turn (chains, heads, replay, receipts, bindings, spawns, refusals);
+//! here it is fed.
 
 #![allow(clippy::unwrap_used, reason = "a law that cannot be tried has failed")]
 
@@ -9,8 +11,8 @@ mod auditor;
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
-    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Report, Runner, Runners, SessionEnd,
-    SessionOutcome, SkipReason, WorkSpec,
+    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Report,
+    Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
 };
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
@@ -37,8 +39,14 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let (audited, _) = Audited::open(&now(0));
-        let mut desk =
-            Self { audited, passed: 0, started: 0, running: BTreeMap::new(), ended: BTreeMap::new(), expanding: BTreeSet::new() };
+        let mut desk = Self {
+            audited,
+            passed: 0,
+            started: 0,
+            running: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            expanding: BTreeSet::new(),
+        };
         desk.register(false);
         desk
     }
@@ -81,7 +89,9 @@ impl Desk {
                 Action::Expand { coordination, work, runner } => {
                     self.expanding.insert((coordination.clone(), work.clone(), runner.clone()));
                 }
-                Action::Stop { session, .. } => assert!(self.running.contains_key(session), "{session} is stopped but not run"),
+                Action::Stop { session, .. } => {
+                    assert!(self.running.contains_key(session), "{session} is stopped but not run")
+                }
                 Action::Ended { .. } => {}
             }
         }
@@ -90,11 +100,22 @@ impl Desk {
     fn end(&mut self, session: &SessionId, end: SessionEnd) -> bool {
         let fence = self.running.remove(session).unwrap();
         self.ended.insert(session.clone(), fence);
-        self.tell(Command::EndSession { session: session.clone(), fence, end: Box::new(end), asked: None, blobs: Vec::new() })
+        self.tell(Command::EndSession {
+            session: session.clone(),
+            fence,
+            end: Box::new(end),
+            asked: None,
+            blobs: Vec::new(),
+        })
     }
 
     fn some_coordination(&self, pick: u16) -> Option<CoordinationId> {
-        let all: Vec<_> = self.audited.world.coordinations().map(|session| session.coordination_id().clone()).collect();
+        let all: Vec<_> = self
+            .audited
+            .world
+            .coordinations()
+            .map(|session| session.coordination_id().clone())
+            .collect();
         nth(&all, pick)
     }
 
@@ -110,14 +131,24 @@ impl Desk {
         match kind {
             0..=3 => {
                 // A few ids come again, with the same configuration or another one.
-                let id = if b.is_multiple_of(5) { u32::from(b) % (self.started + 1) } else { self.started };
+                let id = if b.is_multiple_of(5) {
+                    u32::from(b) % (self.started + 1)
+                } else {
+                    self.started
+                };
                 self.started = self.started.max(id + 1);
                 let id = CoordinationId::new(format!("c{id}")).unwrap();
                 // The caller of a start has seen that no ended coordination has its id.
-                if self.audited.all().any(|session| *session.coordination_id() == id && session.status().is_terminal()) {
+                if self.audited.all().any(|session| {
+                    *session.coordination_id() == id && session.status().is_terminal()
+                }) {
                     return;
                 }
-                self.tell(Command::Start { id, config: Box::new(some_config(a)), blobs: Vec::new() });
+                self.tell(Command::Start {
+                    id,
+                    config: Box::new(some_config(a)),
+                    blobs: Vec::new(),
+                });
             }
             4..=15 => {
                 let all: Vec<_> = self.running.keys().cloned().collect();
@@ -126,12 +157,15 @@ impl Desk {
                 }
             }
             16 | 17 => {
-                let all: Vec<_> = self.ended.iter().map(|(session, fence)| (session.clone(), *fence)).collect();
+                let all: Vec<_> =
+                    self.ended.iter().map(|(session, fence)| (session.clone(), *fence)).collect();
                 let Some((session, fence)) = nth(&all, a) else { return };
                 let fence = if b.is_multiple_of(2) { fence } else { Version(u64::from(b)) };
                 let end = Box::new(SessionEnd::new(SessionOutcome::Success));
-                let reply =
-                    self.audited.tell(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, &self.now());
+                let reply = self.audited.tell(
+                    Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() },
+                    &self.now(),
+                );
                 assert!(!matches!(reply, Ok(Reply::Done { .. })), "a stale fence was taken");
                 self.turns();
             }
@@ -141,7 +175,8 @@ impl Desk {
                 self.turns();
             }
             27 => {
-                let how = if a.is_multiple_of(2) { Restart::FromEvents } else { Restart::FromSnapshots };
+                let how =
+                    if a.is_multiple_of(2) { Restart::FromEvents } else { Restart::FromSnapshots };
                 self.crash(how);
             }
             28 => self.wait_for_what_is_due(),
@@ -161,7 +196,9 @@ impl Desk {
             30 => Command::Stop { coordination, kind: StopKind::Drain, reason },
             31 => Command::Stop { coordination, kind: StopKind::Close, reason },
             32 => Command::Pause { coordination, reason },
-            33 => Command::Continue { coordination, raise: (b.is_multiple_of(2)).then_some(higher) },
+            33 => {
+                Command::Continue { coordination, raise: (b.is_multiple_of(2)).then_some(higher) }
+            }
             34 => Command::RaiseBudget { coordination, budget: higher },
             35 => match nth(&works, b) {
                 Some(work) => Command::Skip { coordination, work, because: SkipReason::Requested },
@@ -173,29 +210,55 @@ impl Desk {
             }
             37 => {
                 let number = session.bindings().next().map_or(1, |(binding, _)| binding.session);
-                let by = if b.is_multiple_of(2) { Adder::Operator } else { Adder::Session(number, Version(u64::from(b % 8))) };
+                let by = if b.is_multiple_of(2) {
+                    Adder::Operator
+                } else {
+                    Adder::Session(number, Version(u64::from(b % 8)))
+                };
                 let mut dice = Dice(u64::from(b));
-                let mut known: Vec<WorkId> = works.iter().map(|work| work.parse().unwrap()).collect();
-                let items = (0..=b % 3).map(|number| dice.item(&format!("n{b}-{number}"), &mut known)).collect();
-                Command::AddWork { coordination, items, by, recalled: Vec::new(), blobs: Vec::new() }
+                let mut known: Vec<WorkId> =
+                    works.iter().map(|work| work.parse().unwrap()).collect();
+                let items = (0..=b % 3)
+                    .map(|number| dice.item(&format!("n{b}-{number}"), &mut known))
+                    .collect();
+                Command::AddWork {
+                    coordination,
+                    items,
+                    by,
+                    recalled: Vec::new(),
+                    blobs: Vec::new(),
+                }
             }
             // Time that went back.
             38 => {
                 let then = now(self.passed.saturating_sub(u64::from(b) * SECOND / 100));
-                let _ = self.audited.tell(Command::Stop { coordination, kind: StopKind::Drain, reason }, &then);
+                let _ = self
+                    .audited
+                    .tell(Command::Stop { coordination, kind: StopKind::Drain, reason }, &then);
                 return self.turns();
             }
             _ => {
-                let origin = Origin { actor: "bob".parse().unwrap(), id: Some(format!("k{}", b % 4).parse().unwrap()) };
+                let origin = Origin {
+                    actor: "bob".parse().unwrap(),
+                    id: Some(format!("k{}", b % 4).parse().unwrap()),
+                };
                 let now = self.now();
-                let first =
-                    self.audited.tell_as(Command::Pause { coordination: coordination.clone(), reason }, origin.clone(), &now);
+                let first = self.audited.tell_as(
+                    Command::Pause { coordination: coordination.clone(), reason },
+                    origin.clone(),
+                    &now,
+                );
                 self.turns();
-                if let (Ok(first), true) = (first, self.audited.world.coordination(&coordination).is_some()) {
+                if let (Ok(first), true) =
+                    (first, self.audited.world.coordination(&coordination).is_some())
+                {
                     let again = Command::Pause { coordination, reason: "again".to_owned() };
                     let again = self.audited.tell_as(again, origin, &now);
                     assert_eq!(again, Ok(first), "the same command id is answered the same");
-                    assert!(self.audited.turns(&now, usize::MAX).is_empty(), "and carried out once");
+                    assert!(
+                        self.audited.turns(&now, usize::MAX).is_empty(),
+                        "and carried out once"
+                    );
                 }
                 return;
             }
@@ -220,13 +283,18 @@ impl Desk {
         }
     }
 
-    /// Lets everything come to its end: sessions end, plans come, pauses are lifted, open coordinations closed.
+    /// Lets everything come to its end: sessions end, plans come, pauses are lifted, open
+    /// coordinations closed.
     fn finish(&mut self) {
         self.register(true);
         self.turns();
         for _ in 0..2000 {
             if self.audited.world.coordinations().next().is_none() {
-                assert_eq!((self.running.len(), self.audited.world.next_deadline()), (0, (None, None)), "nothing is left over");
+                assert_eq!(
+                    (self.running.len(), self.audited.world.next_deadline()),
+                    (0, (None, None)),
+                    "nothing is left over"
+                );
                 return;
             }
             if let Some(session) = self.running.keys().next().cloned() {
@@ -234,15 +302,35 @@ impl Desk {
             } else if !self.expanding.is_empty() {
                 self.expand(0, true);
             } else if let Some((coordination, raise)) = self.paused() {
-                if !self.tell(Command::Continue { coordination: coordination.clone(), raise: Some(raise) }) {
+                if !self.tell(Command::Continue {
+                    coordination: coordination.clone(),
+                    raise: Some(raise),
+                }) {
                     // A nested one may not get more than its grant.
-                    self.tell(Command::Stop { coordination, kind: StopKind::Drain, reason: String::new() });
+                    self.tell(Command::Stop {
+                        coordination,
+                        kind: StopKind::Drain,
+                        reason: String::new(),
+                    });
                 }
             } else if let Some(coordination) = self.waiting_open() {
-                assert!(self.tell(Command::Stop { coordination, kind: StopKind::Close, reason: String::new() }));
+                assert!(self.tell(Command::Stop {
+                    coordination,
+                    kind: StopKind::Close,
+                    reason: String::new()
+                }));
             } else {
-                let left: Vec<_> = self.audited.world.coordinations().map(|session| session.coordination_id().clone()).collect();
-                assert_ne!(self.audited.world.next_deadline(), (None, None), "{left:?} wait for nothing");
+                let left: Vec<_> = self
+                    .audited
+                    .world
+                    .coordinations()
+                    .map(|session| session.coordination_id().clone())
+                    .collect();
+                assert_ne!(
+                    self.audited.world.next_deadline(),
+                    (None, None),
+                    "{left:?} wait for nothing"
+                );
                 self.wait_for_what_is_due();
             }
         }
@@ -250,15 +338,21 @@ impl Desk {
     }
 
     fn paused(&self) -> Option<(CoordinationId, CoordinationBudget)> {
-        let session = self.audited.world.coordinations().find(|session| session.pause_reason().is_some())?;
+        let session =
+            self.audited.world.coordinations().find(|session| session.pause_reason().is_some())?;
         Some((session.coordination_id().clone(), raised(session.budget(), 50, 100_000)))
     }
 
     fn waiting_open(&self) -> Option<CoordinationId> {
         let open = |session: &&antiphon_core::coordination::CoordinationSession| {
-            session.started().mode == antiphon_core::event::Mode::Open && session.stop_request().is_none()
+            session.started().mode == antiphon_core::event::Mode::Open
+                && session.stop_request().is_none()
         };
-        self.audited.world.coordinations().find(open).map(|session| session.coordination_id().clone())
+        self.audited
+            .world
+            .coordinations()
+            .find(open)
+            .map(|session| session.coordination_id().clone())
     }
 }
 
@@ -275,7 +369,13 @@ fn nth<T: Clone>(all: &[T], pick: u16) -> Option<T> {
 fn raised(budget: &CoordinationBudget, sessions: u32, ticks: u64) -> CoordinationBudget {
     let tokens = budget.max_tokens().map(|tokens| tokens + ticks);
     let sessions = budget.max_episodes() + sessions;
-    CoordinationBudget::new(sessions, budget.max_duration_ticks() + ticks, budget.tick_rate_hz(), tokens).unwrap()
+    CoordinationBudget::new(
+        sessions,
+        budget.max_duration_ticks() + ticks,
+        budget.tick_rate_hz(),
+        tokens,
+    )
+    .unwrap()
 }
 
 fn some_end(number: u16, passed: u64) -> SessionEnd {
@@ -285,11 +385,19 @@ fn some_end(number: u16, passed: u64) -> SessionEnd {
         11 => SessionOutcome::Cancelled,
         12 => SessionOutcome::SpawnFailed,
         13 => SessionOutcome::Timeout,
-        14 => SessionOutcome::Deferred { until: Deadline::At(At(passed / 2 + u64::from(number) * SECOND / 8000)) },
-        _ => SessionOutcome::Deferred { until: Deadline::Wall(Wall(passed + u64::from(number) * SECOND / 8000)) },
+        14 => SessionOutcome::Deferred {
+            until: Deadline::At(At(passed / 2 + u64::from(number) * SECOND / 8000)),
+        },
+        _ => SessionOutcome::Deferred {
+            until: Deadline::Wall(Wall(passed + u64::from(number) * SECOND / 8000)),
+        },
     };
     let end = SessionEnd::new(outcome);
-    if number.is_multiple_of(3) { end.with_report(Report { tokens: u64::from(number % 500), ..Report::default() }) } else { end }
+    if number.is_multiple_of(3) {
+        end.with_report(Report { tokens: u64::from(number % 500), ..Report::default() })
+    } else {
+        end
+    }
 }
 
 /// Choices that follow from one number.
@@ -297,7 +405,8 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 
@@ -325,7 +434,8 @@ impl Dice {
         item.max_tokens = Some(self.below(4) * 60).filter(|tokens| *tokens > 0);
         let initial_ns = self.below(3) * SECOND;
         item.backoff =
-            Some(Backoff { initial_ns, factor: 2, cap_ns: 5 * SECOND, jitter_ppm: 500_000 }).filter(|_| initial_ns > 0);
+            Some(Backoff { initial_ns, factor: 2, cap_ns: 5 * SECOND, jitter_ppm: 500_000 })
+                .filter(|_| initial_ns > 0);
         item.critical = self.below(10) == 0;
         item.on_failure = match self.below(10) {
             0 => FailurePolicy::Abort,
@@ -341,8 +451,10 @@ impl Dice {
 fn some_config(number: u16) -> CoordinationConfig {
     let mut dice = Dice(u64::from(number));
     let mut known = Vec::new();
-    let mut work: Vec<WorkSpec> = (0..=dice.below(7)).map(|number| dice.item(&format!("w{number}"), &mut known)).collect();
-    // Needs on a group that has no member, or that would close a circle, are for the tests of refusals.
+    let mut work: Vec<WorkSpec> =
+        (0..=dice.below(7)).map(|number| dice.item(&format!("w{number}"), &mut known)).collect();
+    // Needs on a group that has no member, or that would close a circle, are for the tests of
+    // refusals.
     let member = work.iter().position(|item| item.group.is_some());
     for (position, item) in work.iter_mut().enumerate() {
         if member.is_none_or(|member| position <= member) || item.group.is_some() {
@@ -351,7 +463,8 @@ fn some_config(number: u16) -> CoordinationConfig {
     }
     let tokens = Some(dice.below(6) * 100).filter(|tokens| *tokens > 0);
     let sessions = u32::try_from(3 + dice.below(20)).unwrap();
-    let budget = CoordinationBudget::new(sessions, 5000 + dice.below(60_000), 1000, tokens).unwrap();
+    let budget =
+        CoordinationBudget::new(sessions, 5000 + dice.below(60_000), 1000, tokens).unwrap();
     let config = match dice.below(4) {
         0 => CoordinationConfig::open(work.clone(), budget.clone()),
         _ => CoordinationConfig::of_work(work.clone(), budget.clone()),
@@ -394,7 +507,8 @@ proptest! {
 fn fan(items: usize, pad: usize) -> CoordinationConfig {
     let id = |number: usize| format!("w{number}-{}", "x".repeat(pad));
     let root = WorkSpec::function(&id(0), "work").unwrap().with_attempts(1);
-    let rest = (1..items).map(|number| WorkSpec::function(&id(number), "work").unwrap().needs_work(&id(0)).unwrap());
+    let rest = (1..items)
+        .map(|number| WorkSpec::function(&id(number), "work").unwrap().needs_work(&id(0)).unwrap());
     let budget = CoordinationBudget::new(10_000, 1_000_000, 1000, None).unwrap();
     CoordinationConfig::of_work(std::iter::once(root).chain(rest).collect(), budget).unwrap()
 }
@@ -403,13 +517,17 @@ fn fan(items: usize, pad: usize) -> CoordinationConfig {
 fn chain(items: usize) -> CoordinationConfig {
     let root = WorkSpec::function("w0", "work").unwrap().with_attempts(1);
     let rest = (1..items).map(|number| {
-        WorkSpec::function(&format!("w{number}"), "work").unwrap().needs_work(&format!("w{}", number - 1)).unwrap()
+        WorkSpec::function(&format!("w{number}"), "work")
+            .unwrap()
+            .needs_work(&format!("w{}", number - 1))
+            .unwrap()
     });
     let budget = CoordinationBudget::new(10_000, 1_000_000, 1000, None).unwrap();
     CoordinationConfig::of_work(std::iter::once(root).chain(rest).collect(), budget).unwrap()
 }
 
-/// Starts a coordination, fails its first item, and returns how many events of each type it took; the auditor watches the limits.
+/// Starts a coordination, fails its first item, and returns how many events of each type it took;
+/// the auditor watches the limits.
 fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
     let mut desk = Desk::new();
     let id: CoordinationId = "big".parse().unwrap();
@@ -419,14 +537,26 @@ fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
             *counts.entry(event.kind.to_string()).or_default() += 1;
         }
     };
-    desk.audited.tell(Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() }, &now(0)).unwrap();
+    desk.audited
+        .tell(
+            Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() },
+            &now(0),
+        )
+        .unwrap();
     count(&desk.audited.turns(&now(0), usize::MAX));
     let session = SessionId { coordination: id, number: 1 };
-    let fence = desk.audited.world.coordination(&session.coordination).unwrap().binding(1).unwrap().0.fence;
+    let fence =
+        desk.audited.world.coordination(&session.coordination).unwrap().binding(1).unwrap().0.fence;
     let end = Box::new(SessionEnd::new(SessionOutcome::Failure));
-    desk.audited.tell(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, &now(1)).unwrap();
+    desk.audited
+        .tell(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, &now(1))
+        .unwrap();
     count(&desk.audited.turns(&now(1), usize::MAX));
-    assert_eq!(desk.audited.world.coordinations().count(), 0, "with all items skipped it has ended");
+    assert_eq!(
+        desk.audited.world.coordinations().count(),
+        0,
+        "with all items skipped it has ended"
+    );
     counts
 }
 
@@ -436,17 +566,27 @@ fn counted(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
 
 #[test]
 fn a_large_start_and_a_wide_skip_are_split_by_count() {
-    let counts =
-        [("started", 1), ("work_added", 4), ("session_bound", 1), ("session_unbound", 1), ("work_skipped", 3), ("completed", 1)];
+    let counts = [
+        ("started", 1),
+        ("work_added", 4),
+        ("session_bound", 1),
+        ("session_unbound", 1),
+        ("work_skipped", 3),
+        ("completed", 1),
+    ];
     assert_eq!(failed_at_its_root(fan(3000, 0)), counted(&counts));
 }
 
 #[test]
 fn a_large_start_and_a_wide_skip_are_split_by_bytes() {
     let mut counts = failed_at_its_root(fan(3000, 200));
-    let (added, skipped) = (counts.remove("coordination.work_added"), counts.remove("coordination.work_skipped"));
+    let (added, skipped) =
+        (counts.remove("coordination.work_added"), counts.remove("coordination.work_skipped"));
     assert!(added > Some(3) && skipped > Some(3), "{added:?} and {skipped:?} events");
-    assert_eq!(counts, counted(&[("started", 1), ("session_bound", 1), ("session_unbound", 1), ("completed", 1)]));
+    assert_eq!(
+        counts,
+        counted(&[("started", 1), ("session_bound", 1), ("session_unbound", 1), ("completed", 1)])
+    );
 }
 
 #[test]

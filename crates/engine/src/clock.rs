@@ -1,4 +1,5 @@
-//! Ledger time and wall time, and waiting for them: the one place where the engine reads a clock or draws randomness.
+//! Ledger time and wall time, and waiting for them: the one place where the engine reads a clock or
+//! draws randomness.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -53,7 +54,8 @@ impl Clock {
     }
 }
 
-/// Wakes a task at moments of the two clocks. On Linux by timers of the kernel, which count suspend and follow a wall clock that is set.
+/// Wakes a task at moments of the two clocks. On Linux by timers of the kernel, which count suspend
+/// and follow a wall clock that is set.
 #[derive(Debug)]
 pub(crate) struct Timer {
     #[cfg(target_os = "linux")]
@@ -68,25 +70,37 @@ mod kernel_timer {
     use std::io;
     use std::os::fd::OwnedFd;
 
-    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime};
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
     use tokio::io::Interest;
     use tokio::io::unix::AsyncFd;
 
     pub(super) fn create(clock: TimerfdClockId) -> io::Result<AsyncFd<OwnedFd>> {
         let fd = timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
-        // SAFETY: an owned descriptor always names the same open file until it is dropped, and the `AsyncFd` owns it from here on.
+        // SAFETY: an owned descriptor always names the same open file until it is dropped, and the
+        // `AsyncFd` owns it from here on.
         Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
     }
 
     /// Arms at an absolute moment, or disarms.
-    pub(super) fn arm(timer: &AsyncFd<OwnedFd>, at_ns: Option<u64>, flags: TimerfdTimerFlags) -> io::Result<()> {
+    pub(super) fn arm(
+        timer: &AsyncFd<OwnedFd>,
+        at_ns: Option<u64>,
+        flags: TimerfdTimerFlags,
+    ) -> io::Result<()> {
         let spec = |ns: u64| Timespec {
             tv_sec: i64::try_from(ns / 1_000_000_000).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(ns % 1_000_000_000).unwrap_or(0),
         };
         // Zero would disarm; a moment that has passed fires at once.
         let value = at_ns.map_or(spec(0), |ns| spec(ns.max(1)));
-        timerfd_settime(timer.get_ref(), flags, &Itimerspec { it_interval: spec(0), it_value: value })?;
+        timerfd_settime(
+            timer.get_ref(),
+            flags,
+            &Itimerspec { it_interval: spec(0), it_value: value },
+        )?;
         Ok(())
     }
 
@@ -115,7 +129,11 @@ impl Timer {
     }
 
     /// Arms for the earliest moments on the two clocks.
-    pub(crate) fn arm(&mut self, clock: &Clock, deadlines: (Option<At>, Option<Wall>)) -> io::Result<()> {
+    pub(crate) fn arm(
+        &mut self,
+        clock: &Clock,
+        deadlines: (Option<At>, Option<Wall>),
+    ) -> io::Result<()> {
         if self.armed == deadlines {
             return Ok(());
         }
@@ -123,7 +141,8 @@ impl Timer {
         {
             use rustix::time::TimerfdTimerFlags as Flags;
             if self.armed.0 != deadlines.0 {
-                let boot_ns = deadlines.0.map(|at| clock.origin_ns.saturating_add(at.since(clock.base)));
+                let boot_ns =
+                    deadlines.0.map(|at| clock.origin_ns.saturating_add(at.since(clock.base)));
                 kernel_timer::arm(&self.boot, boot_ns, Flags::ABSTIME)?;
             }
             if self.armed.1 != deadlines.1 {

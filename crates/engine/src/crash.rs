@@ -1,4 +1,5 @@
-//! Named points at which a test may kill this process, as a power button would. Nothing without the feature `crash-points`.
+//! Named points at which a test may kill this process, as a power button would. Nothing without the
+//! feature `crash-points`.
 
 /// Every point, in the order in which a turn passes them.
 pub const POINTS: [&str; 10] = [
@@ -14,7 +15,8 @@ pub const POINTS: [&str; 10] = [
     "release.after",
 ];
 
-/// Ends this process with SIGKILL if `ANTIPHON_CRASH_AT` names this point and it was passed often enough: `append.after:17`.
+/// Ends this process with SIGKILL if `ANTIPHON_CRASH_AT` names this point and it was passed often
+/// enough: `append.after:17`.
 #[cfg(feature = "crash-points")]
 pub(crate) fn point(name: &'static str) {
     use std::sync::LazyLock;
@@ -28,7 +30,8 @@ pub(crate) fn point(name: &'static str) {
         && at == name
         && left.fetch_sub(1, Ordering::SeqCst) == 1
     {
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _ =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
 }
 

@@ -42,17 +42,21 @@ pub use subscription::Subscription;
 use crate::ledger::verify::{Scope, verify};
 use crate::ledger::{HeadQuery, MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
 use crate::process::{WardenSetup, Wardens, WardensError};
-use crate::session::{Output, Processes, RunnerFn, Secrets, SessionContext, SessionResult, adapted, boxed};
+use crate::session::{
+    Output, Processes, RunnerFn, Secrets, SessionContext, SessionResult, adapted, boxed,
+};
 use aftermath::Aftermath;
 use recovery::Recovered;
 
-/// How long a session that was asked to stop has before it is abandoned, unless the setup says otherwise.
+/// How long a session that was asked to stop has before it is abandoned, unless the setup says
+/// otherwise.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
 /// Name of the socket in the state directory, by which sessions reach the engine where it listens.
 const SOCKET: &str = "api.sock";
 
-/// Events of a coordination after which a snapshot is worth its cost, unless the setup says otherwise.
+/// Events of a coordination after which a snapshot is worth its cost, unless the setup says
+/// otherwise.
 const SNAPSHOT_EVENTS: u64 = 10_000;
 
 /// How a coordination ended.
@@ -77,7 +81,8 @@ pub struct Status {
     pub ended: bool,
     /// Version of its last event.
     pub version: Version,
-    /// What lists and results need: name, usage, totals and, once it has ended, the receipt's digest.
+    /// What lists and results need: name, usage, totals and, once it has ended, the receipt's
+    /// digest.
     pub summary: serde_json::Value,
 }
 
@@ -103,7 +108,8 @@ impl std::fmt::Debug for Setup {
 impl Setup {
     /// Registers a function under a name that work items give as their runner.
     ///
-    /// It may be called at any time with any session of such an item, also again for an item that a crash took it from.
+    /// It may be called at any time with any session of such an item, also again for an item that a
+    /// crash took it from.
     ///
     /// # Panics
     /// If the name is not a valid identifier; names are constants of the program.
@@ -128,7 +134,8 @@ impl Setup {
         self.functions.push((name, capability, boxed(function)));
     }
 
-    /// Registers a blocking [`SessionSpawner`], as the kernel's contract has it. It reports tokens, and so is granted some.
+    /// Registers a blocking [`SessionSpawner`], as the kernel's contract has it. It reports tokens,
+    /// and so is granted some.
     ///
     /// A session of it cannot be stopped, only abandoned: the trait has no call for that.
     ///
@@ -140,7 +147,8 @@ impl Setup {
         self.functions.push((name, capability, adapted(Arc::new(spawner))));
     }
 
-    /// Registers a configuration that items with a plan as their runner are carried out by, as nested coordinations.
+    /// Registers a configuration that items with a plan as their runner are carried out by, as
+    /// nested coordinations.
     ///
     /// # Panics
     /// As [`Setup::register`].
@@ -149,15 +157,17 @@ impl Setup {
         self.plans.push((name, config));
     }
 
-    /// Lets items be carried out by processes, each session under a warden. Without this they stay ready, and `why` says so.
+    /// Lets items be carried out by processes, each session under a warden. Without this they stay
+    /// ready, and `why` says so.
     ///
     /// # Errors
-    /// [`WardensError`] if the ledger has no directory, this program cannot be its own warden and names no other, or the system has not
-    /// what it takes.
+    /// [`WardensError`] if the ledger has no directory, this program cannot be its own warden and
+    /// names no other, or the system has not what it takes.
     pub fn run_processes(&mut self, setup: WardenSetup) -> Result<(), WardensError> {
         let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
         let wardens = Wardens::open(directory, setup)?;
-        // Sessions run in directories of their own, so nothing that they are told may be relative to this process's.
+        // Sessions run in directories of their own, so nothing that they are told may be relative
+        // to this process's.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let processes = Processes {
             wardens,
@@ -176,7 +186,8 @@ impl Setup {
         Self { grace, ..self }
     }
 
-    /// Sets after how many events of a coordination its state is saved, so that the next start replays only what follows.
+    /// Sets after how many events of a coordination its state is saved, so that the next start
+    /// replays only what follows.
     #[must_use]
     pub fn with_snapshot_every(self, events: u64) -> Self {
         Self { snapshot_every: events, ..self }
@@ -189,7 +200,8 @@ impl Setup {
     pub async fn start(self) -> Result<Engine, StartError> {
         // Ending what an earlier engine left may take seconds.
         let swept = tokio::task::spawn_blocking(move || self.swept()).await;
-        let (setup, aftermath) = swept.map_err(|error| StartError::System { what: "a thread", source: error.into() })??;
+        let (setup, aftermath) = swept
+            .map_err(|error| StartError::System { what: "a thread", source: error.into() })??;
         let (handle, guard, task) = decider::spawn(setup, aftermath)?;
         Ok(Engine { handle, task, _guard: guard })
     }
@@ -199,14 +211,17 @@ impl Setup {
     /// Ends what an earlier engine left running, whether this one runs processes or not.
     fn swept(self) -> Result<(Self, Aftermath), StartError> {
         let aftermath = match &self.directory {
-            Some(directory) => aftermath::clean_up(&self.recovered.world, self.store.as_ref(), directory)?,
+            Some(directory) => {
+                aftermath::clean_up(&self.recovered.world, self.store.as_ref(), directory)?
+            }
             None => Aftermath::default(),
         };
         Ok((self, aftermath))
     }
 }
 
-/// A running engine. Dropping it without [`Engine::close`] is a crash: what ran is found lost at the next start.
+/// A running engine. Dropping it without [`Engine::close`] is a crash: what ran is found lost at
+/// the next start.
 #[derive(Debug)]
 pub struct Engine {
     handle: Handle,
@@ -263,8 +278,8 @@ impl Engine {
         })
     }
 
-    /// Submits a coordination and returns its id once it is on the record. A chosen id that was submitted before with the same
-    /// configuration finds that coordination.
+    /// Submits a coordination and returns its id once it is on the record. A chosen id that was
+    /// submitted before with the same configuration finds that coordination.
     ///
     /// # Errors
     /// [`EngineError`] if it is refused.
@@ -276,12 +291,17 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::submit`].
-    pub async fn submit_with(&self, config: CoordinationConfig, inputs: Vec<Vec<u8>>) -> Result<CoordinationId, EngineError> {
+    pub async fn submit_with(
+        &self,
+        config: CoordinationConfig,
+        inputs: Vec<Vec<u8>>,
+    ) -> Result<CoordinationId, EngineError> {
         self.submit_holding(config, inputs, BTreeMap::new()).await
     }
 
-    /// The same with the values of the secrets that its processes need, by name. They stay in memory while the coordination runs and are
-    /// written nowhere; after a restart, submitting again under the chosen id brings them back.
+    /// The same with the values of the secrets that its processes need, by name. They stay in
+    /// memory while the coordination runs and are written nowhere; after a restart, submitting
+    /// again under the chosen id brings them back.
     ///
     /// # Errors
     /// As [`Engine::submit`].
@@ -332,7 +352,12 @@ impl Engine {
         self.stop(id, StopKind::Close, "closed").await
     }
 
-    async fn stop(&self, id: &CoordinationId, kind: StopKind, reason: &str) -> Result<(), EngineError> {
+    async fn stop(
+        &self,
+        id: &CoordinationId,
+        kind: StopKind,
+        reason: &str,
+    ) -> Result<(), EngineError> {
         let command = Command::Stop { coordination: id.clone(), kind, reason: reason.to_owned() };
         self.handle.command(command, None).await.map(|_| ())
     }
@@ -350,12 +375,19 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] if it is not paused, or its budget is used up and not raised.
-    pub async fn continue_(&self, id: &CoordinationId, raise: Option<CoordinationBudget>) -> Result<(), EngineError> {
-        self.handle.command(Command::Continue { coordination: id.clone(), raise }, None).await.map(|_| ())
+    pub async fn continue_(
+        &self,
+        id: &CoordinationId,
+        raise: Option<CoordinationBudget>,
+    ) -> Result<(), EngineError> {
+        self.handle
+            .command(Command::Continue { coordination: id.clone(), raise }, None)
+            .await
+            .map(|_| ())
     }
 
-    /// Adds work to a running coordination. With a command id, repeating the call adds nothing and gives the same
-    /// answer, also once the coordination has ended.
+    /// Adds work to a running coordination. With a command id, repeating the call adds nothing and
+    /// gives the same answer, also once the coordination has ended.
     ///
     /// # Errors
     /// [`EngineError`] if the items are refused.
@@ -390,15 +422,21 @@ impl Engine {
         self.handle.status(id).await
     }
 
-    /// Follows a coordination's events from after a version on: first what is recorded, then live, each once.
+    /// Follows a coordination's events from after a version on: first what is recorded, then live,
+    /// each once.
     ///
     /// # Errors
     /// [`EngineError::UnknownCoordination`] if there is none.
-    pub async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
+    pub async fn follow(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+    ) -> Result<Subscription, EngineError> {
         self.handle.follow(id, after).await
     }
 
-    /// Follows a coordination under a name: from after the last event that was acknowledged under it, in this process or an earlier one.
+    /// Follows a coordination under a name: from after the last event that was acknowledged under
+    /// it, in this process or an earlier one.
     ///
     /// ```
     /// use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
@@ -429,7 +467,8 @@ impl Engine {
         Reader::open(&self.handle, name, id).await
     }
 
-    /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it, and all are in the log.
+    /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it,
+    /// and all are in the log.
     #[must_use]
     pub fn caught(&self) -> BTreeMap<CaughtError, u64> {
         self.handle.caught()
@@ -447,11 +486,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
-    pub async fn output(&self, id: &CoordinationId, work: &str) -> Result<Option<Output>, EngineError> {
+    pub async fn output(
+        &self,
+        id: &CoordinationId,
+        work: &str,
+    ) -> Result<Option<Output>, EngineError> {
         self.handle.output(id, work).await
     }
 
-    /// Erases payloads of ended coordinations, or blobs, for good. Chains and receipts stay verifiable.
+    /// Erases payloads of ended coordinations, or blobs, for good. Chains and receipts stay
+    /// verifiable.
     ///
     /// # Errors
     /// [`EngineError`] if the coordination runs, or the store refuses.
@@ -459,19 +503,23 @@ impl Engine {
         self.handle.command(Command::Erase(request), None).await.map(|_| ())
     }
 
-    /// Stops in good order: nothing new starts, running sessions have the grace to end, the ledger is closed.
+    /// Stops in good order: nothing new starts, running sessions have the grace to end, the ledger
+    /// is closed.
     ///
-    /// After the grace, functions that still run are abandoned. Processes are asked to stop and have their own grace, then they are killed:
-    /// none is left when this returns, however long those graces are. What is cut off so is recorded as lost, and its item goes on with the
-    /// next start.
+    /// After the grace, functions that still run are abandoned. Processes are asked to stop and
+    /// have their own grace, then they are killed: none is left when this returns, however long
+    /// those graces are. What is cut off so is recorded as lost, and its item goes on with the next
+    /// start.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger could not be closed in order; nothing acknowledged is lost then either.
+    /// [`EngineError`] if the ledger could not be closed in order; nothing acknowledged is lost
+    /// then either.
     pub async fn close(self) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         self.handle.send(request::Request::Close { reply }).await?;
         let answer = answer.await.map_err(|_| EngineError::Stopped)?;
-        // The decider has nothing left to do; a panic of its would be a broken invariant and is passed on.
+        // The decider has nothing left to do; a panic of its would be a broken invariant and is
+        // passed on.
         self.task.await.map_err(|_| EngineError::Stopped)?;
         answer
     }
@@ -479,17 +527,30 @@ impl Engine {
 
 fn head_of(store: &dyn Store, id: &CoordinationId) -> Result<HeadRow, EngineError> {
     let heads = store.heads(&HeadQuery::Stream(StreamName::Coordination(id.clone())))?;
-    heads.into_iter().next().ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
+    heads
+        .into_iter()
+        .next()
+        .ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
 }
 
 /// The head row of a coordination as its status.
 fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
     let head = head_of(store, id)?;
     let summary = serde_json::from_str(&head.summary).unwrap_or(serde_json::Value::Null);
-    Ok(Status { coordination: id.clone(), state: head.status, ended: head.ended, version: head.tip.version, summary })
+    Ok(Status {
+        coordination: id.clone(),
+        state: head.status,
+        ended: head.ended,
+        version: head.tip.version,
+        summary,
+    })
 }
 
 /// Who commands from the host program.
 fn operator(id: Option<CommandId>) -> Origin {
-    Origin { actor: Actor::new("operator").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")), id }
+    Origin {
+        actor: Actor::new("operator")
+            .unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
+        id,
+    }
 }

@@ -1,7 +1,8 @@
 //! A coordination engine for workers that are expensive, forgetful and cannot be trusted.
 //!
-//! [`Engine`] owns a state directory, carries out sessions by registered functions, and leaves a ledger and one receipt for each
-//! coordination. What it decides is in the pure core, re-exported here as [`coordination`], [`event`], [`id`] and [`time`].
+//! [`Engine`] owns a state directory, carries out sessions by registered functions, and leaves a
+//! ledger and one receipt for each coordination. What it decides is in the pure core, re-exported
+//! here as [`coordination`], [`event`], [`id`] and [`time`].
 //!
 //! The README has a complete example.
 //!
@@ -61,7 +62,9 @@ pub mod usage;
 
 pub use antiphon_core::{append, coordination, digest, envelope, event, id, time, world};
 
-pub use engine::{CaughtError, Ended, Engine, EngineError, Reader, Setup, StartError, Status, Subscription};
+pub use engine::{
+    CaughtError, Ended, Engine, EngineError, Reader, Setup, StartError, Status, Subscription,
+};
 pub use session::{Failed, Output, SessionContext, SessionResult};
 
 /// Compiles and runs the README's example.

@@ -1,8 +1,10 @@
 //! Plan files: read with every problem at once, and compiled into what the engine takes.
 //!
-//! [`parse`] looks at a text alone; [`Plan::read`] also at the files that it names, nested plans among them; [`Plan::compile`] gives a
-//! [`CoordinationConfig`](crate::coordination::CoordinationConfig) and the blobs that its items name. The keys of a plan are in one table,
-//! from which the reader, the JSON [`schema`] and the check of the reference follow.
+//! [`parse`] looks at a text alone; [`Plan::read`] also at the files that it names, nested plans
+//! among them; [`Plan::compile`] gives a
+//! [`CoordinationConfig`](crate::coordination::CoordinationConfig) and the blobs that its items
+//! name. The keys of a plan are in one table, from which the reader, the JSON [`schema`] and the
+//! check of the reference follow.
 
 mod assembly;
 mod command;
@@ -26,9 +28,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use command::{
-    COMMAND_SCHEMA, Check, CommandError, CommandSpec, EnvValue, Input, Limits, OutputSource, Part, Run, Stdin, Text, Usage,
+    COMMAND_SCHEMA, Check, CommandError, CommandSpec, EnvValue, Input, Limits, OutputSource, Part,
+    Run, Stdin, Text, Usage,
 };
-pub use compilation::{Compiled, Environment, PLAN_SCHEMA, PlanSpec, PlanSpecError, SecretFrom, SecretSource};
+pub use compilation::{
+    Compiled, Environment, PLAN_SCHEMA, PlanSpec, PlanSpecError, SecretFrom, SecretSource,
+};
 pub use filling::{FillError, Filled, FilledEnv, FilledStdin, OutputError};
 pub use keys::{Key, Kind, OBJECTS, Object};
 pub use outline::{Outline, OutlineItem};
@@ -51,9 +56,11 @@ pub struct Plan {
     nested: BTreeMap<String, Arc<Self>>,
 }
 
-/// Looks at the text of a plan; relative paths in it start from the directory of `path`, which must be absolute.
+/// Looks at the text of a plan; relative paths in it start from the directory of `path`, which must
+/// be absolute.
 ///
-/// Whether the files that it names exist is not looked at, nor what is in nested plans: [`Plan::read`] does.
+/// Whether the files that it names exist is not looked at, nor what is in nested plans:
+/// [`Plan::read`] does.
 ///
 /// # Errors
 /// [`Problems`] lists everything that is wrong.
@@ -76,12 +83,17 @@ impl Plan {
         nesting::read(path.as_ref())
     }
 
-    /// Reads a plan that somebody sent as text, and the nested plans that it names, which are read from disk. Problems call it `shown`;
-    /// relative paths start from `dir`, which must be absolute.
+    /// Reads a plan that somebody sent as text, and the nested plans that it names, which are read
+    /// from disk. Problems call it `shown`; relative paths start from `dir`, which must be
+    /// absolute.
     ///
     /// # Errors
     /// As [`Plan::read`].
-    pub fn read_text(text: &str, shown: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Self, Problems> {
+    pub fn read_text(
+        text: &str,
+        shown: impl AsRef<Path>,
+        dir: impl AsRef<Path>,
+    ) -> Result<Self, Problems> {
         nesting::read_text(text, shown.as_ref(), dir.as_ref())
     }
 
@@ -104,7 +116,8 @@ impl Plan {
     }
 }
 
-/// Reads and puts together what the text says; there may be something to look at further even with problems.
+/// Reads and puts together what the text says; there may be something to look at further even with
+/// problems.
 fn assembled(dir: &Path, finding: &mut Finding<'_>) -> Option<Assembled> {
     let root = node::read(finding)?;
     let draft = read::draft(&root, finding);

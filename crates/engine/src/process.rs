@@ -1,7 +1,7 @@
 //! Sessions as processes: started, limited, and ended together with everything that they started.
 //!
-//! Each session has a *warden*, a small process that owns its tree and reports its end. What is promised and what is not is in
-//! `docs/process-ownership.md`. Nothing here knows of the ledger.
+//! Each session has a *warden*, a small process that owns its tree and reports its end. What is
+//! promised and what is not is in `docs/process-ownership.md`. Nothing here knows of the ledger.
 //!
 //! ```no_run
 //! use antiphon::process::{Launch, WardenSetup, Wardens, enter};
@@ -61,7 +61,8 @@ mod wire;
 pub use launch::{Check, Guard, Launch, LaunchError, Limits, Scratch, Stop, WardensError};
 pub use redaction::{MIN_SECRET_BYTES, Secret};
 pub use tree_end::{
-    Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, ResultFile, StartFailure, TreeEnd, Used,
+    Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, ResultFile,
+    StartFailure, TreeEnd, Used,
 };
 
 #[cfg(not(target_os = "linux"))]

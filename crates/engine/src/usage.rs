@@ -1,7 +1,9 @@
-//! What a process session says of itself: its usage, how it went, what it put out. Read leniently, told where it could not be read.
+//! What a process session says of itself: its usage, how it went, what it put out. Read leniently,
+//! told where it could not be read.
 //!
-//! Nothing here is believed more than it must be: a process that exits with 0 and reports an error has failed, one without a report is
-//! charged an estimate, and a report that could be read only in part says so.
+//! Nothing here is believed more than it must be: a process that exits with 0 and reports an error
+//! has failed, one without a report is charged an estimate, and a report that could be read only in
+//! part says so.
 
 mod charged;
 mod claude;
@@ -18,7 +20,8 @@ pub use charged::Charged;
 pub use claude::{claude, claude_stream};
 pub use result_file::result_file;
 
-/// Longest text that is taken over from a report, in bytes; the kernel cuts it again to its own limit.
+/// Longest text that is taken over from a report, in bytes; the kernel cuts it again to its own
+/// limit.
 const MAX_TEXT: usize = 4_096;
 
 /// A run whose output is read.
@@ -76,7 +79,8 @@ pub enum Said {
     },
 }
 
-/// Cost in millionths, rounded up: what is spent is never understated. `None` for what is no amount.
+/// Cost in millionths, rounded up: what is spent is never understated. `None` for what is no
+/// amount.
 fn millionths(amount: f64) -> Option<u64> {
     let scaled = (amount * 1e6).ceil();
     // Above 2^53 the figure is not exact, and no bill is that high.
@@ -84,7 +88,11 @@ fn millionths(amount: f64) -> Option<u64> {
 }
 
 fn cut(text: &str) -> String {
-    let end = text.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|end| *end <= MAX_TEXT).last();
+    let end = text
+        .char_indices()
+        .map(|(at, char)| at + char.len_utf8())
+        .take_while(|end| *end <= MAX_TEXT)
+        .last();
     text[..end.unwrap_or(0)].to_owned()
 }
 
@@ -94,7 +102,9 @@ mod tests {
 
     #[test]
     fn cost_is_rounded_up_and_what_is_no_amount_is_none() {
-        let read: Vec<_> = [0.0, 0.024, 0.000_000_1, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300].map(millionths).into();
+        let read: Vec<_> = [0.0, 0.024, 0.000_000_1, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300]
+            .map(millionths)
+            .into();
         assert_eq!(read, [Some(0), Some(24_000), Some(1), Some(1_500_000), None, None, None, None]);
     }
 

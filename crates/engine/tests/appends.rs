@@ -12,7 +12,8 @@ fn commits(dir: &std::path::Path) -> Result<usize, antiphon::ledger::ReadError> 
     Ok(SqliteStore::at(dir, SqliteOptions::default()).commits(CommitNumber(0), 1_000)?.len())
 }
 
-/// The start binds the first step; after that the end of each step binds the next in the same append, and the last ends all of it.
+/// The start binds the first step; after that the end of each step binds the next in the same
+/// append, and the last ends all of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_sequential_steps_are_eleven_appends() -> Outcome {
     let dir = tempfile::tempdir()?;

@@ -1,10 +1,13 @@
-//! An open coordination that has lived long: what left memory is found in the ledger, also after a restart and when its blob is lost.
+//! An open coordination that has lived long: what left memory is found in the ledger, also after a
+//! restart and when its blob is lost.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use antiphon::coordination::{CoordinationBudget, CoordinationConfig, MAX_FINISHED_IN_MEMORY, Verdict, WorkSpec};
+use antiphon::coordination::{
+    CoordinationBudget, CoordinationConfig, MAX_FINISHED_IN_MEMORY, Verdict, WorkSpec,
+};
 use antiphon::id::CoordinationId;
 use antiphon::ledger::verify::{Scope, verify};
 use antiphon::ledger::{SqliteOptions, SqliteStore};
@@ -53,9 +56,14 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     let id: CoordinationId = "pipeline".parse()?;
     let engine = start(&state, &told).await?;
     let budget = CoordinationBudget::new(1_000_000, 3_600_000, 1_000, None)?;
-    engine.submit(CoordinationConfig::open(vec![], budget)?.with_id(id.as_str())?.with_concurrency(64)?).await?;
+    engine
+        .submit(
+            CoordinationConfig::open(vec![], budget)?.with_id(id.as_str())?.with_concurrency(64)?,
+        )
+        .await?;
     for part in 0..ITEMS / 1_000 {
-        let items = (part * 1_000..(part + 1) * 1_000).map(|n| WorkSpec::function(&format!("i{n}"), "work"));
+        let items = (part * 1_000..(part + 1) * 1_000)
+            .map(|n| WorkSpec::function(&format!("i{n}"), "work"));
         engine.add_work(&id, items.collect::<std::result::Result<_, _>>()?, None).await?;
     }
     until_run(&told, ITEMS).await;
@@ -64,20 +72,24 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     assert!(engine.why(&id, "i0").await.is_ok(), "it was recalled");
     let gone = engine.why(&id, "i1").await.unwrap_err();
     assert_eq!(gone.to_string(), "work i1 has finished and left memory; its events are in the log");
-    let twice = engine.add_work(&id, vec![WorkSpec::function("i1", "work")?], None).await.unwrap_err();
+    let twice =
+        engine.add_work(&id, vec![WorkSpec::function("i1", "work")?], None).await.unwrap_err();
     assert_eq!(twice.to_string(), "work i1 is there already; ids are unique within a coordination");
     engine.close().await?;
 
     // Every archive is lost or damaged; they follow from the events.
     let database = rusqlite::Connection::open(state.join("ledger.db"))?;
-    let damaged = format!("UPDATE blobs SET bytes = zeroblob(size) WHERE blob % 2 = 0 AND {ARCHIVES}");
+    let damaged =
+        format!("UPDATE blobs SET bytes = zeroblob(size) WHERE blob % 2 = 0 AND {ARCHIVES}");
     assert!(database.execute(&damaged, [])? > 0);
     let lost = database.execute(&format!("DELETE FROM blobs WHERE {ARCHIVES}"), [])?;
     assert!(lost > 0);
     drop(database);
 
     let engine = start(&state, &told).await?;
-    engine.add_work(&id, vec![WorkSpec::function("later", "work")?.needs_work("i2")?], None).await?;
+    engine
+        .add_work(&id, vec![WorkSpec::function("later", "work")?.needs_work("i2")?], None)
+        .await?;
     until_run(&told, ITEMS + 2).await;
     engine.close_coordination(&id).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);

@@ -1,4 +1,5 @@
-//! Backups: of a ledger that is written to all the time, of one that erases what is being copied, and what goes on from them.
+//! Backups: of a ledger that is written to all the time, of one that erases what is being copied,
+//! and what goes on from them.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
@@ -61,7 +62,10 @@ fn backups_of_a_ledger_that_is_written_to_all_the_time_are_its_beginning_and_sou
             let mut history = History::begin(&store);
             begun.send(()).unwrap();
             for number in 0..120 {
-                history.start(&format!("story-{number}"), &["ok", "large", "output", "fail", "ok", "ok", "ok", "ok", "ok", "ok"]);
+                history.start(
+                    &format!("story-{number}"),
+                    &["ok", "large", "output", "fail", "ok", "ok", "ok", "ok", "ok", "ok"],
+                );
                 history.settle();
             }
             history.close();
@@ -77,8 +81,15 @@ fn backups_of_a_ledger_that_is_written_to_all_the_time_are_its_beginning_and_sou
 
     let whole = at(&state).commits(CommitNumber(0), usize::MAX).unwrap();
     assert!(at(&state).standing().unwrap().events.0 > 3_000);
-    let in_between = backups.iter().filter(|(backup, _)| (2..whole.len() as u64).contains(&backup.commits.number.0)).count();
-    assert!(in_between >= 2, "{in_between} of {} backups were made while it was written to", backups.len());
+    let in_between = backups
+        .iter()
+        .filter(|(backup, _)| (2..whole.len() as u64).contains(&backup.commits.number.0))
+        .count();
+    assert!(
+        in_between >= 2,
+        "{in_between} of {} backups were made while it was written to",
+        backups.len()
+    );
     for (backup, place) in &backups {
         let report = verify_directory(place, &Scope::Ledger).unwrap();
         assert!(report.is_sound(), "{report}");
@@ -86,8 +97,14 @@ fn backups_of_a_ledger_that_is_written_to_all_the_time_are_its_beginning_and_sou
         assert_eq!(commits, whole[..commits.len()]);
         assert_eq!(commits.last().unwrap().commit.tip(), backup.commits);
         let standing = at(place).standing().unwrap();
-        assert_eq!((standing.ledger, standing.epoch, standing.events), (backup.ledger, backup.epoch, backup.events));
-        assert_eq!(HeadMark::read(place).unwrap(), Some(HeadMark { epoch: backup.epoch, commit: backup.commits }));
+        assert_eq!(
+            (standing.ledger, standing.epoch, standing.events),
+            (backup.ledger, backup.epoch, backup.events)
+        );
+        assert_eq!(
+            HeadMark::read(place).unwrap(),
+            Some(HeadMark { epoch: backup.epoch, commit: backup.commits })
+        );
     }
 }
 
@@ -116,13 +133,17 @@ fn a_backup_holds_the_record_and_nothing_else_and_is_private() {
     assert_eq!(files(&place), expected);
     assert_eq!(place.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     let bytes = |name: &str| place.join(name).metadata().unwrap().len();
-    assert_eq!((backup.events.0, backup.commits.number, backup.blob_files), (52, CommitNumber(23), 1));
+    assert_eq!(
+        (backup.events.0, backup.commits.number, backup.blob_files),
+        (52, CommitNumber(23), 1)
+    );
     assert_eq!(backup.bytes, bytes("ledger.db") + bytes("head") + 100_000);
     assert_eq!(
         verify_directory(&place, &Scope::Ledger).unwrap().to_string(),
         verify_directory(&state, &Scope::Ledger).unwrap().to_string()
     );
-    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "{left:?}");
 }
 
@@ -137,10 +158,16 @@ fn a_blob_that_is_erased_while_the_backup_copies_is_missing_in_no_backup() {
     history.settle();
     let file = blob_file(&state, &large("slow"));
     let bytes = std::fs::read(&file).unwrap();
-    // A new pipe each time: whoever still reads the one before does not see what is written into this one.
+    // A new pipe each time: whoever still reads the one before does not see what is written into
+    // this one.
     let lay_pipe = || {
         std::fs::remove_file(&file).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            &file,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        )
+        .unwrap();
     };
     lay_pipe();
     let pipe = || std::fs::OpenOptions::new().write(true).open(&file).unwrap();
@@ -179,9 +206,15 @@ fn a_blob_that_is_gone_or_changed_is_told_and_leaves_no_backup() {
     let file = blob_file(&state, &digest);
     std::fs::write(&file, "changed").unwrap();
     let told = |store: &SqliteStore| store.backup(&place).unwrap_err().to_string();
-    assert_eq!(told(&at(&state)), format!("blob {digest} is damaged: its bytes have another digest; run `antiphon verify`"));
+    assert_eq!(
+        told(&at(&state)),
+        format!("blob {digest} is damaged: its bytes have another digest; run `antiphon verify`")
+    );
     std::fs::remove_file(&file).unwrap();
-    assert_eq!(told(&at(&state)), format!("blob {digest} is damaged: its file is missing; run `antiphon verify`"));
+    assert_eq!(
+        told(&at(&state)),
+        format!("blob {digest} is damaged: its file is missing; run `antiphon verify`")
+    );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
@@ -224,7 +257,10 @@ fn a_loss_is_not_hidden_by_a_backup() {
     assert_eq!(std::fs::read_to_string(place.join("poisoned")).unwrap(), "an error of a sync");
 
     let mark = HeadMark::read(&state).unwrap().unwrap();
-    let ahead = antiphon_core::envelope::CommitTip { number: CommitNumber(mark.commit.number.0 + 1), ..mark.commit };
+    let ahead = antiphon_core::envelope::CommitTip {
+        number: CommitNumber(mark.commit.number.0 + 1),
+        ..mark.commit
+    };
     HeadMark { commit: ahead, ..mark }.write(&state).unwrap();
     let refused = |name: &str| at(&state).backup(&dir.path().join(name)).unwrap_err();
     assert!(matches!(refused("shorter"), BackupError::Mark(MarkRefusal::Shorter { .. })));
@@ -265,13 +301,19 @@ async fn an_engine_goes_on_from_a_backup_while_the_original_goes_on_too() {
     setup.register("work", |_: SessionContext| async move { Ok(Output::text("from the copy")) });
     let copy = setup.start().await.unwrap();
     assert_eq!(copy.wait(&id).await.unwrap().verdict, Verdict::Succeeded);
-    assert_eq!(copy.output(&id, "first").await.unwrap().unwrap(), Output::text("from the original"));
+    assert_eq!(
+        copy.output(&id, "first").await.unwrap().unwrap(),
+        Output::text("from the original")
+    );
     assert_eq!(copy.output(&id, "second").await.unwrap().unwrap(), Output::text("from the copy"));
     copy.close().await.unwrap();
 
     go.notify_one();
     assert_eq!(original.wait(&id).await.unwrap().verdict, Verdict::Succeeded);
-    assert_eq!(original.output(&id, "second").await.unwrap().unwrap(), Output::text("from the original"));
+    assert_eq!(
+        original.output(&id, "second").await.unwrap().unwrap(),
+        Output::text("from the original")
+    );
     original.close().await.unwrap();
     for dir in [&state, &place] {
         let report = verify_directory(dir, &Scope::Ledger).unwrap();

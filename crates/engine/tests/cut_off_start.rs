@@ -23,8 +23,9 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// Items of which nine megabytes are needs: more than one turn records.
 fn config() -> Result<CoordinationConfig> {
     let root = |number: usize| format!("root{number}-{}", "x".repeat(240));
-    let mut work: Vec<WorkSpec> =
-        (0..200).map(|number| WorkSpec::function(&root(number), "missing")).collect::<std::result::Result<_, _>>()?;
+    let mut work: Vec<WorkSpec> = (0..200)
+        .map(|number| WorkSpec::function(&root(number), "missing"))
+        .collect::<std::result::Result<_, _>>()?;
     for number in 0..180 {
         let mut item = WorkSpec::function(&format!("w{number}"), "missing")?;
         for other in 0..200 {
@@ -63,7 +64,13 @@ fn story(dir: &Path, head: &HeadRow) -> Vec<String> {
     let store = SqliteStore::at(dir.join("state"), SqliteOptions::default());
     let mut events = store.read_stream(&head.stream, Version(0), 10_000).unwrap();
     events.retain(|event| &*event.kind != "coordination.work_added");
-    let line = |event: &Recorded| match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap() {
+    let line = |event: &Recorded| match Event::decode(
+        &event.kind,
+        event.schema,
+        event.payload.bytes().unwrap(),
+    )
+    .unwrap()
+    {
         Event::Aborted(aborted) => format!("aborted: {}", aborted.reason),
         other => other.kind().trim_start_matches("coordination.").to_owned(),
     };
@@ -76,16 +83,20 @@ const GIVEN_UP: &str = "aborted: ERROR (its start was cut off before it was comp
 async fn a_start_that_a_full_disk_cuts_off_is_refused_and_its_minted_id_given_up() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
     let engine = open(dir.path(), &faults).await?.start().await?;
-    // Full from the second append of the start on, so that it cannot be given up before it was seen.
+    // Full from the second append of the start on, so that it cannot be given up before it was
+    // seen.
     let is_full = AtomicBool::new(false);
-    faults.set(move |append| (is_full.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full));
+    faults.set(move |append| {
+        (is_full.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full)
+    });
     let refused = engine.submit(config()?).await.unwrap_err();
     assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
     let cut_off = heads(dir.path());
     assert_eq!(cut_off.iter().map(|head| head.status.as_str()).collect::<Vec<_>>(), ["starting"]);
 
     faults.none();
-    let id: CoordinationId = cut_off[0].stream.to_string().trim_start_matches("coordination/").parse()?;
+    let id: CoordinationId =
+        cut_off[0].stream.to_string().trim_start_matches("coordination/").parse()?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Aborted);
     assert_eq!(story(dir.path(), &cut_off[0]), ["started", GIVEN_UP]);
     let again = engine.submit(config()?).await?;
@@ -103,7 +114,11 @@ async fn a_start_that_a_full_disk_cuts_off_is_completed_under_its_chosen_id() ->
     assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
 
     faults.none();
-    while engine.pause(&"none".parse()?, "").await.is_err_and(|error| matches!(error, EngineError::ReadOnly { .. })) {
+    while engine
+        .pause(&"none".parse()?, "")
+        .await
+        .is_err_and(|error| matches!(error, EngineError::ReadOnly { .. }))
+    {
         tokio::task::yield_now().await;
     }
     let id = engine.submit(config()?.with_id("nightly")?).await?;
@@ -119,7 +134,9 @@ async fn crashed_in(config: CoordinationConfig) -> Result<(tempfile::TempDir, En
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
     let engine = open(dir.path(), &faults).await?.start().await?;
     let cut_off = AtomicBool::new(false);
-    faults.set(move |append| (cut_off.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full));
+    faults.set(move |append| {
+        (cut_off.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full)
+    });
     let refused = engine.submit(config).await.unwrap_err();
     assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
     drop(engine);

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome, SessionSpawner,
-    SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
+    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome,
+    SessionSpawner, SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::event::Event;
@@ -46,7 +46,9 @@ async fn story(engine: &Engine, id: &CoordinationId) -> Result<Vec<String>> {
         let payload = recorded.payload.bytes().unwrap_or_default();
         let line = match Event::decode(&recorded.kind, recorded.schema, payload)? {
             Event::SessionBound(bound) => format!("bound {}", bound.work),
-            Event::SessionUnbound(unbound) => format!("unbound {} {}", unbound.work, unbound.outcome.as_str()),
+            Event::SessionUnbound(unbound) => {
+                format!("unbound {} {}", unbound.work, unbound.outcome.as_str())
+            }
             Event::WorkSkipped(skipped) => format!("skipped {:?}", skipped.works),
             other => other.kind().trim_start_matches("coordination.").to_owned(),
         };
@@ -67,14 +69,24 @@ async fn work_runs_in_the_order_of_its_needs_and_passes_its_output_on() -> Resul
         Ok(Output::text(format!("{} after {before}", session.work())))
     });
     let engine = setup.start().await?;
-    let items = vec![WorkSpec::function("second", "work")?.needs_work("first")?, WorkSpec::function("first", "work")?];
+    let items = vec![
+        WorkSpec::function("second", "work")?.needs_work("first")?,
+        WorkSpec::function("first", "work")?,
+    ];
     let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
     let ended = engine.wait(&id).await?;
     assert_eq!(ended.verdict, Verdict::Succeeded);
     let output = engine.output(&id, "second").await?.unwrap();
     assert_eq!(output, Output::text("second after first after nothing"));
-    let expected =
-        ["started", "work_added", "bound first", "unbound first SUCCESS", "bound second", "unbound second SUCCESS", "completed"];
+    let expected = [
+        "started",
+        "work_added",
+        "bound first",
+        "unbound first SUCCESS",
+        "bound second",
+        "unbound second SUCCESS",
+        "completed",
+    ];
     assert_eq!(story(&engine, &id).await?, expected);
     let receipt = engine.blob(ended.receipt).await?.unwrap();
     assert_eq!(antiphon::digest::Digest::of(&receipt), ended.receipt);
@@ -144,7 +156,10 @@ async fn a_function_whose_values_panic_when_they_are_dropped_has_failed() -> Res
         })
     });
     let engine = setup.start().await?;
-    for (function, text) in [("ends", "the function panicked: on success"), ("panics", "the function panicked: at first")] {
+    for (function, text) in [
+        ("ends", "the function panicked: on success"),
+        ("panics", "the function panicked: at first"),
+    ] {
         let items = vec![WorkSpec::function("a", function)?.with_attempts(1)];
         let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
         assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
@@ -154,7 +169,8 @@ async fn a_function_whose_values_panic_when_they_are_dropped_has_failed() -> Res
     Ok(())
 }
 
-/// Opens the state again after an engine was dropped without closing; its thread lets the lock go in its own time.
+/// Opens the state again after an engine was dropped without closing; its thread lets the lock go
+/// in its own time.
 async fn reopen(dir: &Path) -> Result<Setup> {
     loop {
         match Engine::open(dir.join("state")) {
@@ -165,7 +181,8 @@ async fn reopen(dir: &Path) -> Result<Setup> {
     }
 }
 
-/// Registers a function that counts its runs, says when it has begun, and then does its work or hangs.
+/// Registers a function that counts its runs, says when it has begun, and then does its work or
+/// hangs.
 fn register_counting(setup: &mut Setup, runs: &Arc<AtomicU32>, begun: &Arc<Notify>, hangs: bool) {
     let (runs, begun) = (Arc::clone(runs), Arc::clone(begun));
     setup.register("work", move |_| {
@@ -194,7 +211,11 @@ async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
     let mut second = reopen(dir.path()).await?;
     register_counting(&mut second, &runs, &begun, false);
     let engine = second.start().await?;
-    assert_eq!(engine.submit(config(&["a", "b"]).with_id("nightly")?).await?, id, "the same start finds the first");
+    assert_eq!(
+        engine.submit(config(&["a", "b"]).with_id("nightly")?).await?,
+        id,
+        "the same start finds the first"
+    );
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     assert_eq!(runs.load(Ordering::SeqCst), 3);
     let expected = [
@@ -210,7 +231,11 @@ async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
         "completed",
     ];
     assert_eq!(story(&engine, &id).await?, expected);
-    assert_eq!(engine.submit(config(&["a", "b"]).with_id("nightly")?).await?, id, "also once it has ended");
+    assert_eq!(
+        engine.submit(config(&["a", "b"]).with_id("nightly")?).await?,
+        id,
+        "also once it has ended"
+    );
     let other = engine.submit(config(&["c"]).with_id("nightly")?).await;
     assert_eq!(
         other.unwrap_err().to_string(),
@@ -235,7 +260,16 @@ async fn closing_gives_up_what_does_not_end_within_the_grace() -> Result {
     register_counting(&mut second, &runs, &begun, false);
     let engine = second.start().await?;
     engine.wait(&id).await?;
-    let expected = ["started", "work_added", "bound a", "unbound a LOST", "resumed", "bound a", "unbound a SUCCESS", "completed"];
+    let expected = [
+        "started",
+        "work_added",
+        "bound a",
+        "unbound a LOST",
+        "resumed",
+        "bound a",
+        "unbound a SUCCESS",
+        "completed",
+    ];
     assert_eq!(story(&engine, &id).await?, expected);
     engine.close().await?;
     Ok(())
@@ -268,13 +302,23 @@ async fn a_cancelled_session_is_asked_first_and_abandoned_after_the_grace() -> R
         std::future::pending()
     });
     let engine = setup.start().await?;
-    for (function, text) in [("polite", "asked to stop"), ("rude", "it did not stop within the grace and was abandoned")] {
+    for (function, text) in [
+        ("polite", "asked to stop"),
+        ("rude", "it did not stop within the grace and was abandoned"),
+    ] {
         let work = vec![WorkSpec::function("a", function)?, WorkSpec::function("b", function)?];
         let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
         begun.notified().await;
         engine.cancel(&id, "not needed").await?;
         assert_eq!(engine.wait(&id).await?.verdict, Verdict::Aborted);
-        let expected = ["started", "work_added", "bound a", "stop_requested", "unbound a CANCELLED", "aborted"];
+        let expected = [
+            "started",
+            "work_added",
+            "bound a",
+            "stop_requested",
+            "unbound a CANCELLED",
+            "aborted",
+        ];
         assert_eq!(story(&engine, &id).await?, expected);
         let output = engine.output(&id, "a").await?.unwrap();
         assert_eq!(output, Output::none().with_note(text));
@@ -298,7 +342,14 @@ async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Resul
     ];
     let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
-    let expected = ["started", "work_added", "bound slow", "unbound slow TIMEOUT", "skipped [\"after\"]", "completed"];
+    let expected = [
+        "started",
+        "work_added",
+        "bound slow",
+        "unbound slow TIMEOUT",
+        "skipped [\"after\"]",
+        "completed",
+    ];
     assert_eq!(story(&engine, &id).await?, expected);
     engine.close().await?;
     Ok(())
@@ -311,16 +362,30 @@ async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> 
     setup.register("work", |_| async { Ok(Output::none()) });
     setup.register_plan("child", config(&["x", "y"]));
     let engine = setup.start().await?;
-    let work = vec![WorkSpec::plan("nested", "child")?, WorkSpec::function("after", "work")?.needs_work("nested")?];
+    let work = vec![
+        WorkSpec::plan("nested", "child")?,
+        WorkSpec::function("after", "work")?.needs_work("nested")?,
+    ];
     let id = engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     let status = engine.status(&id).await?;
-    assert_eq!(status.summary["usage"]["consumed_episodes"], 3, "two of the child and one of its own");
+    assert_eq!(
+        status.summary["usage"]["consumed_episodes"], 3,
+        "two of the child and one of its own"
+    );
     let child: CoordinationId = "parent.1".parse()?;
     let child_story = story(&engine, &child).await?;
     assert_eq!(
         child_story,
-        ["started", "work_added", "bound x", "unbound x SUCCESS", "bound y", "unbound y SUCCESS", "completed"]
+        [
+            "started",
+            "work_added",
+            "bound x",
+            "unbound x SUCCESS",
+            "bound y",
+            "unbound y SUCCESS",
+            "completed"
+        ]
     );
     assert_eq!(engine.status(&child).await?.summary["parent"], "parent.1");
     engine.close().await?;
@@ -328,7 +393,8 @@ async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> 
 }
 
 #[tokio::test]
-async fn a_nested_coordination_cancelled_by_hand_is_tried_again_even_on_the_last_attempt() -> Result {
+async fn a_nested_coordination_cancelled_by_hand_is_tried_again_even_on_the_last_attempt() -> Result
+{
     let dir = tempfile::tempdir()?;
     let begun = Arc::new(Notify::new());
     let mut setup = setup(dir.path());
@@ -351,7 +417,10 @@ async fn a_nested_coordination_cancelled_by_hand_is_tried_again_even_on_the_last
     engine.cancel(&"parent.1".parse()?, "not like this").await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     let again = ["bound nested", "unbound nested SUCCESS", "completed"];
-    assert_eq!(story(&engine, &id).await?[2..], [&["bound nested", "unbound nested CANCELLED"], &again[..]].concat());
+    assert_eq!(
+        story(&engine, &id).await?[2..],
+        [&["bound nested", "unbound nested CANCELLED"], &again[..]].concat()
+    );
     engine.close().await?;
     Ok(())
 }
@@ -394,7 +463,10 @@ async fn work_without_a_function_stays_ready_and_why_says_so() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = setup(dir.path()).start().await?;
     let id = engine.submit(config(&["a"])).await?;
-    assert_eq!(engine.why(&id, "a").await?, [Blocked::NoRunner { runner: "function work".to_owned() }]);
+    assert_eq!(
+        engine.why(&id, "a").await?,
+        [Blocked::NoRunner { runner: "function work".to_owned() }]
+    );
     engine.close().await?;
     Ok(())
 }
@@ -416,7 +488,12 @@ async fn a_session_adds_work_to_its_own_coordination() -> Result {
     let id = engine.submit(config(&["first"])).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     let refused = engine.output(&id, "first").await?.unwrap();
-    assert_eq!(refused, Output::text("work boss has priority 1, but the session that adds it has 0; it cannot outrank it"));
+    assert_eq!(
+        refused,
+        Output::text(
+            "work boss has priority 1, but the session that adds it has 0; it cannot outrank it"
+        )
+    );
     let expected = [
         "started",
         "work_added",
@@ -452,7 +529,8 @@ async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed(
 }
 
 #[tokio::test]
-async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_a_restart() -> Result {
+async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_a_restart() -> Result
+{
     let dir = tempfile::tempdir()?;
     let mut first = setup(dir.path());
     first.register("work", |_| async { Ok(Output::none()) });
@@ -461,7 +539,13 @@ async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_
     let command = |id: &str| CommandId::new(id).map(Some);
     let early = engine.add_work(&id, work(&["a"]), command("delivery-1")?).await?;
     let many: Vec<String> = (0..1_200).map(|number| format!("b-{number}")).collect();
-    let many = engine.add_work(&id, work(&many.iter().map(String::as_str).collect::<Vec<_>>()), command("delivery-2")?).await?;
+    let many = engine
+        .add_work(
+            &id,
+            work(&many.iter().map(String::as_str).collect::<Vec<_>>()),
+            command("delivery-2")?,
+        )
+        .await?;
     engine.close_coordination(&id).await?;
     engine.wait(&id).await?;
     let ended = "coordination inbox is not running; list shows what there is";
@@ -469,7 +553,10 @@ async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_
         assert_eq!(engine.add_work(&id, work(&["a"]), command("delivery-1")?).await?, early);
         assert_eq!(engine.add_work(&id, work(&["a"]), command("delivery-2")?).await?, many);
         for new in [command("delivery-3")?, None] {
-            assert_eq!(engine.add_work(&id, work(&["c"]), new).await.unwrap_err().to_string(), ended);
+            assert_eq!(
+                engine.add_work(&id, work(&["c"]), new).await.unwrap_err().to_string(),
+                ended
+            );
         }
         Ok(())
     };
@@ -494,18 +581,30 @@ async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Resul
         }
     });
     let engine = setup.start().await?;
-    let id = engine.submit(CoordinationConfig::open(work(&["a"]), budget())?.with_id("inbox")?).await?;
+    let id =
+        engine.submit(CoordinationConfig::open(work(&["a"]), budget())?.with_id("inbox")?).await?;
     let stale = contexts.recv().await.unwrap();
     let mut events = engine.follow(&id, Version(0)).await?;
     while events.next().await?.is_none_or(|event| &*event.kind != "coordination.session_unbound") {}
     for _ in 0..2 {
         let refused = stale.add_work(work(&["late"])).await.unwrap_err();
-        assert_eq!(refused.to_string(), "session \"inbox.1\" is not bound here; it has ended or never was");
+        assert_eq!(
+            refused.to_string(),
+            "session \"inbox.1\" is not bound here; it has ended or never was"
+        );
     }
     engine.close_coordination(&id).await?;
     engine.wait(&id).await?;
     assert_eq!(engine.status(&id).await?.summary["totals"]["writes_refused"], 1);
-    let expected = ["started", "work_added", "bound a", "unbound a SUCCESS", "write_refused", "stop_requested", "completed"];
+    let expected = [
+        "started",
+        "work_added",
+        "bound a",
+        "unbound a SUCCESS",
+        "write_refused",
+        "stop_requested",
+        "completed",
+    ];
     assert_eq!(story(&engine, &id).await?, expected);
     engine.close().await?;
     Ok(())
@@ -544,7 +643,10 @@ async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
     let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
     let status = engine.status(&id).await?;
-    assert_eq!(status.summary["ending"], serde_json::json!({"completed": {"Error": {"WorkFailed": {"work_id": "a"}}}}));
+    assert_eq!(
+        status.summary["ending"],
+        serde_json::json!({"completed": {"Error": {"WorkFailed": {"work_id": "a"}}}})
+    );
     engine.close().await?;
     Ok(())
 }
@@ -555,9 +657,11 @@ async fn many_items_start_in_several_events_and_all_are_done() -> Result {
     let mut setup = setup(dir.path());
     setup.register("work", |_| async { Ok(Output::none()) });
     let engine = setup.start().await?;
-    let items: Vec<WorkSpec> = (0..2_500).map(|n| WorkSpec::function(&format!("cell-{n}"), "work").unwrap()).collect();
+    let items: Vec<WorkSpec> =
+        (0..2_500).map(|n| WorkSpec::function(&format!("cell-{n}"), "work").unwrap()).collect();
     let budget = CoordinationBudget::new(3_000, 600_000, 1_000, None)?;
-    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(32)?).await?;
+    let id =
+        engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(32)?).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     let status = engine.status(&id).await?;
     assert_eq!(status.summary["totals"]["work_succeeded"], 2_500);
@@ -578,9 +682,11 @@ async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Resul
     let events = store.read_stream(&antiphon::id::StreamName::Coordination(id), Version(0), 100)?;
     let outcomes: Vec<_> = events
         .iter()
-        .filter_map(|recorded| match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?) {
-            Ok(Event::SessionUnbound(unbound)) => Some(unbound.outcome),
-            _ => None,
+        .filter_map(|recorded| {
+            match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?) {
+                Ok(Event::SessionUnbound(unbound)) => Some(unbound.outcome),
+                _ => None,
+            }
         })
         .collect();
     assert_eq!(outcomes, [SessionOutcome::Success]);
@@ -605,7 +711,8 @@ async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else
 
     std::fs::write(&note, "an error of a sync\n")?;
     let database = rusqlite::Connection::open(dir.path().join("state").join("ledger.db"))?;
-    database.execute_batch("DROP TRIGGER IF EXISTS events_append_only; PRAGMA writable_schema = ON;")?;
+    database
+        .execute_batch("DROP TRIGGER IF EXISTS events_append_only; PRAGMA writable_schema = ON;")?;
     let triggers: Vec<String> = database
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'")?
         .query_map([], |row| row.get(0))?
@@ -626,10 +733,17 @@ struct Spawner;
 
 impl SessionSpawner for Spawner {
     fn spawn(&self, session_id: &str, _work_id: &str) -> std::result::Result<(), SpawnError> {
-        if session_id.ends_with(".1") { Err(SpawnError::SpawnFailed { reason: "no room".to_owned() }) } else { Ok(()) }
+        if session_id.ends_with(".1") {
+            Err(SpawnError::SpawnFailed { reason: "no room".to_owned() })
+        } else {
+            Ok(())
+        }
     }
 
-    fn observe_termination(&self, session_id: &str) -> std::result::Result<SessionTerminationInfo, SpawnError> {
+    fn observe_termination(
+        &self,
+        session_id: &str,
+    ) -> std::result::Result<SessionTerminationInfo, SpawnError> {
         Ok(SessionTerminationInfo::success(session_id, 1_000))
     }
 }
@@ -643,7 +757,15 @@ async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() ->
     let budget = CoordinationBudget::new(10, 600_000, 1_000, Some(5_000))?;
     let id = engine.submit(CoordinationConfig::of_work(work(&["a"]), budget)?).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    let expected = ["started", "work_added", "bound a", "unbound a SPAWN_FAILED", "bound a", "unbound a SUCCESS", "completed"];
+    let expected = [
+        "started",
+        "work_added",
+        "bound a",
+        "unbound a SPAWN_FAILED",
+        "bound a",
+        "unbound a SUCCESS",
+        "completed",
+    ];
     assert_eq!(story(&engine, &id).await?, expected);
     assert_eq!(engine.status(&id).await?.summary["usage"]["consumed_tokens"], 1_000);
     engine.close().await?;
@@ -654,11 +776,20 @@ async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() ->
 async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::text("my-secret-output").with_note("my-secret-note")) });
+    setup.register("work", |_| async {
+        Ok(Output::text("my-secret-output").with_note("my-secret-note"))
+    });
     let engine = setup.start().await?;
-    let running = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("running")?).await?;
-    let id =
-        engine.submit(config(&["a"]).with_id("private")?.with_name("my-secret-name").with_label("of", "my-secret-label")).await?;
+    let running =
+        engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("running")?).await?;
+    let id = engine
+        .submit(
+            config(&["a"])
+                .with_id("private")?
+                .with_name("my-secret-name")
+                .with_label("of", "my-secret-label"),
+        )
+        .await?;
     engine.wait(&id).await?;
     let request = |coordination: &CoordinationId| EraseRequest {
         payloads: Some((coordination.clone(), vec![Version(1), Version(4)])),
@@ -666,10 +797,20 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
         reason: "a person asked for it".to_owned(),
     };
     let refused = engine.erase(request(&running)).await.unwrap_err();
-    assert_eq!(refused.to_string(), "coordination running has not ended; payloads can be erased once it has");
-    let beyond = EraseRequest { payloads: Some((id.clone(), vec![Version(5)])), blobs: vec![], reason: String::new() };
+    assert_eq!(
+        refused.to_string(),
+        "coordination running has not ended; payloads can be erased once it has"
+    );
+    let beyond = EraseRequest {
+        payloads: Some((id.clone(), vec![Version(5)])),
+        blobs: vec![],
+        reason: String::new(),
+    };
     let refused = engine.erase(beyond).await.unwrap_err();
-    assert_eq!(refused.to_string(), "event 5 of coordination private cannot be erased; versions from 1 to below 5, its end, can");
+    assert_eq!(
+        refused.to_string(),
+        "event 5 of coordination private cannot be erased; versions from 1 to below 5, its end, can"
+    );
     engine.erase(request(&id)).await?;
     engine.close().await?;
 

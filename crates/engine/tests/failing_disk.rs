@@ -1,4 +1,5 @@
-//! The engine on a disk that is full, or whose syncs fail: refused typed, nothing acknowledged is lost, ends of sessions are kept.
+//! The engine on a disk that is full, or whose syncs fail: refused typed, nothing acknowledged is
+//! lost, ends of sessions are kept.
 
 mod faulty;
 
@@ -55,7 +56,8 @@ impl Bench {
     }
 
     async fn start_from(&self, mut setup: Setup) -> Result<Engine> {
-        let (begun, go, runs) = (Arc::clone(&self.begun), Arc::clone(&self.go), Arc::clone(&self.runs));
+        let (begun, go, runs) =
+            (Arc::clone(&self.begun), Arc::clone(&self.go), Arc::clone(&self.runs));
         setup.register("work", move |session| {
             let (begun, go, runs) = (Arc::clone(&begun), Arc::clone(&go), Arc::clone(&runs));
             async move {
@@ -73,11 +75,19 @@ impl Bench {
         let store = SqliteStore::at(self.dir.path().join("state"), SqliteOptions::default());
         let mut story = Vec::new();
         for event in store.read_stream(&stream.parse()?, Version(0), 100)? {
-            story.push(match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap_or_default())? {
-                Event::SessionBound(_) => "bound".to_owned(),
-                Event::SessionUnbound(unbound) => format!("unbound {}", unbound.outcome.as_str()),
-                other => other.kind().trim_start_matches("coordination.").to_owned(),
-            });
+            story.push(
+                match Event::decode(
+                    &event.kind,
+                    event.schema,
+                    event.payload.bytes().unwrap_or_default(),
+                )? {
+                    Event::SessionBound(_) => "bound".to_owned(),
+                    Event::SessionUnbound(unbound) => {
+                        format!("unbound {}", unbound.outcome.as_str())
+                    }
+                    other => other.kind().trim_start_matches("coordination.").to_owned(),
+                },
+            );
         }
         Ok(story)
     }
@@ -88,7 +98,10 @@ impl Bench {
 }
 
 fn config(id: &str, work: &[&str]) -> Result<CoordinationConfig> {
-    let items = work.iter().map(|work| WorkSpec::function(work, "work")).collect::<std::result::Result<_, _>>()?;
+    let items = work
+        .iter()
+        .map(|work| WorkSpec::function(work, "work"))
+        .collect::<std::result::Result<_, _>>()?;
     Ok(CoordinationConfig::of_work(items, budget()?)?.with_id(id)?)
 }
 
@@ -97,7 +110,8 @@ fn budget() -> Result<CoordinationBudget> {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_once_there_is_room() -> Result {
+async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_once_there_is_room()
+-> Result {
     let bench = Bench::new()?;
     let engine = bench.start().await?;
     let id = engine.submit(config("first", &["a", "b"])?).await?;
@@ -117,7 +131,11 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
     bench.begun.notified().await;
     bench.go.notify_one();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    assert_eq!(bench.runs(), ["first.1", "first.2"], "the end that met the full disk was kept, not repeated");
+    assert_eq!(
+        bench.runs(),
+        ["first.1", "first.2"],
+        "the end that met the full disk was kept, not repeated"
+    );
     engine.close().await?;
     Ok(())
 }
@@ -135,7 +153,10 @@ async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() 
     bench.faults.none();
     let still = engine.submit(config("third", &["b"])?).await.unwrap_err();
     assert!(matches!(still, EngineError::Poisoned { .. }), "{still}");
-    assert!(matches!(engine.wait(&id).await, Err(EngineError::Stopped)), "no end will be recorded any more");
+    assert!(
+        matches!(engine.wait(&id).await, Err(EngineError::Stopped)),
+        "no end will be recorded any more"
+    );
     let closed = engine.close().await.unwrap_err();
     assert!(matches!(closed, EngineError::Poisoned { .. }), "{closed}");
 
@@ -149,7 +170,8 @@ async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() 
 }
 
 #[tokio::test]
-async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_being_found_lost() -> Result {
+async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_being_found_lost()
+-> Result {
     let bench = Bench::new()?;
     let engine = bench.start().await?;
     let id = engine.submit(config("first", &["a"])?).await?;
@@ -164,7 +186,16 @@ async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_be
     bench.go.notify_one();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     engine.close().await?;
-    let expected = ["started", "work_added", "bound", "resumed", "unbound LOST", "bound", "unbound SUCCESS", "completed"];
+    let expected = [
+        "started",
+        "work_added",
+        "bound",
+        "resumed",
+        "unbound LOST",
+        "bound",
+        "unbound SUCCESS",
+        "completed",
+    ];
     assert_eq!(bench.story("coordination/first")?, expected);
     assert_eq!(bench.story("ledger")?, ["ledger.opened", "ledger.opened", "ledger.closed"]);
     Ok(())
@@ -185,12 +216,16 @@ async fn a_session_stopped_for_its_time_has_timed_out_though_its_end_meets_a_ful
     });
     let engine = setup.start().await?;
     let items = vec![WorkSpec::function("a", "slow")?.with_timeout_ticks(1).with_attempts(1)];
-    let id = engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
+    let id =
+        engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
     bench.faults.failed.notified().await;
     bench.faults.none();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
     engine.close().await?;
-    assert_eq!(bench.story("coordination/first")?, ["started", "work_added", "bound", "unbound TIMEOUT", "completed"]);
+    assert_eq!(
+        bench.story("coordination/first")?,
+        ["started", "work_added", "bound", "unbound TIMEOUT", "completed"]
+    );
     Ok(())
 }
 
@@ -211,21 +246,28 @@ async fn sessions_that_fail_because_a_disk_stays_full_are_cancelled() -> Result 
         }
     });
     let engine = bench.start_from(setup).await?;
-    let items = vec![WorkSpec::function("a", "polite")?.with_attempts(1), WorkSpec::function("b", "work")?];
-    let config = CoordinationConfig::of_work(items, budget()?)?.with_concurrency(2)?.with_id("first")?;
+    let items =
+        vec![WorkSpec::function("a", "polite")?.with_attempts(1), WorkSpec::function("b", "work")?];
+    let config =
+        CoordinationConfig::of_work(items, budget()?)?.with_concurrency(2)?.with_id("first")?;
     let id = engine.submit(config).await?;
     bench.begun.notified().await;
     bench.faults.full();
     bench.go.notify_one();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
     engine.close().await?;
-    let ends = ["bound", "bound", "unbound SUCCESS", "unbound CANCELLED", "bound", "unbound SUCCESS"];
-    assert_eq!(bench.story("coordination/first")?, [&["started", "work_added"], &ends[..], &["completed"]].concat());
+    let ends =
+        ["bound", "bound", "unbound SUCCESS", "unbound CANCELLED", "bound", "unbound SUCCESS"];
+    assert_eq!(
+        bench.story("coordination/first")?,
+        [&["started", "work_added"], &ends[..], &["completed"]].concat()
+    );
     Ok(())
 }
 
 #[tokio::test]
-async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_over_turns() -> Result {
+async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_over_turns() -> Result
+{
     const SESSIONS: usize = 1_000;
     let bench = Bench::new()?;
     let mut setup = bench.open()?.with_grace(Duration::from_secs(600));
@@ -243,9 +285,14 @@ async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_ov
     });
     let engine = setup.start().await?;
     let names: Vec<String> = (0..SESSIONS).map(|number| format!("w{number}")).collect();
-    let items = names.iter().map(|name| WorkSpec::function(name, "chatty")).collect::<std::result::Result<_, _>>()?;
+    let items = names
+        .iter()
+        .map(|name| WorkSpec::function(name, "chatty"))
+        .collect::<std::result::Result<_, _>>()?;
     let budget = CoordinationBudget::new(10_000, 600_000, 1_000, None)?;
-    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(SESSIONS as u32)?).await?;
+    let id = engine
+        .submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(SESSIONS as u32)?)
+        .await?;
     begun.acquire_many(SESSIONS as u32).await?.forget();
     bench.faults.full();
     go.add_permits(SESSIONS);
@@ -273,7 +320,12 @@ async fn an_engine_whose_writer_breaks_while_a_turn_is_given_up_can_still_be_clo
     });
     let submit = |id: &'static str| {
         let engine = Arc::clone(&engine);
-        async move { engine.submit(config(id, &["a"]).map_err(|error| error.to_string())?).await.map_err(|error| error.to_string()) }
+        async move {
+            engine
+                .submit(config(id, &["a"]).map_err(|error| error.to_string())?)
+                .await
+                .map_err(|error| error.to_string())
+        }
     };
     let (first, second) = (tokio::spawn(submit("first")), tokio::spawn(submit("second")));
     // Both turns are on their way: nothing else is left to be done.

@@ -28,7 +28,9 @@ async fn open(engine: &Engine, id: &str) -> Result<CoordinationId> {
 
 /// Items that nobody carries out.
 fn idle(command: u32, count: u32) -> Vec<WorkSpec> {
-    (0..count).map(|number| WorkSpec::function(&format!("item-{command}-{number}"), "nobody").unwrap()).collect()
+    (0..count)
+        .map(|number| WorkSpec::function(&format!("item-{command}-{number}"), "nobody").unwrap())
+        .collect()
 }
 
 /// The next events of a reader, as `version type`.
@@ -56,7 +58,10 @@ async fn a_named_reader_goes_on_after_what_it_acknowledged_also_after_a_restart(
 
     let second = engine(dir.path()).await?;
     let mut reader = second.reader("mailer", &id).await?;
-    assert_eq!(take(&mut reader, 2).await?, ["2 coordination.work_added", "3 coordination.resumed"]);
+    assert_eq!(
+        take(&mut reader, 2).await?,
+        ["2 coordination.work_added", "3 coordination.resumed"]
+    );
     reader.acknowledge().await?;
     let mut reader = second.reader("mailer", &id).await?;
     assert_eq!(reader.acknowledged(), Version(3));
@@ -86,7 +91,10 @@ async fn many_readers_acknowledge_while_work_goes_on_and_each_is_remembered() ->
     first.close().await?;
     let second = engine(dir.path()).await?;
     for number in 0..20 {
-        assert_eq!(second.reader(&format!("reader-{number}"), &id).await?.acknowledged(), Version(1));
+        assert_eq!(
+            second.reader(&format!("reader-{number}"), &id).await?.acknowledged(),
+            Version(1)
+        );
     }
     second.close().await?;
     Ok(())
@@ -102,10 +110,18 @@ async fn a_cursor_reads_one_coordination_under_a_name_that_fits() -> Result {
     reader.acknowledge().await?;
     let long = "n".repeat(257);
     for (name, id, says) in [
-        ("mailer", &other, "the cursor \"mailer\" reads `coordination/one`; choose another name for another coordination"),
+        (
+            "mailer",
+            &other,
+            "the cursor \"mailer\" reads `coordination/one`; choose another name for another coordination",
+        ),
         ("", &one, "the name of a cursor has 1 to 256 bytes, not 0"),
         (&long, &one, "the name of a cursor has 1 to 256 bytes, not 257"),
-        ("new", &CoordinationId::new("unknown")?, "there is no coordination unknown; list shows what there is"),
+        (
+            "new",
+            &CoordinationId::new("unknown")?,
+            "there is no coordination unknown; list shows what there is",
+        ),
     ] {
         assert_eq!(engine.reader(name, id).await.unwrap_err().to_string(), says);
     }
@@ -167,8 +183,8 @@ async fn a_wait_that_is_given_up_at_any_point_misses_nothing() -> Result {
     engine.add_work(&id, idle(1, 1), None).await?;
     let mut events = engine.follow(&id, Version(0)).await?;
     let mut seen = Vec::new();
-    // Given up when it waits for the first time, then for the second time, and so on, until there is an event; and after a while, where
-    // nothing happens that it could wait for once more.
+    // Given up when it waits for the first time, then for the second time, and so on, until there
+    // is an event; and after a while, where nothing happens that it could wait for once more.
     let mut patience = 1;
     while seen.len() < 4 {
         let mut next = pin!(events.next());
@@ -191,8 +207,12 @@ async fn a_wait_that_is_given_up_at_any_point_misses_nothing() -> Result {
             engine.cancel(&id, "enough").await?;
         }
     }
-    let expected =
-        ["1 coordination.started", "2 coordination.work_added", "3 coordination.stop_requested", "4 coordination.aborted"];
+    let expected = [
+        "1 coordination.started",
+        "2 coordination.work_added",
+        "3 coordination.stop_requested",
+        "4 coordination.aborted",
+    ];
     assert_eq!(seen, expected);
     engine.close().await?;
     Ok(())

@@ -1,4 +1,5 @@
-//! docs/ledger-format.md says what the code does: its worked example and its tables are checked here.
+//! docs/ledger-format.md says what the code does: its worked example and its tables are checked
+//! here.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
@@ -60,7 +61,13 @@ impl Bytes {
     }
 }
 
-fn event(stream: &str, kind: &'static str, at: u64, cause: Option<&str>, payload: &str) -> Recorded {
+fn event(
+    stream: &str,
+    kind: &'static str,
+    at: u64,
+    cause: Option<&str>,
+    payload: &str,
+) -> Recorded {
     let mut event = Recorded {
         stream: stream.parse().unwrap(),
         version: Version(1),
@@ -82,7 +89,13 @@ fn event(stream: &str, kind: &'static str, at: u64, cause: Option<&str>, payload
 fn the_worked_example_is_what_the_code_computes() {
     let mut example = String::new();
     let opened = event("ledger", "ledger.opened", 1_000, None, "{}");
-    let started = event("coordination/demo", "coordination.started", 2_000, Some("start-1"), r#"{"name":"é"}"#);
+    let started = event(
+        "coordination/demo",
+        "coordination.started",
+        2_000,
+        Some("start-1"),
+        r#"{"name":"é"}"#,
+    );
 
     let hash = Bytes::default()
         .text("antiphon.event.1")
@@ -115,7 +128,8 @@ fn the_worked_example_is_what_the_code_computes() {
         .show("event 1 of coordination/demo, coordination.started", &mut example);
     assert_eq!(hash, started.hash);
 
-    let commit = Commit::link(CommitTip::default(), Epoch(1), [opened.hash, started.hash].into_iter());
+    let commit =
+        Commit::link(CommitTip::default(), Epoch(1), [opened.hash, started.hash].into_iter());
     let hash = Bytes::default()
         .text("antiphon.commit.1")
         .u64(1)
@@ -149,7 +163,8 @@ fn the_worked_example_is_what_the_code_computes() {
         .show("head row of coordination/demo", &mut example);
     assert_eq!(digest, head.digest());
 
-    let cursor = Cursor { name: "mail".to_owned(), stream: started.stream.clone(), version: Version(1) };
+    let cursor =
+        Cursor { name: "mail".to_owned(), stream: started.stream.clone(), version: Version(1) };
     let digest = Bytes::default()
         .text("antiphon.cursor.1")
         .text("mail")
@@ -158,7 +173,12 @@ fn the_worked_example_is_what_the_code_computes() {
         .show("cursor mail at event 1 of coordination/demo", &mut example);
     assert_eq!(digest, cursor.digest());
 
-    let snapshot = Snapshot { stream: StreamName::Ledger, version: Version(1), format: "1".to_owned(), bytes: b"state".to_vec() };
+    let snapshot = Snapshot {
+        stream: StreamName::Ledger,
+        version: Version(1),
+        format: "1".to_owned(),
+        bytes: b"state".to_vec(),
+    };
     let digest = Bytes::default()
         .text("antiphon.snapshot.1")
         .text("ledger")
@@ -170,7 +190,10 @@ fn the_worked_example_is_what_the_code_computes() {
 
     let covered = format!("antiphon.head.1 1 1 {}", commit.hash);
     let mark = format!("{covered} {}", Digest::of(covered.as_bytes()));
-    let written = HeadMark { epoch: Epoch(1), commit: CommitTip { number: CommitNumber(1), hash: commit.hash } };
+    let written = HeadMark {
+        epoch: Epoch(1),
+        commit: CommitTip { number: CommitNumber(1), hash: commit.hash },
+    };
     assert_eq!(format!("{mark}\n"), written.to_string());
     write!(example, "head mark after commit 1 of epoch 1, one line:\n  {mark}\n").unwrap();
 
@@ -190,16 +213,24 @@ fn the_tables_are_those_of_the_database() {
             "SELECT m.name, c.name, c.type FROM sqlite_schema AS m JOIN pragma_table_info(m.name) AS c WHERE m.type = 'table'",
         )
         .unwrap();
-    let columns: Vec<(String, String, String)> =
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect();
+    let columns: Vec<(String, String, String)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(columns.len(), 47);
 
     let document = document();
     for (table, column, kind) in columns {
         let heading = format!("\n### `{table}`");
-        let (_, section) = document.split_once(&heading).unwrap_or_else(|| panic!("no section on the table `{table}`"));
+        let (_, section) = document
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("no section on the table `{table}`"));
         let section = section.split("\n##").next().unwrap();
         let row = format!("| `{column}` | {kind} |");
-        assert!(section.contains(&row), "the section on `{table}` must have a row that begins: {row}");
+        assert!(
+            section.contains(&row),
+            "the section on `{table}` must have a row that begins: {row}"
+        );
     }
 }

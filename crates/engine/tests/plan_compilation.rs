@@ -9,18 +9,27 @@ use antiphon::coordination::{CoordinationConfig, Runner};
 use antiphon::digest::Digest;
 use antiphon::id::WorkId;
 use antiphon::plan::{
-    CommandSpec, Compiled, Environment, FillError, Filled, FilledEnv, FilledStdin, OutputError, Plan, PlanSpec, SecretFrom, parse,
+    CommandSpec, Compiled, Environment, FillError, Filled, FilledEnv, FilledStdin, OutputError,
+    Plan, PlanSpec, SecretFrom, parse,
 };
 use serde_json::{Value, json};
 
 fn environment() -> Environment {
-    let variables =
-        [("PATH", "/usr/bin"), ("HOME", "/home/ada"), ("UNRELATED", "x"), ("PROXY", "http://p"), ("API_KEY", "hunter2hunter2")];
+    let variables = [
+        ("PATH", "/usr/bin"),
+        ("HOME", "/home/ada"),
+        ("UNRELATED", "x"),
+        ("PROXY", "http://p"),
+        ("API_KEY", "hunter2hunter2"),
+    ];
     Environment::Of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
 fn compiled(text: &str) -> Compiled {
-    parse(text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}")).compile(&environment()).unwrap()
+    parse(text, Path::new("/plans/p.yaml"))
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .compile(&environment())
+        .unwrap()
 }
 
 /// The description of an item's command.
@@ -32,17 +41,20 @@ fn command(compiled: &Compiled, work: &str) -> CommandSpec {
 
 /// Everything that a plan comes to as JSON, with what the digests name in their place.
 fn whole(compiled: &Compiled) -> Value {
-    let secrets: Vec<String> = compiled.secrets.iter().map(|secret| format!("{secret:?}")).collect();
+    let secrets: Vec<String> =
+        compiled.secrets.iter().map(|secret| format!("{secret:?}")).collect();
     json!({ "config": config(&compiled.config, compiled), "widths": compiled.spec.widths.iter().map(|(group, width)| (group.to_string(), *width)).collect::<BTreeMap<_, _>>(), "secrets": secrets })
 }
 
 fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
     let mut value = serde_json::to_value(config).unwrap();
     for (item, spec) in value["work"].as_array_mut().unwrap().iter_mut().zip(config.work()) {
-        let blob = compiled.blobs.iter().find(|blob| Digest::of(blob) == spec.input.unwrap()).unwrap();
+        let blob =
+            compiled.blobs.iter().find(|blob| Digest::of(blob) == spec.input.unwrap()).unwrap();
         item["input"] = serde_json::from_slice(blob).unwrap();
         if let Runner::Nested { sessions } = spec.runner {
-            let (_, nested) = compiled.nested.iter().find(|(known, _)| Some(*known) == spec.input).unwrap();
+            let (_, nested) =
+                compiled.nested.iter().find(|(known, _)| Some(*known) == spec.input).unwrap();
             assert_eq!(nested.budget().max_episodes(), sessions);
             assert_eq!(PlanSpec::from_bytes(blob).unwrap().config().unwrap(), *nested);
             item["runner"] = json!("plan");
@@ -57,7 +69,9 @@ fn config(config: &CoordinationConfig, compiled: &Compiled) -> Value {
 fn check_file(name: &str, found: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plan").join(name);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-    let found = serde_json::to_string_pretty(found).unwrap().replace(root.to_str().unwrap(), "<root>") + "\n";
+    let found =
+        serde_json::to_string_pretty(found).unwrap().replace(root.to_str().unwrap(), "<root>")
+            + "\n";
     if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
         std::fs::write(&path, &found).unwrap();
     }
@@ -67,7 +81,10 @@ fn check_file(name: &str, found: &Value) {
 
 #[test]
 fn the_example_comes_to_this() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plan/backtest/plan.yaml").canonicalize().unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/plan/backtest/plan.yaml")
+        .canonicalize()
+        .unwrap();
     let plan = Plan::read(&path).unwrap_or_else(|problems| panic!("{problems}"));
     check_file("backtest.json", &whole(&plan.compile(&environment()).unwrap()));
 }
@@ -83,25 +100,38 @@ fn a_plan_that_was_recorded_comes_to_the_same_run() {
     let recorded = PlanSpec::from_bytes(&compiled.spec.to_bytes()).unwrap();
     assert_eq!(recorded, compiled.spec);
     assert_eq!(recorded.config().unwrap(), compiled.config);
-    let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen("\"schema\":1", "\"schema\":2", 1);
+    let newer = String::from_utf8(compiled.spec.to_bytes()).unwrap().replacen(
+        "\"schema\":1",
+        "\"schema\":2",
+        1,
+    );
     let told = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
-    assert_eq!(told, "this nested plan has schema 2, and this version reads 1; use the version that submitted it");
+    assert_eq!(
+        told,
+        "this nested plan has schema 2, and this version reads 1; use the version that submitted it"
+    );
 }
 
 #[test]
 fn plans_are_nested_eight_deep_and_no_deeper() {
     let dir = tempfile::tempdir().unwrap();
     let plan = |depth: usize, work: &str| {
-        let text = format!("name: p{depth}\nbudget: {{ sessions: 9, duration: 1h }}\nwork: {{ a: {{ {work} }} }}\n");
+        let text = format!(
+            "name: p{depth}\nbudget: {{ sessions: 9, duration: 1h }}\nwork: {{ a: {{ {work} }} }}\n"
+        );
         std::fs::write(dir.path().join(format!("{depth}.yaml")), text).unwrap();
     };
     for depth in 0..9 {
         plan(depth, &format!("plan: {}.yaml", depth + 1));
     }
     plan(9, "command: [x]");
-    let told = Plan::read(dir.path().join("0.yaml")).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    let told = Plan::read(dir.path().join("0.yaml"))
+        .unwrap_err()
+        .to_string()
+        .replace(dir.path().to_str().unwrap(), "<dir>");
     assert_eq!(told, "<dir>/8.yaml:3:20: plans are nested more than 8 deep here");
-    let compiled = Plan::read(dir.path().join("1.yaml")).unwrap().compile(&Environment::Unknown).unwrap();
+    let compiled =
+        Plan::read(dir.path().join("1.yaml")).unwrap().compile(&Environment::Unknown).unwrap();
     assert_eq!((compiled.nested.len(), compiled.blobs.len()), (8, 9));
 }
 
@@ -148,9 +178,15 @@ work:
     assert_eq!(use_.fill(&outputs), Err(FillError::NoOutput { work: id("models") }));
     outputs.insert(id("models"), br#"{"path":"a b.py"}"#.to_vec());
     outputs.insert(id("cells[2]"), br#"{"lib":"/plans/gen/2.so"}"#.to_vec());
-    assert_eq!(use_.fill(&outputs), Err(FillError::NoName { work: id("models"), name: "count".into() }));
+    assert_eq!(
+        use_.fill(&outputs),
+        Err(FillError::NoName { work: id("models"), name: "count".into() })
+    );
     outputs.insert(id("models"), b"[1]".to_vec());
-    assert_eq!(use_.fill(&outputs), Err(FillError::NotText { work: id("models"), wanted: "a JSON object" }));
+    assert_eq!(
+        use_.fill(&outputs),
+        Err(FillError::NotText { work: id("models"), wanted: "a JSON object" })
+    );
     outputs.insert(id("models"), br#"{"path":"a\u0000b","count":1}"#.to_vec());
     assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { problem: "holds a zero byte" }));
 
@@ -173,7 +209,9 @@ work:
             env: filled.env.clone(),
             stdin: Some(FilledStdin::File("/plans/a b.py".into())),
             check: Some(vec![text("test"), text("/plans/gen/2.so")]),
-            inputs: [("code", "/plans/gen/2.so"), ("more", "a b.py!"), ("notes", "3")].map(|(k, v)| (text(k), text(v))).into(),
+            inputs: [("code", "/plans/gen/2.so"), ("more", "a b.py!"), ("notes", "3")]
+                .map(|(k, v)| (text(k), text(v)))
+                .into(),
         }
     );
 }
@@ -195,11 +233,20 @@ work:
     };
     assert_eq!(put_out("free", None, true), Ok(None));
     assert_eq!(put_out("free", Some(json!([1])), true), Ok(Some(json!([1]))));
-    assert_eq!(put_out("files", Some(json!({ "more": 1 })), true), Ok(Some(json!({ "more": 1, "model": "/plans/out/m.py" }))));
+    assert_eq!(
+        put_out("files", Some(json!({ "more": 1 })), true),
+        Ok(Some(json!({ "more": 1, "model": "/plans/out/m.py" })))
+    );
     let absent = OutputError::NoFile { name: "model".into(), path: "/plans/out/m.py".into() };
     assert_eq!(put_out("files", None, false), Err(absent));
-    assert_eq!(put_out("names", Some(json!({ "path": "x" })), true), Ok(Some(json!({ "path": "x" }))));
-    assert_eq!(put_out("names", Some(json!("path")), true), Err(OutputError::NotInResult { name: "path".into() }));
+    assert_eq!(
+        put_out("names", Some(json!({ "path": "x" })), true),
+        Ok(Some(json!({ "path": "x" })))
+    );
+    assert_eq!(
+        put_out("names", Some(json!("path")), true),
+        Err(OutputError::NotInResult { name: "path".into() })
+    );
 }
 
 #[test]
@@ -212,9 +259,16 @@ work: { a: { command: [a], env: { OTHER: { secret: { command: [pass, show, it] }
 ",
     );
     assert!(compiled.blobs.iter().all(|blob| !String::from_utf8_lossy(blob).contains("hunter2")));
-    let sources: Vec<_> = compiled.secrets.into_iter().map(|secret| (secret.name, secret.from)).collect();
-    let command = SecretFrom::Command { argv: ["pass", "show", "it"].map(str::to_owned).into(), dir: "/plans".into() };
-    assert_eq!(sources, [("API_KEY".to_owned(), SecretFrom::Variable), ("OTHER".to_owned(), command)]);
+    let sources: Vec<_> =
+        compiled.secrets.into_iter().map(|secret| (secret.name, secret.from)).collect();
+    let command = SecretFrom::Command {
+        argv: ["pass", "show", "it"].map(str::to_owned).into(),
+        dir: "/plans".into(),
+    };
+    assert_eq!(
+        sources,
+        [("API_KEY".to_owned(), SecretFrom::Variable), ("OTHER".to_owned(), command)]
+    );
 }
 
 #[test]
@@ -253,9 +307,15 @@ fn files_that_are_no_plans_say_why() {
         "<dir>/p.yaml:2:7: this file is not UTF-8: byte 16 begins no character (save it as UTF-8)"
     );
     let utf16 = "<dir>/p.yaml: this file is UTF-16, and a plan is UTF-8; save it as that";
-    assert_eq!([told(b"\xff\xfen\0a\0"), told(b"\xfe\xff\0n\0a"), told(b"n\0a\0"), told(b"\0n\0a")], [utf16; 4]);
+    assert_eq!(
+        [told(b"\xff\xfen\0a\0"), told(b"\xfe\xff\0n\0a"), told(b"n\0a\0"), told(b"\0n\0a")],
+        [utf16; 4]
+    );
     assert_eq!(told(&b"#".repeat((1 << 20) + 1)), "<dir>/p.yaml: this file is larger than 1 MiB");
-    let absent = Plan::read(dir.path()).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    let absent = Plan::read(dir.path())
+        .unwrap_err()
+        .to_string()
+        .replace(dir.path().to_str().unwrap(), "<dir>");
     assert_eq!(absent, "<dir>: this file cannot be read: Is a directory (os error 21)");
 }
 
@@ -263,14 +323,23 @@ fn files_that_are_no_plans_say_why() {
 fn sessions_must_be_enough_for_the_items_of_nested_plans_too() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, sessions: u32, work: &str| {
-        let text = format!("name: p\nbudget: {{ sessions: {sessions}, duration: 1m }}\nwork:\n{work}");
+        let text =
+            format!("name: p\nbudget: {{ sessions: {sessions}, duration: 1m }}\nwork:\n{work}");
         std::fs::write(dir.path().join(name), text).unwrap();
     };
     write("inner.yaml", 3, "  a: { command: [a] }\n  b: { command: [b] }\n");
     write("middle.yaml", 9, "  c: { command: [c] }\n  d: { plan: inner.yaml }\n");
-    write("outer.yaml", 9, "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n");
+    write(
+        "outer.yaml",
+        9,
+        "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n",
+    );
     assert!(Plan::read(dir.path().join("outer.yaml")).is_ok());
-    write("outer.yaml", 8, "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n");
+    write(
+        "outer.yaml",
+        8,
+        "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n",
+    );
     let told = Plan::read(dir.path().join("outer.yaml")).unwrap_err().to_string();
     assert_eq!(
         told.replace(dir.path().to_str().unwrap(), "<dir>"),
@@ -290,7 +359,8 @@ work:
 ";
     std::fs::write(&path, text).unwrap();
     std::fs::write(dir.path().join("there.txt"), "x").unwrap();
-    let told = Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
+    let told =
+        Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
     assert_eq!(
         told,
         "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; what an item makes is named in its `output`)"

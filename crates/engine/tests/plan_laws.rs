@@ -1,4 +1,5 @@
-//! What holds for any text that is given as a plan: reading ends, every problem has its place, and what has none can be compiled.
+//! What holds for any text that is given as a plan: reading ends, every problem has its place, and
+//! what has none can be compiled.
 
 #![allow(clippy::unwrap_used, reason = "a broken law fails the test")]
 
@@ -24,7 +25,9 @@ fn check(text: &str) {
                 Ok(compiled) => {
                     for blob in &compiled.blobs {
                         let read = CommandSpec::from_bytes(blob).map(|spec| spec.to_bytes());
-                        let read = read.or_else(|_| PlanSpec::from_bytes(blob).map(|spec| spec.to_bytes())).unwrap();
+                        let read = read
+                            .or_else(|_| PlanSpec::from_bytes(blob).map(|spec| spec.to_bytes()))
+                            .unwrap();
                         assert_eq!(read, *blob);
                     }
                 }
@@ -114,7 +117,13 @@ fn pieces() -> impl Strategy<Value = String> {
 
 /// A plan that makes sense, with some of its text exchanged, doubled or taken out.
 fn mutated() -> impl Strategy<Value = String> {
-    let mutation = (any::<Index>(), any::<Index>(), 0..12_usize, select(&["cut", "copy", "swap", "word"][..]), pieces());
+    let mutation = (
+        any::<Index>(),
+        any::<Index>(),
+        0..12_usize,
+        select(&["cut", "copy", "swap", "word"][..]),
+        pieces(),
+    );
     prop::collection::vec(mutation, 1..6).prop_map(|mutations| {
         let mut text: Vec<char> = EVERY_KEY.chars().collect();
         for (from, to, length, what, piece) in mutations {
@@ -241,11 +250,14 @@ fn huge_texts_are_refused() {
 fn matrices_and_what_they_repeat_are_bounded() {
     let values: Vec<String> = (0..1_000).map(|value| value.to_string()).collect();
     let values = values.join(", ");
-    let text =
-        format!("{HEAD}work: {{ a: {{ command: [\"{{{{x}}}}{{{{y}}}}\"], matrix: {{ x: [{values}], y: [{values}] }} }} }}\n");
+    let text = format!(
+        "{HEAD}work: {{ a: {{ command: [\"{{{{x}}}}{{{{y}}}}\"], matrix: {{ x: [{values}], y: [{values}] }} }} }}\n"
+    );
     assert_eq!(codes(&text), ["too-large"]);
     let long = "y".repeat(60_000);
-    let text = format!("{HEAD}work: {{ a: {{ command: [\"{{{{x}}}}{long}\"], matrix: {{ x: [{values}] }} }} }}\n");
+    let text = format!(
+        "{HEAD}work: {{ a: {{ command: [\"{{{{x}}}}{long}\"], matrix: {{ x: [{values}] }} }} }}\n"
+    );
     assert_eq!(codes(&text), ["too-large"]);
     let text = format!(
         "{HEAD}work:\n  a: {{ command: [\"{{{{x}}}}\"], matrix: {{ x: [{values}] }}, group: g }}\n  \
@@ -264,7 +276,8 @@ fn matrices_and_what_they_repeat_are_bounded() {
 fn thousands_of_problems_are_counted_and_not_all_told() {
     let mut text = format!("{HEAD}work:\n");
     for item in 0..9_000 {
-        let _infallible = writeln!(text, "  i{item}: {{ command: [x], needs: [nowhere{item}], wrong: 1 }}");
+        let _infallible =
+            writeln!(text, "  i{item}: {{ command: [x], needs: [nowhere{item}], wrong: 1 }}");
     }
     let problems = parse(&text, Path::new("/plans/p.yaml")).map(|_| ()).unwrap_err();
     assert_eq!(problems.problems.len(), 100);
@@ -277,7 +290,8 @@ fn ten_thousand_items_in_a_chain_are_compiled() {
     for item in 1..10_000 {
         let _infallible = writeln!(text, "  i{item}: {{ command: [x], needs: [i{}] }}", item - 1);
     }
-    let plan = parse(&text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
+    let plan =
+        parse(&text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));
     let compiled = plan.compile(&Environment::Unknown).unwrap();
     assert_eq!((compiled.config.work().len(), compiled.blobs.len()), (10_000, 1));
     assert_eq!(plan.outline().items.len(), 10_000);
@@ -288,20 +302,32 @@ fn ten_thousand_items_in_a_chain_are_compiled() {
 
 #[test]
 fn many_of_one_thing_are_read_without_looking_through_all_for_each() {
-    let many = |of: fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(", ");
-    let text = format!("{HEAD}work: {{ a: {{ command: [x], matrix: {{ {} }} }} }}\n", many(|n| format!("n{n}: [1]"), 50_000));
+    let many =
+        |of: fn(usize) -> String, count: usize| (0..count).map(of).collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{HEAD}work: {{ a: {{ command: [x], matrix: {{ {} }} }} }}\n",
+        many(|n| format!("n{n}: [1]"), 50_000)
+    );
     assert_eq!(codes(&text), ["too-large"]);
-    let text = format!("{HEAD}work: {{ a: {{ command: [x], matrix: {{ x: [{}] }} }} }}\n", many(|n| n.to_string(), 100_000));
+    let text = format!(
+        "{HEAD}work: {{ a: {{ command: [x], matrix: {{ x: [{}] }} }} }}\n",
+        many(|n| n.to_string(), 100_000)
+    );
     assert_eq!(codes(&text), ["too-large"]);
     let holes = (0..10).map(|part| {
-        let holes: String = (0..5_000).map(|hole| format!("{{{{p{}}}}}", part * 5_000 + hole)).collect();
+        let holes: String =
+            (0..5_000).map(|hole| format!("{{{{p{}}}}}", part * 5_000 + hole)).collect();
         format!("\"{holes}\"")
     });
     let holes = holes.collect::<Vec<_>>().join(", ");
-    let text = format!("{HEAD}runners: {{ r: {{ command: [{holes}] }} }}\nwork: {{ a: {{ runner: r }} }}\n");
+    let text = format!(
+        "{HEAD}runners: {{ r: {{ command: [{holes}] }} }}\nwork: {{ a: {{ runner: r }} }}\n"
+    );
     assert_eq!(codes(&text), ["missing-parameter"]);
-    let text =
-        format!("{HEAD}env: {{ {} }}\nwork: {{ a: {{ command: [x] }} }}\n", many(|n| format!("A{n}: \"{{{{x}}}}\""), 40_000));
+    let text = format!(
+        "{HEAD}env: {{ {} }}\nwork: {{ a: {{ command: [x] }} }}\n",
+        many(|n| format!("A{n}: \"{{{{x}}}}\""), 40_000)
+    );
     assert_eq!(codes(&text), ["bad-placeholder"]);
     let cells = many(|n| n.to_string(), 9_000);
     let text = format!(
@@ -321,6 +347,9 @@ fn what_cells_repeat_without_placeholders_is_bounded_too() {
         format!("command: [\"{{{{x}}}}\"], env: {{ A: {{ from: B, default: {long} }} }}"),
         format!("command: [\"{{{{x}}}}\"], env: {{ A: {{ secret: {{ command: [{long}] }} }} }}"),
     ] {
-        assert_eq!(codes(&format!("{HEAD}work: {{ a: {{ {rest}, matrix: {{ x: [{cells}] }} }} }}\n")), ["too-large"]);
+        assert_eq!(
+            codes(&format!("{HEAD}work: {{ a: {{ {rest}, matrix: {{ x: [{cells}] }} }} }}\n")),
+            ["too-large"]
+        );
     }
 }

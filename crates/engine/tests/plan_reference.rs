@@ -19,12 +19,19 @@ fn check(path: &Path, found: &str) {
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
     let different = written.lines().zip(found.lines()).find(|(written, found)| written != found);
-    assert!(written == found, "{}: {different:?}; UPDATE_TRANSCRIPTS=1 writes it anew", path.display());
+    assert!(
+        written == found,
+        "{}: {different:?}; UPDATE_TRANSCRIPTS=1 writes it anew",
+        path.display()
+    );
 }
 
 #[test]
 fn the_schema_is_the_one_that_is_checked_in() {
-    check(&root().join("docs/plan.schema.json"), &format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap()));
+    check(
+        &root().join("docs/plan.schema.json"),
+        &format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap()),
+    );
 }
 
 #[test]
@@ -38,8 +45,17 @@ fn the_reference_describes_every_key() {
         let _infallible = writeln!(keys, "\n### `{}`: {}\n", object.name, object.what);
         keys.push_str("| key | takes | meaning | such as |\n|---|---|---|---|\n");
         for key in object.keys {
-            let name = if key.required { format!("**`{}`**", key.name) } else { format!("`{}`", key.name) };
-            let row = format!("| {name} | {} | {} | `{}` |", key.kind, key.doc, key.example.replace('|', "\\|"));
+            let name = if key.required {
+                format!("**`{}`**", key.name)
+            } else {
+                format!("`{}`", key.name)
+            };
+            let row = format!(
+                "| {name} | {} | {} | `{}` |",
+                key.kind,
+                key.doc,
+                key.example.replace('|', "\\|")
+            );
             let _infallible = writeln!(keys, "{row}");
         }
         if object.open {
@@ -47,7 +63,8 @@ fn the_reference_describes_every_key() {
         }
         if !object.later.is_empty() {
             let later: Vec<String> = object.later.iter().map(|name| format!("`{name}`")).collect();
-            let _infallible = writeln!(keys, "\nReserved, and refused by this version: {}.", later.join(", "));
+            let _infallible =
+                writeln!(keys, "\nReserved, and refused by this version: {}.", later.join(", "));
         }
     }
     check(&path, &format!("{before}{heading}{keys}"));
@@ -56,7 +73,8 @@ fn the_reference_describes_every_key() {
 #[test]
 fn the_plans_of_the_reference_can_be_run() {
     let text = std::fs::read_to_string(root().join("docs/plan.md")).unwrap();
-    let plans: Vec<&str> = text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let plans: Vec<&str> =
+        text.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     let plans: Vec<&str> = plans.into_iter().filter(|plan| plan.starts_with("name:")).collect();
     assert_eq!(plans.len(), 3);
     for plan in plans {
@@ -67,7 +85,8 @@ fn the_plans_of_the_reference_can_be_run() {
 #[test]
 fn every_plan_of_the_examples_can_be_run() {
     let mut seen = 0;
-    let examples = std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let examples =
+        std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
     for example in examples.filter(|path| path.is_dir()) {
         for file in std::fs::read_dir(example).unwrap() {
             let path = file.unwrap().path();
@@ -85,40 +104,65 @@ fn every_example_of_a_key_is_read() {
     for object in OBJECTS {
         for key in object.keys {
             let in_item = |rest: &str| format!("work: {{ a: {{ command: [x], {rest} }} }}\n");
-            let head = |rest: &str| format!("name: p\nbudget: {{ sessions: 50, duration: 1h }}\n{rest}\n");
+            let head =
+                |rest: &str| format!("name: p\nbudget: {{ sessions: 50, duration: 1h }}\n{rest}\n");
             let text = match (object.name, key.name) {
                 ("plan", "name" | "budget" | "work") => continue,
                 ("plan", _) => head(&format!("{}\nwork: {{ a: {{ command: [x] }} }}", key.example)),
                 ("budget", "sessions") | ("budget", "duration") => continue,
                 ("budget", _) => {
-                    format!("name: p\nbudget: {{ sessions: 5, duration: 1h, {} }}\n{}", key.example, in_item("priority: 1"))
+                    format!(
+                        "name: p\nbudget: {{ sessions: 5, duration: 1h, {} }}\n{}",
+                        key.example,
+                        in_item("priority: 1")
+                    )
                 }
                 ("runner", "command" | "shell") => continue,
-                ("runner", _) => {
-                    head(&format!("runners: {{ r: {{ command: [x], {} }} }}\n{}", key.example, in_item("priority: 1")))
-                }
-                ("item", "runner" | "command" | "shell" | "plan" | "matrix" | "width" | "on_exhausted") => continue,
-                ("item", "needs") => {
-                    head(&in_item(&key.example.replace("models", "b")).replace("work: {", "work: { b: { command: [y] },"))
-                }
+                ("runner", _) => head(&format!(
+                    "runners: {{ r: {{ command: [x], {} }} }}\n{}",
+                    key.example,
+                    in_item("priority: 1")
+                )),
+                (
+                    "item",
+                    "runner" | "command" | "shell" | "plan" | "matrix" | "width" | "on_exhausted",
+                ) => continue,
+                ("item", "needs") => head(
+                    &in_item(&key.example.replace("models", "b"))
+                        .replace("work: {", "work: { b: { command: [y] },"),
+                ),
                 ("item", "limits") => head(&in_item(&format!("usage: result, {}", key.example))),
                 ("item", _) => head(&in_item(key.example)),
                 ("retry", name) => {
-                    let backoff = if name == "attempts" || name == "backoff" { "" } else { ", backoff: 1s" };
+                    let backoff =
+                        if name == "attempts" || name == "backoff" { "" } else { ", backoff: 1s" };
                     head(&in_item(&format!("retry: {{ {}{backoff} }}", key.example)))
                 }
-                ("limits", _) => head(&in_item(&format!("usage: result, limits: {{ {} }}", key.example))),
-                ("check", "timeout") => head(&in_item(&format!("check: {{ command: [y], {} }}", key.example))),
+                ("limits", _) => {
+                    head(&in_item(&format!("usage: result, limits: {{ {} }}", key.example)))
+                }
+                ("check", "timeout") => {
+                    head(&in_item(&format!("check: {{ command: [y], {} }}", key.example)))
+                }
                 ("check", _) => head(&in_item(&format!("check: {{ {} }}", key.example))),
-                ("env_from", "default") => head(&in_item(&format!("env: {{ A: {{ from: B, {} }} }}", key.example))),
-                ("env_from" | "env_text" | "env_secret", _) => head(&in_item(&format!("env: {{ A: {{ {} }} }}", key.example))),
-                ("secret_command", _) => head(&in_item(&format!("env: {{ A: {{ secret: {{ {} }} }} }}", key.example))),
+                ("env_from", "default") => {
+                    head(&in_item(&format!("env: {{ A: {{ from: B, {} }} }}", key.example)))
+                }
+                ("env_from" | "env_text" | "env_secret", _) => {
+                    head(&in_item(&format!("env: {{ A: {{ {} }} }}", key.example)))
+                }
+                ("secret_command", _) => {
+                    head(&in_item(&format!("env: {{ A: {{ secret: {{ {} }} }} }}", key.example)))
+                }
                 ("stdin_file", _) => head(&in_item(&format!("stdin: {{ {} }}", key.example))),
-                ("input_value", _) => head(&in_item(&format!("input: {{ a: {{ {} }} }}", key.example))),
+                ("input_value", _) => {
+                    head(&in_item(&format!("input: {{ a: {{ {} }} }}", key.example)))
+                }
                 (object, key) => panic!("no plan for {object}.{key}"),
             };
-            parse(&text, Path::new("/plans/p.yaml"))
-                .unwrap_or_else(|problems| panic!("{}.{}: {problems}\n{text}", object.name, key.name));
+            parse(&text, Path::new("/plans/p.yaml")).unwrap_or_else(|problems| {
+                panic!("{}.{}: {problems}\n{text}", object.name, key.name)
+            });
         }
     }
 }
@@ -130,8 +174,10 @@ const MODELINE: &str = "# yaml-language-server: $schema=";
 fn every_example_names_a_schema_that_is_there() {
     let named = root().join("docs/plan.schema.json").canonicalize().unwrap();
     let mut seen = 0;
-    for example in
-        std::fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir())
+    for example in std::fs::read_dir(root().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
     {
         for file in std::fs::read_dir(&example).unwrap().map(|entry| entry.unwrap().path()) {
             if file.extension().is_some_and(|extension| extension == "yaml") {

@@ -1,5 +1,5 @@
-//! Power loss under plain SQLite: that the settings of the ledger keep what they acknowledge, and that this harness
-//! sees it when other settings do not.
+//! Power loss under plain SQLite: that the settings of the ledger keep what they acknowledge, and
+//! that this harness sees it when other settings do not.
 
 mod power;
 
@@ -22,7 +22,8 @@ const DATABASE: &str = "plain.db";
 fn connect(directory: &Path, disk: &PowerDisk, synchronous: &str) -> rusqlite::Result<Connection> {
     let path = directory.join(DATABASE);
     let db = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), disk.name())?;
-    // A checkpoint every ten pages, so that few turns meet many of them and the WAL starts over often.
+    // A checkpoint every ten pages, so that few turns meet many of them and the WAL starts over
+    // often.
     db.execute_batch(&format!("PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA wal_autocheckpoint = 10;"))?;
     Ok(db)
 }
@@ -42,7 +43,8 @@ fn write_turn(db: &mut Connection, turn: u32, random: &mut Random) -> rusqlite::
 /// What a database holds after a cut: the number of turns, or why it is unsound.
 fn read_turns(db: &Connection) -> Result<u32, String> {
     let text = |error: rusqlite::Error| error.to_string();
-    let integrity: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(text)?;
+    let integrity: String =
+        db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(text)?;
     if integrity != "ok" {
         return Err(integrity);
     }
@@ -67,7 +69,8 @@ fn read_turns(db: &Connection) -> Result<u32, String> {
 fn reopen(image: &Image) -> Result<u32, String> {
     let directory = new_directory();
     image.write_into(directory.path());
-    let db = Connection::open(directory.path().join(DATABASE)).map_err(|error| error.to_string())?;
+    let db =
+        Connection::open(directory.path().join(DATABASE)).map_err(|error| error.to_string())?;
     read_turns(&db)
 }
 
@@ -87,7 +90,8 @@ fn history(synchronous: &str, seed: u64) -> History {
     let mut acknowledged = Vec::new();
     let mut reader = None;
     for turn in 0..30 {
-        // A reader in the middle of a transaction keeps checkpoints from finishing and the WAL from starting over.
+        // A reader in the middle of a transaction keeps checkpoints from finishing and the WAL from
+        // starting over.
         if random.chance(15) {
             let open = connect(directory.path(), &disk, synchronous).expect("open a reader");
             open.execute_batch("BEGIN").expect("begin to read");
@@ -141,7 +145,9 @@ fn cut_often(synchronous: &str, seeds: std::ops::Range<u64>, cuts: u64) -> Toll 
                 Ok(turns) if *turns < promised => toll.lossy += 1,
                 Ok(_) | Err(_) => toll.unsound += 1,
             }
-            toll.first.get_or_insert_with(|| format!("seed {seed}, cut {cut} at {position}: {promised} promised, {found:?}"));
+            toll.first.get_or_insert_with(|| {
+                format!("seed {seed}, cut {cut} at {position}: {promised} promised, {found:?}")
+            });
         }
     }
     toll
@@ -190,7 +196,8 @@ fn a_second_cut_during_or_after_recovery_keeps_every_acknowledged_turn() {
         let made = first.acknowledged[0];
         let span = (journal.len() - made) as u64;
         let position = made + usize::try_from(random.below(span)).expect("small");
-        let image = Image::after(&journal[..position], Survival::Subset(Random::seeded(random.next())));
+        let image =
+            Image::after(&journal[..position], Survival::Subset(Random::seeded(random.next())));
 
         let directory = new_directory();
         image.write_into(directory.path());
@@ -319,8 +326,8 @@ fn every_index(fault: impl Fn(u64) -> Fault, check: impl Fn(u64, &Outcome)) -> u
             assert_eq!((outcome.acknowledged, outcome.error), (12, None));
             return index;
         }
-        // A checkpoint that fails is tried again with the next commit and is no error of this one. It writes to the
-        // database only, but syncs both files.
+        // A checkpoint that fails is tried again with the next commit and is no error of this one.
+        // It writes to the database only, but syncs both files.
         let surfaced = outcome.error.is_some();
         match fault(index) {
             Fault::SyncError { .. } => {
@@ -356,7 +363,10 @@ fn a_write_error_at_any_write_undoes_the_turn_and_the_next_one_succeeds() {
         |write| Fault::WriteError { write },
         |index, outcome| {
             let held = outcome.acknowledged;
-            assert!(matches!(outcome.error, None | Some(rusqlite::ffi::SQLITE_IOERR_WRITE)), "{index}");
+            assert!(
+                matches!(outcome.error, None | Some(rusqlite::ffi::SQLITE_IOERR_WRITE)),
+                "{index}"
+            );
             assert_eq!(outcome.after_kill, Ok(held), "{index}");
             assert!(outcome.after_cuts.iter().all(|found| *found == Ok(held)), "{index}");
             assert_eq!(outcome.goes_on, Ok(Ok(held + 1)), "{index}");
@@ -372,7 +382,10 @@ fn a_sync_error_at_any_sync_leaves_every_acknowledged_turn() {
         |index, outcome| {
             // The turn whose sync failed may be there or not: its answer is "unknown".
             let possible = outcome.acknowledged..=outcome.acknowledged + 1;
-            assert!(matches!(outcome.error, None | Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)), "{index}");
+            assert!(
+                matches!(outcome.error, None | Some(rusqlite::ffi::SQLITE_IOERR_FSYNC)),
+                "{index}"
+            );
             for found in outcome.after_cuts.iter().chain([&outcome.after_kill]) {
                 let turns = found.as_ref().unwrap_or_else(|why| panic!("{index}: {why}"));
                 assert!(possible.contains(turns), "{index}: {turns}");

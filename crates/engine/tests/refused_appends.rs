@@ -1,4 +1,5 @@
-//! A store that refuses an append for what is in it: nothing was recorded, so the engine goes on from what was.
+//! A store that refuses an append for what is in it: nothing was recorded, so the engine goes on
+//! from what was.
 
 mod faulty;
 
@@ -9,7 +10,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use antiphon::append::Append;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::id::Version;
-use antiphon::ledger::{AppendError, MemoryLedger, MemoryStore, Refusal, SqliteOptions, SqliteStore, Store as _};
+use antiphon::ledger::{
+    AppendError, MemoryLedger, MemoryStore, Refusal, SqliteOptions, SqliteStore, Store as _,
+};
 use antiphon::{Engine, EngineError, Output, Setup};
 use faulty::{Faults, FaultyStore};
 use tokio::sync::Notify;
@@ -36,7 +39,8 @@ fn register(setup: &mut Setup) {
 #[tokio::test]
 async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup =
+        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
     register(&mut setup);
     let engine = setup.start().await?;
     faults.set(|append| touches(append, "bad").then(refused));
@@ -60,12 +64,15 @@ async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup =
+        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
     register(&mut setup);
     setup.register_plan("inner", config("inner")?);
     let engine = setup.start().await?;
     let first = AtomicBool::new(true);
-    faults.set(move |append| (touches(append, "parent.1") && first.swap(false, SeqCst)).then(refused));
+    faults.set(move |append| {
+        (touches(append, "parent.1") && first.swap(false, SeqCst)).then(refused)
+    });
     let items = vec![WorkSpec::plan("nested", "inner")?];
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
     let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_id("parent")?).await?;
@@ -77,13 +84,19 @@ async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup =
+        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
     register(&mut setup);
     let engine = setup.start().await?;
-    let ends = |append: &Append| append.events.iter().any(|event| &*event.kind == "coordination.session_unbound");
+    let ends = |append: &Append| {
+        append.events.iter().any(|event| &*event.kind == "coordination.session_unbound")
+    };
     faults.set(move |append| ends(append).then(refused));
     let id = engine.submit(config("good")?).await?;
-    assert!(matches!(engine.wait(&id).await, Err(EngineError::Stopped)), "its end cannot be recorded");
+    assert!(
+        matches!(engine.wait(&id).await, Err(EngineError::Stopped)),
+        "its end cannot be recorded"
+    );
     let error = engine.submit(config("other")?).await.unwrap_err();
     assert!(matches!(error, EngineError::Poisoned { .. }), "{error}");
     assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
@@ -93,7 +106,8 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
 #[tokio::test]
 async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup =
+        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (has_begun, goes) = (Arc::clone(&begun), Arc::clone(&go));
     setup.register("work", move |_| {
@@ -120,9 +134,14 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
     close.await??;
     let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
     let kinds = |stream: &str| -> Result<Vec<String>> {
-        Ok(store.read_stream(&stream.parse()?, Version(0), 100)?.iter().map(|event| event.kind.to_string()).collect())
+        Ok(store
+            .read_stream(&stream.parse()?, Version(0), 100)?
+            .iter()
+            .map(|event| event.kind.to_string())
+            .collect())
     };
-    let work = ["started", "work_added", "session_bound", "session_unbound"].map(|kind| format!("coordination.{kind}"));
+    let work = ["started", "work_added", "session_bound", "session_unbound"]
+        .map(|kind| format!("coordination.{kind}"));
     assert_eq!(kinds("coordination/last")?, work);
     assert_eq!(kinds("ledger")?, ["ledger.opened", "ledger.closed"]);
     Ok(())
@@ -131,7 +150,8 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
 #[tokio::test]
 async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup =
+        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
     register(&mut setup);
     let engine = setup.start().await?;
     for number in 0..20 {
@@ -141,7 +161,11 @@ async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> R
     faults.set(|append| touches(append, "bad").then(refused));
     let before = faults.read_back.load(SeqCst);
     assert!(engine.submit(config("bad")?).await.is_err());
-    assert_eq!(faults.read_back.load(SeqCst) - before, 0, "the engine knows how far the ledger has come");
+    assert_eq!(
+        faults.read_back.load(SeqCst) - before,
+        0,
+        "the engine knows how far the ledger has come"
+    );
     engine.close().await?;
     Ok(())
 }
@@ -156,7 +180,10 @@ async fn an_engine_that_was_superseded_never_writes_again() -> Result {
     let second = Engine::open_store(Arc::new(MemoryStore::over(&ledger)))?.start().await?;
     for _ in 0..2 {
         let error = first.submit(config("late")?).await.unwrap_err();
-        assert!(matches!(&error, EngineError::Poisoned { reason } if reason.contains("stop this engine")), "{error}");
+        assert!(
+            matches!(&error, EngineError::Poisoned { reason } if reason.contains("stop this engine")),
+            "{error}"
+        );
     }
     assert!(matches!(first.close().await, Err(EngineError::Poisoned { .. })));
     second.close().await?;

@@ -1,4 +1,5 @@
-//! What a ledger in a state directory does beyond the conformance suite: files, damage, and what is left when things go wrong.
+//! What a ledger in a state directory does beyond the conformance suite: files, damage, and what is
+//! left when things go wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
@@ -9,8 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use antiphon::ledger::{
-    Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal, OpenError, ReadError, Snapshot,
-    SqliteOptions, SqliteStore, StateDirectory, Store,
+    Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal,
+    OpenError, ReadError, Snapshot, SqliteOptions, SqliteStore, StateDirectory, Store,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -28,11 +29,23 @@ fn ledger(dir: &Path) -> Chain {
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
     for number in 0..8 {
         let name = format!("coordination/{number}");
-        let turn = chain.turn().event(&name, "coordination.started", "{}").blob(Blob::new(vec![number; 100_000]));
-        store.append(&turn.build(), &[Cursor { name: "mail".to_owned(), stream: stream(&name), version: Version(1) }]).unwrap();
+        let turn = chain
+            .turn()
+            .event(&name, "coordination.started", "{}")
+            .blob(Blob::new(vec![number; 100_000]));
+        store
+            .append(
+                &turn.build(),
+                &[Cursor { name: "mail".to_owned(), stream: stream(&name), version: Version(1) }],
+            )
+            .unwrap();
     }
-    let snapshot =
-        Snapshot { stream: stream("coordination/0"), version: Version(1), format: "1".to_owned(), bytes: vec![1, 2, 3] };
+    let snapshot = Snapshot {
+        stream: stream("coordination/0"),
+        version: Version(1),
+        format: "1".to_owned(),
+        bytes: vec![1, 2, 3],
+    };
     store.save_snapshot(&snapshot).unwrap();
     store.close().unwrap();
     chain
@@ -57,18 +70,31 @@ fn the_state_directory_is_private_and_ignored_by_git() {
     let dir = parent.path().join("deep/.antiphon");
     let store = store(&dir);
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
-    store.append(&chain.turn().event("ledger", "x.y", "{}").blob(Blob::new(vec![1; 100_000])).build(), &[]).unwrap();
+    store
+        .append(
+            &chain.turn().event("ledger", "x.y", "{}").blob(Blob::new(vec![1; 100_000])).build(),
+            &[],
+        )
+        .unwrap();
     store.mark_head().unwrap();
     assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
     let mut names = Vec::new();
     for path in files(&dir) {
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{}",
+            path.display()
+        );
         names.push(path.strip_prefix(&dir).unwrap().to_string_lossy().into_owned());
     }
     names.sort();
     let blob = Digest::of(&vec![1; 100_000]).to_string();
     let blob = format!("blobs/{}/{blob}", &blob[..2]);
-    assert_eq!(names, [".gitignore", &blob, "head", "ledger.db", "ledger.db-shm", "ledger.db-wal", "lock"]);
+    assert_eq!(
+        names,
+        [".gitignore", &blob, "head", "ledger.db", "ledger.db-shm", "ledger.db-wal", "lock"]
+    );
     assert_eq!(fs::read_to_string(dir.join(".gitignore")).unwrap(), "*\n");
 }
 
@@ -82,7 +108,10 @@ fn standing_and_holder_are_read_without_ownership() {
     let chain = ledger(dir.path());
     let reader = store(dir.path());
     let standing = reader.standing().unwrap();
-    assert_eq!((standing.format, standing.epoch, standing.commits, standing.events), (1, Epoch(1), chain.commits, Seq(8)));
+    assert_eq!(
+        (standing.format, standing.epoch, standing.commits, standing.events),
+        (1, Epoch(1), chain.commits, Seq(8))
+    );
     assert_eq!((directory.holder().unwrap(), directory.last_holder()), (None, Some(owner("one"))));
 
     let mark = HeadMark::read(dir.path()).unwrap().unwrap();
@@ -157,8 +186,16 @@ fn events_and_commits_cannot_be_changed_in_place() {
     ] {
         assert!(database.execute(sql, []).is_err(), "{sql}");
     }
-    assert_eq!(database.execute("UPDATE events SET payload = NULL, erased = zeroblob(32) WHERE seq = 3", []).unwrap(), 1,);
-    assert!(database.execute("UPDATE events SET erased = randomblob(32) WHERE seq = 3", []).is_err(), "erased once and for all");
+    assert_eq!(
+        database
+            .execute("UPDATE events SET payload = NULL, erased = zeroblob(32) WHERE seq = 3", [])
+            .unwrap(),
+        1,
+    );
+    assert!(
+        database.execute("UPDATE events SET erased = randomblob(32) WHERE seq = 3", []).is_err(),
+        "erased once and for all"
+    );
 }
 
 #[test]
@@ -174,12 +211,18 @@ fn a_ledger_that_lost_its_end_is_refused_until_that_is_accepted() {
 
     match store.open(&owner("one")) {
         Err(OpenError::Mark(MarkRefusal::Shorter { ledger, mark, .. })) => {
-            assert_eq!((ledger.number, mark.commit.number, mark.epoch), (CommitNumber(8), CommitNumber(9), Epoch(2)));
+            assert_eq!(
+                (ledger.number, mark.commit.number, mark.epoch),
+                (CommitNumber(8), CommitNumber(9), Epoch(2))
+            );
         }
         other => panic!("{other:?}"),
     }
     assert!(fs::read(dir.path().join("ledger.db")).unwrap() == copy, "a refusal changes nothing");
-    let accepting = SqliteStore::at(dir.path(), SqliteOptions { accept_shorter: true, ..SqliteOptions::default() });
+    let accepting = SqliteStore::at(
+        dir.path(),
+        SqliteOptions { accept_shorter: true, ..SqliteOptions::default() },
+    );
     let found = accepting.open(&owner("one")).unwrap();
     assert_eq!(found.mark, MarkFinding::Shorter { marked: chain.commits });
     assert_eq!(found.epoch, Epoch(3), "the lost epoch is not given out again");
@@ -212,15 +255,35 @@ fn a_ledger_without_a_readable_mark_is_refused_until_that_is_accepted() {
     let store = store(dir.path());
     fs::write(dir.path().join("head"), "antiphon.head.1 1 2 3 4\n").unwrap();
     let found = store.open(&owner("one"));
-    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Unreadable { source: MarkError::Damaged { .. } }))), "{found:?}");
+    assert!(
+        matches!(
+            found,
+            Err(OpenError::Mark(MarkRefusal::Unreadable { source: MarkError::Damaged { .. } }))
+        ),
+        "{found:?}"
+    );
     fs::remove_file(dir.path().join("head")).unwrap();
     let found = store.open(&owner("one"));
-    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Missing { commits: CommitNumber(8), .. }))), "{found:?}");
-    let accepting = SqliteStore::at(dir.path(), SqliteOptions { accept_missing_mark: true, ..SqliteOptions::default() });
+    assert!(
+        matches!(
+            found,
+            Err(OpenError::Mark(MarkRefusal::Missing { commits: CommitNumber(8), .. }))
+        ),
+        "{found:?}"
+    );
+    let accepting = SqliteStore::at(
+        dir.path(),
+        SqliteOptions { accept_missing_mark: true, ..SqliteOptions::default() },
+    );
     let opened = accepting.open(&owner("one")).unwrap();
     assert_eq!(opened.mark, MarkFinding::Missing);
-    assert!(HeadMark::read(dir.path()).unwrap().is_none(), "it is asked again until the owner has recorded it");
-    accepting.append(&Chain::after(&opened, []).event("pool/gpu", "pool.resized", "{}"), &[]).unwrap();
+    assert!(
+        HeadMark::read(dir.path()).unwrap().is_none(),
+        "it is asked again until the owner has recorded it"
+    );
+    accepting
+        .append(&Chain::after(&opened, []).event("pool/gpu", "pool.resized", "{}"), &[])
+        .unwrap();
     accepting.mark_head().unwrap();
     assert!(HeadMark::read(dir.path()).unwrap().is_some(), "the ledger has a mark again");
 }
@@ -256,7 +319,10 @@ fn a_flipped_bit_in_the_log_that_hides_marked_commits_is_refused() {
     fs::write(&wal, &bytes).unwrap();
     let found = self::store(copy.path()).open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Shorter { .. }))), "{found:?}");
-    assert!(fs::read(&wal).unwrap() == bytes, "what is left of the log stays for whoever wants to restore it");
+    assert!(
+        fs::read(&wal).unwrap() == bytes,
+        "what is left of the log stays for whoever wants to restore it"
+    );
 }
 
 #[test]
@@ -277,7 +343,9 @@ fn damage_outside_the_chains_is_found_and_named() {
     let small = Blob::new(b"small".to_vec());
     let store = store(dir.path());
     let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
-    store.append(&chain.turn().event("ledger", "x.y", "{}").blob(small.clone()).build(), &[]).unwrap();
+    store
+        .append(&chain.turn().event("ledger", "x.y", "{}").blob(small.clone()).build(), &[])
+        .unwrap();
     store.close().unwrap();
     assert_eq!(store.damages().unwrap(), []);
 
@@ -286,10 +354,14 @@ fn damage_outside_the_chains_is_found_and_named() {
     fs::remove_file(file(1)).unwrap();
     fs::write(file(2), "other").unwrap();
     let database = Connection::open(dir.path().join("ledger.db")).unwrap();
-    database.execute("UPDATE streams SET status = 'failed' WHERE name = 'coordination/3'", []).unwrap();
+    database
+        .execute("UPDATE streams SET status = 'failed' WHERE name = 'coordination/3'", [])
+        .unwrap();
     database.execute("UPDATE cursors SET version = 9", []).unwrap();
     database.execute("UPDATE snapshots SET bytes = x'00'", []).unwrap();
-    database.execute("UPDATE blobs SET bytes = CAST('SMALL' AS BLOB) WHERE bytes IS NOT NULL", []).unwrap();
+    database
+        .execute("UPDATE blobs SET bytes = CAST('SMALL' AS BLOB) WHERE bytes IS NOT NULL", [])
+        .unwrap();
     drop(database);
 
     let found: Vec<String> = store.damages().unwrap().iter().map(ToString::to_string).collect();
@@ -302,11 +374,17 @@ fn damage_outside_the_chains_is_found_and_named() {
         format!("blob {}: its bytes have another digest", small.digest),
     ];
     assert_eq!(found, expected);
-    assert_eq!(store.load_snapshot(&stream("coordination/0"), "1").unwrap(), None, "as good as absent");
+    assert_eq!(
+        store.load_snapshot(&stream("coordination/0"), "1").unwrap(),
+        None,
+        "as good as absent"
+    );
     assert!(matches!(store.cursor("mail"), Err(ReadError::Damaged { .. })));
     assert!(matches!(store.blob(&small.digest), Err(ReadError::Damaged { .. })));
     let heads = store.heads(&HeadQuery::List(HeadFilter::default()));
-    assert!(matches!(heads, Err(ReadError::Damaged { what, .. }) if what == "the head row of `coordination/3`"));
+    assert!(
+        matches!(heads, Err(ReadError::Damaged { what, .. }) if what == "the head row of `coordination/3`")
+    );
 }
 
 #[test]
@@ -343,10 +421,17 @@ fn erased_bytes_are_nowhere_in_the_files() {
         .blob(large.clone());
     store.append(&run.build(), &[]).unwrap();
     let a = stream("coordination/a");
-    let snapshot = Snapshot { stream: a, version: Version(3), format: "1".to_owned(), bytes: secret.as_bytes().to_vec() };
+    let snapshot = Snapshot {
+        stream: a,
+        version: Version(3),
+        format: "1".to_owned(),
+        bytes: secret.as_bytes().to_vec(),
+    };
     store.save_snapshot(&snapshot).unwrap();
     let holding = || {
-        let holds = |path: &PathBuf| fs::read(path).unwrap().windows(secret.len()).any(|window| window == secret.as_bytes());
+        let holds = |path: &PathBuf| {
+            fs::read(path).unwrap().windows(secret.len()).any(|window| window == secret.as_bytes())
+        };
         files(dir.path()).iter().filter(|path| holds(path)).count()
     };
     assert!(holding() > 0);
@@ -415,10 +500,10 @@ fn a_session_event_takes_at_most_450_bytes_on_disk() {
     for turn in 0..events / 40 {
         let mut turn_events = chain.turn();
         for number in 0..20 {
-            let name = format!("coordination/018f3c2e-7b1a-7c3d-9e4f-{:012x}", (turn * 20 + number) % 64);
+            let name =
+                format!("coordination/018f3c2e-7b1a-7c3d-9e4f-{:012x}", (turn * 20 + number) % 64);
             let bound = r#"{"session":17,"work":"item-17","attempt":1,"looked_at":33,"grant":{"time":60000000000},"deadline":{"at":61000000000}}"#;
-            let unbound =
-                r#"{"session":17,"work":"item-17","outcome":"success","used":{"sessions":1,"time":1200300},"then":"done"}"#;
+            let unbound = r#"{"session":17,"work":"item-17","outcome":"success","used":{"sessions":1,"time":1200300},"then":"done"}"#;
             turn_events = turn_events.event(&name, "coordination.session_bound", bound).event(
                 &name,
                 "coordination.session_unbound",

@@ -7,12 +7,14 @@ mod fixture;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use antiphon::ledger::{
-    AppendError, Cursor, HeadFilter, HeadQuery, MarkFinding, MemoryLedger, MemoryStore, OpenError, Opened, Placed, PlacedCommit,
-    Refusal, Snapshot, SqliteOptions, SqliteStore, Store, WriteError,
+    AppendError, Cursor, HeadFilter, HeadQuery, MarkFinding, MemoryLedger, MemoryStore, OpenError,
+    Opened, Placed, PlacedCommit, Refusal, Snapshot, SqliteOptions, SqliteStore, Store, WriteError,
 };
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
+use antiphon_core::envelope::{
+    Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip,
+};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::At;
 use fixture::{Chain, owner, relink, stream};
@@ -104,7 +106,12 @@ fn refused(store: &impl Store, append: &Append) -> Refusal {
 }
 
 fn names(store: &impl Store, filter: HeadFilter) -> Vec<String> {
-    store.heads(&HeadQuery::List(filter)).unwrap().iter().map(|head| head.stream.to_string()).collect()
+    store
+        .heads(&HeadQuery::List(filter))
+        .unwrap()
+        .iter()
+        .map(|head| head.stream.to_string())
+        .collect()
 }
 
 fn a_new_ledger_is_empty_and_in_its_first_epoch<P: Place>() {
@@ -136,7 +143,11 @@ fn what_is_appended_is_read_back_whole<P: Place>() {
         .turn()
         .caused("coordination/a", "coordination.started", r#"{"name":"a"}"#, Some("start-1"))
         .event("pool/gpu", "pool.declared", "{}")
-        .event("coordination/a", "coordination.work_added", &format!(r#"{{"text":"{}"}}"#, "é".repeat(5_000)))
+        .event(
+            "coordination/a",
+            "coordination.work_added",
+            &format!(r#"{{"text":"{}"}}"#, "é".repeat(5_000)),
+        )
         .head("coordination/a", "running", false, r#"{"items":1}"#)
         .build();
     let third = chain.event("coordination/a", "coordination.aborted", "{}");
@@ -145,21 +156,29 @@ fn what_is_appended_is_read_back_whole<P: Place>() {
     assert_eq!(store.append(&third, &[]).unwrap(), Seq(5));
 
     let appends = [&first, &second, &third];
-    let numbered = appends.iter().flat_map(|append| append.events.iter().map(|event| (append.commit.number, event)));
-    let events: Vec<Placed> =
-        numbered.zip(1..).map(|((commit, event), seq)| Placed { seq: Seq(seq), commit, event: event.clone() }).collect();
+    let numbered = appends
+        .iter()
+        .flat_map(|append| append.events.iter().map(|event| (append.commit.number, event)));
+    let events: Vec<Placed> = numbered
+        .zip(1..)
+        .map(|((commit, event), seq)| Placed { seq: Seq(seq), commit, event: event.clone() })
+        .collect();
     let commits = vec![
         PlacedCommit { first: Seq(1), commit: first.commit },
         PlacedCommit { first: Seq(2), commit: second.commit },
         PlacedCommit { first: Seq(5), commit: third.commit },
     ];
     let heads = vec![second.heads[1].clone(), third.heads[0].clone(), first.heads[0].clone()];
-    assert_eq!(everything(&store), Everything { events: events.clone(), commits: commits.clone(), heads });
+    assert_eq!(
+        everything(&store),
+        Everything { events: events.clone(), commits: commits.clone(), heads }
+    );
 
     assert_eq!(store.read_all(Seq(2), 2).unwrap(), events[2..4]);
     assert_eq!(store.read_all(Seq(5), 2).unwrap(), []);
     assert_eq!(store.commits(CommitNumber(1), 1).unwrap(), commits[1..2]);
-    let of_a: Vec<Recorded> = vec![second.events[0].clone(), second.events[2].clone(), third.events[0].clone()];
+    let of_a: Vec<Recorded> =
+        vec![second.events[0].clone(), second.events[2].clone(), third.events[0].clone()];
     assert_eq!(store.read_stream(&stream("coordination/a"), Version(0), usize::MAX).unwrap(), of_a);
     assert_eq!(store.read_stream(&stream("coordination/a"), Version(1), 1).unwrap(), of_a[1..2]);
     assert_eq!(store.read_stream(&stream("coordination/b"), Version(0), usize::MAX).unwrap(), []);
@@ -180,7 +199,8 @@ fn every_event_is_placed_in_its_commit<P: Place>() {
     for after in 0..expected.len() {
         let found = store.read_all(Seq(after as u64), 7).unwrap();
         let found: Vec<_> = found.iter().map(|placed| (placed.seq, placed.commit)).collect();
-        let wanted: Vec<_> = (after as u64 + 1..).map(Seq).zip(expected[after..].iter().copied()).take(7).collect();
+        let wanted: Vec<_> =
+            (after as u64 + 1..).map(Seq).zip(expected[after..].iter().copied()).take(7).collect();
         assert_eq!(found, wanted, "after {after}");
     }
 }
@@ -189,8 +209,11 @@ fn an_append_that_does_not_continue_its_stream_is_refused<P: Place>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     store.append(&chain.event("coordination/a", "coordination.started", "{}"), &[]).unwrap();
-    let sound =
-        chain.turn().event("coordination/b", "coordination.started", "{}").event("coordination/a", "coordination.paused", "{}");
+    let sound = chain.turn().event("coordination/b", "coordination.started", "{}").event(
+        "coordination/a",
+        "coordination.paused",
+        "{}",
+    );
     let sound = sound.build_aside();
 
     type Change = fn(&mut Recorded);
@@ -205,7 +228,8 @@ fn an_append_that_does_not_continue_its_stream_is_refused<P: Place>() {
         bad.events[1].hash = bad.events[1].computed_hash();
         bad.heads[1].tip = StreamTip { version: bad.events[1].version, hash: bad.events[1].hash };
         relink(&mut bad, chain.commits);
-        let expected = Refusal::StreamConflict { stream: stream("coordination/a"), tip: Version(1), found };
+        let expected =
+            Refusal::StreamConflict { stream: stream("coordination/a"), tip: Version(1), found };
         assert_eq!(refused(&store, &bad), expected);
     }
     store.append(&sound, &[]).unwrap();
@@ -230,7 +254,10 @@ fn an_append_that_does_not_continue_the_commits_is_refused<P: Place>() {
         assert_eq!(refused(&store, &bad), Refusal::CommitConflict { tip, found: bad.commit.tip() });
     }
     store.append(&sound, &[]).unwrap();
-    assert_eq!(refused(&store, &sound), Refusal::CommitConflict { tip: sound.commit.tip(), found: sound.commit.tip() });
+    assert_eq!(
+        refused(&store, &sound),
+        Refusal::CommitConflict { tip: sound.commit.tip(), found: sound.commit.tip() }
+    );
 }
 
 fn an_append_without_events_or_fitting_head_rows_is_refused<P: Place>() {
@@ -240,15 +267,25 @@ fn an_append_without_events_or_fitting_head_rows_is_refused<P: Place>() {
     assert_eq!(refused(&store, &nothing), Refusal::Empty);
 
     let sound = chain.turn().event("coordination/a", "coordination.started", "{}").build_aside();
-    let changes: [fn(&mut Vec<HeadRow>); 3] =
-        [|heads| heads.clear(), |heads| heads.push(heads[0].clone()), |heads| heads[0].tip.version = Version(2)];
+    let changes: [fn(&mut Vec<HeadRow>); 3] = [
+        |heads| heads.clear(),
+        |heads| heads.push(heads[0].clone()),
+        |heads| heads[0].tip.version = Version(2),
+    ];
     for change in changes {
         let mut bad = sound.clone();
         change(&mut bad.heads);
-        assert_eq!(refused(&store, &bad), Refusal::HeadConflict { stream: stream("coordination/a") });
+        assert_eq!(
+            refused(&store, &bad),
+            Refusal::HeadConflict { stream: stream("coordination/a") }
+        );
     }
     let mut bad = sound.clone();
-    let stranger = HeadRow { stream: stream("coordination/b"), tip: StreamTip::default(), ..bad.heads[0].clone() };
+    let stranger = HeadRow {
+        stream: stream("coordination/b"),
+        tip: StreamTip::default(),
+        ..bad.heads[0].clone()
+    };
     bad.heads.push(stranger);
     assert_eq!(refused(&store, &bad), Refusal::HeadConflict { stream: stream("coordination/b") });
 }
@@ -264,9 +301,15 @@ fn an_ended_stream_takes_in_nothing_more<P: Place>() {
     store.append(&end, &[]).unwrap();
     let late = chain.turn().event("coordination/a", "coordination.signalled", "{}").build_aside();
     assert_eq!(refused(&store, &late), Refusal::StreamEnded { stream: stream("coordination/a") });
-    let reopened =
-        chain.turn().event("ledger", "ledger.opened", "{}").head("coordination/a", "running", false, "{}").build_aside();
-    assert_eq!(refused(&store, &reopened), Refusal::HeadConflict { stream: stream("coordination/a") });
+    let reopened = chain
+        .turn()
+        .event("ledger", "ledger.opened", "{}")
+        .head("coordination/a", "running", false, "{}")
+        .build_aside();
+    assert_eq!(
+        refused(&store, &reopened),
+        Refusal::HeadConflict { stream: stream("coordination/a") }
+    );
 }
 
 fn sizes_over_the_limits_are_refused<P: Place>() {
@@ -275,7 +318,10 @@ fn sizes_over_the_limits_are_refused<P: Place>() {
     let text = "x".repeat(MAX_PAYLOAD_BYTES);
     store.append(&chain.event("coordination/a", "coordination.signalled", &text), &[]).unwrap();
 
-    let large = chain.turn().event("coordination/a", "coordination.signalled", &format!("{text}x")).build_aside();
+    let large = chain
+        .turn()
+        .event("coordination/a", "coordination.signalled", &format!("{text}x"))
+        .build_aside();
     let expected = Refusal::TooLarge {
         what: "payload of event 2 of `coordination/a` in bytes".to_owned(),
         actual: MAX_PAYLOAD_BYTES as u64 + 1,
@@ -294,13 +340,18 @@ fn sizes_over_the_limits_are_refused<P: Place>() {
     };
     assert_eq!(refused(&store, &turn.build_aside()), expected);
 
-    let mut late = chain.turn().event("coordination/a", "coordination.signalled", "{}").build_aside();
+    let mut late =
+        chain.turn().event("coordination/a", "coordination.signalled", "{}").build_aside();
     late.events[0].at = At(u64::MAX);
     assert!(matches!(refused(&store, &late), Refusal::TooLarge { actual: u64::MAX, .. }));
 
-    let mut erased = chain.turn().event("coordination/a", "coordination.signalled", "{}").build_aside();
+    let mut erased =
+        chain.turn().event("coordination/a", "coordination.signalled", "{}").build_aside();
     erased.events[0].payload = Payload::Erased(erased.events[0].payload.digest());
-    assert_eq!(refused(&store, &erased), Refusal::NoPayload { stream: stream("coordination/a"), version: Version(2) });
+    assert_eq!(
+        refused(&store, &erased),
+        Refusal::NoPayload { stream: stream("coordination/a"), version: Version(2) }
+    );
 }
 
 fn only_the_owner_writes<P: Place>() {
@@ -312,9 +363,13 @@ fn only_the_owner_writes<P: Place>() {
 
     let second = place.store();
     let append = chain.turn().event("ledger", "ledger.opened", "{}").build_aside();
-    assert_eq!(refused(&store, &Append { commit: Commit { epoch: Epoch(2), ..append.commit }, ..append.clone() }), {
-        Refusal::Superseded { ours: Epoch(2), theirs: Epoch(1) }
-    });
+    assert_eq!(
+        refused(
+            &store,
+            &Append { commit: Commit { epoch: Epoch(2), ..append.commit }, ..append.clone() }
+        ),
+        { Refusal::Superseded { ours: Epoch(2), theirs: Epoch(1) } }
+    );
     assert!(matches!(second.append(&append, &[]), Err(AppendError::Refused(Refusal::NotOpen))));
     assert!(matches!(second.mark_head(), Err(WriteError::Refused(Refusal::NotOpen))));
     match second.open(&owner("two")) {
@@ -344,11 +399,24 @@ fn a_superseded_owner_is_refused_whatever_it_does<P: Place>() {
     assert_eq!(refused(&old, &append), over);
     let forged = Append { commit: Commit { epoch: Epoch(2), ..append.commit }, ..append };
     assert_eq!(refused(&old, &forged), over);
-    let cursor = Cursor { name: "mail".to_owned(), stream: StreamName::Ledger, version: Version(1) };
-    assert!(matches!(old.move_cursors(&[cursor]), Err(AppendError::Refused(refusal)) if refusal == over));
-    let snapshot = Snapshot { stream: StreamName::Ledger, version: Version(1), format: "1".to_owned(), bytes: vec![1] };
-    assert!(matches!(old.save_snapshot(&snapshot), Err(WriteError::Refused(refusal)) if refusal == over));
-    assert_eq!((new.cursor("mail").unwrap(), new.load_snapshot(&StreamName::Ledger, "1").unwrap()), (None, None));
+    let cursor =
+        Cursor { name: "mail".to_owned(), stream: StreamName::Ledger, version: Version(1) };
+    assert!(
+        matches!(old.move_cursors(&[cursor]), Err(AppendError::Refused(refusal)) if refusal == over)
+    );
+    let snapshot = Snapshot {
+        stream: StreamName::Ledger,
+        version: Version(1),
+        format: "1".to_owned(),
+        bytes: vec![1],
+    };
+    assert!(
+        matches!(old.save_snapshot(&snapshot), Err(WriteError::Refused(refusal)) if refusal == over)
+    );
+    assert_eq!(
+        (new.cursor("mail").unwrap(), new.load_snapshot(&StreamName::Ledger, "1").unwrap()),
+        (None, None)
+    );
 
     let mut chain = Chain { epoch: Epoch(2), ..chain };
     new.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
@@ -368,11 +436,20 @@ fn a_ledger_is_found_again_as_it_was_left<P: Place>() {
 
     let again = place.store();
     let found = again.open(&owner("two")).unwrap();
-    assert_eq!((found.epoch, found.commits, found.at, found.seq), (Epoch(2), chain.commits, at, Seq(2)));
-    assert_eq!((found.ledger_stream, found.mark), (chain.heads[&StreamName::Ledger].tip, MarkFinding::Agrees));
+    assert_eq!(
+        (found.epoch, found.commits, found.at, found.seq),
+        (Epoch(2), chain.commits, at, Seq(2))
+    );
+    assert_eq!(
+        (found.ledger_stream, found.mark),
+        (chain.heads[&StreamName::Ledger].tip, MarkFinding::Agrees)
+    );
     assert_eq!(everything(&again), left);
     let mut chain = Chain { epoch: Epoch(2), ..chain };
-    assert_eq!(again.append(&chain.event("coordination/a", "coordination.resumed", "{}"), &[]).unwrap(), Seq(3));
+    assert_eq!(
+        again.append(&chain.event("coordination/a", "coordination.resumed", "{}"), &[]).unwrap(),
+        Seq(3)
+    );
 }
 
 fn head_rows_are_listed_newest_first_and_filtered<P: Place>() {
@@ -381,21 +458,43 @@ fn head_rows_are_listed_newest_first_and_filtered<P: Place>() {
     for name in ["ledger", "coordination/a", "pool/gpu", "coordination/b", "coordination/ab"] {
         store.append(&chain.event(name, "x.y", "{}"), &[]).unwrap();
     }
-    let end =
-        chain.turn().event("coordination/a", "coordination.completed", "{}").head("coordination/a", "failed", true, r#"{"n":1}"#);
+    let end = chain.turn().event("coordination/a", "coordination.completed", "{}").head(
+        "coordination/a",
+        "failed",
+        true,
+        r#"{"n":1}"#,
+    );
     let end = end.build();
     store.append(&end, &[]).unwrap();
 
     let all = HeadFilter::default;
-    assert_eq!(names(&store, all()), ["coordination/ab", "coordination/b", "pool/gpu", "coordination/a", "ledger"]);
-    assert_eq!(names(&store, HeadFilter { limit: 2, ..all() }), ["coordination/ab", "coordination/b"]);
+    assert_eq!(
+        names(&store, all()),
+        ["coordination/ab", "coordination/b", "pool/gpu", "coordination/a", "ledger"]
+    );
+    assert_eq!(
+        names(&store, HeadFilter { limit: 2, ..all() }),
+        ["coordination/ab", "coordination/b"]
+    );
     let older_than = Some(stream("coordination/b"));
-    assert_eq!(names(&store, HeadFilter { older_than, limit: 2, ..all() }), ["pool/gpu", "coordination/a"]);
+    assert_eq!(
+        names(&store, HeadFilter { older_than, limit: 2, ..all() }),
+        ["pool/gpu", "coordination/a"]
+    );
     let prefix = "coordination/a".to_owned();
-    assert_eq!(names(&store, HeadFilter { prefix, ..all() }), ["coordination/ab", "coordination/a"]);
+    assert_eq!(
+        names(&store, HeadFilter { prefix, ..all() }),
+        ["coordination/ab", "coordination/a"]
+    );
     assert_eq!(names(&store, HeadFilter { ended: Some(true), ..all() }), ["coordination/a"]);
-    assert_eq!(names(&store, HeadFilter { ended: Some(false), limit: 1, ..all() }), ["coordination/ab"]);
-    assert_eq!(names(&store, HeadFilter { status: Some("failed".to_owned()), ..all() }), ["coordination/a"]);
+    assert_eq!(
+        names(&store, HeadFilter { ended: Some(false), limit: 1, ..all() }),
+        ["coordination/ab"]
+    );
+    assert_eq!(
+        names(&store, HeadFilter { status: Some("failed".to_owned()), ..all() }),
+        ["coordination/a"]
+    );
     assert_eq!(names(&store, HeadFilter { status: Some("lost".to_owned()), ..all() }), [""; 0]);
 
     assert_eq!(store.heads(&HeadQuery::Stream(stream("coordination/a"))).unwrap(), end.heads);
@@ -405,23 +504,37 @@ fn head_rows_are_listed_newest_first_and_filtered<P: Place>() {
 fn blobs_small_and_large_are_kept_under_their_digest<P: Place>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
-    let blobs: Vec<Blob> =
-        [0, 1, 64 * 1024, 64 * 1024 + 1, 3 << 20].iter().map(|&size| Blob::new(vec![size as u8; size])).collect();
+    let blobs: Vec<Blob> = [0, 1, 64 * 1024, 64 * 1024 + 1, 3 << 20]
+        .iter()
+        .map(|&size| Blob::new(vec![size as u8; size]))
+        .collect();
     let mut turn = chain.turn().event("coordination/a", "coordination.started", "{}");
     for blob in &blobs {
         turn = turn.blob(blob.clone()).blob(blob.clone());
     }
     store.append(&turn.build(), &[]).unwrap();
-    let again = chain.turn().event("coordination/a", "coordination.paused", "{}").blob(blobs[1].clone()).blob(blobs[4].clone());
+    let again = chain
+        .turn()
+        .event("coordination/a", "coordination.paused", "{}")
+        .blob(blobs[1].clone())
+        .blob(blobs[4].clone());
     store.append(&again.build(), &[]).unwrap();
     for blob in &blobs {
-        assert!(store.blob(&blob.digest).unwrap().as_ref() == Some(&blob.bytes), "{} bytes", blob.bytes.len());
+        assert!(
+            store.blob(&blob.digest).unwrap().as_ref() == Some(&blob.bytes),
+            "{} bytes",
+            blob.bytes.len()
+        );
     }
     assert_eq!(store.blob(&Digest::of(b"nothing")).unwrap(), None);
     assert_eq!(store.damages().unwrap(), []);
 
     let refused_with = Blob::new(vec![7; 100_000]);
-    let mut bad = chain.turn().event("coordination/a", "coordination.paused", "{}").blob(refused_with.clone()).build_aside();
+    let mut bad = chain
+        .turn()
+        .event("coordination/a", "coordination.paused", "{}")
+        .blob(refused_with.clone())
+        .build_aside();
     bad.commit.number = CommitNumber(9);
     refused(&store, &bad);
     assert_eq!(store.blob(&refused_with.digest).unwrap(), None);
@@ -432,7 +545,12 @@ fn a_snapshot_of_another_format_is_as_good_as_absent<P: Place>() {
     let (store, mut chain) = opened(&place);
     store.append(&chain.event("coordination/a", "coordination.started", "{}"), &[]).unwrap();
     let a = stream("coordination/a");
-    let mut snapshot = Snapshot { stream: a.clone(), version: Version(1), format: "1".to_owned(), bytes: vec![0, 1, 2] };
+    let mut snapshot = Snapshot {
+        stream: a.clone(),
+        version: Version(1),
+        format: "1".to_owned(),
+        bytes: vec![0, 1, 2],
+    };
     assert_eq!(store.load_snapshot(&a, "1").unwrap(), None);
     store.save_snapshot(&snapshot).unwrap();
     assert_eq!(store.load_snapshot(&a, "1").unwrap(), Some(snapshot.clone()));
@@ -449,7 +567,11 @@ fn a_snapshot_of_another_format_is_as_good_as_absent<P: Place>() {
 fn cursors_move_with_an_append_or_alone<P: Place>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
-    let at = |version| Cursor { name: "mail".to_owned(), stream: stream("coordination/a"), version: Version(version) };
+    let at = |version| Cursor {
+        name: "mail".to_owned(),
+        stream: stream("coordination/a"),
+        version: Version(version),
+    };
     assert_eq!(store.cursor("mail").unwrap(), None);
     store.append(&chain.event("coordination/a", "coordination.started", "{}"), &[at(1)]).unwrap();
     assert_eq!(store.cursor("mail").unwrap(), Some(at(1)));
@@ -457,7 +579,11 @@ fn cursors_move_with_an_append_or_alone<P: Place>() {
     let mut bad = chain.turn().event("coordination/a", "coordination.paused", "{}").build_aside();
     bad.commit.number = CommitNumber(7);
     assert!(store.append(&bad, &[at(2)]).is_err());
-    assert_eq!(store.cursor("mail").unwrap(), Some(at(1)), "a cursor moves with its append or not at all");
+    assert_eq!(
+        store.cursor("mail").unwrap(),
+        Some(at(1)),
+        "a cursor moves with its append or not at all"
+    );
 
     let before = everything(&store);
     store.move_cursors(&[at(2), Cursor { name: "news".to_owned(), ..at(0) }]).unwrap();
@@ -466,7 +592,10 @@ fn cursors_move_with_an_append_or_alone<P: Place>() {
     assert_eq!(everything(&store), before);
 
     let long = Cursor { name: "x".repeat(257), ..at(1) };
-    assert!(matches!(store.move_cursors(&[long]), Err(AppendError::Refused(Refusal::TooLarge { actual: 257, .. }))));
+    assert!(matches!(
+        store.move_cursors(&[long]),
+        Err(AppendError::Refused(Refusal::TooLarge { actual: 257, .. }))
+    ));
 }
 
 fn erasing_keeps_the_chains_and_nothing_else<P: Place>() {
@@ -485,12 +614,21 @@ fn erasing_keeps_the_chains_and_nothing_else<P: Place>() {
         .build();
     store.append(&run, &[]).unwrap();
     let a = stream("coordination/a");
-    let snapshot = Snapshot { stream: a.clone(), version: Version(3), format: "1".to_owned(), bytes: b"secret".to_vec() };
+    let snapshot = Snapshot {
+        stream: a.clone(),
+        version: Version(3),
+        format: "1".to_owned(),
+        bytes: b"secret".to_vec(),
+    };
     store.save_snapshot(&snapshot).unwrap();
 
     let erase = chain
         .turn()
-        .event("ledger", "ledger.erased", r#"{"stream":"coordination/a","versions":[1,2],"reason":"asked"}"#)
+        .event(
+            "ledger",
+            "ledger.erased",
+            r#"{"stream":"coordination/a","versions":[1,2],"reason":"asked"}"#,
+        )
         .head("coordination/a", "succeeded", true, "{}")
         .erase("coordination/a", &[1, 2])
         .erase_blob(secret.digest)
@@ -511,13 +649,29 @@ fn erasing_keeps_the_chains_and_nothing_else<P: Place>() {
     assert_eq!(store.blob(&large.digest).unwrap(), None);
     assert_eq!(store.damages().unwrap(), []);
 
-    let again =
-        chain.turn().event("ledger", "ledger.erased", "{}").erase("coordination/a", &[1]).erase_blob(secret.digest).build();
+    let again = chain
+        .turn()
+        .event("ledger", "ledger.erased", "{}")
+        .erase("coordination/a", &[1])
+        .erase_blob(secret.digest)
+        .build();
     store.append(&again, &[]).unwrap();
-    assert_eq!(store.read_stream(&a, Version(0), usize::MAX).unwrap(), expected, "erasing again changes nothing");
-    let back = chain.turn().event("coordination/b", "coordination.started", "{}").blob(large.clone()).build();
+    assert_eq!(
+        store.read_stream(&a, Version(0), usize::MAX).unwrap(),
+        expected,
+        "erasing again changes nothing"
+    );
+    let back = chain
+        .turn()
+        .event("coordination/b", "coordination.started", "{}")
+        .blob(large.clone())
+        .build();
     store.append(&back, &[]).unwrap();
-    assert_eq!(store.blob(&large.digest).unwrap(), Some(large.bytes), "what is erased may come again");
+    assert_eq!(
+        store.blob(&large.digest).unwrap(),
+        Some(large.bytes),
+        "what is erased may come again"
+    );
 }
 
 fn what_must_not_be_erased_is_refused<P: Place>() {
@@ -541,8 +695,15 @@ fn what_must_not_be_erased_is_refused<P: Place>() {
         ("coordination/none", 1, "there is no such event"),
     ];
     for (name, version, why) in cases {
-        let erase = chain.turn().event("ledger", "ledger.erased", "{}").erase(name, &[version]).build_aside();
-        assert_eq!(refused(&store, &erase), Refusal::NotErasable { stream: stream(name), version: Version(version), why });
+        let erase = chain
+            .turn()
+            .event("ledger", "ledger.erased", "{}")
+            .erase(name, &[version])
+            .build_aside();
+        assert_eq!(
+            refused(&store, &erase),
+            Refusal::NotErasable { stream: stream(name), version: Version(version), why }
+        );
     }
 }
 
@@ -592,7 +753,11 @@ fn many_streams_and_appends_stay_linked<P: Place>() {
     for round in 0..30 {
         let mut turn = chain.turn();
         for number in 0..10 {
-            turn = turn.event(&format!("coordination/{}", number + round % 4), "x.y", &format!(r#"{{"round":{round}}}"#));
+            turn = turn.event(
+                &format!("coordination/{}", number + round % 4),
+                "x.y",
+                &format!(r#"{{"round":{round}}}"#),
+            );
         }
         store.append(&turn.build(), &[]).unwrap();
     }
@@ -604,13 +769,15 @@ fn many_streams_and_appends_stay_linked<P: Place>() {
         *tip = StreamTip { version: placed.event.version, hash: placed.event.hash };
     }
     let heads = store.heads(&HeadQuery::List(HeadFilter::default())).unwrap();
-    let found: std::collections::BTreeMap<_, _> = heads.into_iter().map(|head| (head.stream, head.tip)).collect();
+    let found: std::collections::BTreeMap<_, _> =
+        heads.into_iter().map(|head| (head.stream, head.tip)).collect();
     assert_eq!(found, tips);
 }
 
 #[test]
 fn a_store_can_be_chosen_at_run_time() {
-    let stores: [Box<dyn Store>; 2] = [Box::new(Memory::empty().store()), Box::new(Sqlite::empty().store())];
+    let stores: [Box<dyn Store>; 2] =
+        [Box::new(Memory::empty().store()), Box::new(Sqlite::empty().store())];
     for store in stores {
         assert!(matches!(store.mark_head(), Err(WriteError::Refused(Refusal::NotOpen))));
     }

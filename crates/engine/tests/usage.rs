@@ -11,8 +11,7 @@ const NOW: Wall = Wall(1_795_237_200_000_000_000);
 const INIT: &str = r#"{"type":"system","subtype":"init","cwd":"/home/user/myproject","session_id":"s","tools":["Bash"],"claude_code_version":"2.1.83"}"#;
 const ASSISTANT: &str = r#"{"type":"assistant","message":{"id":"m","usage":{"input_tokens":3,"cache_creation_input_tokens":2783,"cache_read_input_tokens":14707,"output_tokens":2}}}"#;
 const ALLOWED: &str = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed","resetsAt":1774447200,"rateLimitType":"five_hour","overageStatus":"rejected","overageDisabledReason":"org_level_disabled","isUsingOverage":false}}"#;
-const WARNED: &str =
-    r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1774447200,"utilization":0.76}}"#;
+const WARNED: &str = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"allowed_warning","resetsAt":1774447200,"utilization":0.76}}"#;
 const REJECTED: &str = r#"{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1795240800,"rateLimitType":"five_hour","overageStatus":"rejected","isUsingOverage":false}}"#;
 
 fn result(change: impl Fn(&mut Value)) -> String {
@@ -42,17 +41,28 @@ fn stream(lines: &[&str]) -> Reading {
 
 /// A stream of which something in the middle was left out.
 fn cut_stream(head: &str, tail: &str) -> Reading {
-    antiphon::usage::claude_stream(&Run { printed: head.as_bytes(), tail: Some(tail.as_bytes()), ..Run::default() }, NOW)
+    antiphon::usage::claude_stream(
+        &Run { printed: head.as_bytes(), tail: Some(tail.as_bytes()), ..Run::default() },
+        NOW,
+    )
 }
 
 /// A run that was told to resume another one.
 fn resumed(line: &str, charged: Option<&Charged>) -> Reading {
-    antiphon::usage::claude_stream(&Run { printed: line.as_bytes(), resumed: true, charged, ..Run::default() }, NOW)
+    antiphon::usage::claude_stream(
+        &Run { printed: line.as_bytes(), resumed: true, charged, ..Run::default() },
+        NOW,
+    )
 }
 
 fn reading(tokens: u64, cache_tokens: u64, cost: u64) -> Reading {
     let report = Report { tokens, cache_tokens, cost, ..Report::default() };
-    Reading { report: Some(report), said: Said::Succeeded, output: Some(json!("done")), ..Reading::default() }
+    Reading {
+        report: Some(report),
+        said: Said::Succeeded,
+        output: Some(json!("done")),
+        ..Reading::default()
+    }
 }
 
 #[test]
@@ -73,15 +83,31 @@ fn cumulative_figures_of_several_results_are_not_added_up() {
 
 #[test]
 fn figures_since_the_last_result_are_added_up() {
-    let since = |tokens: u64| result(move |line| line["model_usage_since_last_result"] = json!({"m": {"inputTokens": tokens}}));
+    let since = |tokens: u64| {
+        result(move |line| {
+            line["model_usage_since_last_result"] = json!({"m": {"inputTokens": tokens}})
+        })
+    };
     assert_eq!(stream(&[&since(5), &since(6)]), reading(11, 0, 24_000));
 }
 
 #[test]
 fn without_usage_by_model_the_figures_are_an_estimate_and_it_is_told() {
     let read = stream(&[&result(|line| line["modelUsage"] = Value::Null)]);
-    assert_eq!(read.report, Some(Report { tokens: 30, cache_tokens: 100, cost: 24_000, estimated: true, ..Report::default() }));
-    assert_eq!(read.degraded.as_deref(), Some("usage by model is missing, so what sub-agents used is not counted"));
+    assert_eq!(
+        read.report,
+        Some(Report {
+            tokens: 30,
+            cache_tokens: 100,
+            cost: 24_000,
+            estimated: true,
+            ..Report::default()
+        })
+    );
+    assert_eq!(
+        read.degraded.as_deref(),
+        Some("usage by model is missing, so what sub-agents used is not counted")
+    );
 }
 
 #[test]
@@ -112,23 +138,35 @@ fn only_a_rejected_limit_defers_and_it_names_the_moment() {
         line["api_error_status"] = 429.into();
         line["result"] = "API Error".into();
     });
-    assert_eq!(stream(&[&throttled]).said, Said::Deferred { until: None, text: "API Error".to_owned() });
+    assert_eq!(
+        stream(&[&throttled]).said,
+        Said::Deferred { until: None, text: "API Error".to_owned() }
+    );
 }
 
 #[test]
 fn a_run_that_was_cut_off_reports_nothing_and_says_so() {
     let cut_off = &result(|_| ())[..40];
-    let expected =
-        Reading { degraded: Some("1 lines could not be read; no result line was found".to_owned()), ..Reading::default() };
+    let expected = Reading {
+        degraded: Some("1 lines could not be read; no result line was found".to_owned()),
+        ..Reading::default()
+    };
     assert_eq!(stream(&[INIT, ASSISTANT, cut_off]), expected);
-    assert_eq!(claude(b"", NOW).degraded.as_deref(), Some("it printed nothing: EOF while parsing a value at line 1 column 0"));
+    assert_eq!(
+        claude(b"", NOW).degraded.as_deref(),
+        Some("it printed nothing: EOF while parsing a value at line 1 column 0")
+    );
 }
 
 #[test]
 fn a_result_behind_a_cut_is_read() {
     let cut_line = format!("content and content\"}}\n{ALLOWED}\n{}\n", result(|_| ()));
-    assert_eq!(cut_stream(&format!("{INIT}\n{ASSISTANT}\n{{\"type\":\"user\",\"mess"), &cut_line), reading(147, 400, 24_000));
-    // A rejected limit before the cut still counts, and nothing is made of a cut that took the result.
+    assert_eq!(
+        cut_stream(&format!("{INIT}\n{ASSISTANT}\n{{\"type\":\"user\",\"mess"), &cut_line),
+        reading(147, 400, 24_000)
+    );
+    // A rejected limit before the cut still counts, and nothing is made of a cut that took the
+    // result.
     let failed = result(|line| line["is_error"] = true.into());
     let until = Some(Wall(1_795_240_800_000_000_000));
     assert_eq!(
@@ -137,15 +175,26 @@ fn a_result_behind_a_cut_is_read() {
     );
     assert_eq!(cut_stream(INIT, &failed).degraded.as_deref(), Some("no result line was found"));
     // As one document only the end of an array can be read.
-    let run = |tail: &str| antiphon::usage::claude(&Run { printed: b"[{", tail: Some(tail.as_bytes()), ..Run::default() }, NOW);
-    let last = result(|_| ()).replacen('{', r#"{"type":"result","#, 1).replace(r#","type":"result"}"#, "}");
+    let run = |tail: &str| {
+        antiphon::usage::claude(
+            &Run { printed: b"[{", tail: Some(tail.as_bytes()), ..Run::default() },
+            NOW,
+        )
+    };
+    let last = result(|_| ())
+        .replacen('{', r#"{"type":"result","#, 1)
+        .replace(r#","type":"result"}"#, "}");
     assert_eq!(run(&format!("ntent\"}},{last}]")), reading(147, 400, 24_000));
-    assert_eq!(run("ntent").degraded.as_deref(), Some("what it printed was cut, and its result with it"));
+    assert_eq!(
+        run("ntent").degraded.as_deref(),
+        Some("what it printed was cut, and its result with it")
+    );
 }
 
 #[test]
 fn figures_since_the_last_result_are_not_summed_over_a_cut() {
-    let since = |line: &mut Value| line["model_usage_since_last_result"] = json!({"m": {"inputTokens": 5}});
+    let since =
+        |line: &mut Value| line["model_usage_since_last_result"] = json!({"m": {"inputTokens": 5}});
     let line = result(since);
     assert_eq!(cut_stream("", &format!("x\n{line}")), reading(147, 400, 24_000));
     let without_total = result(|line| {
@@ -167,25 +216,38 @@ fn a_resumed_run_is_charged_what_came_since() {
         line["modelUsage"]["claude-opus"]["outputTokens"] = 90.into();
         line["modelUsage"]["claude-opus"]["cacheReadInputTokens"] = 500.into();
     });
-    // Nobody knows what the first had resumed, so it is estimated by its main agent: 30 of 147 tokens.
-    let estimate = Report { tokens: 30, cache_tokens: 100, cost: 4_898, estimated: true, ..Report::default() };
+    // Nobody knows what the first had resumed, so it is estimated by its main agent: 30 of 147
+    // tokens.
+    let estimate =
+        Report { tokens: 30, cache_tokens: 100, cost: 4_898, estimated: true, ..Report::default() };
     assert_eq!(first.report, Some(estimate));
     assert_eq!(
         first.degraded.as_deref(),
         Some("it resumed a run whose usage is not known, so what sub-agents used is not counted")
     );
     assert_eq!(resumed(&later, Some(&charged)), reading(40, 100, 6_000));
-    // Figures that begin anew are taken as they are, and those of another run have nothing to do with it.
-    assert_eq!(resumed(&result(|line| line["total_cost_usd"] = 0.01.into()), Some(&charged)), reading(147, 400, 10_000));
-    let run =
-        |line: &str| antiphon::usage::claude(&Run { printed: line.as_bytes(), charged: Some(&charged), ..Run::default() }, NOW);
+    // Figures that begin anew are taken as they are, and those of another run have nothing to do
+    // with it.
+    assert_eq!(
+        resumed(&result(|line| line["total_cost_usd"] = 0.01.into()), Some(&charged)),
+        reading(147, 400, 10_000)
+    );
+    let run = |line: &str| {
+        antiphon::usage::claude(
+            &Run { printed: line.as_bytes(), charged: Some(&charged), ..Run::default() },
+            NOW,
+        )
+    };
     assert_eq!(run(&result(|line| line["session_id"] = "other".into())), reading(147, 400, 24_000));
 }
 
 #[test]
 fn a_resumed_run_that_tells_what_it_used_is_not_estimated() {
     let since = |cost: Option<f64>| {
-        result(move |line| line["model_usage_since_last_result"] = json!({"m": {"inputTokens": 49, "costUSD": cost}}))
+        result(move |line| {
+            line["model_usage_since_last_result"] =
+                json!({"m": {"inputTokens": 49, "costUSD": cost}})
+        })
     };
     assert_eq!(resumed(&since(Some(0.002)), None), reading(49, 0, 2_000));
     let share = Report { tokens: 49, cost: 8_000, estimated: true, ..Report::default() };

@@ -1,4 +1,5 @@
-//! Whatever a session leaves as its result file or prints as its usage, reading it ends with a bounded answer.
+//! Whatever a session leaves as its result file or prints as its usage, reading it ends with a
+//! bounded answer.
 
 use antiphon::time::Wall;
 use antiphon::usage::{Charged, Reading, Run, Said, claude, claude_stream, result_file};
@@ -28,7 +29,9 @@ fn check(bytes: &[u8]) {
 
 /// The same for what takes longer to read.
 fn check_large(bytes: &[u8]) {
-    for reading in [result_file(bytes), claude(&Run::of(bytes), NOW), claude_stream(&Run::of(bytes), NOW)] {
+    for reading in
+        [result_file(bytes), claude(&Run::of(bytes), NOW), claude_stream(&Run::of(bytes), NOW)]
+    {
         hold(&reading);
     }
 }
@@ -179,16 +182,24 @@ fn ten_mebibytes_of_anything_are_read_to_their_end() {
 fn a_member_of_ten_mebibytes_gives_a_bounded_answer() {
     let filling = String::from_utf8_lossy(&large("x")).into_owned();
     for member in ["subtype", "result", "errors", "session_id", "error", "modelUsage"] {
-        let document = format!("{{\"type\":\"result\",\"is_error\":true,\"{member}\":\"{filling}\"}}");
+        let document =
+            format!("{{\"type\":\"result\",\"is_error\":true,\"{member}\":\"{filling}\"}}");
         check_large(document.as_bytes());
         // What follows a message that is too large is read all the same.
-        let last = format!("{document}\n{{\"type\":\"result\",\"is_error\":true,\"result\":\"no\"}}");
+        let last =
+            format!("{document}\n{{\"type\":\"result\",\"is_error\":true,\"result\":\"no\"}}");
         let reading = claude_stream(&Run::of(last.as_bytes()), NOW);
         assert_eq!(reading.said, Said::Failed("no".to_owned()));
-        assert_eq!(reading.degraded.as_deref(), Some("1 lines could not be read; the result line has no usage"));
+        assert_eq!(
+            reading.degraded.as_deref(),
+            Some("1 lines could not be read; the result line has no usage")
+        );
     }
     let scores = format!("{{\"scores\":{{\"{filling}\":1e999}}}}");
     check_large(scores.as_bytes());
-    let long_subtype = format!("{{\"type\":\"result\",\"subtype\":\"{}\",\"result\":\"no\"}}", &filling[..100_000]);
+    let long_subtype = format!(
+        "{{\"type\":\"result\",\"subtype\":\"{}\",\"result\":\"no\"}}",
+        &filling[..100_000]
+    );
     check_large(long_subtype.as_bytes());
 }

@@ -1,4 +1,5 @@
-//! What `verify` says of sound ledgers, of receipts without their ledger, and of ledgers that are not what an earlier receipt saw.
+//! What `verify` says of sound ledgers, of receipts without their ledger, and of ledgers that are
+//! not what an earlier receipt saw.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
@@ -62,11 +63,18 @@ fn a_report_is_json_too() {
 #[test]
 fn one_coordination_is_verified_by_itself() {
     let store = memory();
-    assert_eq!(one(&store, "last"), "5 events in 1 streams, 1 commits\n1 receipts rebuilt, 0 payloads erased\nsound\n");
-    let running = "5 events in 1 streams, 0 commits\n0 receipts rebuilt, 0 payloads erased\nsound\n";
+    assert_eq!(
+        one(&store, "last"),
+        "5 events in 1 streams, 1 commits\n1 receipts rebuilt, 0 payloads erased\nsound\n"
+    );
+    let running =
+        "5 events in 1 streams, 0 commits\n0 receipts rebuilt, 0 payloads erased\nsound\n";
     assert_eq!(one(&store, "endless"), running);
     let private = one(&store, "private");
-    assert!(private.ends_with("`coordination/private`: not rebuildable: 2 erased\nsound\n"), "{private}");
+    assert!(
+        private.ends_with("`coordination/private`: not rebuildable: 2 erased\nsound\n"),
+        "{private}"
+    );
     let unknown = verify(&store, &Scope::Coordination(coordination("unknown"))).unwrap();
     assert_eq!(unknown.findings[0].wrong, Wrong::HeadMissing);
 }
@@ -74,7 +82,9 @@ fn one_coordination_is_verified_by_itself() {
 #[test]
 fn an_exported_receipt_is_verified_without_its_ledger() {
     let store = memory();
-    for (id, rebuilt) in [("build", 1), ("nightly", 1), ("unwanted", 1), ("last", 1), ("private", 0)] {
+    for (id, rebuilt) in
+        [("build", 1), ("nightly", 1), ("unwanted", 1), ("last", 1), ("private", 0)]
+    {
         let bytes = export(&store, &coordination(id)).unwrap().to_bytes();
         let report = verify_export(&bytes);
         assert!(report.is_sound(), "{id}: {report}");
@@ -109,7 +119,9 @@ fn places(value: &Value, path: &str, found: &mut Vec<String>) {
 
 #[test]
 fn every_change_to_an_exported_receipt_is_found() {
-    let export: Value = serde_json::from_slice(&export(&memory(), &coordination("build")).unwrap().to_bytes()).unwrap();
+    let export: Value =
+        serde_json::from_slice(&export(&memory(), &coordination("build")).unwrap().to_bytes())
+            .unwrap();
     let mut all = Vec::new();
     places(&export, "", &mut all);
     for path in all {
@@ -164,7 +176,10 @@ fn another_history_does_not_extend_a_receipt() {
     history.start("first", &["ok", "ok"]);
     history.settle();
 
-    assert!(verify(&other, &Scope::Ledger).unwrap().is_sound(), "by itself nothing is wrong with it");
+    assert!(
+        verify(&other, &Scope::Ledger).unwrap().is_sound(),
+        "by itself nothing is wrong with it"
+    );
     let report = against(&other, &exported.to_bytes());
     assert!(!report.findings.is_empty());
     for finding in &report.findings {

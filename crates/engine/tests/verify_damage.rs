@@ -1,4 +1,5 @@
-//! Damage to a ledger is found, or has changed nothing; and two verifiers that share no code agree on it.
+//! Damage to a ledger is found, or has changed nothing; and two verifiers that share no code agree
+//! on it.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
@@ -11,7 +12,8 @@ use std::process::Command;
 
 use antiphon::ledger::verify::{Report, Scope, verify_directory};
 use antiphon::ledger::{
-    HeadFilter, HeadMark, HeadQuery, OpenError, Owner, Placed, PlacedCommit, ReadError, SqliteOptions, SqliteStore, Store,
+    HeadFilter, HeadMark, HeadQuery, OpenError, Owner, Placed, PlacedCommit, ReadError,
+    SqliteOptions, SqliteStore, Store,
 };
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
@@ -128,8 +130,16 @@ fn places(findings: &Value) -> BTreeSet<String> {
         !["not_replayable", "receipt_differs", "undecodable"].contains(&wrong)
     };
     let place = |finding: &Value| {
-        let part = |name: &str| finding.get(name).map(|value| format!(" {value}")).unwrap_or_default();
-        format!("{}{}{}{} {}", finding["place"], part("stream"), part("version"), part("commit"), finding["wrong"])
+        let part =
+            |name: &str| finding.get(name).map(|value| format!(" {value}")).unwrap_or_default();
+        format!(
+            "{}{}{}{} {}",
+            finding["place"],
+            part("stream"),
+            part("version"),
+            part("commit"),
+            finding["wrong"]
+        )
     };
     findings.iter().filter(chained).map(place).collect()
 }
@@ -147,13 +157,19 @@ fn found_or_harmless(dir: &Path, sound: &Content, what: &str) -> bool {
         }
     };
     // Whatever the damage: an engine goes on with no less than the mark knows.
-    let owner = Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+    let owner =
+        Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
     match store(dir).open(&owner) {
         Ok(opened) => {
             let mark = mark.unwrap_or_else(|| panic!("{what}: opened without a mark"));
-            assert!(opened.commits.number >= mark.commit.number, "{what}: less than the mark knows");
+            assert!(
+                opened.commits.number >= mark.commit.number,
+                "{what}: less than the mark knows"
+            );
         }
-        Err(OpenError::InUse { .. } | OpenError::AlreadyOpen) => panic!("{what}: nobody else has it open"),
+        Err(OpenError::InUse { .. } | OpenError::AlreadyOpen) => {
+            panic!("{what}: nobody else has it open")
+        }
         Err(_) => {}
     }
     found
@@ -164,7 +180,8 @@ struct Numbers(u64);
 
 impl Numbers {
     fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
@@ -175,7 +192,8 @@ fn flip(file: &Path, bit: usize) {
     fs::write(file, bytes).unwrap();
 }
 
-/// Flips single bits of a file of the ledger, each in a copy of its own; returns how many were found.
+/// Flips single bits of a file of the ledger, each in a copy of its own; returns how many were
+/// found.
 fn flip_some(origin: &Path, name: &str, count: usize) -> usize {
     let sound = content(copied(origin).path()).unwrap();
     let size = fs::metadata(origin.join(name)).unwrap().len();
@@ -224,7 +242,10 @@ fn the_second_verifier_writes_nothing() {
     for dir in [closed(), killed()] {
         let files = || {
             let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
-            let mut files: Vec<_> = names.filter(|path| path.is_file()).map(|path| (fs::read(&path).unwrap(), path)).collect();
+            let mut files: Vec<_> = names
+                .filter(|path| path.is_file())
+                .map(|path| (fs::read(&path).unwrap(), path))
+                .collect();
             files.sort();
             files
         };
@@ -240,7 +261,10 @@ fn where_no_ledger_is_the_second_verifier_says_so() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/verify_ledger.py");
     let output = Command::new("python3").arg(script).arg(dir.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("error: there is no ledger in {}\n", dir.path().display()));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!("error: there is no ledger in {}\n", dir.path().display())
+    );
 }
 
 #[test]
@@ -278,7 +302,10 @@ fn a_database_cut_off_at_any_page_is_found() {
         let dir = copied(origin.path());
         fs::write(dir.path().join("ledger.db"), &whole[..end]).unwrap();
         let is_sound = second(dir.path()).0;
-        assert!(found_or_harmless(dir.path(), &sound, &format!("cut off at {end}")), "cut off at {end}");
+        assert!(
+            found_or_harmless(dir.path(), &sound, &format!("cut off at {end}")),
+            "cut off at {end}"
+        );
         assert!(!is_sound, "cut off at {end}");
     }
 }
@@ -292,7 +319,10 @@ fn a_log_cut_off_at_any_page_is_found() {
     for end in frames.into_iter().step_by(3).chain([0]) {
         let dir = copied(origin.path());
         fs::write(dir.path().join("ledger.db-wal"), &whole[..end]).unwrap();
-        assert!(found_or_harmless(dir.path(), &sound, &format!("cut off at {end}")), "cut off at {end}");
+        assert!(
+            found_or_harmless(dir.path(), &sound, &format!("cut off at {end}")),
+            "cut off at {end}"
+        );
     }
 }
 
@@ -395,14 +425,30 @@ fn a_ledger_whose_identity_was_changed_is_not_opened_and_says_why() {
             "UPDATE ledger SET id = zeroblob(32)",
             format!("it names ledger {none}, but event 1 of `ledger` was recorded in ledger {id}"),
         ),
-        ("UPDATE ledger SET epoch = 0", "it says epoch 0, but event 1 of `ledger` began epoch 1; epochs do not fall".to_owned()),
-        ("UPDATE ledger SET epoch = 3", "it says epoch 3, but the last that an owner took is 1".to_owned()),
+        (
+            "UPDATE ledger SET epoch = 0",
+            "it says epoch 0, but event 1 of `ledger` began epoch 1; epochs do not fall".to_owned(),
+        ),
+        (
+            "UPDATE ledger SET epoch = 3",
+            "it says epoch 3, but the last that an owner took is 1".to_owned(),
+        ),
     ] {
         let dir = copied(origin.path());
         edit(dir.path(), sql);
-        let owner = Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+        let owner = Owner {
+            host: "next".to_owned(),
+            pid: 1,
+            engine: "0.0.0-test".to_owned(),
+            since: Wall(1),
+        };
         let refused = store(dir.path()).open(&owner).unwrap_err().to_string();
-        assert_eq!(refused, format!("the row of the table `ledger` was changed: {says}; restore the ledger from a copy"));
+        assert_eq!(
+            refused,
+            format!(
+                "the row of the table `ledger` was changed: {says}; restore the ledger from a copy"
+            )
+        );
         let report = first(dir.path()).unwrap().to_string();
         assert!(report.contains(&format!("the row of the table `ledger`: {says}; ")), "{report}");
     }
@@ -414,8 +460,13 @@ fn an_owner_that_died_before_it_marked_its_epoch_leaves_a_sound_ledger() {
     edit(origin.path(), "UPDATE ledger SET epoch = 2");
     assert!(first(origin.path()).unwrap().is_sound());
     assert_eq!(second(origin.path()), (true, Vec::new()));
-    let owner = Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
-    assert_eq!(store(origin.path()).open(&owner).unwrap().epoch, Epoch(2), "nothing was written under it");
+    let owner =
+        Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+    assert_eq!(
+        store(origin.path()).open(&owner).unwrap().epoch,
+        Epoch(2),
+        "nothing was written under it"
+    );
 }
 
 fn edit(dir: &Path, sql: &str) {

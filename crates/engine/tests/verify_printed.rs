@@ -1,5 +1,5 @@
-//! What sessions printed is evidence: a blob that was removed or changed is found by every way to verify, and one that was erased is told
-//! as erased.
+//! What sessions printed is evidence: a blob that was removed or changed is found by every way to
+//! verify, and one that was erased is told as erased.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
@@ -17,7 +17,8 @@ use history::{History, coordination, printed};
 use rusqlite::Connection;
 use serde_json::Value;
 
-/// A ledger that was closed, in which `small` and `large` printed, and the exported receipts of both.
+/// A ledger that was closed, in which `small` and `large` printed, and the exported receipts of
+/// both.
 struct Ledger {
     dir: tempfile::TempDir,
     small: Vec<u8>,
@@ -46,7 +47,8 @@ impl Ledger {
     }
 
     fn edit(&self, sql: &str) {
-        let changed = Connection::open(self.path().join("ledger.db")).unwrap().execute(sql, []).unwrap();
+        let changed =
+            Connection::open(self.path().join("ledger.db")).unwrap().execute(sql, []).unwrap();
         assert_eq!(changed, 1, "{sql}");
     }
 
@@ -65,18 +67,23 @@ impl Ledger {
         let whole = self.verify(&Scope::Ledger);
         let one = self.verify(&Scope::Coordination(coordination(id)));
         let against = self.verify(&Scope::Against(Earlier::read(export).unwrap()));
-        let findings = |report: String| report.lines().skip(2).map(|line| format!("{line}\n")).collect::<String>();
+        let findings = |report: String| {
+            report.lines().skip(2).map(|line| format!("{line}\n")).collect::<String>()
+        };
         [findings(whole), findings(one), findings(against), self.second()]
     }
 
     /// What the verifier in Python says.
     fn second(&self) -> String {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/verify_ledger.py");
-        let output = Command::new("python3").args([script, "--json"]).arg(self.path()).output().unwrap();
+        let output =
+            Command::new("python3").args([script, "--json"]).arg(self.path()).output().unwrap();
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let Value::Array(findings) = &report["findings"] else { panic!("{report}") };
         let told = findings.iter().map(|finding| {
-            let place = finding.get("version").map_or_else(|| finding["what"].to_string(), |version| format!("event {version}"));
+            let place = finding
+                .get("version")
+                .map_or_else(|| finding["what"].to_string(), |version| format!("event {version}"));
             format!("{place} {}\n", finding["wrong"])
         });
         told.chain([format!("{} blobs erased\n", report["blobs_erased"])]).collect()
@@ -98,9 +105,12 @@ fn missing(id: &str, blob: Digest) -> [String; 4] {
 
 /// What is said where the bytes of a blob that event 5 names are not its own, or are gone.
 fn damaged(id: &str, blob: Digest, how: &str) -> [String; 4] {
-    let remedy = "keep the ledger as it is for evidence, and restore a copy\nNOT SOUND: 1 finding\n";
+    let remedy =
+        "keep the ledger as it is for evidence, and restore a copy\nNOT SOUND: 1 finding\n";
     let beside = format!("blob {blob}: {how}; {remedy}");
-    let one = format!("event 5 of `coordination/{id}`: cannot be read: blob {blob} is damaged: {how}; {remedy}");
+    let one = format!(
+        "event 5 of `coordination/{id}`: cannot be read: blob {blob} is damaged: {how}; {remedy}"
+    );
     [beside.clone(), one, beside, format!("\"blob {blob}\" \"damaged\"\n0 blobs erased\n")]
 }
 
@@ -109,7 +119,10 @@ fn a_ledger_with_all_that_was_printed_is_sound() {
     let ledger = Ledger::new(&[]);
     for id in ["small", "large"] {
         let sound = "sound\n".to_owned();
-        assert_eq!(ledger.says(id), [sound.clone(), sound.clone(), sound, "0 blobs erased\n".to_owned()]);
+        assert_eq!(
+            ledger.says(id),
+            [sound.clone(), sound.clone(), sound, "0 blobs erased\n".to_owned()]
+        );
     }
 }
 
@@ -153,9 +166,16 @@ fn a_printed_blob_that_was_erased_is_told_as_erased() {
     assert!(!ledger.file(erased[1]).exists(), "the file is gone");
     let sound = "sound\n".to_owned();
     for id in ["small", "large"] {
-        assert_eq!(ledger.says(id), [sound.clone(), sound.clone(), sound.clone(), "3 blobs erased\n".to_owned()]);
+        assert_eq!(
+            ledger.says(id),
+            [sound.clone(), sound.clone(), sound.clone(), "3 blobs erased\n".to_owned()]
+        );
     }
-    assert!(ledger.verify(&Scope::Ledger).contains("\n2 receipts rebuilt, 0 payloads erased, 3 blobs erased\n"));
+    assert!(
+        ledger
+            .verify(&Scope::Ledger)
+            .contains("\n2 receipts rebuilt, 0 payloads erased, 3 blobs erased\n")
+    );
     let one = |id| ledger.verify(&Scope::Coordination(coordination(id)));
     assert!(one("small").contains(" 0 payloads erased, 1 blobs erased\n"), "{}", one("small"));
     assert!(one("large").contains(" 0 payloads erased, 2 blobs erased\n"), "{}", one("large"));

@@ -16,8 +16,9 @@ pub(crate) type Answer = Result<Response, Problem>;
 
 /// A value as the answer: one JSON object on a line.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
-    let mut bytes = serde_json::to_vec(value)
-        .map_err(|error| Problem::new(Code::Internal, format!("the answer cannot be written as JSON: {error}")))?;
+    let mut bytes = serde_json::to_vec(value).map_err(|error| {
+        Problem::new(Code::Internal, format!("the answer cannot be written as JSON: {error}"))
+    })?;
     bytes.push(b'\n');
     Ok(bytes_of(status, bytes))
 }
@@ -26,12 +27,17 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 pub(crate) fn bytes_of(status: StatusCode, bytes: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
 /// Asks the engine's decider, unless its mailbox is full, and not for ever.
-pub(crate) async fn ask<'a, T, F>(shared: &'a Shared, question: impl FnOnce(&'a Engine) -> F) -> Result<T, Asked>
+pub(crate) async fn ask<'a, T, F>(
+    shared: &'a Shared,
+    question: impl FnOnce(&'a Engine) -> F,
+) -> Result<T, Asked>
 where
     F: Future<Output = Result<T, EngineError>> + 'a,
 {

@@ -1,7 +1,8 @@
 //! Who stands behind a connection, by the kernel's word and not by the caller's.
 //!
-//! A process inside a session's tree is that session, whatever it says. One that descends from the engine without a session's warden
-//! between, and one that cannot be placed, is refused. Everybody else who may open the socket is the operator.
+//! A process inside a session's tree is that session, whatever it says. One that descends from the
+//! engine without a session's warden between, and one that cannot be placed, is refused. Everybody
+//! else who may open the socket is the operator.
 
 use std::io;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use tokio::net::UnixStream;
 use crate::code::Code;
 use crate::problem::Problem;
 
-/// Tells of a process whether it belongs to a session by itself: as its warden, or by its mark. Asked of the caller and of each of its
-/// ancestors, by process id. It is called on a blocking thread and may read `/proc`.
+/// Tells of a process whether it belongs to a session by itself: as its warden, or by its mark.
+/// Asked of the caller and of each of its ancestors, by process id. It is called on a blocking
+/// thread and may read `/proc`.
 pub type SessionOf = Arc<dyn Fn(u32) -> Option<SessionId> + Send + Sync>;
 
 /// Who a caller is.
@@ -54,7 +56,9 @@ impl Peer {
         // Root could do as it likes without asking.
         if self.uid != ours && self.uid != 0 {
             let uid = self.uid;
-            let detail = format!("user {uid} may not talk to an engine of user {ours}; run the command as that user");
+            let detail = format!(
+                "user {uid} may not talk to an engine of user {ours}; run the command as that user"
+            );
             return Caller::Refused(Problem::new(Code::ForeignUser, detail));
         }
         self.place_process(session_of)
@@ -64,15 +68,25 @@ impl Peer {
     fn place_process(&self, session_of: Option<&SessionOf>) -> Caller {
         let unplaced = |why: String| Caller::Refused(Problem::new(Code::UnplacedCaller, why));
         let Some(pid) = self.pid else {
-            return unplaced("the caller is in another process namespace; call from where the engine runs".to_owned());
+            return unplaced(
+                "the caller is in another process namespace; call from where the engine runs"
+                    .to_owned(),
+            );
         };
         let place = match linux::place(pid, session_of) {
             Ok(place) => place,
-            Err(error) => return unplaced(format!("process {pid} cannot be placed ({error}); repeat the call")),
+            Err(error) => {
+                return unplaced(format!(
+                    "process {pid} cannot be placed ({error}); repeat the call"
+                ));
+            }
         };
-        // The number may belong to somebody else by now: what was read counts only if the caller is still there.
+        // The number may belong to somebody else by now: what was read counts only if the caller is
+        // still there.
         if self.pidfd.as_ref().is_some_and(|pidfd| linux::pid_of(pidfd) != Some(pid)) {
-            return unplaced(format!("process {pid} ended while it was being placed; repeat the call"));
+            return unplaced(format!(
+                "process {pid} ended while it was being placed; repeat the call"
+            ));
         }
         match place {
             linux::Place::Outside => Caller::Operator,
@@ -117,16 +131,24 @@ mod linux {
         Stray,
     }
 
-    /// A descriptor of the process that connected; `None` where the kernel is older than that (6.5).
+    /// A descriptor of the process that connected; `None` where the kernel is older than that
+    /// (6.5).
     pub(super) fn pidfd(stream: &UnixStream) -> io::Result<Option<OwnedFd>> {
         let mut fd: libc::c_int = -1;
         let mut size = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
         // SAFETY: `fd` and `size` live through the call, and `size` is the size of `fd`.
         let answer = unsafe {
-            libc::getsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERPIDFD, (&raw mut fd).cast(), &raw mut size)
+            libc::getsockopt(
+                stream.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERPIDFD,
+                (&raw mut fd).cast(),
+                &raw mut size,
+            )
         };
         if answer == 0 && fd >= 0 {
-            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows its number.
+            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows its
+            // number.
             return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
         }
         match io::Error::last_os_error() {
@@ -137,7 +159,8 @@ mod linux {
 
     /// The process that a descriptor stands for; `None` once it has ended.
     pub(super) fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
-        let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+        let facts =
+            std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
         facts.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
     }
 
@@ -150,7 +173,8 @@ mod linux {
             {
                 return Ok(Place::Inside(session));
             }
-            // A parent that ends meanwhile hands its children over: the line counts if it is the same afterwards.
+            // A parent that ends meanwhile hands its children over: the line counts if it is the
+            // same afterwards.
             if ancestors(pid, engine)?.as_ref() != Some(&line) {
                 continue;
             }
@@ -160,7 +184,8 @@ mod linux {
         Err(io::Error::other("its ancestors keep changing"))
     }
 
-    /// The process, its parent and so on, up to the engine or the first process; `None` if it changed while it was read.
+    /// The process, its parent and so on, up to the engine or the first process; `None` if it
+    /// changed while it was read.
     fn ancestors(pid: u32, engine: u32) -> io::Result<Option<Vec<u32>>> {
         let mut line = vec![pid];
         let mut last = pid;
@@ -193,10 +218,13 @@ mod linux {
     fn is_there(pid: u32) -> bool {
         let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
         // One that may not be sent a signal is there, too.
-        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+        pid.is_some_and(|pid| {
+            rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+        })
     }
 
-    /// The parent of a process; 0 for the first one, and for one whose parent is in another process namespace.
+    /// The parent of a process; 0 for the first one, and for one whose parent is in another process
+    /// namespace.
     fn parent(pid: u32) -> io::Result<u32> {
         let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
         let stat = String::from_utf8_lossy(&stat);

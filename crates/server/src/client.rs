@@ -20,7 +20,8 @@ use tokio::time::timeout;
 use crate::problem::Problem;
 use crate::socket;
 use crate::wire::{
-    Accepted, CoordinationLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons, Steer, SubmitRequest, Submitted, segment,
+    Accepted, CoordinationLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons, Steer,
+    SubmitRequest, Submitted, segment,
 };
 
 pub use stream::EventStream;
@@ -71,10 +72,12 @@ impl ClientError {
     }
 }
 
-/// How long an answer may take to begin, and to come: longer than an engine takes to say that it has none.
+/// How long an answer may take to begin, and to come: longer than an engine takes to say that it
+/// has none.
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 
-/// Reaches the engine of a state directory. Each call has a connection of its own, and ends also where the engine hangs.
+/// Reaches the engine of a state directory. Each call has a connection of its own, and ends also
+/// where the engine hangs.
 #[derive(Debug, Clone)]
 pub struct Client {
     dir: PathBuf,
@@ -103,7 +106,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn submit(&self, request: &SubmitRequest, key: Option<&str>) -> Result<Submitted, ClientError> {
+    pub async fn submit(
+        &self,
+        request: &SubmitRequest,
+        key: Option<&str>,
+    ) -> Result<Submitted, ClientError> {
         self.post("/v1/coordinations", request, key).await
     }
 
@@ -134,11 +141,17 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn events(&self, id: &CoordinationId, after: Version, limit: usize) -> Result<EventPage, ClientError> {
+    pub async fn events(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+        limit: usize,
+    ) -> Result<EventPage, ClientError> {
         self.get(&path(id, &format!("/events?after={after}&limit={limit}"))).await
     }
 
-    /// Follows the events after a version until the end of the coordination; a stream that breaks is taken up where it broke.
+    /// Follows the events after a version until the end of the coordination; a stream that breaks
+    /// is taken up where it broke.
     #[must_use]
     pub fn follow(&self, id: &CoordinationId, after: Version) -> EventStream {
         EventStream::new(self.clone(), id.clone(), after)
@@ -156,7 +169,13 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn steer(&self, id: &CoordinationId, how: Steer, reason: &str, key: Option<&str>) -> Result<Accepted, ClientError> {
+    pub async fn steer(
+        &self,
+        id: &CoordinationId,
+        how: Steer,
+        reason: &str,
+        key: Option<&str>,
+    ) -> Result<Accepted, ClientError> {
         self.post(&path(id, &format!("/{}", how.as_str())), &json!({ "reason": reason }), key).await
     }
 
@@ -164,7 +183,12 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn continue_(&self, id: &CoordinationId, raise: &Raise, key: Option<&str>) -> Result<Accepted, ClientError> {
+    pub async fn continue_(
+        &self,
+        id: &CoordinationId,
+        raise: &Raise,
+        key: Option<&str>,
+    ) -> Result<Accepted, ClientError> {
         self.post(&path(id, "/continue"), raise, key).await
     }
 
@@ -189,8 +213,14 @@ impl Client {
         read(&self.bytes(built(head(Method::GET, path), Body::empty())?).await?)
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, key: Option<&str>) -> Result<T, ClientError> {
-        let body = serde_json::to_vec(body).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        key: Option<&str>,
+    ) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
         let mut request = head(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -202,8 +232,13 @@ impl Client {
         self.in_time(whole(self.send(request).await?.map(Body::new).into_body())).await
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
-        timeout(ANSWER_TIME, call).await.unwrap_or_else(|_| Err(ClientError::Silent { dir: self.dir.clone() }))
+    async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        timeout(ANSWER_TIME, call)
+            .await
+            .unwrap_or_else(|_| Err(ClientError::Silent { dir: self.dir.clone() }))
     }
 
     /// Sends a request; an answer that is an error becomes one.
@@ -214,7 +249,8 @@ impl Client {
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Incoming>, ClientError> {
         let stream = self.stream().await?;
         let broken = |error: hyper::Error| ClientError::Broken(error.to_string());
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // It ends with the answer's body, or when that is dropped.
         tokio::spawn(connection);
         let response = sender.send_request(request).await.map_err(broken)?;
@@ -247,7 +283,9 @@ fn head(method: Method, path: &str) -> axum::http::request::Builder {
 }
 
 fn built(request: axum::http::request::Builder, body: Body) -> Result<Request<Body>, ClientError> {
-    request.body(body).map_err(|error| ClientError::NotUnderstood(format!("the request cannot be built: {error}")))
+    request.body(body).map_err(|error| {
+        ClientError::NotUnderstood(format!("the request cannot be built: {error}"))
+    })
 }
 
 async fn whole(body: Body) -> Result<Bytes, ClientError> {
@@ -259,8 +297,13 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
 }
 
 /// Opens a stream of events; `None` if there is nothing to follow any more.
-async fn open(client: &Client, id: &CoordinationId, after: Version) -> Result<Option<Body>, ClientError> {
-    let request = head(Method::GET, &path(id, "/events")).header(header::ACCEPT, "text/event-stream");
+async fn open(
+    client: &Client,
+    id: &CoordinationId,
+    after: Version,
+) -> Result<Option<Body>, ClientError> {
+    let request =
+        head(Method::GET, &path(id, "/events")).header(header::ACCEPT, "text/event-stream");
     let request = request.header("last-event-id", after.0);
     let response = client.send(built(request, Body::empty())?).await?;
     Ok((response.status() != StatusCode::NO_CONTENT).then(|| Body::new(response.into_body())))

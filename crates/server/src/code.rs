@@ -1,4 +1,5 @@
-//! The stable codes of everything that the API answers with an error: the contract of docs/error-codes.md.
+//! The stable codes of everything that the API answers with an error: the contract of
+//! docs/error-codes.md.
 
 use axum::http::StatusCode;
 
@@ -118,9 +119,12 @@ impl Code {
     #[must_use]
     pub fn retry_after(self) -> Option<u32> {
         match self {
-            Self::Busy | Self::TooManyConnections | Self::TakingOver | Self::NotTaken | Self::ReadOnly | Self::NoAnswer => {
-                Some(1)
-            }
+            Self::Busy
+            | Self::TooManyConnections
+            | Self::TakingOver
+            | Self::NotTaken
+            | Self::ReadOnly
+            | Self::NoAnswer => Some(1),
             _ => None,
         }
     }

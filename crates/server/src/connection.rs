@@ -44,17 +44,24 @@ impl Connection {
     pub(crate) async fn run(self, stream: UnixStream, permit: OwnedSemaphorePermit) {
         let peer = match Peer::of(&stream) {
             Ok(peer) => peer,
-            Err(error) => return tracing::debug!(%error, "a caller was gone before it could be placed"),
+            Err(error) => {
+                return tracing::debug!(%error, "a caller was gone before it could be placed");
+            }
         };
         let session_of = self.session_of.clone();
-        let Ok(caller) = tokio::task::spawn_blocking(move || peer.place(session_of.as_ref())).await else { return };
+        let Ok(caller) = tokio::task::spawn_blocking(move || peer.place(session_of.as_ref())).await
+        else {
+            return;
+        };
         // Sessions have places of their own, so that they cannot take those of the operator.
         let _permit = match &caller {
             Caller::Operator => permit,
-            Caller::Session(_) | Caller::Refused(_) => match Arc::clone(&self.sessions).try_acquire_owned() {
-                Ok(own) => own,
-                Err(_) => return turn_away(stream, &self.shared.lingering).await,
-            },
+            Caller::Session(_) | Caller::Refused(_) => {
+                match Arc::clone(&self.sessions).try_acquire_owned() {
+                    Ok(own) => own,
+                    Err(_) => return turn_away(stream, &self.shared.lingering).await,
+                }
+            }
         };
         self.serve(stream, caller).await;
     }
@@ -86,7 +93,11 @@ impl Connection {
     }
 }
 
-async fn answer(router: Router, caller: Caller, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn answer(
+    router: Router,
+    caller: Caller,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = match caller {
         Caller::Refused(problem) => problem.into_response(),
@@ -95,7 +106,11 @@ async fn answer(router: Router, caller: Caller, request: Request<Incoming>) -> R
             request.extensions_mut().insert(caller);
             match contained(TowerToHyperService::new(router).call(request)).await {
                 Some(Ok(response)) => response,
-                None => Problem::new(Code::Internal, "the request met a mistake in Antiphon; please report it").into_response(),
+                None => Problem::new(
+                    Code::Internal,
+                    "the request met a mistake in Antiphon; please report it",
+                )
+                .into_response(),
             }
         }
     };
@@ -103,10 +118,13 @@ async fn answer(router: Router, caller: Caller, request: Request<Incoming>) -> R
     Ok(response)
 }
 
-/// Tells somebody for whom there is no place, and waits a moment for what it says, as far as that is possible: a connection that ends
-/// with bytes unread may take the answer with it.
+/// Tells somebody for whom there is no place, and waits a moment for what it says, as far as that
+/// is possible: a connection that ends with bytes unread may take the answer with it.
 pub(crate) async fn turn_away(stream: UnixStream, lingering: &Semaphore) {
-    let problem = Problem::new(Code::TooManyConnections, "too many clients are connected; repeat the request in a moment");
+    let problem = Problem::new(
+        Code::TooManyConnections,
+        "too many clients are connected; repeat the request in a moment",
+    );
     let body = problem.to_bytes();
     let mut answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\nconnection: close\r\n\

@@ -1,7 +1,8 @@
 //! The local API of Antiphon: HTTP over a Unix socket in the state directory, and a client for it.
 //!
-//! [`Server`] is a door to a running [`Engine`](antiphon::Engine): it reads requests, asks the engine, and writes answers. It decides
-//! nothing, keeps nothing, and no client can delay the engine. [`Client`] lets another process be a guest of that engine.
+//! [`Server`] is a door to a running [`Engine`](antiphon::Engine): it reads requests, asks the
+//! engine, and writes answers. It decides nothing, keeps nothing, and no client can delay the
+//! engine. [`Client`] lets another process be a guest of that engine.
 //!
 //! `docs/api.md` has every request with an example, `docs/error-codes.md` every error.
 
@@ -28,6 +29,6 @@ pub use server::{BindError, Limits, Server};
 pub use socket::{SOCKET, SocketError};
 pub use submission::{CompileError, Compiled, PlanProblem, Secret, Submission};
 pub use wire::{
-    Accepted, CoordinationLine, EventLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons, Steer, SubmitRequest,
-    Submitted, Why,
+    Accepted, CoordinationLine, EventLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons,
+    Steer, SubmitRequest, Submitted, Why,
 };

@@ -81,7 +81,8 @@ impl Problem {
 
     /// The problem as bytes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).expect("BUG: a problem is plain data with text keys");
+        let mut bytes =
+            serde_json::to_vec(self).expect("BUG: a problem is plain data with text keys");
         bytes.push(b'\n');
         bytes
     }
@@ -136,7 +137,9 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::Refused(error) => match error {
             ControllerError::CoordinationTerminal { .. } => Code::CoordinationEnded,
             ControllerError::NotInState { .. } => Code::WrongState,
-            ControllerError::WorkNotFound { .. } | ControllerError::WorkLeftMemory { .. } => Code::UnknownWork,
+            ControllerError::WorkNotFound { .. } | ControllerError::WorkLeftMemory { .. } => {
+                Code::UnknownWork
+            }
             _ => Code::Refused,
         },
         _ => Code::Refused,

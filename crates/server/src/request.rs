@@ -1,4 +1,5 @@
-//! What handlers take out of a request: who asks, which coordination is meant, the body. What is wrong with it is a [`Problem`].
+//! What handlers take out of a request: who asks, which coordination is meant, the body. What is
+//! wrong with it is a [`Problem`].
 
 mod shape;
 
@@ -31,7 +32,9 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match caller(parts)? {
             Caller::Session(session) => {
-                let detail = format!("this call comes from session {session}, which may only read its own coordination");
+                let detail = format!(
+                    "this call comes from session {session}, which may only read its own coordination"
+                );
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
             Caller::Operator => Ok(Self),
@@ -58,12 +61,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let found = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
-        let Path(found) = found.map_err(|error| Problem::new(Code::InvalidRequest, format!("the path is not text: {error}")))?;
+        let Path(found) = found.map_err(|error| {
+            Problem::new(Code::InvalidRequest, format!("the path is not text: {error}"))
+        })?;
         let text = found.get("id").map_or("", String::as_str);
-        let id = CoordinationId::new(text).map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
+        let id = CoordinationId::new(text)
+            .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
         match caller(parts)? {
             Caller::Session(session) if session.coordination != id => {
-                let detail = format!("this call comes from session {session}, which may not read coordination {id}");
+                let detail = format!(
+                    "this call comes from session {session}, which may not read coordination {id}"
+                );
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
             Caller::Refused(problem) => Err(problem.clone()),
@@ -84,7 +92,9 @@ impl<S: Sync> FromRequestParts<S> for Key {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let invalid = |why: String| Problem::new(Code::InvalidRequest, format!("the header Idempotency-Key {why}"));
+        let invalid = |why: String| {
+            Problem::new(Code::InvalidRequest, format!("the header Idempotency-Key {why}"))
+        };
         let mut given = parts.headers.get_all("idempotency-key").iter();
         let (Some(value), None) = (given.next(), given.next()) else {
             return if parts.headers.contains_key("idempotency-key") {
@@ -93,10 +103,13 @@ impl<S: Sync> FromRequestParts<S> for Key {
                 Ok(Self(None))
             };
         };
-        let text = value.to_str().map_err(|_| invalid("holds something else than printable ASCII".to_owned()))?;
+        let text = value
+            .to_str()
+            .map_err(|_| invalid("holds something else than printable ASCII".to_owned()))?;
         // As the draft of its standard has it, the value is a text in quotes.
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-        let id = CommandId::new(text).map_err(|error| invalid(format!("is no command id: {error}")))?;
+        let id =
+            CommandId::new(text).map_err(|error| invalid(format!("is no command id: {error}")))?;
         Ok(Self(Some(id)))
     }
 }
@@ -113,8 +126,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
             Ok(Query(parameters)) => Ok(Self(parameters)),
             Err(error) => {
                 let text = error.body_text();
-                let what = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-                Err(Problem::new(Code::InvalidRequest, format!("a parameter of the query makes no sense: {what}")))
+                let what =
+                    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                Err(Problem::new(
+                    Code::InvalidRequest,
+                    format!("a parameter of the query makes no sense: {what}"),
+                ))
             }
         }
     }
@@ -132,10 +149,11 @@ impl FromRequest<Arc<Shared>> for Object {
         if bytes.is_empty() {
             return Ok(Self(Fields::default()));
         }
-        let is_json = media_type.as_ref().and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            let kind = value.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/json")
-        });
+        let is_json =
+            media_type.as_ref().and_then(|value| value.to_str().ok()).is_some_and(|value| {
+                let kind = value.split(';').next().unwrap_or_default().trim();
+                kind.eq_ignore_ascii_case("application/json")
+            });
         if !is_json {
             let detail = "send the body with `content-type: application/json`";
             return Err(Problem::new(Code::WrongMediaType, detail));
@@ -154,12 +172,16 @@ async fn body(body: Body, shared: &Shared) -> Result<Bytes, Problem> {
     match timeout(limits.body_time, to_bytes(body, limits.body_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_large(&error) => {
-            let detail = format!("the body has more than the {} bytes that are allowed", limits.body_bytes);
+            let detail =
+                format!("the body has more than the {} bytes that are allowed", limits.body_bytes);
             Err(Problem::new(Code::BodyTooLarge, detail))
         }
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "the body could not be read to its end")),
+        Ok(Err(_)) => {
+            Err(Problem::new(Code::MalformedBody, "the body could not be read to its end"))
+        }
         Err(_) => {
-            let detail = format!("the body did not come within {} s", limits.body_time.as_secs_f64());
+            let detail =
+                format!("the body did not come within {} s", limits.body_time.as_secs_f64());
             Err(Problem::new(Code::BodyTimeout, detail))
         }
     }
@@ -182,6 +204,11 @@ fn malformed(error: &serde_json::Error) -> Problem {
     let position = (error.line() as u64, error.column() as u64);
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default().to_owned();
-    let fault = Fault { detail: what, line: Some(position.0), column: Some(position.1), ..Fault::default() };
+    let fault = Fault {
+        detail: what,
+        line: Some(position.0),
+        column: Some(position.1),
+        ..Fault::default()
+    };
     Problem::new(Code::MalformedBody, "the body is not JSON").with_errors(vec![fault])
 }

@@ -44,7 +44,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn unknown_path() -> Problem {
-    Problem::new(Code::UnknownPath, "there is nothing under this path; docs/api.md lists what there is")
+    Problem::new(
+        Code::UnknownPath,
+        "there is nothing under this path; docs/api.md lists what there is",
+    )
 }
 
 async fn wrong_method(request: Request) -> Problem {
@@ -53,23 +56,32 @@ async fn wrong_method(request: Request) -> Problem {
 
 /// The head row of a coordination.
 async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow, Problem> {
-    let heads = shared.engine.heads(HeadQuery::Stream(StreamName::Coordination(id.clone()))).await?;
+    let heads =
+        shared.engine.heads(HeadQuery::Stream(StreamName::Coordination(id.clone()))).await?;
     let unknown = || Problem::from(EngineError::UnknownCoordination { coordination: id.clone() });
     heads.into_iter().next().ok_or_else(unknown)
 }
 
-/// What the engine's refusal means: a coordination that is not running may have ended, or may never have been.
+/// What the engine's refusal means: a coordination that is not running may have ended, or may never
+/// have been.
 async fn explained(shared: &Shared, id: &CoordinationId, asked: Asked) -> Problem {
     match asked {
-        Asked::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => match head(shared, id).await {
-            Ok(head) if head.ended => {
-                let status = head.status;
-                let detail = format!("coordination {id} has ended ({status}); its receipt says what became of everything");
-                Problem::new(Code::CoordinationEnded, detail)
+        Asked::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => {
+            match head(shared, id).await {
+                Ok(head) if head.ended => {
+                    let status = head.status;
+                    let detail = format!(
+                        "coordination {id} has ended ({status}); its receipt says what became of everything"
+                    );
+                    Problem::new(Code::CoordinationEnded, detail)
+                }
+                Ok(_) => Problem::new(
+                    Code::WrongState,
+                    format!("coordination {id} has just begun or ended; repeat the request"),
+                ),
+                Err(problem) => problem,
             }
-            Ok(_) => Problem::new(Code::WrongState, format!("coordination {id} has just begun or ended; repeat the request")),
-            Err(problem) => problem,
-        },
+        }
         asked => asked.into(),
     }
 }

@@ -1,4 +1,5 @@
-//! The server: a socket, the engine behind it, and limits for everything that a client can make last or grow.
+//! The server: a socket, the engine behind it, and limits for everything that a client can make
+//! last or grow.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +40,8 @@ pub struct BindError(#[from] pub SocketError);
 pub struct Limits {
     /// Connections of operators at a time.
     pub connections: usize,
-    /// Connections of sessions, and of callers that are refused, at a time. They do not count as operators'.
+    /// Connections of sessions, and of callers that are refused, at a time. They do not count as
+    /// operators'.
     pub session_connections: usize,
     /// Most header fields in a request.
     pub headers: usize,
@@ -47,7 +49,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Most bytes in the body of a request.
     pub body_bytes: usize,
-    /// How long a client may take for the head of a request, and how long it may be silent between two.
+    /// How long a client may take for the head of a request, and how long it may be silent between
+    /// two.
     pub header_time: Duration,
     /// How long a client may take for the body of a request.
     pub body_time: Duration,
@@ -106,16 +109,19 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("socket", &self.socket).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("socket", &self.socket)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
 impl Server {
-    /// Makes the socket in the state directory of an engine of this process. Callers that connect from now on wait for
-    /// [`Server::serve`].
+    /// Makes the socket in the state directory of an engine of this process. Callers that connect
+    /// from now on wait for [`Server::serve`].
     ///
-    /// `compile` turns a submission into what the engine takes; it may block. It is called again when a submission is repeated, and
-    /// before it is known whether the engine takes it.
+    /// `compile` turns a submission into what the engine takes; it may block. It is called again
+    /// when a submission is repeated, and before it is known whether the engine takes it.
     ///
     /// # Errors
     /// [`SocketError`] if the ledger is not held by this process, or the socket cannot be made.
@@ -125,7 +131,13 @@ impl Server {
         compile: impl Fn(&Submission) -> Result<Compiled, CompileError> + Send + Sync + 'static,
     ) -> Result<Self, BindError> {
         let socket = Socket::bind(state_dir.as_ref()).await?;
-        Ok(Self { socket, engine, compile: Arc::new(compile), limits: Limits::default(), session_of: None })
+        Ok(Self {
+            socket,
+            engine,
+            compile: Arc::new(compile),
+            limits: Limits::default(),
+            session_of: None,
+        })
     }
 
     /// The same with other limits.
@@ -134,7 +146,8 @@ impl Server {
         Self { limits, ..self }
     }
 
-    /// The same with a way to tell processes of sessions. Without one, no process below the engine is served.
+    /// The same with a way to tell processes of sessions. Without one, no process below the engine
+    /// is served.
     #[must_use]
     pub fn with_sessions(self, session_of: SessionOf) -> Self {
         Self { session_of: Some(session_of), ..self }
@@ -146,15 +159,18 @@ impl Server {
         self.socket.path()
     }
 
-    /// Answers until told to stop. Then the socket goes, streams end, and requests that are being answered have a moment to end. When
-    /// this returns nothing of the server holds the engine any more.
+    /// Answers until told to stop. Then the socket goes, streams end, and requests that are being
+    /// answered have a moment to end. When this returns nothing of the server holds the engine any
+    /// more.
     pub async fn serve(self, shutdown: CancellationToken) {
         let Self { socket, engine, compile, limits, session_of } = self;
         // Streams end with the server, also if its future is dropped.
         let stopping = shutdown.child_token();
         let _stop = stopping.clone().drop_guard();
-        let (operators, sessions) =
-            (Arc::new(Semaphore::new(limits.connections)), Arc::new(Semaphore::new(limits.session_connections)));
+        let (operators, sessions) = (
+            Arc::new(Semaphore::new(limits.connections)),
+            Arc::new(Semaphore::new(limits.session_connections)),
+        );
         let shared = Arc::new(Shared {
             engine,
             compile,
@@ -176,19 +192,32 @@ impl Server {
             match Arc::clone(&operators).try_acquire_owned() {
                 Ok(permit) => {
                     let (session_of, sessions) = (session_of.clone(), Arc::clone(&sessions));
-                    let connection = Connection { shared: Arc::clone(&shared), router: router.clone(), session_of, sessions };
+                    let connection = Connection {
+                        shared: Arc::clone(&shared),
+                        router: router.clone(),
+                        session_of,
+                        sessions,
+                    };
                     connections.spawn(connection.run(stream, permit));
                 }
                 Err(_) => {
                     let shared = Arc::clone(&shared);
-                    connections.spawn(async move { connection::turn_away(stream, &shared.lingering).await });
+                    connections.spawn(async move {
+                        connection::turn_away(stream, &shared.lingering).await
+                    });
                 }
             }
         }
         drop(socket);
         drop(router);
-        if timeout(shared.limits.drain, async { while connections.join_next().await.is_some() {} }).await.is_err() {
-            tracing::warn!(connections = connections.len(), "requests were cut off, as the server is to stop");
+        if timeout(shared.limits.drain, async { while connections.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = connections.len(),
+                "requests were cut off, as the server is to stop"
+            );
         }
         connections.shutdown().await;
     }

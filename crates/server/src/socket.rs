@@ -1,4 +1,5 @@
-//! The socket file in the state directory: made private, replaced only when nobody answers, reached however long the path is.
+//! The socket file in the state directory: made private, replaced only when nobody answers, reached
+//! however long the path is.
 
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind};
@@ -20,7 +21,8 @@ const DRAFT: &str = "api.sock.new";
 /// Longest path that a socket's address holds, in bytes.
 const MAX_PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// How long an engine may take to let somebody connect before it counts as one that is there and busy.
+/// How long an engine may take to let somebody connect before it counts as one that is there and
+/// busy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why the socket cannot be had.
@@ -75,7 +77,8 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Makes the socket. Needs the ledger's lock, so that a socket where nobody answers is one that a dead engine left.
+    /// Makes the socket. Needs the ledger's lock, so that a socket where nobody answers is one that
+    /// a dead engine left.
     pub(crate) async fn bind(dir: &Path) -> Result<Self, SocketError> {
         refuse_others(dir)?;
         let path = dir.join(SOCKET);
@@ -84,7 +87,9 @@ impl Socket {
             move |source: io::Error| SocketError::System { doing, path, source }
         };
         match std::fs::symlink_metadata(&path) {
-            Ok(found) if !found.file_type().is_socket() => return Err(SocketError::NotASocket { path }),
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(SocketError::NotASocket { path });
+            }
             Ok(_) if is_answered(dir).await? => return Err(SocketError::Answered { path }),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -93,12 +98,15 @@ impl Socket {
         // It gets its name only once it is private and listens; the old one goes in the same step.
         let draft = dir.join(DRAFT);
         match std::fs::remove_file(&draft) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("remove the draft of")(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(failed("remove the draft of")(error));
+            }
             _ => {}
         }
         let short = Reach::into(dir, DRAFT)?;
         let listener = UnixListener::bind(&short.path).map_err(failed("listen at"))?;
-        std::fs::set_permissions(&draft, Permissions::from_mode(0o600)).map_err(failed("make private"))?;
+        std::fs::set_permissions(&draft, Permissions::from_mode(0o600))
+            .map_err(failed("make private"))?;
         let file = identity(&draft).map_err(failed("look at"))?;
         std::fs::rename(&draft, &path).map_err(failed("put in place"))?;
         Ok(Self { listener, path, file })
@@ -147,7 +155,8 @@ async fn is_answered(dir: &Path) -> Result<bool, SocketError> {
     }
 }
 
-/// Whether an error of connecting says that nobody answers. Reset: whoever did went while this was on its way.
+/// Whether an error of connecting says that nobody answers. Reset: whoever did went while this was
+/// on its way.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     use ErrorKind::{ConnectionRefused, ConnectionReset, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | ConnectionRefused | ConnectionReset)
@@ -173,7 +182,14 @@ impl Reach {
         if !cfg!(target_os = "linux") {
             return Err(SocketError::TooLong { path });
         }
-        let dir = File::open(dir).map_err(|source| SocketError::System { doing: "open the directory of", path, source })?;
-        Ok(Self { path: PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name), _dir: Some(dir) })
+        let dir = File::open(dir).map_err(|source| SocketError::System {
+            doing: "open the directory of",
+            path,
+            source,
+        })?;
+        Ok(Self {
+            path: PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name),
+            _dir: Some(dir),
+        })
     }
 }

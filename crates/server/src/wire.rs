@@ -164,12 +164,18 @@ impl EventLine {
     /// [`ClientError::NotUnderstood`] if it is none.
     pub fn recorded(&self) -> Result<Recorded, ClientError> {
         fn part<T: FromStr<Err: fmt::Display>>(what: &str, text: &str) -> Result<T, ClientError> {
-            text.parse().map_err(|error| ClientError::NotUnderstood(format!("the {what} of an event, {text:?}: {error}")))
+            text.parse().map_err(|error| {
+                ClientError::NotUnderstood(format!("the {what} of an event, {text:?}: {error}"))
+            })
         }
         let payload = match (&self.payload, &self.erased) {
             (Some(payload), _) => Payload::Bytes(payload.get().as_bytes().to_vec()),
             (None, Some(digest)) => Payload::Erased(part("digest", digest)?),
-            (None, None) => return Err(ClientError::NotUnderstood("an event has neither a payload nor its digest".to_owned())),
+            (None, None) => {
+                return Err(ClientError::NotUnderstood(
+                    "an event has neither a payload nor its digest".to_owned(),
+                ));
+            }
         };
         Ok(Recorded {
             stream: part("stream", &self.stream)?,
@@ -201,7 +207,8 @@ pub(crate) fn is_terminal(kind: &str) -> bool {
 fn stored(bytes: &[u8]) -> Box<RawValue> {
     match serde_json::from_slice::<Box<RawValue>>(bytes) {
         Ok(json) if !bytes.contains(&b'\n') => json,
-        _ => RawValue::from_string(Value::from(String::from_utf8_lossy(bytes)).to_string()).expect("BUG: a JSON text is JSON"),
+        _ => RawValue::from_string(Value::from(String::from_utf8_lossy(bytes)).to_string())
+            .expect("BUG: a JSON text is JSON"),
     }
 }
 
@@ -333,7 +340,8 @@ pub struct Accepted {
     pub version: u64,
 }
 
-/// A wall-clock time to the nanosecond. Every 64-bit number of nanoseconds lies within the years that a timestamp has.
+/// A wall-clock time to the nanosecond. Every 64-bit number of nanoseconds lies within the years
+/// that a timestamp has.
 fn exact(wall: Wall) -> String {
     let time = Timestamp::from_nanosecond(wall.0.into()).unwrap_or(Timestamp::UNIX_EPOCH);
     time.strftime("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
@@ -344,7 +352,9 @@ pub(crate) fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -12,17 +12,29 @@ async fn get(bench: &Bench, transcript: &mut Transcript, path: &str) -> Result {
 }
 
 /// Says a `POST` with a body, and with further header lines.
-async fn post(bench: &Bench, transcript: &mut Transcript, path: &str, headers: &str, body: &str) -> Result {
+async fn post(
+    bench: &Bench,
+    transcript: &mut Transcript,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Result {
     let shown = headers.trim_end();
     let spaced = if shown.is_empty() { String::new() } else { format!("{shown}  ") };
-    transcript.say(&format!("POST {path}  {spaced}{body}"), &bench.post_with(path, headers, body).await?);
+    transcript
+        .say(&format!("POST {path}  {spaced}{body}"), &bench.post_with(path, headers, body).await?);
     Ok(())
 }
 
 /// Says a stream of events.
 async fn stream(bench: &Bench, transcript: &mut Transcript, path: &str, headers: &str) -> Result {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: text/event-stream\r\n{headers}\r\n");
-    transcript.say(&format!("GET {path}  accept: text/event-stream  {}", headers.trim_end()), &bench.raw(request).await?);
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: text/event-stream\r\n{headers}\r\n"
+    );
+    transcript.say(
+        &format!("GET {path}  accept: text/event-stream  {}", headers.trim_end()),
+        &bench.raw(request).await?,
+    );
     Ok(())
 }
 
@@ -48,7 +60,8 @@ async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
     get(&bench, &mut t, "/v1/coordinations/build").await?;
     get(&bench, &mut t, "/v1/coordinations/build/events?after=3&limit=2").await?;
     stream(&bench, &mut t, "/v1/coordinations/build/events", "").await?;
-    stream(&bench, &mut t, "/v1/coordinations/build/events?after=1", "last-event-id: 6\r\n").await?;
+    stream(&bench, &mut t, "/v1/coordinations/build/events?after=1", "last-event-id: 6\r\n")
+        .await?;
     stream(&bench, &mut t, "/v1/coordinations/build/events?after=7", "").await?;
     get(&bench, &mut t, "/v1/coordinations/build/receipt").await?;
     t.check("submit_to_receipt");
@@ -73,17 +86,52 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
     get(&bench, &mut t, "/v1/coordinations/long/work/third/why").await?;
     get(&bench, &mut t, "/v1/coordinations/long/receipt").await?;
     post(&bench, &mut t, "/v1/coordinations/long/continue", "", "{}").await?;
-    post(&bench, &mut t, "/v1/coordinations/long/pause", "idempotency-key: p1\r\n", r#"{"reason":"lunch"}"#).await?;
-    post(&bench, &mut t, "/v1/coordinations/long/pause", "idempotency-key: \"p1\"\r\n", r#"{"reason":"lunch"}"#).await?;
+    post(
+        &bench,
+        &mut t,
+        "/v1/coordinations/long/pause",
+        "idempotency-key: p1\r\n",
+        r#"{"reason":"lunch"}"#,
+    )
+    .await?;
+    post(
+        &bench,
+        &mut t,
+        "/v1/coordinations/long/pause",
+        "idempotency-key: \"p1\"\r\n",
+        r#"{"reason":"lunch"}"#,
+    )
+    .await?;
     post(&bench, &mut t, "/v1/coordinations/long/pause", "", "").await?;
     get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
     post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"sessions":50}"#).await?;
     post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"cost":50}"#).await?;
-    post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"sessions":150,"duration_ms":700000}"#).await?;
+    post(
+        &bench,
+        &mut t,
+        "/v1/coordinations/long/continue",
+        "",
+        r#"{"sessions":150,"duration_ms":700000}"#,
+    )
+    .await?;
     get(&bench, &mut t, "/v1/coordinations/long/events?after=5").await?;
-    post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    post(
+        &bench,
+        &mut t,
+        "/v1/coordinations/long/cancel",
+        "idempotency-key: c1\r\n",
+        r#"{"reason":"enough"}"#,
+    )
+    .await?;
     bench.engine.wait(&id).await?;
-    post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    post(
+        &bench,
+        &mut t,
+        "/v1/coordinations/long/cancel",
+        "idempotency-key: c1\r\n",
+        r#"{"reason":"enough"}"#,
+    )
+    .await?;
     post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c2\r\n", "").await?;
     get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
     t.check("steering");
@@ -94,7 +142,8 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
 async fn open_coordinations_are_drained_and_closed() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     bench.submit("closing", "open").await?;
-    post(&bench, &mut t, "/v1/coordinations/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
+    post(&bench, &mut t, "/v1/coordinations/closing/close", "", r#"{"reason":"the day is over"}"#)
+        .await?;
     bench.engine.wait(&CoordinationId::new("closing")?).await?;
     get(&bench, &mut t, "/v1/coordinations/closing/events?after=1").await?;
     bench.submit("draining", "open\nwork a hold").await?;
@@ -165,8 +214,10 @@ async fn without_an_id_the_key_is_the_id_and_without_both_a_new_one_is_made() ->
     let minted = |answer: String| -> Result<antiphon_server::Submitted> {
         Ok(serde_json::from_str(answer.split_once("\n\n").ok_or("no body")?.1)?)
     };
-    let (one, two) =
-        (minted(bench.post("/v1/coordinations", body).await?)?, minted(bench.post("/v1/coordinations", body).await?)?);
+    let (one, two) = (
+        minted(bench.post("/v1/coordinations", body).await?)?,
+        minted(bench.post("/v1/coordinations", body).await?)?,
+    );
     assert!(one.id < two.id && !one.existing && !two.existing, "{one:?} {two:?}");
     bench.stop().await
 }

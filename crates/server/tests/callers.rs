@@ -66,7 +66,8 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
     let warden = Arc::new(Mutex::new(None));
     let known = Arc::clone(&warden);
     let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf = Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let session_of: SessionOf =
+        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
     let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
     bench.submit("mine", "work a hold").await?;
     bench.submit("other", "work a hold").await?;
@@ -93,7 +94,8 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
         // What it says of itself does not matter.
         format!("{} -H 'x-session: none'", curl("/v1/coordinations/other")),
     ];
-    let printed = script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
+    let printed =
+        script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
     let mut expected = vec!["200", "200", "200", "200", "not_ended", "409", "200"];
     for _ in requests.len() - 12..requests.len() {
         expected.extend(["session_may_not", "403"]);
@@ -108,13 +110,20 @@ async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
     let warden = Arc::new(Mutex::new(None));
     let known = Arc::clone(&warden);
     let session: SessionId = "mine.1".parse()?;
-    let session_of: SessionOf = Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
+    let session_of: SessionOf =
+        Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
     let limits = Limits { session_connections: 1, ..Limits::default() };
-    let bench = Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
+    let bench =
+        Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
     bench.submit("mine", "work a hold").await?;
-    let stream = format!("curl -sN -H 'accept: text/event-stream' --unix-socket {SOCKET} http://x/v1/coordinations/mine/events");
+    let stream = format!(
+        "curl -sN -H 'accept: text/event-stream' --unix-socket {SOCKET} http://x/v1/coordinations/mine/events"
+    );
     // The first one holds the session's only place while the second one asks.
-    let both = format!("mkfifo first; {stream} > first & exec 3< first; read line <&3; {}; kill $!", curl("/v1/health"));
+    let both = format!(
+        "mkfifo first; {stream} > first & exec 3< first; read line <&3; {}; kill $!",
+        curl("/v1/health")
+    );
     let printed = script(&bench.dir, &both, |pid| *warden.lock().unwrap() = Some(pid)).await?;
     assert_eq!(codes(&printed), ["too_many_connections", "503"]);
     assert!(bench.get("/v1/health").await?.starts_with("HTTP/1.1 200 OK\n"));
@@ -131,11 +140,19 @@ async fn another_user_is_refused_even_where_the_file_would_let_it() -> Result {
     let bench = Bench::new().await?;
     let ask = |url: &'static str| {
         let mut curl = Command::new("curl");
-        curl.args(["-s", "--unix-socket"]).arg(bench.dir.join(SOCKET)).arg(url).uid(NOBODY).gid(NOBODY);
+        curl.args(["-s", "--unix-socket"])
+            .arg(bench.dir.join(SOCKET))
+            .arg(url)
+            .uid(NOBODY)
+            .gid(NOBODY);
         curl
     };
     let kept_out = ask("http://x/v1/health").output().await?;
-    assert_eq!((kept_out.status.code(), kept_out.stdout.len()), (Some(7), 0), "the file keeps it from connecting");
+    assert_eq!(
+        (kept_out.status.code(), kept_out.stdout.len()),
+        (Some(7), 0),
+        "the file keeps it from connecting"
+    );
     for path in [bench.folder.path(), &bench.dir, &bench.dir.join(SOCKET)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))?;
     }

@@ -1,4 +1,5 @@
-//! A guest of a running engine: typed calls, typed refusals, and a stream that goes on where it broke.
+//! A guest of a running engine: typed calls, typed refusals, and a stream that goes on where it
+//! broke.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
-use antiphon_server::{Client, ClientError, Code, EventStream, Limits, ListQuery, Raise, Server, Steer, SubmitRequest};
+use antiphon_server::{
+    Client, ClientError, Code, EventStream, Limits, ListQuery, Raise, Server, Steer, SubmitRequest,
+};
 use common::{Bench, Result, Setting, compile, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +32,16 @@ async fn all(stream: &mut EventStream) -> Result<Vec<String>> {
     let mut seen = Vec::new();
     while let Some(event) = stream.next().await? {
         let recorded = event.recorded()?;
-        assert_eq!(recorded.computed_hash(), recorded.hash, "what came over the socket is the event itself");
-        seen.push(format!("{} {}", event.version, event.r#type.trim_start_matches("coordination.")));
+        assert_eq!(
+            recorded.computed_hash(),
+            recorded.hash,
+            "what came over the socket is the event itself"
+        );
+        seen.push(format!(
+            "{} {}",
+            event.version,
+            event.r#type.trim_start_matches("coordination.")
+        ));
     }
     Ok(seen)
 }
@@ -41,11 +52,15 @@ async fn a_guest_does_all_that_the_api_offers() -> Result {
     let client = Client::connect(&bench.dir).await?;
     let id = CoordinationId::new("guest")?;
     assert_eq!(client.health().await?.status, "ok");
-    let submitted = client.submit(&request("guest", "work a hold\nwork b echo a"), Some("k1")).await?;
+    let submitted =
+        client.submit(&request("guest", "work a hold\nwork b echo a"), Some("k1")).await?;
     assert_eq!((submitted.id.as_str(), submitted.existing), ("guest", false));
-    assert!(client.submit(&request("guest", "work a hold\nwork b echo a"), Some("k1")).await?.existing);
+    assert!(
+        client.submit(&request("guest", "work a hold\nwork b echo a"), Some("k1")).await?.existing
+    );
     assert_eq!(client.status(&id).await?.name.as_deref(), Some("plan.yaml"));
-    let running = client.list(&ListQuery { running: true, limit: Some(5), ..ListQuery::default() }).await?;
+    let running =
+        client.list(&ListQuery { running: true, limit: Some(5), ..ListQuery::default() }).await?;
     assert_eq!((running.coordinations.len(), running.next), (1, None));
     assert_eq!(client.why(&id, "b").await?.reasons[0].reason, "needs_work");
     let paused = client.steer(&id, Steer::Pause, "lunch", Some("k2")).await?;
@@ -85,7 +100,10 @@ async fn a_refusal_comes_with_its_code() -> Result {
     );
     assert_eq!(refused.to_string(), "plan.yaml has a problem");
     let unknown = client.status(&CoordinationId::new("none")?).await.unwrap_err();
-    assert_eq!(unknown.problem().and_then(|problem| problem.known_code()), Some(Code::UnknownCoordination));
+    assert_eq!(
+        unknown.problem().and_then(|problem| problem.known_code()),
+        Some(Code::UnknownCoordination)
+    );
     bench.stop().await
 }
 
@@ -106,9 +124,15 @@ async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
     bench.shutdown = CancellationToken::new();
     bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
     bench.release.cancel();
-    assert_eq!(all(&mut stream).await?, ["4 session_unbound", "5 session_bound", "6 session_unbound", "7 completed"]);
+    assert_eq!(
+        all(&mut stream).await?,
+        ["4 session_unbound", "5 session_bound", "6 session_unbound", "7 completed"]
+    );
     assert!(stream.next().await?.is_none());
-    assert_eq!(all(&mut client.follow(&CoordinationId::new("long")?, Version(7))).await?, Vec::<String>::new());
+    assert_eq!(
+        all(&mut client.follow(&CoordinationId::new("long")?, Version(7))).await?,
+        Vec::<String>::new()
+    );
     bench.stop().await
 }
 
@@ -122,7 +146,10 @@ async fn a_silent_stream_shows_that_it_stands() -> Result {
         .write_all(b"GET /v1/coordinations/long/events?after=3 HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n")
         .await?;
     let head = "HTTP/1.1 200 OK\ncontent-type: text/event-stream\ncache-control: no-store\ntransfer-encoding: chunked\n\n";
-    assert_eq!(until(&mut stream, ":\n\n\r\n3\r\n:\n\n\r\n").await?, format!("{head}3\n:\n\n\n3\n:\n\n\n"));
+    assert_eq!(
+        until(&mut stream, ":\n\n\r\n3\r\n:\n\n\r\n").await?,
+        format!("{head}3\n:\n\n\n3\n:\n\n\n")
+    );
     // Comments are no events to a client.
     let client = Client::connect(&bench.dir).await?;
     let mut events = client.follow(&CoordinationId::new("long")?, Version(3));

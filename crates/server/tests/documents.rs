@@ -1,4 +1,5 @@
-//! What the documents say of the API is what it does: every example is run with curl against an engine in a process of its own.
+//! What the documents say of the API is what it does: every example is run with curl against an
+//! engine in a process of its own.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
@@ -16,7 +17,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-/// Tells this program, run again, that it is the engine's process, and where the state directory is.
+/// Tells this program, run again, that it is the engine's process, and where the state directory
+/// is.
 const STATE: &str = "ANTIPHON_TEST_STATE";
 
 fn document(name: &str) -> PathBuf {
@@ -31,21 +33,30 @@ fn every_error_code_is_in_the_table_and_no_other() -> Result {
         .filter(|line| line.starts_with("| `"))
         .map(|line| line.split(" | ").take(3).collect::<Vec<_>>().join(" | "))
         .collect();
-    let codes: Vec<String> = Code::ALL.iter().map(|code| format!("| `{code}` | {} | {}", code.status(), code.title())).collect();
+    let codes: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| format!("| `{code}` | {} | {}", code.status(), code.title()))
+        .collect();
     assert_eq!(rows, codes);
-    let problems: Vec<String> =
-        text.lines().filter(|line| line.starts_with("| `") && line.split(" | ").count() != 4).map(str::to_owned).collect();
+    let problems: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.split(" | ").count() != 4)
+        .map(str::to_owned)
+        .collect();
     assert_eq!(problems, Vec::<String>::new(), "each says what to do");
     Ok(())
 }
 
-/// The plans of the examples: a line for each item, of which `echo` runs and everything else waits to be let go.
+/// The plans of the examples: a line for each item, of which `echo` runs and everything else waits
+/// to be let go.
 fn compile(submission: &Submission) -> std::result::Result<Compiled, CompileError> {
     let (mut work, mut problems, mut open) = (Vec::new(), Vec::new(), false);
     for (line, number) in submission.plan.lines().zip(1..) {
         match line.strip_prefix("  ").and_then(|line| line.split_once(": ")) {
             Some((name, rest)) => {
-                let mut item = WorkSpec::function(name, if rest.contains("echo") { "echo" } else { "hold" }).unwrap();
+                let mut item =
+                    WorkSpec::function(name, if rest.contains("echo") { "echo" } else { "hold" })
+                        .unwrap();
                 if let Some((_, needs)) = rest.split_once("needs: [") {
                     item = item.needs_work(needs.split(']').next().unwrap_or_default()).unwrap();
                 }
@@ -67,11 +78,16 @@ fn compile(submission: &Submission) -> std::result::Result<Compiled, CompileErro
         return Err(CompileError::Plan(problems));
     }
     let budget = CoordinationBudget::new(100, 600_000, 1_000, None).unwrap();
-    let config = if open { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
+    let config = if open {
+        CoordinationConfig::open(work, budget)
+    } else {
+        CoordinationConfig::of_work(work, budget)
+    };
     Ok(Compiled { config: config.unwrap().with_name(submission.id.as_str()), blobs: Vec::new() })
 }
 
-/// Not a test of its own: the engine's process of the one below, which ends with its standard input.
+/// Not a test of its own: the engine's process of the one below, which ends with its standard
+/// input.
 #[tokio::test]
 async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
@@ -81,7 +97,8 @@ async fn engine_in_a_process_of_its_own() -> Result {
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(server.serve(shutdown.clone()));
     println!("\nready");
-    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()))
+        .await??;
     release.cancel();
     shutdown.cancel();
     served.await?;
@@ -102,7 +119,10 @@ fn parts(text: &str) -> (Vec<String>, Vec<Example>) {
         let (block, after) = after.split_once("```\n").expect("an example has an end");
         let mut example = Example { command: String::new(), printed: String::new() };
         for line in block.lines() {
-            match line.strip_prefix("$ ").or_else(|| line.strip_prefix("> ").filter(|_| example.printed.is_empty())) {
+            match line
+                .strip_prefix("$ ")
+                .or_else(|| line.strip_prefix("> ").filter(|_| example.printed.is_empty()))
+            {
                 Some(command) => example.command.push_str(&format!("{command}\n")),
                 None => example.printed.push_str(&format!("{line}\n")),
             }
@@ -155,12 +175,21 @@ async fn every_example_of_the_api_prints_what_the_document_says() -> Result {
     let (between, mut examples) = parts(&text);
     let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some();
     for example in &mut examples {
-        let output = Command::new("sh").args(["-c", &example.command]).current_dir(folder.path()).output().await?;
+        let output = Command::new("sh")
+            .args(["-c", &example.command])
+            .current_dir(folder.path())
+            .output()
+            .await?;
         let printed = String::from_utf8(output.stdout)?;
         if update && steady(&printed) != steady(&example.printed) {
             example.printed.clone_from(&printed);
         } else {
-            assert_eq!(steady(&printed), steady(&example.printed), "{}; UPDATE_TRANSCRIPTS=1 writes it anew", example.command);
+            assert_eq!(
+                steady(&printed),
+                steady(&example.printed),
+                "{}; UPDATE_TRANSCRIPTS=1 writes it anew",
+                example.command
+            );
         }
         if printed.contains("\"id\":\"nightly\",\"existing\":false") {
             come_to(&client, "nightly", "coordination.session_bound").await?;

@@ -1,4 +1,5 @@
-//! Clients that are slow, greedy or silent: each meets a limit, and neither the engine nor its end waits for them.
+//! Clients that are slow, greedy or silent: each meets a limit, and neither the engine nor its end
+//! waits for them.
 
 mod common;
 
@@ -24,7 +25,8 @@ async fn bench(limits: Limits) -> Result<Bench> {
 
 /// Items whose events are more than the system keeps between two ends of a socket.
 fn many_items() -> String {
-    let items: Vec<String> = (0..300).map(|n| format!("work item-{n}-{} echo", "x".repeat(200))).collect();
+    let items: Vec<String> =
+        (0..300).map(|n| format!("work item-{n}-{} echo", "x".repeat(200))).collect();
     items.join("\n")
 }
 
@@ -97,7 +99,8 @@ async fn one_connection_too_many_is_told_so_at_once() -> Result {
     bench.stop().await
 }
 
-/// Waits until the server has both places free again; how soon it sees that a client is gone is its own affair.
+/// Waits until the server has both places free again; how soon it sees that a client is gone is its
+/// own affair.
 async fn free_places(bench: &Bench) -> Result {
     loop {
         let mut first = bench.connect().await?;
@@ -124,11 +127,13 @@ async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
     timeout(FAR_TOO_LONG, bench.engine.wait(&id)).await??;
     let last = bench.engine.status(&id).await?.version;
     assert!(last > Version(600), "{last}");
-    // Once the server has given the client up its place is free, and what was on its way is all that comes.
+    // Once the server has given the client up its place is free, and what was on its way is all
+    // that comes.
     timeout(FAR_TOO_LONG, free_places(&bench)).await??;
     let seen = timeout(FAR_TOO_LONG, rest(&mut stream)).await??;
     assert!(
-        seen.contains("event: coordination.started") && !seen.contains("event: coordination.completed"),
+        seen.contains("event: coordination.started")
+            && !seen.contains("event: coordination.completed"),
         "cut off in between"
     );
     bench.stop().await
@@ -150,7 +155,11 @@ async fn open_streams_do_not_hold_up_the_end() -> Result {
     for stream in &mut streams {
         ends.push(timeout(FAR_TOO_LONG, rest(stream)).await??);
     }
-    assert!(ends.iter().all(|end| end.ends_with("0\n\n")), "each stream is whole to its end: {:?}", ends.first());
+    assert!(
+        ends.iter().all(|end| end.ends_with("0\n\n")),
+        "each stream is whole to its end: {:?}",
+        ends.first()
+    );
     timeout(FAR_TOO_LONG, bench.stop()).await?
 }
 
@@ -186,7 +195,9 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     let mut waiting = Vec::new();
     while bench.engine.has_room() {
         let engine = Arc::clone(&bench.engine);
-        waiting.push(tokio::spawn(async move { engine.cancel(&CoordinationId::new("none")?, "").await }));
+        waiting.push(tokio::spawn(async move {
+            engine.cancel(&CoordinationId::new("none")?, "").await
+        }));
         tokio::task::yield_now().await;
     }
     let busy = bench.post("/v1/coordinations/long/cancel", "").await?;
@@ -196,7 +207,10 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
                     the request in a moment\"}\n";
     assert_eq!(busy, expected);
     assert_eq!(code(&bench.get("/v1/health").await?), Some("busy"));
-    assert!(bench.get("/v1/coordinations").await?.contains("\"id\":\"long\""), "reading does not need the mailbox");
+    assert!(
+        bench.get("/v1/coordinations").await?.contains("\"id\":\"long\""),
+        "reading does not need the mailbox"
+    );
     SWITCH.set(State::Sound);
     for command in waiting {
         assert!(command.await?.is_err(), "there is no such coordination");
@@ -232,7 +246,11 @@ async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
         }
     });
     let poisoned = poisoned.await??;
-    assert!(poisoned.starts_with("HTTP/1.1 503 Service Unavailable\n") && !poisoned.contains("retry-after"), "{poisoned}");
+    assert!(
+        poisoned.starts_with("HTTP/1.1 503 Service Unavailable\n")
+            && !poisoned.contains("retry-after"),
+        "{poisoned}"
+    );
     assert_eq!(code(&bench.get("/v1/health").await?), Some("poisoned"));
     bench.shutdown.cancel();
     bench.served.await?;

@@ -18,8 +18,14 @@ const FAR_TOO_LONG: Duration = Duration::from_secs(20);
 /// A request that makes sense, to be spoilt.
 fn sound() -> impl Strategy<Value = Vec<u8>> {
     let posts = ["", "/there/cancel", "/there/continue", "/there/pause", "/%00/close"];
-    let gets =
-        ["", "/there", "/there/events", "/there/events?after=3&limit=5", "/there/work/a/why", "/there/receipt?evidence=true"];
+    let gets = [
+        "",
+        "/there",
+        "/there/events",
+        "/there/events?after=3&limit=5",
+        "/there/work/a/why",
+        "/there/receipt?evidence=true",
+    ];
     let body = prop_oneof![
         Just(submission("there", "work a echo")),
         Just(r#"{"sessions":5,"tokens":1}"#.to_owned()),
@@ -63,7 +69,8 @@ fn spoilt() -> impl Strategy<Value = Vec<u8>> {
 
 #[test]
 fn spoilt_requests_are_answered_or_hung_up_on() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let short = Duration::from_millis(30);
     let limits = Limits { header_time: short, body_time: short, ..Limits::default() };
     let bench = runtime.block_on(async {

@@ -38,12 +38,18 @@ async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
     ] {
         t.say(&format!("GET {path}"), &bench.get(path).await?);
     }
-    for headers in ["accept: text/event-stream\r\nlast-event-id: x\r\n", "accept: text/event-stream\r\nlast-event-id: -1\r\n"] {
-        let request = format!("GET /v1/coordinations/there/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
+    for headers in [
+        "accept: text/event-stream\r\nlast-event-id: x\r\n",
+        "accept: text/event-stream\r\nlast-event-id: -1\r\n",
+    ] {
+        let request = format!(
+            "GET /v1/coordinations/there/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
+        );
         t.say(headers.trim_end(), &bench.raw(request).await?);
     }
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let request = format!("{method} /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("{method} /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         t.say(&format!("{method} /v1/coordinations"), &bench.raw(request).await?);
     }
     for key in ["", "\u{e9}", "a\r\nidempotency-key: b", &"k".repeat(257)] {
@@ -52,7 +58,8 @@ async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
         t.say(&format!("idempotency-key: {}", key.escape_debug()), &answer);
     }
     let body = submission("x", "").replace("\"id\":\"x\",", "");
-    let answer = bench.post_with("/v1/coordinations", "idempotency-key: there.7\r\n", &body).await?;
+    let answer =
+        bench.post_with("/v1/coordinations", "idempotency-key: there.7\r\n", &body).await?;
     t.say("a key that is no id", &answer);
     t.check("senseless_requests");
     bench.stop().await
@@ -79,19 +86,28 @@ async fn bodies_are_told_everything_that_is_wrong_with_them() -> Result {
         r#"{"plan":"panic","name":"plan.yaml","directory":"/tmp"}"#,
         r#"{"plan":"work a echo","name":"plan.yaml","directory":"/tmp","id":"there"}"#,
     ] {
-        t.say(&format!("POST /v1/coordinations  {}", body.escape_debug()), &bench.post("/v1/coordinations", body).await?);
+        t.say(
+            &format!("POST /v1/coordinations  {}", body.escape_debug()),
+            &bench.post("/v1/coordinations", body).await?,
+        );
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     t.say("100,000 lists in each other", &bench.post("/v1/coordinations", &deep).await?);
     for body in [r#"{"reason":5}"#, r#"{"because":"x"}"#, "null"] {
-        t.say(&format!("POST cancel  {body}"), &bench.post("/v1/coordinations/there/cancel", body).await?);
+        t.say(
+            &format!("POST cancel  {body}"),
+            &bench.post("/v1/coordinations/there/cancel", body).await?,
+        );
     }
     for body in [
         r#"{"sessions":0}"#,
         r#"{"sessions":-1,"tokens":1.5,"cost":"much","duration_ms":18446744073709551615}"#,
         r#"{"reason":"x"}"#,
     ] {
-        t.say(&format!("POST continue  {body}"), &bench.post("/v1/coordinations/there/continue", body).await?);
+        t.say(
+            &format!("POST continue  {body}"),
+            &bench.post("/v1/coordinations/there/continue", body).await?,
+        );
     }
     t.say("POST cancel of nothing", &bench.post("/v1/coordinations/unknown/cancel", "").await?);
     let form = "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
@@ -144,7 +160,12 @@ async fn an_id_in_any_letters_goes_through_a_path() -> Result {
     let bench = Bench::new().await?;
     let id = CoordinationId::new("größe:100%_?#&\"'<>")?;
     let answer = bench.submit(id.as_str(), "work a echo").await?;
-    assert!(answer.contains("location: /v1/coordinations/gr%C3%B6%C3%9Fe%3A100%25_%3F%23%26%22%27%3C%3E\n"), "{answer}");
+    assert!(
+        answer.contains(
+            "location: /v1/coordinations/gr%C3%B6%C3%9Fe%3A100%25_%3F%23%26%22%27%3C%3E\n"
+        ),
+        "{answer}"
+    );
     bench.engine.wait(&id).await?;
     let client = antiphon_server::Client::connect(&bench.dir).await?;
     assert_eq!(client.status(&id).await?.id, id.as_str());
@@ -161,7 +182,10 @@ async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
     let refused = bench.submit("later", "work a echo").await?;
     let expected = "HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n";
     assert!(refused.starts_with(expected), "{refused}");
-    assert!(refused.contains("\"code\":\"not_taken\",\"detail\":\"the ledger refused to record this"), "{refused}");
+    assert!(
+        refused.contains("\"code\":\"not_taken\",\"detail\":\"the ledger refused to record this"),
+        "{refused}"
+    );
     SWITCH.set(State::Sound);
     let taken = bench.submit("later", "work a echo").await?;
     assert!(taken.starts_with("HTTP/1.1 201 Created\n"), "{taken}");
@@ -177,7 +201,16 @@ fn what_passes_by_itself_is_told_with_when_to_ask_again() {
     };
     let reason = || "there is no room".to_owned();
     assert_eq!(told(Rejection::TakingOver.into()), ("taking_over".to_owned(), 503, Some(1)));
-    assert_eq!(told(EngineError::NotTaken { reason: reason() }), ("not_taken".to_owned(), 503, Some(1)));
-    assert_eq!(told(EngineError::ReadOnly { reason: reason() }), ("read_only".to_owned(), 503, Some(1)));
-    assert_eq!(told(EngineError::Poisoned { reason: reason() }), ("poisoned".to_owned(), 503, None));
+    assert_eq!(
+        told(EngineError::NotTaken { reason: reason() }),
+        ("not_taken".to_owned(), 503, Some(1))
+    );
+    assert_eq!(
+        told(EngineError::ReadOnly { reason: reason() }),
+        ("read_only".to_owned(), 503, Some(1))
+    );
+    assert_eq!(
+        told(EngineError::Poisoned { reason: reason() }),
+        ("poisoned".to_owned(), 503, None)
+    );
 }

@@ -1,4 +1,5 @@
-//! The values of secrets reach the compile function and nobody else: no answer, no log line, no file of the state directory.
+//! The values of secrets reach the compile function and nobody else: no answer, no log line, no
+//! file of the state directory.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
@@ -66,7 +67,10 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>> {
         if path.is_dir() {
             found.extend(files(&path)?);
         } else if path.is_file() {
-            found.push((path.display().to_string(), String::from_utf8_lossy(&std::fs::read(&path)?).into_owned()));
+            found.push((
+                path.display().to_string(),
+                String::from_utf8_lossy(&std::fs::read(&path)?).into_owned(),
+            ));
         }
     }
     Ok(found)
@@ -92,7 +96,9 @@ async fn a_secret_is_seen_by_the_compile_function_alone() -> Result {
                 line: Some(1),
                 ..PlanProblem::default()
             }])),
-            "refusing" => Err(CompileError::Refused { detail: format!("no such file: {}", secret.expose()) }),
+            "refusing" => {
+                Err(CompileError::Refused { detail: format!("no such file: {}", secret.expose()) })
+            }
             _ => compile(submission),
         }
     };
@@ -128,7 +134,10 @@ async fn a_secret_is_seen_by_the_compile_function_alone() -> Result {
     bench.engine.wait(&CoordinationId::new("fine")?).await?;
     answers.push(bench.get("/v1/coordinations/fine/events").await?);
     let dir = bench.dir.clone();
-    assert!(seen.get().is_some_and(|seen| seen.starts_with(CANARY) && is_clean(&seen[CANARY.len()..])), "{seen:?}");
+    assert!(
+        seen.get().is_some_and(|seen| seen.starts_with(CANARY) && is_clean(&seen[CANARY.len()..])),
+        "{seen:?}"
+    );
     for answer in &answers {
         assert!(is_clean(answer), "{answer}");
     }

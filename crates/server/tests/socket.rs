@@ -1,4 +1,5 @@
-//! The socket file: private, replaced only when nobody answers, reached however long its path is, gone with its server.
+//! The socket file: private, replaced only when nobody answers, reached however long its path is,
+//! gone with its server.
 
 mod common;
 
@@ -15,7 +16,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-/// Tells this program, run again, that it is the engine to be killed, and where its state directory is.
+/// Tells this program, run again, that it is the engine to be killed, and where its state directory
+/// is.
 const STATE: &str = "ANTIPHON_TEST_STATE";
 
 /// Stops the server of a bench and keeps the engine.
@@ -33,7 +35,9 @@ async fn the_socket_is_private_and_goes_with_its_server() -> Result {
     served(&mut bench).await?;
     assert!(!path.exists());
     assert!(!bench.dir.join("api.sock.new").exists());
-    assert!(matches!(Client::connect(&bench.dir).await, Err(ClientError::NoEngine { dir }) if dir == bench.dir));
+    assert!(
+        matches!(Client::connect(&bench.dir).await, Err(ClientError::NoEngine { dir }) if dir == bench.dir)
+    );
     Ok(())
 }
 
@@ -41,7 +45,8 @@ async fn the_socket_is_private_and_goes_with_its_server() -> Result {
 async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
     let mut bench = Bench::new().await?;
     served(&mut bench).await?;
-    // A listener that is dropped leaves its file, as a process that is killed does; so does one that was killed while binding.
+    // A listener that is dropped leaves its file, as a process that is killed does; so does one
+    // that was killed while binding.
     drop(StdListener::bind(bench.dir.join(SOCKET))?);
     drop(StdListener::bind(bench.dir.join("api.sock.new"))?);
     assert!(matches!(Client::connect(&bench.dir).await, Err(ClientError::NoEngine { .. })));
@@ -55,8 +60,11 @@ async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
 #[tokio::test]
 async fn a_socket_where_somebody_answers_is_left_alone() -> Result {
     let bench = Bench::new().await?;
-    let second = Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await.map_err(|error| error.0);
-    assert!(matches!(second, Err(SocketError::Answered { path }) if path == bench.dir.join(SOCKET)));
+    let second =
+        Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await.map_err(|error| error.0);
+    assert!(
+        matches!(second, Err(SocketError::Answered { path }) if path == bench.dir.join(SOCKET))
+    );
     assert_eq!(Client::connect(&bench.dir).await?.health().await?.status, "ok");
     bench.stop().await
 }
@@ -66,8 +74,11 @@ async fn what_is_no_socket_is_left_alone() -> Result {
     let mut bench = Bench::new().await?;
     served(&mut bench).await?;
     std::fs::write(bench.dir.join(SOCKET), "mine")?;
-    let refused = Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await.map_err(|error| error.0);
-    assert!(matches!(refused, Err(SocketError::NotASocket { path }) if path == bench.dir.join(SOCKET)));
+    let refused =
+        Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await.map_err(|error| error.0);
+    assert!(
+        matches!(refused, Err(SocketError::NotASocket { path }) if path == bench.dir.join(SOCKET))
+    );
     assert_eq!(std::fs::read_to_string(bench.dir.join(SOCKET))?, "mine");
     Ok(())
 }
@@ -92,7 +103,9 @@ async fn only_the_process_that_holds_the_ledger_may_answer_there() -> Result {
     let dir = elsewhere.path().display();
     assert_eq!(
         said,
-        Err(format!("{dir} is not held by this process (nobody holds it); only the engine that owns it may answer there"))
+        Err(format!(
+            "{dir} is not held by this process (nobody holds it); only the engine that owns it may answer there"
+        ))
     );
     assert!(!elsewhere.path().join(SOCKET).exists());
     bench.stop().await
@@ -146,8 +159,15 @@ async fn a_guest_goes_on_with_the_engine_that_follows_one_that_was_killed() -> R
     bench.release.cancel();
     let mut types = Vec::new();
     while let Some(event) = stream.next().await? {
-        types.push(format!("{} {}", event.version, event.r#type.trim_start_matches("coordination.")));
+        types.push(format!(
+            "{} {}",
+            event.version,
+            event.r#type.trim_start_matches("coordination.")
+        ));
     }
-    assert_eq!(types, ["4 resumed", "5 session_unbound", "6 session_bound", "7 session_unbound", "8 completed"]);
+    assert_eq!(
+        types,
+        ["4 resumed", "5 session_unbound", "6 session_bound", "7 session_unbound", "8 completed"]
+    );
     bench.stop().await
 }

@@ -11,7 +11,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Done, String> {
     }
     let mut failed = Vec::new();
     for example in examples {
-        failed.extend(cargo(["run", "--quiet", "-p", "antiphon", "--example", example]).run().err());
+        failed
+            .extend(cargo(["run", "--quiet", "-p", "antiphon", "--example", example]).run().err());
     }
     if failed.is_empty() { Ok(Done::Passed) } else { Err(failed.join("\n")) }
 }

@@ -6,7 +6,9 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(_: &Workspace) -> Result<Done, String> {
     if !cargo(["deny", "--version"]).works() {
-        return Ok(Done::Skipped("cargo-deny is not installed; to get it: cargo install --locked cargo-deny".to_owned()));
+        return Ok(Done::Skipped(
+            "cargo-deny is not installed; to get it: cargo install --locked cargo-deny".to_owned(),
+        ));
     }
     cargo(["deny", "check", "licenses", "bans", "sources"]).run()
 }

@@ -1,4 +1,5 @@
-//! The tools that the other steps need: installed where that takes no privileges, named with their command where it does.
+//! The tools that the other steps need: installed where that takes no privileges, named with their
+//! command where it does.
 
 use std::env;
 
@@ -8,18 +9,29 @@ use crate::workspace::Workspace;
 
 pub(crate) fn run(_: &Workspace) -> Result<Done, String> {
     let mut missing = Vec::new();
-    for component in [Component { name: "rustfmt", asks: "fmt" }, Component { name: "clippy", asks: "clippy" }] {
+    for component in
+        [Component { name: "rustfmt", asks: "fmt" }, Component { name: "clippy", asks: "clippy" }]
+    {
         missing.extend(component.install().err());
     }
     if !program("python3", ["--version"]).works() {
-        missing
-            .push(format!("python3 (the second verifier of the ledger format is written in it): {}", how("python3", "python3")));
+        missing.push(format!(
+            "python3 (the second verifier of the ledger format is written in it): {}",
+            how("python3", "python3")
+        ));
     }
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     if !program(&compiler, ["--version"]).works() {
-        missing.push(format!("a C compiler as `{compiler}` (SQLite is compiled from source): {}", how("build-essential", "gcc")));
+        missing.push(format!(
+            "a C compiler as `{compiler}` (SQLite is compiled from source): {}",
+            how("build-essential", "gcc")
+        ));
     }
-    if missing.is_empty() { Ok(Done::Passed) } else { Err(format!("missing tools:\n  {}", missing.join("\n  "))) }
+    if missing.is_empty() {
+        Ok(Done::Passed)
+    } else {
+        Err(format!("missing tools:\n  {}", missing.join("\n  ")))
+    }
 }
 
 /// A part of the Rust toolchain that brings a subcommand of cargo.
@@ -41,7 +53,8 @@ impl Component {
         if there.works() {
             return Ok(());
         }
-        let why = ended.err().unwrap_or_else(|| format!("`cargo {}` still does not start", self.asks));
+        let why =
+            ended.err().unwrap_or_else(|| format!("`cargo {}` still does not start", self.asks));
         Err(format!("{}: {} ({why})", self.name, add.line()))
     }
 }

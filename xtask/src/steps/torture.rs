@@ -1,5 +1,5 @@
-//! A short torture run of the release build: real engines with sessions of real processes, killed with and without
-//! their wardens, at random moments and at every named crash point.
+//! A short torture run of the release build: real engines with sessions of real processes, killed
+//! with and without their wardens, at random moments and at every named crash point.
 
 use crate::command::cargo;
 use crate::step::Done;

@@ -1,4 +1,5 @@
-//! Every direct dependency earns its place in one row of ARCHITECTURE.md, and no row outlives its dependency.
+//! Every direct dependency earns its place in one row of ARCHITECTURE.md, and no row outlives its
+//! dependency.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,10 +11,15 @@ const HEADING: &str = "## Dependencies";
 
 pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     let path = workspace.root.join("ARCHITECTURE.md");
-    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let ours: BTreeSet<&str> = workspace.packages.iter().map(|package| package.name.as_str()).collect();
+    let text = fs::read_to_string(&path)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let ours: BTreeSet<&str> =
+        workspace.packages.iter().map(|package| package.name.as_str()).collect();
     let all = workspace.packages.iter().flat_map(|package| &package.dependencies);
-    let direct: BTreeSet<&str> = all.map(|dependency| dependency.name.as_str()).filter(|name| !ours.contains(name)).collect();
+    let direct: BTreeSet<&str> = all
+        .map(|dependency| dependency.name.as_str())
+        .filter(|name| !ours.contains(name))
+        .collect();
     Ok(compare(&direct, &rows(&text)))
 }
 
@@ -21,15 +27,22 @@ fn compare(direct: &BTreeSet<&str>, rows: &BTreeSet<&str>) -> Vec<String> {
     let missing = direct.difference(rows).map(|name| {
         format!("`{name}` has no row; add \"| `{name}` | what it is for, and why not our own code |\" to the table under \"{HEADING}\"")
     });
-    let stale =
-        rows.difference(direct).map(|name| format!("`{name}` has a row, but no crate depends on it any more; remove the row"));
+    let stale = rows.difference(direct).map(|name| {
+        format!("`{name}` has a row, but no crate depends on it any more; remove the row")
+    });
     missing.chain(stale).collect()
 }
 
 /// The names in backticks that begin a row of the table.
 fn rows(text: &str) -> BTreeSet<&str> {
-    let below = text.lines().skip_while(|line| *line != HEADING).skip(1).take_while(|line| !line.starts_with("## "));
-    below.filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name)).collect()
+    let below = text
+        .lines()
+        .skip_while(|line| *line != HEADING)
+        .skip(1)
+        .take_while(|line| !line.starts_with("## "));
+    below
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |").map(|(name, _)| name))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The allowed edges between our crates and from them outwards: the table of the design, word for word.
+//! The allowed edges between our crates and from them outwards: the table of the design, word for
+//! word.
 
 use crate::workspace::{Kind, Package, Workspace};
 
@@ -13,7 +14,11 @@ struct Allowed {
 
 /// Nobody depends on `antiphon-cli` or `xtask`, and nobody has a build script of our own.
 const EDGES: &[Allowed] = &[
-    Allowed { package: "antiphon-core", normal: &["serde", "serde_json", "sha2", "thiserror"], dev: &["proptest"] },
+    Allowed {
+        package: "antiphon-core",
+        normal: &["serde", "serde_json", "sha2", "thiserror"],
+        dev: &["proptest"],
+    },
     Allowed {
         package: "antiphon",
         normal: &[
@@ -149,7 +154,11 @@ mod tests {
     fn nobody_may_depend_on_the_command_line() {
         for allowed in EDGES {
             let all: Vec<_> = allowed.normal.iter().chain(allowed.dev).collect();
-            assert!(!all.contains(&&"antiphon-cli") && !all.contains(&&"xtask"), "{}", allowed.package);
+            assert!(
+                !all.contains(&&"antiphon-cli") && !all.contains(&&"xtask"),
+                "{}",
+                allowed.package
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One place for versions and lints: what a crate's manifest takes from the workspace instead of saying it again.
+//! One place for versions and lints: what a crate's manifest takes from the workspace instead of
+//! saying it again.
 
 use std::fs;
 
@@ -12,7 +13,9 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     for package in &workspace.packages {
         let text = fs::read_to_string(&package.manifest)
             .map_err(|error| format!("cannot read {}: {error}", package.manifest.display()))?;
-        breaches.extend(in_manifest(&text).into_iter().map(|breach| format!("{}: {breach}", package.name)));
+        breaches.extend(
+            in_manifest(&text).into_iter().map(|breach| format!("{}: {breach}", package.name)),
+        );
     }
     Ok(breaches)
 }
@@ -59,16 +62,23 @@ mod tests {
 
     #[test]
     fn a_version_of_its_own_is_refused_wherever_it_stands() {
-        let own = SOUND.replace("version.workspace = true\nedition", "version = \"2.0.0\"\nedition");
-        assert_eq!(in_manifest(&own), ["its Cargo.toml lacks `version.workspace = true` under [package]"]);
-        let expected =
-            "`serde` states its own version; put it under [workspace.dependencies] and write `serde = { workspace = true }`";
-        assert_eq!(in_manifest(&SOUND.replace("serde = { workspace = true }", "serde = \"1\"")), [expected]);
+        let own =
+            SOUND.replace("version.workspace = true\nedition", "version = \"2.0.0\"\nedition");
+        assert_eq!(
+            in_manifest(&own),
+            ["its Cargo.toml lacks `version.workspace = true` under [package]"]
+        );
+        let expected = "`serde` states its own version; put it under [workspace.dependencies] and write `serde = { workspace = true }`";
+        assert_eq!(
+            in_manifest(&SOUND.replace("serde = { workspace = true }", "serde = \"1\"")),
+            [expected]
+        );
     }
 
     #[test]
     fn lints_of_its_own_are_refused() {
-        let own = SOUND.replace("[lints]\nworkspace = true", "[lints.rust]\nmissing_docs = \"allow\"");
+        let own =
+            SOUND.replace("[lints]\nworkspace = true", "[lints.rust]\nmissing_docs = \"allow\"");
         assert_eq!(in_manifest(&own), ["its Cargo.toml lacks `[lints]` with `workspace = true`"]);
     }
 }

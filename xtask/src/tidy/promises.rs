@@ -1,4 +1,5 @@
-//! Two phrases promise more than anything can keep, so nothing here says them: not the code, not the documents.
+//! Two phrases promise more than anything can keep, so nothing here says them: not the code, not
+//! the documents.
 
 use std::fs;
 use std::path::Path;
@@ -8,10 +9,22 @@ use crate::workspace::Workspace;
 
 /// A phrase and what is true instead.
 const OVERSTATED: &[(&str, &str)] = &[
-    ("exactly once", "effects are recorded once; side effects happen at least once unless they take the fence"),
-    ("exactly-once", "effects are recorded once; side effects happen at least once unless they take the fence"),
-    ("tamper-proof", "the record is tamper-evident, to whoever holds an earlier receipt or checkpoint"),
-    ("tamperproof", "the record is tamper-evident, to whoever holds an earlier receipt or checkpoint"),
+    (
+        "exactly once",
+        "effects are recorded once; side effects happen at least once unless they take the fence",
+    ),
+    (
+        "exactly-once",
+        "effects are recorded once; side effects happen at least once unless they take the fence",
+    ),
+    (
+        "tamper-proof",
+        "the record is tamper-evident, to whoever holds an earlier receipt or checkpoint",
+    ),
+    (
+        "tamperproof",
+        "the record is tamper-evident, to whoever holds an earlier receipt or checkpoint",
+    ),
 ];
 
 pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
@@ -23,11 +36,16 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     for entry in fs::read_dir(&workspace.root).map_err(problem)? {
         files.push(entry.map_err(problem)?.path());
     }
-    files.retain(|file| ["rs", "md"].iter().any(|extension| file.extension().is_some_and(|found| found == *extension)));
+    files.retain(|file| {
+        ["rs", "md"]
+            .iter()
+            .any(|extension| file.extension().is_some_and(|found| found == *extension))
+    });
     files.sort();
     let mut breaches = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let text = fs::read_to_string(&file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         breaches.extend(in_text(file.strip_prefix(&workspace.root).unwrap_or(&file), &text));
     }
     Ok(breaches)
@@ -66,6 +84,9 @@ mod tests {
         let expected = "a.rs:2: \"exactly once\" is more than anything keeps; say what is true: effects are recorded once; side effects \
                         happen at least once unless they take the fence";
         assert_eq!(in_text(Path::new("a.rs"), text), [expected]);
-        assert_eq!(in_text(Path::new("a.rs"), "exactly one terminal event, at least once"), Vec::<String>::new());
+        assert_eq!(
+            in_text(Path::new("a.rs"), "exactly one terminal event, at least once"),
+            Vec::<String>::new()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! How source files look: one noun each, small, named for a job, without banners, and nothing left undone.
+//! How source files look: one noun each, small, named for a job, without banners, and nothing left
+//! undone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use crate::workspace::Workspace;
 /// Beyond this many lines, look for the second noun in the file.
 const MAX_LINES: usize = 800;
 
-/// Files that are over [`MAX_LINES`] and how long each may be. Lower a number when its file shrinks; raise none.
+/// Files that are over [`MAX_LINES`] and how long each may be. Lower a number when its file
+/// shrinks; raise none.
 const LARGE: &[(&str, usize)] = &[];
 
 /// Endings that say what a thing is in general instead of what it is for.
@@ -22,10 +24,15 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     files.sort();
     let mut breaches = Vec::new();
     for file in files {
-        let path = file.strip_prefix(&workspace.root).unwrap_or(&file).to_string_lossy().replace('\\', "/");
+        let path = file
+            .strip_prefix(&workspace.root)
+            .unwrap_or(&file)
+            .to_string_lossy()
+            .replace('\\', "/");
         // These files spell out what they forbid.
         if !path.starts_with("xtask/src/tidy/") {
-            let text = fs::read_to_string(&file).map_err(|error| format!("cannot read {path}: {error}"))?;
+            let text = fs::read_to_string(&file)
+                .map_err(|error| format!("cannot read {path}: {error}"))?;
             breaches.extend(in_file(&path, &text));
         }
     }
@@ -33,7 +40,11 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
 }
 
 /// Adds the files below a folder that end in one of the extensions.
-pub(super) fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBuf>) -> Result<(), String> {
+pub(super) fn collect(
+    folder: &Path,
+    extensions: &[&str],
+    files: &mut Vec<PathBuf>,
+) -> Result<(), String> {
     let problem = |error| format!("cannot read {}: {error}", folder.display());
     for entry in fs::read_dir(folder).map_err(problem)? {
         let path = entry.map_err(problem)?.path();
@@ -41,7 +52,10 @@ pub(super) fn collect(folder: &Path, extensions: &[&str], files: &mut Vec<PathBu
             if path.file_name().is_none_or(|name| name != "target") {
                 collect(&path, extensions, files)?;
             }
-        } else if path.extension().is_some_and(|found| extensions.iter().any(|extension| found == *extension)) {
+        } else if path
+            .extension()
+            .is_some_and(|found| extensions.iter().any(|extension| found == *extension))
+        {
             files.push(path);
         }
     }
@@ -53,7 +67,8 @@ fn in_file(path: &str, text: &str) -> Vec<String> {
     breaches.extend(length(path, text.lines().count()));
     let stem = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".rs");
     if is_jobless(stem) {
-        breaches.push(format!("{path}: the file name says no job; name it for the noun that it holds"));
+        breaches
+            .push(format!("{path}: the file name says no job; name it for the noun that it holds"));
     }
     let mut testing = path.contains("/tests/");
     for (index, line) in text.lines().enumerate() {
@@ -69,12 +84,12 @@ fn in_file(path: &str, text: &str) -> Vec<String> {
 fn length(path: &str, lines: usize) -> Option<String> {
     let listed = LARGE.iter().find(|(large, _)| *large == path).map(|(_, allowed)| *allowed);
     match listed {
-        None if path.contains("/src/") && lines > MAX_LINES => {
-            Some(format!("{path}: {lines} lines, more than {MAX_LINES}; look for the second noun in it and give that a file"))
-        }
-        Some(allowed) if lines > allowed => {
-            Some(format!("{path}: grew to {lines} lines, more than the {allowed} it may have; move something out"))
-        }
+        None if path.contains("/src/") && lines > MAX_LINES => Some(format!(
+            "{path}: {lines} lines, more than {MAX_LINES}; look for the second noun in it and give that a file"
+        )),
+        Some(allowed) if lines > allowed => Some(format!(
+            "{path}: grew to {lines} lines, more than the {allowed} it may have; move something out"
+        )),
         Some(allowed) if lines < allowed => Some(format!(
             "{path}: shrank to {lines} lines; write that instead of {allowed} in LARGE of xtask/src/tidy/source.rs, or drop the row if it is \
              {MAX_LINES} or less"
@@ -91,19 +106,29 @@ fn in_line(line: &str, testing: bool) -> Option<String> {
         return (drawn >= 4).then(|| "a banner; let a module or a type do the dividing".to_owned());
     }
     if let Some(name) = declared(line).filter(|name| is_jobless(name)) {
-        return Some(format!("`{name}` says no job; name it for what it does, or put its code where it is used"));
+        return Some(format!(
+            "`{name}` says no job; name it for what it does, or put its code where it is used"
+        ));
     }
     if line.starts_with("#[ignore") {
         return Some("an ignored test; mend it or remove it".to_owned());
     }
     for unfinished in ["todo!", "unimplemented!"] {
         if line.contains(unfinished) {
-            return Some(format!("`{unfinished}`; finish it, or refuse the case with a typed error"));
+            return Some(format!(
+                "`{unfinished}`; finish it, or refuse the case with a typed error"
+            ));
         }
     }
     let slept = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
-    if testing && ["sleep(", "sleep_until(", "sleep_ms("].iter().any(|call| line.match_indices(call).any(|(at, _)| slept(at))) {
-        return Some("a test that sleeps; wait for the event itself, or hand in the time".to_owned());
+    if testing
+        && ["sleep(", "sleep_until(", "sleep_ms("]
+            .iter()
+            .any(|call| line.match_indices(call).any(|(at, _)| slept(at)))
+    {
+        return Some(
+            "a test that sleeps; wait for the event itself, or hand in the time".to_owned(),
+        );
     }
     None
 }
@@ -117,7 +142,8 @@ fn declared(line: &str) -> Option<&str> {
 
 /// Whether the last word of a name in either case style is one of the jobless.
 fn is_jobless(name: &str) -> bool {
-    let last_word = name.rfind(|c: char| c.is_uppercase() || c == '_').map_or(name, |at| &name[at..]);
+    let last_word =
+        name.rfind(|c: char| c.is_uppercase() || c == '_').map_or(name, |at| &name[at..]);
     JOBLESS.contains(&last_word.trim_start_matches('_').to_lowercase().as_str())
 }
 

@@ -1,4 +1,5 @@
-//! The engine of a state directory in this process, and the socket at which everybody reaches it, this process included.
+//! The engine of a state directory in this process, and the socket at which everybody reaches it,
+//! this process included.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -34,10 +35,13 @@ pub(crate) struct Host {
 impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
     pub(super) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
-        // There are only processes here, each of which has a grace of its own once it is asked to stop.
+        // There are only processes here, each of which has a grace of its own once it is asked to
+        // stop.
         let mut setup = Engine::open(dir)?.with_grace(Duration::ZERO);
         if sessions == Sessions::Run {
-            setup.run_processes(WardenSetup::default()).map_err(|error| CommandError::because(Kind::State, &error))?;
+            setup
+                .run_processes(WardenSetup::default())
+                .map_err(|error| CommandError::because(Kind::State, &error))?;
         }
         let engine = Arc::new(setup.start().await?);
         let place = dir.to_owned();
@@ -61,12 +65,15 @@ impl Host {
     /// Stops in good order: guests are told, sessions are asked to stop, the ledger is closed.
     pub(crate) async fn close(self) -> Result<(), CommandError> {
         self.stop.cancel();
-        self.server.await.map_err(|error| CommandError::internal(format!("the server has failed: {error}")))?;
+        self.server
+            .await
+            .map_err(|error| CommandError::internal(format!("the server has failed: {error}")))?;
         closed(self.engine).await
     }
 }
 
 async fn closed(engine: Arc<Engine>) -> Result<(), CommandError> {
-    let engine = Arc::into_inner(engine).ok_or_else(|| CommandError::internal("the engine is still in use"))?;
+    let engine = Arc::into_inner(engine)
+        .ok_or_else(|| CommandError::internal("the engine is still in use"))?;
     Ok(engine.close().await?)
 }

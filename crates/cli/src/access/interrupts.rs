@@ -23,7 +23,11 @@ pub(crate) struct Interrupts {
 
 impl Interrupts {
     pub(crate) fn catch() -> Result<Self, CommandError> {
-        let caught = |kind| signal(kind).map_err(|error| CommandError::internal(format!("signals cannot be caught: {error}")));
+        let caught = |kind| {
+            signal(kind).map_err(|error| {
+                CommandError::internal(format!("signals cannot be caught: {error}"))
+            })
+        };
         Ok(Self {
             interrupt: caught(SignalKind::interrupt())?,
             terminate: caught(SignalKind::terminate())?,

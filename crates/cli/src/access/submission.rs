@@ -21,7 +21,11 @@ pub(crate) enum Unsent {
 }
 
 /// What is sent: the plan's text, with the variables and the values of the secrets that it names.
-pub(crate) fn request(plan: &Plan, shown: &Path, id: Option<&CoordinationId>) -> Result<SubmitRequest, Unsent> {
+pub(crate) fn request(
+    plan: &Plan,
+    shown: &Path,
+    id: Option<&CoordinationId>,
+) -> Result<SubmitRequest, Unsent> {
     let compiled = plan.compile(&Environment::of_process()).map_err(Unsent::Plan)?;
     let secrets = values(&compiled.secrets).map_err(Unsent::Command)?;
     Ok(SubmitRequest {
@@ -41,12 +45,21 @@ pub(super) fn compiled(submission: &Submission) -> Result<Compiled, CompileError
         return refused(format!("there is no directory {}", submission.directory.display()));
     }
     let environment = Environment::Of(submission.environment.clone());
-    let plan = Plan::read_text(&submission.plan, PathBuf::from(&submission.name), &submission.directory);
-    let told =
-        |problems: Problems| CompileError::Plan(problems.problems.into_iter().map(|problem| of(submission, problem)).collect());
+    let plan =
+        Plan::read_text(&submission.plan, PathBuf::from(&submission.name), &submission.directory);
+    let told = |problems: Problems| {
+        CompileError::Plan(
+            problems.problems.into_iter().map(|problem| of(submission, problem)).collect(),
+        )
+    };
     let compiled = plan.and_then(|plan| plan.compile(&environment)).map_err(told)?;
-    if let Some(absent) = compiled.secrets.iter().find(|secret| !submission.secrets.contains_key(&secret.name)) {
-        return refused(format!("the plan needs the secret {}; give its value with `secrets`", absent.name));
+    if let Some(absent) =
+        compiled.secrets.iter().find(|secret| !submission.secrets.contains_key(&secret.name))
+    {
+        return refused(format!(
+            "the plan needs the secret {}; give its value with `secrets`",
+            absent.name
+        ));
     }
     Ok(Compiled { config: compiled.config, blobs: compiled.blobs })
 }
@@ -75,29 +88,50 @@ fn value(source: &SecretSource) -> Result<String, CommandError> {
     let absent = |what: String, hint: &str| CommandError::new(Kind::Usage, what).with_hint(hint);
     let value = match &source.from {
         SecretFrom::Variable => std::env::var(name).map_err(|error| match error {
-            VarError::NotPresent => {
-                absent(format!("the plan needs the secret {name}, and there is no such variable"), "set it for this command")
+            VarError::NotPresent => absent(
+                format!("the plan needs the secret {name}, and there is no such variable"),
+                "set it for this command",
+            ),
+            VarError::NotUnicode(_) => {
+                absent(format!("the secret {name} is not text in UTF-8"), "encode it")
             }
-            VarError::NotUnicode(_) => absent(format!("the secret {name} is not text in UTF-8"), "encode it"),
         })?,
         SecretFrom::Command { argv, dir } => {
             let [program, arguments @ ..] = argv.as_slice() else {
-                return Err(absent(format!("the command for the secret {name} is empty"), "name a program"));
+                return Err(absent(
+                    format!("the command for the secret {name} is empty"),
+                    "name a program",
+                ));
             };
-            let ran =
-                Command::new(program).args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-            let ran =
-                ran.map_err(|error| absent(format!("the command for the secret {name} cannot be run: {error}"), "mend it"))?;
+            let ran = Command::new(program)
+                .args(arguments)
+                .current_dir(dir)
+                .stdin(Stdio::null())
+                .stderr(Stdio::inherit())
+                .output();
+            let ran = ran.map_err(|error| {
+                absent(
+                    format!("the command for the secret {name} cannot be run: {error}"),
+                    "mend it",
+                )
+            })?;
             if !ran.status.success() {
-                return Err(absent(format!("the command for the secret {name} failed: {}", ran.status), "run it by hand"));
+                return Err(absent(
+                    format!("the command for the secret {name} failed: {}", ran.status),
+                    "run it by hand",
+                ));
             }
             let text = String::from_utf8(ran.stdout);
-            let text = text.map_err(|_| absent(format!("the secret {name} is not text in UTF-8"), "encode it"))?;
+            let text = text.map_err(|_| {
+                absent(format!("the secret {name} is not text in UTF-8"), "encode it")
+            })?;
             text.trim_end_matches(['\r', '\n']).to_owned()
         }
     };
     if value.len() < MIN_SECRET_BYTES {
-        let what = format!("the secret {name} has fewer than {MIN_SECRET_BYTES} bytes and could not be kept out of outputs");
+        let what = format!(
+            "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes and could not be kept out of outputs"
+        );
         return Err(absent(what, "use a longer one"));
     }
     Ok(value)

@@ -1,4 +1,5 @@
-//! Appends of 1 KiB to one stream by so many waiting writers, beside SQLite alone under the same load.
+//! Appends of 1 KiB to one stream by so many waiting writers, beside SQLite alone under the same
+//! load.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,15 +39,22 @@ pub(super) fn run(dir: &Path, width: usize) -> Result<Vec<Measured>, CommandErro
     let (mut appends, mut plain) = (Rounds::default(), Rounds::default());
     // The first round of each only makes the files as large as they will be.
     for round in 0..=ROUNDS {
-        let chained = load(width, |payloads| chain.link(payloads), |append| ledger.append(&append))?;
-        let make = |payloads: Vec<_>| payloads.into_iter().map(|payload| rows.event(payload)).collect::<Vec<_>>();
-        let inserted = load(width, make, |events| floor.append(&events).map_err(CommandError::internal))?;
+        let chained =
+            load(width, |payloads| chain.link(payloads), |append| ledger.append(&append))?;
+        let make = |payloads: Vec<_>| {
+            payloads.into_iter().map(|payload| rows.event(payload)).collect::<Vec<_>>()
+        };
+        let inserted =
+            load(width, make, |events| floor.append(&events).map_err(CommandError::internal))?;
         if round > 0 {
             appends.add(chained);
             plain.add(inserted);
         }
     }
-    Ok(vec![appends.measured(format!("append.{width}")), plain.measured(format!("append.floor.{width}"))])
+    Ok(vec![
+        appends.measured(format!("append.{width}")),
+        plain.measured(format!("append.floor.{width}")),
+    ])
 }
 
 #[derive(Debug, Default)]
@@ -69,23 +77,29 @@ impl Rounds {
 /// An append that somebody waits for.
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
 
-/// Lets writers append and wait, over and over; what waits at a time goes into one transaction. As in the engine, one thread makes a
-/// transaction while another writes the one before. Gives the times that the writers waited, and appends per second.
+/// Lets writers append and wait, over and over; what waits at a time goes into one transaction. As
+/// in the engine, one thread makes a transaction while another writes the one before. Gives the
+/// times that the writers waited, and appends per second.
 fn load<T: Send>(
     width: usize,
     mut make: impl FnMut(Vec<Vec<u8>>) -> T + Send,
     mut write: impl FnMut(T) -> Result<(), CommandError>,
 ) -> Result<(Vec<Duration>, f64), CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().map_err(CommandError::internal)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .map_err(CommandError::internal)?;
     let (sender, receiver) = channel();
     let began = Instant::now();
-    let writers: Vec<_> = (0..width).map(|_| runtime.spawn(writer(sender.clone(), began + ROUND))).collect();
+    let writers: Vec<_> =
+        (0..width).map(|_| runtime.spawn(writer(sender.clone(), began + ROUND))).collect();
     drop(sender);
     std::thread::scope(|scope| {
         let (ahead, made) = sync_channel(0);
         scope.spawn(move || {
             while let Some(batch) = next_batch(&receiver, width) {
-                let (payloads, replies): (Vec<_>, Vec<oneshot::Sender<()>>) = batch.into_iter().unzip();
+                let (payloads, replies): (Vec<_>, Vec<oneshot::Sender<()>>) =
+                    batch.into_iter().unzip();
                 if ahead.send((make(payloads), replies)).is_err() {
                     return;
                 }
@@ -142,9 +156,15 @@ struct Stream {
 
 impl Stream {
     fn new() -> Result<Self, CommandError> {
-        let id = CoordinationId::new("01890a5d-ac96-774b-bcce-b302099a8057").map_err(CommandError::internal)?;
+        let id = CoordinationId::new("01890a5d-ac96-774b-bcce-b302099a8057")
+            .map_err(CommandError::internal)?;
         let actor = Actor::new("engine").map_err(CommandError::internal)?;
-        Ok(Self { name: StreamName::Coordination(id), actor, tip: StreamTip::default(), began: Instant::now() })
+        Ok(Self {
+            name: StreamName::Coordination(id),
+            actor,
+            tip: StreamTip::default(),
+            began: Instant::now(),
+        })
     }
 
     fn now(&self) -> (At, Wall) {
@@ -206,7 +226,8 @@ impl Chain {
     }
 }
 
-/// The ledger, with its head mark written as often as by the engine, and like there by a thread of its own.
+/// The ledger, with its head mark written as often as by the engine, and like there by a thread of
+/// its own.
 struct Ledger {
     store: Arc<SqliteStore>,
     closing: Option<Sender<()>>,
@@ -223,7 +244,9 @@ impl Ledger {
         let marked = Arc::clone(&store);
         let marker = std::thread::spawn(move || {
             // Nothing has changed since the last one between rounds; then this does nothing either.
-            while closed.recv_timeout(MARK_WITHIN) == Err(RecvTimeoutError::Timeout) && marked.mark_head().is_ok() {}
+            while closed.recv_timeout(MARK_WITHIN) == Err(RecvTimeoutError::Timeout)
+                && marked.mark_head().is_ok()
+            {}
         });
         Ok((Self { store, closing: Some(closing), marker: Some(marker) }, chain))
     }

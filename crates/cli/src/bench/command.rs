@@ -15,12 +15,15 @@ const ROUNDS: usize = 6;
 /// Commands of a round, one after the other.
 const EACH: usize = 20;
 
-/// A plan of one process that does nothing: with a state directory that is not there yet, and with one that is used again and again.
+/// A plan of one process that does nothing: with a state directory that is not there yet, and with
+/// one that is used again and again.
 pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let plan = dir.path().join("plan.yaml");
     let nothing = program("true")?;
-    let text = format!("name: nothing\nbudget: {{ sessions: 1, duration: 1m }}\nwork:\n  item: {{ command: [{nothing:?}] }}\n");
+    let text = format!(
+        "name: nothing\nbudget: {{ sessions: 1, duration: 1m }}\nwork:\n  item: {{ command: [{nothing:?}] }}\n"
+    );
     std::fs::write(&plan, text).map_err(CommandError::internal)?;
     let run = |state: &str| {
         let state = dir.path().join(state);
@@ -38,7 +41,10 @@ pub(super) fn version() -> Result<Vec<Measured>, CommandError> {
     Ok(vec![repeated("run.version", || timed(&[OsStr::new("--version")]))?])
 }
 
-fn repeated(name: &str, mut once: impl FnMut() -> Result<Duration, CommandError>) -> Result<Measured, CommandError> {
+fn repeated(
+    name: &str,
+    mut once: impl FnMut() -> Result<Duration, CommandError>,
+) -> Result<Measured, CommandError> {
     let (mut times, mut rates) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let taken = (0..EACH).map(|_| once()).collect::<Result<Vec<_>, _>>()?;
@@ -54,7 +60,8 @@ fn repeated(name: &str, mut once: impl FnMut() -> Result<Duration, CommandError>
 fn timed(arguments: &[&OsStr]) -> Result<Duration, CommandError> {
     let this = std::env::current_exe().map_err(CommandError::internal)?;
     let before = Instant::now();
-    let output = Command::new(this).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output =
+        Command::new(this).args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let taken = before.elapsed();
     let output = output.map_err(CommandError::internal)?;
     if output.status.success() {

@@ -34,13 +34,19 @@ impl Conditions {
         let uname = rustix::system::uname();
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let cpu = read("/proc/cpuinfo");
-        let cpu =
-            cpu.lines().find_map(|line| line.strip_prefix("model name")).map(|name| name.trim_start_matches([' ', '\t', ':']));
+        let cpu = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name"))
+            .map(|name| name.trim_start_matches([' ', '\t', ':']));
         let load = read("/proc/loadavg");
         Ok(Self {
             cpu: cpu.unwrap_or("unknown").to_owned(),
             cores: std::thread::available_parallelism().map_or(0, Into::into),
-            kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
+            kernel: format!(
+                "{} {}",
+                uname.sysname().to_string_lossy(),
+                uname.release().to_string_lossy()
+            ),
             directory: dir.display().to_string(),
             file_system: file_system(dir, &read("/proc/self/mounts")),
             fsync_p50_us: sync_time(dir).map_err(CommandError::internal)?,
@@ -48,14 +54,27 @@ impl Conditions {
             sqlite: antiphon::ledger::sqlite_version(),
             antiphon: env!("CARGO_PKG_VERSION"),
             optimised: !cfg!(debug_assertions),
-            date: date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())),
+            date: date(
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            ),
         })
     }
 
     /// One line a condition.
     pub(crate) fn text(&self) -> String {
-        let Self { cpu, cores, kernel, directory, file_system, fsync_p50_us, load_average, sqlite, antiphon, optimised, date } =
-            self;
+        let Self {
+            cpu,
+            cores,
+            kernel,
+            directory,
+            file_system,
+            fsync_p50_us,
+            load_average,
+            sqlite,
+            antiphon,
+            optimised,
+            date,
+        } = self;
         let build = if *optimised { "optimised" } else { "not optimised; measure with --release" };
         format!(
             "date         {date}\nantiphon     {antiphon} ({build}), SQLite {sqlite}\ncpu          {cpu}, {cores} cores\n\
@@ -74,7 +93,9 @@ fn file_system(dir: &Path, mounts: &str) -> String {
         dir.starts_with(point).then(|| (point.len(), format!("{kind} on {device}")))
     });
     // The last of several mounts on one point hides the others.
-    mounts.max_by_key(|(length, _)| *length).map_or_else(|| "unknown".to_owned(), |(_, found)| found)
+    mounts
+        .max_by_key(|(length, _)| *length)
+        .map_or_else(|| "unknown".to_owned(), |(_, found)| found)
 }
 
 /// Median time of overwriting and syncing one page, in microseconds.
@@ -97,7 +118,9 @@ fn sync_time(dir: &Path) -> std::io::Result<f64> {
 /// A moment in UTC, from seconds since 1970.
 fn date(seconds: u64) -> String {
     let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
-    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
@@ -111,7 +134,13 @@ fn date(seconds: u64) -> String {
         days -= length;
         month += 1;
     }
-    format!("{year}-{month:02}-{:02}T{:02}:{:02}:{:02}Z", days + 1, rest / 3_600, rest / 60 % 60, rest % 60)
+    format!(
+        "{year}-{month:02}-{:02}T{:02}:{:02}:{:02}Z",
+        days + 1,
+        rest / 3_600,
+        rest / 60 % 60,
+        rest % 60
+    )
 }
 
 #[cfg(test)]
@@ -121,6 +150,14 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         let dates = [0, 951_782_400, 1_735_689_599, 4_107_542_400].map(date);
-        assert_eq!(dates, ["1970-01-01T00:00:00Z", "2000-02-29T00:00:00Z", "2024-12-31T23:59:59Z", "2100-03-01T00:00:00Z"]);
+        assert_eq!(
+            dates,
+            [
+                "1970-01-01T00:00:00Z",
+                "2000-02-29T00:00:00Z",
+                "2024-12-31T23:59:59Z",
+                "2100-03-01T00:00:00Z"
+            ]
+        );
     }
 }

@@ -10,14 +10,15 @@ use super::runtime;
 use super::session::{config, events_in, items};
 use crate::command_error::CommandError;
 
-/// Items of each coordination; with two events each and those of the start and the end, about 2,000 events.
+/// Items of each coordination; with two events each and those of the start and the end, about 2,000
+/// events.
 const ITEMS: usize = 1_000;
 
 /// Coordinations that run at a time while the past is made.
 const WIDTH: usize = 64;
 
-/// Makes a ledger of ended coordinations and of live ones, whose last session still runs when the engine is dropped. Returns how many
-/// events it has.
+/// Makes a ledger of ended coordinations and of live ones, whose last session still runs when the
+/// engine is dropped. Returns how many events it has.
 pub(super) fn make(dir: &Path, ended: usize, live: usize) -> Result<u64, CommandError> {
     runtime()?.block_on(async {
         let mut setup = Engine::open(dir).map_err(CommandError::internal)?;
@@ -38,7 +39,10 @@ pub(super) fn make(dir: &Path, ended: usize, live: usize) -> Result<u64, Command
                 let engine = Arc::clone(&engine);
                 tokio::spawn(async move {
                     for _ in (worker..ended).step_by(WIDTH) {
-                        let id = engine.submit(config(items(ITEMS)?)?).await.map_err(CommandError::internal)?;
+                        let id = engine
+                            .submit(config(items(ITEMS)?)?)
+                            .await
+                            .map_err(CommandError::internal)?;
                         engine.wait(&id).await.map_err(CommandError::internal)?;
                     }
                     Ok::<_, CommandError>(())
@@ -50,8 +54,14 @@ pub(super) fn make(dir: &Path, ended: usize, live: usize) -> Result<u64, Command
         }
         for _ in 0..live {
             let mut work = items(ITEMS)?;
-            let last = work.pop().map(|item| antiphon::coordination::WorkSpec::function(item.id.as_str(), "hang"));
-            work.extend(last.transpose().map_err(CommandError::internal)?.map(|last| last.with_priority(-1)));
+            let last = work
+                .pop()
+                .map(|item| antiphon::coordination::WorkSpec::function(item.id.as_str(), "hang"));
+            work.extend(
+                last.transpose()
+                    .map_err(CommandError::internal)?
+                    .map(|last| last.with_priority(-1)),
+            );
             engine.submit(config(work)?).await.map_err(CommandError::internal)?;
         }
         for _ in 0..live {

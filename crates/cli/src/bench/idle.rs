@@ -23,7 +23,10 @@ pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 /// How much memory the state of the kernel's coordination takes, in bytes.
 pub(super) fn kernel_bytes() -> Result<u64, CommandError> {
     let bytes = in_another_process(&["bench", "--kernel-memory"])?;
-    bytes.first().copied().ok_or_else(|| CommandError::internal("the measured process said nothing"))
+    bytes
+        .first()
+        .copied()
+        .ok_or_else(|| CommandError::internal("the measured process said nothing"))
 }
 
 /// Is the idle engine: opens one, waits, and prints the memory of this process.
@@ -54,12 +57,19 @@ pub(crate) fn kernel_memory() -> Result<(), CommandError> {
 /// Runs this program to be measured; gives the numbers that it prints on one line.
 pub(super) fn in_another_process(arguments: &[&str]) -> Result<Vec<u64>, CommandError> {
     let program = std::env::current_exe().map_err(CommandError::internal)?;
-    let output = Command::new(program).args(arguments).stderr(Stdio::inherit()).output().map_err(CommandError::internal)?;
+    let output = Command::new(program)
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(CommandError::internal)?;
     let text = String::from_utf8_lossy(&output.stdout);
     let numbers = text.split_whitespace().map(str::parse).collect::<Result<Vec<_>, _>>();
     match numbers {
         Ok(numbers) if output.status.success() => Ok(numbers),
-        _ => Err(CommandError::internal(format!("the measured process ended with {}", output.status))),
+        _ => Err(CommandError::internal(format!(
+            "the measured process ended with {}",
+            output.status
+        ))),
     }
 }
 
@@ -68,5 +78,7 @@ pub(super) fn resident() -> Result<u64, CommandError> {
     let status = std::fs::read_to_string("/proc/self/status").map_err(CommandError::internal)?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| CommandError::internal("this system does not say how much memory a process has"))
+    kib.map(|kib| kib * 1024).ok_or_else(|| {
+        CommandError::internal("this system does not say how much memory a process has")
+    })
 }

@@ -1,9 +1,11 @@
-//! The kernel alone: decides and applies in memory, without encoding, hashing a chain, or an engine around it.
+//! The kernel alone: decides and applies in memory, without encoding, hashing a chain, or an engine
+//! around it.
 
 use std::time::{Duration, Instant};
 
 use antiphon::coordination::{
-    CoordinationBudget, CoordinationSession, Ending, Meta, Need, Proposal, Runner, Runners, SessionEnd, SessionOutcome, WorkSpec,
+    CoordinationBudget, CoordinationSession, Ending, Meta, Need, Proposal, Runner, Runners,
+    SessionEnd, SessionOutcome, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{CommitTip, StreamTip};
@@ -32,8 +34,14 @@ pub(super) struct Run {
 impl Run {
     /// Starts a coordination that is given its items by the events that follow.
     pub(super) fn start() -> Result<Self, CommandError> {
-        let budget = CoordinationBudget::new(ITEMS as u32, 3_600_000, 1_000, None).map_err(CommandError::internal)?;
-        let policies = Policies { max_attempts: 3, breaker: 3, on_exhausted: OnExhausted::Stop, planner: None };
+        let budget = CoordinationBudget::new(ITEMS as u32, 3_600_000, 1_000, None)
+            .map_err(CommandError::internal)?;
+        let policies = Policies {
+            max_attempts: 3,
+            breaker: 3,
+            on_exhausted: OnExhausted::Stop,
+            planner: None,
+        };
         let started = Event::Started(Box::new(Started {
             name: None,
             plan: Digest::GENESIS,
@@ -53,17 +61,24 @@ impl Run {
         let now = Now::from(1_700_000_000_000_000_000);
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
         let id = CoordinationId::new("bench").map_err(CommandError::internal)?;
-        let session = CoordinationSession::begin(id, &started, &meta).map_err(CommandError::internal)?;
+        let session =
+            CoordinationSession::begin(id, &started, &meta).map_err(CommandError::internal)?;
         Ok(Self { session, now })
     }
 
     /// Applies one event at this moment.
     pub(super) fn apply(&mut self, event: &Event) -> Result<(), CommandError> {
-        let meta = Meta { version: self.session.version().next(), at: self.now.at, wall: self.now.wall, cause: None };
+        let meta = Meta {
+            version: self.session.version().next(),
+            at: self.now.at,
+            wall: self.now.wall,
+            cause: None,
+        };
         self.session.apply(event, &meta).map_err(CommandError::internal)
     }
 
-    /// Does what the coordination proposes, and ends every session at once when nothing more can start, until the receipt is there.
+    /// Does what the coordination proposes, and ends every session at once when nothing more can
+    /// start, until the receipt is there.
     pub(super) fn finish(&mut self) -> Result<(), CommandError> {
         let runners = Runners::caller();
         let nothing = Default::default();
@@ -79,11 +94,20 @@ impl Run {
                     self.apply(&event)?;
                 }
                 Some(Proposal::End(ending)) => return self.end(ending),
-                Some(Proposal::Expand(work)) => return Err(CommandError::internal(format!("{work} is no nested coordination"))),
+                Some(Proposal::Expand(work)) => {
+                    return Err(CommandError::internal(format!(
+                        "{work} is no nested coordination"
+                    )));
+                }
                 None => {
-                    let number = open.pop_front().ok_or_else(|| CommandError::internal("the coordination stands still"))?;
+                    let number = open
+                        .pop_front()
+                        .ok_or_else(|| CommandError::internal("the coordination stands still"))?;
                     let end = SessionEnd::new(SessionOutcome::Success);
-                    let unbound = self.session.decide_unbinding(number, end, &self.now).map_err(CommandError::internal)?;
+                    let unbound = self
+                        .session
+                        .decide_unbinding(number, end, &self.now)
+                        .map_err(CommandError::internal)?;
                     self.apply(&Event::SessionUnbound(unbound))?;
                 }
             }
@@ -92,7 +116,13 @@ impl Run {
 
     fn end(&mut self, ending: Ending) -> Result<(), CommandError> {
         let Now { at, wall, .. } = self.now;
-        let receipt = self.session.receipt(ending.clone(), at, wall, StreamTip::default(), CommitTip::default());
+        let receipt = self.session.receipt(
+            ending.clone(),
+            at,
+            wall,
+            StreamTip::default(),
+            CommitTip::default(),
+        );
         let Ending::Completed(stop) = ending else {
             return Err(CommandError::internal("the coordination was aborted"));
         };
@@ -133,7 +163,8 @@ pub(super) fn batches() -> impl Iterator<Item = usize> {
     (0..ITEMS).step_by(BATCH)
 }
 
-/// From the start to the receipt, in this process; and the memory of one run, in a process of its own.
+/// From the start to the receipt, in this process; and the memory of one run, in a process of its
+/// own.
 pub(super) fn run() -> Result<Vec<Measured>, CommandError> {
     let events = batches().map(batch).collect::<Result<Vec<_>, _>>()?;
     let (mut times, mut rates) = (Vec::new(), Vec::new());
@@ -143,7 +174,10 @@ pub(super) fn run() -> Result<Vec<Measured>, CommandError> {
         rates.push(ITEMS as f64 / taken.as_secs_f64());
     }
     let bytes = kernel_bytes()?;
-    Ok(vec![Measured::timed("kernel.100k", "ms", &mut times, &mut rates).with_value(bytes as f64 / ITEMS as f64)])
+    Ok(vec![
+        Measured::timed("kernel.100k", "ms", &mut times, &mut rates)
+            .with_value(bytes as f64 / ITEMS as f64),
+    ])
 }
 
 fn once(events: &[Event]) -> Result<Duration, CommandError> {

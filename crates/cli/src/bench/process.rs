@@ -1,4 +1,5 @@
-//! Sessions that are processes: the floor without any of our machinery, one under its warden, and many through the whole engine.
+//! Sessions that are processes: the floor without any of our machinery, one under its warden, and
+//! many through the whole engine.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,9 +30,12 @@ const EACH: usize = 8;
 /// A program, by its name, in the first directory of the `PATH` that has it.
 pub(super) fn program(name: &str) -> Result<PathBuf, CommandError> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|program| program.is_file());
     found.ok_or_else(|| {
-        CommandError::new(Kind::State, format!("there is no program {name} to be run")).with_hint("set PATH so that it is found")
+        CommandError::new(Kind::State, format!("there is no program {name} to be run"))
+            .with_hint("set PATH so that it is found")
     })
 }
 
@@ -39,11 +43,20 @@ pub(super) fn program(name: &str) -> Result<PathBuf, CommandError> {
 pub(super) fn direct() -> Result<Vec<Measured>, CommandError> {
     let nothing = program("true")?;
     let once = || {
-        let status = Command::new(&nothing).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = Command::new(&nothing)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(CommandError::internal(format!("{} ended with {status}", nothing.display()))),
-            Err(error) => Err(CommandError::internal(format!("{} cannot be run: {error}", nothing.display()))),
+            Ok(status) => {
+                Err(CommandError::internal(format!("{} ended with {status}", nothing.display())))
+            }
+            Err(error) => {
+                Err(CommandError::internal(format!("{} cannot be run: {error}", nothing.display())))
+            }
         }
     };
     let (mut times, mut rates) = (Vec::new(), Vec::new());
@@ -68,16 +81,21 @@ pub(super) fn session(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let nothing = program("true")?;
     runtime()?.block_on(async {
-        let wardens = Wardens::open(dir.path(), WardenSetup::default()).map_err(CommandError::internal)?;
+        let wardens =
+            Wardens::open(dir.path(), WardenSetup::default()).map_err(CommandError::internal)?;
         let coordination = CoordinationId::new("bench").map_err(CommandError::internal)?;
         let (mut times, mut rates) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let began = Instant::now();
             for n in 0..SERIAL {
-                let session = SessionId { coordination: coordination.clone(), number: (round * SERIAL + n + 1) as u64 };
+                let session = SessionId {
+                    coordination: coordination.clone(),
+                    number: (round * SERIAL + n + 1) as u64,
+                };
                 let before = Instant::now();
                 let launch = Launch::new([&nothing], dir.path());
-                let mut running = wardens.launch(&session, launch).await.map_err(CommandError::internal)?;
+                let mut running =
+                    wardens.launch(&session, launch).await.map_err(CommandError::internal)?;
                 succeeded(&running.ended().await)?;
                 wardens.forget(&session).map_err(CommandError::internal)?;
                 if round > 0 {
@@ -95,7 +113,9 @@ pub(super) fn session(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 fn succeeded(end: &TreeEnd) -> Result<(), CommandError> {
     match (&end.cause, end.status) {
         (Cause::Exited, Some(ExitStatus::Code(0))) if end.clean => Ok(()),
-        _ => Err(CommandError::internal(format!("a session that does nothing ended otherwise: {end:?}"))),
+        _ => Err(CommandError::internal(format!(
+            "a session that does nothing ended otherwise: {end:?}"
+        ))),
     }
 }
 
@@ -108,7 +128,9 @@ pub(super) fn many(dir: &Path) -> Result<Vec<Measured>, CommandError> {
         let (mut times, mut rates) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let before = Instant::now();
-            let runs: Vec<_> = (0..WIDTH).map(|_| tokio::spawn(run_one(Arc::clone(&engine), plan.clone()))).collect();
+            let runs: Vec<_> = (0..WIDTH)
+                .map(|_| tokio::spawn(run_one(Arc::clone(&engine), plan.clone())))
+                .collect();
             let mut ran = Vec::with_capacity(WIDTH);
             for run in runs {
                 ran.push(run.await.map_err(CommandError::internal)??);
@@ -120,7 +142,8 @@ pub(super) fn many(dir: &Path) -> Result<Vec<Measured>, CommandError> {
                 }
             }
         }
-        let engine = Arc::into_inner(engine).ok_or_else(|| CommandError::internal("the engine is still in use"))?;
+        let engine = Arc::into_inner(engine)
+            .ok_or_else(|| CommandError::internal("the engine is still in use"))?;
         engine.close().await.map_err(CommandError::internal)?;
         Ok(vec![Measured::timed("session.process.64", "ms", &mut times, &mut rates)])
     })
@@ -134,14 +157,23 @@ pub(super) async fn engine(dir: &Path) -> Result<Engine, CommandError> {
 }
 
 /// A coordination of so many items that all run one command, so many at a time.
-pub(super) fn plan(command: &[String], items: usize, concurrency: usize, dir: &Path) -> Result<Compiled, CommandError> {
+pub(super) fn plan(
+    command: &[String],
+    items: usize,
+    concurrency: usize,
+    dir: &Path,
+) -> Result<Compiled, CommandError> {
     let command = serde_json::to_string(command).map_err(CommandError::internal)?;
-    let mut text =
-        format!("name: bench\nbudget: {{ sessions: {}, duration: 1h }}\nconcurrency: {concurrency}\nwork:\n", 2 * items);
+    let mut text = format!(
+        "name: bench\nbudget: {{ sessions: {}, duration: 1h }}\nconcurrency: {concurrency}\nwork:\n",
+        2 * items
+    );
     for item in 0..items {
         text.push_str(&format!("  item-{item}: {{ command: {command} }}\n"));
     }
-    parse(&text, &dir.join("plan.yaml")).and_then(|plan| plan.compile(&Environment::of_process())).map_err(CommandError::internal)
+    parse(&text, &dir.join("plan.yaml"))
+        .and_then(|plan| plan.compile(&Environment::of_process()))
+        .map_err(CommandError::internal)
 }
 
 async fn run_one(engine: Arc<Engine>, plan: Compiled) -> Result<CoordinationId, CommandError> {
@@ -154,15 +186,22 @@ async fn run_one(engine: Arc<Engine>, plan: Compiled) -> Result<CoordinationId, 
 }
 
 /// From the binding of each session to its end, as they are recorded.
-async fn session_times(engine: &Engine, id: &CoordinationId) -> Result<Vec<Duration>, CommandError> {
+async fn session_times(
+    engine: &Engine,
+    id: &CoordinationId,
+) -> Result<Vec<Duration>, CommandError> {
     let mut events = engine.follow(id, Version(0)).await.map_err(CommandError::internal)?;
     let (mut bound, mut times) = (BTreeMap::new(), Vec::new());
     while let Some(recorded) = events.next().await.map_err(CommandError::internal)? {
         let Some(payload) = recorded.payload.bytes() else { continue };
-        match Event::decode(&recorded.kind, recorded.schema, payload).map_err(CommandError::internal)? {
+        match Event::decode(&recorded.kind, recorded.schema, payload)
+            .map_err(CommandError::internal)?
+        {
             Event::SessionBound(binding) => drop(bound.insert(binding.session, recorded.at)),
             Event::SessionUnbound(end) => {
-                let since = bound.remove(&end.session).map(|at| Duration::from_nanos(recorded.at.since(at)));
+                let since = bound
+                    .remove(&end.session)
+                    .map(|at| Duration::from_nanos(recorded.at.since(at)));
                 times.extend(since);
             }
             _ => {}

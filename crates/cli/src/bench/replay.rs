@@ -1,4 +1,5 @@
-//! Reading a ledger back: replay of what is live, verification of all of it, and the time until a large one serves.
+//! Reading a ledger back: replay of what is live, verification of all of it, and the time until a
+//! large one serves.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +19,8 @@ const LIVE: usize = 64;
 /// Ended and live coordinations that make a million events.
 const MILLION: (usize, usize) = (436, 64);
 
-/// Opens a ledger of live coordinations without snapshots, which replays it with every hash checked; and verifies it.
+/// Opens a ledger of live coordinations without snapshots, which replays it with every hash
+/// checked; and verifies it.
 pub(super) fn run(dir: &Path, wanted: &Wanted) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let events = history::make(dir.path(), 0, LIVE)?;
@@ -29,15 +31,24 @@ pub(super) fn run(dir: &Path, wanted: &Wanted) -> Result<Vec<Measured>, CommandE
     }
     if wanted.has("verify") {
         let check = || {
-            let report = verify_directory(dir.path(), &Scope::Ledger).map_err(CommandError::internal)?;
-            if report.is_sound() { Ok(()) } else { Err(CommandError::internal("the ledger that was made is not sound")) }
+            let report =
+                verify_directory(dir.path(), &Scope::Ledger).map_err(CommandError::internal)?;
+            if report.is_sound() {
+                Ok(())
+            } else {
+                Err(CommandError::internal("the ledger that was made is not sound"))
+            }
         };
         results.push(repeated("verify", events, check)?);
     }
     Ok(results)
 }
 
-fn repeated(name: &str, events: u64, act: impl Fn() -> Result<(), CommandError>) -> Result<Measured, CommandError> {
+fn repeated(
+    name: &str,
+    events: u64,
+    act: impl Fn() -> Result<(), CommandError>,
+) -> Result<Measured, CommandError> {
     let (mut times, mut rates) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let before = Instant::now();

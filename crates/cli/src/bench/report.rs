@@ -19,7 +19,12 @@ pub(crate) struct Measured {
 
 impl Measured {
     /// Times of single things, and how many of them there were per second in each round.
-    pub(crate) fn timed(name: impl Into<String>, unit: &'static str, times: &mut [Duration], rates: &mut [f64]) -> Self {
+    pub(crate) fn timed(
+        name: impl Into<String>,
+        unit: &'static str,
+        times: &mut [Duration],
+        rates: &mut [f64],
+    ) -> Self {
         let scale = match unit {
             "ns" => 1e9,
             "us" => 1e6,
@@ -30,7 +35,9 @@ impl Measured {
         rates.sort_unstable_by(f64::total_cmp);
         let at = |part: f64| {
             let last = times.len().saturating_sub(1);
-            times.get((last as f64 * part).round() as usize).map(|time| rounded(time.as_secs_f64() * scale))
+            times
+                .get((last as f64 * part).round() as usize)
+                .map(|time| rounded(time.as_secs_f64() * scale))
         };
         let rate = rates.get(rates.len() / 2).copied().map(rounded);
         Self { name: name.into(), unit, p50: at(0.5), p99: at(0.99), rate, value: None }
@@ -38,7 +45,14 @@ impl Measured {
 
     /// A size in bytes.
     pub(crate) fn size(name: impl Into<String>, bytes: f64) -> Self {
-        Self { name: name.into(), unit: "bytes", p50: None, p99: None, rate: None, value: Some(rounded(bytes)) }
+        Self {
+            name: name.into(),
+            unit: "bytes",
+            p50: None,
+            p99: None,
+            rate: None,
+            value: Some(rounded(bytes)),
+        }
     }
 
     /// The same with a size in bytes.
@@ -53,7 +67,11 @@ fn rounded(number: f64) -> f64 {
         return number;
     }
     let digits = 3 - number.abs().log10().floor() as i32;
-    if digits <= 0 { number.round() } else { (number * 10f64.powi(digits)).round() / 10f64.powi(digits) }
+    if digits <= 0 {
+        number.round()
+    } else {
+        (number * 10f64.powi(digits)).round() / 10f64.powi(digits)
+    }
 }
 
 /// Everything that is printed.
@@ -67,8 +85,12 @@ impl Report {
     /// The conditions, then one line a measurement.
     pub(crate) fn text(&self) -> String {
         let mut text = self.conditions.text();
-        text.push_str(&format!("\n{:<26}{:>12}{:>12}{:>8}{:>14}{:>14}\n", "name", "p50", "p99", "unit", "per second", "bytes"));
-        let cell = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
+        text.push_str(&format!(
+            "\n{:<26}{:>12}{:>12}{:>8}{:>14}{:>14}\n",
+            "name", "p50", "p99", "unit", "per second", "bytes"
+        ));
+        let cell =
+            |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
         for result in &self.results {
             let Measured { name, unit, p50, p99, rate, value } = result;
             let unit = if p50.is_some() { unit } else { "" };

@@ -1,4 +1,5 @@
-//! Memory that a running session takes: by how much the engine's process grows, and what its warden holds.
+//! Memory that a running session takes: by how much the engine's process grows, and what its warden
+//! holds.
 
 use std::path::Path;
 
@@ -19,7 +20,12 @@ const SCRIPT: &str = "echo >\"$1\"; exec sleep 3600";
 /// Memory of a session that waits, without what its own program takes.
 pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
-    let bytes = in_another_process(&["--dir", &dir.path().to_string_lossy(), "bench", "--sessions-memory"])?;
+    let bytes = in_another_process(&[
+        "--dir",
+        &dir.path().to_string_lossy(),
+        "bench",
+        "--sessions-memory",
+    ])?;
     let [engine, shared_out, whole] = bytes[..] else {
         return Err(CommandError::internal("the measured process said something else"));
     };
@@ -30,16 +36,21 @@ pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     ])
 }
 
-/// Is the engine whose sessions wait; prints what one takes of this process, and the PSS and RSS of a warden.
+/// Is the engine whose sessions wait; prints what one takes of this process, and the PSS and RSS of
+/// a warden.
 pub(crate) fn sessions_memory(dir: &Path) -> Result<(), CommandError> {
     let there = dir.join("there");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mkfifoat(rustix::fs::CWD, &there, mode).map_err(CommandError::internal)?;
     let shell = program("sh")?.display().to_string();
-    let command = [shell, "-c".to_owned(), SCRIPT.to_owned(), "sh".to_owned(), there.display().to_string()];
+    let command =
+        [shell, "-c".to_owned(), SCRIPT.to_owned(), "sh".to_owned(), there.display().to_string()];
     runtime()?.block_on(async {
         // Open for writing as well, so that it does not end when nobody else writes.
-        let mut heard = pipe::OpenOptions::new().read_write(true).open_receiver(&there).map_err(CommandError::internal)?;
+        let mut heard = pipe::OpenOptions::new()
+            .read_write(true)
+            .open_receiver(&there)
+            .map_err(CommandError::internal)?;
         let engine = engine(&dir.join("state")).await?;
         let mut running = Vec::new();
         let mut before = 0;
@@ -47,16 +58,25 @@ pub(crate) fn sessions_memory(dir: &Path) -> Result<(), CommandError> {
         for sessions in [1, SESSIONS] {
             before = resident()?;
             let plan = plan(&command, sessions, sessions, dir)?;
-            running.push(engine.submit_with(plan.config, plan.blobs).await.map_err(CommandError::internal)?);
+            running.push(
+                engine
+                    .submit_with(plan.config, plan.blobs)
+                    .await
+                    .map_err(CommandError::internal)?,
+            );
             heard.read_exact(&mut vec![0; sessions]).await.map_err(CommandError::internal)?;
         }
         let grown = resident()?.saturating_sub(before) / SESSIONS as u64;
         let wardens = wardens().map_err(CommandError::internal)?;
         let all = wardens.len() as u64;
         if all != SESSIONS as u64 + 1 {
-            return Err(CommandError::internal(format!("{all} wardens were found instead of {}", SESSIONS + 1)));
+            return Err(CommandError::internal(format!(
+                "{all} wardens were found instead of {}",
+                SESSIONS + 1
+            )));
         }
-        let (pss, rss) = wardens.iter().fold((0, 0), |(pss, rss), warden| (pss + warden.pss, rss + warden.rss));
+        let (pss, rss) =
+            wardens.iter().fold((0, 0), |(pss, rss), warden| (pss + warden.pss, rss + warden.rss));
         anstream::println!("{grown} {} {}", pss / all, rss / all);
         for id in running {
             engine.cancel(&id, "measured").await.map_err(CommandError::internal)?;
@@ -93,7 +113,11 @@ fn wardens() -> std::io::Result<Vec<Held>> {
         };
         match (bytes("Pss"), bytes("Rss")) {
             (Some(pss), Some(rss)) => wardens.push(Held { pss, rss }),
-            _ => return Err(std::io::Error::other("this system does not say how much memory a process shares")),
+            _ => {
+                return Err(std::io::Error::other(
+                    "this system does not say how much memory a process shares",
+                ));
+            }
         }
     }
     Ok(wardens)

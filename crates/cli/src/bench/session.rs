@@ -1,4 +1,5 @@
-//! Sessions and coordinations through the whole engine, with functions that do nothing, on a real disk.
+//! Sessions and coordinations through the whole engine, with functions that do nothing, on a real
+//! disk.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,9 +53,16 @@ impl Bench {
         }
     }
 
-    /// Runs as many coordinations at a time as there are configurations; gives the time that each took.
-    async fn run_all(&self, configs: Vec<CoordinationConfig>) -> Result<Vec<Duration>, CommandError> {
-        let runs: Vec<_> = configs.into_iter().map(|config| tokio::spawn(run_one(Arc::clone(&self.engine), config))).collect();
+    /// Runs as many coordinations at a time as there are configurations; gives the time that each
+    /// took.
+    async fn run_all(
+        &self,
+        configs: Vec<CoordinationConfig>,
+    ) -> Result<Vec<Duration>, CommandError> {
+        let runs: Vec<_> = configs
+            .into_iter()
+            .map(|config| tokio::spawn(run_one(Arc::clone(&self.engine), config)))
+            .collect();
         let mut times = Vec::with_capacity(runs.len());
         for run in runs {
             times.push(run.await.map_err(CommandError::internal)??);
@@ -62,17 +70,24 @@ impl Bench {
         Ok(times)
     }
 
-    /// Times from the beginning of one session to that of the next in the same coordination, since the last call.
+    /// Times from the beginning of one session to that of the next in the same coordination, since
+    /// the last call.
     fn cycles(&self) -> Vec<Duration> {
-        let beginnings = std::mem::take(&mut *self.beginnings.lock().unwrap_or_else(PoisonError::into_inner));
+        let beginnings =
+            std::mem::take(&mut *self.beginnings.lock().unwrap_or_else(PoisonError::into_inner));
         let mut last: BTreeMap<CoordinationId, Instant> = BTreeMap::new();
-        let cycles = beginnings.into_iter().filter_map(|(id, at)| last.insert(id, at).map(|before| at.duration_since(before)));
+        let cycles = beginnings
+            .into_iter()
+            .filter_map(|(id, at)| last.insert(id, at).map(|before| at.duration_since(before)));
         cycles.collect()
     }
 }
 
 /// From submission to the receipt.
-async fn run_one(engine: Arc<Engine>, config: CoordinationConfig) -> Result<Duration, CommandError> {
+async fn run_one(
+    engine: Arc<Engine>,
+    config: CoordinationConfig,
+) -> Result<Duration, CommandError> {
     let before = Instant::now();
     let id = engine.submit(config).await.map_err(CommandError::internal)?;
     let ended = engine.wait(&id).await.map_err(CommandError::internal)?;
@@ -85,16 +100,22 @@ async fn run_one(engine: Arc<Engine>, config: CoordinationConfig) -> Result<Dura
 
 /// So many items, each carried out by the function that does nothing.
 pub(super) fn items(count: usize) -> Result<Vec<WorkSpec>, CommandError> {
-    (0..count).map(|n| WorkSpec::function(&format!("item-{n}"), "nothing").map_err(CommandError::internal)).collect()
+    (0..count)
+        .map(|n| {
+            WorkSpec::function(&format!("item-{n}"), "nothing").map_err(CommandError::internal)
+        })
+        .collect()
 }
 
 /// A coordination of items with room enough for all of them.
 pub(super) fn config(items: Vec<WorkSpec>) -> Result<CoordinationConfig, CommandError> {
-    let budget = CoordinationBudget::new(1_000_000, 3_600_000, 1_000, None).map_err(CommandError::internal)?;
+    let budget = CoordinationBudget::new(1_000_000, 3_600_000, 1_000, None)
+        .map_err(CommandError::internal)?;
     CoordinationConfig::of_work(items, budget).map_err(CommandError::internal)
 }
 
-/// Bind, run nothing, end, over and over: in so many coordinations at a time, each with one session at a time.
+/// Bind, run nothing, end, over and over: in so many coordinations at a time, each with one session
+/// at a time.
 pub(super) fn cycles(dir: &Path, name: &str, width: usize) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     runtime()?.block_on(async {
@@ -102,7 +123,9 @@ pub(super) fn cycles(dir: &Path, name: &str, width: usize) -> Result<Vec<Measure
         let sessions = if width == 1 { SESSIONS / 8 } else { SESSIONS };
         let (mut times, mut rates) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            let configs = (0..width).map(|_| config(items(sessions / width)?)).collect::<Result<Vec<_>, _>>()?;
+            let configs = (0..width)
+                .map(|_| config(items(sessions / width)?))
+                .collect::<Result<Vec<_>, _>>()?;
             let before = Instant::now();
             bench.run_all(configs).await?;
             let elapsed = before.elapsed();
@@ -166,7 +189,8 @@ pub(super) fn steps(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 
 /// A hundred items at a time, and one that needs them all.
 pub(super) fn fan_out(dir: &Path) -> Result<Vec<Measured>, CommandError> {
-    let fan = items(100)?.into_iter().map(|item| item.in_group("fan")).collect::<Result<Vec<_>, _>>();
+    let fan =
+        items(100)?.into_iter().map(|item| item.in_group("fan")).collect::<Result<Vec<_>, _>>();
     let join = WorkSpec::function("join", "nothing").and_then(|join| join.needs_group("fan"));
     let mut work = fan.map_err(CommandError::internal)?;
     work.push(join.map_err(CommandError::internal)?);
@@ -175,7 +199,12 @@ pub(super) fn fan_out(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 }
 
 /// The same coordination again and again, from submission to the receipt.
-fn one_after_the_other(dir: &Path, name: &str, config: &CoordinationConfig, each: usize) -> Result<Vec<Measured>, CommandError> {
+fn one_after_the_other(
+    dir: &Path,
+    name: &str,
+    config: &CoordinationConfig,
+    each: usize,
+) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     runtime()?.block_on(async {
         let bench = Bench::open(dir.path()).await?;
@@ -205,7 +234,8 @@ pub(super) fn bytes(dir: &Path) -> Result<Vec<Measured>, CommandError> {
         bench.run_all((0..64).map(|_| config(items(250)?)).collect::<Result<Vec<_>, _>>()?).await?;
         bench.close().await
     })?;
-    let size = std::fs::metadata(dir.path().join("ledger.db")).map_err(CommandError::internal)?.len();
+    let size =
+        std::fs::metadata(dir.path().join("ledger.db")).map_err(CommandError::internal)?.len();
     let events = events_in(dir.path())?;
     Ok(vec![Measured::size("bytes_per_session_event", size as f64 / events as f64)])
 }

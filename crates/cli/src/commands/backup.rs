@@ -1,4 +1,5 @@
-//! `antiphon backup`: a copy of the ledger that an engine can go on from, made beside whatever engine owns it.
+//! `antiphon backup`: a copy of the ledger that an engine can go on from, made beside whatever
+//! engine owns it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,9 +16,10 @@ use crate::output::{Output, printable};
 
 /// Copy the ledger, also while an engine writes to it
 ///
-/// DEST becomes a state directory that holds the ledger as of one commit: `antiphon verify --dir DEST` checks it, and every command goes on
-/// with it under --dir DEST. It is there whole or not at all; while it is made it is DEST.unfinished. Sessions that run now are lost to
-/// the copy, and would be tried again there. See docs/backup.md.
+/// DEST becomes a state directory that holds the ledger as of one commit:
+/// `antiphon verify --dir DEST` checks it, and every command goes on with it under --dir DEST. It
+/// is there whole or not at all; while it is made it is DEST.unfinished. Sessions that run now are
+/// lost to the copy, and would be tried again there. See docs/backup.md.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where the copy goes; there must be nothing yet, or an empty directory
@@ -48,8 +50,14 @@ impl Args {
         } else {
             let place = self.place.display();
             let (number, took) = (commits.number, moment::span(took));
-            output.line(format!("{} events in {number} commits, {bytes} bytes, in {took}", events.0))?;
-            output.line(format!("to check it: antiphon verify --dir {}", printable(&place.to_string())))?;
+            output.line(format!(
+                "{} events in {number} commits, {bytes} bytes, in {took}",
+                events.0
+            ))?;
+            output.line(format!(
+                "to check it: antiphon verify --dir {}",
+                printable(&place.to_string())
+            ))?;
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
@@ -60,16 +68,19 @@ impl From<BackupError> for CommandError {
     fn from(error: BackupError) -> Self {
         let told = |kind| Self::because(kind, &error);
         match &error {
-            BackupError::Taken { .. } | BackupError::Inside { .. } | BackupError::InTheWay { .. } => told(Kind::Usage),
+            BackupError::Taken { .. }
+            | BackupError::Inside { .. }
+            | BackupError::InTheWay { .. } => told(Kind::Usage),
             BackupError::Mark(_) | BackupError::Identity(_) => {
                 told(Kind::State).with_hint("`antiphon doctor` tells what is safe to do")
             }
-            BackupError::Write(_) => {
-                told(Kind::State).with_hint("see that the place can be written and has room; its parent must be there")
-            }
-            BackupError::Read(_) | BackupError::Format { .. } | BackupError::Underway { .. } | BackupError::Overtaken => {
-                told(Kind::State)
-            }
+            BackupError::Write(_) => told(Kind::State).with_hint(
+                "see that the place can be written and has room; its parent must be there",
+            ),
+            BackupError::Read(_)
+            | BackupError::Format { .. }
+            | BackupError::Underway { .. }
+            | BackupError::Overtaken => told(Kind::State),
         }
     }
 }

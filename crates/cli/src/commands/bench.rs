@@ -10,7 +10,8 @@ use crate::state_dir;
 
 /// Measure this machine and print medians with the conditions
 ///
-/// The files lie in a temporary directory below the state directory, so that its disk is what is measured.
+/// The files lie in a temporary directory below the state directory, so that its disk is what is
+/// measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Names of measurements, or the beginnings of names; all if none is given
@@ -43,13 +44,19 @@ impl Args {
         let below = existing(&dir);
         let place = tempfile::Builder::new().prefix("bench-").tempdir_in(&below);
         let place = place.map_err(|error| {
-            CommandError::new(Kind::State, format!("cannot make a directory in {}: {error}", below.display()))
-                .with_hint("name one on the disk to be measured with --dir")
+            CommandError::new(
+                Kind::State,
+                format!("cannot make a directory in {}: {error}", below.display()),
+            )
+            .with_hint("name one on the disk to be measured with --dir")
         })?;
         let conditions = Conditions::here(place.path())?;
         let report = Report { conditions, results: bench::run(place.path(), &wanted)? };
         if global.json {
-            anstream::println!("{}", serde_json::to_string_pretty(&report).map_err(CommandError::internal)?);
+            anstream::println!(
+                "{}",
+                serde_json::to_string_pretty(&report).map_err(CommandError::internal)?
+            );
         } else {
             anstream::print!("{}", report.text());
         }

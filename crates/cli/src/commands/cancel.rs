@@ -16,8 +16,9 @@ use crate::output::{Output, painted};
 
 /// End a coordination
 ///
-/// Running sessions are asked to stop, then ended with all that they started; the command returns when nothing of the coordination runs
-/// any more. Without a running engine the end is recorded all the same.
+/// Running sessions are asked to stop, then ended with all that they started; the command returns
+/// when nothing of the coordination runs any more. Without a running engine the end is recorded all
+/// the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The coordination
@@ -39,7 +40,8 @@ impl Args {
     }
 
     async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        let (ending, _) = Access::command(&ledger.dir, async |client, key| self.end(client, key).await).await?;
+        let (ending, _) =
+            Access::command(&ledger.dir, async |client, key| self.end(client, key).await).await?;
         let mut output = Output::stdout();
         match (json, &ending) {
             (true, _) => output.json(&json!({
@@ -49,7 +51,12 @@ impl Args {
             }))?,
             (false, Some(ending)) => {
                 let verdict = ending.verdict.to_string();
-                output.line(format!("{} has ended: {}, receipt {}", self.id, painted(&verdict, &verdict), ending.receipt))?;
+                output.line(format!(
+                    "{} has ended: {}, receipt {}",
+                    self.id,
+                    painted(&verdict, &verdict),
+                    ending.receipt
+                ))?;
             }
             (false, None) => output.line(format!("{} is ending", self.id))?,
         }

@@ -11,9 +11,10 @@ use crate::output::Output;
 
 /// Print completions for a shell
 ///
-/// For bash: `antiphon completions bash > ~/.local/share/bash-completion/completions/antiphon`. For zsh, into a file `_antiphon` in a
-/// directory of $fpath; for fish, into ~/.config/fish/completions/antiphon.fish; for elvish and PowerShell, into the file that the shell
-/// reads at its start.
+/// For bash: `antiphon completions bash > ~/.local/share/bash-completion/completions/antiphon`. For
+/// zsh, into a file `_antiphon` in a directory of $fpath; for fish, into
+/// ~/.config/fish/completions/antiphon.fish; for elvish and PowerShell, into the file that the
+/// shell reads at its start.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The shell

@@ -50,7 +50,8 @@ impl Args {
             cost: self.cost.as_ref().map(|cost| cost.millionths),
         };
         self.check_currency(&ledger)?;
-        let go_on = async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
+        let go_on =
+            async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
         let (accepted, acted_on) = Access::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != Raise::default() => error.with_hint(format!(
                 "it must be paused, and ceilings are totals, none lower than it is; `antiphon status {}` shows both",
@@ -63,7 +64,10 @@ impl Args {
             (true, _) => output.json(&accepted)?,
             (false, true) => output.line(format!("{} goes on", self.id))?,
             (false, false) => {
-                output.line(format!("{} may go on; no engine runs, so `antiphon resume {}` does it", self.id, self.id))?;
+                output.line(format!(
+                    "{} may go on; no engine runs, so `antiphon resume {}` does it",
+                    self.id, self.id
+                ))?;
             }
         }
         output.finish()?;
@@ -78,9 +82,13 @@ impl Args {
             Some(currency) if currency == cost.currency => Ok(()),
             Some(currency) => {
                 let what = format!("the budget of {} is in {currency}, and {cost} is not", self.id);
-                Err(CommandError::new(Kind::Usage, what).with_hint(format!("give the ceiling in {currency}")))
+                Err(CommandError::new(Kind::Usage, what)
+                    .with_hint(format!("give the ceiling in {currency}")))
             }
-            None => Err(CommandError::new(Kind::Usage, format!("the budget of {} has no ceiling on cost to raise", self.id))),
+            None => Err(CommandError::new(
+                Kind::Usage,
+                format!("the budget of {} has no ceiling on cost to raise", self.id),
+            )),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `antiphon do`: any command as a coordination of one item, with a budget, an owned tree and a receipt.
+//! `antiphon do`: any command as a coordination of one item, with a budget, an owned tree and a
+//! receipt.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,8 +22,9 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// Run any command with a budget, an owned process tree and a receipt
 ///
-/// What it prints is passed on, and kept as evidence. It sees an allow-list of the environment, what --env and --secret name, and the
-/// ANTIPHON_ variables of a session; its standard input is closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it failed.
+/// What it prints is passed on, and kept as evidence. It sees an allow-list of the environment,
+/// what --env and --secret name, and the ANTIPHON_ variables of a session; its standard input is
+/// closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The command and its arguments
@@ -71,15 +73,23 @@ pub(crate) struct Args {
 
 impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let here = std::env::current_dir()
-            .map_err(|error| CommandError::new(Kind::Usage, format!("the current directory cannot be had: {error}")))?;
+        let here = std::env::current_dir().map_err(|error| {
+            CommandError::new(Kind::Usage, format!("the current directory cannot be had: {error}"))
+        })?;
         let id = self.id.clone().map_or_else(Engine::mint, Ok)?;
         let shown = Path::new("the command line");
-        let sent = self.plan(&here).map_err(Unsent::Plan).and_then(|plan| request(&plan, shown, Some(&id)));
+        let sent = self
+            .plan(&here)
+            .map_err(Unsent::Plan)
+            .and_then(|plan| request(&plan, shown, Some(&id)));
         match sent {
             Ok(request) => {
                 let dir = state_dir::find(global);
-                let view = if global.json { View::choose(id.clone(), true) } else { View::echo(id.clone(), dir) };
+                let view = if global.json {
+                    View::choose(id.clone(), true)
+                } else {
+                    View::echo(id.clone(), dir)
+                };
                 on_a_runtime(run(global, id, request, view))
             }
             Err(Unsent::Plan(problems)) => refused(&problems, global),
@@ -92,7 +102,8 @@ impl Args {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
         let mut limits = Map::new();
-        let mut budget = json!({ "sessions": self.attempts, "duration": self.duration.to_string() });
+        let mut budget =
+            json!({ "sessions": self.attempts, "duration": self.duration.to_string() });
         let set = |item: &mut Value, key: &str, value: Option<String>| {
             if let Some(value) = value {
                 item[key] = value.into();
@@ -102,8 +113,11 @@ impl Args {
         set(&mut budget, "cost", self.cost.as_ref().map(ToString::to_string));
         set(&mut item, "timeout", self.timeout.as_ref().map(ToString::to_string));
         set(&mut item, "usage", self.usage.clone());
-        limits.extend(self.memory.as_ref().map(|memory| ("memory".to_owned(), memory.to_string().into())));
-        limits.extend(self.processes.as_ref().map(|count| ("processes".to_owned(), count.0.into())));
+        limits.extend(
+            self.memory.as_ref().map(|memory| ("memory".to_owned(), memory.to_string().into())),
+        );
+        limits
+            .extend(self.processes.as_ref().map(|count| ("processes".to_owned(), count.0.into())));
         if !limits.is_empty() {
             item["limits"] = limits.into();
         }
@@ -132,7 +146,8 @@ impl Args {
     /// The program's name, where it can name a coordination.
     fn name(&self) -> &str {
         let program = Path::new(&self.command[0]).file_name().and_then(|name| name.to_str());
-        let can_name = |name: &&str| name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
+        let can_name =
+            |name: &&str| name.len() <= MAX_NAME_BYTES && !name.chars().any(char::is_control);
         program.filter(can_name).unwrap_or("command")
     }
 }
@@ -142,7 +157,12 @@ fn yaml(plan: &Value) -> String {
     let mut text = String::new();
     for c in plan.to_string().chars() {
         match c {
-            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
+            '\u{7f}'..='\u{9f}'
+            | '\u{2028}'
+            | '\u{2029}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {
                 text.push_str(&format!("\\u{:04x}", u32::from(c)));
             }
             _ => text.push(c),

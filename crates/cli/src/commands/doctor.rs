@@ -1,4 +1,5 @@
-//! `antiphon doctor`: explains a state directory, and goes on with a ledger that its head mark does not vouch for.
+//! `antiphon doctor`: explains a state directory, and goes on with a ledger that its head mark does
+//! not vouch for.
 
 mod acceptance;
 mod engine;
@@ -17,17 +18,19 @@ use examination::{Examination, State};
 
 /// Explain what is wrong with a state directory, and what is safe to do
 ///
-/// Reads only, unless one of the two --accept flags is given. Exits with 0 if nothing is wrong, 4 if something is, 3 if there is no
-/// ledger or it cannot be read.
+/// Reads only, unless one of the two --accept flags is given. Exits with 0 if nothing is wrong, 4
+/// if something is, 3 if there is no ledger or it cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Do not verify the whole record, which takes longer the longer it is
     #[arg(long)]
     quick: bool,
-    /// Go on with a ledger that is shorter than its head mark or differs from it. What is missing stays missing; that is recorded
+    /// Go on with a ledger that is shorter than its head mark or differs from it. What is missing
+    /// stays missing; that is recorded
     #[arg(long)]
     accept_shorter: bool,
-    /// Go on with a ledger whose head mark is missing or damaged. Nobody can tell then whether its end is missing; that is recorded
+    /// Go on with a ledger whose head mark is missing or damaged. Nobody can tell then whether its
+    /// end is missing; that is recorded
     #[arg(long)]
     accept_missing_mark: bool,
 }
@@ -71,7 +74,11 @@ fn print(examination: &Examination, output: &mut Output) -> Result<(), CommandEr
         let state = check.state.as_str();
         let mut lines = check.text.lines();
         let first = printable(lines.next().unwrap_or_default());
-        output.line(format!("{:width$}  {}  {first}", check.name, painted(&format!("{state:7}"), state)))?;
+        output.line(format!(
+            "{:width$}  {}  {first}",
+            check.name,
+            painted(&format!("{state:7}"), state)
+        ))?;
         let margin = width + 11;
         for line in lines {
             output.line(format!("{:margin$}{}", "", printable(line)))?;

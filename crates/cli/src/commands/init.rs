@@ -16,8 +16,8 @@ const STARTER: &str = include_str!("init/starter.yaml");
 
 /// Write a starter plan that runs as it is
 ///
-/// It needs nothing but a shell, and shows needs, an output that another item uses by name, a retry and a budget. A file that is there is
-/// never written over.
+/// It needs nothing but a shell, and shows needs, an output that another item uses by name, a retry
+/// and a budget. A file that is there is never written over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -29,18 +29,23 @@ impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
         let shown = printable(&self.file.display().to_string()).into_owned();
         let failed = |error: std::io::Error| match error.kind() {
-            ErrorKind::AlreadyExists => CommandError::new(Kind::Usage, format!("{shown} is there already; nothing was written"))
-                .with_hint("name another file, as in `antiphon init other.yaml`"),
+            ErrorKind::AlreadyExists => CommandError::new(
+                Kind::Usage,
+                format!("{shown} is there already; nothing was written"),
+            )
+            .with_hint("name another file, as in `antiphon init other.yaml`"),
             _ => CommandError::new(Kind::State, format!("could not write {shown}: {error}")),
         };
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.file).map_err(failed)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(&self.file).map_err(failed)?;
         file.write_all(STARTER.as_bytes()).map_err(failed)?;
         let mut output = Output::stdout();
         let quoted = quoted(&shown);
         if global.json {
             output.json(&json!({ "file": self.file, "next": format!("antiphon run {quoted}") }))?;
         } else {
-            output.line(format!("{shown} is there; look at it, then\n\n    antiphon run {quoted}"))?;
+            output
+                .line(format!("{shown} is there; look at it, then\n\n    antiphon run {quoted}"))?;
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
@@ -49,6 +54,11 @@ impl Args {
 
 /// A word as a shell takes it for one.
 fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | ',' | ':' | '@');
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    let plain =
+        |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | ',' | ':' | '@');
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }

@@ -19,7 +19,8 @@ use crate::table::Table;
 
 /// List coordinations, newest first
 ///
-/// With --json, one object on a line: id, name, status, ended, version, hash, started, changed, summary.
+/// With --json, one object on a line: id, name, status, ended, version, hash, started, changed,
+/// summary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only those in this state
@@ -38,7 +39,8 @@ pub(crate) struct Args {
 
 /// Reads a stage, in whatever case; the help lists them.
 fn stages() -> impl TypedValueParser<Value = Stage> {
-    PossibleValuesParser::new(Stage::ALL.map(Stage::as_str)).try_map(|text| text.to_lowercase().parse::<Stage>())
+    PossibleValuesParser::new(Stage::ALL.map(Stage::as_str))
+        .try_map(|text| text.to_lowercase().parse::<Stage>())
 }
 
 /// What a listing needs of a head row's summary.
@@ -86,7 +88,9 @@ impl Args {
                 output.json(&line(head, &summary(head)?)?)?;
             }
         } else {
-            let mut table = Table::new(["ID", "NAME", "STATUS", "WORK", "SESSIONS", "STARTED", "AGE"]).coloured_by(2);
+            let mut table =
+                Table::new(["ID", "NAME", "STATUS", "WORK", "SESSIONS", "STARTED", "AGE"])
+                    .coloured_by(2);
             for head in &heads {
                 table.row(row(head, summary(head)?));
             }
@@ -105,8 +109,11 @@ fn summary(head: &HeadRow) -> Result<Summary, CommandError> {
 }
 
 fn unreadable(head: &HeadRow, error: &serde_json::Error) -> CommandError {
-    CommandError::new(Kind::State, format!("the summary of {} is not what this version writes: {error}", head.stream))
-        .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
+    CommandError::new(
+        Kind::State,
+        format!("the summary of {} is not what this version writes: {error}", head.stream),
+    )
+    .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
 }
 
 fn id(head: &HeadRow) -> String {
@@ -115,7 +122,8 @@ fn id(head: &HeadRow) -> String {
 }
 
 fn row(head: &HeadRow, summary: Summary) -> [String; 7] {
-    let Totals { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } = summary.totals;
+    let Totals { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
+        summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
     [
         id(head),

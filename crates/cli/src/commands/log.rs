@@ -27,12 +27,14 @@ const PAGE: usize = 1_000;
 
 /// Print the events of a coordination
 ///
-/// With --follow, those that come later are printed as they are recorded, until the coordination has ended; it waits across a restart of
-/// the engine, and ends with whoever reads its output. With --json, one object on a line: the event's envelope, with
-/// the payload as it is stored, and `time`, which is `wall` for people.
+/// With --follow, those that come later are printed as they are recorded, until the coordination
+/// has ended; it waits across a restart of the engine, and ends with whoever reads its output. With
+/// --json, one object on a line: the event's envelope, with the payload as it is stored, and
+/// `time`, which is `wall` for people.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A coordination, `ledger`, or any other stream by its name; if absent the coordination that `status` shows
+    /// A coordination, `ledger`, or any other stream by its name; if absent the coordination that
+    /// `status` shows
     #[arg(value_name = "COORDINATION | STREAM", value_parser = ledger::stream)]
     stream: Option<StreamName>,
     /// From this version on
@@ -41,7 +43,8 @@ pub(crate) struct Args {
     /// Only what comes after this version
     #[arg(long, value_name = "VERSION")]
     after: Option<u64>,
-    /// Only what was recorded since then: `10m`, `1h30m`, `2d` ago, or a time such as `2026-11-21T08:30` (UTC unless it says otherwise)
+    /// Only what was recorded since then: `10m`, `1h30m`, `2d` ago, or a time such as
+    /// `2026-11-21T08:30` (UTC unless it says otherwise)
     #[arg(long, value_name = "DURATION | TIME", value_parser = moment::since)]
     since: Option<Wall>,
     /// Only the last so many of those that are asked for; 0 for all
@@ -50,8 +53,8 @@ pub(crate) struct Args {
     /// Wait for further events until the coordination has ended
     #[arg(long, short)]
     follow: bool,
-    /// Only events of this type, such as `session_bound`, with or without `coordination.` before it; `*` stands for any text. May be given
-    /// more than once
+    /// Only events of this type, such as `session_bound`, with or without `coordination.` before
+    /// it; `*` stands for any text. May be given more than once
     #[arg(long = "type", short = 't', value_name = "PATTERN", value_parser = filter::kinds)]
     kinds: Vec<Kinds>,
     /// Only events that concern this item
@@ -106,7 +109,8 @@ impl Args {
         };
         let head = ledger.head(&stream)?;
         let begin = Version(self.after.unwrap_or_else(|| self.from.unwrap_or(1).saturating_sub(1)));
-        let mut filter = Filter::new(&ledger.store, &stream, &self.kinds, self.work, self.session, self.since);
+        let mut filter =
+            Filter::new(&ledger.store, &stream, &self.kinds, self.work, self.session, self.since);
         let mut after = filter.last(begin, head.tip.version, self.limit)?;
         let width = head.tip.version.to_string().len();
         let mut printed = false;
@@ -129,14 +133,22 @@ impl Args {
             for event in &page {
                 if filter.wants(event)? {
                     printed = true;
-                    if global.json { output.json(&line(event))? } else { output.line(text(event, width))? }
+                    if global.json {
+                        output.json(&line(event))?
+                    } else {
+                        output.line(text(event, width))?
+                    }
                 }
             }
         }
         output.finish()?;
         if !printed && !self.follow {
             // An empty answer is right, but may come of a mistake.
-            let _told = writeln!(anstream::stderr(), "{}", printable(&filter.why_nothing(begin, head.tip.version)));
+            let _told = writeln!(
+                anstream::stderr(),
+                "{}",
+                printable(&filter.why_nothing(begin, head.tip.version))
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -156,8 +168,13 @@ fn text(event: &Recorded, width: usize) -> String {
         _ => "coordination.session_unbound".len(),
     };
     let facts = facts(event);
-    let line =
-        format!("{:>width$}  {}  {:types$}  {}", event.version.0, moment::millis(event.wall), event.kind, printable(&facts));
+    let line = format!(
+        "{:>width$}  {}  {:types$}  {}",
+        event.version.0,
+        moment::millis(event.wall),
+        event.kind,
+        printable(&facts)
+    );
     line.trim_end().to_owned()
 }
 

@@ -18,8 +18,9 @@ use crate::output::Output;
 
 /// Print what a session of an item printed
 ///
-/// The item's last session, unless another is named; also of one that still runs, as far as it is. Its standard output goes to standard
-/// output, its standard error to standard error. Of a function, which prints nothing, what it put out.
+/// The item's last session, unless another is named; also of one that still runs, as far as it is.
+/// Its standard output goes to standard output, its standard error to standard error. Of a
+/// function, which prints nothing, what it put out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The coordination
@@ -73,12 +74,19 @@ impl Args {
     fn find(&self, ledger: &Ledger) -> Result<Option<Found>, CommandError> {
         let mut found: Option<Found> = None;
         ledger.each_event(&StreamName::Coordination(self.id.clone()), |event| {
-            let decoded = event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
+            let decoded = event
+                .payload
+                .bytes()
+                .map(|payload| Event::decode(&event.kind, event.schema, payload));
             match decoded {
-                Some(Ok(Event::SessionBound(bound))) if self.means(bound.work.as_str(), bound.session) => {
+                Some(Ok(Event::SessionBound(bound)))
+                    if self.means(bound.work.as_str(), bound.session) =>
+                {
                     found = Some(Found { number: bound.session, end: None });
                 }
-                Some(Ok(Event::SessionUnbound(unbound))) if self.means(unbound.work.as_str(), unbound.session) => {
+                Some(Ok(Event::SessionUnbound(unbound)))
+                    if self.means(unbound.work.as_str(), unbound.session) =>
+                {
                     found = Some(Found { number: unbound.session, end: Some(Box::new(unbound)) });
                 }
                 _ => {}
@@ -98,16 +106,29 @@ impl Args {
             let folder = SessionFolder::in_state_directory(&ledger.dir, &session);
             let read = |kept| {
                 folder.read(kept).map_err(|error| {
-                    CommandError::new(Kind::State, format!("what session {session} prints cannot be read: {error}"))
+                    CommandError::new(
+                        Kind::State,
+                        format!("what session {session} prints cannot be read: {error}"),
+                    )
                 })
             };
-            return Ok(Printed { stdout: read(Kept::Stdout)?, stderr: read(Kept::Stderr)?, cut: false });
+            return Ok(Printed {
+                stdout: read(Kept::Stdout)?,
+                stderr: read(Kept::Stderr)?,
+                cut: false,
+            });
         };
         Ok(match end.tree.as_deref() {
-            Some(Tree { stdout, stderr, cut, .. }) => {
-                Printed { stdout: blob(ledger, stdout.as_ref())?, stderr: blob(ledger, stderr.as_ref())?, cut: *cut }
-            }
-            None => Printed { stdout: blob(ledger, end.output.as_ref())?, stderr: Vec::new(), cut: false },
+            Some(Tree { stdout, stderr, cut, .. }) => Printed {
+                stdout: blob(ledger, stdout.as_ref())?,
+                stderr: blob(ledger, stderr.as_ref())?,
+                cut: *cut,
+            },
+            None => Printed {
+                stdout: blob(ledger, end.output.as_ref())?,
+                stderr: Vec::new(),
+                cut: false,
+            },
         })
     }
 
@@ -119,7 +140,8 @@ impl Args {
         }
         let told = |what: String| CommandError::new(Kind::Usage, what);
         Ok(match self.session {
-            None => told(format!("no session of {work} has begun")).with_hint(format!("`antiphon why {id} {work}` tells why")),
+            None => told(format!("no session of {work} has begun"))
+                .with_hint(format!("`antiphon why {id} {work}` tells why")),
             Some(session) => told(format!("session {session} of {id} is none of {work}"))
                 .with_hint(format!("`antiphon log {id} --work {work}` shows its sessions")),
         })
@@ -130,7 +152,10 @@ impl Args {
 fn blob(ledger: &Ledger, digest: Option<&Digest>) -> Result<Vec<u8>, CommandError> {
     let Some(digest) = digest else { return Ok(Vec::new()) };
     ledger.store.blob(digest)?.ok_or_else(|| {
-        CommandError::new(Kind::State, format!("the bytes {digest} are not there; they were erased, or are lost"))
-            .with_hint("`antiphon verify` tells which")
+        CommandError::new(
+            Kind::State,
+            format!("the bytes {digest} are not there; they were erased, or are lost"),
+        )
+        .with_hint("`antiphon verify` tells which")
     })
 }

@@ -31,12 +31,17 @@ impl Args {
         ledger.unended(&self.id)?;
         on_a_runtime(async {
             let (id, reason) = (&self.id, &self.reason);
-            let pause = async |client: &Client, key: &str| client.steer(id, Steer::Pause, reason, Some(key)).await;
+            let pause = async |client: &Client, key: &str| {
+                client.steer(id, Steer::Pause, reason, Some(key)).await
+            };
             let (accepted, _) = Access::command(&ledger.dir, pause).await?;
             let mut output = Output::stdout();
             match global.json {
                 true => output.json(&accepted)?,
-                false => output.line(format!("{} is paused; `antiphon continue {}` lets it go on", self.id, self.id))?,
+                false => output.line(format!(
+                    "{} is paused; `antiphon continue {}` lets it go on",
+                    self.id, self.id
+                ))?,
             }
             output.finish()?;
             Ok(ExitCode::SUCCESS)

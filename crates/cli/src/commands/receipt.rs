@@ -28,18 +28,21 @@ pub(crate) struct Args {
 enum Action {
     /// Show what a coordination came to: verdict, usage, every item, evidence
     ///
-    /// With --json: the receipt's hash, the receipt, and all items, also those that the receipt holds as digests.
+    /// With --json: the receipt's hash, the receipt, and all items, also those that the receipt
+    /// holds as digests.
     Show {
         /// A coordination that has ended
         #[arg(value_parser = ledger::coordination)]
         coordination: CoordinationId,
     },
-    /// Write a receipt with its evidence into one file, which `antiphon verify FILE` checks without the ledger
+    /// Write a receipt with its evidence into one file, which `antiphon verify FILE` checks without
+    /// the ledger
     Export {
         /// A coordination that has ended
         #[arg(value_parser = ledger::coordination)]
         coordination: CoordinationId,
-        /// Where to; a file that holds something else is not written over. Standard output if absent
+        /// Where to; a file that holds something else is not written over. Standard output if
+        /// absent
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -49,8 +52,12 @@ impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(global)?;
         match self.action {
-            Action::Show { coordination } => show(&evidence(&ledger, &coordination)?, &ledger, global)?,
-            Action::Export { coordination, output } => write(&evidence(&ledger, &coordination)?, output.as_deref(), global)?,
+            Action::Show { coordination } => {
+                show(&evidence(&ledger, &coordination)?, &ledger, global)?
+            }
+            Action::Export { coordination, output } => {
+                write(&evidence(&ledger, &coordination)?, output.as_deref(), global)?
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -65,19 +72,24 @@ fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), Command
     let mut output = Output::stdout();
     match &export.rendering {
         Some(rendering) => {
-            let receipt: CoordinationReceipt = serde_json::from_value(rendering.clone()).map_err(CommandError::internal)?;
+            let receipt: CoordinationReceipt =
+                serde_json::from_value(rendering.clone()).map_err(CommandError::internal)?;
             let items = match receipt.outcome_chunks.as_slice() {
                 [] => receipt.work_outcomes.clone(),
                 _ => items::replayed(ledger, &export.coordination)?,
             };
             if global.json {
-                output.json(&json!({ "hash": export.receipt, "receipt": rendering, "items": items }))?;
+                output.json(
+                    &json!({ "hash": export.receipt, "receipt": rendering, "items": items }),
+                )?;
             } else {
                 let head = ledger.head(&StreamName::Coordination(export.coordination.clone()))?;
                 rendering::print(&receipt, &items, &head, &mut output)?;
             }
         }
-        None if global.json => output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?,
+        None if global.json => {
+            output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?
+        }
         None => {
             output.line(format!("receipt  {}", export.receipt))?;
             output.line(
@@ -96,7 +108,8 @@ fn write(export: &Export, file: Option<&Path>, global: &Global) -> Result<(), Co
         Some(file) => {
             create(file, &bytes)?;
             if global.json {
-                output.json(&json!({ "file": file, "hash": export.receipt, "bytes": bytes.len() }))?;
+                output
+                    .json(&json!({ "file": file, "hash": export.receipt, "bytes": bytes.len() }))?;
             } else {
                 output.line(format!("{}  {}", export.receipt, file.display()))?;
             }
@@ -107,17 +120,25 @@ fn write(export: &Export, file: Option<&Path>, global: &Global) -> Result<(), Co
 
 /// Creates a file, whole or not at all. One that is there with the same bytes is as good.
 fn create(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
-    let failed =
-        |error: &std::io::Error| CommandError::new(Kind::Internal, format!("could not write {}: {error}", file.display()));
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error: &std::io::Error| {
+        CommandError::new(Kind::Internal, format!("could not write {}: {error}", file.display()))
+    };
+    let folder =
+        file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut draft = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(&error))?;
-    draft.write_all(bytes).and_then(|()| draft.as_file().sync_all()).map_err(|error| failed(&error))?;
+    draft
+        .write_all(bytes)
+        .and_then(|()| draft.as_file().sync_all())
+        .map_err(|error| failed(&error))?;
     match draft.persist_noclobber(file) {
         Ok(_) => Ok(()),
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => match std::fs::read(file) {
             Ok(there) if there == bytes => Ok(()),
-            _ => Err(CommandError::new(Kind::Usage, format!("{} holds something else", file.display()))
-                .with_hint("name another file, or remove that one")),
+            _ => Err(CommandError::new(
+                Kind::Usage,
+                format!("{} holds something else", file.display()),
+            )
+            .with_hint("name another file, or remove that one")),
         },
         Err(error) => Err(failed(&error.error)),
     }

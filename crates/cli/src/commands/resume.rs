@@ -19,8 +19,10 @@ const MOST: usize = 1_000;
 
 /// Take up coordinations that an engine has left unfinished
 ///
-/// Without an ID, all of them; those that wait for somebody come last. The secrets of a coordination went with the engine that had them:
-/// items that need some are started again by `antiphon run PLAN --id ID`. Exits like `run`; of several coordinations, with the code of the first that did not succeed.
+/// Without an ID, all of them; those that wait for somebody come last. The secrets of a
+/// coordination went with the engine that had them: items that need some are started again by
+/// `antiphon run PLAN --id ID`. Exits like `run`; of several coordinations, with the code of the
+/// first that did not succeed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The coordinations
@@ -46,7 +48,11 @@ impl Args {
     }
 }
 
-async fn resume(ledger: Ledger, json: bool, mut ids: Vec<CoordinationId>) -> Result<ExitCode, CommandError> {
+async fn resume(
+    ledger: Ledger,
+    json: bool,
+    mut ids: Vec<CoordinationId>,
+) -> Result<ExitCode, CommandError> {
     let mut attendant = Attendant::arrive(&ledger.dir).await?;
     attendant.at_work_first(&mut ids).await?;
     let seen = see(&mut attendant, &ledger.dir, json, &ids).await;
@@ -56,7 +62,8 @@ async fn resume(ledger: Ledger, json: bool, mut ids: Vec<CoordinationId>) -> Res
     Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-/// Sees one after the other; they all go on meanwhile. Gives how the last was left, and the first kind of error.
+/// Sees one after the other; they all go on meanwhile. Gives how the last was left, and the first
+/// kind of error.
 async fn see(
     attendant: &mut Attendant,
     dir: &Path,
@@ -81,11 +88,19 @@ async fn see(
     Ok((last, worst))
 }
 
-/// The coordinations that have not ended, the oldest first; nested ones go on with those that they are in.
+/// The coordinations that have not ended, the oldest first; nested ones go on with those that they
+/// are in.
 fn unfinished(ledger: &Ledger) -> Result<Vec<CoordinationId>, CommandError> {
-    let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), ended: Some(false), limit: MOST, ..HeadFilter::default() };
+    let filter = HeadFilter {
+        prefix: COORDINATIONS.to_owned(),
+        ended: Some(false),
+        limit: MOST,
+        ..HeadFilter::default()
+    };
     let heads = ledger.store.heads(&HeadQuery::List(filter))?;
-    let id = |head: &HeadRow| CoordinationId::chosen(head.stream.to_string().strip_prefix(COORDINATIONS)?).ok();
+    let id = |head: &HeadRow| {
+        CoordinationId::chosen(head.stream.to_string().strip_prefix(COORDINATIONS)?).ok()
+    };
     let mut ids: Vec<CoordinationId> = heads.iter().filter_map(id).collect();
     ids.reverse();
     Ok(ids)

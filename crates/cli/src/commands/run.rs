@@ -19,9 +19,11 @@ use crate::view::View;
 
 /// Run a plan: real processes, a budget, a receipt
 ///
-/// If an engine runs in the state directory already, the plan is submitted to it and followed here. Ctrl-C once lets running sessions end
-/// and starts nothing new; twice ends them. Exits with 0 if it succeeded, 5 if the plan cannot be run, 6 if only a part was done, 7 if it
-/// failed, 8 if it was stopped or aborted, 9 if its budget was spent, 10 if its breaker tripped. With --json, the events, one on a line.
+/// If an engine runs in the state directory already, the plan is submitted to it and followed here.
+/// Ctrl-C once lets running sessions end and starts nothing new; twice ends them. Exits with 0 if
+/// it succeeded, 5 if the plan cannot be run, 6 if only a part was done, 7 if it failed, 8 if it
+/// was stopped or aborted, 9 if its budget was spent, 10 if its breaker tripped. With --json, the
+/// events, one on a line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -40,7 +42,9 @@ pub(crate) fn chosen(text: &str) -> Result<CoordinationId, String> {
 impl Args {
     pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
         let id = self.id.map_or_else(Engine::mint, Ok)?;
-        let sent = Plan::read(&self.file).map_err(Unsent::Plan).and_then(|plan| request(&plan, &self.file, Some(&id)));
+        let sent = Plan::read(&self.file)
+            .map_err(Unsent::Plan)
+            .and_then(|plan| request(&plan, &self.file, Some(&id)));
         match sent {
             Ok(request) => {
                 let view = View::choose(id.clone(), global.json);
@@ -84,16 +88,20 @@ pub(crate) fn check(dir: &Path, id: &CoordinationId) -> Result<(), CommandError>
     let report = verify_directory(dir, &Scope::Coordination(id.clone()))?;
     match report.findings.first() {
         None => Ok(()),
-        Some(finding) => {
-            Err(CommandError::new(Kind::Verification, format!("the record of {id} does not hold together: {finding}"))
-                .with_hint(format!("`antiphon verify {id}` tells all that is wrong")))
-        }
+        Some(finding) => Err(CommandError::new(
+            Kind::Verification,
+            format!("the record of {id} does not hold together: {finding}"),
+        )
+        .with_hint(format!("`antiphon verify {id}` tells all that is wrong"))),
     }
 }
 
 /// Runs a command that talks to an engine.
-pub(crate) fn on_a_runtime(command: impl Future<Output = Result<ExitCode, CommandError>>) -> Result<ExitCode, CommandError> {
+pub(crate) fn on_a_runtime(
+    command: impl Future<Output = Result<ExitCode, CommandError>>,
+) -> Result<ExitCode, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| CommandError::internal(format!("no runtime can be had: {error}")))?;
+    let runtime = runtime
+        .map_err(|error| CommandError::internal(format!("no runtime can be had: {error}")))?;
     runtime.block_on(command)
 }

@@ -26,8 +26,8 @@ const COLUMNS: usize = 100;
 
 /// Show how far a coordination is
 ///
-/// Every item with its state and what it waits for, the meters, and what pauses or stops it. Reads the ledger beside a running engine.
-/// With --json, one object.
+/// Every item with its state and what it waits for, the meters, and what pauses or stops it. Reads
+/// the ledger beside a running engine. With --json, one object.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A coordination; by default the newest that has not ended, else the newest
@@ -70,10 +70,12 @@ impl Found {
     fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let head = ledger.head(&stream)?;
-        let owned = !head.ended && StateDirectory::new(&ledger.dir).holder().is_ok_and(|holder| holder.is_some());
+        let owned = !head.ended
+            && StateDirectory::new(&ledger.dir).holder().is_ok_and(|holder| holder.is_some());
         let mut board = Board::new(id);
         let mut after = Version(0);
-        // What is recorded later than the head row was read is left for another look, so that both say the same.
+        // What is recorded later than the head row was read is left for another look, so that both
+        // say the same.
         while after < head.tip.version {
             let left = usize::try_from(head.tip.version.0 - after.0).unwrap_or(PAGE);
             let page = ledger.store.read_stream(&stream, after, PAGE.min(left))?;
@@ -93,9 +95,15 @@ impl Found {
         };
         output.line(format!("coordination  {}{name}", printable(board.id().as_str())))?;
         output.line(format!("status        {}", painted(&head.status, &head.status)))?;
-        output.line(format!("started       {}, {} ago", moment::millis(head.started), moment::age(head.started)))?;
+        output.line(format!(
+            "started       {}, {} ago",
+            moment::millis(head.started),
+            moment::age(head.started)
+        ))?;
         if !head.ended && !self.owned {
-            output.line("engine        none runs; its time stands still until one takes it up again")?;
+            output.line(
+                "engine        none runs; its time stands still until one takes it up again",
+            )?;
         }
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;
@@ -111,7 +119,11 @@ impl Found {
             self.table(&selection.shown).print("", output)?;
         }
         if selection.left.total() > 0 {
-            output.line(format!("and {} more: {}", selection.left.total(), counted(&selection.left)))?;
+            output.line(format!(
+                "and {} more: {}",
+                selection.left.total(),
+                counted(&selection.left)
+            ))?;
         }
         output.line("")?;
         for line in gauges(board, now, COLUMNS) {
@@ -128,14 +140,19 @@ impl Found {
             table.row(match shown {
                 Shown::Item(place) => {
                     let row = rows.row(*place);
-                    let attempt = if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
+                    let attempt =
+                        if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
                     let time = row.time_ns.map_or_else(|| "-".to_owned(), moment::elapsed);
                     let detail = row.detail();
                     [row.id, row.state.to_owned(), attempt, time, detail]
                 }
-                Shown::Group(name, counts) => {
-                    [format!("{name} (group)"), "-".to_owned(), "-".to_owned(), "-".to_owned(), counted(counts)]
-                }
+                Shown::Group(name, counts) => [
+                    format!("{name} (group)"),
+                    "-".to_owned(),
+                    "-".to_owned(),
+                    "-".to_owned(),
+                    counted(counts),
+                ],
             });
         }
         table

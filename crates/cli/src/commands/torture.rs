@@ -9,9 +9,11 @@ use crate::torture::{Program, Torture, Victim};
 
 /// Prove the promises on this disk, under kill -9
 ///
-/// Each round runs a process that coordinates random work on a ledger, in functions and in processes, kills it with SIGKILL, often with its
-/// wardens, and checks that nothing acknowledged is lost, that no item ever had two live sessions, that no process outlived the end of its
-/// session, that no budget was exceeded and that every receipt can be rebuilt. Exit code 4 if something was not as promised.
+/// Each round runs a process that coordinates random work on a ledger, in functions and in
+/// processes, kills it with SIGKILL, often with its wardens, and checks that nothing acknowledged
+/// is lost, that no item ever had two live sessions, that no process outlived the end of its
+/// session, that no budget was exceeded and that every receipt can be rebuilt. Exit code 4 if
+/// something was not as promised.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How many processes are killed
@@ -53,13 +55,15 @@ impl Args {
             let victim = Victim { dir, seed, run: self.run.unwrap_or(0), finish: self.finish };
             return victim.run().map(|()| ExitCode::SUCCESS).map_err(CommandError::internal);
         }
-        let held = Torture { rounds: self.rounds, seed, keep: self.keep, json: global.json }.run()?;
+        let held =
+            Torture { rounds: self.rounds, seed, keep: self.keep, json: global.json }.run()?;
         Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(Kind::Verification as u8) })
     }
 }
 
 fn fresh_seed() -> Result<u64, CommandError> {
     let mut bytes = [0; 4];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).map_err(CommandError::internal)?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(CommandError::internal)?;
     Ok(u32::from_ne_bytes(bytes).into())
 }

@@ -16,11 +16,13 @@ use crate::output::{Output, painted, printable};
 
 /// Check that the record holds together
 ///
-/// Without an argument the whole ledger is read: every hash, both chains, the head mark, head rows and blobs are checked, and every
-/// receipt is rebuilt. Exits with 0 if all is sound, 4 if something is wrong, 3 if it cannot be read.
+/// Without an argument the whole ledger is read: every hash, both chains, the head mark, head rows
+/// and blobs are checked, and every receipt is rebuilt. Exits with 0 if all is sound, 4 if
+/// something is wrong, 3 if it cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file that `antiphon receipt export` wrote, or a coordination of the ledger; a file goes first, `coordination/ID` is never one
+    /// A file that `antiphon receipt export` wrote, or a coordination of the ledger; a file goes
+    /// first, `coordination/ID` is never one
     #[arg(value_name = "COORDINATION | FILE")]
     target: Option<String>,
     /// Check also that the ledger goes on from an earlier receipt: a file, or the receipt's hash
@@ -53,8 +55,12 @@ fn whole(scope: &Scope, global: &Global) -> Result<Report, CommandError> {
 }
 
 fn coordination(target: &str, global: &Global) -> Result<Report, CommandError> {
-    let no_target =
-        |how: String| CommandError::new(Kind::Usage, format!("{target:?} is neither a file nor a coordination: {how}"));
+    let no_target = |how: String| {
+        CommandError::new(
+            Kind::Usage,
+            format!("{target:?} is neither a file nor a coordination: {how}"),
+        )
+    };
     let id = ledger::coordination(target).map_err(no_target)?;
     let ledger = Ledger::find(global)?;
     match ledger.head(&StreamName::Coordination(id.clone())) {
@@ -66,7 +72,10 @@ fn coordination(target: &str, global: &Global) -> Result<Report, CommandError> {
 
 fn has_events(ledger: &Ledger, id: &antiphon::id::CoordinationId) -> Result<bool, CommandError> {
     use antiphon::ledger::Store as _;
-    Ok(!ledger.store.read_stream(&StreamName::Coordination(id.clone()), antiphon::id::Version(0), 1)?.is_empty())
+    Ok(!ledger
+        .store
+        .read_stream(&StreamName::Coordination(id.clone()), antiphon::id::Version(0), 1)?
+        .is_empty())
 }
 
 fn is_file(target: &str) -> bool {
@@ -74,14 +83,20 @@ fn is_file(target: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    std::fs::read(path).map_err(|error| CommandError::new(Kind::State, format!("could not read {}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| {
+        CommandError::new(Kind::State, format!("could not read {}: {error}", path.display()))
+    })
 }
 
 fn earlier_receipt(text: &str) -> Result<Earlier, CommandError> {
     let bytes = match std::fs::read(text) {
         Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => text.as_bytes().to_vec(),
-        Err(error) => return Err(CommandError::new(Kind::State, format!("could not read {text}: {error}"))),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename) => {
+            text.as_bytes().to_vec()
+        }
+        Err(error) => {
+            return Err(CommandError::new(Kind::State, format!("could not read {text}: {error}")));
+        }
     };
     Earlier::read(&bytes).map_err(|error| {
         CommandError::new(Kind::State, format!("{text:?} is {error}"))
@@ -95,7 +110,11 @@ fn print(report: &Report, output: &mut Output) -> Result<(), CommandError> {
     while let Some(line) = lines.next() {
         let state = if report.is_sound() { "ok" } else { "problem" };
         let line = printable(line);
-        output.line(if lines.peek().is_none() { painted(&line, state) } else { line.into_owned() })?;
+        output.line(if lines.peek().is_none() {
+            painted(&line, state)
+        } else {
+            line.into_owned()
+        })?;
     }
     Ok(())
 }

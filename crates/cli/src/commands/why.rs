@@ -48,11 +48,17 @@ impl Args {
                     let mut told = Vec::new();
                     for work in works {
                         let reasons = client.why(&self.id, &work).await?.reasons;
-                        told.push(Told { work, reasons: reasons.into_iter().map(|why| why.text).collect() });
+                        told.push(Told {
+                            work,
+                            reasons: reasons.into_iter().map(|why| why.text).collect(),
+                        });
                     }
                     told
                 }
-                _ => works.into_iter().map(|work| recorded(&session, work)).collect::<Result<_, _>>()?,
+                _ => works
+                    .into_iter()
+                    .map(|work| recorded(&session, work))
+                    .collect::<Result<_, _>>()?,
             };
             let mut output = Output::stdout();
             for Told { work, reasons } in &told {
@@ -61,7 +67,11 @@ impl Args {
                 } else if reasons.is_empty() {
                     output.line(format!("{}: nothing; it is about to start", printable(work)))?;
                 } else {
-                    output.line(format!("{}: {}", printable(work), printable(&reasons.join("; "))))?;
+                    output.line(format!(
+                        "{}: {}",
+                        printable(work),
+                        printable(&reasons.join("; "))
+                    ))?;
                 }
             }
             output.finish()?;
@@ -77,11 +87,15 @@ impl Args {
             Some(work) => Err(unknown_item(session, work)),
             None => {
                 let unfinished = session.work_queue().filter(|work| {
-                    session.work_tracking(work.as_str()).is_some_and(|item| !matches!(item.state, WorkState::Done(_)))
+                    session
+                        .work_tracking(work.as_str())
+                        .is_some_and(|item| !matches!(item.state, WorkState::Done(_)))
                 });
                 let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
                 if works.is_empty() {
-                    anstream::eprintln!("every item of {id} has its outcome; `antiphon receipt show {id}` shows them");
+                    anstream::eprintln!(
+                        "every item of {id} has its outcome; `antiphon receipt show {id}` shows them"
+                    );
                 }
                 Ok(works)
             }
@@ -94,7 +108,9 @@ fn recorded(session: &CoordinationSession, work: String) -> Result<Told, Command
     let (at, wall) = session.last_times();
     let mut runners = Runners::default();
     runners.allow_processes();
-    let blocked = session.why(&work, &Now { at, wall, random: [0; 32] }, &runners).map_err(CommandError::internal)?;
+    let blocked = session
+        .why(&work, &Now { at, wall, random: [0; 32] }, &runners)
+        .map_err(CommandError::internal)?;
     let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
     if !session.status().is_terminal() {
         let id = session.coordination_id();

@@ -51,7 +51,8 @@ pub(super) struct Left<'a> {
     pub(super) tracks: &'a [Track],
 }
 
-/// Checks the ledger in a state directory against what was seen; `finished` if everything was allowed to come to its end.
+/// Checks the ledger in a state directory against what was seen; `finished` if everything was
+/// allowed to come to its end.
 pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Seen, Vec<String>> {
     let Left { state, journal, tracks } = *left;
     let mut findings = Findings::default();
@@ -76,14 +77,21 @@ pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Seen, Vec<String>
         seen.coordinations += 1;
         seen.ended += u64::from(record.ends > 0);
         seen.sessions += record.bound.len() as u64;
-        seen.lost += record.unbound.values().filter(|end| end.outcome == SessionOutcome::Lost).count() as u64;
-        let trees = || record.unbound.values().filter_map(|end| Some((end.outcome, end.tree.as_ref()?)));
+        seen.lost +=
+            record.unbound.values().filter(|end| end.outcome == SessionOutcome::Lost).count()
+                as u64;
+        let trees =
+            || record.unbound.values().filter_map(|end| Some((end.outcome, end.tree.as_ref()?)));
         seen.trees += trees().count() as u64;
-        seen.swept += trees().filter(|(outcome, _)| *outcome == SessionOutcome::Lost).count() as u64;
+        seen.swept +=
+            trees().filter(|(outcome, _)| *outcome == SessionOutcome::Lost).count() as u64;
     }
     seen.events = ledger.events;
     if seen.receipts_rebuilt != seen.ended {
-        findings.add(format!("{} coordinations have ended, but {} receipts could be rebuilt", seen.ended, seen.receipts_rebuilt));
+        findings.add(format!(
+            "{} coordinations have ended, but {} receipts could be rebuilt",
+            seen.ended, seen.receipts_rebuilt
+        ));
     }
     seen.acknowledged = check_acknowledged(&ledger, journal, &mut findings);
     check_sessions(&ledger, journal, &mut findings);
@@ -101,7 +109,11 @@ struct Findings {
 
 impl Findings {
     fn add(&mut self, finding: impl Display) {
-        if self.list.len() < MAX_FINDINGS { self.list.push(finding.to_string()) } else { self.more += 1 }
+        if self.list.len() < MAX_FINDINGS {
+            self.list.push(finding.to_string())
+        } else {
+            self.more += 1
+        }
     }
 
     fn told(mut self) -> Vec<String> {
@@ -125,7 +137,9 @@ impl Ledger {
         let store = SqliteStore::at(state, SqliteOptions::default());
         let mut after = Seq(0);
         loop {
-            let page = store.read_all(after, PAGE).map_err(|error| format!("the ledger cannot be read: {error}"))?;
+            let page = store
+                .read_all(after, PAGE)
+                .map_err(|error| format!("the ledger cannot be read: {error}"))?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.seq;
             for placed in &page {
@@ -145,7 +159,12 @@ impl Ledger {
             Ok(event) => event,
             Err(error) => return findings.add(format!("{place}: {error}")),
         };
-        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let meta = Meta {
+            version: recorded.version,
+            at: recorded.at,
+            wall: recorded.wall,
+            cause: recorded.cause.clone(),
+        };
         match self.records.get_mut(id) {
             Some(record) => {
                 if let Err(error) = record.session.apply(&event, &meta) {
@@ -166,8 +185,13 @@ impl Ledger {
 impl Ledger {
     /// Whether a session is on the record with just this item, fence and attempt.
     fn has_bound(&self, session: &SessionId, work: &WorkId, fence: Version, attempt: u32) -> bool {
-        let bound = self.records.get(&session.coordination).and_then(|record| record.bound.get(&session.number));
-        bound.is_some_and(|bound| bound.work == *work && bound.fence == fence && bound.attempt == attempt)
+        let bound = self
+            .records
+            .get(&session.coordination)
+            .and_then(|record| record.bound.get(&session.number));
+        bound.is_some_and(|bound| {
+            bound.work == *work && bound.fence == fence && bound.attempt == attempt
+        })
     }
 }
 
@@ -225,9 +249,14 @@ impl Record {
             findings.add(format!("{place}: command {cause} was carried out twice"));
         }
         match event {
-            Event::SessionBound(bound) => self.take_binding(bound, recorded.version, place, findings),
+            Event::SessionBound(bound) => {
+                self.take_binding(bound, recorded.version, place, findings)
+            }
             Event::SessionUnbound(SessionUnbound { session, outcome, output, tree, .. }) => {
-                self.unbound.insert(session, SessionEndedAt { version: recorded.version, outcome, output, tree });
+                self.unbound.insert(
+                    session,
+                    SessionEndedAt { version: recorded.version, outcome, output, tree },
+                );
             }
             Event::StopRequested(stop) => self.stops.push(stop.kind),
             Event::Paused(_) => self.pauses += 1,
@@ -245,7 +274,13 @@ impl Record {
     }
 
     /// Nothing may be granted that is not there, and nothing twice.
-    fn take_binding(&mut self, bound: SessionBound, version: Version, place: &str, findings: &mut Findings) {
+    fn take_binding(
+        &mut self,
+        bound: SessionBound,
+        version: Version,
+        place: &str,
+        findings: &mut Findings,
+    ) {
         let (budget, usage) = (self.session.budget(), self.session.budget_usage());
         let (mut sessions, mut tokens, mut cost, mut same, mut live) = (0, 0, 0, 0, 0);
         for (binding, work) in self.session.bindings() {
@@ -259,14 +294,19 @@ impl Record {
             findings.add(format!("{place}: {same} live sessions of item {}", bound.work));
         }
         if live > self.session.started().concurrency {
-            findings.add(format!("{place}: {live} live sessions where {} are allowed", self.session.started().concurrency));
+            findings.add(format!(
+                "{place}: {live} live sessions where {} are allowed",
+                self.session.started().concurrency
+            ));
         }
         if usage.consumed_episodes() + sessions > budget.max_episodes() {
             findings.add(format!("{place}: sessions granted beyond {}", budget.max_episodes()));
         }
-        let over =
-            |used: u64, granted: u64, max: Option<u64>| granted > 0 && max.is_some_and(|max| used.saturating_add(granted) > max);
-        // What ran before may have overshot its grant, which is recorded; then nothing more may be granted.
+        let over = |used: u64, granted: u64, max: Option<u64>| {
+            granted > 0 && max.is_some_and(|max| used.saturating_add(granted) > max)
+        };
+        // What ran before may have overshot its grant, which is recorded; then nothing more may be
+        // granted.
         let (used, mine) = (usage.consumed_tokens(), bound.grant.tokens.unwrap_or(0));
         if mine > 0 && over(used, tokens, budget.max_tokens()) {
             findings.add(format!("{place}: tokens granted beyond {:?}", budget.max_tokens()));
@@ -275,7 +315,10 @@ impl Record {
         if mine > 0 && over(used, cost, budget.max_cost()) {
             findings.add(format!("{place}: cost granted beyond {:?}", budget.max_cost()));
         }
-        self.bound.insert(bound.session, SessionBoundAt { fence: version, work: bound.work, attempt: bound.attempt });
+        self.bound.insert(
+            bound.session,
+            SessionBoundAt { fence: version, work: bound.work, attempt: bound.attempt },
+        );
     }
 
     fn check(&self, id: &CoordinationId, finished: bool, findings: &mut Findings) {
@@ -286,8 +329,10 @@ impl Record {
             findings.add(format!("coordination/{id}: more sessions used than budgeted"));
         }
         if self.ends > 0 && self.bound.len() != self.unbound.len() {
-            findings
-                .add(format!("coordination/{id}: it has ended, and {} sessions have not", self.bound.len() - self.unbound.len()));
+            findings.add(format!(
+                "coordination/{id}: it has ended, and {} sessions have not",
+                self.bound.len() - self.unbound.len()
+            ));
         }
         if finished && self.ends == 0 {
             findings.add(format!(
@@ -349,7 +394,10 @@ fn check_acknowledged(ledger: &Ledger, journal: &Journal, findings: &mut Finding
         }
     }
     if ledger.closed < closed {
-        findings.add(format!("LOST: {closed} closes were acknowledged, {} are recorded", ledger.closed));
+        findings.add(format!(
+            "LOST: {closed} closes were acknowledged, {} are recorded",
+            ledger.closed
+        ));
     }
     acknowledged
 }
@@ -357,8 +405,8 @@ fn check_acknowledged(ledger: &Ledger, journal: &Journal, findings: &mut Finding
 /// When a function began and was gone, and the number of its session.
 type Interval = (u64, u64, u64);
 
-/// Every session that began was on the record with just this item and fence; no two of one item overlapped; none ended on the record
-/// before it was gone.
+/// Every session that began was on the record with just this item and fence; no two of one item
+/// overlapped; none ended on the record before it was gone.
 fn check_sessions(ledger: &Ledger, journal: &Journal, findings: &mut Findings) {
     for run in &journal.runs {
         let mut intervals: HashMap<(&CoordinationId, &WorkId), Vec<Interval>> = HashMap::new();
@@ -371,7 +419,11 @@ fn check_sessions(ledger: &Ledger, journal: &Journal, findings: &mut Findings) {
         for entry in run {
             let Entry::Began { session, work, fence, attempt, at_ns, .. } = entry else { continue };
             let until = left.get(session).copied();
-            intervals.entry((&session.coordination, work)).or_default().push((*at_ns, until.unwrap_or(u64::MAX), session.number));
+            intervals.entry((&session.coordination, work)).or_default().push((
+                *at_ns,
+                until.unwrap_or(u64::MAX),
+                session.number,
+            ));
             let record = ledger.records.get(&session.coordination);
             if !ledger.has_bound(session, work, *fence, *attempt) {
                 findings.add(format!("session {session} of {work} ran and is not on the record"));

@@ -1,4 +1,5 @@
-//! The functions that the victim's sessions run: they behave as their item's id says and journal when they begin and when they are gone.
+//! The functions that the victim's sessions run: they behave as their item's id says and journal
+//! when they begin and when they are gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,31 +42,48 @@ impl Presence {
             pid: std::process::id(),
             at_ns,
         });
-        Self { journal: Arc::clone(journal), session: session.session().clone(), work: session.work().clone() }
+        Self {
+            journal: Arc::clone(journal),
+            session: session.session().clone(),
+            work: session.work().clone(),
+        }
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         let (session, work) = (self.session.clone(), self.work.clone());
-        self.journal.write(&Entry::Left { session, work, pid: std::process::id(), at_ns: since_boot_ns() });
+        self.journal.write(&Entry::Left {
+            session,
+            work,
+            pid: std::process::id(),
+            at_ns: since_boot_ns(),
+        });
     }
 }
 
 /// One session.
-pub(super) async fn carry_out(seed: u64, journal: Arc<Writer>, session: SessionContext) -> SessionResult {
+pub(super) async fn carry_out(
+    seed: u64,
+    journal: Arc<Writer>,
+    session: SessionContext,
+) -> SessionResult {
     let _present = Presence::of(&session, &journal);
     check_needs(&journal, &session).await?;
     let mut random = Random::named(seed, &session.session().to_string());
     let used = |random: &mut Random| (random.below(100), random.below(50));
     match session.work().as_str().split('-').next() {
         Some("slow") => tokio::time::sleep(Duration::from_millis(random.below(8))).await,
-        Some("flaky") if random.one_in(2) => return Err(Failed::because("half of the time it does not work")),
+        Some("flaky") if random.one_in(2) => {
+            return Err(Failed::because("half of the time it does not work"));
+        }
         Some("doomed") => return Err(Failed::because("it never works")),
         Some("panics") if session.attempt() == 1 => panic!("a function may panic"),
         Some("defers") if random.one_in(2) => {
-            let wall =
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default() + Duration::from_millis(3);
+            let wall = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default()
+                + Duration::from_millis(3);
             let until = Deadline::Wall(Wall(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)));
             return Err(Failed::deferred(until, "the quota refills soon"));
         }
@@ -86,14 +104,18 @@ pub(super) async fn carry_out(seed: u64, journal: Arc<Writer>, session: SessionC
         }
         Some("metered") => {
             let (tokens, cost) = used(&mut random);
-            let (tokens, cost) = (tokens.min(session.grant().tokens.unwrap_or(0)), cost.min(session.grant().cost.unwrap_or(0)));
+            let (tokens, cost) = (
+                tokens.min(session.grant().tokens.unwrap_or(0)),
+                cost.min(session.grant().cost.unwrap_or(0)),
+            );
             return Ok(Output::text(output_of(session.work().as_str())).with_usage(tokens, cost));
         }
         Some("greedy") => {
             let (tokens, cost) = used(&mut random);
             // More than it was granted, unless that was very much.
             let granted = |grant: Option<u64>| grant.unwrap_or(0).min(10_000);
-            let (tokens, cost) = (tokens + granted(session.grant().tokens), cost + granted(session.grant().cost));
+            let (tokens, cost) =
+                (tokens + granted(session.grant().tokens), cost + granted(session.grant().cost));
             return Ok(Output::text(output_of(session.work().as_str())).with_usage(tokens, cost));
         }
         _ => {}
@@ -111,8 +133,13 @@ async fn check_needs(journal: &Writer, session: &SessionContext) -> Result<(), F
         let Need::Work(work) = need else { continue };
         let Some(bytes) = session.output_of(work.as_str()).await? else { continue };
         // A nested coordination puts out its receipt.
-        if !work.as_str().starts_with("nested") && !bytes.starts_with(output_of(work.as_str()).as_bytes()) {
-            let about = format!("{} was given another output of {work} than was put out", session.session());
+        if !work.as_str().starts_with("nested")
+            && !bytes.starts_with(output_of(work.as_str()).as_bytes())
+        {
+            let about = format!(
+                "{} was given another output of {work} than was put out",
+                session.session()
+            );
             journal.write(&Entry::Complained { about });
         }
     }

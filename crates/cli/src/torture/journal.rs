@@ -1,6 +1,8 @@
-//! The journal: what the victim saw, in a file outside the state directory, one line and one write each.
+//! The journal: what the victim saw, in a file outside the state directory, one line and one write
+//! each.
 //!
-//! A line about an acknowledgement is written after the acknowledgement, so whatever is in the journal must be in the ledger.
+//! A line about an acknowledgement is written after the acknowledgement, so whatever is in the
+//! journal must be in the ledger.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -56,7 +58,9 @@ impl Writer {
     /// Writes a line at once. Without its journal the victim is of no use, so it ends.
     pub(super) fn write(&self, entry: &Entry) {
         let line = serde_json::to_string(entry).map(|line| line + "\n");
-        if let Err(error) = line.map_err(io::Error::from).and_then(|line| (&self.file).write_all(line.as_bytes())) {
+        if let Err(error) =
+            line.map_err(io::Error::from).and_then(|line| (&self.file).write_all(line.as_bytes()))
+        {
             eprintln!("the journal cannot be written: {error}");
             std::process::exit(1);
         }
@@ -76,7 +80,8 @@ impl Journal {
         Self { path, read: 0, runs: Vec::new() }
     }
 
-    /// Takes in what the run that has just ended wrote. A kill may have cut its last line off; that line goes.
+    /// Takes in what the run that has just ended wrote. A kill may have cut its last line off; that
+    /// line goes.
     pub(super) fn take_run(&mut self) -> io::Result<()> {
         let mut text = String::new();
         match OpenOptions::new().read(true).write(true).open(&self.path) {

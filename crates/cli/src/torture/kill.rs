@@ -1,4 +1,5 @@
-//! When a victim is killed and who goes with it: at random moments and at named crash points in turn, so that every point has its turn.
+//! When a victim is killed and who goes with it: at random moments and at named crash points in
+//! turn, so that every point has its turn.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,8 @@ pub(super) const HAS_POINTS: bool = cfg!(feature = "crash-points");
 pub(super) struct Kill {
     pub(super) when: When,
     pub(super) whom: Whom,
-    /// The moments at which single wardens are killed or stopped while the engine lives, one after the other.
+    /// The moments at which single wardens are killed or stopped while the engine lives, one after
+    /// the other.
     pub(super) wardens_every: Option<Random>,
 }
 
@@ -35,7 +37,8 @@ pub(super) enum When {
 pub(super) enum Whom {
     /// The engine. Its wardens end their sessions.
     Engine,
-    /// All wardens and then the engine, which was stopped before: whatever their sessions run survives.
+    /// All wardens and then the engine, which was stopped before: whatever their sessions run
+    /// survives.
     WardensThenEngine,
     /// The engine and then all wardens, of which some have ended their sessions by then.
     EngineThenWardens,
@@ -44,7 +47,12 @@ pub(super) enum Whom {
 }
 
 impl Whom {
-    const ALL: [Self; 4] = [Self::Engine, Self::WardensThenEngine, Self::EngineThenWardens, Self::EngineOfStoppedWardens];
+    const ALL: [Self; 4] = [
+        Self::Engine,
+        Self::WardensThenEngine,
+        Self::EngineThenWardens,
+        Self::EngineOfStoppedWardens,
+    ];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -107,7 +115,9 @@ impl Kills {
         let is_due = missing >= self.left || !self.last_was_at_point;
         self.left -= 1;
         self.last_was_at_point = HAS_POINTS && is_due;
-        if let Some((point, hits)) = self.at_points.iter_mut().min_by_key(|(_, hits)| **hits).filter(|_| is_due) {
+        if let Some((point, hits)) =
+            self.at_points.iter_mut().min_by_key(|(_, hits)| **hits).filter(|_| is_due)
+        {
             *hits += 1;
             // Turns are many, snapshots and marks are few.
             let most = match point.split('.').next() {
@@ -155,6 +165,9 @@ mod tests {
             single += usize::from(kill.wardens_every.is_some());
         }
         let least = if HAS_POINTS { 5 } else { 10 };
-        assert!(Whom::ALL.iter().all(|kind| whom[kind] >= least) && single >= 5, "{whom:?}, {single} with single wardens");
+        assert!(
+            Whom::ALL.iter().all(|kind| whom[kind] >= least) && single >= 5,
+            "{whom:?}, {single} with single wardens"
+        );
     }
 }

@@ -23,7 +23,9 @@ impl Identity {
     /// That of this process.
     pub(super) fn own() -> io::Result<Self> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        stat(own).map(|seen| seen.identity).ok_or_else(|| io::Error::other("/proc does not tell about this process"))
+        stat(own)
+            .map(|seen| seen.identity)
+            .ok_or_else(|| io::Error::other("/proc does not tell about this process"))
     }
 
     /// Whether anything of it runs. What has ended and was not waited for does not.
@@ -45,14 +47,18 @@ impl Seen {
         match self.state {
             'X' | 'x' => false,
             // A first thread that has ended leaves the others running.
-            'Z' => fs::read_dir(format!("/proc/{}/task", self.identity.pid)).is_ok_and(|tasks| tasks.count() > 1),
+            'Z' => fs::read_dir(format!("/proc/{}/task", self.identity.pid))
+                .is_ok_and(|tasks| tasks.count() > 1),
             _ => true,
         }
     }
 
     fn words(&self, file: &str) -> Vec<String> {
         let bytes = fs::read(format!("/proc/{}/{file}", self.identity.pid)).unwrap_or_default();
-        bytes.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+        bytes
+            .split(|&byte| byte == 0)
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+            .collect()
     }
 
     /// The session that it says it belongs to; a warden says whose it is.
@@ -60,12 +66,16 @@ impl Seen {
         if self.is_warden() {
             return self.words("cmdline").get(3).cloned();
         }
-        self.words("environ").iter().find_map(|word| word.strip_prefix("ANTIPHON_SESSION=").map(str::to_owned))
+        self.words("environ")
+            .iter()
+            .find_map(|word| word.strip_prefix("ANTIPHON_SESSION=").map(str::to_owned))
     }
 
     /// The item that it says it works on.
     pub(super) fn work(&self) -> Option<String> {
-        self.words("environ").iter().find_map(|word| word.strip_prefix("ANTIPHON_WORK=").map(str::to_owned))
+        self.words("environ")
+            .iter()
+            .find_map(|word| word.strip_prefix("ANTIPHON_WORK=").map(str::to_owned))
     }
 
     fn is_warden(&self) -> bool {
@@ -76,7 +86,8 @@ impl Seen {
     pub(super) fn signal(&self, signal: Signal) {
         #[cfg(target_os = "linux")]
         if let Some(pid) = Pid::from_raw(self.identity.pid)
-            && let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+            && let Ok(process) =
+                rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
             && stat(self.identity.pid).is_some_and(|now| now.identity == self.identity)
         {
             // Whoever is gone by now needs no signal.
@@ -98,7 +109,13 @@ impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let session = self.session().unwrap_or_else(|| "no session".to_owned());
         let line = self.words("cmdline").join(" ");
-        write!(f, "process {} of {session} in state {}: {}", self.identity.pid, self.state, line.trim_end())
+        write!(
+            f,
+            "process {} of {session} in state {}: {}",
+            self.identity.pid,
+            self.state,
+            line.trim_end()
+        )
     }
 }
 
@@ -121,7 +138,9 @@ pub(super) fn ended_within(pid: u32, time: Duration) -> bool {
     #[cfg(target_os = "linux")]
     {
         let pid = Pid::from_raw(pid.cast_signed());
-        let opened = pid.and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok());
+        let opened = pid.and_then(|pid| {
+            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()
+        });
         let Some(process) = opened else { return true };
         let timeout = time.try_into().ok();
         let mut ended = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
@@ -158,30 +177,40 @@ pub(super) fn living_below(root: i32) -> Vec<Seen> {
 /// The wardens of an engine.
 pub(super) fn wardens_of(engine: u32) -> Vec<Seen> {
     let below = living_below(engine.cast_signed());
-    below.into_iter().filter(|seen| seen.parent == engine.cast_signed() && seen.is_warden()).collect()
+    below
+        .into_iter()
+        .filter(|seen| seen.parent == engine.cast_signed() && seen.is_warden())
+        .collect()
 }
 
-/// Those who live below the parent of this process and not below itself: an engine that has just started has left none of them.
+/// Those who live below the parent of this process and not below itself: an engine that has just
+/// started has left none of them.
 pub(super) fn strangers() -> Vec<Seen> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let Some(parent) = rustix::process::getppid() else { return Vec::new() };
     let mut strangers = living_below(parent.as_raw_nonzero().get());
-    // Nobody stands still for a look at all of them, and whoever is given another parent in the meantime may be missed.
+    // Nobody stands still for a look at all of them, and whoever is given another parent in the
+    // meantime may be missed.
     for _ in 0..LOOKS {
-        let ours: BTreeSet<Identity> = living_below(own).into_iter().map(|seen| seen.identity).collect();
-        strangers.retain(|seen| seen.identity.pid != own && !ours.contains(&seen.identity) && seen.identity.lives());
+        let ours: BTreeSet<Identity> =
+            living_below(own).into_iter().map(|seen| seen.identity).collect();
+        strangers.retain(|seen| {
+            seen.identity.pid != own && !ours.contains(&seen.identity) && seen.identity.lives()
+        });
     }
     strangers
 }
 
-/// Makes this process the one to which whatever a victim leaves comes, so that nothing that runs can be missed.
+/// Makes this process the one to which whatever a victim leaves comes, so that nothing that runs
+/// can be missed.
 pub(super) fn take_in_orphans() -> io::Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     Ok(())
 }
 
-/// Those that live below this process, once those that have ended are reaped. None of its own children may be waited for elsewhere.
+/// Those that live below this process, once those that have ended are reaped. None of its own
+/// children may be waited for elsewhere.
 pub(super) fn left() -> Vec<Seen> {
     while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
     living_below(rustix::process::getpid().as_raw_nonzero().get())

@@ -1,4 +1,5 @@
-//! The program that the victim's process sessions run: it behaves as its item's id says, and so do the processes that it starts.
+//! The program that the victim's process sessions run: it behaves as its item's id says, and so do
+//! the processes that it starts.
 
 use std::env::VarError;
 use std::io::Write as _;
@@ -14,7 +15,8 @@ use super::function::output_of;
 use super::random::Random;
 use super::spoor::{Spoor, Told};
 
-/// What lingers is gone by then, whatever happens to the torture. Nothing of a session may live so long, so this is no end of its own.
+/// What lingers is gone by then, whatever happens to the torture. Nothing of a session may live so
+/// long, so this is no end of its own.
 const LINGERS: Duration = Duration::from_secs(50);
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
@@ -34,18 +36,22 @@ impl Program {
     pub(crate) fn run(self) -> Result<ExitCode, Problem> {
         let told = told()?;
         if self.part.as_deref() == Some("leaves") {
-            // Its own parent waits for this one, so whoever it leaves is out of its sight for certain.
+            // Its own parent waits for this one, so whoever it leaves is out of its sight for
+            // certain.
             rustix::process::setsid()?;
             quiet(&mut self.another("lingers")?).spawn()?;
             return Ok(ExitCode::SUCCESS);
         }
         Spoor::of(&self.dir).leave(told.clone())?;
         let mut random = Random::named(self.seed, &told.session.to_string());
-        if self.part.is_none() && ["waits", "deaf", "freezes"].iter().any(|kind| told.work.as_str().starts_with(kind)) {
+        if self.part.is_none()
+            && ["waits", "deaf", "freezes"].iter().any(|kind| told.work.as_str().starts_with(kind))
+        {
             // The session's own program dies with its warden; this one does not.
             self.depart()?;
         }
-        let behaviour = self.part.clone().or_else(|| told.work.as_str().split('-').next().map(str::to_owned));
+        let behaviour =
+            self.part.clone().or_else(|| told.work.as_str().split('-').next().map(str::to_owned));
         match behaviour.unwrap_or_default().as_str() {
             "writes" => {
                 let (tokens, cents) = (random.below(100), random.below(50));
@@ -64,7 +70,8 @@ impl Program {
             }
             "departs" => self.depart()?,
             "litters" => {
-                // One of them keeps the output open, one has washed off what names its tree, one is an ordinary child.
+                // One of them keeps the output open, one has washed off what names its tree, one is
+                // an ordinary child.
                 self.another("lingers")?.spawn()?;
                 quiet(&mut self.forgetful(&told)?).spawn()?;
                 quiet(&mut self.another("lingers")?).spawn()?;
@@ -74,7 +81,11 @@ impl Program {
                 // An ignored signal stays ignored in the program that is executed.
                 let again = self.another("lingers")?;
                 let words = std::iter::once(again.get_program()).chain(again.get_args());
-                return Err(Command::new("/bin/sh").args(["-c", "trap '' TERM; exec \"$0\" \"$@\""]).args(words).exec().into());
+                return Err(Command::new("/bin/sh")
+                    .args(["-c", "trap '' TERM; exec \"$0\" \"$@\""])
+                    .args(words)
+                    .exec()
+                    .into());
             }
             "freezes" => {
                 kill_process(rustix::process::getpid(), Signal::STOP)?;
@@ -108,15 +119,22 @@ impl Program {
 
     fn another(&self, part: &str) -> Result<Command, Problem> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["torture", "--seed", &self.seed.to_string(), "--part", part, "--program"]).arg(&self.dir);
+        command
+            .args(["torture", "--seed", &self.seed.to_string(), "--part", part, "--program"])
+            .arg(&self.dir);
         Ok(command)
     }
 
     /// One that lingers without the variable that names its tree.
     fn forgetful(&self, told: &Told) -> Result<Command, Problem> {
         let mut command = self.another("lingers")?;
-        command.env_clear().env("ANTIPHON_SESSION", told.session.to_string()).env("ANTIPHON_WORK", told.work.as_str());
-        command.env("ANTIPHON_FENCE", told.fence.to_string()).env("ANTIPHON_ATTEMPT", told.attempt.to_string());
+        command
+            .env_clear()
+            .env("ANTIPHON_SESSION", told.session.to_string())
+            .env("ANTIPHON_WORK", told.work.as_str());
+        command
+            .env("ANTIPHON_FENCE", told.fence.to_string())
+            .env("ANTIPHON_ATTEMPT", told.attempt.to_string());
         Ok(command)
     }
 }
@@ -139,7 +157,8 @@ pub(super) fn printed_by(session: &SessionId) -> Vec<u8> {
 }
 
 fn told() -> Result<Told, Problem> {
-    let variable = |name: &str| std::env::var(name).map_err(|error: VarError| format!("{name}: {error}"));
+    let variable =
+        |name: &str| std::env::var(name).map_err(|error: VarError| format!("{name}: {error}"));
     Ok(Told {
         session: variable("ANTIPHON_SESSION")?.parse()?,
         work: variable("ANTIPHON_WORK")?.parse()?,

@@ -1,4 +1,5 @@
-//! A small generator (SplitMix64), so that a seed means the same on every machine and in every version.
+//! A small generator (SplitMix64), so that a seed means the same on every machine and in every
+//! version.
 
 /// Random numbers that follow from a seed.
 #[derive(Debug, Clone, PartialEq, Eq)]

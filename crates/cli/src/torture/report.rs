@@ -77,7 +77,10 @@ impl fmt::Display for Report {
             writeln!(f, "  {point:<18} {hits}")?;
         }
         if !HAS_POINTS {
-            writeln!(f, "  at named points    none: this program was built without the feature `crash-points`")?;
+            writeln!(
+                f,
+                "  at named points    none: this program was built without the feature `crash-points`"
+            )?;
         }
         writeln!(
             f,
@@ -87,7 +90,13 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "checked: {} events, {} coordinations ({} ended, {} receipts rebuilt), {} sessions ({} lost), {} acknowledgements",
-            seen.events, seen.coordinations, seen.ended, seen.receipts_rebuilt, seen.sessions, seen.lost, seen.acknowledged
+            seen.events,
+            seen.coordinations,
+            seen.ended,
+            seen.receipts_rebuilt,
+            seen.sessions,
+            seen.lost,
+            seen.acknowledged
         )?;
         writeln!(
             f,
@@ -96,8 +105,12 @@ impl fmt::Display for Report {
         )?;
         let Some(failure) = &self.failure else { return writeln!(f, "every promise held") };
         match &failure.kill {
-            Some(kill) => writeln!(f, "FAILED in round {}, whose victim was killed {kill}:", failure.round)?,
-            None => writeln!(f, "FAILED after round {}, when the ledger was to finish:", failure.round)?,
+            Some(kill) => {
+                writeln!(f, "FAILED in round {}, whose victim was killed {kill}:", failure.round)?
+            }
+            None => {
+                writeln!(f, "FAILED after round {}, when the ledger was to finish:", failure.round)?
+            }
         }
         for finding in &failure.findings {
             writeln!(f, "  {finding}")?;

@@ -18,7 +18,8 @@ use super::program;
 use super::spoor::Spoor;
 use super::victim;
 
-/// How long wardens have to end their sessions once their engine is gone. They do it in milliseconds.
+/// How long wardens have to end their sessions once their engine is gone. They do it in
+/// milliseconds.
 const WARDENS_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a victim may live that kills itself at a point, beyond its own limit.
@@ -40,7 +41,8 @@ pub(super) struct Ledger {
     seed: u64,
     runs: u64,
     journal: Journal,
-    /// Sessions whose warden was killed or stopped, so that what they run may live until the next start.
+    /// Sessions whose warden was killed or stopped, so that what they run may live until the next
+    /// start.
     unowned: BTreeSet<String>,
     /// Wardens that were killed or stopped while their engine lived.
     pub(super) single_wardens: u64,
@@ -78,14 +80,23 @@ impl Ledger {
         if let When::At(point, count) = kill.when {
             command.env("ANTIPHON_CRASH_AT", format!("{point}:{count}"));
         }
-        let mut child = command.spawn().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
+        let mut child =
+            command.spawn().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
         let robbed = self.see_to_its_end(&mut child, kill)?;
-        let status = child.wait().map_err(|error| Trouble::Io("wait for the victim".to_owned(), error))?;
+        let status =
+            child.wait().map_err(|error| Trouble::Io("wait for the victim".to_owned(), error))?;
         if status.signal() != Some(Signal::KILL.as_raw()) {
-            return Err(self.unexpected(&format!("the victim was to be killed {kill}, but ended with {status}")));
+            return Err(self.unexpected(&format!(
+                "the victim was to be killed {kill}, but ended with {status}"
+            )));
         }
         self.take_run()?;
-        if self.journal.runs.last().is_some_and(|run| run.iter().any(|entry| matches!(entry, Entry::Opened { .. }))) {
+        if self
+            .journal
+            .runs
+            .last()
+            .is_some_and(|run| run.iter().any(|entry| matches!(entry, Entry::Opened { .. })))
+        {
             // The start has swept what was left before.
             self.unowned.clear();
         }
@@ -96,35 +107,63 @@ impl Ledger {
 
     /// Lets a last victim finish everything and close, and checks that it did.
     pub(super) fn finish(&mut self) -> Result<Seen, Trouble> {
-        fs::write(program::finishing(&self.dir), "").map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
-        let status = self.victim()?.arg("--finish").status().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
+        fs::write(program::finishing(&self.dir), "")
+            .map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
+        let status = self
+            .victim()?
+            .arg("--finish")
+            .status()
+            .map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
         if !status.success() {
-            return Err(self.unexpected(&format!("the victim was to finish, but ended with {status}")));
+            return Err(
+                self.unexpected(&format!("the victim was to finish, but ended with {status}"))
+            );
         }
         self.take_run()?;
-        let mut findings: Vec<String> =
-            processes::left().iter().map(|seen| format!("it came to a good end and left {seen}")).collect();
+        let mut findings: Vec<String> = processes::left()
+            .iter()
+            .map(|seen| format!("it came to a good end and left {seen}"))
+            .collect();
         let scratch = victim::scratch(&self.dir);
-        let left = fs::read_dir(&scratch).map_err(|error| Trouble::Io(format!("read {}", scratch.display()), error))?;
+        let left = fs::read_dir(&scratch)
+            .map_err(|error| Trouble::Io(format!("read {}", scratch.display()), error))?;
         let names = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        findings.extend(names.map(|name| format!("it came to a good end and left the scratch directory {name}")));
+        findings
+            .extend(names.map(|name| {
+                format!("it came to a good end and left the scratch directory {name}")
+            }));
         self.check(findings, true)
     }
 
     fn victim(&mut self) -> Result<Command, Trouble> {
         self.runs += 1;
-        let here = std::env::current_exe().map_err(|error| Trouble::Io("find the own program".to_owned(), error))?;
-        let errors = fs::File::create(self.dir.join("stderr")).map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
+        let here = std::env::current_exe()
+            .map_err(|error| Trouble::Io("find the own program".to_owned(), error))?;
+        let errors = fs::File::create(self.dir.join("stderr"))
+            .map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
         let mut command = Command::new(here);
-        command.args(["torture", "--seed", &self.seed.to_string(), "--run", &self.runs.to_string(), "--victim"]).arg(&self.dir);
+        command
+            .args([
+                "torture",
+                "--seed",
+                &self.seed.to_string(),
+                "--run",
+                &self.runs.to_string(),
+                "--victim",
+            ])
+            .arg(&self.dir);
         command.env("TMPDIR", victim::scratch(&self.dir)).env_remove("ANTIPHON_CRASH_AT");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         Ok(command)
     }
 
-    /// Waits for the moment and kills; until then perhaps single wardens. Returns the sessions that lost their warden with their engine, or
-    /// before it.
-    fn see_to_its_end(&mut self, child: &mut Child, kill: &Kill) -> Result<BTreeSet<String>, Trouble> {
+    /// Waits for the moment and kills; until then perhaps single wardens. Returns the sessions that
+    /// lost their warden with their engine, or before it.
+    fn see_to_its_end(
+        &mut self,
+        child: &mut Child,
+        kill: &Kill,
+    ) -> Result<BTreeSet<String>, Trouble> {
         let failed = |error| Trouble::Io("kill the victim".to_owned(), error);
         let begun = Instant::now();
         let (at_last, by_us) = match kill.when {
@@ -135,7 +174,10 @@ impl Ledger {
         let mut random = kill.wardens_every.clone();
         loop {
             let now = Instant::now();
-            let next = random.as_mut().map_or(at_last, |random| now + Duration::from_millis(random.between(4, 60))).min(at_last);
+            let next = random
+                .as_mut()
+                .map_or(at_last, |random| now + Duration::from_millis(random.between(4, 60)))
+                .min(at_last);
             if by_us {
                 std::thread::sleep(next - now);
             } else if processes::ended_within(child.id(), next - now) {
@@ -148,7 +190,8 @@ impl Ledger {
             if let Some(random) = random.as_mut().filter(|_| !wardens.is_empty()) {
                 let warden = random.pick(&wardens);
                 robbed.extend(warden.session());
-                // One that is stopped is continued by its engine when it stays silent, or by the next start.
+                // One that is stopped is continued by its engine when it stays silent, or by the
+                // next start.
                 warden.signal(if random.one_in(4) { Signal::STOP } else { Signal::KILL });
                 self.single_wardens += 1;
             }
@@ -156,7 +199,9 @@ impl Ledger {
         if !by_us {
             // It has not met its end, and is told apart from those that have.
             let pid = rustix::process::Pid::from_child(child);
-            return rustix::process::kill_process(pid, Signal::ABORT).map(|()| robbed).map_err(|error| failed(error.into()));
+            return rustix::process::kill_process(pid, Signal::ABORT)
+                .map(|()| robbed)
+                .map_err(|error| failed(error.into()));
         }
         if kill.whom == Whom::Engine {
             return child.kill().map(|()| robbed).map_err(failed);
@@ -180,7 +225,8 @@ impl Ledger {
         Ok(robbed)
     }
 
-    /// Only what has lost its warden may be left, until the next start; all else its wardens end now.
+    /// Only what has lost its warden may be left, until the next start; all else its wardens end
+    /// now.
     fn look_for_survivors(&mut self, whom: Whom) -> Vec<String> {
         let unowned = &self.unowned;
         let may_be = |seen: &processes::Seen| {
@@ -191,7 +237,11 @@ impl Ledger {
         let left = processes::left_after(WARDENS_END_WITHIN, may_be);
         self.survivors += processes::left().len() as u64;
         let told = |seen: &processes::Seen| {
-            format!("{} s after {} had been killed there was {seen}", WARDENS_END_WITHIN.as_secs(), whom.as_str())
+            format!(
+                "{} s after {} had been killed there was {seen}",
+                WARDENS_END_WITHIN.as_secs(),
+                whom.as_str()
+            )
         };
         left.iter().map(told).collect()
     }
@@ -201,8 +251,11 @@ impl Ledger {
     }
 
     fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Seen, Trouble> {
-        let tracks = Spoor::of(&self.dir).tracks().map_err(|error| Trouble::Io("read the spoor".to_owned(), error))?;
-        let left = Left { state: &victim::state(&self.dir), journal: &self.journal, tracks: &tracks };
+        let tracks = Spoor::of(&self.dir)
+            .tracks()
+            .map_err(|error| Trouble::Io("read the spoor".to_owned(), error))?;
+        let left =
+            Left { state: &victim::state(&self.dir), journal: &self.journal, tracks: &tracks };
         match check(&left, finished) {
             Ok(seen) if findings.is_empty() => Ok(seen),
             Ok(_) => Err(Trouble::Findings(findings)),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, WorkSpec};
+use antiphon::coordination::{
+    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, WorkSpec,
+};
 use antiphon::digest::Digest;
 use antiphon::event::StopKind;
 use antiphon::id::IdError;
@@ -48,7 +50,8 @@ const PROCESSES: [(&str, u64); 10] = [
     ("assassin", 2),
 ];
 
-/// Longer than what has lost its engine may live, in ticks. What waits ends by itself once the ledger is to finish.
+/// Longer than what has lost its engine may live, in ticks. What waits ends by itself once the
+/// ledger is to finish.
 const LONG_WAIT: u64 = 12_000;
 
 /// What the victim does with a coordination besides waiting for its end.
@@ -88,8 +91,8 @@ pub(super) fn numbers(id: &str) -> Option<(u64, u64)> {
     Some((run.parse().ok()?, number.parse().ok()?))
 }
 
-/// How the processes of a ledger are started: one description for all that report what they use and one for those that do not. What
-/// they do follows from the id of their item.
+/// How the processes of a ledger are started: one description for all that report what they use and
+/// one for those that do not. What they do follows from the id of their item.
 #[derive(Debug, Clone)]
 pub(super) struct Commands {
     plain: Vec<u8>,
@@ -100,7 +103,14 @@ impl Commands {
     pub(super) fn of(program: &Path, dir: &Path, seed: u64) -> Self {
         let described = |usage| {
             let seed = seed.to_string();
-            let words = [&program.to_string_lossy(), "torture", "--seed", &seed, "--program", &dir.to_string_lossy()];
+            let words = [
+                &program.to_string_lossy(),
+                "torture",
+                "--seed",
+                &seed,
+                "--program",
+                &dir.to_string_lossy(),
+            ];
             CommandSpec {
                 schema: COMMAND_SCHEMA,
                 run: Run::Argv(words.into_iter().map(Text::known).collect()),
@@ -126,16 +136,28 @@ impl Commands {
 
     fn item(&self, id: &str) -> Result<WorkSpec, IdError> {
         let reports = id.starts_with("writes");
-        let runner = Runner::Process { reports_tokens: reports, reports_cost: reports, secrets: false };
+        let runner =
+            Runner::Process { reports_tokens: reports, reports_cost: reports, secrets: false };
         let input = Digest::of(if reports { &self.reporting } else { &self.plain });
-        // One that is killed over its time is charged all that it was granted, and no ceiling is so high that it could be granted all.
+        // One that is killed over its time is charged all that it was granted, and no ceiling is so
+        // high that it could be granted all.
         let most = reports.then_some(2_000);
-        Ok(WorkSpec { input: Some(input), max_tokens: most, max_cost: most, ..WorkSpec::new(id.parse()?, runner) })
+        Ok(WorkSpec {
+            input: Some(input),
+            max_tokens: most,
+            max_cost: most,
+            ..WorkSpec::new(id.parse()?, runner)
+        })
     }
 }
 
 /// The n-th coordination of a run.
-pub(super) fn shape(commands: &Commands, seed: u64, run: u64, number: u64) -> Result<Shape, ShapeError> {
+pub(super) fn shape(
+    commands: &Commands,
+    seed: u64,
+    run: u64,
+    number: u64,
+) -> Result<Shape, ShapeError> {
     let mut random = Random::of(&[seed, run, number]);
     if RUNS_PROCESSES && number == 0 && run % 3 == 1 {
         return waiting(commands, run);
@@ -163,7 +185,11 @@ pub(super) fn shape(commands: &Commands, seed: u64, run: u64, number: u64) -> Re
     if random.one_in(4) {
         budget = budget.with_max_cost(random.between(100, 10_000), "EUR");
     }
-    let config = if open { CoordinationConfig::open(work, budget)? } else { CoordinationConfig::of_work(work, budget)? };
+    let config = if open {
+        CoordinationConfig::open(work, budget)?
+    } else {
+        CoordinationConfig::of_work(work, budget)?
+    };
     let mut config = config
         .with_id(id(run, number))?
         .with_concurrency(if many { 32 } else { *random.pick(&[1, 1, 2, 4, 16]) })?
@@ -179,16 +205,28 @@ pub(super) fn shape(commands: &Commands, seed: u64, run: u64, number: u64) -> Re
 fn waiting(commands: &Commands, run: u64) -> Result<Shape, ShapeError> {
     let wait = |n| Ok(commands.item(&format!("waits-{n}"))?.with_timeout_ticks(LONG_WAIT));
     let work = (0..4).map(wait).collect::<Result<_, IdError>>()?;
-    let config = CoordinationConfig::of_work(work, CoordinationBudget::new(1_000, 60_000, RATE_HZ, None)?)?;
-    Ok(Shape { config: config.with_id(id(run, 0))?.with_concurrency(4)?, handling: Handling::Leave, open: false })
+    let config =
+        CoordinationConfig::of_work(work, CoordinationBudget::new(1_000, 60_000, RATE_HZ, None)?)?;
+    Ok(Shape {
+        config: config.with_id(id(run, 0))?.with_concurrency(4)?,
+        handling: Handling::Leave,
+        open: false,
+    })
 }
 
 /// What `nested` items are carried out by.
-pub(super) fn plans(commands: &Commands, seed: u64) -> Result<[(&'static str, CoordinationConfig); 2], ShapeError> {
+pub(super) fn plans(
+    commands: &Commands,
+    seed: u64,
+) -> Result<[(&'static str, CoordinationConfig); 2], ShapeError> {
     let budget = CoordinationBudget::new(12, 30_000, RATE_HZ, Some(5_000))?;
     let flaky = plain("flaky-1")?.needs_work("steady-0")?;
     let inner = vec![plain("steady-0")?, flaky, metered("metered-2")?.needs_work("flaky-1")?];
-    let mut outer = vec![WorkSpec::plan("nested-0", "inner")?, plain("slow-1")?, plain("hangs-2")?.with_timeout_ticks(10)];
+    let mut outer = vec![
+        WorkSpec::plan("nested-0", "inner")?,
+        plain("slow-1")?,
+        plain("hangs-2")?.with_timeout_ticks(10),
+    ];
     if Random::of(&[seed]).one_in(2) {
         outer.push(plain("steady-3")?.needs_work("nested-0")?);
     }
@@ -203,7 +241,11 @@ pub(super) fn plans(commands: &Commands, seed: u64) -> Result<[(&'static str, Co
 }
 
 /// Work that is added to a coordination that runs.
-pub(super) fn late(commands: &Commands, random: &mut Random, number: u64) -> Result<Vec<WorkSpec>, ShapeError> {
+pub(super) fn late(
+    commands: &Commands,
+    random: &mut Random,
+    number: u64,
+) -> Result<Vec<WorkSpec>, ShapeError> {
     if RUNS_PROCESSES && random.one_in(4) {
         return Ok(vec![commands.item(&format!("brief-late-{number}"))?]);
     }
@@ -218,7 +260,12 @@ pub(super) fn added_by(session: u64) -> Result<WorkSpec, IdError> {
 
 /// A budget with far more of everything than an earlier one.
 pub(super) fn raised(budget: &CoordinationBudget) -> Result<CoordinationBudget, ShapeError> {
-    let raised = CoordinationBudget::new(100_000, 100_000_000, RATE_HZ, budget.max_tokens().map(|_| u64::MAX / 4))?;
+    let raised = CoordinationBudget::new(
+        100_000,
+        100_000_000,
+        RATE_HZ,
+        budget.max_tokens().map(|_| u64::MAX / 4),
+    )?;
     Ok(match budget.currency() {
         Some(currency) => raised.with_max_cost(u64::MAX / 4, currency),
         None => raised,
@@ -248,20 +295,30 @@ fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, Shap
             "nested" => WorkSpec::plan(&id, random.pick::<&str>(&["inner", "outer"]))?,
             _ => plain(&id)?,
         };
-        if matches!(behaviour, "waits" | "deaf" | "freezes" | "assassin") || is_process && random.one_in(10) {
+        if matches!(behaviour, "waits" | "deaf" | "freezes" | "assassin")
+            || is_process && random.one_in(10)
+        {
             item = item.with_timeout_ticks(random.between(10, 300)).with_attempts(2);
         } else if matches!(behaviour, "hangs" | "stubborn") || !is_process && random.one_in(10) {
             item = item.with_timeout_ticks(random.between(5, 25)).with_attempts(2);
         }
         if random.one_in(3) {
             let initial_ns = random.below(3_000_000);
-            item = item.with_backoff(Backoff { initial_ns, factor: 2, cap_ns: 8_000_000, jitter_ppm: 500_000 });
+            item = item.with_backoff(Backoff {
+                initial_ns,
+                factor: 2,
+                cap_ns: 8_000_000,
+                jitter_ppm: 500_000,
+            });
         }
         // The first half may be a group, and the other half may wait for it.
         let half = position < count / 2;
         if half && random.one_in(3) {
             item = item.in_group("first")?;
-        } else if !half && random.one_in(6) && work.iter().any(|item: &WorkSpec| item.group.is_some()) {
+        } else if !half
+            && random.one_in(6)
+            && work.iter().any(|item: &WorkSpec| item.group.is_some())
+        {
             item = item.needs_group("first")?;
         }
         while !ids.is_empty() && random.one_in(3) && item.needs.len() < 3 {
@@ -273,9 +330,15 @@ fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, Shap
         if random.one_in(6) {
             item = item.critical();
         }
-        let policy =
-            [FailurePolicy::SkipDependents, FailurePolicy::SkipDependents, FailurePolicy::Continue, FailurePolicy::Abort];
-        item = item.on_failure(*random.pick(&policy)).with_priority(i32::try_from(random.below(3)).unwrap_or(0));
+        let policy = [
+            FailurePolicy::SkipDependents,
+            FailurePolicy::SkipDependents,
+            FailurePolicy::Continue,
+            FailurePolicy::Abort,
+        ];
+        item = item
+            .on_failure(*random.pick(&policy))
+            .with_priority(i32::try_from(random.below(3)).unwrap_or(0));
         ids.push(id);
         work.push(item);
     }

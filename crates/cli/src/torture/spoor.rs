@@ -1,6 +1,8 @@
-//! The spoor: a file for each process of a session, outside of the state directory, from which anybody can tell whether it lives.
+//! The spoor: a file for each process of a session, outside of the state directory, from which
+//! anybody can tell whether it lives.
 //!
-//! A process leaves its file first and looks for others then, so of two that live at a time at least one sees the other.
+//! A process leaves its file first and looks for others then, so of two that live at a time at
+//! least one sees the other.
 
 use std::fs;
 use std::io;
@@ -11,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::processes::Identity;
 
-/// Where the processes of a ledger leave their files: `<coordination>/<item>/<session>.<pid>.<start>`.
+/// Where the processes of a ledger leave their files:
+/// `<coordination>/<item>/<session>.<pid>.<start>`.
 #[derive(Debug, Clone)]
 pub(super) struct Spoor(PathBuf);
 
@@ -60,8 +63,10 @@ impl Spoor {
         let own = Identity::own()?;
         let file = item.join(format!("{}.{}.{}", told.session.number, own.pid, own.start));
         fs::write(&file, "")?;
-        let others = identities(&item)?.into_iter().filter(|(number, _)| *number != told.session.number);
-        let mut beside: Vec<u64> = others.filter(|(_, other)| other.lives()).map(|(number, _)| number).collect();
+        let others =
+            identities(&item)?.into_iter().filter(|(number, _)| *number != told.session.number);
+        let mut beside: Vec<u64> =
+            others.filter(|(_, other)| other.lives()).map(|(number, _)| number).collect();
         beside.dedup();
         // In one write, so that it is there whole or not at all.
         fs::write(&file, serde_json::to_string(&Said { told, beside })?)
@@ -74,7 +79,8 @@ impl Spoor {
             let id = track.session.coordination.to_string();
             (id == coordination.as_str() || id.starts_with(&below)) && track.identity.lives()
         };
-        let mut living: Vec<SessionId> = self.walk(false)?.into_iter().filter(is_of).map(|track| track.session).collect();
+        let mut living: Vec<SessionId> =
+            self.walk(false)?.into_iter().filter(is_of).map(|track| track.session).collect();
         living.dedup();
         Ok(living)
     }
@@ -99,7 +105,9 @@ impl Spoor {
                 let dir = self.0.join(&coordination).join(&item);
                 for (number, identity) in identities(&dir)? {
                     let said = match read {
-                        true => fs::read(dir.join(format!("{number}.{}.{}", identity.pid, identity.start)))?,
+                        true => fs::read(
+                            dir.join(format!("{number}.{}.{}", identity.pid, identity.start)),
+                        )?,
                         false => Vec::new(),
                     };
                     tracks.push(Track {
@@ -120,7 +128,8 @@ fn names(dir: &Path) -> io::Result<Vec<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort_unstable();
     Ok(names)
 }
@@ -129,7 +138,10 @@ fn identities(item: &Path) -> io::Result<Vec<(u64, Identity)>> {
     let parsed = |name: &String| {
         let mut parts = name.split('.');
         let number = parts.next()?.parse().ok()?;
-        Some((number, Identity { pid: parts.next()?.parse().ok()?, start: parts.next()?.parse().ok()? }))
+        Some((
+            number,
+            Identity { pid: parts.next()?.parse().ok()?, start: parts.next()?.parse().ok()? },
+        ))
     };
     Ok(names(item)?.iter().filter_map(parsed).collect())
 }

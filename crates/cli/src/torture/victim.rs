@@ -1,4 +1,5 @@
-//! The victim: a process that opens the engine on a real state directory and keeps it busy until it is killed, or comes to a good end.
+//! The victim: a process that opens the engine on a real state directory and keeps it busy until it
+//! is killed, or comes to a good end.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -99,7 +100,9 @@ impl Victim {
     async fn open(&self, journal: &Arc<Writer>) -> Result<Engine, Problem> {
         let mut setup = Engine::open(state(&self.dir))?;
         let seed = self.seed;
-        let function = |journal: Arc<Writer>| move |session| function::carry_out(seed, Arc::clone(&journal), session);
+        let function = |journal: Arc<Writer>| {
+            move |session| function::carry_out(seed, Arc::clone(&journal), session)
+        };
         setup.register("plain", function(Arc::clone(journal)));
         let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
         setup.register_reporting("metered", capability, function(Arc::clone(journal)));
@@ -109,20 +112,30 @@ impl Victim {
         #[cfg(target_os = "linux")]
         {
             // Unguarded, a session may kill its warden.
-            let guard =
-                *Random::of(&[seed, self.run, 1]).pick(&[Guard::Best, Guard::Best, Guard::Seccomp, Guard::Off, Guard::Off]);
+            let guard = *Random::of(&[seed, self.run, 1]).pick(&[
+                Guard::Best,
+                Guard::Best,
+                Guard::Seccomp,
+                Guard::Off,
+                Guard::Off,
+            ]);
             let (beat, silence) = (Duration::from_millis(100), Duration::from_secs(1));
             setup.run_processes(WardenSetup { guard, beat, silence, ..WardenSetup::default() })?;
         }
         let snapshot_every = 8 + Random::of(&[seed, self.run]).below(40);
-        Ok(setup.with_grace(Duration::from_millis(15)).with_snapshot_every(snapshot_every).start().await?)
+        Ok(setup
+            .with_grace(Duration::from_millis(15))
+            .with_snapshot_every(snapshot_every)
+            .start()
+            .await?)
     }
 
     fn commands(&self) -> Result<Commands, Problem> {
         Ok(Commands::of(&std::env::current_exe()?, &self.dir, self.seed))
     }
 
-    /// Takes up what there is, and unless it is to finish, starts a wave of new coordinations and leaves while some still run.
+    /// Takes up what there is, and unless it is to finish, starts a wave of new coordinations and
+    /// leaves while some still run.
     async fn keep_busy(
         &self,
         engine: &Arc<Engine>,
@@ -145,7 +158,8 @@ impl Victim {
                 driven??;
             }
         }
-        // Sometimes the end of a wave is waited for, sometimes the engine is closed while its sessions run.
+        // Sometimes the end of a wave is waited for, sometimes the engine is closed while its
+        // sessions run.
         if self.finish || random.one_in(2) {
             while let Some(driven) = drivers.join_next().await {
                 driven??;
@@ -159,7 +173,11 @@ impl Victim {
     /// The coordinations that have not ended, without nested ones.
     fn unended(&self) -> Result<Vec<(u64, u64)>, Problem> {
         let store = SqliteStore::at(state(&self.dir), SqliteOptions::default());
-        let filter = HeadFilter { prefix: "coordination/".to_owned(), ended: Some(false), ..HeadFilter::default() };
+        let filter = HeadFilter {
+            prefix: "coordination/".to_owned(),
+            ended: Some(false),
+            ..HeadFilter::default()
+        };
         let heads = store.heads(&HeadQuery::List(filter))?;
         let names = heads.iter().map(|head| head.stream.to_string());
         Ok(names.filter_map(|name| shape::numbers(name.strip_prefix("coordination/")?)).collect())
@@ -216,7 +234,9 @@ impl Driver {
                 for number in 0..random.between(1, 4) {
                     let command = CommandId::new(format!("add-{number}"))?;
                     let late = shape::late(&self.commands, random, number)?;
-                    if let Some(version) = accepted(self.engine.add_work(&self.id, late, Some(command.clone())).await)? {
+                    if let Some(version) =
+                        accepted(self.engine.add_work(&self.id, late, Some(command.clone())).await)?
+                    {
                         self.journal.write(&Entry::Added { id: self.id.clone(), command, version });
                     }
                 }
@@ -255,10 +275,17 @@ impl Driver {
             if let Ok(ended) = tokio::time::timeout(LOOK_AFTER, self.engine.wait(&self.id)).await {
                 let ended = ended?;
                 for session in self.spoor.living(&self.id)? {
-                    let about = format!("{} has ended, and a process of its session {session} lives", self.id);
+                    let about = format!(
+                        "{} has ended, and a process of its session {session} lives",
+                        self.id
+                    );
                     self.journal.write(&Entry::Complained { about });
                 }
-                self.journal.write(&Entry::Ended { id: ended.coordination, verdict: ended.verdict, receipt: ended.receipt });
+                self.journal.write(&Entry::Ended {
+                    id: ended.coordination,
+                    verdict: ended.verdict,
+                    receipt: ended.receipt,
+                });
                 return Ok(());
             }
             // It may be paused for want of budget.
@@ -275,12 +302,19 @@ impl Driver {
         let mut last = Version(0);
         while let Some(event) = events.next().await? {
             if event.version != last.next() {
-                let about = format!("a follower of {} was given version {} after {last}", self.id, event.version);
+                let about = format!(
+                    "a follower of {} was given version {} after {last}",
+                    self.id, event.version
+                );
                 self.journal.write(&Entry::Complained { about });
             }
             last = event.version;
             self.look_for_remains(&event)?;
-            self.journal.write(&Entry::Delivered { id: self.id.clone(), version: event.version, hash: event.hash });
+            self.journal.write(&Entry::Delivered {
+                id: self.id.clone(),
+                version: event.version,
+                hash: event.hash,
+            });
         }
         Ok(())
     }
@@ -290,11 +324,18 @@ impl Driver {
     /// When the record says that a session ended clean, nothing of it lives.
     fn look_for_remains(&self, event: &Recorded) -> Result<(), Problem> {
         let payload = event.payload.bytes().unwrap_or_default();
-        let Event::SessionUnbound(unbound) = Event::decode(&event.kind, event.schema, payload)? else { return Ok(()) };
+        let Event::SessionUnbound(unbound) = Event::decode(&event.kind, event.schema, payload)?
+        else {
+            return Ok(());
+        };
         let session = SessionId { coordination: self.id.clone(), number: unbound.session };
-        if unbound.tree.is_none_or(|tree| tree.clean) && self.spoor.lives(&session, &unbound.work)? {
-            let about =
-                format!("session {session} has ended on the record (version {}), and a process of it lives", event.version);
+        if unbound.tree.is_none_or(|tree| tree.clean)
+            && self.spoor.lives(&session, &unbound.work)?
+        {
+            let about = format!(
+                "session {session} has ended on the record (version {}), and a process of it lives",
+                event.version
+            );
             self.journal.write(&Entry::Complained { about });
         }
         Ok(())

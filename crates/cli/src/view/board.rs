@@ -1,11 +1,15 @@
-//! A coordination as its events left it, with its items in the order in which somebody who watches wants to see them.
+//! A coordination as its events left it, with its items in the order in which somebody who watches
+//! wants to see them.
 //!
-//! States, bindings, usage and budget are read from the one reducer. What is kept beside it is what events say and no state needs, such
-//! as the last words of a session, and indexes, so that a look costs what it shows and not what there is.
+//! States, bindings, usage and budget are read from the one reducer. What is kept beside it is what
+//! events say and no state needs, such as the last words of a session, and indexes, so that a look
+//! costs what it shows and not what there is.
 
 use std::collections::{BTreeSet, HashMap};
 
-use antiphon::coordination::{CoordinationSession, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState};
+use antiphon::coordination::{
+    CoordinationSession, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
+};
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
@@ -16,7 +20,8 @@ use crate::output::printable;
 /// Most of what a session said that is kept, in characters.
 const TEXT_KEPT: usize = 200;
 
-/// Waiting items among which some are looked for that could run, and those for which the engine is asked.
+/// Waiting items among which some are looked for that could run, and those for which the engine is
+/// asked.
 const LOOKED_THROUGH: usize = 100;
 const ASKED: usize = 8;
 
@@ -32,7 +37,8 @@ pub(crate) struct Board {
     counts: Counts,
     /// All items, by class and age.
     all: BTreeSet<(Class, usize)>,
-    /// Items without a group, and groups at the place of their first member, as far as they are quiet.
+    /// Items without a group, and groups at the place of their first member, as far as they are
+    /// quiet.
     quiet: BTreeSet<(Class, usize, Option<GroupName>)>,
     groups: HashMap<GroupName, Group>,
 }
@@ -75,7 +81,15 @@ pub(crate) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 7] = [Self::Running, Self::Failed, Self::Held, Self::Delayed, Self::Waiting, Self::Skipped, Self::Done];
+    const ALL: [Self; 7] = [
+        Self::Running,
+        Self::Failed,
+        Self::Held,
+        Self::Delayed,
+        Self::Waiting,
+        Self::Skipped,
+        Self::Done,
+    ];
 
     fn of(state: &WorkState) -> Self {
         match state {
@@ -127,7 +141,10 @@ impl Counts {
 
     fn quiet(&self) -> Self {
         let mut quiet = *self;
-        Class::ALL.into_iter().filter(|class| !class.is_quiet()).for_each(|class| quiet.0[class as usize] = 0);
+        Class::ALL
+            .into_iter()
+            .filter(|class| !class.is_quiet())
+            .for_each(|class| quiet.0[class as usize] = 0);
         quiet
     }
 
@@ -212,7 +229,10 @@ impl Board {
 
     /// What people call it.
     pub(crate) fn name(&self) -> &str {
-        self.session.as_ref().and_then(|session| session.started().name.as_deref()).unwrap_or(self.id.as_str())
+        self.session
+            .as_ref()
+            .and_then(|session| session.started().name.as_deref())
+            .unwrap_or(self.id.as_str())
     }
 
     /// Where it is in its life, also where events cannot be read.
@@ -224,7 +244,8 @@ impl Board {
         }
     }
 
-    /// The present in its own time, which passes from its last event on as the wall clock does while an engine owns it.
+    /// The present in its own time, which passes from its last event on as the wall clock does
+    /// while an engine owns it.
     pub(crate) fn present(&self, wall: Wall) -> Now {
         let mut now = Now::from(0);
         let Some(session) = &self.session else { return now };
@@ -232,7 +253,11 @@ impl Board {
         // Where events are missing, nobody knows what time has passed for what.
         let wall = if self.unread.is_some() { since } else { wall };
         now.wall = wall;
-        now.at = if session.status().is_terminal() { at } else { at.after(wall.0.saturating_sub(since.0)) };
+        now.at = if session.status().is_terminal() {
+            at
+        } else {
+            at.after(wall.0.saturating_sub(since.0))
+        };
         now
     }
 
@@ -254,10 +279,17 @@ impl Board {
 
     fn follow(&mut self, recorded: &Recorded) -> Result<(), String> {
         let payload = recorded.payload.bytes().ok_or("its payload was erased")?;
-        let event = Event::decode(&recorded.kind, recorded.schema, payload).map_err(|error| error.to_string())?;
-        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let event = Event::decode(&recorded.kind, recorded.schema, payload)
+            .map_err(|error| error.to_string())?;
+        let meta = Meta {
+            version: recorded.version,
+            at: recorded.at,
+            wall: recorded.wall,
+            cause: recorded.cause.clone(),
+        };
         let Some(session) = &mut self.session else {
-            let began = CoordinationSession::begin(self.id.clone(), &event, &meta).map_err(|error| error.to_string())?;
+            let began = CoordinationSession::begin(self.id.clone(), &event, &meta)
+                .map_err(|error| error.to_string())?;
             self.session = Some(began);
             return Ok(());
         };
@@ -267,7 +299,9 @@ impl Board {
         };
         let last = match &event {
             Event::SessionUnbound(unbound) => {
-                let since = session.binding(unbound.session).map_or(recorded.at, |(binding, _)| binding.bound_at);
+                let since = session
+                    .binding(unbound.session)
+                    .map_or(recorded.at, |(binding, _)| binding.bound_at);
                 Some(last(unbound, recorded.at.since(since)))
             }
             _ => None,
@@ -291,15 +325,22 @@ impl Board {
 
     fn add(&mut self, spec: &WorkSpec) {
         let place = self.items.len();
-        self.items.push(Item { id: spec.id.clone(), class: Class::Waiting, group: spec.group.clone(), last: None });
+        self.items.push(Item {
+            id: spec.id.clone(),
+            class: Class::Waiting,
+            group: spec.group.clone(),
+            last: None,
+        });
         self.places.insert(spec.id.clone(), place);
         self.enter(place, Class::Waiting);
     }
 
-    /// Puts an item where its state belongs. One that has left memory stays where it was: only what is done leaves.
+    /// Puts an item where its state belongs. One that has left memory stays where it was: only what
+    /// is done leaves.
     fn look_at(&mut self, work: &WorkId) {
         let Some(place) = self.places.get(work).copied() else { return };
-        let tracking = self.session.as_ref().and_then(|session| session.work_tracking(work.as_str()));
+        let tracking =
+            self.session.as_ref().and_then(|session| session.work_tracking(work.as_str()));
         let Some(class) = tracking.map(|tracking| Class::of(tracking.state)) else { return };
         let before = std::mem::replace(&mut self.items[place].class, class);
         self.leave(place, before);
@@ -326,10 +367,14 @@ impl Board {
         }
     }
 
-    /// Changes how many members of an item's group there are of each class, and puts the group where it belongs then.
+    /// Changes how many members of an item's group there are of each class, and puts the group
+    /// where it belongs then.
     fn regroup(&mut self, place: usize, change: impl FnOnce(&mut Counts)) {
         let Some(name) = &self.items[place].group else { return };
-        let group = self.groups.entry(name.clone()).or_insert(Group { first: place, counts: Counts::default() });
+        let group = self
+            .groups
+            .entry(name.clone())
+            .or_insert(Group { first: place, counts: Counts::default() });
         let before = group.class();
         change(&mut group.counts);
         let after = group.class();
@@ -339,11 +384,16 @@ impl Board {
         }
     }
 
-    /// Items that may start while there is a slot and nothing pauses or stops them, among those that are looked at first.
+    /// Items that may start while there is a slot and nothing pauses or stops them, among those
+    /// that are looked at first.
     pub(crate) fn unexplained(&self) -> Vec<WorkId> {
         let Some(session) = &self.session else { return Vec::new() };
         let has_slot = session.bindings().len() < session.started().concurrency as usize;
-        if !has_slot || !session.status().is_running() || session.pause_reason().is_some() || session.stop_request().is_some() {
+        if !has_slot
+            || !session.status().is_running()
+            || session.pause_reason().is_some()
+            || session.stop_request().is_some()
+        {
             return Vec::new();
         }
         let waiting = self
@@ -351,8 +401,11 @@ impl Board {
             .range((Class::Waiting, 0)..(Class::Skipped, 0))
             .take(LOOKED_THROUGH)
             .map(|(_, place)| &self.items[*place].id);
-        let is_ready =
-            |work: &&WorkId| session.work_tracking(work.as_str()).is_some_and(|tracking| *tracking.state == WorkState::Ready);
+        let is_ready = |work: &&WorkId| {
+            session
+                .work_tracking(work.as_str())
+                .is_some_and(|tracking| *tracking.state == WorkState::Ready)
+        };
         waiting.filter(is_ready).take(ASKED).cloned().collect()
     }
 
@@ -364,15 +417,19 @@ impl Board {
         }
     }
 
-    /// What to show on so many lines: everything in its order if there is room; else what runs and what failed first, then what is
-    /// quiet with groups as one line.
+    /// What to show on so many lines: everything in its order if there is room; else what runs and
+    /// what failed first, then what is quiet with groups as one line.
     pub(crate) fn select(&self, lines: usize) -> Selection {
         if self.items.len() <= lines {
-            return Selection { shown: (0..self.items.len()).map(Shown::Item).collect(), left: Counts::default() };
+            return Selection {
+                shown: (0..self.items.len()).map(Shown::Item).collect(),
+                left: Counts::default(),
+            };
         }
         let mut left = self.counts;
         let mut shown = Vec::new();
-        for (class, place) in self.all.iter().take_while(|(class, _)| !class.is_quiet()).take(lines) {
+        for (class, place) in self.all.iter().take_while(|(class, _)| !class.is_quiet()).take(lines)
+        {
             left.remove(*class);
             shown.push(Shown::Item(*place));
         }
@@ -383,7 +440,8 @@ impl Board {
                     shown.push(Shown::Item(*place));
                 }
                 Some(name) => {
-                    let counts = self.groups.get(name).map(|group| group.counts.quiet()).unwrap_or_default();
+                    let counts =
+                        self.groups.get(name).map(|group| group.counts.quiet()).unwrap_or_default();
                     left = left.less(counts);
                     shown.push(Shown::Group(name.clone(), counts));
                 }

@@ -1,4 +1,5 @@
-//! What a single command prints, passed on as it prints it: standard output to standard output, standard error to standard error.
+//! What a single command prints, passed on as it prints it: standard output to standard output,
+//! standard error to standard error.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -44,13 +45,15 @@ impl Echo {
         let Some(bytes) = recorded.payload.bytes() else { return Ok(()) };
         match Event::decode(&recorded.kind, recorded.schema, bytes) {
             Ok(Event::SessionBound(bound)) => {
-                let session = SessionId { coordination: self.coordination.clone(), number: bound.session };
+                let session =
+                    SessionId { coordination: self.coordination.clone(), number: bound.session };
                 let folder = SessionFolder::in_state_directory(&self.ledger.dir, &session);
                 self.running = Some(Session { folder, stdout: 0, stderr: 0 });
             }
             Ok(Event::SessionUnbound(unbound)) => {
                 let session = self.running.take();
-                let (stdout, stderr) = session.map_or((0, 0), |session| (session.stdout, session.stderr));
+                let (stdout, stderr) =
+                    session.map_or((0, 0), |session| (session.stdout, session.stderr));
                 if let Some(Tree { stdout: out, stderr: err, .. }) = unbound.tree.as_deref() {
                     let rest = self.rest(out.as_ref(), stdout)?;
                     self.stdout.bytes(&rest)?;
@@ -58,7 +61,9 @@ impl Echo {
                     tell(&self.rest(err.as_ref(), stderr)?);
                 }
                 if unbound.tree.as_deref().is_some_and(|tree| tree.cut) {
-                    anstream::eprintln!("some of what it printed was dropped, as it was more than is kept");
+                    anstream::eprintln!(
+                        "some of what it printed was dropped, as it was more than is kept"
+                    );
                 }
                 let why = match unbound.outcome {
                     SessionOutcome::Success => None,
@@ -94,7 +99,11 @@ impl Echo {
         self.stdout.flush()?;
         let verdict = ending.verdict.to_string();
         let stop = ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
-        anstream::eprintln!("{}{stop}; `antiphon receipt show {}`", painted(&verdict, &verdict), self.coordination);
+        anstream::eprintln!(
+            "{}{stop}; `antiphon receipt show {}`",
+            painted(&verdict, &verdict),
+            self.coordination
+        );
         Ok(())
     }
 

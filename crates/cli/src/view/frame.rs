@@ -36,8 +36,14 @@ pub(crate) struct Moment {
     pub(crate) turn: usize,
 }
 
-/// The lines to be shown, in colours. The last row and the last column of the terminal stay free: the cursor is there.
-pub(crate) fn frame(board: &Board, asked: &BTreeMap<WorkId, String>, moment: Moment, size: Size) -> Vec<String> {
+/// The lines to be shown, in colours. The last row and the last column of the terminal stay free:
+/// the cursor is there.
+pub(crate) fn frame(
+    board: &Board,
+    asked: &BTreeMap<WorkId, String>,
+    moment: Moment,
+    size: Size,
+) -> Vec<String> {
     let now = board.present(moment.wall);
     let columns = size.columns.saturating_sub(1).max(1);
     let room = size.rows.saturating_sub(1).max(1);
@@ -46,9 +52,11 @@ pub(crate) fn frame(board: &Board, asked: &BTreeMap<WorkId, String>, moment: Mom
         below.truncate(1);
     }
     below.extend(notes(board, &now));
-    // The heading comes first; of what stands below, what does not fit goes from the top, so that a reason is seen to the last.
+    // The heading comes first; of what stands below, what does not fit goes from the top, so that a
+    // reason is seen to the last.
     let below = &below[below.len().saturating_sub(room - 1)..];
-    let items = items(board, &Rows::new(board, now, asked), moment.turn, room - 1 - below.len(), columns);
+    let items =
+        items(board, &Rows::new(board, now, asked), moment.turn, room - 1 - below.len(), columns);
     let lines = std::iter::once(heading(board)).chain(items).chain(below.iter().cloned());
     lines.map(|line| line.cut(columns)).collect()
 }
@@ -63,7 +71,10 @@ fn heading(board: &Board) -> Line {
     let stage = board.stage().as_str();
     line.painted(stage, stage);
     let counts = board.counts();
-    let ended = [Class::Done, Class::Failed, Class::Skipped].map(|class| counts.of(class)).iter().sum::<usize>();
+    let ended = [Class::Done, Class::Failed, Class::Skipped]
+        .map(|class| counts.of(class))
+        .iter()
+        .sum::<usize>();
     line.push(format!("  {ended} of {} ended", counts.total()));
     for class in [Class::Failed, Class::Running, Class::Held] {
         if counts.of(class) > 0 {
@@ -87,17 +98,24 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
         .iter()
         .map(|shown| match shown {
             Shown::Item(place) => ShownRow::Item(rows.row(*place)),
-            Shown::Group(name, counts) => ShownRow::Group(printable(name.as_str()).into_owned(), *counts),
+            Shown::Group(name, counts) => {
+                ShownRow::Group(printable(name.as_str()).into_owned(), *counts)
+            }
         })
         .collect();
-    let widest = shown.iter().map(|row| width(row.name())).max().unwrap_or(0).min(columns / ID_SHARE);
+    let widest =
+        shown.iter().map(|row| width(row.name())).max().unwrap_or(0).min(columns / ID_SHARE);
     let retried = shown.iter().any(|row| matches!(row, ShownRow::Item(row) if row.attempt > 1));
     let mut lines: Vec<Line> = shown.iter().map(|row| row.line(turn, widest, retried)).collect();
     if selection.left.total() > 0 {
         let all = if selection.shown.is_empty() { "" } else { "and " };
         let more = if selection.shown.is_empty() { "items" } else { "more" };
         let mut line = Line::default();
-        line.push(format!("  {all}{} {more}: {}", selection.left.total(), counted(&selection.left)));
+        line.push(format!(
+            "  {all}{} {more}: {}",
+            selection.left.total(),
+            counted(&selection.left)
+        ));
         lines.push(line);
     }
     lines
@@ -127,7 +145,10 @@ impl ShownRow {
         line.push(prefix(self.name(), widest));
         line.pad_to(2 + widest + 2);
         let (time, attempt) = match self {
-            Self::Item(row) => (row.time_ns.map(moment::elapsed), (row.attempt > 1).then(|| format!("#{}", row.attempt))),
+            Self::Item(row) => (
+                row.time_ns.map(moment::elapsed),
+                (row.attempt > 1).then(|| format!("#{}", row.attempt)),
+            ),
             Self::Group(..) => (None, None),
         };
         line.push(format!("{:>6}  ", time.unwrap_or_default()));
@@ -169,7 +190,11 @@ fn mark(class: Class, turn: usize) -> (&'static str, &'static str) {
 
 /// Counts in words.
 pub(crate) fn counted(counts: &Counts) -> String {
-    counts.present().map(|(class, count)| format!("{count} {}", class.as_str())).collect::<Vec<_>>().join(", ")
+    counts
+        .present()
+        .map(|(class, count)| format!("{count} {}", class.as_str()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The meters, beside each other as far as they fit, with gauges unless they would not fit at all.
@@ -220,7 +245,13 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
         }
     }
     if let Some(unread) = board.unread() {
-        note("note", format!("this is as it was before version {}, which cannot be read: {}", unread.from, unread.why));
+        note(
+            "note",
+            format!(
+                "this is as it was before version {}, which cannot be read: {}",
+                unread.from, unread.why
+            ),
+        );
     }
     notes
 }

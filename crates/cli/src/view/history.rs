@@ -1,15 +1,20 @@
-//! Recorded events of a coordination, made up one by one for tests; the reducer refuses those that could not follow.
+//! Recorded events of a coordination, made up one by one for tests; the reducer refuses those that
+//! could not follow.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use std::collections::BTreeMap;
 
 use antiphon::coordination::{
-    CoordinationBudget, Grant, SessionOutcome, SkipReason, Then, Tree, Used, WorkItemOutcome, WorkSpec,
+    CoordinationBudget, Grant, SessionOutcome, SkipReason, Then, Tree, Used, WorkItemOutcome,
+    WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{Payload, Recorded};
-use antiphon::event::{Event, Mode, OnExhausted, Policies, SessionBound, SessionUnbound, Started, WorkAdded, WorkSkipped};
+use antiphon::event::{
+    Event, Mode, OnExhausted, Policies, SessionBound, SessionUnbound, Started, WorkAdded,
+    WorkSkipped,
+};
 use antiphon::id::{Actor, CoordinationId, Epoch, StreamName, Version, WorkId};
 use antiphon::time::{At, Deadline, NANOS_PER_SECOND, Wall};
 
@@ -30,14 +35,21 @@ pub(super) struct History {
 impl History {
     /// Work that was started at second 0 with 2 attempts for each item.
     pub(super) fn of(work: Vec<WorkSpec>, concurrency: u32) -> Self {
-        let budget = CoordinationBudget::new(200_000, 600_000, 1_000, Some(200_000)).unwrap().with_max_cost(5_000_000, "EUR");
+        let budget = CoordinationBudget::new(200_000, 600_000, 1_000, Some(200_000))
+            .unwrap()
+            .with_max_cost(5_000_000, "EUR");
         let started = Started {
             name: Some("codegen".to_owned()),
             plan: Digest::of(b"plan"),
             mode: Mode::Closed,
             budget,
             concurrency,
-            policies: Policies { max_attempts: 2, breaker: 1_000, on_exhausted: OnExhausted::Stop, planner: None },
+            policies: Policies {
+                max_attempts: 2,
+                breaker: 1_000,
+                on_exhausted: OnExhausted::Stop,
+                planner: None,
+            },
             parent: None,
             depth: 0,
             minted: false,
@@ -47,10 +59,17 @@ impl History {
             engine: "0.1.0".to_owned(),
             epoch: Epoch(1),
         };
-        let mut history = Self { events: Vec::new(), second: 0, sessions: 0, bound: BTreeMap::new(), attempts: BTreeMap::new() };
+        let mut history = Self {
+            events: Vec::new(),
+            second: 0,
+            sessions: 0,
+            bound: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+        };
         history.push(&Event::Started(Box::new(started)));
         for items in work.chunks(1_000) {
-            history.push(&Event::WorkAdded(WorkAdded { items: items.to_vec(), recalled: Vec::new() }));
+            history
+                .push(&Event::WorkAdded(WorkAdded { items: items.to_vec(), recalled: Vec::new() }));
         }
         history
     }
@@ -99,7 +118,14 @@ impl History {
 
     pub(super) fn succeed(&mut self, work: &str, tokens: u64, estimated: bool) -> &mut Self {
         let used = Used { sessions: 1, tokens, cost: tokens * 10, estimated, ..Used::default() };
-        self.unbind(work, SessionOutcome::Success, Then::Done(WorkItemOutcome::Succeeded), None, used, true)
+        self.unbind(
+            work,
+            SessionOutcome::Success,
+            Then::Done(WorkItemOutcome::Succeeded),
+            None,
+            used,
+            true,
+        )
     }
 
     /// Fails an attempt; the last one for good.
@@ -112,7 +138,14 @@ impl History {
 
     pub(super) fn defer(&mut self, work: &str, text: &str) -> &mut Self {
         let until = Deadline::Wall(Wall(START + 3_600 * NANOS_PER_SECOND));
-        self.unbind(work, SessionOutcome::Deferred { until }, Then::Wait(until), Some(text), one(), true)
+        self.unbind(
+            work,
+            SessionOutcome::Deferred { until },
+            Then::Wait(until),
+            Some(text),
+            one(),
+            true,
+        )
     }
 
     pub(super) fn leave_something(&mut self, work: &str) -> &mut Self {
@@ -145,7 +178,11 @@ impl History {
             scores: BTreeMap::new(),
             output: None,
             then,
-            tree: Some(Box::new(Tree { containment: "warden".to_owned(), clean, ..Tree::default() })),
+            tree: Some(Box::new(Tree {
+                containment: "warden".to_owned(),
+                clean,
+                ..Tree::default()
+            })),
         }));
         self
     }

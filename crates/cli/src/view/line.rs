@@ -7,7 +7,8 @@ use crate::output::painted;
 /// What stands for what was cut off.
 const CUT: &str = "…";
 
-/// Texts beside each other, each with the state that chooses its colour. They hold nothing that a terminal obeys.
+/// Texts beside each other, each with the state that chooses its colour. They hold nothing that a
+/// terminal obeys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Line(Vec<(String, &'static str)>);
 
@@ -58,7 +59,8 @@ impl Line {
     }
 }
 
-/// Columns that a text takes. What terminals disagree about counts as much as the widest of them make of it.
+/// Columns that a text takes. What terminals disagree about counts as much as the widest of them
+/// make of it.
 pub(crate) fn width(text: &str) -> usize {
     text.chars().map(columns).sum()
 }

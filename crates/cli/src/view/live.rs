@@ -1,7 +1,7 @@
 //! A run on a terminal: a frame that is drawn again in place.
 //!
-//! Every write leaves the terminal as it was found: the cursor is shown, lines wrap, and the next one begins below the frame. So there
-//! is nothing to clean up, whatever ends this process.
+//! Every write leaves the terminal as it was found: the cursor is shown, lines wrap, and the next
+//! one begins below the frame. So there is nothing to clean up, whatever ends this process.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,10 +52,21 @@ impl Live {
         let (board, told) = (Board::new(id.clone()), Plain::new(id));
         let coloured = anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         let output = Output::terminal();
-        Self { board, told, asked: BTreeMap::new(), output, coloured, turn: 0, drawn: Vec::new(), last: None, changed: true }
+        Self {
+            board,
+            told,
+            asked: BTreeMap::new(),
+            output,
+            coloured,
+            turn: 0,
+            drawn: Vec::new(),
+            last: None,
+            changed: true,
+        }
     }
 
-    /// Takes an event in; it is seen with the next tick, so that a thousand events cost one frame. Only ticks that fail to come are made up for.
+    /// Takes an event in; it is seen with the next tick, so that a thousand events cost one frame.
+    /// Only ticks that fail to come are made up for.
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
         self.board.take(recorded);
         let _unseen = self.told.line(recorded);
@@ -102,7 +113,8 @@ impl Live {
 
     fn draw(&mut self) -> Result<(), CommandError> {
         let size = size();
-        let lines = frame(&self.board, &self.asked, Moment { wall: moment::now(), turn: self.turn }, size);
+        let lines =
+            frame(&self.board, &self.asked, Moment { wall: moment::now(), turn: self.turn }, size);
         let mut text = format!("{BEGIN}{}", self.up(size));
         self.drawn.clear();
         for line in lines {
@@ -121,7 +133,8 @@ impl Live {
 
     /// Goes to where the last frame begins. A terminal that became narrower has broken its lines.
     fn up(&self, size: Size) -> String {
-        let rows: usize = self.drawn.iter().map(|width| width.div_ceil(size.columns.max(1)).max(1)).sum();
+        let rows: usize =
+            self.drawn.iter().map(|width| width.div_ceil(size.columns.max(1)).max(1)).sum();
         match rows.min(size.rows.saturating_sub(1)) {
             0 => "\r".to_owned(),
             rows => format!("\r\u{1b}[{rows}A"),
@@ -135,7 +148,9 @@ impl Live {
 
 fn size() -> Size {
     match tcgetwinsize(std::io::stdout()) {
-        Ok(found) if found.ws_row > 0 && found.ws_col > 0 => Size { rows: found.ws_row.into(), columns: found.ws_col.into() },
+        Ok(found) if found.ws_row > 0 && found.ws_col > 0 => {
+            Size { rows: found.ws_row.into(), columns: found.ws_col.into() }
+        }
         _ => USUAL,
     }
 }

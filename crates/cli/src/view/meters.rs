@@ -30,14 +30,29 @@ enum Unit {
 pub(crate) fn meters(session: &CoordinationSession, now: &Now) -> [Meter; 4] {
     let (budget, usage) = (session.budget(), session.budget_usage());
     let rate = budget.tick_rate_hz();
-    let elapsed = if session.status().is_terminal() { usage.elapsed_ticks() } else { session.elapsed_ticks_at(now.at) };
+    let elapsed = if session.status().is_terminal() {
+        usage.elapsed_ticks()
+    } else {
+        session.elapsed_ticks_at(now.at)
+    };
     let meter = |name, used, ceiling, unit| Meter { name, used, ceiling, estimated: false, unit };
-    let reported = |name, used, ceiling, unit| Meter { name, used, ceiling, estimated: usage.is_estimated() && used > 0, unit };
+    let reported = |name, used, ceiling, unit| Meter {
+        name,
+        used,
+        ceiling,
+        estimated: usage.is_estimated() && used > 0,
+        unit,
+    };
     let sessions = u64::from(usage.consumed_episodes()) + session.bindings().len() as u64;
     let currency = budget.currency().map(|currency| printable(currency).into_owned());
     [
         meter("sessions", sessions, Some(budget.max_episodes().into()), Unit::Count),
-        meter("time", nanos(elapsed, rate), Some(nanos(budget.max_duration_ticks(), rate)), Unit::Nanos),
+        meter(
+            "time",
+            nanos(elapsed, rate),
+            Some(nanos(budget.max_duration_ticks(), rate)),
+            Unit::Nanos,
+        ),
         reported("tokens", usage.consumed_tokens(), budget.max_tokens(), Unit::Count),
         reported("cost", usage.consumed_cost(), budget.max_cost(), Unit::Money(currency)),
     ]
@@ -48,7 +63,8 @@ impl Meter {
     pub(crate) fn text(&self) -> String {
         let estimated = if self.estimated { "~" } else { "" };
         let used = self.amount(self.used);
-        let ceiling = self.ceiling.map(|ceiling| format!("/{}", self.amount(ceiling))).unwrap_or_default();
+        let ceiling =
+            self.ceiling.map(|ceiling| format!("/{}", self.amount(ceiling))).unwrap_or_default();
         let currency = self.currency().map(|currency| format!(" {currency}")).unwrap_or_default();
         format!("{estimated}{used}{ceiling}{currency}")
     }
@@ -64,10 +80,16 @@ impl Meter {
     /// A gauge as wide as asked; none without a ceiling.
     pub(crate) fn gauge(&self, cells: u64) -> Option<Line> {
         let ceiling = self.ceiling?.max(1);
-        let share =
-            |of: u64| u64::try_from(u128::from(self.used.min(ceiling)) * u128::from(of) / u128::from(ceiling)).unwrap_or(of);
+        let share = |of: u64| {
+            u64::try_from(u128::from(self.used.min(ceiling)) * u128::from(of) / u128::from(ceiling))
+                .unwrap_or(of)
+        };
         // Rounded, but full only if nothing is left.
-        let full = share(2 * cells).div_ceil(2).min(if self.used < ceiling { cells.saturating_sub(1) } else { cells });
+        let full = share(2 * cells).div_ceil(2).min(if self.used < ceiling {
+            cells.saturating_sub(1)
+        } else {
+            cells
+        });
         let state = match share(100) {
             100 => "failed",
             80.. => "partial",
@@ -119,6 +141,9 @@ mod tests {
     fn amounts_are_short_and_never_say_more_than_there_is() {
         let counts = [0, 9_999, 10_000, 12_345, 999_999, 1_000_000, 2_540_000];
         assert_eq!(counts.map(count), ["0", "9999", "10k", "12.3k", "999.9k", "1M", "2.5M"]);
-        assert_eq!([0, 120_000, 1_234_567, 2_500_000].map(money), ["0.00", "0.12", "1.234567", "2.50"]);
+        assert_eq!(
+            [0, 120_000, 1_234_567, 2_500_000].map(money),
+            ["0.00", "0.12", "1.234567", "2.50"]
+        );
     }
 }

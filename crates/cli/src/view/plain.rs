@@ -28,7 +28,15 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new(coordination: CoordinationId) -> Self {
         let usage = BudgetUsage::default();
-        Self { coordination, started: None, last: At(0), bound: BTreeMap::new(), sessions: 0, usage, currency: None }
+        Self {
+            coordination,
+            started: None,
+            last: At(0),
+            bound: BTreeMap::new(),
+            sessions: 0,
+            usage,
+            currency: None,
+        }
     }
 
     /// What an event means for whoever watches, if anything.
@@ -51,7 +59,11 @@ impl Plain {
             }
             Event::SessionBound(bound) => {
                 self.bound.insert(bound.session, recorded.at);
-                let again = if bound.attempt > 1 { format!(" (attempt {})", bound.attempt) } else { String::new() };
+                let again = if bound.attempt > 1 {
+                    format!(" (attempt {})", bound.attempt)
+                } else {
+                    String::new()
+                };
                 format!("{} {}{again}", painted("running", "running"), bound.work)
             }
             Event::SessionUnbound(unbound) => self.ended(&unbound, recorded.at),
@@ -59,10 +71,16 @@ impl Plain {
                 let works: Vec<String> = skipped.works.iter().map(ToString::to_string).collect();
                 format!("{} {}", painted("skipped", "partial"), works.join(", "))
             }
-            Event::Paused(paused) => format!("{}: {}", painted("paused", "paused"), printable(&paused.reason)),
+            Event::Paused(paused) => {
+                format!("{}: {}", painted("paused", "paused"), printable(&paused.reason))
+            }
             Event::Continued(_) => "goes on".to_owned(),
-            Event::StopRequested(stop) => format!("{}: {}", painted("stopping", "stopping"), printable(&stop.reason)),
-            Event::Resumed(resumed) => format!("taken up again; {} sessions were lost", resumed.swept),
+            Event::StopRequested(stop) => {
+                format!("{}: {}", painted("stopping", "stopping"), printable(&stop.reason))
+            }
+            Event::Resumed(resumed) => {
+                format!("taken up again; {} sessions were lost", resumed.swept)
+            }
             Event::Completed(completed) => {
                 self.usage = completed.usage;
                 return None;
@@ -88,8 +106,16 @@ impl Plain {
             (_, SessionOutcome::Lost) => ("lost", "partial"),
             _ => ("retries", "partial"),
         };
-        let said = unbound.text.as_deref().map(|text| format!(": {}", printable(text.trim()))).unwrap_or_default();
-        let used = if unbound.used.tokens > 0 { format!(", {} tokens", unbound.used.tokens) } else { String::new() };
+        let said = unbound
+            .text
+            .as_deref()
+            .map(|text| format!(": {}", printable(text.trim())))
+            .unwrap_or_default();
+        let used = if unbound.used.tokens > 0 {
+            format!(", {} tokens", unbound.used.tokens)
+        } else {
+            String::new()
+        };
         format!("{} {} in {}{used}{said}", painted(word, state), unbound.work, elapsed(took))
     }
 

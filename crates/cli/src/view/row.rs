@@ -1,9 +1,11 @@
-//! One item as it is shown: its state in a word, and why it does not go on or how its last session went.
+//! One item as it is shown: its state in a word, and why it does not go on or how its last session
+//! went.
 
 use std::collections::BTreeMap;
 
 use antiphon::coordination::{
-    Blocked, CoordinationSession, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking, WorkState,
+    Blocked, CoordinationSession, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking,
+    WorkState,
 };
 use antiphon::id::{SessionId, WorkId};
 use antiphon::time::{Deadline, Now};
@@ -16,7 +18,8 @@ use crate::wording::skip_reason;
 /// Needs that are spelled out before the rest is counted.
 const NAMED: usize = 3;
 
-/// Items with more needs than this are not asked which of them are met: that would cost each look too much.
+/// Items with more needs than this are not asked which of them are met: that would cost each look
+/// too much.
 const ASKED: usize = 64;
 
 /// An item for people. Nothing in it is obeyed by a terminal.
@@ -84,7 +87,11 @@ impl<'a> Rows<'a> {
         let Some(tracking) = session.work_tracking(item.id.as_str()) else { return row };
         row.attempt = tracking.attempt_count;
         row.sessions = tracking.sessions.to_vec();
-        row.child = tracking.sessions.last().filter(|_| tracking.spec.runner.is_plan()).map(|number| session.session_id(*number));
+        row.child = tracking
+            .sessions
+            .last()
+            .filter(|_| tracking.spec.runner.is_plan())
+            .map(|number| session.session_id(*number));
         match tracking.state {
             WorkState::Bound(number) => {
                 let Some((binding, _)) = session.binding(*number) else { return row };
@@ -92,7 +99,9 @@ impl<'a> Rows<'a> {
                 row.time_ns = Some(self.now.at.since(binding.bound_at));
             }
             WorkState::Held(number) => {
-                row.waits = Some(format!("session {number} left something running, which must be gone first"));
+                row.waits = Some(format!(
+                    "session {number} left something running, which must be gone first"
+                ));
             }
             WorkState::Done(WorkItemOutcome::Skipped(reason)) => {
                 row.waits = Some(printable(&skip_reason(reason)).into_owned());
@@ -113,7 +122,11 @@ impl<'a> Rows<'a> {
     }
 
     /// The needs that are not met.
-    fn needs(&self, session: &CoordinationSession, tracking: &WorkItemTracking<'_>) -> Option<String> {
+    fn needs(
+        &self,
+        session: &CoordinationSession,
+        tracking: &WorkItemTracking<'_>,
+    ) -> Option<String> {
         if tracking.spec.needs.len() > ASKED {
             let WorkState::Waiting(unmet) = tracking.state else { return None };
             return Some(format!("needs {unmet} of {}", tracking.spec.needs.len()));
@@ -123,13 +136,22 @@ impl<'a> Rows<'a> {
             .iter()
             .filter_map(|reason| match reason {
                 Blocked::NeedsWork { work, .. } => Some(work.to_string()),
-                Blocked::NeedsGroup { group, unfinished } => Some(format!("{group} ({unfinished} left)")),
-                Blocked::GroupFailed { group, work } => Some(format!("{group}, in which {work} failed")),
+                Blocked::NeedsGroup { group, unfinished } => {
+                    Some(format!("{group} ({unfinished} left)"))
+                }
+                Blocked::GroupFailed { group, work } => {
+                    Some(format!("{group}, in which {work} failed"))
+                }
                 _ => None,
             })
             .collect();
         let more = needs.len().saturating_sub(NAMED);
-        let named = needs.iter().take(NAMED).map(|need| printable(need).into_owned()).collect::<Vec<_>>().join(", ");
+        let named = needs
+            .iter()
+            .take(NAMED)
+            .map(|need| printable(need).into_owned())
+            .collect::<Vec<_>>()
+            .join(", ");
         match (named.is_empty(), more) {
             (true, _) => None,
             (false, 0) => Some(format!("needs {named}")),

@@ -21,11 +21,20 @@ pub(super) struct Summary<'a> {
 impl Summary<'_> {
     pub(super) fn lines(&self) -> [String; 3] {
         let verdict = self.ending.verdict.as_str();
-        let stop = self.ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
+        let stop =
+            self.ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
         let (took, sessions) = (elapsed(self.took_ns), self.sessions);
         [
-            format!("{} in {took}, {sessions} sessions{}{stop}", painted(verdict, verdict), self.used()),
-            format!("receipt {}{}", self.ending.receipt, if self.ending.verified { ", verified" } else { "" }),
+            format!(
+                "{} in {took}, {sessions} sessions{}{stop}",
+                painted(verdict, verdict),
+                self.used()
+            ),
+            format!(
+                "receipt {}{}",
+                self.ending.receipt,
+                if self.ending.verified { ", verified" } else { "" }
+            ),
             format!("look at it with `antiphon receipt show {}`", printable(self.id.as_str())),
         ]
     }
@@ -38,7 +47,10 @@ impl Summary<'_> {
             text.push_str(&format!(", {estimated}{} tokens", count(self.usage.consumed_tokens())));
         }
         if self.usage.consumed_cost() > 0 {
-            let currency = self.currency.map(|currency| format!(" {}", printable(currency))).unwrap_or_default();
+            let currency = self
+                .currency
+                .map(|currency| format!(" {}", printable(currency)))
+                .unwrap_or_default();
             text.push_str(&format!(", {estimated}{}{currency}", money(self.usage.consumed_cost())));
         }
         text

@@ -12,7 +12,9 @@ use super::history::History;
 use super::line::width;
 
 fn item(id: &str, needs: &[&str]) -> WorkSpec {
-    needs.iter().fold(WorkSpec::function(id, "f").unwrap(), |spec, need| spec.needs_work(need).unwrap())
+    needs
+        .iter()
+        .fold(WorkSpec::function(id, "f").unwrap(), |spec, need| spec.needs_work(need).unwrap())
 }
 
 /// One item in every state.
@@ -43,7 +45,8 @@ fn story() -> History {
 fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<String> {
     let size = Size { rows, columns };
     let lines = frame(board, &BTreeMap::new(), Moment { wall: history.wall(), turn: 0 }, size);
-    let bare: Vec<String> = lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+    let bare: Vec<String> =
+        lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
     assert!(bare.len() < rows.max(2), "{rows} rows: {bare:#?}");
     for line in &bare {
         assert!(width(line) < columns, "{columns} columns: {line:?}");
@@ -52,11 +55,20 @@ fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<S
     bare.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
-/// A frame for a terminal that is hardly one has at least the heading, and no line wider than it is.
+/// A frame for a terminal that is hardly one has at least the heading, and no line wider than it
+/// is.
 fn shown_within(board: &Board, history: &History, rows: usize, columns: usize) -> bool {
-    let lines = frame(board, &BTreeMap::new(), Moment { wall: history.wall(), turn: 0 }, Size { rows, columns });
-    let bare: Vec<String> = lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
-    !bare.is_empty() && bare.len() <= rows.saturating_sub(1).max(1) && bare.iter().all(|line| width(line) <= columns.max(1))
+    let lines = frame(
+        board,
+        &BTreeMap::new(),
+        Moment { wall: history.wall(), turn: 0 },
+        Size { rows, columns },
+    );
+    let bare: Vec<String> =
+        lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+    !bare.is_empty()
+        && bare.len() <= rows.saturating_sub(1).max(1)
+        && bare.iter().all(|line| width(line) <= columns.max(1))
 }
 
 #[track_caller]
@@ -162,7 +174,11 @@ sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10
 paused: lunch\u{202e}
 ",
     );
-    history.push(&Event::StopRequested(StopRequested { kind: StopKind::Drain, by: by(), reason: "interrupted".to_owned() }));
+    history.push(&Event::StopRequested(StopRequested {
+        kind: StopKind::Drain,
+        by: by(),
+        reason: "interrupted".to_owned(),
+    }));
     check(
         &shown(&history.board(), &history, 6, 60),
         r"
@@ -180,8 +196,14 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
     let history = History::of(vec![item("deploy", &[])], 1);
     let board = history.board();
     assert_eq!(board.unexplained(), ["deploy"]);
-    let asked = BTreeMap::from([(WorkId::new("deploy").unwrap(), "its secrets\u{7} are gone".to_owned())]);
-    let lines = frame(&board, &asked, Moment { wall: history.wall(), turn: 0 }, Size { rows: 9, columns: 80 });
+    let asked =
+        BTreeMap::from([(WorkId::new("deploy").unwrap(), "its secrets\u{7} are gone".to_owned())]);
+    let lines = frame(
+        &board,
+        &asked,
+        Moment { wall: history.wall(), turn: 0 },
+        Size { rows: 9, columns: 80 },
+    );
     check(&lines[1..2], "· deploy          ready: its secrets\\u{7} are gone");
 }
 
@@ -189,7 +211,10 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
 fn a_nested_plan_names_the_coordination_that_carries_it_out() {
     let mut history = History::of(vec![WorkSpec::plan("deploy", "plan").unwrap()], 1);
     history.bind("deploy");
-    check(&shown(&history.board(), &history, 9, 80)[1..2], "⠋ deploy    0.0s  coordination run-1.1");
+    check(
+        &shown(&history.board(), &history, 9, 80)[1..2],
+        "⠋ deploy    0.0s  coordination run-1.1",
+    );
 }
 
 #[test]
@@ -238,10 +263,17 @@ note: this is as it was before version 1, which cannot be read: its payload was 
 
 #[test]
 fn groups_are_one_line_where_there_is_no_room_for_their_members() {
-    let mut work: Vec<WorkSpec> = (0..100).map(|n| item(&format!("convert[{n}]"), &[]).in_group("convert").unwrap()).collect();
+    let mut work: Vec<WorkSpec> = (0..100)
+        .map(|n| item(&format!("convert[{n}]"), &[]).in_group("convert").unwrap())
+        .collect();
     work.push(item("report", &[]).needs_group("convert").unwrap());
     let mut history = History::of(work, 2);
-    history.bind("convert[0]").after(1).succeed("convert[0]", 0, false).bind("convert[1]").bind("convert[2]");
+    history
+        .bind("convert[0]")
+        .after(1)
+        .succeed("convert[0]", 0, false)
+        .bind("convert[1]")
+        .bind("convert[2]");
     let board = history.board();
     check(
         &shown(&board, &history, 10, 80),
@@ -289,5 +321,9 @@ tokens ░░░░░░░░ 2000/200k  cost ░░░░░░░░ 0.02/5.
         shown(&board, &history, 50, 200);
     }
     // A walk over all of them takes many times as long, also on a slow machine.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?} for 100 frames", begun.elapsed());
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(2),
+        "{:?} for 100 frames",
+        begun.elapsed()
+    );
 }

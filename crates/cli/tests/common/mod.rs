@@ -21,15 +21,15 @@ impl Fixture {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// `build` succeeded after a retry, `broken` failed and was skipped, `service` is open and runs.
+    /// `build` succeeded after a retry, `broken` failed and was skipped, `service` is open and
+    /// runs.
     pub(crate) fn new() -> Self {
         let fixture = Self::empty();
         fixture.block_on(async {
             let mut setup = Engine::open(fixture.state()).unwrap();
-            setup.register(
-                "greet",
-                |session: SessionContext| async move { Ok(Put::text(format!("hello from {}", session.work()))) },
-            );
+            setup.register("greet", |session: SessionContext| async move {
+                Ok(Put::text(format!("hello from {}", session.work())))
+            });
             setup.register("flaky", |session: SessionContext| async move {
                 if session.attempt() == 1 {
                     Err(Failed::because("no \u{1b}[31mluck"))
@@ -37,7 +37,9 @@ impl Fixture {
                     Ok(Put::text("done").with_usage(120, 0))
                 }
             });
-            setup.register("fail", |_: SessionContext| async move { Err(Failed::because("it cannot be done")) });
+            setup.register("fail", |_: SessionContext| async move {
+                Err(Failed::because("it cannot be done"))
+            });
             let engine = setup.start().await.unwrap();
             let of = |work| CoordinationConfig::of_work(work, budget()).unwrap();
 
@@ -51,7 +53,15 @@ impl Fixture {
                 let id = engine.submit(config).await.unwrap();
                 engine.wait(&id).await.unwrap();
             }
-            engine.submit(CoordinationConfig::open(Vec::new(), budget()).unwrap().with_id("service").unwrap()).await.unwrap();
+            engine
+                .submit(
+                    CoordinationConfig::open(Vec::new(), budget())
+                        .unwrap()
+                        .with_id("service")
+                        .unwrap(),
+                )
+                .await
+                .unwrap();
             engine.close().await.unwrap();
         });
         fixture
@@ -63,7 +73,14 @@ impl Fixture {
         fixture.block_on(async {
             let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
             let payloads = Some((CoordinationId::new("build").unwrap(), vec![Version(6)]));
-            engine.erase(EraseRequest { payloads, blobs: Vec::new(), reason: "on request".to_owned() }).await.unwrap();
+            engine
+                .erase(EraseRequest {
+                    payloads,
+                    blobs: Vec::new(),
+                    reason: "on request".to_owned(),
+                })
+                .await
+                .unwrap();
             engine.close().await.unwrap();
         });
         fixture
@@ -85,7 +102,10 @@ impl Fixture {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
         command.args(line.split_whitespace()).current_dir(self.dir.path()).stdin(Stdio::null());
-        command.env("ANTIPHON_DIR", self.state()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+        command
+            .env("ANTIPHON_DIR", self.state())
+            .env_remove("NO_COLOR")
+            .env_remove("CLICOLOR_FORCE");
         command
     }
 
@@ -101,7 +121,8 @@ impl Fixture {
         self.command(line).output().unwrap()
     }
 
-    /// What the binary says with a line of arguments: standard output, standard error and exit code, without what differs by run.
+    /// What the binary says with a line of arguments: standard output, standard error and exit
+    /// code, without what differs by run.
     pub(crate) fn run(&self, line: &str) -> String {
         let Output { status, stdout, stderr } = self.output(line);
         let stderr = String::from_utf8(stderr).unwrap();
@@ -126,14 +147,30 @@ pub(crate) fn check(found: &str, expected: &str) {
 
 /// Takes out of an object of JSON what differs by run.
 pub(crate) fn stable(mut value: serde_json::Value) -> serde_json::Value {
-    const BY_RUN: [&str; 9] = ["at", "wall", "time", "started_at", "completed_at", "elapsed_ticks", "ticks", "deadline", "token"];
+    const BY_RUN: [&str; 9] = [
+        "at",
+        "wall",
+        "time",
+        "started_at",
+        "completed_at",
+        "elapsed_ticks",
+        "ticks",
+        "deadline",
+        "token",
+    ];
     match &mut value {
         serde_json::Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
-                *field = if BY_RUN.contains(&name.as_str()) { format!("<{name}>").into() } else { stable(field.take()) };
+                *field = if BY_RUN.contains(&name.as_str()) {
+                    format!("<{name}>").into()
+                } else {
+                    stable(field.take())
+                };
             }
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| *item = stable(item.take())),
+        serde_json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| *item = stable(item.take()))
+        }
         _ => {}
     }
     value
@@ -161,7 +198,8 @@ pub(crate) fn masked(text: &str) -> String {
 
 fn mask<'a>(word: &'a str, before: &[String], after: &str) -> &'a str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let last = |back: usize| before.len().checked_sub(back).map_or("", |index| before[index].as_str());
+    let last =
+        |back: usize| before.len().checked_sub(back).map_or("", |index| before[index].as_str());
     match word {
         _ if word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit()) => "<hash>",
         _ if word.len() >= 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T' => "<time>",
@@ -169,7 +207,11 @@ fn mask<'a>(word: &'a str, before: &[String], after: &str) -> &'a str {
         // How many turns it takes to record something is the engine's business.
         _ if is_number(word) && (last(1) == "commit" || after.starts_with(" commits")) => "<n>",
         _ if last(1) == "on" && last(3) == "process" => "<host>",
-        _ if word.split_once('.').is_some_and(|(a, b)| is_number(a) && b.len() == 3) && after.starts_with(" s") => "<span>",
+        _ if word.split_once('.').is_some_and(|(a, b)| is_number(a) && b.len() == 3)
+            && after.starts_with(" s") =>
+        {
+            "<span>"
+        }
         _ if word.strip_suffix(['s', 'm', 'h']).is_some_and(is_number) => "<age>",
         _ if word.strip_suffix('s').is_some_and(|text| text.parse::<f64>().is_ok()) => "<age>",
         _ => word,

@@ -1,4 +1,5 @@
-//! Plans in a directory of their own, run by the real binary, and named pipes to know how far their sessions are.
+//! Plans in a directory of their own, run by the real binary, and named pipes to know how far their
+//! sessions are.
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
@@ -10,7 +11,12 @@ pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Erro
 /// The binary with arguments, on the state directory `state` of a directory.
 pub(crate) fn antiphon(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
-    command.current_dir(dir).arg("--dir").arg(dir.join("state")).args(arguments).env("NO_COLOR", "1");
+    command
+        .current_dir(dir)
+        .arg("--dir")
+        .arg(dir.join("state"))
+        .args(arguments)
+        .env("NO_COLOR", "1");
     command.stdin(Stdio::null());
     command
 }
@@ -22,8 +28,17 @@ pub(crate) fn ran(dir: &Path, arguments: &[&str]) -> Result<Output> {
 /// What a run printed, without its times and ids.
 pub(crate) fn story(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text.lines().filter(|line| !line.starts_with("receipt ") && !line.starts_with("look at it"));
-    lines.map(|line| line.split_whitespace().filter(|word| !is_time_or_id(word)).collect::<Vec<_>>().join(" ")).collect()
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("receipt ") && !line.starts_with("look at it"));
+    lines
+        .map(|line| {
+            line.split_whitespace()
+                .filter(|word| !is_time_or_id(word))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
 }
 
 fn is_time_or_id(word: &str) -> bool {
@@ -39,7 +54,10 @@ pub(crate) fn plan(dir: &Path, work: &str) -> Result {
 
 /// Writes a plan file with these keys and items.
 pub(crate) fn plan_with(dir: &Path, file: &str, keys: &str, work: &str) -> Result {
-    Ok(std::fs::write(dir.join(file), format!("name: test\n{keys}\nconcurrency: 1\nwork:\n{work}"))?)
+    Ok(std::fs::write(
+        dir.join(file),
+        format!("name: test\n{keys}\nconcurrency: 1\nwork:\n{work}"),
+    )?)
 }
 
 /// A run that is killed when it is dropped.
@@ -52,7 +70,8 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: rustix::process::Signal) -> Result {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.0.id())?).ok_or("no process")?;
+        let pid =
+            rustix::process::Pid::from_raw(i32::try_from(self.0.id())?).ok_or("no process")?;
         Ok(rustix::process::kill_process(pid, signal)?)
     }
 
@@ -60,8 +79,13 @@ impl Running {
     pub(crate) fn end(mut self) -> Result<Output> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut errors = self.0.stderr.take().ok_or("no standard error")?;
-        let reader = std::thread::spawn(move || std::io::Read::read_to_end(&mut errors, &mut stderr).map(|_| stderr));
-        std::io::Read::read_to_end(&mut self.0.stdout.take().ok_or("no standard output")?, &mut stdout)?;
+        let reader = std::thread::spawn(move || {
+            std::io::Read::read_to_end(&mut errors, &mut stderr).map(|_| stderr)
+        });
+        std::io::Read::read_to_end(
+            &mut self.0.stdout.take().ok_or("no standard output")?,
+            &mut stdout,
+        )?;
         let stderr = reader.join().map_err(|_| "reading failed")??;
         Ok(Output { status: self.0.wait()?, stdout, stderr })
     }
@@ -82,7 +106,13 @@ impl Drop for Running {
 /// Makes a named pipe.
 pub(crate) fn pipe(dir: &Path, name: &str) -> Result<PathBuf> {
     let path = dir.join(name);
-    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)?;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )?;
     Ok(path)
 }
 

@@ -1,4 +1,5 @@
-//! A terminal's screen, as far as `antiphon run` uses one. It refuses what a display that fits would never do.
+//! A terminal's screen, as far as `antiphon run` uses one. It refuses what a display that fits
+//! would never do.
 
 /// What was printed, also what has scrolled away, and where the cursor is.
 pub(crate) struct Screen {
@@ -13,7 +14,15 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, lines: vec![Vec::new()], row: 0, column: 0, cursor: true, wraps: true }
+        Self {
+            rows,
+            columns,
+            lines: vec![Vec::new()],
+            row: 0,
+            column: 0,
+            cursor: true,
+            wraps: true,
+        }
     }
 
     /// Takes in what was printed.
@@ -50,7 +59,11 @@ impl Screen {
     fn put(&mut self, character: char) -> Result<(), String> {
         // Outside a frame lines are as long as they are; in it they have to fit.
         if !self.wraps && self.column >= self.columns {
-            return Err(format!("line {:?} is wider than {}", self.lines[self.row].iter().collect::<String>(), self.columns));
+            return Err(format!(
+                "line {:?} is wider than {}",
+                self.lines[self.row].iter().collect::<String>(),
+                self.columns
+            ));
         }
         let line = &mut self.lines[self.row];
         line.resize(line.len().max(self.column + 1), ' ');
@@ -71,9 +84,14 @@ impl Screen {
                 self.lines[self.row].truncate(self.column);
             }
             up if up.ends_with('A') => {
-                let up: usize = up[1..up.len() - 1].parse().map_err(|_| format!("what is {up:?}?"))?;
+                let up: usize =
+                    up[1..up.len() - 1].parse().map_err(|_| format!("what is {up:?}?"))?;
                 let top = self.lines.len().saturating_sub(self.rows);
-                self.row = self.row.checked_sub(up).filter(|row| *row >= top).ok_or("it goes above the screen")?;
+                self.row = self
+                    .row
+                    .checked_sub(up)
+                    .filter(|row| *row >= top)
+                    .ok_or("it goes above the screen")?;
             }
             colour if colour.ends_with('m') => {}
             other => return Err(format!("nobody said what {other:?} does")),
@@ -83,8 +101,11 @@ impl Screen {
 
     /// The lines, without what is blank at the end.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.lines.iter().map(|line| line.iter().collect::<String>().trim_end().to_owned()).collect();
+        let mut lines: Vec<String> = self
+            .lines
+            .iter()
+            .map(|line| line.iter().collect::<String>().trim_end().to_owned())
+            .collect();
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
         }

@@ -1,4 +1,5 @@
-//! Whether work may be added: unique ids, needs that exist, no circles, nothing that has no meaning yet.
+//! Whether work may be added: unique ids, needs that exist, no circles, nothing that has no meaning
+//! yet.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use crate::id::{GroupName, WorkId};
 /// Room that an event's payload needs besides its items, in bytes.
 const EVENT_FRAME_BYTES: usize = 64;
 
-/// Checks items against each other and against what is there, in memory or `away`. Returns an order in which needs come first.
+/// Checks items against each other and against what is there, in memory or `away`. Returns an order
+/// in which needs come first.
 ///
 /// # Errors
 /// A [`ControllerError`] names the first item that may not be added, and why.
@@ -25,10 +27,14 @@ pub(super) fn admit(
     away: &BTreeMap<WorkId, Finished>,
     items: &[WorkSpec],
 ) -> Result<Vec<u32>, ControllerError> {
-    let known = |id: &WorkId| there.is_some_and(|session| session.index.by_id.contains_key(id)) || away.contains_key(id);
-    let known_group = |group: &GroupName| there.is_some_and(|session| session.index.groups.contains_key(group));
+    let known = |id: &WorkId| {
+        there.is_some_and(|session| session.index.by_id.contains_key(id)) || away.contains_key(id)
+    };
+    let known_group =
+        |group: &GroupName| there.is_some_and(|session| session.index.groups.contains_key(group));
     let mut added: BTreeMap<&WorkId, u32> = BTreeMap::new();
-    // Items that need only what was added before them cannot close a circle; most submissions come in that order.
+    // Items that need only what was added before them cannot close a circle; most submissions come
+    // in that order.
     let mut in_order = true;
     for (position, item) in (0..).zip(items) {
         check_item(item)?;
@@ -56,10 +62,15 @@ pub(super) fn admit(
         for need in &item.needs {
             let (exists, name) = match need {
                 Need::Work(id) => (added.contains_key(id) || known(id), id.as_str()),
-                Need::Group(group) => (members.contains_key(group) || known_group(group), group.as_str()),
+                Need::Group(group) => {
+                    (members.contains_key(group) || known_group(group), group.as_str())
+                }
             };
             if !exists {
-                return Err(ControllerError::UnknownNeed { work_id: item.id.clone(), need: name.to_owned() });
+                return Err(ControllerError::UnknownNeed {
+                    work_id: item.id.clone(),
+                    need: name.to_owned(),
+                });
             }
         }
     }
@@ -71,7 +82,8 @@ pub(super) fn admit(
 /// # Errors
 /// A [`ControllerError`] names what has no meaning yet, or is out of its range.
 pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
-    let unsupported = |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
+    let unsupported =
+        |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
     if item.when.is_some() {
         return unsupported("when");
     }
@@ -81,16 +93,20 @@ pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     if item.check.is_some() {
         return unsupported("check");
     }
-    if matches!(item.runner, Runner::Process { .. } | Runner::Nested { .. }) && item.input.is_none() {
+    if matches!(item.runner, Runner::Process { .. } | Runner::Nested { .. }) && item.input.is_none()
+    {
         return Err(ControllerError::NoDescription { work_id: item.id.clone() });
     }
     let positive = |field, value: Option<u64>, max: u64| match value {
-        Some(actual) if actual == 0 || actual > max => Err(ControllerError::OutOfRange { field, actual, min: 1, max }),
+        Some(actual) if actual == 0 || actual > max => {
+            Err(ControllerError::OutOfRange { field, actual, min: 1, max })
+        }
         _ => Ok(()),
     };
     positive("attempts", item.attempts.map(u64::from), MAX_ATTEMPTS_LIMIT.into())?;
     positive("timeout_ticks", item.timeout_ticks, u64::MAX)?;
-    // A session that may use nothing would never start, and would keep what is behind it from starting.
+    // A session that may use nothing would never start, and would keep what is behind it from
+    // starting.
     positive("max_tokens", item.max_tokens, u64::MAX)?;
     positive("max_cost", item.max_cost, u64::MAX)
 }
@@ -105,10 +121,17 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError
     for item in items {
         let size = encoded_bytes(&item) + 1;
         if size > most {
-            return Err(ControllerError::WorkTooLarge { work_id: item.id, actual: size, max: most });
+            return Err(ControllerError::WorkTooLarge {
+                work_id: item.id,
+                actual: size,
+                max: most,
+            });
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(Event::WorkAdded(WorkAdded { items: std::mem::take(&mut batch), recalled: Vec::new() }));
+            events.push(Event::WorkAdded(WorkAdded {
+                items: std::mem::take(&mut batch),
+                recalled: Vec::new(),
+            }));
             bytes = 0;
         }
         bytes += size;
@@ -127,13 +150,18 @@ pub(super) fn recalls(items: Vec<Finished>) -> Vec<Event> {
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
     for (mut size, mut item) in sized {
         if size > most {
-            // What needs it asks for its outcome and its output; a description that fills an event by itself can stay away.
-            let slim = WorkSpec::new(item.work.id.clone(), item.work.runner.clone()).on_failure(item.work.on_failure);
+            // What needs it asks for its outcome and its output; a description that fills an event
+            // by itself can stay away.
+            let slim = WorkSpec::new(item.work.id.clone(), item.work.runner.clone())
+                .on_failure(item.work.on_failure);
             item = Finished { work: slim, sessions: Vec::new(), ..item };
             size = encoded_bytes(&item) + 1;
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: std::mem::take(&mut batch) }));
+            events.push(Event::WorkAdded(WorkAdded {
+                items: Vec::new(),
+                recalled: std::mem::take(&mut batch),
+            }));
             bytes = 0;
         }
         bytes += size;
@@ -178,8 +206,8 @@ enum Node<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// The new items in an order in which each comes after what it needs, or a circle through one of them; without one before, every
-    /// new circle goes through a new item.
+    /// The new items in an order in which each comes after what it needs, or a circle through one
+    /// of them; without one before, every new circle goes through a new item.
     fn needs_first(&self) -> Result<Vec<u32>, ControllerError> {
         let mut order = Vec::with_capacity(self.items.len());
         let mut finished = std::collections::BTreeSet::new();
@@ -218,18 +246,28 @@ impl<'a> Graph<'a> {
         match node {
             Node::New(position) => self.targets(&self.items[*position as usize].needs),
             Node::Old(position) => match self.there {
-                // Ready work counts too: a new member of a group that it needs would make it wait again.
-                Some(session) if session.items[*position].can_wait_again() => self.targets(&session.items[*position].spec.needs),
+                // Ready work counts too: a new member of a group that it needs would make it wait
+                // again.
+                Some(session) if session.items[*position].can_wait_again() => {
+                    self.targets(&session.items[*position].spec.needs)
+                }
                 _ => Vec::new(),
             },
             Node::Group(group) => {
-                let new = self.members.get(group).into_iter().flatten().map(|position| Node::New(*position));
-                // Only members that still run hold the barrier, and they are few beside all that were there.
-                let old = self
-                    .there
+                let new = self
+                    .members
+                    .get(group)
                     .into_iter()
-                    .flat_map(|session| session.items.iter())
-                    .filter(|(_, item)| item.spec.group.as_ref() == Some(group) && !matches!(item.state, WorkState::Done(_)));
+                    .flatten()
+                    .map(|position| Node::New(*position));
+                // Only members that still run hold the barrier, and they are few beside all that
+                // were there.
+                let old = self.there.into_iter().flat_map(|session| session.items.iter()).filter(
+                    |(_, item)| {
+                        item.spec.group.as_ref() == Some(group)
+                            && !matches!(item.state, WorkState::Done(_))
+                    },
+                );
                 new.chain(old.map(|(position, _)| Node::Old(position))).collect()
             }
         }
@@ -242,7 +280,10 @@ impl<'a> Graph<'a> {
                 Need::Group(group) => Some(Node::Group(group)),
                 Need::Work(id) => match self.added.get(id) {
                     Some(position) => Some(Node::New(*position)),
-                    None => self.there.and_then(|session| session.index.by_id.get(id)).map(|position| Node::Old(*position)),
+                    None => self
+                        .there
+                        .and_then(|session| session.index.by_id.get(id))
+                        .map(|position| Node::Old(*position)),
                 },
             })
             .collect()
@@ -252,7 +293,9 @@ impl<'a> Graph<'a> {
         let start = path.iter().position(|(node, _)| node == closing).unwrap_or(0);
         let name = |node: &Node<'a>| match node {
             Node::New(position) => self.items[*position as usize].id.to_string(),
-            Node::Old(position) => self.there.map_or_else(String::new, |session| session.items[*position].spec.id.to_string()),
+            Node::Old(position) => self
+                .there
+                .map_or_else(String::new, |session| session.items[*position].spec.id.to_string()),
             Node::Group(group) => format!("group {group}"),
         };
         let circle = path[start..].iter().map(|(node, _)| node).chain([closing]);
@@ -263,7 +306,9 @@ impl<'a> Graph<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordination::{CoordinationBudget, CoordinationConfig, CoordinationController, SessionOutcome};
+    use crate::coordination::{
+        CoordinationBudget, CoordinationConfig, CoordinationController, SessionOutcome,
+    };
 
     fn item(id: &str) -> WorkSpec {
         WorkSpec::new(id.parse().unwrap(), Runner::Caller)
@@ -271,25 +316,34 @@ mod tests {
 
     fn open(work: Vec<WorkSpec>) -> CoordinationController {
         let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
-        let mut controller = CoordinationController::new(CoordinationConfig::open(work, budget).unwrap());
+        let mut controller =
+            CoordinationController::new(CoordinationConfig::open(work, budget).unwrap());
         controller.start(1_000).unwrap();
         controller
     }
 
     #[test]
     fn a_circle_through_work_that_waits_already_is_named() {
-        let controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
-        let refused = controller.decide_work(vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()], None, &[]);
+        let controller =
+            open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
+        let refused = controller.decide_work(
+            vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()],
+            None,
+            &[],
+        );
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
         assert_eq!(refused, Err(ControllerError::Cycle { path }));
     }
 
     #[test]
     fn a_circle_through_ready_work_is_named_and_one_through_started_work_is_none() {
-        let mut controller = open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
+        let mut controller =
+            open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
         let bound = controller.prepare_session_spawn("m", 2, 2_000).unwrap();
         let session = bound.session_id.to_string();
-        controller.record_session_termination(&session, "m", SessionOutcome::Success, 0, 2_000).unwrap();
+        controller
+            .record_session_termination(&session, "m", SessionOutcome::Success, 0, 2_000)
+            .unwrap();
         let late = || vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()];
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
         assert_eq!(controller.decide_work(late(), None, &[]), Err(ControllerError::Cycle { path }));

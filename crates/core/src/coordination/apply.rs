@@ -1,4 +1,5 @@
-//! The one way in which state changes, live and in replay: an event is checked completely, then applied.
+//! The one way in which state changes, live and in replay: an event is checked completely, then
+//! applied.
 
 use super::budget::Used;
 use super::check::check_started;
@@ -18,7 +19,8 @@ impl CoordinationSession {
     /// Begins a coordination from its first event.
     ///
     /// # Errors
-    /// [`ApplyError::Illegal`] if the event is not `coordination.started`, or its numbers are out of range.
+    /// [`ApplyError::Illegal`] if the event is not `coordination.started`, or its numbers are out
+    /// of range.
     pub fn begin(id: CoordinationId, event: &Event, meta: &Meta) -> Result<Self, ApplyError> {
         let Event::Started(started) = event else {
             return Err(illegal(event, "a coordination begins with coordination.started"));
@@ -31,7 +33,11 @@ impl CoordinationSession {
         receipt.record_epoch(started.epoch, &started.engine);
         let mut session = Self {
             coordination_id: id,
-            status: if started.items == 0 { CoordinationStatus::Running } else { CoordinationStatus::Initializing },
+            status: if started.items == 0 {
+                CoordinationStatus::Running
+            } else {
+                CoordinationStatus::Initializing
+            },
             version: meta.version,
             last_at: meta.at,
             last_wall: meta.wall,
@@ -97,7 +103,9 @@ impl CoordinationSession {
                 for spec in &added.items {
                     self.add(spec.clone());
                 }
-                if self.status == CoordinationStatus::Initializing && self.items.len() == self.started.items as usize {
+                if self.status == CoordinationStatus::Initializing
+                    && self.items.len() == self.started.items as usize
+                {
                     self.status = CoordinationStatus::Running;
                 }
             }
@@ -138,12 +146,23 @@ impl CoordinationSession {
                 }
             }
             Event::Completed(completed) => {
-                self.end(CoordinationStatus::Completed(completed.stop.clone()), completed.receipt, meta);
+                self.end(
+                    CoordinationStatus::Completed(completed.stop.clone()),
+                    completed.receipt,
+                    meta,
+                );
             }
             Event::Aborted(aborted) => {
-                self.end(CoordinationStatus::Aborted(aborted.reason.clone()), aborted.receipt, meta);
+                self.end(
+                    CoordinationStatus::Aborted(aborted.reason.clone()),
+                    aborted.receipt,
+                    meta,
+                );
             }
-            Event::Started(_) | Event::LedgerOpened(_) | Event::LedgerClosed(_) | Event::LedgerErased(_) => {
+            Event::Started(_)
+            | Event::LedgerOpened(_)
+            | Event::LedgerClosed(_)
+            | Event::LedgerErased(_) => {
                 unreachable!("BUG: check refuses these")
             }
         }

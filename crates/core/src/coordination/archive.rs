@@ -1,8 +1,10 @@
-//! Finished items of an open coordination that have left memory: kept as blobs, found again when something needs them.
+//! Finished items of an open coordination that have left memory: kept as blobs, found again when
+//! something needs them.
 //!
-//! An open coordination may live for years. Beyond [`MAX_FINISHED_IN_MEMORY`] finished items the oldest leave, unless unfinished work
-//! needs them. What remains of one is a print of its id, which says in which blob it lies, so an id is never used twice. The blobs follow
-//! from the events: replay makes the same ones, and a lost one can be made again.
+//! An open coordination may live for years. Beyond [`MAX_FINISHED_IN_MEMORY`] finished items the
+//! oldest leave, unless unfinished work needs them. What remains of one is a print of its id, which
+//! says in which blob it lies, so an id is never used twice. The blobs follow from the events:
+//! replay makes the same ones, and a lost one can be made again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,7 +27,8 @@ const BATCH: usize = 1_000;
 /// Most items that leave together, but for those that were held back as something needed them.
 const LARGEST_BATCH: usize = 5_000;
 
-/// A finished item, as blobs and events carry it. The shape is part of the ledger's format: replay must give the same bytes for ever.
+/// A finished item, as blobs and events carry it. The shape is part of the ledger's format: replay
+/// must give the same bytes for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
     /// The item as it was submitted.
@@ -99,7 +102,9 @@ impl Archive {
     /// The blobs that may hold an item, if it has left at all.
     fn candidates(&self, work: &str) -> impl Iterator<Item = Digest> {
         let print = print(work);
-        self.prints.range((print, 0)..=(print, u32::MAX)).filter_map(|(_, blob)| self.blobs.get(*blob as usize).copied())
+        self.prints
+            .range((print, 0)..=(print, u32::MAX))
+            .filter_map(|(_, blob)| self.blobs.get(*blob as usize).copied())
     }
 
     /// Whether an item has left memory, or one whose id has the same print.
@@ -111,7 +116,8 @@ impl Archive {
     fn put(&mut self, items: Vec<Finished>) {
         let (mut page, mut bytes) = (Vec::new(), Vec::new());
         for item in items {
-            let encoded = serde_json::to_vec(&item).expect("BUG: an item is plain data with text keys");
+            let encoded =
+                serde_json::to_vec(&item).expect("BUG: an item is plain data with text keys");
             if !page.is_empty() && bytes.len() + encoded.len() + 2 > MAX_INLINE_BLOB_BYTES {
                 self.seal(&mut page, &mut bytes);
             }
@@ -136,8 +142,10 @@ impl Archive {
 
 /// The items that new work names: itself and what it needs.
 fn named(items: &[WorkSpec]) -> impl Iterator<Item = &WorkId> {
-    let needs =
-        items.iter().flat_map(|item| &item.needs).filter_map(|need| if let Need::Work(id) = need { Some(id) } else { None });
+    let needs = items
+        .iter()
+        .flat_map(|item| &item.needs)
+        .filter_map(|need| if let Need::Work(id) = need { Some(id) } else { None });
     items.iter().map(|item| &item.id).chain(needs)
 }
 
@@ -155,8 +163,8 @@ pub fn archived_items(bytes: &[u8]) -> Result<Vec<Finished>, serde_json::Error> 
     serde_json::from_slice(bytes)
 }
 
-/// An archive blob that was looked into for new work, with those of its items that the work names. Reading it is slow, so whoever gives
-/// the command does it before.
+/// An archive blob that was looked into for new work, with those of its items that the work names.
+/// Reading it is slow, so whoever gives the command does it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recalled {
     archive: Digest,
@@ -198,23 +206,35 @@ impl CoordinationSession {
             return Vec::new();
         }
         let away = named(items).filter(|id| !self.index.by_id.contains_key(*id));
-        let wanted: BTreeSet<Digest> = away.flat_map(|id| self.archive.candidates(id.as_str())).collect();
-        wanted.into_iter().filter(|digest| !given.iter().any(|recalled| recalled.archive == *digest)).collect()
+        let wanted: BTreeSet<Digest> =
+            away.flat_map(|id| self.archive.candidates(id.as_str())).collect();
+        wanted
+            .into_iter()
+            .filter(|digest| !given.iter().any(|recalled| recalled.archive == *digest))
+            .collect()
     }
 
     /// What new work means of what was recalled: an item is there already, or is needed.
-    pub(super) fn found_in(&self, recalled: &[Recalled], items: &[WorkSpec]) -> BTreeMap<WorkId, Finished> {
+    pub(super) fn found_in(
+        &self,
+        recalled: &[Recalled],
+        items: &[WorkSpec],
+    ) -> BTreeMap<WorkId, Finished> {
         let named: BTreeSet<&WorkId> = named(items).collect();
-        let all = recalled.iter().flat_map(|recalled| recalled.items.iter().map(|item| (recalled.archive, item)));
+        let all = recalled
+            .iter()
+            .flat_map(|recalled| recalled.items.iter().map(|item| (recalled.archive, item)));
         let meant = all.filter(|(archive, item)| {
             let id = &item.work.id;
             let left = !self.index.by_id.contains_key(id);
-            left && named.contains(id) && self.archive.candidates(id.as_str()).any(|digest| digest == *archive)
+            left && named.contains(id)
+                && self.archive.candidates(id.as_str()).any(|digest| digest == *archive)
         });
         meant.map(|(_, item)| (item.work.id.clone(), item.clone())).collect()
     }
 
-    /// The blobs that hold what has left memory; nothing needs them once the coordination has ended.
+    /// The blobs that hold what has left memory; nothing needs them once the coordination has
+    /// ended.
     pub(crate) fn archives(&self) -> &[Digest] {
         &self.archive.blobs
     }
@@ -226,7 +246,8 @@ impl CoordinationSession {
         }
     }
 
-    /// Lets the oldest finished items leave memory that no unfinished work needs. Part of `apply`: replay does the same.
+    /// Lets the oldest finished items leave memory that no unfinished work needs. Part of `apply`:
+    /// replay does the same.
     pub(super) fn archive_oldest(&mut self) {
         let most = MAX_FINISHED_IN_MEMORY + BATCH;
         if self.archive.finished.len() < self.archive.leave_at.max(most) {
@@ -237,22 +258,32 @@ impl CoordinationSession {
         let mut kept = VecDeque::new();
         let mut leaving = Vec::new();
         for position in self.archive.finished.drain(..excess) {
-            if needed.contains(&position) { kept.push_back(position) } else { leaving.push(position) }
+            if needed.contains(&position) {
+                kept.push_back(position)
+            } else {
+                leaving.push(position)
+            }
         }
         kept.append(&mut self.archive.finished);
         self.archive.finished = kept;
-        // Every item in memory was looked at for this, so the more there are the more must finish before the next time; yet what leaves
-        // together must stay a small part of an append.
-        self.archive.leave_at = self.archive.finished.len() + (self.items.len() / 10).clamp(BATCH, LARGEST_BATCH);
+        // Every item in memory was looked at for this, so the more there are the more must finish
+        // before the next time; yet what leaves together must stay a small part of an append.
+        self.archive.leave_at =
+            self.archive.finished.len() + (self.items.len() / 10).clamp(BATCH, LARGEST_BATCH);
         let items = leaving.iter().filter_map(|position| self.let_go(*position)).collect();
         self.archive.put(items);
         self.leave_waiting_lists(&leaving);
     }
 
     fn needed_by_unfinished(&self) -> BTreeSet<u32> {
-        let unfinished = self.items.iter().filter(|(_, item)| !matches!(item.state, WorkState::Done(_)));
+        let unfinished =
+            self.items.iter().filter(|(_, item)| !matches!(item.state, WorkState::Done(_)));
         let needs = unfinished.flat_map(|(_, item)| &item.spec.needs);
-        needs.filter_map(|need| if let Need::Work(id) = need { self.index.by_id.get(id).copied() } else { None }).collect()
+        needs
+            .filter_map(|need| {
+                if let Need::Work(id) = need { self.index.by_id.get(id).copied() } else { None }
+            })
+            .collect()
     }
 
     /// Takes an item out; returns it unless it lies in a blob already.
@@ -264,14 +295,18 @@ impl CoordinationSession {
         let item = self.items.remove(position)?;
         self.index.dependents.remove(position);
         self.index.by_id.remove(&item.spec.id);
-        let WorkState::Done(outcome) = item.state else { unreachable!("BUG: only finished items leave") };
+        let WorkState::Done(outcome) = item.state else {
+            unreachable!("BUG: only finished items leave")
+        };
         if item.recalled {
             return None;
         }
         if let Some(group) = &item.spec.group {
             let members = self.archive.groups.entry(group.clone()).or_default();
             members.count += 1;
-            if let Some(root) = failed.filter(|_| members.failed.as_ref().is_none_or(|(first, _)| position < *first)) {
+            if let Some(root) = failed
+                .filter(|_| members.failed.as_ref().is_none_or(|(first, _)| position < *first))
+            {
                 members.failed = Some((position, root));
             }
         }
@@ -295,7 +330,12 @@ impl CoordinationSession {
 
     /// Takes items back that new work needs.
     pub(super) fn recall(&mut self, recalled: &[Finished]) {
-        for item in recalled.iter().filter(|item| !self.index.by_id.contains_key(&item.work.id)).cloned().collect::<Vec<_>>() {
+        for item in recalled
+            .iter()
+            .filter(|item| !self.index.by_id.contains_key(&item.work.id))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             let id = item.work.id.clone();
             let position = self.items.push(WorkItem {
                 spec: item.work,
@@ -316,8 +356,11 @@ impl CoordinationSession {
     /// Whether what is stored twice agrees in what has left.
     pub(super) fn archive_is_coherent(&self) -> bool {
         let archive = &self.archive;
-        let done = |position: &u32| self.items.get(*position).is_some_and(|item| matches!(item.state, WorkState::Done(_)));
-        archive.finished.iter().all(done) && archive.prints.iter().all(|(_, blob)| (*blob as usize) < archive.blobs.len())
+        let done = |position: &u32| {
+            self.items.get(*position).is_some_and(|item| matches!(item.state, WorkState::Done(_)))
+        };
+        archive.finished.iter().all(done)
+            && archive.prints.iter().all(|(_, blob)| (*blob as usize) < archive.blobs.len())
     }
 
     /// How much a snapshot holds, in items; what has left weighs little.

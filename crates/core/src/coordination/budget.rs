@@ -13,7 +13,8 @@ const LEGACY_TICK_RATE_HZ: u64 = 1000;
 
 /// The ceilings of a coordination. Sessions and time always have one; tokens and cost may.
 ///
-/// Built by [`CoordinationBudget::new`] and checked again whenever it is read, so no budget with a zero ceiling exists.
+/// Built by [`CoordinationBudget::new`] and checked again whenever it is read, so no budget with a
+/// zero ceiling exists.
 ///
 /// ```
 /// use antiphon_core::coordination::CoordinationBudget;
@@ -57,13 +58,19 @@ fn legacy_tick_rate() -> u64 {
 impl TryFrom<BudgetFields> for CoordinationBudget {
     type Error = CoordinationError;
     fn try_from(fields: BudgetFields) -> Result<Self, CoordinationError> {
-        let budget = Self::new(fields.max_episodes, fields.max_duration_ticks, fields.tick_rate_hz, fields.max_tokens)?;
+        let budget = Self::new(
+            fields.max_episodes,
+            fields.max_duration_ticks,
+            fields.tick_rate_hz,
+            fields.max_tokens,
+        )?;
         Ok(Self { max_cost: fields.max_cost, currency: fields.currency, ..budget })
     }
 }
 
 impl CoordinationBudget {
-    /// Sets the ceilings: sessions ("episodes"), duration in ticks, ticks per second, tokens (fresh input and output).
+    /// Sets the ceilings: sessions ("episodes"), duration in ticks, ticks per second, tokens (fresh
+    /// input and output).
     ///
     /// A token ceiling of 0 is allowed: it is exhausted from the start.
     ///
@@ -82,7 +89,14 @@ impl CoordinationBudget {
         positive("max_episodes", max_episodes.into())?;
         positive("max_duration_ticks", max_duration_ticks)?;
         positive("tick_rate_hz", tick_rate_hz)?;
-        Ok(Self { max_episodes, max_duration_ticks, tick_rate_hz, max_tokens, max_cost: None, currency: None })
+        Ok(Self {
+            max_episodes,
+            max_duration_ticks,
+            tick_rate_hz,
+            max_tokens,
+            max_cost: None,
+            currency: None,
+        })
     }
 
     /// The same with a ceiling on cost, in millionths of the currency.
@@ -129,7 +143,8 @@ impl CoordinationBudget {
         self.currency.as_deref()
     }
 
-    /// The budget of a nested coordination: its own ceilings, none above what its session was granted.
+    /// The budget of a nested coordination: its own ceilings, none above what its session was
+    /// granted.
     #[must_use]
     pub fn within(&self, grant: &Grant, grant_rate_hz: u64) -> Self {
         let granted_ns = crate::time::nanos(grant.ticks, grant_rate_hz);
@@ -139,7 +154,10 @@ impl CoordinationBudget {
         };
         Self {
             max_episodes: self.max_episodes.min(grant.sessions).max(1),
-            max_duration_ticks: self.max_duration_ticks.min(crate::time::ticks(granted_ns, self.tick_rate_hz)).max(1),
+            max_duration_ticks: self
+                .max_duration_ticks
+                .min(crate::time::ticks(granted_ns, self.tick_rate_hz))
+                .max(1),
             tick_rate_hz: self.tick_rate_hz,
             max_tokens: lower(self.max_tokens, grant.tokens),
             max_cost: lower(self.max_cost, grant.cost),
@@ -147,7 +165,8 @@ impl CoordinationBudget {
         }
     }
 
-    /// Whether another budget may replace this one while the coordination runs: same tick rate, no ceiling lower.
+    /// Whether another budget may replace this one while the coordination runs: same tick rate, no
+    /// ceiling lower.
     #[must_use]
     pub fn is_raised_by(&self, other: &Self) -> bool {
         let at_least = |new: Option<u64>, old: Option<u64>| match (new, old) {
@@ -234,13 +253,24 @@ impl BudgetUsage {
     /// Moves the elapsed time on.
     ///
     /// # Errors
-    /// [`CoordinationError::TickRateMismatch`] or [`CoordinationError::ClockRegression`]; nothing has changed then.
-    pub fn update_elapsed_ticks(&mut self, elapsed_ticks: u64, tick_rate_hz: u64) -> Result<(), CoordinationError> {
+    /// [`CoordinationError::TickRateMismatch`] or [`CoordinationError::ClockRegression`]; nothing
+    /// has changed then.
+    pub fn update_elapsed_ticks(
+        &mut self,
+        elapsed_ticks: u64,
+        tick_rate_hz: u64,
+    ) -> Result<(), CoordinationError> {
         if self.tick_rate_hz != 0 && tick_rate_hz != self.tick_rate_hz {
-            return Err(CoordinationError::TickRateMismatch { expected: self.tick_rate_hz, actual: tick_rate_hz });
+            return Err(CoordinationError::TickRateMismatch {
+                expected: self.tick_rate_hz,
+                actual: tick_rate_hz,
+            });
         }
         if elapsed_ticks < self.elapsed_ticks {
-            return Err(CoordinationError::ClockRegression { last: self.elapsed_ticks, current: elapsed_ticks });
+            return Err(CoordinationError::ClockRegression {
+                last: self.elapsed_ticks,
+                current: elapsed_ticks,
+            });
         }
         self.tick_rate_hz = tick_rate_hz;
         self.elapsed_ticks = elapsed_ticks;

@@ -1,11 +1,14 @@
-//! Whether an event may follow on the state it meets; a history that was not decided by these rules is refused here.
+//! Whether an event may follow on the state it meets; a history that was not decided by these rules
+//! is refused here.
 
 use super::outcome::{SessionOutcome, Then};
 use super::receipt::Ending;
 use super::session::{CoordinationSession, Meta, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{SkipReason, WorkItemOutcome, WorkMove};
-use crate::event::{Event, SessionBound, SessionUnbound, Started, StopKind, WorkAdded, WorkSkipped};
+use crate::event::{
+    Event, SessionBound, SessionUnbound, Started, StopKind, WorkAdded, WorkSkipped,
+};
 use crate::id::WorkId;
 use crate::time::Deadline;
 
@@ -24,28 +27,47 @@ impl CoordinationSession {
             Event::WorkSkipped(skipped) => self.check_skipped(skipped),
             Event::Paused(_) => demand(begun && self.paused.is_none(), "it is not running"),
             Event::Continued(_) => demand(self.paused.is_some(), "it is not paused"),
-            Event::BudgetRaised(raised) => {
-                demand(begun && self.budget().is_raised_by(&raised.budget), "the new budget is not higher")
-            }
+            Event::BudgetRaised(raised) => demand(
+                begun && self.budget().is_raised_by(&raised.budget),
+                "the new budget is not higher",
+            ),
             Event::StopRequested(request) => {
                 let stronger = self.stop.as_ref().is_none_or(|stop| stop.kind < request.kind);
-                demand(stronger && (begun || request.kind == StopKind::Cancel), "it is stopping already")
+                demand(
+                    stronger && (begun || request.kind == StopKind::Cancel),
+                    "it is stopping already",
+                )
             }
-            Event::Resumed(resumed) => {
-                demand(resumed.swept as usize <= self.bound.len(), "it sweeps more sessions than are bound")
-            }
+            Event::Resumed(resumed) => demand(
+                resumed.swept as usize <= self.bound.len(),
+                "it sweeps more sessions than are bound",
+            ),
             Event::WriteRefused(refused) => demand(
                 refused.session <= self.sessions
                     && !self.refused.contains(&(refused.session, refused.kind.clone()))
-                    && self.bound.get(&refused.session).is_none_or(|binding| binding.fence != refused.fence),
+                    && self
+                        .bound
+                        .get(&refused.session)
+                        .is_none_or(|binding| binding.fence != refused.fence),
                 "the write was valid, or its refusal is recorded already",
             ),
-            Event::SessionCleared(cleared) => demand(self.held_by(cleared.session).is_some(), "it holds no item back"),
+            Event::SessionCleared(cleared) => {
+                demand(self.held_by(cleared.session).is_some(), "it holds no item back")
+            }
             Event::Completed(completed) => {
-                demand(begun && self.bound.is_empty(), "sessions are bound, or the start is incomplete")?;
+                demand(
+                    begun && self.bound.is_empty(),
+                    "sessions are bound, or the start is incomplete",
+                )?;
                 let holds = self.stop_condition_at(meta.at);
-                let given = matches!(completed.stop, StopCondition::UserRequested | StopCondition::Error(_));
-                demand(given || holds.as_ref() == Some(&completed.stop), "its stop condition does not hold")?;
+                let given = matches!(
+                    completed.stop,
+                    StopCondition::UserRequested | StopCondition::Error(_)
+                );
+                demand(
+                    given || holds.as_ref() == Some(&completed.stop),
+                    "its stop condition does not hold",
+                )?;
                 let ending = Ending::Completed(completed.stop.clone());
                 self.check_end(ending, meta, &completed.usage, &completed.totals, completed.verdict)
             }
@@ -63,10 +85,14 @@ impl CoordinationSession {
 
     fn check_added(&self, added: &WorkAdded) -> Result<(), String> {
         let items = &added.items;
-        if let Some(unknown) = added.recalled.iter().find(|item| !self.archive.may_hold(item.work.id.as_str())) {
+        if let Some(unknown) =
+            added.recalled.iter().find(|item| !self.archive.may_hold(item.work.id.as_str()))
+        {
             return Err(format!("work {} never left memory", unknown.work.id));
         }
-        if (items.is_empty() && added.recalled.is_empty()) || items.len() + added.recalled.len() > super::MAX_ITEMS_PER_EVENT {
+        if (items.is_empty() && added.recalled.is_empty())
+            || items.len() + added.recalled.len() > super::MAX_ITEMS_PER_EVENT
+        {
             return Err(format!("{} items in one event", items.len()));
         }
         let starting = self.status == CoordinationStatus::Initializing;
@@ -80,15 +106,18 @@ impl CoordinationSession {
             return Err("it is ending and takes no more work".to_owned());
         }
         for item in items {
-            super::admission::check_item(item).map_err(|error| format!("work {}: {error}", item.id))?;
+            super::admission::check_item(item)
+                .map_err(|error| format!("work {}: {error}", item.id))?;
         }
         let mut fresh = std::collections::BTreeSet::new();
         if let Some(twice) = items.iter().find(|item| !fresh.insert(&item.id)) {
             return Err(format!("work {} is added twice", twice.id));
         }
         if !starting {
-            let away = added.recalled.iter().map(|item| (item.work.id.clone(), item.clone())).collect();
-            let _order = super::admission::admit(Some(self), &away, items).map_err(|error| error.to_string())?;
+            let away =
+                added.recalled.iter().map(|item| (item.work.id.clone(), item.clone())).collect();
+            let _order = super::admission::admit(Some(self), &away, items)
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
     }
@@ -104,7 +133,9 @@ impl CoordinationSession {
             return Err(format!("{} sessions are bound already", self.bound.len()));
         }
         let item = self.item(&bound.work)?;
-        if let Some(group) = item.spec.group.as_ref().filter(|group| self.is_full(group, &Default::default())) {
+        if let Some(group) =
+            item.spec.group.as_ref().filter(|group| self.is_full(group, &Default::default()))
+        {
             return Err(format!("as many of group {group} run as may"));
         }
         if let Some(until) = item.until() {
@@ -129,7 +160,8 @@ impl CoordinationSession {
         if let Some(stop) = self.stop_condition_at(meta.at) {
             return Err(format!("nothing new may start: {stop}"));
         }
-        let left = self.budget().max_duration_ticks().saturating_sub(self.elapsed_ticks_at(meta.at));
+        let left =
+            self.budget().max_duration_ticks().saturating_sub(self.elapsed_ticks_at(meta.at));
         if bound.grant.ticks == 0 || bound.grant.ticks > left {
             return Err(format!("it grants {} ticks of {left}", bound.grant.ticks));
         }
@@ -140,8 +172,12 @@ impl CoordinationSession {
     fn check_grant(&self, grant: &super::Grant) -> Result<(), String> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
         let fits = |consumed: u64, reserved: u128, granted: u64, max: Option<u64>| {
-            // After an overshoot less than nothing may be left; who is granted nothing takes nothing of it.
-            granted == 0 || max.is_none_or(|max| u128::from(consumed) + reserved + u128::from(granted) <= u128::from(max))
+            // After an overshoot less than nothing may be left; who is granted nothing takes
+            // nothing of it.
+            granted == 0
+                || max.is_none_or(|max| {
+                    u128::from(consumed) + reserved + u128::from(granted) <= u128::from(max)
+                })
         };
         let meters = [
             (
@@ -151,8 +187,20 @@ impl CoordinationSession {
                 u64::from(grant.sessions),
                 Some(u64::from(budget.max_episodes())),
             ),
-            ("tokens", usage.consumed_tokens, index.reserved_tokens, grant.tokens.unwrap_or(0), budget.max_tokens()),
-            ("cost", usage.consumed_cost, index.reserved_cost, grant.cost.unwrap_or(0), budget.max_cost()),
+            (
+                "tokens",
+                usage.consumed_tokens,
+                index.reserved_tokens,
+                grant.tokens.unwrap_or(0),
+                budget.max_tokens(),
+            ),
+            (
+                "cost",
+                usage.consumed_cost,
+                index.reserved_cost,
+                grant.cost.unwrap_or(0),
+                budget.max_cost(),
+            ),
         ];
         for (meter, consumed, reserved, granted, max) in meters {
             if !fits(consumed, reserved, granted, max) {
@@ -166,10 +214,16 @@ impl CoordinationSession {
     }
 
     fn check_unbound(&self, unbound: &SessionUnbound) -> Result<(), String> {
-        let binding = self.bound.get(&unbound.session).ok_or_else(|| format!("session {} is not bound", unbound.session))?;
+        let binding = self
+            .bound
+            .get(&unbound.session)
+            .ok_or_else(|| format!("session {} is not bound", unbound.session))?;
         let item = &self.items[binding.item];
         if item.spec.id != unbound.work {
-            return Err(format!("session {} carries out {}, not {}", unbound.session, item.spec.id, unbound.work));
+            return Err(format!(
+                "session {} carries out {}, not {}",
+                unbound.session, item.spec.id, unbound.work
+            ));
         }
         let last = item.attempts + 1 >= self.max_attempts(item);
         let unclean = unbound.tree.as_ref().is_some_and(|tree| !tree.clean);
@@ -184,10 +238,17 @@ impl CoordinationSession {
             _ => false,
         };
         if !legal {
-            return Err(format!("{:?} does not follow from {}", unbound.then, unbound.outcome.as_str()));
+            return Err(format!(
+                "{:?} does not follow from {}",
+                unbound.then,
+                unbound.outcome.as_str()
+            ));
         }
         if unbound.used.sessions == 0 || unbound.used.sessions > binding.grant.sessions {
-            return Err(format!("it used {} sessions of {}", unbound.used.sessions, binding.grant.sessions));
+            return Err(format!(
+                "it used {} sessions of {}",
+                unbound.used.sessions, binding.grant.sessions
+            ));
         }
         Ok(())
     }
@@ -196,7 +257,8 @@ impl CoordinationSession {
         if skipped.works.is_empty() || skipped.works.len() > super::MAX_ITEMS_PER_EVENT {
             return Err(format!("{} items in one event", skipped.works.len()));
         }
-        // Doomed items are skipped in the order in which they were found, so one walk finds them all.
+        // Doomed items are skipped in the order in which they were found, so one walk finds them
+        // all.
         let mut doomed = self.doomed.iter();
         let mut seen = std::collections::BTreeSet::new();
         for work in &skipped.works {
@@ -207,7 +269,8 @@ impl CoordinationSession {
             }
             if let SkipReason::NeedFailed(root) = &skipped.because
                 && !doomed.any(|(position, because)| {
-                    because == root && self.items.get(*position).is_some_and(|item| item.spec.id == *work)
+                    because == root
+                        && self.items.get(*position).is_some_and(|item| item.spec.id == *work)
                 })
             {
                 return Err(format!("work {work} does not need {root}, or that has not failed"));
@@ -224,8 +287,10 @@ impl CoordinationSession {
         totals: &super::Totals,
         verdict: super::Verdict,
     ) -> Result<(), String> {
-        let expected = self.receipt(ending, meta.at, meta.wall, Default::default(), Default::default());
-        if (usage, totals, verdict) == (&expected.budget_usage, &expected.totals, expected.verdict) {
+        let expected =
+            self.receipt(ending, meta.at, meta.wall, Default::default(), Default::default());
+        if (usage, totals, verdict) == (&expected.budget_usage, &expected.totals, expected.verdict)
+        {
             Ok(())
         } else {
             Err("its usage, totals or verdict are not those of the stream".to_owned())
@@ -233,7 +298,8 @@ impl CoordinationSession {
     }
 
     fn item(&self, work: &WorkId) -> Result<&WorkItem, String> {
-        let position = self.index.by_id.get(work).ok_or_else(|| format!("there is no work {work}"))?;
+        let position =
+            self.index.by_id.get(work).ok_or_else(|| format!("there is no work {work}"))?;
         Ok(&self.items[*position])
     }
 }
@@ -241,7 +307,11 @@ impl CoordinationSession {
 /// Whether a first event's numbers are in range.
 pub(super) fn check_started(started: &Started) -> Result<(), String> {
     let in_range = |what: &str, value: u32, max: u32| {
-        if (1..=max).contains(&value) { Ok(()) } else { Err(format!("{what} is {value}; it must be between 1 and {max}")) }
+        if (1..=max).contains(&value) {
+            Ok(())
+        } else {
+            Err(format!("{what} is {value}; it must be between 1 and {max}"))
+        }
     };
     in_range("max_attempts", started.policies.max_attempts, super::MAX_ATTEMPTS_LIMIT)?;
     in_range("breaker", started.policies.breaker, u32::MAX)?;

@@ -9,12 +9,16 @@ use super::budget::CoordinationBudget;
 use super::error::ControllerError;
 use super::planner::EfeWeights;
 use super::work::{Runner, WorkSpec};
-use super::{CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_WORK_QUEUE_SIZE};
+use super::{
+    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY,
+    MAX_WORK_QUEUE_SIZE,
+};
 use crate::digest::Digest;
 use crate::event::{Mode, OnExhausted, Policies, Started};
 use crate::id::{CoordinationId, Epoch, GroupName, SessionId, WorkId};
 
-/// Everything that a coordination is started with. Serial, closed and retried up to a limit unless it says otherwise.
+/// Everything that a coordination is started with. Serial, closed and retried up to a limit unless
+/// it says otherwise.
 ///
 /// ```
 /// use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
@@ -47,9 +51,14 @@ impl CoordinationConfig {
     /// Work that the caller carries out, one item after the other, as the seed has it.
     ///
     /// # Errors
-    /// [`ControllerError::EmptyWorkQueue`], [`ControllerError::WorkQueueSizeExceeded`], [`ControllerError::OutOfRange`] for the
-    /// attempts, [`ControllerError::Id`] or [`ControllerError::DuplicateWork`].
-    pub fn new(work_ids: Vec<String>, budget: CoordinationBudget, max_attempts_per_work: u32) -> Result<Self, ControllerError> {
+    /// [`ControllerError::EmptyWorkQueue`], [`ControllerError::WorkQueueSizeExceeded`],
+    /// [`ControllerError::OutOfRange`] for the attempts, [`ControllerError::Id`] or
+    /// [`ControllerError::DuplicateWork`].
+    pub fn new(
+        work_ids: Vec<String>,
+        budget: CoordinationBudget,
+        max_attempts_per_work: u32,
+    ) -> Result<Self, ControllerError> {
         Self::with_max_queue_size(work_ids, budget, max_attempts_per_work, MAX_WORK_QUEUE_SIZE)
     }
 
@@ -70,7 +79,8 @@ impl CoordinationConfig {
         queue_size(work_ids.len(), max_work_queue_size)?;
         let work = work_ids.iter().map(|id| Ok(WorkSpec::new(WorkId::new(id)?, Runner::Caller)));
         let work = work.collect::<Result<Vec<_>, ControllerError>>()?;
-        let config = Self { max_attempts_per_work, max_work_queue_size, ..Self::blank(work, budget) };
+        let config =
+            Self { max_attempts_per_work, max_work_queue_size, ..Self::blank(work, budget) };
         let _order = admission::admit(None, &BTreeMap::new(), &config.work)?;
         Ok(config)
     }
@@ -79,7 +89,10 @@ impl CoordinationConfig {
     ///
     /// # Errors
     /// [`ControllerError::EmptyWorkQueue`], or what is wrong with the items.
-    pub fn of_work(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
+    pub fn of_work(
+        work: Vec<WorkSpec>,
+        budget: CoordinationBudget,
+    ) -> Result<Self, ControllerError> {
         if work.is_empty() {
             return Err(ControllerError::EmptyWorkQueue);
         }
@@ -87,7 +100,8 @@ impl CoordinationConfig {
         Ok(Self { max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
     }
 
-    /// A coordination that work may come to and go from, with what there is now, which may be nothing.
+    /// A coordination that work may come to and go from, with what there is now, which may be
+    /// nothing.
     ///
     /// # Errors
     /// What is wrong with the items.
@@ -245,7 +259,9 @@ impl CoordinationConfig {
     /// Never for values that exist: a configuration is plain data with text keys.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).expect("BUG: a configuration is plain data with text keys"))
+        Digest::of(
+            &serde_json::to_vec(self).expect("BUG: a configuration is plain data with text keys"),
+        )
     }
 
     /// The first event and the items that follow it.
@@ -318,12 +334,15 @@ mod tests {
     use super::*;
 
     fn stored(change: impl Fn(&mut serde_json::Value)) -> Result<CoordinationConfig, String> {
-        let budget = CoordinationBudget::new(10, 60_000, 1_000, Some(100)).map_err(|error| error.to_string())?;
+        let budget = CoordinationBudget::new(10, 60_000, 1_000, Some(100))
+            .map_err(|error| error.to_string())?;
         let work = vec![WorkSpec::function("a", "f").map_err(|error| error.to_string())?];
-        let config = CoordinationConfig::of_work(work, budget).map_err(|error| error.to_string())?;
+        let config =
+            CoordinationConfig::of_work(work, budget).map_err(|error| error.to_string())?;
         let mut json = serde_json::to_value(&config).map_err(|error| error.to_string())?;
         change(&mut json);
-        let read: CoordinationConfig = serde_json::from_value(json).map_err(|error| error.to_string())?;
+        let read: CoordinationConfig =
+            serde_json::from_value(json).map_err(|error| error.to_string())?;
         assert_eq!((&read, read.digest()), (&config, config.digest()));
         Ok(read)
     }
@@ -331,8 +350,13 @@ mod tests {
     #[test]
     fn a_stored_configuration_comes_back_the_same_and_is_checked_like_a_new_one() {
         assert!(stored(|_| ()).is_ok());
-        let refused = |key: &str, value: serde_json::Value| stored(|json| json[key] = value.clone()).unwrap_err();
-        assert_eq!(refused("concurrency", 0.into()), "concurrency is 0; it must be between 1 and 10000");
+        let refused = |key: &str, value: serde_json::Value| {
+            stored(|json| json[key] = value.clone()).unwrap_err()
+        };
+        assert_eq!(
+            refused("concurrency", 0.into()),
+            "concurrency is 0; it must be between 1 and 10000"
+        );
         assert_eq!(
             refused("work", serde_json::json!([])),
             "the work queue is empty; give at least one item, or open the coordination for work to come"

@@ -16,7 +16,9 @@ use super::stop::{AbortReason, StopCondition};
 use super::work::{SkipReason, WorkSpec, WorkState};
 use super::{MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES};
 use crate::digest::{Canonical, Digest};
-use crate::envelope::{Blob, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
+use crate::envelope::{
+    Blob, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip,
+};
 use crate::event::{Aborted, Completed, Event, SessionBound, SessionUnbound, WorkSkipped};
 use crate::id::{Actor, CommandId, CoordinationId, Epoch, SessionId, StreamName, Version, WorkId};
 use crate::time::Now;
@@ -26,7 +28,8 @@ use crate::time::Now;
 pub struct Start {
     /// Its id.
     pub coordination_id: CoordinationId,
-    /// The `coordination.started` event; the items follow in [`CoordinationController::take_events`].
+    /// The `coordination.started` event; the items follow in
+    /// [`CoordinationController::take_events`].
     pub event: Recorded,
 }
 
@@ -85,7 +88,8 @@ pub struct End {
     pub event: Recorded,
 }
 
-/// One coordination live. Its methods decide, apply, and leave events in the outbox; refused calls change nothing.
+/// One coordination live. Its methods decide, apply, and leave events in the outbox; refused calls
+/// change nothing.
 #[derive(Debug, Clone)]
 pub struct CoordinationController {
     config: Option<CoordinationConfig>,
@@ -130,14 +134,18 @@ impl CoordinationController {
         }
     }
 
-    /// Starts the coordination. Without a chosen id it gets one made of its configuration and the time.
+    /// Starts the coordination. Without a chosen id it gets one made of its configuration and the
+    /// time.
     ///
     /// # Errors
-    /// [`ControllerError::CoordinationAlreadyExists`] if it was started before, or an item is too large to record.
+    /// [`ControllerError::CoordinationAlreadyExists`] if it was started before, or an item is too
+    /// large to record.
     pub fn start(&mut self, timestamp_ns: u64) -> Result<Start, ControllerError> {
         let now = Now::from(timestamp_ns);
         if let Some(session) = &self.session {
-            return Err(ControllerError::CoordinationAlreadyExists { coordination_id: session.coordination_id().clone() });
+            return Err(ControllerError::CoordinationAlreadyExists {
+                coordination_id: session.coordination_id().clone(),
+            });
         }
         let config = self.config.clone().ok_or(ControllerError::NotStarted)?;
         let id = match config.id() {
@@ -148,9 +156,15 @@ impl CoordinationController {
                 CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
             }
         };
-        let facts =
-            StartFacts { parent: None, depth: 0, minted: false, engine: env!("CARGO_PKG_VERSION").to_owned(), epoch: Epoch(0) };
-        let (controller, event, rest) = Self::begin(id.clone(), config, facts, &now, &caller(), None)?;
+        let facts = StartFacts {
+            parent: None,
+            depth: 0,
+            minted: false,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: Epoch(0),
+        };
+        let (controller, event, rest) =
+            Self::begin(id.clone(), config, facts, &now, &caller(), None)?;
         let mut controller = controller;
         for event in rest {
             controller.emit(event, &now, &caller(), None)?;
@@ -174,24 +188,32 @@ impl CoordinationController {
         let size = event.encode().len();
         if size > MAX_PAYLOAD_BYTES {
             let actual = size as u64;
-            return Err(ControllerError::OutOfRange { field: "name and labels", actual, min: 0, max: MAX_PAYLOAD_BYTES as u64 });
+            return Err(ControllerError::OutOfRange {
+                field: "name and labels",
+                actual,
+                min: 0,
+                max: MAX_PAYLOAD_BYTES as u64,
+            });
         }
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: cause.clone() };
-        let session = CoordinationSession::begin(id, &event, &meta).expect("BUG: a checked configuration starts");
+        let session = CoordinationSession::begin(id, &event, &meta)
+            .expect("BUG: a checked configuration starts");
         let mut controller = Self::resume(session, StreamTip::default());
         controller.record(&event, now, actor, cause);
         let first = controller.events[0].clone();
         Ok((controller, first, rest))
     }
 
-    /// Why the coordination must stop, as of its last event; `None` while it may go on, and before its start.
+    /// Why the coordination must stop, as of its last event; `None` while it may go on, and before
+    /// its start.
     #[must_use]
     pub fn check_stop_condition(&self) -> Option<StopCondition> {
         let session = self.session.as_ref()?;
         session.stop_condition_at(session.last_at)
     }
 
-    /// Whether work may be bound by a caller that looked at version `seq_id`, given what the work's owner says.
+    /// Whether work may be bound by a caller that looked at version `seq_id`, given what the work's
+    /// owner says.
     ///
     /// # Errors
     /// [`ControllerError::WorkNotFound`] or [`ControllerError::NotStarted`].
@@ -211,7 +233,12 @@ impl CoordinationController {
         } else {
             Some(format!("work is {}", item.state.as_str()))
         };
-        Ok(FreshnessCheck { work_id: item.spec.id.clone(), seq_id, is_eligible: skip_reason.is_none(), skip_reason })
+        Ok(FreshnessCheck {
+            work_id: item.spec.id.clone(),
+            seq_id,
+            is_eligible: skip_reason.is_none(),
+            skip_reason,
+        })
     }
 
     /// Binds the next session to an item. Append the event before the session starts.
@@ -234,8 +261,9 @@ impl CoordinationController {
         Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
     }
 
-    /// Makes work ready whose moment has come, such as a retry after its back-off, and names the sessions whose time is over since the
-    /// last call. [`CoordinationSession::next_deadlines`] says when to call it.
+    /// Makes work ready whose moment has come, such as a retry after its back-off, and names the
+    /// sessions whose time is over since the last call. [`CoordinationSession::next_deadlines`]
+    /// says when to call it.
     pub fn expire(&mut self, timestamp_ns: u64) -> Vec<SessionId> {
         let Some(session) = self.session.as_mut() else { return Vec::new() };
         let overdue = session.wake(&Now::from(timestamp_ns));
@@ -245,7 +273,8 @@ impl CoordinationController {
     /// Ends a session: charges it and decides what follows for its item.
     ///
     /// # Errors
-    /// [`ControllerError::SessionNotBound`], [`ControllerError::SessionWorkMismatch`] or [`ControllerError::ClockRegression`].
+    /// [`ControllerError::SessionNotBound`], [`ControllerError::SessionWorkMismatch`] or
+    /// [`ControllerError::ClockRegression`].
     pub fn record_session_termination(
         &mut self,
         session_id: &str,
@@ -271,7 +300,8 @@ impl CoordinationController {
         }
         let end = SessionEnd::new(outcome).with_report(Report { tokens, ..Report::default() });
         let unbound = session.decide_unbinding(id.number, end, &now)?;
-        let (work_id, then, tokens_consumed) = (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
+        let (work_id, then, tokens_consumed) =
+            (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
         let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?.clone();
         self.skip_doomed(&now)?;
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
@@ -280,8 +310,14 @@ impl CoordinationController {
     /// Skips an item that its owner says cannot be claimed, or that nobody wants any more.
     ///
     /// # Errors
-    /// [`ControllerError::WorkNotFound`] or [`ControllerError::WorkNotClaimable`] if it runs or has its outcome.
-    pub fn skip_work_item(&mut self, work_id: &str, because: SkipReason, timestamp_ns: u64) -> Result<Recorded, ControllerError> {
+    /// [`ControllerError::WorkNotFound`] or [`ControllerError::WorkNotClaimable`] if it runs or has
+    /// its outcome.
+    pub fn skip_work_item(
+        &mut self,
+        work_id: &str,
+        because: SkipReason,
+        timestamp_ns: u64,
+    ) -> Result<Recorded, ControllerError> {
         let skip = self.decide_skip(work_id, because)?;
         let now = Now::from(timestamp_ns);
         let event = self.emit(Event::WorkSkipped(skip), &now, &caller(), None)?.clone();
@@ -297,12 +333,18 @@ impl CoordinationController {
         Ok(())
     }
 
-    pub(crate) fn decide_skip(&self, work_id: &str, because: SkipReason) -> Result<WorkSkipped, ControllerError> {
+    pub(crate) fn decide_skip(
+        &self,
+        work_id: &str,
+        because: SkipReason,
+    ) -> Result<WorkSkipped, ControllerError> {
         let session = self.started()?;
         let item = session.known_item(work_id)?;
         self.refuse_ended()?;
         if !because.is_own_rule() {
-            return Err(session.not_in_state("skips dependents of failed work itself; give another reason"));
+            return Err(
+                session.not_in_state("skips dependents of failed work itself; give another reason")
+            );
         }
         if matches!(item.state, WorkState::Bound(_) | WorkState::Done(_)) {
             return Err(ControllerError::WorkNotClaimable {
@@ -314,18 +356,26 @@ impl CoordinationController {
         Ok(WorkSkipped { works: vec![item.spec.id.clone()], because })
     }
 
-    /// Completes the coordination with a stop condition that holds; sessions that are still bound are closed first.
+    /// Completes the coordination with a stop condition that holds; sessions that are still bound
+    /// are closed first.
     ///
     /// # Errors
-    /// [`ControllerError::WrongStopCondition`] if another holds, or none; `UserRequested` and `Error` may always be given.
-    pub fn complete(&mut self, stop: StopCondition, timestamp_ns: u64) -> Result<End, ControllerError> {
+    /// [`ControllerError::WrongStopCondition`] if another holds, or none; `UserRequested` and
+    /// `Error` may always be given.
+    pub fn complete(
+        &mut self,
+        stop: StopCondition,
+        timestamp_ns: u64,
+    ) -> Result<End, ControllerError> {
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
         self.refuse_ended()?;
         let holds = session.stop_condition_at(now.at);
         let stop = match stop {
             StopCondition::Error(CoordinationError::InvalidBudget { field }) => {
-                StopCondition::Error(CoordinationError::InvalidBudget { field: shortened(field, MAX_TEXT_BYTES) })
+                StopCondition::Error(CoordinationError::InvalidBudget {
+                    field: shortened(field, MAX_TEXT_BYTES),
+                })
             }
             stop => stop,
         };
@@ -340,12 +390,21 @@ impl CoordinationController {
     /// Aborts the coordination; sessions that are still bound are closed first.
     ///
     /// # Errors
-    /// [`ControllerError::CoordinationTerminal`] if it has ended, [`ControllerError::NotStarted`] if it never began.
-    pub fn abort(&mut self, reason: AbortReason, timestamp_ns: u64) -> Result<End, ControllerError> {
+    /// [`ControllerError::CoordinationTerminal`] if it has ended, [`ControllerError::NotStarted`]
+    /// if it never began.
+    pub fn abort(
+        &mut self,
+        reason: AbortReason,
+        timestamp_ns: u64,
+    ) -> Result<End, ControllerError> {
         let now = Now::from(timestamp_ns);
         let reason = match reason {
-            AbortReason::Cancelled { reason } => AbortReason::Cancelled { reason: shortened(reason, MAX_TEXT_BYTES) },
-            AbortReason::Error { message } => AbortReason::Error { message: shortened(message, MAX_TEXT_BYTES) },
+            AbortReason::Cancelled { reason } => {
+                AbortReason::Cancelled { reason: shortened(reason, MAX_TEXT_BYTES) }
+            }
+            AbortReason::Error { message } => {
+                AbortReason::Error { message: shortened(message, MAX_TEXT_BYTES) }
+            }
             AbortReason::NoEligibleWork => reason,
         };
         self.refuse_ended()?;
@@ -354,14 +413,16 @@ impl CoordinationController {
     }
 
     fn close_sessions(&mut self, now: &Now) -> Result<(), ControllerError> {
-        let open: Vec<u64> = self.started()?.bindings().map(|(binding, _)| binding.session).collect();
+        let open: Vec<u64> =
+            self.started()?.bindings().map(|(binding, _)| binding.session).collect();
         for session in open {
             let end = SessionEnd::new(SessionOutcome::Cancelled)
                 .with_text("the coordination ended")
                 // What nobody reported must not move the stop condition that is being recorded.
                 .with_report(Report { estimated: true, ..Report::default() });
             let mut unbound = self.started()?.decide_unbinding(session, end, now)?;
-            // The end is in the same append, so that its item stays without an outcome whatever its attempts.
+            // The end is in the same append, so that its item stays without an outcome whatever its
+            // attempts.
             unbound.then = Then::Retry(now.at);
             self.emit(Event::SessionUnbound(unbound), now, &caller(), None)?;
         }
@@ -369,20 +430,35 @@ impl CoordinationController {
     }
 
     /// Ends the coordination: receipt, terminal event, receipt blob. No session may be bound.
-    pub(crate) fn finish(&mut self, ending: Ending, commit: CommitTip, now: &Now, actor: &Actor) -> Result<End, ControllerError> {
+    pub(crate) fn finish(
+        &mut self,
+        ending: Ending,
+        commit: CommitTip,
+        now: &Now,
+        actor: &Actor,
+    ) -> Result<End, ControllerError> {
         self.refuse_regression(now)?;
         let session = self.started()?;
         let receipt = session.receipt(ending.clone(), now.at, now.wall, self.tip, commit);
         let blob = Blob::new(receipt.canonical_bytes());
         let receipt_hash = blob.digest;
-        let (verdict, usage, totals) = (receipt.verdict, receipt.budget_usage.clone(), receipt.totals);
+        let (verdict, usage, totals) =
+            (receipt.verdict, receipt.budget_usage.clone(), receipt.totals);
         let event = match ending {
-            Ending::Completed(stop) => {
-                Event::Completed(Box::new(Completed { stop, verdict, usage, totals, receipt: receipt_hash }))
-            }
-            Ending::Aborted(reason) => {
-                Event::Aborted(Box::new(Aborted { reason, verdict, usage, totals, receipt: receipt_hash }))
-            }
+            Ending::Completed(stop) => Event::Completed(Box::new(Completed {
+                stop,
+                verdict,
+                usage,
+                totals,
+                receipt: receipt_hash,
+            })),
+            Ending::Aborted(reason) => Event::Aborted(Box::new(Aborted {
+                reason,
+                verdict,
+                usage,
+                totals,
+                receipt: receipt_hash,
+            })),
         };
         self.blobs.push(blob);
         let event = self.emit(event, now, actor, None)?.clone();
@@ -392,18 +468,30 @@ impl CoordinationController {
     /// Scores an item for the planner; an item that escalated leaves a receipt of the decision.
     ///
     /// # Errors
-    /// [`ControllerError::WorkNotFound`], or [`ControllerError::OutOfRange`] beyond [`MAX_TRACKED_OBJECTIVES`].
+    /// [`ControllerError::WorkNotFound`], or [`ControllerError::OutOfRange`] beyond
+    /// [`MAX_TRACKED_OBJECTIVES`].
     pub fn record_advisory_objective(
         &mut self,
         objective: EfeObjective,
     ) -> Result<Option<CoordinationObjectiveReceiptV1>, ControllerError> {
         let session = self.started()?;
         let attempts = session.known_item(objective.work_id().as_str())?.attempts;
-        let receipt =
-            CoordinationObjectiveReceiptV1::new(session.coordination_id().clone(), &objective, attempts, session.last_at.0);
-        if !self.objectives.contains_key(objective.work_id()) && self.objectives.len() == MAX_TRACKED_OBJECTIVES {
+        let receipt = CoordinationObjectiveReceiptV1::new(
+            session.coordination_id().clone(),
+            &objective,
+            attempts,
+            session.last_at.0,
+        );
+        if !self.objectives.contains_key(objective.work_id())
+            && self.objectives.len() == MAX_TRACKED_OBJECTIVES
+        {
             let max = MAX_TRACKED_OBJECTIVES as u64;
-            return Err(ControllerError::OutOfRange { field: "objectives", actual: max + 1, min: 0, max });
+            return Err(ControllerError::OutOfRange {
+                field: "objectives",
+                actual: max + 1,
+                min: 0,
+                max,
+            });
         }
         self.objectives.insert(objective.work_id().clone(), objective);
         Ok(receipt)
@@ -458,7 +546,9 @@ impl CoordinationController {
     pub(crate) fn refuse_ended(&self) -> Result<(), ControllerError> {
         let session = self.started()?;
         if session.status().is_terminal() {
-            return Err(ControllerError::CoordinationTerminal { coordination_id: session.coordination_id().clone() });
+            return Err(ControllerError::CoordinationTerminal {
+                coordination_id: session.coordination_id().clone(),
+            });
         }
         Ok(())
     }
@@ -474,7 +564,8 @@ impl CoordinationController {
     /// Applies a decided event and puts it into the outbox.
     ///
     /// # Errors
-    /// [`ControllerError::ClockRegression`] or [`ControllerError::CoordinationTerminal`]; nothing has changed then.
+    /// [`ControllerError::ClockRegression`] or [`ControllerError::CoordinationTerminal`]; nothing
+    /// has changed then.
     ///
     /// # Panics
     /// If the event was decided wrongly: what is decided can be applied.
@@ -488,7 +579,12 @@ impl CoordinationController {
         self.refuse_ended()?;
         self.refuse_regression(now)?;
         let session = self.session.as_mut().ok_or(ControllerError::NotStarted)?;
-        let meta = Meta { version: self.tip.version.next(), at: now.at, wall: now.wall, cause: cause.clone() };
+        let meta = Meta {
+            version: self.tip.version.next(),
+            at: now.at,
+            wall: now.wall,
+            cause: cause.clone(),
+        };
         if let Err(error) = session.apply(&event, &meta) {
             panic!("BUG: a decided event cannot be applied: {error}");
         }
@@ -496,7 +592,13 @@ impl CoordinationController {
         Ok(self.record(&event, now, actor, cause))
     }
 
-    fn record(&mut self, event: &Event, now: &Now, actor: &Actor, cause: Option<CommandId>) -> &Recorded {
+    fn record(
+        &mut self,
+        event: &Event,
+        now: &Now,
+        actor: &Actor,
+        cause: Option<CommandId>,
+    ) -> &Recorded {
         let id = self.session.as_ref().map(|session| session.coordination_id().clone());
         let stream = StreamName::Coordination(id.expect("BUG: only started coordinations record"));
         let recorded = chained(stream, self.tip, event, now, actor, cause);
@@ -513,33 +615,45 @@ impl CoordinationController {
     }
 
     /// The next thing to do of itself.
-    pub(crate) fn propose(&self, now: &Now, runners: &Runners, expanding: &BTreeSet<WorkId>) -> Option<Proposal> {
+    pub(crate) fn propose(
+        &self,
+        now: &Now,
+        runners: &Runners,
+        expanding: &BTreeSet<WorkId>,
+    ) -> Option<Proposal> {
         self.session.as_ref()?.propose(now, runners, expanding)
     }
 
-    /// Makes due work ready and notes the sessions whose time is over; returns those not asked to stop before.
+    /// Makes due work ready and notes the sessions whose time is over; returns those not asked to
+    /// stop before.
     pub(crate) fn wake(&mut self, now: &Now) -> Vec<u64> {
         let Some(session) = self.session.as_mut() else { return Vec::new() };
         let overdue = session.wake(now);
         overdue.into_iter().filter(|number| self.ask(*number, StopCause::Timeout)).collect()
     }
 
-    /// Notes the sessions to be stopped because the coordination ends; returns those not asked before.
+    /// Notes the sessions to be stopped because the coordination ends; returns those not asked
+    /// before.
     pub(crate) fn stop_sessions(&mut self) -> Vec<u64> {
-        let Some(session) = self.session.as_ref().filter(|session| session.must_stop_sessions()) else { return Vec::new() };
+        let Some(session) = self.session.as_ref().filter(|session| session.must_stop_sessions())
+        else {
+            return Vec::new();
+        };
         let open: Vec<u64> = session.bindings().map(|(binding, _)| binding.session).collect();
         open.into_iter().filter(|number| self.ask(*number, StopCause::Ending)).collect()
     }
 
-    /// Notes why a session is asked to stop; the first cause stays. Returns whether it was not asked before.
+    /// Notes why a session is asked to stop; the first cause stays. Returns whether it was not
+    /// asked before.
     fn ask(&mut self, number: u64, cause: StopCause) -> bool {
         let fresh = !self.asked.contains_key(&number);
         self.asked.entry(number).or_insert(cause);
         fresh
     }
 
-    /// Ends a session as it really ended: one that was asked to stop for its time has timed out, whatever it says. What its runner
-    /// remembers of having been asked goes before what is noted here.
+    /// Ends a session as it really ended: one that was asked to stop for its time has timed out,
+    /// whatever it says. What its runner remembers of having been asked goes before what is noted
+    /// here.
     pub(crate) fn unbind(
         &mut self,
         number: u64,
@@ -549,12 +663,16 @@ impl CoordinationController {
         actor: &Actor,
     ) -> Result<SessionUnbound, ControllerError> {
         end.outcome = match (asked.or_else(|| self.asked.get(&number).copied()), end.outcome) {
-            (Some(StopCause::Timeout), SessionOutcome::Success | SessionOutcome::Failure | SessionOutcome::Cancelled) => {
+            (
+                Some(StopCause::Timeout),
+                SessionOutcome::Success | SessionOutcome::Failure | SessionOutcome::Cancelled,
+            ) => SessionOutcome::Timeout,
+            (Some(StopCause::Ending), SessionOutcome::Failure) => SessionOutcome::Cancelled,
+            // A nested coordination that was cancelled for its time before a restart, which forgets
+            // who was asked.
+            (None, SessionOutcome::Cancelled) if self.is_overdue(number, now) => {
                 SessionOutcome::Timeout
             }
-            (Some(StopCause::Ending), SessionOutcome::Failure) => SessionOutcome::Cancelled,
-            // A nested coordination that was cancelled for its time before a restart, which forgets who was asked.
-            (None, SessionOutcome::Cancelled) if self.is_overdue(number, now) => SessionOutcome::Timeout,
             (_, outcome) => outcome,
         };
         end.text = end.text.map(|text| shortened(text, MAX_TEXT_BYTES));
@@ -570,7 +688,12 @@ impl CoordinationController {
     }
 
     /// The event that binds a nested item, if it may still be bound.
-    pub(crate) fn decide_nested(&self, work: &str, runners: &Runners, now: &Now) -> Result<SessionBound, ControllerError> {
+    pub(crate) fn decide_nested(
+        &self,
+        work: &str,
+        runners: &Runners,
+        now: &Now,
+    ) -> Result<SessionBound, ControllerError> {
         let session = self.started()?;
         let item = session.known_item(work)?;
         let Some(capability) = runners.get(&item.spec.runner) else {
@@ -579,7 +702,8 @@ impl CoordinationController {
         session.decide_binding(work, None, capability, now)
     }
 
-    /// The events that add work, checked against what is there; `recalled` is what has left memory and may be meant.
+    /// The events that add work, checked against what is there; `recalled` is what has left memory
+    /// and may be meant.
     pub(crate) fn decide_work(
         &self,
         items: Vec<WorkSpec>,
@@ -592,14 +716,18 @@ impl CoordinationController {
             return Err(ControllerError::EmptyWorkQueue);
         }
         if !session.status().is_running() {
-            return Err(session.not_in_state("is still being started; add work once its start is complete"));
+            return Err(
+                session.not_in_state("is still being started; add work once its start is complete")
+            );
         }
         if session.stop_request().is_some() {
             return Err(session.not_in_state("is ending and takes no more work"));
         }
         if let Some(number) = adder {
             let id = session.session_id(number).to_string();
-            let (_, own) = session.binding(number).ok_or(ControllerError::SessionNotBound { session_id: id })?;
+            let (_, own) = session
+                .binding(number)
+                .ok_or(ControllerError::SessionNotBound { session_id: id })?;
             if let Some(item) = items.iter().find(|item| item.priority > own.priority) {
                 return Err(ControllerError::OutranksAdder {
                     work_id: item.id.clone(),
@@ -614,13 +742,20 @@ impl CoordinationController {
         let mut added = admission::events(items.clone())?;
         if added.len() > 1 {
             // Each event must hold by itself on what is there before it.
-            added = admission::events(order.into_iter().map(|position| items[position as usize].clone()).collect())?;
+            added = admission::events(
+                order.into_iter().map(|position| items[position as usize].clone()).collect(),
+            )?;
         }
         events.extend(added);
         let actual = events.iter().map(|event| event.encode().len() as u64).sum();
         let max = MAX_APPEND_BYTES as u64 / 2;
         if actual > max {
-            return Err(ControllerError::OutOfRange { field: "bytes of work added at once", actual, min: 1, max });
+            return Err(ControllerError::OutOfRange {
+                field: "bytes of work added at once",
+                actual,
+                min: 1,
+                max,
+            });
         }
         Ok(events)
     }
@@ -636,7 +771,12 @@ pub(crate) fn chained(
     cause: Option<CommandId>,
 ) -> Recorded {
     let payload = event.encode();
-    assert!(payload.len() <= MAX_PAYLOAD_BYTES, "BUG: {} takes {} bytes", event.kind(), payload.len());
+    assert!(
+        payload.len() <= MAX_PAYLOAD_BYTES,
+        "BUG: {} takes {} bytes",
+        event.kind(),
+        payload.len()
+    );
     let mut recorded = Recorded {
         stream,
         version: tip.version.next(),

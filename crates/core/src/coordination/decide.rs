@@ -11,7 +11,9 @@ use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
 use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Used};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
-use crate::event::{Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped};
+use crate::event::{
+    Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped,
+};
 use crate::id::{Actor, GroupName, Version, WorkId};
 use crate::time::{Now, nanos, ticks};
 
@@ -36,7 +38,8 @@ pub enum StopCause {
 }
 
 impl CoordinationSession {
-    /// Makes work ready whose moment has come, and names the sessions whose time is over since the last call.
+    /// Makes work ready whose moment has come, and names the sessions whose time is over since the
+    /// last call.
     ///
     /// Touches only what is derived; the record says nothing of it.
     pub fn wake(&mut self, now: &Now) -> Vec<u64> {
@@ -72,7 +75,12 @@ impl CoordinationSession {
     ///
     /// Items in `expanding` have been proposed for expansion and are waited for.
     #[must_use]
-    pub fn propose(&self, now: &Now, runners: &Runners, expanding: &std::collections::BTreeSet<WorkId>) -> Option<Proposal> {
+    pub fn propose(
+        &self,
+        now: &Now,
+        runners: &Runners,
+        expanding: &std::collections::BTreeSet<WorkId>,
+    ) -> Option<Proposal> {
         if self.status.is_terminal() {
             return None;
         }
@@ -90,7 +98,9 @@ impl CoordinationSession {
             return self.propose_stop(stop);
         }
         // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
-        if self.paused.is_some() || self.bound.len() + expanding.len() >= self.started.concurrency as usize {
+        if self.paused.is_some()
+            || self.bound.len() + expanding.len() >= self.started.concurrency as usize
+        {
             return None;
         }
         self.propose_binding(now, runners, expanding)
@@ -98,7 +108,8 @@ impl CoordinationSession {
 
     /// The next items that can never run, all of one root.
     pub(super) fn propose_skip(&self) -> Option<WorkSkipped> {
-        let mut left = self.doomed.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
+        let mut left =
+            self.doomed.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
         let root = left.peek()?.1.clone();
         let mut works: Vec<WorkId> = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
@@ -107,7 +118,10 @@ impl CoordinationSession {
             let id = &self.items[*position].spec.id;
             // Twice its length, as JSON escapes some characters with one more.
             bytes += 2 * id.as_str().len() + 3;
-            if *other != root || works.len() == MAX_ITEMS_PER_EVENT || bytes > MAX_PAYLOAD_BYTES - 1024 {
+            if *other != root
+                || works.len() == MAX_ITEMS_PER_EVENT
+                || bytes > MAX_PAYLOAD_BYTES - 1024
+            {
                 break;
             }
             if seen.insert(*position) {
@@ -146,11 +160,23 @@ impl CoordinationSession {
     }
 
     /// The first ready item, in order, that has a runner and is granted something.
-    fn propose_binding(&self, now: &Now, runners: &Runners, expanding: &std::collections::BTreeSet<WorkId>) -> Option<Proposal> {
+    fn propose_binding(
+        &self,
+        now: &Now,
+        runners: &Runners,
+        expanding: &std::collections::BTreeSet<WorkId>,
+    ) -> Option<Proposal> {
         let mut best: Option<(super::index::ReadyKey, Proposal)> = None;
         for (runner, ready) in &self.index.ready {
-            let Some(capability) = runners.get(runner).filter(|_| self.has_secrets_for(runner)) else { continue };
-            let narrow = ready.narrow.iter().filter(|(group, _)| !self.is_full(group, expanding)).map(|(_, lane)| lane);
+            let Some(capability) = runners.get(runner).filter(|_| self.has_secrets_for(runner))
+            else {
+                continue;
+            };
+            let narrow = ready
+                .narrow
+                .iter()
+                .filter(|(group, _)| !self.is_full(group, expanding))
+                .map(|(_, lane)| lane);
             for lane in narrow.chain([&ready.free]) {
                 for key in lane {
                     if best.as_ref().is_some_and(|(first, _)| first < key) {
@@ -163,7 +189,9 @@ impl CoordinationSession {
                     let Ok(grant) = self.grant(item, now, capability) else { break };
                     let proposal = match runner {
                         runner if runner.is_plan() => Proposal::Expand(item.spec.id.clone()),
-                        _ => Proposal::Event(Event::SessionBound(self.binding_of(item, grant, now))),
+                        _ => {
+                            Proposal::Event(Event::SessionBound(self.binding_of(item, grant, now)))
+                        }
                     };
                     best = Some((*key, proposal));
                     break;
@@ -174,11 +202,16 @@ impl CoordinationSession {
     }
 
     /// Whether as many members of a group run as may, those counted whose plan is being fetched.
-    pub(super) fn is_full(&self, group: &GroupName, expanding: &std::collections::BTreeSet<WorkId>) -> bool {
+    pub(super) fn is_full(
+        &self,
+        group: &GroupName,
+        expanding: &std::collections::BTreeSet<WorkId>,
+    ) -> bool {
         let Some(width) = self.started.widths.get(group) else { return false };
         let coming = expanding.iter().filter(|work| {
             let position = self.index.by_id.get(*work);
-            position.is_some_and(|position| self.items[*position].spec.group.as_ref() == Some(group))
+            position
+                .is_some_and(|position| self.items[*position].spec.group.as_ref() == Some(group))
         });
         let running = self.index.groups.get(group).map_or(0, |group| group.running);
         running as usize + coming.count() >= *width as usize
@@ -193,7 +226,8 @@ impl CoordinationSession {
         self.index.secrets
     }
 
-    /// Says that the coordination's secrets are here. Touches only what is derived; the record says nothing of it.
+    /// Says that the coordination's secrets are here. Touches only what is derived; the record says
+    /// nothing of it.
     pub(crate) fn hold_secrets(&mut self) {
         self.index.secrets = true;
     }
@@ -209,11 +243,14 @@ impl CoordinationSession {
         self.known_item(first.as_str()).ok().map(|item| &item.spec.id)
     }
 
-    /// Whether something runs here or will of itself: a session, an item that waits for a moment, one that could be bound now. Sessions
-    /// of nested plans do not count, as what runs below them does.
+    /// Whether something runs here or will of itself: a session, an item that waits for a moment,
+    /// one that could be bound now. Sessions of nested plans do not count, as what runs below them
+    /// does.
     pub(crate) fn is_at_work(&self, now: &Now, runners: &Runners) -> bool {
-        let carries_out = |binding: &super::Binding| !self.items[binding.item].spec.runner.is_plan();
-        let waits = self.index.due_at.iter().any(|(_, due)| matches!(due, super::index::Due::Item(_)));
+        let carries_out =
+            |binding: &super::Binding| !self.items[binding.item].spec.runner.is_plan();
+        let waits =
+            self.index.due_at.iter().any(|(_, due)| matches!(due, super::index::Due::Item(_)));
         let may_bind = self.paused.is_none() && self.stop_condition_at(now.at).is_none();
         self.bound.values().any(carries_out)
             || self.holding().next().is_some()
@@ -223,10 +260,19 @@ impl CoordinationSession {
     }
 
     /// What a session of this item would be granted now.
-    pub(super) fn grant(&self, item: &WorkItem, now: &Now, capability: Capability) -> Result<Grant, ControllerError> {
+    pub(super) fn grant(
+        &self,
+        item: &WorkItem,
+        now: &Now,
+        capability: Capability,
+    ) -> Result<Grant, ControllerError> {
         let (budget, usage, index) = (self.budget(), self.budget_usage(), &self.index);
-        let slots = u64::from(self.started.concurrency).saturating_sub(self.bound.len() as u64).max(1);
-        let rest = budget.max_episodes().saturating_sub(usage.consumed_episodes).saturating_sub(index.reserved_sessions);
+        let slots =
+            u64::from(self.started.concurrency).saturating_sub(self.bound.len() as u64).max(1);
+        let rest = budget
+            .max_episodes()
+            .saturating_sub(usage.consumed_episodes)
+            .saturating_sub(index.reserved_sessions);
         let sessions = capability.sessions.map_or(1, |ceiling| ceiling.max(1)).min(rest);
         if sessions == 0 {
             return Err(ControllerError::NothingToGrant { meter: "sessions" });
@@ -236,22 +282,43 @@ impl CoordinationSession {
         if ticks == 0 {
             return Err(ControllerError::NothingToGrant { meter: "time" });
         }
-        let share = |reports: bool, own: Option<u64>, max: Option<u64>, used: u64, meter: &'static str| {
-            if !reports {
-                return Ok(None);
-            }
-            let Some(max) = max else { return Ok(own) };
-            let free = max.saturating_sub(used);
-            let granted = own.unwrap_or_else(|| free.div_ceil(slots)).min(free);
-            if granted == 0 { Err(ControllerError::NothingToGrant { meter }) } else { Ok(Some(granted)) }
-        };
-        let tokens = usage.consumed_tokens.saturating_add(u64::try_from(index.reserved_tokens).unwrap_or(u64::MAX));
-        let cost = usage.consumed_cost.saturating_add(u64::try_from(index.reserved_cost).unwrap_or(u64::MAX));
+        let share =
+            |reports: bool, own: Option<u64>, max: Option<u64>, used: u64, meter: &'static str| {
+                if !reports {
+                    return Ok(None);
+                }
+                let Some(max) = max else { return Ok(own) };
+                let free = max.saturating_sub(used);
+                let granted = own.unwrap_or_else(|| free.div_ceil(slots)).min(free);
+                if granted == 0 {
+                    Err(ControllerError::NothingToGrant { meter })
+                } else {
+                    Ok(Some(granted))
+                }
+            };
+        let tokens = usage
+            .consumed_tokens
+            .saturating_add(u64::try_from(index.reserved_tokens).unwrap_or(u64::MAX));
+        let cost = usage
+            .consumed_cost
+            .saturating_add(u64::try_from(index.reserved_cost).unwrap_or(u64::MAX));
         Ok(Grant {
             sessions,
             ticks,
-            tokens: share(capability.reports_tokens, item.spec.max_tokens, budget.max_tokens(), tokens, "tokens")?,
-            cost: share(capability.reports_cost, item.spec.max_cost, budget.max_cost(), cost, "cost")?,
+            tokens: share(
+                capability.reports_tokens,
+                item.spec.max_tokens,
+                budget.max_tokens(),
+                tokens,
+                "tokens",
+            )?,
+            cost: share(
+                capability.reports_cost,
+                item.spec.max_cost,
+                budget.max_cost(),
+                cost,
+                "cost",
+            )?,
         })
     }
 
@@ -296,12 +363,19 @@ impl CoordinationSession {
             return Err(self.not_in_state("is still being started"));
         }
         if !self.status.is_running() {
-            return Err(ControllerError::CoordinationTerminal { coordination_id: self.coordination_id.clone() });
+            return Err(ControllerError::CoordinationTerminal {
+                coordination_id: self.coordination_id.clone(),
+            });
         }
         if self.paused.is_some() {
             return Err(self.not_in_state("is paused; continue it first"));
         }
-        if let Some(session) = self.bound.keys().next().filter(|_| self.bound.len() >= self.started.concurrency as usize) {
+        if let Some(session) = self
+            .bound
+            .keys()
+            .next()
+            .filter(|_| self.bound.len() >= self.started.concurrency as usize)
+        {
             return Err(ControllerError::SessionAlreadyBound {
                 session_id: self.session_id(*session),
                 concurrency: self.started.concurrency,
@@ -324,15 +398,25 @@ impl CoordinationSession {
                 instead: "only work that is ready can be bound",
             });
         }
-        if let Some(group) = item.spec.group.as_ref().filter(|group| self.is_full(group, &std::collections::BTreeSet::new())) {
+        if let Some(group) = item
+            .spec
+            .group
+            .as_ref()
+            .filter(|group| self.is_full(group, &std::collections::BTreeSet::new()))
+        {
             let width = self.started.widths[group];
-            return Err(ControllerError::GroupFull { work_id: item.spec.id.clone(), group: group.clone(), width });
+            return Err(ControllerError::GroupFull {
+                work_id: item.spec.id.clone(),
+                group: group.clone(),
+                width,
+            });
         }
         let grant = self.grant(item, now, capability)?;
         Ok(self.binding_of(item, grant, now))
     }
 
-    /// Whether an item may be bound: its moment has come now, or had come before wall time was set back.
+    /// Whether an item may be bound: its moment has come now, or had come before wall time was set
+    /// back.
     pub(super) fn is_claimable(&self, item: &WorkItem, now: &Now) -> bool {
         match &item.state {
             WorkState::Ready => true,
@@ -345,30 +429,42 @@ impl CoordinationSession {
     ///
     /// # Errors
     /// [`ControllerError::SessionNotBound`] if it is not bound.
-    pub fn decide_unbinding(&self, session: u64, end: SessionEnd, now: &Now) -> Result<SessionUnbound, ControllerError> {
-        let binding = self
-            .bound
-            .get(&session)
-            .ok_or_else(|| ControllerError::SessionNotBound { session_id: self.session_id(session).to_string() })?;
+    pub fn decide_unbinding(
+        &self,
+        session: u64,
+        end: SessionEnd,
+        now: &Now,
+    ) -> Result<SessionUnbound, ControllerError> {
+        let binding = self.bound.get(&session).ok_or_else(|| ControllerError::SessionNotBound {
+            session_id: self.session_id(session).to_string(),
+        })?;
         let item = &self.items[binding.item];
         let unclean = end.tree.as_ref().is_some_and(|tree| !tree.clean);
         let outcome = match end.outcome {
             // What leaves something running has not ended well, whatever it says.
-            SessionOutcome::Success | SessionOutcome::Deferred { .. } if unclean => SessionOutcome::Failure,
+            SessionOutcome::Success | SessionOutcome::Deferred { .. } if unclean => {
+                SessionOutcome::Failure
+            }
             outcome => outcome,
         };
         let attempts = item.attempts + u32::from(outcome.is_attempt());
         let then = match outcome {
             SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
             SessionOutcome::Deferred { until } => Then::Wait(until),
-            outcome if outcome.is_attempt() && attempts >= self.max_attempts(item) => Then::Done(WorkItemOutcome::Failed),
+            outcome if outcome.is_attempt() && attempts >= self.max_attempts(item) => {
+                Then::Done(WorkItemOutcome::Failed)
+            }
             _ if unclean => Then::Hold,
             SessionOutcome::Lost | SessionOutcome::Cancelled => Then::Retry(now.at),
             _ => Then::Retry(now.at.after(item.spec.backoff.map_or(0, |backoff| {
                 let mut chance = [0; 8];
                 chance.copy_from_slice(&now.random[..8]);
                 // Several sessions may end at one moment; their numbers keep their jitter apart.
-                backoff.wait_ns(attempts, u64::from_be_bytes(chance).rotate_left(u32::try_from(session % 64).unwrap_or(0)))
+                backoff.wait_ns(
+                    attempts,
+                    u64::from_be_bytes(chance)
+                        .rotate_left(u32::try_from(session % 64).unwrap_or(0)),
+                )
             }))),
         };
         let used = self.used(binding, &end, now);
@@ -378,7 +474,12 @@ impl CoordinationSession {
             outcome,
             text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
             used,
-            scores: end.scores.into_iter().filter(|(name, _)| is_score_name(name)).take(MAX_SCORES).collect(),
+            scores: end
+                .scores
+                .into_iter()
+                .filter(|(name, _)| is_score_name(name))
+                .take(MAX_SCORES)
+                .collect(),
             output: end.output,
             then,
             tree: end.tree,
@@ -395,7 +496,8 @@ impl CoordinationSession {
             }
             let share = |granted: Option<u64>| {
                 let whole = u128::from(binding.grant.ticks.max(1));
-                let part = u128::from(granted.unwrap_or(0)) * u128::from(spent.min(binding.grant.ticks));
+                let part =
+                    u128::from(granted.unwrap_or(0)) * u128::from(spent.min(binding.grant.ticks));
                 u64::try_from(part.div_ceil(whole)).unwrap_or(u64::MAX)
             };
             let (tokens, cost) = (share(binding.grant.tokens), share(binding.grant.cost));
@@ -415,7 +517,9 @@ impl CoordinationSession {
     pub(super) fn known_item(&self, work: &str) -> Result<&WorkItem, ControllerError> {
         match self.index.by_id.get(work) {
             Some(position) => Ok(&self.items[*position]),
-            None if self.archive.may_hold(work) => Err(ControllerError::WorkLeftMemory { work_id: work.to_owned() }),
+            None if self.archive.may_hold(work) => {
+                Err(ControllerError::WorkLeftMemory { work_id: work.to_owned() })
+            }
             None => Err(ControllerError::WorkNotFound { work_id: work.to_owned() }),
         }
     }
@@ -437,7 +541,8 @@ impl CoordinationSession {
     }
 }
 
-/// Whether a score may have this name. As JSON a control character takes six bytes, with which the event might not fit its payload.
+/// Whether a score may have this name. As JSON a control character takes six bytes, with which the
+/// event might not fit its payload.
 fn is_score_name(name: &str) -> bool {
     name.len() <= MAX_SCORE_NAME_BYTES && !name.chars().any(char::is_control)
 }

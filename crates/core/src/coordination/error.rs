@@ -6,7 +6,8 @@ use super::stop::StopCondition;
 use crate::digest::Digest;
 use crate::id::{CoordinationId, GroupName, IdError, SessionId, Version, WorkId};
 
-/// What can be wrong with a coordination's state or configuration; recordable, as it may be why a coordination stopped.
+/// What can be wrong with a coordination's state or configuration; recordable, as it may be why a
+/// coordination stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum CoordinationError {
     /// A ceiling is zero or out of range.
@@ -52,10 +53,14 @@ pub enum CoordinationError {
 #[non_exhaustive]
 pub enum ControllerError {
     /// A closed coordination was given no work.
-    #[error("the work queue is empty; give at least one item, or open the coordination for work to come")]
+    #[error(
+        "the work queue is empty; give at least one item, or open the coordination for work to come"
+    )]
     EmptyWorkQueue,
     /// There are more items than the configuration allows.
-    #[error("the work queue holds {actual} items; at most {max} are allowed: raise max_work_queue_size")]
+    #[error(
+        "the work queue holds {actual} items; at most {max} are allowed: raise max_work_queue_size"
+    )]
     WorkQueueSizeExceeded {
         /// Items found.
         actual: usize,
@@ -122,7 +127,9 @@ pub enum ControllerError {
         work_id: WorkId,
     },
     /// One item's description is too large to be recorded.
-    #[error("the description of work {work_id} takes {actual} bytes; at most {max} are allowed: put large values into its input")]
+    #[error(
+        "the description of work {work_id} takes {actual} bytes; at most {max} are allowed: put large values into its input"
+    )]
     WorkTooLarge {
         /// The item.
         work_id: WorkId,
@@ -132,13 +139,17 @@ pub enum ControllerError {
         max: usize,
     },
     /// What is kept of finished items that left memory is not what its name says.
-    #[error("blob {archive}, which holds finished items, is damaged; run verify, and restore it from a copy")]
+    #[error(
+        "blob {archive}, which holds finished items, is damaged; run verify, and restore it from a copy"
+    )]
     ArchiveDamaged {
         /// Its digest.
         archive: Digest,
     },
     /// A session added work with a higher priority than its own.
-    #[error("work {work_id} has priority {actual}, but the session that adds it has {max}; it cannot outrank it")]
+    #[error(
+        "work {work_id} has priority {actual}, but the session that adds it has {max}; it cannot outrank it"
+    )]
     OutranksAdder {
         /// The item.
         work_id: WorkId,
@@ -170,7 +181,9 @@ pub enum ControllerError {
         instead: &'static str,
     },
     /// The caller looked at the work before it last changed.
-    #[error("work {work_id} changed at version {current} after it was looked at (version {looked_at}); look again")]
+    #[error(
+        "work {work_id} changed at version {current} after it was looked at (version {looked_at}); look again"
+    )]
     WorkFreshnessViolation {
         /// The item.
         work_id: WorkId,
@@ -180,7 +193,9 @@ pub enum ControllerError {
         current: Version,
     },
     /// All session slots are taken.
-    #[error("session {session_id} is bound, and the concurrency of {concurrency} allows no further one")]
+    #[error(
+        "session {session_id} is bound, and the concurrency of {concurrency} allows no further one"
+    )]
     SessionAlreadyBound {
         /// One of the bound sessions.
         session_id: SessionId,
@@ -253,10 +268,14 @@ pub enum ControllerError {
         state: &'static str,
     },
     /// A ceiling would be lowered, or the tick rate or currency changed.
-    #[error("a budget can only be raised while the coordination runs, at the same tick rate and in the same currency")]
+    #[error(
+        "a budget can only be raised while the coordination runs, at the same tick rate and in the same currency"
+    )]
     BudgetNotRaised,
     /// A nested coordination would get more than the session that it carries out was granted.
-    #[error("this budget is above what session {session_id} was granted; a nested coordination cannot be given more")]
+    #[error(
+        "this budget is above what session {session_id} was granted; a nested coordination cannot be given more"
+    )]
     AboveGrant {
         /// The session of its parent.
         session_id: SessionId,

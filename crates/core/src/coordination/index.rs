@@ -8,7 +8,8 @@ use super::work::Runner;
 use crate::id::{GroupName, WorkId};
 use crate::time::{At, Wall};
 
-/// Order of ready work: higher priority, lower planner score, earlier addition. The last is total, so ids never have to decide.
+/// Order of ready work: higher priority, lower planner score, earlier addition. The last is total,
+/// so ids never have to decide.
 pub(super) type ReadyKey = (Reverse<i32>, u32, u32);
 
 /// What a ledger-time deadline is for.
@@ -33,7 +34,8 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Notes a failed member. Which one is kept depends on the order of addition alone, so that a rebuilt index is the same.
+    /// Notes a failed member. Which one is kept depends on the order of addition alone, so that a
+    /// rebuilt index is the same.
     pub(super) fn fail(&mut self, position: u32, root: &WorkId) {
         if self.failed.as_ref().is_none_or(|(first, _)| position < *first) {
             self.failed = Some((position, root.clone()));
@@ -41,7 +43,8 @@ impl Group {
     }
 }
 
-/// Ready work of one runner, apart where a group is limited in width: a full group is passed over whole.
+/// Ready work of one runner, apart where a group is limited in width: a full group is passed over
+/// whole.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ready {
     pub(super) free: BTreeSet<ReadyKey>,

@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use super::error::CoordinationError;
 use super::index::{Due, Index, ReadyKey};
 use super::session::{CoordinationSession, WorkItem};
-use super::work::{FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState};
+use super::work::{
+    FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState,
+};
 use crate::id::{GroupName, WorkId};
 use crate::time::Deadline;
 
@@ -33,7 +35,8 @@ impl CoordinationSession {
         self.set_needs(position, unmet);
     }
 
-    /// Enters an item into the index, counts its unmet needs, and finds out whether one of them has failed already.
+    /// Enters an item into the index, counts its unmet needs, and finds out whether one of them has
+    /// failed already.
     fn link(&mut self, position: u32) -> u32 {
         let spec = &mut self.items[position].spec;
         let (id, group) = (spec.id.clone(), spec.group.clone());
@@ -107,7 +110,9 @@ impl CoordinationSession {
         let item = &self.items[position];
         match &item.state {
             WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => Standing::Met,
-            WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => Standing::Failed(root.clone()),
+            WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => {
+                Standing::Failed(root.clone())
+            }
             WorkState::Done(_) => Standing::Failed(item.spec.id.clone()),
             _ => Standing::Open,
         }
@@ -211,7 +216,11 @@ impl CoordinationSession {
     /// Whether an item is among the ready ones.
     pub(super) fn is_listed(&self, item: &WorkItem) -> bool {
         let position = self.index.by_id[&item.spec.id];
-        let lane = self.index.ready.get(&item.spec.runner).and_then(|ready| ready.lane(self.narrow_group(item)));
+        let lane = self
+            .index
+            .ready
+            .get(&item.spec.runner)
+            .and_then(|ready| ready.lane(self.narrow_group(item)));
         lane.is_some_and(|lane| lane.contains(&self.ready_key(item, position)))
     }
 
@@ -226,7 +235,13 @@ impl CoordinationSession {
         let runner = &self.items[position].spec.runner;
         match self.index.ready.get_mut(runner) {
             Some(ready) => ready.lane_mut(group.as_ref()).insert(key),
-            None => self.index.ready.entry(runner.clone()).or_default().lane_mut(group.as_ref()).insert(key),
+            None => self
+                .index
+                .ready
+                .entry(runner.clone())
+                .or_default()
+                .lane_mut(group.as_ref())
+                .insert(key),
         };
     }
 
@@ -263,10 +278,12 @@ impl CoordinationSession {
             entry.members = members.count;
             entry.failed.clone_from(&members.failed);
         }
-        // Needs are linked against the final states, so that finished ones do not collect dependents again.
+        // Needs are linked against the final states, so that finished ones do not collect
+        // dependents again.
         let positions: Vec<u32> = self.items.iter().map(|(position, _)| position).collect();
         for position in positions.iter().copied() {
-            let group = self.items[position].spec.group.clone().filter(|_| !self.items[position].recalled);
+            let group =
+                self.items[position].spec.group.clone().filter(|_| !self.items[position].recalled);
             self.index.by_id.insert(self.items[position].spec.id.clone(), position);
             self.index.dependents.skip_to(position);
             self.index.dependents.push(Vec::new());
@@ -294,7 +311,9 @@ impl CoordinationSession {
                         }
                         Some(_) => {}
                     },
-                    Need::Group(name) => self.index.groups.entry(name).or_default().waiting.push(position),
+                    Need::Group(name) => {
+                        self.index.groups.entry(name).or_default().waiting.push(position)
+                    }
                 }
             }
             self.schedule(position);

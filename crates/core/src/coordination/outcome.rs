@@ -22,7 +22,8 @@ pub enum SessionOutcome {
     Lost,
     /// It could not be started.
     SpawnFailed,
-    /// A quota or rate limit keeps it from working before this moment. A session is charged, but no attempt.
+    /// A quota or rate limit keeps it from working before this moment. A session is charged, but no
+    /// attempt.
     Deferred {
         /// When to try again.
         until: Deadline,
@@ -50,14 +51,16 @@ impl SessionOutcome {
         !matches!(self, Self::Lost | Self::Cancelled | Self::Deferred { .. })
     }
 
-    /// Whether it is a failed attempt: it may be retried, and fails the item for good with the last one.
+    /// Whether it is a failed attempt: it may be retried, and fails the item for good with the last
+    /// one.
     #[must_use]
     pub fn is_failed_attempt(self) -> bool {
         matches!(self, Self::Failure | Self::Timeout | Self::SpawnFailed)
     }
 }
 
-/// What follows from a session's end for its item; decided once and recorded, so that replay computes nothing.
+/// What follows from a session's end for its item; decided once and recorded, so that replay
+/// computes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Then {
@@ -109,7 +112,8 @@ pub struct SessionEnd {
     pub outcome: SessionOutcome,
     /// What it says about it: an error, a reason, a summary.
     pub text: Option<String>,
-    /// Tokens, cost and, for a nested coordination, sessions it used; `None` if nothing was reported.
+    /// Tokens, cost and, for a nested coordination, sessions it used; `None` if nothing was
+    /// reported.
     pub reported: Option<Report>,
     /// Digest of what it put out.
     pub output: Option<Digest>,
@@ -123,7 +127,14 @@ impl SessionEnd {
     /// An end without anything to say.
     #[must_use]
     pub fn new(outcome: SessionOutcome) -> Self {
-        Self { outcome, text: None, reported: None, output: None, scores: std::collections::BTreeMap::new(), tree: None }
+        Self {
+            outcome,
+            text: None,
+            reported: None,
+            output: None,
+            scores: std::collections::BTreeMap::new(),
+            tree: None,
+        }
     }
 
     /// The same with a text.

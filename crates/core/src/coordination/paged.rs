@@ -1,4 +1,5 @@
-//! A list whose members may leave it: positions stay what they were, and whole pages of holes take no memory.
+//! A list whose members may leave it: positions stay what they were, and whole pages of holes take
+//! no memory.
 
 use std::ops::{Index, IndexMut};
 
@@ -70,21 +71,28 @@ impl<T> Paged<T> {
     /// What is there, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         let pages = (0..).step_by(PAGE).zip(&self.pages);
-        pages.flat_map(|(first, page)| (first..).zip(page)).filter_map(|(position, value)| Some((position, value.as_ref()?)))
+        pages
+            .flat_map(|(first, page)| (first..).zip(page))
+            .filter_map(|(position, value)| Some((position, value.as_ref()?)))
     }
 }
 
 impl<T> Index<u32> for Paged<T> {
     type Output = T;
     fn index(&self, position: u32) -> &T {
-        self.get(position).expect("BUG: only what has its outcome leaves memory, and nothing refers to it then")
+        self.get(position)
+            .expect("BUG: only what has its outcome leaves memory, and nothing refers to it then")
     }
 }
 
 impl<T> IndexMut<u32> for Paged<T> {
     fn index_mut(&mut self, position: u32) -> &mut T {
-        let slot = self.pages.get_mut(position as usize / PAGE).and_then(|page| page.get_mut(position as usize % PAGE));
-        slot.and_then(Option::as_mut).expect("BUG: only what has its outcome leaves memory, and nothing refers to it then")
+        let slot = self
+            .pages
+            .get_mut(position as usize / PAGE)
+            .and_then(|page| page.get_mut(position as usize % PAGE));
+        slot.and_then(Option::as_mut)
+            .expect("BUG: only what has its outcome leaves memory, and nothing refers to it then")
     }
 }
 
@@ -108,7 +116,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Paged<T> {
         let mut paged = Self::default();
         for (position, value) in there {
             if position < paged.given || position >= given {
-                return Err(D::Error::custom(format!("position {position} is out of order or beyond {given}")));
+                return Err(D::Error::custom(format!(
+                    "position {position} is out of order or beyond {given}"
+                )));
             }
             paged.skip_to(position);
             paged.push(value);
@@ -127,7 +137,8 @@ impl<T> Paged<T> {
             if within == 0 {
                 self.pages.push(Vec::new());
             }
-            // A page that is passed whole stays without memory, as it is when its members leave one by one.
+            // A page that is passed whole stays without memory, as it is when its members leave one
+            // by one.
             if ends < (page + 1) * PAGE || within > 0 {
                 self.pages[page].resize_with(within + ends - self.given as usize, || None);
             }
@@ -170,16 +181,24 @@ mod tests {
         for position in 0..512 {
             paged.remove(position);
         }
-        let restored: Paged<usize> = serde_json::from_str(&serde_json::to_string(&paged).unwrap()).unwrap();
-        let capacities = |paged: &Paged<usize>| paged.pages.iter().map(|page| page.capacity() > 0).collect::<Vec<_>>();
-        assert_eq!((capacities(&paged), capacities(&restored)), (vec![false, false, true], vec![false, false, true]));
+        let restored: Paged<usize> =
+            serde_json::from_str(&serde_json::to_string(&paged).unwrap()).unwrap();
+        let capacities = |paged: &Paged<usize>| {
+            paged.pages.iter().map(|page| page.capacity() > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (capacities(&paged), capacities(&restored)),
+            (vec![false, false, true], vec![false, false, true])
+        );
     }
 
     #[test]
     fn stored_positions_out_of_order_or_beyond_the_end_are_refused() {
-        for forged in
-            [r#"{"given":2,"there":[[1,0],[0,0]]}"#, r#"{"given":1,"there":[[1,0]]}"#, r#"{"given":1,"there":[[0,0],[0,0]]}"#]
-        {
+        for forged in [
+            r#"{"given":2,"there":[[1,0],[0,0]]}"#,
+            r#"{"given":1,"there":[[1,0]]}"#,
+            r#"{"given":1,"there":[[0,0],[0,0]]}"#,
+        ] {
             assert!(serde_json::from_str::<Paged<u32>>(forged).is_err(), "{forged}");
         }
     }

@@ -1,7 +1,7 @@
 //! The advisory planner: expected free energy of an item, lower first.
 //!
-//! It can only order work that may start anyway; it authorises nothing. Scores are fixed-point millionths, so that equal inputs give
-//! equal bytes on every machine.
+//! It can only order work that may start anyway; it authorises nothing. Scores are fixed-point
+//! millionths, so that equal inputs give equal bytes on every machine.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +51,11 @@ fn millionths(field: &'static str, value: f64) -> Result<u32, PlannerError> {
     if !(0.0..=1.0).contains(&value) {
         return Err(PlannerError::OutOfRange { field, value });
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was just checked")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was just checked"
+    )]
     Ok((value * f64::from(ONE)).round() as u32)
 }
 
@@ -77,7 +81,8 @@ impl EfeWeights {
     /// # Errors
     /// [`PlannerError::InvalidFloat`] for a value that is not finite.
     pub fn new(risk: f64, uncertainty: f64, cost: f64) -> Result<Self, PlannerError> {
-        // NaN passes through clamp and is refused after it; infinities would be clamped, so they are refused before.
+        // NaN passes through clamp and is refused after it; infinities would be clamped, so they
+        // are refused before.
         let weight = |field, value: f64| {
             let bounded = if value.is_finite() { value.clamp(0.0, 1.0) } else { value };
             millionths(field, bounded)
@@ -106,7 +111,9 @@ impl TryFrom<[u32; 3]> for EfeWeights {
 
 fn bounded(field: &'static str, values: [u32; 3]) -> Result<(), PlannerError> {
     match values.into_iter().find(|&value| value > ONE) {
-        Some(value) => Err(PlannerError::OutOfRange { field, value: f64::from(value) / f64::from(ONE) }),
+        Some(value) => {
+            Err(PlannerError::OutOfRange { field, value: f64::from(value) / f64::from(ONE) })
+        }
         None => Ok(()),
     }
 }
@@ -133,10 +140,17 @@ impl EfeComponents {
         })
     }
 
-    /// What the kernel itself can tell of an item: the share of attempts that failed, whether its last session left nothing to judge it
-    /// by, and the share of the token budget that its sessions used.
+    /// What the kernel itself can tell of an item: the share of attempts that failed, whether its
+    /// last session left nothing to judge it by, and the share of the token budget that its
+    /// sessions used.
     #[must_use]
-    pub(super) fn observed(attempts: u32, max_attempts: u32, has_output: bool, tokens: u64, max_tokens: Option<u64>) -> Self {
+    pub(super) fn observed(
+        attempts: u32,
+        max_attempts: u32,
+        has_output: bool,
+        tokens: u64,
+        max_tokens: Option<u64>,
+    ) -> Self {
         let share = |part: u64, whole: u64| {
             let share = u128::from(part) * u128::from(ONE) / u128::from(whole.max(1));
             u32::try_from(share).unwrap_or(ONE).min(ONE)
@@ -161,7 +175,11 @@ impl EfeComponents {
 
 impl From<EfeComponents> for [u32; 3] {
     fn from(components: EfeComponents) -> Self {
-        [components.expected_policy_violation, components.expected_evidence_ambiguity, components.expected_resource_cost]
+        [
+            components.expected_policy_violation,
+            components.expected_evidence_ambiguity,
+            components.expected_resource_cost,
+        ]
     }
 }
 
@@ -169,7 +187,8 @@ impl TryFrom<[u32; 3]> for EfeComponents {
     type Error = PlannerError;
     fn try_from(values: [u32; 3]) -> Result<Self, PlannerError> {
         bounded("component", values)?;
-        let [expected_policy_violation, expected_evidence_ambiguity, expected_resource_cost] = values;
+        let [expected_policy_violation, expected_evidence_ambiguity, expected_resource_cost] =
+            values;
         Ok(Self { expected_policy_violation, expected_evidence_ambiguity, expected_resource_cost })
     }
 }
@@ -230,14 +249,17 @@ impl EfeObjective {
     #[must_use]
     pub fn inputs_hash(&self) -> Digest {
         let mut bytes = Canonical::new("antiphon.objective-inputs.1");
-        for value in <[u32; 3]>::from(self.components).into_iter().chain(<[u32; 3]>::from(self.weights)) {
+        for value in
+            <[u32; 3]>::from(self.components).into_iter().chain(<[u32; 3]>::from(self.weights))
+        {
             bytes.u32(value);
         }
         bytes.hash()
     }
 }
 
-/// Evidence of a planner decision on an item that escalated: it took [`TIER3_ESCALATION_THRESHOLD`] attempts or more.
+/// Evidence of a planner decision on an item that escalated: it took [`TIER3_ESCALATION_THRESHOLD`]
+/// attempts or more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoordinationObjectiveReceiptV1 {
     /// The coordination.

@@ -48,7 +48,11 @@ pub struct Totals {
 
 impl Totals {
     pub(super) fn items(&self) -> u64 {
-        self.work_succeeded + self.work_failed + self.work_skipped_by_rule + self.work_skipped + self.work_unfinished
+        self.work_succeeded
+            + self.work_failed
+            + self.work_skipped_by_rule
+            + self.work_skipped
+            + self.work_unfinished
     }
 
     /// How a coordination with these totals went, if it was not aborted.
@@ -106,7 +110,8 @@ pub struct WorkOutcome {
     pub attempts: u32,
     /// Its outcome; none if the coordination ended before it.
     pub final_outcome: Option<WorkItemOutcome>,
-    /// Numbers of its sessions, the last [`MAX_SESSION_IDS_PER_OUTCOME`] of them; ids are `<coordination>.<number>`.
+    /// Numbers of its sessions, the last [`MAX_SESSION_IDS_PER_OUTCOME`] of them; ids are
+    /// `<coordination>.<number>`.
     pub sessions: Vec<u64>,
     /// Digest of what its last session put out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +125,9 @@ impl WorkOutcome {
             None => bytes.u8(b'-'),
             Some(WorkItemOutcome::Succeeded) => bytes.u8(b'S'),
             Some(WorkItemOutcome::Failed) => bytes.u8(b'F'),
-            Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => bytes.u8(b'N').text(root.as_str()),
+            Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => {
+                bytes.u8(b'N').text(root.as_str())
+            }
             Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)) => bytes.u8(b'C'),
             Some(WorkItemOutcome::Skipped(SkipReason::Requested)) => bytes.u8(b'Q'),
             Some(WorkItemOutcome::Skipped(SkipReason::Rule)) => bytes.u8(b'R'),
@@ -159,7 +166,8 @@ pub struct CoordinationReceipt {
     pub verdict: Verdict,
     /// Digests over each full thousand of items, in the order in which they ended.
     pub outcome_chunks: Vec<Digest>,
-    /// The items after those: in the order in which they ended, then the unfinished ones in the order of addition.
+    /// The items after those: in the order in which they ended, then the unfinished ones in the
+    /// order of addition.
     pub work_outcomes: Vec<WorkOutcome>,
     /// What it used.
     pub budget_usage: BudgetUsage,
@@ -233,7 +241,8 @@ impl CoordinationReceipt {
         self.totals.failed
     }
 
-    /// The bytes that are hashed and stored: every text carries its length, so that nothing in a text can pose as structure.
+    /// The bytes that are hashed and stored: every text carries its length, so that nothing in a
+    /// text can pose as structure.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         let mut bytes = Canonical::new("antiphon.receipt.1");
@@ -266,7 +275,10 @@ impl CoordinationReceipt {
                 bytes.u64(value);
             });
         };
-        bytes.u32(ceiling.max_episodes()).u64(ceiling.max_duration_ticks()).u64(ceiling.tick_rate_hz());
+        bytes
+            .u32(ceiling.max_episodes())
+            .u64(ceiling.max_duration_ticks())
+            .u64(ceiling.tick_rate_hz());
         optional(&mut bytes, ceiling.max_tokens());
         optional(&mut bytes, ceiling.max_cost());
         bytes.optional(ceiling.currency(), |bytes, currency| {
@@ -294,7 +306,8 @@ impl CoordinationReceipt {
         Digest::of(&self.canonical_bytes())
     }
 
-    /// Stores the canonical bytes and returns their digest, which equals [`CoordinationReceipt::compute_hash`].
+    /// Stores the canonical bytes and returns their digest, which equals
+    /// [`CoordinationReceipt::compute_hash`].
     ///
     /// # Errors
     /// Whatever the store says.
@@ -311,7 +324,11 @@ impl CoordinationReceipt {
     /// [`HashMismatch`] carries both hashes.
     pub fn verify(&self, expected_hash: &Digest) -> Result<(), HashMismatch> {
         let actual = self.compute_hash();
-        if actual == *expected_hash { Ok(()) } else { Err(HashMismatch { expected: *expected_hash, actual }) }
+        if actual == *expected_hash {
+            Ok(())
+        } else {
+            Err(HashMismatch { expected: *expected_hash, actual })
+        }
     }
 }
 
@@ -333,7 +350,11 @@ pub struct ReceiptBuilder {
 impl ReceiptBuilder {
     /// Starts a receipt; `started_at` is wall-clock time in nanoseconds since 1970.
     #[must_use]
-    pub fn new(coordination_id: CoordinationId, budget: CoordinationBudget, started_at: u64) -> Self {
+    pub fn new(
+        coordination_id: CoordinationId,
+        budget: CoordinationBudget,
+        started_at: u64,
+    ) -> Self {
         Self {
             coordination_id,
             usage: BudgetUsage::with_tick_rate(budget.tick_rate_hz()),
@@ -353,7 +374,9 @@ impl ReceiptBuilder {
         let (count, missed) = match &outcome.final_outcome {
             Some(WorkItemOutcome::Succeeded) => (&mut self.totals.work_succeeded, false),
             Some(WorkItemOutcome::Failed) => (&mut self.totals.work_failed, true),
-            Some(WorkItemOutcome::Skipped(reason)) if reason.is_own_rule() => (&mut self.totals.work_skipped_by_rule, false),
+            Some(WorkItemOutcome::Skipped(reason)) if reason.is_own_rule() => {
+                (&mut self.totals.work_skipped_by_rule, false)
+            }
             Some(WorkItemOutcome::Skipped(_)) => (&mut self.totals.work_skipped, true),
             None => (&mut self.totals.work_unfinished, true),
         };
@@ -375,7 +398,9 @@ impl ReceiptBuilder {
     pub fn record_session(&mut self, outcome: SessionOutcome, used: &Used) {
         let count = match outcome {
             SessionOutcome::Success => &mut self.totals.successful,
-            SessionOutcome::Failure | SessionOutcome::Timeout | SessionOutcome::SpawnFailed => &mut self.totals.failed,
+            SessionOutcome::Failure | SessionOutcome::Timeout | SessionOutcome::SpawnFailed => {
+                &mut self.totals.failed
+            }
             SessionOutcome::Cancelled => &mut self.totals.cancelled,
             SessionOutcome::Lost => &mut self.totals.lost,
             SessionOutcome::Deferred { .. } => &mut self.totals.deferred,
@@ -400,7 +425,8 @@ impl ReceiptBuilder {
         self.ceiling = budget;
     }
 
-    /// Says where the evidence lies: the stream before the terminal event, and the commit before its append.
+    /// Says where the evidence lies: the stream before the terminal event, and the commit before
+    /// its append.
     #[must_use]
     pub fn with_evidence(mut self, tip: StreamTip, commit: CommitTip) -> Self {
         self.tip = (tip.version, tip.hash);
@@ -438,7 +464,12 @@ impl ReceiptBuilder {
             started_at: self.started_at,
             completed_at,
             totals: self.totals,
-            evidence: Evidence { last_version: self.tip.0, head_hash: self.tip.1, commit: self.commit, epochs: self.epochs },
+            evidence: Evidence {
+                last_version: self.tip.0,
+                head_hash: self.tip.1,
+                commit: self.commit,
+                epochs: self.epochs,
+            },
         }
     }
 }

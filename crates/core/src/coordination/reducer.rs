@@ -113,15 +113,22 @@ impl Reducer for CoordinationReducer {
         "coordination-lifecycle"
     }
 
-    /// Events of other streams are left alone; those of a coordination must come in order, repeats are ignored.
+    /// Events of other streams are left alone; those of a coordination must come in order, repeats
+    /// are ignored.
     fn apply(&mut self, recorded: &Recorded, _context: &ReducerContext) -> Result<(), ApplyError> {
         let StreamName::Coordination(id) = &recorded.stream else { return Ok(()) };
-        let seen = self.state.coordinations.get(id).map_or(Version(0), CoordinationSession::version);
+        let seen =
+            self.state.coordinations.get(id).map_or(Version(0), CoordinationSession::version);
         if recorded.version <= seen {
             return Ok(());
         }
         let event = decode(recorded)?;
-        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let meta = Meta {
+            version: recorded.version,
+            at: recorded.at,
+            wall: recorded.wall,
+            cause: recorded.cause.clone(),
+        };
         if let Some(session) = self.state.coordinations.get_mut(id) {
             return session.apply(&event, &meta);
         }
@@ -154,5 +161,9 @@ pub(crate) fn decode(recorded: &Recorded) -> Result<Event, ApplyError> {
         Payload::Bytes(bytes) => Event::decode(&recorded.kind, recorded.schema, bytes),
         Payload::Erased(_) => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
     };
-    decoded.map_err(|source| ApplyError::Decode { stream: recorded.stream.to_string(), version: recorded.version, source })
+    decoded.map_err(|source| ApplyError::Decode {
+        stream: recorded.stream.to_string(),
+        version: recorded.version,
+        source,
+    })
 }

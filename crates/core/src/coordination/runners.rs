@@ -38,7 +38,8 @@ impl Runners {
 
     /// Adds a configuration for nested coordinations, with its ceiling of sessions.
     pub fn add_plan(&mut self, name: RunnerName, sessions: u32) {
-        let capability = Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) };
+        let capability =
+            Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) };
         self.known.insert(Runner::Plan(name), capability);
     }
 
@@ -51,13 +52,17 @@ impl Runners {
     #[must_use]
     pub fn get(&self, runner: &Runner) -> Option<Capability> {
         match *runner {
-            Runner::Nested { sessions } => {
-                Some(Capability { reports_tokens: true, reports_cost: true, sessions: Some(sessions) })
+            Runner::Nested { sessions } => Some(Capability {
+                reports_tokens: true,
+                reports_cost: true,
+                sessions: Some(sessions),
+            }),
+            Runner::Process { reports_tokens, reports_cost, .. } => self
+                .processes
+                .then_some(Capability { reports_tokens, reports_cost, sessions: None }),
+            Runner::Function(_) | Runner::Plan(_) | Runner::Caller => {
+                self.known.get(runner).copied()
             }
-            Runner::Process { reports_tokens, reports_cost, .. } => {
-                self.processes.then_some(Capability { reports_tokens, reports_cost, sessions: None })
-            }
-            Runner::Function(_) | Runner::Plan(_) | Runner::Caller => self.known.get(runner).copied(),
         }
     }
 }

@@ -129,7 +129,8 @@ impl CoordinationSession {
         &self.receipt.totals
     }
 
-    /// Ids of the items in memory, in the order of addition: of all, unless the coordination is open and finished many.
+    /// Ids of the items in memory, in the order of addition: of all, unless the coordination is
+    /// open and finished many.
     pub fn work_queue(&self) -> impl Iterator<Item = &WorkId> {
         self.items.iter().map(|(_, item)| &item.spec.id)
     }
@@ -262,13 +263,15 @@ impl CoordinationSession {
         SessionId { coordination: self.coordination_id.clone(), number }
     }
 
-    /// The version of the event that an accepted command with this id caused, among the last [`MAX_REMEMBERED_COMMANDS`](super::MAX_REMEMBERED_COMMANDS).
+    /// The version of the event that an accepted command with this id caused, among the last
+    /// [`MAX_REMEMBERED_COMMANDS`](super::MAX_REMEMBERED_COMMANDS).
     #[must_use]
     pub fn remembered(&self, command: &CommandId) -> Option<Version> {
         self.index.commands.get(command).copied()
     }
 
-    /// Why it must stop now, judged at a ledger time; see DESIGN's order of stops in ARCHITECTURE.md.
+    /// Why it must stop now, judged at a ledger time; see DESIGN's order of stops in
+    /// ARCHITECTURE.md.
     #[must_use]
     pub fn stop_condition_at(&self, at: At) -> Option<StopCondition> {
         if self.status == CoordinationStatus::Initializing {
@@ -307,10 +310,12 @@ impl CoordinationSession {
     #[must_use]
     pub fn duration_end(&self) -> Option<At> {
         let whole = nanos(self.budget().max_duration_ticks(), self.budget().tick_rate_hz());
-        (self.paused.is_none() && !self.status.is_terminal()).then(|| self.started_at.after(self.paused_ns).after(whole))
+        (self.paused.is_none() && !self.status.is_terminal())
+            .then(|| self.started_at.after(self.paused_ns).after(whole))
     }
 
-    /// The earliest moments on the two clocks at which something is due. What was due by `seen` has been dealt with.
+    /// The earliest moments on the two clocks at which something is due. What was due by `seen` has
+    /// been dealt with.
     #[must_use]
     pub fn next_deadlines(&self, seen: At) -> (Option<At>, Option<Wall>) {
         if self.status.is_terminal() {
@@ -325,7 +330,8 @@ impl CoordinationSession {
         (at, self.index.due_wall.first().map(|(wall, _)| *wall))
     }
 
-    /// What the receipt is, given where its evidence lies; unfinished items come last, in the order of addition.
+    /// What the receipt is, given where its evidence lies; unfinished items come last, in the order
+    /// of addition.
     #[must_use]
     pub fn receipt(
         &self,
@@ -361,24 +367,34 @@ impl CoordinationSession {
     pub fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
         let mut session: Self = serde_json::from_slice(snapshot)?;
         if !session.is_coherent() {
-            return Err(serde::de::Error::custom("the snapshot contradicts itself; replay the stream instead"));
+            return Err(serde::de::Error::custom(
+                "the snapshot contradicts itself; replay the stream instead",
+            ));
         }
         session.rebuild_index();
         Ok(session)
     }
 
-    /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds later.
+    /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds
+    /// later.
     fn is_coherent(&self) -> bool {
         let state = |position: u32| self.items.get(position).map(|item| &item.state);
-        let left = self.items.iter().filter(|(_, item)| !matches!(item.state, WorkState::Done(_))).count();
-        let running = self.items.iter().filter(|(_, item)| matches!(item.state, WorkState::Bound(_))).count();
+        let left =
+            self.items.iter().filter(|(_, item)| !matches!(item.state, WorkState::Done(_))).count();
+        let running =
+            self.items.iter().filter(|(_, item)| matches!(item.state, WorkState::Bound(_))).count();
         left == self.unfinished as usize
             && running == self.bound.len()
             && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
-            && self.held.iter().all(|(session, position)| state(*position) == Some(&WorkState::Held(*session)))
+            && self
+                .held
+                .iter()
+                .all(|(session, position)| state(*position) == Some(&WorkState::Held(*session)))
             && self.archive_is_coherent()
             && self.bound.iter().all(|(number, binding)| {
-                *number == binding.session && *number <= self.sessions && state(binding.item) == Some(&WorkState::Bound(*number))
+                *number == binding.session
+                    && *number <= self.sessions
+                    && state(binding.item) == Some(&WorkState::Bound(*number))
             })
     }
 
@@ -386,8 +402,14 @@ impl CoordinationSession {
     pub(super) fn score(&self, item: &WorkItem) -> u32 {
         self.started.policies.planner.as_ref().map_or(0, |weights| {
             let most = self.max_attempts(item);
-            EfeComponents::observed(item.attempts, most, item.output.is_some(), item.tokens, self.started.budget.max_tokens())
-                .compute_efe(weights)
+            EfeComponents::observed(
+                item.attempts,
+                most,
+                item.output.is_some(),
+                item.tokens,
+                self.started.budget.max_tokens(),
+            )
+            .compute_efe(weights)
         })
     }
 

@@ -2,10 +2,11 @@
 
 use super::outcome::SessionOutcome;
 
-/// Starts sessions and waits for their ends, on behalf of whoever drives a [`CoordinationController`](super::CoordinationController).
+/// Starts sessions and waits for their ends, on behalf of whoever drives a
+/// [`CoordinationController`](super::CoordinationController).
 ///
-/// The binding event must be durable before `spawn` is called (CTR-CO10); if `spawn` fails, the session is unbound with
-/// [`SessionOutcome::SpawnFailed`] (CTR-CO11).
+/// The binding event must be durable before `spawn` is called (CTR-CO10); if `spawn` fails, the
+/// session is unbound with [`SessionOutcome::SpawnFailed`] (CTR-CO11).
 pub trait SessionSpawner: Send + Sync {
     /// Starts a session.
     ///

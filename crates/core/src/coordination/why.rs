@@ -58,7 +58,8 @@ pub enum Blocked {
     Held {
         /// The session.
         session: SessionId,
-        /// What is known to be left, or may be, and what to do then. The state of a coordination does not tell; who looks does.
+        /// What is known to be left, or may be, and what to do then. The state of a coordination
+        /// does not tell; who looks does.
         left: Vec<String>,
     },
     /// The nested coordination that carries it out is paused.
@@ -124,7 +125,8 @@ pub enum Blocked {
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |ids: &[SessionId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let list =
+            |ids: &[SessionId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Starting { recorded, announced } => {
                 write!(f, "the start is incomplete: {recorded} of {announced} items are recorded; submit it again to go on")
@@ -169,10 +171,17 @@ impl CoordinationSession {
     ///
     /// # Errors
     /// [`ControllerError::WorkNotFound`].
-    pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, ControllerError> {
+    pub fn why(
+        &self,
+        work: &str,
+        now: &Now,
+        runners: &Runners,
+    ) -> Result<Vec<Blocked>, ControllerError> {
         let item = self.known_item(work)?;
         match &item.state {
-            WorkState::Done(outcome) => return Ok(vec![Blocked::Finished { outcome: outcome.as_str() }]),
+            WorkState::Done(outcome) => {
+                return Ok(vec![Blocked::Finished { outcome: outcome.as_str() }]);
+            }
             WorkState::Bound(session) => {
                 let attempt = item.attempts + 1;
                 return Ok(vec![Blocked::Running { session: self.session_id(*session), attempt }]);
@@ -184,7 +193,10 @@ impl CoordinationSession {
         }
         let mut reasons = Vec::new();
         if self.status == CoordinationStatus::Initializing {
-            reasons.push(Blocked::Starting { recorded: self.items.len(), announced: self.started.items });
+            reasons.push(Blocked::Starting {
+                recorded: self.items.len(),
+                announced: self.started.items,
+            });
         }
         if matches!(item.state, WorkState::Waiting(_)) {
             reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
@@ -196,7 +208,9 @@ impl CoordinationSession {
             reasons.push(Blocked::Delayed { until });
         }
         // A pause holds a used up budget: nothing stops before somebody has said how it goes on.
-        let held = |stop: &StopCondition| self.paused.is_some() && matches!(stop, StopCondition::BudgetExhausted(_));
+        let held = |stop: &StopCondition| {
+            self.paused.is_some() && matches!(stop, StopCondition::BudgetExhausted(_))
+        };
         if let Some(stop) = self.stop_condition_at(now.at).filter(|stop| !held(stop)) {
             reasons.push(Blocked::Stopping { stop });
         }
@@ -215,20 +229,33 @@ impl CoordinationSession {
             }),
             Some(_) if !self.has_secrets_for(&item.spec.runner) => reasons.push(Blocked::NoSecrets),
             Some(capability) if reasons.is_empty() => {
-                let running = || self.bound.keys().map(|number| self.session_id(*number)).collect::<Vec<_>>();
+                let running =
+                    || self.bound.keys().map(|number| self.session_id(*number)).collect::<Vec<_>>();
                 if self.bound.len() >= self.started.concurrency as usize {
-                    reasons.push(Blocked::NoSlot { concurrency: self.started.concurrency, held_by: running() });
-                } else if let Some(group) = item.spec.group.as_ref().filter(|group| self.is_full(group, &Default::default())) {
-                    let held_by =
-                        self.bound.values().filter(|binding| self.items[binding.item].spec.group.as_ref() == Some(group));
+                    reasons.push(Blocked::NoSlot {
+                        concurrency: self.started.concurrency,
+                        held_by: running(),
+                    });
+                } else if let Some(group) = item
+                    .spec
+                    .group
+                    .as_ref()
+                    .filter(|group| self.is_full(group, &Default::default()))
+                {
+                    let held_by = self.bound.values().filter(|binding| {
+                        self.items[binding.item].spec.group.as_ref() == Some(group)
+                    });
                     reasons.push(Blocked::GroupFull {
                         group: group.to_string(),
                         held_by: held_by.map(|binding| self.session_id(binding.session)).collect(),
                     });
-                } else if let Err(ControllerError::NothingToGrant { meter }) = self.grant(item, now, capability) {
+                } else if let Err(ControllerError::NothingToGrant { meter }) =
+                    self.grant(item, now, capability)
+                {
                     reasons.push(Blocked::NothingToGrant { meter, held_by: running() });
                 }
-                let first = self.first_to_bind(now, runners).filter(|first| **first != item.spec.id);
+                let first =
+                    self.first_to_bind(now, runners).filter(|first| **first != item.spec.id);
                 reasons.extend(first.map(|first| Blocked::Behind { work: first.clone() }));
             }
             Some(_) => {}
@@ -241,10 +268,14 @@ impl CoordinationSession {
             Need::Work(id) => {
                 let state = self.index.by_id.get(id).map(|position| &self.items[*position]);
                 match state {
-                    None => Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" }),
+                    None => {
+                        Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" })
+                    }
                     Some(item) => match &item.state {
                         WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => None,
-                        state => Some(Blocked::NeedsWork { work: id.clone(), state: state.as_str() }),
+                        state => {
+                            Some(Blocked::NeedsWork { work: id.clone(), state: state.as_str() })
+                        }
                     },
                 }
             }
@@ -252,7 +283,9 @@ impl CoordinationSession {
                 let group = self.index.groups.get(name)?;
                 let name = name.to_string();
                 match &group.failed {
-                    Some((_, root)) => Some(Blocked::GroupFailed { group: name, work: root.clone() }),
+                    Some((_, root)) => {
+                        Some(Blocked::GroupFailed { group: name, work: root.clone() })
+                    }
                     None if group.unfinished > 0 || group.members == 0 => {
                         Some(Blocked::NeedsGroup { group: name, unfinished: group.unfinished })
                     }

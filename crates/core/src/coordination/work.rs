@@ -28,11 +28,13 @@ pub enum Runner {
         /// Whether its cost can be read: only then is it granted some.
         #[serde(default, skip_serializing_if = "is_default")]
         reports_cost: bool,
-        /// Whether it needs secrets, which nobody keeps: they come with the submission and are gone with the engine.
+        /// Whether it needs secrets, which nobody keeps: they come with the submission and are gone
+        /// with the engine.
         #[serde(default, skip_serializing_if = "is_default")]
         secrets: bool,
     },
-    /// By whoever drives the coordination, through a [`SessionSpawner`](super::SessionSpawner) or by hand.
+    /// By whoever drives the coordination, through a [`SessionSpawner`](super::SessionSpawner) or
+    /// by hand.
     Caller,
 }
 
@@ -73,7 +75,8 @@ pub enum FailurePolicy {
     Abort,
 }
 
-/// How long to wait between attempts: `initial x factor^(attempts - 1)`, at most `cap`, up to `jitter` of it left out at random.
+/// How long to wait between attempts: `initial x factor^(attempts - 1)`, at most `cap`, up to
+/// `jitter` of it left out at random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Backoff {
     /// Wait after the first failed attempt, in nanoseconds.
@@ -350,7 +353,8 @@ pub enum WorkMove {
     Needs(u32),
     /// A session was bound to it.
     Bind(u64),
-    /// Its session ended and it goes back to the ready work; or nothing is left of one that held it.
+    /// Its session ended and it goes back to the ready work; or nothing is left of one that held
+    /// it.
     Release,
     /// The session of this number ended and left something running.
     Hold(u64),
@@ -372,9 +376,10 @@ impl WorkState {
             (Self::Bound(_) | Self::Held(_), M::Release) => Some(Self::Ready),
             (Self::Bound(_), M::Hold(session)) => Some(Self::Held(session)),
             (Self::Bound(_), M::Wait(until)) => Some(Self::Until(until)),
-            (Self::Bound(_), M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed))) => {
-                Some(Self::Done(outcome))
-            }
+            (
+                Self::Bound(_),
+                M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed)),
+            ) => Some(Self::Done(outcome)),
             (
                 Self::Waiting(_) | Self::Ready | Self::Until(_) | Self::Held(_),
                 M::Finish(outcome @ WorkItemOutcome::Skipped(_)),
@@ -461,7 +466,8 @@ mod tests {
         let table: Vec<String> = states
             .iter()
             .map(|state| {
-                let row = moves.iter().map(|m| if state.after(m.clone()).is_some() { 'x' } else { '.' });
+                let row =
+                    moves.iter().map(|m| if state.after(m.clone()).is_some() { 'x' } else { '.' });
                 format!("{:<9} {}", state.as_str(), row.collect::<String>())
             })
             .collect();
@@ -483,7 +489,8 @@ mod tests {
         let backoff = Backoff { initial_ns: 1000, factor: 2, cap_ns: 5000, jitter_ppm: 500_000 };
         let longest: Vec<u64> = (1..=5).map(|attempts| backoff.wait_ns(attempts, 0)).collect();
         assert_eq!(longest, [1000, 2000, 4000, 5000, 5000]);
-        let shortest: Vec<u64> = (1..=5).map(|attempts| backoff.wait_ns(attempts, u64::MAX)).collect();
+        let shortest: Vec<u64> =
+            (1..=5).map(|attempts| backoff.wait_ns(attempts, u64::MAX)).collect();
         assert_eq!(shortest, [501, 1001, 2001, 2501, 2501]);
     }
 }

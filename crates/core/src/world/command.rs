@@ -2,12 +2,15 @@
 
 use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
 use crate::coordination::{
-    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationStatus, MAX_RECALLED_ARCHIVES,
-    MAX_TEXT_BYTES, Recalled, SessionEnd, SkipReason, StartFacts, StopCause, shortened,
+    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController,
+    CoordinationStatus, MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES, Recalled, SessionEnd, SkipReason,
+    StartFacts, StopCause, shortened,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
-use crate::event::{BudgetRaised, Continued, Event, Paused, SessionCleared, StopKind, StopRequested, WriteRefused};
+use crate::event::{
+    BudgetRaised, Continued, Event, Paused, SessionCleared, StopKind, StopRequested, WriteRefused,
+};
 use crate::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
 use crate::time::Now;
 
@@ -44,7 +47,8 @@ pub enum Command {
         fence: Fence,
         /// How it ended.
         end: Box<SessionEnd>,
-        /// Why it had been asked to stop, as whoever runs it remembers; a world that was built anew does not.
+        /// Why it had been asked to stop, as whoever runs it remembers; a world that was built anew
+        /// does not.
         asked: Option<StopCause>,
         /// Output that it names.
         blobs: Vec<Blob>,
@@ -149,7 +153,9 @@ pub enum Rejection {
     #[error(transparent)]
     Refused(#[from] ControllerError),
     /// What an earlier engine left is not taken over yet.
-    #[error("the engine is still taking over what it found in the ledger; repeat the command in a moment")]
+    #[error(
+        "the engine is still taking over what it found in the ledger; repeat the command in a moment"
+    )]
     TakingOver,
     /// There is no such live coordination.
     #[error("coordination {coordination} is not running; list shows what there is")]
@@ -158,7 +164,9 @@ pub enum Rejection {
         coordination: CoordinationId,
     },
     /// The id is taken by a coordination that was started with something else.
-    #[error("coordination {coordination} exists already and was started with a different configuration; choose another id")]
+    #[error(
+        "coordination {coordination} exists already and was started with a different configuration; choose another id"
+    )]
     Conflict {
         /// The id.
         coordination: CoordinationId,
@@ -181,7 +189,11 @@ impl Rejection {
     /// Whether it says no more than that the coordination does not run.
     #[must_use]
     pub fn is_not_running(&self) -> bool {
-        matches!(self, Self::UnknownCoordination { .. } | Self::Refused(ControllerError::CoordinationTerminal { .. }))
+        matches!(
+            self,
+            Self::UnknownCoordination { .. }
+                | Self::Refused(ControllerError::CoordinationTerminal { .. })
+        )
     }
 
     pub(super) fn unknown(coordination: &CoordinationId) -> Self {
@@ -189,9 +201,15 @@ impl Rejection {
     }
 }
 
-pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &Now) -> Result<Reply, Rejection> {
+pub(super) fn handle(
+    world: &mut World,
+    command: Command,
+    origin: Origin,
+    now: &Now,
+) -> Result<Reply, Rejection> {
     if let (Some(id), Some(coordination)) = (&origin.id, command.coordination())
-        && let Some(version) = world.coordination(coordination).and_then(|session| session.remembered(id))
+        && let Some(version) =
+            world.coordination(coordination).and_then(|session| session.remembered(id))
     {
         return Ok(Reply::Done { version });
     }
@@ -201,8 +219,14 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             let member = world.member(&coordination)?;
             let adder = match by {
                 Adder::Operator => None,
-                Adder::Session(number, fence) if member.controller.started()?.shows_fence(number, fence) => Some(number),
-                Adder::Session(number, fence) => return refuse_write(world, &coordination, number, fence, "work", now),
+                Adder::Session(number, fence)
+                    if member.controller.started()?.shows_fence(number, fence) =>
+                {
+                    Some(number)
+                }
+                Adder::Session(number, fence) => {
+                    return refuse_write(world, &coordination, number, fence, "work", now);
+                }
             };
             let missing = member.controller.started()?.to_recall(&items, &recalled);
             if !missing.is_empty() {
@@ -221,7 +245,9 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             }
             Ok(reply)
         }
-        Command::EndSession { session, fence, end, asked, blobs } => end_session(world, &session, fence, *end, asked, blobs, now),
+        Command::EndSession { session, fence, end, asked, blobs } => {
+            end_session(world, &session, fence, *end, asked, blobs, now)
+        }
         Command::Expanded { coordination, work, config } => {
             nesting::expanded(world, &coordination, &work, config.map(|config| *config), now)?;
             Ok(Reply::Done { version: Version(0) })
@@ -234,16 +260,21 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
             let event = Event::SessionCleared(SessionCleared { session: session.number });
             world.emit_all(&session.coordination, vec![event], &origin, now)
         }
-        Command::Stop { coordination, kind, reason } => stop(world, &coordination, kind, reason, &origin, now),
+        Command::Stop { coordination, kind, reason } => {
+            stop(world, &coordination, kind, reason, &origin, now)
+        }
         Command::Pause { coordination, reason } => {
             let session = world.live(&coordination)?;
             if session.pause_reason().is_some() {
                 return Err(session.not_in_state("is paused already").into());
             }
             if !session.status().is_running() {
-                return Err(session.not_in_state("is still being started; pause it once its start is complete").into());
+                return Err(session
+                    .not_in_state("is still being started; pause it once its start is complete")
+                    .into());
             }
-            let paused = Paused { by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
+            let paused =
+                Paused { by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
             world.emit_all(&coordination, vec![Event::Paused(paused)], &origin, now)
         }
         Command::Continue { coordination, raise } => {
@@ -257,7 +288,9 @@ pub(super) fn handle(world: &mut World, command: Command, origin: Origin, now: &
                 nesting::refuse_above_grant(world, session, &budget)?;
                 events.push(Event::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }));
             } else if session.is_exhausted() {
-                return Err(session.not_in_state("has used up its budget; raise a ceiling to continue").into());
+                return Err(session
+                    .not_in_state("has used up its budget; raise a ceiling to continue")
+                    .into());
             }
             events.push(Event::Continued(Continued { by: origin.actor.clone() }));
             world.emit_all(&coordination, events, &origin, now)
@@ -291,7 +324,11 @@ impl Command {
             | Self::Continue { coordination, .. }
             | Self::RaiseBudget { coordination, .. }
             | Self::Skip { coordination, .. } => Some(coordination),
-            Self::Start { .. } | Self::EndSession { .. } | Self::Cleared { .. } | Self::Expanded { .. } | Self::Erase(_) => None,
+            Self::Start { .. }
+            | Self::EndSession { .. }
+            | Self::Cleared { .. }
+            | Self::Expanded { .. }
+            | Self::Erase(_) => None,
         }
     }
 }
@@ -300,7 +337,8 @@ fn refuse_lower(old: &CoordinationBudget, new: &CoordinationBudget) -> Result<()
     if old.is_raised_by(new) { Ok(()) } else { Err(ControllerError::BudgetNotRaised.into()) }
 }
 
-/// Starts a coordination; the same start again finds the first, and goes on with one that was cut off.
+/// Starts a coordination; the same start again finds the first, and goes on with one that was cut
+/// off.
 fn start(
     world: &mut World,
     id: CoordinationId,
@@ -313,16 +351,19 @@ fn start(
         if session.started().plan != config.digest() {
             return Err(Rejection::Conflict { coordination: id });
         }
-        let cut_off =
-            *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none() && !world.is_starting(&id);
+        let cut_off = *session.status() == CoordinationStatus::Initializing
+            && session.stop_request().is_none()
+            && !world.is_starting(&id);
         if cut_off {
-            let rest: Vec<WorkSpec> = config.work().iter().skip(session.work_queue().count()).cloned().collect();
+            let rest: Vec<WorkSpec> =
+                config.work().iter().skip(session.work_queue().count()).cloned().collect();
             let events = crate::coordination::work_events(rest)?;
             world.starting.push_back((id.clone(), events.into()));
         }
         return Ok(Reply::Existing { coordination: id });
     }
-    // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that carry them out.
+    // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that
+    // carry them out.
     let id = CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?;
     world.begin(id, config, None, &origin.actor, origin.id.clone(), now)?;
     for blob in blobs {
@@ -344,9 +385,12 @@ fn stop(
         return Err(session.not_in_state("is ending already").into());
     }
     if !session.status().is_running() && kind != StopKind::Cancel {
-        return Err(session.not_in_state("is still being started; cancel it, or wait until its start is complete").into());
+        return Err(session
+            .not_in_state("is still being started; cancel it, or wait until its start is complete")
+            .into());
     }
-    let request = StopRequested { kind, by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
+    let request =
+        StopRequested { kind, by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
     world.emit_all(id, vec![Event::StopRequested(request)], origin, now)
 }
 
@@ -401,10 +445,15 @@ fn refuse_write(
 }
 
 impl World {
-    pub(super) fn live(&self, id: &CoordinationId) -> Result<&super::CoordinationSession, Rejection> {
+    pub(super) fn live(
+        &self,
+        id: &CoordinationId,
+    ) -> Result<&super::CoordinationSession, Rejection> {
         let session = self.coordination(id).ok_or_else(|| Rejection::unknown(id))?;
         if session.status().is_terminal() {
-            return Err(ControllerError::CoordinationTerminal { coordination_id: id.clone() }.into());
+            return Err(
+                ControllerError::CoordinationTerminal { coordination_id: id.clone() }.into()
+            );
         }
         Ok(session)
     }
@@ -421,9 +470,12 @@ impl World {
     ) -> Result<Start, ControllerError> {
         let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
         let minted = parent.is_none() && config.id().is_none();
-        let facts = StartFacts { parent, depth, minted, engine: self.engine.clone(), epoch: self.epoch };
-        let (controller, event, rest) = CoordinationController::begin(id.clone(), config, facts, now, actor, cause)?;
-        let mut member = super::Member { controller, expanding: Default::default(), due: (None, None) };
+        let facts =
+            StartFacts { parent, depth, minted, engine: self.engine.clone(), epoch: self.epoch };
+        let (controller, event, rest) =
+            CoordinationController::begin(id.clone(), config, facts, now, actor, cause)?;
+        let mut member =
+            super::Member { controller, expanding: Default::default(), due: (None, None) };
         self.draft.collect(&mut member.controller);
         self.members.insert(id.clone(), member);
         if rest.is_empty() {
@@ -435,7 +487,13 @@ impl World {
     }
 
     /// Records decided events of one command; the first carries its id.
-    fn emit_all(&mut self, id: &CoordinationId, events: Vec<Event>, origin: &Origin, now: &Now) -> Result<Reply, Rejection> {
+    fn emit_all(
+        &mut self,
+        id: &CoordinationId,
+        events: Vec<Event>,
+        origin: &Origin,
+        now: &Now,
+    ) -> Result<Reply, Rejection> {
         let member = self.member(id)?;
         let version = member.controller.version().next();
         let mut cause = origin.id.clone();

@@ -102,13 +102,20 @@ impl World {
         self.record_in_ledger(&Event::LedgerClosed(LedgerClosed {}), now);
     }
 
-    /// Records an erasure; the append carries it out. The caller has seen that the coordination ended and which versions are terminal.
+    /// Records an erasure; the append carries it out. The caller has seen that the coordination
+    /// ended and which versions are terminal.
     pub(super) fn erase(&mut self, request: EraseRequest, now: &Now) -> Result<Version, Rejection> {
         let versions = request.payloads.as_ref().map_or(0, |(_, versions)| versions.len());
         let actual = versions + request.blobs.len();
         if actual == 0 || actual > MAX_ERASED_AT_ONCE {
             let max = MAX_ERASED_AT_ONCE as u64;
-            return Err(ControllerError::OutOfRange { field: "erasures", actual: actual as u64, min: 1, max }.into());
+            return Err(ControllerError::OutOfRange {
+                field: "erasures",
+                actual: actual as u64,
+                min: 1,
+                max,
+            }
+            .into());
         }
         if let Some((id, _)) = &request.payloads
             && self.members.contains_key(id)
@@ -120,7 +127,10 @@ impl World {
             stream: stream.as_ref().map(ToString::to_string),
             versions: request.payloads.map(|(_, versions)| versions).unwrap_or_default(),
             blobs: request.blobs,
-            reason: crate::coordination::shortened(request.reason, crate::coordination::MAX_TEXT_BYTES),
+            reason: crate::coordination::shortened(
+                request.reason,
+                crate::coordination::MAX_TEXT_BYTES,
+            ),
         };
         erased.versions.sort_unstable();
         erased.versions.dedup();
@@ -135,7 +145,14 @@ impl World {
     }
 
     fn record_in_ledger(&mut self, event: &Event, now: &Now) {
-        let recorded = crate::coordination::chained(StreamName::Ledger, self.ledger.tip, event, now, &engine(), None);
+        let recorded = crate::coordination::chained(
+            StreamName::Ledger,
+            self.ledger.tip,
+            event,
+            now,
+            &engine(),
+            None,
+        );
         self.ledger.tip = StreamTip { version: recorded.version, hash: recorded.hash };
         self.ledger.open = !matches!(event, Event::LedgerClosed(_));
         self.ledger.started.get_or_insert(now.wall);

@@ -1,11 +1,12 @@
-//! Nested coordinations: started with their parent's binding, cancelled with it, and reported to it.
+//! Nested coordinations: started with their parent's binding, cancelled with it, and reported to
+//! it.
 
 use super::World;
 use super::command::Rejection;
 use super::engine;
 use crate::coordination::{
-    AbortReason, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationSession, End, Ending, MAX_DEPTH, Report,
-    SessionEnd, SessionOutcome, StopCause, Verdict,
+    AbortReason, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationSession, End,
+    Ending, MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
 };
 use crate::event::{Event, StopKind, StopRequested};
 use crate::id::{CoordinationId, SessionId, WorkId};
@@ -24,27 +25,43 @@ pub(super) fn expanded(
     if !member.expanding.contains(work) {
         let state = member.controller.started()?.known_state(work.as_str())?;
         let instead = "nobody asked for its configuration";
-        return Err(ControllerError::WorkNotClaimable { work_id: work.clone(), state, instead }.into());
+        return Err(
+            ControllerError::WorkNotClaimable { work_id: work.clone(), state, instead }.into()
+        );
     }
     member.controller.refuse_regression(now)?;
     member.expanding.remove(work);
     world.restless.insert(parent.clone());
     let member = world.member(parent)?;
-    // The item may have been skipped, or the coordination paused or ended, while its configuration was fetched.
-    let Ok(bound) = member.controller.decide_nested(work.as_str(), &runners, now) else { return Ok(()) };
+    // The item may have been skipped, or the coordination paused or ended, while its configuration
+    // was fetched.
+    let Ok(bound) = member.controller.decide_nested(work.as_str(), &runners, now) else {
+        return Ok(());
+    };
     let session = member.controller.started()?;
     let (number, grant) = (bound.session, bound.grant);
     let (depth, rate) = (session.started().depth, session.budget().tick_rate_hz());
     let (child_session, secrets) = (session.session_id(number), session.has_secrets());
     member.controller.emit(Event::SessionBound(bound), now, &engine(), None)?;
-    world.draft.collect(&mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller);
+    world.draft.collect(
+        &mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller,
+    );
     let started = config.and_then(|config| {
         if depth >= MAX_DEPTH {
-            return Err(ControllerError::TooDeep { work_id: work.clone(), max: MAX_DEPTH }.to_string());
+            return Err(
+                ControllerError::TooDeep { work_id: work.clone(), max: MAX_DEPTH }.to_string()
+            );
         }
         let id = child_session.nested_coordination().map_err(|error| error.to_string())?;
         let config = config.within(&grant, rate);
-        let begun = world.begin(id.clone(), config, Some((child_session.clone(), depth + 1)), &engine(), None, now);
+        let begun = world.begin(
+            id.clone(),
+            config,
+            Some((child_session.clone(), depth + 1)),
+            &engine(),
+            None,
+            now,
+        );
         if secrets {
             world.hold_secrets(&id);
         }
@@ -54,7 +71,13 @@ pub(super) fn expanded(
         let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text(reason);
         let member = world.member(parent)?;
         member.controller.unbind(number, end, None, now, &engine())?;
-        world.draft.collect(&mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller);
+        world.draft.collect(
+            &mut world
+                .members
+                .get_mut(parent)
+                .ok_or_else(|| Rejection::unknown(parent))?
+                .controller,
+        );
     }
     Ok(())
 }
@@ -70,7 +93,11 @@ pub(super) fn refuse_above_grant(
         let (binding, _) = above.binding(parent.number)?;
         Some(budget.within(&binding.grant, above.budget().tick_rate_hz()))
     });
-    if granted.as_ref() == Some(budget) { Ok(()) } else { Err(ControllerError::AboveGrant { session_id: parent.clone() }) }
+    if granted.as_ref() == Some(budget) {
+        Ok(())
+    } else {
+        Err(ControllerError::AboveGrant { session_id: parent.clone() })
+    }
 }
 
 /// Cancels the coordination that carries out a session.

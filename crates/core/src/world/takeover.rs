@@ -1,12 +1,15 @@
-//! Taking over what an earlier engine or a failed append left: step by step over as many turns as it takes, ahead of everything else.
+//! Taking over what an earlier engine or a failed append left: step by step over as many turns as
+//! it takes, ahead of everything else.
 //!
-//! Nothing is decided for any coordination before the last step, so every prefix that a crash leaves is taken over like the whole.
+//! Nothing is decided for any coordination before the last step, so every prefix that a crash
+//! leaves is taken over like the whole.
 
 use std::collections::BTreeMap;
 
 use super::{World, engine};
 use crate::coordination::{
-    AbortReason, ControllerError, CoordinationSession, CoordinationStatus, Ending, SessionEnd, SessionOutcome,
+    AbortReason, ControllerError, CoordinationSession, CoordinationStatus, Ending, SessionEnd,
+    SessionOutcome,
 };
 use crate::envelope::{Blob, MAX_APPEND_BYTES};
 use crate::event::{Event, Resumed};
@@ -25,7 +28,8 @@ pub struct Found {
 /// One step of a takeover; none records more than a few events.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Records that this engine goes on with a coordination, and finds the sessions that died with the last one.
+    /// Records that this engine goes on with a coordination, and finds the sessions that died with
+    /// the last one.
     Resume(CoordinationId),
     /// Records that a session died with the last engine, or how it ended.
     Lose(SessionId),
@@ -36,8 +40,9 @@ pub(super) enum Step {
 }
 
 impl World {
-    /// Takes every coordination over after a restart: its live sessions died with the last engine, except nested coordinations, which
-    /// are in this ledger and go on. The next turns record it; until then no command is taken in.
+    /// Takes every coordination over after a restart: its live sessions died with the last engine,
+    /// except nested coordinations, which are in this ledger and go on. The next turns record it;
+    /// until then no command is taken in.
     ///
     /// # Errors
     /// [`ControllerError::ClockRegression`] if time was set before the last event.
@@ -45,11 +50,16 @@ impl World {
         self.resume_with(BTreeMap::new(), now)
     }
 
-    /// The same with what was found of sessions that were swept: how they ended by themselves, or what of them could not be ended.
+    /// The same with what was found of sessions that were swept: how they ended by themselves, or
+    /// what of them could not be ended.
     ///
     /// # Errors
     /// As [`World::resume`].
-    pub fn resume_with(&mut self, found: BTreeMap<SessionId, Found>, now: &Now) -> Result<(), ControllerError> {
+    pub fn resume_with(
+        &mut self,
+        found: BTreeMap<SessionId, Found>,
+        now: &Now,
+    ) -> Result<(), ControllerError> {
         self.found = found;
         for member in self.members.values() {
             member.controller.refuse_regression(now)?;
@@ -60,10 +70,12 @@ impl World {
         Ok(())
     }
 
-    /// Ends the starts that a failed append cut off, in the next turns. The engine and its sessions live on.
+    /// Ends the starts that a failed append cut off, in the next turns. The engine and its sessions
+    /// live on.
     pub fn give_up_cut_off_starts(&mut self) {
         let given_up = self.coordinations().filter(|session| is_given_up(session));
-        self.takeover = given_up.map(|session| Step::GiveUp(session.coordination_id().clone())).collect();
+        self.takeover =
+            given_up.map(|session| Step::GiveUp(session.coordination_id().clone())).collect();
     }
 
     /// Whether what was left is still being taken over.
@@ -100,8 +112,10 @@ impl World {
     fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), ControllerError> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
         let session = member.controller.started()?;
-        let lost =
-            session.bindings().filter(|(binding, _)| !binding.nested).map(|(binding, _)| session.session_id(binding.session));
+        let lost = session
+            .bindings()
+            .filter(|(binding, _)| !binding.nested)
+            .map(|(binding, _)| session.session_id(binding.session));
         let lost: Vec<SessionId> = lost.collect();
         // A takeover that a failed append interrupted may have come so far already.
         if session.epoch() != self.epoch {
@@ -118,8 +132,15 @@ impl World {
 
     fn lose(&mut self, session: &SessionId, now: &Now) -> Result<(), ControllerError> {
         let Some(member) = self.members.get_mut(&session.coordination) else { return Ok(()) };
-        let lost = || SessionEnd::new(SessionOutcome::Lost).with_text("the engine stopped while the session ran");
-        let Found { end, blobs } = self.found.get(session).cloned().unwrap_or_else(|| Found { end: lost(), blobs: Vec::new() });
+        let lost = || {
+            SessionEnd::new(SessionOutcome::Lost)
+                .with_text("the engine stopped while the session ran")
+        };
+        let Found { end, blobs } = self
+            .found
+            .get(session)
+            .cloned()
+            .unwrap_or_else(|| Found { end: lost(), blobs: Vec::new() });
         member.controller.unbind(session.number, end, None, now, &engine())?;
         self.draft.collect(&mut member.controller);
         for blob in blobs {
@@ -130,19 +151,25 @@ impl World {
     }
 
     fn give_up(&mut self, id: &CoordinationId, now: &Now) {
-        let Some(session) = self.coordination(id).filter(|session| is_given_up(session)) else { return };
+        let Some(session) = self.coordination(id).filter(|session| is_given_up(session)) else {
+            return;
+        };
         let message = match session.started().parent {
             Some(_) => "its start was cut off before it was complete",
-            None => "its start was cut off before it was complete; nobody was told that it was accepted",
+            None => {
+                "its start was cut off before it was complete; nobody was told that it was accepted"
+            }
         };
         self.end(id, Ending::Aborted(AbortReason::Error { message: message.to_owned() }), now);
     }
 }
 
-/// Whether a start was cut off that nobody will complete: a nested one is started anew with its item's next session, and an id that the
-/// engine made is known to nobody. Whoever chose an id repeats the start under it, which completes it.
+/// Whether a start was cut off that nobody will complete: a nested one is started anew with its
+/// item's next session, and an id that the engine made is known to nobody. Whoever chose an id
+/// repeats the start under it, which completes it.
 fn is_given_up(session: &CoordinationSession) -> bool {
     let started = session.started();
-    let cut_off = *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none();
+    let cut_off =
+        *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none();
     cut_off && (started.parent.is_some() || started.minted)
 }

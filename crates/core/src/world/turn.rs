@@ -8,8 +8,8 @@ use super::Member;
 use super::ledger::LedgerStream;
 use crate::append::{Append, Erasure, HeadRow};
 use crate::coordination::{
-    BudgetUsage, CoordinationController, CoordinationSession, CoordinationStatus, Ending, Grant, Runner, StopCause, Totals,
-    Verdict, WorkSpec,
+    BudgetUsage, CoordinationController, CoordinationSession, CoordinationStatus, Ending, Grant,
+    Runner, StopCause, Totals, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
@@ -31,7 +31,8 @@ pub struct Turn {
 pub enum Action {
     /// Start this session.
     Spawn(Box<Spawn>),
-    /// Fetch the configuration of a nested item and answer with [`Command::Expanded`](super::Command::Expanded).
+    /// Fetch the configuration of a nested item and answer with
+    /// [`Command::Expanded`](super::Command::Expanded).
     Expand {
         /// The coordination.
         coordination: CoordinationId,
@@ -165,7 +166,13 @@ impl Draft {
         if !draft.events.is_empty() {
             *tip = commit.tip();
         }
-        let append = Append { commit, events: draft.events, blobs: draft.blobs, heads, erasures: draft.erasures };
+        let append = Append {
+            commit,
+            events: draft.events,
+            blobs: draft.blobs,
+            heads,
+            erasures: draft.erasures,
+        };
         Some(Turn { append, actions: draft.actions })
     }
 }
@@ -200,16 +207,21 @@ struct Summary<'a> {
     work: u64,
 }
 
-/// The head row of a coordination some of whose payloads are erased, without the texts that may come from them; `None` if it has none.
+/// The head row of a coordination some of whose payloads are erased, without the texts that may
+/// come from them; `None` if it has none.
 #[must_use]
 pub fn without_erased(head: HeadRow, versions: &[Version]) -> Option<HeadRow> {
-    let mut summary: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&head.summary).ok()?;
+    let mut summary: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&head.summary).ok()?;
     // Name and labels are of the first event; which one said why it was paused is not known here.
     if !versions.contains(&Version(1)) && !summary.contains_key("paused") {
         return None;
     }
     let texts = ["name", "labels", "paused"].map(|text| summary.remove(text));
-    texts.iter().any(Option::is_some).then(|| HeadRow { summary: serde_json::Value::Object(summary).to_string(), ..head })
+    texts
+        .iter()
+        .any(Option::is_some)
+        .then(|| HeadRow { summary: serde_json::Value::Object(summary).to_string(), ..head })
 }
 
 /// What lists and results need to know of a coordination.
@@ -241,6 +253,7 @@ pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow
         ended: session.status().is_terminal(),
         started: session.started_at(),
         changed: (at, wall),
-        summary: serde_json::to_string(&summary).expect("BUG: a summary is plain data with text keys"),
+        summary: serde_json::to_string(&summary)
+            .expect("BUG: a summary is plain data with text keys"),
     }
 }

@@ -1,10 +1,12 @@
-//! A ledger in memory that believes nothing: every turn is checked against all before it and replayed beside the world.
+//! A ledger in memory that believes nothing: every turn is checked against all before it and
+//! replayed beside the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::append::Append;
 use antiphon_core::coordination::{
-    BudgetUsage, CoordinationSession, CoordinationStatus, Ending, MAX_ITEMS_PER_EVENT, Meta, Runners,
+    BudgetUsage, CoordinationSession, CoordinationStatus, Ending, MAX_ITEMS_PER_EVENT, Meta,
+    Runners,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
@@ -71,11 +73,19 @@ impl Audited {
     }
 
     /// The same under an origin.
-    pub(crate) fn tell_as(&mut self, command: Command, origin: Origin, now: &Now) -> Result<Reply, Rejection> {
+    pub(crate) fn tell_as(
+        &mut self,
+        command: Command,
+        origin: Origin,
+        now: &Now,
+    ) -> Result<Reply, Rejection> {
         let before = self.drained.then(|| self.snapshots());
         let reply = self.world.handle(command, origin, now);
         if let (Err(rejection), Some(before)) = (&reply, before) {
-            assert!(self.world.take_turn(now).is_none(), "after {rejection:?} there was something to append or do");
+            assert!(
+                self.world.take_turn(now).is_none(),
+                "after {rejection:?} there was something to append or do"
+            );
             assert!(self.snapshots() == before, "{rejection:?} changed something");
         }
         reply
@@ -87,7 +97,10 @@ impl Audited {
         self.world.expire(now);
         while turns.len() < most {
             let Some(turn) = self.world.take_turn(now) else {
-                assert!(!self.world.has_more(), "the world is not at rest though it has nothing to say");
+                assert!(
+                    !self.world.has_more(),
+                    "the world is not at rest though it has nothing to say"
+                );
                 let (at, wall) = self.world.next_deadline();
                 if at.is_some_and(|at| at <= now.at) || wall.is_some_and(|wall| wall <= now.wall) {
                     assert!(turns.len() < 1000, "something is due at {now:?} for ever");
@@ -117,7 +130,9 @@ impl Audited {
             let StreamName::Coordination(id) = stream else { continue };
             let session = match how {
                 Restart::FromEvents => replay(id, events),
-                Restart::FromSnapshots => CoordinationSession::restore(&self.replayed[id].snapshot()).unwrap(),
+                Restart::FromSnapshots => {
+                    CoordinationSession::restore(&self.replayed[id].snapshot()).unwrap()
+                }
             };
             self.world.adopt(session, self.tip(stream));
         }
@@ -139,7 +154,10 @@ impl Audited {
 
     fn tip(&self, stream: &StreamName) -> StreamTip {
         let last = self.streams.get(stream).and_then(|events| events.last());
-        last.map_or_else(StreamTip::default, |event| StreamTip { version: event.version, hash: event.hash })
+        last.map_or_else(StreamTip::default, |event| StreamTip {
+            version: event.version,
+            hash: event.hash,
+        })
     }
 
     fn snapshots(&self) -> Vec<Vec<u8>> {
@@ -155,7 +173,11 @@ impl Audited {
         let commit_before = self.commit;
         if !append.events.is_empty() {
             let hashes: Vec<Digest> = append.events.iter().map(|event| event.hash).collect();
-            assert_eq!(append.commit, Commit::link(self.commit, self.epoch, hashes.into_iter()), "the commit chain links");
+            assert_eq!(
+                append.commit,
+                Commit::link(self.commit, self.epoch, hashes.into_iter()),
+                "the commit chain links"
+            );
             self.commit = append.commit.tip();
         }
         self.blobs.extend(append.blobs.iter().map(|blob| (blob.digest, blob.bytes.clone())));
@@ -163,28 +185,59 @@ impl Audited {
         for event in &append.events {
             touched.insert(event.stream.clone());
             let tip = self.tip(&event.stream);
-            assert_eq!((event.version, event.prev), (tip.version.next(), tip.hash), "the chain of {} links", event.stream);
-            assert!(event.is_sound(), "{} {} has the hash of its content", event.stream, event.version);
+            assert_eq!(
+                (event.version, event.prev),
+                (tip.version.next(), tip.hash),
+                "the chain of {} links",
+                event.stream
+            );
+            assert!(
+                event.is_sound(),
+                "{} {} has the hash of its content",
+                event.stream,
+                event.version
+            );
             if let StreamName::Coordination(id) = &event.stream {
                 self.follow(id.clone(), event, tip, commit_before);
             }
             self.streams.entry(event.stream.clone()).or_default().push(event.clone());
         }
         for stream in touched {
-            let head = append.heads.iter().find(|head| head.stream == stream).expect("every touched stream has a head");
+            let head = append
+                .heads
+                .iter()
+                .find(|head| head.stream == stream)
+                .expect("every touched stream has a head");
             assert_eq!(head.tip, self.tip(&stream), "the head of {stream} is its last event");
             if let StreamName::Coordination(id) = &stream {
-                assert_eq!(head.ended, self.replayed[id].status().is_terminal(), "{stream} ends with its terminal event");
+                assert_eq!(
+                    head.ended,
+                    self.replayed[id].status().is_terminal(),
+                    "{stream} ends with its terminal event"
+                );
             }
         }
     }
 
     /// Replays one event and watches what must hold over a whole history.
-    fn follow(&mut self, id: CoordinationId, recorded: &Recorded, tip: StreamTip, commit: CommitTip) {
+    fn follow(
+        &mut self,
+        id: CoordinationId,
+        recorded: &Recorded,
+        tip: StreamTip,
+        commit: CommitTip,
+    ) {
         let Payload::Bytes(bytes) = &recorded.payload else { panic!("nothing was erased") };
-        assert!(bytes.len() <= MAX_PAYLOAD_BYTES, "{} {} takes {} bytes", id, recorded.version, bytes.len());
+        assert!(
+            bytes.len() <= MAX_PAYLOAD_BYTES,
+            "{} {} takes {} bytes",
+            id,
+            recorded.version,
+            bytes.len()
+        );
         let event = decoded(recorded);
-        let before: Option<BudgetUsage> = self.replayed.get(&id).map(|session| session.budget_usage().clone());
+        let before: Option<BudgetUsage> =
+            self.replayed.get(&id).map(|session| session.budget_usage().clone());
         if let Event::Completed(_) | Event::Aborted(_) = &event {
             self.check_receipt(&id, &event, recorded, tip, commit);
         }
@@ -193,11 +246,24 @@ impl Audited {
             Event::WorkSkipped(skipped) => assert!(skipped.works.len() <= MAX_ITEMS_PER_EVENT),
             Event::SessionBound(bound) => {
                 let session = &self.replayed[&id];
-                assert_eq!(*session.status(), CoordinationStatus::Running, "{id} binds before its start is complete");
-                assert!(session.bindings().len() < session.started().concurrency as usize, "{id} binds more than it may");
-                let twice = self.live.iter().any(|(live, (work, _))| live.coordination == id && *work == bound.work);
+                assert_eq!(
+                    *session.status(),
+                    CoordinationStatus::Running,
+                    "{id} binds before its start is complete"
+                );
+                assert!(
+                    session.bindings().len() < session.started().concurrency as usize,
+                    "{id} binds more than it may"
+                );
+                let twice = self
+                    .live
+                    .iter()
+                    .any(|(live, (work, _))| live.coordination == id && *work == bound.work);
                 assert!(!twice, "{} of {id} is bound twice", bound.work);
-                self.live.insert(session.session_id(bound.session), (bound.work.clone(), recorded.version));
+                self.live.insert(
+                    session.session_id(bound.session),
+                    (bound.work.clone(), recorded.version),
+                );
             }
             Event::SessionUnbound(unbound) => {
                 let session = SessionId { coordination: id.clone(), number: unbound.session };
@@ -207,33 +273,61 @@ impl Audited {
         }
         match self.replayed.get_mut(&id) {
             None => {
-                self.replayed.insert(id.clone(), CoordinationSession::begin(id.clone(), &event, &meta(recorded)).unwrap());
+                self.replayed.insert(
+                    id.clone(),
+                    CoordinationSession::begin(id.clone(), &event, &meta(recorded)).unwrap(),
+                );
             }
             Some(session) => session.apply(&event, &meta(recorded)).unwrap(),
         }
         let session = &self.replayed[&id];
         let usage = session.budget_usage();
-        assert!(usage.consumed_episodes() <= session.budget().max_episodes(), "{id} went over its sessions");
+        assert!(
+            usage.consumed_episodes() <= session.budget().max_episodes(),
+            "{id} went over its sessions"
+        );
         if let Some(before) = before {
             let counters = |usage: &BudgetUsage| {
-                [usage.consumed_episodes().into(), usage.elapsed_ticks(), usage.consumed_tokens(), usage.consumed_cost()]
+                [
+                    usage.consumed_episodes().into(),
+                    usage.elapsed_ticks(),
+                    usage.consumed_tokens(),
+                    usage.consumed_cost(),
+                ]
             };
-            let fell = counters(&before).iter().zip(counters(usage)).any(|(before, after)| *before > after);
+            let fell = counters(&before)
+                .iter()
+                .zip(counters(usage))
+                .any(|(before, after)| *before > after);
             assert!(!fell, "a counter of {id} fell at {}: {before:?}, {usage:?}", recorded.version);
         }
     }
 
-    /// The receipt is what the stream before it and the commit before it give, and names every item.
-    fn check_receipt(&self, id: &CoordinationId, event: &Event, recorded: &Recorded, tip: StreamTip, commit: CommitTip) {
+    /// The receipt is what the stream before it and the commit before it give, and names every
+    /// item.
+    fn check_receipt(
+        &self,
+        id: &CoordinationId,
+        event: &Event,
+        recorded: &Recorded,
+        tip: StreamTip,
+        commit: CommitTip,
+    ) {
         let (ending, claimed) = match event {
-            Event::Completed(completed) => (Ending::Completed(completed.stop.clone()), completed.receipt),
+            Event::Completed(completed) => {
+                (Ending::Completed(completed.stop.clone()), completed.receipt)
+            }
             Event::Aborted(aborted) => (Ending::Aborted(aborted.reason.clone()), aborted.receipt),
             other => panic!("{} is not terminal", other.kind()),
         };
         let session = &self.replayed[id];
         let receipt = session.receipt(ending, recorded.at, recorded.wall, tip, commit);
         assert_eq!(receipt.compute_hash(), claimed, "the receipt of {id} rebuilds");
-        assert_eq!(self.blobs.get(&claimed), Some(&receipt.canonical_bytes()), "the receipt of {id} is stored under its digest");
+        assert_eq!(
+            self.blobs.get(&claimed),
+            Some(&receipt.canonical_bytes()),
+            "the receipt of {id} is stored under its digest"
+        );
         let named = receipt.outcome_chunks.len() * 1000 + receipt.work_outcomes.len();
         assert_eq!(named as u64, session.work_count(), "every item of {id} is in its receipt");
     }
@@ -242,7 +336,12 @@ impl Audited {
         for action in actions {
             let Action::Spawn(spawn) = action else { continue };
             let bound = self.live.get(&spawn.session);
-            assert_eq!(bound, Some(&(spawn.spec.id.clone(), spawn.fence)), "{} is bound durably when it starts", spawn.session);
+            assert_eq!(
+                bound,
+                Some(&(spawn.spec.id.clone(), spawn.fence)),
+                "{} is bound durably when it starts",
+                spawn.session
+            );
             assert!(self.spawned.insert(spawn.session.clone()), "{} starts twice", spawn.session);
         }
     }
@@ -251,22 +350,42 @@ impl Audited {
     fn compare(&self) {
         for (id, replayed) in &self.replayed {
             let live = self.world.coordination(id);
-            assert_eq!(live.is_none(), replayed.status().is_terminal(), "what has ended leaves memory, the rest stays: {id}");
+            assert_eq!(
+                live.is_none(),
+                replayed.status().is_terminal(),
+                "what has ended leaves memory, the rest stays: {id}"
+            );
             let Some(live) = live else { continue };
             assert_eq!(live.version(), replayed.version(), "{id} was appended whole");
             if live.work_queue().count() <= SMALL || self.commit.number.0.is_multiple_of(101) {
-                assert!(live.snapshot() == replayed.snapshot(), "{id} lives on in another state than its events give");
+                assert!(
+                    live.snapshot() == replayed.snapshot(),
+                    "{id} lives on in another state than its events give"
+                );
             }
         }
     }
 }
 
 fn facts(commit: CommitTip, epoch: Epoch, tip: StreamTip) -> LedgerFacts {
-    LedgerFacts { format: 1, ledger: Digest::of(b"a ledger"), epoch, commit, tip, started: None, engine: "0.1.0".to_owned() }
+    LedgerFacts {
+        format: 1,
+        ledger: Digest::of(b"a ledger"),
+        epoch,
+        commit,
+        tip,
+        started: None,
+        engine: "0.1.0".to_owned(),
+    }
 }
 
 fn meta(recorded: &Recorded) -> Meta {
-    Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() }
+    Meta {
+        version: recorded.version,
+        at: recorded.at,
+        wall: recorded.wall,
+        cause: recorded.cause.clone(),
+    }
 }
 
 /// The event in an envelope.
@@ -276,7 +395,8 @@ pub(crate) fn decoded(recorded: &Recorded) -> Event {
 }
 
 fn replay(id: &CoordinationId, events: &[Recorded]) -> CoordinationSession {
-    let mut session = CoordinationSession::begin(id.clone(), &decoded(&events[0]), &meta(&events[0])).unwrap();
+    let mut session =
+        CoordinationSession::begin(id.clone(), &decoded(&events[0]), &meta(&events[0])).unwrap();
     for event in &events[1..] {
         session.apply(&decoded(event), &meta(event)).unwrap();
     }

@@ -1,7 +1,8 @@
 //! What a random history is drawn from: items, a coordination, and steps.
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, EfeWeights, FailurePolicy, Need, Runner, SessionOutcome, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, EfeWeights, FailurePolicy, Need, Runner,
+    SessionOutcome, WorkSpec,
 };
 use antiphon_core::event::StopKind;
 use antiphon_core::id::WorkId;
@@ -61,7 +62,8 @@ pub(crate) enum Step {
 
 impl Plan {
     pub(crate) fn config(&self) -> CoordinationConfig {
-        let mut budget = CoordinationBudget::new(self.episodes, self.ticks, 1_000, self.tokens).unwrap();
+        let mut budget =
+            CoordinationBudget::new(self.episodes, self.ticks, 1_000, self.tokens).unwrap();
         if let Some(cost) = self.cost {
             budget = budget.with_max_cost(cost, "EUR");
         }
@@ -85,11 +87,20 @@ impl Plan {
             let turn = self.turn % work.len();
             work.rotate_left(turn);
         }
-        let config = if self.open { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
-        let config = config.unwrap().with_id("c").unwrap().with_concurrency(self.concurrency).unwrap();
+        let config = if self.open {
+            CoordinationConfig::open(work, budget)
+        } else {
+            CoordinationConfig::of_work(work, budget)
+        };
+        let config =
+            config.unwrap().with_id("c").unwrap().with_concurrency(self.concurrency).unwrap();
         let config = config.with_breaker(self.breaker).unwrap().with_max_attempts(2).unwrap();
         let config = if self.pausing { config.pausing_when_exhausted() } else { config };
-        if self.planner { config.with_planner(EfeWeights::new(1.0, 0.5, 0.25).unwrap()) } else { config }
+        if self.planner {
+            config.with_planner(EfeWeights::new(1.0, 0.5, 0.25).unwrap())
+        } else {
+            config
+        }
     }
 }
 

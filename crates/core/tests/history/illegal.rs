@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use antiphon_core::coordination::{
-    ApplyError, BudgetUsage, CoordinationBudget, Ending, Finished, Grant, Meta, Proposal, Reducer, ReducerContext, Runner,
-    SessionOutcome, SkipReason, StopCondition, Then, Totals, Used, Verdict, WorkItemOutcome, WorkSpec, WorkState,
+    ApplyError, BudgetUsage, CoordinationBudget, Ending, Finished, Grant, Meta, Proposal, Reducer,
+    ReducerContext, Runner, SessionOutcome, SkipReason, StopCondition, Then, Totals, Used, Verdict,
+    WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{
-    Aborted, BudgetRaised, Completed, Continued, Event, LedgerClosed, Paused, Resumed, SessionBound, SessionUnbound, WorkAdded,
-    WorkSkipped, WriteRefused,
+    Aborted, BudgetRaised, Completed, Continued, Event, LedgerClosed, Paused, Resumed,
+    SessionBound, SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Epoch, Version, WorkId};
 use antiphon_core::time::{At, Deadline};
@@ -17,19 +18,32 @@ use antiphon_core::time::{At, Deadline};
 use super::{History, actor, decode, text};
 
 impl History {
-    /// Offers everything that may never follow, whatever the state; all of it is refused and changes nothing.
+    /// Offers everything that may never follow, whatever the state; all of it is refused and
+    /// changes nothing.
     pub(crate) fn refuses_what_may_not_follow(&mut self) {
         let before = self.live.snapshot();
         let meta = self.meta();
         let events = self.illegal_events();
         for event in &events {
             let refused = self.live.apply(event, &meta);
-            assert!(matches!(refused, Err(ApplyError::Illegal { .. })), "{event:?} gave {refused:?}");
+            assert!(
+                matches!(refused, Err(ApplyError::Illegal { .. })),
+                "{event:?} gave {refused:?}"
+            );
         }
         let resumed = Event::Resumed(Resumed { epoch: Epoch(9), engine: String::new(), swept: 0 });
-        for version in [Version(0), Version(1), self.live.version(), Version(meta.version.0 + 1), Version(u64::MAX)] {
+        for version in [
+            Version(0),
+            Version(1),
+            self.live.version(),
+            Version(meta.version.0 + 1),
+            Version(u64::MAX),
+        ] {
             let refused = self.live.apply(&resumed, &Meta { version, ..meta.clone() });
-            assert_eq!(refused, Err(ApplyError::OutOfOrder { last: self.live.version(), actual: version }));
+            assert_eq!(
+                refused,
+                Err(ApplyError::OutOfOrder { last: self.live.version(), actual: version })
+            );
         }
         let last = self.log.last().unwrap().at;
         let refused = self.live.apply(&resumed, &Meta { at: At(last.0 - 1), ..meta });
@@ -39,7 +53,10 @@ impl History {
         for recorded in self.log.iter().rev().take(2) {
             self.replayed.apply(recorded, &ReducerContext::replay(1)).unwrap();
         }
-        assert_eq!(text(&self.replayed.state().get(self.live.coordination_id()).unwrap().snapshot()), text(&before));
+        assert_eq!(
+            text(&self.replayed.state().get(self.live.coordination_id()).unwrap().snapshot()),
+            text(&before)
+        );
     }
 
     fn illegal_events(&self) -> Vec<Event> {
@@ -52,9 +69,20 @@ impl History {
             Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: Vec::new() }),
             Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: vec![never_left()] }),
             Event::WorkSkipped(WorkSkipped { works: Vec::new(), because: SkipReason::Requested }),
-            Event::WorkSkipped(WorkSkipped { works: vec![unknown.clone()], because: SkipReason::Requested }),
-            Event::Resumed(Resumed { epoch: Epoch(2), engine: String::new(), swept: live.bindings().len() as u32 + 1 }),
-            Event::WriteRefused(WriteRefused { session: u64::MAX, fence: Version(0), kind: "completion".to_owned() }),
+            Event::WorkSkipped(WorkSkipped {
+                works: vec![unknown.clone()],
+                because: SkipReason::Requested,
+            }),
+            Event::Resumed(Resumed {
+                epoch: Epoch(2),
+                engine: String::new(),
+                swept: live.bindings().len() as u32 + 1,
+            }),
+            Event::WriteRefused(WriteRefused {
+                session: u64::MAX,
+                fence: Version(0),
+                kind: "completion".to_owned(),
+            }),
         ];
         events.push(match live.pause_reason() {
             Some(_) => Event::Paused(Paused { by: by.clone(), reason: String::new() }),
@@ -72,9 +100,13 @@ impl History {
 
     fn illegal_budgets(&self, events: &mut Vec<Event>) {
         let old = self.live.budget();
-        let budget = |episodes, ticks, rate, tokens| CoordinationBudget::new(episodes, ticks, rate, tokens).unwrap();
-        let (episodes, ticks, rate) = (old.max_episodes(), old.max_duration_ticks(), old.tick_rate_hz());
-        let mut offers = vec![budget(episodes, ticks, rate + 1, None), budget(episodes, ticks - 1, rate, None)];
+        let budget = |episodes, ticks, rate, tokens| {
+            CoordinationBudget::new(episodes, ticks, rate, tokens).unwrap()
+        };
+        let (episodes, ticks, rate) =
+            (old.max_episodes(), old.max_duration_ticks(), old.tick_rate_hz());
+        let mut offers =
+            vec![budget(episodes, ticks, rate + 1, None), budget(episodes, ticks - 1, rate, None)];
         if episodes > 1 {
             offers.push(budget(episodes - 1, ticks, rate, None));
         }
@@ -84,7 +116,11 @@ impl History {
         if old.max_cost().is_some() {
             offers.push(budget(episodes, ticks, rate, None).with_max_cost(u64::MAX, "USD"));
         }
-        events.extend(offers.into_iter().map(|budget| Event::BudgetRaised(BudgetRaised { by: actor(), budget })));
+        events.extend(
+            offers
+                .into_iter()
+                .map(|budget| Event::BudgetRaised(BudgetRaised { by: actor(), budget })),
+        );
     }
 
     fn illegal_items(&self, events: &mut Vec<Event>, unknown: &WorkId) {
@@ -97,13 +133,20 @@ impl History {
         if let Some(there) = self.live.work_queue().next() {
             batches.push(vec![item(there.as_str())]);
             let twice = vec![there.clone(), there.clone()];
-            events.push(Event::WorkSkipped(WorkSkipped { works: twice, because: SkipReason::Requested }));
+            events.push(Event::WorkSkipped(WorkSkipped {
+                works: twice,
+                because: SkipReason::Requested,
+            }));
         }
         if self.live.status().is_running() {
             batches.push(vec![item("x").needs_work(unknown.as_str()).unwrap()]);
             batches.push(vec![item("x").needs_group("nobody").unwrap()]);
         }
-        events.extend(batches.into_iter().map(|items| Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })));
+        events.extend(
+            batches
+                .into_iter()
+                .map(|items| Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })),
+        );
         for work in self.live.work_queue() {
             let because = match self.state(work) {
                 WorkState::Done(_) | WorkState::Bound(_) => SkipReason::Requested,
@@ -135,12 +178,21 @@ impl History {
                 SessionBound { grant: Grant { ticks: 0, ..grant }, ..bound.clone() },
             ];
             if live.budget().max_tokens().is_some() {
-                forged.push(SessionBound { grant: Grant { tokens: Some(u64::MAX), ..grant }, ..bound.clone() });
+                forged.push(SessionBound {
+                    grant: Grant { tokens: Some(u64::MAX), ..grant },
+                    ..bound.clone()
+                });
             }
             if live.budget().max_cost().is_some() {
-                forged.push(SessionBound { grant: Grant { cost: Some(u64::MAX), ..grant }, ..bound.clone() });
+                forged.push(SessionBound {
+                    grant: Grant { cost: Some(u64::MAX), ..grant },
+                    ..bound.clone()
+                });
             }
-            for work in live.work_queue().filter(|work| !matches!(self.state(work), WorkState::Ready | WorkState::Until(_))) {
+            for work in live
+                .work_queue()
+                .filter(|work| !matches!(self.state(work), WorkState::Ready | WorkState::Until(_)))
+            {
                 forged.push(SessionBound { work: work.clone(), ..bound.clone() });
             }
             events.extend(forged.into_iter().map(Event::SessionBound));
@@ -163,7 +215,9 @@ impl History {
             }));
         }
         for (binding, work) in live.bindings() {
-            let Event::SessionUnbound(sound) = self.unbound(binding.session, SessionOutcome::Success, 0, 0, None) else {
+            let Event::SessionUnbound(sound) =
+                self.unbound(binding.session, SessionOutcome::Success, 0, 0, None)
+            else {
                 unreachable!("it is an unbound event")
             };
             let used = |sessions| Used { sessions, ..Used::default() };
@@ -179,11 +233,18 @@ impl History {
                 SessionUnbound { outcome: SessionOutcome::Lost, ..sound.clone() },
                 SessionUnbound { outcome: SessionOutcome::Failure, ..sound.clone() },
                 SessionUnbound { then: Then::Done(WorkItemOutcome::Failed), ..sound.clone() },
-                SessionUnbound { then: Then::Done(WorkItemOutcome::Skipped(SkipReason::Requested)), ..sound.clone() },
+                SessionUnbound {
+                    then: Then::Done(WorkItemOutcome::Skipped(SkipReason::Requested)),
+                    ..sound.clone()
+                },
             ];
             events.extend(forged.into_iter().map(Event::SessionUnbound));
             let fence = binding.fence;
-            events.push(Event::WriteRefused(WriteRefused { session: binding.session, fence, kind: "completion".to_owned() }));
+            events.push(Event::WriteRefused(WriteRefused {
+                session: binding.session,
+                fence,
+                kind: "completion".to_owned(),
+            }));
             assert_eq!(live.binding(binding.session).unwrap().1.id, *work);
         }
     }
@@ -198,19 +259,27 @@ impl History {
         for stop in stops.into_iter().filter(|stop| holds.as_ref() != Some(stop)) {
             events.push(self.end_event(Ending::Completed(stop)));
         }
-        if let Event::Completed(sound) = self.end_event(Ending::Completed(StopCondition::UserRequested)) {
+        if let Event::Completed(sound) =
+            self.end_event(Ending::Completed(StopCondition::UserRequested))
+        {
             let totals = Totals { sessions: sound.totals.sessions + 1, ..sound.totals };
             events.push(Event::Completed(Box::new(Completed { totals, ..(*sound).clone() })));
             let usage = BudgetUsage::with_tick_rate(1);
             events.push(Event::Completed(Box::new(Completed { usage, ..(*sound).clone() })));
-            events.push(Event::Completed(Box::new(Completed { verdict: Verdict::Aborted, ..(*sound).clone() })));
+            events.push(Event::Completed(Box::new(Completed {
+                verdict: Verdict::Aborted,
+                ..(*sound).clone()
+            })));
             if self.live.bindings().len() > 0 || self.live.status().is_terminal() {
                 events.push(Event::Completed(sound));
             }
         }
         let reason = antiphon_core::coordination::AbortReason::NoEligibleWork;
         if let Event::Aborted(sound) = self.end_event(Ending::Aborted(reason)) {
-            events.push(Event::Aborted(Box::new(Aborted { verdict: Verdict::Succeeded, ..(*sound).clone() })));
+            events.push(Event::Aborted(Box::new(Aborted {
+                verdict: Verdict::Succeeded,
+                ..(*sound).clone()
+            })));
             if self.live.bindings().len() > 0 || self.live.status().is_terminal() {
                 events.push(Event::Aborted(sound));
             }

@@ -1,4 +1,5 @@
-//! One coordination driven through a random history, with everything that must hold after every event.
+//! One coordination driven through a random history, with everything that must hold after every
+//! event.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -9,15 +10,16 @@ mod illegal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
-    ApplyError, Capability, CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationReducer,
-    CoordinationSession, Ending, Grant, Meta, Need, Proposal, Reducer, ReducerContext, Runners, SessionOutcome, SkipReason,
-    StopCondition, Then, Used, WorkItemOutcome, WorkSpec, WorkState,
+    ApplyError, Capability, CoordinationBudget, CoordinationConfig, CoordinationController,
+    CoordinationReducer, CoordinationSession, Ending, Grant, Meta, Need, Proposal, Reducer,
+    ReducerContext, Runners, SessionOutcome, SkipReason, StopCondition, Then, Used,
+    WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
-    Aborted, BudgetRaised, Completed, Continued, Event, Paused, Resumed, SessionUnbound, StopKind, StopRequested, WorkAdded,
-    WorkSkipped, WriteRefused,
+    Aborted, BudgetRaised, Completed, Continued, Event, Paused, Resumed, SessionUnbound, StopKind,
+    StopRequested, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
 use antiphon_core::time::{Now, Wall};
@@ -59,7 +61,9 @@ impl History {
         let items = config.work().len();
         let mut history = Self::of_first(config.clone(), batch);
         for batch in config.work()[batch.clamp(1, items.max(1)).min(items)..].chunks(batch.max(1)) {
-            history.apply(Event::WorkAdded(WorkAdded { items: batch.to_vec(), recalled: Vec::new() })).unwrap();
+            history
+                .apply(Event::WorkAdded(WorkAdded { items: batch.to_vec(), recalled: Vec::new() }))
+                .unwrap();
         }
         history
     }
@@ -68,11 +72,15 @@ impl History {
     pub(crate) fn of_first(config: CoordinationConfig, first: usize) -> Self {
         let now = Now { random: [7; 32], ..Now::from(1_000) };
         let items: Vec<WorkSpec> = config.work().iter().take(first.max(1)).cloned().collect();
-        let mut controller =
-            CoordinationController::new(if config.id().is_some() { config } else { config.with_id("c").unwrap() });
+        let mut controller = CoordinationController::new(if config.id().is_some() {
+            config
+        } else {
+            config.with_id("c").unwrap()
+        });
         let start = controller.start(now.at.0).unwrap();
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
-        let live = CoordinationSession::begin(start.coordination_id, &decode(&start.event), &meta).unwrap();
+        let live = CoordinationSession::begin(start.coordination_id, &decode(&start.event), &meta)
+            .unwrap();
         let mut history = Self {
             restored: CoordinationSession::restore(&live.snapshot()).unwrap(),
             live,
@@ -106,12 +114,18 @@ impl History {
         let meta = self.meta();
         let before = (self.live.snapshot(), counters(&self.live));
         if let Err(error) = self.live.apply(&event, &meta) {
-            assert_eq!(text(&self.live.snapshot()), text(&before.0), "refused, but changed: {event:?}");
+            assert_eq!(
+                text(&self.live.snapshot()),
+                text(&before.0),
+                "refused, but changed: {event:?}"
+            );
             return Err(error);
         }
         self.note_overshoot(&event);
         self.terminal_events += u32::from(event.is_terminal());
-        self.restored.apply(&event, &meta).expect("what was restored takes what the live one takes");
+        self.restored
+            .apply(&event, &meta)
+            .expect("what was restored takes what the live one takes");
         self.replay(Recorded {
             stream: StreamName::Coordination(self.live.coordination_id().clone()),
             version: meta.version,
@@ -149,10 +163,14 @@ impl History {
 
         let (budget, usage) = (self.live.budget(), self.live.budget_usage());
         assert!(self.live.bindings().len() <= self.live.started().concurrency as usize);
-        let reserved = |meter: fn(&Grant) -> u64| self.live.bindings().map(|(binding, _)| meter(&binding.grant)).sum::<u64>();
-        let sessions = u64::from(usage.consumed_episodes()) + reserved(|grant| grant.sessions.into());
+        let reserved = |meter: fn(&Grant) -> u64| {
+            self.live.bindings().map(|(binding, _)| meter(&binding.grant)).sum::<u64>()
+        };
+        let sessions =
+            u64::from(usage.consumed_episodes()) + reserved(|grant| grant.sessions.into());
         assert!(sessions <= budget.max_episodes().into(), "{sessions} sessions");
-        let within = |max: Option<u64>, used: u64, over: u64| max.is_none_or(|max| used <= max + over);
+        let within =
+            |max: Option<u64>, used: u64, over: u64| max.is_none_or(|max| used <= max + over);
         let tokens = usage.consumed_tokens() + reserved(|grant| grant.tokens.unwrap_or(0));
         assert!(within(budget.max_tokens(), tokens, self.overshoot.0), "{tokens} tokens");
         let cost = usage.consumed_cost() + reserved(|grant| grant.cost.unwrap_or(0));
@@ -161,8 +179,16 @@ impl History {
         for (old, new) in before.iter().zip(counters(&self.live)) {
             assert!(*old <= new, "a counter fell: {before:?} {:?}", counters(&self.live));
         }
-        assert_eq!(u32::from(self.live.status().is_terminal()), self.terminal_events, "one terminal event");
-        let left = self.live.work_queue().filter(|id| !matches!(self.state(id), WorkState::Done(_))).count();
+        assert_eq!(
+            u32::from(self.live.status().is_terminal()),
+            self.terminal_events,
+            "one terminal event"
+        );
+        let left = self
+            .live
+            .work_queue()
+            .filter(|id| !matches!(self.state(id), WorkState::Done(_)))
+            .count();
         assert_eq!(left, self.live.work_left() as usize);
     }
 
@@ -170,7 +196,8 @@ impl History {
         self.live.work_tracking(work.as_str()).unwrap().state
     }
 
-    /// The items that were never skipped for a failed need, though one of their needs has failed, and the reverse.
+    /// The items that were never skipped for a failed need, though one of their needs has failed,
+    /// and the reverse.
     pub(crate) fn needs_were_kept(&self) {
         let outcome = |id: &WorkId| match self.state(id) {
             WorkState::Done(outcome) => Some(outcome),
@@ -184,7 +211,10 @@ impl History {
             for need in &item.spec.needs {
                 if let Need::Work(needed) = need {
                     let policy = self.live.work_tracking(needed.as_str()).unwrap().spec.on_failure;
-                    assert!(outcome(needed).is_some_and(|outcome| outcome.satisfies(policy)), "{id} ran before {needed}");
+                    assert!(
+                        outcome(needed).is_some_and(|outcome| outcome.satisfies(policy)),
+                        "{id} ran before {needed}"
+                    );
                 }
             }
         }
@@ -195,7 +225,11 @@ impl History {
         self.live.wake(&self.now);
         self.restored.wake(&self.now);
         let proposal = self.live.propose(&self.now, &self.runners, &BTreeSet::new());
-        assert_eq!(proposal, self.restored.propose(&self.now, &self.runners, &BTreeSet::new()), "live and restored");
+        assert_eq!(
+            proposal,
+            self.restored.propose(&self.now, &self.runners, &BTreeSet::new()),
+            "live and restored"
+        );
         assert_eq!(self.live.current_work_id(), self.restored.current_work_id());
         assert_eq!(self.live.must_stop_sessions(), self.restored.must_stop_sessions());
         for work in self.live.work_queue() {
@@ -205,7 +239,11 @@ impl History {
                 // Skips come first and take no slot.
                 Some(Proposal::Event(Event::WorkSkipped(_))) => {}
                 Some(Proposal::Event(Event::SessionBound(bound))) => {
-                    assert_eq!(why.unwrap().is_empty(), bound.work == *work, "`why` of {work} and {bound:?}");
+                    assert_eq!(
+                        why.unwrap().is_empty(),
+                        bound.work == *work,
+                        "`why` of {work} and {bound:?}"
+                    );
                 }
                 _ => assert_ne!(why, Ok(Vec::new()), "`why` of {work} and {proposal:?}"),
             }
@@ -223,12 +261,31 @@ impl History {
     }
 
     pub(crate) fn end_event(&self, ending: Ending) -> Event {
-        let receipt = self.live.receipt(ending.clone(), self.now.at, self.now.wall, StreamTip::default(), Default::default());
-        let (verdict, usage, totals) = (receipt.verdict, receipt.budget_usage.clone(), receipt.totals);
+        let receipt = self.live.receipt(
+            ending.clone(),
+            self.now.at,
+            self.now.wall,
+            StreamTip::default(),
+            Default::default(),
+        );
+        let (verdict, usage, totals) =
+            (receipt.verdict, receipt.budget_usage.clone(), receipt.totals);
         let digest = receipt.compute_hash();
         match ending {
-            Ending::Completed(stop) => Event::Completed(Box::new(Completed { stop, verdict, usage, totals, receipt: digest })),
-            Ending::Aborted(reason) => Event::Aborted(Box::new(Aborted { reason, verdict, usage, totals, receipt: digest })),
+            Ending::Completed(stop) => Event::Completed(Box::new(Completed {
+                stop,
+                verdict,
+                usage,
+                totals,
+                receipt: digest,
+            })),
+            Ending::Aborted(reason) => Event::Aborted(Box::new(Aborted {
+                reason,
+                verdict,
+                usage,
+                totals,
+                receipt: digest,
+            })),
         }
     }
 
@@ -253,25 +310,42 @@ impl History {
                 return;
             }
             Step::End { pick, outcome, tokens, cost, output } => {
-                let open: Vec<u64> = self.live.bindings().map(|(binding, _)| binding.session).collect();
-                let Some(session) = open.get(usize::from(*pick) % open.len().max(1)) else { return };
-                let event = self.unbound(*session, *outcome, *tokens, *cost, output.then(|| Digest::of(&[*pick])));
+                let open: Vec<u64> =
+                    self.live.bindings().map(|(binding, _)| binding.session).collect();
+                let Some(session) = open.get(usize::from(*pick) % open.len().max(1)) else {
+                    return;
+                };
+                let event = self.unbound(
+                    *session,
+                    *outcome,
+                    *tokens,
+                    *cost,
+                    output.then(|| Digest::of(&[*pick])),
+                );
                 self.apply(event).expect("a bound session ends");
                 return;
             }
             Step::Skip(pick) => {
                 let Some(work) = self.nth_work(*pick) else { return };
-                Event::WorkSkipped(WorkSkipped { works: vec![work], because: SkipReason::Requested })
+                Event::WorkSkipped(WorkSkipped {
+                    works: vec![work],
+                    because: SkipReason::Requested,
+                })
             }
             Step::Pause => Event::Paused(Paused { by, reason: "wanted".to_owned() }),
             Step::Continue => Event::Continued(Continued { by }),
-            Step::Raise(by_how_much) => Event::BudgetRaised(BudgetRaised { by, budget: self.raised(*by_how_much) }),
-            Step::Stop(kind) => Event::StopRequested(StopRequested { kind: *kind, by, reason: String::new() }),
+            Step::Raise(by_how_much) => {
+                Event::BudgetRaised(BudgetRaised { by, budget: self.raised(*by_how_much) })
+            }
+            Step::Stop(kind) => {
+                Event::StopRequested(StopRequested { kind: *kind, by, reason: String::new() })
+            }
             Step::Resume => return self.resume(),
             Step::Add(draft) => {
                 let there: Vec<WorkId> = self.live.work_queue().cloned().collect();
                 let mut item = draft.spec(&there);
-                // Without needs of its own it cannot close a circle through the group that it joins.
+                // Without needs of its own it cannot close a circle through the group that it
+                // joins.
                 if item.group.is_some() {
                     item.needs.clear();
                 } else if let Some(group) = draft.needs_group {
@@ -281,7 +355,11 @@ impl History {
             }
             Step::Refuse(pick) => {
                 let session = u64::from(*pick) % 8;
-                Event::WriteRefused(WriteRefused { session, fence: Version(0), kind: "completion".to_owned() })
+                Event::WriteRefused(WriteRefused {
+                    session,
+                    fence: Version(0),
+                    kind: "completion".to_owned(),
+                })
             }
         };
         let _refused_or_not = self.apply(event);
@@ -296,7 +374,13 @@ impl History {
         let old = self.live.budget();
         let episodes = old.max_episodes() + u32::try_from(more).unwrap();
         let tokens = old.max_tokens().map(|max| max + more);
-        let budget = CoordinationBudget::new(episodes, old.max_duration_ticks() + more, old.tick_rate_hz(), tokens).unwrap();
+        let budget = CoordinationBudget::new(
+            episodes,
+            old.max_duration_ticks() + more,
+            old.tick_rate_hz(),
+            tokens,
+        )
+        .unwrap();
         match old.max_cost() {
             Some(max) => budget.with_max_cost(max + more, "EUR"),
             None => budget,
@@ -307,7 +391,8 @@ impl History {
     fn resume(&mut self) {
         let open: Vec<u64> = self.live.bindings().map(|(binding, _)| binding.session).collect();
         let swept = u32::try_from(open.len()).unwrap();
-        let resumed = Resumed { epoch: Epoch(self.live.totals().resumes + 2), engine: "0".to_owned(), swept };
+        let resumed =
+            Resumed { epoch: Epoch(self.live.totals().resumes + 2), engine: "0".to_owned(), swept };
         if self.apply(Event::Resumed(resumed)).is_err() {
             return;
         }
@@ -318,10 +403,18 @@ impl History {
     }
 
     /// What the end of a session means, written down a second time.
-    pub(crate) fn unbound(&self, session: u64, outcome: SessionOutcome, tokens: u64, cost: u64, output: Option<Digest>) -> Event {
+    pub(crate) fn unbound(
+        &self,
+        session: u64,
+        outcome: SessionOutcome,
+        tokens: u64,
+        cost: u64,
+        output: Option<Digest>,
+    ) -> Event {
         let (_, spec) = self.live.binding(session).unwrap();
         let item = self.live.work_tracking(spec.id.as_str()).unwrap();
-        let last = item.attempt_count + 1 >= spec.attempts.unwrap_or(self.live.started().policies.max_attempts);
+        let last = item.attempt_count + 1
+            >= spec.attempts.unwrap_or(self.live.started().policies.max_attempts);
         let wait = spec.backoff.map_or(0, |backoff| backoff.wait_ns(item.attempt_count + 1, 0));
         let then = match outcome {
             SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
@@ -343,7 +436,8 @@ impl History {
         })
     }
 
-    /// Goes on until the coordination has ended, ending every session that it opens. Fails if it ever stands still.
+    /// Goes on until the coordination has ended, ending every session that it opens. Fails if it
+    /// ever stands still.
     pub(crate) fn run_to_the_end(&mut self) {
         for turn in 0..10_000 {
             if self.live.status().is_terminal() {
@@ -355,7 +449,8 @@ impl History {
             }
             let open = self.live.bindings().next().map(|(binding, _)| binding.session);
             if let Some(session) = open {
-                let outcome = if turn % 3 == 0 { SessionOutcome::Failure } else { SessionOutcome::Success };
+                let outcome =
+                    if turn % 3 == 0 { SessionOutcome::Failure } else { SessionOutcome::Success };
                 self.apply(self.unbound(session, outcome, 1, 1, None)).unwrap();
             } else if self.live.pause_reason().is_some() {
                 // An open coordination that only pauses would never end.
@@ -364,7 +459,9 @@ impl History {
                 self.apply(Event::Continued(Continued { by: actor() })).unwrap();
             } else if let (Some(at), _) = self.live.next_deadlines(self.now.at) {
                 let (_, wall) = self.live.next_deadlines(self.now.at);
-                let first = at.since(self.now.at).min(wall.map_or(u64::MAX, |wall| wall.0.saturating_sub(self.now.wall.0)));
+                let first = at
+                    .since(self.now.at)
+                    .min(wall.map_or(u64::MAX, |wall| wall.0.saturating_sub(self.now.wall.0)));
                 self.pass(first.max(1));
             } else {
                 panic!("it stands still: {}", text(&self.live.snapshot()));
@@ -377,8 +474,15 @@ impl History {
     pub(crate) fn receipt_names_every_item(&self) {
         let ending = Ending::Completed(StopCondition::UserRequested);
         let at_the_end = self.replay_until_the_end();
-        let receipt = at_the_end.receipt(ending, self.now.at, self.now.wall, StreamTip::default(), Default::default());
-        let mut named: Vec<&WorkId> = receipt.work_outcomes.iter().map(|outcome| &outcome.work_id).collect();
+        let receipt = at_the_end.receipt(
+            ending,
+            self.now.at,
+            self.now.wall,
+            StreamTip::default(),
+            Default::default(),
+        );
+        let mut named: Vec<&WorkId> =
+            receipt.work_outcomes.iter().map(|outcome| &outcome.work_id).collect();
         named.sort();
         let mut queue: Vec<&WorkId> = self.live.work_queue().collect();
         queue.sort();

@@ -1,8 +1,10 @@
-//! Events, actions and receipts as one line each: what decides, and nothing that only a machine compares.
+//! Events, actions and receipts as one line each: what decides, and nothing that only a machine
+//! compares.
 
 use antiphon_core::coordination::{
-    BudgetUsage, CoordinationBudget, CoordinationSession, CoordinationStatus, Ending, FailurePolicy, Grant, Need, Runner,
-    SessionOutcome, SkipReason, StopCause, Then, Totals, WorkItemOutcome, WorkSpec,
+    BudgetUsage, CoordinationBudget, CoordinationSession, CoordinationStatus, Ending,
+    FailurePolicy, Grant, Need, Runner, SessionOutcome, SkipReason, StopCause, Then, Totals,
+    WorkItemOutcome, WorkSpec,
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
 use antiphon_core::event::{Event, Mode, OnExhausted, SessionUnbound, Started, StopKind};
@@ -16,7 +18,8 @@ use crate::auditor::decoded;
 /// Names beyond this many are counted.
 const SPELLED_OUT: usize = 6;
 
-/// One event: time, stream, version, type, payload, and who and under which command id where that is not the engine.
+/// One event: time, stream, version, type, payload, and who and under which command id where that
+/// is not the engine.
 pub(crate) fn event(recorded: &Recorded) -> String {
     let stream = match &recorded.stream {
         StreamName::Coordination(id) => id.to_string(),
@@ -45,7 +48,11 @@ pub(crate) fn additions(events: &[Recorded]) -> String {
     });
     let items: Vec<WorkSpec> = added.collect();
     let last = events[events.len() - 1].version;
-    event(&events[0]).split(':').next().unwrap_or_default().replace(" work_added", &format!("..{last} work_added: "))
+    event(&events[0])
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .replace(" work_added", &format!("..{last} work_added: "))
         + &names(items.iter().map(|item| &item.id))
 }
 
@@ -55,7 +62,9 @@ fn payload(event: &Event) -> String {
         Event::LedgerClosed(_) => String::new(),
         Event::LedgerErased(erased) => erased.reason.clone(),
         Event::Started(started) => started_line(started),
-        Event::WorkAdded(added) if added.items.len() > SPELLED_OUT => names(added.items.iter().map(|item| &item.id)),
+        Event::WorkAdded(added) if added.items.len() > SPELLED_OUT => {
+            names(added.items.iter().map(|item| &item.id))
+        }
         Event::WorkAdded(added) => added.items.iter().map(item).collect::<Vec<_>>().join("; "),
         Event::SessionBound(bound) => {
             let nested = if bound.nested { " nested" } else { "" };
@@ -68,7 +77,9 @@ fn payload(event: &Event) -> String {
             )
         }
         Event::SessionUnbound(unbound) => unbound_line(unbound),
-        Event::WorkSkipped(skipped) => format!("{}, {}", names(skipped.works.iter()), because(&skipped.because)),
+        Event::WorkSkipped(skipped) => {
+            format!("{}, {}", names(skipped.works.iter()), because(&skipped.because))
+        }
         Event::SessionCleared(cleared) => format!("session {}", cleared.session),
         Event::Paused(paused) => said(&paused.reason),
         Event::Continued(_) => String::new(),
@@ -85,8 +96,16 @@ fn payload(event: &Event) -> String {
         Event::WriteRefused(refused) => {
             format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
         }
-        Event::Completed(end) => format!("{}, {}; {}; {}", end.stop, end.verdict, usage(&end.usage), totals(&end.totals)),
-        Event::Aborted(end) => format!("{}, {}; {}; {}", end.reason, end.verdict, usage(&end.usage), totals(&end.totals)),
+        Event::Completed(end) => {
+            format!("{}, {}; {}; {}", end.stop, end.verdict, usage(&end.usage), totals(&end.totals))
+        }
+        Event::Aborted(end) => format!(
+            "{}, {}; {}; {}",
+            end.reason,
+            end.verdict,
+            usage(&end.usage),
+            totals(&end.totals)
+        ),
     }
 }
 
@@ -95,7 +114,12 @@ fn started_line(started: &Started) -> String {
         Mode::Closed => "closed",
         Mode::Open => "open",
     };
-    let mut line = format!("{mode}, {} items, width {}, {}", started.items, started.concurrency, budget(&started.budget));
+    let mut line = format!(
+        "{mode}, {} items, width {}, {}",
+        started.items,
+        started.concurrency,
+        budget(&started.budget)
+    );
     if started.policies.on_exhausted == OnExhausted::Pause {
         line.push_str(", pauses when exhausted");
     }
@@ -119,7 +143,9 @@ fn unbound_line(unbound: &SessionUnbound) -> String {
     let text = unbound.text.as_ref().map(|text| format!(" {}", said(text))).unwrap_or_default();
     let used = &unbound.used;
     let mut spent = format!("{} in {}", counted(used.sessions.into(), "session"), time(used.ticks));
-    for (amount, meter) in [(used.tokens, "tokens"), (used.cache_tokens, "cached"), (used.cost, "cost")] {
+    for (amount, meter) in
+        [(used.tokens, "tokens"), (used.cache_tokens, "cached"), (used.cost, "cost")]
+    {
         if amount > 0 {
             spent.push_str(&format!(", {amount} {meter}"));
         }
@@ -127,7 +153,11 @@ fn unbound_line(unbound: &SessionUnbound) -> String {
     if used.estimated {
         spent.push_str(" estimated");
     }
-    format!("session {} for {}, {outcome}{text}; {spent}; then {then}", unbound.session, name(&unbound.work))
+    format!(
+        "session {} for {}, {outcome}{text}; {spent}; then {then}",
+        unbound.session,
+        name(&unbound.work)
+    )
 }
 
 /// One action.
@@ -141,7 +171,9 @@ pub(crate) fn action(action: &Action) -> String {
             spawn.fence,
             since(spawn.deadline)
         ),
-        Action::Expand { coordination, work, runner } => format!("> expand {work} of {coordination} by {}", runner_name(runner)),
+        Action::Expand { coordination, work, runner } => {
+            format!("> expand {work} of {coordination} by {}", runner_name(runner))
+        }
         Action::Stop { session, cause } => {
             let cause = match cause {
                 StopCause::Timeout => "its time is over",
@@ -157,7 +189,9 @@ pub(crate) fn action(action: &Action) -> String {
 pub(crate) fn state(session: &CoordinationSession) -> String {
     let items: Vec<String> = session
         .work_queue()
-        .map(|id| format!("{} {}", name(id), session.work_tracking(id.as_str()).unwrap().state.as_str()))
+        .map(|id| {
+            format!("{} {}", name(id), session.work_tracking(id.as_str()).unwrap().state.as_str())
+        })
         .collect();
     format!("{}: {}", session.status().as_str().to_lowercase(), items.join(", "))
 }
@@ -171,7 +205,8 @@ pub(crate) fn receipt(session: &CoordinationSession) -> Vec<String> {
     };
     let (at, wall) = session.last_times();
     let receipt = session.receipt(ending, at, wall, StreamTip::default(), CommitTip::default());
-    let mut out = vec![format!("{} of {}", usage(&receipt.budget_usage), budget(&receipt.budget_ceiling))];
+    let mut out =
+        vec![format!("{} of {}", usage(&receipt.budget_usage), budget(&receipt.budget_ceiling))];
     for outcome in &receipt.work_outcomes {
         let fate = outcome.final_outcome.as_ref().map_or_else(|| "unfinished".to_owned(), done);
         out.push(format!(
@@ -217,7 +252,11 @@ fn said(text: &str) -> String {
 }
 
 fn budget(budget: &CoordinationBudget) -> String {
-    let mut out = format!("{}/{}", counted(budget.max_episodes().into(), "session"), time(budget.max_duration_ticks()));
+    let mut out = format!(
+        "{}/{}",
+        counted(budget.max_episodes().into(), "session"),
+        time(budget.max_duration_ticks())
+    );
     if let Some(tokens) = budget.max_tokens() {
         out.push_str(&format!("/{tokens} tokens"));
     }
@@ -228,7 +267,8 @@ fn budget(budget: &CoordinationBudget) -> String {
 }
 
 fn grant(grant: &Grant) -> String {
-    let mut out = format!("granted {}/{}", counted(grant.sessions.into(), "session"), time(grant.ticks));
+    let mut out =
+        format!("granted {}/{}", counted(grant.sessions.into(), "session"), time(grant.ticks));
     if let Some(tokens) = grant.tokens {
         out.push_str(&format!("/{tokens} tokens"));
     }
@@ -239,9 +279,16 @@ fn grant(grant: &Grant) -> String {
 }
 
 fn usage(usage: &BudgetUsage) -> String {
-    let mut out = format!("{} in {}", counted(usage.consumed_episodes().into(), "session"), time(usage.elapsed_ticks()));
-    let meters =
-        [(usage.consumed_tokens(), "tokens"), (usage.consumed_cache_tokens(), "cached"), (usage.consumed_cost(), "cost")];
+    let mut out = format!(
+        "{} in {}",
+        counted(usage.consumed_episodes().into(), "session"),
+        time(usage.elapsed_ticks())
+    );
+    let meters = [
+        (usage.consumed_tokens(), "tokens"),
+        (usage.consumed_cache_tokens(), "cached"),
+        (usage.consumed_cost(), "cost"),
+    ];
     for (amount, meter) in meters {
         if amount > 0 {
             out.push_str(&format!(", {amount} {meter}"));
@@ -272,8 +319,11 @@ fn totals(totals: &Totals) -> String {
         (totals.critical_missed, "critical missed"),
     ];
     let list = |counts: &[(u64, &str)]| {
-        let some: Vec<String> =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        let some: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
         if some.is_empty() { "none".to_owned() } else { some.join(" ") }
     };
     format!("sessions {}; items {}", list(&sessions), list(&items))
@@ -293,7 +343,11 @@ fn item(spec: &WorkSpec) -> String {
                 Need::Group(group) => format!("@{group}"),
             })
             .collect();
-        let needs = if needs.len() <= SPELLED_OUT { needs.join(" ") } else { format!("{} items", needs.len()) };
+        let needs = if needs.len() <= SPELLED_OUT {
+            needs.join(" ")
+        } else {
+            format!("{} items", needs.len())
+        };
         out.push_str(&format!(" needs {needs}"));
     }
     if let Some(group) = &spec.group {
@@ -348,5 +402,9 @@ fn name(id: &WorkId) -> String {
 fn names<'a>(ids: impl ExactSizeIterator<Item = &'a WorkId>) -> String {
     let count = ids.len();
     let all: Vec<String> = ids.map(name).collect();
-    if count <= SPELLED_OUT { all.join(" ") } else { format!("{count} items from {} to {}", all[0], all[count - 1]) }
+    if count <= SPELLED_OUT {
+        all.join(" ")
+    } else {
+        format!("{count} items from {} to {}", all[0], all[count - 1])
+    }
 }

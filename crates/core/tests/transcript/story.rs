@@ -1,8 +1,11 @@
-//! Carries out the commands of a transcript on an audited world with a clock that only `advance` moves.
+//! Carries out the commands of a transcript on an audited world with a clock that only `advance`
+//! moves.
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason, Tree};
+use antiphon_core::coordination::{
+    Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason, Tree,
+};
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
@@ -72,7 +75,11 @@ impl Story {
                 self.turns(usize::MAX)
             }
             "crash" => {
-                let how = if words.has("snapshot") { Restart::FromSnapshots } else { Restart::FromEvents };
+                let how = if words.has("snapshot") {
+                    Restart::FromSnapshots
+                } else {
+                    Restart::FromEvents
+                };
                 let turns = self.audited.restart(how, &now(self.passed));
                 self.show(&turns)
             }
@@ -90,17 +97,22 @@ impl Story {
     }
 
     fn register(&mut self, name: &str, reports_tokens: bool, reports_cost: bool) {
-        self.runners.add_function(name.parse().unwrap(), Capability { reports_tokens, reports_cost, sessions: None });
+        self.runners.add_function(
+            name.parse().unwrap(),
+            Capability { reports_tokens, reports_cost, sessions: None },
+        );
         self.audited.set_runners(self.runners.clone());
     }
 
-    /// Gives the world the command that a line states; `turns=1` ends the story's engine after so many turns.
+    /// Gives the world the command that a line states; `turns=1` ends the story's engine after so
+    /// many turns.
     fn command(&mut self, words: &Words, items: &[String]) -> Vec<String> {
         let command = match self.parse(words, items) {
             Ok(command) => command,
             Err(refusal) => return vec![format!("refused: {refusal}")],
         };
-        let actor = words.get("by").filter(|by| !by.contains('.')).unwrap_or("alice").parse().unwrap();
+        let actor =
+            words.get("by").filter(|by| !by.contains('.')).unwrap_or("alice").parse().unwrap();
         let origin = Origin { actor, id: words.get("id").map(|id| id.parse().unwrap()) };
         let reply = self.audited.tell_as(command, origin, &now(self.passed));
         let mut out = vec![match &reply {
@@ -115,7 +127,9 @@ impl Story {
     }
 
     fn parse(&self, words: &Words, items: &[String]) -> Result<Command, String> {
-        let id = || -> Result<CoordinationId, String> { words.at(1).parse().map_err(|error| format!("{error}")) };
+        let id = || -> Result<CoordinationId, String> {
+            words.at(1).parse().map_err(|error| format!("{error}"))
+        };
         let reason = words.text("reason");
         let stop = |kind| Ok(Command::Stop { coordination: id()?, kind, reason: reason.clone() });
         match words.at(0) {
@@ -145,7 +159,13 @@ impl Story {
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();
                 let fence = self.fence(&session, words);
-                Ok(Command::EndSession { session, fence, end: Box::new(self.end(words)), asked: None, blobs: Vec::new() })
+                Ok(Command::EndSession {
+                    session,
+                    fence,
+                    end: Box::new(self.end(words)),
+                    asked: None,
+                    blobs: Vec::new(),
+                })
             }
             "cleared" => Ok(Command::Cleared { session: words.at(1).parse().unwrap() }),
             "expand" => {
@@ -165,14 +185,23 @@ impl Story {
             "pause" => Ok(Command::Pause { coordination: id()?, reason }),
             "continue" | "raise" => {
                 let coordination = id()?;
-                let budget = words::budget(words, self.audited.replayed(coordination.as_str()).map(|session| session.budget()));
-                let raises = ["sessions", "duration", "tokens", "cost"].iter().any(|meter| words.get(meter).is_some());
+                let budget = words::budget(
+                    words,
+                    self.audited.replayed(coordination.as_str()).map(|session| session.budget()),
+                );
+                let raises = ["sessions", "duration", "tokens", "cost"]
+                    .iter()
+                    .any(|meter| words.get(meter).is_some());
                 Ok(match words.at(0) {
                     "raise" => Command::RaiseBudget { coordination, budget },
                     _ => Command::Continue { coordination, raise: raises.then_some(budget) },
                 })
             }
-            "skip" => Ok(Command::Skip { coordination: id()?, work: words.at(2).to_owned(), because: SkipReason::Requested }),
+            "skip" => Ok(Command::Skip {
+                coordination: id()?,
+                work: words.at(2).to_owned(),
+                because: SkipReason::Requested,
+            }),
             other => panic!("{other} is no command"),
         }
     }
@@ -192,8 +221,11 @@ impl Story {
             "spawn_failed" => SessionOutcome::SpawnFailed,
             "deferred" => {
                 let passed = words.duration("until").unwrap_or_default();
-                let wall = || Deadline::Wall(Wall(FIRST_WALL + words.duration("wall").unwrap_or_default()));
-                let until = if words.get("wall").is_some() { wall() } else { Deadline::At(At(passed)) };
+                let wall = || {
+                    Deadline::Wall(Wall(FIRST_WALL + words.duration("wall").unwrap_or_default()))
+                };
+                let until =
+                    if words.get("wall").is_some() { wall() } else { Deadline::At(At(passed)) };
                 SessionOutcome::Deferred { until }
             }
             other => panic!("{other} is no outcome"),
@@ -202,7 +234,11 @@ impl Story {
         end.text = words.get("text").map(str::to_owned);
         if let Some(left) = words.get("leaves") {
             let leftovers = vec![left.to_owned()];
-            end = end.with_tree(Tree { containment: "warden".to_owned(), leftovers, ..Tree::default() });
+            end = end.with_tree(Tree {
+                containment: "warden".to_owned(),
+                leftovers,
+                ..Tree::default()
+            });
         }
         if ["tokens", "cost", "cache"].iter().any(|meter| words.get(meter).is_some()) {
             end = end.with_report(Report {
@@ -235,10 +271,15 @@ impl Story {
             if number > 0 {
                 out.push("next turn".to_owned());
             }
-            let same =
-                |a: &Recorded, b: &Recorded| a.kind == "coordination.work_added" && (&a.stream, &a.kind) == (&b.stream, &b.kind);
+            let same = |a: &Recorded, b: &Recorded| {
+                a.kind == "coordination.work_added" && (&a.stream, &a.kind) == (&b.stream, &b.kind)
+            };
             for run in turn.append.events.chunk_by(same) {
-                out.push(if run.len() == 1 { render::event(&run[0]) } else { render::additions(run) });
+                out.push(if run.len() == 1 {
+                    render::event(&run[0])
+                } else {
+                    render::additions(run)
+                });
             }
             for action in &turn.actions {
                 if let Action::Spawn(spawn) = action {

@@ -1,8 +1,11 @@
-//! The words of a command: `verb name key=value flag key="some text"`, durations, items and configurations.
+//! The words of a command: `verb name key=value flag key="some text"`, durations, items and
+//! configurations.
 
 use std::collections::BTreeMap;
 
-use antiphon_core::coordination::{Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Runner, WorkSpec};
+use antiphon_core::coordination::{
+    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Runner, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
 
@@ -38,7 +41,8 @@ impl Words {
     }
 
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
-        self.get(name).map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+        self.get(name)
+            .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
     }
 
     pub(crate) fn duration(&self, name: &str) -> Option<u64> {
@@ -50,7 +54,9 @@ impl Words {
     }
 
     pub(crate) fn at(&self, position: usize) -> &str {
-        self.plain.get(position).unwrap_or_else(|| panic!("a word is missing after {:?}", self.plain))
+        self.plain
+            .get(position)
+            .unwrap_or_else(|| panic!("a word is missing after {:?}", self.plain))
     }
 }
 
@@ -73,7 +79,9 @@ fn split(line: &str) -> Vec<String> {
 
 /// Nanoseconds in `5s`, `250ms` or `2m`.
 pub(crate) fn nanos(text: &str) -> u64 {
-    let unit = text.find(|char: char| !char.is_ascii_digit()).unwrap_or_else(|| panic!("{text} has no unit"));
+    let unit = text
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or_else(|| panic!("{text} has no unit"));
     let scale = match &text[unit..] {
         "ms" => 1_000_000,
         "s" => 1_000_000_000,
@@ -89,9 +97,14 @@ fn ticks(nanos: u64) -> u64 {
 
 /// The budget that a line states; what it leaves out comes from `base`.
 pub(crate) fn budget(words: &Words, base: Option<&CoordinationBudget>) -> CoordinationBudget {
-    let sessions = words.number("sessions").or_else(|| base.map(CoordinationBudget::max_episodes)).unwrap_or(100);
+    let sessions = words
+        .number("sessions")
+        .or_else(|| base.map(CoordinationBudget::max_episodes))
+        .unwrap_or(100);
     let duration = words.duration("duration").map(ticks);
-    let duration = duration.or_else(|| base.map(CoordinationBudget::max_duration_ticks)).unwrap_or(ticks(nanos("10m")));
+    let duration = duration
+        .or_else(|| base.map(CoordinationBudget::max_duration_ticks))
+        .unwrap_or(ticks(nanos("10m")));
     let tokens = words.number("tokens").or_else(|| base.and_then(CoordinationBudget::max_tokens));
     let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, tokens).unwrap();
     match words.number("cost").or_else(|| base.and_then(CoordinationBudget::max_cost)) {
@@ -103,13 +116,19 @@ pub(crate) fn budget(words: &Words, base: Option<&CoordinationBudget>) -> Coordi
 /// The configuration that a line and the item lines below it state.
 pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConfig, String> {
     let (work, budget) = (work(items), budget(words, None));
-    let config =
-        if words.has("open") { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
+    let config = if words.has("open") {
+        CoordinationConfig::open(work, budget)
+    } else {
+        CoordinationConfig::of_work(work, budget)
+    };
     let mut config = config.map_err(|error| error.to_string())?;
-    config = config.with_concurrency(words.number("width").unwrap_or(1)).map_err(|error| error.to_string())?;
+    config = config
+        .with_concurrency(words.number("width").unwrap_or(1))
+        .map_err(|error| error.to_string())?;
     if let Some((group, width)) = words.get("width-of").and_then(|width| width.split_once(':')) {
         let width = width.parse().unwrap();
-        config = config.with_width(group.parse().unwrap(), width).map_err(|error| error.to_string())?;
+        config =
+            config.with_width(group.parse().unwrap(), width).map_err(|error| error.to_string())?;
     }
     if let Some(attempts) = words.number("attempts") {
         config = config.with_max_attempts(attempts).map_err(|error| error.to_string())?;
@@ -123,7 +142,8 @@ pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConf
     Ok(config)
 }
 
-/// The items that lines state; `w{1..3}` stands for w1, w2 and w3, and a need on `w*` for all items so far that begin so.
+/// The items that lines state; `w{1..3}` stands for w1, w2 and w3, and a need on `w*` for all items
+/// so far that begin so.
 pub(crate) fn work(lines: &[String]) -> Vec<WorkSpec> {
     let mut work: Vec<WorkSpec> = Vec::new();
     for line in lines {
@@ -138,7 +158,8 @@ pub(crate) fn work(lines: &[String]) -> Vec<WorkSpec> {
 
 fn ids(pattern: &str, pad: usize) -> Vec<String> {
     let padded = |id: String| if pad == 0 { id } else { format!("{id}~{}", "x".repeat(pad)) };
-    let Some((head, range)) = pattern.strip_suffix('}').and_then(|pattern| pattern.split_once('{')) else {
+    let Some((head, range)) = pattern.strip_suffix('}').and_then(|pattern| pattern.split_once('{'))
+    else {
         return vec![padded(pattern.to_owned())];
     };
     let (first, last) = range.split_once("..").expect("a range has the form {1..3}");
@@ -150,9 +171,11 @@ fn item(id: &str, words: &Words, there: &[WorkSpec]) -> WorkSpec {
     let runner = match (words.get("plan"), words.number("nested")) {
         (Some(plan), _) => Runner::Plan(plan.parse().unwrap()),
         (None, Some(sessions)) => Runner::Nested { sessions },
-        (None, None) if words.has("process") => {
-            Runner::Process { reports_tokens: words.has("reports"), reports_cost: false, secrets: words.has("secret") }
-        }
+        (None, None) if words.has("process") => Runner::Process {
+            reports_tokens: words.has("reports"),
+            reports_cost: false,
+            secrets: words.has("secret"),
+        },
         (None, None) => Runner::Function(words.get("fn").unwrap_or("work").parse().unwrap()),
     };
     let mut item = WorkSpec::new(WorkId::new(id).unwrap(), runner);

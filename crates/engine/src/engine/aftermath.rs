@@ -1,4 +1,5 @@
-//! What an earlier engine left running, ended before anything is bound; and what of it could not be ended, watched until it is gone.
+//! What an earlier engine left running, ended before anything is bound; and what of it could not be
+//! ended, watched until it is gone.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,11 +36,17 @@ pub(super) struct Aftermath {
 ///
 /// # Errors
 /// [`StartError`] if the sessions or the ledger cannot be read.
-pub(super) fn clean_up(world: &World, store: &dyn Store, directory: &Path) -> Result<Aftermath, StartError> {
-    let swept = sweep(directory).map_err(|source| StartError::System { what: "the folder of the sessions", source })?;
+pub(super) fn clean_up(
+    world: &World,
+    store: &dyn Store,
+    directory: &Path,
+) -> Result<Aftermath, StartError> {
+    let swept = sweep(directory)
+        .map_err(|source| StartError::System { what: "the folder of the sessions", source })?;
     let mut aftermath = Aftermath::default();
     for swept in swept {
-        if swept.is_clean() { &mut aftermath.gone } else { &mut aftermath.left }.push(swept.session.clone());
+        if swept.is_clean() { &mut aftermath.gone } else { &mut aftermath.left }
+            .push(swept.session.clone());
         if let Some(found) = found(world, store, directory, swept)? {
             aftermath.found.insert(found.0, found.1);
         }
@@ -48,26 +55,43 @@ pub(super) fn clean_up(world: &World, store: &dyn Store, directory: &Path) -> Re
 }
 
 /// How a session that is still bound ended.
-fn found(world: &World, store: &dyn Store, directory: &Path, swept: Swept) -> Result<Option<(SessionId, Found)>, ReadError> {
+fn found(
+    world: &World,
+    store: &dyn Store,
+    directory: &Path,
+    swept: Swept,
+) -> Result<Option<(SessionId, Found)>, ReadError> {
     let clean = swept.is_clean();
     let leftovers = swept.left();
     let Swept { session, killed, end, .. } = swept;
-    let Some((_, spec)) = world.coordination(&session.coordination).and_then(|above| above.binding(session.number)) else {
+    let Some((_, spec)) =
+        world.coordination(&session.coordination).and_then(|above| above.binding(session.number))
+    else {
         return Ok(None);
     };
     let by_itself = end.filter(|end| clean && end.ended_by_itself_and_clean());
     let description = match (&by_itself, spec.input) {
-        (Some(_), Some(input)) => store.blob(&input)?.and_then(|bytes| CommandSpec::from_bytes(&bytes).ok()),
+        (Some(_), Some(input)) => {
+            store.blob(&input)?.and_then(|bytes| CommandSpec::from_bytes(&bytes).ok())
+        }
         _ => None,
     };
     if let (Some(end), Some(description)) = (by_itself, description) {
         let folder = SessionFolder::in_state_directory(directory, &session);
-        let (end, blobs) = end_of(result_of(&description, end, &folder, &Charged::default(), crate::clock::wall()));
+        let (end, blobs) = end_of(result_of(
+            &description,
+            end,
+            &folder,
+            &Charged::default(),
+            crate::clock::wall(),
+        ));
         return Ok(Some((session, Found { end, blobs })));
     }
     let text = match killed {
         0 => "the engine stopped while the session ran".to_owned(),
-        killed => format!("the engine stopped while the session ran; {killed} processes that had survived it were ended"),
+        killed => format!(
+            "the engine stopped while the session ran; {killed} processes that had survived it were ended"
+        ),
     };
     let tree = Tree {
         containment: "best-effort".to_owned(),
@@ -80,8 +104,8 @@ fn found(world: &World, store: &dyn Store, directory: &Path, swept: Swept) -> Re
     Ok(Some((session, Found { end, blobs: Vec::new() })))
 }
 
-/// Waits until nothing of a session is left, then lets its item go on. Leftovers belong to the system or to another user, and it is no
-/// event when they go, so this looks again and again.
+/// Waits until nothing of a session is left, then lets its item go on. Leftovers belong to the
+/// system or to another user, and it is no event when they go, so this looks again and again.
 pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionId) {
     tokio::spawn(async move {
         let mut look = tokio::time::interval(LOOK_AGAIN);
@@ -100,7 +124,9 @@ pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionI
                     }
                 }
                 Ok(Ok(_)) => break,
-                Ok(Err(error)) => tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen"),
+                Ok(Err(error)) => {
+                    tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen")
+                }
                 // The runtime ends.
                 Err(_) => return,
             }
@@ -108,7 +134,9 @@ pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionI
         handle.leftovers().forget(&session);
         match handle.cleared(session.clone()).await {
             Ok(()) => processes.forget(&session),
-            Err(error) => tracing::debug!(%session, %error, "nothing waits for what a session left running"),
+            Err(error) => {
+                tracing::debug!(%session, %error, "nothing waits for what a session left running")
+            }
         }
     });
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 pub enum CaughtError {
     /// A snapshot was not saved; the next start replays more.
     SnapshotNotSaved,
-    /// The head mark was not written and is tried again; until then a loss of the ledger's end could go unseen.
+    /// The head mark was not written and is tried again; until then a loss of the ledger's end
+    /// could go unseen.
     HeadMarkNotWritten,
     /// An append failed; who waited for it was told.
     AppendFailed,
@@ -72,7 +73,10 @@ impl CaughtError {
 
     /// Whether it is no more than what a busy engine meets every day.
     fn is_usual(self) -> bool {
-        matches!(self, Self::LateExpansion | Self::StaleEnd | Self::LateEnd | Self::SnapshotNotSaved)
+        matches!(
+            self,
+            Self::LateExpansion | Self::StaleEnd | Self::LateEnd | Self::SnapshotNotSaved
+        )
     }
 }
 
@@ -99,7 +103,8 @@ impl Caught {
 
     /// The counts that are not 0.
     pub(crate) fn counts(&self) -> BTreeMap<Kind, u64> {
-        let counts = KINDS.into_iter().map(|kind| (kind, self.0[kind as usize].load(Ordering::Relaxed)));
+        let counts =
+            KINDS.into_iter().map(|kind| (kind, self.0[kind as usize].load(Ordering::Relaxed)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 }

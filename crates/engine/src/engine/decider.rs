@@ -1,6 +1,8 @@
-//! The decider: one task that takes in everything that happens, lets the world decide, and releases what is durable.
+//! The decider: one task that takes in everything that happens, lets the world decide, and releases
+//! what is durable.
 //!
-//! mailbox, session ends, due deadlines -> one turn -> one append -> once durable: spawns, stops, answers, deliveries.
+//! mailbox, session ends, due deadlines -> one turn -> one append -> once durable: spawns, stops,
+//! answers, deliveries.
 
 mod closing;
 mod health;
@@ -74,7 +76,8 @@ struct Decider {
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
     health: Health,
-    /// When the disk was first found full, unless a write has succeeded since: that there was nothing to write is no success.
+    /// When the disk was first found full, unless a write has succeeded since: that there was
+    /// nothing to write is no success.
     full_since: Option<Instant>,
     writer_gone: bool,
     /// Ends of sessions that wait for the ledger to take something in again.
@@ -91,7 +94,8 @@ struct Decider {
     snapshot_every: u64,
     closing: Option<Closing>,
     grace: Duration,
-    /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their own.
+    /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their
+    /// own.
     dropped: CancellationToken,
 }
 
@@ -102,7 +106,8 @@ impl Decider {
             if self.closed() {
                 return self.finish().await;
             }
-            // While nothing can be written no deadline can be dealt with, and one that has passed would fire for ever.
+            // While nothing can be written no deadline can be dealt with, and one that has passed
+            // would fire for ever.
             let sound = matches!(self.health, Health::Sound);
             let deadlines = if sound { self.world.next_deadline() } else { (None, None) };
             if let Err(error) = self.timer.arm(&self.clock, deadlines) {
@@ -123,7 +128,8 @@ impl Decider {
                 () = self.timer.fired(&self.clock), if takes && !self.gathers() => {}
                 Some(request) = self.mailbox.recv(), if listens => self.on_request(request, &self.now()),
                 () = self.dropped.cancelled(), if self.closing.is_none() => {
-                    // What runs is stopped before the store is let go, so that nobody can bind it again meanwhile.
+                    // What runs is stopped before the store is let go, so that nobody can bind it
+                    // again meanwhile.
                     self.running.abandon();
                     return self.running.gone().await;
                 }
@@ -133,7 +139,8 @@ impl Decider {
         }
     }
 
-    /// Whether there is another turn to take at once. What proves that the engine can write goes on until it is written or nothing is left.
+    /// Whether there is another turn to take at once. What proves that the engine can write goes on
+    /// until it is written or nothing is left.
     fn has_more(&self) -> bool {
         match self.health {
             Health::Sound => self.world.has_more(),
@@ -142,8 +149,8 @@ impl Decider {
         }
     }
 
-    /// Whether requests are taken in: not before what was found is taken over, nor while the engine proves that it can write. On a full
-    /// disk they are, to be refused.
+    /// Whether requests are taken in: not before what was found is taken over, nor while the engine
+    /// proves that it can write. On a full disk they are, to be refused.
     fn listens(&self) -> bool {
         let closed = self.closing.as_ref().is_some_and(|closing| closing.recorded);
         !closed
@@ -162,7 +169,10 @@ impl Decider {
         // What is taken in together came at one moment.
         let now = self.now();
         let mut left = TURN_INPUTS;
-        while left > 0 && self.flight.len() < TURNS_AHEAD && self.void_acks == 0 && self.world.turn_bytes() < MAX_APPEND_BYTES / 4
+        while left > 0
+            && self.flight.len() < TURNS_AHEAD
+            && self.void_acks == 0
+            && self.world.turn_bytes() < MAX_APPEND_BYTES / 4
         {
             left -= 1;
             if let Ok(end) = self.ends.try_recv() {
@@ -239,8 +249,10 @@ impl Decider {
         }
         pending.commit = append.commit.tip();
         append.heads.extend(std::mem::take(&mut pending.redacted).into_values());
-        let touched: Vec<CoordinationId> = append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
-        pending.bytes = append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
+        let touched: Vec<CoordinationId> =
+            append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
+        pending.bytes =
+            append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
         self.flight.push_back(pending);
         self.writer.send(Job::Append(Box::new(append)));
         for id in touched {
@@ -248,10 +260,12 @@ impl Decider {
         }
     }
 
-    /// Whether the next turn is small beside the one that is being written: it could not be written sooner, and what comes meanwhile
-    /// shares its sync.
+    /// Whether the next turn is small beside the one that is being written: it could not be written
+    /// sooner, and what comes meanwhile shares its sync.
     fn gathers(&self) -> bool {
-        let small = |written: &Pending| written.bytes <= GATHER_BESIDE && self.world.turn_bytes() * GATHER < written.bytes;
+        let small = |written: &Pending| {
+            written.bytes <= GATHER_BESIDE && self.world.turn_bytes() * GATHER < written.bytes
+        };
         self.flight.back().is_some_and(small)
     }
 
@@ -284,5 +298,8 @@ fn coordination_of(stream: &StreamName) -> Option<CoordinationId> {
 }
 
 pub(in crate::engine) fn engine_origin() -> Origin {
-    Origin { actor: Actor::new("engine").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")), id: None }
+    Origin {
+        actor: Actor::new("engine").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
+        id: None,
+    }
 }

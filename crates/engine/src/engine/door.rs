@@ -1,4 +1,5 @@
-//! What a door to the engine needs beyond the calls of a program that embeds it: commands with ids, lists, pages, evidence, health.
+//! What a door to the engine needs beyond the calls of a program that embeds it: commands with ids,
+//! lists, pages, evidence, health.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,8 +25,9 @@ impl Engine {
         Ok(CoordinationId::new(uuid::Uuid::now_v7().to_string())?)
     }
 
-    /// Starts a coordination under its chosen id for the operator: with the bytes that its items name, the values of its secrets, and the id
-    /// of the command if it has one. The same start again finds it, and brings its secrets back after a restart.
+    /// Starts a coordination under its chosen id for the operator: with the bytes that its items
+    /// name, the values of its secrets, and the id of the command if it has one. The same start
+    /// again finds it, and brings its secrets back after a restart.
     ///
     /// # Errors
     /// [`EngineError`] if it is refused.
@@ -41,7 +43,8 @@ impl Engine {
         self.handle.start(id, config, blobs, operator(command), false, secrets).await
     }
 
-    /// The coordinations, without nested ones, in which something runs or will without a command: what closing would interrupt.
+    /// The coordinations, without nested ones, in which something runs or will without a command:
+    /// what closing would interrupt.
     ///
     /// # Errors
     /// [`EngineError::Stopped`].
@@ -49,15 +52,21 @@ impl Engine {
         self.handle.query(|world, now| world.at_work(now)).await
     }
 
-    /// Carries out a command for the operator. With an id, repeating it while the coordination runs gives the same answer.
+    /// Carries out a command for the operator. With an id, repeating it while the coordination runs
+    /// gives the same answer.
     ///
     /// # Errors
     /// [`EngineError`] if it is refused.
-    pub async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
+    pub async fn command(
+        &self,
+        command: Command,
+        id: Option<CommandId>,
+    ) -> Result<Reply, EngineError> {
         self.handle.command(command, id).await
     }
 
-    /// Whether the mailbox has room now. Where it has none callers wait, and a door may send them away instead.
+    /// Whether the mailbox has room now. Where it has none callers wait, and a door may send them
+    /// away instead.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.handle.has_room()
@@ -66,7 +75,8 @@ impl Engine {
     /// Whether the engine takes commands in now.
     ///
     /// # Errors
-    /// The error that every command would meet: [`EngineError::ReadOnly`], [`EngineError::Poisoned`] or [`EngineError::Stopped`].
+    /// The error that every command would meet: [`EngineError::ReadOnly`],
+    /// [`EngineError::Poisoned`] or [`EngineError::Stopped`].
     pub async fn health(&self) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         self.handle.send(Request::Health { reply }).await?;
@@ -79,7 +89,9 @@ impl Engine {
     /// [`Rejection::UnknownCoordination`] if there is none.
     pub async fn budget(&self, id: &CoordinationId) -> Result<CoordinationBudget, EngineError> {
         let wanted = id.clone();
-        let found = self.handle.query(move |world, _| world.coordination(&wanted).map(|session| session.budget().clone()));
+        let found = self.handle.query(move |world, _| {
+            world.coordination(&wanted).map(|session| session.budget().clone())
+        });
         let unknown = || Rejection::UnknownCoordination { coordination: id.clone() };
         Ok(found.await?.ok_or_else(unknown)?)
     }
@@ -96,7 +108,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
-    pub async fn events(&self, id: &CoordinationId, after: Version, limit: usize) -> Result<Vec<Recorded>, EngineError> {
+    pub async fn events(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, EngineError> {
         let stream = StreamName::Coordination(id.clone());
         self.handle.read(move |store| store.read_stream(&stream, after, limit)).await
     }
@@ -105,8 +122,13 @@ impl Engine {
     ///
     /// # Errors
     /// [`ExportError`], or [`EngineError::Stopped`] in place of it if the runtime ends.
-    pub async fn export(&self, id: &CoordinationId) -> Result<Result<Export, ExportError>, EngineError> {
+    pub async fn export(
+        &self,
+        id: &CoordinationId,
+    ) -> Result<Result<Export, ExportError>, EngineError> {
         let (store, id) = (Arc::clone(self.handle.store()), id.clone());
-        tokio::task::spawn_blocking(move || export(store.as_ref(), &id)).await.map_err(|_| EngineError::Stopped)
+        tokio::task::spawn_blocking(move || export(store.as_ref(), &id))
+            .await
+            .map_err(|_| EngineError::Stopped)
     }
 }

@@ -25,7 +25,9 @@ pub enum EngineError {
         coordination: CoordinationId,
     },
     /// An event cannot be erased: it does not exist, or ends its coordination.
-    #[error("event {version} of coordination {coordination} cannot be erased; versions from 1 to below {last}, its end, can")]
+    #[error(
+        "event {version} of coordination {coordination} cannot be erased; versions from 1 to below {last}, its end, can"
+    )]
     NotErasable {
         /// The coordination.
         coordination: CoordinationId,
@@ -48,13 +50,17 @@ pub enum EngineError {
         /// What it reads.
         stream: StreamName,
     },
-    /// The ledger takes in nothing for now: the disk is full, or something else keeps it from writing.
-    #[error("the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command")]
+    /// The ledger takes in nothing for now: the disk is full, or something else keeps it from
+    /// writing.
+    #[error(
+        "the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command"
+    )]
     ReadOnly {
         /// What keeps it.
         reason: String,
     },
-    /// The store refused the append that this was part of. Nothing was recorded; the engine goes on from what is.
+    /// The store refused the append that this was part of. Nothing was recorded; the engine goes on
+    /// from what is.
     #[error(
         "the ledger refused to record this ({reason}); nothing has changed; repeat the command, and report it if it is refused again"
     )]
@@ -62,8 +68,11 @@ pub enum EngineError {
         /// Why.
         reason: String,
     },
-    /// The ledger takes in nothing until the engine was restarted, which verifies it. Whether this command was recorded is unknown.
-    #[error("the ledger is closed to writes until the engine is restarted, which verifies it ({reason})")]
+    /// The ledger takes in nothing until the engine was restarted, which verifies it. Whether this
+    /// command was recorded is unknown.
+    #[error(
+        "the ledger is closed to writes until the engine is restarted, which verifies it ({reason})"
+    )]
     Poisoned {
         /// What happened.
         reason: String,
@@ -89,8 +98,12 @@ impl From<&AppendError> for EngineError {
     fn from(error: &AppendError) -> Self {
         match error {
             AppendError::NotWritten { source } => Self::ReadOnly { reason: source.to_string() },
-            AppendError::Refused(refusal) if !refusal.is_final() => Self::NotTaken { reason: refusal.to_string() },
-            AppendError::Refused(_) | AppendError::Unknown { .. } => Self::Poisoned { reason: error.to_string() },
+            AppendError::Refused(refusal) if !refusal.is_final() => {
+                Self::NotTaken { reason: refusal.to_string() }
+            }
+            AppendError::Refused(_) | AppendError::Unknown { .. } => {
+                Self::Poisoned { reason: error.to_string() }
+            }
         }
     }
 }
@@ -128,7 +141,9 @@ pub enum StartError {
         version: antiphon_core::id::Version,
     },
     /// Verification after an error of a sync found the ledger damaged.
-    #[error("the ledger was left by an engine that met an error of a sync, and does not verify: {finding}")]
+    #[error(
+        "the ledger was left by an engine that met an error of a sync, and does not verify: {finding}"
+    )]
     NotVerified {
         /// The first finding.
         finding: String,

@@ -1,6 +1,8 @@
-//! Events on their way from the decider to those who follow a stream: bounded by bytes, and only where somebody listens.
+//! Events on their way from the decider to those who follow a stream: bounded by bytes, and only
+//! where somebody listens.
 //!
-//! Nobody is waited for. A follower that is too far behind loses its feed, reads what it has missed from the store, and asks for another.
+//! Nobody is waited for. A follower that is too far behind loses its feed, reads what it has missed
+//! from the store, and asks for another.
 
 use std::collections::HashMap;
 use std::sync::Arc;

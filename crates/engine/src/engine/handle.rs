@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use antiphon_core::coordination::{ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec};
+use antiphon_core::coordination::{
+    ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Recorded};
 use antiphon_core::event::{Event, SessionUnbound};
-use antiphon_core::id::{Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId};
+use antiphon_core::id::{
+    Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
+};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Adder, Command, Origin, Reply, World};
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +45,11 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(mailbox: mpsc::Sender<Request>, store: Arc<dyn Store>, caught: Arc<Caught>) -> Self {
+    pub(super) fn new(
+        mailbox: mpsc::Sender<Request>,
+        store: Arc<dyn Store>,
+        caught: Arc<Caught>,
+    ) -> Self {
         Self { mailbox, store, caught, leftovers: Arc::default() }
     }
 
@@ -67,13 +75,21 @@ impl Handle {
         &self.store
     }
 
-    pub(super) async fn ask(&self, command: Command, origin: Origin, minted: bool) -> Result<Reply, EngineError> {
+    pub(super) async fn ask(
+        &self,
+        command: Command,
+        origin: Origin,
+        minted: bool,
+    ) -> Result<Reply, EngineError> {
         let repeated = origin.id.clone().zip(command.coordination().cloned());
         let answer = self.send_command(command, origin, minted, BTreeMap::new()).await;
-        // What is asked of a coordination that has ended may be the repeat of a command that it has accepted.
-        if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) = (repeated, &answer)
+        // What is asked of a coordination that has ended may be the repeat of a command that it has
+        // accepted.
+        if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) =
+            (repeated, &answer)
             && rejection.is_not_running()
-            && let Some(version) = self.read(move |store| accepted(store, coordination, &id)).await?
+            && let Some(version) =
+                self.read(move |store| accepted(store, coordination, &id)).await?
         {
             return Ok(Reply::Done { version });
         }
@@ -92,7 +108,11 @@ impl Handle {
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
-    pub(super) async fn command(&self, command: Command, id: Option<CommandId>) -> Result<Reply, EngineError> {
+    pub(super) async fn command(
+        &self,
+        command: Command,
+        id: Option<CommandId>,
+    ) -> Result<Reply, EngineError> {
         self.ask(command, operator(id), false).await
     }
 
@@ -109,11 +129,21 @@ impl Handle {
         self.send_command(command, origin, minted, secrets).await
     }
 
-    pub(crate) async fn add_work_from(&self, session: &SessionId, fence: Fence, items: Vec<WorkSpec>) -> Result<(), EngineError> {
+    pub(crate) async fn add_work_from(
+        &self,
+        session: &SessionId,
+        fence: Fence,
+        items: Vec<WorkSpec>,
+    ) -> Result<(), EngineError> {
         let by = Adder::Session(session.number, fence);
         let actor = Actor::new(format!("session:{session}"))?;
-        match self.add_work(session.coordination.clone(), items, by, Origin { actor, id: None }).await? {
-            Reply::WriteRefused => Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into()),
+        match self
+            .add_work(session.coordination.clone(), items, by, Origin { actor, id: None })
+            .await?
+        {
+            Reply::WriteRefused => {
+                Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into())
+            }
             Reply::Done { .. } | Reply::Existing { .. } => Ok(()),
         }
     }
@@ -121,12 +151,16 @@ impl Handle {
     /// Answers the decider's question for the configuration that a blob holds.
     pub(super) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
         let config = match self.blob(input).await {
-            Ok(Some(bytes)) => nested_config(&bytes).map(Box::new).map_err(|error| format!("blob {input}: {error}")),
+            Ok(Some(bytes)) => nested_config(&bytes)
+                .map(Box::new)
+                .map_err(|error| format!("blob {input}: {error}")),
             Ok(None) => Err(format!("blob {input}, which holds its plan, is gone")),
             Err(error) => Err(error.to_string()),
         };
         let subject = format!("{work} of {coordination}");
-        if let Err(error) = self.ask(Command::Expanded { coordination, work, config }, engine_origin(), false).await {
+        if let Err(error) =
+            self.ask(Command::Expanded { coordination, work, config }, engine_origin(), false).await
+        {
             self.caught.note(CaughtError::LateExpansion, &subject, &error);
         }
     }
@@ -162,7 +196,9 @@ impl Handle {
 
     pub(super) async fn status(&self, id: &CoordinationId) -> Result<Status, EngineError> {
         let (store, id) = (Arc::clone(&self.store), id.clone());
-        tokio::task::spawn_blocking(move || status_of(store.as_ref(), &id)).await.map_err(|_| EngineError::Stopped)?
+        tokio::task::spawn_blocking(move || status_of(store.as_ref(), &id))
+            .await
+            .map_err(|_| EngineError::Stopped)?
     }
 
     pub(super) async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
@@ -174,12 +210,20 @@ impl Handle {
         // Not live: it has ended before, and its head row says how.
         let status = self.status(id).await?;
         let unknown = || EngineError::UnknownCoordination { coordination: id.clone() };
-        let receipt = status.summary["receipt"].as_str().and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
-        let verdict = serde_json::from_value(serde_json::Value::String(status.state)).map_err(|_| unknown())?;
+        let receipt = status.summary["receipt"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(unknown)?;
+        let verdict = serde_json::from_value(serde_json::Value::String(status.state))
+            .map_err(|_| unknown())?;
         Ok(Ended { coordination: id.clone(), verdict, receipt })
     }
 
-    pub(super) async fn follow(&self, id: &CoordinationId, after: Version) -> Result<Subscription, EngineError> {
+    pub(super) async fn follow(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+    ) -> Result<Subscription, EngineError> {
         self.status(id).await?;
         Ok(Subscription::new(self.clone(), id.clone(), after))
     }
@@ -204,13 +248,21 @@ impl Handle {
     }
 
     /// The events of a coordination after a version, one page.
-    pub(super) async fn page(&self, id: &CoordinationId, after: Version) -> Result<Vec<Recorded>, EngineError> {
+    pub(super) async fn page(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+    ) -> Result<Vec<Recorded>, EngineError> {
         let stream = StreamName::Coordination(id.clone());
         self.read(move |store| store.read_stream(&stream, after, PAGE)).await
     }
 
     /// What an item's last session put out, found in the stream.
-    pub(super) async fn output(&self, id: &CoordinationId, work: &str) -> Result<Option<Output>, EngineError> {
+    pub(super) async fn output(
+        &self,
+        id: &CoordinationId,
+        work: &str,
+    ) -> Result<Option<Output>, EngineError> {
         self.status(id).await?;
         let (stream, work) = (StreamName::Coordination(id.clone()), work.to_owned());
         let found = self.read(move |store| last_session(store, &stream, &work)).await?;
@@ -230,9 +282,13 @@ impl Handle {
     }
 }
 
-/// The version that a coordination first recorded an accepted command at, among the last ones that it remembers: read backwards, and not
-/// on the decider's path.
-fn accepted(store: &dyn Store, coordination: CoordinationId, id: &CommandId) -> Result<Option<Version>, ReadError> {
+/// The version that a coordination first recorded an accepted command at, among the last ones that
+/// it remembers: read backwards, and not on the decider's path.
+fn accepted(
+    store: &dyn Store,
+    coordination: CoordinationId,
+    id: &CommandId,
+) -> Result<Option<Version>, ReadError> {
     let mut seen = 0;
     let found = backwards(store, &StreamName::Coordination(coordination), |recorded| {
         let Some(cause) = &recorded.cause else { return ControlFlow::Continue(()) };
@@ -247,11 +303,18 @@ fn accepted(store: &dyn Store, coordination: CoordinationId, id: &CommandId) -> 
 }
 
 /// How the last session of an item ended.
-fn last_session(store: &dyn Store, stream: &StreamName, work: &str) -> Result<Option<SessionUnbound>, ReadError> {
+fn last_session(
+    store: &dyn Store,
+    stream: &StreamName,
+    work: &str,
+) -> Result<Option<SessionUnbound>, ReadError> {
     backwards(store, stream, |recorded| {
-        let payload = recorded.payload.bytes().filter(|_| recorded.kind == "coordination.session_unbound");
+        let payload =
+            recorded.payload.bytes().filter(|_| recorded.kind == "coordination.session_unbound");
         match payload.map(|payload| Event::decode(&recorded.kind, recorded.schema, payload)) {
-            Some(Ok(Event::SessionUnbound(unbound))) if unbound.work == *work => ControlFlow::Break(unbound),
+            Some(Ok(Event::SessionUnbound(unbound))) if unbound.work == *work => {
+                ControlFlow::Break(unbound)
+            }
             _ => ControlFlow::Continue(()),
         }
     })

@@ -1,4 +1,5 @@
-//! What is known to be left of sessions that hold their items: noted by whoever looks after it, read by whoever asks why.
+//! What is known to be left of sessions that hold their items: noted by whoever looks after it,
+//! read by whoever asks why.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! Following a stream under a name: the ledger remembers how far the reader is done, across restarts.
+//! Following a stream under a name: the ledger remembers how far the reader is done, across
+//! restarts.
 
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
@@ -8,8 +9,9 @@ use crate::ledger::{Cursor, MAX_CURSOR_NAME_BYTES};
 
 /// A named reader of one coordination's events.
 ///
-/// It begins after the last event that was acknowledged under its name. While it lives, each event comes once; what was not acknowledged
-/// before it went away comes again, so events are seen at least once across restarts.
+/// It begins after the last event that was acknowledged under its name. While it lives, each event
+/// comes once; what was not acknowledged before it went away comes again, so events are seen at
+/// least once across restarts.
 #[derive(Debug)]
 pub struct Reader {
     name: String,
@@ -18,7 +20,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) async fn open(handle: &Handle, name: &str, id: &CoordinationId) -> Result<Self, EngineError> {
+    pub(super) async fn open(
+        handle: &Handle,
+        name: &str,
+        id: &CoordinationId,
+    ) -> Result<Self, EngineError> {
         if name.is_empty() || name.len() > MAX_CURSOR_NAME_BYTES {
             return Err(EngineError::CursorName { length: name.len() });
         }
@@ -27,13 +33,19 @@ impl Reader {
         let acknowledged = match cursor {
             None => Version(0),
             Some(cursor) if cursor.stream == StreamName::Coordination(id.clone()) => cursor.version,
-            Some(cursor) => return Err(EngineError::CursorTaken { name: name.to_owned(), stream: cursor.stream }),
+            Some(cursor) => {
+                return Err(EngineError::CursorTaken {
+                    name: name.to_owned(),
+                    stream: cursor.stream,
+                });
+            }
         };
         let events = handle.follow(id, acknowledged).await?;
         Ok(Self { name: name.to_owned(), events, acknowledged })
     }
 
-    /// The next event; waits for it. `None` after the event that ends the coordination, or when the engine has stopped.
+    /// The next event; waits for it. `None` after the event that ends the coordination, or when the
+    /// engine has stopped.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
@@ -41,8 +53,9 @@ impl Reader {
         self.events.next().await
     }
 
-    /// Says that all events up to the last one it was given are dealt with; they do not come again under this name. Returns once that is
-    /// durable; it shares the commit of what is being recorded at the time.
+    /// Says that all events up to the last one it was given are dealt with; they do not come again
+    /// under this name. Returns once that is durable; it shares the commit of what is being
+    /// recorded at the time.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger takes nothing in; the events come again then.
@@ -52,7 +65,10 @@ impl Reader {
             return Ok(());
         }
         let stream = StreamName::Coordination(self.events.coordination().clone());
-        self.events.handle().acknowledge(Cursor { name: self.name.clone(), stream, version }).await?;
+        self.events
+            .handle()
+            .acknowledge(Cursor { name: self.name.clone(), stream, version })
+            .await?;
         self.acknowledged = version;
         Ok(())
     }

@@ -1,8 +1,11 @@
-//! Adding work that may mean finished items which have left memory: their blobs are read before the command, off the decider.
+//! Adding work that may mean finished items which have left memory: their blobs are read before the
+//! command, off the decider.
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{ControllerError, CoordinationReducer, Recalled, Reducer as _, ReducerContext, WorkSpec};
+use antiphon_core::coordination::{
+    ControllerError, CoordinationReducer, Recalled, Reducer as _, ReducerContext, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
@@ -13,7 +16,8 @@ use super::handle::{Handle, PAGE};
 use crate::ledger::{ReadError, Store};
 
 impl Handle {
-    /// Adds work; repeats the command with what the decider says must be read first. That is rare, and each repeat knows more.
+    /// Adds work; repeats the command with what the decider says must be read first. That is rare,
+    /// and each repeat knows more.
     pub(super) async fn add_work(
         &self,
         coordination: CoordinationId,
@@ -24,12 +28,19 @@ impl Handle {
         let mut recalled: Vec<Recalled> = Vec::new();
         loop {
             let (id, items, given) = (coordination.clone(), items.clone(), recalled.clone());
-            let command = Command::AddWork { coordination: id, items: items.clone(), by, recalled: given, blobs: Vec::new() };
+            let command = Command::AddWork {
+                coordination: id,
+                items: items.clone(),
+                by,
+                recalled: given,
+                blobs: Vec::new(),
+            };
             match self.ask(command, origin.clone(), false).await {
                 Err(EngineError::Rejected(Rejection::Recall { archives })) => {
                     let items = Arc::new(items);
                     for archive in archives {
-                        recalled.push(self.recalled(&coordination, archive, Arc::clone(&items)).await?);
+                        recalled
+                            .push(self.recalled(&coordination, archive, Arc::clone(&items)).await?);
                     }
                 }
                 answer => return answer,
@@ -62,7 +73,11 @@ impl Handle {
 }
 
 /// An archive that is gone or damaged follows from the events.
-fn made_again(store: &dyn Store, id: &CoordinationId, digest: Digest) -> Result<Option<Blob>, ReadError> {
+fn made_again(
+    store: &dyn Store,
+    id: &CoordinationId,
+    digest: Digest,
+) -> Result<Option<Blob>, ReadError> {
     tracing::warn!(coordination = %id, archive = %digest, "finished items that left memory are not where they were put; replaying");
     let stream = StreamName::Coordination(id.clone());
     let (mut reducer, mut after) = (CoordinationReducer::new(), Version(0));

@@ -1,4 +1,5 @@
-//! What an earlier engine left: every coordination that has not ended, from its snapshot and the events after it.
+//! What an earlier engine left: every coordination that has not ended, from its snapshot and the
+//! events after it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,7 +18,8 @@ use crate::ledger::{HeadFilter, HeadQuery, Opened, Owner, Store};
 /// Events, or commits, read at a time.
 const PAGE: usize = 2_000;
 
-/// Events of all coordinations that are replayed side by side before the first of them is read on: no more than a connection keeps at hand.
+/// Events of all coordinations that are replayed side by side before the first of them is read on:
+/// no more than a connection keeps at hand.
 const WINDOW: usize = 4_096;
 
 /// Fewer at a time would cost more than they save.
@@ -33,19 +35,38 @@ pub(super) struct Recovered {
 }
 
 /// Builds the world of a ledger that was just taken over.
-pub(super) fn recover(store: &dyn Store, owner: &Owner, opened: Opened, accepted_shorter: bool) -> Result<Recovered, StartError> {
-    let started = store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first().map(|head| head.started);
+pub(super) fn recover(
+    store: &dyn Store,
+    owner: &Owner,
+    opened: Opened,
+    accepted_shorter: bool,
+) -> Result<Recovered, StartError> {
+    let started =
+        store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first().map(|head| head.started);
     let facts = opened.facts(started, env!("CARGO_PKG_VERSION"));
     let world = rebuild(store, &facts)?;
-    Ok(Recovered { world, clock: Clock::continuing(opened.at), facts, owner: owner.clone(), accepted_shorter })
+    Ok(Recovered {
+        world,
+        clock: Clock::continuing(opened.at),
+        facts,
+        owner: owner.clone(),
+        accepted_shorter,
+    })
 }
 
 /// Builds the world anew from what is durable; the facts name the ends of both chains.
 pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, StartError> {
     let mut world = World::new(facts.clone());
-    let filter = HeadFilter { prefix: "coordination/".to_owned(), ended: Some(false), ..HeadFilter::default() };
-    let live: Vec<CoordinationId> =
-        store.heads(&HeadQuery::List(filter))?.into_iter().filter_map(|head| of(head.stream)).collect();
+    let filter = HeadFilter {
+        prefix: "coordination/".to_owned(),
+        ended: Some(false),
+        ..HeadFilter::default()
+    };
+    let live: Vec<CoordinationId> = store
+        .heads(&HeadQuery::List(filter))?
+        .into_iter()
+        .filter_map(|head| of(head.stream))
+        .collect();
     for (session, tip) in replay_all(store, &live)? {
         world.adopt(session, tip);
     }
@@ -61,7 +82,8 @@ fn of(stream: StreamName) -> Option<CoordinationId> {
 
 type Replayed = Result<Vec<(CoordinationSession, StreamTip)>, StartError>;
 
-/// Replays coordinations on all cores: they do not depend on each other. The answer has their order.
+/// Replays coordinations on all cores: they do not depend on each other. The answer has their
+/// order.
 fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let share = live.len().div_ceil(cores).max(1);
@@ -69,7 +91,8 @@ fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
     let each = |ids: &[CoordinationId]| replay_abreast(store, ids, page);
     let Some((first, others)) = live.split_at_checked(share) else { return each(live) };
     std::thread::scope(|scope| {
-        let others: Vec<_> = others.chunks(share).map(|ids| scope.spawn(move || each(ids))).collect();
+        let others: Vec<_> =
+            others.chunks(share).map(|ids| scope.spawn(move || each(ids))).collect();
         let mut replayed = each(first)?;
         for other in others {
             replayed.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
@@ -78,11 +101,13 @@ fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
     })
 }
 
-/// Replays coordinations side by side in the order of time: those that ran at the same time lie interleaved on the disk, and what is read
-/// for one of them is still at hand for the next.
+/// Replays coordinations side by side in the order of time: those that ran at the same time lie
+/// interleaved on the disk, and what is read for one of them is still at hand for the next.
 fn replay_abreast(store: &dyn Store, ids: &[CoordinationId], page: usize) -> Replayed {
-    let mut replays = ids.iter().map(|id| Replay::begin(store, id)).collect::<Result<Vec<_>, _>>()?;
-    let mut behind: BinaryHeap<_> = replays.iter().enumerate().map(|(n, replay)| Reverse((replay.at, n))).collect();
+    let mut replays =
+        ids.iter().map(|id| Replay::begin(store, id)).collect::<Result<Vec<_>, _>>()?;
+    let mut behind: BinaryHeap<_> =
+        replays.iter().enumerate().map(|(n, replay)| Reverse((replay.at, n))).collect();
     while let Some(Reverse((_, n))) = behind.pop() {
         if replays[n].go_on(store, page)? {
             behind.push(Reverse((replays[n].at, n)));
@@ -106,13 +131,16 @@ impl<'a> Replay<'a> {
     fn begin(store: &dyn Store, id: &'a CoordinationId) -> Result<Self, StartError> {
         let stream = StreamName::Coordination(id.clone());
         let snapshot = store.load_snapshot(&stream, CoordinationSession::SNAPSHOT_FORMAT)?;
-        let restored = snapshot.and_then(|snapshot| CoordinationSession::restore(&snapshot.bytes).ok());
+        let restored =
+            snapshot.and_then(|snapshot| CoordinationSession::restore(&snapshot.bytes).ok());
         let mut replay = Self { id, stream, session: None, tip: StreamTip::default(), at: At(0) };
         if let Some(session) = restored {
             // The event that the snapshot ends with links it to the chain.
             let before = Version(session.version().0 - 1);
             let last = store.read_stream(&replay.stream, before, 1)?;
-            if let Some(last) = last.first().filter(|last| last.is_sound() && last.version == session.version()) {
+            if let Some(last) =
+                last.first().filter(|last| last.is_sound() && last.version == session.version())
+            {
                 replay.tip = StreamTip { version: last.version, hash: last.hash };
                 replay.at = last.at;
                 replay.session = Some(session);
@@ -121,7 +149,8 @@ impl<'a> Replay<'a> {
         Ok(replay)
     }
 
-    /// Applies the next events; their hashes are checked on the way. Returns whether there may be more.
+    /// Applies the next events; their hashes are checked on the way. Returns whether there may be
+    /// more.
     fn go_on(&mut self, store: &dyn Store, page: usize) -> Result<bool, StartError> {
         let read = store.read_stream(&self.stream, self.tip.version, page)?;
         let more = read.len() == page;
@@ -133,7 +162,10 @@ impl<'a> Replay<'a> {
 
     fn apply(&mut self, recorded: Recorded) -> Result<(), StartError> {
         if !recorded.is_sound() || recorded.prev != self.tip.hash {
-            return Err(StartError::Damaged { coordination: self.id.clone(), version: recorded.version });
+            return Err(StartError::Damaged {
+                coordination: self.id.clone(),
+                version: recorded.version,
+            });
         }
         let broken = |source| StartError::Replay { coordination: self.id.clone(), source };
         let event = match recorded.payload.bytes() {
@@ -141,11 +173,17 @@ impl<'a> Replay<'a> {
             None => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
         };
         let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
-        let event = event.map_err(|source| broken(ApplyError::Decode { stream: self.stream.to_string(), version, source }))?;
+        let event = event.map_err(|source| {
+            broken(ApplyError::Decode { stream: self.stream.to_string(), version, source })
+        })?;
         let meta = Meta { version, at, wall, cause: recorded.cause };
         match &mut self.session {
             Some(session) => session.apply(&event, &meta).map_err(broken)?,
-            None => self.session = Some(CoordinationSession::begin(self.id.clone(), &event, &meta).map_err(broken)?),
+            None => {
+                self.session = Some(
+                    CoordinationSession::begin(self.id.clone(), &event, &meta).map_err(broken)?,
+                )
+            }
         }
         self.tip = StreamTip { version, hash: recorded.hash };
         self.at = at;

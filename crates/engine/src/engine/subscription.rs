@@ -1,4 +1,5 @@
-//! Following a stream: what is recorded from the store, what happens from memory, every event once and in order.
+//! Following a stream: what is recorded from the store, what happens from memory, every event once
+//! and in order.
 
 use std::collections::VecDeque;
 
@@ -10,8 +11,8 @@ use super::{EngineError, Handle};
 
 /// The events of one coordination, from a version on.
 ///
-/// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound of bytes, and is read from the ledger
-/// beyond that. Nobody waits for it.
+/// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound
+/// of bytes, and is read from the ledger beyond that. Nobody waits for it.
 #[derive(Debug)]
 pub struct Subscription {
     handle: Handle,
@@ -37,10 +38,18 @@ enum Source {
 
 impl Subscription {
     pub(super) fn new(handle: Handle, coordination: CoordinationId, after: Version) -> Self {
-        Self { handle, coordination, after, page: VecDeque::new(), source: Source::Recorded, ended: false }
+        Self {
+            handle,
+            coordination,
+            after,
+            page: VecDeque::new(),
+            source: Source::Recorded,
+            ended: false,
+        }
     }
 
-    /// The next event; waits for it, and may be given up and asked again without missing one. `None` after the event that ends the coordination, or when the engine has stopped.
+    /// The next event; waits for it, and may be given up and asked again without missing one.
+    /// `None` after the event that ends the coordination, or when the engine has stopped.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
@@ -51,7 +60,9 @@ impl Subscription {
             }
             if let Source::Live(feed) = &mut self.source {
                 match feed.next().await {
-                    Fed::Event(event) if event.version == self.after.next() => return Ok(Some(self.deliver((*event).clone()))),
+                    Fed::Event(event) if event.version == self.after.next() => {
+                        return Ok(Some(self.deliver((*event).clone())));
+                    }
                     // It was read from the store already.
                     Fed::Event(event) if event.version <= self.after => {}
                     Fed::Event(_) | Fed::Lost => self.source = Source::Recorded,
@@ -67,7 +78,8 @@ impl Subscription {
         Ok(None)
     }
 
-    /// All that is recorded was read. Nothing changes before an answer is there: whoever waits may give up and ask again.
+    /// All that is recorded was read. Nothing changes before an answer is there: whoever waits may
+    /// give up and ask again.
     async fn go_on(&mut self) -> Result<(), EngineError> {
         if matches!(self.source, Source::Recorded) {
             self.source = match self.handle.feed(&self.coordination).await {

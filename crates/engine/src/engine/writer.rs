@@ -1,7 +1,10 @@
-//! The one thread that writes: appends in order and tells how each went. A second one keeps the head mark fresh.
+//! The one thread that writes: appends in order and tells how each went. A second one keeps the
+//! head mark fresh.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,13 +26,15 @@ const MOVES_AT_ONCE: usize = 1_024;
 pub(super) enum Job {
     /// A turn; is acknowledged.
     Append(Box<Append>),
-    /// A cursor to be moved with the next append, or by itself if none waits; the reader is told once it is durable.
+    /// A cursor to be moved with the next append, or by itself if none waits; the reader is told
+    /// once it is durable.
     Move(Cursor, oneshot::Sender<Result<(), EngineError>>),
     /// A snapshot of what was appended before; a cache, so its failure is only told.
     Save(Snapshot),
 }
 
-/// The writer's end on the decider's side. Dropping the sender lets the thread finish what it has and close the store.
+/// The writer's end on the decider's side. Dropping the sender lets the thread finish what it has
+/// and close the store.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Option<Sender<Job>>,
@@ -41,7 +46,10 @@ pub(super) type Ack = Result<(), AppendError>;
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(store: Arc<dyn Store>, caught: Arc<Caught>) -> Result<(Self, mpsc::UnboundedReceiver<Ack>), StartError> {
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        caught: Arc<Caught>,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Ack>), StartError> {
         let (jobs, receiver) = channel();
         let (acks, acknowledged) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
@@ -79,9 +87,15 @@ impl Drop for Writer {
     }
 }
 
-fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack>, caught: &Caught) -> Result<(), String> {
+fn run(
+    store: &dyn Store,
+    jobs: &Receiver<Job>,
+    acks: &mpsc::UnboundedSender<Ack>,
+    caught: &Caught,
+) -> Result<(), String> {
     std::thread::scope(|scope| {
-        // Room for one: an append that finds it taken is covered by the mark that is asked for already.
+        // Room for one: an append that finds it taken is covered by the mark that is asked for
+        // already.
         let (appended, to_mark) = sync_channel(1);
         let (closing, closed) = channel();
         let marker = std::thread::Builder::new().name("antiphon-mark".to_owned());
@@ -98,7 +112,8 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, acks: &mpsc::UnboundedSender<Ack
     })
 }
 
-/// Writes until there is no more to come. Ends sooner if nobody marks the head any more: then nothing may be acknowledged.
+/// Writes until there is no more to come. Ends sooner if nobody marks the head any more: then
+/// nothing may be acknowledged.
 fn write_all(
     store: &dyn Store,
     jobs: &Receiver<Job>,
@@ -114,8 +129,9 @@ fn write_all(
         match job {
             Job::Append(append) => {
                 crash::point("append.before");
-                let ends =
-                    append.events.iter().any(|event| matches!(&*event.kind, "coordination.completed" | "coordination.aborted"));
+                let ends = append.events.iter().any(|event| {
+                    matches!(&*event.kind, "coordination.completed" | "coordination.aborted")
+                });
                 if ends {
                     crash::point("receipt.before");
                 }
@@ -239,7 +255,10 @@ mod tests {
         let mut moves = |name: &str| {
             let (reply, answer) = oneshot::channel();
             answers.push(answer);
-            Job::Move(Cursor { name: name.to_owned(), stream: StreamName::Ledger, version: Version(1) }, reply)
+            Job::Move(
+                Cursor { name: name.to_owned(), stream: StreamName::Ledger, version: Version(1) },
+                reply,
+            )
         };
         sender.send(moves("with an append")).unwrap();
         sender.send(moves("with the same")).unwrap();
@@ -252,14 +271,22 @@ mod tests {
         let caught = Caught::default();
         let (acks, _acknowledged) = mpsc::unbounded_channel();
         run(&store, &jobs, &acks, &caught).unwrap();
-        let answers: Vec<_> = answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
+        let answers: Vec<_> =
+            answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
         let refused = answers[2].as_ref().unwrap_err();
-        assert!(matches!(refused, EngineError::NotTaken { .. }), "the ledger still takes in the next one, unlike {refused}");
+        assert!(
+            matches!(refused, EngineError::NotTaken { .. }),
+            "the ledger still takes in the next one, unlike {refused}"
+        );
         let told: Vec<bool> = answers.iter().map(Result::is_ok).collect();
         assert_eq!(told, [true, true, false, true]);
         let names = ["with an append", "with the same", "with a refused append", "alone"];
-        let moved: Vec<bool> = names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();
+        let moved: Vec<bool> =
+            names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();
         assert_eq!(moved, told);
-        assert_eq!(caught.counts().into_iter().collect::<Vec<_>>(), [(CaughtError::CursorNotMoved, 1)]);
+        assert_eq!(
+            caught.counts().into_iter().collect::<Vec<_>>(),
+            [(CaughtError::CursorNotMoved, 1)]
+        );
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use antiphon_core::append::{Append, Erasure, HeadRow};
-use antiphon_core::envelope::{Commit, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, StreamTip};
+use antiphon_core::envelope::{
+    Commit, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, StreamTip,
+};
 use antiphon_core::id::{Epoch, StreamName, Version};
 
 use super::error::Refusal;
@@ -54,14 +56,20 @@ pub(super) fn check_bounds(append: &Append) -> Result<(), Refusal> {
         let Payload::Bytes(bytes) = &event.payload else {
             return Err(Refusal::NoPayload { stream: stream.clone(), version });
         };
-        at_most(bytes.len() as u64, MAX_PAYLOAD_BYTES as u64, || format!("payload of event {version} of `{stream}` in bytes"))?;
+        at_most(bytes.len() as u64, MAX_PAYLOAD_BYTES as u64, || {
+            format!("payload of event {version} of `{stream}` in bytes")
+        })?;
         let time = event.at.0.max(event.wall.0);
-        at_most(time, MAX_INTEGER, || format!("time of event {version} of `{stream}` in nanoseconds"))?;
+        at_most(time, MAX_INTEGER, || {
+            format!("time of event {version} of `{stream}` in nanoseconds")
+        })?;
         total += bytes.len();
     }
     for head in &append.heads {
         let time = head.started.0.max(head.changed.0.0).max(head.changed.1.0);
-        at_most(time, MAX_INTEGER, || format!("time of the head row of `{}` in nanoseconds", head.stream))?;
+        at_most(time, MAX_INTEGER, || {
+            format!("time of the head row of `{}` in nanoseconds", head.stream)
+        })?;
     }
     at_most(total as u64, MAX_APPEND_BYTES as u64, || "append in bytes of payload".to_owned())
 }
@@ -69,8 +77,12 @@ pub(super) fn check_bounds(append: &Append) -> Result<(), Refusal> {
 /// What does not need the ledger: names and ranges of cursors.
 pub(super) fn check_cursors(cursors: &[Cursor]) -> Result<(), Refusal> {
     for cursor in cursors {
-        at_most(cursor.name.len() as u64, MAX_CURSOR_NAME_BYTES as u64, || "name of a cursor in bytes".to_owned())?;
-        at_most(cursor.version.0, MAX_INTEGER, || format!("version of the cursor {:?}", cursor.name))?;
+        at_most(cursor.name.len() as u64, MAX_CURSOR_NAME_BYTES as u64, || {
+            "name of a cursor in bytes".to_owned()
+        })?;
+        at_most(cursor.version.0, MAX_INTEGER, || {
+            format!("version of the cursor {:?}", cursor.name)
+        })?;
     }
     Ok(())
 }
@@ -102,7 +114,11 @@ pub(super) fn admit<'a, E: From<Refusal>>(
         if index.insert(&head.stream, at).is_some() {
             return Err(Refusal::HeadConflict { stream: head.stream.clone() }.into());
         }
-        streams.push(Touched { known, tip: known.map(|known| known.tip).unwrap_or_default(), head });
+        streams.push(Touched {
+            known,
+            tip: known.map(|known| known.tip).unwrap_or_default(),
+            head,
+        });
     }
 
     let mut of_event = Vec::with_capacity(append.events.len());
@@ -110,7 +126,9 @@ pub(super) fn admit<'a, E: From<Refusal>>(
     for event in &append.events {
         let at = match before {
             Some((stream, at)) if *stream == event.stream => at,
-            _ => *index.get(&event.stream).ok_or_else(|| Refusal::HeadConflict { stream: event.stream.clone() })?,
+            _ => *index
+                .get(&event.stream)
+                .ok_or_else(|| Refusal::HeadConflict { stream: event.stream.clone() })?,
         };
         before = Some((&event.stream, at));
         let stream = &mut streams[at as usize];
@@ -134,7 +152,11 @@ pub(super) fn admit<'a, E: From<Refusal>>(
 }
 
 /// Checks an erasure of payloads against the stream it is to happen in, as it is after the append.
-pub(super) fn admit_erasure(stream: &StreamName, versions: &[Version], known: Option<Known>) -> Result<(), Refusal> {
+pub(super) fn admit_erasure(
+    stream: &StreamName,
+    versions: &[Version],
+    known: Option<Known>,
+) -> Result<(), Refusal> {
     let refuse = |version, why| Err(Refusal::NotErasable { stream: stream.clone(), version, why });
     for &version in versions {
         match known {
@@ -163,7 +185,9 @@ pub(super) fn payload_erasures(append: &Append) -> impl Iterator<Item = (&Stream
 }
 
 /// The blob erasures of an append.
-pub(super) fn blob_erasures(append: &Append) -> impl Iterator<Item = &antiphon_core::digest::Digest> {
+pub(super) fn blob_erasures(
+    append: &Append,
+) -> impl Iterator<Item = &antiphon_core::digest::Digest> {
     append.erasures.iter().filter_map(|erasure| match erasure {
         Erasure::Payloads { .. } => None,
         Erasure::Blob(digest) => Some(digest),

@@ -1,4 +1,5 @@
-//! Blobs that are too large for the database: one file each, named by its digest, durable before any row names it.
+//! Blobs that are too large for the database: one file each, named by its digest, durable before
+//! any row names it.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -24,7 +25,9 @@ impl BlobFiles {
         let mut found = Vec::new();
         for folder in list(&self.0)? {
             let names = list(&folder)?;
-            found.extend(names.iter().filter_map(|file| file.file_name()?.to_str()?.parse::<Digest>().ok()));
+            found.extend(
+                names.iter().filter_map(|file| file.file_name()?.to_str()?.parse::<Digest>().ok()),
+            );
         }
         Ok(found)
     }
@@ -42,7 +45,8 @@ impl BlobFiles {
 
     /// Makes a blob durable. Returns whether it was not there before.
     ///
-    /// One that is there is written again unless it is whole, so that a blob that was damaged or lost heals.
+    /// One that is there is written again unless it is whole, so that a blob that was damaged or
+    /// lost heals.
     pub(super) fn write(&self, blob: &Blob) -> Result<bool, Fault> {
         let path = self.path(&blob.digest);
         if std::fs::read(&path).is_ok_and(|bytes| bytes == blob.bytes) {
@@ -82,18 +86,25 @@ impl BlobFiles {
         }
     }
 
-    /// Removes the files that no row names: a crash left them between the file and the row, or between the end of the row and that of
-    /// the file. `named` tells whether a row names a blob.
-    pub(super) fn sweep<E: From<Fault>>(&self, mut named: impl FnMut(&Digest) -> Result<bool, E>) -> Result<(), E> {
+    /// Removes the files that no row names: a crash left them between the file and the row, or
+    /// between the end of the row and that of the file. `named` tells whether a row names a blob.
+    pub(super) fn sweep<E: From<Fault>>(
+        &self,
+        mut named: impl FnMut(&Digest) -> Result<bool, E>,
+    ) -> Result<(), E> {
         for folder in list(&self.0)? {
             for file in list(&folder)? {
-                let digest = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<Digest>().ok());
+                let digest = file
+                    .file_name()
+                    .and_then(|name| name.to_str())
+                    .and_then(|name| name.parse::<Digest>().ok());
                 let orphaned = match &digest {
                     Some(digest) => !named(digest)?,
                     None => file.extension().is_some_and(|extension| extension == "tmp"),
                 };
                 if orphaned {
-                    std::fs::remove_file(&file).map_err(|error| Fault::io(format!("remove {}", file.display()), error))?;
+                    std::fs::remove_file(&file)
+                        .map_err(|error| Fault::io(format!("remove {}", file.display()), error))?;
                 }
             }
         }
@@ -104,8 +115,12 @@ impl BlobFiles {
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |error| Fault::io(format!("list {}", folder.display()), error);
     match std::fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(fault)).collect(),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(Vec::new()),
+        Ok(entries) => {
+            entries.map(|entry| entry.map(|entry| entry.path()).map_err(fault)).collect()
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Vec::new())
+        }
         Err(error) => Err(fault(error)),
     }
 }

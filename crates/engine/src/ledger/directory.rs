@@ -15,8 +15,8 @@ pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const LOCK: &str = "lock";
 pub(super) const POISONED: &str = "poisoned";
 
-/// How long the lock of an owner that died may take to come free: a child of his that was on its way to its own program holds it until
-/// it is there.
+/// How long the lock of an owner that died may take to come free: a child of his that was on its
+/// way to its own program holds it until it is there.
 const DEAD_OWNER: Duration = Duration::from_secs(2);
 
 /// Time between two tries then.
@@ -39,20 +39,26 @@ impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(Owner { host, pid, engine, since }) => {
-                write!(f, "process {pid} on {host} (antiphon {engine}, since {} s after 1970)", since.0 / 1_000_000_000)
+                write!(
+                    f,
+                    "process {pid} on {host} (antiphon {engine}, since {} s after 1970)",
+                    since.0 / 1_000_000_000
+                )
             }
             Self::Unnamed => f.write_str("an engine that has not said its name"),
         }
     }
 }
 
-/// Holds the lock of a state directory until it is dropped; the system lets go of it when the process dies.
+/// Holds the lock of a state directory until it is dropped; the system lets go of it when the
+/// process dies.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // A child between its fork and its exec has this file open too, so closing it here would not let go yet.
+        // A child between its fork and its exec has this file open too, so closing it here would
+        // not let go yet.
         let _ = self.0.unlock();
     }
 }
@@ -78,7 +84,8 @@ impl StateDirectory {
 
     /// Who holds the ledger now; `None` if nobody does.
     ///
-    /// The lock is tried for an instant, shared; an engine that starts in that very instant is refused.
+    /// The lock is tried for an instant, shared; an engine that starts in that very instant is
+    /// refused.
     ///
     /// # Errors
     /// When the lock cannot be opened or tried.
@@ -122,14 +129,20 @@ impl StateDirectory {
         self.refuse_network_file_systems()?;
         self.refuse_strangers()?;
         let lock = self.lock(owner)?;
-        std::fs::set_permissions(&self.0, Permissions::from_mode(0o700)).map_err(|error| self.fault("make private", error))?;
+        std::fs::set_permissions(&self.0, Permissions::from_mode(0o700))
+            .map_err(|error| self.fault("make private", error))?;
         self.write_new(".gitignore", b"*\n")?;
         Ok(lock)
     }
 
     fn create(&self) -> Result<(), Fault> {
-        let parent = self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent).map_err(|error| self.fault("create the parent of", error))?;
+        let parent = self
+            .0
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent)
+            .map_err(|error| self.fault("create the parent of", error))?;
         match DirBuilder::new().mode(0o700).create(&self.0) {
             Ok(()) => durable::sync_directory(parent),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -147,7 +160,10 @@ impl StateDirectory {
             let found = entry.map_err(|error| self.fault("list", error))?.file_name();
             // A power cut during the very first open may leave this one alone.
             if found != ".gitignore" {
-                return Err(OpenError::NotAStateDirectory { dir: self.0.clone(), found: found.to_string_lossy().into_owned() });
+                return Err(OpenError::NotAStateDirectory {
+                    dir: self.0.clone(),
+                    found: found.to_string_lossy().into_owned(),
+                });
             }
         }
         Ok(())
@@ -155,8 +171,13 @@ impl StateDirectory {
 
     #[cfg(target_os = "linux")]
     fn refuse_network_file_systems(&self) -> Result<(), OpenError> {
-        let found = rustix::fs::statfs(&self.0).map_err(|error| self.fault("look at the file system of", error.into()))?;
-        #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "a magic is 32 bits")]
+        let found = rustix::fs::statfs(&self.0)
+            .map_err(|error| self.fault("look at the file system of", error.into()))?;
+        #[expect(
+            clippy::cast_sign_loss,
+            clippy::cast_possible_truncation,
+            reason = "a magic is 32 bits"
+        )]
         match network_file_system(found.f_type as u32) {
             Some(kind) => Err(OpenError::NetworkFileSystem { dir: self.0.clone(), kind }),
             None => Ok(()),
@@ -206,7 +227,10 @@ impl StateDirectory {
 
     /// Notes an error of a sync for the next owner, as well as that can be done after one.
     pub(super) fn poison(&self, fault: &Fault) {
-        let text = format!("An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n", fault.source);
+        let text = format!(
+            "An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n",
+            fault.source
+        );
         if let Err(error) = durable::replace(&self.0.join(POISONED), text.as_bytes()) {
             tracing::error!(%error, "could not leave a note that the ledger needs verification");
         }
@@ -254,7 +278,10 @@ fn named_in(file: &mut File) -> LockHolder {
 fn has_died(holder: &LockHolder, seeker: &Owner) -> bool {
     let LockHolder::Named(owner) = holder else { return false };
     let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
-    owner.host == seeker.host && pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    owner.host == seeker.host
+        && pid.is_some_and(|pid| {
+            rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+        })
 }
 
 /// The name of a file system that other machines write to, by the number that `statfs` gives.
@@ -283,7 +310,8 @@ mod tests {
     #[test]
     fn a_ledger_can_be_taken_again_while_a_child_still_has_the_lock_open() {
         let dir = tempfile::tempdir().unwrap();
-        let (directory, owner) = (StateDirectory::new(dir.path()), Owner::this_process(antiphon_core::time::Wall(0)));
+        let (directory, owner) =
+            (StateDirectory::new(dir.path()), Owner::this_process(antiphon_core::time::Wall(0)));
         let lock = directory.take(&owner).unwrap();
         let of_child = lock.0.try_clone().unwrap();
         assert!(matches!(directory.take(&owner), Err(OpenError::InUse { .. })));

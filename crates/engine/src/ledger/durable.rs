@@ -7,9 +7,11 @@ use std::path::Path;
 
 use super::error::Fault;
 
-/// Puts bytes in the place of a file, or makes a new one: written beside it, synced, renamed, and the directory synced.
+/// Puts bytes in the place of a file, or makes a new one: written beside it, synced, renamed, and
+/// the directory synced.
 ///
-/// The temporary name ends in `.tmp`; one that a crash left behind is overwritten by the next write or ignored.
+/// The temporary name ends in `.tmp`; one that a crash left behind is overwritten by the next write
+/// or ignored.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let temporary = path.with_extension("tmp");
     let mut file = OpenOptions::new()
@@ -19,9 +21,11 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
         .mode(0o600)
         .open(&temporary)
         .map_err(|error| Fault::io(format!("create {}", temporary.display()), error))?;
-    file.write_all(bytes).map_err(|error| Fault::io(format!("write {}", temporary.display()), error))?;
+    file.write_all(bytes)
+        .map_err(|error| Fault::io(format!("write {}", temporary.display()), error))?;
     file.sync_all().map_err(|error| Fault::sync(format!("sync {}", temporary.display()), error))?;
-    std::fs::rename(&temporary, path).map_err(|error| Fault::io(format!("put {} in place", path.display()), error))?;
+    std::fs::rename(&temporary, path)
+        .map_err(|error| Fault::io(format!("put {} in place", path.display()), error))?;
     match path.parent() {
         Some(dir) => sync_directory(dir),
         None => Ok(()),

@@ -37,7 +37,9 @@ impl Fault {
 
     pub(super) fn sql(doing: impl Into<String>, source: rusqlite::Error) -> Self {
         use rusqlite::ffi;
-        let (code, extended) = source.sqlite_error().map_or((None, 0), |error| (Some(error.code), error.extended_code));
+        let (code, extended) = source
+            .sqlite_error()
+            .map_or((None, 0), |error| (Some(error.code), error.extended_code));
         Self {
             doing: doing.into(),
             disk_full: code == Some(rusqlite::ErrorCode::DiskFull),
@@ -61,7 +63,8 @@ pub enum OpenError {
     /// This store has the ledger open already.
     #[error("this store has opened its ledger already; close it first")]
     AlreadyOpen,
-    /// The directory is on a file system that other machines write to, where neither locks nor the database's log can be relied on.
+    /// The directory is on a file system that other machines write to, where neither locks nor the
+    /// database's log can be relied on.
     #[error("{} is on a network file system ({kind}), which loses locks and syncs; put the state directory on a local disk", dir.display())]
     NetworkFileSystem {
         /// The state directory.
@@ -101,11 +104,14 @@ pub enum OpenError {
     Fault(#[from] Fault),
 }
 
-/// What the one row of the table `ledger`, which no chain covers, says otherwise than the ledger's events.
+/// What the one row of the table `ledger`, which no chain covers, says otherwise than the ledger's
+/// events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityRefusal {
     /// Another ledger.
-    #[error("it names ledger {row}, but event {version} of `ledger` was recorded in ledger {event}")]
+    #[error(
+        "it names ledger {row}, but event {version} of `ledger` was recorded in ledger {event}"
+    )]
     Id {
         /// The id in the row.
         row: LedgerId,
@@ -125,7 +131,9 @@ pub enum IdentityRefusal {
         version: Version,
     },
     /// An epoch that is over.
-    #[error("it says epoch {row}, but event {version} of `ledger` began epoch {event}; epochs do not fall")]
+    #[error(
+        "it says epoch {row}, but event {version} of `ledger` began epoch {event}; epochs do not fall"
+    )]
     EpochBehind {
         /// The epoch in the row.
         row: Epoch,
@@ -201,8 +209,11 @@ pub enum AppendError {
         #[from]
         source: Fault,
     },
-    /// Nobody knows whether it was written. The store takes in nothing more until it is opened again and verified.
-    #[error("it is unknown whether the append was written; restart the engine, which will verify the ledger")]
+    /// Nobody knows whether it was written. The store takes in nothing more until it is opened
+    /// again and verified.
+    #[error(
+        "it is unknown whether the append was written; restart the engine, which will verify the ledger"
+    )]
     Unknown {
         /// Why.
         source: Fault,
@@ -216,10 +227,14 @@ pub enum Refusal {
     #[error("the ledger is not open for writing; open it first")]
     NotOpen,
     /// An earlier append met an error of a sync.
-    #[error("the ledger takes in nothing after an error of a sync; restart the engine, which will verify it")]
+    #[error(
+        "the ledger takes in nothing after an error of a sync; restart the engine, which will verify it"
+    )]
     Poisoned,
     /// Somebody else has taken the ledger over.
-    #[error("epoch {ours} of the ledger is over, its owner is of epoch {theirs} now; stop this engine")]
+    #[error(
+        "epoch {ours} of the ledger is over, its owner is of epoch {theirs} now; stop this engine"
+    )]
     Superseded {
         /// The epoch of the append.
         ours: Epoch,
@@ -235,7 +250,9 @@ pub enum Refusal {
         found: CommitTip,
     },
     /// An event does not continue its stream: wrong version or hash before.
-    #[error("event {found} of `{stream}` does not continue the stream, which ends at version {tip}")]
+    #[error(
+        "event {found} of `{stream}` does not continue the stream, which ends at version {tip}"
+    )]
     StreamConflict {
         /// The stream.
         stream: StreamName,

@@ -1,17 +1,22 @@
 //! A receipt with its evidence in one file, which anybody can verify without the ledger.
 //!
-//! The file holds the receipt's canonical bytes, the stream that it is a function of, and the two commits that it stands between.
+//! The file holds the receipt's canonical bytes, the stream that it is a function of, and the two
+//! commits that it stands between.
 
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Payload, Recorded};
-use antiphon_core::id::{Actor, CommandId, CommitNumber, CoordinationId, Epoch, StreamName, Version};
+use antiphon_core::id::{
+    Actor, CommandId, CommitNumber, CoordinationId, Epoch, StreamName, Version,
+};
 use antiphon_core::time::{At, Wall};
 use serde::{Deserialize, Serialize};
 
 use super::error::ReadError;
 use super::store::Store;
-use super::verify::{Findings, NotRebuildable, Place, Report, Said, StreamCheck, Wrong, locate, read_stream};
+use super::verify::{
+    Findings, NotRebuildable, Place, Report, Said, StreamCheck, Wrong, locate, read_stream,
+};
 
 /// What an exported receipt says it is.
 pub const EXPORT_FORMAT: &str = "antiphon.receipt-export.1";
@@ -78,7 +83,9 @@ pub struct ExportedCommit {
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// There is no such coordination.
-    #[error("there is no coordination {coordination} in this ledger; `antiphon list` shows those that are")]
+    #[error(
+        "there is no coordination {coordination} in this ledger; `antiphon list` shows those that are"
+    )]
     Absent {
         /// The coordination.
         coordination: CoordinationId,
@@ -90,13 +97,17 @@ pub enum ExportError {
         coordination: CoordinationId,
     },
     /// The receipt is gone.
-    #[error("the receipt of coordination {coordination} was erased, and so were payloads that it could be rebuilt from")]
+    #[error(
+        "the receipt of coordination {coordination} was erased, and so were payloads that it could be rebuilt from"
+    )]
     Erased {
         /// The coordination.
         coordination: CoordinationId,
     },
     /// The ledger is damaged where the receipt's evidence lies.
-    #[error("the evidence for the receipt of coordination {coordination} is damaged ({how}); run `antiphon verify`")]
+    #[error(
+        "the evidence for the receipt of coordination {coordination} is damaged ({how}); run `antiphon verify`"
+    )]
     Damaged {
         /// The coordination.
         coordination: CoordinationId,
@@ -136,10 +147,12 @@ pub fn export(store: &dyn Store, coordination: &CoordinationId) -> Result<Export
     let coordination = coordination.clone();
     let Some(last) = recorded.last() else { return Err(ExportError::Absent { coordination }) };
     let damaged = |how: String| ExportError::Damaged { coordination: coordination.clone(), how };
-    let held = locate(store, last)?.ok_or_else(|| damaged("no commit holds its last event".to_owned()))?;
+    let held =
+        locate(store, last)?.ok_or_else(|| damaged("no commit holds its last event".to_owned()))?;
 
     let mut findings = Findings::default();
-    let Some((receipt, rebuilt)) = rebuild(&stream, &recorded, held.before, &mut findings).ended else {
+    let Some((receipt, rebuilt)) = rebuild(&stream, &recorded, held.before, &mut findings).ended
+    else {
         return Err(ExportError::NotEnded { coordination });
     };
     if let Some(finding) = findings.list.first() {
@@ -153,7 +166,10 @@ pub fn export(store: &dyn Store, coordination: &CoordinationId) -> Result<Export
     let mut events = Vec::with_capacity(recorded.len());
     for event in recorded {
         let version = event.version;
-        events.push(ExportedEvent::of(event).ok_or_else(|| damaged(format!("the payload of event {version} is not UTF-8")))?);
+        events.push(
+            ExportedEvent::of(event)
+                .ok_or_else(|| damaged(format!("the payload of event {version} is not UTF-8")))?,
+        );
     }
     let Commit { number, epoch, prev, hash, .. } = held.commit.commit;
     Ok(Export {
@@ -168,7 +184,8 @@ pub fn export(store: &dyn Store, coordination: &CoordinationId) -> Result<Export
     })
 }
 
-/// Verifies an exported receipt without any ledger: the stream's chain, the receipt rebuilt from it, and the commit that holds its end.
+/// Verifies an exported receipt without any ledger: the stream's chain, the receipt rebuilt from
+/// it, and the commit that holds its end.
 pub fn verify_export(bytes: &[u8]) -> Report {
     let (mut report, mut findings) = (Report::default(), Findings::default());
     match Export::read(bytes) {
@@ -202,7 +219,8 @@ impl Export {
     /// Never: an export is plain data with text keys.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("BUG: an export is plain data with text keys");
+        let mut bytes =
+            serde_json::to_vec_pretty(self).expect("BUG: an export is plain data with text keys");
         bytes.push(b'\n');
         bytes
     }
@@ -224,7 +242,8 @@ impl Export {
 
     fn verify(self, report: &mut Report, findings: &mut Findings) {
         let stream = StreamName::Coordination(self.coordination);
-        let recorded: Vec<Recorded> = self.events.into_iter().map(|event| event.into_recorded(&stream)).collect();
+        let recorded: Vec<Recorded> =
+            self.events.into_iter().map(|event| event.into_recorded(&stream)).collect();
         let Rebuilt { ended, erased } = rebuild(&stream, &recorded, self.before, findings);
         report.events = recorded.len() as u64;
         report.streams = 1;
@@ -247,14 +266,19 @@ impl Export {
                 } else if rebuilt.is_some() {
                     report.receipts_rebuilt = 1;
                 }
-                if rebuilt.and_then(|receipt| serde_json::to_value(receipt).ok()) != self.rendering {
+                if rebuilt.and_then(|receipt| serde_json::to_value(receipt).ok()) != self.rendering
+                {
                     wrong(Wrong::RenderingDiffers);
                 }
                 if !self.commit.events.contains(&last.hash) {
-                    wrong(Wrong::NotAnExport { how: "the commit does not hold the last event".to_owned() });
+                    wrong(Wrong::NotAnExport {
+                        how: "the commit does not hold the last event".to_owned(),
+                    });
                 }
             }
-            _ => wrong(Wrong::NotAnExport { how: "its last event does not end the coordination".to_owned() }),
+            _ => wrong(Wrong::NotAnExport {
+                how: "its last event does not end the coordination".to_owned(),
+            }),
         }
         let ExportedCommit { number, epoch, prev, hash, events } = self.commit;
         let mut wrong = |wrong| findings.add(Place::Commit { commit: number }, wrong);
@@ -325,15 +349,27 @@ struct Rebuilt {
 }
 
 /// Replays a stream; what is wrong with it is among the findings.
-fn rebuild(stream: &StreamName, events: &[Recorded], before: CommitTip, findings: &mut Findings) -> Rebuilt {
+fn rebuild(
+    stream: &StreamName,
+    events: &[Recorded],
+    before: CommitTip,
+    findings: &mut Findings,
+) -> Rebuilt {
     let mut check = StreamCheck::new(stream.clone());
     let mut ended = None;
     for event in events {
         ended = match check.check(event, Some(before), findings) {
             Said::Ended { receipt: Some(recorded), rebuilt } => {
-                let differs = rebuilt.as_ref().map(|receipt| receipt.compute_hash()).filter(|hash| *hash != recorded);
+                let differs = rebuilt
+                    .as_ref()
+                    .map(|receipt| receipt.compute_hash())
+                    .filter(|hash| *hash != recorded);
                 if let Some(rebuilt) = differs {
-                    findings.event(stream, event.version, Wrong::ReceiptDiffers { recorded, rebuilt });
+                    findings.event(
+                        stream,
+                        event.version,
+                        Wrong::ReceiptDiffers { recorded, rebuilt },
+                    );
                 }
                 Some((recorded, rebuilt.map(|receipt| *receipt)))
             }
@@ -353,7 +389,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+    if !text.len().is_multiple_of(2)
+        || !text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()

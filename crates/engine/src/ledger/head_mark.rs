@@ -1,6 +1,8 @@
-//! The head mark: a small file beside the database that knows how far the ledger has been acknowledged.
+//! The head mark: a small file beside the database that knows how far the ledger has been
+//! acknowledged.
 //!
-//! SQLite cannot tell a damaged end of its log from one that never was. The mark can, but for what was appended after it was made.
+//! SQLite cannot tell a damaged end of its log from one that never was. The mark can, but for what
+//! was appended after it was made.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -77,17 +79,24 @@ impl HeadMark {
         }
     }
 
-    /// Whether a ledger that ends at `tip` under `epoch`, and has the commit `at_mark` at the number of this mark, holds all that the
-    /// mark knew.
+    /// Whether a ledger that ends at `tip` under `epoch`, and has the commit `at_mark` at the
+    /// number of this mark, holds all that the mark knew.
     ///
     /// # Errors
     /// When it does not.
-    pub fn check(&self, epoch: Epoch, tip: CommitTip, at_mark: Option<CommitTip>) -> Result<(), MarkRefusal> {
+    pub fn check(
+        &self,
+        epoch: Epoch,
+        tip: CommitTip,
+        at_mark: Option<CommitTip>,
+    ) -> Result<(), MarkRefusal> {
         match at_mark {
             _ if tip.number < self.commit.number || epoch < self.epoch => {
                 Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
             }
-            Some(ledger) if ledger != self.commit => Err(MarkRefusal::Differs { ledger, mark: *self }),
+            Some(ledger) if ledger != self.commit => {
+                Err(MarkRefusal::Differs { ledger, mark: *self })
+            }
             None if self.commit != CommitTip::default() => {
                 Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
             }
@@ -120,7 +129,10 @@ impl FromStr for HeadMark {
         };
         let mark = Self {
             epoch: Epoch(epoch.parse().map_err(|_| ())?),
-            commit: CommitTip { number: CommitNumber(number.parse().map_err(|_| ())?), hash: hash.parse().map_err(|_| ())? },
+            commit: CommitTip {
+                number: CommitNumber(number.parse().map_err(|_| ())?),
+                hash: hash.parse().map_err(|_| ())?,
+            },
         };
         if mark.to_string() == text { Ok(mark) } else { Err(()) }
     }
@@ -131,7 +143,10 @@ mod tests {
     use super::*;
 
     fn mark() -> HeadMark {
-        HeadMark { epoch: Epoch(3), commit: CommitTip { number: CommitNumber(42), hash: Digest::of(b"commit") } }
+        HeadMark {
+            epoch: Epoch(3),
+            commit: CommitTip { number: CommitNumber(42), hash: Digest::of(b"commit") },
+        }
     }
 
     #[test]
@@ -158,12 +173,24 @@ mod tests {
     #[test]
     fn a_ledger_is_held_against_number_hash_and_epoch() {
         let mark = mark();
-        let tip = |number, text: &str| CommitTip { number: CommitNumber(number), hash: Digest::of(text.as_bytes()) };
+        let tip = |number, text: &str| CommitTip {
+            number: CommitNumber(number),
+            hash: Digest::of(text.as_bytes()),
+        };
         let here = Some(mark.commit);
         assert!(mark.check(Epoch(3), tip(42, "commit"), here).is_ok());
         assert!(mark.check(Epoch(4), tip(50, "later"), here).is_ok());
-        assert!(matches!(mark.check(Epoch(3), tip(41, "earlier"), None), Err(MarkRefusal::Shorter { .. })));
-        assert!(matches!(mark.check(Epoch(2), tip(42, "commit"), here), Err(MarkRefusal::Shorter { .. })));
-        assert!(matches!(mark.check(Epoch(3), tip(50, "later"), Some(tip(42, "other"))), Err(MarkRefusal::Differs { .. })));
+        assert!(matches!(
+            mark.check(Epoch(3), tip(41, "earlier"), None),
+            Err(MarkRefusal::Shorter { .. })
+        ));
+        assert!(matches!(
+            mark.check(Epoch(2), tip(42, "commit"), here),
+            Err(MarkRefusal::Shorter { .. })
+        ));
+        assert!(matches!(
+            mark.check(Epoch(3), tip(50, "later"), Some(tip(42, "other"))),
+            Err(MarkRefusal::Differs { .. })
+        ));
     }
 }

@@ -1,4 +1,5 @@
-//! The ledger in memory: the same behaviour without a disk, for tests and for work that nobody needs afterwards.
+//! The ledger in memory: the same behaviour without a disk, for tests and for work that nobody
+//! needs afterwards.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -14,10 +15,12 @@ use super::admission::{self, Admitted, Known};
 use super::directory::LockHolder;
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
 use super::store::{
-    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
+    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MarkFinding, Opened, Owner, Placed,
+    PlacedCommit, Snapshot, Store,
 };
 
-/// What a memory store keeps, shared by all that open it: it outlives its owners as a directory does.
+/// What a memory store keeps, shared by all that open it: it outlives its owners as a directory
+/// does.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLedger(Arc<Mutex<Content>>);
 
@@ -46,7 +49,8 @@ pub struct MemoryStore {
 }
 
 impl MemoryLedger {
-    /// Forgets who owns it, as if that engine's machine were gone: the next may open it, and the one before is superseded then.
+    /// Forgets who owns it, as if that engine's machine were gone: the next may open it, and the
+    /// one before is superseded then.
     pub fn disown(&self) {
         locked(&self.0).owner = None;
     }
@@ -67,7 +71,11 @@ impl MemoryStore {
     fn owned(&self) -> Result<MutexGuard<'_, Content>, Refusal> {
         let ours = locked(&self.epoch).ok_or(Refusal::NotOpen)?;
         let content = self.content();
-        if content.epoch == ours { Ok(content) } else { Err(Refusal::Superseded { ours, theirs: content.epoch }) }
+        if content.epoch == ours {
+            Ok(content)
+        } else {
+            Err(Refusal::Superseded { ours, theirs: content.epoch })
+        }
     }
 }
 
@@ -90,7 +98,10 @@ impl Store for MemoryStore {
         }
         let mut content = self.content();
         if let Some(holder) = &content.owner {
-            return Err(OpenError::InUse { dir: "memory".into(), holder: LockHolder::Named(holder.clone()) });
+            return Err(OpenError::InUse {
+                dir: "memory".into(),
+                holder: LockHolder::Named(holder.clone()),
+            });
         }
         content.owner = Some(owner.clone());
         content.epoch = content.epoch.next();
@@ -101,7 +112,10 @@ impl Store for MemoryStore {
             format: FORMAT,
             epoch: content.epoch,
             commits: content.tip(),
-            ledger_stream: content.known(&StreamName::Ledger).map(|known| known.tip).unwrap_or_default(),
+            ledger_stream: content
+                .known(&StreamName::Ledger)
+                .map(|known| known.tip)
+                .unwrap_or_default(),
             at: content.events.last().map_or(At(0), |event| event.at),
             seq: Seq(content.events.len() as u64),
             mark: MarkFinding::Agrees,
@@ -113,11 +127,15 @@ impl Store for MemoryStore {
         let mut content = self.owned()?;
         admission::check_bounds(append)?;
         admission::check_cursors(cursors)?;
-        let admitted = admission::admit(append, content.epoch, content.tip(), |stream| Ok::<_, Refusal>(content.known(stream)))?;
+        let admitted = admission::admit(append, content.epoch, content.tip(), |stream| {
+            Ok::<_, Refusal>(content.known(stream))
+        })?;
         for (stream, versions) in admission::payload_erasures(append) {
             let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
             let known = match (after, content.known(stream)) {
-                (Some(after), Some(known)) => Some(Known { tip: after.tip, ended: after.head.ended, ..known }),
+                (Some(after), Some(known)) => {
+                    Some(Known { tip: after.tip, ended: after.head.ended, ..known })
+                }
                 (_, known) => known,
             };
             admission::admit_erasure(stream, versions, known)?;
@@ -136,7 +154,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+    fn read_stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
         let content = self.content();
         let Some(&key) = content.keys.get(stream) else {
             return Ok(Vec::new());
@@ -162,7 +185,12 @@ impl Store for MemoryStore {
         let content = self.content();
         let HeadFilter { prefix, status, ended, older_than, limit } = match query {
             HeadQuery::Stream(stream) => {
-                return Ok(content.keys.get(stream).map(|&key| content.heads[key].clone()).into_iter().collect());
+                return Ok(content
+                    .keys
+                    .get(stream)
+                    .map(|&key| content.heads[key].clone())
+                    .into_iter()
+                    .collect());
             }
             HeadQuery::List(filter) => filter,
         };
@@ -187,8 +215,17 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
-        Ok(self.content().snapshots.get(stream).filter(|snapshot| snapshot.format == format).cloned())
+    fn load_snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        Ok(self
+            .content()
+            .snapshots
+            .get(stream)
+            .filter(|snapshot| snapshot.format == format)
+            .cloned())
     }
 
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
@@ -290,7 +327,8 @@ fn random_id() -> LedgerId {
     LedgerId(Digest::of(&bytes).0)
 }
 
-/// Locks even after a panic elsewhere: every change happens after all checks, and none of its steps can fail.
+/// Locks even after a panic elsewhere: every change happens after all checks, and none of its steps
+/// can fail.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

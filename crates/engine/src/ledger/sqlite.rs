@@ -26,7 +26,9 @@ use super::blob_files::BlobFiles;
 use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::HeadMark;
-use super::store::{Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store};
+use super::store::{
+    Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
+};
 pub use backup::{Backup, BackupError};
 pub use floor::{AppendFloor, sqlite_version};
 use identity::Identity;
@@ -37,7 +39,8 @@ use writer::Writer;
 /// How a ledger in a state directory is opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SqliteOptions {
-    /// Go on with a ledger that is shorter than its head mark or differs from it. The caller records that.
+    /// Go on with a ledger that is shorter than its head mark or differs from it. The caller
+    /// records that.
     pub accept_shorter: bool,
     /// Go on with a ledger whose head mark is missing or damaged. The caller records that.
     pub accept_missing_mark: bool,
@@ -49,8 +52,8 @@ pub struct SqliteOptions {
 
 /// A ledger in a state directory.
 ///
-/// Making one touches nothing: it reads what is there, and what it finds is as old as the last commit. [`Store::open`] creates what
-/// is missing and takes the lock.
+/// Making one touches nothing: it reads what is there, and what it finds is as old as the last
+/// commit. [`Store::open`] creates what is missing and takes the lock.
 #[derive(Debug)]
 pub struct SqliteStore {
     dir: StateDirectory,
@@ -58,13 +61,15 @@ pub struct SqliteStore {
     readers: Readers,
     // Locked for a whole append: there is one writer, and readers never take it.
     owned: Mutex<Option<Owned>>,
-    // What the last successful append left, for the mark; separate so that marking never waits for an append.
+    // What the last successful append left, for the mark; separate so that marking never waits for
+    // an append.
     acknowledged: Mutex<Option<HeadMark>>,
     // Locked while the mark is written, so that a later mark is never replaced by an earlier one.
     marked: Mutex<Option<HeadMark>>,
 }
 
-/// What only the owner has. The fields are dropped in order: the database is closed before the lock is let go.
+/// What only the owner has. The fields are dropped in order: the database is closed before the lock
+/// is let go.
 #[derive(Debug)]
 struct Owned {
     writer: Writer,
@@ -97,24 +102,35 @@ impl SqliteStore {
     /// What is wrong with the row that says which ledger this is.
     fn damaged_identity(&self) -> Result<Option<Damage>, ReadError> {
         let what = || "the row of the table `ledger`".to_owned();
-        let found = match self.readers.read(|reader| reader.consistent(|reader| Identity::read(&reader.connection))) {
+        let found = match self
+            .readers
+            .read(|reader| reader.consistent(|reader| Identity::read(&reader.connection)))
+        {
             Ok(found) => found,
             Err(ReadError::Damaged { how, .. }) => return Ok(Some(Damage { what: what(), how })),
             Err(fault) => return Err(fault),
         };
-        // Read after the row: an owner that comes meanwhile only raises it. One that cannot be read is found by itself.
+        // Read after the row: an owner that comes meanwhile only raises it. One that cannot be read
+        // is found by itself.
         let mark = HeadMark::read(self.dir.path()).ok().flatten();
-        Ok(found.check(mark.as_ref()).err().map(|refusal| Damage { what: what(), how: refusal.to_string() }))
+        Ok(found
+            .check(mark.as_ref())
+            .err()
+            .map(|refusal| Damage { what: what(), how: refusal.to_string() }))
     }
 
-    fn with_writer<T, E: From<Refusal>>(&self, act: impl FnOnce(&mut Writer) -> Result<T, E>) -> Result<T, E> {
+    fn with_writer<T, E: From<Refusal>>(
+        &self,
+        act: impl FnOnce(&mut Writer) -> Result<T, E>,
+    ) -> Result<T, E> {
         match locked(&self.owned).as_mut() {
             Some(owned) => act(&mut owned.writer),
             None => Err(Refusal::NotOpen.into()),
         }
     }
 
-    /// Holds the ledger against its mark, before anything is changed. `commit` finds a commit by its number.
+    /// Holds the ledger against its mark, before anything is changed. `commit` finds a commit by
+    /// its number.
     fn check_mark(
         &self,
         epoch: Epoch,
@@ -137,7 +153,9 @@ impl SqliteStore {
         };
         match mark.check(epoch, commits, commit(mark.commit.number)?) {
             Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),
-            Err(_) if self.options.accept_shorter => Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark))),
+            Err(_) if self.options.accept_shorter => {
+                Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark)))
+            }
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -155,12 +173,14 @@ impl Store for SqliteStore {
             self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
         }
         let needs_verification = self.dir.is_poisoned();
-        let (writer, opened) = Writer::open(&self.dir, &self.options, needs_verification, |found| {
-            self.check_mark(found.epoch, found.commits, |number| found.commit(number))
-        })?;
+        let (writer, opened) =
+            Writer::open(&self.dir, &self.options, needs_verification, |found| {
+                self.check_mark(found.epoch, found.commits, |number| found.commit(number))
+            })?;
         let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
         *locked(&self.acknowledged) = Some(mark);
-        // A loss that was accepted stays marked until the owner has recorded it; a crash before that asks again.
+        // A loss that was accepted stays marked until the owner has recorded it; a crash before
+        // that asks again.
         if opened.mark == MarkFinding::Agrees {
             mark.write(self.dir.path())?;
             *locked(&self.marked) = Some(mark);
@@ -175,7 +195,8 @@ impl Store for SqliteStore {
         let mut owned = locked(&self.owned);
         let writer = &mut owned.as_mut().ok_or(Refusal::NotOpen)?.writer;
         let first = writer.append(append, cursors)?;
-        *locked(&self.acknowledged) = Some(HeadMark { epoch: append.commit.epoch, commit: append.commit.tip() });
+        *locked(&self.acknowledged) =
+            Some(HeadMark { epoch: append.commit.epoch, commit: append.commit.tip() });
         Ok(first)
     }
 
@@ -183,7 +204,12 @@ impl Store for SqliteStore {
         self.with_writer(|writer| writer.move_cursors(cursors))
     }
 
-    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+    fn read_stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
         self.readers.read(|reader| reader.stream(stream, after, limit))
     }
 
@@ -207,7 +233,11 @@ impl Store for SqliteStore {
         self.with_writer(|writer| writer.save_snapshot(snapshot))
     }
 
-    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+    fn load_snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError> {
         self.readers.read(|reader| reader.snapshot(stream, format))
     }
 
@@ -254,7 +284,8 @@ impl Store for SqliteStore {
     }
 }
 
-/// Locks even after a panic elsewhere: what is guarded is replaced whole, or checked against the database before it is used.
+/// Locks even after a panic elsewhere: what is guarded is replaced whole, or checked against the
+/// database before it is used.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

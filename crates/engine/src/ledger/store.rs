@@ -19,19 +19,23 @@ pub const MAX_CURSOR_NAME_BYTES: usize = 256;
 
 /// Keeps one ledger.
 ///
-/// Reading needs no ownership and never waits for a writer. Everything that changes the ledger needs [`open`](Self::open) first, and
-/// is refused once somebody else has opened it. All methods block; callers keep them off the threads that must not.
+/// Reading needs no ownership and never waits for a writer. Everything that changes the ledger
+/// needs [`open`](Self::open) first, and is refused once somebody else has opened it. All methods
+/// block; callers keep them off the threads that must not.
 pub trait Store: Send + Sync {
-    /// Takes the ledger over, creating it if there is none: the epoch is raised by one and durable when this returns.
+    /// Takes the ledger over, creating it if there is none: the epoch is raised by one and durable
+    /// when this returns.
     ///
     /// # Errors
     /// When somebody else owns it, when it does not reach its head mark, or when it cannot be read.
     fn open(&self, owner: &Owner) -> Result<Opened, OpenError>;
 
-    /// Writes one turn, whole or not at all, and moves cursors with it. Returns the address of its first event.
+    /// Writes one turn, whole or not at all, and moves cursors with it. Returns the address of its
+    /// first event.
     ///
     /// # Errors
-    /// [`AppendError`] tells apart what was refused, what was not written and may be repeated, and what nobody knows.
+    /// [`AppendError`] tells apart what was refused, what was not written and may be repeated, and
+    /// what nobody knows.
     fn append(&self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError>;
 
     /// Moves cursors when there is no turn to move them with.
@@ -44,7 +48,12 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// When the store cannot be read, or holds what no writer of this format writes.
-    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError>;
+    fn read_stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError>;
 
     /// The events of the whole ledger after an address, at most `limit`.
     ///
@@ -76,11 +85,16 @@ pub trait Store: Send + Sync {
     /// When this is not the owner, or the store cannot be written.
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError>;
 
-    /// The snapshot of a stream; one of another state format or with a wrong digest is as good as absent.
+    /// The snapshot of a stream; one of another state format or with a wrong digest is as good as
+    /// absent.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError>;
+    fn load_snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError>;
 
     /// Where a cursor stands.
     ///
@@ -88,14 +102,16 @@ pub trait Store: Send + Sync {
     /// When the store cannot be read, or the row does not match its digest.
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError>;
 
-    /// Looks at all that lies outside both chains (head rows, cursors, snapshots, blobs, the store's own structure) and lists what is
-    /// wrong with it. The chains are checked by whoever reads the events and commits.
+    /// Looks at all that lies outside both chains (head rows, cursors, snapshots, blobs, the
+    /// store's own structure) and lists what is wrong with it. The chains are checked by whoever
+    /// reads the events and commits.
     ///
     /// # Errors
     /// When the store cannot be read at all.
     fn damages(&self) -> Result<Vec<Damage>, ReadError>;
 
-    /// Makes the head mark say what is durable now. The caller sees to it that this happens soon after every append.
+    /// Makes the head mark say what is durable now. The caller sees to it that this happens soon
+    /// after every append.
     ///
     /// # Errors
     /// When the mark cannot be written; the ledger itself is untouched.
@@ -174,14 +190,17 @@ pub struct Opened {
     pub at: At,
     /// Address of the last event.
     pub seq: Seq,
-    /// What the head mark said; anything but [`MarkFinding::Agrees`] was let through by an option and is to be recorded.
+    /// What the head mark said; anything but [`MarkFinding::Agrees`] was let through by an option
+    /// and is to be recorded.
     pub mark: MarkFinding,
-    /// An earlier owner met an error of a sync: verify before anything is appended, then [`Store::declare_verified`].
+    /// An earlier owner met an error of a sync: verify before anything is appended, then
+    /// [`Store::declare_verified`].
     pub needs_verification: bool,
 }
 
 impl Opened {
-    /// What a world of this ledger begins with: when the ledger was made, if it has events, and which engine takes it over.
+    /// What a world of this ledger begins with: when the ledger was made, if it has events, and
+    /// which engine takes it over.
     #[must_use]
     pub fn facts(&self, started: Option<Wall>, engine: impl Into<String>) -> LedgerFacts {
         LedgerFacts {
@@ -203,7 +222,8 @@ pub enum MarkFinding {
     Agrees,
     /// There was no readable mark, and the options allowed that.
     Missing,
-    /// The ledger is shorter than its mark, or goes another way there, and the options allowed that.
+    /// The ledger is shorter than its mark, or goes another way there, and the options allowed
+    /// that.
     Shorter {
         /// The last commit that the mark knew.
         marked: CommitTip,
@@ -256,7 +276,13 @@ pub struct HeadFilter {
 
 impl Default for HeadFilter {
     fn default() -> Self {
-        Self { prefix: String::new(), status: None, ended: None, older_than: None, limit: usize::MAX }
+        Self {
+            prefix: String::new(),
+            status: None,
+            ended: None,
+            older_than: None,
+            limit: usize::MAX,
+        }
     }
 }
 
@@ -278,7 +304,11 @@ impl Snapshot {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut bytes = Canonical::new("antiphon.snapshot.1");
-        bytes.text(&self.stream.to_string()).u64(self.version.0).text(&self.format).digest(&Digest::of(&self.bytes));
+        bytes
+            .text(&self.stream.to_string())
+            .u64(self.version.0)
+            .text(&self.format)
+            .digest(&Digest::of(&self.bytes));
         bytes.hash()
     }
 }

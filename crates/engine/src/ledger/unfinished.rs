@@ -10,11 +10,22 @@ use super::durable;
 use super::error::Fault;
 
 /// All that a directory in the making may hold, also when somebody has looked into its database.
-const OWN: [&str; 10] =
-    [LOCK, DATABASE, "ledger.db-wal", "ledger.db-shm", POISONED, "poisoned.tmp", "blobs", "head", "head.tmp", ".gitignore"];
+const OWN: [&str; 10] = [
+    LOCK,
+    DATABASE,
+    "ledger.db-wal",
+    "ledger.db-shm",
+    POISONED,
+    "poisoned.tmp",
+    "blobs",
+    "head",
+    "head.tmp",
+    ".gitignore",
+];
 
-/// A state directory in the making, at `<place>.unfinished`. Dropped before it is finished, it is removed; what a killed process leaves
-/// of one is removed by the next that is built for the same place.
+/// A state directory in the making, at `<place>.unfinished`. Dropped before it is finished, it is
+/// removed; what a killed process leaves of one is removed by the next that is built for the same
+/// place.
 ///
 /// Its `lock` is held for as long, so that it is built by one process and nobody opens it.
 #[derive(Debug)]
@@ -45,7 +56,8 @@ impl From<Fault> for Hindrance {
 }
 
 impl Unfinished {
-    /// Makes room for what will come to a place, where there must be nothing, or an empty directory.
+    /// Makes room for what will come to a place, where there must be nothing, or an empty
+    /// directory.
     pub(super) fn beside(place: &Path) -> Result<Self, Hindrance> {
         let Some(name) = place.file_name() else { return Err(Hindrance::Taken) };
         if !is_free(place)? {
@@ -57,7 +69,9 @@ impl Unfinished {
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists && holds_only_own(&path) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(Hindrance::Foreign(path)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return Err(Hindrance::Foreign(path));
+            }
             Err(error) => return Err(Fault::io(format!("create {}", path.display()), error).into()),
         }
         let lock = lock(&path)?;
@@ -75,10 +89,19 @@ impl Unfinished {
         durable::sync_directory(&self.path)?;
         match std::fs::rename(&self.path, &self.place) {
             Ok(()) => self.finished = true,
-            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists
+                ) =>
+            {
                 return Err(Hindrance::Taken);
             }
-            Err(error) => return Err(Fault::io(format!("put {} in place", self.place.display()), error).into()),
+            Err(error) => {
+                return Err(
+                    Fault::io(format!("put {} in place", self.place.display()), error).into()
+                );
+            }
         }
         let _ = std::fs::remove_file(self.place.join(LOCK));
         durable::sync_directory(&self.place)?;
@@ -95,7 +118,12 @@ impl Unfinished {
             if entry.file_name() == LOCK {
                 continue;
             }
-            if is_folder { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) }.map_err(fault)?;
+            if is_folder {
+                std::fs::remove_dir_all(entry.path())
+            } else {
+                std::fs::remove_file(entry.path())
+            }
+            .map_err(fault)?;
         }
         Ok(())
     }
@@ -121,7 +149,9 @@ fn is_free(place: &Path) -> Result<bool, Fault> {
     match std::fs::symlink_metadata(place) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) => Err(fault(error)),
-        Ok(found) if found.is_dir() => Ok(std::fs::read_dir(place).map_err(fault)?.next().is_none()),
+        Ok(found) if found.is_dir() => {
+            Ok(std::fs::read_dir(place).map_err(fault)?.next().is_none())
+        }
         Ok(_) => Ok(false),
     }
 }
@@ -138,12 +168,13 @@ fn lock(path: &Path) -> Result<File, Hindrance> {
     let name = path.join(LOCK);
     let fault = |error| Hindrance::Fault(Fault::io(format!("lock {}", path.display()), error));
     let underway = || Hindrance::Underway(path.to_owned());
-    let file = match OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name) {
-        Ok(file) => file,
-        // Another process has just finished it.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(underway()),
-        Err(error) => return Err(fault(error)),
-    };
+    let file =
+        match OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name) {
+            Ok(file) => file,
+            // Another process has just finished it.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(underway()),
+            Err(error) => return Err(fault(error)),
+        };
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(underway()),

@@ -1,8 +1,8 @@
 //! Verification: reads a ledger from its first event and believes nothing that it can compute.
 //!
-//! Hashes, both chains, order, time, head rows, head mark, blobs and erasures are checked, and every coordination is replayed and its
-//! receipt rebuilt. Memory is bounded by the coordinations that are live at the same point of the ledger. Nothing is written, and
-//! snapshots are not used.
+//! Hashes, both chains, order, time, head rows, head mark, blobs and erasures are checked, and
+//! every coordination is replayed and its receipt rebuilt. Memory is bounded by the coordinations
+//! that are live at the same point of the ledger. Nothing is written, and snapshots are not used.
 
 mod commit_chain;
 mod earlier;
@@ -54,7 +54,8 @@ pub enum Scope {
     Against(Earlier),
 }
 
-/// Verifies what a store gives away. The head mark is not part of a store; see [`verify_directory`].
+/// Verifies what a store gives away. The head mark is not part of a store; see
+/// [`verify_directory`].
 ///
 /// # Errors
 /// When the store cannot be read at all. What is damaged is in the report.
@@ -66,7 +67,8 @@ pub fn verify(store: &dyn Store, scope: &Scope) -> Result<Report, ReadError> {
     }
 }
 
-/// Verifies the ledger in a state directory, and, where that is all of it, that it reaches its head mark.
+/// Verifies the ledger in a state directory, and, where that is all of it, that it reaches its head
+/// mark.
 ///
 /// # Errors
 /// When there is no ledger, or it cannot be read at all.
@@ -75,7 +77,10 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> 
     // Read first: an engine that goes on meanwhile only adds to what the mark knows.
     let mark = match HeadMark::read(dir) {
         Ok(Some(mark)) => Mark::Known(mark, &store),
-        Ok(None) => Mark::Missing(MarkRefusal::Missing { path: HeadMark::path(dir), commits: CommitNumber(0) }.to_string()),
+        Ok(None) => Mark::Missing(
+            MarkRefusal::Missing { path: HeadMark::path(dir), commits: CommitNumber(0) }
+                .to_string(),
+        ),
         Err(source @ MarkError::Damaged { .. }) => Mark::Damaged(source.to_string()),
         Err(MarkError::Io { path, source }) => {
             return Err(super::error::Fault::io(format!("read {}", path.display()), source).into());
@@ -96,7 +101,11 @@ enum Mark<'a> {
     Damaged(String),
 }
 
-fn whole(store: &dyn Store, mark: &Mark<'_>, earlier: Option<&Earlier>) -> Result<Report, ReadError> {
+fn whole(
+    store: &dyn Store,
+    mark: &Mark<'_>,
+    earlier: Option<&Earlier>,
+) -> Result<Report, ReadError> {
     std::thread::scope(|scope| {
         let pages = pages::read_ahead(scope, store);
         let mut pass = Pass::new(store, earlier);
@@ -154,7 +163,11 @@ impl<'a> Pass<'a> {
         let Placed { seq, commit, event } = placed;
         let (stream, version) = (&event.stream, event.version);
         if *seq != self.seq.next() {
-            self.findings.event(stream, version, Wrong::AddressGap { seq: *seq, expected: self.seq.next() });
+            self.findings.event(
+                stream,
+                version,
+                Wrong::AddressGap { seq: *seq, expected: self.seq.next() },
+            );
         }
         self.seq = *seq;
         if event.at < self.at {
@@ -209,7 +222,9 @@ impl<'a> Pass<'a> {
         }
         let before = Version(version.0 - 1);
         let ended = match self.store.read_stream(stream, Version(before.0 - 1), 1) {
-            Ok(events) => events.first().is_some_and(|event| event.version == before && is_terminal(&event.kind)),
+            Ok(events) => events
+                .first()
+                .is_some_and(|event| event.version == before && is_terminal(&event.kind)),
             Err(ReadError::Damaged { .. }) => false,
             Err(fault) => return Err(fault),
         };
@@ -240,7 +255,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Sees that a blob is there. Bytes that are not those of its name are among the damages.
-    fn blob(&mut self, blob: Digest, stream: &StreamName, version: Version) -> Result<(), ReadError> {
+    fn blob(
+        &mut self,
+        blob: Digest,
+        stream: &StreamName,
+        version: Version,
+    ) -> Result<(), ReadError> {
         match self.store.blob(&blob) {
             Ok(Some(_)) | Err(ReadError::Damaged { .. }) => Ok(()),
             Ok(None) => {
@@ -251,11 +271,21 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Looks again at an event that a later one names as erased: an engine may have erased it after it was read here.
-    fn still_there(&mut self, stream: &StreamName, version: Version, by: Version) -> Result<(), ReadError> {
+    /// Looks again at an event that a later one names as erased: an engine may have erased it after
+    /// it was read here.
+    fn still_there(
+        &mut self,
+        stream: &StreamName,
+        version: Version,
+        by: Version,
+    ) -> Result<(), ReadError> {
         let before = Version(version.0.saturating_sub(1));
         match self.store.read_stream(stream, before, 1) {
-            Ok(events) if events.first().is_some_and(|event| event.version == version && event.payload.bytes().is_none()) => {
+            Ok(events)
+                if events.first().is_some_and(|event| {
+                    event.version == version && event.payload.bytes().is_none()
+                }) =>
+            {
                 self.report.erased += 1;
                 Ok(())
             }
@@ -268,7 +298,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Looks for erasures by an engine that has gone on since the last event was read: what they took may have been missed here.
+    /// Looks for erasures by an engine that has gone on since the last event was read: what they
+    /// took may have been missed here.
     fn look_beyond(&mut self) -> Result<(), ReadError> {
         let mut after = self.seq;
         loop {
@@ -280,7 +311,10 @@ impl<'a> Pass<'a> {
             let Some(last) = page.last() else { return Ok(()) };
             after = last.seq;
             for Placed { event, .. } in &page {
-                let decoded = event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
+                let decoded = event
+                    .payload
+                    .bytes()
+                    .map(|payload| Event::decode(&event.kind, event.schema, payload));
                 if let Some(Ok(Event::LedgerErased(erased))) = decoded {
                     // What is there is no concern of events that were not checked.
                     let _there = self.erasures.named(&erased);
@@ -292,7 +326,9 @@ impl<'a> Pass<'a> {
     fn let_go(&mut self, stream: &StreamName) {
         let Some(check) = self.streams.remove(stream) else { return };
         if check.erased() > 0 {
-            self.report.not_rebuildable.push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
+            self.report
+                .not_rebuildable
+                .push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
         }
         if let Some(standing) = check.standing() {
             self.ended.add(stream, &standing);
@@ -305,7 +341,12 @@ impl<'a> Pass<'a> {
         let torn = self
             .streams
             .iter()
-            .find(|(name, check)| matches!(self.store.read_stream(name, check.version(), 1), Err(ReadError::Damaged { .. })))
+            .find(|(name, check)| {
+                matches!(
+                    self.store.read_stream(name, check.version(), 1),
+                    Err(ReadError::Damaged { .. })
+                )
+            })
             .map(|(name, _)| name.clone());
         match torn.and_then(|name| self.streams.get_mut(&name).map(|check| (name, check))) {
             Some((name, check)) => {
@@ -339,7 +380,12 @@ impl<'a> Pass<'a> {
     }
 }
 
-fn check_mark(store: &dyn Store, mark: &Mark<'_>, tip: CommitTip, findings: &mut Findings) -> Result<(), ReadError> {
+fn check_mark(
+    store: &dyn Store,
+    mark: &Mark<'_>,
+    tip: CommitTip,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
     let how = match mark {
         Mark::None => return Ok(()),
         Mark::Missing(_) if tip.number == CommitNumber(0) => return Ok(()),

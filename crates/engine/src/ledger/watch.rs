@@ -1,7 +1,9 @@
-//! Waiting for a ledger that another process writes to, without asking it and without asking the disk again and again.
+//! Waiting for a ledger that another process writes to, without asking it and without asking the
+//! disk again and again.
 //!
-//! Where the system tells what happens in a directory (Linux), nothing polls: every append writes to the database's log, and within 100 ms
-//! the head mark is put in place anew, when the append can be seen by all. Elsewhere the ledger is looked at ten times a second.
+//! Where the system tells what happens in a directory (Linux), nothing polls: every append writes
+//! to the database's log, and within 100 ms the head mark is put in place anew, when the append can
+//! be seen by all. Elsewhere the ledger is looked at ten times a second.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -10,7 +12,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A second look after the log was written to: an append that is being synced is not seen yet, and its engine may die before it marks it.
+/// A second look after the log was written to: an append that is being synced is not seen yet, and
+/// its engine may die before it marks it.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
 /// Wakes a reader when the ledger in a state directory may have grown.
@@ -57,7 +60,8 @@ impl Watch {
         }
         let hung_up = waited[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
         // Woken by the clock, everything has been looked at twice.
-        self.second_look = waited.get(1).is_some_and(|changes| changes.revents().intersects(PollFlags::IN));
+        self.second_look =
+            waited.get(1).is_some_and(|changes| changes.revents().intersects(PollFlags::IN));
         if let Some(changes) = self.changes.as_ref().filter(|_| self.second_look) {
             let mut told = [0; 4096];
             // What is told does not matter, and more of it wakes the reader again.
@@ -71,7 +75,8 @@ impl Watch {
 fn changes(dir: &Path) -> Option<OwnedFd> {
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
     let changes = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-    add_watch(&changes, dir, WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::CREATE).ok()?;
+    add_watch(&changes, dir, WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::CREATE)
+        .ok()?;
     Some(changes)
 }
 

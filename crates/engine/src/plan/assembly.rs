@@ -1,4 +1,5 @@
-//! Putting a draft together: matrices into cells, names into needs, placeholders into values; then it is a plan that can be carried out.
+//! Putting a draft together: matrices into cells, names into needs, placeholders into values; then
+//! it is a plan that can be carried out.
 
 mod filling_in;
 mod names;
@@ -8,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::command::{Check, Input, Limits, OutputSource, Run, Stdin, Text, Usage};
-use super::draft::{Draft, EnvDraft, How, InputDraft, ItemDraft, OutputDraft, RetryDraft, RunDraft, StdinDraft};
+use super::draft::{
+    Draft, EnvDraft, How, InputDraft, ItemDraft, OutputDraft, RetryDraft, RunDraft, StdinDraft,
+};
 use super::problem::{Finding, ProblemCode};
 use super::source::{Span, Spanned};
 use super::template::{Piece, Template};
@@ -88,7 +91,8 @@ pub(super) struct Step {
 #[derive(Debug, Clone)]
 pub(super) enum StepWork {
     Command(Box<StepCommand>),
-    /// A nested plan, by its path as it is written; what it does at a ceiling, if that is said here.
+    /// A nested plan, by its path as it is written; what it does at a ceiling, if that is said
+    /// here.
     Plan {
         path: Spanned<String>,
         pausing: Option<bool>,
@@ -118,11 +122,18 @@ pub(super) enum StepEnv {
     Secret { name: String, command: Option<Vec<String>>, span: Span },
 }
 
-/// Puts a draft together; `dir` is the absolute directory that relative paths start from. `None` if that makes no sense.
+/// Puts a draft together; `dir` is the absolute directory that relative paths start from. `None` if
+/// that makes no sense.
 pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> Option<Assembled> {
     let names = Names::of(draft, finding);
-    let mut assembly =
-        Assembly { draft, names: &names, dir, finding, needs_left: Some(MAX_NEEDS), weight_left: Some(MAX_WEIGHT) };
+    let mut assembly = Assembly {
+        draft,
+        names: &names,
+        dir,
+        finding,
+        needs_left: Some(MAX_NEEDS),
+        weight_left: Some(MAX_WEIGHT),
+    };
     let (mut steps, mut waits) = (Vec::new(), Vec::new());
     for (item, cells) in draft.items.iter().zip(names.cells()) {
         let mut used = BTreeSet::new();
@@ -140,11 +151,18 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
     }
     waiting::refuse_cycles(&waits, finding);
     let budget = budget(draft, waits.len(), finding);
-    let widths = draft.items.iter().filter_map(|item| Some((GroupName::new(&item.id.value).ok()?, item.width?)));
+    let widths = draft
+        .items
+        .iter()
+        .filter_map(|item| Some((GroupName::new(&item.id.value).ok()?, item.width?)));
     Some(Assembled {
         name: draft.name.clone(),
         budget,
-        sessions_span: draft.budget.sessions.as_ref().map_or(Span::default(), |sessions| sessions.span),
+        sessions_span: draft
+            .budget
+            .sessions
+            .as_ref()
+            .map_or(Span::default(), |sessions| sessions.span),
         concurrency: draft.concurrency.unwrap_or(1),
         attempts: draft.retry.attempts,
         breaker: draft.breaker,
@@ -176,7 +194,10 @@ impl<'d> Assembly<'_, '_, 'd> {
         let Some(left) = self.weight_left else { return false };
         self.weight_left = left.checked_sub(bytes + PIECE_WEIGHT);
         if self.weight_left.is_none() {
-            let message = format!("with everything filled in, the texts of this plan have more than {} MiB", MAX_WEIGHT >> 20);
+            let message = format!(
+                "with everything filled in, the texts of this plan have more than {} MiB",
+                MAX_WEIGHT >> 20
+            );
             let told = self.finding.problem(ProblemCode::TooLarge, item.id.span, message);
             told.hint("put long texts into files, and name these as inputs");
         }
@@ -198,9 +219,16 @@ impl<'d> Assembly<'_, '_, 'd> {
         true
     }
 
-    /// What a cell waits for, and the step if there is one: an item that cannot be carried out may be in a circle all the same.
-    fn step(&mut self, item: &'d ItemDraft, cell: &Cell, used: &mut BTreeSet<String>) -> (Wait, Option<Step>) {
-        let mut filling = Filling { item, cell, needs: Vec::new(), needed: BTreeSet::new(), lost: false, used };
+    /// What a cell waits for, and the step if there is one: an item that cannot be carried out may
+    /// be in a circle all the same.
+    fn step(
+        &mut self,
+        item: &'d ItemDraft,
+        cell: &Cell,
+        used: &mut BTreeSet<String>,
+    ) -> (Wait, Option<Step>) {
+        let mut filling =
+            Filling { item, cell, needs: Vec::new(), needed: BTreeSet::new(), lost: false, used };
         let mut spans = Vec::new();
         for need in &item.needs {
             let name = self.name(&need.value, &mut filling);
@@ -213,11 +241,16 @@ impl<'d> Assembly<'_, '_, 'd> {
             }
         }
         let work = if self.is_spent() { None } else { self.work(&mut filling) };
-        let agent = item.agent.as_ref().map(|agent| (self.name(&agent.value, &mut filling), agent.span));
+        let agent =
+            item.agent.as_ref().map(|agent| (self.name(&agent.value, &mut filling), agent.span));
         let needs = filling.needs;
         spans.resize(needs.len(), item.id.span);
         let group = self.names.group_of(item);
-        let wait = Wait { id: cell.id.clone(), group: group.clone(), needs: needs.iter().cloned().zip(spans).collect() };
+        let wait = Wait {
+            id: cell.id.clone(),
+            group: group.clone(),
+            needs: needs.iter().cloned().zip(spans).collect(),
+        };
         let agent = agent.and_then(|(name, span)| match AgentId::new(name) {
             Ok(agent) => Some(agent),
             Err(error) => {
@@ -228,7 +261,8 @@ impl<'d> Assembly<'_, '_, 'd> {
         let retry = item.retry.as_ref().unwrap_or(&self.draft.retry);
         let runner = self.runner(item);
         let conduct = runner.map(|runner| &runner.conduct);
-        let tokens = item.conduct.tokens.as_ref().or(conduct.and_then(|conduct| conduct.tokens.as_ref()));
+        let tokens =
+            item.conduct.tokens.as_ref().or(conduct.and_then(|conduct| conduct.tokens.as_ref()));
         let cost = item.conduct.cost.as_ref().or(conduct.and_then(|conduct| conduct.cost.as_ref()));
         let reports = matches!(item.how, How::Plan(_)) || self.usage(item).reports();
         self.ceilings(tokens, cost, reports);
@@ -283,32 +317,44 @@ impl<'d> Assembly<'_, '_, 'd> {
                         StepEnv::From { name: name.clone(), default: default.clone() }
                     }
                     EnvDraft::Secret { name, command } => {
-                        self.weigh(command.iter().flatten().map(|word| word.len() + PIECE_WEIGHT).sum(), item);
-                        StepEnv::Secret { name: name.value.clone(), command: command.clone(), span: name.span }
+                        self.weigh(
+                            command.iter().flatten().map(|word| word.len() + PIECE_WEIGHT).sum(),
+                            item,
+                        );
+                        StepEnv::Secret {
+                            name: name.value.clone(),
+                            command: command.clone(),
+                            span: name.span,
+                        }
                     }
                 };
                 env.insert(name.clone(), value);
             }
         }
-        let stdin = match (&item.conduct.stdin, runner.and_then(|runner| runner.conduct.stdin.as_ref())) {
-            (Some(own), _) => Some((own, Scope::Item)),
-            (None, Some(runner)) => Some((runner, Scope::Runner)),
-            (None, None) => None,
-        };
+        let stdin =
+            match (&item.conduct.stdin, runner.and_then(|runner| runner.conduct.stdin.as_ref())) {
+                (Some(own), _) => Some((own, Scope::Item)),
+                (None, Some(runner)) => Some((runner, Scope::Runner)),
+                (None, None) => None,
+            };
         let stdin_span = stdin.map_or(item.id.span, |(stdin, _)| stdin.span);
         let stdin = stdin.map(|(stdin, scope)| match &stdin.value {
             StdinDraft::Text(text) => Stdin::Text(self.text(text, scope, filling)),
             StdinDraft::File(path) => Stdin::File(self.text(path, scope, filling)),
         });
-        let check =
-            item.check.as_ref().map(|(run, timeout)| Check { run: self.run(run, Scope::Item, filling), timeout: *timeout });
+        let check = item.check.as_ref().map(|(run, timeout)| Check {
+            run: self.run(run, Scope::Item, filling),
+            timeout: *timeout,
+        });
         let mut inputs = BTreeMap::new();
         for (name, (input, span)) in &item.input {
             if !self.weigh(name.len(), item) {
                 return None;
             }
             let input = match input {
-                InputDraft::File(path) => Input::File { path: self.path(path, filling), digest: None },
+                InputDraft::File(path) => {
+                    Input::File { path: self.path(path, filling), digest: None }
+                }
                 InputDraft::Value(value) => Input::Value(self.text(value, Scope::Input, filling)),
             };
             inputs.insert(name.clone(), (input, *span));
@@ -318,7 +364,9 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
         let outputs = match &item.output {
             OutputDraft::Any => BTreeMap::new(),
-            OutputDraft::Names(names) => names.iter().map(|name| (name.clone(), OutputSource::Result)).collect(),
+            OutputDraft::Names(names) => {
+                names.iter().map(|name| (name.clone(), OutputSource::Result)).collect()
+            }
             OutputDraft::Files(files) => {
                 let mut outputs = BTreeMap::new();
                 for (name, path) in files {
@@ -334,8 +382,15 @@ impl<'d> Assembly<'_, '_, 'd> {
             env,
             stdin,
             stdin_span,
-            limits: item.conduct.limits.or(conduct.map(|conduct| conduct.limits).unwrap_or_default()),
-            grace: item.conduct.grace.or(conduct.and_then(|conduct| conduct.grace)).unwrap_or(DEFAULT_GRACE),
+            limits: item
+                .conduct
+                .limits
+                .or(conduct.map(|conduct| conduct.limits).unwrap_or_default()),
+            grace: item
+                .conduct
+                .grace
+                .or(conduct.and_then(|conduct| conduct.grace))
+                .unwrap_or(DEFAULT_GRACE),
             check,
             usage: self.usage(item),
             inputs,
@@ -345,7 +400,9 @@ impl<'d> Assembly<'_, '_, 'd> {
 
     fn run(&mut self, run: &RunDraft, scope: Scope, filling: &mut Filling<'d, '_>) -> Run {
         match run {
-            RunDraft::Argv(texts) => Run::Argv(texts.iter().map(|text| self.text(text, scope, filling)).collect()),
+            RunDraft::Argv(texts) => {
+                Run::Argv(texts.iter().map(|text| self.text(text, scope, filling)).collect())
+            }
             RunDraft::Shell(script) => {
                 self.weigh(script.len(), filling.item);
                 Run::Shell(script.clone())
@@ -366,26 +423,42 @@ impl<'d> Assembly<'_, '_, 'd> {
     }
 
     /// Tells of ceilings that nobody reports against, or that are above those of the run.
-    fn ceilings(&mut self, tokens: Option<&Spanned<u64>>, cost: Option<&Spanned<super::units::Cost>>, reports: bool) {
-        let unreported = |what: &str| format!("`{what}` cannot be held to: nothing says how usage is read");
+    fn ceilings(
+        &mut self,
+        tokens: Option<&Spanned<u64>>,
+        cost: Option<&Spanned<super::units::Cost>>,
+        reports: bool,
+    ) {
+        let unreported =
+            |what: &str| format!("`{what}` cannot be held to: nothing says how usage is read");
         let hint = "say it with `usage`, such as `usage: result`";
         if let Some(tokens) = tokens {
             if !reports {
-                self.finding.problem(ProblemCode::Conflict, tokens.span, unreported("tokens")).hint(hint);
+                self.finding
+                    .problem(ProblemCode::Conflict, tokens.span, unreported("tokens"))
+                    .hint(hint);
             }
             if self.draft.budget.tokens.is_some_and(|budget| tokens.value > budget) {
-                let message = "one session would be granted more tokens than the budget of the whole run has";
+                let message =
+                    "one session would be granted more tokens than the budget of the whole run has";
                 self.finding.problem(ProblemCode::BadValue, tokens.span, message);
             }
         }
         if let Some(cost) = cost {
             if !reports {
-                self.finding.problem(ProblemCode::Conflict, cost.span, unreported("cost")).hint(hint);
+                self.finding
+                    .problem(ProblemCode::Conflict, cost.span, unreported("cost"))
+                    .hint(hint);
             }
             match &self.draft.budget.cost {
                 Some(budget) if budget.currency != cost.value.currency => {
-                    let message = format!("the budget counts {}, and this is {}", budget.currency, cost.value.currency);
-                    self.finding.problem(ProblemCode::BadValue, cost.span, message).hint("a run counts one currency");
+                    let message = format!(
+                        "the budget counts {}, and this is {}",
+                        budget.currency, cost.value.currency
+                    );
+                    self.finding
+                        .problem(ProblemCode::BadValue, cost.span, message)
+                        .hint("a run counts one currency");
                 }
                 Some(budget) if cost.value.millionths > budget.millionths => {
                     let message = "one session would be granted a higher cost than the budget of the whole run has";
@@ -399,7 +472,10 @@ impl<'d> Assembly<'_, '_, 'd> {
     /// Tells of lists of a matrix that no text of the item uses: their cells would all do the same.
     fn unused(&mut self, item: &ItemDraft, used: &BTreeSet<String>) {
         for axis in item.matrix.iter().filter(|axis| !used.contains(&axis.name.value)) {
-            let message = format!("`{}` is used nowhere, so its cells would all do the same", axis.name.value);
+            let message = format!(
+                "`{}` is used nowhere, so its cells would all do the same",
+                axis.name.value
+            );
             self.finding
                 .problem(ProblemCode::UnusedParameter, axis.name.span, message)
                 .hint(format!("write {{{{{}}}}} where its value belongs", axis.name.value));
@@ -436,11 +512,17 @@ fn backoff(retry: &RetryDraft) -> Option<Backoff> {
 
 fn budget(draft: &Draft, steps: usize, finding: &mut Finding<'_>) -> CoordinationBudget {
     let drafted = &draft.budget;
-    if let Some(sessions) = drafted.sessions.as_ref().filter(|sessions| (sessions.value as usize) < steps) {
-        let message = format!("{} sessions are not enough for {steps} items, each of which takes at least one", sessions.value);
+    if let Some(sessions) =
+        drafted.sessions.as_ref().filter(|sessions| (sessions.value as usize) < steps)
+    {
+        let message = format!(
+            "{} sessions are not enough for {steps} items, each of which takes at least one",
+            sessions.value
+        );
         finding.problem(ProblemCode::BadValue, sessions.span, message);
     }
-    // What is missing was told, and the plan is refused; what is left of it is looked at all the same.
+    // What is missing was told, and the plan is refused; what is left of it is looked at all the
+    // same.
     let sessions = drafted.sessions.as_ref().map_or(1, |sessions| sessions.value);
     let duration = drafted.duration.map_or(1, |duration| duration.0);
     let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, drafted.tokens);

@@ -1,6 +1,8 @@
-//! The recorded description of an item's command: everything a session needs but the outputs of the items before it.
+//! The recorded description of an item's command: everything a session needs but the outputs of the
+//! items before it.
 //!
-//! It is a blob, named by its digest from [`WorkSpec::input`](crate::coordination::WorkSpec::input). It holds no value of a secret.
+//! It is a blob, named by its digest from
+//! [`WorkSpec::input`](crate::coordination::WorkSpec::input). It holds no value of a secret.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -57,7 +59,8 @@ pub enum Run {
     Shell(String),
 }
 
-/// A text whose parts are known, or put out by an item that is needed. Recorded as one text where all of it is known.
+/// A text whose parts are known, or put out by an item that is needed. Recorded as one text where
+/// all of it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "TextForm", into = "TextForm")]
 pub struct Text(pub Vec<Part>);
@@ -102,7 +105,8 @@ pub enum Part {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
-    /// Filled in when the session starts, as a JSON object from items to their outputs; `null` for those without any.
+    /// Filled in when the session starts, as a JSON object from items to their outputs; `null` for
+    /// those without any.
     Outputs {
         /// The cells of a matrix.
         outputs_of: Vec<WorkId>,

@@ -1,4 +1,5 @@
-//! A plan as the engine takes it: a configuration, the blobs that its items name, and the secrets that somebody must hold.
+//! A plan as the engine takes it: a configuration, the blobs that its items name, and the secrets
+//! that somebody must hold.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,18 +15,24 @@ use super::command::{COMMAND_SCHEMA, CommandSpec, EnvValue, Input, Text};
 use super::problem::{Finding, ProblemCode, Problems};
 use super::source::Span;
 use super::{Plan, assembly};
-use crate::coordination::{ControllerError, CoordinationBudget, CoordinationConfig, Runner, WorkSpec};
+use crate::coordination::{
+    ControllerError, CoordinationBudget, CoordinationConfig, Runner, WorkSpec,
+};
 
 /// The version of the form that nested plans are written in.
 pub const PLAN_SCHEMA: u32 = 1;
 
 /// Variables of the caller that every session has, if the caller has them.
-const ALLOWED: &[&str] = &["HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+const ALLOWED: &[&str] = &[
+    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ",
+    "USER",
+];
 
 /// Largest input file whose digest is recorded, in bytes.
 const MAX_HASHED_BYTES: u64 = 16 << 20;
 
-/// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its frame.
+/// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its
+/// frame.
 const MAX_ITEM_BYTES: usize = MAX_PAYLOAD_BYTES - 1024;
 
 /// What all blobs of a plan may take, in bytes.
@@ -36,7 +43,8 @@ const MAX_BLOB_BYTES: usize = 64 << 20;
 pub enum Environment {
     /// These variables, and no others.
     Of(BTreeMap<String, String>),
-    /// Not known, as when a plan is only checked: nothing is taken from it, nothing is missing, and no input is hashed.
+    /// Not known, as when a plan is only checked: nothing is taken from it, nothing is missing, and
+    /// no input is hashed.
     Unknown,
 }
 
@@ -44,8 +52,9 @@ impl Environment {
     /// That of this process, as far as it is UTF-8.
     #[must_use]
     pub fn of_process() -> Self {
-        let text =
-            |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
         Self::Of(std::env::vars_os().filter_map(text).collect())
     }
 
@@ -66,11 +75,13 @@ pub struct Compiled {
     pub spec: PlanSpec,
     /// The blobs that items name: descriptions of commands, and nested plans. Each once.
     pub blobs: Vec<Vec<u8>>,
-    /// The configurations of nested plans, by the digests of their blobs, which items give as their input.
+    /// The configurations of nested plans, by the digests of their blobs, which items give as their
+    /// input.
     pub nested: Vec<(Digest, CoordinationConfig)>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
-    /// The variables that were taken from the environment: with these alone, the same comes out again.
+    /// The variables that were taken from the environment: with these alone, the same comes out
+    /// again.
     pub environment: BTreeMap<String, String>,
 }
 
@@ -132,7 +143,9 @@ pub struct PlanSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanSpecError {
     /// They were written by a version that knows more.
-    #[error("this nested plan has schema {found}, and this version reads {PLAN_SCHEMA}; use the version that submitted it")]
+    #[error(
+        "this nested plan has schema {found}, and this version reads {PLAN_SCHEMA}; use the version that submitted it"
+    )]
     Schema {
         /// The schema found.
         found: u32,
@@ -173,7 +186,8 @@ impl PlanSpec {
     /// # Errors
     /// [`ControllerError`] if the kernel takes less than the plan holds.
     pub fn config(&self) -> Result<CoordinationConfig, ControllerError> {
-        let mut config = CoordinationConfig::of_work(self.work.clone(), self.budget.clone())?.with_name(&self.name);
+        let mut config = CoordinationConfig::of_work(self.work.clone(), self.budget.clone())?
+            .with_name(&self.name);
         config = config.with_concurrency(self.concurrency)?;
         if let Some(attempts) = self.attempts {
             config = config.with_max_attempts(attempts)?;
@@ -198,7 +212,8 @@ impl Plan {
     /// What the plan comes to, submitted from this environment.
     ///
     /// # Errors
-    /// [`Problems`] names the variables that are missing, secrets of one name from two sources, and what the kernel does not take.
+    /// [`Problems`] names the variables that are missing, secrets of one name from two sources, and
+    /// what the kernel does not take.
     pub fn compile(&self, environment: &Environment) -> Result<Compiled, Problems> {
         let mut compilation = Compilation {
             environment,
@@ -238,7 +253,11 @@ impl Compilation<'_> {
         Some(value.to_owned())
     }
 
-    fn plan(&mut self, plan: &Plan, pausing: Option<bool>) -> Result<(PlanSpec, CoordinationConfig), Problems> {
+    fn plan(
+        &mut self,
+        plan: &Plan,
+        pausing: Option<bool>,
+    ) -> Result<(PlanSpec, CoordinationConfig), Problems> {
         let mut finding = Finding::new(&plan.source);
         let mut inside: Option<Problems> = None;
         let mut work = Vec::new();
@@ -274,8 +293,10 @@ impl Compilation<'_> {
             let spec = item(step, runner, blob);
             let bytes = serde_json::to_vec(&spec).map_or(0, |bytes| bytes.len());
             if bytes > MAX_ITEM_BYTES {
-                let message =
-                    format!("what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed", step.id);
+                let message = format!(
+                    "what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
+                    step.id
+                );
                 finding
                     .problem(ProblemCode::TooLarge, step.span, message)
                     .hint("need a group or a whole matrix, which is one need");
@@ -284,7 +305,10 @@ impl Compilation<'_> {
         }
         let bytes: usize = self.blobs.values().map(Vec::len).sum();
         if bytes > MAX_BLOB_BYTES {
-            let message = format!("what is recorded of this plan takes more than {} MiB", MAX_BLOB_BYTES >> 20);
+            let message = format!(
+                "what is recorded of this plan takes more than {} MiB",
+                MAX_BLOB_BYTES >> 20
+            );
             finding
                 .problem(ProblemCode::TooLarge, Span::default(), message)
                 .hint("put long texts into files, and name these as inputs");
@@ -306,8 +330,11 @@ impl Compilation<'_> {
             widths: assembled.widths.clone(),
             work,
         };
-        // What the kernel refuses was refused before, with its place; this is for what only the kernel knows.
-        let refused = |error: ControllerError| Problems::of_file(ProblemCode::BadValue, plan.source.path(), error.to_string());
+        // What the kernel refuses was refused before, with its place; this is for what only the
+        // kernel knows.
+        let refused = |error: ControllerError| {
+            Problems::of_file(ProblemCode::BadValue, plan.source.path(), error.to_string())
+        };
         let config = spec.config().map_err(refused)?;
         Ok((spec, config))
     }
@@ -318,7 +345,12 @@ impl Compilation<'_> {
         digest
     }
 
-    fn command(&mut self, command: &StepCommand, plan: &Plan, finding: &mut Finding<'_>) -> CommandSpec {
+    fn command(
+        &mut self,
+        command: &StepCommand,
+        plan: &Plan,
+        finding: &mut Finding<'_>,
+    ) -> CommandSpec {
         let mut env: BTreeMap<String, EnvValue> = BTreeMap::new();
         for name in ALLOWED {
             if let Some(value) = self.variable(name) {
@@ -331,23 +363,32 @@ impl Compilation<'_> {
                 StepEnv::From { name, default } => {
                     let found = self.variable(&name.value).or_else(|| default.clone());
                     if found.is_none() && *self.environment != Environment::Unknown {
-                        let message = format!("there is no variable `{}` in this environment", name.value);
-                        let told = finding.problem(ProblemCode::MissingVariable, name.span, message);
-                        told.hint(format!("set it, or give a default: {{ from: {}, default: .. }}", name.value));
+                        let message =
+                            format!("there is no variable `{}` in this environment", name.value);
+                        let told =
+                            finding.problem(ProblemCode::MissingVariable, name.span, message);
+                        told.hint(format!(
+                            "set it, or give a default: {{ from: {}, default: .. }}",
+                            name.value
+                        ));
                     }
                     EnvValue::Text(Text::known(found.unwrap_or_default()))
                 }
                 StepEnv::Secret { name, command, span } => {
                     let from = match command {
                         None => SecretFrom::Variable,
-                        Some(argv) => SecretFrom::Command { argv: argv.clone(), dir: plan.dir.clone() },
+                        Some(argv) => {
+                            SecretFrom::Command { argv: argv.clone(), dir: plan.dir.clone() }
+                        }
                     };
                     match self.secrets.iter().find(|known| known.name == *name) {
                         None => self.secrets.push(SecretSource { name: name.clone(), from }),
                         Some(known) if known.from == from => {}
                         Some(_) => {
                             let message = format!("the secret `{name}` is taken from two places");
-                            finding.problem(ProblemCode::Conflict, *span, message).hint("give one of the variables another name");
+                            finding
+                                .problem(ProblemCode::Conflict, *span, message)
+                                .hint("give one of the variables another name");
                         }
                     }
                     EnvValue::Secret(name.clone())
@@ -357,9 +398,10 @@ impl Compilation<'_> {
         }
         let inputs = command.inputs.iter().map(|(name, (input, _))| {
             let input = match input {
-                Input::File { path, .. } => {
-                    Input::File { digest: path.as_known().and_then(|known| self.hash(Path::new(known))), path: path.clone() }
-                }
+                Input::File { path, .. } => Input::File {
+                    digest: path.as_known().and_then(|known| self.hash(Path::new(known))),
+                    path: path.clone(),
+                },
                 Input::Value(value) => Input::Value(value.clone()),
             };
             (name.clone(), input)
@@ -386,7 +428,9 @@ impl Compilation<'_> {
         }
         *self.hashed.entry(path.to_owned()).or_insert_with(|| {
             let found = fs::metadata(path).ok()?;
-            (found.is_file() && found.len() <= MAX_HASHED_BYTES).then(|| fs::read(path).ok())?.map(|bytes| Digest::of(&bytes))
+            (found.is_file() && found.len() <= MAX_HASHED_BYTES)
+                .then(|| fs::read(path).ok())?
+                .map(|bytes| Digest::of(&bytes))
         })
     }
 }

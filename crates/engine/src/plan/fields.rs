@@ -1,4 +1,5 @@
-//! Reading a mapping by the table of keys, and values of each kind; what does not fit is told and left out.
+//! Reading a mapping by the table of keys, and values of each kind; what does not fit is told and
+//! left out.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +55,11 @@ pub(super) type Other<'n> = (&'n Spanned<String>, &'n Node);
 
 impl<'n> Fields<'n> {
     /// Sorts the keys of a mapping; those that the table does not know are told.
-    pub(super) fn read(node: &'n Node, object: &'static Object, finding: &mut Finding<'_>) -> Option<Self> {
+    pub(super) fn read(
+        node: &'n Node,
+        object: &'static Object,
+        finding: &mut Finding<'_>,
+    ) -> Option<Self> {
         let (fields, others) = Self::split(node, object, finding)?;
         for (key, _) in others {
             unknown_key(key, object, &BTreeSet::new(), finding);
@@ -63,7 +68,11 @@ impl<'n> Fields<'n> {
     }
 
     /// The same, with the keys that the table does not know given back.
-    pub(super) fn split(node: &'n Node, object: &'static Object, finding: &mut Finding<'_>) -> Option<(Self, Vec<Other<'n>>)> {
+    pub(super) fn split(
+        node: &'n Node,
+        object: &'static Object,
+        finding: &mut Finding<'_>,
+    ) -> Option<(Self, Vec<Other<'n>>)> {
         let entries = match &node.value {
             Value::Map(entries) => entries,
             Value::Broken => return None,
@@ -79,8 +88,11 @@ impl<'n> Fields<'n> {
             if let Some(found) = object.key(&key.value) {
                 known.push((found, value));
             } else if object.later.contains(&key.value.as_str()) {
-                let message = format!("`{}` is reserved, and not yet supported by this version", key.value);
-                finding.problem(ProblemCode::NotYetSupported, key.span, message).hint("leave it out");
+                let message =
+                    format!("`{}` is reserved, and not yet supported by this version", key.value);
+                finding
+                    .problem(ProblemCode::NotYetSupported, key.span, message)
+                    .hint("leave it out");
             } else {
                 others.push((key, value));
             }
@@ -88,7 +100,9 @@ impl<'n> Fields<'n> {
         for key in object.keys.iter().filter(|key| key.required) {
             if !known.iter().any(|(found, _)| found.name == key.name) {
                 let message = format!("{} lacks `{}`", object.what, key.name);
-                finding.problem(ProblemCode::MissingKey, node.span, message).hint(format!("such as `{}`", key.example));
+                finding
+                    .problem(ProblemCode::MissingKey, node.span, message)
+                    .hint(format!("such as `{}`", key.example));
             }
         }
         Some((Self { object, span: node.span, known }, others))
@@ -96,7 +110,11 @@ impl<'n> Fields<'n> {
 
     /// The value of a key.
     pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
-        debug_assert!(self.object.key(name).is_some(), "BUG: {name} is not in the table of {}", self.object.what);
+        debug_assert!(
+            self.object.key(name).is_some(),
+            "BUG: {name} is not in the table of {}",
+            self.object.what
+        );
         self.known.iter().find(|(key, _)| key.name == name).map(|(_, node)| *node)
     }
 
@@ -107,14 +125,20 @@ impl<'n> Fields<'n> {
 }
 
 /// Tells of a key that has no meaning, with the one that was meant.
-pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &BTreeSet<String>, finding: &mut Finding<'_>) {
+pub(super) fn unknown_key(
+    key: &Spanned<String>,
+    object: &Object,
+    more: &BTreeSet<String>,
+    finding: &mut Finding<'_>,
+) {
     if finding.is_full() {
         return;
     }
     let mut names: Vec<&str> = object.names();
     names.extend(more.iter().map(String::as_str));
     let message = format!("{} has no key `{}`", object.what, short(&key.value));
-    let elsewhere = ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
+    let elsewhere =
+        ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
     let hint = match elsewhere {
         Some((_, ours)) => Some(format!("that is `{ours}` here")),
         None => meant(&key.value, names.iter().copied()),
@@ -126,8 +150,10 @@ pub(super) fn unknown_key(key: &Spanned<String>, object: &Object, more: &BTreeSe
 /// The name that was meant, as a question.
 pub(super) fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     let likeness = |other: &str| {
-        // One letter more or less of a short word is much by any measure, and the commonest mistake.
-        let close = strsim::damerau_levenshtein(name, other) <= 1 + other.len() / 5 && other.len() > 2;
+        // One letter more or less of a short word is much by any measure, and the commonest
+        // mistake.
+        let close =
+            strsim::damerau_levenshtein(name, other) <= 1 + other.len() / 5 && other.len() > 2;
         let alike = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
         if close { alike.max(ALIKE) } else { alike }
     };
@@ -135,9 +161,12 @@ pub(super) fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Opt
     if name.len() > 256 {
         return None;
     }
-    let best =
-        known.take(LOOKED_THROUGH).map(|other| (likeness(other), other)).max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
-    best.filter(|(alike, other)| *alike >= ALIKE && *other != name).map(|(_, other)| format!("did you mean `{other}`?"))
+    let best = known
+        .take(LOOKED_THROUGH)
+        .map(|other| (likeness(other), other))
+        .max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
+    best.filter(|(alike, other)| *alike >= ALIKE && *other != name)
+        .map(|(_, other)| format!("did you mean `{other}`?"))
 }
 
 /// Names for a message.
@@ -156,7 +185,11 @@ impl Finding<'_> {
         if matches!(node.value, Value::Broken) {
             return None;
         }
-        Some(self.problem(ProblemCode::WrongType, node.span, format!("here should be {wanted}, not {}", node.kind())))
+        Some(self.problem(
+            ProblemCode::WrongType,
+            node.span,
+            format!("here should be {wanted}, not {}", node.kind()),
+        ))
     }
 
     /// A text; a number or a truth value is one as it is written.
@@ -164,9 +197,12 @@ impl Finding<'_> {
         match &node.value {
             Value::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
             Value::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
-            Value::List(_) | Value::Map(_) if self.source().slice(node.span).starts_with("{{") => None,
+            Value::List(_) | Value::Map(_) if self.source().slice(node.span).starts_with("{{") => {
+                None
+            }
             Value::Map(entries) if entries.len() == 1 => {
-                self.wrong(node, "a text")?.hint("a text with a colon and a space in it needs quotes");
+                self.wrong(node, "a text")?
+                    .hint("a text with a colon and a space in it needs quotes");
                 None
             }
             _ => {
@@ -216,18 +252,30 @@ impl Finding<'_> {
         match text.parse::<i64>() {
             Ok(number) if (min..=max).contains(&number) => Some(number),
             Ok(number) => {
-                self.problem(ProblemCode::BadValue, node.span, format!("here should be {wanted}, not {number}"));
+                self.problem(
+                    ProblemCode::BadValue,
+                    node.span,
+                    format!("here should be {wanted}, not {number}"),
+                );
                 None
             }
             Err(_) => {
-                self.problem(ProblemCode::WrongType, node.span, format!("here should be {wanted}, not `{}`", short(text)));
+                self.problem(
+                    ProblemCode::WrongType,
+                    node.span,
+                    format!("here should be {wanted}, not `{}`", short(text)),
+                );
                 None
             }
         }
     }
 
     /// One of some words.
-    pub(super) fn choice<T: Copy>(&mut self, node: &Node, words: &[(&'static str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let text = self.scalar(node, &format!("one of {}", listed(&names)))?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
@@ -243,13 +291,18 @@ impl Finding<'_> {
     }
 
     pub(super) fn duration(&mut self, node: &Node) -> Option<Millis> {
-        self.quantity(node, "a duration", "`500ms`, `30s`, `10m`, `2h` or `1d`", Millis::read).filter(|read| {
-            let positive = read.0 > 0;
-            if !positive {
-                self.problem(ProblemCode::BadValue, node.span, "here should be a duration of more than nothing");
-            }
-            positive
-        })
+        self.quantity(node, "a duration", "`500ms`, `30s`, `10m`, `2h` or `1d`", Millis::read)
+            .filter(|read| {
+                let positive = read.0 > 0;
+                if !positive {
+                    self.problem(
+                        ProblemCode::BadValue,
+                        node.span,
+                        "here should be a duration of more than nothing",
+                    );
+                }
+                positive
+            })
     }
 
     pub(super) fn size(&mut self, node: &Node) -> Option<Bytes> {
@@ -268,7 +321,13 @@ impl Finding<'_> {
         self.quantity(node, "a share", "`20%` or `0.2`", Share::read)
     }
 
-    fn quantity<T>(&mut self, node: &Node, what: &str, such: &str, read: fn(&str) -> Result<T, UnitError>) -> Option<T> {
+    fn quantity<T>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        such: &str,
+        read: fn(&str) -> Result<T, UnitError>,
+    ) -> Option<T> {
         let text = self.scalar(node, what)?;
         let error = match read(text) {
             Ok(value) => return Some(value),
@@ -277,11 +336,16 @@ impl Finding<'_> {
         let text = short(text);
         let (code, message) = match error {
             UnitError::NoUnit => (ProblemCode::WrongUnit, format!("`{text}` has no unit")),
-            UnitError::UnknownUnit(unit) => {
-                (ProblemCode::WrongUnit, format!("`{}` is no unit that {what} is given in", short(&unit)))
+            UnitError::UnknownUnit(unit) => (
+                ProblemCode::WrongUnit,
+                format!("`{}` is no unit that {what} is given in", short(&unit)),
+            ),
+            UnitError::NoNumber => {
+                (ProblemCode::WrongType, format!("here should be {what}, not `{text}`"))
             }
-            UnitError::NoNumber => (ProblemCode::WrongType, format!("here should be {what}, not `{text}`")),
-            UnitError::TooFine => (ProblemCode::BadValue, format!("`{text}` is finer than what is counted")),
+            UnitError::TooFine => {
+                (ProblemCode::BadValue, format!("`{text}` is finer than what is counted"))
+            }
             UnitError::TooLarge => (ProblemCode::BadValue, format!("`{text}` is too much")),
         };
         self.problem(code, node.span, message).hint(format!("write it as {such}"));
@@ -293,7 +357,8 @@ impl Finding<'_> {
         match &node.value {
             Value::List(entries) => Some(entries),
             Value::Plain(text) | Value::Quoted(text) if !node.is_null() => {
-                let plain = text.len() < 60 && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
+                let plain = text.len() < 60
+                    && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
                 let words: Vec<&str> = text.split_whitespace().collect();
                 let hint = plain.then(|| format!("write it as [{}]", words.join(", ")));
                 let hint = hint.or_else(|| Some("write it as [.., ..]".to_owned()));
@@ -308,11 +373,16 @@ impl Finding<'_> {
     }
 
     /// The entries of a mapping with names of the user's own.
-    pub(super) fn entries<'n>(&mut self, node: &'n Node, of: &str) -> Option<&'n [(Spanned<String>, Node)]> {
+    pub(super) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        of: &str,
+    ) -> Option<&'n [(Spanned<String>, Node)]> {
         match &node.value {
             Value::Map(entries) => Some(entries),
             Value::List(_) => {
-                self.wrong(node, &format!("a mapping from names to {of}"))?.hint("write `NAME: ..` for each, without a dash");
+                self.wrong(node, &format!("a mapping from names to {of}"))?
+                    .hint("write `NAME: ..` for each, without a dash");
                 None
             }
             _ => {

@@ -1,4 +1,5 @@
-//! Filling in what the items before have put out, when a session starts; and what a session puts out, when it ends.
+//! Filling in what the items before have put out, when a session starts; and what a session puts
+//! out, when it ends.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,15 +17,18 @@ struct Room {
 }
 
 /// What Linux takes as one argument or variable.
-const ARGUMENT: Room = Room { bytes_max: (128 << 10) - 1, exceeded: "is longer than 128 KiB", zero_refused: true };
+const ARGUMENT: Room =
+    Room { bytes_max: (128 << 10) - 1, exceeded: "is longer than 128 KiB", zero_refused: true };
 
 /// What is written to standard input.
-const STDIN: Room = Room { bytes_max: 16 << 20, exceeded: "is longer than 16 MiB", zero_refused: false };
+const STDIN: Room =
+    Room { bytes_max: 16 << 20, exceeded: "is longer than 16 MiB", zero_refused: false };
 
 /// Why a command cannot be started with what there is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FillError {
-    /// An item that it needs has put out nothing, such as one that failed and whose failure is passed over.
+    /// An item that it needs has put out nothing, such as one that failed and whose failure is
+    /// passed over.
     #[error("{work} has put out nothing, and this session's command needs it")]
     NoOutput {
         /// The item.
@@ -99,7 +103,9 @@ pub enum OutputError {
         path: PathBuf,
     },
     /// The result file does not hold a name.
-    #[error("it should have put out {name:?}, and the `output` of its result file does not hold that")]
+    #[error(
+        "it should have put out {name:?}, and the `output` of its result file does not hold that"
+    )]
     NotInResult {
         /// The name.
         name: String,
@@ -141,11 +147,16 @@ impl CommandSpec {
         })
     }
 
-    /// What a session that ended well puts out, as JSON bytes; `result` is the `output` of its result file.
+    /// What a session that ended well puts out, as JSON bytes; `result` is the `output` of its
+    /// result file.
     ///
     /// # Errors
     /// [`OutputError`] names what the plan says and the session did not keep.
-    pub fn session_output(&self, result: Option<&Value>, exists: impl Fn(&Path) -> bool) -> Result<Option<Vec<u8>>, OutputError> {
+    pub fn session_output(
+        &self,
+        result: Option<&Value>,
+        exists: impl Fn(&Path) -> bool,
+    ) -> Result<Option<Vec<u8>>, OutputError> {
         if self.outputs.is_empty() {
             return Ok(result.map(|value| value.to_string().into_bytes()));
         }
@@ -161,7 +172,9 @@ impl CommandSpec {
                 OutputSource::File(path) => {
                     all.insert(name.clone(), path.to_string_lossy().into());
                 }
-                OutputSource::Result if !all.contains_key(name) => return Err(OutputError::NotInResult { name: name.clone() }),
+                OutputSource::Result if !all.contains_key(name) => {
+                    return Err(OutputError::NotInResult { name: name.clone() });
+                }
                 OutputSource::Result => {}
             }
         }
@@ -187,7 +200,11 @@ impl Text {
         self.fill_within(outputs, &ARGUMENT)
     }
 
-    fn fill_within(&self, outputs: &BTreeMap<WorkId, Vec<u8>>, room: &Room) -> Result<String, FillError> {
+    fn fill_within(
+        &self,
+        outputs: &BTreeMap<WorkId, Vec<u8>>,
+        room: &Room,
+    ) -> Result<String, FillError> {
         let mut filled = String::new();
         for part in &self.0 {
             let text = match part {
@@ -196,13 +213,18 @@ impl Text {
                     continue;
                 }
                 Part::Output { output_of: work, name } => {
-                    let bytes = outputs.get(work).ok_or_else(|| FillError::NoOutput { work: work.clone() })?;
+                    let bytes = outputs
+                        .get(work)
+                        .ok_or_else(|| FillError::NoOutput { work: work.clone() })?;
                     shown(value(work, name.as_deref(), bytes)?)
                 }
                 Part::Outputs { outputs_of, name } => {
                     let mut all = serde_json::Map::new();
                     for work in outputs_of {
-                        let found = outputs.get(work).map(|bytes| value(work, name.as_deref(), bytes)).transpose()?;
+                        let found = outputs
+                            .get(work)
+                            .map(|bytes| value(work, name.as_deref(), bytes))
+                            .transpose()?;
                         all.insert(work.to_string(), found.unwrap_or(Value::Null));
                     }
                     Value::Object(all).to_string()
@@ -226,13 +248,15 @@ fn value(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<Value, FillE
     let Some(name) = name else {
         return match serde_json::from_slice(bytes) {
             Ok(value) => Ok(value),
-            Err(_) => String::from_utf8(bytes.to_vec()).map(Value::String).map_err(|_| not("text in UTF-8")),
+            Err(_) => String::from_utf8(bytes.to_vec())
+                .map(Value::String)
+                .map_err(|_| not("text in UTF-8")),
         };
     };
     match serde_json::from_slice(bytes).map_err(|_| not("JSON"))? {
-        Value::Object(mut fields) => {
-            fields.remove(name).ok_or_else(|| FillError::NoName { work: work.clone(), name: name.to_owned() })
-        }
+        Value::Object(mut fields) => fields
+            .remove(name)
+            .ok_or_else(|| FillError::NoName { work: work.clone(), name: name.to_owned() }),
         _ => Err(not("a JSON object")),
     }
 }

@@ -1,5 +1,5 @@
-//! Every key of a plan file in one table: the reader looks keys up here, the JSON Schema is made from it, and a test holds
-//! `docs/plan.md` against it.
+//! Every key of a plan file in one table: the reader looks keys up here, the JSON Schema is made
+//! from it, and a test holds `docs/plan.md` against it.
 
 use std::fmt;
 
@@ -76,8 +76,12 @@ impl fmt::Display for Kind {
             Self::Template => f.write_str("text with placeholders"),
             Self::Value => f.write_str("value with placeholders"),
             Self::Flag => f.write_str("`true` or `false`"),
-            Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min > 0 => write!(f, "whole number from {min}"),
-            Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min < 0 => f.write_str("whole number"),
+            Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min > 0 => {
+                write!(f, "whole number from {min}")
+            }
+            Self::Integer(min, max) if *max >= i64::from(i32::MAX) && *min < 0 => {
+                f.write_str("whole number")
+            }
             Self::Integer(min, max) => write!(f, "whole number from {min} to {max}"),
             Self::Count => f.write_str("count"),
             Self::Duration => f.write_str("duration"),
@@ -141,21 +145,36 @@ pub(super) static PLAN: Object = Object {
     name: "plan",
     what: "the plan",
     keys: &[
-        required("name", Kind::Text, "name: codegen", "What the run is called, in lists and in its receipt."),
+        required(
+            "name",
+            Kind::Text,
+            "name: codegen",
+            "What the run is called, in lists and in its receipt.",
+        ),
         required(
             "budget",
             Kind::Of(&BUDGET),
             "budget: { sessions: 20, duration: 10m }",
             "What the run may use in all. Sessions and duration always have a ceiling.",
         ),
-        required("work", Kind::Names(&Kind::Of(&ITEM)), "work: { build: { command: [make] } }", "The items, by id."),
+        required(
+            "work",
+            Kind::Names(&Kind::Of(&ITEM)),
+            "work: { build: { command: [make] } }",
+            "The items, by id.",
+        ),
         key(
             "runners",
             Kind::Names(&Kind::Of(&RUNNER)),
             "runners: { py: { command: [python3, \"{{script}}\"] } }",
             "Commands that several items share, by name.",
         ),
-        key("concurrency", Kind::Integer(1, 10_000), "concurrency: 4", "How many sessions run at a time. 1 if absent."),
+        key(
+            "concurrency",
+            Kind::Integer(1, 10_000),
+            "concurrency: 4",
+            "How many sessions run at a time. 1 if absent.",
+        ),
         key(
             "retry",
             Kind::Of(&RETRY),
@@ -174,8 +193,18 @@ pub(super) static PLAN: Object = Object {
             "on_exhausted: pause",
             "Whether the run ends when a ceiling is reached (`stop`, the default) or waits for an operator to raise it (`pause`).",
         ),
-        key("env", Kind::Names(&ENV_VALUE), "env: { LANG: C.UTF-8 }", "Environment variables of every session."),
-        key("labels", Kind::Names(&Kind::Text), "labels: { team: core }", "Texts to find the run by."),
+        key(
+            "env",
+            Kind::Names(&ENV_VALUE),
+            "env: { LANG: C.UTF-8 }",
+            "Environment variables of every session.",
+        ),
+        key(
+            "labels",
+            Kind::Names(&Kind::Text),
+            "labels: { team: core }",
+            "Texts to find the run by.",
+        ),
     ],
     later: &["gates", "signals", "keys", "routes", "resources", "pools", "phases", "triggers"],
     open: false,
@@ -186,7 +215,12 @@ pub(super) static BUDGET: Object = Object {
     name: "budget",
     what: "a budget",
     keys: &[
-        required("sessions", Kind::Integer(1, 4_294_967_295), "sessions: 20", "Most sessions; each attempt at an item is one."),
+        required(
+            "sessions",
+            Kind::Integer(1, 4_294_967_295),
+            "sessions: 20",
+            "Most sessions; each attempt at an item is one.",
+        ),
         required(
             "duration",
             Kind::Duration,
@@ -229,11 +263,26 @@ pub(super) static RUNNER: Object = Object {
             "shell: sort \"$IN\" | uniq -c",
             "A script for `sh -c`, instead of `command`. It takes no placeholders; pass values through `env`.",
         ),
-        key("env", Kind::Names(&ENV_VALUE), "env: { MODE: fast }", "Environment variables besides the plan's."),
-        key("stdin", STDIN, "stdin: \"{{prompt}}\"", "What the session reads from standard input; it is closed if absent."),
+        key(
+            "env",
+            Kind::Names(&ENV_VALUE),
+            "env: { MODE: fast }",
+            "Environment variables besides the plan's.",
+        ),
+        key(
+            "stdin",
+            STDIN,
+            "stdin: \"{{prompt}}\"",
+            "What the session reads from standard input; it is closed if absent.",
+        ),
         key("limits", Kind::Of(&LIMITS), "limits: { memory: 2GiB }", "Ceilings of each session."),
         key("usage", USAGE, "usage: claude", USAGE_DOC),
-        key("timeout", Kind::Duration, "timeout: 5m", "Longest time of each session; then its processes are ended."),
+        key(
+            "timeout",
+            Kind::Duration,
+            "timeout: 5m",
+            "Longest time of each session; then its processes are ended.",
+        ),
         key(
             "grace",
             Kind::Duration,
@@ -259,9 +308,24 @@ pub(super) static ITEM: Object = Object {
             "runner: py",
             "The runner that carries it out. What the runner's placeholders name are further keys of the item.",
         ),
-        key("command", COMMAND, "command: [make, test]", "A command of its own, instead of a runner."),
-        key("shell", Kind::Text, "shell: make && make test", "A script of its own for `sh -c`, instead of a runner."),
-        key("plan", Kind::Text, "plan: other.yaml", "Another plan file that carries it out as a nested run, up to 8 deep."),
+        key(
+            "command",
+            COMMAND,
+            "command: [make, test]",
+            "A command of its own, instead of a runner.",
+        ),
+        key(
+            "shell",
+            Kind::Text,
+            "shell: make && make test",
+            "A script of its own for `sh -c`, instead of a runner.",
+        ),
+        key(
+            "plan",
+            Kind::Text,
+            "plan: other.yaml",
+            "Another plan file that carries it out as a nested run, up to 8 deep.",
+        ),
         key(
             "input",
             Kind::Names(&INPUT),
@@ -280,31 +344,66 @@ pub(super) static ITEM: Object = Object {
             "needs: [models]",
             "Items, groups and matrices that must have succeeded before it starts.",
         ),
-        key("group", Kind::Text, "group: generate", "A label; what needs the group waits for all items that have it."),
+        key(
+            "group",
+            Kind::Text,
+            "group: generate",
+            "A label; what needs the group waits for all items that have it.",
+        ),
         key(
             "priority",
             Kind::Integer(-2_147_483_648, 2_147_483_647),
             "priority: 5",
             "Ready items with a higher one go first. 0 if absent.",
         ),
-        key("critical", Kind::Flag, "critical: true", "Whether the run has failed if this does not succeed."),
+        key(
+            "critical",
+            Kind::Flag,
+            "critical: true",
+            "Whether the run has failed if this does not succeed.",
+        ),
         key(
             "retry",
             Kind::Of(&RETRY),
             "retry: { attempts: 2, backoff: 1s }",
             "How it is retried, instead of the plan's `retry`.",
         ),
-        key("timeout", Kind::Duration, "timeout: 5m", "Longest time of each session, instead of the runner's."),
-        key("grace", Kind::Duration, "grace: 10s", "How long a session that was asked to end has, instead of the runner's."),
-        key("limits", Kind::Of(&LIMITS), "limits: { tokens: 50k }", "Ceilings of each session; each one replaces the runner's."),
+        key(
+            "timeout",
+            Kind::Duration,
+            "timeout: 5m",
+            "Longest time of each session, instead of the runner's.",
+        ),
+        key(
+            "grace",
+            Kind::Duration,
+            "grace: 10s",
+            "How long a session that was asked to end has, instead of the runner's.",
+        ),
+        key(
+            "limits",
+            Kind::Of(&LIMITS),
+            "limits: { tokens: 50k }",
+            "Ceilings of each session; each one replaces the runner's.",
+        ),
         key(
             "env",
             Kind::Names(&ENV_VALUE),
             "env: { API_KEY: { secret: API_KEY } }",
             "Environment variables besides the runner's.",
         ),
-        key("stdin", STDIN, "stdin: { file: prompt.md }", "What it reads from standard input, instead of the runner's."),
-        key("usage", USAGE, "usage: result", "How tokens and cost are read, instead of the runner's."),
+        key(
+            "stdin",
+            STDIN,
+            "stdin: { file: prompt.md }",
+            "What it reads from standard input, instead of the runner's.",
+        ),
+        key(
+            "usage",
+            USAGE,
+            "usage: result",
+            "How tokens and cost are read, instead of the runner's.",
+        ),
         key(
             "check",
             Kind::Either(&[COMMAND, Kind::Of(&CHECK)]),
@@ -385,13 +484,38 @@ pub(super) static LIMITS: Object = Object {
     what: "a mapping of limits",
     keys: &[
         key("memory", Kind::Size, "memory: 2GiB", "Memory of all processes of a session together."),
-        key("processes", Kind::Integer(1, 4_294_967_295), "processes: 64", "Processes of a session at a time."),
+        key(
+            "processes",
+            Kind::Integer(1, 4_294_967_295),
+            "processes: 64",
+            "Processes of a session at a time.",
+        ),
         key("files", Kind::Integer(1, 4_294_967_295), "files: 1024", "Open files of each process."),
-        key("cpu", Kind::Duration, "cpu: 10m", "Processor time of all processes of a session together."),
+        key(
+            "cpu",
+            Kind::Duration,
+            "cpu: 10m",
+            "Processor time of all processes of a session together.",
+        ),
         key("file_size", Kind::Size, "file_size: 1GiB", "Size of each file that a process writes."),
-        key("output", Kind::Size, "output: 1MiB", "How much of standard output and of standard error is kept, each."),
-        key("tokens", Kind::Count, "tokens: 50k", "Tokens that a session is granted; its runner must say how `usage` is read."),
-        key("cost", Kind::Cost, "cost: 0.50 USD", "Cost that a session is granted, in the budget's currency."),
+        key(
+            "output",
+            Kind::Size,
+            "output: 1MiB",
+            "How much of standard output and of standard error is kept, each.",
+        ),
+        key(
+            "tokens",
+            Kind::Count,
+            "tokens: 50k",
+            "Tokens that a session is granted; its runner must say how `usage` is read.",
+        ),
+        key(
+            "cost",
+            Kind::Cost,
+            "cost: 0.50 USD",
+            "Cost that a session is granted, in the budget's currency.",
+        ),
     ],
     later: &[],
     open: false,
@@ -403,7 +527,12 @@ pub(super) static CHECK: Object = Object {
     what: "a check",
     keys: &[
         key("command", COMMAND, "command: [python3, check.py]", "The program and its arguments."),
-        key("shell", Kind::Text, "shell: test -s out.txt", "A script for `sh -c`, instead of `command`."),
+        key(
+            "shell",
+            Kind::Text,
+            "shell: test -s out.txt",
+            "A script for `sh -c`, instead of `command`.",
+        ),
         key(
             "timeout",
             Kind::Duration,
@@ -415,15 +544,26 @@ pub(super) static CHECK: Object = Object {
     open: false,
 };
 
-const ENV_VALUE: Kind = Kind::Either(&[Kind::Value, Kind::Of(&ENV_FROM), Kind::Of(&ENV_TEXT), Kind::Of(&ENV_SECRET)]);
+const ENV_VALUE: Kind =
+    Kind::Either(&[Kind::Value, Kind::Of(&ENV_FROM), Kind::Of(&ENV_TEXT), Kind::Of(&ENV_SECRET)]);
 
 /// `{ from: NAME }` in `env:`.
 pub(super) static ENV_FROM: Object = Object {
     name: "env_from",
     what: "a variable of the caller",
     keys: &[
-        required("from", Kind::Text, "from: HTTP_PROXY", "The variable of whoever submits the plan, read at that moment."),
-        key("default", Kind::Text, "default: none", "What it is if they have none; it must be there otherwise."),
+        required(
+            "from",
+            Kind::Text,
+            "from: HTTP_PROXY",
+            "The variable of whoever submits the plan, read at that moment.",
+        ),
+        key(
+            "default",
+            Kind::Text,
+            "default: none",
+            "What it is if they have none; it must be there otherwise.",
+        ),
     ],
     later: &[],
     open: false,
@@ -433,7 +573,12 @@ pub(super) static ENV_FROM: Object = Object {
 pub(super) static ENV_TEXT: Object = Object {
     name: "env_text",
     what: "a variable",
-    keys: &[required("text", Kind::Value, "text: v1", "A value under a name that looks like that of a secret, when it is none.")],
+    keys: &[required(
+        "text",
+        Kind::Value,
+        "text: v1",
+        "A value under a name that looks like that of a secret, when it is none.",
+    )],
     later: &[],
     open: false,
 };
@@ -498,7 +643,12 @@ mod tests {
     fn every_key_is_described_and_its_example_is_of_it() {
         for object in OBJECTS {
             for key in object.keys {
-                assert!(key.example.starts_with(&format!("{}: ", key.name)), "{}.{}", object.name, key.name);
+                assert!(
+                    key.example.starts_with(&format!("{}: ", key.name)),
+                    "{}.{}",
+                    object.name,
+                    key.name
+                );
                 assert!(key.doc.ends_with('.'), "{}.{}", object.name, key.name);
             }
         }

@@ -1,4 +1,5 @@
-//! Reading plan files from disk: their text, the files that they name, and the plans in them, each once.
+//! Reading plan files from disk: their text, the files that they name, and the plans in them, each
+//! once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -43,7 +44,8 @@ pub(super) fn read_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, Pr
     Ok(Arc::unwrap_or_clone(plan.plan))
 }
 
-/// A plan that was read, how deep the plans in it go, and how many sessions it takes with them if none fails.
+/// A plan that was read, how deep the plans in it go, and how many sessions it takes with them if
+/// none fails.
 #[derive(Clone)]
 struct Whole {
     plan: Arc<Plan>,
@@ -60,13 +62,21 @@ struct Reading {
 
 impl Reading {
     fn file(&mut self, shown: &Path) -> Result<Whole, Problems> {
-        let unreadable = |error| Problems::of_file(ProblemCode::Unreadable, shown, format!("this file cannot be read: {error}"));
+        let unreadable = |error| {
+            Problems::of_file(
+                ProblemCode::Unreadable,
+                shown,
+                format!("this file cannot be read: {error}"),
+            )
+        };
         let real = fs::canonicalize(shown).map_err(unreadable)?;
         if let Some(found) = self.files.get(&real) {
             return found.clone();
         }
-        // Sessions run where the file is named, also through a link: that is where its neighbours are.
-        let dir = std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
+        // Sessions run where the file is named, also through a link: that is where its neighbours
+        // are.
+        let dir =
+            std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
         let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
         self.above.push(real.clone());
         let found = text(shown).and_then(|text| self.whole(Source::new(shown, &text), dir));
@@ -79,7 +89,10 @@ impl Reading {
     fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Whole, Problems> {
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
-            let message = format!("the directory {} is not named in UTF-8; run the plan from another one", dir.display());
+            let message = format!(
+                "the directory {} is not named in UTF-8; run the plan from another one",
+                dir.display()
+            );
             return Err(Problems::of_file(ProblemCode::Unreadable, source.path(), message));
         }
         let mut finding = Finding::new(&source);
@@ -87,11 +100,14 @@ impl Reading {
         let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
         let mut inside: Vec<(String, Problems)> = Vec::new();
         let mut height = 0;
-        let steps = assembled.as_ref().map(|assembled| assembled.steps.as_slice()).unwrap_or_default();
+        let steps =
+            assembled.as_ref().map(|assembled| assembled.steps.as_slice()).unwrap_or_default();
         inputs(steps, &dir, &mut finding);
         for step in steps {
             let StepWork::Plan { path, .. } = &step.work else { continue };
-            if nested.contains_key(&path.value) || inside.iter().any(|(name, _)| *name == path.value) {
+            if nested.contains_key(&path.value)
+                || inside.iter().any(|(name, _)| *name == path.value)
+            {
                 continue;
             }
             let below = shown_below(source.path(), &dir, &path.value);
@@ -99,7 +115,8 @@ impl Reading {
                 Some(Ok(whole)) => {
                     height = height.max(whole.height + 1);
                     if height > usize::from(MAX_DEPTH) {
-                        let message = format!("with this one, plans are nested more than {MAX_DEPTH} deep");
+                        let message =
+                            format!("with this one, plans are nested more than {MAX_DEPTH} deep");
                         finding.problem(ProblemCode::TooLarge, path.span, message);
                     }
                     sessions_below.insert(path.value.clone(), whole.sessions);
@@ -111,7 +128,9 @@ impl Reading {
         }
         let sessions = steps.iter().fold(0_u64, |sum, step| {
             let below = match &step.work {
-                StepWork::Plan { path, .. } => sessions_below.get(&path.value).copied().unwrap_or(0),
+                StepWork::Plan { path, .. } => {
+                    sessions_below.get(&path.value).copied().unwrap_or(0)
+                }
                 StepWork::Command(_) => 0,
             };
             sum.saturating_add(1).saturating_add(below)
@@ -134,14 +153,23 @@ impl Reading {
             }
         }
         match (assembled, problems) {
-            (Some(assembled), None) => Ok(Whole { plan: Arc::new(Plan { source, dir, assembled, nested }), height, sessions }),
+            (Some(assembled), None) => Ok(Whole {
+                plan: Arc::new(Plan { source, dir, assembled, nested }),
+                height,
+                sessions,
+            }),
             (_, Some(problems)) => Err(problems),
             (None, None) => panic!("BUG: a plan that cannot be put together has a problem"),
         }
     }
 
     /// A nested plan. `None` if what is wrong with it is told where it is named.
-    fn below(&mut self, path: &Path, span: Span, finding: &mut Finding<'_>) -> Option<Result<Whole, Problems>> {
+    fn below(
+        &mut self,
+        path: &Path,
+        span: Span,
+        finding: &mut Finding<'_>,
+    ) -> Option<Result<Whole, Problems>> {
         if finding.is_full() {
             return None;
         }
@@ -154,42 +182,71 @@ impl Reading {
             }
         };
         if let Some(from) = self.above.iter().position(|above| *above == real) {
-            let names =
-                self.above[from..].iter().chain([&real]).map(|path| path.file_name().unwrap_or_default().to_string_lossy());
-            let message = format!("these plans would run each other without end: {}", names.collect::<Vec<_>>().join(" -> "));
+            let names = self.above[from..]
+                .iter()
+                .chain([&real])
+                .map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+            let message = format!(
+                "these plans would run each other without end: {}",
+                names.collect::<Vec<_>>().join(" -> ")
+            );
             finding.problem(ProblemCode::Cycle, span, message);
             return None;
         }
         if self.above.len() > usize::from(MAX_DEPTH) {
-            finding.problem(ProblemCode::TooLarge, span, format!("plans are nested more than {MAX_DEPTH} deep here"));
+            finding.problem(
+                ProblemCode::TooLarge,
+                span,
+                format!("plans are nested more than {MAX_DEPTH} deep here"),
+            );
             return None;
         }
         if self.files.len() >= MAX_FILES {
-            finding.problem(ProblemCode::TooLarge, span, format!("this plan takes more than {MAX_FILES} plan files"));
+            finding.problem(
+                ProblemCode::TooLarge,
+                span,
+                format!("this plan takes more than {MAX_FILES} plan files"),
+            );
             return None;
         }
         Some(self.file(path))
     }
 }
 
-/// A nested plan's path as the one above is shown, if that leads there, else from where relative paths start.
+/// A nested plan's path as the one above is shown, if that leads there, else from where relative
+/// paths start.
 fn shown_below(above: &Path, dir: &Path, below: &str) -> PathBuf {
     let beside = above.parent().unwrap_or(Path::new(""));
     match std::path::absolute(beside) {
         Ok(absolute) if absolute == dir => beside.join(below),
-        _ if beside.as_os_str().is_empty() && std::env::current_dir().is_ok_and(|here| here == dir) => below.into(),
+        _ if beside.as_os_str().is_empty()
+            && std::env::current_dir().is_ok_and(|here| here == dir) =>
+        {
+            below.into()
+        }
         _ => dir.join(below),
     }
 }
 
 fn too_large(path: &Path) -> Problems {
-    Problems::of_file(ProblemCode::TooLarge, path, format!("this file is larger than {} MiB", MAX_FILE_BYTES >> 20))
+    Problems::of_file(
+        ProblemCode::TooLarge,
+        path,
+        format!("this file is larger than {} MiB", MAX_FILE_BYTES >> 20),
+    )
 }
 
 fn text(path: &Path) -> Result<String, Problems> {
     let mut bytes = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    let unreadable = |error| Problems::of_file(ProblemCode::Unreadable, path, format!("this file cannot be read: {error}"));
+    let read =
+        fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
+    let unreadable = |error| {
+        Problems::of_file(
+            ProblemCode::Unreadable,
+            path,
+            format!("this file cannot be read: {error}"),
+        )
+    };
     read.map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(path));
@@ -237,9 +294,13 @@ fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
             return;
         }
         let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
-        let hint = near(&path)
-            .unwrap_or_else(|| "paths start from the plan's directory; what an item makes is named in its `output`".to_owned());
-        finding.problem(ProblemCode::MissingFile, span, format!("there is no file {shown}")).hint(hint);
+        let hint = near(&path).unwrap_or_else(|| {
+            "paths start from the plan's directory; what an item makes is named in its `output`"
+                .to_owned()
+        });
+        finding
+            .problem(ProblemCode::MissingFile, span, format!("there is no file {shown}"))
+            .hint(hint);
     };
     for command in commands() {
         for (input, span) in command.inputs.values() {
@@ -256,7 +317,8 @@ fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
 /// A file beside the one that is not there, which may have been meant.
 fn near(path: &Path) -> Option<String> {
     let entries = fs::read_dir(path.parent()?).ok()?.take(LOOKED_THROUGH).flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     meant(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
 }

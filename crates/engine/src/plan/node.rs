@@ -1,11 +1,13 @@
 //! The YAML of a plan as a tree in which everything knows its place.
 //!
-//! A deserialiser would stop at the first problem; this tree is read by hand, so that all of them are told at once. Its size is bounded
-//! while it grows, whatever aliases multiply.
+//! A deserialiser would stop at the first problem; this tree is read by hand, so that all of them
+//! are told at once. Its size is bounded while it grows, whatever aliases multiply.
 
 use std::collections::BTreeMap;
 
-use granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
+use granit_parser::{
+    ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle,
+};
 
 use super::problem::{Finding, ProblemCode};
 use super::source::{Span, Spanned};
@@ -61,7 +63,8 @@ impl Node {
     }
 }
 
-/// Reads the one document of a plan. `None` if there is no tree to look at; the problem is told then.
+/// Reads the one document of a plan. `None` if there is no tree to look at; the problem is told
+/// then.
 pub(super) fn read(finding: &mut Finding<'_>) -> Option<Node> {
     let source = finding.source();
     let mut options = Options::default();
@@ -72,7 +75,8 @@ pub(super) fn read(finding: &mut Finding<'_>) -> Option<Node> {
     options.flow_nesting_limit = MAX_DEPTH + 1;
     options.block_nesting_limit = MAX_DEPTH + 1;
     let parser = Parser::new_from_str_with_options(source.text(), options);
-    let mut tree = Tree { parser, finding, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
+    let mut tree =
+        Tree { parser, finding, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
     match tree.document() {
         Ok(root) => root,
         Err(Stop::Syntax(error)) => {
@@ -140,7 +144,11 @@ impl<'a> Tree<'a, '_> {
         match self.next()? {
             Some(found) => Ok(found),
             None => {
-                self.finding.problem(ProblemCode::Syntax, self.last, "the text ends before the list or mapping does");
+                self.finding.problem(
+                    ProblemCode::Syntax,
+                    self.last,
+                    "the text ends before the list or mapping does",
+                );
                 Err(Stop::Told)
             }
         }
@@ -154,7 +162,11 @@ impl<'a> Tree<'a, '_> {
         let tagged = event.tag().is_some();
         if tagged {
             self.finding
-                .problem(ProblemCode::NotInPlans, span, "tags such as `!!str` have no meaning in a plan")
+                .problem(
+                    ProblemCode::NotInPlans,
+                    span,
+                    "tags such as `!!str` have no meaning in a plan",
+                )
                 .hint("leave it out; put a value in quotes to have it as text");
         }
         let before = self.weight;
@@ -162,21 +174,32 @@ impl<'a> Tree<'a, '_> {
             Event::Alias(id) => return self.alias(id, span),
             Event::UnresolvedAlias(name) => {
                 self.finding
-                    .problem(ProblemCode::Syntax, span, format!("no anchor `&{name}` stands before this alias"))
+                    .problem(
+                        ProblemCode::Syntax,
+                        span,
+                        format!("no anchor `&{name}` stands before this alias"),
+                    )
                     .hint("a text that begins with `*` needs quotes");
                 return Ok(Node { value: Value::Broken, span });
             }
             Event::Scalar(text, style, anchor, _) => {
                 self.weigh(text.len(), span)?;
                 if text.len() > MAX_TEXT_BYTES {
-                    let message = format!("this text has {} bytes; at most {MAX_TEXT_BYTES} are allowed", text.len());
+                    let message = format!(
+                        "this text has {} bytes; at most {MAX_TEXT_BYTES} are allowed",
+                        text.len()
+                    );
                     self.finding
                         .problem(ProblemCode::TooLarge, span, message)
                         .hint("put it into a file, and name the file as an input");
                     return Ok(Node { value: Value::Broken, span });
                 }
                 let text = text.into_owned();
-                let value = if style == ScalarStyle::Plain { Value::Plain(text) } else { Value::Quoted(text) };
+                let value = if style == ScalarStyle::Plain {
+                    Value::Plain(text)
+                } else {
+                    Value::Quoted(text)
+                };
                 (Node { value, span }, anchor)
             }
             Event::SequenceStart(style, anchor, _) => {
@@ -212,7 +235,11 @@ impl<'a> Tree<'a, '_> {
                 Ok(node)
             }
             _ => {
-                self.finding.problem(ProblemCode::Syntax, span, "this alias stands inside of what it stands for");
+                self.finding.problem(
+                    ProblemCode::Syntax,
+                    span,
+                    "this alias stands inside of what it stands for",
+                );
                 Ok(Node { value: Value::Broken, span })
             }
         }
@@ -225,7 +252,10 @@ impl<'a> Tree<'a, '_> {
             match self.inside()? {
                 (Event::SequenceEnd, end) => {
                     let first = entries.first().map_or(start, |entry: &Node| entry.span);
-                    return Ok(Node { span: whole(style, start, first, end), value: Value::List(entries) });
+                    return Ok(Node {
+                        span: whole(style, start, first, end),
+                        value: Value::List(entries),
+                    });
                 }
                 (event, span) => entries.push(self.node(event, span, depth + 1)?),
             }
@@ -240,7 +270,10 @@ impl<'a> Tree<'a, '_> {
             let (event, span) = self.inside()?;
             if matches!(event, Event::MappingEnd) {
                 let begin = entries.first().map_or(start, |(key, _)| key.span);
-                return Ok(Node { span: whole(style, start, begin, span), value: Value::Map(entries) });
+                return Ok(Node {
+                    span: whole(style, start, begin, span),
+                    value: Value::Map(entries),
+                });
             }
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.inside()?;
@@ -261,7 +294,9 @@ impl<'a> Tree<'a, '_> {
             };
             if let Some(before) = first.get(&name) {
                 let line = self.finding.source().line(*before);
-                let message = format!("the key `{name}` stands here a second time; the first is in line {line}");
+                let message = format!(
+                    "the key `{name}` stands here a second time; the first is in line {line}"
+                );
                 self.finding.problem(ProblemCode::DuplicateKey, key.span, message);
                 continue;
             }
@@ -275,7 +310,11 @@ impl<'a> Tree<'a, '_> {
         let at = Span::new(start.start.min(key.start), key.end);
         if self.finding.source().text().get(at.start..).is_some_and(|text| text.starts_with("{{")) {
             self.finding
-                .problem(ProblemCode::Syntax, at, "YAML takes a placeholder without quotes for a mapping")
+                .problem(
+                    ProblemCode::Syntax,
+                    at,
+                    "YAML takes a placeholder without quotes for a mapping",
+                )
                 .hint("put it in quotes: \"{{..}}\"");
         } else {
             self.finding.problem(ProblemCode::NotInPlans, key, "a key must be a text");
@@ -287,8 +326,13 @@ impl<'a> Tree<'a, '_> {
         if self.weight <= MAX_WEIGHT {
             return Ok(());
         }
-        let message = format!("with its aliases written out, this plan has more than {} MiB", MAX_WEIGHT >> 20);
-        self.finding.problem(ProblemCode::TooLarge, span, message).hint("aliases that name each other multiply; use fewer");
+        let message = format!(
+            "with its aliases written out, this plan has more than {} MiB",
+            MAX_WEIGHT >> 20
+        );
+        self.finding
+            .problem(ProblemCode::TooLarge, span, message)
+            .hint("aliases that name each other multiply; use fewer");
         Err(Stop::Told)
     }
 
@@ -304,8 +348,10 @@ impl<'a> Tree<'a, '_> {
             return;
         }
         let text = self.finding.source().text();
-        let end =
-            text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |c| if c == '\n' { at } else { at + c.len_utf8() });
+        let end = text
+            .get(at..)
+            .and_then(|rest| rest.chars().next())
+            .map_or(at, |c| if c == '\n' { at } else { at + c.len_utf8() });
         let before = text.get(..at).unwrap_or_default();
         let line = before.rfind('\n').map_or(0, |end| end + 1);
         let indent = text.get(line..).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! A plan at a glance: its items in an order in which needs come first, and the same as a Mermaid graph.
+//! A plan at a glance: its items in an order in which needs come first, and the same as a Mermaid
+//! graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -61,7 +62,9 @@ impl Plan {
             sessions: budget.max_episodes(),
             duration_ms: budget.max_duration_ticks(),
             tokens: budget.max_tokens(),
-            cost: cost.map(|(millionths, currency)| Cost { millionths, currency: currency.to_owned() }.to_string()),
+            cost: cost.map(|(millionths, currency)| {
+                Cost { millionths, currency: currency.to_owned() }.to_string()
+            }),
             concurrency: assembled.concurrency,
             items: needs_first(items(&assembled.steps)),
         }
@@ -72,7 +75,8 @@ impl Outline {
     /// Its ceilings in words.
     #[must_use]
     pub fn budget(&self) -> String {
-        let mut parts = vec![format!("{} sessions", self.sessions), Millis(self.duration_ms).to_string()];
+        let mut parts =
+            vec![format!("{} sessions", self.sessions), Millis(self.duration_ms).to_string()];
         parts.extend(self.tokens.map(|tokens| format!("{} tokens", Count(tokens))));
         parts.extend(self.cost.clone());
         parts.join(", ")
@@ -82,9 +86,14 @@ impl Outline {
     #[must_use]
     pub fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
-        let nodes: BTreeMap<&str, String> =
-            self.items.iter().enumerate().map(|(index, item)| (item.id.as_str(), format!("n{index}"))).collect();
-        let mut groups: Vec<&str> = self.items.iter().filter_map(|item| item.group.as_deref()).collect();
+        let nodes: BTreeMap<&str, String> = self
+            .items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| (item.id.as_str(), format!("n{index}")))
+            .collect();
+        let mut groups: Vec<&str> =
+            self.items.iter().filter_map(|item| item.group.as_deref()).collect();
         groups.sort_unstable();
         groups.dedup();
         let group_nodes: BTreeMap<&str, String> =
@@ -113,7 +122,9 @@ impl Outline {
         }
         for item in &self.items {
             for need in &item.needs {
-                if let Some(from) = nodes.get(need.as_str()).or_else(|| group_nodes.get(need.as_str())) {
+                if let Some(from) =
+                    nodes.get(need.as_str()).or_else(|| group_nodes.get(need.as_str()))
+                {
                     let _infallible = writeln!(text, "  {from} --> {}", nodes[item.id.as_str()]);
                 }
             }
@@ -138,13 +149,15 @@ fn escaped(text: &str) -> String {
 }
 
 fn items(steps: &[Step]) -> Vec<OutlineItem> {
-    let of: BTreeMap<&str, &str> = steps.iter().map(|step| (step.id.as_str(), step.item.as_str())).collect();
+    let of: BTreeMap<&str, &str> =
+        steps.iter().map(|step| (step.id.as_str(), step.item.as_str())).collect();
     let mut items: Vec<OutlineItem> = Vec::new();
     let mut known = BTreeSet::new();
     for step in steps {
         if items.last().is_none_or(|last| last.id != step.item) {
             known.clear();
-            let group = step.group.as_ref().map(ToString::to_string).filter(|group| *group != step.item);
+            let group =
+                step.group.as_ref().map(ToString::to_string).filter(|group| *group != step.item);
             items.push(OutlineItem {
                 id: step.item.clone(),
                 cells: 0,
@@ -179,7 +192,9 @@ fn needs_first(items: Vec<OutlineItem>) -> Vec<OutlineItem> {
         }
         // The cells of a matrix may need each other, which is no circle of items.
         let needs = item.needs.iter().filter(|need| **need != item.id);
-        let unmet = needs.map(|need| waiting.dependents.entry(need.clone()).or_default().push(index)).count();
+        let unmet = needs
+            .map(|need| waiting.dependents.entry(need.clone()).or_default().push(index))
+            .count();
         waiting.unmet.push(unmet);
         if unmet == 0 {
             waiting.ready.insert(index);

@@ -112,8 +112,13 @@ pub struct Problems {
 
 impl Problems {
     /// One problem about a whole file.
-    pub(super) fn of_file(code: ProblemCode, path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        let problem = Problem { code, message: message.into(), hint: None, path: path.into(), place: None };
+    pub(super) fn of_file(
+        code: ProblemCode,
+        path: impl Into<PathBuf>,
+        message: impl Into<String>,
+    ) -> Self {
+        let problem =
+            Problem { code, message: message.into(), hint: None, path: path.into(), place: None };
         Self { problems: vec![problem], left_out: 0 }
     }
 
@@ -207,7 +212,12 @@ impl<'a> Finding<'a> {
         self.source
     }
 
-    pub(super) fn problem(&mut self, code: ProblemCode, span: Span, message: impl Into<String>) -> Told<'_> {
+    pub(super) fn problem(
+        &mut self,
+        code: ProblemCode,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Told<'_> {
         self.found.push(Found { code, span, message: message.into(), hint: None });
         Told(self.found.last_mut().expect("BUG: one was just pushed"))
     }
@@ -217,7 +227,8 @@ impl<'a> Finding<'a> {
         self.masked.push(span);
     }
 
-    /// Whether so much is wrong that what to do about more is not worth finding out; a plan must be refused already.
+    /// Whether so much is wrong that what to do about more is not worth finding out; a plan must be
+    /// refused already.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() > 10 * MAX_PROBLEMS
     }
@@ -235,7 +246,12 @@ impl<'a> Finding<'a> {
         let (source, masked) = (self.source, &self.masked);
         let problems = self.found.into_iter().map(|found| {
             let excerpt = source.excerpt(found.span, masked);
-            let place = Place { line: excerpt.line, column: excerpt.column, text: excerpt.text, mark: excerpt.mark };
+            let place = Place {
+                line: excerpt.line,
+                column: excerpt.column,
+                text: excerpt.text,
+                mark: excerpt.mark,
+            };
             let Found { code, message, hint, .. } = found;
             let (message, hint) = (cut(message), hint.map(cut));
             Problem { code, message, hint, path: source.path().to_owned(), place: Some(place) }

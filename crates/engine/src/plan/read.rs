@@ -15,7 +15,8 @@ use super::source::Spanned;
 use super::template::Template;
 use super::units::Cost;
 
-/// Longest id of an item, a runner or a group, in bytes; the rest of what ids may have is room for the cells of a matrix.
+/// Longest id of an item, a runner or a group, in bytes; the rest of what ids may have is room for
+/// the cells of a matrix.
 const MAX_NAME_BYTES: usize = 128;
 
 /// Names that placeholders use for something else.
@@ -26,8 +27,15 @@ pub(super) fn draft(root: &Node, finding: &mut Finding<'_>) -> Draft {
     let mut draft = Draft::default();
     let Some(fields) = Fields::read(root, &keys::PLAN, finding) else { return draft };
     if let Some(name) = fields.get("name").and_then(|node| finding.text(node)) {
-        if name.value.len() > 256 || name.value.chars().any(char::is_control) || name.value.is_empty() {
-            finding.problem(ProblemCode::BadValue, name.span, "a name has 1 to 256 bytes and no control characters");
+        if name.value.len() > 256
+            || name.value.chars().any(char::is_control)
+            || name.value.is_empty()
+        {
+            finding.problem(
+                ProblemCode::BadValue,
+                name.span,
+                "a name has 1 to 256 bytes and no control characters",
+            );
         }
         draft.name = name.value;
     }
@@ -79,7 +87,9 @@ pub(super) fn draft(root: &Node, finding: &mut Finding<'_>) -> Draft {
 }
 
 fn budget(node: &Node, finding: &mut Finding<'_>) -> BudgetDraft {
-    let Some(fields) = Fields::read(node, &keys::BUDGET, finding) else { return BudgetDraft::default() };
+    let Some(fields) = Fields::read(node, &keys::BUDGET, finding) else {
+        return BudgetDraft::default();
+    };
     let sessions = fields.get("sessions").and_then(|node| {
         let number = finding.integer(node, 1, u32::MAX.into())?;
         Some(Spanned::new(u32::try_from(number).ok()?, node.span))
@@ -96,7 +106,11 @@ fn budget(node: &Node, finding: &mut Finding<'_>) -> BudgetDraft {
 fn positive_count(node: &Node, finding: &mut Finding<'_>) -> Option<u64> {
     let count = finding.count(node)?;
     if count.0 == 0 {
-        finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
+        finding.problem(
+            ProblemCode::BadValue,
+            node.span,
+            "with a ceiling of 0 nothing would ever start",
+        );
         return None;
     }
     Some(count.0)
@@ -105,34 +119,48 @@ fn positive_count(node: &Node, finding: &mut Finding<'_>) -> Option<u64> {
 fn positive_cost(node: &Node, finding: &mut Finding<'_>) -> Option<Cost> {
     let cost = finding.cost(node)?;
     if cost.millionths == 0 {
-        finding.problem(ProblemCode::BadValue, node.span, "with a ceiling of 0 nothing would ever start");
+        finding.problem(
+            ProblemCode::BadValue,
+            node.span,
+            "with a ceiling of 0 nothing would ever start",
+        );
         return None;
     }
     Some(cost)
 }
 
 fn runner(node: &Node, finding: &mut Finding<'_>) -> RunnerDraft {
-    let blank = || RunnerDraft { run: None, conduct: Default::default(), parameters: BTreeSet::new() };
+    let blank =
+        || RunnerDraft { run: None, conduct: Default::default(), parameters: BTreeSet::new() };
     let Some(fields) = Fields::read(node, &keys::RUNNER, finding) else { return blank() };
     let run = match fields.present(&["command", "shell"]).as_slice() {
         [] => {
             let hint = format!("such as `{}`", keys::RUNNER.keys[0].example);
-            finding.problem(ProblemCode::MissingKey, node.span, "a runner needs `command` or `shell`").hint(hint);
+            finding
+                .problem(ProblemCode::MissingKey, node.span, "a runner needs `command` or `shell`")
+                .hint(hint);
             None
         }
         [_] => run(&fields, finding),
         both => {
-            finding.problem(ProblemCode::Conflict, fields.span, format!("{} exclude each other", listed(both)));
+            finding.problem(
+                ProblemCode::Conflict,
+                fields.span,
+                format!("{} exclude each other", listed(both)),
+            );
             None
         }
     };
     let conduct = conduct::read(&fields, finding);
     let templates = run.iter().flat_map(RunDraft::templates).chain(conduct.templates());
-    let parameters: BTreeSet<String> = templates.flat_map(Template::parameters).map(str::to_owned).collect();
+    let parameters: BTreeSet<String> =
+        templates.flat_map(Template::parameters).map(str::to_owned).collect();
     for name in &parameters {
         if keys::ITEM.key(name).is_some() {
             let message = format!("`{name}` is a key of items, so it cannot be a parameter");
-            finding.problem(ProblemCode::BadPlaceholder, node.span, message).hint("give the parameter another name");
+            finding
+                .problem(ProblemCode::BadPlaceholder, node.span, message)
+                .hint("give the parameter another name");
         }
     }
     RunnerDraft { run, conduct, parameters }
@@ -147,8 +175,14 @@ fn run(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Option<RunDraft> {
     secrecy::inspect_text(&script, finding);
     if script.value.contains("{{") {
         finding
-            .problem(ProblemCode::BadPlaceholder, script.span, "a shell would run or split what is put into its script")
-            .hint("give the value by `env`, such as env: { FILE: \"{{file}}\" }, and write \"$FILE\"");
+            .problem(
+                ProblemCode::BadPlaceholder,
+                script.span,
+                "a shell would run or split what is put into its script",
+            )
+            .hint(
+                "give the value by `env`, such as env: { FILE: \"{{file}}\" }, and write \"$FILE\"",
+            );
         return None;
     }
     if script.value.contains('\0') {
@@ -187,7 +221,11 @@ fn argv(node: &Node, finding: &mut Finding<'_>) -> Option<Vec<Template>> {
 fn template(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<Template>> {
     let text = finding.text(node)?;
     if text.value.contains('\0') {
-        finding.problem(ProblemCode::BadValue, text.span, "a text for a process cannot hold a zero byte");
+        finding.problem(
+            ProblemCode::BadValue,
+            text.span,
+            "a text for a process cannot hold a zero byte",
+        );
         return None;
     }
     secrecy::inspect_text(&text, finding);
@@ -195,13 +233,17 @@ fn template(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<Template>>
 }
 
 fn retry(node: &Node, finding: &mut Finding<'_>) -> RetryDraft {
-    let Some(fields) = Fields::read(node, &keys::RETRY, finding) else { return RetryDraft::default() };
+    let Some(fields) = Fields::read(node, &keys::RETRY, finding) else {
+        return RetryDraft::default();
+    };
     let backoff = fields.get("backoff");
     for name in fields.present(&["cap", "jitter"]) {
         if backoff.is_none() {
             let span = fields.get(name).map_or(fields.span, |node| node.span);
             let message = format!("`{name}` says something of the wait, and there is no `backoff`");
-            finding.problem(ProblemCode::Conflict, span, message).hint("add `backoff`, such as `backoff: 1s`");
+            finding
+                .problem(ProblemCode::Conflict, span, message)
+                .hint("add `backoff`, such as `backoff: 1s`");
         }
     }
     RetryDraft {
@@ -226,17 +268,26 @@ fn check_name(what: &str, name: &Spanned<String>, finding: &mut Finding<'_>) {
     let message = if text.is_empty() {
         format!("the name of this {what} is empty")
     } else if text.len() > MAX_NAME_BYTES {
-        format!("the name of this {what} has {} bytes; at most {MAX_NAME_BYTES} are allowed", text.len())
+        format!(
+            "the name of this {what} has {} bytes; at most {MAX_NAME_BYTES} are allowed",
+            text.len()
+        )
     } else if let Some(wrong) = wrong {
         format!("{:?} cannot stand in the name of {} `{}`", wrong, article(what), short(text))
     } else if !text.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-        format!("the name of {} begins with a letter, a digit or `_`, not as `{}` does", article(what), short(text))
+        format!(
+            "the name of {} begins with a letter, a digit or `_`, not as `{}` does",
+            article(what),
+            short(text)
+        )
     } else if RESERVED.contains(&text) {
         format!("`{text}` is what placeholders call something else")
     } else {
         return;
     };
-    finding.problem(ProblemCode::BadId, name.span, message).hint("names are made of letters, digits, `_`, `-`, `.` and `/`");
+    finding
+        .problem(ProblemCode::BadId, name.span, message)
+        .hint("names are made of letters, digits, `_`, `-`, `.` and `/`");
 }
 
 fn article(what: &str) -> String {

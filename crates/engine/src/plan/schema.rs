@@ -25,7 +25,8 @@ fn of_object(object: &Object) -> Value {
         value["description"] = json!(key.doc);
         properties.insert(key.name.to_owned(), value);
     }
-    let required: Vec<&str> = object.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
+    let required: Vec<&str> =
+        object.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         schema["required"] = json!(required);
@@ -42,14 +43,26 @@ fn of_object(object: &Object) -> Value {
 
 fn of_kind(kind: &Kind) -> Value {
     match kind {
-        Kind::Text | Kind::Template | Kind::Value => json!({ "type": ["string", "number", "boolean"] }),
+        Kind::Text | Kind::Template | Kind::Value => {
+            json!({ "type": ["string", "number", "boolean"] })
+        }
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Count => json!({ "type": ["string", "integer"], "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?[kMG]?$", "minimum": 0 }),
-        Kind::Duration => json!({ "type": "string", "pattern": r"^([0-9][0-9_]*(\.[0-9]+)? ?(ms|s|m|h|d) ?)+$" }),
-        Kind::Size => json!({ "type": "string", "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?(B|[kKMGT]B|[KMGT]iB)$" }),
-        Kind::Cost => json!({ "type": "string", "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?[A-Z]{3}$" }),
-        Kind::Share => json!({ "type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)? ?%?$", "minimum": 0, "maximum": 1 }),
+        Kind::Count => {
+            json!({ "type": ["string", "integer"], "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?[kMG]?$", "minimum": 0 })
+        }
+        Kind::Duration => {
+            json!({ "type": "string", "pattern": r"^([0-9][0-9_]*(\.[0-9]+)? ?(ms|s|m|h|d) ?)+$" })
+        }
+        Kind::Size => {
+            json!({ "type": "string", "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?(B|[kKMGT]B|[KMGT]iB)$" })
+        }
+        Kind::Cost => {
+            json!({ "type": "string", "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?[A-Z]{3}$" })
+        }
+        Kind::Share => {
+            json!({ "type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)? ?%?$", "minimum": 0, "maximum": 1 })
+        }
         Kind::Word(words) => json!({ "enum": words }),
         Kind::List(of) => json!({ "type": "array", "items": of_kind(of) }),
         Kind::Names(of) => json!({ "type": "object", "additionalProperties": of_kind(of) }),

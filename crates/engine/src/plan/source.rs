@@ -55,8 +55,13 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(path: &Path, text: &str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { path: path.to_owned(), text: text.to_owned(), lines: std::iter::once(0).chain(breaks).collect() }
+        let breaks =
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            lines: std::iter::once(0).chain(breaks).collect(),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -79,7 +84,8 @@ impl Source {
 
     /// The line that a part begins in, with what it marks there; what is in `masked` is not shown.
     ///
-    /// Only what is shown is looked at closely: a plan may be one long line with a problem in each word.
+    /// Only what is shown is looked at closely: a plan may be one long line with a problem in each
+    /// word.
     pub(super) fn excerpt(&self, span: Span, masked: &[Span]) -> Excerpt {
         let line = self.line(span);
         let begin = self.lines[line - 1];
@@ -90,16 +96,23 @@ impl Source {
             at -= 1;
         }
         // White space at the end is nothing to show, unless it is meant.
-        let shown =
-            &whole[..whole.trim_end().len().max(at).max((span.end.max(begin) - begin).min(whole.trim_end_matches('\r').len()))];
+        let shown = &whole[..whole
+            .trim_end()
+            .len()
+            .max(at)
+            .max((span.end.max(begin) - begin).min(whole.trim_end_matches('\r').len()))];
         let from = if shown.chars().nth(SHOWN_CHARS).is_some() {
             shown[..at].char_indices().rev().nth(SHOWN_CHARS / 4 - 1).map_or(0, |(from, _)| from)
         } else {
             0
         };
-        let to = shown[from..].char_indices().nth(SHOWN_CHARS).map_or(shown.len(), |(to, _)| from + to);
+        let to =
+            shown[from..].char_indices().nth(SHOWN_CHARS).map_or(shown.len(), |(to, _)| from + to);
         let window = Span::new(begin + from, begin + to);
-        let masked: Vec<&Span> = masked.iter().filter(|mask| mask.start < window.end && mask.end > window.start).collect();
+        let masked: Vec<&Span> = masked
+            .iter()
+            .filter(|mask| mask.start < window.end && mask.end > window.start)
+            .collect();
         let mut text = String::from(if from > 0 { "…" } else { "" });
         let mut mark = None;
         for (offset, c) in shown[from..to].char_indices() {
@@ -126,7 +139,8 @@ mod tests {
     use super::*;
 
     fn excerpt(text: &str, span: std::ops::Range<usize>) -> (usize, usize, String, String) {
-        let found = Source::new(Path::new("p.yaml"), text).excerpt(Span::new(span.start, span.end), &[]);
+        let found =
+            Source::new(Path::new("p.yaml"), text).excerpt(Span::new(span.start, span.end), &[]);
         let marked = found.text[found.mark].to_owned();
         (found.line, found.column, found.text, marked)
     }
@@ -151,6 +165,9 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let source = Source::new(Path::new("p.yaml"), "key: hunter2 # mine\n");
-        assert_eq!(source.excerpt(Span::new(0, 3), &[Span::new(5, 12)]).text, "key: ******* # mine");
+        assert_eq!(
+            source.excerpt(Span::new(0, 3), &[Span::new(5, 12)]).text,
+            "key: ******* # mine"
+        );
     }
 }

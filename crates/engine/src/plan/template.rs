@@ -35,7 +35,9 @@ impl Template {
 
     fn parse(text: &Spanned<String>, finding: &mut Finding<'_>, outputs: bool) -> Self {
         let begin = content(text, finding);
-        let place = |from: usize, to: usize| begin.map_or(text.span, |begin| Span::new(begin + from, begin + to));
+        let place = |from: usize, to: usize| {
+            begin.map_or(text.span, |begin| Span::new(begin + from, begin + to))
+        };
         let mut pieces = Vec::new();
         let (mut rest, mut at) = (text.value.as_str(), 0);
         while let Some(open) = rest.find("{{") {
@@ -52,7 +54,8 @@ impl Template {
             let name = &inside[..close];
             match literal(name) {
                 Some(text) => push_text(&mut pieces, text),
-                None => pieces.extend(hole(name, span, finding, outputs).map(|hole| Piece::Hole(hole, span))),
+                None => pieces
+                    .extend(hole(name, span, finding, outputs).map(|hole| Piece::Hole(hole, span))),
             }
             at += open + close + 4;
             rest = &inside[close + 2..];
@@ -69,10 +72,13 @@ impl Template {
                 Piece::Hole(Hole::Output { item, .. }, _) => (None, Some(item)),
                 _ => (None, None),
             };
-            let inner = item.into_iter().flat_map(|item| item.pieces.iter()).filter_map(|piece| match piece {
-                Piece::Hole(Hole::Parameter(name), _) => Some(name.as_str()),
-                _ => None,
-            });
+            let inner =
+                item.into_iter().flat_map(|item| item.pieces.iter()).filter_map(
+                    |piece| match piece {
+                        Piece::Hole(Hole::Parameter(name), _) => Some(name.as_str()),
+                        _ => None,
+                    },
+                );
             own.into_iter().chain(inner)
         })
     }
@@ -95,7 +101,8 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
-/// Where the placeholder that begins before this text ends; placeholders and quotes inside of it are passed over.
+/// Where the placeholder that begins before this text ends; placeholders and quotes inside of it
+/// are passed over.
 fn closing(text: &str) -> Option<usize> {
     let (mut depth, mut quote) = (0_usize, None);
     let bytes = text.as_bytes();
@@ -165,7 +172,8 @@ pub(super) fn is_name(text: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Where in the file the text begins, if it stands there as it is: without escapes, and on one line.
+/// Where in the file the text begins, if it stands there as it is: without escapes, and on one
+/// line.
 fn content(text: &Spanned<String>, finding: &Finding<'_>) -> Option<usize> {
     let written = finding.source().slice(text.span);
     let offset = usize::from(matches!(written.as_bytes().first(), Some(b'"' | b'\'')));
@@ -182,8 +190,10 @@ mod tests {
     fn read(text: &str) -> String {
         let source = Source::new(Path::new("p.yaml"), text);
         let mut finding = Finding::new(&source);
-        let template = Template::read(&Spanned::new(text.to_owned(), Span::new(0, text.len())), &mut finding);
-        let told = finding.finish().err().map_or(String::new(), |problems| format!(" !! {problems}"));
+        let template =
+            Template::read(&Spanned::new(text.to_owned(), Span::new(0, text.len())), &mut finding);
+        let told =
+            finding.finish().err().map_or(String::new(), |problems| format!(" !! {problems}"));
         let pieces: Vec<String> = template.pieces.iter().map(shown).collect();
         format!("{}{told}", pieces.join("|"))
     }
@@ -217,7 +227,13 @@ mod tests {
             "a  !! p.yaml:1:3: this placeholder has no end (close it with `}}`; two braces as text are written {{\"{{\"}})"
         );
         let how = "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and {{ITEM.output.NAME}}";
-        assert_eq!(read("{{}}"), format!(" !! p.yaml:1:1: `` names nothing that a placeholder can stand for ({how})"));
-        assert_eq!(read("{{a b}}"), format!(" !! p.yaml:1:1: `a b` names nothing that a placeholder can stand for ({how})"));
+        assert_eq!(
+            read("{{}}"),
+            format!(" !! p.yaml:1:1: `` names nothing that a placeholder can stand for ({how})")
+        );
+        assert_eq!(
+            read("{{a b}}"),
+            format!(" !! p.yaml:1:1: `a b` names nothing that a placeholder can stand for ({how})")
+        );
     }
 }

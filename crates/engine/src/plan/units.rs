@@ -1,4 +1,5 @@
-//! Quantities with units: durations, sizes, counts, costs and shares, read from text and written back.
+//! Quantities with units: durations, sizes, counts, costs and shares, read from text and written
+//! back.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,8 +35,11 @@ pub(super) struct Scale {
     compound: bool,
 }
 
-const DURATION: Scale =
-    Scale { units: &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)], bare: None, compound: true };
+const DURATION: Scale = Scale {
+    units: &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)],
+    bare: None,
+    compound: true,
+};
 
 const SIZE: Scale = Scale {
     units: &[
@@ -54,7 +58,11 @@ const SIZE: Scale = Scale {
     compound: false,
 };
 
-const COUNT: Scale = Scale { units: &[("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)], bare: Some(1), compound: false };
+const COUNT: Scale = Scale {
+    units: &[("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000)],
+    bare: Some(1),
+    compound: false,
+};
 
 impl Scale {
     /// Reads a quantity in the smallest unit.
@@ -62,7 +70,9 @@ impl Scale {
         let mut rest = text.trim();
         let mut total: u64 = 0;
         loop {
-            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_')
+                .unwrap_or(rest.len());
             let (number, after) = rest.split_at(end);
             if !number.starts_with(|c: char| c.is_ascii_digit()) {
                 return Err(UnitError::NoNumber);
@@ -91,7 +101,8 @@ impl Scale {
 
     /// Writes a quantity in the largest unit that it is a whole number of.
     fn write(&self, value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.units.iter().find(|(_, factor)| value > 0 && value.is_multiple_of(*factor));
+        let whole =
+            self.units.iter().find(|(_, factor)| value > 0 && value.is_multiple_of(*factor));
         match whole {
             Some((unit, factor)) => write!(f, "{}{unit}", value / factor),
             None if self.bare.is_some() => write!(f, "{value}"),
@@ -172,7 +183,8 @@ pub struct Cost {
 impl Cost {
     pub(super) fn read(text: &str) -> Result<Self, UnitError> {
         let text = text.trim();
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
+        let end =
+            text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());
         let (number, currency) = (&text[..end], text[end..].trim_start());
         if !number.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(UnitError::NoNumber);
@@ -215,7 +227,9 @@ pub struct Share(pub u32);
 impl Share {
     pub(super) fn read(text: &str) -> Result<Self, UnitError> {
         let text = text.trim();
-        let (number, factor) = text.strip_suffix('%').map_or((text, 1_000_000), |percent| (percent.trim_end(), 10_000));
+        let (number, factor) = text
+            .strip_suffix('%')
+            .map_or((text, 1_000_000), |percent| (percent.trim_end(), 10_000));
         if !number.starts_with(|c: char| c.is_ascii_digit()) {
             return Err(UnitError::NoNumber);
         }
@@ -248,14 +262,20 @@ mod tests {
     fn quantities_are_read_with_their_units() {
         let durations = ["500ms", "30s", "10m", "2h", "1d", "1h30m", "1.5h", "90 s", "0s"];
         let read: Vec<u64> = durations.iter().map(|text| Millis::read(text).unwrap().0).collect();
-        assert_eq!(read, [500, 30_000, 600_000, 7_200_000, 86_400_000, 5_400_000, 5_400_000, 90_000, 0]);
+        assert_eq!(
+            read,
+            [500, 30_000, 600_000, 7_200_000, 86_400_000, 5_400_000, 5_400_000, 90_000, 0]
+        );
         let sizes = ["64KiB", "1MB", "2GiB", "10B", "1.5KiB"];
         let read: Vec<u64> = sizes.iter().map(|text| Bytes::read(text).unwrap().0).collect();
         assert_eq!(read, [65_536, 1_000_000, 2_147_483_648, 10, 1_536]);
         let counts = ["0", "20", "200k", "1M", "1.5M", "10_000"];
         let read: Vec<u64> = counts.iter().map(|text| Count::read(text).unwrap().0).collect();
         assert_eq!(read, [0, 20, 200_000, 1_000_000, 1_500_000, 10_000]);
-        assert_eq!(Cost::read("2.50 USD"), Ok(Cost { millionths: 2_500_000, currency: "USD".into() }));
+        assert_eq!(
+            Cost::read("2.50 USD"),
+            Ok(Cost { millionths: 2_500_000, currency: "USD".into() })
+        );
         assert_eq!(Share::read("20%"), Ok(Share(200_000)));
         assert_eq!(Share::read("0.125"), Ok(Share(125_000)));
     }

@@ -1,4 +1,5 @@
-//! Systems on which nobody can prove that a session left nothing running: sessions as processes are refused there.
+//! Systems on which nobody can prove that a session left nothing running: sessions as processes are
+//! refused there.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! The first thing that a program does which runs sessions as processes: it may have been started to be something else.
+//! The first thing that a program does which runs sessions as processes: it may have been started
+//! to be something else.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::FileTypeExt as _;
@@ -9,11 +10,13 @@ use super::{init, warden};
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
-/// Must come first in `main`, before any thread: becomes a warden, and does not return, if this process was started as one. Inside of a
-/// `main` that an attribute such as `#[tokio::main]` has wrapped it is too late.
+/// Must come first in `main`, before any thread: becomes a warden, and does not return, if this
+/// process was started as one. Inside of a `main` that an attribute such as `#[tokio::main]` has
+/// wrapped it is too late.
 ///
-/// Only a program that has called this may be run again as the warden of its own sessions. As the first process of a container it also
-/// leaves a small one behind in its place that reaps orphans and passes signals on, and goes on in a child.
+/// Only a program that has called this may be run again as the warden of its own sessions. As the
+/// first process of a container it also leaves a small one behind in its place that reaps orphans
+/// and passes signals on, and goes on in a child.
 pub fn enter() {
     if is_started_as_warden() {
         std::process::exit(warden::live());
@@ -32,5 +35,7 @@ fn is_started_as_warden() -> bool {
     let is_named = arguments.next().as_deref() == Some(OsStr::new(WARDEN_NAME));
     let is_told = arguments.next().as_deref() == Some(OsStr::new(WARDEN_WORD));
     // Whoever types the words at a shell has no socket there.
-    is_named && is_told && std::fs::metadata("/proc/self/fd/0").is_ok_and(|meta| meta.file_type().is_socket())
+    is_named
+        && is_told
+        && std::fs::metadata("/proc/self/fd/0").is_ok_and(|meta| meta.file_type().is_socket())
 }

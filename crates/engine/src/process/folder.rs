@@ -1,8 +1,9 @@
-//! What is written down of a session before it exists, so that the next start finds what this one left running.
+//! What is written down of a session before it exists, so that the next start finds what this one
+//! left running.
 //!
-//! Each session has a folder under `sessions/` in the state directory. Its `open` file has a first line from before the warden is
-//! spawned and a second from before the session's program may run; the warden leaves its `end` there. It is no evidence and is removed
-//! once the end is recorded.
+//! Each session has a folder under `sessions/` in the state directory. Its `open` file has a first
+//! line from before the warden is spawned and a second from before the session's program may run;
+//! the warden leaves its `end` there. It is no evidence and is removed once the end is recorded.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -97,7 +98,8 @@ impl SessionFolder {
         &self.0
     }
 
-    /// Where something is kept. Output can be followed there while the session runs: it is redacted before it is written.
+    /// Where something is kept. Output can be followed there while the session runs: it is redacted
+    /// before it is written.
     #[must_use]
     pub fn path_of(&self, kept: Kept) -> PathBuf {
         self.0.join(kept.name())
@@ -117,7 +119,8 @@ impl SessionFolder {
     /// Writes the first line, and makes it durable together with the folder.
     pub(super) fn open(&self, opened: &Opened) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(&self.0)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(OPEN))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(OPEN))?;
         file.write_all(&line_of(opened))?;
         file.sync_all()?;
         File::open(&self.0)?.sync_all()?;
@@ -141,10 +144,14 @@ impl SessionFolder {
             read => read?,
         };
         let foreign = |error: serde_json::Error| {
-            let problem = format!("{} is not understood ({error}); an engine of its own version has to sweep it", path.display());
+            let problem = format!(
+                "{} is not understood ({error}); an engine of its own version has to sweep it",
+                path.display()
+            );
             io::Error::new(ErrorKind::InvalidData, problem)
         };
-        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let mut lines =
+            bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
         let opened = lines.next().map(serde_json::from_slice).transpose().map_err(foreign)?;
         let begun = lines.next().map(serde_json::from_slice).transpose().map_err(foreign)?;
         Ok((opened, begun))
@@ -167,10 +174,16 @@ impl SessionFolder {
         serde_json::from_slice(&bytes).ok()
     }
 
-    /// Whole or not at all. Not synced: only a process of this boot asks for it, and after a power cut it is not believed.
+    /// Whole or not at all. Not synced: only a process of this boot asks for it, and after a power
+    /// cut it is not believed.
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = self.0.join(format!("{name}.tmp"));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         std::fs::rename(&temporary, self.0.join(name))
     }
@@ -189,12 +202,14 @@ impl SessionFolder {
 }
 
 fn line_of(value: &impl Serialize) -> Vec<u8> {
-    let mut line = serde_json::to_vec(value).unwrap_or_else(|error| panic!("BUG: a line does not serialise: {error}"));
+    let mut line = serde_json::to_vec(value)
+        .unwrap_or_else(|error| panic!("BUG: a line does not serialise: {error}"));
     line.push(b'\n');
     line
 }
 
-/// A file name for a session: its id where that is one, otherwise as much of it as people need and a digest.
+/// A file name for a session: its id where that is one, otherwise as much of it as people need and
+/// a digest.
 pub(super) fn name_of(session: &SessionId) -> String {
     let text = session.to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -214,9 +229,13 @@ mod tests {
     fn every_session_id_has_a_file_name_of_its_own() {
         let long = format!("{}.1", "x".repeat(200));
         let ids = ["build.1", "build.2", "a:b.1", "..x.1", "ä.1", "ö.1", &long];
-        let names: std::collections::BTreeSet<String> = ids.iter().map(|id| name_of(&id.parse().unwrap())).collect();
+        let names: std::collections::BTreeSet<String> =
+            ids.iter().map(|id| name_of(&id.parse().unwrap())).collect();
         assert_eq!(names.len(), ids.len());
         assert_eq!(name_of(&"build.1".parse().unwrap()), "build.1");
-        assert!(names.iter().all(|name| !name.contains('/') && name.len() < 255 && name != ".."), "{names:?}");
+        assert!(
+            names.iter().all(|name| !name.contains('/') && name.len() < 255 && name != ".."),
+            "{names:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Which process, past the reuse of process ids; and which boot and process namespace ids mean something in.
+//! Which process, past the reuse of process ids; and which boot and process namespace ids mean
+//! something in.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -32,14 +33,17 @@ const FIRST_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// And so has the first of the namespaces of clocks.
 const FIRST_CLOCKS: u64 = 0xEFFF_FFFA;
 
-/// Where process ids mean what they meant: the boot, and the process namespace with its first process.
+/// Where process ids mean what they meant: the boot, and the process namespace with its first
+/// process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Where {
     boot: String,
     namespace: u64,
-    /// When the first process of the namespace started; `None` if `/proc` is that of another namespace, or hides it.
+    /// When the first process of the namespace started; `None` if `/proc` is that of another
+    /// namespace, or hides it.
     init_start: Option<u64>,
-    /// Whether that is told by the machine's own clock, so that no two processes can differ about it.
+    /// Whether that is told by the machine's own clock, so that no two processes can differ about
+    /// it.
     #[serde(default)]
     own_clock: bool,
 }
@@ -52,7 +56,8 @@ pub(super) enum Place {
     EarlierBoot,
     /// A process namespace that does not exist any more, and with it none of its processes.
     Gone,
-    /// Another process namespace, but every process of the machine can be seen here, under another id.
+    /// Another process namespace, but every process of the machine can be seen here, under another
+    /// id.
     Visible,
     /// Another process namespace, of which nothing can be seen here.
     Elsewhere,
@@ -60,8 +65,13 @@ pub(super) enum Place {
 
 impl Where {
     pub(super) fn here() -> Self {
-        let number = |name: &str| std::fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|meta| meta.ino());
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned();
+        let number = |name: &str| {
+            std::fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|meta| meta.ino())
+        };
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         Self {
             boot,
             namespace: number("pid").unwrap_or(0),
@@ -86,8 +96,9 @@ impl Where {
         }
     }
 
-    /// Whether the number of the recorded namespace is in use for another one. A number is free only once nothing is in the namespace, and
-    /// the first process of one is the same as long as there is any.
+    /// Whether the number of the recorded namespace is in use for another one. A number is free
+    /// only once nothing is in the namespace, and the first process of one is the same as long as
+    /// there is any.
     fn was_before(&self, here: &Self) -> bool {
         self.namespace != 0
             && self.namespace == here.namespace
@@ -97,7 +108,8 @@ impl Where {
     }
 }
 
-/// Whether `/proc` shows the process namespace of this process, and not one around it: then this process has one id there.
+/// Whether `/proc` shows the process namespace of this process, and not one around it: then this
+/// process has one id there.
 fn proc_is_own() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
@@ -110,7 +122,9 @@ pub(super) fn ticks_now() -> u64 {
     let per_second = rustix::param::clock_ticks_per_second();
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanos = u64::try_from(time.tv_nsec).unwrap_or(0);
-    seconds.saturating_mul(per_second).saturating_add(nanos.saturating_mul(per_second) / 1_000_000_000)
+    seconds
+        .saturating_mul(per_second)
+        .saturating_add(nanos.saturating_mul(per_second) / 1_000_000_000)
 }
 
 #[cfg(test)]
@@ -123,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_place_is_gone_only_where_that_is_certain() {
-        let (first, container) = (place("now", FIRST_NAMESPACE, Some(1), true), place("now", 77, Some(500), true));
+        let (first, container) =
+            (place("now", FIRST_NAMESPACE, Some(1), true), place("now", 77, Some(500), true));
         let cases = [
             (first.clone(), &first, Place::Here),
             (container.clone(), &container, Place::Here),

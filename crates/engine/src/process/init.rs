@@ -9,7 +9,8 @@ pub(super) fn step_down() {
     if !rustix::process::getpid().is_init() || has_threads() {
         return;
     }
-    // SAFETY: the sets are initialised by the calls that fill them; no thread exists yet, so the child of the fork is whole.
+    // SAFETY: the sets are initialised by the calls that fill them; no thread exists yet, so the
+    // child of the fork is whole.
     let (signals, child) = unsafe {
         let mut signals: libc::sigset_t = std::mem::zeroed();
         let mut before: libc::sigset_t = std::mem::zeroed();
@@ -30,7 +31,8 @@ pub(super) fn step_down() {
 /// Serves until the child ends; gives its code.
 fn stay(signals: &libc::sigset_t, child: i32) -> i32 {
     loop {
-        // SAFETY: waits for a signal of a set that lives until the call returns, without asking for details.
+        // SAFETY: waits for a signal of a set that lives until the call returns, without asking for
+        // details.
         let signal = unsafe { libc::sigwaitinfo(signals, std::ptr::null_mut()) };
         if signal > 0 && signal != libc::SIGCHLD {
             // SAFETY: takes numbers; the child is not reaped yet, so its id is its own.

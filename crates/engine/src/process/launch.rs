@@ -16,13 +16,15 @@ pub(super) const RESULT_FILE: &str = "result.json";
 /// A session as a process: what to run, and within which limits. Nothing passes through a shell.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    /// The program and its arguments. A program without a slash is looked up in the `PATH` of `env`.
+    /// The program and its arguments. A program without a slash is looked up in the `PATH` of
+    /// `env`.
     pub command: Vec<OsString>,
     /// Where it runs; a relative program starts from here.
     pub directory: PathBuf,
     /// Its whole environment. Only the variable that marks its processes is added.
     pub environment: Vec<(OsString, OsString)>,
-    /// What is replaced by `[secret NAME]` in everything that is kept. To be used they have to be in `environment` too.
+    /// What is replaced by `[secret NAME]` in everything that is kept. To be used they have to be
+    /// in `environment` too.
     pub secrets: Vec<Secret>,
     /// Its standard input; closed if there is none.
     pub stdin: Option<Vec<u8>>,
@@ -34,16 +36,21 @@ pub struct Launch {
     pub grace: Duration,
     /// How much of each output is kept, in bytes.
     pub output_cap: u64,
-    /// A command that judges the work: run in the same directory and environment after the session's own processes are gone.
+    /// A command that judges the work: run in the same directory and environment after the
+    /// session's own processes are gone.
     pub check: Option<Check>,
     /// A directory for this session alone, removed after its end.
     pub scratch: Option<Scratch>,
 }
 
 impl Launch {
-    /// A command in a directory, with an empty environment, no limits, ten seconds of grace and 10 MiB of each output.
+    /// A command in a directory, with an empty environment, no limits, ten seconds of grace and 10
+    /// MiB of each output.
     #[must_use]
-    pub fn new(command: impl IntoIterator<Item = impl Into<OsString>>, directory: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        command: impl IntoIterator<Item = impl Into<OsString>>,
+        directory: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             command: command.into_iter().map(Into::into).collect(),
             directory: directory.into(),
@@ -61,7 +68,9 @@ impl Launch {
 
     /// What can be refused before anything is touched.
     pub(super) fn validate(&self, sessions: &Path) -> Result<(), LaunchError> {
-        for command in std::iter::once(&self.command).chain(self.check.iter().map(|check| &check.command)) {
+        for command in
+            std::iter::once(&self.command).chain(self.check.iter().map(|check| &check.command))
+        {
             if command.first().is_none_or(|program| program.is_empty()) {
                 return Err(LaunchError::NoProgram);
             }
@@ -74,7 +83,9 @@ impl Launch {
         let texts = self.command.iter().chain(self.check.iter().flat_map(|check| &check.command));
         let pairs = self.environment.iter();
         let has_nul = |text: &OsStr| text.as_encoded_bytes().contains(&0);
-        if texts.map(OsString::as_os_str).any(has_nul) || pairs.clone().any(|(name, value)| has_nul(name) || has_nul(value)) {
+        if texts.map(OsString::as_os_str).any(has_nul)
+            || pairs.clone().any(|(name, value)| has_nul(name) || has_nul(value))
+        {
             return Err(LaunchError::Nul);
         }
         for (name, _) in pairs {
@@ -86,11 +97,15 @@ impl Launch {
             return Err(LaunchError::RelativeDirectory { directory: self.directory.clone() });
         }
         match &self.scratch {
-            Some(scratch) if scratch.directory.starts_with(sessions.parent().unwrap_or(sessions)) => {
+            Some(scratch)
+                if scratch.directory.starts_with(sessions.parent().unwrap_or(sessions)) =>
+            {
                 Err(LaunchError::ScratchInside { scratch: scratch.directory.clone() })
             }
             Some(scratch)
-                if scratch.files.iter().any(|(name, _)| name.is_empty() || name.contains('/') || name.starts_with('.')) =>
+                if scratch.files.iter().any(|(name, _)| {
+                    name.is_empty() || name.contains('/') || name.starts_with('.')
+                }) =>
             {
                 Err(LaunchError::BadScratchFile)
             }
@@ -111,7 +126,8 @@ pub struct Check {
 /// What a session may use; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Resident memory of the whole tree, in bytes. Sampled: what is over it at a sample ends the session.
+    /// Resident memory of the whole tree, in bytes. Sampled: what is over it at a sample ends the
+    /// session.
     pub memory: Option<u64>,
     /// Processes of the whole tree. Sampled.
     pub processes: Option<u64>,
@@ -130,8 +146,8 @@ impl Limits {
     }
 }
 
-/// A directory for one session, outside of the state directory. It is made when the session starts and removed after its end or by
-/// the next start's sweep.
+/// A directory for one session, outside of the state directory. It is made when the session starts
+/// and removed after its end or by the next start's sweep.
 #[derive(Debug, Clone)]
 pub struct Scratch {
     directory: PathBuf,
@@ -142,14 +158,16 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Chooses a name that nothing else has, and touches nothing. `root` is a directory such as the system's temporary one.
+    /// Chooses a name that nothing else has, and touches nothing. `root` is a directory such as the
+    /// system's temporary one.
     ///
     /// # Errors
     /// If the system has no randomness to give, or the root cannot be resolved.
     pub fn below(root: &Path) -> io::Result<Self> {
         let mut random = [0; 16];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let directory = root.canonicalize()?.join(format!("antiphon-{:032x}", u128::from_le_bytes(random)));
+        let directory =
+            root.canonicalize()?.join(format!("antiphon-{:032x}", u128::from_le_bytes(random)));
         Ok(Self { directory, files: Vec::new(), result_cap: 1024 * 1024 })
     }
 
@@ -191,9 +209,12 @@ pub enum Guard {
 #[derive(Debug, thiserror::Error)]
 pub enum WardensError {
     /// The operating system has none of what the promise needs.
-    #[error("sessions as processes need Linux; this system offers no way to prove that a session left nothing running")]
+    #[error(
+        "sessions as processes need Linux; this system offers no way to prove that a session left nothing running"
+    )]
     Unsupported,
-    /// The program did not call [`enter`](super::enter) first, and named no other program as warden.
+    /// The program did not call [`enter`](super::enter) first, and named no other program as
+    /// warden.
     #[error(
         "this program cannot run sessions as processes: it would have to run itself as their warden; call antiphon::process::enter() first \
          in main, or name the antiphon executable as warden"
@@ -215,14 +236,17 @@ pub enum WardensError {
     Subreaper(io::Error),
 }
 
-/// Why a session did not get as far as its own program. Whether that program starts is told by its end.
+/// Why a session did not get as far as its own program. Whether that program starts is told by its
+/// end.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// There is nothing to run.
     #[error("the command is empty; give it a program")]
     NoProgram,
     /// A secret is too short to be replaced.
-    #[error("the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would tear ordinary text, so it is refused")]
+    #[error(
+        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would tear ordinary text, so it is refused"
+    )]
     ShortSecret {
         /// Its name.
         name: String,
@@ -249,13 +273,19 @@ pub enum LaunchError {
         scratch: PathBuf,
     },
     /// The name of a file for the scratch directory is not a plain one.
-    #[error("a file for the scratch directory has a name that is empty, hidden or a path; give it a plain name")]
+    #[error(
+        "a file for the scratch directory has a name that is empty, hidden or a path; give it a plain name"
+    )]
     BadScratchFile,
     /// This process is itself inside of sessions, three deep.
-    #[error("sessions cannot be nested more than three deep; this program runs inside of the third")]
+    #[error(
+        "sessions cannot be nested more than three deep; this program runs inside of the third"
+    )]
     TooDeep,
     /// A session of this id is still written down: it runs, or its end has not been recorded.
-    #[error("session {0} is still in the sessions folder; sweep and record its end before it is started again")]
+    #[error(
+        "session {0} is still in the sessions folder; sweep and record its end before it is started again"
+    )]
     StillThere(SessionId),
     /// A file, a socket or a process could not be had. Nothing of the session has run.
     #[error("session {session}: cannot {doing}: {error}")]

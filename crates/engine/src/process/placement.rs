@@ -1,4 +1,5 @@
-//! Which session a process belongs to, by what it cannot choose: its mark, or that it was written down as a warden.
+//! Which session a process belongs to, by what it cannot choose: its mark, or that it was written
+//! down as a warden.
 
 use std::fs;
 use std::path::Path;
@@ -10,9 +11,9 @@ use super::identity::ProcessIdentity;
 use super::proc_table;
 use super::tattoo;
 
-/// The session that a process belongs to by itself; `None` also for one whose parent or further ancestor is in a session, so whoever
-/// places a process asks of its ancestors, too. To be asked by the process that runs the sessions of this state directory. Reads
-/// `/proc` and blocks.
+/// The session that a process belongs to by itself; `None` also for one whose parent or further
+/// ancestor is in a session, so whoever places a process asks of its ancestors, too. To be asked by
+/// the process that runs the sessions of this state directory. Reads `/proc` and blocks.
 #[must_use]
 pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
     let pid = i32::try_from(pid).ok()?;

@@ -1,4 +1,5 @@
-//! What `/proc` tells about processes. Every answer may be out of date when it arrives, so whoever acts on one checks again.
+//! What `/proc` tells about processes. Every answer may be out of date when it arrives, so whoever
+//! acts on one checks again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,7 +24,8 @@ impl Seen {
     pub(super) fn is_alive(&self) -> bool {
         match self.state {
             'X' | 'x' => false,
-            'Z' => fs::read_dir(format!("/proc/{}/task", self.pid)).is_ok_and(|tasks| tasks.count() > 1),
+            'Z' => fs::read_dir(format!("/proc/{}/task", self.pid))
+                .is_ok_and(|tasks| tasks.count() > 1),
             _ => true,
         }
     }
@@ -85,29 +87,43 @@ pub(super) fn descendants(root: i32) -> Vec<Seen> {
     found
 }
 
-/// The children of the calling process, which must have one thread; `None` where the kernel does not tell. Also sees what a
-/// restricted `/proc` hides.
+/// The children of the calling process, which must have one thread; `None` where the kernel does
+/// not tell. Also sees what a restricted `/proc` hides.
 pub(super) fn own_children() -> Option<Vec<i32>> {
     let pid = rustix::process::getpid().as_raw_nonzero();
     let children = fs::read_to_string(format!("/proc/self/task/{pid}/children")).ok()?;
     Some(children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
-/// The hard limit of a process on its resident set, which since Linux 2.4 limits nothing. `None` also for "unlimited".
+/// The hard limit of a process on its resident set, which since Linux 2.4 limits nothing. `None`
+/// also for "unlimited".
 pub(super) fn resident_limit(pid: i32) -> Option<u64> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
-    limits.lines().find_map(|line| line.strip_prefix("Max resident set"))?.split_ascii_whitespace().nth(1)?.parse().ok()
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max resident set"))?
+        .split_ascii_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 /// Whether a process has a variable of this exact form in the environment that it was started with.
 pub(super) fn has_variable(pid: i32, pair: &[u8]) -> bool {
-    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|had| had == pair))
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|had| had == pair))
 }
 
 /// The effective user of a process.
 pub(super) fn user(pid: i32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().nth(1)?.parse().ok()
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))?
+        .split_ascii_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Takes the values of secrets out of a stream of bytes before anything else sees it, also where a chunk ends inside of one and where
-//! it is escaped as JSON strings are.
+//! Takes the values of secrets out of a stream of bytes before anything else sees it, also where a
+//! chunk ends inside of one and where it is escaped as JSON strings are.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// Shortest secret that is accepted, in bytes; replacing shorter ones would tear ordinary text.
 pub const MIN_SECRET_BYTES: usize = 8;
 
-/// Backslashes in a row that are looked through: so many stand before a quote in JSON in JSON in JSON, and one more in a backslash.
+/// Backslashes in a row that are looked through: so many stand before a quote in JSON in JSON in
+/// JSON, and one more in a backslash.
 const MAX_BACKSLASHES: usize = 8;
 
 /// A value that may appear nowhere, and the name that takes its place.
@@ -36,7 +37,8 @@ pub(super) struct Redactor<'a> {
     begins: [bool; 256],
 }
 
-/// How the beginning of some bytes compares with a secret. Both can be: a longer way of writing it may still be going on.
+/// How the beginning of some bytes compares with a secret. Both can be: a longer way of writing it
+/// may still be going on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Match {
     /// It is complete, in this many bytes.
@@ -66,7 +68,8 @@ impl<'a> Redactor<'a> {
         self.take(false)
     }
 
-    /// Gives the rest. The beginning of a secret that was cut off is replaced too if it is long enough to tell something.
+    /// Gives the rest. The beginning of a secret that was cut off is replaced too if it is long
+    /// enough to tell something.
     pub(super) fn finish(&mut self) -> Vec<u8> {
         self.take(true)
     }
@@ -86,8 +89,10 @@ impl<'a> Redactor<'a> {
             let mut partial: Option<(usize, &Secret)> = None;
             for secret in self.secrets {
                 let found = matches(secret.value.as_bytes(), rest);
-                longest = found.full.map_or(longest, |length| longest.max_by_length(length, secret));
-                partial = found.partial.map_or(partial, |there| partial.max_by_length(there, secret));
+                longest =
+                    found.full.map_or(longest, |length| longest.max_by_length(length, secret));
+                partial =
+                    found.partial.map_or(partial, |there| partial.max_by_length(there, secret));
             }
             match (longest, partial) {
                 (_, Some(_)) if !at_end => {
@@ -96,7 +101,8 @@ impl<'a> Redactor<'a> {
                 }
                 // Cut off, but long enough to tell something, and more of it than what is complete.
                 (full, Some((there, secret)))
-                    if there >= MIN_SECRET_BYTES && full.is_none_or(|(_, full)| there > full.value.len()) =>
+                    if there >= MIN_SECRET_BYTES
+                        && full.is_none_or(|(_, full)| there > full.value.len()) =>
                 {
                     out.extend_from_slice(format!("[secret {}]", secret.name).as_bytes());
                     at = bytes.len();
@@ -133,11 +139,12 @@ pub(super) fn redacted(secrets: &[Secret], bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Compares a secret with the beginning of some bytes. At each place the bytes may have the secret's own bytes or, for a character, the
-/// JSON escape of it.
+/// Compares a secret with the beginning of some bytes. At each place the bytes may have the
+/// secret's own bytes or, for a character, the JSON escape of it.
 fn matches(secret: &[u8], bytes: &[u8]) -> Match {
-    // Positions in both that can be reached. A backslash in the secret gives two ways at once, so there may be more than one; taken in
-    // order and each once, or a secret of backslashes would take for ever.
+    // Positions in both that can be reached. A backslash in the secret gives two ways at once, so
+    // there may be more than one; taken in order and each once, or a secret of backslashes would
+    // take for ever.
     let mut ways = BTreeSet::from([(0, 0)]);
     let Match { mut full, mut partial } = Match::default();
     while let Some((in_secret, in_bytes)) = ways.pop_first() {
@@ -153,7 +160,8 @@ fn matches(secret: &[u8], bytes: &[u8]) -> Match {
         if byte == secret[in_secret] {
             ways.insert((in_secret + 1, in_bytes + 1));
         }
-        // JSON within JSON escapes the backslashes of the escapes in it; all of a row but the last are skipped then.
+        // JSON within JSON escapes the backslashes of the escapes in it; all of a row but the last
+        // are skipped then.
         for skipped in 0..backslashes(rest) {
             match unescape(&rest[skipped..]) {
                 Escape::Cut => partial = partial.max(Some(in_secret)),
@@ -248,7 +256,8 @@ mod tests {
 
     #[test]
     fn a_value_is_replaced_by_its_name_and_the_rest_stays() {
-        let secrets = [secret("KEY", "hunter2hunter2"), secret("LONGER", "hunter2hunter2-and-more")];
+        let secrets =
+            [secret("KEY", "hunter2hunter2"), secret("LONGER", "hunter2hunter2-and-more")];
         assert_eq!(
             text_of(&secrets, "a hunter2hunter2 b hunter2hunter2-and-more c hunter2hunt"),
             "a [secret KEY] b [secret LONGER] c [secret KEY]"
@@ -272,7 +281,11 @@ mod tests {
             let mut within = written;
             for _ in 0..2 {
                 within = serde_json::to_string(&within).unwrap();
-                assert_eq!(text_of(&secrets, &within).trim_matches(['"', '\\']), "[secret KEY]", "{within}");
+                assert_eq!(
+                    text_of(&secrets, &within).trim_matches(['"', '\\']),
+                    "[secret KEY]",
+                    "{within}"
+                );
             }
         }
     }

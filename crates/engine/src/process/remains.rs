@@ -81,7 +81,8 @@ fn known(folder: &SessionFolder) -> KnownRemains {
         Ok((None, _)) => return KnownRemains::NeverBegun,
         Err(error) => return KnownRemains::NotUnderstood(error.to_string()),
     };
-    // Without a second line nothing of it has run, and what a warden has established holds wherever it is read.
+    // Without a second line nothing of it has run, and what a warden has established holds wherever
+    // it is read.
     let may_live = begun.is_some() && !folder.end().is_some_and(|end| end.clean);
     let place = match opened.place.seen_from(&Where::here()) {
         Place::EarlierBoot => RemainsPlace::EarlierBoot,
@@ -90,7 +91,9 @@ fn known(folder: &SessionFolder) -> KnownRemains {
         Place::Here | Place::Visible | Place::Elsewhere => RemainsPlace::Here,
     };
     let alive = match place {
-        RemainsPlace::Here => alive(&opened, Marks::of(&opened, begun), begun.and_then(|begun| begun.warden)),
+        RemainsPlace::Here => {
+            alive(&opened, Marks::of(&opened, begun), begun.and_then(|begun| begun.warden))
+        }
         _ => Vec::new(),
     };
     let Opened { session, user, wall, .. } = opened;

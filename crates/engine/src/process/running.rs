@@ -1,4 +1,5 @@
-//! A session that runs: how it is stopped, and how its end is learned, whatever becomes of its warden.
+//! A session that runs: how it is stopped, and how its end is learned, whatever becomes of its
+//! warden.
 
 use std::os::fd::OwnedFd;
 use std::process::Child;
@@ -91,7 +92,8 @@ pub(super) struct Watch {
 
 impl Watch {
     async fn until_the_end(mut self, asked: mpsc::UnboundedReceiver<Stop>) -> TreeEnd {
-        // Opened while it is our child and not reaped, so it is about no other process, however long this takes.
+        // Opened while it is our child and not reaped, so it is about no other process, however
+        // long this takes.
         let exit = self.exit_of_warden();
         let reported = self.listen(exit.as_ref(), asked).await;
         self.see_warden_gone(exit.as_ref(), reported.is_some()).await;
@@ -100,9 +102,12 @@ impl Watch {
             let is_gone = matches!(warden.try_wait(), Ok(Some(_)) | Err(_));
             let mut end = conclude(reported, &folder, &marks, &setup);
             if !is_gone {
-                // Killed and still there: it hangs in a call of the system, and so may what it owns.
+                // Killed and still there: it hangs in a call of the system, and so may what it
+                // owns.
                 end.clean = false;
-                end.leftovers.extend(proc_table::stat(warden.id().cast_signed()).as_ref().map(signal::leftover));
+                end.leftovers.extend(
+                    proc_table::stat(warden.id().cast_signed()).as_ref().map(signal::leftover),
+                );
             }
             if let Some(directory) = &opened.scratch {
                 scratch::remove(&directory.path());
@@ -116,7 +121,11 @@ impl Watch {
     }
 
     /// Listens until the warden reports the end, is gone, or stays silent for too long.
-    async fn listen(&mut self, exit: Option<&Exit>, mut asked: mpsc::UnboundedReceiver<Stop>) -> Option<TreeEnd> {
+    async fn listen(
+        &mut self,
+        exit: Option<&Exit>,
+        mut asked: mpsc::UnboundedReceiver<Stop>,
+    ) -> Option<TreeEnd> {
         let mut may_be_asked = true;
         let mut was_continued = false;
         let mut chunk = [0; 4096];
@@ -153,13 +162,15 @@ impl Watch {
     }
 
     fn is_stopped(&self) -> bool {
-        proc_table::stat(self.warden.id().cast_signed()).is_some_and(|seen| matches!(seen.state, 'T' | 't'))
+        proc_table::stat(self.warden.id().cast_signed())
+            .is_some_and(|seen| matches!(seen.state, 'T' | 't'))
     }
 
     /// Waits until the warden has ended; one that does not by itself is killed.
     async fn see_warden_gone(&mut self, exit: Option<&Exit>, has_reported: bool) {
         let Some(exit) = exit else {
-            // No descriptors are left. A killed process is gone at once, so this does not wait long.
+            // No descriptors are left. A killed process is gone at once, so this does not wait
+            // long.
             let _ = self.warden.kill();
             let _ = self.warden.wait();
             return;
@@ -168,13 +179,15 @@ impl Watch {
             return;
         }
         signal_warden(Some(exit), Signal::KILL);
-        let _ = tokio::time::timeout(self.setup.end_within.max(SECOND_CHANCE), exit.readable()).await;
+        let _ =
+            tokio::time::timeout(self.setup.end_within.max(SECOND_CHANCE), exit.readable()).await;
     }
 
     fn exit_of_warden(&self) -> Option<Exit> {
         let pid = rustix::process::Pid::from_raw(self.warden.id().cast_signed())?;
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        // SAFETY: an owned descriptor always names the same open file until it is dropped, and the `AsyncFd` owns it from here on.
+        // SAFETY: an owned descriptor always names the same open file until it is dropped, and the
+        // `AsyncFd` owns it from here on.
         unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }.ok()
     }
 }
@@ -189,7 +202,12 @@ fn signal_warden(exit: Option<&Exit>, signal: Signal) {
 }
 
 /// What the end is, after the warden is gone. Blocks.
-fn conclude(reported: Option<TreeEnd>, folder: &SessionFolder, marks: &Marks, setup: &WardenSetup) -> TreeEnd {
+fn conclude(
+    reported: Option<TreeEnd>,
+    folder: &SessionFolder,
+    marks: &Marks,
+    setup: &WardenSetup,
+) -> TreeEnd {
     match reported {
         Some(end) if end.clean => end,
         // Its warden gave up: what is left has come to us.
@@ -220,7 +238,11 @@ fn lost_with_outputs(folder: &SessionFolder) -> TreeEnd {
         let length = std::fs::metadata(folder.path_of(kept)).map_or(0, |meta| meta.len());
         Captured { kept: length, seen: length, cut: true, tail: 0 }
     };
-    TreeEnd { stdout: captured(Kept::Stdout), stderr: captured(Kept::Stderr), ..lost(Cause::WardenLost) }
+    TreeEnd {
+        stdout: captured(Kept::Stdout),
+        stderr: captured(Kept::Stderr),
+        ..lost(Cause::WardenLost)
+    }
 }
 
 /// The end of a session of which nobody saw how it ended.

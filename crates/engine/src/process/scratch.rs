@@ -1,4 +1,5 @@
-//! The directory of one session outside of the state directory: made, filled, removed whatever is in it.
+//! The directory of one session outside of the state directory: made, filled, removed whatever is
+//! in it.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write as _};

@@ -19,8 +19,9 @@ pub(super) fn to_identity(identity: ProcessIdentity, signal: Signal) -> bool {
     identity.exists() && pidfd_send_signal(&pidfd, signal).is_ok()
 }
 
-/// Signals the group of a process below a warden. Every program of a session starts in a kernel session of its own, so such a group has
-/// nobody else in it; the warden's own kernel session is left alone.
+/// Signals the group of a process below a warden. Every program of a session starts in a kernel
+/// session of its own, so such a group has nobody else in it; the warden's own kernel session is
+/// left alone.
 pub(super) fn to_group(seen: &Seen, warden_session: i32, signal: Signal) {
     if seen.group > 1
         && seen.session != warden_session

@@ -1,7 +1,8 @@
-//! Ends what carries a session's marks when its warden cannot: after the warden was lost, and before the next start binds anything.
+//! Ends what carries a session's marks when its warden cannot: after the warden was lost, and
+//! before the next start binds anything.
 //!
-//! Only processes are touched that carry the marks, started after the session did, belong to this user, and are still the ones that
-//! were looked at when the signal is sent.
+//! Only processes are touched that carry the marks, started after the session did, belong to this
+//! user, and are still the ones that were looked at when the signal is sent.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -26,7 +27,8 @@ const STOP_PASSES: usize = 6;
 /// This many scans in a row must find nobody.
 const EMPTY_SCANS: usize = 2;
 
-/// What an earlier start had left of a session, and what became of it. The session's folder stays until its end is recorded.
+/// What an earlier start had left of a session, and what became of it. The session's folder stays
+/// until its end is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swept {
     /// The session.
@@ -46,15 +48,18 @@ pub struct Swept {
 pub enum SweepVerdict {
     /// Its program never ran.
     NeverRan,
-    /// The machine was started again since, so nothing of it lives. An end that its warden left is not believed.
+    /// The machine was started again since, so nothing of it lives. An end that its warden left is
+    /// not believed.
     EarlierBoot,
-    /// Nothing that carries its marks lives. If no end was left, a process that washed off both marks would not have been seen.
+    /// Nothing that carries its marks lives. If no end was left, a process that washed off both
+    /// marks would not have been seen.
     Gone,
     /// Something of it lives and cannot be ended; it must not be retried before that is gone.
     Alive,
     /// The process namespace that it was started in is gone, and with it all that was in it.
     NamespaceGone,
-    /// It was started in another process namespace, where this process cannot see, and no warden left a clean end.
+    /// It was started in another process namespace, where this process cannot see, and no warden
+    /// left a clean end.
     CannotVerify,
 }
 
@@ -75,7 +80,8 @@ impl Swept {
     }
 }
 
-/// Ends what an earlier start has left running. Blocks; whoever calls this holds the lock of the state directory, so no engine lives.
+/// Ends what an earlier start has left running. Blocks; whoever calls this holds the lock of the
+/// state directory, so no engine lives.
 ///
 /// # Errors
 /// If the folder of the sessions cannot be read, or what is written down in it is not understood.
@@ -119,8 +125,11 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         Place::EarlierBoot => (Marked::default(), SweepVerdict::EarlierBoot),
         Place::Gone => (Marked::default(), SweepVerdict::NamespaceGone),
         // What a warden has established holds wherever it is read.
-        Place::Elsewhere if folder.end().is_some_and(|end| end.clean) => (Marked::default(), SweepVerdict::Gone),
-        // Its engine, which lives no more, would have written a second line before it let the program run.
+        Place::Elsewhere if folder.end().is_some_and(|end| end.clean) => {
+            (Marked::default(), SweepVerdict::Gone)
+        }
+        // Its engine, which lives no more, would have written a second line before it let the
+        // program run.
         Place::Elsewhere if begun.is_none() => (Marked::default(), SweepVerdict::NeverRan),
         Place::Elsewhere => (Marked::default(), SweepVerdict::CannotVerify),
         Place::Here => end_visible(&opened, begun),
@@ -132,18 +141,28 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         }
     };
     let end = match verdict {
-        // Nothing of an end is synced, so after a power cut it may be there without what it speaks of.
+        // Nothing of an end is synced, so after a power cut it may be there without what it speaks
+        // of.
         SweepVerdict::EarlierBoot => None,
         // A warden that nobody wrote down may be ending at this moment, and has nothing to tell.
         SweepVerdict::NeverRan => None,
-        SweepVerdict::Gone | SweepVerdict::Alive | SweepVerdict::NamespaceGone | SweepVerdict::CannotVerify => folder.end(),
+        SweepVerdict::Gone
+        | SweepVerdict::Alive
+        | SweepVerdict::NamespaceGone
+        | SweepVerdict::CannotVerify => folder.end(),
     };
     if verdict != SweepVerdict::CannotVerify
         && let Some(directory) = &opened.scratch
     {
         scratch::remove(&directory.path());
     }
-    Swept { session: opened.session, verdict, killed: marked.killed, leftovers: marked.leftovers, end }
+    Swept {
+        session: opened.session,
+        verdict,
+        killed: marked.killed,
+        leftovers: marked.leftovers,
+        end,
+    }
 }
 
 /// Ends what is left of a session whose processes can all be seen.
@@ -161,26 +180,33 @@ fn end_visible(opened: &Opened, begun: Option<Begun>) -> (Marked, SweepVerdict) 
     (marked, verdict)
 }
 
-/// A warden whose engine died before it could write down which process that is; the mark is among its arguments.
+/// A warden whose engine died before it could write down which process that is; the mark is among
+/// its arguments.
 pub(super) fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
     let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.tattoo);
     let is_it = |seen: &Seen| {
         seen.start >= opened.since
-            && std::fs::read(format!("/proc/{}/cmdline", seen.pid)).is_ok_and(|line| line.starts_with(beginning.as_bytes()))
+            && std::fs::read(format!("/proc/{}/cmdline", seen.pid))
+                .is_ok_and(|line| line.starts_with(beginning.as_bytes()))
     };
-    proc_table::all().into_iter().find(is_it).map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start })
+    proc_table::all()
+        .into_iter()
+        .find(is_it)
+        .map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start })
 }
 
 /// A warden whose engine is gone ends its session by itself, unless somebody stopped it.
 fn let_finish(warden: ProcessIdentity) {
     let Some(pid) = Pid::from_raw(warden.pid) else { return };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    if !warden.exists() || proc_table::user(warden.pid) != Some(rustix::process::geteuid().as_raw()) {
+    if !warden.exists() || proc_table::user(warden.pid) != Some(rustix::process::geteuid().as_raw())
+    {
         return;
     }
     let ends_within = |time: Duration| {
         let timeout = time.try_into().ok();
-        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
+        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref())
+            .is_ok_and(|ready| ready > 0)
     };
     signal::to_identity(warden, Signal::CONT);
     if !ends_within(WARDEN_FINISHES_WITHIN) {
@@ -214,7 +240,9 @@ impl Marks {
         let pair = self.tattoo.pair();
         let mut others: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
         let mut found = Vec::new();
-        for seen in proc_table::all().into_iter().filter(|seen| seen.start >= self.since && seen.pid != own) {
+        for seen in
+            proc_table::all().into_iter().filter(|seen| seen.start >= self.since && seen.pid != own)
+        {
             if self.are_on(&seen, &pair) {
                 found.push(seen);
             } else {
@@ -238,7 +266,8 @@ pub(super) struct Marked {
     pub(super) leftovers: Vec<Leftover>,
 }
 
-/// Ends everything that carries the marks, and reaps those of them that have come to this process. Blocks.
+/// Ends everything that carries the marks, and reaps those of them that have come to this process.
+/// Blocks.
 pub(super) fn end_marked(marks: &Marks, within: Duration) -> Marked {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let user = rustix::process::geteuid();
@@ -277,15 +306,22 @@ pub(super) fn end_marked(marks: &Marks, within: Duration) -> Marked {
             killed.insert(ProcessIdentity { pid: seen.pid, start: seen.start });
         }
         if Instant::now() >= until {
-            let leftovers = alive.iter().filter(|seen| proc_table::stat(seen.pid).is_some_and(|now| now.start == seen.start));
-            return Marked { killed: killed.len() as u64, is_clean: false, leftovers: leftovers.map(signal::leftover).collect() };
+            let leftovers = alive.iter().filter(|seen| {
+                proc_table::stat(seen.pid).is_some_and(|now| now.start == seen.start)
+            });
+            return Marked {
+                killed: killed.len() as u64,
+                is_clean: false,
+                leftovers: leftovers.map(signal::leftover).collect(),
+            };
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
     }
 }
 
-/// Takes the end of one orphan that came to this process. Never of any child: others wait for theirs.
+/// Takes the end of one orphan that came to this process. Never of any child: others wait for
+/// theirs.
 fn reap(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);

@@ -1,7 +1,8 @@
-//! The mark that a session's processes cannot wash off: a limit on the resident set that no other process has.
+//! The mark that a session's processes cannot wash off: a limit on the resident set that no other
+//! process has.
 //!
-//! The limit has had no effect since Linux 2.4. It survives fork, exec, a new session and an emptied environment; anybody may read
-//! it, and nobody without privileges may raise it again.
+//! The limit has had no effect since Linux 2.4. It survives fork, exec, a new session and an
+//! emptied environment; anybody may read it, and nobody without privileges may raise it again.
 
 use std::io;
 
@@ -13,7 +14,8 @@ use super::proc_table;
 const MARKED: u64 = 1 << 62;
 /// The random bits that each depth of nesting draws, from the top. What is left below is all ones.
 const DEPTHS: [u64; 3] = [((1 << 30) - 1) << 32, ((1 << 20) - 1) << 12, (1 << 12) - 1];
-/// The variable of the environment that carries the tattoo once more, for processes whose limit was changed.
+/// The variable of the environment that carries the tattoo once more, for processes whose limit was
+/// changed.
 pub(super) const VARIABLE: &str = "ANTIPHON_TREE";
 
 /// Whether a limit is the mark of some session.
@@ -21,7 +23,8 @@ pub(super) fn is_mark(limit: u64) -> bool {
     limit & (3 << 62) == MARKED
 }
 
-/// The mark of one session's processes. Sessions of an engine that runs inside a session have marks that begin like that session's.
+/// The mark of one session's processes. Sessions of an engine that runs inside a session have marks
+/// that begin like that session's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tattoo {
     pub(super) value: u64,
@@ -29,7 +32,8 @@ pub(super) struct Tattoo {
 }
 
 impl Tattoo {
-    /// A fresh mark for a session of this process; `None` if this process is itself too deep inside of sessions.
+    /// A fresh mark for a session of this process; `None` if this process is itself too deep inside
+    /// of sessions.
     pub(super) fn fresh() -> io::Result<Option<Self>> {
         let mut random = [0; 8];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
@@ -88,10 +92,21 @@ mod tests {
         let middle = Tattoo::below(Some(outer.value), 0x0fed_cba9_8765_4321).unwrap();
         let inner = Tattoo::below(Some(middle.value), u64::MAX).unwrap();
         let other = Tattoo::below(None, 1).unwrap();
-        assert!(outer.value > middle.value && middle.value > inner.value, "a limit can only be lowered");
-        assert!(outer.covers(outer.value) && outer.covers(middle.value) && outer.covers(inner.value));
-        assert!(middle.covers(inner.value) && !middle.covers(outer.value) && !inner.covers(middle.value));
-        assert!(!outer.covers(other.value) && !other.covers(outer.value) && !outer.covers(u64::MAX));
+        assert!(
+            outer.value > middle.value && middle.value > inner.value,
+            "a limit can only be lowered"
+        );
+        assert!(
+            outer.covers(outer.value) && outer.covers(middle.value) && outer.covers(inner.value)
+        );
+        assert!(
+            middle.covers(inner.value)
+                && !middle.covers(outer.value)
+                && !inner.covers(middle.value)
+        );
+        assert!(
+            !outer.covers(other.value) && !other.covers(outer.value) && !outer.covers(u64::MAX)
+        );
         assert_eq!(Tattoo::below(Some(inner.value), 5), None, "no room for a fourth depth");
     }
 

@@ -9,7 +9,8 @@ pub struct TreeEnd {
     pub cause: Cause,
     /// How the session's own program ended; `None` if it never ran or nobody could see it.
     pub status: Option<ExitStatus>,
-    /// Whether it is established that nothing of it runs any more. Without this, an end is no success.
+    /// Whether it is established that nothing of it runs any more. Without this, an end is no
+    /// success.
     pub clean: bool,
     /// What kept the tree together.
     pub containment: Containment,
@@ -23,7 +24,8 @@ pub struct TreeEnd {
     pub stdout: Captured,
     /// Its standard error.
     pub stderr: Captured,
-    /// What the check came to; `None` if there was none or it was not run, because the session did not end by itself and clean.
+    /// What the check came to; `None` if there was none or it was not run, because the session did
+    /// not end by itself and clean.
     pub check: Option<Checked>,
     /// What it left as result file.
     pub result: ResultFile,
@@ -120,7 +122,8 @@ impl ExitStatus {
 pub enum Containment {
     /// Its warden: the kernel says that it has no descendants left.
     Warden,
-    /// Its warden was lost; what carried its mark was ended. A process that deliberately washed off both marks is not seen.
+    /// Its warden was lost; what carried its mark was ended. A process that deliberately washed off
+    /// both marks is not seen.
     BestEffort,
 }
 
@@ -168,8 +171,8 @@ pub struct Captured {
     pub seen: u64,
     /// Whether something was dropped, because of the cap or because the disk refused it.
     pub cut: bool,
-    /// How many of the bytes kept are the last that were put out. They follow a line that tells how many were left out; none is there if
-    /// all is kept, or only the beginning.
+    /// How many of the bytes kept are the last that were put out. They follow a line that tells how
+    /// many were left out; none is there if all is kept, or only the beginning.
     #[serde(default)]
     pub tail: u64,
 }

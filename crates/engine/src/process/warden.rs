@@ -1,7 +1,8 @@
 //! The warden: a small process that owns one session's processes and reports their end.
 //!
-//! It has one thread, is its session's subreaper, and answers to its engine over a socket. Time limits and graces are its own, so they
-//! hold while the engine is stopped or gone. When the engine goes away it ends the session at once and leaves the end for the next one.
+//! It has one thread, is its session's subreaper, and answers to its engine over a socket. Time
+//! limits and graces are its own, so they hold while the engine is stopped or gone. When the engine
+//! goes away it ends the session at once and leaves the end for the next one.
 
 mod capture;
 mod guard;
@@ -28,12 +29,16 @@ use super::identity::ProcessIdentity;
 use super::launch::{Limits, Stop};
 use super::redaction::redacted;
 use super::scratch;
-use super::tree_end::{Captured, Cause, Checked, Containment, ExitStatus, Protection, ResultFile, StartFailure, TreeEnd, Used};
+use super::tree_end::{
+    Captured, Cause, Checked, Containment, ExitStatus, Protection, ResultFile, StartFailure,
+    TreeEnd, Used,
+};
 use super::wire::{FromWarden, Inbox, Order, ToWarden, VERSION, frame};
 
 const SAMPLE_EVERY_MS: u64 = 250;
 
-/// Lives the life of a warden. Standard input is the socket to the engine, standard output the session's input.
+/// Lives the life of a warden. Standard input is the socket to the engine, standard output the
+/// session's input.
 pub(super) fn live() -> i32 {
     match Warden::be_born() {
         // An engine that went away before it said what to do is no error.
@@ -65,7 +70,8 @@ impl Warden {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         drop(null);
-        // What the engine may have leaked would keep somebody's pipe open for as long as the session lives.
+        // What the engine may have leaked would keep somebody's pipe open for as long as the
+        // session lives.
         close_all_but(control.as_raw_fd(), input.as_raw_fd());
         let _ = rustix::process::setsid();
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -83,10 +89,10 @@ impl Warden {
             next_beat_ms: u64::MAX,
             beat_ms: 0,
         };
-        // A fork of a process with threads is half a process, and orphans come to its first thread alone.
+        // A fork of a process with threads is half a process, and orphans come to its first thread
+        // alone.
         if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
-            let problem =
-                "antiphon::process::enter() was called after a thread was started; call it first in main, outside of any runtime";
+            let problem = "antiphon::process::enter() was called after a thread was started; call it first in main, outside of any runtime";
             warden.say(&FromWarden::Unprepared(problem.to_owned()));
             return Ok(None);
         }
@@ -156,7 +162,9 @@ impl Warden {
         let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
         let size = size_of::<libc::signalfd_siginfo>();
         // SAFETY: reads at most the size of the structure into it; the descriptor does not block.
-        while unsafe { libc::read(self.signals.as_raw_fd(), (&raw mut info).cast(), size) } == size.cast_signed() {
+        while unsafe { libc::read(self.signals.as_raw_fd(), (&raw mut info).cast(), size) }
+            == size.cast_signed()
+        {
             let signal = info.ssi_signo.cast_signed();
             if signal != libc::SIGCHLD && signal != libc::SIGPIPE {
                 self.stop = self.stop.or(Some(Stop::Cancelled));
@@ -185,8 +193,12 @@ impl Warden {
             time_limit_ms: order.time_limit_ms,
             is_gated: true,
         };
-        // Opened anew and for reading, so that the session has a position of its own and cannot write.
-        let input = order.has_stdin.then(|| File::open(format!("/proc/self/fd/{}", self.input.as_raw_fd()))).transpose();
+        // Opened anew and for reading, so that the session has a position of its own and cannot
+        // write.
+        let input = order
+            .has_stdin
+            .then(|| File::open(format!("/proc/self/fd/{}", self.input.as_raw_fd())))
+            .transpose();
         let main = match &input {
             Ok(input) => {
                 job.program.stdin = input.as_ref().map(|input| input.as_fd());
@@ -207,14 +219,22 @@ impl Warden {
         {
             let program = Program { command, stdin: None, ..job.program };
             let time_limit_ms = Some(*time_limit_ms);
-            let job = Job { program, outputs: (Kept::CheckStdout, Kept::CheckStderr), time_limit_ms, is_gated: false, ..job };
+            let job = Job {
+                program,
+                outputs: (Kept::CheckStdout, Kept::CheckStderr),
+                time_limit_ms,
+                is_gated: false,
+                ..job
+            };
             end = match self.carry_out(&job) {
                 Ok(check) => end.with_check(check),
                 Err(error) => end.with_check(Run::not_started("start the check", &error)),
             };
         }
         for leftover in &mut end.leftovers {
-            leftover.name = String::from_utf8_lossy(&redacted(&order.secrets, leftover.name.as_bytes())).into_owned();
+            leftover.name =
+                String::from_utf8_lossy(&redacted(&order.secrets, leftover.name.as_bytes()))
+                    .into_owned();
         }
         if let Some((directory, cap)) = &order.scratch {
             end.result = keep_result(order, &folder, directory.path(), *cap);
@@ -244,7 +264,8 @@ impl Warden {
             Capture::new(child.stderr.take(), &files.1, secrets, cap)?,
         ];
         if job.is_gated {
-            let born = ProcessIdentity::of(child.pid).ok_or_else(|| io::Error::other("the program's process vanished"))?;
+            let born = ProcessIdentity::of(child.pid)
+                .ok_or_else(|| io::Error::other("the program's process vanished"))?;
             self.say(&FromWarden::Born(born));
         }
         let began_ms = now_ms();
@@ -253,9 +274,12 @@ impl Warden {
         let (failure, is_guarded) = child.started(&job.program);
         drop(child);
         let within = Duration::from_millis(job.order.end_within_ms);
-        let Ending { clean, killed, leftovers } = tree::end_all(&mut reaper, within, || self.beat());
+        let Ending { clean, killed, leftovers } =
+            tree::end_all(&mut reaper, within, || self.beat());
         let [stdout, stderr] = outputs.map(Capture::finish);
-        let never_ran = failure.is_some() || matches!(cause, Cause::NotStarted(_)) || (job.is_gated && !self.gate_is_open);
+        let never_ran = failure.is_some()
+            || matches!(cause, Cause::NotStarted(_))
+            || (job.is_gated && !self.gate_is_open);
         let cause = match (cause, failure) {
             (Cause::Exited, Some(failure)) => Cause::NotStarted(failure),
             (cause, _) => cause,
@@ -266,12 +290,20 @@ impl Warden {
     }
 
     /// Waits until the program has ended or has to be ended, and says why.
-    fn watch(&mut self, job: &Job<'_>, child: &mut Child, reaper: &mut Reaper, outputs: &mut [Capture<'_>; 2]) -> Cause {
+    fn watch(
+        &mut self,
+        job: &Job<'_>,
+        child: &mut Child,
+        reaper: &mut Reaper,
+        outputs: &mut [Capture<'_>; 2],
+    ) -> Cause {
         let limits: &Limits = job.program.limits;
         let mut stage = Stage::AtGate;
-        let mut next_sample_ms = if limits.are_sampled() { now_ms() + SAMPLE_EVERY_MS } else { u64::MAX };
+        let mut next_sample_ms =
+            if limits.are_sampled() { now_ms() + SAMPLE_EVERY_MS } else { u64::MAX };
         loop {
-            // First what the program did by itself: an engine that goes away in the same instant does not change that.
+            // First what the program did by itself: an engine that goes away in the same instant
+            // does not change that.
             let _ = reaper.reap();
             if reaper.status.is_some() {
                 return stage.cause_of_exit();
@@ -284,9 +316,15 @@ impl Warden {
                 (Stage::AtGate, Some(stop)) => return stop.into(),
                 (Stage::AtGate, None) if self.gate_is_open || !job.is_gated => {
                     child.open_gate();
-                    Stage::Running { deadline_ms: job.time_limit_ms.map_or(u64::MAX, |limit| now.saturating_add(limit)) }
+                    Stage::Running {
+                        deadline_ms: job
+                            .time_limit_ms
+                            .map_or(u64::MAX, |limit| now.saturating_add(limit)),
+                    }
                 }
-                (Stage::Running { .. }, Some(stop)) => ask_to_stop(child, job.order, stop.into(), now),
+                (Stage::Running { .. }, Some(stop)) => {
+                    ask_to_stop(child, job.order, stop.into(), now)
+                }
                 (Stage::Running { deadline_ms }, None) if now >= deadline_ms => {
                     ask_to_stop(child, job.order, Cause::TimedOut, now)
                 }
@@ -308,7 +346,10 @@ impl Warden {
     fn wait(&mut self, timeout_ms: u64, outputs: &mut [Capture<'_>; 2]) {
         let timeout = Duration::from_millis(timeout_ms.min(60_000));
         let ready: Vec<bool> = {
-            let mut polled = vec![PollFd::new(&self.control, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+            let mut polled = vec![
+                PollFd::new(&self.control, PollFlags::IN),
+                PollFd::new(&self.signals, PollFlags::IN),
+            ];
             let pipes: Vec<_> = outputs.iter().map(Capture::pipe).collect();
             polled.extend(pipes.iter().flatten().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
             let timeout = timeout.try_into().ok();
@@ -385,7 +426,8 @@ impl From<Stop> for Cause {
     }
 }
 
-/// Asks the program's group to end. Whoever is stopped is continued, or the request would wait for ever.
+/// Asks the program's group to end. Whoever is stopped is continued, or the request would wait for
+/// ever.
 fn ask_to_stop(child: &Child, order: &Order, cause: Cause, now: u64) -> Stage {
     if let Some(group) = rustix::process::Pid::from_raw(child.pid) {
         for signal in [Signal::TERM, Signal::CONT] {
@@ -411,7 +453,8 @@ struct Run {
 impl Run {
     fn not_started(step: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(0);
-        let failure = StartFailure { step: step.to_owned(), errno, text: format!("cannot {step}: {error}") };
+        let failure =
+            StartFailure { step: step.to_owned(), errno, text: format!("cannot {step}: {error}") };
         Self {
             cause: Cause::NotStarted(failure),
             status: None,
@@ -453,7 +496,12 @@ impl TreeEnd {
         if matches!(check.cause, Cause::Cancelled | Cause::EngineLost) {
             self.cause = check.cause.clone();
         }
-        self.check = Some(Checked { cause: check.cause, status: check.status, stdout: check.stdout, stderr: check.stderr });
+        self.check = Some(Checked {
+            cause: check.cause,
+            status: check.status,
+            stdout: check.stdout,
+            stderr: check.stderr,
+        });
         self
     }
 }
@@ -469,7 +517,8 @@ fn keep_result(order: &Order, folder: &SessionFolder, scratch: PathBuf, cap: u64
         Err(error) if error.kind() == io::ErrorKind::NotFound => return ResultFile::Absent,
         Err(_) => return ResultFile::Unreadable,
     };
-    // A link to a file of somebody else's would not have been followed; a hard link is the same danger.
+    // A link to a file of somebody else's would not have been followed; a hard link is the same
+    // danger.
     let meta = match file.metadata() {
         Ok(meta) if meta.is_file() && meta.nlink() == 1 => meta,
         _ => return ResultFile::Unreadable,
@@ -479,7 +528,9 @@ fn keep_result(order: &Order, folder: &SessionFolder, scratch: PathBuf, cap: u64
     }
     let mut bytes = Vec::new();
     match file.take(cap).read_to_end(&mut bytes) {
-        Ok(_) if folder.keep(Kept::Result, &redacted(&order.secrets, &bytes)).is_ok() => ResultFile::Kept,
+        Ok(_) if folder.keep(Kept::Result, &redacted(&order.secrets, &bytes)).is_ok() => {
+            ResultFile::Kept
+        }
         _ => ResultFile::Unreadable,
     }
 }
@@ -488,7 +539,8 @@ fn close_all_but(one: RawFd, other: RawFd) {
     let (low, high) = (one.min(other).cast_unsigned(), one.max(other).cast_unsigned());
     for (from, to) in [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)] {
         if from <= to {
-            // SAFETY: the descriptors in between are nobody's: this process has just begun and owns the two alone.
+            // SAFETY: the descriptors in between are nobody's: this process has just begun and owns
+            // the two alone.
             unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
         }
     }
@@ -496,11 +548,14 @@ fn close_all_but(one: RawFd, other: RawFd) {
 
 /// Blocks the signals that a warden listens to and gives them as a descriptor.
 fn signals() -> io::Result<OwnedFd> {
-    // SAFETY: the set is initialised by the first call and lives through the others; the descriptor is new, so nobody else owns it.
+    // SAFETY: the set is initialised by the first call and lives through the others; the descriptor
+    // is new, so nobody else owns it.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
-        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE] {
+        for signal in
+            [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE]
+        {
             libc::sigaddset(&raw mut set, signal);
         }
         // Ignored, an end would not be reported at all.
@@ -518,5 +573,6 @@ fn signals() -> io::Result<OwnedFd> {
 /// Milliseconds since boot, suspend included.
 fn now_ms() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }

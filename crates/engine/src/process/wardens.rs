@@ -19,7 +19,9 @@ use super::launch::{Guard, Launch, LaunchError, WardensError};
 use super::running::{Running, Watch};
 use super::sweep::{Marks, Swept, end_marked};
 use super::tattoo::Tattoo;
-use super::wire::{FromWarden, Inbox, Order, Text, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame};
+use super::wire::{
+    FromWarden, Inbox, Order, Text, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame,
+};
 use super::{entry, scratch};
 use crate::clock;
 
@@ -32,7 +34,8 @@ pub enum WardenProgram {
     /// This program itself, which must have called [`enter`](super::enter).
     #[default]
     Itself,
-    /// An executable that calls [`enter`](super::enter), of this very version: the `antiphon` binary.
+    /// An executable that calls [`enter`](super::enter), of this very version: the `antiphon`
+    /// binary.
     At(PathBuf),
 }
 
@@ -71,7 +74,8 @@ pub struct Wardens {
 }
 
 impl Wardens {
-    /// Prepares a state directory whose lock the caller holds, and makes this process the one to which orphans of lost wardens come.
+    /// Prepares a state directory whose lock the caller holds, and makes this process the one to
+    /// which orphans of lost wardens come.
     ///
     /// # Errors
     /// If this program cannot be its own warden and names no other, or the folder cannot be made.
@@ -84,14 +88,18 @@ impl Wardens {
         let sessions = state_directory.join(SESSIONS);
         match std::fs::DirBuilder::new().mode(0o700).create(&sessions) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
-            _ => std::fs::File::open(&state_directory).and_then(|dir| dir.sync_all()).map_err(fault)?,
+            _ => std::fs::File::open(&state_directory)
+                .and_then(|dir| dir.sync_all())
+                .map_err(fault)?,
         }
         let own = rustix::process::getpid();
-        rustix::process::set_child_subreaper(Some(own)).map_err(|error| WardensError::Subreaper(error.into()))?;
+        rustix::process::set_child_subreaper(Some(own))
+            .map_err(|error| WardensError::Subreaper(error.into()))?;
         Ok(Self { sessions, setup })
     }
 
-    /// Ends what an earlier start has left running; to be done before any session is started. Blocks.
+    /// Ends what an earlier start has left running; to be done before any session is started.
+    /// Blocks.
     ///
     /// # Errors
     /// If the folder of the sessions cannot be read.
@@ -99,8 +107,9 @@ impl Wardens {
         super::sweep(self.sessions.parent().unwrap_or(&self.sessions))
     }
 
-    /// Looks once more for what an unclean session left, and ends it if it can; `None` if nothing is written down of the session. To be
-    /// done before its item is tried again, and never while the session runs. Blocks.
+    /// Looks once more for what an unclean session left, and ends it if it can; `None` if nothing
+    /// is written down of the session. To be done before its item is tried again, and never while
+    /// the session runs. Blocks.
     ///
     /// # Errors
     /// If what is written down cannot be read.
@@ -122,15 +131,25 @@ impl Wardens {
         self.folder(session).remove()
     }
 
-    /// Starts a session. It runs when this returns, unless its program cannot be started, which its end tells.
+    /// Starts a session. It runs when this returns, unless its program cannot be started, which its
+    /// end tells.
     ///
     /// Dropping the future does not leave anything behind: what was started is ended.
     ///
     /// # Errors
-    /// If it is refused, or the system refuses something. Then nothing of the session has run and nothing is left.
-    pub async fn launch(&self, session: &SessionId, launch: Launch) -> Result<Running, LaunchError> {
+    /// If it is refused, or the system refuses something. Then nothing of the session has run and
+    /// nothing is left.
+    pub async fn launch(
+        &self,
+        session: &SessionId,
+        launch: Launch,
+    ) -> Result<Running, LaunchError> {
         launch.validate(&self.sessions)?;
-        let start = Start { session: session.clone(), folder: self.folder(session), setup: self.setup.clone() };
+        let start = Start {
+            session: session.clone(),
+            folder: self.folder(session),
+            setup: self.setup.clone(),
+        };
         let failed = start.failed("start a task");
         match tokio::spawn(start.run(launch)).await {
             Ok(result) => result,
@@ -181,14 +200,23 @@ impl Start {
         let Self { session, folder, setup } = start;
         Ok(Running::new(
             session,
-            Watch { warden, stream, inbox, folder, marks: Marks::of(&opened, Some(begun)), opened, setup },
+            Watch {
+                warden,
+                stream,
+                inbox,
+                folder,
+                marks: Marks::of(&opened, Some(begun)),
+                opened,
+                setup,
+            },
             begun,
         ))
     }
 
     /// Writes down that there will be something, then spawns the warden. Blocks.
     fn spawn(&self, launch: Launch) -> Result<Spawned, LaunchError> {
-        let tattoo = Tattoo::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
+        let tattoo =
+            Tattoo::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
         let opened = Opened {
             session: self.session.clone(),
             tattoo,
@@ -218,7 +246,11 @@ impl Start {
         }
     }
 
-    fn spawn_warden(&self, launch: &Launch, tattoo: Tattoo) -> Result<(Child, StdStream), LaunchError> {
+    fn spawn_warden(
+        &self,
+        launch: &Launch,
+        tattoo: Tattoo,
+    ) -> Result<(Child, StdStream), LaunchError> {
         if let Some(scratch) = &launch.scratch {
             scratch::make(scratch).map_err(self.failed("make its scratch directory"))?;
         }
@@ -232,7 +264,8 @@ impl Start {
         };
         let warden = Command::new(program)
             .arg0(WARDEN_NAME)
-            // The mark is how a sweep knows a warden that was not written down any more; the session is for people.
+            // The mark is how a sweep knows a warden that was not written down any more; the
+            // session is for people.
             .args([WARDEN_WORD, &tattoo.to_string(), &self.session.to_string()])
             // Nothing of the engine's environment, which may hold secrets, belongs to a warden.
             .env_clear()
@@ -262,7 +295,10 @@ impl Start {
                 other => return Err(self.stranger(&other)),
             }
             let order = self.order(opened, launch);
-            stream.write_all(&frame(&ToWarden::Prepare(Box::new(order)))).await.map_err(&talking)?;
+            stream
+                .write_all(&frame(&ToWarden::Prepare(Box::new(order))))
+                .await
+                .map_err(&talking)?;
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Born(agent) => Ok(agent),
                 FromWarden::Unprepared(problem) => Err(self.unprepared(problem)),
@@ -276,12 +312,19 @@ impl Start {
         let begun = Begun { warden: ProcessIdentity::of(warden.id().cast_signed()), agent };
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || folder.begin(&begun)).await;
-        written.map_err(io::Error::other).and_then(|written| written).map_err(self.failed("write down who it is"))?;
+        written
+            .map_err(io::Error::other)
+            .and_then(|written| written)
+            .map_err(self.failed("write down who it is"))?;
         stream.write_all(&frame(&ToWarden::Go)).await.map_err(&talking)?;
         Ok((stream, inbox, begun))
     }
 
-    async fn hear(&self, stream: &mut UnixStream, inbox: &mut Inbox) -> Result<FromWarden, LaunchError> {
+    async fn hear(
+        &self,
+        stream: &mut UnixStream,
+        inbox: &mut Inbox,
+    ) -> Result<FromWarden, LaunchError> {
         let talking = self.failed("talk to its warden");
         let mut chunk = [0; 4096];
         loop {
@@ -289,7 +332,12 @@ impl Start {
                 Ok(Some(FromWarden::Beat)) => {}
                 Ok(Some(message)) => return Ok(message),
                 Ok(None) => match stream.read(&mut chunk).await.map_err(&talking)? {
-                    0 => return Err(talking(io::Error::new(io::ErrorKind::UnexpectedEof, "the warden ended"))),
+                    0 => {
+                        return Err(talking(io::Error::new(
+                            io::ErrorKind::UnexpectedEof,
+                            "the warden ended",
+                        )));
+                    }
                     length => inbox.push(&chunk[..length]),
                 },
                 Err(garbled) => return Err(talking(io::Error::other(garbled))),
@@ -311,7 +359,9 @@ impl Start {
 
     fn order(&self, opened: &Opened, launch: Launch) -> Order {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let texts = |texts: &[std::ffi::OsString]| texts.iter().map(|text| text.as_os_str().into()).collect::<Vec<Text>>();
+        let texts = |texts: &[std::ffi::OsString]| {
+            texts.iter().map(|text| text.as_os_str().into()).collect::<Vec<Text>>()
+        };
         Order {
             folder: self.folder.path().into(),
             engine: rustix::process::getpid().as_raw_nonzero().get(),
@@ -329,7 +379,10 @@ impl Start {
             grace_ms: ms(launch.grace),
             output_cap: launch.output_cap,
             check: launch.check.as_ref().map(|check| (texts(&check.command), ms(check.time_limit))),
-            scratch: launch.scratch.as_ref().map(|scratch| (scratch.directory().into(), scratch.result_cap)),
+            scratch: launch
+                .scratch
+                .as_ref()
+                .map(|scratch| (scratch.directory().into(), scratch.result_cap)),
             secrets: launch.secrets,
             guard: self.setup.guard,
             beat_ms: ms(self.setup.beat).max(1),

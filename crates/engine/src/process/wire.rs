@@ -1,4 +1,5 @@
-//! What engine and warden say to each other: frames of a length and JSON over a socket that nobody else has.
+//! What engine and warden say to each other: frames of a length and JSON over a socket that nobody
+//! else has.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -89,7 +90,10 @@ impl Text {
 
 impl From<&OsStr> for Text {
     fn from(text: &OsStr) -> Self {
-        text.to_str().map_or_else(|| Self::Bytes(text.as_bytes().to_vec()), |text| Self::Unicode(text.to_owned()))
+        text.to_str().map_or_else(
+            || Self::Bytes(text.as_bytes().to_vec()),
+            |text| Self::Unicode(text.to_owned()),
+        )
     }
 }
 
@@ -101,7 +105,8 @@ impl From<&Path> for Text {
 
 /// A message as a frame.
 pub(super) fn frame(message: &impl Serialize) -> Vec<u8> {
-    let body = serde_json::to_vec(message).unwrap_or_else(|error| panic!("BUG: a message does not serialise: {error}"));
+    let body = serde_json::to_vec(message)
+        .unwrap_or_else(|error| panic!("BUG: a message does not serialise: {error}"));
     let mut frame = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
     frame.extend(body);
     frame
@@ -175,7 +180,8 @@ mod tests {
     #[test]
     fn a_path_that_is_no_unicode_survives() {
         let path = Path::new(OsStr::from_bytes(b"/tmp/\xff\xfe"));
-        let text: Text = serde_json::from_slice(&serde_json::to_vec(&Text::from(path)).unwrap()).unwrap();
+        let text: Text =
+            serde_json::from_slice(&serde_json::to_vec(&Text::from(path)).unwrap()).unwrap();
         assert_eq!(text.path(), path);
     }
 }

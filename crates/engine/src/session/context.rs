@@ -52,14 +52,17 @@ impl Output {
         Self { text: Some(note.into()), ..self }
     }
 
-    /// The same with what the session used: fresh input and output tokens, and cost in millionths of the budget's currency.
+    /// The same with what the session used: fresh input and output tokens, and cost in millionths
+    /// of the budget's currency.
     #[must_use]
     pub fn with_usage(self, tokens: u64, cost: u64) -> Self {
         Self { report: Some(Report { tokens, cost, ..Report::default() }), ..self }
     }
 
-    /// The same with a score, in millionths. The first [`MAX_SCORES`](crate::coordination::MAX_SCORES) by name are kept, of those
-    /// whose name has at most [`MAX_SCORE_NAME_BYTES`](crate::coordination::MAX_SCORE_NAME_BYTES) and no control characters.
+    /// The same with a score, in millionths. The first
+    /// [`MAX_SCORES`](crate::coordination::MAX_SCORES) by name are kept, of those whose name has at
+    /// most [`MAX_SCORE_NAME_BYTES`](crate::coordination::MAX_SCORE_NAME_BYTES) and no control
+    /// characters.
     #[must_use]
     pub fn with_score(mut self, name: impl Into<String>, millionths: i64) -> Self {
         self.scores.insert(name.into(), millionths);
@@ -75,7 +78,8 @@ impl From<()> for Output {
 
 /// How a function says that it did not do its work.
 ///
-/// Any error converts, so `?` works; it does not implement [`std::error::Error`] itself for that reason.
+/// Any error converts, so `?` works; it does not implement [`std::error::Error`] itself for that
+/// reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     pub(crate) outcome: SessionOutcome,
@@ -119,7 +123,9 @@ impl<E: std::error::Error> From<E> for Failed {
 /// What a function returns.
 pub type SessionResult = Result<Output, Failed>;
 
-pub(crate) type RunnerFn = Arc<dyn Fn(SessionContext) -> Pin<Box<dyn Future<Output = SessionResult> + Send>> + Send + Sync>;
+pub(crate) type RunnerFn = Arc<
+    dyn Fn(SessionContext) -> Pin<Box<dyn Future<Output = SessionResult> + Send>> + Send + Sync,
+>;
 
 /// Stores a function of any future behind one type.
 pub(crate) fn boxed<F, Fut>(function: F) -> RunnerFn
@@ -204,7 +210,8 @@ impl SessionContext {
         self.parts.spawn.deadline
     }
 
-    /// Waits until the session is asked to stop. It then has the engine's grace to return; after that it is abandoned behind its fence.
+    /// Waits until the session is asked to stop. It then has the engine's grace to return; after
+    /// that it is abandoned behind its fence.
     pub async fn stop_requested(&self) {
         self.parts.stop.cancelled().await;
     }
@@ -259,7 +266,8 @@ impl SessionContext {
         self.parts.spawn.token
     }
 
-    /// Adds work to the own coordination. It counts against its ceilings and cannot outrank the item that adds it.
+    /// Adds work to the own coordination. It counts against its ceilings and cannot outrank the
+    /// item that adds it.
     ///
     /// # Errors
     /// If the items are refused, or the session has ended.

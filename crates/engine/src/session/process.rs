@@ -1,6 +1,8 @@
-//! Sessions carried out by processes: the description of a command becomes a tree, and the tree's end what is recorded.
+//! Sessions carried out by processes: the description of a command becomes a tree, and the tree's
+//! end what is recorded.
 //!
-//! To the rest of the engine this is one more function: it runs until nothing of the session is left, and ends sooner when it is asked to.
+//! To the rest of the engine this is one more function: it runs until nothing of the session is
+//! left, and ends sooner when it is asked to.
 
 mod end;
 mod secrets;
@@ -32,7 +34,8 @@ const OUTPUT_CAP: u64 = 10 << 20;
 /// Largest result file that is read, in bytes.
 const RESULT_CAP: u64 = 10 << 20;
 
-/// How much later than the engine a warden ends a session for its time: it is there for when the engine is not.
+/// How much later than the engine a warden ends a session for its time: it is there for when the
+/// engine is not.
 const WARDEN_WAITS: Duration = Duration::from_secs(2);
 
 /// What it takes to run processes.
@@ -60,8 +63,12 @@ impl Processes {
 
     async fn carry_out(&self, session: SessionContext) -> SessionResult {
         let refused = |text: String| Failed::of(SessionOutcome::SpawnFailed, text);
-        let description = session.input().await?.ok_or_else(|| refused("the description of its command is gone".to_owned()))?;
-        let spec = CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
+        let description = session
+            .input()
+            .await?
+            .ok_or_else(|| refused("the description of its command is gone".to_owned()))?;
+        let spec =
+            CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
         let mut outputs = BTreeMap::new();
         for work in session.needed() {
             if let Some(bytes) = session.output_of(work.as_str()).await? {
@@ -71,7 +78,8 @@ impl Processes {
         let filled = spec.fill(&outputs).map_err(|error| refused(error.to_string()))?;
         let launch = self.launch(&session, &spec, filled, &outputs).map_err(refused)?;
         let id = session.session().clone();
-        let mut running = self.wardens.launch(&id, launch).await.map_err(|error| refused(error.to_string()))?;
+        let mut running =
+            self.wardens.launch(&id, launch).await.map_err(|error| refused(error.to_string()))?;
         let end = tokio::select! {
             end = running.ended() => end,
             () = session.stop_requested() => {
@@ -85,7 +93,9 @@ impl Processes {
         let folder = self.wardens.folder(&id);
         let charged = Arc::clone(&self.charged);
         let read = move || result_of(&spec, end, &folder, &charged, crate::clock::wall());
-        tokio::task::spawn_blocking(read).await.map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| Failed::because(format!("its end could not be read: {error}")))?
     }
 
     /// What is run, with everything filled in.
@@ -96,8 +106,8 @@ impl Processes {
         filled: Filled,
         outputs: &BTreeMap<WorkId, Vec<u8>>,
     ) -> Result<Launch, String> {
-        let mut scratch =
-            Scratch::below(&self.scratch_root).map_err(|error| format!("no scratch directory can be had: {error}"))?;
+        let mut scratch = Scratch::below(&self.scratch_root)
+            .map_err(|error| format!("no scratch directory can be had: {error}"))?;
         scratch.result_cap = RESULT_CAP;
         let context = context_of(session, &filled, outputs).to_string().into_bytes();
         scratch.files.push((CONTEXT_FILE.to_owned(), context));
@@ -108,7 +118,8 @@ impl Processes {
                 FilledEnv::Text(text) => text,
                 FilledEnv::Secret(secret) => {
                     let value = values.as_ref().and_then(|values| values.get(&secret));
-                    let value = value.ok_or_else(|| format!("the value of the secret {secret} is not here"))?;
+                    let value = value
+                        .ok_or_else(|| format!("the value of the secret {secret} is not here"))?;
                     secrets.push(Secret { name: secret, value: value.clone() });
                     value.clone()
                 }
@@ -152,7 +163,11 @@ impl Processes {
     }
 
     /// What every session is told of itself.
-    fn own_variables(&self, session: &SessionContext, scratch: &Scratch) -> Vec<(OsString, OsString)> {
+    fn own_variables(
+        &self,
+        session: &SessionContext,
+        scratch: &Scratch,
+    ) -> Vec<(OsString, OsString)> {
         let agent = session.agent().map_or_else(|| session.work().to_string(), ToString::to_string);
         let texts = [
             ("ANTIPHON_COORDINATION", session.coordination().to_string()),
@@ -168,11 +183,17 @@ impl Processes {
             ("ANTIPHON_CONTEXT", scratch.directory().join(CONTEXT_FILE)),
             ("ANTIPHON_RESULT", scratch.result_file()),
         ];
-        let texts = texts.into_iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
-        texts.chain(paths.into_iter().map(|(name, path)| (OsString::from(name), path.into_os_string()))).collect()
+        let texts =
+            texts.into_iter().map(|(name, text)| (OsString::from(name), OsString::from(text)));
+        texts
+            .chain(
+                paths.into_iter().map(|(name, path)| (OsString::from(name), path.into_os_string())),
+            )
+            .collect()
     }
 
-    /// Removes what was kept of a session until its end was recorded. What is left over is looked for there again.
+    /// Removes what was kept of a session until its end was recorded. What is left over is looked
+    /// for there again.
     pub(crate) fn forget(&self, session: &SessionId) {
         if let Err(error) = self.wardens.forget(session) {
             tracing::warn!(%session, %error, "what was kept of a session could not be removed; the next start does it");
@@ -184,11 +205,17 @@ impl Processes {
 const CONTEXT_FILE: &str = "context.json";
 
 /// What a session finds in its context file.
-fn context_of(session: &SessionContext, filled: &Filled, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Value {
+fn context_of(
+    session: &SessionContext,
+    filled: &Filled,
+    outputs: &BTreeMap<WorkId, Vec<u8>>,
+) -> Value {
     let shown = |bytes: &Vec<u8>| {
-        serde_json::from_slice(bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
+        serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()))
     };
-    let outputs: Map<String, Value> = outputs.iter().map(|(work, bytes)| (work.to_string(), shown(bytes))).collect();
+    let outputs: Map<String, Value> =
+        outputs.iter().map(|(work, bytes)| (work.to_string(), shown(bytes))).collect();
     json!({
         "coordination": session.coordination(),
         "work": session.work(),
@@ -200,10 +227,15 @@ fn context_of(session: &SessionContext, filled: &Filled, outputs: &BTreeMap<Work
 }
 
 fn read_input(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: &std::io::Error| format!("its standard input, {}, cannot be read: {error}", path.display());
+    let failed = |error: &std::io::Error| {
+        format!("its standard input, {}, cannot be read: {error}", path.display())
+    };
     let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
     if size > MAX_STDIN {
-        return Err(format!("its standard input, {}, has {size} bytes; at most {MAX_STDIN} are handed over", path.display()));
+        return Err(format!(
+            "its standard input, {}, has {size} bytes; at most {MAX_STDIN} are handed over",
+            path.display()
+        ));
     }
     std::fs::read(path).map_err(|error| failed(&error))
 }

@@ -1,4 +1,5 @@
-//! The sessions that run now: started, asked to stop, abandoned after the grace if they are functions.
+//! The sessions that run now: started, asked to stop, abandoned after the grace if they are
+//! functions.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -81,41 +82,62 @@ impl Running {
         self.tasks.values().any(|task| task.patience == Patience::UntilGone)
     }
 
-    /// The sessions that can be abandoned behind their fences, with these. Processes cannot: they end first, and then it is recorded.
+    /// The sessions that can be abandoned behind their fences, with these. Processes cannot: they
+    /// end first, and then it is recorded.
     pub(crate) fn to_abandon(&self) -> Vec<(SessionId, Fence)> {
         let functions = self.tasks.iter().filter(|(_, task)| task.patience == Patience::Grace);
         functions.map(|(session, task)| (session.clone(), task.fence)).collect()
     }
 
     /// Starts a session.
-    pub(crate) fn start(&mut self, spawn: Spawn, function: Option<&RunnerFn>, patience: Patience, handle: &Handle) {
+    pub(crate) fn start(
+        &mut self,
+        spawn: Spawn,
+        function: Option<&RunnerFn>,
+        patience: Patience,
+        handle: &Handle,
+    ) {
         let (session, fence) = (spawn.session.clone(), spawn.fence);
         let Some(function) = function.cloned() else {
-            let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text("the function is not registered any more");
+            let end = SessionEnd::new(SessionOutcome::SpawnFailed)
+                .with_text("the function is not registered any more");
             return self.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
         };
         let stop = CancellationToken::new();
         let asked = Arc::new(OnceLock::new());
-        let parts = ContextParts { spawn, stop: stop.clone(), asked: Arc::clone(&asked), handle: handle.clone() };
+        let parts = ContextParts {
+            spawn,
+            stop: stop.clone(),
+            asked: Arc::clone(&asked),
+            handle: handle.clone(),
+        };
         let context = SessionContext::new(parts);
         let ends = self.ends.clone();
         let id = session.clone();
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let task = tokio::spawn(async move {
-            let guarded = Guarded { function: Some((function, context)), future: None, _gone: guard };
+            let guarded =
+                Guarded { function: Some((function, context)), future: None, _gone: guard };
             let result = guarded.await;
             let (end, blobs) = end_of(result);
             // The decider is gone only when the engine is: then nobody can be told.
             let _ = ends.send(Ending { session: id, fence, end, asked: None, blobs });
         });
-        self.tasks.insert(session, Task { fence, stop, abort: task.abort_handle(), gone, patience, asked, cut_off: false });
+        self.tasks.insert(
+            session,
+            Task { fence, stop, abort: task.abort_handle(), gone, patience, asked, cut_off: false },
+        );
     }
 
-    /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone. A function that keeps its thread
-    /// cannot be dropped: it has the grace once more and is then left behind its fence.
+    /// Asks a session to stop; after the grace it is dropped, and its end reported once it is gone.
+    /// A function that keeps its thread cannot be dropped: it has the grace once more and is then
+    /// left behind its fence.
     pub(crate) fn stop(&mut self, session: &SessionId, cause: StopCause) {
-        let Some(task) = self.tasks.get(session).filter(|task| task.asked.set(cause).is_ok()) else { return };
+        let Some(task) = self.tasks.get(session).filter(|task| task.asked.set(cause).is_ok())
+        else {
+            return;
+        };
         task.stop.cancel();
         if task.patience == Patience::UntilGone {
             return;
@@ -129,7 +151,8 @@ impl Running {
             }
             abort.abort();
             let _ = tokio::time::timeout(grace, gone.cancelled()).await;
-            let end = SessionEnd::new(SessionOutcome::Cancelled).with_text("it did not stop within the grace and was abandoned");
+            let end = SessionEnd::new(SessionOutcome::Cancelled)
+                .with_text("it did not stop within the grace and was abandoned");
             let _ = ends.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
         });
     }
@@ -141,8 +164,8 @@ impl Running {
         }
     }
 
-    /// Asks every process to stop that was not asked yet, because the engine is closed. What that cuts off is lost, as functions are that
-    /// do not end by themselves.
+    /// Asks every process to stop that was not asked yet, because the engine is closed. What that
+    /// cuts off is lost, as functions are that do not end by themselves.
     pub(crate) fn cut_off_processes(&mut self) {
         for task in self.tasks.values_mut().filter(|task| task.patience == Patience::UntilGone) {
             task.cut_off = true;
@@ -150,14 +173,16 @@ impl Running {
         }
     }
 
-    /// Waits until no process runs, however long their own graces are. Their ends are on their way to the decider then.
+    /// Waits until no process runs, however long their own graces are. Their ends are on their way
+    /// to the decider then.
     pub(crate) async fn processes_gone(&self) {
         for task in self.tasks.values().filter(|task| task.patience == Patience::UntilGone) {
             task.gone.cancelled().await;
         }
     }
 
-    /// Forgets a session whose end has arrived, and notes with the end why it had been asked to stop.
+    /// Forgets a session whose end has arrived, and notes with the end why it had been asked to
+    /// stop.
     pub(crate) fn ended(&mut self, end: &mut Ending) {
         let Some(task) = self.tasks.remove(&end.session) else { return };
         end.asked = task.asked.get().copied();
@@ -176,7 +201,8 @@ impl Running {
         }
     }
 
-    /// Waits until the abandoned are gone; those that keep their thread are waited for no longer than the grace.
+    /// Waits until the abandoned are gone; those that keep their thread are waited for no longer
+    /// than the grace.
     pub(crate) async fn gone(&mut self) {
         let abandoned = std::mem::take(&mut self.abandoned);
         let all = async {
@@ -215,7 +241,11 @@ pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
         }
         Err(failed) => {
             let tree = failed.tree;
-            let end = SessionEnd { reported: failed.report, tree, ..SessionEnd::new(failed.outcome).with_text(failed.text) };
+            let end = SessionEnd {
+                reported: failed.report,
+                tree,
+                ..SessionEnd::new(failed.outcome).with_text(failed.text)
+            };
             (end, failed.printed)
         }
     }
@@ -249,10 +279,14 @@ impl Future for Guarded {
             polled
         }));
         polled.unwrap_or_else(|panic| {
-            // What panicked may do so again when it is dropped; the first message is the one that explains.
+            // What panicked may do so again when it is dropped; the first message is the one that
+            // explains.
             let future = this.future.take();
             let _ = catch_unwind(AssertUnwindSafe(|| drop(future)));
-            Poll::Ready(Err(Failed::because(format!("the function panicked: {}", message_of(panic.as_ref())))))
+            Poll::Ready(Err(Failed::because(format!(
+                "the function panicked: {}",
+                message_of(panic.as_ref())
+            ))))
         })
     }
 }

@@ -12,7 +12,8 @@ pub(crate) fn adapted(spawner: Arc<dyn SessionSpawner>) -> RunnerFn {
         let spawner = Arc::clone(&spawner);
         async move {
             let (id, work) = (session.session().to_string(), session.work().to_string());
-            match tokio::task::spawn_blocking(move || carry_out(spawner.as_ref(), &id, &work)).await {
+            match tokio::task::spawn_blocking(move || carry_out(spawner.as_ref(), &id, &work)).await
+            {
                 Ok(result) => result,
                 Err(_) => Err(Failed::because("the spawner panicked")),
             }
@@ -32,7 +33,9 @@ fn carry_out(spawner: &dyn SessionSpawner, session_id: &str, work_id: &str) -> S
                 outcome => Err(Failed { report, ..Failed::of(outcome, "") }),
             }
         }
-        Err(error @ SpawnError::ObservationTimeout { .. }) => Err(Failed::of(SessionOutcome::Timeout, error.to_string())),
+        Err(error @ SpawnError::ObservationTimeout { .. }) => {
+            Err(Failed::of(SessionOutcome::Timeout, error.to_string()))
+        }
         Err(error) => Err(Failed::because(error.to_string())),
     }
 }

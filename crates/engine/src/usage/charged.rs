@@ -1,17 +1,20 @@
-//! What runs of agents reported in all, by the agent's own name for the run: the figures of a run that is resumed go on from there.
+//! What runs of agents reported in all, by the agent's own name for the run: the figures of a run
+//! that is resumed go on from there.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use antiphon_core::coordination::Report;
 
-/// Runs that are remembered. One that is resumed after so many others counts as one that nobody knows.
+/// Runs that are remembered. One that is resumed after so many others counts as one that nobody
+/// knows.
 const MAX_RUNS: usize = 10_000;
 
 /// Longest name of a run that is remembered, in bytes; real ones have 36.
 const MAX_NAME: usize = 128;
 
-/// What was reported in all, by run. It lives as long as the engine; the lock is held for a look-up.
+/// What was reported in all, by run. It lives as long as the engine; the lock is held for a
+/// look-up.
 #[derive(Debug, Default)]
 pub struct Charged(Mutex<BTreeMap<String, Report>>);
 

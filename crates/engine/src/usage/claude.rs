@@ -1,9 +1,10 @@
 //! What `claude -p` prints with `--output-format json` and `stream-json`.
 //!
-//! Traps, all met in the field: `usage` is the main agent alone and leaves the cache out of its input, while `modelUsage` and
-//! `total_cost_usd` are cumulative and hold the sub-agents; `subtype: success` may come with `is_error: true`; a `rate_limit_event` comes
-//! with every run and means something only when it was rejected; the exit code may be 0 all the same. The figures of a run that resumed an
-//! earlier one may hold what that one used, too.
+//! Traps, all met in the field: `usage` is the main agent alone and leaves the cache out of its
+//! input, while `modelUsage` and `total_cost_usd` are cumulative and hold the sub-agents;
+//! `subtype: success` may come with `is_error: true`; a `rate_limit_event` comes with every run and
+//! means something only when it was rejected; the exit code may be 0 all the same. The figures of a
+//! run that resumed an earlier one may hold what that one used, too.
 
 use antiphon_core::coordination::Report;
 use antiphon_core::time::Wall;
@@ -67,11 +68,13 @@ struct Quota {
 
 impl Quota {
     fn is_rejected(&self) -> bool {
-        self.status == "rejected" || (self.is_using_overage && self.overage_status.as_deref() == Some("rejected"))
+        self.status == "rejected"
+            || (self.is_using_overage && self.overage_status.as_deref() == Some("rejected"))
     }
 }
 
-/// Largest message that is read, in bytes; others are far smaller, and as values they would take many times as much memory.
+/// Largest message that is read, in bytes; others are far smaller, and as values they would take
+/// many times as much memory.
 const MAX_MESSAGE: usize = 1 << 20;
 
 /// Reads one JSON document: the result, or with `--verbose` an array of all messages.
@@ -105,7 +108,8 @@ pub fn claude(run: &Run<'_>, now: Wall) -> Reading {
 fn last_result(tail: &[u8]) -> Option<&[u8]> {
     const BEGINNING: &[u8] = br#"{"type":"result""#;
     let at = tail.windows(BEGINNING.len()).rposition(|there| there == BEGINNING)?;
-    let message: &RawValue = serde_json::Deserializer::from_slice(&tail[at..]).into_iter().next()?.ok()?;
+    let message: &RawValue =
+        serde_json::Deserializer::from_slice(&tail[at..]).into_iter().next()?.ok()?;
     Some(message.get().as_bytes())
 }
 
@@ -117,7 +121,8 @@ pub fn claude_stream(run: &Run<'_>, now: Wall) -> Reading {
     let (head, tail) = match run.tail {
         None => (run.printed, &[][..]),
         Some(tail) => {
-            let head = run.printed.iter().rposition(is_end).map_or(&[][..], |end| &run.printed[..end]);
+            let head =
+                run.printed.iter().rposition(is_end).map_or(&[][..], |end| &run.printed[..end]);
             (head, tail.iter().position(is_end).map_or(&[][..], |begin| &tail[begin + 1..]))
         }
     };
@@ -133,7 +138,8 @@ fn unread(degraded: String) -> Reading {
     Reading { degraded: Some(degraded), ..Reading::default() }
 }
 
-/// The members of an array, one after the other: all of them at once may be many times as large as their text.
+/// The members of an array, one after the other: all of them at once may be many times as large as
+/// their text.
 struct Messages<'a>(&'a mut Told);
 
 impl<'de> Visitor<'de> for Messages<'_> {
@@ -172,7 +178,9 @@ struct Since {
 
 impl Told {
     fn take_message(&mut self, message: &[u8]) {
-        let read = (message.len() <= MAX_MESSAGE).then(|| serde_json::from_slice::<Value>(message).ok()).flatten();
+        let read = (message.len() <= MAX_MESSAGE)
+            .then(|| serde_json::from_slice::<Value>(message).ok())
+            .flatten();
         let Some(message) = read else {
             self.unreadable += 1;
             return;
@@ -188,7 +196,9 @@ impl Told {
             Some("rate_limit_event") => {
                 let quota: Quota = message["rate_limit_info"].clone().deserialize_or_default();
                 if quota.is_rejected() {
-                    self.rejected = Some(quota.resets_at.map(|seconds| Wall(seconds.saturating_mul(1_000_000_000))));
+                    self.rejected = Some(
+                        quota.resets_at.map(|seconds| Wall(seconds.saturating_mul(1_000_000_000))),
+                    );
                 }
             }
             // Other messages, known and unknown, say nothing of usage.
@@ -205,7 +215,8 @@ impl Told {
         let said = match &self.last {
             None => {
                 notes.push("no result line was found".to_owned());
-                let deferred = |until| Said::Deferred { until, text: "a limit was reached".to_owned() };
+                let deferred =
+                    |until| Said::Deferred { until, text: "a limit was reached".to_owned() };
                 self.rejected.map_or(Said::Nothing, deferred)
             }
             Some(ended) => said(ended, self.rejected, now),
@@ -246,10 +257,15 @@ fn said(ended: &Ended, rejected: Option<Option<Wall>>, now: Wall) -> Said {
     if ended.api_error_status == Some(429) || limit::is_reached(&text) {
         return Said::Deferred { until: limit::reset(&text, now), text };
     }
-    Said::Failed(if subtype == "success" || text == subtype { text } else { cut(&format!("{subtype}: {text}")) })
+    Said::Failed(if subtype == "success" || text == subtype {
+        text
+    } else {
+        cut(&format!("{subtype}: {text}"))
+    })
 }
 
-/// Adds up what was used: by model and with sub-agents where that is told, else by the main agent, marked as an estimate.
+/// Adds up what was used: by model and with sub-agents where that is told, else by the main agent,
+/// marked as an estimate.
 fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) -> Option<Report> {
     // Cost is cumulative, so the last line holds all of it.
     let cost = last.total_cost_usd.and_then(millionths);
@@ -286,13 +302,17 @@ fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) ->
                 Report { cost: part(total, own.tokens), ..own }
             }
             (None, None) => {
-                notes.push("it resumed a run whose usage is not known and may be counted again".to_owned());
+                notes.push(
+                    "it resumed a run whose usage is not known and may be counted again".to_owned(),
+                );
                 Report { estimated: true, ..total }
             }
         },
         (Some(total), _) => total,
         (None, Some(main)) => {
-            notes.push("usage by model is missing, so what sub-agents used is not counted".to_owned());
+            notes.push(
+                "usage by model is missing, so what sub-agents used is not counted".to_owned(),
+            );
             Report { cost: cost_since, ..main.report() }
         }
         (None, None) if cost.is_none() => {
@@ -322,14 +342,26 @@ fn sum<'a>(models: impl Iterator<Item = &'a Model>, cost: u64) -> Report {
 impl Main {
     /// What the main agent used, which is not all.
     fn report(&self) -> Report {
-        let tokens = self.input_tokens.saturating_add(self.output_tokens).saturating_add(self.cache_creation_input_tokens);
-        Report { tokens, cache_tokens: self.cache_read_input_tokens, estimated: true, ..Report::default() }
+        let tokens = self
+            .input_tokens
+            .saturating_add(self.output_tokens)
+            .saturating_add(self.cache_creation_input_tokens);
+        Report {
+            tokens,
+            cache_tokens: self.cache_read_input_tokens,
+            estimated: true,
+            ..Report::default()
+        }
     }
 }
 
-/// Fresh tokens are input, output and what was written to the cache; what was read from it is told apart.
+/// Fresh tokens are input, output and what was written to the cache; what was read from it is told
+/// apart.
 fn add(report: &mut Report, model: &Model) {
-    let fresh = model.input_tokens.saturating_add(model.output_tokens).saturating_add(model.cache_creation_input_tokens);
+    let fresh = model
+        .input_tokens
+        .saturating_add(model.output_tokens)
+        .saturating_add(model.cache_creation_input_tokens);
     report.tokens = report.tokens.saturating_add(fresh);
     report.cache_tokens = report.cache_tokens.saturating_add(model.cache_read_input_tokens);
 }

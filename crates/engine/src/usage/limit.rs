@@ -1,4 +1,5 @@
-//! Texts that agent programs print when a quota or a rate limit keeps them from working, and the moment that they name.
+//! Texts that agent programs print when a quota or a rate limit keeps them from working, and the
+//! moment that they name.
 
 use antiphon_core::time::Wall;
 use jiff::Timestamp;
@@ -25,14 +26,16 @@ pub(super) fn is_reached(text: &str) -> bool {
     PHRASES.iter().any(|phrase| text.contains(phrase))
 }
 
-/// The moment that a text names: `...|1749924000`, or `resets 3pm (Area/City)` and the like. It is the next such moment after `now`.
+/// The moment that a text names: `...|1749924000`, or `resets 3pm (Area/City)` and the like. It is
+/// the next such moment after `now`.
 pub(super) fn reset(text: &str, now: Wall) -> Option<Wall> {
     epoch(text).or_else(|| clock_time(text, now))
 }
 
 /// Seconds since 1970 after a bar.
 fn epoch(text: &str) -> Option<Wall> {
-    let digits: String = text.rsplit_once('|')?.1.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    let digits: String =
+        text.rsplit_once('|')?.1.trim_start().chars().take_while(char::is_ascii_digit).collect();
     let seconds: u64 = digits.parse().ok()?;
     // Between 2001 and 2286: ten digits, which is what a moment has and a count has not.
     (digits.len() == 10).then(|| Wall(seconds * SECOND))
@@ -40,7 +43,8 @@ fn epoch(text: &str) -> Option<Wall> {
 
 /// `resets 3pm (Area/City)`, `reset at 9:30am (Area/City)`; without a zone the machine's own.
 fn clock_time(text: &str, now: Wall) -> Option<Wall> {
-    // Other letters may take more or fewer bytes in lower case, so places in the one text would be none in the other.
+    // Other letters may take more or fewer bytes in lower case, so places in the one text would be
+    // none in the other.
     let after = &text[text.to_ascii_lowercase().find("reset")?..];
     let time = after.split_whitespace().skip(1).find(|word| *word != "at")?;
     let time = time_of(&time.to_lowercase())?;
@@ -92,11 +96,17 @@ mod tests {
 
     #[test]
     fn texts_as_users_reported_them_name_the_next_such_moment() {
-        assert_eq!(reset("Claude AI usage limit reached|1795240800", NOW), Some(Wall(1_795_240_800 * SECOND)));
+        assert_eq!(
+            reset("Claude AI usage limit reached|1795240800", NOW),
+            Some(Wall(1_795_240_800 * SECOND))
+        );
         assert_eq!(hours("You've hit your limit · resets 6am (UTC)"), Some(1.0));
         assert_eq!(hours("You've hit your session limit · resets 5:50am (UTC)"), Some(50.0 / 60.0));
         assert_eq!(hours("You've hit your session limit · resets 4pm (UTC)"), Some(11.0));
-        assert_eq!(hours("Claude usage limit reached. Your limit will reset at 5am (UTC)."), Some(24.0));
+        assert_eq!(
+            hours("Claude usage limit reached. Your limit will reset at 5am (UTC)."),
+            Some(24.0)
+        );
     }
 
     #[test]
@@ -126,7 +136,9 @@ mod tests {
     #[test]
     fn only_texts_of_limits_are_limits() {
         assert!(is_reached("5-hour limit reached ∙ resets 2am"));
-        assert!(is_reached("API Error: 429 {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\"}}"));
+        assert!(is_reached(
+            "API Error: 429 {\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\"}}"
+        ));
         assert!(!is_reached("the tests failed: 3 of 20"));
     }
 }

@@ -1,4 +1,5 @@
-//! The result file: what a session writes to the path in `ANTIPHON_RESULT`, if it has anything to say.
+//! The result file: what a session writes to the path in `ANTIPHON_RESULT`, if it has anything to
+//! say.
 //!
 //! ```json
 //! { "output": {"path": "models.py"}, "scores": {"coverage": 0.93}, "tokens": 1200, "cache_tokens": 300, "cost": 0.02,
@@ -32,10 +33,15 @@ fn degraded(what: String) -> Reading {
 
 fn read(members: &Map<String, Value>) -> Reading {
     let mut strange: Vec<&str> = Vec::new();
-    let mut reading = Reading { output: members.get("output").filter(|output| !output.is_null()).cloned(), ..Reading::default() };
+    let mut reading = Reading {
+        output: members.get("output").filter(|output| !output.is_null()).cloned(),
+        ..Reading::default()
+    };
     let mut report = Report::default();
     let mut reported = false;
-    for (name, count) in [("tokens", &mut report.tokens), ("cache_tokens", &mut report.cache_tokens)] {
+    for (name, count) in
+        [("tokens", &mut report.tokens), ("cache_tokens", &mut report.cache_tokens)]
+    {
         match members.get(name) {
             None => {}
             Some(value) => match value.as_u64() {
@@ -62,7 +68,9 @@ fn read(members: &Map<String, Value>) -> Reading {
         Some(Value::Object(scores)) => {
             for (name, score) in scores {
                 match score.as_f64().filter(|score| score.abs() < 9e9) {
-                    Some(score) => drop(reading.scores.insert(name.clone(), (score * 1e6).round() as i64)),
+                    Some(score) => {
+                        drop(reading.scores.insert(name.clone(), (score * 1e6).round() as i64))
+                    }
                     None => strange.push("scores"),
                 }
             }
@@ -77,13 +85,20 @@ fn read(members: &Map<String, Value>) -> Reading {
     match members.get("deferred") {
         None | Some(Value::Null | Value::Bool(false)) => {}
         Some(deferred) => {
-            let until = deferred.get("until").and_then(Value::as_u64).map(|seconds| Wall(seconds.saturating_mul(1_000_000_000)));
-            let text = deferred.get("reason").and_then(Value::as_str).unwrap_or("the session asked to be tried later");
+            let until = deferred
+                .get("until")
+                .and_then(Value::as_u64)
+                .map(|seconds| Wall(seconds.saturating_mul(1_000_000_000)));
+            let text = deferred
+                .get("reason")
+                .and_then(Value::as_str)
+                .unwrap_or("the session asked to be tried later");
             reading.said = Said::Deferred { until, text: cut(text) };
         }
     }
     strange.dedup();
-    reading.degraded = (!strange.is_empty()).then(|| format!("of the result file, {} could not be read", strange.join(", ")));
+    reading.degraded = (!strange.is_empty())
+        .then(|| format!("of the result file, {} could not be read", strange.join(", ")));
     reading
 }
 
@@ -107,19 +122,38 @@ mod tests {
 
     #[test]
     fn an_error_is_a_failure_and_a_deferral_waits() {
-        assert_eq!(result_file(br#"{"error": "no tests ran"}"#).said, Said::Failed("no tests ran".to_owned()));
+        assert_eq!(
+            result_file(br#"{"error": "no tests ran"}"#).said,
+            Said::Failed("no tests ran".to_owned())
+        );
         assert_eq!(result_file(br#"{"error": null}"#).said, Said::Nothing);
         let until = Some(Wall(1_778_565_600_000_000_000));
-        let deferred = result_file(br#"{"deferred": {"until": 1778565600, "reason": "quota"}}"#).said;
+        let deferred =
+            result_file(br#"{"deferred": {"until": 1778565600, "reason": "quota"}}"#).said;
         assert_eq!(deferred, Said::Deferred { until, text: "quota".to_owned() });
     }
 
     #[test]
     fn what_cannot_be_read_is_told_and_the_rest_is_taken() {
-        let read = result_file(br#"{"tokens": "many", "cost": -1, "scores": {"a": "b", "c": 1}, "output": 7}"#);
-        assert_eq!(read.degraded.as_deref(), Some("of the result file, tokens, cost, scores could not be read"));
-        assert_eq!((read.report, read.output, read.scores), (None, Some(7.into()), [("c".to_owned(), 1_000_000)].into()));
-        assert_eq!(result_file(b"[1]").degraded.as_deref(), Some("the result file is not a JSON object"));
-        assert!(result_file(b"{").degraded.is_some_and(|told| told.starts_with("the result file is not JSON: ")));
+        let read = result_file(
+            br#"{"tokens": "many", "cost": -1, "scores": {"a": "b", "c": 1}, "output": 7}"#,
+        );
+        assert_eq!(
+            read.degraded.as_deref(),
+            Some("of the result file, tokens, cost, scores could not be read")
+        );
+        assert_eq!(
+            (read.report, read.output, read.scores),
+            (None, Some(7.into()), [("c".to_owned(), 1_000_000)].into())
+        );
+        assert_eq!(
+            result_file(b"[1]").degraded.as_deref(),
+            Some("the result file is not a JSON object")
+        );
+        assert!(
+            result_file(b"{")
+                .degraded
+                .is_some_and(|told| told.starts_with("the result file is not JSON: "))
+        );
     }
 }

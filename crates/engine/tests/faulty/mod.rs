@@ -8,8 +8,8 @@ use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::id::{CommitNumber, Seq, StreamName, Version};
 use antiphon::ledger::{
-    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit, ReadError, Snapshot,
-    SqliteOptions, SqliteStore, Store, WriteError,
+    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit,
+    ReadError, Snapshot, SqliteOptions, SqliteStore, Store, WriteError,
 };
 use tokio::sync::Notify;
 
@@ -89,7 +89,12 @@ impl Store for FaultyStore {
     fn move_cursors(&self, cursors: &[Cursor]) -> Result<(), AppendError> {
         self.store.move_cursors(cursors)
     }
-    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+    fn read_stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
         self.store.read_stream(stream, after, limit)
     }
     fn read_all(&self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
@@ -109,7 +114,11 @@ impl Store for FaultyStore {
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
         self.store.save_snapshot(snapshot)
     }
-    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+    fn load_snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError> {
         self.store.load_snapshot(stream, format)
     }
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 
 use antiphon::ledger::{MarkFinding, Owner, Store};
 use antiphon_core::coordination::{
-    Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd, SessionOutcome, Tree, WorkSpec,
+    Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd,
+    SessionOutcome, Tree, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -56,19 +57,29 @@ impl<'a> History<'a> {
 
     /// Starts a coordination of functions, two at a time.
     pub(crate) fn start(&mut self, id: &str, functions: &[&str]) {
-        let work = functions
-            .iter()
-            .enumerate()
-            .map(|(number, function)| WorkSpec::function(&format!("item-{number}"), function).unwrap().with_attempts(2));
+        let work = functions.iter().enumerate().map(|(number, function)| {
+            WorkSpec::function(&format!("item-{number}"), function).unwrap().with_attempts(2)
+        });
         let budget = CoordinationBudget::new(1_000, 1_000_000, 1_000, None).unwrap();
-        let config = CoordinationConfig::of_work(work.collect(), budget).unwrap().with_concurrency(2).unwrap();
-        self.command(Command::Start { id: coordination(id), config: Box::new(config), blobs: Vec::new() });
+        let config = CoordinationConfig::of_work(work.collect(), budget)
+            .unwrap()
+            .with_concurrency(2)
+            .unwrap();
+        self.command(Command::Start {
+            id: coordination(id),
+            config: Box::new(config),
+            blobs: Vec::new(),
+        });
     }
 
     /// Ends one from outside.
     pub(crate) fn cancel(&mut self, id: &str) {
         let reason = "not wanted any more".to_owned();
-        self.command(Command::Stop { coordination: coordination(id), kind: StopKind::Cancel, reason });
+        self.command(Command::Stop {
+            coordination: coordination(id),
+            kind: StopKind::Cancel,
+            reason,
+        });
         self.settle();
     }
 
@@ -76,7 +87,11 @@ impl<'a> History<'a> {
     pub(crate) fn erase(&mut self, id: &str, versions: &[u64], blobs: &[Digest]) {
         let versions = versions.iter().copied().map(Version).collect();
         let payloads = Some((coordination(id), versions));
-        self.command(Command::Erase(EraseRequest { payloads, blobs: blobs.to_vec(), reason: "asked for".to_owned() }));
+        self.command(Command::Erase(EraseRequest {
+            payloads,
+            blobs: blobs.to_vec(),
+            reason: "asked for".to_owned(),
+        }));
         self.settle();
     }
 
@@ -100,7 +115,13 @@ impl<'a> History<'a> {
                 match end_of(&spawn) {
                     Some((end, blobs)) => {
                         let (session, fence) = (spawn.session.clone(), spawn.fence);
-                        self.command(Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs });
+                        self.command(Command::EndSession {
+                            session,
+                            fence,
+                            end: Box::new(end),
+                            asked: None,
+                            blobs,
+                        });
                         break;
                     }
                     None => left.push_back(spawn),
@@ -120,10 +141,19 @@ impl<'a> History<'a> {
             match action {
                 Action::Spawn(spawn) => self.running.push_back(*spawn),
                 Action::Stop { session, .. } => {
-                    let Some(at) = self.running.iter().position(|spawn| spawn.session == session) else { continue };
+                    let Some(at) = self.running.iter().position(|spawn| spawn.session == session)
+                    else {
+                        continue;
+                    };
                     let spawn = self.running.remove(at).unwrap();
                     let end = Box::new(SessionEnd::new(SessionOutcome::Cancelled));
-                    self.command(Command::EndSession { session, fence: spawn.fence, end, asked: None, blobs: Vec::new() });
+                    self.command(Command::EndSession {
+                        session,
+                        fence: spawn.fence,
+                        end,
+                        asked: None,
+                        blobs: Vec::new(),
+                    });
                 }
                 Action::Expand { .. } | Action::Ended { .. } => {}
             }
@@ -137,8 +167,8 @@ impl<'a> History<'a> {
     }
 }
 
-/// What every test of verification looks at: coordinations that succeeded, failed, were cancelled, are still running, and one with
-/// payloads and a blob erased.
+/// What every test of verification looks at: coordinations that succeeded, failed, were cancelled,
+/// are still running, and one with payloads and a blob erased.
 pub(crate) fn story(store: &dyn Store) {
     tell(store).close();
 }
@@ -170,7 +200,8 @@ pub(crate) fn output(id: &str) -> Vec<u8> {
     format!("output of {id}").into_bytes()
 }
 
-/// What the functions `printed` and `flooded` leave as their outputs, as processes do: 100,000 bytes each if they are large.
+/// What the functions `printed` and `flooded` leave as their outputs, as processes do: 100,000
+/// bytes each if they are large.
 pub(crate) fn printed(id: &str, stream: &str, large: bool) -> Vec<u8> {
     let mut bytes = format!("{stream} of {id}").into_bytes();
     if large {
@@ -194,7 +225,8 @@ fn end_of(spawn: &Spawn) -> Option<(SessionEnd, Vec<Blob>)> {
         "output" => put_out(bytes),
         name @ ("printed" | "flooded") => {
             let id = spawn.session.coordination.as_str();
-            let [stdout, stderr] = ["stdout", "stderr"].map(|stream| Blob::new(printed(id, stream, name == "flooded")));
+            let [stdout, stderr] = ["stdout", "stderr"]
+                .map(|stream| Blob::new(printed(id, stream, name == "flooded")));
             let tree = Tree { containment: "warden".to_owned(), clean: true, ..Tree::default() };
             let tree = Tree { stdout: Some(stdout.digest), stderr: Some(stderr.digest), ..tree };
             Some((SessionEnd::new(SessionOutcome::Success).with_tree(tree), vec![stdout, stderr]))

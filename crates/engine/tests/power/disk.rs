@@ -1,5 +1,5 @@
-//! The disk itself: files that are really there, the record of what was done to them, their locks, and the armed fault.
-//! Nothing here is synced for real; what is durable is a matter of the record.
+//! The disk itself: files that are really there, the record of what was done to them, their locks,
+//! and the armed fault. Nothing here is synced for real; what is durable is a matter of the record.
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -19,8 +19,8 @@ use super::locks::{FileLocks, HandleId};
 /// An SQLite result code that is not `SQLITE_OK`.
 pub(crate) type Refusal = c_int;
 
-/// A directory for a test, in memory where the system has such a file system: nothing here rests on real syncs, and those
-/// that the code under test makes beside SQLite would take most of the time.
+/// A directory for a test, in memory where the system has such a file system: nothing here rests on
+/// real syncs, and those that the code under test makes beside SQLite would take most of the time.
 pub(crate) fn new_directory() -> TempDir {
     let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
     made.expect("make a directory")
@@ -29,12 +29,13 @@ pub(crate) fn new_directory() -> TempDir {
 /// What goes wrong, and when: counted from the moment it is armed, the first is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// From this write on the disk is full until it is healed; the write that meets it first gets half of its bytes through.
+    /// From this write on the disk is full until it is healed; the write that meets it first gets
+    /// half of its bytes through.
     DiskFull { write: u64 },
     /// This one write fails and leaves nothing.
     WriteError { write: u64 },
-    /// This one sync fails. Whoever else has the file open is told, too, by his own next sync, as by Linux since 4.13. Later ones succeed,
-    /// but do not make durable what this one did not.
+    /// This one sync fails. Whoever else has the file open is told, too, by his own next sync, as
+    /// by Linux since 4.13. Later ones succeed, but do not make durable what this one did not.
     SyncError { sync: u64 },
 }
 
@@ -134,10 +135,14 @@ impl Disk {
             inode,
             file,
             kind,
-            // SQLite's Unix layer syncs the directory with the first sync of a journal or WAL that it created.
-            directory_unsynced: Mutex::new(!was_there && matches!(kind, FileKind::Wal | FileKind::Journal)),
+            // SQLite's Unix layer syncs the directory with the first sync of a journal or WAL that
+            // it created.
+            directory_unsynced: Mutex::new(
+                !was_there && matches!(kind, FileKind::Wal | FileKind::Journal),
+            ),
             told: AtomicU64::new(state.failed.get(&inode).copied().unwrap_or_default()),
-            delete_on_close: (flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0).then(|| path.to_path_buf()),
+            delete_on_close: (flags & ffi::SQLITE_OPEN_DELETEONCLOSE != 0)
+                .then(|| path.to_path_buf()),
         })
     }
 
@@ -263,7 +268,9 @@ impl Handle {
         let before = state.writes;
         let (bytes, answer) = match state.count_write(self.kind) {
             None => (bytes, Ok(())),
-            Some(Fault::DiskFull { write }) if write == before => (&bytes[..bytes.len() / 2], Err(ffi::SQLITE_FULL)),
+            Some(Fault::DiskFull { write }) if write == before => {
+                (&bytes[..bytes.len() / 2], Err(ffi::SQLITE_FULL))
+            }
             Some(Fault::DiskFull { .. }) => return Err(ffi::SQLITE_FULL),
             Some(_) => return Err(ffi::SQLITE_IOERR_WRITE),
         };
@@ -294,7 +301,8 @@ impl Handle {
             state.journal.push(Op::SyncFailed { inode });
             return Err(ffi::SQLITE_IOERR_FSYNC);
         }
-        let mut unsynced = self.directory_unsynced.lock().expect("no request to the disk has panicked");
+        let mut unsynced =
+            self.directory_unsynced.lock().expect("no request to the disk has panicked");
         let directory = std::mem::take(&mut *unsynced);
         state.journal.push(Op::Sync { inode, directory });
         Ok(())

@@ -1,4 +1,5 @@
-//! What a power cut leaves: all that was synced, and whichever later writes happened to reach the platter.
+//! What a power cut leaves: all that was synced, and whichever later writes happened to reach the
+//! platter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -71,7 +72,9 @@ impl Image {
         }
         let files = names
             .into_iter()
-            .map(|(path, inode)| (path.to_path_buf(), contents.get(&inode).cloned().unwrap_or_default()))
+            .map(|(path, inode)| {
+                (path.to_path_buf(), contents.get(&inode).cloned().unwrap_or_default())
+            })
             .collect();
         Self { files }
     }
@@ -91,13 +94,15 @@ impl Image {
 }
 
 impl Survival {
-    /// How many of a hundred unsynced writes of this file survive; the extremes are frequent, as they are in life,
-    /// and differing shares are what reorders writes across files.
+    /// How many of a hundred unsynced writes of this file survive; the extremes are frequent, as
+    /// they are in life, and differing shares are what reorders writes across files.
     fn share(&mut self, shares: &mut HashMap<Inode, u64>, inode: Inode) -> u64 {
         match self {
             Self::Everything => 100,
             Self::SyncedOnly => 0,
-            Self::Subset(random) => *shares.entry(inode).or_insert_with(|| [0, 10, 50, 90, 100][as_index(random.below(5))]),
+            Self::Subset(random) => *shares
+                .entry(inode)
+                .or_insert_with(|| [0, 10, 50, 90, 100][as_index(random.below(5))]),
         }
     }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Inode(pub(crate) usize);
 
-/// One request that changes what a power cut may leave. Failed requests are here with what they did before they failed.
+/// One request that changes what a power cut may leave. Failed requests are here with what they did
+/// before they failed.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     /// A file that was there when it was first opened; taken as durable.
@@ -19,8 +20,8 @@ pub(crate) enum Op {
     Truncate { inode: Inode, size: u64 },
     /// Everything written to the file so far is durable; with `directory` also every name so far.
     Sync { inode: Inode, directory: bool },
-    /// A sync that failed. As on Linux the kernel may have dropped the pages and marked them clean, so that no later
-    /// sync makes the writes before this one durable.
+    /// A sync that failed. As on Linux the kernel may have dropped the pages and marked them clean,
+    /// so that no later sync makes the writes before this one durable.
     SyncFailed { inode: Inode },
     /// A name is gone; with `directory` durably so.
     Delete { path: PathBuf, directory: bool },

@@ -18,15 +18,19 @@ use super::vfs::PowerDisk;
 const DATABASE: &str = "ledger.db";
 const MARK: &str = "head";
 
-/// Where the log is copied back: by the writer after the first append and after erasures, and with `Some` also beside it by a second
-/// connection, as soon as there are so many pages.
+/// Where the log is copied back: by the writer after the first append and after erasures, and with
+/// `Some` also beside it by a second connection, as soon as there are so many pages.
 type Beside = Option<u32>;
 
 /// Few enough that almost every append of these tests starts a pass.
 const SOON: Beside = Some(3);
 
 fn store_in(directory: &Path, disk: &PowerDisk, checkpoint_pages: Beside) -> SqliteStore {
-    let options = SqliteOptions { vfs: Some(disk.name().to_owned()), checkpoint_pages, ..SqliteOptions::default() };
+    let options = SqliteOptions {
+        vfs: Some(disk.name().to_owned()),
+        checkpoint_pages,
+        ..SqliteOptions::default()
+    };
     SqliteStore::at(directory, options)
 }
 
@@ -38,17 +42,20 @@ fn append(store: &SqliteStore, turn: &Turn) -> Result<(), AppendError> {
     store.append(&turn.append, &turn.cursors).map(|_| ())
 }
 
-/// Moves what the log holds into the database, at a moment that the store has not chosen. Whether that works is all
-/// the same: it may meet the armed fault.
+/// Moves what the log holds into the database, at a moment that the store has not chosen. Whether
+/// that works is all the same: it may meet the armed fault.
 fn checkpoint(directory: &Path, disk: &PowerDisk, random: &mut Random) {
     let mode = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"][random.below(4) as usize];
     let path = directory.join(DATABASE);
     let done = Connection::open_with_flags_and_vfs(path, OpenFlags::default(), disk.name())
-        .and_then(|db| db.execute_batch(&format!("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint({mode});")));
+        .and_then(|db| {
+            db.execute_batch(&format!("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint({mode});"))
+        });
     drop(done);
 }
 
-/// Writes what a cut left of the database into a new state directory, and beside it the files that are not SQLite's.
+/// Writes what a cut left of the database into a new state directory, and beside it the files that
+/// are not SQLite's.
 fn restore(image: &Image, mark: Option<&[u8]>, from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("make a state directory");
     copy_beside(from, to);
@@ -72,16 +79,20 @@ fn copy_beside(from: &Path, to: &Path) {
     }
 }
 
-/// Opens what a cut left, and checks that it holds all of the `promised` turns and perhaps the one after, whole and
-/// sound, and takes in another. Gives how many it held.
+/// Opens what a cut left, and checks that it holds all of the `promised` turns and perhaps the one
+/// after, whole and sound, and takes in another. Gives how many it held.
 fn recover(directory: &Path, turns: &[Turn], promised: usize, what: &str) -> usize {
     // The second life, too, is on a disk of ours, only because that does not really sync.
     let disk = PowerDisk::register();
     let store = store_in(directory, &disk, None);
-    let opened =
-        store.open(&Owner::this_process(Wall(2))).unwrap_or_else(|error| panic!("{what}: {promised} promised, {error:?}"));
+    let opened = store
+        .open(&Owner::this_process(Wall(2)))
+        .unwrap_or_else(|error| panic!("{what}: {promised} promised, {error:?}"));
     let held = usize::try_from(opened.commits.number.0).expect("few commits");
-    assert!((promised..=promised + 1).contains(&held) && held <= turns.len(), "{what}: {promised} promised, {held} held");
+    assert!(
+        (promised..=promised + 1).contains(&held) && held <= turns.len(),
+        "{what}: {promised} promised, {held} held"
+    );
     let turns = &turns[..held];
     assert_eq!(Content::read(&store, turns), Content::of(turns), "{what}");
     if opened.needs_verification {
@@ -223,7 +234,8 @@ fn survivals(seed: u64) -> [Survival; 3] {
 }
 
 impl Run {
-    /// Kills the process, or cuts the power, and recovers with the turns that `possible` names beyond the acknowledged.
+    /// Kills the process, or cuts the power, and recovers with the turns that `possible` names
+    /// beyond the acknowledged.
     fn die(&self, possible: &[Turn], what: &str) {
         let journal = self.disk.journal();
         let mark = fs::read(self.directory.path().join(MARK)).expect("a mark");
@@ -238,7 +250,8 @@ impl Run {
     }
 }
 
-/// Arms the fault at 0, 1, 2 and so on until a run no longer meets it; gives how many appends failed.
+/// Arms the fault at 0, 1, 2 and so on until a run no longer meets it; gives how many appends
+/// failed.
 fn every_index(
     seeds: &[u64],
     beside: Beside,
@@ -267,7 +280,11 @@ fn every_index(
     failed
 }
 
-fn nothing_is_written_and_the_turn_can_be_repeated(what: &str, mut run: Run, (turn, error): (Turn, AppendError)) {
+fn nothing_is_written_and_the_turn_can_be_repeated(
+    what: &str,
+    mut run: Run,
+    (turn, error): (Turn, AppendError),
+) {
     assert!(matches!(error, AppendError::NotWritten { .. }), "{what}: {error:?}");
     let turns = run.turns.accepted();
     assert_eq!(Content::read(&run.store, turns), Content::of(turns), "{what}");
@@ -298,10 +315,15 @@ fn a_full_disk_at_any_write_changes_nothing_and_the_turn_can_be_repeated() {
 }
 
 /// What follows an error after which nobody knows what the disk holds.
-fn nothing_more_is_taken_in_and_a_restart_goes_on(what: &str, mut run: Run, (turn, error): (Turn, AppendError)) {
+fn nothing_more_is_taken_in_and_a_restart_goes_on(
+    what: &str,
+    mut run: Run,
+    (turn, error): (Turn, AppendError),
+) {
     let possible = match error {
         AppendError::Unknown { .. } => std::slice::from_ref(&turn),
-        // The store met the error after the turn before this one was acknowledged, when it copied its log back.
+        // The store met the error after the turn before this one was acknowledged, when it copied
+        // its log back.
         AppendError::Refused(Refusal::Poisoned) => &[],
         other => panic!("{what}: {other:?}"),
     };
@@ -309,7 +331,10 @@ fn nothing_more_is_taken_in_and_a_restart_goes_on(what: &str, mut run: Run, (tur
     let before = run.disk.position();
     for again in [turn.clone(), run.turns.draw()] {
         let refused = append(&run.store, &again);
-        assert!(matches!(refused, Err(AppendError::Refused(Refusal::Poisoned))), "{what}: {refused:?}");
+        assert!(
+            matches!(refused, Err(AppendError::Refused(Refusal::Poisoned))),
+            "{what}: {refused:?}"
+        );
     }
     assert_eq!(run.disk.position(), before, "{what}: nothing reaches the disk");
     run.die(possible, what);
@@ -317,7 +342,12 @@ fn nothing_more_is_taken_in_and_a_restart_goes_on(what: &str, mut run: Run, (tur
 
 #[test]
 fn a_write_error_at_any_write_stops_the_ledger_and_loses_no_acknowledged_turn() {
-    let failed = every_index(&[3], None, |write| Fault::WriteError { write }, nothing_more_is_taken_in_and_a_restart_goes_on);
+    let failed = every_index(
+        &[3],
+        None,
+        |write| Fault::WriteError { write },
+        nothing_more_is_taken_in_and_a_restart_goes_on,
+    );
     assert!(failed > 20, "only {failed} appends failed");
 }
 
@@ -339,7 +369,9 @@ fn a_sync_error_at_any_sync_stops_the_ledger_and_loses_no_acknowledged_turn() {
 
 #[test]
 fn an_error_beside_the_appends_is_noted_stops_the_ledger_and_loses_no_acknowledged_turn() {
-    for make in [|number| Fault::WriteError { write: number }, |number| Fault::SyncError { sync: number }] {
+    for make in
+        [|number| Fault::WriteError { write: number }, |number| Fault::SyncError { sync: number }]
+    {
         let failed = every_index(&[3, 4], SOON, make, |what, run, refused| {
             assert!(run.directory.path().join("poisoned").exists(), "{what}");
             nothing_more_is_taken_in_and_a_restart_goes_on(what, run, refused);

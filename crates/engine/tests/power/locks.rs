@@ -1,5 +1,6 @@
-//! The locks of one file, and the shared memory of its WAL index, among the connections of this process.
-//! The rules are those of SQLite's own Unix layer; where that uses `fcntl` and `mmap`, here are a table and the heap.
+//! The locks of one file, and the shared memory of its WAL index, among the connections of this
+//! process. The rules are those of SQLite's own Unix layer; where that uses `fcntl` and `mmap`,
+//! here are a table and the heap.
 
 use std::collections::HashMap;
 use std::ffi::c_int;
@@ -63,7 +64,13 @@ impl FileLocks {
     }
 
     /// A region of the WAL index; none where it is not there and shall not be made.
-    pub(crate) fn region(&mut self, who: HandleId, index: usize, bytes: usize, extend: bool) -> Option<NonNull<u64>> {
+    pub(crate) fn region(
+        &mut self,
+        who: HandleId,
+        index: usize,
+        bytes: usize,
+        extend: bool,
+    ) -> Option<NonNull<u64>> {
         self.wal_index.entry(who).or_default();
         while extend && self.regions.len() <= index {
             self.regions.push(Region::zeroed(bytes));
@@ -72,11 +79,18 @@ impl FileLocks {
     }
 
     /// Takes slots of the WAL index, all or none; false means busy.
-    pub(crate) fn take_slots(&mut self, who: HandleId, slots: std::ops::Range<usize>, exclusive: bool) -> bool {
+    pub(crate) fn take_slots(
+        &mut self,
+        who: HandleId,
+        slots: std::ops::Range<usize>,
+        exclusive: bool,
+    ) -> bool {
         let wanted = if exclusive { Slot::Exclusive } else { Slot::Shared };
         let blocked = self.wal_index.iter().any(|(holder, held)| {
             *holder != who
-                && held[slots.clone()].iter().any(|slot| *slot == Slot::Exclusive || exclusive && *slot == Slot::Shared)
+                && held[slots.clone()]
+                    .iter()
+                    .any(|slot| *slot == Slot::Exclusive || exclusive && *slot == Slot::Shared)
         });
         if !blocked {
             self.wal_index.entry(who).or_default()[slots].fill(wanted);
@@ -88,7 +102,8 @@ impl FileLocks {
         self.wal_index.entry(who).or_default()[slots].fill(Slot::Free);
     }
 
-    /// Ends the use of the WAL index by `who`; with its last user the index is gone, as it is when the file is.
+    /// Ends the use of the WAL index by `who`; with its last user the index is gone, as it is when
+    /// the file is.
     pub(crate) fn unmap(&mut self, who: HandleId) {
         self.wal_index.remove(&who);
         if self.wal_index.is_empty() {
@@ -111,7 +126,8 @@ impl FileLocks {
     }
 }
 
-/// A piece of the WAL index that SQLite reads and writes through the pointer it was given, from several threads.
+/// A piece of the WAL index that SQLite reads and writes through the pointer it was given, from
+/// several threads.
 struct Region {
     start: NonNull<u64>,
     words: usize,
@@ -128,12 +144,13 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         let memory = NonNull::slice_from_raw_parts(self.start, self.words);
-        // SAFETY: `zeroed` leaked a box of exactly this slice, and only this value owns it. A region is dropped when
-        // its last user has unmapped it (or its disk has no open file), after which SQLite does not touch it.
+        // SAFETY: `zeroed` leaked a box of exactly this slice, and only this value owns it. A
+        // region is dropped when its last user has unmapped it (or its disk has no open file),
+        // after which SQLite does not touch it.
         drop(unsafe { Box::from_raw(memory.as_ptr()) });
     }
 }
 
-// SAFETY: a region is plain heap memory with one owner; Rust code never reads or writes through `start`, SQLite does
-// so under its own WAL-index locks and barriers.
+// SAFETY: a region is plain heap memory with one owner; Rust code never reads or writes through
+// `start`, SQLite does so under its own WAL-index locks and barriers.
 unsafe impl Send for Region {}

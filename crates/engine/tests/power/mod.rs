@@ -1,5 +1,6 @@
-//! A disk under SQLite that can lose power: real files, with every write, truncate, sync and delete on record.
-//! What a power cut may leave is rebuilt from that record; full disks and failing syncs are armed by number.
+//! A disk under SQLite that can lose power: real files, with every write, truncate, sync and delete
+//! on record. What a power cut may leave is rebuilt from that record; full disks and failing syncs
+//! are armed by number.
 
 mod disk;
 mod image;

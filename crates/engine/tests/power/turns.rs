@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use antiphon::ledger::{Cursor, HeadFilter, HeadQuery, Opened, Store};
 use antiphon_core::append::{Append, Erasure, HeadRow};
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{Blob, Commit, CommitTip, MAX_INLINE_BLOB_BYTES, Payload, Recorded, StreamTip};
+use antiphon_core::envelope::{
+    Blob, Commit, CommitTip, MAX_INLINE_BLOB_BYTES, Payload, Recorded, StreamTip,
+};
 use antiphon_core::id::{Actor, CommandId, CommitNumber, CoordinationId, Epoch, Seq, StreamName};
 use antiphon_core::time::{At, Wall};
 
@@ -61,7 +63,8 @@ impl Turns {
         after
     }
 
-    /// A turn that continues what was accepted: one to four events over one to three of six streams.
+    /// A turn that continues what was accepted: one to four events over one to three of six
+    /// streams.
     pub(crate) fn draw(&mut self) -> Turn {
         let mut streams: BTreeMap<StreamName, HeadRow> = BTreeMap::new();
         let mut events = Vec::new();
@@ -70,7 +73,8 @@ impl Turns {
         for _ in 0..=self.random.below(4) {
             let stream = self.stream();
             let before = streams.get(&stream).or_else(|| self.streams.get(&stream));
-            let (tip, started) = before.map_or((StreamTip::default(), Wall(self.at.0)), |head| (head.tip, head.started));
+            let (tip, started) = before
+                .map_or((StreamTip::default(), Wall(self.at.0)), |head| (head.tip, head.started));
             let blob = self.blob();
             let event = self.event(&stream, tip, blob.as_ref());
             blobs.extend(blob);
@@ -90,8 +94,18 @@ impl Turns {
         let erasures = self.erasure().into_iter().collect();
         let commit = Commit::link(self.tip, self.epoch, events.iter().map(|event| event.hash));
         let last = events.last().expect("a turn has events");
-        let cursor = Cursor { name: CURSOR.into(), stream: last.stream.clone(), version: last.version };
-        Turn { append: Append { commit, events, blobs, heads: streams.into_values().collect(), erasures }, cursors: vec![cursor] }
+        let cursor =
+            Cursor { name: CURSOR.into(), stream: last.stream.clone(), version: last.version };
+        Turn {
+            append: Append {
+                commit,
+                events,
+                blobs,
+                heads: streams.into_values().collect(),
+                erasures,
+            },
+            cursors: vec![cursor],
+        }
     }
 
     pub(crate) fn accept(&mut self, turn: Turn) {
@@ -110,7 +124,9 @@ impl Turns {
         match self.random.below(6) {
             0 => StreamName::Ledger,
             1 => StreamName::Pool("default".into()),
-            number => StreamName::Coordination(CoordinationId::chosen(format!("build-{number}")).expect("a sound id")),
+            number => StreamName::Coordination(
+                CoordinationId::chosen(format!("build-{number}")).expect("a sound id"),
+            ),
         }
     }
 
@@ -124,7 +140,8 @@ impl Turns {
         Some(Blob::new(self.random.bytes(length)))
     }
 
-    /// Now and then one of the blobs in the database, as that makes the store copy its log back and cut it off.
+    /// Now and then one of the blobs in the database, as that makes the store copy its log back and
+    /// cut it off.
     fn erasure(&mut self) -> Option<Erasure> {
         let candidates: Vec<Digest> = blobs_of(&self.accepted)
             .filter(|(blob, erased)| !erased && blob.bytes.len() <= MAX_INLINE_BLOB_BYTES)
@@ -141,8 +158,9 @@ impl Turns {
         let named = blob.map_or_else(String::new, |blob| blob.digest.to_string());
         let filler = "x".repeat(usize::try_from(self.random.below(900)).expect("small"));
         let payload = format!("{{\"blob\":\"{named}\",\"filler\":\"{filler}\"}}");
-        let cause =
-            self.random.chance(30).then(|| CommandId::new(format!("command-{}", self.random.next())).expect("a sound id"));
+        let cause = self.random.chance(30).then(|| {
+            CommandId::new(format!("command-{}", self.random.next())).expect("a sound id")
+        });
         let mut event = Recorded {
             stream: stream.clone(),
             version: tip.version.next(),
@@ -170,12 +188,15 @@ impl Content {
             commits: appends().map(|append| append.commit).collect(),
             events: appends().flat_map(|append| append.events.clone()).collect(),
             heads: heads.map(|head| (head.stream.clone(), head.clone())).collect(),
-            blobs: blobs_of(turns).map(|(blob, erased)| (blob.digest, (!erased).then(|| blob.bytes.clone()))).collect(),
+            blobs: blobs_of(turns)
+                .map(|(blob, erased)| (blob.digest, (!erased).then(|| blob.bytes.clone())))
+                .collect(),
             cursor: turns.last().map(|turn| turn.cursors[0].clone()),
         }
     }
 
-    /// What a store holds, looking for the blobs of `turns`. Checks both chains, which [`of`](Self::of) has by construction.
+    /// What a store holds, looking for the blobs of `turns`. Checks both chains, which
+    /// [`of`](Self::of) has by construction.
     pub(crate) fn read(store: &dyn Store, turns: &[Turn]) -> Self {
         let commits = store.commits(CommitNumber(0), MANY).expect("read the commits");
         let events = store.read_all(Seq(0), MANY).expect("read the events");
@@ -204,8 +225,14 @@ impl Content {
         Self {
             commits: commits.iter().map(|placed| placed.commit).collect(),
             events: events.into_iter().map(|placed| placed.event).collect(),
-            heads: heads.expect("read the heads").into_iter().map(|head| (head.stream.clone(), head)).collect(),
-            blobs: blobs_of(turns).map(|(blob, _)| (blob.digest, store.blob(&blob.digest).expect("read a blob"))).collect(),
+            heads: heads
+                .expect("read the heads")
+                .into_iter()
+                .map(|head| (head.stream.clone(), head))
+                .collect(),
+            blobs: blobs_of(turns)
+                .map(|(blob, _)| (blob.digest, store.blob(&blob.digest).expect("read a blob")))
+                .collect(),
             cursor: store.cursor(CURSOR).expect("read the cursor"),
         }
     }

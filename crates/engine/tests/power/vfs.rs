@@ -1,5 +1,6 @@
-//! The disk as a VFS that SQLite knows by name. Only the C side is here: every callback checks nothing and decides
-//! nothing, it hands over to [`Disk`] and [`Handle`]. Time, randomness and path names come from the default VFS.
+//! The disk as a VFS that SQLite knows by name. Only the C side is here: every callback checks
+//! nothing and decides nothing, it hands over to [`Disk`] and [`Handle`]. Time, randomness and path
+//! names come from the default VFS.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -14,7 +15,8 @@ use super::disk::{Disk, Fault, FileKind, Handle, Refusal};
 use super::image::{Image, Survival};
 use super::journal::Op;
 
-/// A registered disk. Connections opened with its [`name`](Self::name) live on it; it is unregistered when dropped.
+/// A registered disk. Connections opened with its [`name`](Self::name) live on it; it is
+/// unregistered when dropped.
 pub(crate) struct PowerDisk {
     name: String,
     disk: Arc<Disk>,
@@ -26,15 +28,18 @@ impl PowerDisk {
         let name = format!("power-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let disk = Arc::new(Disk::default());
         let c_name = CString::new(name.as_str()).expect("the name has no zero byte");
-        // SAFETY: initialising is allowed at any time and from any thread; a null name asks for the default VFS.
+        // SAFETY: initialising is allowed at any time and from any thread; a null name asks for the
+        // default VFS.
         let default = unsafe {
             assert_eq!(ffi::sqlite3_initialize(), ffi::SQLITE_OK);
             ffi::sqlite3_vfs_find(ptr::null())
         };
-        // SAFETY: the default VFS of an initialised SQLite is there and lives as long as the process.
+        // SAFETY: the default VFS of an initialised SQLite is there and lives as long as the
+        // process.
         let default = unsafe { *default };
-        // A connection may outlive this value, so the VFS, its name and its share of the disk are never freed: some
-        // hundred bytes for each disk of a test, as the journal is given up on drop.
+        // A connection may outlive this value, so the VFS, its name and its share of the disk are
+        // never freed: some hundred bytes for each disk of a test, as the journal is given up on
+        // drop.
         let vfs = Box::leak(Box::new(ffi::sqlite3_vfs {
             iVersion: 2,
             szOsFile: c_int::try_from(size_of::<OpenFile>()).expect("a small struct"),
@@ -93,8 +98,8 @@ impl PowerDisk {
 impl Drop for PowerDisk {
     fn drop(&mut self) {
         let name = CString::new(self.name.as_str()).expect("the name has no zero byte");
-        // SAFETY: the name is unique and found as long as it is registered, which ends here; unregistering only takes
-        // the VFS off SQLite's list.
+        // SAFETY: the name is unique and found as long as it is registered, which ends here;
+        // unregistering only takes the VFS off SQLite's list.
         unsafe { ffi::sqlite3_vfs_unregister(ffi::sqlite3_vfs_find(name.as_ptr())) };
         self.disk.forget();
     }
@@ -108,7 +113,8 @@ struct OpenFile {
 }
 
 static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
-    // Version 2 has the WAL index but no memory mapping, so that every byte passes `read` and `write`.
+    // Version 2 has the WAL index but no memory mapping, so that every byte passes `read` and
+    // `write`.
     iVersion: 2,
     xClose: Some(close),
     xRead: Some(read),
@@ -135,8 +141,8 @@ static METHODS: ffi::sqlite3_io_methods = ffi::sqlite3_io_methods {
 /// # Safety
 /// `vfs` is one that [`PowerDisk::register`] made.
 unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> Arc<Disk> {
-    // SAFETY: the caller's promise; `register` put the pointer of an `Arc` there and never takes its share back, so
-    // the count may be raised and the new share given out.
+    // SAFETY: the caller's promise; `register` put the pointer of an `Arc` there and never takes
+    // its share back, so the count may be raised and the new share given out.
     unsafe {
         let disk = (*vfs).pAppData.cast::<Disk>().cast_const();
         Arc::increment_strong_count(disk);
@@ -147,10 +153,11 @@ unsafe fn disk_of(vfs: *mut ffi::sqlite3_vfs) -> Arc<Disk> {
 /// The handle behind an open file.
 ///
 /// # Safety
-/// `file` was filled by [`open`] with success and is not closed, for as long as the reference is used.
+/// `file` was filled by [`open`] with success and is not closed, for as long as the reference is
+/// used.
 unsafe fn handle<'a>(file: *mut ffi::sqlite3_file) -> &'a Handle {
-    // SAFETY: the caller's promise; `open` stored a leaked box there that only `close` takes back, and handles are
-    // never changed through a unique reference meanwhile.
+    // SAFETY: the caller's promise; `open` stored a leaked box there that only `close` takes back,
+    // and handles are never changed through a unique reference meanwhile.
     unsafe { &*(*file.cast::<OpenFile>()).handle }
 }
 
@@ -170,7 +177,8 @@ unsafe extern "C" fn open(
     flags_out: *mut c_int,
 ) -> c_int {
     let file = file.cast::<OpenFile>();
-    // SAFETY: SQLite hands over `szOsFile` bytes for the file. Null methods mean that there is nothing to close.
+    // SAFETY: SQLite hands over `szOsFile` bytes for the file. Null methods mean that there is
+    // nothing to close.
     unsafe { (*file).base.pMethods = ptr::null() };
     // SAFETY: SQLite calls this with the VFS it is part of.
     let disk = unsafe { disk_of(vfs) };
@@ -183,7 +191,8 @@ unsafe extern "C" fn open(
     };
     match opened {
         Ok(opened) => {
-            // SAFETY: as above for `file`; `flags_out` is null or points to an integer of the caller.
+            // SAFETY: as above for `file`; `flags_out` is null or points to an integer of the
+            // caller.
             unsafe {
                 (*file).handle = Box::into_raw(Box::new(opened));
                 (*file).base.pMethods = &METHODS;
@@ -197,7 +206,11 @@ unsafe extern "C" fn open(
     }
 }
 
-unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, sync_directory: c_int) -> c_int {
+unsafe extern "C" fn delete(
+    vfs: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    sync_directory: c_int,
+) -> c_int {
     // SAFETY: SQLite calls this with the VFS it is part of and a name that ends with a zero byte.
     let (disk, name) = unsafe { (disk_of(vfs), CStr::from_ptr(name)) };
     let path = Path::new(OsStr::from_bytes(name.to_bytes()));
@@ -205,15 +218,22 @@ unsafe extern "C" fn delete(vfs: *mut ffi::sqlite3_vfs, name: *const c_char, syn
 }
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-    // SAFETY: SQLite closes an open file once and does not use it afterwards; the box is the one that `open` leaked.
+    // SAFETY: SQLite closes an open file once and does not use it afterwards; the box is the one
+    // that `open` leaked.
     drop(unsafe { Box::from_raw((*file.cast::<OpenFile>()).handle) });
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, buffer: *mut c_void, amount: c_int, offset: ffi::sqlite3_int64) -> c_int {
+unsafe extern "C" fn read(
+    file: *mut ffi::sqlite3_file,
+    buffer: *mut c_void,
+    amount: c_int,
+    offset: ffi::sqlite3_int64,
+) -> c_int {
     let amount = usize::try_from(amount).expect("SQLite reads no negative amount");
-    // SAFETY: the file is open, and `buffer` has room for `amount` bytes, which are SQLite's and nobody else's during
-    // the call. They may be uninitialised on its side of the border, but are only written here.
+    // SAFETY: the file is open, and `buffer` has room for `amount` bytes, which are SQLite's and
+    // nobody else's during the call. They may be uninitialised on its side of the border, but are
+    // only written here.
     let (handle, bytes) = unsafe {
         ptr::write_bytes(buffer.cast::<u8>(), 0, amount);
         (handle(file), std::slice::from_raw_parts_mut(buffer.cast::<u8>(), amount))
@@ -233,8 +253,10 @@ unsafe extern "C" fn write(
     offset: ffi::sqlite3_int64,
 ) -> c_int {
     let amount = usize::try_from(amount).expect("SQLite writes no negative amount");
-    // SAFETY: the file is open, and `buffer` holds `amount` bytes that do not change during the call.
-    let (handle, bytes) = unsafe { (handle(file), std::slice::from_raw_parts(buffer.cast::<u8>(), amount)) };
+    // SAFETY: the file is open, and `buffer` holds `amount` bytes that do not change during the
+    // call.
+    let (handle, bytes) =
+        unsafe { (handle(file), std::slice::from_raw_parts(buffer.cast::<u8>(), amount)) };
     code(handle.write(bytes, offset.cast_unsigned()))
 }
 
@@ -248,7 +270,10 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
     code(unsafe { handle(file) }.sync())
 }
 
-unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut ffi::sqlite3_int64) -> c_int {
+unsafe extern "C" fn file_size(
+    file: *mut ffi::sqlite3_file,
+    size: *mut ffi::sqlite3_int64,
+) -> c_int {
     // SAFETY: SQLite calls this with an open file.
     match unsafe { handle(file) }.size() {
         Ok(found) => {
@@ -273,7 +298,10 @@ unsafe extern "C" fn unlock(file: *mut ffi::sqlite3_file, level: c_int) -> c_int
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, answer: *mut c_int) -> c_int {
+unsafe extern "C" fn check_reserved_lock(
+    file: *mut ffi::sqlite3_file,
+    answer: *mut c_int,
+) -> c_int {
     // SAFETY: SQLite calls this with an open file.
     let reserved = unsafe { handle(file) }.with_locks(|locks, _| locks.is_reserved());
     // SAFETY: `answer` points to an integer of the caller.
@@ -281,7 +309,11 @@ unsafe extern "C" fn check_reserved_lock(file: *mut ffi::sqlite3_file, answer: *
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn file_control(_file: *mut ffi::sqlite3_file, _operation: c_int, _argument: *mut c_void) -> c_int {
+unsafe extern "C" fn file_control(
+    _file: *mut ffi::sqlite3_file,
+    _operation: c_int,
+    _argument: *mut c_void,
+) -> c_int {
     ffi::SQLITE_NOTFOUND
 }
 
@@ -307,12 +339,18 @@ unsafe extern "C" fn shm_map(
     // SAFETY: SQLite calls this with an open file.
     let handle = unsafe { handle(file) };
     let found = handle.with_locks(|locks, who| locks.region(who, region, bytes, extend != 0));
-    // SAFETY: `start` points to a pointer of the caller; the region stays where it is until this file unmaps it.
+    // SAFETY: `start` points to a pointer of the caller; the region stays where it is until this
+    // file unmaps it.
     unsafe { *start = found.map_or(ptr::null_mut(), |region| region.as_ptr().cast()) };
     ffi::SQLITE_OK
 }
 
-unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
+unsafe extern "C" fn shm_lock(
+    file: *mut ffi::sqlite3_file,
+    first: c_int,
+    count: c_int,
+    flags: c_int,
+) -> c_int {
     let first = usize::try_from(first).expect("SQLite numbers slots from zero");
     let slots = first..first + usize::try_from(count).expect("SQLite locks at least one slot");
     // SAFETY: SQLite calls this with an open file.
@@ -328,8 +366,8 @@ unsafe extern "C" fn shm_lock(file: *mut ffi::sqlite3_file, first: c_int, count:
 
 unsafe extern "C" fn shm_barrier(file: *mut ffi::sqlite3_file) {
     fence(Ordering::SeqCst);
-    // SAFETY: SQLite calls this with an open file. Taking the mutex orders this thread with all others, as in the
-    // Unix layer.
+    // SAFETY: SQLite calls this with an open file. Taking the mutex orders this thread with all
+    // others, as in the Unix layer.
     unsafe { handle(file) }.with_locks(|_, _| ());
 }
 

@@ -1,4 +1,5 @@
-//! Every way of getting away that we know, over and over: a session that ended clean has left nobody.
+//! Every way of getting away that we know, over and over: a session that ended clean has left
+//! nobody.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -35,8 +36,17 @@ const LEAVERS: &[&str] = &[
     "hydra",
 ];
 /// Programs that stay until they are killed.
-const STAYERS: &[&str] =
-    &["bomb", "hold", "holdmulti", "holdmix", "holdrabbit", "ignoreterm", "stoppedmain", "zleadermain", "termdaemon"];
+const STAYERS: &[&str] = &[
+    "bomb",
+    "hold",
+    "holdmulti",
+    "holdmix",
+    "holdrabbit",
+    "ignoreterm",
+    "stoppedmain",
+    "zleadermain",
+    "termdaemon",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_leaves_takes_everybody_along() {
@@ -50,7 +60,8 @@ async fn whoever_leaves_takes_everybody_along() {
             took.push(began.elapsed());
             let end = ended.end;
             let seen = (&end.cause, end.status, end.clean, end.containment, &ended.survivors);
-            let expected = (&Cause::Exited, Some(ExitStatus::Code(0)), true, Containment::Warden, &Vec::new());
+            let expected =
+                (&Cause::Exited, Some(ExitStatus::Code(0)), true, Containment::Warden, &Vec::new());
             assert_eq!(seen, expected, "{mode}: {end:?}");
             assert_eq!(end.killed > 0, *mode != "plain", "it did leave somebody: {mode}: {end:?}");
         }
@@ -58,10 +69,13 @@ async fn whoever_leaves_takes_everybody_along() {
     }
 }
 
-/// Without a warden they do get away, and are seen: what the other tests find is not found for want of looking.
+/// Without a warden they do get away, and are seen: what the other tests find is not found for want
+/// of looking.
 #[test]
 fn whoever_leaves_escapes_from_a_process_group_and_is_seen() {
-    for mode in ["daemon", "keepout", "cleanenv", "nodump", "ptrace", "vfork", "multi", "latefork", "guard"] {
+    for mode in
+        ["daemon", "keepout", "cleanenv", "nodump", "ptrace", "vfork", "multi", "latefork", "guard"]
+    {
         let marker = marker();
         let mut program = Command::new(std::env::current_exe().unwrap())
             .args(["hostile", mode, &marker])
@@ -78,9 +92,13 @@ fn whoever_leaves_escapes_from_a_process_group_and_is_seen() {
         eventually(mode, || !oracle.survivors().is_empty());
         eventually("the end of the control", || {
             let survivors = oracle.survivors();
-            for pid in survivors.iter().filter_map(|survivor| survivor.split(' ').next()?.parse().ok()) {
-                let _ =
-                    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL);
+            for pid in
+                survivors.iter().filter_map(|survivor| survivor.split(' ').next()?.parse().ok())
+            {
+                let _ = rustix::process::kill_process(
+                    rustix::process::Pid::from_raw(pid).unwrap(),
+                    rustix::process::Signal::KILL,
+                );
             }
             survivors.is_empty()
         });
@@ -99,15 +117,22 @@ async fn whoever_stays_is_ended_with_everybody() {
             launch.grace = Duration::from_millis(10);
             let mut running = fixture.wardens.launch(&session, launch).await.unwrap();
             // From "not even begun" to "everything is up".
-            tokio::time::timeout(Duration::from_millis(round as u64 * 7 % 60), running.ended()).await.unwrap_err();
+            tokio::time::timeout(Duration::from_millis(round as u64 * 7 % 60), running.ended())
+                .await
+                .unwrap_err();
             running.stop(Stop::Cancelled);
             let began = Instant::now();
             let end = within(running.ended()).await;
             took.push(began.elapsed());
-            let survivors =
-                Oracle::of(&marker).with_folder(&fixture.directory.path().join("sessions").join(session.to_string())).survivors();
+            let survivors = Oracle::of(&marker)
+                .with_folder(&fixture.directory.path().join("sessions").join(session.to_string()))
+                .survivors();
             let seen = (&end.cause, end.clean, end.containment, &survivors);
-            assert_eq!(seen, (&Cause::Cancelled, true, Containment::Warden, &Vec::new()), "{mode}: {end:?}");
+            assert_eq!(
+                seen,
+                (&Cause::Cancelled, true, Containment::Warden, &Vec::new()),
+                "{mode}: {end:?}"
+            );
             fixture.wardens.forget(&session).unwrap();
         }
         report(mode, took);
@@ -117,6 +142,14 @@ async fn whoever_stays_is_ended_with_everybody() {
 /// Figures for whoever runs it by hand.
 fn report(mode: &str, mut took: Vec<Duration>) {
     took.sort();
-    let at = |share: usize| took.get(took.len() * share / 100).or(took.last()).copied().unwrap_or_default();
-    println!("{mode}: {} runs, 0 survivors, median {:?}, p95 {:?}, max {:?}", took.len(), at(50), at(95), at(100));
+    let at = |share: usize| {
+        took.get(took.len() * share / 100).or(took.last()).copied().unwrap_or_default()
+    };
+    println!(
+        "{mode}: {} runs, 0 survivors, median {:?}, p95 {:?}, max {:?}",
+        took.len(),
+        at(50),
+        at(95),
+        at(100)
+    );
 }

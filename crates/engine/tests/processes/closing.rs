@@ -1,4 +1,5 @@
-//! An engine that is closed while processes run: they are asked to stop, none is left, and the next start goes on.
+//! An engine that is closed while processes run: they are asked to stop, none is left, and the next
+//! start goes on.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use antiphon::process::WardenSetup;
 use crate::fixture::{comes_about, marker, within};
 use crate::oracle::Oracle;
 
-/// Says what happens to a session of `/bin/sh` that finds `again` in its directory when it is run once more.
+/// Says what happens to a session of `/bin/sh` that finds `again` in its directory when it is run
+/// once more.
 const PLAN: &str = r#"
 name: closing
 budget: { sessions: 10, duration: 10m }
@@ -40,7 +42,10 @@ async fn engine(state: &Path, grace: Duration) -> Engine {
 }
 
 async fn submit(engine: &Engine, directory: &Path, plan: &str) -> CoordinationId {
-    let compiled = parse(plan, &directory.join("plan.yaml")).unwrap().compile(&Environment::Of([].into())).unwrap();
+    let compiled = parse(plan, &directory.join("plan.yaml"))
+        .unwrap()
+        .compile(&Environment::Of([].into()))
+        .unwrap();
     engine.submit_with(compiled.config, compiled.blobs).await.unwrap()
 }
 
@@ -52,9 +57,16 @@ async fn ends(engine: &Engine, state: &Path, id: &CoordinationId) -> Vec<String>
     let mut ends = Vec::new();
     while let Some(recorded) = events.next().await.unwrap() {
         let payload = recorded.payload.bytes().unwrap();
-        if let Event::SessionUnbound(unbound) = Event::decode(&recorded.kind, recorded.schema, payload).unwrap() {
+        if let Event::SessionUnbound(unbound) =
+            Event::decode(&recorded.kind, recorded.schema, payload).unwrap()
+        {
             let tree = unbound.tree.unwrap();
-            let told = (unbound.outcome.as_str(), unbound.text.unwrap_or_default(), tree.clean, tree.stdout.map(printed));
+            let told = (
+                unbound.outcome.as_str(),
+                unbound.text.unwrap_or_default(),
+                tree.clean,
+                tree.stdout.map(printed),
+            );
             ends.push(format!("{} {told:?}", unbound.work));
         }
     }
@@ -68,7 +80,12 @@ async fn closing_asks_processes_to_stop_and_leaves_none() {
     let state = directory.path().join("state");
     let first = engine(&state, Duration::from_millis(20)).await;
     let id = submit(&first, directory.path(), &PLAN.replace("MARKER", &marker)).await;
-    comes_about(|| ["polite", "rude", "daemon"].iter().all(|name| directory.path().join(format!("up-{name}")).exists())).await;
+    comes_about(|| {
+        ["polite", "rude", "daemon"]
+            .iter()
+            .all(|name| directory.path().join(format!("up-{name}")).exists())
+    })
+    .await;
     within(first.close()).await.unwrap();
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
     assert!(verify_directory(&state, &Scope::Ledger).unwrap().is_sound());
@@ -97,12 +114,20 @@ async fn closing_asks_processes_to_stop_and_leaves_none() {
 async fn a_process_that_ends_within_the_grace_is_not_asked_to_stop() {
     let directory = tempfile::tempdir().unwrap();
     let (state, pipe) = (directory.path().join("state"), directory.path().join("pipe"));
-    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RWXU,
+        0,
+    )
+    .unwrap();
     let engine = engine(&state, Duration::from_secs(50)).await;
     let plan = "name: brief\nbudget: { sessions: 1, duration: 1m }\nwork: { brief: { command: [/bin/cat, pipe] } }\n";
     let id = submit(&engine, directory.path(), plan).await;
     // Opening it waits for who reads.
-    let write = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(pipe));
+    let write =
+        tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(pipe));
     let mut writer = within(write).await.unwrap().unwrap();
     let closing = engine.close();
     tokio::pin!(closing);

@@ -1,4 +1,5 @@
-//! An engine in a process of its own, so that it can be killed: it runs one session and says how that went.
+//! An engine in a process of its own, so that it can be killed: it runs one session and says how
+//! that went.
 
 use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -6,15 +7,24 @@ use std::time::Duration;
 
 use antiphon::process::{Guard, Launch, Scratch, Secret, WardenSetup, Wardens};
 
-/// Reads what to do from its input, so that nothing of it is on its command line: directory, marker, guard, then the mode's words.
+/// Reads what to do from its input, so that nothing of it is on its command line: directory,
+/// marker, guard, then the mode's words.
 pub(crate) fn run() {
     let lines: Vec<String> = std::io::stdin().lock().lines().map_while(Result::ok).collect();
-    let [directory, marker, guard, mode, rest @ ..] = lines.as_slice() else { panic!("too few lines") };
+    let [directory, marker, guard, mode, rest @ ..] = lines.as_slice() else {
+        panic!("too few lines")
+    };
     let guard = if guard == "off" { Guard::Off } else { Guard::Best };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let wardens = Wardens::open(Path::new(directory), WardenSetup { guard, ..WardenSetup::default() }).unwrap();
-        let rest: Vec<String> = rest.iter().map(|word| word.replace("{engine}", &std::process::id().to_string())).collect();
+        let wardens =
+            Wardens::open(Path::new(directory), WardenSetup { guard, ..WardenSetup::default() })
+                .unwrap();
+        let rest: Vec<String> = rest
+            .iter()
+            .map(|word| word.replace("{engine}", &std::process::id().to_string()))
+            .collect();
         let mut launch = hostile(mode, marker, &rest);
         if rest.iter().any(|word| word == "limited") {
             launch.time_limit = Some(Duration::from_millis(300));
@@ -35,8 +45,11 @@ pub(crate) const CANARY: &str = "canary-in-the-mine-77";
 fn give_secret(launch: &mut Launch) {
     let scratch = Scratch::below(&std::env::temp_dir()).unwrap();
     let result = scratch.result_file();
-    launch.environment =
-        vec![("KEY".into(), CANARY.into()), ("RESULT".into(), result.into()), ("SCRATCH".into(), scratch.directory().into())];
+    launch.environment = vec![
+        ("KEY".into(), CANARY.into()),
+        ("RESULT".into(), result.into()),
+        ("SCRATCH".into(), scratch.directory().into()),
+    ];
     launch.secrets = vec![Secret { name: "KEY".to_owned(), value: CANARY.to_owned() }];
     launch.scratch = Some(scratch);
 }
@@ -44,7 +57,10 @@ fn give_secret(launch: &mut Launch) {
 /// A hostile program as a session.
 pub(crate) fn hostile(mode: &str, marker: &str, rest: &[String]) -> Launch {
     let exe = std::env::current_exe().unwrap();
-    let words = ["hostile", mode, marker].map(PathBuf::from).into_iter().chain(rest.iter().map(PathBuf::from));
+    let words = ["hostile", mode, marker]
+        .map(PathBuf::from)
+        .into_iter()
+        .chain(rest.iter().map(PathBuf::from));
     let mut launch = Launch::new(std::iter::once(exe).chain(words), "/");
     launch.grace = Duration::from_millis(100);
     launch

@@ -1,4 +1,5 @@
-//! This test program is also its own warden, the hostile program that it runs, and an engine that can be killed.
+//! This test program is also its own warden, the hostile program that it runs, and an engine that
+//! can be killed.
 //!
 //! All of that is decided before `main`, which belongs to the test harness.
 
@@ -9,7 +10,8 @@ use crate::{engine, hostile, namespaces};
 static ENTRY: extern "C" fn() = enter;
 
 extern "C" fn enter() {
-    let words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["hostile", mode, marker, rest @ ..] => {

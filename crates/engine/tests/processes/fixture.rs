@@ -17,7 +17,10 @@ pub(crate) fn marker() -> String {
 
 /// How often a hostile program is run.
 pub(crate) fn repetitions(otherwise: usize) -> usize {
-    std::env::var("ANTIPHON_BATTERY").ok().and_then(|number| number.parse().ok()).unwrap_or(otherwise)
+    std::env::var("ANTIPHON_BATTERY")
+        .ok()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(otherwise)
 }
 
 pub(crate) struct Fixture {
@@ -51,12 +54,17 @@ impl Fixture {
     /// Runs a session to its end.
     pub(crate) async fn run(&self, launch: Launch) -> Ended {
         let session = self.session();
-        let mark = launch.command.get(3).map(|word| word.to_string_lossy().into_owned()).unwrap_or_else(marker);
+        let mark = launch
+            .command
+            .get(3)
+            .map(|word| word.to_string_lossy().into_owned())
+            .unwrap_or_else(marker);
         let mut running = self.wardens.launch(&session, launch).await.unwrap();
         let end = within(running.ended()).await;
         let folder = self.wardens.folder(&session);
-        let survivors =
-            Oracle::of(&mark).with_folder(self.directory.path().join("sessions").join(session.to_string()).as_path()).survivors();
+        let survivors = Oracle::of(&mark)
+            .with_folder(self.directory.path().join("sessions").join(session.to_string()).as_path())
+            .survivors();
         Ended { end, folder, survivors }
     }
 }
@@ -79,7 +87,8 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) async fn comes_about(mut is_so: impl FnMut() -> bool) {
     let looking = async {
         while !is_so() {
-            let _ = tokio::time::timeout(Duration::from_millis(2), std::future::pending::<()>()).await;
+            let _ =
+                tokio::time::timeout(Duration::from_millis(2), std::future::pending::<()>()).await;
         }
     };
     within(looking).await;

@@ -1,4 +1,5 @@
-//! Programs that do what sessions must not get away with, one mode each. All of them end by themselves after a while.
+//! Programs that do what sessions must not get away with, one mode each. All of them end by
+//! themselves after a while.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -68,7 +69,8 @@ fn set_session() {
     unsafe { libc::setsid() };
 }
 
-/// The classic: out of the session, the group and the parent's sight, and that for certain when this returns.
+/// The classic: out of the session, the group and the parent's sight, and that for certain when
+/// this returns.
 fn daemon(function: impl FnOnce()) {
     let between = child(|| {
         set_session();
@@ -103,7 +105,8 @@ fn again(mode: &str, marker: &str) -> Command {
 }
 
 pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
-    let life_ms = std::env::var(LIFE_VARIABLE).ok().and_then(|ms| ms.parse().ok()).unwrap_or(LIFE_MS);
+    let life_ms =
+        std::env::var(LIFE_VARIABLE).ok().and_then(|ms| ms.parse().ok()).unwrap_or(LIFE_MS);
     DIES_AT_MS.store(now_ms() + life_ms, Ordering::Relaxed);
     let number = || rest.first().and_then(|word| word.parse::<i32>().ok()).unwrap_or(0);
     match mode {
@@ -251,7 +254,8 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
         }
         "self" => describe_self(),
         "print" => {
-            let value = std::env::var(rest.first().copied().unwrap_or_default()).unwrap_or_default();
+            let value =
+                std::env::var(rest.first().copied().unwrap_or_default()).unwrap_or_default();
             print_in_pieces(&value);
         }
         "printhold" => {
@@ -367,10 +371,18 @@ fn child_that_goes_on() {
 /// Two for one, up to a number that all of them count together.
 fn hydra() {
     static HEADS: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
-    // SAFETY: a fresh page, zeroed and shared with the children; it lives as long as the processes do.
+    // SAFETY: a fresh page, zeroed and shared with the children; it lives as long as the processes
+    // do.
     let heads = unsafe {
         let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-        let page = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+        let page = libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            libc::PROT_READ | libc::PROT_WRITE,
+            flags,
+            -1,
+            0,
+        );
         HEADS.store(page.cast(), Ordering::SeqCst);
         &*page.cast::<AtomicU32>()
     };
@@ -411,8 +423,10 @@ fn flood() {
 
 /// Everything that may have leaked into a program, on one line each.
 fn describe_self() {
-    let mut fds: Vec<String> =
-        std::fs::read_dir("/proc/self/fd").unwrap().map(|fd| fd.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut fds: Vec<String> = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .map(|fd| fd.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     fds.sort();
     // The last is the listing itself.
     println!("fds {}", fds.join(" "));
@@ -431,7 +445,8 @@ fn describe_self() {
 
 fn print_in_pieces(value: &str) {
     let mut out = std::io::stdout();
-    let escaped: String = value.chars().map(|c| if c == '"' { "\\\"".to_owned() } else { c.to_string() }).collect();
+    let escaped: String =
+        value.chars().map(|c| if c == '"' { "\\\"".to_owned() } else { c.to_string() }).collect();
     for text in [value.to_owned(), format!("{{\"key\":\"{escaped}\"}}")] {
         for byte in text.bytes() {
             let _ = out.write_all(&[byte]);

@@ -19,25 +19,35 @@ async fn end_of(mode: &str, limits: Limits) -> Cause {
 #[tokio::test]
 async fn memory_of_the_tree_is_limited() {
     let cause = end_of("memory", Limits { memory: Some(100 << 20), ..Limits::default() }).await;
-    assert!(matches!(cause, Cause::OverLimit(Limit::Memory { found }) if found > 100 << 20), "{cause:?}");
+    assert!(
+        matches!(cause, Cause::OverLimit(Limit::Memory { found }) if found > 100 << 20),
+        "{cause:?}"
+    );
 }
 
 #[tokio::test]
 async fn processes_of_the_tree_are_limited() {
     let cause = end_of("bomb", Limits { processes: Some(20), ..Limits::default() }).await;
-    assert!(matches!(cause, Cause::OverLimit(Limit::Processes { found }) if found > 20), "{cause:?}");
+    assert!(
+        matches!(cause, Cause::OverLimit(Limit::Processes { found }) if found > 20),
+        "{cause:?}"
+    );
 }
 
 #[tokio::test]
 async fn processor_time_of_the_tree_is_limited() {
-    let cause = end_of("spin", Limits { cpu: Some(Duration::from_millis(300)), ..Limits::default() }).await;
+    let cause =
+        end_of("spin", Limits { cpu: Some(Duration::from_millis(300)), ..Limits::default() }).await;
     assert!(matches!(cause, Cause::OverLimit(Limit::Cpu { found }) if found > 300), "{cause:?}");
 }
 
 #[tokio::test]
 async fn open_files_and_file_size_are_limited_by_the_system() {
     let fixture = Fixture::new();
-    let mut launch = Launch::new(["/bin/sh", "-c", "ulimit -n; head -c 100000 /dev/zero > big; stat -c %s big"], "/");
+    let mut launch = Launch::new(
+        ["/bin/sh", "-c", "ulimit -n; head -c 100000 /dev/zero > big; stat -c %s big"],
+        "/",
+    );
     let scratch = antiphon::process::Scratch::below(&std::env::temp_dir()).unwrap();
     launch.environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
     launch.directory = scratch.directory().into();

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use antiphon::process::{Cause, Containment, ExitStatus, Guard, Kept, Protection, Stop, SweepVerdict, WardenSetup, sweep};
+use antiphon::process::{
+    Cause, Containment, ExitStatus, Guard, Kept, Protection, Stop, SweepVerdict, WardenSetup, sweep,
+};
 use tempfile::TempDir;
 
 use crate::engine::{CANARY, hostile};
@@ -63,7 +65,9 @@ impl Engine {
     /// What a warden of the session has among its arguments.
     fn warden_mark(&self) -> String {
         let open = std::fs::read_to_string(self.folder().join("open")).unwrap_or_default();
-        let value = open.split_once("\"value\":").and_then(|(_, rest)| rest.split_once(',')?.0.parse::<u64>().ok());
+        let value = open
+            .split_once("\"value\":")
+            .and_then(|(_, rest)| rest.split_once(',')?.0.parse::<u64>().ok());
         value.map_or_else(|| "nothing was written".to_owned(), |value| format!("{value:016x}"))
     }
 
@@ -81,7 +85,8 @@ fn an_engine_killed_at_any_moment_leaves_nobody_after_the_next_start() {
         for round in 0..repetitions(5) {
             let mut engine = Engine::start("best", &[mode]);
             let began = Instant::now();
-            // From before its first line to well into the session; every third waits for the session.
+            // From before its first line to well into the session; every third waits for the
+            // session.
             if round % 3 == 2 {
                 engine.wait_until_it_runs();
             }
@@ -94,10 +99,18 @@ fn an_engine_killed_at_any_moment_leaves_nobody_after_the_next_start() {
             let swept = sweep(engine.directory.path()).unwrap();
             took = took.max(began.elapsed());
             assert_eq!(engine.survivors(), Vec::<String>::new(), "{mode}");
-            assert!(!Oracle::of(&engine.warden_mark()).survivors().iter().any(|line| line.contains("antiphon-warden")), "{mode}");
+            assert!(
+                !Oracle::of(&engine.warden_mark())
+                    .survivors()
+                    .iter()
+                    .any(|line| line.contains("antiphon-warden")),
+                "{mode}"
+            );
             for session in swept {
                 assert!(session.is_clean() && session.leftovers.is_empty(), "{session:?}");
-                *verdicts.entry(format!("{:?}, end left: {}", session.verdict, session.end.is_some())).or_insert(0) += 1;
+                *verdicts
+                    .entry(format!("{:?}, end left: {}", session.verdict, session.end.is_some()))
+                    .or_insert(0) += 1;
                 if let Some(end) = session.end {
                     assert_eq!((end.cause, end.clean), (Cause::EngineLost, true));
                 }
@@ -127,7 +140,10 @@ fn a_time_limit_holds_while_the_engine_is_stopped() {
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
     let mut said = String::new();
     BufReader::new(engine.process.stdout.as_mut().unwrap()).read_to_string(&mut said).unwrap();
-    assert!(said.starts_with("TreeEnd { cause: TimedOut,") && said.contains("clean: true"), "{said}");
+    assert!(
+        said.starts_with("TreeEnd { cause: TimedOut,") && said.contains("clean: true"),
+        "{said}"
+    );
     assert!(engine.process.wait().unwrap().success());
 }
 
@@ -147,7 +163,9 @@ fn an_end_that_the_warden_saw_is_told_to_the_next_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_cannot_signal_its_warden() {
-    for (guard, protection) in [(Guard::Best, Protection::Landlock), (Guard::Seccomp, Protection::Seccomp)] {
+    for (guard, protection) in
+        [(Guard::Best, Protection::Landlock), (Guard::Seccomp, Protection::Seccomp)]
+    {
         let fixture = Fixture::with(WardenSetup { guard, ..WardenSetup::default() });
         for mode in ["killwarden", "stopwarden", "killtwo"] {
             let mut launch = hostile(mode, &marker(), &[std::process::id().to_string()]);
@@ -159,7 +177,11 @@ async fn a_session_cannot_signal_its_warden() {
             }
             assert_eq!(ended.end.protection, protection);
             assert_eq!(ended.folder.read(Kept::Stdout).unwrap(), b"refused", "{mode}");
-            assert!(ended.end.clean && matches!(ended.end.cause, Cause::Exited | Cause::TimedOut), "{:?}", ended.end);
+            assert!(
+                ended.end.clean && matches!(ended.end.cause, Cause::Exited | Cause::TimedOut),
+                "{:?}",
+                ended.end
+            );
             assert_eq!(ended.survivors, Vec::<String>::new());
         }
     }
@@ -215,7 +237,10 @@ fn the_next_start_lets_a_stopped_warden_finish() {
         let swept = sweep(engine.directory.path()).unwrap();
         let [session] = swept.as_slice() else { panic!("{swept:?}") };
         assert_eq!((session.verdict, session.killed), (SweepVerdict::Gone, 0));
-        assert_eq!(session.end.as_ref().map(|end| (&end.cause, end.clean)), Some((&Cause::EngineLost, true)));
+        assert_eq!(
+            session.end.as_ref().map(|end| (&end.cause, end.clean)),
+            Some((&Cause::EngineLost, true))
+        );
         assert_eq!(engine.survivors(), Vec::<String>::new());
     }
 }
@@ -225,14 +250,22 @@ fn a_secret_is_nowhere_after_engine_and_session_were_killed() {
     for guard in ["best", "off"] {
         let mut engine = Engine::start(guard, &["printhold", "KEY"]);
         engine.wait_until_it_runs();
-        let written = || std::fs::read(engine.folder().join("stderr")).is_ok_and(|bytes| bytes.ends_with(b"wrong\n"));
+        let written = || {
+            std::fs::read(engine.folder().join("stderr"))
+                .is_ok_and(|bytes| bytes.ends_with(b"wrong\n"))
+        };
         eventually("what it says", written);
         let open = std::fs::read_to_string(engine.folder().join("open")).unwrap();
-        let scratch = open.split_once("\"scratch\":\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
+        let scratch =
+            open.split_once("\"scratch\":\"").and_then(|(_, rest)| rest.split_once('"')).unwrap().0;
         eventually("what it keeps", || is_below(Path::new(scratch), CANARY));
         if guard == "off" {
             // The warden as well, with what it still holds.
-            let warden = open.split_once("\"warden\":{\"pid\":").and_then(|(_, rest)| rest.split_once(',')).unwrap().0;
+            let warden = open
+                .split_once("\"warden\":{\"pid\":")
+                .and_then(|(_, rest)| rest.split_once(','))
+                .unwrap()
+                .0;
             let warden = rustix::process::Pid::from_raw(warden.parse().unwrap()).unwrap();
             rustix::process::kill_process(warden, rustix::process::Signal::KILL).unwrap();
         }
@@ -240,7 +273,10 @@ fn a_secret_is_nowhere_after_engine_and_session_were_killed() {
         let swept = sweep(engine.directory.path()).unwrap();
         assert!(swept[0].is_clean());
         assert_eq!(engine.survivors(), Vec::<String>::new());
-        assert!(!is_below(engine.directory.path(), CANARY) && !is_below(engine.directory.path(), "in-the-mine"));
+        assert!(
+            !is_below(engine.directory.path(), CANARY)
+                && !is_below(engine.directory.path(), "in-the-mine")
+        );
         assert!(!Path::new(scratch).exists());
     }
 }
@@ -248,9 +284,11 @@ fn a_secret_is_nowhere_after_engine_and_session_were_killed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_that_is_not_complete_says_so_and_names_who_is_left() {
     // No time at all to end anything stands for processes that cannot be ended.
-    let fixture = Fixture::with(WardenSetup { end_within: Duration::ZERO, ..WardenSetup::default() });
+    let fixture =
+        Fixture::with(WardenSetup { end_within: Duration::ZERO, ..WardenSetup::default() });
     let session = fixture.session();
-    let mut running = fixture.wardens.launch(&session, hostile("keepout", &marker(), &[])).await.unwrap();
+    let mut running =
+        fixture.wardens.launch(&session, hostile("keepout", &marker(), &[])).await.unwrap();
     let end = within(running.ended()).await;
     assert_eq!((&end.cause, end.clean, end.leftovers.len()), (&Cause::Exited, false, 1), "{end:?}");
     assert!(!end.ended_by_itself_and_clean());
@@ -267,7 +305,9 @@ async fn nested(fixture: &Fixture) -> (antiphon::process::Running, TempDir, Stri
     let mut launch = hostile("", "", &[]);
     launch.command.truncate(1);
     launch.command.push("engine".into());
-    launch.stdin = Some([directory.path().to_str().unwrap(), &marker, "best", "holdmulti"].join("\n").into_bytes());
+    launch.stdin = Some(
+        [directory.path().to_str().unwrap(), &marker, "best", "holdmulti"].join("\n").into_bytes(),
+    );
     let running = fixture.wardens.launch(&fixture.session(), launch).await.unwrap();
     eventually("the session inside", || Oracle::of(&marker).survivors().len() >= 11);
     (running, directory, marker)
@@ -279,14 +319,20 @@ async fn a_session_takes_the_sessions_of_an_engine_inside_of_it_along() {
     let (mut running, _directory, marker) = nested(&fixture).await;
     running.stop(Stop::Cancelled);
     let end = within(running.ended()).await;
-    assert_eq!((end.cause, end.clean, end.containment), (Cause::Cancelled, true, Containment::Warden));
+    assert_eq!(
+        (end.cause, end.clean, end.containment),
+        (Cause::Cancelled, true, Containment::Warden)
+    );
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
 
     let (mut running, _directory, marker) = nested(&fixture).await;
     let warden = rustix::process::Pid::from_raw(running.warden().unwrap().pid).unwrap();
     rustix::process::kill_process(warden, rustix::process::Signal::KILL).unwrap();
     let end = within(running.ended()).await;
-    assert_eq!((end.cause, end.clean, end.containment), (Cause::WardenLost, true, Containment::BestEffort));
+    assert_eq!(
+        (end.cause, end.clean, end.containment),
+        (Cause::WardenLost, true, Containment::BestEffort)
+    );
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
 }
 
@@ -324,7 +370,8 @@ fn processes_that_are_not_the_sessions_are_not_touched() {
     eventually("three daemons alone", || engine.survivors().len() == 3);
     let open = std::fs::read_to_string(engine.folder().join("open")).unwrap();
     let decoys = [Decoy::start(&[]), Decoy::start(&[("ANTIPHON_TREE", "4000000000000000")])];
-    // Another session is written down whose program's id belongs to somebody else by now, who started at another time.
+    // Another session is written down whose program's id belongs to somebody else by now, who
+    // started at another time.
     let reused = decoys[0].0.id();
     let tattoo = u64::from_str_radix(&engine.warden_mark(), 16).unwrap();
     let forged: Vec<String> = open
@@ -341,8 +388,17 @@ fn processes_that_are_not_the_sessions_are_not_touched() {
     std::fs::create_dir(&forged_folder).unwrap();
     std::fs::write(forged_folder.join("open"), forged.concat()).unwrap();
     let swept = sweep(engine.directory.path()).unwrap();
-    let told: Vec<_> = swept.iter().map(|swept| (swept.session.to_string(), swept.verdict, swept.killed)).collect();
-    assert_eq!(told, [("forged.1".to_owned(), SweepVerdict::Gone, 0), ("killed.1".to_owned(), SweepVerdict::Gone, 3)]);
+    let told: Vec<_> = swept
+        .iter()
+        .map(|swept| (swept.session.to_string(), swept.verdict, swept.killed))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("forged.1".to_owned(), SweepVerdict::Gone, 0),
+            ("killed.1".to_owned(), SweepVerdict::Gone, 3)
+        ]
+    );
     assert_eq!(engine.survivors(), Vec::<String>::new());
     assert!(decoys.iter().all(Decoy::is_untouched));
 }
@@ -369,10 +425,21 @@ fn another_boot_has_nothing_alive_and_another_namespace_is_not_guessed_at() {
     };
     assert_eq!(verdict_on(elsewhere).unwrap(), unseen);
     let first_line = open.lines().next().unwrap().replace("\"namespace\":", "\"namespace\":9");
-    assert_eq!(verdict_on(first_line + "\n").unwrap(), SweepVerdict::NeverRan, "its gate was never opened");
+    assert_eq!(
+        verdict_on(first_line + "\n").unwrap(),
+        SweepVerdict::NeverRan,
+        "its gate was never opened"
+    );
     let namesake = open.replace("\"init_start\":", "\"init_start\":9");
-    assert_eq!(verdict_on(namesake).unwrap(), SweepVerdict::NamespaceGone, "its number belongs to another one");
-    assert_eq!(verdict_on(open.replace(boot.trim(), "another-boot")).unwrap(), SweepVerdict::EarlierBoot);
+    assert_eq!(
+        verdict_on(namesake).unwrap(),
+        SweepVerdict::NamespaceGone,
+        "its number belongs to another one"
+    );
+    assert_eq!(
+        verdict_on(open.replace(boot.trim(), "another-boot")).unwrap(),
+        SweepVerdict::EarlierBoot
+    );
     let foreign = verdict_on(open.replace("\"tattoo\"", "\"brand\"")).unwrap_err();
     assert_eq!(foreign.kind(), std::io::ErrorKind::InvalidData, "{foreign}");
     // A first line that was torn was never synced, so nothing came after it.
@@ -387,7 +454,14 @@ async fn a_lost_warden_disturbs_no_other_session() {
     let mut others = Vec::new();
     for _ in 0..5 {
         let marker = marker();
-        others.push((fixture.wardens.launch(&fixture.session(), hostile("hold", &marker, &[])).await.unwrap(), marker));
+        others.push((
+            fixture
+                .wardens
+                .launch(&fixture.session(), hostile("hold", &marker, &[]))
+                .await
+                .unwrap(),
+            marker,
+        ));
     }
     let ended = fixture.run(hostile("killwarden", &marker(), &[])).await;
     assert_eq!((ended.end.cause, ended.survivors), (Cause::WardenLost, Vec::new()));
@@ -395,7 +469,10 @@ async fn a_lost_warden_disturbs_no_other_session() {
         assert_eq!(Oracle::of(marker).survivors().len(), 1);
         running.stop(Stop::TimedOut);
         let end = within(running.ended()).await;
-        assert_eq!((end.cause, end.clean, end.containment), (Cause::TimedOut, true, Containment::Warden));
+        assert_eq!(
+            (end.cause, end.clean, end.containment),
+            (Cause::TimedOut, true, Containment::Warden)
+        );
     }
 }
 
@@ -403,7 +480,8 @@ async fn a_lost_warden_disturbs_no_other_session() {
 async fn a_session_that_nobody_holds_any_more_is_ended() {
     let fixture = Fixture::new();
     let (session, marker) = (fixture.session(), marker());
-    let running = fixture.wardens.launch(&session, hostile("holdmulti", &marker, &[])).await.unwrap();
+    let running =
+        fixture.wardens.launch(&session, hostile("holdmulti", &marker, &[])).await.unwrap();
     drop(running);
     let end = fixture.directory.path().join("sessions").join(session.to_string()).join("end");
     comes_about(|| end.exists()).await;

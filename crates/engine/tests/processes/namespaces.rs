@@ -1,4 +1,5 @@
-//! Sessions of another process namespace, such as a container: ended where they can be seen, told where they cannot.
+//! Sessions of another process namespace, such as a container: ended where they can be seen, told
+//! where they cannot.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -33,33 +34,55 @@ pub(crate) fn run(words: &[&str]) {
     let directory = Path::new(words[1]);
     if words[0] == "sweep" {
         let swept = sweep(directory).unwrap();
-        return println!("{:?}", swept.iter().map(|swept| (swept.verdict, swept.killed)).collect::<Vec<_>>());
+        return println!(
+            "{:?}",
+            swept.iter().map(|swept| (swept.verdict, swept.killed)).collect::<Vec<_>>()
+        );
     }
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(async {
-        let mut setup = Engine::open(directory.join("state")).unwrap();
-        setup.run_processes(WardenSetup::default()).unwrap();
-        let engine = setup.start().await.unwrap();
-        let id = CoordinationId::new("held").unwrap();
-        if words[0] == "begin" {
-            let compiled = parse(PLAN, &directory.join("plan.yaml")).unwrap().compile(&Environment::Of([].into())).unwrap();
-            engine.submit_with(compiled.config.with_id("held").unwrap(), compiled.blobs).await.unwrap();
-        } else {
-            let held = async {
-                loop {
-                    match engine.why(&id, "build").await.unwrap().as_slice() {
-                        [held @ Blocked::Held { left, .. }] if !left.is_empty() => break held.to_string(),
-                        _ => drop(tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>()).await),
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(async {
+            let mut setup = Engine::open(directory.join("state")).unwrap();
+            setup.run_processes(WardenSetup::default()).unwrap();
+            let engine = setup.start().await.unwrap();
+            let id = CoordinationId::new("held").unwrap();
+            if words[0] == "begin" {
+                let compiled = parse(PLAN, &directory.join("plan.yaml"))
+                    .unwrap()
+                    .compile(&Environment::Of([].into()))
+                    .unwrap();
+                engine
+                    .submit_with(compiled.config.with_id("held").unwrap(), compiled.blobs)
+                    .await
+                    .unwrap();
+            } else {
+                let held = async {
+                    loop {
+                        match engine.why(&id, "build").await.unwrap().as_slice() {
+                            [held @ Blocked::Held { left, .. }] if !left.is_empty() => {
+                                break held.to_string();
+                            }
+                            _ => drop(
+                                tokio::time::timeout(
+                                    Duration::from_millis(5),
+                                    std::future::pending::<()>(),
+                                )
+                                .await,
+                            ),
+                        }
                     }
-                }
-            };
-            println!("{}", held.await);
-            println!("{:?}", unseen(&directory.join("state")));
-            let _ = std::io::stdout().flush();
-        }
-        let ended = engine.wait(&id).await.unwrap();
-        println!("{}", ended.verdict);
-        engine.close().await.unwrap();
-    });
+                };
+                println!("{}", held.await);
+                println!("{:?}", unseen(&directory.join("state")));
+                let _ = std::io::stdout().flush();
+            }
+            let ended = engine.wait(&id).await.unwrap();
+            println!("{}", ended.verdict);
+            engine.close().await.unwrap();
+        });
 }
 
 /// What may be left of each session where nothing of it can be seen.
@@ -71,11 +94,19 @@ fn unseen(state: &Path) -> Vec<Option<String>> {
     remains(state).unwrap().into_iter().map(|remains| place(remains.known)).collect()
 }
 
-/// This program in a process namespace of its own, below a shell; `None` where that is not permitted.
+/// This program in a process namespace of its own, below a shell; `None` where that is not
+/// permitted.
 fn in_another_namespace(script: &str) -> Option<Command> {
     let shells = [&["--user", "--map-root-user"][..], &[]].map(|user| {
         let mut command = Command::new("unshare");
-        command.args(user).args(["--pid", "--fork", "--mount-proc", "--kill-child", "/bin/sh", "-c"]);
+        command.args(user).args([
+            "--pid",
+            "--fork",
+            "--mount-proc",
+            "--kill-child",
+            "/bin/sh",
+            "-c",
+        ]);
         command
     });
     let permitted = |command: &mut Command| {
@@ -83,11 +114,17 @@ fn in_another_namespace(script: &str) -> Option<Command> {
         trial.args(command.get_args()).arg("exit 0").stderr(Stdio::null());
         trial.status().is_ok_and(|status| status.success())
     };
-    let Some(mut command) = shells.into_iter().find_map(|mut command| permitted(&mut command).then_some(command)) else {
+    let Some(mut command) =
+        shells.into_iter().find_map(|mut command| permitted(&mut command).then_some(command))
+    else {
         println!("skipped: no process namespace can be made here");
         return None;
     };
-    command.arg(script).arg(std::env::current_exe().unwrap()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .arg(script)
+        .arg(std::env::current_exe().unwrap())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     Some(command)
 }
 
@@ -102,7 +139,8 @@ fn line(process: &mut BufReader<ChildStdout>) -> String {
     line.trim_end().to_owned()
 }
 
-/// An engine in a namespace of its own, whose session has begun; the namespace is there as long as this.
+/// An engine in a namespace of its own, whose session has begun; the namespace is there as long as
+/// this.
 struct Container {
     namespace: Child,
     directory: TempDir,
@@ -112,7 +150,8 @@ struct Container {
 impl Container {
     fn start(guard: &str, mode: &str) -> Option<Self> {
         let (directory, marker) = (tempfile::tempdir().unwrap(), marker());
-        let mut namespace = in_another_namespace(r#""$0" engine; exec sleep 1000"#)?.spawn().unwrap();
+        let mut namespace =
+            in_another_namespace(r#""$0" engine; exec sleep 1000"#)?.spawn().unwrap();
         let lines = [directory.path().to_str().unwrap(), &marker, guard, mode, "{engine}"];
         namespace.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
         assert_eq!(line(&mut BufReader::new(namespace.stdout.take().unwrap())), "runs");
@@ -132,7 +171,11 @@ impl Container {
 
     /// What sweeps say, told from here and from a further namespace.
     fn swept(&self) -> (Vec<(SweepVerdict, u64)>, String) {
-        let elsewhere = in_another_namespace(r#""$0" sweep "$1""#).unwrap().arg(self.directory.path()).output().unwrap();
+        let elsewhere = in_another_namespace(r#""$0" sweep "$1""#)
+            .unwrap()
+            .arg(self.directory.path())
+            .output()
+            .unwrap();
         let here = sweep(self.directory.path()).unwrap();
         let here = here.iter().map(|swept| (swept.verdict, swept.killed)).collect();
         (here, String::from_utf8(elsewhere.stdout).unwrap())
@@ -160,14 +203,21 @@ fn nothing_is_left_of_a_container_that_is_gone() {
     container.remove();
     let (here, elsewhere) = container.swept();
     assert_eq!(elsewhere, "[(CannotVerify, 0)]\n", "who cannot see does not know");
-    assert_eq!(here, [(if sees_all() { SweepVerdict::Gone } else { SweepVerdict::CannotVerify }, 0)]);
+    assert_eq!(
+        here,
+        [(if sees_all() { SweepVerdict::Gone } else { SweepVerdict::CannotVerify }, 0)]
+    );
 }
 
 #[test]
 fn an_item_whose_session_cannot_be_seen_waits_until_its_folder_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     let Some(mut second) = in_another_namespace(r#""$0" go-on "$1""#) else { return };
-    let mut first = Command::new(std::env::current_exe().unwrap()).arg("begin").arg(directory.path()).spawn().unwrap();
+    let mut first = Command::new(std::env::current_exe().unwrap())
+        .arg("begin")
+        .arg(directory.path())
+        .spawn()
+        .unwrap();
     eventually("the session", || directory.path().join("up").exists());
     first.kill().unwrap();
     first.wait().unwrap();
@@ -179,7 +229,10 @@ fn an_item_whose_session_cannot_be_seen_waits_until_its_folder_is_removed() {
 
     let mut second = second.arg(directory.path()).spawn().unwrap();
     let mut says = BufReader::new(second.stdout.take().unwrap());
-    assert_eq!(line(&mut says), format!("session held.1 ended; it waits until this is gone: {UNSEEN}"));
+    assert_eq!(
+        line(&mut says),
+        format!("session held.1 ended; it waits until this is gone: {UNSEEN}")
+    );
     assert_eq!(line(&mut says), format!("[Some({UNSEEN:?})]"));
     assert_eq!(unseen(&directory.path().join("state")), [None], "it was started here");
     std::fs::remove_dir_all(folder).unwrap();

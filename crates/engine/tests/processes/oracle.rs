@@ -36,12 +36,14 @@ impl Oracle {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             let limits = fs::read_to_string(entry.path().join("limits")).unwrap_or_default();
-            let is_tattooed = self.tattoo.as_ref().is_some_and(|tattoo| limits.contains(tattoo.as_str()));
+            let is_tattooed =
+                self.tattoo.as_ref().is_some_and(|tattoo| limits.contains(tattoo.as_str()));
             if !command.contains(&self.marker) && !is_tattooed {
                 continue;
             }
             let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?');
+            let state =
+                stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('?');
             let threads = fs::read_dir(entry.path().join("task")).map_or(0, Iterator::count);
             if state == 'X' || state == 'Z' && threads < 2 {
                 continue;

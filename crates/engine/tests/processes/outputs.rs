@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use antiphon::process::{Cause, Check, ExitStatus, Kept, Launch, LaunchError, ResultFile, Scratch, Secret};
+use antiphon::process::{
+    Cause, Check, ExitStatus, Kept, Launch, LaunchError, ResultFile, Scratch, Secret,
+};
 
 use crate::engine::hostile;
 use crate::fixture::{Fixture, marker};
@@ -71,7 +73,10 @@ async fn a_check_judges_after_the_session_and_its_leftovers_are_gone() {
     launch.check = Some(Check { command, time_limit: Duration::from_secs(10) });
     let ended = fixture.run(launch).await;
     let check = ended.end.check.unwrap();
-    assert_eq!((ended.end.cause, ended.end.status, ended.end.clean), (Cause::Exited, Some(ExitStatus::Code(0)), true));
+    assert_eq!(
+        (ended.end.cause, ended.end.status, ended.end.clean),
+        (Cause::Exited, Some(ExitStatus::Code(0)), true)
+    );
     assert_eq!((check.cause, check.status), (Cause::Exited, Some(ExitStatus::Code(4))));
     assert_eq!(ended.folder.read(Kept::CheckStdout).unwrap(), b"checked\n");
     assert!(!directory.exists());
@@ -105,10 +110,20 @@ async fn result_of(fixture: &Fixture, script: &str) -> (ResultFile, Vec<u8>) {
 async fn a_result_file_is_read_only_if_it_is_one() {
     let fixture = Fixture::new();
     assert_eq!(result_of(&fixture, "exit 0").await, (ResultFile::Absent, Vec::new()));
-    assert_eq!(result_of(&fixture, "cat context > $RESULT").await, (ResultFile::Kept, b"given".to_vec()));
-    assert_eq!(result_of(&fixture, "head -c 200 /dev/zero > $RESULT").await, (ResultFile::TooLarge(200), Vec::new()));
+    assert_eq!(
+        result_of(&fixture, "cat context > $RESULT").await,
+        (ResultFile::Kept, b"given".to_vec())
+    );
+    assert_eq!(
+        result_of(&fixture, "head -c 200 /dev/zero > $RESULT").await,
+        (ResultFile::TooLarge(200), Vec::new())
+    );
     for hostile in ["ln -s /etc/passwd $RESULT", "mkfifo $RESULT", "mkdir $RESULT"] {
-        assert_eq!(result_of(&fixture, hostile).await, (ResultFile::Unreadable, Vec::new()), "{hostile}");
+        assert_eq!(
+            result_of(&fixture, hostile).await,
+            (ResultFile::Unreadable, Vec::new()),
+            "{hostile}"
+        );
     }
 }
 
@@ -116,7 +131,8 @@ async fn a_result_file_is_read_only_if_it_is_one() {
 pub(crate) fn is_below(directory: &Path, value: &str) -> bool {
     std::fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| {
         let path = entry.path();
-        let in_content = std::fs::read(&path).is_ok_and(|bytes| bytes.windows(value.len()).any(|part| part == value.as_bytes()));
+        let in_content = std::fs::read(&path)
+            .is_ok_and(|bytes| bytes.windows(value.len()).any(|part| part == value.as_bytes()));
         path.to_string_lossy().contains(value) || in_content || is_below(&path, value)
     })
 }
@@ -136,10 +152,16 @@ async fn a_secret_is_nowhere_in_the_state_directory() {
     launch.secrets = vec![Secret { name: "KEY".to_owned(), value: value.to_owned() }];
     launch.scratch = Some(scratch);
     let ended = fixture.run(launch).await;
-    assert_eq!(ended.folder.read(Kept::Stdout).unwrap(), b"[secret KEY]\n{\"key\":\"[secret KEY]\"}\n");
+    assert_eq!(
+        ended.folder.read(Kept::Stdout).unwrap(),
+        b"[secret KEY]\n{\"key\":\"[secret KEY]\"}\n"
+    );
     assert_eq!(ended.folder.read(Kept::Stderr).unwrap(), b"error: [secret KEY] is wrong\n");
     assert_eq!(ended.folder.read(Kept::Result).unwrap(), b"{\"output\":\"[secret KEY]\"}");
-    assert!(!is_below(fixture.directory.path(), "canary-") && !is_below(fixture.directory.path(), "4f1c9a"));
+    assert!(
+        !is_below(fixture.directory.path(), "canary-")
+            && !is_below(fixture.directory.path(), "4f1c9a")
+    );
     assert!(!directory.exists());
 }
 

@@ -44,12 +44,24 @@ async fn usage_is_read_behind_a_cut_and_a_resumed_run_is_charged_once() {
     let mut told = Vec::new();
     while let Some(recorded) = events.next().await.unwrap() {
         let payload = recorded.payload.bytes().unwrap();
-        if let Event::SessionUnbound(unbound) = Event::decode(&recorded.kind, recorded.schema, payload).unwrap() {
+        if let Event::SessionUnbound(unbound) =
+            Event::decode(&recorded.kind, recorded.schema, payload).unwrap()
+        {
             let (used, cut) = (unbound.used, unbound.tree.unwrap().cut);
-            told.push((unbound.work.to_string(), unbound.text, cut, used.tokens, used.cost, used.estimated));
+            told.push((
+                unbound.work.to_string(),
+                unbound.text,
+                cut,
+                used.tokens,
+                used.cost,
+                used.estimated,
+            ));
         }
     }
-    let expected = [("first".to_owned(), None, true, 100, 10_000, false), ("second".to_owned(), None, false, 20, 20_000, false)];
+    let expected = [
+        ("first".to_owned(), None, true, 100, 10_000, false),
+        ("second".to_owned(), None, false, 20, 20_000, false),
+    ];
     assert_eq!(told, expected);
     within(engine.close()).await.unwrap();
 }

@@ -45,8 +45,8 @@ impl EventStream {
         self.after
     }
 
-    /// The next event; waits for it. `None` after the one that ends the coordination. Given up on, it loses no event, but a connection
-    /// that was being opened.
+    /// The next event; waits for it. `None` after the one that ends the coordination. Given up on,
+    /// it loses no event, but a connection that was being opened.
     ///
     /// # Errors
     /// [`ClientError::NoEngine`] if the engine has gone; another call looks for it again.
@@ -84,7 +84,9 @@ impl EventStream {
         self.data.clear();
         // One that ends before it began would end again.
         if !std::mem::replace(&mut self.fruitful, true) {
-            return Err(ClientError::Broken("the stream of events ended before the coordination did".to_owned()));
+            return Err(ClientError::Broken(
+                "the stream of events ended before the coordination did".to_owned(),
+            ));
         }
         self.body = open(&self.client, &self.coordination, self.after).await?;
         self.fruitful = false;
@@ -107,7 +109,8 @@ impl EventStream {
             data.clone_into(&mut self.data);
         } else if line.is_empty() && !self.data.is_empty() {
             let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
-            let not_understood = |error: serde_json::Error| ClientError::NotUnderstood(error.to_string());
+            let not_understood =
+                |error: serde_json::Error| ClientError::NotUnderstood(error.to_string());
             if kind == "problem" {
                 let problem = serde_json::from_str(&data).map_err(not_understood)?;
                 return Err(ClientError::Refused(Box::new(problem)));

@@ -1,4 +1,5 @@
-//! A JSON object taken apart field by field, with every fault in it at once and no value repeated: a body may hold secrets.
+//! A JSON object taken apart field by field, with every fault in it at once and no value repeated:
+//! a body may hold secrets.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,11 @@ impl Fields {
 
     /// Notes that something is wrong at a pointer.
     pub(crate) fn fault(&mut self, pointer: String, detail: impl Into<String>) {
-        self.faults.push(Fault { detail: detail.into(), pointer: Some(pointer), ..Fault::default() });
+        self.faults.push(Fault {
+            detail: detail.into(),
+            pointer: Some(pointer),
+            ..Fault::default()
+        });
     }
 
     /// A text that must be there.
@@ -44,7 +49,10 @@ impl Fields {
             Value::Null => None,
             Value::String(text) => Some(text),
             other => {
-                self.fault(format!("/{name}"), format!("`{name}` must be a text, not {}", kind(&other)));
+                self.fault(
+                    format!("/{name}"),
+                    format!("`{name}` must be a text, not {}", kind(&other)),
+                );
                 None
             }
         }
@@ -56,7 +64,10 @@ impl Fields {
             None | Some(Value::Null) => return BTreeMap::new(),
             Some(Value::Object(fields)) => fields,
             Some(other) => {
-                self.fault(format!("/{name}"), format!("`{name}` must be an object of texts, not {}", kind(&other)));
+                self.fault(
+                    format!("/{name}"),
+                    format!("`{name}` must be an object of texts, not {}", kind(&other)),
+                );
                 return BTreeMap::new();
             }
         };
@@ -66,7 +77,10 @@ impl Fields {
                 Value::String(text) => {
                     texts.insert(key, text);
                 }
-                other => self.fault(pointer(name, &key), format!("every value in `{name}` must be a text, not {}", kind(&other))),
+                other => self.fault(
+                    pointer(name, &key),
+                    format!("every value in `{name}` must be a text, not {}", kind(&other)),
+                ),
             }
         }
         texts
@@ -76,9 +90,16 @@ impl Fields {
     pub(crate) fn number(&mut self, name: &str, max: u64) -> Option<u64> {
         match self.left.remove(name)? {
             Value::Null => None,
-            Value::Number(number) if number.as_u64().is_some_and(|number| (1..=max).contains(&number)) => number.as_u64(),
+            Value::Number(number)
+                if number.as_u64().is_some_and(|number| (1..=max).contains(&number)) =>
+            {
+                number.as_u64()
+            }
             _ => {
-                self.fault(format!("/{name}"), format!("`{name}` must be a whole number from 1 to {max}"));
+                self.fault(
+                    format!("/{name}"),
+                    format!("`{name}` must be a whole number from 1 to {max}"),
+                );
                 None
             }
         }
@@ -91,8 +112,12 @@ impl Fields {
         }
         match self.faults.len() {
             0 => Ok(()),
-            1 => Err(Problem::new(Code::InvalidBody, "one thing is wrong with the body").with_errors(self.faults)),
-            n => Err(Problem::new(Code::InvalidBody, format!("{n} things are wrong with the body")).with_errors(self.faults)),
+            1 => Err(Problem::new(Code::InvalidBody, "one thing is wrong with the body")
+                .with_errors(self.faults)),
+            n => {
+                Err(Problem::new(Code::InvalidBody, format!("{n} things are wrong with the body"))
+                    .with_errors(self.faults))
+            }
         }
     }
 }

@@ -53,7 +53,10 @@ pub(super) async fn events(
 ) -> Answer {
     let streams = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let after = query.after.unwrap_or(0);
-    if streams.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with("text/event-stream")) {
+    if streams
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.trim().starts_with("text/event-stream"))
+    {
         if query.limit.is_some() {
             return Err(Problem::new(Code::InvalidRequest, "a stream of events has no limit"));
         }
@@ -70,14 +73,19 @@ pub(super) async fn events(
 
 fn checked(after: u64) -> Result<Version, Problem> {
     let detail = || format!("after is {after}; it must be between 0 and {MAX_VERSION}");
-    if after <= MAX_VERSION { Ok(Version(after)) } else { Err(Problem::new(Code::InvalidRequest, detail())) }
+    if after <= MAX_VERSION {
+        Ok(Version(after))
+    } else {
+        Err(Problem::new(Code::InvalidRequest, detail()))
+    }
 }
 
 /// The version that a client had seen when its stream broke.
 fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let version = value.to_str().ok().and_then(|text| text.parse().ok());
-    let invalid = || Problem::new(Code::InvalidRequest, "the header Last-Event-ID is no version of an event");
+    let invalid =
+        || Problem::new(Code::InvalidRequest, "the header Last-Event-ID is no version of an event");
     version.map(Some).ok_or_else(invalid)
 }
 
@@ -86,10 +94,14 @@ async fn page(shared: &Shared, target: &Addressed, after: Version, limit: usize)
     let head = head(shared, &target.id).await?;
     let (mut events, mut bytes, mut last) = (Vec::new(), 0, after);
     while events.len() < limit && bytes < PAGE_BYTES {
-        let recorded = shared.engine.events(&target.id, last, READ_AT_ONCE.min(limit - events.len())).await?;
+        let recorded =
+            shared.engine.events(&target.id, last, READ_AT_ONCE.min(limit - events.len())).await?;
         let Some(newest) = recorded.last() else { break };
         last = newest.version;
-        bytes += recorded.iter().map(|event| event.payload.bytes().map_or(0, <[u8]>::len)).sum::<usize>();
+        bytes += recorded
+            .iter()
+            .map(|event| event.payload.bytes().map_or(0, <[u8]>::len))
+            .sum::<usize>();
         events.extend(recorded.iter().map(EventLine::of));
     }
     let ended = head.ended || events.last().is_some_and(EventLine::is_terminal);
@@ -104,16 +116,18 @@ async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {
     }
     let subscription = ask(shared, |engine| engine.follow(&target.id, after)).await?;
     let heartbeat = shared.limits.heartbeat;
-    let following = Following { subscription, heartbeat, stopping: shared.stopping.clone(), failed: false };
-    let mut response = Response::new(Body::new(unfolded::Unfolded::new(following, Following::frame)));
+    let following =
+        Following { subscription, heartbeat, stopping: shared.stopping.clone(), failed: false };
+    let mut response =
+        Response::new(Body::new(unfolded::Unfolded::new(following, Following::frame)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
-/// A stream of events on its way to a client. It is asked for the next one when the client has taken those before, so a slow client
-/// delays nobody.
+/// A stream of events on its way to a client. It is asked for the next one when the client has
+/// taken those before, so a slow client delays nobody.
 struct Following {
     subscription: Subscription,
     heartbeat: Duration,
@@ -122,7 +136,8 @@ struct Following {
 }
 
 impl Following {
-    /// What to send next; nothing after the event that ends the coordination, or when the server is to stop.
+    /// What to send next; nothing after the event that ends the coordination, or when the server is
+    /// to stop.
     async fn frame(mut self) -> Option<(Bytes, Self)> {
         if self.failed {
             return None;

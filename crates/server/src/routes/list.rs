@@ -22,14 +22,22 @@ const DEFAULT_PAGE: usize = 50;
 /// Most coordinations on a page.
 const MAX_PAGE: usize = 1_000;
 
-pub(super) async fn list(State(shared): State<Arc<Shared>>, _: Operator, Parameters(query): Parameters<ListQuery>) -> Answer {
+pub(super) async fn list(
+    State(shared): State<Arc<Shared>>,
+    _: Operator,
+    Parameters(query): Parameters<ListQuery>,
+) -> Answer {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
     let ListQuery { status, running, ended, limit, cursor } = query;
     if let Some(Err(unknown)) = status.as_deref().map(str::parse::<Stage>) {
         return Err(invalid(unknown.to_string()));
     }
     let ended = match (running, ended) {
-        (true, true) => return Err(invalid("nothing is running and has ended; give one of the two".to_owned())),
+        (true, true) => {
+            return Err(invalid(
+                "nothing is running and has ended; give one of the two".to_owned(),
+            ));
+        }
         (false, false) => None,
         (_, ended) => Some(ended),
     };
@@ -40,13 +48,20 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: Operator, Paramet
     let older_than = match cursor {
         None => None,
         Some(cursor) => {
-            let unknown = || invalid(format!("{cursor:?} is no cursor; give `next` of the page before"));
+            let unknown =
+                || invalid(format!("{cursor:?} is no cursor; give `next` of the page before"));
             let id = CoordinationId::new(&cursor).map_err(|_| unknown())?;
             Some(head(&shared, &id).await.map_err(|_| unknown())?.stream)
         }
     };
     // One more tells whether there are more.
-    let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), status, ended, older_than, limit: limit + 1 };
+    let filter = HeadFilter {
+        prefix: COORDINATIONS.to_owned(),
+        status,
+        ended,
+        older_than,
+        limit: limit + 1,
+    };
     let mut heads = shared.engine.heads(HeadQuery::List(filter)).await?;
     let more = heads.len() > limit;
     heads.truncate(limit);
@@ -54,5 +69,8 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>, _: Operator, Paramet
         Some(StreamName::Coordination(id)) if more => Some(id.to_string()),
         _ => None,
     };
-    json(StatusCode::OK, &ListPage { coordinations: heads.iter().map(CoordinationLine::of).collect(), next })
+    json(
+        StatusCode::OK,
+        &ListPage { coordinations: heads.iter().map(CoordinationLine::of).collect(), next },
+    )
 }

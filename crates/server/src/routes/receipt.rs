@@ -21,7 +21,11 @@ pub(super) struct Query {
     evidence: bool,
 }
 
-pub(super) async fn receipt(State(shared): State<Arc<Shared>>, target: Addressed, query: Parameters<Query>) -> Answer {
+pub(super) async fn receipt(
+    State(shared): State<Arc<Shared>>,
+    target: Addressed,
+    query: Parameters<Query>,
+) -> Answer {
     // Evidence is as large as its coordination, so not everybody gets it at the same time.
     let stopping = |_| Problem::new(Code::Stopping, "the engine is stopping");
     let _turn = shared.exporting.acquire().await.map_err(stopping)?;

@@ -19,7 +19,10 @@ pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) ->
     match ask(&shared, |engine| engine.why(id, work)).await {
         Ok(blocked) => {
             let reasons = blocked.iter().map(told).collect();
-            json(StatusCode::OK, &Reasons { coordination: id.to_string(), work: work.to_owned(), reasons })
+            json(
+                StatusCode::OK,
+                &Reasons { coordination: id.to_string(), work: work.to_owned(), reasons },
+            )
         }
         Err(asked) => Err(explained(&shared, id, asked).await),
     }
@@ -27,21 +30,41 @@ pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) ->
 
 fn told(blocked: &Blocked) -> Why {
     let (reason, about) = match blocked {
-        Blocked::Starting { recorded, announced } => ("starting", json!({ "recorded": recorded, "announced": announced })),
-        Blocked::NeedsWork { work, state } => ("needs_work", json!({ "work": work, "state": state })),
-        Blocked::NeedsGroup { group, unfinished } => ("needs_group", json!({ "group": group, "unfinished": unfinished })),
-        Blocked::GroupFailed { group, work } => ("group_failed", json!({ "group": group, "work": work })),
+        Blocked::Starting { recorded, announced } => {
+            ("starting", json!({ "recorded": recorded, "announced": announced }))
+        }
+        Blocked::NeedsWork { work, state } => {
+            ("needs_work", json!({ "work": work, "state": state }))
+        }
+        Blocked::NeedsGroup { group, unfinished } => {
+            ("needs_group", json!({ "group": group, "unfinished": unfinished }))
+        }
+        Blocked::GroupFailed { group, work } => {
+            ("group_failed", json!({ "group": group, "work": work }))
+        }
         Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
-        Blocked::Running { session, attempt } => ("running", json!({ "session": session.to_string(), "attempt": attempt })),
-        Blocked::NestedPaused { coordination, .. } => ("nested_paused", json!({ "coordination": coordination })),
+        Blocked::Running { session, attempt } => {
+            ("running", json!({ "session": session.to_string(), "attempt": attempt }))
+        }
+        Blocked::NestedPaused { coordination, .. } => {
+            ("nested_paused", json!({ "coordination": coordination }))
+        }
         Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
         Blocked::Paused { .. } => ("paused", json!({})),
         Blocked::Stopping { .. } => ("stopping", json!({})),
         Blocked::Ended => ("ended", json!({})),
-        Blocked::NoSlot { concurrency, held_by } => ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by })),
-        Blocked::NothingToGrant { meter, held_by } => ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by })),
-        Blocked::GroupFull { group, held_by } => ("group_full", json!({ "group": group, "held_by": held_by })),
-        Blocked::Held { session, left } => ("held", json!({ "session": session.to_string(), "left": left })),
+        Blocked::NoSlot { concurrency, held_by } => {
+            ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by }))
+        }
+        Blocked::NothingToGrant { meter, held_by } => {
+            ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by }))
+        }
+        Blocked::GroupFull { group, held_by } => {
+            ("group_full", json!({ "group": group, "held_by": held_by }))
+        }
+        Blocked::Held { session, left } => {
+            ("held", json!({ "session": session.to_string(), "left": left }))
+        }
         Blocked::NoSecrets => ("no_secrets", json!({})),
         Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
         Blocked::Expanding => ("expanding", json!({})),
@@ -65,19 +88,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_a_word_and_says_what_it_is_about() -> Result<(), Box<dyn std::error::Error>> {
+    fn every_reason_has_a_word_and_says_what_it_is_about() -> Result<(), Box<dyn std::error::Error>>
+    {
         let work = WorkId::new("models")?;
         let session: SessionId = "build.3".parse()?;
         let (group, held_by, held) = ("checks".to_owned(), vec![session.clone()], session.clone());
         let reasons = [
-            (Blocked::Starting { recorded: 1, announced: 2 }, r#""starting",{"announced":2,"recorded":1}"#),
-            (Blocked::NeedsWork { work: work.clone(), state: "bound" }, r#""needs_work",{"state":"bound","work":"models"}"#),
-            (Blocked::NeedsGroup { group: group.clone(), unfinished: 3 }, r#""needs_group",{"group":"checks","unfinished":3}"#),
-            (Blocked::GroupFailed { group, work: work.clone() }, r#""group_failed",{"group":"checks","work":"models"}"#),
-            (Blocked::Delayed { until: Deadline::At(At(5)) }, r#""delayed",{"until":{"at":5}}"#),
-            (Blocked::Running { session, attempt: 2 }, r#""running",{"attempt":2,"session":"build.3"}"#),
             (
-                Blocked::NestedPaused { coordination: "build.3".parse()?, reason: "lunch".to_owned() },
+                Blocked::Starting { recorded: 1, announced: 2 },
+                r#""starting",{"announced":2,"recorded":1}"#,
+            ),
+            (
+                Blocked::NeedsWork { work: work.clone(), state: "bound" },
+                r#""needs_work",{"state":"bound","work":"models"}"#,
+            ),
+            (
+                Blocked::NeedsGroup { group: group.clone(), unfinished: 3 },
+                r#""needs_group",{"group":"checks","unfinished":3}"#,
+            ),
+            (
+                Blocked::GroupFailed { group, work: work.clone() },
+                r#""group_failed",{"group":"checks","work":"models"}"#,
+            ),
+            (Blocked::Delayed { until: Deadline::At(At(5)) }, r#""delayed",{"until":{"at":5}}"#),
+            (
+                Blocked::Running { session, attempt: 2 },
+                r#""running",{"attempt":2,"session":"build.3"}"#,
+            ),
+            (
+                Blocked::NestedPaused {
+                    coordination: "build.3".parse()?,
+                    reason: "lunch".to_owned(),
+                },
                 r#""nested_paused",{"coordination":"build.3"}"#,
             ),
             (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
@@ -101,7 +143,10 @@ mod tests {
                 r#""held",{"left":["process 7"],"session":"build.3"}"#,
             ),
             (Blocked::NoSecrets, r#""no_secrets",{}"#),
-            (Blocked::NoRunner { runner: "plan p".to_owned() }, r#""no_runner",{"runner":"plan p"}"#),
+            (
+                Blocked::NoRunner { runner: "plan p".to_owned() },
+                r#""no_runner",{"runner":"plan p"}"#,
+            ),
             (Blocked::Expanding, r#""expanding",{}"#),
             (Blocked::Behind { work }, r#""behind",{"work":"models"}"#),
         ];

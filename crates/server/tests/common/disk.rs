@@ -7,8 +7,8 @@ use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::id::{CommitNumber, Seq, StreamName, Version};
 use antiphon::ledger::{
-    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit, ReadError, Refusal, Snapshot,
-    SqliteStore, Store, WriteError,
+    AppendError, Cursor, Damage, Fault, HeadQuery, OpenError, Opened, Owner, Placed, PlacedCommit,
+    ReadError, Refusal, Snapshot, SqliteStore, Store, WriteError,
 };
 
 /// What becomes of an append.
@@ -40,7 +40,8 @@ impl Switch {
         self.changed.notify_all();
     }
 
-    /// Makes the disk sound again when the test ends, however it ends: a stuck one would keep the engine from going.
+    /// Makes the disk sound again when the test ends, however it ends: a stuck one would keep the
+    /// engine from going.
     pub(crate) fn reset(&'static self) -> Reset {
         Reset(self)
     }
@@ -75,11 +76,17 @@ impl Store for Disk {
             sync_failed: state == State::SyncFails,
         };
         match state {
-            State::Full => Err(AppendError::NotWritten { source: fault("no space left on device") }),
-            State::Refuses if append.events.iter().all(|event| event.stream == StreamName::Ledger) => {
+            State::Full => {
+                Err(AppendError::NotWritten { source: fault("no space left on device") })
+            }
+            State::Refuses
+                if append.events.iter().all(|event| event.stream == StreamName::Ledger) =>
+            {
                 self.store.append(append, cursors)
             }
-            State::Refuses => Err(Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into()),
+            State::Refuses => {
+                Err(Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into())
+            }
             State::SyncFails => Err(AppendError::Unknown { source: fault("input/output error") }),
             State::Sound | State::Stuck => self.store.append(append, cursors),
         }
@@ -91,7 +98,12 @@ impl Store for Disk {
     fn move_cursors(&self, cursors: &[Cursor]) -> Result<(), AppendError> {
         self.store.move_cursors(cursors)
     }
-    fn read_stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+    fn read_stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
         self.store.read_stream(stream, after, limit)
     }
     fn read_all(&self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
@@ -109,7 +121,11 @@ impl Store for Disk {
     fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
         self.store.save_snapshot(snapshot)
     }
-    fn load_snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+    fn load_snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError> {
         self.store.load_snapshot(stream, format)
     }
     fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {

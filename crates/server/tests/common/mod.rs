@@ -12,7 +12,9 @@ use std::time::Duration;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
 use antiphon::{Engine, Failed, Output, SessionContext};
-use antiphon_server::{CompileError, Compiled, Limits, PlanProblem, SOCKET, Server, SessionOf, Submission};
+use antiphon_server::{
+    CompileError, Compiled, Limits, PlanProblem, SOCKET, Server, SessionOf, Submission,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -50,10 +52,15 @@ impl Bench {
         Self::at(folder, dir, setting).await
     }
 
-    pub(crate) async fn at(folder: tempfile::TempDir, dir: PathBuf, setting: Setting) -> Result<Self> {
+    pub(crate) async fn at(
+        folder: tempfile::TempDir,
+        dir: PathBuf,
+        setting: Setting,
+    ) -> Result<Self> {
         let release = CancellationToken::new();
         let engine = Arc::new(engine(&dir, &release, setting.store).await?);
-        let mut server = Server::bind(&dir, Arc::clone(&engine), compile).await?.with_limits(setting.limits);
+        let mut server =
+            Server::bind(&dir, Arc::clone(&engine), compile).await?.with_limits(setting.limits);
         if let Some(session_of) = setting.session_of {
             server = server.with_sessions(session_of);
         }
@@ -110,7 +117,8 @@ impl Bench {
 
 /// The body of a submission.
 pub(crate) fn submission(id: &str, plan: &str) -> String {
-    serde_json::json!({ "plan": plan, "name": "plan.yaml", "directory": "/tmp", "id": id }).to_string()
+    serde_json::json!({ "plan": plan, "name": "plan.yaml", "directory": "/tmp", "id": id })
+        .to_string()
 }
 
 /// Everything that comes until the other end closes.
@@ -138,7 +146,8 @@ pub(crate) async fn until(stream: &mut UnixStream, text: &str) -> Result<String>
     Ok(seen.replace("\r\n", "\n"))
 }
 
-/// An engine with functions: `echo` gives the item's name, `fail` fails, `hold` waits until it is let go or stopped.
+/// An engine with functions: `echo` gives the item's name, `fail` fails, `hold` waits until it is
+/// let go or stopped.
 pub(crate) async fn engine(
     dir: &Path,
     release: &CancellationToken,
@@ -150,8 +159,13 @@ pub(crate) async fn engine(
         None => Arc::new(sqlite),
     })?
     .with_grace(Duration::from_secs(5));
-    setup.register("echo", |session: SessionContext| async move { Ok(Output::text(session.work().to_string())) });
-    setup.register("fail", |_: SessionContext| async move { Err(Failed::because("it was told to")) });
+    setup.register("echo", |session: SessionContext| async move {
+        Ok(Output::text(session.work().to_string()))
+    });
+    setup.register(
+        "fail",
+        |_: SessionContext| async move { Err(Failed::because("it was told to")) },
+    );
     let release = release.clone();
     setup.register("hold", move |session: SessionContext| {
         let release = release.clone();
@@ -167,9 +181,12 @@ pub(crate) async fn engine(
 
 /// Plans of a line for each thing: `work NAME RUNNER [NEEDS..]`, `open`, `sessions N`, `pausing`.
 pub(crate) fn compile(submission: &Submission) -> std::result::Result<Compiled, CompileError> {
-    let (mut work, mut problems, mut open, mut sessions, mut pausing) = (Vec::new(), Vec::new(), false, 100, false);
+    let (mut work, mut problems, mut open, mut sessions, mut pausing) =
+        (Vec::new(), Vec::new(), false, 100, false);
     if !submission.directory.is_dir() {
-        return Err(CompileError::Refused { detail: format!("there is no directory {}", submission.directory.display()) });
+        return Err(CompileError::Refused {
+            detail: format!("there is no directory {}", submission.directory.display()),
+        });
     }
     for (line, number) in submission.plan.lines().zip(1..) {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
@@ -198,14 +215,21 @@ pub(crate) fn compile(submission: &Submission) -> std::result::Result<Compiled, 
         return Err(CompileError::Plan(problems));
     }
     let budget = CoordinationBudget::new(sessions, 600_000, 1_000, None).unwrap();
-    let refused = |error: antiphon::coordination::ControllerError| CompileError::Refused { detail: error.to_string() };
-    let config = if open { CoordinationConfig::open(work, budget) } else { CoordinationConfig::of_work(work, budget) };
+    let refused = |error: antiphon::coordination::ControllerError| CompileError::Refused {
+        detail: error.to_string(),
+    };
+    let config = if open {
+        CoordinationConfig::open(work, budget)
+    } else {
+        CoordinationConfig::of_work(work, budget)
+    };
     let config = config.map_err(refused)?.with_name(&submission.name);
     let config = if pausing { config.pausing_when_exhausted() } else { config };
     Ok(Compiled { config, blobs: Vec::new() })
 }
 
-/// An answer or a stream with everything replaced that is different each time: hashes, times, epochs of the ledger.
+/// An answer or a stream with everything replaced that is different each time: hashes, times,
+/// epochs of the ledger.
 pub(crate) fn steady(answer: &str) -> String {
     let mut steady = String::new();
     for line in dechunked(answer).lines() {
@@ -216,7 +240,8 @@ pub(crate) fn steady(answer: &str) -> String {
         match serde_json::from_str::<serde_json::Value>(json) {
             Ok(mut value) if value.is_object() => {
                 blot(&mut value);
-                let shown = if prefix.is_empty() { format!("{value:#}") } else { value.to_string() };
+                let shown =
+                    if prefix.is_empty() { format!("{value:#}") } else { value.to_string() };
                 steady.push_str(&format!("{prefix}{shown}\n"));
             }
             _ if line.starts_with("content-length: ") => steady.push_str("content-length: N\n"),
@@ -264,7 +289,8 @@ fn blot(value: &mut serde_json::Value) {
     }
 }
 
-/// A conversation: requests and whole answers, compared to the letter with a file in `tests/transcripts`.
+/// A conversation: requests and whole answers, compared to the letter with a file in
+/// `tests/transcripts`.
 #[derive(Default)]
 pub(crate) struct Transcript(String);
 
@@ -275,15 +301,24 @@ impl Transcript {
 
     /// `UPDATE_TRANSCRIPTS=1` writes the file anew; read what changed before it is committed.
     pub(crate) fn check(&self, name: &str) {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(format!("{name}.txt"));
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/transcripts")
+            .join(format!("{name}.txt"));
         if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
             return std::fs::write(&path, &self.0).unwrap();
         }
         let written = std::fs::read_to_string(&path).unwrap();
         for (number, (written, said)) in (1..).zip(written.lines().zip(self.0.lines())) {
-            assert_eq!(said, written, "{name}.txt line {number}; UPDATE_TRANSCRIPTS=1 writes it anew");
+            assert_eq!(
+                said, written,
+                "{name}.txt line {number}; UPDATE_TRANSCRIPTS=1 writes it anew"
+            );
         }
-        assert_eq!(self.0.lines().count(), written.lines().count(), "{name}.txt has more or fewer lines than were said");
+        assert_eq!(
+            self.0.lines().count(),
+            written.lines().count(),
+            "{name}.txt has more or fewer lines than were said"
+        );
     }
 }
 

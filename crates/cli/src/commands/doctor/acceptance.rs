@@ -1,4 +1,5 @@
-//! Going on with a ledger that its head mark does not vouch for: the loss is said, the ledger is opened and closed, which records it.
+//! Going on with a ledger that its head mark does not vouch for: the loss is said, the ledger is
+//! opened and closed, which records it.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -12,9 +13,16 @@ use crate::command_error::{CommandError, Kind};
 use crate::output::printable;
 
 /// Opens the ledger with what was accepted, and closes it again. Returns what was done.
-pub(super) fn accept(dir: &Path, examination: &Examination, args: &Args) -> Result<String, CommandError> {
+pub(super) fn accept(
+    dir: &Path,
+    examination: &Examination,
+    args: &Args,
+) -> Result<String, CommandError> {
     if examination.held {
-        return Err(CommandError::new(Kind::State, "an engine holds the ledger, so its head mark has been accepted already"));
+        return Err(CommandError::new(
+            Kind::State,
+            "an engine holds the ledger, so its head mark has been accepted already",
+        ));
     }
     let Some(refusal) = &examination.refusal else {
         return Err(CommandError::new(
@@ -49,8 +57,11 @@ pub(super) fn accept(dir: &Path, examination: &Examination, args: &Args) -> Resu
         ),
     };
     if !given {
-        return Err(CommandError::new(Kind::Usage, format!("this ledger is not opened by the flag that was given: {refusal}"))
-            .with_hint(format!("{flag} is the one; then {loss}")));
+        return Err(CommandError::new(
+            Kind::Usage,
+            format!("this ledger is not opened by the flag that was given: {refusal}"),
+        )
+        .with_hint(format!("{flag} is the one; then {loss}")));
     }
     let _told = writeln!(anstream::stderr(), "going on: {}", printable(&loss));
 
@@ -59,7 +70,10 @@ pub(super) fn accept(dir: &Path, examination: &Examination, args: &Args) -> Resu
         accept_missing_mark: args.accept_missing_mark,
         ..SqliteOptions::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CommandError::internal)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::internal)?;
     runtime.block_on(async {
         // Nothing is registered, so no session starts.
         let engine = Engine::open_with(dir, options)?.start().await?;

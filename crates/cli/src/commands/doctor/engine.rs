@@ -46,10 +46,16 @@ impl Examination {
                 self.ok(NAME, "held by an engine that has not said its name");
             }
             Ok(None) => match directory.last_holder() {
-                Some(owner) => self.ok(NAME, format!("free; the file is left from {}", named(&owner))),
+                Some(owner) => {
+                    self.ok(NAME, format!("free; the file is left from {}", named(&owner)))
+                }
                 None => self.ok(NAME, "free"),
             },
-            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read and write the directory"),
+            Err(fault) => self.problem(
+                NAME,
+                chain(&fault),
+                "see that this user may read and write the directory",
+            ),
         }
     }
 
@@ -80,15 +86,24 @@ impl Examination {
             (true, Answer::Nobody) => {
                 let advice = "nothing if that is a program of its own, which has no socket, or has only just begun; else end it, \
                               and the next engine goes on where it stopped";
-                self.note(NAME, "nobody answers, so nobody but the holder can submit, cancel or ask", advice);
+                self.note(
+                    NAME,
+                    "nobody answers, so nobody but the holder can submit, cancel or ask",
+                    advice,
+                );
             }
             (_, Answer::Silence) => {
-                let text = format!("the engine gives no answer within {} s: it is stopped, or hangs", PATIENCE.as_secs());
+                let text = format!(
+                    "the engine gives no answer within {} s: it is stopped, or hangs",
+                    PATIENCE.as_secs()
+                );
                 let advice = "look at the process that the lock names; `kill -CONT` lets one go on that was stopped; ending it with `kill` \
                               is safe, and the next engine goes on where it stopped";
                 self.problem(NAME, text, advice);
             }
-            (_, Answer::Refusal(why)) => self.note(NAME, why, "ask as the user who owns the directory"),
+            (_, Answer::Refusal(why)) => {
+                self.note(NAME, why, "ask as the user who owns the directory")
+            }
             (false, Answer::Nobody) if found => {
                 self.note(
                     NAME,
@@ -122,7 +137,9 @@ impl Examination {
         let (mut foreign, mut unclear, mut unseen, mut lines) = (false, false, false, Vec::new());
         for remains in &found {
             lines.push(match &remains.known {
-                KnownRemains::NeverBegun => format!("{}: nothing of it was started", remains.folder.display()),
+                KnownRemains::NeverBegun => {
+                    format!("{}: nothing of it was started", remains.folder.display())
+                }
                 KnownRemains::NotUnderstood(how) => {
                     unclear = true;
                     how.clone()
@@ -130,19 +147,27 @@ impl Examination {
                 KnownRemains::Begun { session, user, since, place, alive } => {
                     foreign |= *user != own.as_raw() && !own.is_root();
                     let what = match place {
-                        RemainsPlace::EarlierBoot => "nothing of it lives: the machine was started again since".to_owned(),
-                        RemainsPlace::Gone => "nothing of it lives: the container that it was in is gone".to_owned(),
+                        RemainsPlace::EarlierBoot => {
+                            "nothing of it lives: the machine was started again since".to_owned()
+                        }
+                        RemainsPlace::Gone => {
+                            "nothing of it lives: the container that it was in is gone".to_owned()
+                        }
                         RemainsPlace::Elsewhere(left) => {
                             unseen = true;
                             format!("it may have left {left}")
                         }
                         RemainsPlace::Here if alive.is_empty() => "nothing of it lives".to_owned(),
                         RemainsPlace::Here => {
-                            let alive: Vec<String> = alive.iter().map(ToString::to_string).collect();
+                            let alive: Vec<String> =
+                                alive.iter().map(ToString::to_string).collect();
                             format!("alive: {}", alive.join(", "))
                         }
                     };
-                    format!("{session} of user {user}, begun at {}: {what}", moment::seconds(*since))
+                    format!(
+                        "{session} of user {user}, begun at {}: {what}",
+                        moment::seconds(*since)
+                    )
                 }
             });
         }
@@ -151,7 +176,11 @@ impl Examination {
         if left_out > 0 {
             lines.push(format!("and {left_out} more"));
         }
-        let count = if found.len() == 1 { "1 session".to_owned() } else { format!("{} sessions", found.len()) };
+        let count = if found.len() == 1 {
+            "1 session".to_owned()
+        } else {
+            format!("{} sessions", found.len())
+        };
         let listed = lines.join("\n");
         match (unclear, foreign, self.held) {
             _ if unseen => self.problem(
@@ -180,7 +209,9 @@ impl Examination {
 }
 
 fn knock(dir: &Path) -> Answer {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Answer::Silence };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return Answer::Silence;
+    };
     let asked = async {
         let client = Client::connect(dir).await?;
         client.health().await.map(drop)
@@ -197,10 +228,14 @@ fn knock(dir: &Path) -> Answer {
 fn is_gone(owner: &Owner) -> bool {
     let here = rustix::system::uname().nodename().to_string_lossy() == owner.host;
     let pid = i32::try_from(owner.pid).ok().and_then(rustix::process::Pid::from_raw);
-    here && pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    here && pid
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
 fn named(owner: &Owner) -> String {
     let Owner { host, pid, engine, since } = owner;
-    format!("process {pid} on {host} (antiphon {engine}), which took it at {}", moment::seconds(*since))
+    format!(
+        "process {pid} on {host} (antiphon {engine}), which took it at {}",
+        moment::seconds(*since)
+    )
 }

@@ -8,7 +8,8 @@ use std::path::Path;
 use antiphon::id::StreamName;
 use antiphon::ledger::verify::{Place, Report, Scope, verify_directory};
 use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadMark, HeadQuery, MarkError, MarkRefusal, ReadError, Standing, StateDirectory, Store as _,
+    FORMAT, HeadFilter, HeadMark, HeadQuery, MarkError, MarkRefusal, ReadError, Standing,
+    StateDirectory, Store as _,
 };
 use antiphon::time::Wall;
 use serde::Serialize;
@@ -99,12 +100,32 @@ impl Examination {
         self.checks.push(Check { name, state: State::Ok, text: text.into(), advice: None });
     }
 
-    pub(super) fn note(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
-        self.checks.push(Check { name, state: State::Note, text: text.into(), advice: Some(advice.into()) });
+    pub(super) fn note(
+        &mut self,
+        name: &'static str,
+        text: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        self.checks.push(Check {
+            name,
+            state: State::Note,
+            text: text.into(),
+            advice: Some(advice.into()),
+        });
     }
 
-    pub(super) fn problem(&mut self, name: &'static str, text: impl Into<String>, advice: impl Into<String>) {
-        self.checks.push(Check { name, state: State::Problem, text: text.into(), advice: Some(advice.into()) });
+    pub(super) fn problem(
+        &mut self,
+        name: &'static str,
+        text: impl Into<String>,
+        advice: impl Into<String>,
+    ) {
+        self.checks.push(Check {
+            name,
+            state: State::Problem,
+            text: text.into(),
+            advice: Some(advice.into()),
+        });
     }
 
     /// Whether there is something to go on with.
@@ -118,17 +139,29 @@ impl Examination {
                 return false;
             }
             Err(error) => {
-                self.problem(NAME, format!("{shown} cannot be looked at: {error}"), "see that this user may read it");
+                self.problem(
+                    NAME,
+                    format!("{shown} cannot be looked at: {error}"),
+                    "see that this user may read it",
+                );
                 return false;
             }
             Ok(found) if !found.is_dir() => {
-                self.problem(NAME, format!("{shown} is not a directory"), "name another one with --dir or ANTIPHON_DIR");
+                self.problem(
+                    NAME,
+                    format!("{shown} is not a directory"),
+                    "name another one with --dir or ANTIPHON_DIR",
+                );
                 return false;
             }
             Ok(found) if found.permissions().mode() & 0o077 != 0 => {
                 let mode = found.permissions().mode() & 0o777;
                 let text = format!("{shown} is open to other users (mode {mode:o})");
-                self.note(NAME, text, "the next engine makes it private; until then `chmod 700` does");
+                self.note(
+                    NAME,
+                    text,
+                    "the next engine makes it private; until then `chmod 700` does",
+                );
             }
             Ok(_) => self.ok(NAME, shown.to_string()),
         }
@@ -140,11 +173,12 @@ impl Examination {
         match StateDirectory::new(dir).poison_note() {
             Ok(None) => self.ok(NAME, "none noted"),
             Ok(Some(note)) => {
-                let advice =
-                    "look after the disk, verify the ledger, then start an engine; it takes the note away once it has verified";
+                let advice = "look after the disk, verify the ledger, then start an engine; it takes the note away once it has verified";
                 self.problem(NAME, note.trim_end().to_owned(), advice);
             }
-            Err(fault) => self.problem(NAME, chain(&fault), "see that this user may read the directory"),
+            Err(fault) => {
+                self.problem(NAME, chain(&fault), "see that this user may read the directory")
+            }
         }
     }
 
@@ -152,20 +186,30 @@ impl Examination {
         match error {
             ReadError::Absent { .. } => match HeadMark::read(dir) {
                 Ok(Some(mark)) => {
-                    let text =
-                        format!("there is none, but a head mark knows commit {} of epoch {}", mark.commit.number, mark.epoch);
-                    let advice =
-                        "restore `ledger.db` and `blobs` from a copy; --accept-shorter begins anew, and everything is lost";
+                    let text = format!(
+                        "there is none, but a head mark knows commit {} of epoch {}",
+                        mark.commit.number, mark.epoch
+                    );
+                    let advice = "restore `ledger.db` and `blobs` from a copy; --accept-shorter begins anew, and everything is lost";
                     self.problem("ledger", text, advice);
                     self.refusal = mark.check(Default::default(), Default::default(), None).err();
                 }
-                _ => match std::fs::read_dir(dir).ok().and_then(|mut entries| entries.next()?.ok()) {
+                _ => match std::fs::read_dir(dir).ok().and_then(|mut entries| entries.next()?.ok())
+                {
                     None => {
-                        self.problem("ledger", "there is none; the directory is empty", "an engine creates it when it is opened");
+                        self.problem(
+                            "ledger",
+                            "there is none; the directory is empty",
+                            "an engine creates it when it is opened",
+                        );
                     }
                     Some(entry) => {
                         let text = format!("there is none, but there is {:?}", entry.file_name());
-                        self.problem("ledger", text, "name a state directory with --dir or ANTIPHON_DIR");
+                        self.problem(
+                            "ledger",
+                            text,
+                            "name a state directory with --dir or ANTIPHON_DIR",
+                        );
                     }
                 },
             },
@@ -174,7 +218,11 @@ impl Examination {
                 self.problem("ledger", format!("{what} is damaged: {how}"), advice);
             }
             ReadError::Fault(fault) => {
-                self.problem("ledger", chain(fault), "see that this user may read it and that the disk is well");
+                self.problem(
+                    "ledger",
+                    chain(fault),
+                    "see that this user may read it and that the disk is well",
+                );
             }
         }
     }
@@ -186,7 +234,9 @@ impl Examination {
         if *format == FORMAT {
             self.ok(NAME, format!("format {format}, epoch {epoch}, id {ledger}"));
         } else {
-            let text = format!("format {format}, of which this version knows nothing (it knows {FORMAT}), id {ledger}");
+            let text = format!(
+                "format {format}, of which this version knows nothing (it knows {FORMAT}), id {ledger}"
+            );
             self.problem(NAME, text, "use the version that wrote it, or a newer one");
             return;
         }
@@ -205,10 +255,21 @@ impl Examination {
         let (mut states, mut older_than) = (BTreeMap::<String, u64>::new(), None);
         let mut coordinations = 0;
         loop {
-            let filter = HeadFilter { prefix: COORDINATIONS.to_owned(), older_than, limit: PAGE, ..HeadFilter::default() };
+            let filter = HeadFilter {
+                prefix: COORDINATIONS.to_owned(),
+                older_than,
+                limit: PAGE,
+                ..HeadFilter::default()
+            };
             let page = match store.heads(&HeadQuery::List(filter)) {
                 Ok(page) => page,
-                Err(error) => return self.problem(NAME, chain(&error), "run `antiphon verify` for all that is wrong"),
+                Err(error) => {
+                    return self.problem(
+                        NAME,
+                        chain(&error),
+                        "run `antiphon verify` for all that is wrong",
+                    );
+                }
             };
             let Some(last) = page.last() else { break };
             older_than = Some(last.stream.clone());
@@ -217,11 +278,20 @@ impl Examination {
                 *states.entry(head.status).or_default() += 1;
             }
         }
-        let states: Vec<String> = states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
-        let states = if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
+        let states: Vec<String> =
+            states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let states =
+            if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
         let Standing { commits, events, .. } = standing;
-        let text = format!("{coordinations} coordinations{states}, {} events in {} commits", events.0, commits.number);
-        match store.heads(&HeadQuery::Stream(StreamName::Ledger)).ok().and_then(|heads| heads.into_iter().next()) {
+        let text = format!(
+            "{coordinations} coordinations{states}, {} events in {} commits",
+            events.0, commits.number
+        );
+        match store
+            .heads(&HeadQuery::Stream(StreamName::Ledger))
+            .ok()
+            .and_then(|heads| heads.into_iter().next())
+        {
             Some(head) if head.status == "open" && !self.held => {
                 self.note(
                     NAME,
@@ -238,14 +308,25 @@ impl Examination {
         let go_on = "restore the directory from a copy, or go on";
         let mark = match HeadMark::read(dir) {
             Ok(Some(mark)) => mark,
-            Ok(None) if standing.commits == Default::default() => return self.ok(NAME, "none yet, and no commits"),
+            Ok(None) if standing.commits == Default::default() => {
+                return self.ok(NAME, "none yet, and no commits");
+            }
             Ok(None) => {
-                let refusal = MarkRefusal::Missing { path: HeadMark::path(dir), commits: standing.commits.number };
-                self.problem(NAME, refusal.to_string(), format!("{go_on} with --accept-missing-mark"));
+                let refusal = MarkRefusal::Missing {
+                    path: HeadMark::path(dir),
+                    commits: standing.commits.number,
+                };
+                self.problem(
+                    NAME,
+                    refusal.to_string(),
+                    format!("{go_on} with --accept-missing-mark"),
+                );
                 self.refusal = Some(refusal);
                 return;
             }
-            Err(error @ MarkError::Io { .. }) => return self.problem(NAME, error.to_string(), "see that this user may read it"),
+            Err(error @ MarkError::Io { .. }) => {
+                return self.problem(NAME, error.to_string(), "see that this user may read it");
+            }
             Err(error @ MarkError::Damaged { .. }) => {
                 let text = format!("{error}, so nobody can tell whether the ledger is whole");
                 self.problem(NAME, text, format!("{go_on} with --accept-missing-mark"));
@@ -255,17 +336,29 @@ impl Examination {
         };
         match Ledger::at(dir).store.check_against(&mark) {
             Ok(Ok(())) => {
-                let written = std::fs::metadata(HeadMark::path(dir)).and_then(|found| found.modified()).ok();
                 let written =
-                    written.and_then(|time| u64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok());
-                let age = written.map(|wall| format!(", written {} ago", moment::age(Wall(wall)))).unwrap_or_default();
-                self.ok(NAME, format!("commit {} of epoch {}{age}; the ledger reaches it", mark.commit.number, mark.epoch));
+                    std::fs::metadata(HeadMark::path(dir)).and_then(|found| found.modified()).ok();
+                let written = written.and_then(|time| {
+                    u64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
+                });
+                let age = written
+                    .map(|wall| format!(", written {} ago", moment::age(Wall(wall))))
+                    .unwrap_or_default();
+                self.ok(
+                    NAME,
+                    format!(
+                        "commit {} of epoch {}{age}; the ledger reaches it",
+                        mark.commit.number, mark.epoch
+                    ),
+                );
             }
             Ok(Err(refusal)) => {
                 self.problem(NAME, refusal.to_string(), format!("{go_on} with --accept-shorter"));
                 self.refusal = Some(refusal);
             }
-            Err(error) => self.problem(NAME, chain(&error), "run `antiphon verify` for all that is wrong"),
+            Err(error) => {
+                self.problem(NAME, chain(&error), "run `antiphon verify` for all that is wrong")
+            }
         }
     }
 
@@ -277,14 +370,22 @@ impl Examination {
                 report.findings.retain(|finding| finding.place != Place::HeadMark);
                 report
             }
-            Err(error) => return self.problem(NAME, chain(&error), "see that this user may read it and that the disk is well"),
+            Err(error) => {
+                return self.problem(
+                    NAME,
+                    chain(&error),
+                    "see that this user may read it and that the disk is well",
+                );
+            }
         };
         let text = verified(&report);
         if report.is_sound() {
             return self.ok(NAME, text);
         }
         let advice = match report.findings.len() as u64 + report.omitted {
-            all if all > SHOWN as u64 => format!("`antiphon verify` names all {all} and what to do about each"),
+            all if all > SHOWN as u64 => {
+                format!("`antiphon verify` names all {all} and what to do about each")
+            }
             _ => "as said with each finding; do not remove anything by hand".to_owned(),
         };
         self.problem(NAME, text, advice);
@@ -293,12 +394,17 @@ impl Examination {
 
 fn verified(report: &Report) -> String {
     let Report { events, receipts_rebuilt, erased, blobs_erased, .. } = report;
-    let mut text = format!("{events} events verified, {receipts_rebuilt} receipts rebuilt, {erased} payloads erased");
+    let mut text = format!(
+        "{events} events verified, {receipts_rebuilt} receipts rebuilt, {erased} payloads erased"
+    );
     if *blobs_erased > 0 {
         text.push_str(&format!(", {blobs_erased} blobs erased"));
     }
     for stream in &report.not_rebuildable {
-        text.push_str(&format!("\n{}: not rebuildable: {} erased, as recorded", stream.stream, stream.erased));
+        text.push_str(&format!(
+            "\n{}: not rebuildable: {} erased, as recorded",
+            stream.stream, stream.erased
+        ));
     }
     for finding in report.findings.iter().take(SHOWN) {
         text.push_str(&format!("\n{finding}"));

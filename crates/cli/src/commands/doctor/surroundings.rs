@@ -1,4 +1,5 @@
-//! What a state directory lies in: its owner, its permissions, and the file system with its room. Only what is wrong is told.
+//! What a state directory lies in: its owner, its permissions, and the file system with its room.
+//! Only what is wrong is told.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -8,7 +9,8 @@ use rustix::fs::StatVfsMountFlags;
 use super::examination::{Examination, State};
 
 /// Files that nobody else may read.
-const PRIVATE: [&str; 6] = ["ledger.db", "ledger.db-wal", "ledger.db-shm", "head", "lock", "api.sock"];
+const PRIVATE: [&str; 6] =
+    ["ledger.db", "ledger.db-wal", "ledger.db-shm", "head", "lock", "api.sock"];
 
 /// With less room, an engine may have to stop at any time.
 const NEARLY_FULL: u64 = 16 << 20;
@@ -47,7 +49,11 @@ impl Examination {
         let Ok(found) = std::fs::metadata(dir) else { return };
         let own = rustix::process::geteuid().as_raw();
         if found.uid() != own {
-            let text = format!("{} belongs to user {}, and this is user {own}", dir.display(), found.uid());
+            let text = format!(
+                "{} belongs to user {}, and this is user {own}",
+                dir.display(),
+                found.uid()
+            );
             let advice = format!(
                 "run as that user; or give the directory away while no engine runs: `chown -R {own} {}`, as root",
                 dir.display()
@@ -60,12 +66,17 @@ impl Examination {
         let open: Vec<String> = PRIVATE
             .iter()
             .filter_map(|name| {
-                let mode = std::fs::symlink_metadata(dir.join(name)).ok()?.permissions().mode() & 0o777;
-                (mode & 0o077 != 0).then(|| format!("{name} is open to other users (mode {mode:o})"))
+                let mode =
+                    std::fs::symlink_metadata(dir.join(name)).ok()?.permissions().mode() & 0o777;
+                (mode & 0o077 != 0)
+                    .then(|| format!("{name} is open to other users (mode {mode:o})"))
             })
             .collect();
         if !open.is_empty() {
-            let advice = format!("`chmod 700 {0} && chmod -R go= {0}`; that is safe while an engine runs", dir.display());
+            let advice = format!(
+                "`chmod 700 {0} && chmod -R go= {0}`; that is safe while an engine runs",
+                dir.display()
+            );
             self.note("files", open.join("\n"), advice);
         }
     }
@@ -92,13 +103,19 @@ fn judged(found: FileSystem) -> Option<(&'static str, State, String, &'static st
         return Some(("disk", State::Problem, text, advice));
     }
     if free < NEARLY_FULL {
-        return Some(("room", State::Problem, format!("only {mib} MiB are free on the file system"), ROOM));
+        return Some((
+            "room",
+            State::Problem,
+            format!("only {mib} MiB are free on the file system"),
+            ROOM,
+        ));
     }
     if files.is_some_and(|files| files < FEW_FILES) {
         let text = format!("only {} more files can be made on the file system", files.unwrap_or(0));
         return Some(("room", State::Problem, text, ROOM));
     }
-    (free < FILLING_UP).then(|| ("room", State::Note, format!("{mib} MiB are free on the file system"), ROOM))
+    (free < FILLING_UP)
+        .then(|| ("room", State::Note, format!("{mib} MiB are free on the file system"), ROOM))
 }
 
 #[cfg(test)]
@@ -116,7 +133,10 @@ mod tests {
             judged(FileSystem { read_only: true, ..sound }),
             problem("disk", "the file system is mounted read-only: no engine can open the ledger")
         );
-        assert_eq!(judged(FileSystem { free: 5 << 20, ..sound }), problem("room", "only 5 MiB are free on the file system"));
+        assert_eq!(
+            judged(FileSystem { free: 5 << 20, ..sound }),
+            problem("room", "only 5 MiB are free on the file system")
+        );
         assert_eq!(
             judged(FileSystem { files: Some(12), ..sound }),
             problem("room", "only 12 more files can be made on the file system")

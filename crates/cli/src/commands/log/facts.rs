@@ -2,7 +2,9 @@
 
 use antiphon::coordination::{CoordinationBudget, Then, Used};
 use antiphon::envelope::Recorded;
-use antiphon::event::{Event, LedgerErased, LedgerOpened, Mode, SessionBound, SessionUnbound, Started, StopKind};
+use antiphon::event::{
+    Event, LedgerErased, LedgerOpened, Mode, SessionBound, SessionUnbound, Started, StopKind,
+};
 use antiphon::time::{self, Deadline};
 
 use crate::moment;
@@ -33,19 +35,30 @@ fn of(event: &Event) -> String {
         Event::SessionBound(bound) => session_bound(bound),
         Event::SessionUnbound(unbound) => session_unbound(unbound),
         Event::SessionCleared(cleared) => format!("nothing is left of session {}", cleared.session),
-        Event::WorkSkipped(skipped) => format!("{}: {}", names(skipped.works.iter()), skip_reason(&skipped.because)),
+        Event::WorkSkipped(skipped) => {
+            format!("{}: {}", names(skipped.works.iter()), skip_reason(&skipped.because))
+        }
         Event::Paused(paused) => format!("by {}: {}", paused.by, paused.reason),
         Event::Continued(continued) => format!("by {}", continued.by),
         Event::BudgetRaised(raised) => format!("by {} to {}", raised.by, budget(&raised.budget)),
-        Event::StopRequested(stop) => format!("{} by {}: {}", kind(stop.kind), stop.by, stop.reason),
+        Event::StopRequested(stop) => {
+            format!("{} by {}: {}", kind(stop.kind), stop.by, stop.reason)
+        }
         Event::Resumed(resumed) => {
-            format!("epoch {}, antiphon {}, {} sessions lost", resumed.epoch, resumed.engine, resumed.swept)
+            format!(
+                "epoch {}, antiphon {}, {} sessions lost",
+                resumed.epoch, resumed.engine, resumed.swept
+            )
         }
         Event::WriteRefused(refused) => {
             format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
         }
-        Event::Completed(completed) => format!("{}: {}, receipt {}", completed.verdict, completed.stop, completed.receipt),
-        Event::Aborted(aborted) => format!("{}: {}, receipt {}", aborted.verdict, aborted.reason, aborted.receipt),
+        Event::Completed(completed) => {
+            format!("{}: {}, receipt {}", completed.verdict, completed.stop, completed.receipt)
+        }
+        Event::Aborted(aborted) => {
+            format!("{}: {}, receipt {}", aborted.verdict, aborted.reason, aborted.receipt)
+        }
     }
 }
 

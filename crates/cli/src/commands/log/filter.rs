@@ -41,7 +41,10 @@ pub(super) fn kinds(pattern: &str) -> Result<Kinds, String> {
     }
     Err(match near.as_slice() {
         [] => format!("there is no such type; there are {}", Event::KINDS.join(", ")),
-        near => format!("there is no such type; did you mean {}?", near[..near.len().min(OFFERED)].join(" or ")),
+        near => format!(
+            "there is no such type; did you mean {}?",
+            near[..near.len().min(OFFERED)].join(" or ")
+        ),
     })
 }
 
@@ -75,11 +78,27 @@ impl<'a> Filter<'a> {
         session: Option<u64>,
         since: Option<Wall>,
     ) -> Self {
-        Self { store, stream, kinds, work, session, since, others: BTreeSet::new(), near: Vec::new(), is_there: false }
+        Self {
+            store,
+            stream,
+            kinds,
+            work,
+            session,
+            since,
+            others: BTreeSet::new(),
+            near: Vec::new(),
+            is_there: false,
+        }
     }
 
-    /// The version after which are the last `limit` of what is asked for, looked for from the end; 0 stands for all.
-    pub(super) fn last(&mut self, begin: Version, end: Version, limit: usize) -> Result<Version, ReadError> {
+    /// The version after which are the last `limit` of what is asked for, looked for from the end;
+    /// 0 stands for all.
+    pub(super) fn last(
+        &mut self,
+        begin: Version,
+        end: Version,
+        limit: usize,
+    ) -> Result<Version, ReadError> {
         let mut left = limit as u64;
         if left == 0 {
             return Ok(begin);
@@ -103,7 +122,10 @@ impl<'a> Filter<'a> {
     }
 
     fn wants_all(&self) -> bool {
-        self.kinds.is_empty() && self.work.is_none() && self.session.is_none() && self.since.is_none()
+        self.kinds.is_empty()
+            && self.work.is_none()
+            && self.session.is_none()
+            && self.since.is_none()
     }
 
     pub(super) fn wants(&mut self, event: &Recorded) -> Result<bool, ReadError> {
@@ -111,7 +133,9 @@ impl<'a> Filter<'a> {
         if self.since.is_some_and(|since| event.wall < since) {
             return Ok(false);
         }
-        if !self.kinds.is_empty() && !self.kinds.iter().any(|of| of.kinds.contains(&event.kind.as_ref())) {
+        if !self.kinds.is_empty()
+            && !self.kinds.iter().any(|of| of.kinds.contains(&event.kind.as_ref()))
+        {
             self.others.insert(event.kind.to_string());
             return Ok(false);
         }
@@ -132,7 +156,8 @@ impl<'a> Filter<'a> {
     fn concerns(&self, event: &Event, work: &WorkId) -> Result<bool, ReadError> {
         Ok(match event {
             Event::WorkAdded(added) => {
-                added.items.iter().any(|item| item.id == *work) || added.recalled.iter().any(|item| item.work.id == *work)
+                added.items.iter().any(|item| item.id == *work)
+                    || added.recalled.iter().any(|item| item.work.id == *work)
             }
             Event::WorkSkipped(skipped) => skipped.works.contains(work),
             Event::SessionBound(bound) => bound.work == *work,
@@ -165,12 +190,20 @@ impl<'a> Filter<'a> {
 
     /// Keeps the ids that are most like the one that is asked for, while that one is not found.
     fn look_for_item(&mut self, event: &Recorded) {
-        let Some(work) = self.work.as_ref().filter(|_| !self.is_there && &*event.kind == "coordination.work_added") else {
+        let Some(work) = self
+            .work
+            .as_ref()
+            .filter(|_| !self.is_there && &*event.kind == "coordination.work_added")
+        else {
             return;
         };
         let Some(Event::WorkAdded(added)) = decoded(event) else { return };
         self.is_there = added.items.iter().any(|item| item.id == *work);
-        let known = self.near.iter().map(String::as_str).chain(added.items.iter().map(|item| item.id.as_str()));
+        let known = self
+            .near
+            .iter()
+            .map(String::as_str)
+            .chain(added.items.iter().map(|item| item.id.as_str()));
         let near: BTreeSet<&str> = alike(work.as_str(), known).into_iter().collect();
         self.near = near.into_iter().map(str::to_owned).collect();
     }
@@ -179,16 +212,28 @@ impl<'a> Filter<'a> {
     pub(super) fn why_nothing(&self, begin: Version, last: Version) -> String {
         let named: Vec<&str> = self.kinds.iter().map(|of| of.pattern.as_str()).collect();
         match (&self.work, &self.since) {
-            _ if begin >= last => format!("no event from version {} on; the last one is {last}", begin.next()),
-            (Some(work), _) if !self.is_there && begin == Version(0) => match self.near.as_slice() {
-                [] => format!("there is no item {work}; `--type work_added` names those that are"),
-                near => format!("there is no item {work}; did you mean {}?", near.join(" or ")),
-            },
+            _ if begin >= last => {
+                format!("no event from version {} on; the last one is {last}", begin.next())
+            }
+            (Some(work), _) if !self.is_there && begin == Version(0) => {
+                match self.near.as_slice() {
+                    [] => {
+                        format!("there is no item {work}; `--type work_added` names those that are")
+                    }
+                    near => format!("there is no item {work}; did you mean {}?", near.join(" or ")),
+                }
+            }
             (_, Some(since)) => format!("no such event since {}", moment::seconds(*since)),
-            _ if self.others.is_empty() || self.work.is_some() || self.session.is_some() => "no such event".to_owned(),
+            _ if self.others.is_empty() || self.work.is_some() || self.session.is_some() => {
+                "no such event".to_owned()
+            }
             _ => {
                 let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
-                format!("no event is of type {}; there are {}", named.join(" or "), others.join(", "))
+                format!(
+                    "no event is of type {}; there are {}",
+                    named.join(" or "),
+                    others.join(", ")
+                )
             }
         }
     }
@@ -210,7 +255,8 @@ fn session_of(event: &Event) -> Option<u64> {
 
 /// The names that are most like one, the nearest first.
 fn alike<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut near: Vec<(f64, &str)> = names.map(|name| (strsim::jaro_winkler(wanted, name), name)).collect();
+    let mut near: Vec<(f64, &str)> =
+        names.map(|name| (strsim::jaro_winkler(wanted, name), name)).collect();
     near.retain(|(likeness, _)| *likeness >= ALIKE);
     near.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     near.dedup_by(|a, b| a.1 == b.1);
@@ -237,7 +283,10 @@ mod tests {
         let found = |pattern: &str| kinds(pattern).map(|of| of.kinds);
         assert_eq!(found("session_bound"), Ok(vec!["coordination.session_bound"]));
         assert_eq!(found("coordination.session_bound"), Ok(vec!["coordination.session_bound"]));
-        assert_eq!(found("*bound"), Ok(vec!["coordination.session_bound", "coordination.session_unbound"]));
+        assert_eq!(
+            found("*bound"),
+            Ok(vec!["coordination.session_bound", "coordination.session_unbound"])
+        );
         assert_eq!(found("ledger.*"), Ok(vec!["ledger.opened", "ledger.closed", "ledger.erased"]));
         assert_eq!(found("*").unwrap(), Event::KINDS);
     }
@@ -245,7 +294,10 @@ mod tests {
     #[test]
     fn a_mistyped_type_gets_a_suggestion() {
         let told = |pattern: &str| kinds(pattern).unwrap_err();
-        assert_eq!(told("bound"), "there is no such type; did you mean session_bound or session_unbound?");
+        assert_eq!(
+            told("bound"),
+            "there is no such type; did you mean session_bound or session_unbound?"
+        );
         assert_eq!(
             told("coordination.sesion_unbound"),
             "there is no such type; did you mean session_unbound or session_bound or session_cleared?"

@@ -13,8 +13,9 @@ use crate::plan_problems;
 
 /// Tell everything that is wrong with a plan file
 ///
-/// Looks at the plan, the plans in it and the files that they name, and runs nothing. Exits with 0 if the plan can be run, 5 if it
-/// cannot. With --json, one object: ok, problems (code, message, hint, path, line, column, text), left_out.
+/// Looks at the plan, the plans in it and the files that they name, and runs nothing. Exits with 0
+/// if the plan can be run, 5 if it cannot. With --json, one object: ok, problems (code, message,
+/// hint, path, line, column, text), left_out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -27,12 +28,16 @@ impl Args {
         let checked = checked(&self.file);
         let mut output = Output::stdout();
         match &checked {
-            Ok(_) if global.json => output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?,
+            Ok(_) if global.json => {
+                output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?
+            }
             Ok(plan) => {
                 let outline = plan.outline();
                 let items: usize = outline.items.iter().map(|item| item.cells).sum();
-                let count = if items == 1 { "one item".to_owned() } else { format!("{items} items") };
-                let text = format!("{} can be run: {count}, {}", self.file.display(), outline.budget());
+                let count =
+                    if items == 1 { "one item".to_owned() } else { format!("{items} items") };
+                let text =
+                    format!("{} can be run: {count}, {}", self.file.display(), outline.budget());
                 output.line(painted(&printable(&text), "ok"))?;
             }
             Err(problems) => return refused(problems, global),
@@ -46,7 +51,9 @@ impl Args {
 pub(crate) fn refused(problems: &Problems, global: &Global) -> Result<ExitCode, CommandError> {
     if global.json {
         let mut output = Output::stdout();
-        output.json(&json!({ "ok": false, "problems": problems.problems, "left_out": problems.left_out }))?;
+        output.json(
+            &json!({ "ok": false, "problems": problems.problems, "left_out": problems.left_out }),
+        )?;
         output.finish()?;
     } else {
         plan_problems::report(problems);

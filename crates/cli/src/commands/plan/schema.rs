@@ -13,7 +13,8 @@ pub(crate) struct Args {}
 
 impl Args {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        let text = serde_json::to_string_pretty(&antiphon::plan::schema()).map_err(CommandError::internal)?;
+        let text = serde_json::to_string_pretty(&antiphon::plan::schema())
+            .map_err(CommandError::internal)?;
         let mut output = Output::stdout();
         output.line(text)?;
         output.finish()?;

@@ -13,8 +13,8 @@ use crate::table::Table;
 
 /// Show the items of a plan, and what they wait for
 ///
-/// Items come after what they need; a matrix is one line. With --json, one object: name, sessions, duration_ms, tokens, cost,
-/// concurrency, items (id, cells, runs, group, needs, critical).
+/// Items come after what they need; a matrix is one line. With --json, one object: name, sessions,
+/// duration_ms, tokens, cost, concurrency, items (id, cells, runs, group, needs, critical).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file

@@ -1,4 +1,5 @@
-//! What became of every item of a coordination, also of those that its receipt holds as digests: replayed from the events.
+//! What became of every item of a coordination, also of those that its receipt holds as digests:
+//! replayed from the events.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +10,24 @@ use crate::command_error::{CommandError, Kind};
 use crate::ledger::Ledger;
 
 /// The items: those that left memory first, then the others in the order in which they were added.
-pub(super) fn replayed(ledger: &Ledger, id: &CoordinationId) -> Result<Vec<WorkOutcome>, CommandError> {
+pub(super) fn replayed(
+    ledger: &Ledger,
+    id: &CoordinationId,
+) -> Result<Vec<WorkOutcome>, CommandError> {
     let mut left: Vec<Finished> = Vec::new();
     let session = ledger.replayed_past(id, |session| {
         for blob in session.archived() {
-            left.extend(archived_items(&blob.bytes).map_err(|error| CommandError::because(Kind::State, &error))?);
+            left.extend(
+                archived_items(&blob.bytes)
+                    .map_err(|error| CommandError::because(Kind::State, &error))?,
+            );
         }
         Ok(())
     })?;
     let known: BTreeSet<WorkId> = left.iter().map(|item| item.work.id.clone()).collect();
     let there = session.work_queue().filter(|work| !known.contains(*work));
-    let there: Vec<WorkOutcome> = there.filter_map(|work| session.work_tracking(work.as_str())).map(outcome).collect();
+    let there: Vec<WorkOutcome> =
+        there.filter_map(|work| session.work_tracking(work.as_str())).map(outcome).collect();
     Ok(left.into_iter().map(WorkOutcome::from).chain(there).collect())
 }
 

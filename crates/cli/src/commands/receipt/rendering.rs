@@ -1,4 +1,5 @@
-//! A receipt for people: verdict first, then usage against ceilings, every item, and where the evidence lies.
+//! A receipt for people: verdict first, then usage against ceilings, every item, and where the
+//! evidence lies.
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::{CoordinationReceipt, Ending, MAX_WORK_OUTCOMES, Totals, WorkOutcome};
@@ -26,9 +27,14 @@ pub(super) fn print(
     evidence(receipt, output)
 }
 
-fn outcome(receipt: &CoordinationReceipt, head: &HeadRow, output: &mut Output) -> Result<(), CommandError> {
+fn outcome(
+    receipt: &CoordinationReceipt,
+    head: &HeadRow,
+    output: &mut Output,
+) -> Result<(), CommandError> {
     let summary: serde_json::Value = serde_json::from_str(&head.summary).unwrap_or_default();
-    let name = summary["name"].as_str().map(|name| format!(" ({})", printable(name))).unwrap_or_default();
+    let name =
+        summary["name"].as_str().map(|name| format!(" ({})", printable(name))).unwrap_or_default();
     let verdict = receipt.verdict.as_str();
     let why = match &receipt.ending {
         Ending::Completed(stop) => stop.to_string(),
@@ -39,19 +45,29 @@ fn outcome(receipt: &CoordinationReceipt, head: &HeadRow, output: &mut Output) -
     output.line(format!("verdict       {}", painted(verdict, verdict)))?;
     output.line(format!("why it ended  {}", printable(&why)))?;
     output.line(format!("started       {}", moment::millis(receipt.started_at)))?;
-    output.line(format!("ended         {}, {} later", moment::millis(receipt.completed_at), moment::span(wall)))
+    output.line(format!(
+        "ended         {}, {} later",
+        moment::millis(receipt.completed_at),
+        moment::span(wall)
+    ))
 }
 
 fn usage(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), CommandError> {
     let (used, ceiling) = (&receipt.budget_usage, &receipt.budget_ceiling);
     let time = |ticks| moment::span(time::nanos(ticks, ceiling.tick_rate_hz()));
-    let currency = ceiling.currency().map(|currency| format!(" {}", printable(currency))).unwrap_or_default();
+    let currency =
+        ceiling.currency().map(|currency| format!(" {}", printable(currency))).unwrap_or_default();
     let mut table = Table::new(["METER", "USED", "CEILING"]);
     let none = || "none".to_owned();
-    let mut row = |meter: &str, used: String, ceiling: String| table.row([meter.to_owned(), used, ceiling]);
+    let mut row =
+        |meter: &str, used: String, ceiling: String| table.row([meter.to_owned(), used, ceiling]);
     row("sessions", used.consumed_episodes().to_string(), ceiling.max_episodes().to_string());
     row("time", time(used.elapsed_ticks()), time(ceiling.max_duration_ticks()));
-    row("tokens", used.consumed_tokens().to_string(), ceiling.max_tokens().map_or_else(none, |max| max.to_string()));
+    row(
+        "tokens",
+        used.consumed_tokens().to_string(),
+        ceiling.max_tokens().map_or_else(none, |max| max.to_string()),
+    );
     row("cached tokens", used.consumed_cache_tokens().to_string(), "not charged".to_owned());
     let money = |amount| format!("{}{currency}", cost(amount));
     row("cost", money(used.consumed_cost()), ceiling.max_cost().map_or_else(none, money));
@@ -66,11 +82,29 @@ fn usage(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), Comma
 
 /// Sessions by how they ended; what there was none of is left out.
 fn sessions(totals: &Totals) -> String {
-    let Totals { sessions, successful, failed, cancelled, lost, deferred, resumes, writes_refused, .. } = *totals;
-    let kinds =
-        [(successful, "successful"), (failed, "failed"), (cancelled, "cancelled"), (lost, "lost"), (deferred, "deferred")];
-    let kinds: Vec<String> =
-        kinds.into_iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}")).collect();
+    let Totals {
+        sessions,
+        successful,
+        failed,
+        cancelled,
+        lost,
+        deferred,
+        resumes,
+        writes_refused,
+        ..
+    } = *totals;
+    let kinds = [
+        (successful, "successful"),
+        (failed, "failed"),
+        (cancelled, "cancelled"),
+        (lost, "lost"),
+        (deferred, "deferred"),
+    ];
+    let kinds: Vec<String> = kinds
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, kind)| format!("{count} {kind}"))
+        .collect();
     let mut text = sessions.to_string();
     if !kinds.is_empty() {
         text.push_str(&format!(": {}", kinds.join(", ")));
@@ -84,20 +118,35 @@ fn sessions(totals: &Totals) -> String {
     text
 }
 
-fn work(receipt: &CoordinationReceipt, items: &[WorkOutcome], output: &mut Output) -> Result<(), CommandError> {
-    let Totals { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, work_unfinished, .. } = receipt.totals;
+fn work(
+    receipt: &CoordinationReceipt,
+    items: &[WorkOutcome],
+    output: &mut Output,
+) -> Result<(), CommandError> {
+    let Totals {
+        work_succeeded,
+        work_failed,
+        work_skipped,
+        work_skipped_by_rule,
+        work_unfinished,
+        ..
+    } = receipt.totals;
     let skipped = work_skipped + work_skipped_by_rule;
     output.line(format!(
         "work          {work_succeeded} succeeded, {work_failed} failed, {skipped} skipped, {work_unfinished} unfinished"
     ))?;
     if !receipt.outcome_chunks.is_empty() {
         let digests = receipt.outcome_chunks.len();
-        output.line(format!("              The receipt holds the first {} to end as digests.", digests * MAX_WORK_OUTCOMES))?;
+        output.line(format!(
+            "              The receipt holds the first {} to end as digests.",
+            digests * MAX_WORK_OUTCOMES
+        ))?;
     }
     if items.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new(["ITEM", "OUTCOME", "ATTEMPTS", "SESSIONS", "OUTPUT"]).coloured_by(1);
+    let mut table =
+        Table::new(["ITEM", "OUTCOME", "ATTEMPTS", "SESSIONS", "OUTPUT"]).coloured_by(1);
     for WorkOutcome { work_id, attempts, final_outcome, sessions, output } in items {
         table.row([
             work_id.to_string(),
@@ -123,10 +172,17 @@ fn numbers(sessions: &[u64]) -> String {
 
 fn evidence(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), CommandError> {
     let evidence = &receipt.evidence;
-    let epochs: Vec<String> = evidence.epochs.iter().map(|(epoch, engine)| format!("{epoch} (antiphon {engine})")).collect();
+    let epochs: Vec<String> = evidence
+        .epochs
+        .iter()
+        .map(|(epoch, engine)| format!("{epoch} (antiphon {engine})"))
+        .collect();
     output.line("")?;
     output.line(format!("receipt       {}", receipt.compute_hash()))?;
-    output.line(format!("versions      1 to {} of coordination/{}", evidence.last_version, receipt.coordination_id))?;
+    output.line(format!(
+        "versions      1 to {} of coordination/{}",
+        evidence.last_version, receipt.coordination_id
+    ))?;
     output.line(format!("head hash     {}", evidence.head_hash))?;
     output.line(format!("commit        {} {}", evidence.commit.number, evidence.commit.hash))?;
     output.line(format!("epochs        {}", printable(&epochs.join(", "))))

@@ -84,10 +84,18 @@ pub(super) fn of(found: &Found, lines: usize) -> Object {
         changed: moment::exact(head.changed.1),
         engine: (!head.ended).then_some(*owned),
         paused: running.and_then(|session| session.pause_reason()).map(str::to_owned),
-        stopping: running.and_then(|session| session.stop_request()).map(|request| request.reason.clone()),
-        receipt: session.and_then(|session| session.receipt_digest()).map(|digest| digest.to_string()),
-        unread: board.unread().map(|unread| Unread { from: unread.from.0, why: unread.why.clone() }),
-        meters: session.map(|session| meters(session, now).into_iter().map(gauge).collect()).unwrap_or_default(),
+        stopping: running
+            .and_then(|session| session.stop_request())
+            .map(|request| request.reason.clone()),
+        receipt: session
+            .and_then(|session| session.receipt_digest())
+            .map(|digest| digest.to_string()),
+        unread: board
+            .unread()
+            .map(|unread| Unread { from: unread.from.0, why: unread.why.clone() }),
+        meters: session
+            .map(|session| meters(session, now).into_iter().map(gauge).collect())
+            .unwrap_or_default(),
         counts: board.counts().present().map(|(class, count)| (class.as_str(), count)).collect(),
         left_out: board.counts().total() - items.len(),
         items,
@@ -102,5 +110,14 @@ fn gauge(meter: Meter) -> (&'static str, Gauge) {
 
 fn item(row: Row) -> Item {
     let Row { id, state, attempt, time_ns, sessions, child, waits, text, .. } = row;
-    Item { id, state, attempt, sessions, took_ns: time_ns, coordination: child.map(|child| child.to_string()), waits, text }
+    Item {
+        id,
+        state,
+        attempt,
+        sessions,
+        took_ns: time_ns,
+        coordination: child.map(|child| child.to_string()),
+        waits,
+        text,
+    }
 }

@@ -1,5 +1,6 @@
-//! What must hold of sessions that are processes: they were bound before they ran, no two trees of an item lived at a time, nothing lives of
-//! what has ended on the record, and what they printed is there.
+//! What must hold of sessions that are processes: they were bound before they ran, no two trees of
+//! an item lived at a time, nothing lives of what has ended on the record, and what they printed is
+//! there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,8 +18,16 @@ use crate::torture::spoor::Track;
 pub(super) fn check(ledger: &Ledger, tracks: &[Track], findings: &mut Findings) {
     for Track { session, work, identity, said } in tracks {
         if let Some(said) = said {
-            if !ledger.has_bound(&said.told.session, &said.told.work, said.told.fence, said.told.attempt) {
-                findings.add(format!("session {session} of {work} ran as process {} and is not on the record", identity.pid));
+            if !ledger.has_bound(
+                &said.told.session,
+                &said.told.work,
+                said.told.fence,
+                said.told.attempt,
+            ) {
+                findings.add(format!(
+                    "session {session} of {work} ran as process {} and is not on the record",
+                    identity.pid
+                ));
             }
             for other in &said.beside {
                 findings.add(format!(
@@ -43,26 +52,37 @@ pub(super) fn check(ledger: &Ledger, tracks: &[Track], findings: &mut Findings) 
         for (number, end) in &record.unbound {
             // Nothing that the torture runs can withstand being killed.
             if let Some(tree) = end.tree.as_ref().filter(|tree| !tree.clean) {
-                findings.add(format!("session {id}.{number} left something over: {}", tree.leftovers.join(", ")));
+                findings.add(format!(
+                    "session {id}.{number} left something over: {}",
+                    tree.leftovers.join(", ")
+                ));
             }
         }
     }
 }
 
-/// Every blob that the end of a session names is there and is what its name says. Returns how many there are.
+/// Every blob that the end of a session names is there and is what its name says. Returns how many
+/// there are.
 pub(super) fn check_blobs(ledger: &Ledger, state: &Path, findings: &mut Findings) -> u64 {
     let store = SqliteStore::at(state, SqliteOptions::default());
     let mut named: BTreeMap<Digest, SessionId> = BTreeMap::new();
     for (id, record) in &ledger.records {
         for (number, end) in &record.unbound {
             let session = SessionId { coordination: id.clone(), number: *number };
-            let printed = end.tree.as_ref().map(|tree| [tree.stdout, tree.stderr]).unwrap_or_default();
+            let printed =
+                end.tree.as_ref().map(|tree| [tree.stdout, tree.stderr]).unwrap_or_default();
             for digest in printed.into_iter().chain([end.output]).flatten() {
                 named.entry(digest).or_insert_with(|| session.clone());
             }
-            let prints = record.bound.get(number).is_some_and(|bound| bound.work.as_str().starts_with("prints"));
+            let prints = record
+                .bound
+                .get(number)
+                .is_some_and(|bound| bound.work.as_str().starts_with("prints"));
             let expected = prints.then(|| Digest::of(&program::printed_by(&session)));
-            if expected.is_some() && end.outcome == SessionOutcome::Success && printed[0] != expected {
+            if expected.is_some()
+                && end.outcome == SessionOutcome::Success
+                && printed[0] != expected
+            {
                 findings.add(format!("session {session} did not print what is on the record"));
             }
         }
@@ -70,8 +90,12 @@ pub(super) fn check_blobs(ledger: &Ledger, state: &Path, findings: &mut Findings
     for (digest, session) in &named {
         match store.blob(digest) {
             Ok(Some(bytes)) if Digest::of(&bytes) == *digest => {}
-            Ok(Some(_)) => findings.add(format!("blob {digest}, which the end of session {session} names, holds something else")),
-            Ok(None) => findings.add(format!("blob {digest}, which the end of session {session} names, is not there")),
+            Ok(Some(_)) => findings.add(format!(
+                "blob {digest}, which the end of session {session} names, holds something else"
+            )),
+            Ok(None) => findings.add(format!(
+                "blob {digest}, which the end of session {session} names, is not there"
+            )),
             Err(error) => {
                 findings.add(format!("blob {digest}, which the end of session {session} names, cannot be read: {error}"));
             }

@@ -1,4 +1,5 @@
-//! Every promise, broken once: what an engine has really recorded is told anew with one thing wrong, and the checker says what it is.
+//! Every promise, broken once: what an engine has really recorded is told anew with one thing
+//! wrong, and the checker says what it is.
 
 use std::collections::BTreeMap;
 
@@ -23,18 +24,26 @@ struct Left {
     receipt: Option<Vec<u8>>,
 }
 
-/// Coordination `c`: `a` is added by a command, fails, is tried again and succeeds. It may have ended.
+/// Coordination `c`: `a` is added by a command, fails, is tried again and succeeds. It may have
+/// ended.
 fn left(ended: bool) -> Left {
     let dir = tempfile::tempdir().unwrap();
     let id: CoordinationId = "c".parse().unwrap();
     let receipt = tokio::runtime::Runtime::new().unwrap().block_on(async {
         let mut setup = Engine::open(dir.path().join("state")).unwrap();
         setup.register("work", |session: SessionContext| async move {
-            if session.attempt() == 1 { Err(Failed::because("not yet")) } else { Ok(Output::none()) }
+            if session.attempt() == 1 {
+                Err(Failed::because("not yet"))
+            } else {
+                Ok(Output::none())
+            }
         });
         let engine = setup.start().await.unwrap();
         let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
-        engine.submit(CoordinationConfig::open(vec![], budget).unwrap().with_id("c").unwrap()).await.unwrap();
+        engine
+            .submit(CoordinationConfig::open(vec![], budget).unwrap().with_id("c").unwrap())
+            .await
+            .unwrap();
         let at_once = Backoff { initial_ns: 1, factor: 1, cap_ns: 1, jitter_ppm: 0 };
         let work = vec![WorkSpec::function("a", "work").unwrap().with_backoff(at_once)];
         let mut events = engine.follow(&id, Version(0)).await.unwrap();
@@ -51,14 +60,16 @@ fn left(ended: bool) -> Left {
         receipt
     });
     let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
-    let events = store.read_all(Seq(0), PAGE).unwrap().into_iter().map(|placed| placed.event).collect();
+    let events =
+        store.read_all(Seq(0), PAGE).unwrap().into_iter().map(|placed| placed.event).collect();
     Left { dir, events, receipt }
 }
 
 impl Left {
     /// What a victim would have journaled.
     fn journal(&self) -> Vec<Entry> {
-        let mut journal = vec![Entry::Opened { pid: 1 }, Entry::Submitted { id: "c".parse().unwrap() }];
+        let mut journal =
+            vec![Entry::Opened { pid: 1 }, Entry::Submitted { id: "c".parse().unwrap() }];
         for event in &self.events {
             let StreamName::Coordination(id) = &event.stream else { continue };
             let (version, pid) = (event.version, 1);
@@ -66,7 +77,8 @@ impl Left {
                 journal.push(Entry::Added { id: id.clone(), command, version });
             }
             let session = |number| SessionId { coordination: id.clone(), number };
-            match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap() {
+            match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap()
+            {
                 Event::SessionBound(bound) => journal.push(Entry::Began {
                     session: session(bound.session),
                     work: bound.work,
@@ -84,7 +96,11 @@ impl Left {
                     });
                 }
                 Event::Completed(completed) => {
-                    journal.push(Entry::Ended { id: id.clone(), verdict: completed.verdict, receipt: completed.receipt });
+                    journal.push(Entry::Ended {
+                        id: id.clone(),
+                        verdict: completed.verdict,
+                        receipt: completed.receipt,
+                    });
                 }
                 _ => {}
             }
@@ -94,7 +110,8 @@ impl Left {
         journal
     }
 
-    /// The same ledger with other events, linked anew: what a store takes in that knows nothing of coordinations.
+    /// The same ledger with other events, linked anew: what a store takes in that knows nothing of
+    /// coordinations.
     fn told_anew(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
@@ -122,9 +139,18 @@ impl Left {
             head.ended = last && &*event.kind == "coordination.completed";
             let commit = Commit::link(tip, opened.epoch, [event.hash].into_iter());
             tip = commit.tip();
-            let blobs = if index == 0 { blobs.iter().cloned().map(Blob::new).collect() } else { Vec::new() };
+            let blobs = if index == 0 {
+                blobs.iter().cloned().map(Blob::new).collect()
+            } else {
+                Vec::new()
+            };
             let (heads, erasures) = (vec![head.clone()], Vec::new());
-            store.append(&Append { commit, events: vec![event.clone()], blobs, heads, erasures }, &[]).unwrap();
+            store
+                .append(
+                    &Append { commit, events: vec![event.clone()], blobs, heads, erasures },
+                    &[],
+                )
+                .unwrap();
             told.push(event);
         }
         store.close().unwrap();
@@ -144,8 +170,11 @@ impl Left {
         journal.iter().for_each(|entry| writer.write(entry));
         let mut journal = Journal::at(path);
         journal.take_run().unwrap();
-        check(&super::Left { state: &self.dir.path().join("state"), journal: &journal, tracks }, false)
-            .map_err(|findings| findings.iter().map(|finding| masked(finding)).collect())
+        check(
+            &super::Left { state: &self.dir.path().join("state"), journal: &journal, tracks },
+            false,
+        )
+        .map_err(|findings| findings.iter().map(|finding| masked(finding)).collect())
     }
 
     fn at(&self, kind: &str) -> usize {
@@ -230,7 +259,10 @@ fn a_session_that_ran_without_being_on_the_record_is_found() {
     for other in ["fence", "attempt", "work"] {
         let mut journal = left.journal();
         for entry in &mut journal {
-            let (Entry::Began { session, work, .. } | Entry::Left { session, work, .. }) = entry else { continue };
+            let (Entry::Began { session, work, .. } | Entry::Left { session, work, .. }) = entry
+            else {
+                continue;
+            };
             if session.number == 2 && other == "work" {
                 *work = "b".parse().unwrap();
             }
@@ -242,7 +274,11 @@ fn a_session_that_ran_without_being_on_the_record_is_found() {
             }
         }
         let item = if other == "work" { "b" } else { "a" };
-        assert_eq!(left.checked(&journal), Err(vec![format!("session c.2 of {item} ran and is not on the record")]), "{other}");
+        assert_eq!(
+            left.checked(&journal),
+            Err(vec![format!("session c.2 of {item} ran and is not on the record")]),
+            "{other}"
+        );
     }
 }
 
@@ -253,8 +289,16 @@ fn every_kind_of_acknowledgement_that_the_ledger_does_not_hold_is_found() {
     let receipt = Digest::of(b"another");
     for lost in [
         Entry::Submitted { id: "d".parse().unwrap() },
-        Entry::Added { id: id.clone(), command: CommandId::new("add-1").unwrap(), version: Version(2) },
-        Entry::Added { id: id.clone(), command: CommandId::new("add-0").unwrap(), version: Version(3) },
+        Entry::Added {
+            id: id.clone(),
+            command: CommandId::new("add-1").unwrap(),
+            version: Version(2),
+        },
+        Entry::Added {
+            id: id.clone(),
+            command: CommandId::new("add-0").unwrap(),
+            version: Version(3),
+        },
         Entry::Stopped { id: id.clone(), kind: StopKind::Cancel },
         Entry::Paused { id: id.clone() },
         Entry::Continued { id: id.clone() },
@@ -268,7 +312,10 @@ fn every_kind_of_acknowledgement_that_the_ledger_does_not_hold_is_found() {
     }
     let mut journal = left.journal();
     journal.push(Entry::Closed { pid: 2 });
-    assert_eq!(left.checked(&journal), Err(vec!["LOST: 2 closes were acknowledged, 1 are recorded".to_owned()]));
+    assert_eq!(
+        left.checked(&journal),
+        Err(vec!["LOST: 2 closes were acknowledged, 1 are recorded".to_owned()])
+    );
 }
 
 #[test]
@@ -278,11 +325,9 @@ fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
     assert!(verify_directory(&told.dir.path().join("state"), &Scope::Ledger).unwrap().is_sound());
     // Hashes are as they were told; nothing else of what was seen has changed.
     let mut journal = told.journal();
-    journal.extend(
-        left.journal()
-            .into_iter()
-            .filter(|entry| matches!(entry, Entry::Began { .. } | Entry::Left { .. } | Entry::Closed { .. })),
-    );
+    journal.extend(left.journal().into_iter().filter(|entry| {
+        matches!(entry, Entry::Began { .. } | Entry::Left { .. } | Entry::Closed { .. })
+    }));
     let found = told.checked(&journal).unwrap_err();
     assert_eq!(
         found,
@@ -307,14 +352,20 @@ fn a_command_that_was_carried_out_twice_is_found() {
     let told = left.told_anew(twice, &[]);
     let mut journal = told.journal();
     journal.retain(|entry| !matches!(entry, Entry::Added { .. }));
-    assert_eq!(told.checked(&journal).unwrap_err(), ["coordination/c at version 7: command add-0 was carried out twice"]);
+    assert_eq!(
+        told.checked(&journal).unwrap_err(),
+        ["coordination/c at version 7: command add-0 was carried out twice"]
+    );
 }
 
 #[test]
 fn two_ends_of_one_coordination_are_found() {
     let left = left(true);
     let end = left.at("coordination.completed");
-    let told = left.told_anew(|events| events.insert(end, events[end].clone()), &[left.receipt.clone().unwrap()]);
+    let told = left.told_anew(
+        |events| events.insert(end, events[end].clone()),
+        &[left.receipt.clone().unwrap()],
+    );
     let mut journal = told.journal();
     journal.retain(|entry| !matches!(entry, Entry::Ended { .. }));
     assert_eq!(
@@ -334,7 +385,10 @@ fn two_ends_of_one_coordination_are_found() {
 fn a_budget_that_was_exceeded_is_found() {
     let left = left(false);
     let start = left.at("coordination.started");
-    let told = left.told_anew(|events| change(&mut events[start], |payload| payload["budget"]["max_episodes"] = json!(1)), &[]);
+    let told = left.told_anew(
+        |events| change(&mut events[start], |payload| payload["budget"]["max_episodes"] = json!(1)),
+        &[],
+    );
     assert_eq!(
         told.checked(&told.journal()).unwrap_err(),
         [
@@ -371,7 +425,10 @@ fn a_receipt_with_other_bytes_is_found() {
     let last = other.len() - 1;
     other[last] ^= 1;
     let named = Digest::of(&other).to_string();
-    let told = left.told_anew(|events| change(&mut events[end], |payload| payload["receipt"] = json!(named)), &[other]);
+    let told = left.told_anew(
+        |events| change(&mut events[end], |payload| payload["receipt"] = json!(named)),
+        &[other],
+    );
     assert_eq!(
         told.checked(&told.journal()).unwrap_err(),
         [
@@ -381,14 +438,19 @@ fn a_receipt_with_other_bytes_is_found() {
     );
 }
 
-/// Replay refuses what is beyond a budget before the checker's own reckoning is asked. This asks it as if replay had let it through.
+/// Replay refuses what is beyond a budget before the checker's own reckoning is asked. This asks it
+/// as if replay had let it through.
 #[test]
 fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
     let left = left(false);
     let (mut ledger, mut findings) = (Ledger::default(), Findings::default());
     let id: CoordinationId = "c".parse().unwrap();
     let own = StreamName::Coordination(id.clone());
-    let bound: Vec<&Recorded> = left.events.iter().filter(|event| event.stream == own && event.version <= Version(5)).collect();
+    let bound: Vec<&Recorded> = left
+        .events
+        .iter()
+        .filter(|event| event.stream == own && event.version <= Version(5))
+        .collect();
     bound.iter().for_each(|event| ledger.take(&id, event, &mut findings));
     let state: Value = serde_json::from_slice(&ledger.records[&id].session.snapshot()).unwrap();
     let grant = json!({ "sessions": 1, "ticks": 1, "tokens": 60, "cost": 60 });
@@ -408,22 +470,34 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         let session = CoordinationSession::restore(&serde_json::to_vec(&state).unwrap()).unwrap();
         let mut event = bound[4].clone();
         change(&mut event, |payload| payload["grant"] = grant.clone());
-        let event = Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap();
+        let event =
+            Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap();
         let mut findings = Findings::default();
         Record::of(session).take(event, bound[4], "here", &mut findings);
-        assert_eq!(findings.told(), found.map(|found| format!("here: {found}")).into_iter().collect::<Vec<_>>(), "{path}");
+        assert_eq!(
+            findings.told(),
+            found.map(|found| format!("here: {found}")).into_iter().collect::<Vec<_>>(),
+            "{path}"
+        );
     }
 }
 
 /// What a process of session 2 left that said what it was told.
 fn track(of: &Left) -> Track {
     let began = of.journal().into_iter().find_map(|entry| match entry {
-        Entry::Began { session, work, fence, attempt, .. } if session.number == 2 => Some(Told { session, work, fence, attempt }),
+        Entry::Began { session, work, fence, attempt, .. } if session.number == 2 => {
+            Some(Told { session, work, fence, attempt })
+        }
         _ => None,
     });
     let told = began.unwrap();
     let identity = Identity { pid: i32::MAX, start: 0 };
-    Track { session: told.session.clone(), work: told.work.clone(), identity, said: Some(Said { told, beside: Vec::new() }) }
+    Track {
+        session: told.session.clone(),
+        work: told.work.clone(),
+        identity,
+        said: Some(Said { told, beside: Vec::new() }),
+    }
 }
 
 #[test]
@@ -438,7 +512,10 @@ fn a_process_of_a_session_that_is_on_the_record_and_is_gone_passes() {
 fn a_process_that_outlives_the_end_of_its_session_is_found() {
     let left = left(false);
     let track = Track { identity: Identity::own().unwrap(), ..track(&left) };
-    let found = format!("session c.2 of a has ended on the record (version 6), and its process {} lives", track.identity.pid);
+    let found = format!(
+        "session c.2 of a has ended on the record (version 6), and its process {} lives",
+        track.identity.pid
+    );
     assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
 }
 
@@ -447,7 +524,10 @@ fn two_live_trees_of_one_item_are_found() {
     let left = left(false);
     let mut track = track(&left);
     track.said.as_mut().unwrap().beside = vec![1];
-    let found = format!("item a of c had two live trees: process {} of session 2 began while one of session 1 lived", i32::MAX);
+    let found = format!(
+        "item a of c had two live trees: process {} of session 2 began while one of session 1 lived",
+        i32::MAX
+    );
     assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
 }
 
@@ -463,7 +543,8 @@ fn a_process_that_ran_without_being_on_the_record_is_found() {
     for edit in edits {
         let mut track = track(&left);
         edit(&mut track.said.as_mut().unwrap().told);
-        let found = format!("session c.2 of a ran as process {} and is not on the record", i32::MAX);
+        let found =
+            format!("session c.2 of a ran as process {} and is not on the record", i32::MAX);
         assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
     }
 }
@@ -472,10 +553,14 @@ fn a_process_that_ran_without_being_on_the_record_is_found() {
 fn a_tree_that_was_not_ended_is_found() {
     let left = left(false);
     let tree = json!({ "containment": "warden", "clean": false, "leftovers": ["pid 7"] });
-    let unclean =
-        |events: &mut Vec<Recorded>| change(&mut events[left.at("coordination.session_unbound")], |end| end["tree"] = tree);
+    let unclean = |events: &mut Vec<Recorded>| {
+        change(&mut events[left.at("coordination.session_unbound")], |end| end["tree"] = tree)
+    };
     let told = left.told_anew(unclean, &[]);
-    assert_eq!(told.checked(&told.journal()).unwrap_err(), ["session c.1 left something over: pid 7"]);
+    assert_eq!(
+        told.checked(&told.journal()).unwrap_err(),
+        ["session c.1 left something over: pid 7"]
+    );
 }
 
 #[test]
@@ -485,7 +570,9 @@ fn an_output_that_is_gone_or_damaged_is_found() {
     let digest = Digest::of(&printed).to_string();
     let tree = json!({ "containment": "warden", "clean": true, "stdout": &digest });
     let prints = |events: &mut Vec<Recorded>| {
-        change(&mut events[left.at("coordination.session_unbound")], |end| end["tree"] = tree.clone());
+        change(&mut events[left.at("coordination.session_unbound")], |end| {
+            end["tree"] = tree.clone()
+        });
     };
     let told = left.told_anew(prints, &[printed]);
     assert_eq!(told.checked(&told.journal()).map(|seen| (seen.trees, seen.blobs)), Ok((1, 1)));
@@ -493,7 +580,10 @@ fn an_output_that_is_gone_or_damaged_is_found() {
     std::fs::write(&file, "other").unwrap();
     let found = told.checked(&told.journal()).unwrap_err();
     let of_blob = "blob <hash>, which the end of session c.1 names, ";
-    assert!(found.iter().any(|found| found.starts_with(&format!("{of_blob}cannot be read: "))), "{found:?}");
+    assert!(
+        found.iter().any(|found| found.starts_with(&format!("{of_blob}cannot be read: "))),
+        "{found:?}"
+    );
     let told = left.told_anew(prints, &[]);
     let found = told.checked(&told.journal()).unwrap_err();
     assert!(found.contains(&format!("{of_blob}is not there")), "{found:?}");

@@ -1,4 +1,5 @@
-//! The end of the engine in good order: what runs is waited for, the ledger is closed, the caller is answered.
+//! The end of the engine in good order: what runs is waited for, the ledger is closed, the caller
+//! is answered.
 
 use antiphon_core::coordination::{Runners, SessionEnd, SessionOutcome};
 use antiphon_core::time::Now;
@@ -26,14 +27,23 @@ impl Decider {
         // Without runners nothing new is bound.
         self.runners = Runners::default();
         self.world.set_runners(self.runners.clone());
-        self.closing = Some(Closing { reply, by: Instant::now() + self.grace, cut_off: false, recorded: false });
+        self.closing = Some(Closing {
+            reply,
+            by: Instant::now() + self.grace,
+            cut_off: false,
+            recorded: false,
+        });
     }
 
-    /// Once nothing runs any more, or the grace is over: processes that still run are asked to stop, and waited for as long as their own
-    /// graces take; then functions that still run are given up, and the ledger is closed.
+    /// Once nothing runs any more, or the grace is over: processes that still run are asked to
+    /// stop, and waited for as long as their own graces take; then functions that still run are
+    /// given up, and the ledger is closed.
     pub(super) fn go_on_closing(&mut self, now: &Now) {
-        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else { return };
-        // A turn on its way may still start a session, who was not answered yet started something, and ends that were kept are recorded.
+        let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else {
+            return;
+        };
+        // A turn on its way may still start a session, who was not answered yet started something,
+        // and ends that were kept are recorded.
         if !self.flight.is_empty()
             || !self.starts.is_empty()
             || !self.kept.is_empty()
@@ -49,7 +59,13 @@ impl Decider {
         for (session, fence) in self.running.to_abandon() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
-            let command = Command::EndSession { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() };
+            let command = Command::EndSession {
+                session,
+                fence,
+                end: Box::new(end),
+                asked: None,
+                blobs: Vec::new(),
+            };
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
                 self.caught.note(CaughtError::LossNotRecorded, &subject, &error);
             }
@@ -75,11 +91,13 @@ impl Decider {
                 self.writer.send(Job::Save(snapshot_of(session)));
             }
         }
-        // With a ledger that takes nothing in they may still run. What they leave is found at the next start.
+        // With a ledger that takes nothing in they may still run. What they leave is found at the
+        // next start.
         self.running.cut_off_processes();
         self.running.processes_gone().await;
         self.running.abandon();
-        // What was abandoned must be gone before the caller may open the ledger again, here or elsewhere.
+        // What was abandoned must be gone before the caller may open the ledger again, here or
+        // elsewhere.
         self.running.gone().await;
         let closed = self.writer.finish().map_err(|reason| EngineError::Poisoned { reason });
         if let Some(closing) = self.closing.take() {

@@ -21,7 +21,8 @@ pub(super) enum Health {
         reason: String,
         retry: Instant,
     },
-    /// An append was refused: what the engine does of itself must be written before commands are taken in again.
+    /// An append was refused: what the engine does of itself must be written before commands are
+    /// taken in again.
     Proving {
         reason: String,
     },
@@ -35,12 +36,18 @@ impl Health {
     /// What a failed append makes of it.
     fn after(&self, error: &AppendError, now: Instant) -> Self {
         match (error, self) {
-            (AppendError::NotWritten { source }, _) => Self::Full { reason: source.to_string(), retry: now + RETRY_FULL },
-            (AppendError::Refused(refusal), Self::Sound | Self::Full { .. }) if !refusal.is_final() => {
+            (AppendError::NotWritten { source }, _) => {
+                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL }
+            }
+            (AppendError::Refused(refusal), Self::Sound | Self::Full { .. })
+                if !refusal.is_final() =>
+            {
                 Self::Proving { reason: refusal.to_string() }
             }
             // What the engine does of itself is refused; it would be again.
-            (AppendError::Refused(_) | AppendError::Unknown { .. }, _) => Self::Poisoned { reason: error.to_string() },
+            (AppendError::Refused(_) | AppendError::Unknown { .. }, _) => {
+                Self::Poisoned { reason: error.to_string() }
+            }
         }
     }
 
@@ -56,7 +63,8 @@ impl Health {
 }
 
 impl Decider {
-    /// A turn was not written: the world goes back to what is durable; ends of sessions are kept and presented again.
+    /// A turn was not written: the world goes back to what is durable; ends of sessions are kept
+    /// and presented again.
     pub(super) fn on_failed_append(&mut self, failed: Pending, error: &AppendError) {
         self.caught.note(CaughtError::AppendFailed, &"a turn", error);
         let now = Instant::now();
@@ -84,7 +92,8 @@ impl Decider {
         }
         self.kept.extend(kept);
         if let Health::Full { retry, .. } = &mut health {
-            // Building the world may have taken longer than the wait, and others are to have their turn.
+            // Building the world may have taken longer than the wait, and others are to have their
+            // turn.
             *retry = Instant::now() + RETRY_FULL;
             if now.duration_since(*self.full_since.get_or_insert(now)) > self.grace {
                 self.running.stop_all(StopCause::Ending);
@@ -93,7 +102,8 @@ impl Decider {
         self.health = health;
     }
 
-    /// Builds the world anew from what is durable. Its sessions run on, but for what was being taken over or started.
+    /// Builds the world anew from what is durable. Its sessions run on, but for what was being
+    /// taken over or started.
     fn rebuild(&mut self) -> Result<(), StartError> {
         let facts = recovery::refreshed(self.store.as_ref(), &self.facts)?;
         let mut world = recovery::rebuild(self.store.as_ref(), &facts)?;
@@ -104,7 +114,12 @@ impl Decider {
             let now = self.now();
             // Only what came after the event itself may be missing.
             if facts.tip == self.facts.tip {
-                world.open_ledger(&self.opening.owner.host, self.opening.owner.pid, self.opening.accepted_shorter, &now);
+                world.open_ledger(
+                    &self.opening.owner.host,
+                    self.opening.owner.pid,
+                    self.opening.accepted_shorter,
+                    &now,
+                );
             }
             world.resume_with(self.opening.aftermath.found.clone(), &now)?;
         }
@@ -123,7 +138,8 @@ impl Decider {
         Ok(())
     }
 
-    /// The writer's thread is gone without having been asked to: a broken invariant, contained like an error of a sync.
+    /// The writer's thread is gone without having been asked to: a broken invariant, contained like
+    /// an error of a sync.
     pub(super) fn on_writer_gone(&mut self) {
         self.writer_gone = true;
         self.void_acks = 0;
@@ -170,7 +186,8 @@ impl Decider {
             _ => None,
         };
         // Once processes were asked to stop, their ends are what there is to wait for.
-        let waits = |closing: &&Closing| !closing.recorded && !closing.cut_off && self.flight.is_empty();
+        let waits =
+            |closing: &&Closing| !closing.recorded && !closing.cut_off && self.flight.is_empty();
         let closing = self.closing.as_ref().filter(waits);
         full.or(closing.map(|closing| closing.by))
     }

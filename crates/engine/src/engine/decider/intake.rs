@@ -33,7 +33,11 @@ impl Decider {
             blobs: end.blobs.clone(),
         };
         match self.world.handle(command, engine_origin(), now) {
-            Ok(Reply::WriteRefused) => self.caught.note(CaughtError::StaleEnd, &end.session, &"its fence is not valid any more"),
+            Ok(Reply::WriteRefused) => self.caught.note(
+                CaughtError::StaleEnd,
+                &end.session,
+                &"its fence is not valid any more",
+            ),
             Ok(_) => {}
             Err(error) => self.caught.note(CaughtError::LateEnd, &end.session, &error),
         }
@@ -55,7 +59,8 @@ impl Decider {
                     processes.secrets.hold(id.clone(), secrets);
                     self.world.hold_secrets(id);
                 }
-                let release: Release = Box::new(move |durable| drop(reply.send(durable.and(result))));
+                let release: Release =
+                    Box::new(move |durable| drop(reply.send(durable.and(result))));
                 match started {
                     Some(id) => self.starts.push((id, release)),
                     None => self.draft.releases.push(release),
@@ -68,23 +73,28 @@ impl Decider {
             // Nothing ends on the record any more; dropping the answer says so.
             Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
             Request::Wait { coordination, reply } => {
-                if self.world.coordination(&coordination).is_some() || self.ending.contains_key(&coordination) {
+                if self.world.coordination(&coordination).is_some()
+                    || self.ending.contains_key(&coordination)
+                {
                     self.waiting.add(coordination, reply);
                 } else {
                     let _ = reply.send(None);
                 }
             }
             Request::Follow { coordination, reply } => {
-                let live = self.world.coordination(&coordination).is_some() || self.ending.contains_key(&coordination);
+                let live = self.world.coordination(&coordination).is_some()
+                    || self.ending.contains_key(&coordination);
                 let feed = if live && !matches!(self.health, Health::Poisoned { .. }) {
                     self.followers.open(coordination)
                 } else {
                     Feed::ended()
                 };
-                // Turns on their way were filtered without this follower: he reads only once they are durable.
+                // Turns on their way were filtered without this follower: he reads only once they
+                // are durable.
                 self.draft.releases.push(Box::new(move |_| drop(reply.send(feed))));
             }
-            // What was delivered is durable: the writer moves the cursor with whatever it writes next.
+            // What was delivered is durable: the writer moves the cursor with whatever it writes
+            // next.
             Request::Acknowledge { cursor, reply } => self.writer.send(Job::Move(cursor, reply)),
             Request::Health { reply } => {
                 let _ = reply.send(self.health.refusal().map_or(Ok(()), Err));
@@ -93,7 +103,13 @@ impl Decider {
         }
     }
 
-    fn on_command(&mut self, command: Command, origin: Origin, minted: bool, now: &Now) -> Result<Reply, EngineError> {
+    fn on_command(
+        &mut self,
+        command: Command,
+        origin: Origin,
+        minted: bool,
+        now: &Now,
+    ) -> Result<Reply, EngineError> {
         if let Some(refusal) = self.health.refusal() {
             return Err(refusal);
         }
@@ -112,14 +128,21 @@ impl Decider {
         Ok(reply)
     }
 
-    /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so that nothing can come between.
-    fn find_ended(&self, id: &CoordinationId, config: &CoordinationConfig) -> Result<Option<Reply>, EngineError> {
+    /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so
+    /// that nothing can come between.
+    fn find_ended(
+        &self,
+        id: &CoordinationId,
+        config: &CoordinationConfig,
+    ) -> Result<Option<Reply>, EngineError> {
         if self.world.coordination(id).is_some() {
             return Ok(None);
         }
         let same = |plan: Option<&str>| plan == Some(&config.digest().to_string());
         match status_of(self.store.as_ref(), id) {
-            Ok(status) if same(status.summary["plan"].as_str()) => Ok(Some(Reply::Existing { coordination: id.clone() })),
+            Ok(status) if same(status.summary["plan"].as_str()) => {
+                Ok(Some(Reply::Existing { coordination: id.clone() }))
+            }
             Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
             // It ended in a turn that is on its way to the disk.
             Err(EngineError::UnknownCoordination { .. }) if self.ending.contains_key(id) => {
@@ -134,7 +157,8 @@ impl Decider {
         }
     }
 
-    /// Payloads can be erased of a coordination that has ended, but not its terminal event. Returns its head row if that must change.
+    /// Payloads can be erased of a coordination that has ended, but not its terminal event. Returns
+    /// its head row if that must change.
     fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EngineError> {
         let Some((id, versions)) = &request.payloads else { return Ok(None) };
         let head = head_of(self.store.as_ref(), id)?;
@@ -143,7 +167,9 @@ impl Decider {
         }
         let last = head.tip.version;
         match versions.iter().find(|version| version.0 == 0 || **version >= last) {
-            Some(version) => Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last }),
+            Some(version) => {
+                Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last })
+            }
             None => Ok(without_erased(head, versions)),
         }
     }

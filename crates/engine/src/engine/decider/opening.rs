@@ -22,7 +22,8 @@ use crate::session::{Processes, Running};
 /// Requests that may wait; beyond it callers do.
 const MAILBOX: usize = 4_096;
 
-/// How the ledger was opened, as long as that is not recorded whole: a failed append has it recorded again.
+/// How the ledger was opened, as long as that is not recorded whole: a failed append has it
+/// recorded again.
 pub(super) struct Opening {
     pub(super) owner: Owner,
     pub(super) accepted_shorter: bool,
@@ -32,7 +33,10 @@ pub(super) struct Opening {
 }
 
 /// Starts the decider on a runtime, and its writer on a thread.
-pub(in crate::engine) fn spawn(setup: Setup, aftermath: Aftermath) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
+pub(in crate::engine) fn spawn(
+    setup: Setup,
+    aftermath: Aftermath,
+) -> Result<(Handle, DropGuard, JoinHandle<()>), StartError> {
     let Setup { store, recovered, functions, plans, processes, grace, snapshot_every, .. } = setup;
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();

@@ -39,7 +39,9 @@ pub(super) struct Pending {
 impl Decider {
     /// Who started something is answered with the turn that completes the start.
     pub(super) fn answer_starts(&mut self) {
-        let (starting, complete) = std::mem::take(&mut self.starts).into_iter().partition(|(id, _)| self.world.is_starting(id));
+        let (starting, complete) = std::mem::take(&mut self.starts)
+            .into_iter()
+            .partition(|(id, _)| self.world.is_starting(id));
         self.starts = starting;
         self.draft.releases.extend(complete.into_iter().map(|(_, release)| release));
     }
@@ -114,12 +116,16 @@ impl Decider {
                 let (function, patience) = match &spawn.spec.runner {
                     Runner::Function(name) => (self.functions.get(name), Patience::Grace),
                     Runner::Process { .. } => (self.process_runner.as_ref(), Patience::UntilGone),
-                    Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => (None, Patience::Grace),
+                    Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => {
+                        (None, Patience::Grace)
+                    }
                 };
                 self.running.start(*spawn, function, patience, &self.handle);
             }
             Action::Stop { session, cause } => self.running.stop(&session, cause),
-            Action::Expand { coordination, work, runner } => self.expand(coordination, work, &runner),
+            Action::Expand { coordination, work, runner } => {
+                self.expand(coordination, work, &runner)
+            }
             Action::Ended { coordination, verdict, receipt, .. } => {
                 self.followers.end(&coordination);
                 self.waiting.tell(&Ended { coordination, verdict, receipt });
@@ -127,7 +133,8 @@ impl Decider {
         }
     }
 
-    /// What was kept of a process session goes once its end is recorded, unless something of it is left.
+    /// What was kept of a process session goes once its end is recorded, unless something of it is
+    /// left.
     fn let_process_go(&self, end: &Ending) {
         let (Some(processes), Some(tree)) = (&self.processes, &end.end.tree) else { return };
         if tree.clean {
@@ -138,11 +145,15 @@ impl Decider {
         }
     }
 
-    /// Once what an earlier engine left is recorded: what was kept of it goes, and items that wait for leftovers are looked after.
+    /// Once what an earlier engine left is recorded: what was kept of it goes, and items that wait
+    /// for leftovers are looked after.
     fn settle_aftermath(&mut self) {
         let Some(processes) = &self.processes else { return };
         let Aftermath { gone, left, .. } = std::mem::take(&mut self.opening.aftermath);
-        let held = self.world.coordinations().flat_map(|above| above.holding().map(|number| above.session_id(number)));
+        let held = self
+            .world
+            .coordinations()
+            .flat_map(|above| above.holding().map(|number| above.session_id(number)));
         let watched: BTreeSet<SessionId> = held.chain(left).collect();
         for session in gone.into_iter().filter(|session| !watched.contains(session)) {
             processes.forget(&session);
@@ -152,9 +163,13 @@ impl Decider {
         }
     }
 
-    /// Fetches the configuration of a nested item: a registered one at once, one in a blob off the decider.
+    /// Fetches the configuration of a nested item: a registered one at once, one in a blob off the
+    /// decider.
     fn expand(&mut self, coordination: CoordinationId, work: WorkId, runner: &Runner) {
-        let input = self.world.coordination(&coordination).and_then(|session| session.work_tracking(work.as_str())?.spec.input);
+        let input = self
+            .world
+            .coordination(&coordination)
+            .and_then(|session| session.work_tracking(work.as_str())?.spec.input);
         if let (Runner::Nested { .. }, Some(input)) = (runner, input) {
             let handle = self.handle.clone();
             tokio::spawn(async move { handle.expand(coordination, work, input).await });
@@ -166,7 +181,11 @@ impl Decider {
         };
         let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
         let (now, subject) = (self.now(), format!("{work} of {coordination}"));
-        if let Err(error) = self.world.handle(Command::Expanded { coordination, work, config }, engine_origin(), &now) {
+        if let Err(error) = self.world.handle(
+            Command::Expanded { coordination, work, config },
+            engine_origin(),
+            &now,
+        ) {
             self.caught.note(CaughtError::LateExpansion, &subject, &error);
         }
     }

@@ -1,8 +1,9 @@
 //! A copy of a ledger, made while its engine appends or while nobody has it open.
 //!
-//! The database is copied inside of one read transaction: appends go on beside it and never make it begin again, and what it copies is
-//! the ledger as of one commit. The files of blobs come before and after: most are copied first, and what the copied database names
-//! beyond them afterwards. One that was erased in between is gone; then the database is copied again, which no longer names it.
+//! The database is copied inside of one read transaction: appends go on beside it and never make it
+//! begin again, and what it copies is the ledger as of one commit. The files of blobs come before
+//! and after: most are copied first, and what the copied database names beyond them afterwards. One
+//! that was erased in between is gone; then the database is copied again, which no longer names it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ use crate::ledger::unfinished::{self, Hindrance, Unfinished};
 /// Pages that are copied at a time.
 const PAGES: i32 = 4_096;
 
-/// How often the database is copied when blobs that it names are erased meanwhile. Each time fewer are left to be copied after it.
+/// How often the database is copied when blobs that it names are erased meanwhile. Each time fewer
+/// are left to be copied after it.
 const ATTEMPTS: u32 = 10;
 
 /// What a backup holds.
@@ -77,7 +79,9 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// Blobs were erased faster than they could be copied.
-    #[error("blobs are being erased faster than they can be copied; make the backup when less is going on")]
+    #[error(
+        "blobs are being erased faster than they can be copied; make the backup when less is going on"
+    )]
     Overtaken,
     /// The ledger was written by another version.
     #[error(
@@ -104,10 +108,12 @@ pub enum BackupError {
 }
 
 impl SqliteStore {
-    /// Makes a state directory at `place` that holds the ledger as of one commit, beside whatever engine owns it. There must be nothing
-    /// at `place`, or an empty directory; what is built comes there by one rename, when all of it is durable.
+    /// Makes a state directory at `place` that holds the ledger as of one commit, beside whatever
+    /// engine owns it. There must be nothing at `place`, or an empty directory; what is built comes
+    /// there by one rename, when all of it is durable.
     ///
-    /// An engine that opens the backup goes on from that commit. Sessions that ran are lost to it, and are tried again.
+    /// An engine that opens the backup goes on from that commit. Sessions that ran are lost to it,
+    /// and are tried again.
     ///
     /// # Errors
     /// [`BackupError`]; nothing is left at the place then.
@@ -127,11 +133,15 @@ impl SqliteStore {
 
     fn refuse_inside(&self, place: &Path) -> Result<(), BackupError> {
         let above = unfinished::parent(place);
-        let found = |path: &Path| path.canonicalize().map_err(|error| Fault::io(format!("look at {}", path.display()), error));
+        let found = |path: &Path| {
+            path.canonicalize()
+                .map_err(|error| Fault::io(format!("look at {}", path.display()), error))
+        };
         match self.dir.path().canonicalize() {
-            Ok(dir) if found(above)?.starts_with(&dir) => {
-                Err(BackupError::Inside { place: place.to_owned(), dir: self.dir.path().to_owned() })
-            }
+            Ok(dir) if found(above)?.starts_with(&dir) => Err(BackupError::Inside {
+                place: place.to_owned(),
+                dir: self.dir.path().to_owned(),
+            }),
             // That there is no ledger comes up when it is read.
             _ => Ok(()),
         }
@@ -167,7 +177,12 @@ impl SqliteStore {
     }
 
     /// Copies the blobs that are still missing. Returns whether all of them were there.
-    fn copy_named(&self, files: &[Digest], from: &BlobFiles, to: &BlobFiles) -> Result<bool, BackupError> {
+    fn copy_named(
+        &self,
+        files: &[Digest],
+        from: &BlobFiles,
+        to: &BlobFiles,
+    ) -> Result<bool, BackupError> {
         for digest in files {
             if to.has(digest) {
                 continue;
@@ -180,7 +195,9 @@ impl SqliteStore {
                 },
             };
             if Digest::of(&bytes) != *digest {
-                return Err(damaged(format!("blob {digest}"), "its bytes have another digest").into());
+                return Err(
+                    damaged(format!("blob {digest}"), "its bytes have another digest").into()
+                );
             }
             to.write(&Blob { digest: *digest, bytes })?;
         }
@@ -193,12 +210,20 @@ impl SqliteStore {
             return Ok(None);
         }
         // A row goes before its file does and comes after it, so there is one now.
-        let bytes = from.read(digest)?.ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?;
+        let bytes = from
+            .read(digest)?
+            .ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?;
         Ok(Some(bytes))
     }
 
     /// Makes the copy durable, and its head mark last.
-    fn seal(&self, folder: &Path, copied: Backup, to: &BlobFiles, files: &[Digest]) -> Result<Backup, BackupError> {
+    fn seal(
+        &self,
+        folder: &Path,
+        copied: Backup,
+        to: &BlobFiles,
+        files: &[Digest],
+    ) -> Result<Backup, BackupError> {
         let size = |path: &Path| {
             std::fs::metadata(path)
                 .map(|found| found.len())
@@ -210,7 +235,8 @@ impl SqliteStore {
             .map_err(|error| Fault::sync(format!("sync {}", database.display()), error))?;
         let copy = StateDirectory::new(folder);
         copy.write_new(".gitignore", b"*\n")?;
-        // What is not certain of the ledger is not certain of its copy: an engine verifies it first.
+        // What is not certain of the ledger is not certain of its copy: an engine verifies it
+        // first.
         if let Some(note) = self.dir.poison_note()? {
             copy.keep_poison_note(&note)?;
         }
@@ -223,7 +249,8 @@ impl SqliteStore {
     }
 }
 
-/// Copies the files that are there now. What cannot be copied yet is looked at again once the database says whether it is needed.
+/// Copies the files that are there now. What cannot be copied yet is looked at again once the
+/// database says whether it is needed.
 fn copy_ahead(from: &BlobFiles, to: &BlobFiles) -> Result<(), BackupError> {
     for digest in from.all()? {
         if !to.has(&digest)
@@ -249,7 +276,9 @@ fn copy_snapshot(
     }
     Identity::read(&reader.connection)?.check(None)?;
     match mark.map_err(MarkRefusal::from)? {
-        Some(mark) => mark.check(standing.epoch, standing.commits, reader.commit(mark.commit.number)?)?,
+        Some(mark) => {
+            mark.check(standing.epoch, standing.commits, reader.commit(mark.commit.number)?)?
+        }
         None if standing.commits == CommitTip::default() => {}
         None => {
             let path = HeadMark::path(dir.path());

@@ -1,11 +1,14 @@
-//! Keeping the write-ahead log short: a second connection copies it back while appends go on, and the writer only finishes.
+//! Keeping the write-ahead log short: a second connection copies it back while appends go on, and
+//! the writer only finishes.
 //!
-//! SQLite writes the log over from its start once all of it has been copied, which cannot come about while appends go on. So the thread
-//! beside copies most of it, once or a few times, and the little that was appended meanwhile is copied by the writer between two appends.
+//! SQLite writes the log over from its start once all of it has been copied, which cannot come
+//! about while appends go on. So the thread beside copies most of it, once or a few times, and the
+//! little that was appended meanwhile is copied by the writer between two appends.
 //!
-//! A checkpoint begins with a sync of the log, and that may be the one which fails for an append that is just being written. Linux tells
-//! everybody who has the file open, so that the append's own sync fails, too; and no append is acknowledged once a pass is known to have
-//! failed. Other systems do not promise the first, and there the writer copies everything itself.
+//! A checkpoint begins with a sync of the log, and that may be the one which fails for an append
+//! that is just being written. Linux tells everybody who has the file open, so that the append's
+//! own sync fails, too; and no append is acknowledged once a pass is known to have failed. Other
+//! systems do not promise the first, and there the writer copies everything itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,17 +23,20 @@ use crate::ledger::error::Fault;
 
 /// The WAL is copied back when it has this many pages (16 MiB).
 ///
-/// A round costs two syncs and tens of milliseconds. The WAL file keeps its size and is written over from the start, and an overwrite syncs
-/// faster than a file that grows. Much more would slow down reads, which look every page up in the WAL first, and the next start.
+/// A round costs two syncs and tens of milliseconds. The WAL file keeps its size and is written
+/// over from the start, and an overwrite syncs faster than a file that grows. Much more would slow
+/// down reads, which look every page up in the WAL first, and the next start.
 const PAGES: u32 = 4096;
 
 /// The writer copies the rest itself when it is no more than this part of a round.
 const REST: u32 = 8;
 
-/// Passes beside the appends in one round; with a disk that does not keep up, the writer copies what is left after them.
+/// Passes beside the appends in one round; with a disk that does not keep up, the writer copies
+/// what is left after them.
 const PASSES: u32 = 4;
 
-/// When the log has grown by so many rounds since a round began, appends wait until it is copied: the log stays bounded, at 64 MiB.
+/// When the log has grown by so many rounds since a round began, appends wait until it is copied:
+/// the log stays bounded, at 64 MiB.
 const OVERDUE: u32 = 3;
 
 /// The checkpoints of one writer.
@@ -62,7 +68,8 @@ struct Beside {
 }
 
 impl Checkpoints {
-    /// Counts the pages that a connection writes. `every` is how many of them make a round, if not the usual number.
+    /// Counts the pages that a connection writes. `every` is how many of them make a round, if not
+    /// the usual number.
     pub(super) fn of(writing: &mut Connection, every: Option<u32>) -> rusqlite::Result<Self> {
         let every = every.unwrap_or(PAGES);
         let pages = Arc::new(AtomicU32::new(0));
@@ -71,7 +78,16 @@ impl Checkpoints {
             counter.store(pages.cast_unsigned(), Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { every, pages, at: every, passes: 0, began: 0, running: false, done: None, beside: None })
+        Ok(Self {
+            every,
+            pages,
+            at: every,
+            passes: 0,
+            began: 0,
+            running: false,
+            done: None,
+            beside: None,
+        })
     }
 
     /// Takes in what the thread has done, without waiting for it.
@@ -118,13 +134,21 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Copies back what has become too much. Called between appends; `dir` and `vfs` say where a second connection is to be opened.
-    pub(super) fn keep_short(&mut self, writing: &Connection, dir: &StateDirectory, vfs: Option<&str>) -> Result<(), Fault> {
+    /// Copies back what has become too much. Called between appends; `dir` and `vfs` say where a
+    /// second connection is to be opened.
+    pub(super) fn keep_short(
+        &mut self,
+        writing: &Connection,
+        dir: &StateDirectory,
+        vfs: Option<&str>,
+    ) -> Result<(), Fault> {
         let pages = self.pages();
-        // The count starts again when the WAL is written over from its start; while a reader keeps that from happening, the next round
-        // waits for as many new pages instead of being tried at every append.
+        // The count starts again when the WAL is written over from its start; while a reader keeps
+        // that from happening, the next round waits for as many new pages instead of being tried at
+        // every append.
         self.at = self.at.min(pages.saturating_add(self.every));
-        let overdue = self.passes > 0 && pages >= self.began.saturating_add(self.every.saturating_mul(OVERDUE));
+        let overdue = self.passes > 0
+            && pages >= self.began.saturating_add(self.every.saturating_mul(OVERDUE));
         if overdue {
             self.settle()?;
         }
@@ -146,12 +170,20 @@ impl Checkpoints {
         }
     }
 
-    fn begin(&mut self, writing: &Connection, dir: &StateDirectory, vfs: Option<&str>) -> Result<(), Fault> {
+    fn begin(
+        &mut self,
+        writing: &Connection,
+        dir: &StateDirectory,
+        vfs: Option<&str>,
+    ) -> Result<(), Fault> {
         if self.beside.is_none() && cfg!(target_os = "linux") {
             match Beside::start(dir, vfs) {
                 Ok(beside) => self.beside = Some(beside),
                 Err(error) => {
-                    tracing::warn!(error, "no second connection; appends wait while the write-ahead log is copied back");
+                    tracing::warn!(
+                        error,
+                        "no second connection; appends wait while the write-ahead log is copied back"
+                    );
                 }
             }
         }
@@ -186,7 +218,8 @@ impl Checkpoints {
 
 impl Beside {
     fn start(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, String> {
-        let connection = connection::writing(&dir.database(), vfs).map_err(|error| error.to_string())?;
+        let connection =
+            connection::writing(&dir.database(), vfs).map_err(|error| error.to_string())?;
         let (go, asked) = channel();
         let (done, passes) = channel();
         let dir = dir.clone();
@@ -196,7 +229,8 @@ impl Beside {
                 if let Err(fault) = pass.as_ref()
                     && !fault.disk_full
                 {
-                    // At once: the writer hears of it only with its next append, and may never make one.
+                    // At once: the writer hears of it only with its next append, and may never make
+                    // one.
                     dir.poison(fault);
                 }
                 if done.send(pass).is_err() {
@@ -214,5 +248,8 @@ pub(super) fn not_copied(error: rusqlite::Error) -> Fault {
 }
 
 fn lost() -> Fault {
-    Fault::io("copy the write-ahead log back", std::io::Error::other("the thread that copies it has ended"))
+    Fault::io(
+        "copy the write-ahead log back",
+        std::io::Error::other("the thread that copies it has ended"),
+    )
 }

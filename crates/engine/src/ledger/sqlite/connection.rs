@@ -15,10 +15,12 @@ const BRIEFLY: Duration = Duration::from_millis(50);
 /// Statements that stay prepared; more than there are.
 const STATEMENTS: usize = 64;
 
-/// Opens the database for the owner. The file exists already, with the permissions that its WAL inherits.
+/// Opens the database for the owner. The file exists already, with the permissions that its WAL
+/// inherits.
 pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     let connection = open(path, vfs, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // Until the ledger has been let through, closing it must not copy a damaged WAL back and remove what is left of it.
+    // Until the ledger has been let through, closing it must not copy a damaged WAL back and remove
+    // what is left of it.
     keep_wal(&connection, true)?;
     switch_to_wal(&connection)?;
     // Checkpoints are our own: SQLite's automatic ones keep errors of a sync to themselves.
@@ -36,22 +38,27 @@ pub(super) fn writing(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
 
 /// Switches the file to a write-ahead log and makes sure of it.
 ///
-/// The pragma gives its answer before it commits the switch, so it is run to its end, where an error of that commit comes up, and the
-/// mode is asked for again. Unseen, such an error leaves a rollback journal, with which a power cut can undo what
-/// `synchronous = FULL` has acknowledged.
+/// The pragma gives its answer before it commits the switch, so it is run to its end, where an
+/// error of that commit comes up, and the mode is asked for again. Unseen, such an error leaves a
+/// rollback journal, with which a power cut can undo what `synchronous = FULL` has acknowledged.
 fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     let mut switch = connection.prepare("PRAGMA journal_mode = WAL")?;
     let mut answers = switch.query([])?;
     while answers.next()?.is_some() {}
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if mode != "wal" {
-        let message = format!("the database stays in journal mode {mode} and has no write-ahead log");
-        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), Some(message)));
+        let message =
+            format!("the database stays in journal mode {mode} and has no write-ahead log");
+        return Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_CANTOPEN),
+            Some(message),
+        ));
     }
     Ok(())
 }
 
-/// Whether closing the last connection leaves the WAL as it is, instead of copying it back and removing it.
+/// Whether closing the last connection leaves the WAL as it is, instead of copying it back and
+/// removing it.
 pub(super) fn keep_wal(connection: &Connection, keep: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep).map(drop)
 }
@@ -63,7 +70,8 @@ pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     Ok(connection)
 }
 
-/// Opens an empty file to copy a database into. Whoever does that syncs it; it may be where there are neither locks nor shared memory.
+/// Opens an empty file to copy a database into. Whoever does that syncs it; it may be where there
+/// are neither locks nor shared memory.
 pub(super) fn copying(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path, Some("unix-none"), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
@@ -82,15 +90,20 @@ pub(super) struct Pass {
 /// Copies the WAL back into the database as far as readers allow, without waiting for them.
 pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<Pass> {
     // Negative numbers say that another checkpoint was running.
-    let pages = |row: &rusqlite::Row<'_>, index| row.get::<_, i64>(index).map(|pages| u32::try_from(pages).unwrap_or(0));
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok(Pass { log: pages(row, 1)?, copied: pages(row, 2)? }))
+    let pages = |row: &rusqlite::Row<'_>, index| {
+        row.get::<_, i64>(index).map(|pages| u32::try_from(pages).unwrap_or(0))
+    };
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok(Pass { log: pages(row, 1)?, copied: pages(row, 2)? })
+    })
 }
 
-/// Copies the WAL back and empties it, so that nothing erased is left in it. Returns whether that is done: a reader that is still at it
-/// is waited for only briefly, as this holds up appends.
+/// Copies the WAL back and empties it, so that nothing erased is left in it. Returns whether that
+/// is done: a reader that is still at it is waited for only briefly, as this holds up appends.
 pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(BRIEFLY)?;
-    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?));
+    let done = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?));
     connection.busy_timeout(BUSY)?;
     done
 }
@@ -103,9 +116,12 @@ fn open(path: &Path, vfs: Option<&str>, access: OpenFlags) -> rusqlite::Result<C
     };
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // A database is data from outside: its schema may not call functions with effects, and its cells are checked.
+    // A database is data from outside: its schema may not call functions with effects, and its
+    // cells are checked.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    connection.execute_batch("PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;")?;
+    connection.execute_batch(
+        "PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;",
+    )?;
     Ok(connection)
 }

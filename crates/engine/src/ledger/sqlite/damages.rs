@@ -41,17 +41,26 @@ impl Reader {
             let files = &reader.blobs;
             reader.damaged_rows(
                 "SELECT digest, size, bytes FROM blobs",
-                |columns| columns.digest(0).map_or("a blob".to_owned(), |digest| format!("blob {digest}")),
+                |columns| {
+                    columns.digest(0).map_or("a blob".to_owned(), |digest| format!("blob {digest}"))
+                },
                 |columns| {
                     let digest = columns.digest(0)?;
                     let found = match columns.bytes(2)? {
                         Some(bytes) => Digest::of(bytes),
-                        None => match files.read(&digest).map_err(|fault| format!("{fault}: {}", fault.source))? {
+                        None => match files
+                            .read(&digest)
+                            .map_err(|fault| format!("{fault}: {}", fault.source))?
+                        {
                             Some(bytes) => Digest::of(&bytes),
                             None => return Err("its file is missing".to_owned()),
                         },
                     };
-                    if found == digest { Ok(()) } else { Err("its bytes have another digest".to_owned()) }
+                    if found == digest {
+                        Ok(())
+                    } else {
+                        Err("its bytes have another digest".to_owned())
+                    }
                 },
                 &mut damages,
             )?;
@@ -59,7 +68,8 @@ impl Reader {
         })
     }
 
-    /// Collects the rows that `check` finds something wrong with. What makes the table unreadable ends it and is a damage too.
+    /// Collects the rows that `check` finds something wrong with. What makes the table unreadable
+    /// ends it and is a damage too.
     fn damaged_rows(
         &self,
         sql: &str,
@@ -67,7 +77,9 @@ impl Reader {
         check: impl Fn(&Columns<'_, '_>) -> Result<(), String>,
         damages: &mut Vec<Damage>,
     ) -> Result<(), ReadError> {
-        let found = self.rows(sql, [], &what, |columns| Ok(check(columns).err().map(|how| Damage { what: what(columns), how })));
+        let found = self.rows(sql, [], &what, |columns| {
+            Ok(check(columns).err().map(|how| Damage { what: what(columns), how }))
+        });
         match found {
             Ok(found) => damages.extend(found.into_iter().flatten()),
             Err(ReadError::Damaged { what, how }) => damages.push(Damage { what, how }),

@@ -1,4 +1,5 @@
-//! The end of the ledger: what the next append must continue, remembered for as long as nobody else writes.
+//! The end of the ledger: what the next append must continue, remembered for as long as nobody else
+//! writes.
 
 use std::collections::HashMap;
 
@@ -50,8 +51,12 @@ impl End {
         *self = Self {
             data_version: self.data_version,
             epoch,
-            commits: commit_tip(connection, "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1", [])?
-                .unwrap_or_default(),
+            commits: commit_tip(
+                connection,
+                "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1",
+                [],
+            )?
+            .unwrap_or_default(),
             seq: Seq(number("SELECT max(seq) FROM events")?.cast_unsigned()),
             last_key: number("SELECT max(stream) FROM streams")?,
             streams: HashMap::new(),
@@ -64,19 +69,31 @@ impl End {
         self.data_version = -1;
     }
 
-    pub(super) fn find(&mut self, connection: &Connection, stream: &StreamName) -> Result<Option<Known>, ReadError> {
+    pub(super) fn find(
+        &mut self,
+        connection: &Connection,
+        stream: &StreamName,
+    ) -> Result<Option<Known>, ReadError> {
         if let Some(known) = self.streams.get(stream) {
             return Ok(Some(*known));
         }
         let read = |error| read_error(format!("the head row of `{stream}`"), error);
-        let mut statement =
-            connection.prepare_cached("SELECT stream, version, hash, ended FROM streams WHERE name = ?1").map_err(read)?;
+        let mut statement = connection
+            .prepare_cached("SELECT stream, version, hash, ended FROM streams WHERE name = ?1")
+            .map_err(read)?;
         let found = statement
             .query_row([stream.to_string()], |row| {
                 let columns = Columns(row);
                 let known = || {
-                    let tip = StreamTip { version: Version(columns.number(1)?), hash: columns.digest(2)? };
-                    Ok(Known { key: integer(columns.number(0)?), tip, ended: columns.number(3)? == 1 })
+                    let tip = StreamTip {
+                        version: Version(columns.number(1)?),
+                        hash: columns.digest(2)?,
+                    };
+                    Ok(Known {
+                        key: integer(columns.number(0)?),
+                        tip,
+                        ended: columns.number(3)? == 1,
+                    })
                 };
                 Ok(known())
             })
@@ -119,7 +136,13 @@ pub(super) fn identity(connection: &Connection) -> Result<(u32, LedgerId, Epoch)
         .and_then(|mut statement| {
             statement.query_row([], |row| {
                 let columns = Columns(row);
-                let take = || Ok((columns.small(0)?, LedgerId(columns.digest(1)?.0), Epoch(columns.number(2)?)));
+                let take = || {
+                    Ok((
+                        columns.small(0)?,
+                        LedgerId(columns.digest(1)?.0),
+                        Epoch(columns.number(2)?),
+                    ))
+                };
                 Ok(take())
             })
         })
@@ -141,7 +164,12 @@ pub(super) fn commit_tip(
             statement
                 .query_row(parameters, |row| {
                     let columns = Columns(row);
-                    let take = || Ok(CommitTip { number: CommitNumber(columns.number(0)?), hash: columns.digest(1)? });
+                    let take = || {
+                        Ok(CommitTip {
+                            number: CommitNumber(columns.number(0)?),
+                            hash: columns.digest(1)?,
+                        })
+                    };
                     Ok(take())
                 })
                 .optional()
@@ -153,7 +181,9 @@ pub(super) fn commit_tip(
 
 pub(super) fn last_at(connection: &Connection) -> Result<At, ReadError> {
     connection
-        .query_row("SELECT at FROM events ORDER BY seq DESC LIMIT 1", [], |row| row.get::<_, i64>(0))
+        .query_row("SELECT at FROM events ORDER BY seq DESC LIMIT 1", [], |row| {
+            row.get::<_, i64>(0)
+        })
         .optional()
         .map(|at| At(at.unwrap_or(0).cast_unsigned()))
         .map_err(|error| read_error("the last event", error))

@@ -8,8 +8,8 @@ use super::{SqliteOptions, SqliteStore};
 use crate::ledger::error::{OpenError, WriteError};
 use crate::ledger::store::{Owner, Store as _};
 
-/// Plain group commit for benchmarks: the rows, pragmas, cached statement and checkpoints of the ledger's writer, without hashes, checks,
-/// commits and head rows. What it leaves is no ledger.
+/// Plain group commit for benchmarks: the rows, pragmas, cached statement and checkpoints of the
+/// ledger's writer, without hashes, checks, commits and head rows. What it leaves is no ledger.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct AppendFloor {

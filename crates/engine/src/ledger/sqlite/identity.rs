@@ -1,4 +1,5 @@
-//! Which ledger this is: the one row of the table `ledger` is in neither chain, and is held against what the events say.
+//! Which ledger this is: the one row of the table `ledger` is in neither chain, and is held against
+//! what the events say.
 
 use antiphon_core::event::{Event, LedgerOpened};
 use antiphon_core::id::{Epoch, Version};
@@ -32,7 +33,8 @@ impl Identity {
         Ok(Self { format, id, epoch, opened: opened.flatten() })
     }
 
-    /// Whether the row says something else than the events, and, where there is one that the ledger agrees with, the head mark.
+    /// Whether the row says something else than the events, and, where there is one that the ledger
+    /// agrees with, the head mark.
     pub(super) fn check(&self, mark: Option<&HeadMark>) -> Result<(), IdentityRefusal> {
         let Some((version, opened)) = &self.opened else { return Ok(()) };
         let named = LedgerId(opened.ledger.0);
@@ -40,21 +42,34 @@ impl Identity {
             return Err(IdentityRefusal::Id { row: self.id, event: named, version: *version });
         }
         if self.format != opened.format {
-            return Err(IdentityRefusal::Format { row: self.format, event: opened.format, version: *version });
+            return Err(IdentityRefusal::Format {
+                row: self.format,
+                event: opened.format,
+                version: *version,
+            });
         }
         if self.epoch < opened.epoch {
-            return Err(IdentityRefusal::EpochBehind { row: self.epoch, event: opened.epoch, version: *version });
+            return Err(IdentityRefusal::EpochBehind {
+                row: self.epoch,
+                event: opened.epoch,
+                version: *version,
+            });
         }
-        // An owner raises the epoch, then marks it, then records it, and may die between: the next one takes the same epoch.
+        // An owner raises the epoch, then marks it, then records it, and may die between: the next
+        // one takes the same epoch.
         match mark.map(|mark| mark.epoch.max(opened.epoch)) {
-            Some(known) if self.epoch > known.next() => Err(IdentityRefusal::EpochAhead { row: self.epoch, known }),
+            Some(known) if self.epoch > known.next() => {
+                Err(IdentityRefusal::EpochAhead { row: self.epoch, known })
+            }
             _ => Ok(()),
         }
     }
 }
 
 fn opened(columns: &Columns<'_, '_>) -> Option<(Version, LedgerOpened)> {
-    let decoded = Event::decode(columns.text(1).ok()?, columns.small(2).ok()?, columns.bytes(3).ok()??).ok()?;
+    let decoded =
+        Event::decode(columns.text(1).ok()?, columns.small(2).ok()?, columns.bytes(3).ok()??)
+            .ok()?;
     match decoded {
         Event::LedgerOpened(opened) => Some((Version(columns.number(0).ok()?), opened)),
         _ => None,

@@ -18,7 +18,8 @@ use crate::ledger::error::ReadError;
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
 
-/// Connections that wait for the next read. More are opened when more read at once, and closed afterwards.
+/// Connections that wait for the next read. More are opened when more read at once, and closed
+/// afterwards.
 const IDLE: usize = 4;
 
 /// Stream names that a reader remembers before it forgets them all.
@@ -37,7 +38,10 @@ impl Readers {
         Self { dir, vfs, idle: Mutex::default() }
     }
 
-    pub(super) fn read<T>(&self, act: impl FnOnce(&mut Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
+    pub(super) fn read<T>(
+        &self,
+        act: impl FnOnce(&mut Reader) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let idle = super::locked(&self.idle).pop();
         let mut reader = match idle {
             Some(reader) => reader,
@@ -57,8 +61,8 @@ impl Readers {
     }
 }
 
-/// Whether its owner died before it had switched the new file to a write-ahead log: only then is there a rollback journal, which a reader
-/// may not roll back, and there can be no head mark yet.
+/// Whether its owner died before it had switched the new file to a write-ahead log: only then is
+/// there a rollback journal, which a reader may not roll back, and there can be no head mark yet.
 fn was_never_finished(dir: &StateDirectory, error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK) && !HeadMark::path(dir.path()).exists()
@@ -77,23 +81,39 @@ impl Reader {
         let absent = || ReadError::Absent { dir: dir.path().to_owned() };
         let connection = match connection::reading(&dir.database(), vfs) {
             Ok(connection) => connection,
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !dir.database().exists() => {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+                    && !dir.database().exists() =>
+            {
                 return Err(absent());
             }
             Err(error) if was_never_finished(dir, &error) => return Err(absent()),
             Err(error) => return Err(read_error("the ledger", error)),
         };
         let created = connection
-            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| row.get::<_, bool>(0))
-            .or_else(|error| if was_never_finished(dir, &error) { Ok(false) } else { Err(read_error("the ledger", error)) })?;
-        if created { Ok(Self { connection, blobs: super::blob_files(dir), names: HashMap::new() }) } else { Err(absent()) }
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| {
+                row.get::<_, bool>(0)
+            })
+            .or_else(|error| {
+                if was_never_finished(dir, &error) {
+                    Ok(false)
+                } else {
+                    Err(read_error("the ledger", error))
+                }
+            })?;
+        if created {
+            Ok(Self { connection, blobs: super::blob_files(dir), names: HashMap::new() })
+        } else {
+            Err(absent())
+        }
     }
 
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {
         self.connection.prepare_cached(sql).map_err(|error| read_error("the ledger", error))
     }
 
-    /// Runs a query and takes every row apart; `what` names a row, by its place in the answer, should it be damaged.
+    /// Runs a query and takes every row apart; `what` names a row, by its place in the answer,
+    /// should it be damaged.
     pub(super) fn rows<T>(
         &self,
         sql: &str,
@@ -102,7 +122,8 @@ impl Reader {
         mut take: impl FnMut(&Columns<'_, '_>) -> Result<T, String>,
     ) -> Result<Vec<T>, ReadError> {
         let mut statement = self.prepare(sql)?;
-        let mut rows = statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
+        let mut rows =
+            statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(|error| read_error("the ledger", error))? {
             let columns = Columns(row);
@@ -111,7 +132,12 @@ impl Reader {
         Ok(found)
     }
 
-    pub(super) fn stream(&self, stream: &StreamName, after: Version, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+    pub(super) fn stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
         let Some(key) = self.key(stream)? else {
             return Ok(Vec::new());
         };
@@ -141,11 +167,18 @@ impl Reader {
         found
     }
 
-    fn placed(&self, after: Seq, limit: usize, names: &mut HashMap<i64, StreamName>) -> Result<Vec<Placed>, ReadError> {
-        let mut statement =
-            self.prepare(&format!("SELECT {EVENT_COLUMNS}, stream FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"))?;
-        let mut rows =
-            statement.query(params![integer(after.0), bounded(limit)]).map_err(|error| read_error("the events", error))?;
+    fn placed(
+        &self,
+        after: Seq,
+        limit: usize,
+        names: &mut HashMap<i64, StreamName>,
+    ) -> Result<Vec<Placed>, ReadError> {
+        let mut statement = self.prepare(&format!(
+            "SELECT {EVENT_COLUMNS}, stream FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2"
+        ))?;
+        let mut rows = statement
+            .query(params![integer(after.0), bounded(limit)])
+            .map_err(|error| read_error("the events", error))?;
         let mut commits = CommitsBySeq::new(self);
         let (mut found, mut actor) = (Vec::new(), None);
         while let Some(row) = rows.next().map_err(|error| read_error("the events", error))? {
@@ -155,12 +188,15 @@ impl Reader {
             let stream = match names.get(&integer(key)) {
                 Some(stream) => stream.clone(),
                 None => {
-                    let stream = self.name(integer(key))?.ok_or_else(|| damaged(what(), "its stream has no head row"))?;
+                    let stream = self
+                        .name(integer(key))?
+                        .ok_or_else(|| damaged(what(), "its stream has no head row"))?;
                     names.insert(integer(key), stream.clone());
                     stream
                 }
             };
-            let (seq, event) = rows::event(&columns, stream, &mut actor).map_err(|how| damaged(what(), how))?;
+            let (seq, event) =
+                rows::event(&columns, stream, &mut actor).map_err(|how| damaged(what(), how))?;
             let commit = commits.of(seq)?.ok_or_else(|| damaged(what(), "no commit holds it"))?;
             found.push(Placed { seq, commit, event });
         }
@@ -178,15 +214,24 @@ impl Reader {
     }
 
     /// Several queries over the same state of the ledger.
-    pub(super) fn consistent<T>(&self, act: impl FnOnce(&Self) -> Result<T, ReadError>) -> Result<T, ReadError> {
-        let end = |sql| self.connection.execute_batch(sql).map_err(|error| read_error("the ledger", error));
+    pub(super) fn consistent<T>(
+        &self,
+        act: impl FnOnce(&Self) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let end = |sql| {
+            self.connection.execute_batch(sql).map_err(|error| read_error("the ledger", error))
+        };
         end("BEGIN")?;
         let found = act(self);
         end("COMMIT")?;
         found
     }
 
-    pub(super) fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
+    pub(super) fn commits(
+        &self,
+        after: CommitNumber,
+        limit: usize,
+    ) -> Result<Vec<PlacedCommit>, ReadError> {
         self.rows(
             "SELECT number, epoch, first, events, prev, hash FROM commits WHERE number > ?1 ORDER BY number LIMIT ?2",
             params![integer(after.0), bounded(limit)],
@@ -196,7 +241,9 @@ impl Reader {
     }
 
     pub(super) fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
-        let what = |columns: &Columns<'_, '_>| format!("the head row of `{}`", columns.text(0).unwrap_or("?"));
+        let what = |columns: &Columns<'_, '_>| {
+            format!("the head row of `{}`", columns.text(0).unwrap_or("?"))
+        };
         let filter = match query {
             HeadQuery::Stream(stream) => {
                 let sql = format!("SELECT {HEAD_COLUMNS} FROM streams WHERE name = ?1");
@@ -232,9 +279,10 @@ impl Reader {
         let bytes = match row.into_iter().next() {
             None => return Ok(None),
             Some((_, Some(bytes))) => bytes,
-            Some((_, None)) => {
-                self.blobs.read(digest)?.ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?
-            }
+            Some((_, None)) => self
+                .blobs
+                .read(digest)?
+                .ok_or_else(|| damaged(format!("blob {digest}"), "its file is missing"))?,
         };
         if Digest::of(&bytes) == *digest {
             Ok(Some(bytes))
@@ -243,7 +291,11 @@ impl Reader {
         }
     }
 
-    pub(super) fn snapshot(&self, stream: &StreamName, format: &str) -> Result<Option<Snapshot>, ReadError> {
+    pub(super) fn snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError> {
         let found = self.rows(
             "SELECT version, format, bytes, digest FROM snapshots WHERE stream = ?1 AND format = ?2",
             params![stream.to_string(), format],
@@ -271,12 +323,24 @@ pub(super) fn snapshot(columns: &Columns<'_, '_>, stream: &StreamName) -> Result
         format: columns.text(1)?.to_owned(),
         bytes: columns.bytes(2)?.unwrap_or_default().to_vec(),
     };
-    if snapshot.digest() == columns.digest(3)? { Ok(snapshot) } else { Err("it does not match its digest".to_owned()) }
+    if snapshot.digest() == columns.digest(3)? {
+        Ok(snapshot)
+    } else {
+        Err("it does not match its digest".to_owned())
+    }
 }
 
 pub(super) fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
-    let cursor = Cursor { name: columns.text(0)?.to_owned(), stream: columns.parsed(1)?, version: Version(columns.number(2)?) };
-    if cursor.digest() == columns.digest(3)? { Ok(cursor) } else { Err("it does not match its digest".to_owned()) }
+    let cursor = Cursor {
+        name: columns.text(0)?.to_owned(),
+        stream: columns.parsed(1)?,
+        version: Version(columns.number(2)?),
+    };
+    if cursor.digest() == columns.digest(3)? {
+        Ok(cursor)
+    } else {
+        Err("it does not match its digest".to_owned())
+    }
 }
 
 fn bounded(limit: usize) -> i64 {

@@ -15,17 +15,21 @@ use crate::ledger::error::{Fault, ReadError};
 use crate::ledger::store::PlacedCommit;
 
 /// The columns that [`event`] reads, in its order.
-pub(super) const EVENT_COLUMNS: &str = "seq, version, type, schema, at, wall, actor, cause, payload, erased, prev, hash";
+pub(super) const EVENT_COLUMNS: &str =
+    "seq, version, type, schema, at, wall, actor, cause, payload, erased, prev, hash";
 
 /// The columns that [`head`] reads, in its order.
-pub(super) const HEAD_COLUMNS: &str = "name, version, hash, status, ended, started, at, wall, summary, digest";
+pub(super) const HEAD_COLUMNS: &str =
+    "name, version, hash, status, ended, started, at, wall, summary, digest";
 
-/// A number as SQLite keeps it; [`admission`](crate::ledger::admission) has refused what does not fit.
+/// A number as SQLite keeps it; [`admission`](crate::ledger::admission) has refused what does not
+/// fit.
 pub(super) fn integer(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// What an error of the database says about the ledger: that it is damaged, or that it could not be read now.
+/// What an error of the database says about the ledger: that it is damaged, or that it could not be
+/// read now.
 pub(super) fn read_error(what: impl Into<String>, error: rusqlite::Error) -> ReadError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match error.sqlite_error_code() {
@@ -93,13 +97,21 @@ impl Columns<'_, '_> {
     }
 
     /// The identifier in a column, parsed by the rules of its type.
-    pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, index: usize) -> Column<T> {
+    pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        index: usize,
+    ) -> Column<T> {
         self.text(index)?.parse().map_err(|error: T::Err| error.to_string())
     }
 }
 
-/// Takes an event out of its row. `last` is an actor seen before, shared where it is the same again.
-pub(super) fn event(columns: &Columns<'_, '_>, stream: StreamName, last: &mut Option<Actor>) -> Column<(Seq, Recorded)> {
+/// Takes an event out of its row. `last` is an actor seen before, shared where it is the same
+/// again.
+pub(super) fn event(
+    columns: &Columns<'_, '_>,
+    stream: StreamName,
+    last: &mut Option<Actor>,
+) -> Column<(Seq, Recorded)> {
     let actor = match (columns.text(6)?, last) {
         (text, Some(last)) if last == text => last.clone(),
         (_, last) => last.insert(columns.parsed::<Actor>(6)?).clone(),
@@ -144,7 +156,11 @@ pub(super) fn head(columns: &Columns<'_, '_>) -> Column<HeadRow> {
         changed: (At(columns.number(6)?), Wall(columns.number(7)?)),
         summary: columns.text(8)?.to_owned(),
     };
-    if head.digest() == columns.digest(9)? { Ok(head) } else { Err("it does not match its digest".to_owned()) }
+    if head.digest() == columns.digest(9)? {
+        Ok(head)
+    } else {
+        Err("it does not match its digest".to_owned())
+    }
 }
 
 /// Takes a commit out of `number, epoch, first, events, prev, hash`.

@@ -35,7 +35,11 @@ impl Reader {
     /// The same inside of a transaction that the caller began.
     pub(super) fn standing_now(&self) -> Result<Standing, ReadError> {
         let (format, ledger, epoch) = identity(&self.connection)?;
-        let commits = commit_tip(&self.connection, "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1", [])?;
+        let commits = commit_tip(
+            &self.connection,
+            "SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1",
+            [],
+        )?;
         let events: Option<i64> = self
             .connection
             .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
@@ -45,7 +49,11 @@ impl Reader {
     }
 
     pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
-        commit_tip(&self.connection, "SELECT number, hash FROM commits WHERE number = ?1", params![integer(number.0)])
+        commit_tip(
+            &self.connection,
+            "SELECT number, hash FROM commits WHERE number = ?1",
+            params![integer(number.0)],
+        )
     }
 }
 
@@ -53,7 +61,8 @@ impl SqliteStore {
     /// Holds the ledger against a mark, as opening it would.
     ///
     /// # Errors
-    /// When the ledger cannot be read; the inner error says that it does not hold all that the mark knew.
+    /// When the ledger cannot be read; the inner error says that it does not hold all that the mark
+    /// knew.
     pub fn check_against(&self, mark: &HeadMark) -> Result<Result<(), MarkRefusal>, ReadError> {
         self.readers.read(|reader| {
             let standing = reader.standing()?;

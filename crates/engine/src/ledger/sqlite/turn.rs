@@ -16,16 +16,25 @@ const INSERT_EVENT: &str = "INSERT INTO events (seq, stream, version, type, sche
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 const INSERT_STREAM: &str = "INSERT INTO streams (name, version, hash, status, started, at, wall, summary, digest, stream, ended)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-// The name is bound like the rest and stays as it is: naming it here would write its index again. A stream goes on far more often than it
-// ends, and leaving `ended` alone leaves the index of running streams alone.
-const MOVE_STREAM: &str = "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
+// The name is bound like the rest and stays as it is: naming it here would write its index again. A
+// stream goes on far more often than it ends, and leaving `ended` alone leaves the index of running
+// streams alone.
+const MOVE_STREAM: &str =
+    "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
     summary = ?8, digest = ?9 WHERE stream = ?10";
-const END_STREAM: &str = "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
+const END_STREAM: &str =
+    "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
     summary = ?8, digest = ?9, ended = ?11 WHERE stream = ?10";
 const INSERT_COMMIT: &str = "INSERT INTO commits (number, epoch, first, events, prev, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const INSERT_BLOB: &str = "INSERT INTO blobs (digest, size, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING";
+const INSERT_BLOB: &str =
+    "INSERT INTO blobs (digest, size, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (digest) DO NOTHING";
 
-pub(super) fn write_turn(connection: &Connection, end: &End, append: &Append, admitted: &Admitted<'_>) -> Result<(), Fault> {
+pub(super) fn write_turn(
+    connection: &Connection,
+    end: &End,
+    append: &Append,
+    admitted: &Admitted<'_>,
+) -> Result<(), Fault> {
     let first = end.seq.next();
     let write = || {
         let mut keys = Vec::with_capacity(admitted.streams.len());
@@ -71,7 +80,11 @@ pub(super) fn write_turn(connection: &Connection, end: &End, append: &Append, ad
         for blob in &append.blobs {
             let inline = (blob.bytes.len() <= MAX_INLINE_BLOB_BYTES).then_some(&blob.bytes);
             let mut statement = connection.prepare_cached(INSERT_BLOB)?;
-            statement.execute(params![blob.digest.as_bytes(), integer(blob.bytes.len() as u64), inline])?;
+            statement.execute(params![
+                blob.digest.as_bytes(),
+                integer(blob.bytes.len() as u64),
+                inline
+            ])?;
         }
 
         let commit = &append.commit;
@@ -131,7 +144,12 @@ fn bind(statement: &mut Statement<'_>, values: &[&dyn ToSql]) -> rusqlite::Resul
 pub(super) fn write_cursors(connection: &Connection, cursors: &[Cursor]) -> Result<(), Stop> {
     for cursor in cursors {
         let digest = cursor.digest();
-        let parameters = params![cursor.name, cursor.stream.to_string(), integer(cursor.version.0), digest.as_bytes()];
+        let parameters = params![
+            cursor.name,
+            cursor.stream.to_string(),
+            integer(cursor.version.0),
+            digest.as_bytes()
+        ];
         connection
             .prepare_cached(
                 "INSERT INTO cursors (name, stream, version, digest) VALUES (?1, ?2, ?3, ?4)
@@ -154,7 +172,9 @@ pub(super) fn erase(
     for (stream, versions) in admission::payload_erasures(append) {
         let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
         let known = match (after, end.find(connection, stream)?) {
-            (Some(after), Some(known)) => Some(Known { tip: after.tip, ended: after.head.ended, ..known }),
+            (Some(after), Some(known)) => {
+                Some(Known { tip: after.tip, ended: after.head.ended, ..known })
+            }
             (_, known) => known,
         };
         admission::admit_erasure(stream, versions, known)?;
@@ -164,7 +184,9 @@ pub(super) fn erase(
         for version in versions {
             let payload: Option<Vec<u8>> = connection
                 .prepare_cached("SELECT payload FROM events WHERE stream = ?1 AND version = ?2")
-                .and_then(|mut statement| statement.query_row(params![key, integer(version.0)], |row| row.get(0)))
+                .and_then(|mut statement| {
+                    statement.query_row(params![key, integer(version.0)], |row| row.get(0))
+                })
                 .map_err(fault)?;
             // Erased before: the digest stays.
             let Some(payload) = payload else { continue };

@@ -1,4 +1,5 @@
-//! The one connection that writes: every change is one transaction that first checks that the ledger is still ours.
+//! The one connection that writes: every change is one transaction that first checks that the
+//! ledger is still ours.
 
 use antiphon_core::append::Append;
 use antiphon_core::digest::Digest;
@@ -20,8 +21,8 @@ use crate::ledger::error::{AppendError, Fault, OpenError, ReadError, Refusal, Wr
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::store::{Cursor, FORMAT, MarkFinding, Opened, Snapshot};
 
-/// While a reader stays in the way, emptying the WAL is tried with the next append, then with every second, until it is every 64th: a
-/// quarter of two to this power.
+/// While a reader stays in the way, emptying the WAL is tried with the next append, then with every
+/// second, until it is every 64th: a quarter of two to this power.
 const RARELY: u32 = 8;
 
 /// Writes to one ledger as its owner.
@@ -55,7 +56,11 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// The commit with a number.
     pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
-        commit_tip(self.connection, "SELECT number, hash FROM commits WHERE number = ?1", params![integer(number.0)])
+        commit_tip(
+            self.connection,
+            "SELECT number, hash FROM commits WHERE number = ?1",
+            params![integer(number.0)],
+        )
     }
 }
 
@@ -68,12 +73,14 @@ impl Writer {
         check: impl FnOnce(&Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
     ) -> Result<(Self, Opened), OpenError> {
         dir.write_new("ledger.db", b"")?;
-        let mut connection =
-            connection::writing(&dir.database(), options.vfs.as_deref()).map_err(|error| read_error("the ledger", error))?;
+        let mut connection = connection::writing(&dir.database(), options.vfs.as_deref())
+            .map_err(|error| read_error("the ledger", error))?;
         let sql = |error| read_error("the ledger", error);
 
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
-        create_if_absent(&transaction).map_err(|error| Fault::sql("create the tables of the ledger", error))?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sql)?;
+        create_if_absent(&transaction)
+            .map_err(|error| Fault::sql("create the tables of the ledger", error))?;
         let (format, id, _) = identity(&transaction)?;
         if format != FORMAT {
             return Err(OpenError::Format { found: format, known: FORMAT });
@@ -83,14 +90,17 @@ impl Writer {
         let row = Identity::read(&transaction)?;
         row.check(None)?;
         let epoch = row.epoch;
-        let (finding, mark) = check(&Found { connection: &transaction, epoch, commits: end.commits })?;
+        let (finding, mark) =
+            check(&Found { connection: &transaction, epoch, commits: end.commits })?;
         let epoch = match mark {
-            // An owner that raised the epoch and never came to mark it has written nothing under it.
+            // An owner that raised the epoch and never came to mark it has written nothing under
+            // it.
             Some(mark) if finding == MarkFinding::Agrees => {
                 row.check(Some(&mark))?;
                 epoch.max(mark.epoch.next())
             }
-            // Above the mark too: an epoch that was lost with the end of the ledger is not given out again.
+            // Above the mark too: an epoch that was lost with the end of the ledger is not given
+            // out again.
             Some(mark) => epoch.max(mark.epoch).next(),
             None => epoch.next(),
         };
@@ -107,7 +117,8 @@ impl Writer {
         let blobs = super::blob_files(dir);
         blobs.sweep(|digest| names_file(&connection, digest))?;
 
-        let checkpoints = Checkpoints::of(&mut connection, options.checkpoint_pages).map_err(sql)?;
+        let checkpoints =
+            Checkpoints::of(&mut connection, options.checkpoint_pages).map_err(sql)?;
         let opened = Opened {
             ledger: id,
             format,
@@ -137,15 +148,20 @@ impl Writer {
         Ok((writer, opened))
     }
 
-    pub(super) fn append(&mut self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
+    pub(super) fn append(
+        &mut self,
+        append: &Append,
+        cursors: &[Cursor],
+    ) -> Result<Seq, AppendError> {
         self.admit()?;
         admission::check_bounds(append)?;
         admission::check_cursors(cursors)?;
         let mut files = Vec::new();
         let written = self.write_blob_files(append, &mut files).and_then(|()| {
             self.transact("append", |connection, end| {
-                let admitted =
-                    admission::admit(append, end.epoch, end.commits, |stream| end.find(connection, stream).map_err(Stop::from))?;
+                let admitted = admission::admit(append, end.epoch, end.commits, |stream| {
+                    end.find(connection, stream).map_err(Stop::from)
+                })?;
                 write_turn(connection, end, append, &admitted)?;
                 write_cursors(connection, cursors)?;
                 let removed = erase(connection, end, append, &admitted)?;
@@ -172,11 +188,20 @@ impl Writer {
         Ok(first)
     }
 
-    /// Inserts events and nothing else, unchecked and unlinked; only for [`AppendFloor`](super::AppendFloor).
+    /// Inserts events and nothing else, unchecked and unlinked; only for
+    /// [`AppendFloor`](super::AppendFloor).
     pub(super) fn insert_only(&mut self, events: &[Recorded]) -> Result<(), Fault> {
-        let run = |sql| self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        let run = |sql| {
+            self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]))
+        };
         run("BEGIN IMMEDIATE")
-            .and_then(|_| insert_events(&self.connection, self.end.seq.next(), events.iter().map(|event| (event, 1))))
+            .and_then(|_| {
+                insert_events(
+                    &self.connection,
+                    self.end.seq.next(),
+                    events.iter().map(|event| (event, 1)),
+                )
+            })
             .and_then(|()| run("COMMIT"))
             .map_err(|error| Fault::sql("insert events", error))?;
         self.end.seq = Seq(self.end.seq.0 + events.len() as u64);
@@ -226,7 +251,8 @@ impl Writer {
         if self.poisoned { Err(Refusal::Poisoned) } else { Ok(()) }
     }
 
-    /// Refuses to acknowledge what was committed while a sync of the log failed beside it, even if the commit's own sync succeeded.
+    /// Refuses to acknowledge what was committed while a sync of the log failed beside it, even if
+    /// the commit's own sync succeeded.
     fn unharmed(&mut self) -> Result<(), AppendError> {
         match self.checkpoints.hear() {
             Err(fault) if !fault.disk_full => Err(self.poison(fault)),
@@ -237,14 +263,16 @@ impl Writer {
         }
     }
 
-    /// Runs `write` in one transaction that nobody else's change can come between, and tells what became of it.
+    /// Runs `write` in one transaction that nobody else's change can come between, and tells what
+    /// became of it.
     fn transact<T>(
         &mut self,
         doing: &str,
         write: impl FnOnce(&Connection, &mut End) -> Result<T, Stop>,
     ) -> Result<T, AppendError> {
         let Self { connection, end, epoch, .. } = self;
-        let run = |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        let run =
+            |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         let began = if connection.is_autocommit() { run("BEGIN IMMEDIATE") } else { Ok(0) };
         began.map_err(|error| Fault::sql(format!("begin to {doing}"), error))?;
 
@@ -259,8 +287,8 @@ impl Writer {
                 Ok(_) => return Ok(done),
                 Err(error) => {
                     let fault = Fault::sql(format!("commit what was to {doing}"), error);
-                    // A full disk is found while the WAL is written, before its commit record is whole. Of every other error at this
-                    // point nobody knows what it left.
+                    // A full disk is found while the WAL is written, before its commit record is
+                    // whole. Of every other error at this point nobody knows what it left.
                     if fault.disk_full {
                         Stop::Fault(fault)
                     } else {
@@ -297,7 +325,11 @@ impl Writer {
         AppendError::Unknown { source }
     }
 
-    fn write_blob_files<'a>(&mut self, append: &'a Append, files: &mut Vec<&'a Digest>) -> Result<(), AppendError> {
+    fn write_blob_files<'a>(
+        &mut self,
+        append: &'a Append,
+        files: &mut Vec<&'a Digest>,
+    ) -> Result<(), AppendError> {
         for blob in append.blobs.iter().filter(|blob| blob.bytes.len() > MAX_INLINE_BLOB_BYTES) {
             match self.blobs.write(blob) {
                 Ok(true) => files.push(&blob.digest),
@@ -326,7 +358,8 @@ impl Writer {
         }
     }
 
-    /// What may wait until an append is durable: files of erased blobs, erased bytes in the WAL, and a WAL that has grown.
+    /// What may wait until an append is durable: files of erased blobs, erased bytes in the WAL,
+    /// and a WAL that has grown.
     fn tidy(&mut self) {
         while let Some(digest) = self.erased.pop() {
             if let Err(error) = self.blobs.remove(&digest) {
@@ -334,8 +367,10 @@ impl Writer {
             }
         }
         let copied = if self.truncate && self.go_by == 0 {
-            let truncated =
-                self.checkpoints.settle().and_then(|()| connection::truncate_wal(&self.connection).map_err(not_copied));
+            let truncated = self
+                .checkpoints
+                .settle()
+                .and_then(|()| connection::truncate_wal(&self.connection).map_err(not_copied));
             truncated.map(|done| self.take_truncated(done))
         } else {
             self.go_by = self.go_by.saturating_sub(1);
@@ -363,7 +398,8 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// The thread beside goes first: the last connection to be closed is this one, which keeps the WAL if anything has failed.
+    /// The thread beside goes first: the last connection to be closed is this one, which keeps the
+    /// WAL if anything has failed.
     fn drop(&mut self) {
         let ended = self.checkpoints.end();
         self.consider(ended);
@@ -371,10 +407,14 @@ impl Drop for Writer {
 }
 
 fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
-    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: u32 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
         connection.execute_batch(include_str!("schema.sql"))?;
-        connection.execute("INSERT INTO ledger (one, format, id, epoch) VALUES (1, ?1, randomblob(32), 0)", [FORMAT])?;
+        connection.execute(
+            "INSERT INTO ledger (one, format, id, epoch) VALUES (1, ?1, randomblob(32), 0)",
+            [FORMAT],
+        )?;
         // "ANTP", for tools that look at files.
         connection.execute_batch("PRAGMA application_id = 0x414e5450")?;
     }
@@ -403,7 +443,10 @@ mod tests {
         append
     }
 
-    fn with_connection(store: &SqliteStore, act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>) {
+    fn with_connection(
+        store: &SqliteStore,
+        act: impl FnOnce(&mut Connection) -> rusqlite::Result<()>,
+    ) {
         store
             .with_writer(|writer| {
                 act(&mut writer.connection).unwrap();
@@ -420,11 +463,16 @@ mod tests {
         with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1"));
         for _ in 0..2 {
             let failed = store.append(&append, &[]);
-            assert!(matches!(&failed, Err(AppendError::NotWritten { source }) if source.disk_full), "{failed:?}");
+            assert!(
+                matches!(&failed, Err(AppendError::NotWritten { source }) if source.disk_full),
+                "{failed:?}"
+            );
             assert_eq!(store.read_all(Seq(0), 9).unwrap(), []);
             assert_eq!(store.blob(&append.blobs[0].digest).unwrap(), None);
         }
-        with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1000000"));
+        with_connection(&store, |connection| {
+            connection.execute_batch("PRAGMA max_page_count = 1000000")
+        });
         assert_eq!(store.append(&append, &[]).unwrap(), Seq(1));
         assert!(!dir.path().join("poisoned").exists());
     }

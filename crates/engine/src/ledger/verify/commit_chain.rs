@@ -50,7 +50,8 @@ impl<'a> CommitChain<'a> {
         }
     }
 
-    /// Takes in the next event, which is in commit `number`; returns the end of the chain before that commit.
+    /// Takes in the next event, which is in commit `number`; returns the end of the chain before
+    /// that commit.
     pub(super) fn event(
         &mut self,
         number: CommitNumber,
@@ -82,8 +83,14 @@ impl<'a> CommitChain<'a> {
     }
 
     /// Notes that an event cannot be read: the hash of its commit cannot be computed.
-    pub(super) fn unreadable(&mut self, seq: Seq, findings: &mut Findings) -> Result<(), ReadError> {
-        while self.current.is_none_or(|current| seq.0 >= current.first.0.saturating_add(u64::from(current.commit.events))) {
+    pub(super) fn unreadable(
+        &mut self,
+        seq: Seq,
+        findings: &mut Findings,
+    ) -> Result<(), ReadError> {
+        while self.current.is_none_or(|current| {
+            seq.0 >= current.first.0.saturating_add(u64::from(current.commit.events))
+        }) {
             self.finish_current(findings);
             if !self.begin_next(findings)? {
                 break;
@@ -94,9 +101,14 @@ impl<'a> CommitChain<'a> {
     }
 
     /// Checks what is left once no more events come. Returns the last commit.
-    pub(super) fn finish(&mut self, after: Seq, findings: &mut Findings) -> Result<CommitTip, ReadError> {
+    pub(super) fn finish(
+        &mut self,
+        after: Seq,
+        findings: &mut Findings,
+    ) -> Result<CommitTip, ReadError> {
         self.finish_current(findings);
-        // An engine that goes on meanwhile may have added commits with events beyond those that were read.
+        // An engine that goes on meanwhile may have added commits with events beyond those that
+        // were read.
         while self.begin_next(findings)? {
             let newer = self.current.is_some_and(|commit| commit.first > after)
                 && self.store.read_all(after, 1).is_ok_and(|events| !events.is_empty());
@@ -137,16 +149,26 @@ impl<'a> CommitChain<'a> {
     }
 
     /// The commits of a page up to and after the one that is damaged.
-    fn readable(&mut self, what: String, how: String, findings: &mut Findings) -> Result<VecDeque<PlacedCommit>, ReadError> {
+    fn readable(
+        &mut self,
+        what: String,
+        how: String,
+        findings: &mut Findings,
+    ) -> Result<VecDeque<PlacedCommit>, ReadError> {
         let mut found = VecDeque::new();
         let mut reported = false;
         for number in self.read_to.0..self.read_to.0 + PAGE as u64 {
             match self.store.commits(CommitNumber(number), 1) {
                 Ok(commits) if commits.is_empty() => break,
-                Ok(commits) => found.extend(commits.into_iter().filter(|commit| commit.commit.number.0 == number + 1)),
+                Ok(commits) => found.extend(
+                    commits.into_iter().filter(|commit| commit.commit.number.0 == number + 1),
+                ),
                 Err(ReadError::Damaged { what, how }) => {
                     let how = format!("{what} is damaged: {how}");
-                    findings.add(Place::Commit { commit: CommitNumber(number + 1) }, Wrong::Unreadable { how });
+                    findings.add(
+                        Place::Commit { commit: CommitNumber(number + 1) },
+                        Wrong::Unreadable { how },
+                    );
                     self.torn = true;
                     if reported && found.is_empty() {
                         break;
@@ -168,11 +190,20 @@ impl<'a> CommitChain<'a> {
             let found = self.hashes.len() as u64;
             if !self.torn {
                 let found_first = if self.hashes.is_empty() { Seq(0) } else { self.found_first };
-                if found != u64::from(commit.events) || found_first != first || first != self.first {
-                    findings.add(place(), Wrong::CommitEvents { first, events: commit.events, found_first, found });
+                if found != u64::from(commit.events) || found_first != first || first != self.first
+                {
+                    findings.add(
+                        place(),
+                        Wrong::CommitEvents { first, events: commit.events, found_first, found },
+                    );
                 }
-                let before = CommitTip { number: CommitNumber(commit.number.0.saturating_sub(1)), hash: commit.prev };
-                if Commit::link(before, commit.epoch, self.hashes.iter().copied()).hash != commit.hash {
+                let before = CommitTip {
+                    number: CommitNumber(commit.number.0.saturating_sub(1)),
+                    hash: commit.prev,
+                };
+                if Commit::link(before, commit.epoch, self.hashes.iter().copied()).hash
+                    != commit.hash
+                {
                     findings.add(place(), Wrong::CommitHashDiffers);
                 }
             }

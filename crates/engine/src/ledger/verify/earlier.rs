@@ -1,4 +1,5 @@
-//! An earlier receipt that today's ledger is held against: whoever kept one can tell a rewritten ledger from the one that issued it.
+//! An earlier receipt that today's ledger is held against: whoever kept one can tell a rewritten
+//! ledger from the one that issued it.
 
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Recorded};
@@ -57,16 +58,27 @@ impl<'a> Watch<'a> {
         Self { earlier, seen: false, wrong: Vec::new() }
     }
 
-    /// Takes in an event, the end of the commit chain before the commit that holds it, and that commit.
-    pub(super) fn event(&mut self, event: &Recorded, before: Option<CommitTip>, commit: Option<CommitTip>, said: &Said) {
+    /// Takes in an event, the end of the commit chain before the commit that holds it, and that
+    /// commit.
+    pub(super) fn event(
+        &mut self,
+        event: &Recorded,
+        before: Option<CommitTip>,
+        commit: Option<CommitTip>,
+        said: &Said,
+    ) {
         match self.earlier {
             Earlier::Receipt(hash) => {
-                self.seen |= matches!(said, Said::Ended { receipt: Some(receipt), .. } if receipt == hash);
+                self.seen |=
+                    matches!(said, Said::Ended { receipt: Some(receipt), .. } if receipt == hash);
             }
             Earlier::Export(export) => {
                 let Some(expected) = export.hash_at(&event.stream, event.version) else { return };
                 let mut differs = |what: &str| {
-                    self.wrong.push(format!("{what} of event {} of `{}` differs", event.version, event.stream));
+                    self.wrong.push(format!(
+                        "{what} of event {} of `{}` differs",
+                        event.version, event.stream
+                    ));
                 };
                 if expected != event.hash {
                     differs("the hash");
@@ -88,12 +100,18 @@ impl<'a> Watch<'a> {
         let mut wrong = self.wrong;
         if !self.seen {
             wrong.push(match self.earlier {
-                Earlier::Receipt(hash) => format!("no coordination in this ledger ended with receipt {hash}"),
-                Earlier::Export(export) => format!("coordination {} did not end in this ledger as it says", export.coordination),
+                Earlier::Receipt(hash) => {
+                    format!("no coordination in this ledger ended with receipt {hash}")
+                }
+                Earlier::Export(export) => format!(
+                    "coordination {} did not end in this ledger as it says",
+                    export.coordination
+                ),
             });
         }
         for how in wrong {
-            findings.add(Place::Beside { what: "the ledger".to_owned() }, Wrong::NotExtended { how });
+            findings
+                .add(Place::Beside { what: "the ledger".to_owned() }, Wrong::NotExtended { how });
         }
     }
 }

@@ -28,8 +28,8 @@ impl Erasures {
         self.missing.entry(blob).or_insert_with(|| (stream.clone(), version));
     }
 
-    /// Takes in a `ledger.erased` event, which stands after all that it names. Returns the events whose payload was there when they
-    /// were read.
+    /// Takes in a `ledger.erased` event, which stands after all that it names. Returns the events
+    /// whose payload was there when they were read.
     #[must_use = "they may have been erased after they were read"]
     pub(super) fn named(&mut self, erased: &LedgerErased) -> Vec<(StreamName, Version)> {
         for blob in &erased.blobs {
@@ -37,7 +37,8 @@ impl Erasures {
                 self.blobs.insert(*blob);
             }
         }
-        let Some(stream) = erased.stream.as_ref().and_then(|name| name.parse::<StreamName>().ok()) else {
+        let Some(stream) = erased.stream.as_ref().and_then(|name| name.parse::<StreamName>().ok())
+        else {
             return Vec::new();
         };
         let mut payloads = self.payloads.get_mut(&stream);
@@ -53,7 +54,8 @@ impl Erasures {
 
     /// Whether all that was seen erased is named.
     pub(super) fn is_settled(&self) -> bool {
-        self.missing.is_empty() && self.payloads.values().all(|versions| versions.values().all(|named| *named))
+        self.missing.is_empty()
+            && self.payloads.values().all(|versions| versions.values().all(|named| *named))
     }
 
     /// Number of blobs that were erased as recorded.
@@ -66,7 +68,10 @@ impl Erasures {
             .payloads
             .into_iter()
             .flat_map(|(stream, versions)| {
-                versions.into_iter().filter(|(_, named)| !named).map(move |(version, _)| (stream.clone(), version))
+                versions
+                    .into_iter()
+                    .filter(|(_, named)| !named)
+                    .map(move |(version, _)| (stream.clone(), version))
             })
             .collect();
         unnamed.sort();

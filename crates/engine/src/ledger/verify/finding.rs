@@ -7,7 +7,8 @@ use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::At;
 use serde::{Serialize, Serializer};
 
-/// Findings that a report spells out; the rest is counted. A ledger with more of them is beyond reading line by line.
+/// Findings that a report spells out; the rest is counted. A ledger with more of them is beyond
+/// reading line by line.
 const MAX_FINDINGS: usize = 1_000;
 
 /// One thing that is not as a sound ledger has it.
@@ -72,10 +73,14 @@ pub enum Wrong {
         how: String,
     },
     /// An event does not have the hash that its content gives.
-    #[error("its content does not have its hash: type, actor, time, payload or another part was changed")]
+    #[error(
+        "its content does not have its hash: type, actor, time, payload or another part was changed"
+    )]
     HashDiffers,
     /// A version is missing, or there twice.
-    #[error("follows version {before} of its stream: events between are missing, repeated or out of order")]
+    #[error(
+        "follows version {before} of its stream: events between are missing, repeated or out of order"
+    )]
     VersionGap {
         /// The version before it.
         before: Version,
@@ -144,7 +149,9 @@ pub enum Wrong {
         by: Version,
     },
     /// The payload of an event that must stay is erased.
-    #[error("has an erased payload, which neither the end of a coordination nor the `ledger` stream may have")]
+    #[error(
+        "has an erased payload, which neither the end of a coordination nor the `ledger` stream may have"
+    )]
     MustNotBeErased,
     /// A commit number is missing.
     #[error("follows commit {before}: commits between are missing")]
@@ -156,7 +163,9 @@ pub enum Wrong {
     #[error("is not linked to the commit before it: that one, or this one, was replaced")]
     CommitPrevDiffers,
     /// A commit begins elsewhere, or holds another number of events, than it says.
-    #[error("says that it holds {events} events from address {first}, but there are {found} from {found_first}")]
+    #[error(
+        "says that it holds {events} events from address {first}, but there are {found} from {found_first}"
+    )]
     CommitEvents {
         /// Address of its first event, as recorded.
         first: Seq,
@@ -246,11 +255,17 @@ impl Wrong {
             Self::Mark { .. } => {
                 "restore the directory from a copy, or accept the ledger as it is when it is opened, which is recorded"
             }
-            Self::HeadDiffers { .. } | Self::HeadMissing => "restore a copy; the events themselves are not touched by this",
+            Self::HeadDiffers { .. } | Self::HeadMissing => {
+                "restore a copy; the events themselves are not touched by this"
+            }
             Self::BlobMissing { .. } => "restore the blob from a copy",
             Self::NotAnExport { .. } => "name a file that `antiphon receipt export` wrote",
-            Self::CanonicalDiffers { .. } | Self::RenderingDiffers => "do not rely on this file; export the receipt again",
-            Self::NotExtended { .. } => "compare with the ledger that issued the receipt; this one is another, or was rewritten",
+            Self::CanonicalDiffers { .. } | Self::RenderingDiffers => {
+                "do not rely on this file; export the receipt again"
+            }
+            Self::NotExtended { .. } => {
+                "compare with the ledger that issued the receipt; this one is another, or was rewritten"
+            }
             _ => "keep the ledger as it is for evidence, and restore a copy",
         }
     }
@@ -297,6 +312,9 @@ impl Findings {
     }
 }
 
-pub(in crate::ledger) fn as_text<S: Serializer>(value: &impl fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::ledger) fn as_text<S: Serializer>(
+    value: &impl fmt::Display,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }

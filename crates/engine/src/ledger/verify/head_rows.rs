@@ -1,7 +1,8 @@
 //! The head rows against the ends of their streams, without keeping every stream in memory.
 //!
-//! Streams that have ended are folded into one sum, and so are their head rows: equal sums mean equal rows. Only if they differ is every
-//! row held against its stream. The sum finds damage; it is no protection against a forger, who can write rows and digests alike.
+//! Streams that have ended are folded into one sum, and so are their head rows: equal sums mean
+//! equal rows. Only if they differ is every row held against its stream. The sum finds damage; it
+//! is no protection against a forger, who can write rows and digests alike.
 
 use std::collections::HashMap;
 
@@ -38,7 +39,8 @@ impl EndedStreams {
             .u64(standing.changed.1.0);
         let digest = bytes.hash();
         for (sum, part) in self.sum.iter_mut().zip(digest.0.chunks_exact(8)) {
-            *sum = sum.wrapping_add(part.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
+            *sum = sum
+                .wrapping_add(part.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)));
         }
         self.count += 1;
     }
@@ -62,7 +64,8 @@ pub(super) fn check(
         Ok(())
     })?;
     if !whole {
-        // The rows that cannot be read are among the damages; without them there is nothing to hold against the rest.
+        // The rows that cannot be read are among the damages; without them there is nothing to hold
+        // against the rest.
         return Ok(());
     }
     let mut missing: Vec<StreamName> = live.into_keys().collect();
@@ -73,7 +76,10 @@ pub(super) fn check(
     if rows != *ended {
         each(store, |row| ended_row(store, &row, findings))?;
         if rows.count < ended.count {
-            let what = format!("the table of head rows, which lacks {} streams that have ended", ended.count - rows.count);
+            let what = format!(
+                "the table of head rows, which lacks {} streams that have ended",
+                ended.count - rows.count
+            );
             findings.add(Place::Beside { what }, Wrong::HeadMissing);
         }
     }
@@ -81,7 +87,10 @@ pub(super) fn check(
 }
 
 /// Goes through all head rows; false if not all can be read.
-fn each(store: &dyn Store, mut take: impl FnMut(HeadRow) -> Result<(), ReadError>) -> Result<bool, ReadError> {
+fn each(
+    store: &dyn Store,
+    mut take: impl FnMut(HeadRow) -> Result<(), ReadError>,
+) -> Result<bool, ReadError> {
     let mut filter = HeadFilter { limit: PAGE, ..HeadFilter::default() };
     loop {
         let page = match store.heads(&HeadQuery::List(filter.clone())) {
@@ -98,10 +107,17 @@ fn each(store: &dyn Store, mut take: impl FnMut(HeadRow) -> Result<(), ReadError
 }
 
 /// Checks one head row against its stream as read.
-pub(super) fn live_row(store: &dyn Store, row: &HeadRow, stream: &StreamCheck, findings: &mut Findings) -> Result<(), ReadError> {
+pub(super) fn live_row(
+    store: &dyn Store,
+    row: &HeadRow,
+    stream: &StreamCheck,
+    findings: &mut Findings,
+) -> Result<(), ReadError> {
     let Some(expected) = stream.standing() else { return Ok(()) };
     let goes_on = row.tip.version > stream.version();
-    if goes_on && matches!(store.read_stream(&row.stream, stream.version(), 1), Ok(events) if !events.is_empty()) {
+    if goes_on
+        && matches!(store.read_stream(&row.stream, stream.version(), 1), Ok(events) if !events.is_empty())
+    {
         // An engine has gone on meanwhile.
         return Ok(());
     }
@@ -116,7 +132,9 @@ fn ended_row(store: &dyn Store, row: &HeadRow, findings: &mut Findings) -> Resul
         Err(ReadError::Damaged { .. }) => Ok(None),
         Err(fault) => Err(fault),
     };
-    let (Some(first), Some(last)) = (read(0)?, read(row.tip.version.0.saturating_sub(1))?) else { return Ok(()) };
+    let (Some(first), Some(last)) = (read(0)?, read(row.tip.version.0.saturating_sub(1))?) else {
+        return Ok(());
+    };
     let (Some(first), Some(end)) = (first.first(), last.last()) else {
         findings.add(Place::Stream { stream: row.stream.clone() }, Wrong::EventsMissing);
         return Ok(());

@@ -1,4 +1,5 @@
-//! Reads the ledger ahead of the checks, on a thread of its own; then looks at what lies beside the chains while the checks catch up.
+//! Reads the ledger ahead of the checks, on a thread of its own; then looks at what lies beside the
+//! chains while the checks catch up.
 
 use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
 use std::thread::Scope;
@@ -30,7 +31,10 @@ pub(super) enum Page {
 }
 
 /// Starts to read; the channel ends with the ledger.
-pub(super) fn read_ahead<'scope>(scope: &'scope Scope<'scope, '_>, store: &'scope dyn Store) -> Receiver<Page> {
+pub(super) fn read_ahead<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    store: &'scope dyn Store,
+) -> Receiver<Page> {
     let (sender, receiver) = sync_channel(AHEAD);
     scope.spawn(move || {
         // Whoever receives has gone: there is nobody to read for.
@@ -67,8 +71,13 @@ fn read(store: &dyn Store, sender: &SyncSender<Page>) -> Result<(), SendError<Pa
     }
 }
 
-/// Reads a page that is damaged event by event. Returns how far it came, or nothing at the end of what can be read.
-fn step(store: &dyn Store, after: Seq, sender: &SyncSender<Page>) -> Result<Option<Seq>, SendError<Page>> {
+/// Reads a page that is damaged event by event. Returns how far it came, or nothing at the end of
+/// what can be read.
+fn step(
+    store: &dyn Store,
+    after: Seq,
+    sender: &SyncSender<Page>,
+) -> Result<Option<Seq>, SendError<Page>> {
     let mut reached = after;
     let mut unreadable = 0;
     let mut last = String::new();

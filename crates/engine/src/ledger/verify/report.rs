@@ -57,7 +57,11 @@ impl Report {
 impl fmt::Display for Report {
     /// Plain lines: counts, what cannot be rebuilt, findings, and `sound` or their number last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} events in {} streams, {} commits", self.events, self.streams, self.commits)?;
+        writeln!(
+            f,
+            "{} events in {} streams, {} commits",
+            self.events, self.streams, self.commits
+        )?;
         write!(f, "{} receipts rebuilt, {} payloads erased", self.receipts_rebuilt, self.erased)?;
         if self.blobs_erased > 0 {
             write!(f, ", {} blobs erased", self.blobs_erased)?;

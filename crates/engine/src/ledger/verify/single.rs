@@ -26,7 +26,11 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
     let mut missing = Vec::new();
     let torn = read_stream(store, &stream, |event| {
         report.events += 1;
-        let before = if is_terminal(&event.kind) { Some(ending_commit(store, event, &mut findings)?) } else { None };
+        let before = if is_terminal(&event.kind) {
+            Some(ending_commit(store, event, &mut findings)?)
+        } else {
+            None
+        };
         let commit = before.flatten();
         report.commits += u64::from(commit.is_some());
         match check.check(event, commit, &mut findings) {
@@ -37,7 +41,8 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
                 }
             }
             Said::Ended { receipt: Some(receipt), rebuilt } => {
-                report.receipts_rebuilt += u64::from(same_receipt(receipt, rebuilt.as_deref(), event, &mut findings));
+                report.receipts_rebuilt +=
+                    u64::from(same_receipt(receipt, rebuilt.as_deref(), event, &mut findings));
                 blob_is_there(store, receipt, event, &mut missing, &mut findings)?;
             }
             Said::Nothing | Said::Ledger(_) | Said::Ended { receipt: None, .. } => {}
@@ -55,12 +60,16 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
     report.streams = 1;
     report.blobs_erased = erased_or_missing(store, &stream, missing, &mut findings)?;
     if check.erased() > 0 {
-        report.not_rebuildable.push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
+        report
+            .not_rebuildable
+            .push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
     }
     let place = || Place::Stream { stream: stream.clone() };
     match store.heads(&HeadQuery::Stream(stream.clone())) {
         Ok(rows) => match rows.first() {
-            Some(row) if check.version() > Version(0) => head_rows::live_row(store, row, &check, &mut findings)?,
+            Some(row) if check.version() > Version(0) => {
+                head_rows::live_row(store, row, &check, &mut findings)?
+            }
             Some(_) => findings.add(place(), Wrong::EventsMissing),
             None => findings.add(place(), Wrong::HeadMissing),
         },
@@ -134,7 +143,8 @@ fn blob_is_there(
     Ok(())
 }
 
-/// Looks in the `ledger` stream which of the missing blobs were erased after they were named; returns how many, the rest are findings.
+/// Looks in the `ledger` stream which of the missing blobs were erased after they were named;
+/// returns how many, the rest are findings.
 fn erased_or_missing(
     store: &dyn Store,
     stream: &StreamName,
@@ -146,7 +156,8 @@ fn erased_or_missing(
     }
     let mut erased = HashSet::new();
     let read = read_stream(store, &StreamName::Ledger, |event| {
-        let decoded = event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
+        let decoded =
+            event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
         if let Some(Ok(Event::LedgerErased(said))) = decoded {
             missing.retain(|Missing { blob, at, .. }| {
                 let is_erased = *at <= event.at && said.blobs.contains(blob);
@@ -173,15 +184,27 @@ fn erased_or_missing(
 }
 
 /// Checks the commit that holds an event; returns the end of the chain before it.
-fn ending_commit(store: &dyn Store, event: &Recorded, findings: &mut Findings) -> Result<Option<CommitTip>, ReadError> {
+fn ending_commit(
+    store: &dyn Store,
+    event: &Recorded,
+    findings: &mut Findings,
+) -> Result<Option<CommitTip>, ReadError> {
     let held = match locate(store, event) {
         Ok(Some(held)) => held,
         Ok(None) => {
-            findings.event(&event.stream, event.version, Wrong::Unreadable { how: "no commit holds it".to_owned() });
+            findings.event(
+                &event.stream,
+                event.version,
+                Wrong::Unreadable { how: "no commit holds it".to_owned() },
+            );
             return Ok(None);
         }
         Err(ReadError::Damaged { what, how }) => {
-            findings.event(&event.stream, event.version, Wrong::Unreadable { how: format!("{what} is damaged: {how}") });
+            findings.event(
+                &event.stream,
+                event.version,
+                Wrong::Unreadable { how: format!("{what} is damaged: {how}") },
+            );
             return Ok(None);
         }
         Err(fault) => return Err(fault),
@@ -196,7 +219,8 @@ fn ending_commit(store: &dyn Store, event: &Recorded, findings: &mut Findings) -
     Ok(Some(held.before))
 }
 
-/// The commit that holds an event, with the hashes of its events, and the end of the chain before it.
+/// The commit that holds an event, with the hashes of its events, and the end of the chain before
+/// it.
 #[derive(Debug)]
 pub(in crate::ledger) struct Held {
     pub(in crate::ledger) before: CommitTip,
@@ -205,7 +229,10 @@ pub(in crate::ledger) struct Held {
 }
 
 /// Finds the commit that holds an event, by halving: ledger time never goes back.
-pub(in crate::ledger) fn locate(store: &dyn Store, event: &Recorded) -> Result<Option<Held>, ReadError> {
+pub(in crate::ledger) fn locate(
+    store: &dyn Store,
+    event: &Recorded,
+) -> Result<Option<Held>, ReadError> {
     let earlier = |after: u64| -> Result<bool, ReadError> {
         Ok(store.read_all(Seq(after), 1)?.first().is_some_and(|placed| placed.event.at < event.at))
     };
@@ -221,7 +248,9 @@ pub(in crate::ledger) fn locate(store: &dyn Store, event: &Recorded) -> Result<O
     let found = loop {
         let page = store.read_all(after, PAGE)?;
         let Some(last) = page.last() else { return Ok(None) };
-        let is_it = |placed: &&Placed| placed.event.stream == event.stream && placed.event.version == event.version;
+        let is_it = |placed: &&Placed| {
+            placed.event.stream == event.stream && placed.event.version == event.version
+        };
         if let Some(found) = page.iter().find(is_it) {
             break found.commit;
         }
@@ -232,11 +261,19 @@ pub(in crate::ledger) fn locate(store: &dyn Store, event: &Recorded) -> Result<O
     };
     let before = match found.0.checked_sub(2) {
         None => CommitTip::default(),
-        Some(number) => store.commits(CommitNumber(number), 1)?.first().map(|placed| placed.commit.tip()).unwrap_or_default(),
+        Some(number) => store
+            .commits(CommitNumber(number), 1)?
+            .first()
+            .map(|placed| placed.commit.tip())
+            .unwrap_or_default(),
     };
     let commits = store.commits(CommitNumber(found.0.saturating_sub(1)), 1)?;
     let Some(&commit) = commits.first() else { return Ok(None) };
     let size = usize::try_from(commit.commit.events).unwrap_or(usize::MAX);
     let events = store.read_all(Seq(commit.first.0.saturating_sub(1)), size)?;
-    Ok(Some(Held { before, commit, events: events.iter().map(|placed| placed.event.hash).collect() }))
+    Ok(Some(Held {
+        before,
+        commit,
+        events: events.iter().map(|placed| placed.event.hash).collect(),
+    }))
 }

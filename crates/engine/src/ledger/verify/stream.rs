@@ -99,8 +99,14 @@ impl StreamCheck {
         self.replay = Replay::Stopped;
     }
 
-    /// Checks the next event. `commit` is the end of the commit chain before the append that holds it, where that is known.
-    pub(in crate::ledger) fn check(&mut self, event: &Recorded, commit: Option<CommitTip>, findings: &mut Findings) -> Said {
+    /// Checks the next event. `commit` is the end of the commit chain before the append that holds
+    /// it, where that is known.
+    pub(in crate::ledger) fn check(
+        &mut self,
+        event: &Recorded,
+        commit: Option<CommitTip>,
+        findings: &mut Findings,
+    ) -> Said {
         let before = findings.list.len() as u64 + findings.omitted;
         let mut wrong = |wrong| findings.event(&self.name, event.version, wrong);
         if self.ended {
@@ -137,13 +143,21 @@ impl StreamCheck {
                 if ends || !matches!(self.name, StreamName::Coordination(_)) {
                     findings.event(&self.name, event.version, Wrong::MustNotBeErased);
                 }
-                return if ends { Said::Ended { receipt: None, rebuilt: None } } else { Said::Erased };
+                return if ends {
+                    Said::Ended { receipt: None, rebuilt: None }
+                } else {
+                    Said::Erased
+                };
             }
         };
         match Event::decode(&event.kind, event.schema, payload) {
             Ok(decoded) => self.replay(event, decoded, tip, commit, findings),
             Err(error) => {
-                findings.event(&self.name, event.version, Wrong::Undecodable { how: error.to_string() });
+                findings.event(
+                    &self.name,
+                    event.version,
+                    Wrong::Undecodable { how: error.to_string() },
+                );
                 self.replay = Replay::Stopped;
                 if ends { Said::Ended { receipt: None, rebuilt: None } } else { Said::Nothing }
             }
@@ -161,27 +175,48 @@ impl StreamCheck {
         let StreamName::Coordination(id) = &self.name else {
             return Said::Ledger(event);
         };
-        let meta = Meta { version: recorded.version, at: recorded.at, wall: recorded.wall, cause: recorded.cause.clone() };
+        let meta = Meta {
+            version: recorded.version,
+            at: recorded.at,
+            wall: recorded.wall,
+            cause: recorded.cause.clone(),
+        };
         let end = match &event {
-            Event::Completed(completed) => Some((Ending::Completed(completed.stop.clone()), completed.receipt)),
-            Event::Aborted(aborted) => Some((Ending::Aborted(aborted.reason.clone()), aborted.receipt)),
+            Event::Completed(completed) => {
+                Some((Ending::Completed(completed.stop.clone()), completed.receipt))
+            }
+            Event::Aborted(aborted) => {
+                Some((Ending::Aborted(aborted.reason.clone()), aborted.receipt))
+            }
             _ => None,
         };
         let mut rebuilt = None;
         let applied = match &mut self.replay {
             Replay::Stopped => Ok(()),
-            Replay::NotBegun => CoordinationSession::begin(id.clone(), &event, &meta).map(|session| {
-                self.replay = Replay::Live(Box::new(session));
-            }),
+            Replay::NotBegun => {
+                CoordinationSession::begin(id.clone(), &event, &meta).map(|session| {
+                    self.replay = Replay::Live(Box::new(session));
+                })
+            }
             Replay::Live(session) => {
                 if let (Some((ending, _)), Some(commit)) = (&end, commit) {
-                    rebuilt = Some(Box::new(session.receipt(ending.clone(), recorded.at, recorded.wall, tip, commit)));
+                    rebuilt = Some(Box::new(session.receipt(
+                        ending.clone(),
+                        recorded.at,
+                        recorded.wall,
+                        tip,
+                        commit,
+                    )));
                 }
                 session.apply(&event, &meta)
             }
         };
         if let Err(error) = applied {
-            findings.event(&self.name, recorded.version, Wrong::NotReplayable { why: error.to_string() });
+            findings.event(
+                &self.name,
+                recorded.version,
+                Wrong::NotReplayable { why: error.to_string() },
+            );
             self.replay = Replay::Stopped;
         }
         match (end, event) {

@@ -52,7 +52,12 @@ pub(super) enum Scope {
 
 impl<'d> Assembly<'_, '_, 'd> {
     /// A text with its placeholders filled in, but for outputs.
-    pub(super) fn text(&mut self, template: &Template, scope: Scope, filling: &mut Filling<'d, '_>) -> Text {
+    pub(super) fn text(
+        &mut self,
+        template: &Template,
+        scope: Scope,
+        filling: &mut Filling<'d, '_>,
+    ) -> Text {
         let mut text = Text::default();
         for piece in &template.pieces {
             let bytes = if let Piece::Text(known) = piece { known.len() } else { 0 };
@@ -62,7 +67,10 @@ impl<'d> Assembly<'_, '_, 'd> {
             match piece {
                 Piece::Text(known) => text.push(Part::Known(known.clone())),
                 Piece::Hole(hole, span) => {
-                    self.hole(hole, *span, scope, filling).0.into_iter().for_each(|part| text.push(part));
+                    self.hole(hole, *span, scope, filling)
+                        .0
+                        .into_iter()
+                        .for_each(|part| text.push(part));
                 }
             }
         }
@@ -78,7 +86,8 @@ impl<'d> Assembly<'_, '_, 'd> {
         text
     }
 
-    /// A text in which only parameters of the matrix may stand: a name or a path that must be known now.
+    /// A text in which only parameters of the matrix may stand: a name or a path that must be known
+    /// now.
     pub(super) fn name(&mut self, template: &Template, filling: &mut Filling<'d, '_>) -> String {
         let mut name = String::new();
         for piece in &template.pieces {
@@ -88,13 +97,15 @@ impl<'d> Assembly<'_, '_, 'd> {
             }
             match piece {
                 Piece::Text(text) => name.push_str(text),
-                Piece::Hole(Hole::Parameter(parameter), span) => match filling.cell.value(parameter) {
-                    Some(value) => {
-                        filling.used.insert(parameter.clone());
-                        name.push_str(value);
+                Piece::Hole(Hole::Parameter(parameter), span) => {
+                    match filling.cell.value(parameter) {
+                        Some(value) => {
+                            filling.used.insert(parameter.clone());
+                            name.push_str(value);
+                        }
+                        None => self.no_such_parameter(parameter, *span, filling.cell),
                     }
-                    None => self.no_such_parameter(parameter, *span, filling.cell),
-                },
+                }
                 Piece::Hole(_, span) => {
                     let message = "what stands here must be known before anything runs";
                     let told = self.finding.problem(ProblemCode::BadPlaceholder, *span, message);
@@ -105,13 +116,20 @@ impl<'d> Assembly<'_, '_, 'd> {
         name
     }
 
-    fn hole(&mut self, hole: &Hole, span: Span, scope: Scope, filling: &mut Filling<'d, '_>) -> Text {
+    fn hole(
+        &mut self,
+        hole: &Hole,
+        span: Span,
+        scope: Scope,
+        filling: &mut Filling<'d, '_>,
+    ) -> Text {
         match hole {
             Hole::Parameter(name) => self.parameter(name, span, scope, filling),
             Hole::Input(name) => self.input(name, span, scope, filling),
             Hole::Output { .. } if scope == Scope::Runner => {
                 let message = "a runner serves many items, so it cannot name the output of one";
-                let hint = "write {{name}} here, and give it in the item: name: \"{{ITEM.output}}\"";
+                let hint =
+                    "write {{name}} here, and give it in the item: name: \"{{ITEM.output}}\"";
                 self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint(hint);
                 Text::default()
             }
@@ -122,7 +140,13 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
     }
 
-    fn parameter(&mut self, name: &str, span: Span, scope: Scope, filling: &mut Filling<'d, '_>) -> Text {
+    fn parameter(
+        &mut self,
+        name: &str,
+        span: Span,
+        scope: Scope,
+        filling: &mut Filling<'d, '_>,
+    ) -> Text {
         let (item, cell) = (filling.item, filling.cell);
         if let Some(parameter) = item.parameters.get(name).filter(|_| scope == Scope::Runner) {
             if cell.value(name).is_some() {
@@ -137,8 +161,12 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
         match (scope, &item.how) {
             (Scope::Runner, How::Runner(runner)) => {
-                let message = format!("`{}` lacks `{name}`, which its runner `{}` needs", item.id.value, runner.value);
-                let told = self.finding.problem(ProblemCode::MissingParameter, item.id.span, message);
+                let message = format!(
+                    "`{}` lacks `{name}`, which its runner `{}` needs",
+                    item.id.value, runner.value
+                );
+                let told =
+                    self.finding.problem(ProblemCode::MissingParameter, item.id.span, message);
                 told.hint(format!("add `{name}: ..` to it"));
             }
             _ => self.no_such_parameter(name, span, cell),
@@ -146,9 +174,19 @@ impl<'d> Assembly<'_, '_, 'd> {
         Text::default()
     }
 
-    fn input(&mut self, name: &str, span: Span, scope: Scope, filling: &mut Filling<'d, '_>) -> Text {
+    fn input(
+        &mut self,
+        name: &str,
+        span: Span,
+        scope: Scope,
+        filling: &mut Filling<'d, '_>,
+    ) -> Text {
         if scope == Scope::Input {
-            let told = self.finding.problem(ProblemCode::BadPlaceholder, span, "an input cannot name an input");
+            let told = self.finding.problem(
+                ProblemCode::BadPlaceholder,
+                span,
+                "an input cannot name an input",
+            );
             told.hint("write its path out");
             return Text::default();
         }
@@ -170,8 +208,15 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
     }
 
-    /// The item or matrix whose output a placeholder stands for; it must be needed, directly or by its group.
-    fn output(&mut self, of: &str, name: Option<&str>, span: Span, filling: &mut Filling<'d, '_>) -> Option<Part> {
+    /// The item or matrix whose output a placeholder stands for; it must be needed, directly or by
+    /// its group.
+    fn output(
+        &mut self,
+        of: &str,
+        name: Option<&str>,
+        span: Span,
+        filling: &mut Filling<'d, '_>,
+    ) -> Option<Part> {
         let names = self.names;
         if self.finding.is_full() {
             return None;
@@ -181,27 +226,40 @@ impl<'d> Assembly<'_, '_, 'd> {
             (None, Some(matrix)) => (matrix, names.cells_of(of), true),
             (None, None) => {
                 let message = format!("there is no item `{}`", short(of));
-                self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint_if(names.meant(of));
+                self.finding
+                    .problem(ProblemCode::BadPlaceholder, span, message)
+                    .hint_if(names.meant(of));
                 return None;
             }
         };
         if matches!(source.how, How::Plan(_)) {
-            let message = format!("`{of}` is a nested plan, which puts out its receipt and nothing by name");
+            let message =
+                format!("`{of}` is a nested plan, which puts out its receipt and nothing by name");
             self.finding.problem(ProblemCode::BadPlaceholder, span, message);
             return None;
         }
-        let by_group = names.group_of(source).is_some_and(|group| filling.needed.contains(&Need::Group(group)));
+        let by_group = names
+            .group_of(source)
+            .is_some_and(|group| filling.needed.contains(&Need::Group(group)));
         if !by_group && !ids.iter().all(|id| filling.needed.contains(&Need::Work(id.clone()))) {
             if !filling.lost {
-                let message = format!("`{}` does not need `{of}`, so its output may not be there", filling.cell.id);
-                self.finding.problem(ProblemCode::UnknownNeed, span, message).hint(format!("add `{of}` to its `needs`"));
+                let message = format!(
+                    "`{}` does not need `{of}`, so its output may not be there",
+                    filling.cell.id
+                );
+                self.finding
+                    .problem(ProblemCode::UnknownNeed, span, message)
+                    .hint(format!("add `{of}` to its `needs`"));
             }
             return None;
         }
         if let Some(name) = name.filter(|name| !source.output.has(name)) {
             let hint = match source.output.names() {
-                None => format!("say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"),
-                Some(known) => meant(name, known.iter().copied()).unwrap_or_else(|| format!("it puts out {}", listed(&known))),
+                None => format!(
+                    "say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"
+                ),
+                Some(known) => meant(name, known.iter().copied())
+                    .unwrap_or_else(|| format!("it puts out {}", listed(&known))),
             };
             let message = format!("`{of}` does not say that it puts out `{name}`");
             self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint(hint);
@@ -230,7 +288,9 @@ impl<'d> Assembly<'_, '_, 'd> {
             Some(format!("the output of that item is {{{{{name}.output}}}}"))
         } else {
             let meant = meant(name, known.iter().copied());
-            meant.or_else(|| (!known.is_empty()).then(|| format!("its matrix gives {}", listed(&known))))
+            meant.or_else(|| {
+                (!known.is_empty()).then(|| format!("its matrix gives {}", listed(&known)))
+            })
         };
         let message = format!("`{{{{{}}}}}` stands for nothing here", short(name));
         self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint_if(hint);

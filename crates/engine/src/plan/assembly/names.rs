@@ -24,8 +24,13 @@ pub(super) struct Names<'d> {
 
 impl<'d> Names<'d> {
     pub(super) fn of(draft: &'d Draft, finding: &mut Finding<'_>) -> Self {
-        let mut names =
-            Self { draft, cells: Vec::new(), by_id: BTreeMap::new(), by_name: BTreeMap::new(), groups: BTreeMap::new() };
+        let mut names = Self {
+            draft,
+            cells: Vec::new(),
+            by_id: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        };
         let mut left = MAX_STEPS;
         for (index, item) in draft.items.iter().enumerate() {
             let cells = cells(item, left, finding);
@@ -43,8 +48,13 @@ impl<'d> Names<'d> {
         }
         for group in draft.items.iter().filter_map(|item| item.group.as_ref()) {
             if names.by_name.contains_key(group.value.as_str()) {
-                let message = format!("`{}` is an item already, so it cannot be a group", short(&group.value));
-                finding.problem(ProblemCode::BadId, group.span, message).hint("`needs` names both, so they need different names");
+                let message = format!(
+                    "`{}` is an item already, so it cannot be a group",
+                    short(&group.value)
+                );
+                finding
+                    .problem(ProblemCode::BadId, group.span, message)
+                    .hint("`needs` names both, so they need different names");
             }
         }
         names
@@ -75,7 +85,8 @@ impl<'d> Names<'d> {
 
     /// The cells of an item or matrix of this name.
     pub(super) fn cells_of(&self, name: &str) -> Vec<WorkId> {
-        let cells = self.by_name.get(name).map(|index| self.cells[*index].as_slice()).unwrap_or_default();
+        let cells =
+            self.by_name.get(name).map(|index| self.cells[*index].as_slice()).unwrap_or_default();
         cells.iter().map(|cell| cell.id.clone()).collect()
     }
 
@@ -111,20 +122,26 @@ impl<'d> Names<'d> {
                 return Some(format!("`{base}` has no matrix, so it has no cells"));
             }
             let ids: Vec<&str> = self.cells[*index].iter().map(|cell| cell.id.as_str()).collect();
-            return Some(meant(name, ids.iter().copied()).unwrap_or_else(|| format!("its cells are {}", listed(&ids))));
+            return Some(
+                meant(name, ids.iter().copied())
+                    .unwrap_or_else(|| format!("its cells are {}", listed(&ids))),
+            );
         }
         let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
         own.sort_unstable();
         own.dedup();
-        meant(name, own.iter().copied()).or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
+        meant(name, own.iter().copied())
+            .or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
     }
 }
 
 /// One cell for each combination of a matrix, the last list going round fastest.
 fn cells(item: &ItemDraft, left: usize, finding: &mut Finding<'_>) -> Vec<Cell> {
-    let count = item.matrix.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
+    let count =
+        item.matrix.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
     if count.is_none_or(|count| count > left) {
-        let message = format!("with `{}` the plan has more than {MAX_STEPS} items", short(&item.id.value));
+        let message =
+            format!("with `{}` the plan has more than {MAX_STEPS} items", short(&item.id.value));
         let hint = "cells of a matrix count; put a part of the work into a nested plan";
         finding.problem(ProblemCode::TooLarge, item.id.span, message).hint(hint);
         return Vec::new();
@@ -136,7 +153,10 @@ fn cells(item: &ItemDraft, left: usize, finding: &mut Finding<'_>) -> Vec<Cell> 
             cell.push((axis.name.value.clone(), value.clone()));
             cell
         };
-        values = values.iter().flat_map(|before| axis.values.iter().map(move |value| with(before, value))).collect();
+        values = values
+            .iter()
+            .flat_map(|before| axis.values.iter().map(move |value| with(before, value)))
+            .collect();
     }
     let mut cells = Vec::new();
     for values in values {
@@ -147,9 +167,12 @@ fn cells(item: &ItemDraft, left: usize, finding: &mut Finding<'_>) -> Vec<Cell> 
         };
         match WorkId::new(&id) {
             Ok(id) => cells.push(Cell { id, values }),
-            // A name that is bad by itself was told where it stands; what is left is the length of the cell's.
+            // A name that is bad by itself was told where it stands; what is left is the length of
+            // the cell's.
             Err(error) if WorkId::new(&item.id.value).is_ok() => {
-                finding.problem(ProblemCode::BadId, item.id.span, error.to_string()).hint("shorten the values of its matrix");
+                finding
+                    .problem(ProblemCode::BadId, item.id.span, error.to_string())
+                    .hint("shorten the values of its matrix");
             }
             Err(_) => {}
         }

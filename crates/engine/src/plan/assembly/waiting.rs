@@ -30,11 +30,13 @@ enum Mark {
 /// What waits: a step, or a group for its members.
 struct Waiter {
     name: String,
-    /// What it waits for, and where that is written; that an item is in a group is not written in any `needs`.
+    /// What it waits for, and where that is written; that an item is in a group is not written in
+    /// any `needs`.
     targets: Vec<(usize, Option<Span>)>,
 }
 
-/// Tells of the circles that a search through the needs closes, up to [`MAX_CIRCLES`]: taking one apart mostly takes others with it.
+/// Tells of the circles that a search through the needs closes, up to [`MAX_CIRCLES`]: taking one
+/// apart mostly takes others with it.
 pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
     let waiters = waiters(waits);
     let mut told = 0;
@@ -60,7 +62,8 @@ pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
                     path.push((target, 0));
                 }
                 Mark::OnPath => {
-                    let from = path.iter().position(|(node, _)| *node == target).unwrap_or_default();
+                    let from =
+                        path.iter().position(|(node, _)| *node == target).unwrap_or_default();
                     tell(&path[from..], &waiters, finding);
                     told += 1;
                     if told == MAX_CIRCLES {
@@ -74,7 +77,8 @@ pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
 
 /// Tells of a circle at the need that closes it.
 fn tell(circle: &[(usize, usize)], waiters: &[Waiter], finding: &mut Finding<'_>) {
-    let last_written = circle.iter().rev().find_map(|(node, followed)| waiters[*node].targets[followed - 1].1);
+    let last_written =
+        circle.iter().rev().find_map(|(node, followed)| waiters[*node].targets[followed - 1].1);
     let names: Vec<&str> = circle.iter().map(|(node, _)| waiters[*node].name.as_str()).collect();
     let message = match names.as_slice() {
         [one] => format!("`{one}` waits for itself and would never start"),
@@ -88,13 +92,19 @@ fn tell(circle: &[(usize, usize)], waiters: &[Waiter], finding: &mut Finding<'_>
             format!("these wait for each other and would never start: {}", shown.join(" -> "))
         }
     };
-    finding.problem(ProblemCode::Cycle, last_written.unwrap_or_default(), message).hint("take one of these needs out");
+    finding
+        .problem(ProblemCode::Cycle, last_written.unwrap_or_default(), message)
+        .hint("take one of these needs out");
 }
 
 fn waiters(waits: &[Wait]) -> Vec<Waiter> {
-    let by_id: BTreeMap<&str, usize> = waits.iter().enumerate().map(|(index, wait)| (wait.id.as_str(), index)).collect();
+    let by_id: BTreeMap<&str, usize> =
+        waits.iter().enumerate().map(|(index, wait)| (wait.id.as_str(), index)).collect();
     let mut groups: BTreeMap<&GroupName, usize> = BTreeMap::new();
-    let mut waiters: Vec<Waiter> = waits.iter().map(|wait| Waiter { name: wait.id.to_string(), targets: Vec::new() }).collect();
+    let mut waiters: Vec<Waiter> = waits
+        .iter()
+        .map(|wait| Waiter { name: wait.id.to_string(), targets: Vec::new() })
+        .collect();
     for (index, wait) in waits.iter().enumerate() {
         let Some(group) = &wait.group else { continue };
         let node = *groups.entry(group).or_insert_with(|| {

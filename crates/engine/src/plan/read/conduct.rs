@@ -13,8 +13,12 @@ use crate::plan::source::Spanned;
 use crate::plan::template::Template;
 
 /// The readers of usage, by the word that names them.
-pub(super) const USAGES: [(&str, Usage); 4] =
-    [("none", Usage::None), ("result", Usage::Result), ("claude", Usage::Claude), ("claude-stream", Usage::ClaudeStream)];
+pub(super) const USAGES: [(&str, Usage); 4] = [
+    ("none", Usage::None),
+    ("result", Usage::Result),
+    ("claude", Usage::Claude),
+    ("claude-stream", Usage::ClaudeStream),
+];
 
 pub(super) fn read(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Conduct {
     let mut conduct = Conduct {
@@ -46,25 +50,36 @@ fn limits(node: &Node, conduct: &mut Conduct, finding: &mut Finding<'_>) {
         output: fields.get("output").and_then(|node| finding.size(node)),
     };
     let spanned = |node: &Node, count| Spanned::new(count, node.span);
-    conduct.tokens = fields.get("tokens").and_then(|node| Some(spanned(node, positive_count(node, finding)?)));
-    conduct.cost = fields.get("cost").and_then(|node| Some(Spanned::new(positive_cost(node, finding)?, node.span)));
+    conduct.tokens =
+        fields.get("tokens").and_then(|node| Some(spanned(node, positive_count(node, finding)?)));
+    conduct.cost = fields
+        .get("cost")
+        .and_then(|node| Some(Spanned::new(positive_cost(node, finding)?, node.span)));
 }
 
 fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> {
     if !matches!(node.value, Value::Map(_)) {
-        return template(node, finding).map(|text| Spanned::new(StdinDraft::Text(text.value), text.span));
+        return template(node, finding)
+            .map(|text| Spanned::new(StdinDraft::Text(text.value), text.span));
     }
     let fields = Fields::read(node, &keys::STDIN_FILE, finding)?;
-    template(fields.get("file")?, finding).map(|path| Spanned::new(StdinDraft::File(path.value), path.span))
+    template(fields.get("file")?, finding)
+        .map(|path| Spanned::new(StdinDraft::File(path.value), path.span))
 }
 
 /// Environment variables; `open` says whether placeholders have a meaning here.
-pub(super) fn env(node: &Node, open: bool, finding: &mut Finding<'_>) -> BTreeMap<String, EnvDraft> {
+pub(super) fn env(
+    node: &Node,
+    open: bool,
+    finding: &mut Finding<'_>,
+) -> BTreeMap<String, EnvDraft> {
     let mut variables = BTreeMap::new();
     for (name, node) in finding.entries(node, "values").unwrap_or_default() {
         if !is_variable(&name.value) {
             let message = format!("`{}` cannot name an environment variable", short(&name.value));
-            finding.problem(ProblemCode::BadId, name.span, message).hint("names are made of letters, digits and `_`");
+            finding
+                .problem(ProblemCode::BadId, name.span, message)
+                .hint("names are made of letters, digits and `_`");
             continue;
         }
         if name.value.starts_with("ANTIPHON_") {
@@ -99,8 +114,10 @@ fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> O
         }
         return Some(EnvDraft::Text(template(node, finding)?.value));
     };
-    let forms = [("from", &keys::ENV_FROM), ("text", &keys::ENV_TEXT), ("secret", &keys::ENV_SECRET)];
-    let form = forms.into_iter().find(|(form, _)| entries.iter().any(|(key, _)| key.value == *form));
+    let forms =
+        [("from", &keys::ENV_FROM), ("text", &keys::ENV_TEXT), ("secret", &keys::ENV_SECRET)];
+    let form =
+        forms.into_iter().find(|(form, _)| entries.iter().any(|(key, _)| key.value == *form));
     let Some((form, object)) = form else {
         match entries.first() {
             Some((key, _)) => {
@@ -123,11 +140,13 @@ fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> O
         "from" => {
             let from = finding.text(fields.get("from")?)?;
             if !is_variable(&from.value) {
-                let message = format!("`{}` cannot name an environment variable", short(&from.value));
+                let message =
+                    format!("`{}` cannot name an environment variable", short(&from.value));
                 finding.problem(ProblemCode::BadId, from.span, message);
                 return None;
             }
-            let default = fields.get("default").and_then(|node| finding.text(node)).map(|text| text.value);
+            let default =
+                fields.get("default").and_then(|node| finding.text(node)).map(|text| text.value);
             Some(EnvDraft::From { name: from, default })
         }
         "text" => Some(EnvDraft::Text(template(fields.get("text")?, finding)?.value)),
@@ -145,7 +164,11 @@ fn secret(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Opt
             command.push(text.value);
         }
         if command.is_empty() {
-            finding.problem(ProblemCode::BadValue, node.span, "a command needs at least the program");
+            finding.problem(
+                ProblemCode::BadValue,
+                node.span,
+                "a command needs at least the program",
+            );
             return None;
         }
         return Some(EnvDraft::Secret { name: name.clone(), command: Some(command) });

@@ -6,7 +6,8 @@ use crate::plan::problem::{Finding, ProblemCode};
 use crate::plan::source::Spanned;
 
 /// How the tokens of well-known services begin.
-const TOKENS: &[&str] = &["sk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "AIza"];
+const TOKENS: &[&str] =
+    &["sk-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "AIza"];
 
 /// How private keys begin.
 const PRIVATE_KEY: &str = "-----BEGIN";
@@ -15,12 +16,16 @@ const PRIVATE_KEY: &str = "-----BEGIN";
 const MIN_TOKEN_BYTES: usize = 16;
 
 /// Words at the end of a variable's name that say that its value is secret.
-const SECRET_WORDS: &[&str] = &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS"];
+const SECRET_WORDS: &[&str] =
+    &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS"];
 
 /// Tells of a text that looks like a token.
 pub(super) fn inspect_text(text: &Spanned<String>, finding: &mut Finding<'_>) {
-    let mut words = text.value.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
-    let is_token = |word: &str| word.len() >= MIN_TOKEN_BYTES && TOKENS.iter().any(|token| word.starts_with(token));
+    let mut words =
+        text.value.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+    let is_token = |word: &str| {
+        word.len() >= MIN_TOKEN_BYTES && TOKENS.iter().any(|token| word.starts_with(token))
+    };
     if words.any(is_token) || text.value.contains(PRIVATE_KEY) {
         finding.mask(text.span);
         finding
@@ -30,14 +35,24 @@ pub(super) fn inspect_text(text: &Spanned<String>, finding: &mut Finding<'_>) {
 }
 
 /// Tells of a value under a name that says that it is secret, if it is one.
-pub(super) fn inspect_variable(name: &Spanned<String>, value: &Spanned<String>, finding: &mut Finding<'_>) -> bool {
+pub(super) fn inspect_variable(
+    name: &Spanned<String>,
+    value: &Spanned<String>,
+    finding: &mut Finding<'_>,
+) -> bool {
     let last = name.value.rsplit('_').next().unwrap_or_default().to_uppercase();
-    if !SECRET_WORDS.contains(&last.as_str()) || value.value.is_empty() || value.value.contains("{{") {
+    if !SECRET_WORDS.contains(&last.as_str())
+        || value.value.is_empty()
+        || value.value.contains("{{")
+    {
         return false;
     }
     finding.mask(value.span);
     let message = format!("the value of `{}` stands in the plan, and a plan is stored", name.value);
-    let hint = format!("name it instead: {0}: {{ secret: {0} }}; if it is no secret, write {0}: {{ text: .. }}", name.value);
+    let hint = format!(
+        "name it instead: {0}: {{ secret: {0} }}; if it is no secret, write {0}: {{ text: .. }}",
+        name.value
+    );
     finding.problem(ProblemCode::InlineSecret, value.span, message).hint(hint);
     true
 }

@@ -1,4 +1,5 @@
-//! One output of a program: read from its pipe, redacted, and written to a file; of too much of it the beginning and the end are kept.
+//! One output of a program: read from its pipe, redacted, and written to a file; of too much of it
+//! the beginning and the end are kept.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -15,9 +16,11 @@ const CHUNK: usize = 64 * 1024;
 const READS: usize = 16;
 /// How much a pipe may hold that nobody writes to any more, at most.
 const LAST_READS: usize = 64;
-/// How much of the end of an output is kept in memory, for when it is more than its cap. What agents report of a run comes last.
+/// How much of the end of an output is kept in memory, for when it is more than its cap. What
+/// agents report of a run comes last.
 const MAX_TAIL: u64 = 256 * 1024;
-/// Of a cap that is smaller no end is kept, as telling what was left out would take more room than is left for it.
+/// Of a cap that is smaller no end is kept, as telling what was left out would take more room than
+/// is left for it.
 const MIN_TAIL: u64 = 256;
 
 pub(super) struct Capture<'a> {
@@ -34,9 +37,19 @@ pub(super) struct Capture<'a> {
 }
 
 impl<'a> Capture<'a> {
-    pub(super) fn new(pipe: Option<OwnedFd>, file: &Path, secrets: &'a [Secret], cap: u64) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(file)?;
+    pub(super) fn new(
+        pipe: Option<OwnedFd>,
+        file: &Path,
+        secrets: &'a [Secret],
+        cap: u64,
+    ) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(file)?;
         let tail_cap = Some((cap / 2).min(MAX_TAIL)).filter(|&tail| tail >= MIN_TAIL).unwrap_or(0);
         Ok(Self {
             pipe,
@@ -74,7 +87,8 @@ impl<'a> Capture<'a> {
         }
     }
 
-    /// All of it passes the redaction, also what is dropped: a value may begin before a cut and end behind it.
+    /// All of it passes the redaction, also what is dropped: a value may begin before a cut and end
+    /// behind it.
     fn take(&mut self, chunk: &[u8]) {
         self.captured.seen += chunk.len() as u64;
         let certain = self.redactor.push(chunk);
@@ -83,7 +97,8 @@ impl<'a> Capture<'a> {
 
     fn keep(&mut self, bytes: &[u8]) {
         // What the disk refused leaves no room: what comes later would not follow on it.
-        let room = usize::try_from(self.head.saturating_sub(self.captured.kept)).unwrap_or(usize::MAX);
+        let room =
+            usize::try_from(self.head.saturating_sub(self.captured.kept)).unwrap_or(usize::MAX);
         let room = if self.captured.cut { 0 } else { room };
         let (now, later) = bytes.split_at(bytes.len().min(room));
         if self.beyond == 0 && !now.is_empty() {
@@ -99,7 +114,8 @@ impl<'a> Capture<'a> {
     fn write(&mut self, bytes: &[u8]) {
         match self.file.write_all(bytes) {
             Ok(()) => self.captured.kept += bytes.len() as u64,
-            // The disk is full or gone. What a program says is not worth its end; that it was cut is told.
+            // The disk is full or gone. What a program says is not worth its end; that it was cut
+            // is told.
             Err(_) => self.captured.cut = true,
         }
     }
@@ -167,7 +183,8 @@ mod tests {
         for length in [0, 1, 511, 512, 513, 1_023, 1_024] {
             let bytes: Vec<u8> = (0..length).map(|index: u32| (index % 251) as u8).collect();
             let chunks: Vec<&[u8]> = bytes.chunks(100).collect();
-            let captured = Captured { kept: u64::from(length), seen: u64::from(length), cut: false, tail: 0 };
+            let captured =
+                Captured { kept: u64::from(length), seen: u64::from(length), cut: false, tail: 0 };
             assert_eq!(kept(&chunks, &[], 1_024), (captured, bytes.clone()));
         }
     }
@@ -179,7 +196,8 @@ mod tests {
             let chunks: Vec<&[u8]> = text.as_bytes().chunks(chunk).collect();
             let (captured, bytes) = kept(&chunks, &[], 1_024);
             let bytes = String::from_utf8(bytes).unwrap();
-            let (head, rest) = bytes.split_once("\n[antiphon: 9019 bytes were left out here]\n").unwrap();
+            let (head, rest) =
+                bytes.split_once("\n[antiphon: 9019 bytes were left out here]\n").unwrap();
             assert_eq!((head, rest), (&text[..512], &text[512 + 9_019..]));
             assert_eq!(captured, Captured { kept: 1_024, seen: 10_000, cut: true, tail: 469 });
         }
@@ -187,7 +205,10 @@ mod tests {
 
     #[test]
     fn of_a_small_cap_the_beginning_is_kept() {
-        assert_eq!(kept(&[b"0123456789"], &[], 4), (Captured { kept: 4, seen: 10, cut: true, tail: 0 }, b"0123".to_vec()));
+        assert_eq!(
+            kept(&[b"0123456789"], &[], 4),
+            (Captured { kept: 4, seen: 10, cut: true, tail: 0 }, b"0123".to_vec())
+        );
     }
 
     proptest::proptest! {

@@ -1,4 +1,5 @@
-//! Keeps what runs in a session from signalling its warden and its engine, by the best that the kernel has.
+//! Keeps what runs in a session from signalling its warden and its engine, by the best that the
+//! kernel has.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -36,19 +37,25 @@ impl Prepared {
         }
     }
 
-    /// Puts it on the calling process for good. Allocates nothing; needs that no new privileges can be had.
+    /// Puts it on the calling process for good. Allocates nothing; needs that no new privileges can
+    /// be had.
     pub(super) fn put_on(&self) -> io::Result<()> {
         match self {
             Self::Landlock(ruleset) => {
                 // SAFETY: the system call takes a descriptor, which is open, and flags.
-                let done = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0) };
+                let done = unsafe {
+                    libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0)
+                };
                 if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
             }
             Self::Seccomp(filter) => {
                 let length = libc::c_ushort::try_from(filter.len()).unwrap_or(0);
                 let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut() };
-                // SAFETY: the kernel copies the program, which lives until the call returns, and does not write to it.
-                let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+                // SAFETY: the kernel copies the program, which lives until the call returns, and
+                // does not write to it.
+                let done = unsafe {
+                    libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+                };
                 if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
             }
             Self::None => Ok(()),
@@ -67,14 +74,32 @@ struct RulesetAttributes {
 fn signal_scope() -> Option<OwnedFd> {
     let nothing = std::ptr::null::<RulesetAttributes>();
     // SAFETY: with this flag the call reads no attributes and answers with a version.
-    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, nothing, 0, LANDLOCK_CREATE_RULESET_VERSION) };
+    let abi = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            nothing,
+            0,
+            LANDLOCK_CREATE_RULESET_VERSION,
+        )
+    };
     if abi < ABI_WITH_SCOPES {
         return None;
     }
-    let attributes = RulesetAttributes { handled_access_fs: 0, handled_access_net: 0, scoped: LANDLOCK_SCOPE_SIGNAL };
-    // SAFETY: the attributes have the layout of `struct landlock_ruleset_attr` in version 6, and the call only reads them.
-    let fd =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attributes, size_of::<RulesetAttributes>(), 0) };
+    let attributes = RulesetAttributes {
+        handled_access_fs: 0,
+        handled_access_net: 0,
+        scoped: LANDLOCK_SCOPE_SIGNAL,
+    };
+    // SAFETY: the attributes have the layout of `struct landlock_ruleset_attr` in version 6, and
+    // the call only reads them.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            &raw const attributes,
+            size_of::<RulesetAttributes>(),
+            0,
+        )
+    };
     let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
     // SAFETY: the call has just made this descriptor, so nobody else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -94,8 +119,9 @@ const ARCH: u32 = 4;
 const FIRST: u32 = if cfg!(target_endian = "little") { 16 } else { 20 };
 const SECOND: u32 = FIRST + 8;
 
-/// Refuses the calls that signal, stop or trace the two, their groups, or everybody. Calls of other architectures pass, and so does a
-/// signal to a single thread of the engine other than its first: this is the second best.
+/// Refuses the calls that signal, stop or trace the two, their groups, or everybody. Calls of other
+/// architectures pass, and so does a signal to a single thread of the engine other than its first:
+/// this is the second best.
 fn filter(warden: i32, engine: i32) -> Option<Vec<libc::sock_filter>> {
     let architecture = ARCHITECTURE?;
     let by_first = [
@@ -109,7 +135,8 @@ fn filter(warden: i32, engine: i32) -> Option<Vec<libc::sock_filter>> {
         libc::SYS_process_vm_writev,
     ];
     let by_second = [libc::SYS_ptrace];
-    let group = rustix::process::Pid::from_raw(engine).and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
+    let group = rustix::process::Pid::from_raw(engine)
+        .and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
     let mut refused = vec![warden, engine, -warden, -1];
     refused.extend(group.map(|group| -group.as_raw_nonzero().get()).filter(|&group| group != -1));
 
@@ -128,7 +155,12 @@ fn filter(warden: i32, engine: i32) -> Option<Vec<libc::sock_filter>> {
     };
     let (first, second) = (check(FIRST), check(SECOND));
 
-    let mut program = vec![load(ARCH), jump_if(architecture, 1, 0), answer(libc::SECCOMP_RET_ALLOW), load(NUMBER)];
+    let mut program = vec![
+        load(ARCH),
+        jump_if(architecture, 1, 0),
+        answer(libc::SECCOMP_RET_ALLOW),
+        load(NUMBER),
+    ];
     let calls = by_first.len() + by_second.len();
     for (index, &call) in by_first.iter().chain(&by_second).enumerate() {
         let to_first = calls - index;
@@ -146,7 +178,13 @@ fn statement(code: u32, k: u32) -> libc::sock_filter {
 }
 
 fn jump_if(value: u32, then: usize, otherwise: usize) -> libc::sock_filter {
-    let offset = |offset| u8::try_from(offset).unwrap_or_else(|_| panic!("BUG: the filter jumps too far"));
+    let offset =
+        |offset| u8::try_from(offset).unwrap_or_else(|_| panic!("BUG: the filter jumps too far"));
     let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    libc::sock_filter { code: u16::try_from(code).unwrap_or(0), jt: offset(then), jf: offset(otherwise), k: value }
+    libc::sock_filter {
+        code: u16::try_from(code).unwrap_or(0),
+        jt: offset(then),
+        jf: offset(otherwise),
+        k: value,
+    }
 }

@@ -1,4 +1,5 @@
-//! Starts a program of the session: forked, marked, and held at a gate until its existence is written down.
+//! Starts a program of the session: forked, marked, and held at a gate until its existence is
+//! written down.
 //!
 //! Between fork and exec only this file runs, in a process with one thread.
 
@@ -53,7 +54,8 @@ impl Child {
         }
     }
 
-    /// What the child said about its start, once it is gone or runs: why it did not, and whether the guard is on.
+    /// What the child said about its start, once it is gone or runs: why it did not, and whether
+    /// the guard is on.
     pub(super) fn started(&mut self, program: &Program<'_>) -> (Option<StartFailure>, bool) {
         let mut said = Vec::new();
         // The pipe does not block: what is not there by now will not come.
@@ -61,7 +63,8 @@ impl Child {
         let mut failure = None;
         let mut guarded = true;
         for record in said.chunks_exact(5) {
-            let (step, errno) = (record[0], i32::from_le_bytes([record[1], record[2], record[3], record[4]]));
+            let (step, errno) =
+                (record[0], i32::from_le_bytes([record[1], record[2], record[3], record[4]]));
             if step == GUARD {
                 guarded = false;
                 continue;
@@ -83,7 +86,8 @@ fn describe(step: u8, errno: i32, program: &Program<'_>) -> StartFailure {
     StartFailure { step, errno, text }
 }
 
-/// Forks a program and leaves it at its gate. `kept_from_child` are descriptors that its end must not wait for.
+/// Forks a program and leaves it at its gate. `kept_from_child` are descriptors that its end must
+/// not wait for.
 pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Result<Child> {
     let texts = Texts::of(program)?;
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -108,7 +112,12 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
         0 => {
-            for ours in [gate_in.as_raw_fd(), report_out.as_raw_fd(), stdout_out.as_raw_fd(), stderr_out.as_raw_fd()] {
+            for ours in [
+                gate_in.as_raw_fd(),
+                report_out.as_raw_fd(),
+                stdout_out.as_raw_fd(),
+                stderr_out.as_raw_fd(),
+            ] {
                 close(ours);
             }
             kept_from_child.iter().copied().for_each(close);
@@ -143,7 +152,11 @@ struct Texts {
 impl Texts {
     fn of(program: &Program<'_>) -> io::Result<Self> {
         let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(io::Error::from);
-        let arguments = program.command.iter().map(|text| c_string(text.bytes().to_vec())).collect::<io::Result<Vec<_>>>()?;
+        let arguments = program
+            .command
+            .iter()
+            .map(|text| c_string(text.bytes().to_vec()))
+            .collect::<io::Result<Vec<_>>>()?;
         let mut environment = Vec::new();
         for (name, value) in program.environment {
             environment.push(c_string([name.bytes(), b"=", value.bytes()].concat())?);
@@ -161,7 +174,12 @@ impl Texts {
                 candidates.push(c_string([directory, b"/", name].concat())?);
             }
         }
-        Ok(Self { candidates, directory: c_string(program.directory.bytes().to_vec())?, arguments, environment })
+        Ok(Self {
+            candidates,
+            directory: c_string(program.directory.bytes().to_vec())?,
+            arguments,
+            environment,
+        })
     }
 }
 
@@ -187,7 +205,8 @@ impl ChildPlan<'_> {
             if libc::getppid() != self.warden {
                 libc::_exit(127);
             }
-            // Best effort: who has a lower limit of this kind already keeps it, and is found by the environment alone.
+            // Best effort: who has a lower limit of this kind already keeps it, and is found by the
+            // environment alone.
             let _ = set_limit(libc::RLIMIT_RSS, self.tattoo);
         }
         self.wait_at_gate();
@@ -244,7 +263,8 @@ impl ChildPlan<'_> {
     fn report(&self, step: u8, errno: i32) {
         let errno = errno.to_le_bytes();
         let record = [step, errno[0], errno[1], errno[2], errno[3]];
-        // SAFETY: writes five bytes from a buffer of five; less than a pipe holds, so it is whole or not at all.
+        // SAFETY: writes five bytes from a buffer of five; less than a pipe holds, so it is whole
+        // or not at all.
         unsafe { libc::write(self.report, record.as_ptr().cast(), record.len()) };
     }
 }
@@ -261,7 +281,11 @@ type Resource = libc::c_int;
 fn set_limit(resource: Resource, value: u64) -> Result<(), i32> {
     let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
     // SAFETY: reads a limit that lives until it returns.
-    if unsafe { libc::setrlimit64(resource, &raw const limit) } == 0 { Ok(()) } else { Err(errno()) }
+    if unsafe { libc::setrlimit64(resource, &raw const limit) } == 0 {
+        Ok(())
+    } else {
+        Err(errno())
+    }
 }
 
 /// Sets a limit, or leaves one that is lower already.
@@ -274,23 +298,43 @@ fn lower_limit(resource: Resource, value: u64) -> Result<(), i32> {
     set_limit(resource, value.min(had.rlim_max))
 }
 
-/// Default dispositions for every signal, also for those that the C library keeps for itself, and none blocked.
+/// Default dispositions for every signal, also for those that the C library keeps for itself, and
+/// none blocked.
 fn reset_signals() {
     let default = [0_u64; 4];
     for signal in 1..=64 {
-        // SAFETY: a zeroed `struct sigaction` of the kernel, with the size of its mask; SIGKILL and SIGSTOP refuse, which is right.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u8>(), 8) };
+        // SAFETY: a zeroed `struct sigaction` of the kernel, with the size of its mask; SIGKILL and
+        // SIGSTOP refuse, which is right.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null::<u8>(),
+                8,
+            )
+        };
     }
     let none = 0_u64;
     // SAFETY: reads an empty mask of the kernel's size.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, std::ptr::null::<u8>(), 8) };
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null::<u8>(),
+            8,
+        )
+    };
 }
 
 fn close_all_on_exec() {
     // SAFETY: takes numbers.
-    let done = unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if done != 0 {
-        // A kernel before 5.11. Descriptors of ours are closed on exec anyway; these are the ones that a parent leaked.
+        // A kernel before 5.11. Descriptors of ours are closed on exec anyway; these are the ones
+        // that a parent leaked.
         for fd in 3..1024 {
             // SAFETY: takes numbers; one that is not open is refused.
             unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
@@ -305,7 +349,8 @@ fn exec(texts: &Texts) -> i32 {
     let (arguments, environment) = (pointers(&texts.arguments), pointers(&texts.environment));
     let mut found = libc::ENOENT;
     for candidate in &texts.candidates {
-        // SAFETY: both lists end in a null pointer and point to texts that live until the call returns, if it does.
+        // SAFETY: both lists end in a null pointer and point to texts that live until the call
+        // returns, if it does.
         unsafe { libc::execve(candidate.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
         match errno() {
             libc::ENOENT | libc::ENOTDIR => {}

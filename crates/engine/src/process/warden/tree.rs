@@ -1,6 +1,8 @@
-//! The tree below the warden: reaping it, measuring it, and ending it until the kernel says that nothing is left.
+//! The tree below the warden: reaping it, measuring it, and ending it until the kernel says that
+//! nothing is left.
 //!
-//! The proof is the answer ECHILD: a process to which all orphans below it come, and which has no children, has no descendants.
+//! The proof is the answer ECHILD: a process to which all orphans below it come, and which has no
+//! children, has no descendants.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -39,7 +41,8 @@ impl Reaper {
                     _ => return false,
                 }
             }
-            // SAFETY: the call succeeded, so these fields are those of a child, or zero when none had ended.
+            // SAFETY: the call succeeded, so these fields are those of a child, or zero when none
+            // had ended.
             let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
             if pid == 0 {
                 return false;
@@ -73,8 +76,11 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
     let own_session = rustix::process::getsid(None).map_or(0, |sid| sid.as_raw_nonzero().get());
     let until = std::time::Instant::now() + within;
     let (mut killed, before) = (HashSet::new(), reaper.killed);
-    // A group dies with a member that was not seen; grandchildren are reaped by others. Each is counted by one of the two at least.
-    let count = |killed: &HashSet<ProcessIdentity>, reaper: &Reaper| (reaper.killed - before).max(killed.len() as u64);
+    // A group dies with a member that was not seen; grandchildren are reaped by others. Each is
+    // counted by one of the two at least.
+    let count = |killed: &HashSet<ProcessIdentity>, reaper: &Reaper| {
+        (reaper.killed - before).max(killed.len() as u64)
+    };
     while !reaper.reap() {
         if std::time::Instant::now() >= until {
             let leftovers = proc_table::descendants(own).iter().map(signal::leftover).collect();
@@ -85,7 +91,10 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
         let mut stopped = HashSet::new();
         let mut found = Vec::new();
         for _ in 0..STOP_PASSES {
-            let new: Vec<Seen> = proc_table::descendants(own).into_iter().filter(|seen| stopped.insert(seen.pid)).collect();
+            let new: Vec<Seen> = proc_table::descendants(own)
+                .into_iter()
+                .filter(|seen| stopped.insert(seen.pid))
+                .collect();
             if new.is_empty() {
                 break;
             }
@@ -160,7 +169,9 @@ impl Sample {
         if limits.processes.is_some_and(|limit| self.processes > limit) {
             return Some(Limit::Processes { found: self.processes });
         }
-        cpu_limit_ms.is_some_and(|limit| self.cpu_ms > limit).then_some(Limit::Cpu { found: self.cpu_ms })
+        cpu_limit_ms
+            .is_some_and(|limit| self.cpu_ms > limit)
+            .then_some(Limit::Cpu { found: self.cpu_ms })
     }
 }
 
@@ -172,6 +183,8 @@ pub(super) fn reaped_cpu_ms() -> u64 {
         libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage);
         usage
     };
-    let ms = |time: libc::timeval| u64::try_from(time.tv_sec * 1_000 + time.tv_usec / 1_000).unwrap_or(0);
+    let ms = |time: libc::timeval| {
+        u64::try_from(time.tv_sec * 1_000 + time.tv_usec / 1_000).unwrap_or(0)
+    };
     ms(usage.ru_utime) + ms(usage.ru_stime)
 }

@@ -1,4 +1,5 @@
-//! From the end of a tree to what is recorded: the outcome, what was used, what was put out and printed.
+//! From the end of a tree to what is recorded: the outcome, what was used, what was put out and
+//! printed.
 
 use antiphon_core::coordination::{Report, SessionOutcome, Tree};
 use antiphon_core::envelope::Blob;
@@ -7,7 +8,10 @@ use serde_json::Value;
 
 use super::RESULT_CAP;
 use crate::plan::{self, CommandSpec, Usage};
-use crate::process::{Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder, TreeEnd};
+use crate::process::{
+    Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder,
+    TreeEnd,
+};
 use crate::session::{Failed, Output, SessionResult};
 use crate::usage::{Charged, Reading, Run, Said, claude, claude_stream, result_file};
 
@@ -23,7 +27,13 @@ const LONGEST_WAIT: u64 = 8 * 24 * 3600 * SECOND;
 const TOLD: usize = 600;
 
 /// What a session came to.
-pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder, charged: &Charged, now: Wall) -> SessionResult {
+pub(crate) fn result_of(
+    spec: &CommandSpec,
+    end: TreeEnd,
+    folder: &SessionFolder,
+    charged: &Charged,
+    now: Wall,
+) -> SessionResult {
     let (mut printed, mut unread) = (Vec::new(), Vec::new());
     let mut keep = |captured: Captured, kept| {
         if captured.kept == 0 {
@@ -60,32 +70,62 @@ pub(crate) fn result_of(spec: &CommandSpec, end: TreeEnd, folder: &SessionFolder
     let reading = read(spec, &end, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
-    unread.extend(reading.degraded.map(|what| format!("what it says of itself could be read only in part: {what}")));
+    unread.extend(
+        reading
+            .degraded
+            .map(|what| format!("what it says of itself could be read only in part: {what}")),
+    );
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
-        Ok(bytes) => Ok(Output { bytes, text: degraded, report, scores: reading.scores, tree: Some(Box::new(tree)), printed }),
+        Ok(bytes) => Ok(Output {
+            bytes,
+            text: degraded,
+            report,
+            scores: reading.scores,
+            tree: Some(Box::new(tree)),
+            printed,
+        }),
         Err(failed) => {
             let text = [failed.text].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
-            Err(Failed { outcome: failed.outcome, text, report, tree: Some(Box::new(tree)), printed })
+            Err(Failed {
+                outcome: failed.outcome,
+                text,
+                report,
+                tree: Some(Box::new(tree)),
+                printed,
+            })
         }
     }
 }
 
 /// What the session says of itself: its result file first, then what its program printed.
-fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, charged: &Charged, now: Wall) -> Reading {
+fn read(
+    spec: &CommandSpec,
+    end: &TreeEnd,
+    folder: &SessionFolder,
+    charged: &Charged,
+    now: Wall,
+) -> Reading {
     let own = match &end.result {
         ResultFile::Absent => Reading::default(),
         ResultFile::Kept => match folder.read(Kept::Result) {
             Ok(bytes) => result_file(&bytes),
-            Err(error) => Reading { degraded: Some(format!("the result file could not be read: {error}")), ..Reading::default() },
+            Err(error) => Reading {
+                degraded: Some(format!("the result file could not be read: {error}")),
+                ..Reading::default()
+            },
         },
         ResultFile::TooLarge(size) => {
-            let degraded = format!("the result file has {size} bytes and was not read; at most {} MiB are", RESULT_CAP >> 20);
+            let degraded = format!(
+                "the result file has {size} bytes and was not read; at most {} MiB are",
+                RESULT_CAP >> 20
+            );
             Reading { degraded: Some(degraded), ..Reading::default() }
         }
-        ResultFile::Unreadable => {
-            Reading { degraded: Some("the result file could not be read".to_owned()), ..Reading::default() }
-        }
+        ResultFile::Unreadable => Reading {
+            degraded: Some("the result file could not be read".to_owned()),
+            ..Reading::default()
+        },
     };
     let reader = match spec.usage {
         Usage::None | Usage::Result => return own,
@@ -95,8 +135,12 @@ fn read(spec: &CommandSpec, end: &TreeEnd, folder: &SessionFolder, charged: &Cha
     let stdout = folder.read(Kept::Stdout).unwrap_or_default();
     let tail = usize::try_from(end.stdout.tail).unwrap_or(0).min(stdout.len());
     let (head, tail) = stdout.split_at(stdout.len() - tail);
-    let (head, tail) = if tail.is_empty() { (head, None) } else { (without_last_line(head), Some(tail)) };
-    let said = reader(&Run { printed: head, tail, resumed: resumes(&spec.run), charged: Some(charged) }, now);
+    let (head, tail) =
+        if tail.is_empty() { (head, None) } else { (without_last_line(head), Some(tail)) };
+    let said = reader(
+        &Run { printed: head, tail, resumed: resumes(&spec.run), charged: Some(charged) },
+        now,
+    );
     Reading {
         report: said.report.or(own.report),
         said: if own.said == Said::Nothing { said.said } else { own.said },
@@ -114,18 +158,25 @@ fn without_last_line(head: &[u8]) -> &[u8] {
 
 /// Whether a command has an agent go on with an earlier run of its own, as far as its words tell.
 fn resumes(run: &plan::Run) -> bool {
-    let is_long = |word: &str| matches!(word, "--resume" | "--continue") || word.starts_with("--resume=");
+    let is_long =
+        |word: &str| matches!(word, "--resume" | "--continue") || word.starts_with("--resume=");
     let known = |text: &plan::Text| -> String {
-        let parts = text.0.iter().map(|part| if let plan::Part::Known(known) = part { known.as_str() } else { "" });
+        let parts = text
+            .0
+            .iter()
+            .map(|part| if let plan::Part::Known(known) = part { known.as_str() } else { "" });
         parts.collect()
     };
     match run {
         plan::Run::Shell(script) => script.split_whitespace().any(is_long),
         plan::Run::Argv(texts) => {
             let words: Vec<String> = texts.iter().map(known).collect();
-            let is_agent = words.first().is_some_and(|program| program.rsplit('/').next() == Some("claude"));
+            let is_agent =
+                words.first().is_some_and(|program| program.rsplit('/').next() == Some("claude"));
             match is_agent {
-                true => words.iter().any(|word| is_long(word) || matches!(word.as_str(), "-r" | "-c")),
+                true => {
+                    words.iter().any(|word| is_long(word) || matches!(word.as_str(), "-r" | "-c"))
+                }
                 false => words.iter().flat_map(|word| word.split_whitespace()).any(is_long),
             }
         }
@@ -143,12 +194,23 @@ fn judge(
     let failed = |text: String| Err(Failed::because(text));
     match &end.cause {
         Cause::Exited => {}
-        Cause::NotStarted(failure) => return Err(Failed::of(SessionOutcome::SpawnFailed, failure.text.clone())),
+        Cause::NotStarted(failure) => {
+            return Err(Failed::of(SessionOutcome::SpawnFailed, failure.text.clone()));
+        }
         Cause::TimedOut => return Err(Failed::of(SessionOutcome::Timeout, "its time was over")),
-        Cause::Cancelled => return Err(Failed::of(SessionOutcome::Cancelled, "it was asked to stop")),
+        Cause::Cancelled => {
+            return Err(Failed::of(SessionOutcome::Cancelled, "it was asked to stop"));
+        }
         Cause::OverLimit(limit) => return failed(over(*limit)),
-        Cause::EngineLost => return Err(Failed::of(SessionOutcome::Lost, "the engine went away while the session ran")),
-        Cause::WardenLost => return failed("its warden was lost, and what it ran was ended".to_owned()),
+        Cause::EngineLost => {
+            return Err(Failed::of(
+                SessionOutcome::Lost,
+                "the engine went away while the session ran",
+            ));
+        }
+        Cause::WardenLost => {
+            return failed("its warden was lost, and what it ran was ended".to_owned());
+        }
     }
     if !end.clean {
         return failed("it left something running that cannot be ended".to_owned());
@@ -201,19 +263,24 @@ fn refused_by(check: &Checked, folder: &SessionFolder) -> Option<String> {
         (Cause::TimedOut, _) => "its time was over".to_owned(),
         (_, status) => status.map_or_else(|| "it was ended".to_owned(), shown),
     };
-    Some(joined(format!("its check failed: {why}"), last_words(folder, Kept::CheckStderr, Kept::CheckStdout)))
+    Some(joined(
+        format!("its check failed: {why}"),
+        last_words(folder, Kept::CheckStderr, Kept::CheckStdout),
+    ))
 }
 
 fn joined(what: String, words: String) -> String {
     if words.is_empty() { what } else { format!("{what}: {words}") }
 }
 
-/// The last lines that were printed, as far as they are told: of the errors, else of what many programs print them to as well.
+/// The last lines that were printed, as far as they are told: of the errors, else of what many
+/// programs print them to as well.
 fn last_words(folder: &SessionFolder, errors: Kept, output: Kept) -> String {
     let last = |kept| {
         let bytes = folder.read(kept).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
-        text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER).to_owned()
+        text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER)
+            .to_owned()
     };
     let words = last(errors);
     if words.is_empty() { last(output) } else { words }
@@ -241,7 +308,9 @@ mod tests {
 
     #[test]
     fn an_agent_that_is_told_to_resume_is_known_by_its_words() {
-        let argv = |words: &[&str]| plan::Run::Argv(words.iter().map(|word| plan::Text::known(*word)).collect());
+        let argv = |words: &[&str]| {
+            plan::Run::Argv(words.iter().map(|word| plan::Text::known(*word)).collect())
+        };
         let cases = [
             (argv(&["claude", "-p", "--resume", "id"]), true),
             (argv(&["/usr/bin/claude", "-c", "-p"]), true),

@@ -36,7 +36,8 @@ impl Secrets {
         self.lock().remove(coordination);
     }
 
-    /// Those of a coordination, or of the one that it is nested in: its id is that of a session, which begins with its coordination's.
+    /// Those of a coordination, or of the one that it is nested in: its id is that of a session,
+    /// which begins with its coordination's.
     pub(crate) fn of(&self, coordination: &CoordinationId) -> Option<Values> {
         let held = self.lock();
         let mut id = coordination.as_str();
@@ -59,10 +60,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nested_coordinations_have_the_secrets_of_the_one_above() -> Result<(), antiphon_core::id::IdError> {
+    fn nested_coordinations_have_the_secrets_of_the_one_above()
+    -> Result<(), antiphon_core::id::IdError> {
         let secrets = Secrets::default();
         secrets.hold("run".parse()?, [("KEY".to_owned(), "value-of-key".to_owned())].into());
-        let of = |id: &str| Ok(secrets.of(&id.parse()?).and_then(|values| values.get("KEY").cloned()));
+        let of =
+            |id: &str| Ok(secrets.of(&id.parse()?).and_then(|values| values.get("KEY").cloned()));
         let expected = Some("value-of-key".to_owned());
         assert_eq!(
             [of("run")?, of("run.1")?, of("run.1.22")?, of("runner")?],

@@ -1,4 +1,5 @@
-//! A body made of one future after the other: each gives some bytes and what the next one starts from.
+//! A body made of one future after the other: each gives some bytes and what the next one starts
+//! from.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -33,7 +34,10 @@ where
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let Some(step) = self.step.as_mut() else { return Poll::Ready(None) };
         let done = ready!(step.as_mut().poll(context));
         self.step = None;
