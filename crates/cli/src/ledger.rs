@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{
-    CoordinationReducer, CoordinationSession, Reducer as _, ReducerContext,
-};
+use antiphon::coordination::{Coordination, CoordinationReducer, Reducer as _, ReducerContext};
 use antiphon::envelope::Recorded;
 use antiphon::event::Event;
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
@@ -101,10 +99,7 @@ impl Ledger {
     }
 
     /// A coordination as its events tell it.
-    pub(crate) fn replayed(
-        &self,
-        id: &CoordinationId,
-    ) -> Result<CoordinationSession, CommandError> {
+    pub(crate) fn replayed(&self, id: &CoordinationId) -> Result<Coordination, CommandError> {
         self.replayed_past(id, |_| Ok(()))
     }
 
@@ -112,8 +107,8 @@ impl Ledger {
     pub(crate) fn replayed_past(
         &self,
         id: &CoordinationId,
-        mut look: impl FnMut(&CoordinationSession) -> Result<(), CommandError>,
-    ) -> Result<CoordinationSession, CommandError> {
+        mut look: impl FnMut(&Coordination) -> Result<(), CommandError>,
+    ) -> Result<Coordination, CommandError> {
         let mut reducer = CoordinationReducer::new();
         self.each_event(&StreamName::Coordination(id.clone()), |event| {
             let context = ReducerContext::replay(event.version.0);
@@ -231,7 +226,7 @@ impl Ledger {
 }
 
 /// An item that is not in a coordination.
-pub(crate) fn unknown_item(session: &CoordinationSession, work: &str) -> CommandError {
+pub(crate) fn unknown_item(session: &Coordination, work: &str) -> CommandError {
     let id = session.coordination_id();
     let told = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
     match alike(work, session.work_queue().map(WorkId::as_str)).as_slice() {

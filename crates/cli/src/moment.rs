@@ -1,27 +1,27 @@
 //! Times and durations as people read them; wall-clock times are in UTC.
 
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// A wall-clock time to the millisecond.
-pub(crate) fn millis(wall: Wall) -> String {
+pub(crate) fn millis(wall: WallTime) -> String {
     timestamp(wall).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A wall-clock time to the second.
-pub(crate) fn seconds(wall: Wall) -> String {
+pub(crate) fn seconds(wall: WallTime) -> String {
     timestamp(wall).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// A wall-clock time to the nanosecond.
-pub(crate) fn exact(wall: Wall) -> String {
+pub(crate) fn exact(wall: WallTime) -> String {
     timestamp(wall).strftime("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
 }
 
 /// How long ago a time was, in its largest unit.
-pub(crate) fn age(since: Wall) -> String {
+pub(crate) fn age(since: WallTime) -> String {
     match now().0.saturating_sub(since.0) / 1_000_000_000 {
         seconds @ 0..60 => format!("{seconds}s"),
         seconds @ 60..3_600 => format!("{}m", seconds / 60),
@@ -32,13 +32,13 @@ pub(crate) fn age(since: Wall) -> String {
 
 /// Reads a time, or how long ago it was. A time that does not say of which zone it is, is in UTC,
 /// as all times here are.
-pub(crate) fn since(text: &str) -> Result<Wall, String> {
+pub(crate) fn since(text: &str) -> Result<WallTime, String> {
     ago(text, Timestamp::now()).ok_or_else(|| {
         "say how long ago, as `10m`, `1h30m` or `2d`, or a time, as `2026-11-21T08:30`".to_owned()
     })
 }
 
-fn ago(text: &str, now: Timestamp) -> Option<Wall> {
+fn ago(text: &str, now: Timestamp) -> Option<WallTime> {
     let civil = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     let time = (text.parse::<Timestamp>().ok())
         .or_else(|| civil(text.parse::<DateTime>().ok()?))
@@ -49,7 +49,7 @@ fn ago(text: &str, now: Timestamp) -> Option<Wall> {
             (!ago.is_negative()).then(|| now.checked_sub(ago).ok()).flatten()
         })?;
     // What is before 1970 is before everything.
-    Some(Wall(u64::try_from(time.as_nanosecond()).unwrap_or(0)))
+    Some(WallTime(u64::try_from(time.as_nanosecond()).unwrap_or(0)))
 }
 
 /// A duration in seconds, to the millisecond.
@@ -68,12 +68,12 @@ pub(crate) fn elapsed(nanos: u64) -> String {
 }
 
 /// The wall clock now.
-pub(crate) fn now() -> Wall {
-    Wall(u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0))
+pub(crate) fn now() -> WallTime {
+    WallTime(u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0))
 }
 
 /// Every 64-bit number of nanoseconds lies within the years that a timestamp has.
-fn timestamp(wall: Wall) -> Timestamp {
+fn timestamp(wall: WallTime) -> Timestamp {
     Timestamp::from_nanosecond(wall.0.into()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -83,11 +83,11 @@ mod tests {
 
     #[test]
     fn times_read_as_utc() {
-        let wall = Wall(1_763_694_960_123_456_789);
+        let wall = WallTime(1_763_694_960_123_456_789);
         assert_eq!(millis(wall), "2025-11-21T03:16:00.123Z");
         assert_eq!(seconds(wall), "2025-11-21T03:16:00Z");
         assert_eq!(exact(wall), "2025-11-21T03:16:00.123456789Z");
-        assert_eq!(seconds(Wall(u64::MAX)), "2554-07-21T23:34:33Z");
+        assert_eq!(seconds(WallTime(u64::MAX)), "2554-07-21T23:34:33Z");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::digest::{Canonical, Digest};
 use crate::envelope::{Blob, Commit, Recorded, StreamTip};
 use crate::id::{StreamName, Version};
-use crate::time::{At, Wall};
+use crate::time::{LedgerTime, WallTime};
 
 /// Everything that one append writes, atomically.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,9 @@ pub struct HeadRow {
     /// Whether the stream has ended and can get no further event.
     pub ended: bool,
     /// Wall-clock time of its first event.
-    pub started: Wall,
+    pub started: WallTime,
     /// Ledger and wall-clock time of its last event.
-    pub changed: (At, Wall),
+    pub changed: (LedgerTime, WallTime),
     /// A JSON object with what lists and results need, made by the core.
     pub summary: String,
 }

@@ -1,6 +1,6 @@
 //! The coordination kernel: bounded runs over work, with budgets, a circuit breaker and receipts.
 //!
-//! [`CoordinationSession`] is the aggregate and owns `apply`. [`CoordinationController`] is one of
+//! [`Coordination`] is the aggregate and owns `apply`. [`CoordinationController`] is one of
 //! them live, with an outbox; [`CoordinationReducer`] is replay through the same `apply`;
 //! [`ReceiptBuilder`] is fed by it.
 //!
@@ -92,7 +92,7 @@ mod work;
 
 pub(crate) use admission::events as work_events;
 pub use archive::{Finished, Recalled, archived_items};
-pub use budget::{BudgetUsage, CoordinationBudget, Grant, Used};
+pub use budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub(crate) use controller::chained;
@@ -102,17 +102,17 @@ pub use controller::{
 pub(crate) use decide::shortened;
 pub use decide::{Proposal, StopCause};
 pub use error::{ApplyError, ControllerError, CoordinationError};
-pub use outcome::{Report, SessionEnd, SessionOutcome, Then, Tree};
+pub use outcome::{NextStep, Report, SessionEnd, SessionOutcome, TreeReport};
 pub use planner::{
     CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError,
 };
 pub use receipt::{
-    ContentStore, CoordinationReceipt, Ending, Evidence, HashMismatch, ReceiptBuilder, Totals,
+    ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
     WorkOutcome,
 };
 pub use reducer::{CoordinationReducer, CoordinationState, Reducer, ReducerContext};
 pub use runners::{Capability, Runners};
-pub use session::{CoordinationSession, Meta};
+pub use session::{Coordination, Meta};
 pub use spawner::{SessionSpawner, SessionTerminationInfo, SpawnError};
 pub use stage::{Stage, UnknownStage};
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition, Verdict};

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::digest::{Canonical, Digest};
 use crate::id::{Actor, CommandId, CommitNumber, Epoch, StreamName, Version};
-use crate::time::{At, Wall};
+use crate::time::{LedgerTime, WallTime};
 
 /// Largest payload of one event, in bytes.
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
@@ -59,9 +59,9 @@ pub struct Recorded {
     /// Which shape of that type the payload has, from 1.
     pub schema: u32,
     /// Ledger time.
-    pub at: At,
+    pub at: LedgerTime,
     /// Wall-clock time, as data.
-    pub wall: Wall,
+    pub wall: WallTime,
     /// Who caused it.
     pub actor: Actor,
     /// The id of the command that caused it, if it had one.
@@ -192,8 +192,8 @@ mod tests {
             version: Version(1),
             kind: "ledger.opened".into(),
             schema: 1,
-            at: At(1),
-            wall: Wall(2),
+            at: LedgerTime(1),
+            wall: WallTime(2),
             actor: Actor::new("engine").unwrap(),
             cause: None,
             payload: Payload::Bytes(b"{}".to_vec()),
@@ -212,8 +212,8 @@ mod tests {
             |e| e.version = Version(2),
             |e| e.kind = "ledger.closed".into(),
             |e| e.schema = 2,
-            |e| e.at = At(2),
-            |e| e.wall = Wall(1),
+            |e| e.at = LedgerTime(2),
+            |e| e.wall = WallTime(1),
             |e| e.actor = Actor::new("operator").unwrap(),
             |e| e.cause = Some(CommandId::new("x").unwrap()),
             |e| e.payload = Payload::Bytes(b"{} ".to_vec()),

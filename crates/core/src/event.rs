@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::{
-    AbortReason, BudgetUsage, CoordinationBudget, EfeWeights, Finished, Grant, SessionOutcome,
-    SkipReason, StopCondition, Then, Totals, Tree, Used, Verdict, WorkSpec,
+    AbortReason, BudgetUsage, CoordinationBudget, Counts, EfeWeights, Finished, Grant, NextStep,
+    SessionOutcome, SkipReason, StopCondition, TreeReport, Usage, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, GroupName, SessionId, StreamName, Version, WorkId};
-use crate::time::{At, Deadline};
+use crate::time::{Deadline, LedgerTime};
 
 /// Why recorded bytes are not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -300,7 +300,7 @@ pub struct SessionBound {
     /// What the session may use.
     pub grant: Grant,
     /// When its time is over.
-    pub deadline: At,
+    pub deadline: LedgerTime,
     /// Digest of the token that the session shows.
     pub token: Digest,
     /// Whether it is carried out by a nested coordination, which has the session's id.
@@ -327,7 +327,7 @@ pub struct SessionUnbound {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// What it used.
-    pub used: Used,
+    pub used: Usage,
     /// Scores it gave, in millionths, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scores: BTreeMap<String, i64>,
@@ -335,10 +335,10 @@ pub struct SessionUnbound {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Digest>,
     /// What follows for the item.
-    pub then: Then,
+    pub then: NextStep,
     /// What became of its processes, if it had some.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tree: Option<Box<Tree>>,
+    pub tree: Option<Box<TreeReport>>,
 }
 
 impl SessionUnbound {
@@ -449,7 +449,7 @@ pub struct Completed {
     /// What it used.
     pub usage: BudgetUsage,
     /// Sessions and items, counted.
-    pub totals: Totals,
+    pub totals: Counts,
     /// Digest of the receipt.
     pub receipt: Digest,
 }
@@ -464,7 +464,7 @@ pub struct Aborted {
     /// What it used.
     pub usage: BudgetUsage,
     /// Sessions and items, counted.
-    pub totals: Totals,
+    pub totals: Counts,
     /// Digest of the receipt.
     pub receipt: Digest,
 }
@@ -483,7 +483,7 @@ pub fn belongs_in(kind: &str, stream: &StreamName) -> bool {
 #[must_use]
 pub fn describe_deadline(deadline: Deadline) -> String {
     match deadline {
-        Deadline::At(At(nanos)) => {
+        Deadline::Ledger(LedgerTime(nanos)) => {
             format!("{}.{:03}s of ledger time", nanos / 1_000_000_000, nanos / 1_000_000 % 1000)
         }
         Deadline::Wall(wall) => wall.to_string(),

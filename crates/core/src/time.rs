@@ -12,9 +12,9 @@ pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct At(pub u64);
+pub struct LedgerTime(pub u64);
 
-impl At {
+impl LedgerTime {
     /// This time and a number of nanoseconds more; stays at the end of time instead of wrapping.
     #[must_use]
     pub fn after(self, nanos: u64) -> Self {
@@ -33,9 +33,9 @@ impl At {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Wall(pub u64);
+pub struct WallTime(pub u64);
 
-impl fmt::Display for Wall {
+impl fmt::Display for WallTime {
     /// To the second, in UTC: `2026-11-21T08:30:00Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0 / 1_000_000_000;
@@ -59,9 +59,9 @@ impl fmt::Display for Wall {
 #[serde(rename_all = "snake_case")]
 pub enum Deadline {
     /// When ledger time reaches this.
-    At(At),
+    Ledger(LedgerTime),
     /// When the wall clock reaches this.
-    Wall(Wall),
+    Wall(WallTime),
 }
 
 impl Deadline {
@@ -69,7 +69,7 @@ impl Deadline {
     #[must_use]
     pub fn has_come(self, now: &Now) -> bool {
         match self {
-            Self::At(at) => at <= now.at,
+            Self::Ledger(at) => at <= now.at,
             Self::Wall(wall) => wall <= now.wall,
         }
     }
@@ -82,16 +82,16 @@ impl Deadline {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Now {
     /// Ledger time.
-    pub at: At,
+    pub at: LedgerTime,
     /// Wall-clock time.
-    pub wall: Wall,
+    pub wall: WallTime,
     /// Fresh random bytes, for tokens and jitter.
     pub random: [u8; 32],
 }
 
 impl From<u64> for Now {
     fn from(timestamp_ns: u64) -> Self {
-        Self { at: At(timestamp_ns), wall: Wall(timestamp_ns), random: [0; 32] }
+        Self { at: LedgerTime(timestamp_ns), wall: WallTime(timestamp_ns), random: [0; 32] }
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
             4_107_542_400,
             18_446_744_073,
         ]
-        .map(|seconds| Wall(seconds * 1_000_000_000).to_string());
+        .map(|seconds| WallTime(seconds * 1_000_000_000).to_string());
         let expected = [
             "1970-01-01T00:00:00Z",
             "2000-02-28T23:59:59Z",

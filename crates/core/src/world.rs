@@ -19,13 +19,13 @@ pub use turn::{Action, Spawn, Turn, without_erased};
 
 use crate::append::Erasure;
 use crate::coordination::{
-    Blocked, CoordinationController, CoordinationSession, Ending, Proposal, Runners, Start,
-    StopCause, WorkSpec,
+    Blocked, Coordination, CoordinationController, Ending, Proposal, Runners, Start, StopCause,
+    WorkSpec,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
 use crate::event::Event;
 use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
-use crate::time::{At, Now, Wall};
+use crate::time::{LedgerTime, Now, WallTime};
 
 /// One coordination in the world.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ struct Member {
     /// Nested items whose configuration was asked for.
     expanding: BTreeSet<WorkId>,
     /// Where the deadline tables list it.
-    due: (Option<At>, Option<Wall>),
+    due: (Option<LedgerTime>, Option<WallTime>),
 }
 
 /// All live coordinations of one ledger.
@@ -42,8 +42,8 @@ struct Member {
 pub struct World {
     members: BTreeMap<CoordinationId, Member>,
     runners: Runners,
-    due_at: BTreeSet<(At, CoordinationId)>,
-    due_wall: BTreeSet<(Wall, CoordinationId)>,
+    due_at: BTreeSet<(LedgerTime, CoordinationId)>,
+    due_wall: BTreeSet<(WallTime, CoordinationId)>,
     /// What is left to do of a takeover, ahead of everything else.
     takeover: VecDeque<takeover::Step>,
     /// How swept sessions ended, until their ends are recorded.
@@ -81,7 +81,7 @@ impl World {
     }
 
     /// Takes in a coordination that replay or a snapshot gave. Ended ones are let go at once.
-    pub fn adopt(&mut self, session: CoordinationSession, tip: StreamTip) {
+    pub fn adopt(&mut self, session: Coordination, tip: StreamTip) {
         if session.status().is_terminal() {
             return;
         }
@@ -154,7 +154,7 @@ impl World {
 
     /// The earliest moments on the two clocks at which [`World::expire`] has something to do.
     #[must_use]
-    pub fn next_deadline(&self) -> (Option<At>, Option<Wall>) {
+    pub fn next_deadline(&self) -> (Option<LedgerTime>, Option<WallTime>) {
         (self.due_at.first().map(|(at, _)| *at), self.due_wall.first().map(|(wall, _)| *wall))
     }
 
@@ -174,7 +174,7 @@ impl World {
         if let Some(Blocked::Running { session, .. }) = reasons.last()
             && let Ok(coordination) = session.nested_coordination()
             && let Some(reason) =
-                self.coordination(&coordination).and_then(CoordinationSession::pause_reason)
+                self.coordination(&coordination).and_then(Coordination::pause_reason)
         {
             let reason = reason.to_owned();
             reasons.push(Blocked::NestedPaused { coordination, reason });
@@ -187,7 +187,7 @@ impl World {
 
     /// One live coordination.
     #[must_use]
-    pub fn coordination(&self, id: &CoordinationId) -> Option<&CoordinationSession> {
+    pub fn coordination(&self, id: &CoordinationId) -> Option<&Coordination> {
         self.members.get(id)?.controller.session()
     }
 
@@ -222,7 +222,7 @@ impl World {
     }
 
     /// All live coordinations, by id.
-    pub fn coordinations(&self) -> impl Iterator<Item = &CoordinationSession> {
+    pub fn coordinations(&self) -> impl Iterator<Item = &Coordination> {
         self.members.values().filter_map(|member| member.controller.session())
     }
 

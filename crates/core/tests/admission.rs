@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use antiphon_core::coordination::{
-    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController,
-    CoordinationSession, MAX_DEPTH, Runner, WorkSpec,
+    ControllerError, Coordination, CoordinationBudget, CoordinationConfig, CoordinationController,
+    MAX_DEPTH, Runner, WorkSpec,
 };
 use antiphon_core::id::{CoordinationId, IdError, WorkId};
 
@@ -145,7 +145,7 @@ fn snapshots_with_impossible_numbers_are_not_read() {
     controller.start(1_000).unwrap();
     let _bound = controller.prepare_session_spawn("a", 2, 2_000).unwrap();
     let sound = String::from_utf8(controller.session().unwrap().snapshot()).unwrap();
-    assert!(CoordinationSession::restore(sound.as_bytes()).is_ok());
+    assert!(Coordination::restore(sound.as_bytes()).is_ok());
     let forged = [
         ("\"max_episodes\":10", "\"max_episodes\":0"),
         ("\"tick_rate_hz\":1000", "\"tick_rate_hz\":0"),
@@ -155,6 +155,6 @@ fn snapshots_with_impossible_numbers_are_not_read() {
     ];
     for (old, new) in forged {
         assert!(sound.contains(old), "{old} in {sound}");
-        assert!(CoordinationSession::restore(sound.replace(old, new).as_bytes()).is_err(), "{new}");
+        assert!(Coordination::restore(sound.replace(old, new).as_bytes()).is_err(), "{new}");
     }
 }

@@ -17,7 +17,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, WorkId};
-use antiphon_core::time::{At, Now, Wall};
+use antiphon_core::time::{LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Adder, Command, Rejection, Reply, Spawn, Turn};
 use auditor::{Audited, Restart};
 
@@ -169,8 +169,8 @@ impl Desk {
 
 fn now(passed: u64) -> Now {
     Now {
-        at: At(1_000_000 + passed),
-        wall: Wall(1_700_000_000_000_000_000 + passed),
+        at: LedgerTime(1_000_000 + passed),
+        wall: WallTime(1_700_000_000_000_000_000 + passed),
         random: [7; 32],
     }
 }

@@ -10,15 +10,15 @@ use antiphon_core::coordination::{
     CoordinationConfig, CoordinationController, CoordinationError, CoordinationObjectiveReceiptV1,
     CoordinationReceipt, CoordinationReducer, CoordinationStatus, EfeComponents, EfeObjective,
     EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES,
-    MAX_WORK_QUEUE_SIZE, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner,
-    SessionOutcome, SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition, Then,
-    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
+    MAX_WORK_QUEUE_SIZE, NextStep, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner,
+    SessionOutcome, SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition, Verdict,
+    WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
 use antiphon_core::event::Event;
 use antiphon_core::id::{Actor, StreamName, Version, WorkId};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 
 fn budget() -> CoordinationBudget {
     CoordinationBudget::new(10, 5_000_000, 1_000_000, Some(100_000)).unwrap()
@@ -37,7 +37,7 @@ fn run(
     work: &str,
     outcome: SessionOutcome,
     time: u64,
-) -> Then {
+) -> NextStep {
     let bound = controller.prepare_session_spawn(work, controller.version().0, time).unwrap();
     controller
         .record_session_termination(&bound.session_id.to_string(), work, outcome, 10, time)
@@ -322,7 +322,7 @@ fn ctr_co01_start_gives_the_started_event_once() {
     let start = controller.start(1_000).unwrap();
     assert_eq!(
         (&*start.event.kind, start.event.version, start.event.at),
-        ("coordination.started", Version(1), At(1_000))
+        ("coordination.started", Version(1), LedgerTime(1_000))
     );
     assert_eq!(
         kinds(&controller.take_events()),
@@ -352,11 +352,11 @@ fn ctr_co03_the_end_of_a_session_leaves_its_event_and_what_follows() {
     let ended = controller
         .record_session_termination("c.1", "a", SessionOutcome::Failure, 10, 3_000)
         .unwrap();
-    assert_eq!(ended.then, Then::Retry(At(3_000)));
+    assert_eq!(ended.then, NextStep::Retry(LedgerTime(3_000)));
     assert_eq!(controller.take_events(), [ended.event]);
     assert_eq!(
         run(&mut controller, "a", SessionOutcome::Failure, 4_000),
-        Then::Done(WorkItemOutcome::Failed)
+        NextStep::Done(WorkItemOutcome::Failed)
     );
 }
 
@@ -459,7 +459,7 @@ fn ctr_co11_a_failed_spawn_unbinds_with_its_reason() {
     let Event::SessionUnbound(unbound) = decode(&ended.event) else { panic!("{ended:?}") };
     assert_eq!(
         (unbound.reason(), unbound.then),
-        (Some("SPAWN_FAILED"), Then::Done(WorkItemOutcome::Failed))
+        (Some("SPAWN_FAILED"), NextStep::Done(WorkItemOutcome::Failed))
     );
     assert_eq!(controller.session().unwrap().consecutive_failures(), 1);
 }
@@ -494,7 +494,7 @@ fn ctr_co13_verify_tells_a_changed_receipt() {
     let receipt = golden_receipt();
     let expected = receipt.compute_hash();
     assert_eq!(receipt.verify(&expected), Ok(()));
-    let changed = CoordinationReceipt { completed_at: Wall(2_000_000_001), ..receipt };
+    let changed = CoordinationReceipt { completed_at: WallTime(2_000_000_001), ..receipt };
     assert_eq!(
         changed.verify(&expected),
         Err(HashMismatch { expected, actual: changed.compute_hash() })
@@ -612,8 +612,8 @@ fn work_whose_back_off_has_passed_is_ready_again_and_overdue_sessions_are_named_
     controller.start(1).unwrap();
     run(&mut controller, "a", SessionOutcome::Failure, 10);
     assert_eq!(controller.current_work_id(), None);
-    let (due, _) = controller.session().unwrap().next_deadlines(At(10));
-    assert_eq!(due, Some(At(1_010)));
+    let (due, _) = controller.session().unwrap().next_deadlines(LedgerTime(10));
+    assert_eq!(due, Some(LedgerTime(1_010)));
     assert_eq!(
         (controller.expire(1_009), controller.current_work_id()),
         (vec![], None),

@@ -7,10 +7,10 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Epoch};
-use antiphon_core::time::{At, Now, Wall};
+use antiphon_core::time::{LedgerTime, Now, WallTime};
 use antiphon_core::world::{Command, LedgerFacts, Origin, World};
 
-const NOW: Now = Now { at: At(1), wall: Wall(1), random: [0; 32] };
+const NOW: Now = Now { at: LedgerTime(1), wall: WallTime(1), random: [0; 32] };
 
 /// Starts a coordination whose work nobody carries out, gives it commands, and returns the words of
 /// its head rows.

@@ -5,7 +5,7 @@ mod history;
 
 use antiphon_core::coordination::{Backoff, FailurePolicy, SessionOutcome};
 use antiphon_core::event::StopKind;
-use antiphon_core::time::{At, Deadline, Wall};
+use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use history::{Draft, History, Plan, Step};
 use proptest::prelude::*;
 
@@ -97,8 +97,8 @@ fn outcomes() -> impl Strategy<Value = SessionOutcome> {
         1 => Just(SessionOutcome::Cancelled),
         1 => Just(SessionOutcome::Lost),
         1 => Just(SessionOutcome::SpawnFailed),
-        1 => (0..20 * MILLISECOND).prop_map(|at| SessionOutcome::Deferred { until: Deadline::At(At(at)) }),
-        1 => (0..20 * MILLISECOND).prop_map(|wall| SessionOutcome::Deferred { until: Deadline::Wall(Wall(wall)) }),
+        1 => (0..20 * MILLISECOND).prop_map(|at| SessionOutcome::Deferred { until: Deadline::Ledger(LedgerTime(at)) }),
+        1 => (0..20 * MILLISECOND).prop_map(|wall| SessionOutcome::Deferred { until: Deadline::Wall(WallTime(wall)) }),
     ]
 }
 

@@ -5,12 +5,12 @@
 use std::collections::BTreeSet;
 
 use antiphon_core::coordination::{
-    Capability, CoordinationBudget, CoordinationConfig, CoordinationSession, Runners, WorkSpec,
+    Capability, Coordination, CoordinationBudget, CoordinationConfig, Runners, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
 use antiphon_core::id::{CoordinationId, Epoch, StreamName};
-use antiphon_core::time::{At, Now, Wall};
+use antiphon_core::time::{LedgerTime, Now, WallTime};
 use antiphon_core::world::{Command, LedgerFacts, Origin, Rejection, Turn, World};
 
 const SESSIONS: usize = 2_000;
@@ -36,7 +36,7 @@ fn world(epoch: u64) -> World {
 }
 
 fn now() -> Now {
-    Now { at: At(1), wall: Wall(1), random: [0; 32] }
+    Now { at: LedgerTime(1), wall: WallTime(1), random: [0; 32] }
 }
 
 fn turns(world: &mut World) -> Vec<Turn> {
@@ -75,7 +75,7 @@ fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anyth
     let mut second = world(2);
     for number in 0..COORDINATIONS {
         let other = snapshot.replace("\"c0\"", &format!("\"c{number}\""));
-        second.adopt(CoordinationSession::restore(other.as_bytes()).unwrap(), tip);
+        second.adopt(Coordination::restore(other.as_bytes()).unwrap(), tip);
     }
     second.resume(&now()).unwrap();
     let refused = second.handle(start("new", 1), origin(), &now()).unwrap_err();

@@ -3,20 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use antiphon_core::coordination::{
-    CoordinationBudget, CoordinationConfig, CoordinationSession, Meta, Runners, SessionEnd,
+    Coordination, CoordinationBudget, CoordinationConfig, Meta, Runners, SessionEnd,
     SessionOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::Event;
 use antiphon_core::id::{CoordinationId, Epoch, WorkId};
-use antiphon_core::time::{At, Deadline, Now, Wall};
+use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Turn, World};
 
-const UNTIL: Wall = Wall(1_000);
+const UNTIL: WallTime = WallTime(1_000);
 
 fn now(at: u64, wall: u64) -> Now {
-    Now { at: At(at), wall: Wall(wall), random: [0; 32] }
+    Now { at: LedgerTime(at), wall: WallTime(wall), random: [0; 32] }
 }
 
 fn world(epoch: u64) -> World {
@@ -76,7 +76,7 @@ fn expanded(coordination: &CoordinationId, work: &WorkId) -> Command {
 }
 
 /// A coordination of one nested item that was deferred until a moment of wall time.
-fn deferred(id: &CoordinationId, work: &WorkId) -> CoordinationSession {
+fn deferred(id: &CoordinationId, work: &WorkId) -> Coordination {
     let mut first = world(1);
     let config =
         config(vec![WorkSpec::plan(work.as_str(), "inner").unwrap()]).with_id(id.as_str()).unwrap();
@@ -90,7 +90,12 @@ fn deferred(id: &CoordinationId, work: &WorkId) -> CoordinationSession {
     let mut session = first.coordination(id).unwrap().clone();
     let end = SessionEnd::new(SessionOutcome::Deferred { until: Deadline::Wall(UNTIL) });
     let unbound = session.decide_unbinding(1, end, &now(2, 2)).unwrap();
-    let meta = Meta { version: session.version().next(), at: At(2), wall: Wall(2), cause: None };
+    let meta = Meta {
+        version: session.version().next(),
+        at: LedgerTime(2),
+        wall: WallTime(2),
+        cause: None,
+    };
     session.apply(&Event::SessionUnbound(unbound), &meta).unwrap();
     session
 }

@@ -10,7 +10,7 @@ use antiphon_core::coordination::{
     CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, SessionOutcome, WorkSpec,
 };
 use antiphon_core::event::StopKind;
-use antiphon_core::time::{At, Deadline, Wall};
+use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use history::{History, Step};
 
 fn caller(id: &str) -> WorkSpec {
@@ -91,9 +91,11 @@ fn work_whose_start_is_incomplete_says_how_to_go_on() {
 fn work_waits_for_moments_on_both_clocks() {
     let mut history = history(vec![caller("a"), caller("b")]);
     history.take(&Step::Propose);
-    history.take(&end(SessionOutcome::Deferred { until: Deadline::At(At(2_500_000_000)) }));
+    history.take(&end(SessionOutcome::Deferred {
+        until: Deadline::Ledger(LedgerTime(2_500_000_000)),
+    }));
     history.take(&Step::Propose);
-    history.take(&end(SessionOutcome::Deferred { until: Deadline::Wall(Wall(3_000_000_000)) }));
+    history.take(&end(SessionOutcome::Deferred { until: Deadline::Wall(WallTime(3_000_000_000)) }));
     assert_eq!(
         why(&mut history),
         "a: it waits until 2.500s of ledger time\nb: it waits until 1970-01-01T00:00:03Z\n"

@@ -16,7 +16,7 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
-use antiphon_core::time::{At, Deadline, Now, Wall};
+use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Adder, Command, Origin, Reply, Turn};
 use auditor::{Audited, Restart};
 use proptest::prelude::*;
@@ -275,7 +275,10 @@ impl Desk {
 
     fn wait_for_what_is_due(&mut self) {
         let (at, wall) = self.audited.world.next_deadline();
-        let next = [at.map(|At(at)| at), wall.map(|Wall(wall)| wall)].into_iter().flatten().min();
+        let next = [at.map(|LedgerTime(at)| at), wall.map(|WallTime(wall)| wall)]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(next) = next {
             assert!(next > self.passed, "what was due has happened");
             self.passed = next;
@@ -344,7 +347,7 @@ impl Desk {
     }
 
     fn waiting_open(&self) -> Option<CoordinationId> {
-        let open = |session: &&antiphon_core::coordination::CoordinationSession| {
+        let open = |session: &&antiphon_core::coordination::Coordination| {
             session.started().mode == antiphon_core::event::Mode::Open
                 && session.stop_request().is_none()
         };
@@ -359,7 +362,7 @@ impl Desk {
 fn now(passed: u64) -> Now {
     let mut random = [0; 32];
     random[..8].copy_from_slice(&passed.rotate_left(17).to_be_bytes());
-    Now { at: At(passed), wall: Wall(passed), random }
+    Now { at: LedgerTime(passed), wall: WallTime(passed), random }
 }
 
 fn nth<T: Clone>(all: &[T], pick: u16) -> Option<T> {
@@ -386,10 +389,10 @@ fn some_end(number: u16, passed: u64) -> SessionEnd {
         12 => SessionOutcome::SpawnFailed,
         13 => SessionOutcome::Timeout,
         14 => SessionOutcome::Deferred {
-            until: Deadline::At(At(passed / 2 + u64::from(number) * SECOND / 8000)),
+            until: Deadline::Ledger(LedgerTime(passed / 2 + u64::from(number) * SECOND / 8000)),
         },
         _ => SessionOutcome::Deferred {
-            until: Deadline::Wall(Wall(passed + u64::from(number) * SECOND / 8000)),
+            until: Deadline::Wall(WallTime(passed + u64::from(number) * SECOND / 8000)),
         },
     };
     let end = SessionEnd::new(outcome);

@@ -4,13 +4,13 @@
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use antiphon_core::time::{At, Now, Wall};
+use antiphon_core::time::{LedgerTime, Now, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Ledger time: goes on from the last event of the ledger, by a clock that counts suspend.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
-    base: At,
+    base: LedgerTime,
     origin_ns: u64,
 }
 
@@ -27,19 +27,19 @@ fn suspend_counting_ns() -> u64 {
 }
 
 /// The wall clock, in nanoseconds since 1970; 0 before that.
-pub(crate) fn wall() -> Wall {
+pub(crate) fn wall() -> WallTime {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    WallTime(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
 impl Clock {
     /// A clock that goes on from the last event.
-    pub(crate) fn continuing(last: At) -> Self {
+    pub(crate) fn continuing(last: LedgerTime) -> Self {
         Self { base: last, origin_ns: suspend_counting_ns() }
     }
 
     /// The present ledger time.
-    pub(crate) fn at(&self) -> At {
+    pub(crate) fn at(&self) -> LedgerTime {
         self.base.after(suspend_counting_ns().saturating_sub(self.origin_ns))
     }
 
@@ -62,7 +62,7 @@ pub(crate) struct Timer {
     boot: tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
     #[cfg(target_os = "linux")]
     wall: tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
-    armed: (Option<At>, Option<Wall>),
+    armed: (Option<LedgerTime>, Option<WallTime>),
 }
 
 #[cfg(target_os = "linux")]
@@ -132,7 +132,7 @@ impl Timer {
     pub(crate) fn arm(
         &mut self,
         clock: &Clock,
-        deadlines: (Option<At>, Option<Wall>),
+        deadlines: (Option<LedgerTime>, Option<WallTime>),
     ) -> io::Result<()> {
         if self.armed == deadlines {
             return Ok(());

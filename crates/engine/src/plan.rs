@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 pub use command::{
     COMMAND_SCHEMA, Check, CommandError, CommandSpec, EnvValue, Input, Limits, OutputSource, Part,
-    Run, Stdin, Text, Usage,
+    Run, Stdin, Text, UsageReader,
 };
 pub use compilation::{
     Compiled, Environment, PLAN_SCHEMA, PlanSpec, PlanSpecError, SecretFrom, SecretSource,

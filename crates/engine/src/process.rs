@@ -61,8 +61,8 @@ mod wire;
 pub use launch::{Check, Guard, Launch, LaunchError, Limits, Scratch, Stop, WardensError};
 pub use redaction::{MIN_SECRET_BYTES, Secret};
 pub use tree_end::{
-    Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, ResultFile,
-    StartFailure, TreeEnd, Used,
+    Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, Resources,
+    ResultFile, StartFailure, TreeEnd,
 };
 
 #[cfg(not(target_os = "linux"))]

@@ -13,7 +13,7 @@ mod result_file;
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::Report;
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 use serde_json::Value;
 
 pub use charged::Charged;
@@ -73,7 +73,7 @@ pub enum Said {
     /// A quota or rate limit keeps it from working.
     Deferred {
         /// Until when, if it says so.
-        until: Option<Wall>,
+        until: Option<WallTime>,
         /// What it said.
         text: String,
     },

@@ -10,7 +10,7 @@ use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Payload, Recorded, StreamTip};
 use antiphon_core::id::{Actor, CommandId, CommitNumber, Epoch, StreamName, Version};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 
 fn document() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ledger-format.md");
@@ -73,8 +73,8 @@ fn event(
         version: Version(1),
         kind: kind.into(),
         schema: 1,
-        at: At(at),
-        wall: Wall(1_700_000_000_000_000_000 + at),
+        at: LedgerTime(at),
+        wall: WallTime(1_700_000_000_000_000_000 + at),
         actor: Actor::new("engine").unwrap(),
         cause: cause.map(|cause| CommandId::new(cause).unwrap()),
         payload: Payload::Bytes(payload.as_bytes().to_vec()),
@@ -205,7 +205,7 @@ fn the_worked_example_is_what_the_code_computes() {
 fn the_tables_are_those_of_the_database() {
     let dir = tempfile::tempdir().unwrap();
     let store = SqliteStore::at(dir.path(), SqliteOptions::default());
-    let _ = store.open(&Owner::this_process(Wall(0))).unwrap();
+    let _ = store.open(&Owner::this_process(WallTime(0))).unwrap();
     store.close().unwrap();
     let database = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
     let mut statement = database

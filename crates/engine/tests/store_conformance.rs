@@ -16,7 +16,7 @@ use antiphon_core::envelope::{
     Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip,
 };
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 use fixture::{Chain, owner, relink, stream};
 
 /// Somewhere that a ledger is kept.
@@ -124,7 +124,7 @@ fn a_new_ledger_is_empty_and_in_its_first_epoch<P: Place>() {
         epoch: Epoch(1),
         commits: CommitTip::default(),
         ledger_stream: StreamTip::default(),
-        at: At(0),
+        at: LedgerTime(0),
         seq: Seq(0),
         mark: MarkFinding::Agrees,
         needs_verification: false,
@@ -342,7 +342,7 @@ fn sizes_over_the_limits_are_refused<P: Place>() {
 
     let mut late =
         chain.turn().event("coordination/a", "coordination.signalled", "{}").build_aside();
-    late.events[0].at = At(u64::MAX);
+    late.events[0].at = LedgerTime(u64::MAX);
     assert!(matches!(refused(&store, &late), Refusal::TooLarge { actual: u64::MAX, .. }));
 
     let mut erased =

@@ -1,12 +1,12 @@
 //! Usage as agent programs print it, on lines of the shapes that users have reported.
 
 use antiphon::coordination::Report;
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 use antiphon::usage::{Charged, Reading, Run, Said, result_file};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const NOW: Wall = Wall(1_795_237_200_000_000_000);
+const NOW: WallTime = WallTime(1_795_237_200_000_000_000);
 
 const INIT: &str = r#"{"type":"system","subtype":"init","cwd":"/home/user/myproject","session_id":"s","tools":["Bash"],"claude_code_version":"2.1.83"}"#;
 const ASSISTANT: &str = r#"{"type":"assistant","message":{"id":"m","usage":{"input_tokens":3,"cache_creation_input_tokens":2783,"cache_read_input_tokens":14707,"output_tokens":2}}}"#;
@@ -27,11 +27,11 @@ fn result(change: impl Fn(&mut Value)) -> String {
     line.to_string()
 }
 
-fn claude(stdout: &[u8], now: Wall) -> Reading {
+fn claude(stdout: &[u8], now: WallTime) -> Reading {
     antiphon::usage::claude(&Run::of(stdout), now)
 }
 
-fn claude_stream(stdout: &[u8], now: Wall) -> Reading {
+fn claude_stream(stdout: &[u8], now: WallTime) -> Reading {
     antiphon::usage::claude_stream(&Run::of(stdout), now)
 }
 
@@ -128,7 +128,7 @@ fn only_a_rejected_limit_defers_and_it_names_the_moment() {
         line["result"] = "You've hit your limit · resets 6am (UTC)".into();
     });
     let text = "You've hit your limit · resets 6am (UTC)".to_owned();
-    let until = Some(Wall(1_795_240_800_000_000_000));
+    let until = Some(WallTime(1_795_240_800_000_000_000));
     assert_eq!(stream(&[REJECTED, &failed]).said, Said::Deferred { until, text: text.clone() });
     // The same text without the event still names the moment.
     assert_eq!(stream(&[WARNED, &failed]).said, Said::Deferred { until, text });
@@ -168,7 +168,7 @@ fn a_result_behind_a_cut_is_read() {
     // A rejected limit before the cut still counts, and nothing is made of a cut that took the
     // result.
     let failed = result(|line| line["is_error"] = true.into());
-    let until = Some(Wall(1_795_240_800_000_000_000));
+    let until = Some(WallTime(1_795_240_800_000_000_000));
     assert_eq!(
         cut_stream(&format!("{REJECTED}\n"), &format!("x\n{failed}")).said,
         Said::Deferred { until, text: "done".to_owned() }

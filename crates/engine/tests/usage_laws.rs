@@ -1,13 +1,13 @@
 //! Whatever a session leaves as its result file or prints as its usage, reading it ends with a
 //! bounded answer.
 
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 use antiphon::usage::{Charged, Reading, Run, Said, claude, claude_stream, result_file};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-const NOW: Wall = Wall(1_795_237_200_000_000_000);
+const NOW: WallTime = WallTime(1_795_237_200_000_000_000);
 const LARGE: usize = 10 << 20;
 
 /// Longest text that any reading tells.

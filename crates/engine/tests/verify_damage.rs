@@ -18,7 +18,7 @@ use antiphon::ledger::{
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
 use antiphon_core::id::{CommitNumber, Epoch, Seq};
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 use history::{story, tell};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -157,8 +157,12 @@ fn found_or_harmless(dir: &Path, sound: &Content, what: &str) -> bool {
         }
     };
     // Whatever the damage: an engine goes on with no less than the mark knows.
-    let owner =
-        Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+    let owner = Owner {
+        host: "next".to_owned(),
+        pid: 1,
+        engine: "0.0.0-test".to_owned(),
+        since: WallTime(1),
+    };
     match store(dir).open(&owner) {
         Ok(opened) => {
             let mark = mark.unwrap_or_else(|| panic!("{what}: opened without a mark"));
@@ -440,7 +444,7 @@ fn a_ledger_whose_identity_was_changed_is_not_opened_and_says_why() {
             host: "next".to_owned(),
             pid: 1,
             engine: "0.0.0-test".to_owned(),
-            since: Wall(1),
+            since: WallTime(1),
         };
         let refused = store(dir.path()).open(&owner).unwrap_err().to_string();
         assert_eq!(
@@ -460,8 +464,12 @@ fn an_owner_that_died_before_it_marked_its_epoch_leaves_a_sound_ledger() {
     edit(origin.path(), "UPDATE ledger SET epoch = 2");
     assert!(first(origin.path()).unwrap().is_sound());
     assert_eq!(second(origin.path()), (true, Vec::new()));
-    let owner =
-        Owner { host: "next".to_owned(), pid: 1, engine: "0.0.0-test".to_owned(), since: Wall(1) };
+    let owner = Owner {
+        host: "next".to_owned(),
+        pid: 1,
+        engine: "0.0.0-test".to_owned(),
+        since: WallTime(1),
+    };
     assert_eq!(
         store(origin.path()).open(&owner).unwrap().epoch,
         Epoch(2),

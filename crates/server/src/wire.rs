@@ -7,7 +7,7 @@ use std::str::FromStr;
 use antiphon::append::HeadRow;
 use antiphon::envelope::{Payload, Recorded};
 use antiphon::id::Version;
-use antiphon::time::{At, Wall};
+use antiphon::time::{LedgerTime, WallTime};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -182,8 +182,8 @@ impl EventLine {
             version: Version(self.version),
             kind: self.r#type.clone().into(),
             schema: self.schema,
-            at: At(self.at),
-            wall: Wall(self.wall),
+            at: LedgerTime(self.at),
+            wall: WallTime(self.wall),
             actor: part("actor", &self.actor)?,
             cause: self.cause.as_deref().map(|cause| part("cause", cause)).transpose()?,
             payload,
@@ -342,7 +342,7 @@ pub struct Accepted {
 
 /// A wall-clock time to the nanosecond. Every 64-bit number of nanoseconds lies within the years
 /// that a timestamp has.
-fn exact(wall: Wall) -> String {
+fn exact(wall: WallTime) -> String {
     let time = Timestamp::from_nanosecond(wall.0.into()).unwrap_or(Timestamp::UNIX_EPOCH);
     time.strftime("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
 }

@@ -12,7 +12,7 @@ use antiphon::digest::Digest;
 use antiphon::envelope::{Commit, CommitTip, Payload, Recorded, StreamTip};
 use antiphon::id::{Actor, CoordinationId, Epoch, StreamName};
 use antiphon::ledger::{AppendFloor, Owner, SqliteOptions, SqliteStore, Store};
-use antiphon::time::{At, Wall};
+use antiphon::time::{LedgerTime, WallTime};
 use tokio::sync::oneshot;
 
 use super::{Measured, fresh};
@@ -167,9 +167,9 @@ impl Stream {
         })
     }
 
-    fn now(&self) -> (At, Wall) {
+    fn now(&self) -> (LedgerTime, WallTime) {
         let at = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        (At(at), Wall(1_700_000_000_000_000_000 + at))
+        (LedgerTime(at), WallTime(1_700_000_000_000_000_000 + at))
     }
 
     fn event(&mut self, payload: Vec<u8>) -> Recorded {
@@ -192,7 +192,7 @@ impl Stream {
 }
 
 fn owner() -> Owner {
-    Owner::this_process(Wall(0))
+    Owner::this_process(WallTime(0))
 }
 
 /// Both chains, and the head row.
@@ -218,7 +218,7 @@ impl Chain {
             tip: self.stream.tip,
             status: "running".to_owned(),
             ended: false,
-            started: Wall(1_700_000_000_000_000_000),
+            started: WallTime(1_700_000_000_000_000_000),
             changed: self.stream.now(),
             summary: "{}".to_owned(),
         };

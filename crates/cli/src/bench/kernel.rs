@@ -4,14 +4,14 @@
 use std::time::{Duration, Instant};
 
 use antiphon::coordination::{
-    CoordinationBudget, CoordinationSession, Ending, Meta, Need, Proposal, Runner, Runners,
-    SessionEnd, SessionOutcome, WorkSpec,
+    Coordination, CoordinationBudget, Ending, Meta, Need, Proposal, Runner, Runners, SessionEnd,
+    SessionOutcome, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{CommitTip, StreamTip};
 use antiphon::event::{Completed, Event, Mode, OnExhausted, Policies, Started, WorkAdded};
 use antiphon::id::{CoordinationId, Epoch, Version, WorkId};
-use antiphon::time::{At, Now, Wall};
+use antiphon::time::{LedgerTime, Now, WallTime};
 
 use super::Measured;
 use super::idle::kernel_bytes;
@@ -27,7 +27,7 @@ const ROUNDS: usize = 5;
 
 /// One coordination as the engine would drive it, but on paper.
 pub(super) struct Run {
-    session: CoordinationSession,
+    session: Coordination,
     now: Now,
 }
 
@@ -61,8 +61,7 @@ impl Run {
         let now = Now::from(1_700_000_000_000_000_000);
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
         let id = CoordinationId::new("bench").map_err(CommandError::internal)?;
-        let session =
-            CoordinationSession::begin(id, &started, &meta).map_err(CommandError::internal)?;
+        let session = Coordination::begin(id, &started, &meta).map_err(CommandError::internal)?;
         Ok(Self { session, now })
     }
 
@@ -84,8 +83,8 @@ impl Run {
         let nothing = Default::default();
         let mut open = std::collections::VecDeque::new();
         loop {
-            self.now.at = At(self.now.at.0 + 1_000);
-            self.now.wall = Wall(self.now.wall.0 + 1_000);
+            self.now.at = LedgerTime(self.now.at.0 + 1_000);
+            self.now.wall = WallTime(self.now.wall.0 + 1_000);
             match self.session.propose(&self.now, &runners, &nothing) {
                 Some(Proposal::Event(event)) => {
                     if let Event::SessionBound(bound) = &event {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Stage, Totals};
+use antiphon::coordination::{Counts, Stage};
 use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ fn stages() -> impl TypedValueParser<Value = Stage> {
 #[derive(Debug, Deserialize)]
 struct Summary {
     name: Option<String>,
-    totals: Totals,
+    totals: Counts,
     work: u64,
     running: u64,
 }
@@ -122,7 +122,7 @@ fn id(head: &HeadRow) -> String {
 }
 
 fn row(head: &HeadRow, summary: Summary) -> [String; 7] {
-    let Totals { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
+    let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
     [

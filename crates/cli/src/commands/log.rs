@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use antiphon::envelope::{Payload, Recorded};
 use antiphon::id::{StreamName, Version, WorkId};
 use antiphon::ledger::{Store as _, Watch, Woken};
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Only what was recorded since then: `10m`, `1h30m`, `2d` ago, or a time such as
     /// `2026-11-21T08:30` (UTC unless it says otherwise)
     #[arg(long, value_name = "DURATION | TIME", value_parser = moment::since)]
-    since: Option<Wall>,
+    since: Option<WallTime>,
     /// Only the last so many of those that are asked for; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,

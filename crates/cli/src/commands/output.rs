@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use antiphon::coordination::Tree;
+use antiphon::coordination::TreeReport;
 use antiphon::digest::Digest;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::{CoordinationId, SessionId, StreamName};
@@ -119,7 +119,7 @@ impl Args {
             });
         };
         Ok(match end.tree.as_deref() {
-            Some(Tree { stdout, stderr, cut, .. }) => Printed {
+            Some(TreeReport { stdout, stderr, cut, .. }) => Printed {
                 stdout: blob(ledger, stdout.as_ref())?,
                 stderr: blob(ledger, stderr.as_ref())?,
                 cut: *cut,

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use antiphon::coordination::{CoordinationSession, Runners, WorkState};
+use antiphon::coordination::{Coordination, Runners, WorkState};
 use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
@@ -80,7 +80,7 @@ impl Args {
     }
 
     /// The item that was named, else all unfinished ones.
-    fn wanted(&self, session: &CoordinationSession) -> Result<Vec<String>, CommandError> {
+    fn wanted(&self, session: &Coordination) -> Result<Vec<String>, CommandError> {
         let id = &self.id;
         match &self.work {
             Some(work) if session.work_tracking(work).is_some() => Ok(vec![work.clone()]),
@@ -104,7 +104,7 @@ impl Args {
 }
 
 /// What the record says where no engine runs.
-fn recorded(session: &CoordinationSession, work: String) -> Result<Told, CommandError> {
+fn recorded(session: &Coordination, work: String) -> Result<Told, CommandError> {
     let (at, wall) = session.last_times();
     let mut runners = Runners::default();
     runners.allow_processes();

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
 
-use antiphon::coordination::{CoordinationSession, Meta, SessionOutcome, Tree, Verdict};
+use antiphon::coordination::{Coordination, Meta, SessionOutcome, TreeReport, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionBound, SessionUnbound, StopKind};
@@ -171,7 +171,7 @@ impl Ledger {
                     findings.add(format!("{place}: {error}"));
                 }
             }
-            None => match CoordinationSession::begin(id.clone(), &event, &meta) {
+            None => match Coordination::begin(id.clone(), &event, &meta) {
                 Ok(session) => drop(self.records.insert(id.clone(), Record::of(session))),
                 Err(error) => findings.add(format!("{place}: {error}")),
             },
@@ -198,7 +198,7 @@ impl Ledger {
 /// One coordination as its events tell it.
 #[derive(Debug)]
 struct Record {
-    session: CoordinationSession,
+    session: Coordination,
     hashes: Vec<Digest>,
     causes: HashMap<CommandId, Version>,
     bound: HashMap<u64, SessionBoundAt>,
@@ -222,11 +222,11 @@ struct SessionEndedAt {
     version: Version,
     outcome: SessionOutcome,
     output: Option<Digest>,
-    tree: Option<Box<Tree>>,
+    tree: Option<Box<TreeReport>>,
 }
 
 impl Record {
-    fn of(session: CoordinationSession) -> Self {
+    fn of(session: Coordination) -> Self {
         Self {
             session,
             hashes: Vec::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use antiphon::coordination::Need;
 use antiphon::id::{SessionId, WorkId};
-use antiphon::time::{Deadline, Wall};
+use antiphon::time::{Deadline, WallTime};
 use antiphon::{Failed, Output, SessionContext, SessionResult};
 
 use super::journal::{Entry, Writer};
@@ -84,7 +84,8 @@ pub(super) async fn carry_out(
                 .duration_since(std::time::UNIX_EPOCH)
                 .unwrap_or_default()
                 + Duration::from_millis(3);
-            let until = Deadline::Wall(Wall(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)));
+            let until =
+                Deadline::Wall(WallTime(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)));
             return Err(Failed::deferred(until, "the quota refills soon"));
         }
         Some("hangs") => {

@@ -9,7 +9,7 @@ use antiphon::coordination::{
 use antiphon::digest::Digest;
 use antiphon::event::StopKind;
 use antiphon::id::IdError;
-use antiphon::plan::{COMMAND_SCHEMA, CommandSpec, Limits, Millis, Run, Text, Usage};
+use antiphon::plan::{COMMAND_SCHEMA, CommandSpec, Limits, Millis, Run, Text, UsageReader};
 
 use super::random::Random;
 
@@ -126,7 +126,7 @@ impl Commands {
             }
             .to_bytes()
         };
-        Self { plain: described(Usage::None), reporting: described(Usage::Result) }
+        Self { plain: described(UsageReader::None), reporting: described(UsageReader::Result) }
     }
 
     /// What items name by its digest.

@@ -8,12 +8,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use antiphon::coordination::{
-    CoordinationSession, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
+    Coordination, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
-use antiphon::time::{Now, Wall};
+use antiphon::time::{Now, WallTime};
 
 use crate::output::printable;
 
@@ -29,12 +29,12 @@ const ASKED: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Board {
     id: CoordinationId,
-    session: Option<CoordinationSession>,
+    session: Option<Coordination>,
     unread: Option<Unread>,
     verdict: Option<Verdict>,
     items: Vec<Item>,
     places: HashMap<WorkId, usize>,
-    counts: Counts,
+    counts: ClassCounts,
     /// All items, by class and age.
     all: BTreeSet<(Class, usize)>,
     /// Items without a group, and groups at the place of their first member, as far as they are
@@ -94,9 +94,9 @@ impl Class {
     fn of(state: &WorkState) -> Self {
         match state {
             WorkState::Waiting(_) | WorkState::Ready => Self::Waiting,
-            WorkState::Until(_) => Self::Delayed,
+            WorkState::Delayed(_) => Self::Delayed,
             WorkState::Bound(_) => Self::Running,
-            WorkState::Held(_) => Self::Held,
+            WorkState::AwaitingCleanup(_) => Self::Held,
             WorkState::Done(WorkItemOutcome::Succeeded) => Self::Done,
             WorkState::Done(WorkItemOutcome::Failed) => Self::Failed,
             WorkState::Done(WorkItemOutcome::Skipped(_)) => Self::Skipped,
@@ -123,9 +123,9 @@ impl Class {
 
 /// How many items there are of each class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counts([usize; Class::ALL.len()]);
+pub(crate) struct ClassCounts([usize; Class::ALL.len()]);
 
-impl Counts {
+impl ClassCounts {
     pub(crate) fn of(&self, class: Class) -> usize {
         self.0[class as usize]
     }
@@ -165,7 +165,7 @@ impl Counts {
 #[derive(Debug)]
 struct Group {
     first: usize,
-    counts: Counts,
+    counts: ClassCounts,
 }
 
 impl Group {
@@ -180,14 +180,14 @@ impl Group {
 pub(crate) enum Shown {
     Item(usize),
     /// The quiet members of a group, counted.
-    Group(GroupName, Counts),
+    Group(GroupName, ClassCounts),
 }
 
 /// What has a line, and how many items have none.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selection {
     pub(crate) shown: Vec<Shown>,
-    pub(crate) left: Counts,
+    pub(crate) left: ClassCounts,
 }
 
 impl Board {
@@ -199,7 +199,7 @@ impl Board {
             verdict: None,
             items: Vec::new(),
             places: HashMap::new(),
-            counts: Counts::default(),
+            counts: ClassCounts::default(),
             all: BTreeSet::new(),
             quiet: BTreeSet::new(),
             groups: HashMap::new(),
@@ -211,7 +211,7 @@ impl Board {
     }
 
     /// The state; none before the first event, or if that cannot be read.
-    pub(crate) fn session(&self) -> Option<&CoordinationSession> {
+    pub(crate) fn session(&self) -> Option<&Coordination> {
         self.session.as_ref()
     }
 
@@ -223,7 +223,7 @@ impl Board {
         &self.items[place]
     }
 
-    pub(crate) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &ClassCounts {
         &self.counts
     }
 
@@ -246,7 +246,7 @@ impl Board {
 
     /// The present in its own time, which passes from its last event on as the wall clock does
     /// while an engine owns it.
-    pub(crate) fn present(&self, wall: Wall) -> Now {
+    pub(crate) fn present(&self, wall: WallTime) -> Now {
         let mut now = Now::from(0);
         let Some(session) = &self.session else { return now };
         let (at, since) = session.last_times();
@@ -263,7 +263,7 @@ impl Board {
 
     /// The present as of its last event, for when no engine owns it and its time stands still.
     pub(crate) fn standstill(&self) -> Now {
-        let last = self.session.as_ref().map_or(Wall(0), |session| session.last_times().1);
+        let last = self.session.as_ref().map_or(WallTime(0), |session| session.last_times().1);
         self.present(last)
     }
 
@@ -288,7 +288,7 @@ impl Board {
             cause: recorded.cause.clone(),
         };
         let Some(session) = &mut self.session else {
-            let began = CoordinationSession::begin(self.id.clone(), &event, &meta)
+            let began = Coordination::begin(self.id.clone(), &event, &meta)
                 .map_err(|error| error.to_string())?;
             self.session = Some(began);
             return Ok(());
@@ -369,12 +369,12 @@ impl Board {
 
     /// Changes how many members of an item's group there are of each class, and puts the group
     /// where it belongs then.
-    fn regroup(&mut self, place: usize, change: impl FnOnce(&mut Counts)) {
+    fn regroup(&mut self, place: usize, change: impl FnOnce(&mut ClassCounts)) {
         let Some(name) = &self.items[place].group else { return };
         let group = self
             .groups
             .entry(name.clone())
-            .or_insert(Group { first: place, counts: Counts::default() });
+            .or_insert(Group { first: place, counts: ClassCounts::default() });
         let before = group.class();
         change(&mut group.counts);
         let after = group.class();
@@ -423,7 +423,7 @@ impl Board {
         if self.items.len() <= lines {
             return Selection {
                 shown: (0..self.items.len()).map(Shown::Item).collect(),
-                left: Counts::default(),
+                left: ClassCounts::default(),
             };
         }
         let mut left = self.counts;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
-use antiphon::coordination::{SessionOutcome, Tree};
+use antiphon::coordination::{SessionOutcome, TreeReport};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::Event;
@@ -54,7 +54,7 @@ impl Echo {
                 let session = self.running.take();
                 let (stdout, stderr) =
                     session.map_or((0, 0), |session| (session.stdout, session.stderr));
-                if let Some(Tree { stdout: out, stderr: err, .. }) = unbound.tree.as_deref() {
+                if let Some(TreeReport { stdout: out, stderr: err, .. }) = unbound.tree.as_deref() {
                     let rest = self.rest(out.as_ref(), stdout)?;
                     self.stdout.bytes(&rest)?;
                     self.stdout.flush()?;

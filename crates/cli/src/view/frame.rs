@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use antiphon::id::WorkId;
-use antiphon::time::{Now, Wall};
+use antiphon::time::{Now, WallTime};
 
-use super::board::{Board, Class, Counts, Shown};
+use super::board::{Board, Class, ClassCounts, Shown};
 use super::line::{Line, prefix, width};
 use super::meters::{Meter, meters};
 use super::row::{Row, Rows};
@@ -32,7 +32,7 @@ pub(crate) struct Size {
 /// When it is, and which turn of the spinner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
-    pub(crate) wall: Wall,
+    pub(crate) wall: WallTime,
     pub(crate) turn: usize,
 }
 
@@ -123,7 +123,7 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
 
 enum ShownRow {
     Item(Row),
-    Group(String, Counts),
+    Group(String, ClassCounts),
 }
 
 impl ShownRow {
@@ -189,7 +189,7 @@ fn mark(class: Class, turn: usize) -> (&'static str, &'static str) {
 }
 
 /// Counts in words.
-pub(crate) fn counted(counts: &Counts) -> String {
+pub(crate) fn counted(counts: &ClassCounts) -> String {
     counts
         .present()
         .map(|(class, count)| format!("{count} {}", class.as_str()))

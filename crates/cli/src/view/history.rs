@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use antiphon::coordination::{
-    CoordinationBudget, Grant, SessionOutcome, SkipReason, Then, Tree, Used, WorkItemOutcome,
-    WorkSpec,
+    CoordinationBudget, Grant, NextStep, SessionOutcome, SkipReason, TreeReport, Usage,
+    WorkItemOutcome, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{Payload, Recorded};
@@ -16,7 +16,7 @@ use antiphon::event::{
     WorkSkipped,
 };
 use antiphon::id::{Actor, CoordinationId, Epoch, StreamName, Version, WorkId};
-use antiphon::time::{At, Deadline, NANOS_PER_SECOND, Wall};
+use antiphon::time::{Deadline, LedgerTime, NANOS_PER_SECOND, WallTime};
 
 use super::board::Board;
 
@@ -87,7 +87,7 @@ impl History {
             version,
             kind: event.kind().into(),
             schema: Event::SCHEMA,
-            at: At(self.second * NANOS_PER_SECOND),
+            at: LedgerTime(self.second * NANOS_PER_SECOND),
             wall: self.wall(),
             actor: Actor::new("engine").unwrap(),
             cause: None,
@@ -107,7 +107,7 @@ impl History {
             attempt,
             looked_at: Version(self.events.len() as u64),
             grant: Grant { sessions: 1, ticks: 1_000, tokens: None, cost: None },
-            deadline: At((self.second + 1_000) * NANOS_PER_SECOND),
+            deadline: LedgerTime((self.second + 1_000) * NANOS_PER_SECOND),
             token: Digest::of(b"token"),
             nested: false,
             leases: Vec::new(),
@@ -117,11 +117,11 @@ impl History {
     }
 
     pub(super) fn succeed(&mut self, work: &str, tokens: u64, estimated: bool) -> &mut Self {
-        let used = Used { sessions: 1, tokens, cost: tokens * 10, estimated, ..Used::default() };
+        let used = Usage { sessions: 1, tokens, cost: tokens * 10, estimated, ..Usage::default() };
         self.unbind(
             work,
             SessionOutcome::Success,
-            Then::Done(WorkItemOutcome::Succeeded),
+            NextStep::Done(WorkItemOutcome::Succeeded),
             None,
             used,
             true,
@@ -131,17 +131,18 @@ impl History {
     /// Fails an attempt; the last one for good.
     pub(super) fn fail(&mut self, work: &str, text: &str) -> &mut Self {
         let last = self.bound[work].1 == 2;
-        let retry = At((self.second + 30) * NANOS_PER_SECOND);
-        let then = if last { Then::Done(WorkItemOutcome::Failed) } else { Then::Retry(retry) };
+        let retry = LedgerTime((self.second + 30) * NANOS_PER_SECOND);
+        let then =
+            if last { NextStep::Done(WorkItemOutcome::Failed) } else { NextStep::Retry(retry) };
         self.unbind(work, SessionOutcome::Failure, then, Some(text), one(), true)
     }
 
     pub(super) fn defer(&mut self, work: &str, text: &str) -> &mut Self {
-        let until = Deadline::Wall(Wall(START + 3_600 * NANOS_PER_SECOND));
+        let until = Deadline::Wall(WallTime(START + 3_600 * NANOS_PER_SECOND));
         self.unbind(
             work,
             SessionOutcome::Deferred { until },
-            Then::Wait(until),
+            NextStep::Wait(until),
             Some(text),
             one(),
             true,
@@ -149,7 +150,14 @@ impl History {
     }
 
     pub(super) fn leave_something(&mut self, work: &str) -> &mut Self {
-        self.unbind(work, SessionOutcome::Failure, Then::Hold, Some("left a process"), one(), false)
+        self.unbind(
+            work,
+            SessionOutcome::Failure,
+            NextStep::Hold,
+            Some("left a process"),
+            one(),
+            false,
+        )
     }
 
     pub(super) fn skip(&mut self, work: &str, root: &str) -> &mut Self {
@@ -162,9 +170,9 @@ impl History {
         &mut self,
         work: &str,
         outcome: SessionOutcome,
-        then: Then,
+        then: NextStep,
         text: Option<&str>,
-        used: Used,
+        used: Usage,
         clean: bool,
     ) -> &mut Self {
         let (session, _) = self.bound.remove(work).unwrap();
@@ -178,10 +186,10 @@ impl History {
             scores: BTreeMap::new(),
             output: None,
             then,
-            tree: Some(Box::new(Tree {
+            tree: Some(Box::new(TreeReport {
                 containment: "warden".to_owned(),
                 clean,
-                ..Tree::default()
+                ..TreeReport::default()
             })),
         }));
         self
@@ -200,13 +208,13 @@ impl History {
         board
     }
 
-    pub(super) fn wall(&self) -> Wall {
-        Wall(START + self.second * NANOS_PER_SECOND)
+    pub(super) fn wall(&self) -> WallTime {
+        WallTime(START + self.second * NANOS_PER_SECOND)
     }
 }
 
-fn one() -> Used {
-    Used { sessions: 1, ..Used::default() }
+fn one() -> Usage {
+    Usage { sessions: 1, ..Usage::default() }
 }
 
 pub(super) fn id() -> CoordinationId {

@@ -1,6 +1,6 @@
 //! The four meters: sessions, time, tokens and cost.
 
-use antiphon::coordination::CoordinationSession;
+use antiphon::coordination::Coordination;
 use antiphon::time::{Now, nanos};
 
 use super::line::Line;
@@ -27,7 +27,7 @@ enum Unit {
 }
 
 /// The meters as of a moment. Sessions that run count as used.
-pub(crate) fn meters(session: &CoordinationSession, now: &Now) -> [Meter; 4] {
+pub(crate) fn meters(session: &Coordination, now: &Now) -> [Meter; 4] {
     let (budget, usage) = (session.budget(), session.budget_usage());
     let rate = budget.tick_rate_hz();
     let elapsed = if session.status().is_terminal() {

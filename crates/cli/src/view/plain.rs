@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::{BudgetUsage, SessionOutcome, Then, WorkItemOutcome};
+use antiphon::coordination::{BudgetUsage, NextStep, SessionOutcome, WorkItemOutcome};
 use antiphon::envelope::Recorded;
 use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::CoordinationId;
-use antiphon::time::At;
+use antiphon::time::LedgerTime;
 
 use super::summary::Summary;
 use crate::ending::Ending;
@@ -17,9 +17,9 @@ use crate::output::{painted, printable};
 #[derive(Debug)]
 pub(super) struct Plain {
     coordination: CoordinationId,
-    started: Option<At>,
-    last: At,
-    bound: BTreeMap<u64, At>,
+    started: Option<LedgerTime>,
+    last: LedgerTime,
+    bound: BTreeMap<u64, LedgerTime>,
     sessions: u64,
     usage: BudgetUsage,
     currency: Option<String>,
@@ -31,7 +31,7 @@ impl Plain {
         Self {
             coordination,
             started: None,
-            last: At(0),
+            last: LedgerTime(0),
             bound: BTreeMap::new(),
             sessions: 0,
             usage,
@@ -94,14 +94,14 @@ impl Plain {
         Some(format!("{:>8}  {text}", elapsed(recorded.at.since(start))))
     }
 
-    fn ended(&mut self, unbound: &SessionUnbound, at: At) -> String {
+    fn ended(&mut self, unbound: &SessionUnbound, at: LedgerTime) -> String {
         self.sessions += 1;
         let took = self.bound.remove(&unbound.session).map_or(0, |since| at.since(since));
         let (word, state) = match (&unbound.then, unbound.outcome) {
-            (Then::Done(WorkItemOutcome::Succeeded), _) => ("done", "succeeded"),
+            (NextStep::Done(WorkItemOutcome::Succeeded), _) => ("done", "succeeded"),
             (_, SessionOutcome::Deferred { .. }) => ("deferred", "partial"),
-            (Then::Done(_), _) => ("failed", "failed"),
-            (Then::Hold, _) => ("unclean", "failed"),
+            (NextStep::Done(_), _) => ("failed", "failed"),
+            (NextStep::Hold, _) => ("unclean", "failed"),
             (_, SessionOutcome::Cancelled) => ("cancelled", "partial"),
             (_, SessionOutcome::Lost) => ("lost", "partial"),
             _ => ("retries", "partial"),

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use antiphon::coordination::{
-    Blocked, CoordinationSession, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking,
-    WorkState,
+    Blocked, Coordination, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking, WorkState,
 };
 use antiphon::id::{SessionId, WorkId};
 use antiphon::time::{Deadline, Now};
@@ -98,7 +97,7 @@ impl<'a> Rows<'a> {
                 row.attempt = binding.attempt;
                 row.time_ns = Some(self.now.at.since(binding.bound_at));
             }
-            WorkState::Held(number) => {
+            WorkState::AwaitingCleanup(number) => {
                 row.waits = Some(format!(
                     "session {number} left something running, which must be gone first"
                 ));
@@ -108,12 +107,12 @@ impl<'a> Rows<'a> {
             }
             WorkState::Done(_) => {}
             _ if session.status().is_terminal() => row.state = "not done",
-            WorkState::Until(until) if !until.has_come(&self.now) => {
+            WorkState::Delayed(until) if !until.has_come(&self.now) => {
                 row.state = if is_deferred(item.last.as_ref()) { "deferred" } else { "retries" };
                 row.waits = Some(moment(*until, &self.now));
             }
             WorkState::Waiting(_) => row.waits = self.needs(session, &tracking),
-            WorkState::Ready | WorkState::Until(_) => {
+            WorkState::Ready | WorkState::Delayed(_) => {
                 row.state = "ready";
                 row.waits = self.ready(session, &item.id);
             }
@@ -122,11 +121,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The needs that are not met.
-    fn needs(
-        &self,
-        session: &CoordinationSession,
-        tracking: &WorkItemTracking<'_>,
-    ) -> Option<String> {
+    fn needs(&self, session: &Coordination, tracking: &WorkItemTracking<'_>) -> Option<String> {
         if tracking.spec.needs.len() > ASKED {
             let WorkState::Waiting(unmet) = tracking.state else { return None };
             return Some(format!("needs {unmet} of {}", tracking.spec.needs.len()));
@@ -160,7 +155,7 @@ impl<'a> Rows<'a> {
     }
 
     /// Why an item that may start does not. The whole coordination's reasons stand elsewhere.
-    fn ready(&self, session: &CoordinationSession, id: &WorkId) -> Option<String> {
+    fn ready(&self, session: &Coordination, id: &WorkId) -> Option<String> {
         if let Some(reason) = self.asked.get(id) {
             return Some(printable(reason).into_owned());
         }
@@ -178,7 +173,7 @@ fn is_deferred(last: Option<&Last>) -> bool {
 
 fn moment(until: Deadline, now: &Now) -> String {
     match until {
-        Deadline::At(at) => format!("in {}", moment::elapsed(at.since(now.at))),
+        Deadline::Ledger(at) => format!("in {}", moment::elapsed(at.since(now.at))),
         Deadline::Wall(wall) => format!("until {}", moment::seconds(wall)),
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::archive::Finished;
 use super::error::ControllerError;
-use super::session::CoordinationSession;
+use super::session::Coordination;
 use super::work::{Need, Runner, WorkSpec, WorkState};
 use super::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
 use crate::envelope::MAX_PAYLOAD_BYTES;
@@ -23,7 +23,7 @@ const EVENT_FRAME_BYTES: usize = 64;
 /// # Errors
 /// A [`ControllerError`] names the first item that may not be added, and why.
 pub(super) fn admit(
-    there: Option<&CoordinationSession>,
+    there: Option<&Coordination>,
     away: &BTreeMap<WorkId, Finished>,
     items: &[WorkSpec],
 ) -> Result<Vec<u32>, ControllerError> {
@@ -192,7 +192,7 @@ fn encoded_bytes(item: &impl Serialize) -> usize {
 
 /// What waits for what, over new items, items that are there, and groups.
 struct Graph<'a> {
-    there: Option<&'a CoordinationSession>,
+    there: Option<&'a Coordination>,
     items: &'a [WorkSpec],
     added: BTreeMap<&'a WorkId, u32>,
     members: BTreeMap<&'a GroupName, Vec<u32>>,

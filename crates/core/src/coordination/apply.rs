@@ -1,21 +1,21 @@
 //! The one way in which state changes, live and in replay: an event is checked completely, then
 //! applied.
 
-use super::budget::Used;
+use super::budget::Usage;
 use super::check::check_started;
 use super::error::ApplyError;
 use super::index::{Due, Index};
-use super::outcome::{SessionOutcome, Then};
+use super::outcome::{NextStep, SessionOutcome};
 use super::receipt::ReceiptBuilder;
-use super::session::{CoordinationSession, Meta};
+use super::session::{Coordination, Meta};
 use super::stop::CoordinationStatus;
 use super::work::{Binding, WorkItemOutcome, WorkMove, WorkState};
 use super::{MAX_REMEMBERED_COMMANDS, MAX_SESSION_IDS_PER_WORK};
 use crate::event::{Event, SessionBound, SessionUnbound};
 use crate::id::{CommandId, CoordinationId, Version};
-use crate::time::{At, Deadline};
+use crate::time::{Deadline, LedgerTime};
 
-impl CoordinationSession {
+impl Coordination {
     /// Begins a coordination from its first event.
     ///
     /// # Errors
@@ -168,7 +168,7 @@ impl CoordinationSession {
         }
     }
 
-    fn bind(&mut self, bound: &SessionBound, at: At) {
+    fn bind(&mut self, bound: &SessionBound, at: LedgerTime) {
         let position = self.index.by_id[&bound.work];
         self.unschedule(position);
         self.index.reserved_sessions += bound.grant.sessions;
@@ -208,14 +208,14 @@ impl CoordinationSession {
         self.index.due_at.remove(&(binding.deadline, Due::Session(unbound.session)));
         self.charge(position, unbound);
         match &unbound.then {
-            Then::Done(outcome) => self.finish(position, outcome.clone()),
-            Then::Retry(at) if *at <= self.last_at => {
+            NextStep::Done(outcome) => self.finish(position, outcome.clone()),
+            NextStep::Retry(at) if *at <= self.last_at => {
                 self.step(position, WorkMove::Release);
                 self.schedule(position);
             }
-            Then::Retry(at) => self.wait(position, Deadline::At(*at)),
-            Then::Wait(until) => self.wait(position, *until),
-            Then::Hold => {
+            NextStep::Retry(at) => self.wait(position, Deadline::Ledger(*at)),
+            NextStep::Wait(until) => self.wait(position, *until),
+            NextStep::Hold => {
                 self.step(position, WorkMove::Hold(unbound.session));
                 self.held.insert(unbound.session, position);
             }
@@ -230,7 +230,7 @@ impl CoordinationSession {
     }
 
     fn charge(&mut self, position: u32, unbound: &SessionUnbound) {
-        let Used { tokens, .. } = unbound.used;
+        let Usage { tokens, .. } = unbound.used;
         self.receipt.record_session(unbound.outcome, &unbound.used);
         let item = &mut self.items[position];
         item.attempts += u32::from(unbound.outcome.is_attempt());

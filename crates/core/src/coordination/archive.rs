@@ -14,7 +14,7 @@ use super::MAX_FINISHED_IN_MEMORY;
 use super::error::ControllerError;
 use super::needs::Standing;
 use super::receipt::WorkOutcome;
-use super::session::{CoordinationSession, WorkItem};
+use super::session::{Coordination, WorkItem};
 use super::work::{Need, WorkItemOutcome, WorkSpec, WorkState};
 use crate::digest::Digest;
 use crate::envelope::{Blob, MAX_INLINE_BLOB_BYTES};
@@ -188,7 +188,7 @@ impl Recalled {
     }
 }
 
-impl CoordinationSession {
+impl Coordination {
     /// Archive blobs that the last event made. They belong into the same append as the event.
     #[must_use]
     pub fn archived(&self) -> &[Blob] {

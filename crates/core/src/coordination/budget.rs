@@ -278,7 +278,7 @@ impl BudgetUsage {
     }
 
     /// Adds what a session used; counters stay at their end instead of wrapping.
-    pub fn charge(&mut self, used: &Used) {
+    pub fn charge(&mut self, used: &Usage) {
         self.consumed_episodes = self.consumed_episodes.saturating_add(used.sessions);
         self.consumed_tokens = self.consumed_tokens.saturating_add(used.tokens);
         self.consumed_cache_tokens = self.consumed_cache_tokens.saturating_add(used.cache_tokens);
@@ -320,7 +320,7 @@ pub struct Grant {
 
 /// What one session has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Used {
+pub struct Usage {
     /// Sessions: 1, or those of the nested coordination.
     pub sessions: u32,
     /// Time, in ticks of the budget's rate.

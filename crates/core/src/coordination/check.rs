@@ -1,9 +1,9 @@
 //! Whether an event may follow on the state it meets; a history that was not decided by these rules
 //! is refused here.
 
-use super::outcome::{SessionOutcome, Then};
+use super::outcome::{NextStep, SessionOutcome};
 use super::receipt::Ending;
-use super::session::{CoordinationSession, Meta, WorkItem};
+use super::session::{Coordination, Meta, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{SkipReason, WorkItemOutcome, WorkMove};
 use crate::event::{
@@ -12,7 +12,7 @@ use crate::event::{
 use crate::id::WorkId;
 use crate::time::Deadline;
 
-impl CoordinationSession {
+impl Coordination {
     /// What stands in the way of an event.
     pub(super) fn check(&self, event: &Event, meta: &Meta) -> Result<(), String> {
         if self.status.is_terminal() {
@@ -141,7 +141,7 @@ impl CoordinationSession {
         if let Some(until) = item.until() {
             let now = crate::time::Now { at: meta.at, wall: meta.wall, random: [0; 32] };
             // Wall time may be set back after the decision; ledger time may not.
-            if matches!(until, Deadline::At(_)) && !until.has_come(&now) {
+            if matches!(until, Deadline::Ledger(_)) && !until.has_come(&now) {
                 return Err(format!("work {} must wait", bound.work));
             }
         }
@@ -229,12 +229,14 @@ impl CoordinationSession {
         let unclean = unbound.tree.as_ref().is_some_and(|tree| !tree.clean);
         let legal = match (&unbound.outcome, &unbound.then) {
             (SessionOutcome::Success | SessionOutcome::Deferred { .. }, _) if unclean => false,
-            (outcome, Then::Hold) => unclean && !(last && outcome.is_attempt()),
-            (SessionOutcome::Success, Then::Done(WorkItemOutcome::Succeeded)) => true,
-            (SessionOutcome::Deferred { until }, Then::Wait(then)) => until == then,
-            (SessionOutcome::Lost | SessionOutcome::Cancelled, Then::Retry(_)) => true,
-            (outcome, Then::Done(WorkItemOutcome::Failed)) => outcome.is_failed_attempt() && last,
-            (outcome, Then::Retry(_)) => outcome.is_failed_attempt() && !last,
+            (outcome, NextStep::Hold) => unclean && !(last && outcome.is_attempt()),
+            (SessionOutcome::Success, NextStep::Done(WorkItemOutcome::Succeeded)) => true,
+            (SessionOutcome::Deferred { until }, NextStep::Wait(then)) => until == then,
+            (SessionOutcome::Lost | SessionOutcome::Cancelled, NextStep::Retry(_)) => true,
+            (outcome, NextStep::Done(WorkItemOutcome::Failed)) => {
+                outcome.is_failed_attempt() && last
+            }
+            (outcome, NextStep::Retry(_)) => outcome.is_failed_attempt() && !last,
             _ => false,
         };
         if !legal {
@@ -284,7 +286,7 @@ impl CoordinationSession {
         ending: Ending,
         meta: &Meta,
         usage: &super::BudgetUsage,
-        totals: &super::Totals,
+        totals: &super::Counts,
         verdict: super::Verdict,
     ) -> Result<(), String> {
         let expected =

@@ -7,11 +7,11 @@ use super::archive::Recalled;
 use super::config::{CoordinationConfig, StartFacts};
 use super::decide::{Proposal, StopCause, shortened};
 use super::error::{ControllerError, CoordinationError};
-use super::outcome::{Report, SessionEnd, SessionOutcome, Then};
+use super::outcome::{NextStep, Report, SessionEnd, SessionOutcome};
 use super::planner::{CoordinationObjectiveReceiptV1, EfeObjective};
 use super::receipt::{CoordinationReceipt, Ending};
 use super::runners::Runners;
-use super::session::{CoordinationSession, Meta};
+use super::session::{Coordination, Meta};
 use super::stop::{AbortReason, StopCondition};
 use super::work::{SkipReason, WorkSpec, WorkState};
 use super::{MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES};
@@ -72,7 +72,7 @@ pub struct TerminationResult {
     /// Tokens charged.
     pub tokens_consumed: u64,
     /// What follows for the item.
-    pub then: Then,
+    pub then: NextStep,
     /// The `coordination.session_unbound` event.
     pub event: Recorded,
 }
@@ -93,7 +93,7 @@ pub struct End {
 #[derive(Debug, Clone)]
 pub struct CoordinationController {
     config: Option<CoordinationConfig>,
-    session: Option<CoordinationSession>,
+    session: Option<Coordination>,
     tip: StreamTip,
     events: Vec<Recorded>,
     blobs: Vec<Blob>,
@@ -122,7 +122,7 @@ impl CoordinationController {
 
     /// Takes over what replay or a snapshot gave.
     #[must_use]
-    pub fn resume(session: CoordinationSession, tip: StreamTip) -> Self {
+    pub fn resume(session: Coordination, tip: StreamTip) -> Self {
         Self {
             config: None,
             session: Some(session),
@@ -196,8 +196,8 @@ impl CoordinationController {
             });
         }
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: cause.clone() };
-        let session = CoordinationSession::begin(id, &event, &meta)
-            .expect("BUG: a checked configuration starts");
+        let session =
+            Coordination::begin(id, &event, &meta).expect("BUG: a checked configuration starts");
         let mut controller = Self::resume(session, StreamTip::default());
         controller.record(&event, now, actor, cause);
         let first = controller.events[0].clone();
@@ -228,7 +228,7 @@ impl CoordinationController {
             Some("work is not claimable".to_owned())
         } else if Version(seq_id) < item.changed {
             Some(format!("work changed at version {}, after version {seq_id}", item.changed))
-        } else if matches!(item.state, WorkState::Ready | WorkState::Until(_)) {
+        } else if matches!(item.state, WorkState::Ready | WorkState::Delayed(_)) {
             None
         } else {
             Some(format!("work is {}", item.state.as_str()))
@@ -262,7 +262,7 @@ impl CoordinationController {
     }
 
     /// Makes work ready whose moment has come, such as a retry after its back-off, and names the
-    /// sessions whose time is over since the last call. [`CoordinationSession::next_deadlines`]
+    /// sessions whose time is over since the last call. [`Coordination::next_deadlines`]
     /// says when to call it.
     pub fn expire(&mut self, timestamp_ns: u64) -> Vec<SessionId> {
         let Some(session) = self.session.as_mut() else { return Vec::new() };
@@ -423,7 +423,7 @@ impl CoordinationController {
             let mut unbound = self.started()?.decide_unbinding(session, end, now)?;
             // The end is in the same append, so that its item stays without an outcome whatever its
             // attempts.
-            unbound.then = Then::Retry(now.at);
+            unbound.then = NextStep::Retry(now.at);
             self.emit(Event::SessionUnbound(unbound), now, &caller(), None)?;
         }
         Ok(())
@@ -523,7 +523,7 @@ impl CoordinationController {
 
     /// The state, once started.
     #[must_use]
-    pub fn session(&self) -> Option<&CoordinationSession> {
+    pub fn session(&self) -> Option<&Coordination> {
         self.session.as_ref()
     }
 
@@ -539,7 +539,7 @@ impl CoordinationController {
         std::mem::take(&mut self.blobs)
     }
 
-    pub(crate) fn started(&self) -> Result<&CoordinationSession, ControllerError> {
+    pub(crate) fn started(&self) -> Result<&Coordination, ControllerError> {
         self.session.as_ref().ok_or(ControllerError::NotStarted)
     }
 

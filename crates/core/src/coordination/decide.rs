@@ -2,13 +2,13 @@
 
 use super::error::ControllerError;
 use super::index::Due;
-use super::outcome::{SessionEnd, SessionOutcome, Then};
+use super::outcome::{NextStep, SessionEnd, SessionOutcome};
 use super::receipt::Ending;
 use super::runners::{Capability, Runners};
-use super::session::{CoordinationSession, WorkItem};
+use super::session::{Coordination, WorkItem};
 use super::stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition};
 use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
-use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Used};
+use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Usage};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::event::{
@@ -37,7 +37,7 @@ pub enum StopCause {
     Ending,
 }
 
-impl CoordinationSession {
+impl Coordination {
     /// Makes work ready whose moment has come, and names the sessions whose time is over since the
     /// last call.
     ///
@@ -420,7 +420,7 @@ impl CoordinationSession {
     pub(super) fn is_claimable(&self, item: &WorkItem, now: &Now) -> bool {
         match &item.state {
             WorkState::Ready => true,
-            WorkState::Until(deadline) => deadline.has_come(now) || self.is_listed(item),
+            WorkState::Delayed(deadline) => deadline.has_come(now) || self.is_listed(item),
             _ => false,
         }
     }
@@ -449,14 +449,14 @@ impl CoordinationSession {
         };
         let attempts = item.attempts + u32::from(outcome.is_attempt());
         let then = match outcome {
-            SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
-            SessionOutcome::Deferred { until } => Then::Wait(until),
+            SessionOutcome::Success => NextStep::Done(WorkItemOutcome::Succeeded),
+            SessionOutcome::Deferred { until } => NextStep::Wait(until),
             outcome if outcome.is_attempt() && attempts >= self.max_attempts(item) => {
-                Then::Done(WorkItemOutcome::Failed)
+                NextStep::Done(WorkItemOutcome::Failed)
             }
-            _ if unclean => Then::Hold,
-            SessionOutcome::Lost | SessionOutcome::Cancelled => Then::Retry(now.at),
-            _ => Then::Retry(now.at.after(item.spec.backoff.map_or(0, |backoff| {
+            _ if unclean => NextStep::Hold,
+            SessionOutcome::Lost | SessionOutcome::Cancelled => NextStep::Retry(now.at),
+            _ => NextStep::Retry(now.at.after(item.spec.backoff.map_or(0, |backoff| {
                 let mut chance = [0; 8];
                 chance.copy_from_slice(&now.random[..8]);
                 // Several sessions may end at one moment; their numbers keep their jitter apart.
@@ -487,12 +487,12 @@ impl CoordinationSession {
     }
 
     /// What a session used: as reported, else in proportion to its time, marked as an estimate.
-    fn used(&self, binding: &super::Binding, end: &SessionEnd, now: &Now) -> Used {
+    fn used(&self, binding: &super::Binding, end: &SessionEnd, now: &Now) -> Usage {
         let spent = ticks(now.at.since(binding.bound_at), self.budget().tick_rate_hz());
         let Some(report) = end.reported else {
             // What never started has used nothing.
             if end.outcome == SessionOutcome::SpawnFailed {
-                return Used { sessions: 1, ticks: spent, ..Used::default() };
+                return Usage { sessions: 1, ticks: spent, ..Usage::default() };
             }
             let share = |granted: Option<u64>| {
                 let whole = u128::from(binding.grant.ticks.max(1));
@@ -502,9 +502,16 @@ impl CoordinationSession {
             };
             let (tokens, cost) = (share(binding.grant.tokens), share(binding.grant.cost));
             let estimated = tokens > 0 || cost > 0;
-            return Used { sessions: 1, ticks: spent, tokens, cost, estimated, ..Used::default() };
+            return Usage {
+                sessions: 1,
+                ticks: spent,
+                tokens,
+                cost,
+                estimated,
+                ..Usage::default()
+            };
         };
-        Used {
+        Usage {
             sessions: report.sessions.clamp(1, binding.grant.sessions),
             ticks: spent,
             tokens: report.tokens,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::paged::Paged;
 use super::work::Runner;
 use crate::id::{GroupName, WorkId};
-use crate::time::{At, Wall};
+use crate::time::{LedgerTime, WallTime};
 
 /// Order of ready work: higher priority, lower planner score, earlier addition. The last is total,
 /// so ids never have to decide.
@@ -82,8 +82,8 @@ pub(super) struct Index {
     /// For each item, the items that wait for its outcome.
     pub(super) dependents: Paged<Vec<u32>>,
     pub(super) ready: BTreeMap<Runner, Ready>,
-    pub(super) due_at: BTreeSet<(At, Due)>,
-    pub(super) due_wall: BTreeSet<(Wall, u32)>,
+    pub(super) due_at: BTreeSet<(LedgerTime, Due)>,
+    pub(super) due_wall: BTreeSet<(WallTime, u32)>,
     /// Whether this engine holds the coordination's secrets.
     pub(super) secrets: bool,
     pub(super) reserved_sessions: u32,

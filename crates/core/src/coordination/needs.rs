@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use super::error::CoordinationError;
 use super::index::{Due, Index, ReadyKey};
-use super::session::{CoordinationSession, WorkItem};
+use super::session::{Coordination, WorkItem};
 use super::work::{
     FailurePolicy, Need, SkipReason, WorkItemOutcome, WorkMove, WorkSpec, WorkState,
 };
@@ -18,7 +18,7 @@ pub(super) enum Standing {
     Failed(WorkId),
 }
 
-impl CoordinationSession {
+impl Coordination {
     pub(super) fn add(&mut self, spec: WorkSpec) {
         let position = self.items.push(WorkItem {
             spec,
@@ -121,7 +121,7 @@ impl CoordinationSession {
     /// Gives an item its outcome and passes it on to what waits for it.
     pub(super) fn finish(&mut self, position: u32, outcome: WorkItemOutcome) {
         self.unschedule(position);
-        if let WorkState::Held(session) = self.items[position].state {
+        if let WorkState::AwaitingCleanup(session) = self.items[position].state {
             self.held.remove(&session);
         }
         self.step(position, WorkMove::Finish(outcome.clone()));
@@ -203,10 +203,10 @@ impl CoordinationSession {
         let item = &self.items[position];
         match item.state {
             WorkState::Ready => self.make_ready(position),
-            WorkState::Until(Deadline::At(at)) => {
+            WorkState::Delayed(Deadline::Ledger(at)) => {
                 self.index.due_at.insert((at, Due::Item(position)));
             }
-            WorkState::Until(Deadline::Wall(wall)) => {
+            WorkState::Delayed(Deadline::Wall(wall)) => {
                 self.index.due_wall.insert((wall, position));
             }
             _ => {}
@@ -254,10 +254,10 @@ impl CoordinationSession {
         let item = &self.items[position];
         match item.state {
             WorkState::Ready => {}
-            WorkState::Until(Deadline::At(at)) => {
+            WorkState::Delayed(Deadline::Ledger(at)) => {
                 self.index.due_at.remove(&(at, Due::Item(position)));
             }
-            WorkState::Until(Deadline::Wall(wall)) => {
+            WorkState::Delayed(Deadline::Wall(wall)) => {
                 self.index.due_wall.remove(&(wall, position));
             }
             _ => return,

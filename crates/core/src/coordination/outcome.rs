@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::work::WorkItemOutcome;
 use crate::digest::Digest;
-use crate::time::{At, Deadline};
+use crate::time::{Deadline, LedgerTime};
 
 /// How a session ended. Written in capitals, as in `session_unbound(reason = SPAWN_FAILED)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,11 +63,11 @@ impl SessionOutcome {
 /// computes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Then {
+pub enum NextStep {
     /// The item has its outcome.
     Done(WorkItemOutcome),
     /// The item is ready again from this ledger time on.
-    Retry(At),
+    Retry(LedgerTime),
     /// The item waits for a moment that somebody else set.
     Wait(Deadline),
     /// The item waits until nothing of the session is left.
@@ -76,7 +76,7 @@ pub enum Then {
 
 /// What became of the processes of a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tree {
+pub struct TreeReport {
     /// How its own program ended: `exit 0`, `signal 9`; absent if it never ran or nobody saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<String>,
@@ -120,7 +120,7 @@ pub struct SessionEnd {
     /// Scores it gives, in millionths, by name.
     pub scores: std::collections::BTreeMap<String, i64>,
     /// What became of its processes, if it had some.
-    pub tree: Option<Box<Tree>>,
+    pub tree: Option<Box<TreeReport>>,
 }
 
 impl SessionEnd {
@@ -145,7 +145,7 @@ impl SessionEnd {
 
     /// The same with what became of its processes.
     #[must_use]
-    pub fn with_tree(self, tree: Tree) -> Self {
+    pub fn with_tree(self, tree: TreeReport) -> Self {
         Self { tree: Some(Box::new(tree)), ..self }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::{BudgetUsage, CoordinationBudget, Used};
+use super::budget::{BudgetUsage, CoordinationBudget, Usage};
 use super::outcome::SessionOutcome;
 use super::stop::{AbortReason, StopCondition, Verdict};
 use super::work::{SkipReason, WorkItemOutcome};
@@ -10,12 +10,12 @@ use super::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::{Blob, CommitTip, StreamTip};
 use crate::id::{CoordinationId, Epoch, Version, WorkId};
-use crate::time::Wall;
+use crate::time::WallTime;
 
 /// Sessions and items of a coordination, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Totals {
+pub struct Counts {
     /// Sessions that ended, in whatever way.
     pub sessions: u64,
     /// Sessions that succeeded.
@@ -46,7 +46,7 @@ pub struct Totals {
     pub writes_refused: u64,
 }
 
-impl Totals {
+impl Counts {
     pub(super) fn items(&self) -> u64 {
         self.work_succeeded
             + self.work_failed
@@ -174,11 +174,11 @@ pub struct CoordinationReceipt {
     /// What it might have used.
     pub budget_ceiling: CoordinationBudget,
     /// Wall-clock time of its start.
-    pub started_at: Wall,
+    pub started_at: WallTime,
     /// Wall-clock time of its end.
-    pub completed_at: Wall,
+    pub completed_at: WallTime,
     /// Sessions and items, counted.
-    pub totals: Totals,
+    pub totals: Counts,
     /// Where in the ledger the evidence lies.
     pub evidence: Evidence,
 }
@@ -337,9 +337,9 @@ impl CoordinationReceipt {
 pub struct ReceiptBuilder {
     coordination_id: CoordinationId,
     ceiling: CoordinationBudget,
-    started_at: Wall,
+    started_at: WallTime,
     pub(super) usage: BudgetUsage,
-    pub(super) totals: Totals,
+    pub(super) totals: Counts,
     chunks: Vec<Digest>,
     outcomes: Vec<WorkOutcome>,
     epochs: Vec<(Epoch, String)>,
@@ -359,8 +359,8 @@ impl ReceiptBuilder {
             coordination_id,
             usage: BudgetUsage::with_tick_rate(budget.tick_rate_hz()),
             ceiling: budget,
-            started_at: Wall(started_at),
-            totals: Totals::default(),
+            started_at: WallTime(started_at),
+            totals: Counts::default(),
             chunks: Vec::new(),
             outcomes: Vec::new(),
             epochs: Vec::new(),
@@ -395,7 +395,7 @@ impl ReceiptBuilder {
     }
 
     /// Adds a session that ended.
-    pub fn record_session(&mut self, outcome: SessionOutcome, used: &Used) {
+    pub fn record_session(&mut self, outcome: SessionOutcome, used: &Usage) {
         let count = match outcome {
             SessionOutcome::Success => &mut self.totals.successful,
             SessionOutcome::Failure | SessionOutcome::Timeout | SessionOutcome::SpawnFailed => {
@@ -443,12 +443,12 @@ impl ReceiptBuilder {
     /// Finishes the receipt of a coordination that completed.
     #[must_use]
     pub fn build(self, stop_condition: StopCondition, completed_at: u64) -> CoordinationReceipt {
-        self.end(Ending::Completed(stop_condition), Wall(completed_at))
+        self.end(Ending::Completed(stop_condition), WallTime(completed_at))
     }
 
     /// Finishes the receipt of a coordination that ended in either way.
     #[must_use]
-    pub fn end(self, ending: Ending, completed_at: Wall) -> CoordinationReceipt {
+    pub fn end(self, ending: Ending, completed_at: WallTime) -> CoordinationReceipt {
         let verdict = match ending {
             Ending::Completed(_) => self.totals.verdict(),
             Ending::Aborted(_) => Verdict::Aborted,

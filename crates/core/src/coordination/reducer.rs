@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::MAX_HASHMAP_SIZE;
 use super::error::ApplyError;
-use super::session::{CoordinationSession, Meta};
+use super::session::{Coordination, Meta};
 use crate::envelope::{Payload, Recorded};
 use crate::event::{DecodeError, Event};
 use crate::id::{CoordinationId, StreamName, Version};
@@ -52,18 +52,18 @@ pub trait Reducer {
 /// All coordinations that were replayed.
 #[derive(Debug, Clone, Default)]
 pub struct CoordinationState {
-    coordinations: BTreeMap<CoordinationId, CoordinationSession>,
+    coordinations: BTreeMap<CoordinationId, Coordination>,
 }
 
 impl CoordinationState {
     /// One coordination.
     #[must_use]
-    pub fn get(&self, id: &CoordinationId) -> Option<&CoordinationSession> {
+    pub fn get(&self, id: &CoordinationId) -> Option<&Coordination> {
         self.coordinations.get(id)
     }
 
     /// All of them, by id.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &CoordinationSession> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Coordination> {
         self.coordinations.values()
     }
 
@@ -100,7 +100,7 @@ impl CoordinationReducer {
     }
 
     /// Lets go of a coordination that has ended, to make room; returns it.
-    pub fn forget(&mut self, id: &CoordinationId) -> Option<CoordinationSession> {
+    pub fn forget(&mut self, id: &CoordinationId) -> Option<Coordination> {
         self.state.coordinations.remove(id)
     }
 }
@@ -117,8 +117,7 @@ impl Reducer for CoordinationReducer {
     /// are ignored.
     fn apply(&mut self, recorded: &Recorded, _context: &ReducerContext) -> Result<(), ApplyError> {
         let StreamName::Coordination(id) = &recorded.stream else { return Ok(()) };
-        let seen =
-            self.state.coordinations.get(id).map_or(Version(0), CoordinationSession::version);
+        let seen = self.state.coordinations.get(id).map_or(Version(0), Coordination::version);
         if recorded.version <= seen {
             return Ok(());
         }
@@ -138,7 +137,7 @@ impl Reducer for CoordinationReducer {
         if self.state.coordinations.len() == MAX_HASHMAP_SIZE {
             return Err(ApplyError::LimitExceeded { what: "coordinations", max: MAX_HASHMAP_SIZE });
         }
-        let session = CoordinationSession::begin(id.clone(), &event, &meta)?;
+        let session = Coordination::begin(id.clone(), &event, &meta)?;
         self.state.coordinations.insert(id.clone(), session);
         Ok(())
     }

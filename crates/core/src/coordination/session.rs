@@ -10,13 +10,13 @@ use super::error::CoordinationError;
 use super::index::Index;
 use super::paged::Paged;
 use super::planner::EfeComponents;
-use super::receipt::{Ending, ReceiptBuilder, Totals};
+use super::receipt::{Counts, Ending, ReceiptBuilder};
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
 use crate::digest::Digest;
 use crate::event::{Mode, Started, StopKind, StopRequested};
 use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
-use crate::time::{At, Deadline, Wall, nanos, ticks};
+use crate::time::{Deadline, LedgerTime, WallTime, nanos, ticks};
 
 /// What an event's envelope tells the state.
 #[derive(Debug, Clone)]
@@ -24,9 +24,9 @@ pub struct Meta {
     /// Its position in the stream.
     pub version: Version,
     /// Ledger time.
-    pub at: At,
+    pub at: LedgerTime,
     /// Wall-clock time.
-    pub wall: Wall,
+    pub wall: WallTime,
     /// The command that caused it, if it had an id.
     pub cause: Option<CommandId>,
 }
@@ -46,19 +46,19 @@ pub(super) struct WorkItem {
     pub(super) recalled: bool,
 }
 
-/// One coordination as its events left it. Changes only through [`CoordinationSession::apply`].
+/// One coordination as its events left it. Changes only through [`Coordination::apply`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CoordinationSession {
+pub struct Coordination {
     pub(super) coordination_id: CoordinationId,
     pub(super) started: Box<Started>,
     pub(super) status: CoordinationStatus,
     pub(super) version: Version,
-    pub(super) last_at: At,
-    pub(super) last_wall: Wall,
-    pub(super) started_at: At,
-    pub(super) started_wall: Wall,
-    pub(super) completed_wall: Option<Wall>,
-    pub(super) paused: Option<(At, String)>,
+    pub(super) last_at: LedgerTime,
+    pub(super) last_wall: WallTime,
+    pub(super) started_at: LedgerTime,
+    pub(super) started_wall: WallTime,
+    pub(super) completed_wall: Option<WallTime>,
+    pub(super) paused: Option<(LedgerTime, String)>,
     pub(super) paused_ns: u64,
     pub(super) stop: Option<StopRequested>,
     pub(super) tripped: bool,
@@ -83,9 +83,9 @@ pub struct CoordinationSession {
     pub(super) index: Index,
 }
 
-impl CoordinationSession {
+impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.1";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.2";
 
     /// The coordination's id.
     #[must_use]
@@ -125,7 +125,7 @@ impl CoordinationSession {
 
     /// Sessions and items, counted.
     #[must_use]
-    pub fn totals(&self) -> &Totals {
+    pub fn totals(&self) -> &Counts {
         &self.receipt.totals
     }
 
@@ -193,13 +193,13 @@ impl CoordinationSession {
 
     /// Wall-clock time of its start, in nanoseconds since 1970.
     #[must_use]
-    pub fn started_at(&self) -> Wall {
+    pub fn started_at(&self) -> WallTime {
         self.started_wall
     }
 
     /// Wall-clock time of its end.
     #[must_use]
-    pub fn completed_at(&self) -> Option<Wall> {
+    pub fn completed_at(&self) -> Option<WallTime> {
         self.completed_wall
     }
 
@@ -229,7 +229,7 @@ impl CoordinationSession {
 
     /// Ledger and wall-clock time of its last event.
     #[must_use]
-    pub fn last_times(&self) -> (At, Wall) {
+    pub fn last_times(&self) -> (LedgerTime, WallTime) {
         (self.last_at, self.last_wall)
     }
 
@@ -273,7 +273,7 @@ impl CoordinationSession {
     /// Why it must stop now, judged at a ledger time; see DESIGN's order of stops in
     /// ARCHITECTURE.md.
     #[must_use]
-    pub fn stop_condition_at(&self, at: At) -> Option<StopCondition> {
+    pub fn stop_condition_at(&self, at: LedgerTime) -> Option<StopCondition> {
         if self.status == CoordinationStatus::Initializing {
             return None;
         }
@@ -297,18 +297,18 @@ impl CoordinationSession {
 
     /// Ticks since the start, pauses left out.
     #[must_use]
-    pub fn elapsed_ticks_at(&self, at: At) -> u64 {
+    pub fn elapsed_ticks_at(&self, at: LedgerTime) -> u64 {
         ticks(self.elapsed_ns_at(at), self.budget().tick_rate_hz())
     }
 
-    fn elapsed_ns_at(&self, at: At) -> u64 {
+    fn elapsed_ns_at(&self, at: LedgerTime) -> u64 {
         let until = self.paused.as_ref().map_or(at, |(since, _)| at.min(*since));
         until.since(self.started_at).saturating_sub(self.paused_ns)
     }
 
     /// When the time budget is used up, unless the coordination is paused or has ended.
     #[must_use]
-    pub fn duration_end(&self) -> Option<At> {
+    pub fn duration_end(&self) -> Option<LedgerTime> {
         let whole = nanos(self.budget().max_duration_ticks(), self.budget().tick_rate_hz());
         (self.paused.is_none() && !self.status.is_terminal())
             .then(|| self.started_at.after(self.paused_ns).after(whole))
@@ -317,7 +317,7 @@ impl CoordinationSession {
     /// The earliest moments on the two clocks at which something is due. What was due by `seen` has
     /// been dealt with.
     #[must_use]
-    pub fn next_deadlines(&self, seen: At) -> (Option<At>, Option<Wall>) {
+    pub fn next_deadlines(&self, seen: LedgerTime) -> (Option<LedgerTime>, Option<WallTime>) {
         if self.status.is_terminal() {
             return (None, None);
         }
@@ -336,8 +336,8 @@ impl CoordinationSession {
     pub fn receipt(
         &self,
         ending: Ending,
-        at: At,
-        wall: Wall,
+        at: LedgerTime,
+        wall: WallTime,
         tip: crate::envelope::StreamTip,
         commit: crate::envelope::CommitTip,
     ) -> super::CoordinationReceipt {
@@ -386,10 +386,9 @@ impl CoordinationSession {
         left == self.unfinished as usize
             && running == self.bound.len()
             && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
-            && self
-                .held
-                .iter()
-                .all(|(session, position)| state(*position) == Some(&WorkState::Held(*session)))
+            && self.held.iter().all(|(session, position)| {
+                state(*position) == Some(&WorkState::AwaitingCleanup(*session))
+            })
             && self.archive_is_coherent()
             && self.bound.iter().all(|(number, binding)| {
                 *number == binding.session
@@ -423,7 +422,7 @@ impl WorkItem {
     /// The moment it waits for, if it does.
     pub(super) fn until(&self) -> Option<Deadline> {
         match self.state {
-            WorkState::Until(deadline) => Some(deadline),
+            WorkState::Delayed(deadline) => Some(deadline),
             _ => None,
         }
     }

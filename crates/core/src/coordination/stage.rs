@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::session::CoordinationSession;
+use super::session::Coordination;
 use super::stop::{CoordinationStatus, Verdict};
 use crate::event::StopKind;
 
@@ -71,7 +71,7 @@ impl FromStr for Stage {
     }
 }
 
-impl CoordinationSession {
+impl Coordination {
     /// Where it is in its life.
     #[must_use]
     pub fn stage(&self) -> Stage {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::ControllerError;
 use super::runners::Runners;
-use super::session::CoordinationSession;
+use super::session::Coordination;
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Need, Runner, WorkState};
 use crate::id::{CoordinationId, SessionId, WorkId};
@@ -166,7 +166,7 @@ impl fmt::Display for Blocked {
     }
 }
 
-impl CoordinationSession {
+impl Coordination {
     /// Everything that keeps an item from running now; empty if it would be bound at the next turn.
     ///
     /// # Errors
@@ -201,7 +201,7 @@ impl CoordinationSession {
         if matches!(item.state, WorkState::Waiting(_)) {
             reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
         }
-        if let WorkState::Held(session) = item.state {
+        if let WorkState::AwaitingCleanup(session) = item.state {
             reasons.push(Blocked::Held { session: self.session_id(session), left: Vec::new() });
         }
         if let Some(until) = item.until().filter(|_| !self.is_claimable(item, now)) {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::Grant;
 use crate::digest::Digest;
 use crate::id::{AgentId, GroupName, RunnerName, Version, WorkId};
-use crate::time::{At, Deadline};
+use crate::time::{Deadline, LedgerTime};
 
 /// How sessions of an item are carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -337,11 +337,11 @@ pub enum WorkState {
     /// It may start.
     Ready,
     /// It may start at this moment: it is backing off, or a quota must refill.
-    Until(Deadline),
+    Delayed(Deadline),
     /// The session of this number carries it out.
     Bound(u64),
     /// The session of this number has ended, and left something running.
-    Held(u64),
+    AwaitingCleanup(u64),
     /// It has its outcome.
     Done(WorkItemOutcome),
 }
@@ -372,16 +372,16 @@ impl WorkState {
         match (self, happening) {
             (Self::Waiting(_) | Self::Ready, M::Needs(0)) => Some(Self::Ready),
             (Self::Waiting(_) | Self::Ready, M::Needs(unmet)) => Some(Self::Waiting(unmet)),
-            (Self::Ready | Self::Until(_), M::Bind(session)) => Some(Self::Bound(session)),
-            (Self::Bound(_) | Self::Held(_), M::Release) => Some(Self::Ready),
-            (Self::Bound(_), M::Hold(session)) => Some(Self::Held(session)),
-            (Self::Bound(_), M::Wait(until)) => Some(Self::Until(until)),
+            (Self::Ready | Self::Delayed(_), M::Bind(session)) => Some(Self::Bound(session)),
+            (Self::Bound(_) | Self::AwaitingCleanup(_), M::Release) => Some(Self::Ready),
+            (Self::Bound(_), M::Hold(session)) => Some(Self::AwaitingCleanup(session)),
+            (Self::Bound(_), M::Wait(until)) => Some(Self::Delayed(until)),
             (
                 Self::Bound(_),
                 M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed)),
             ) => Some(Self::Done(outcome)),
             (
-                Self::Waiting(_) | Self::Ready | Self::Until(_) | Self::Held(_),
+                Self::Waiting(_) | Self::Ready | Self::Delayed(_) | Self::AwaitingCleanup(_),
                 M::Finish(outcome @ WorkItemOutcome::Skipped(_)),
             ) => Some(Self::Done(outcome)),
             _ => None,
@@ -394,9 +394,9 @@ impl WorkState {
         match self {
             Self::Waiting(_) => "waiting",
             Self::Ready => "ready",
-            Self::Until(_) => "delayed",
+            Self::Delayed(_) => "delayed",
             Self::Bound(_) => "bound",
-            Self::Held(_) => "held",
+            Self::AwaitingCleanup(_) => "held",
             Self::Done(outcome) => outcome.as_str(),
         }
     }
@@ -414,9 +414,9 @@ pub struct Binding {
     /// What it may use.
     pub grant: Grant,
     /// When it was bound.
-    pub bound_at: At,
+    pub bound_at: LedgerTime,
     /// When its time is over.
-    pub deadline: At,
+    pub deadline: LedgerTime,
     /// What it must show to write: the version of the event that bound it.
     pub fence: Version,
     /// Whether it is a nested coordination.
@@ -449,9 +449,9 @@ mod tests {
         let states = [
             WorkState::Waiting(1),
             WorkState::Ready,
-            WorkState::Until(Deadline::At(At(1))),
+            WorkState::Delayed(Deadline::Ledger(LedgerTime(1))),
             WorkState::Bound(1),
-            WorkState::Held(1),
+            WorkState::AwaitingCleanup(1),
             WorkState::Done(WorkItemOutcome::Succeeded),
         ];
         let moves = [
@@ -459,7 +459,7 @@ mod tests {
             WorkMove::Bind(1),
             WorkMove::Release,
             WorkMove::Hold(1),
-            WorkMove::Wait(Deadline::At(At(1))),
+            WorkMove::Wait(Deadline::Ledger(LedgerTime(1))),
             WorkMove::Finish(WorkItemOutcome::Failed),
             WorkMove::Finish(WorkItemOutcome::Skipped(SkipReason::Requested)),
         ];

@@ -445,10 +445,7 @@ fn refuse_write(
 }
 
 impl World {
-    pub(super) fn live(
-        &self,
-        id: &CoordinationId,
-    ) -> Result<&super::CoordinationSession, Rejection> {
+    pub(super) fn live(&self, id: &CoordinationId) -> Result<&super::Coordination, Rejection> {
         let session = self.coordination(id).ok_or_else(|| Rejection::unknown(id))?;
         if session.status().is_terminal() {
             return Err(

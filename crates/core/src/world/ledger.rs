@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::envelope::{CommitTip, StreamTip};
 use crate::event::{Event, LedgerClosed, LedgerErased, LedgerOpened};
 use crate::id::{CoordinationId, Epoch, StreamName, Version};
-use crate::time::{At, Now, Wall};
+use crate::time::{LedgerTime, Now, WallTime};
 
 /// Most versions and blobs in one erasure, so that its event keeps the payload limit.
 const MAX_ERASED_AT_ONCE: usize = 500;
@@ -30,7 +30,7 @@ pub struct LedgerFacts {
     /// The end of the `ledger` stream.
     pub tip: StreamTip,
     /// Wall-clock time of the first event of that stream, if there is one.
-    pub started: Option<Wall>,
+    pub started: Option<WallTime>,
     /// Version of the engine.
     pub engine: String,
 }
@@ -41,8 +41,8 @@ pub(super) struct LedgerStream {
     tip: StreamTip,
     id: Digest,
     format: u32,
-    started: Option<Wall>,
-    changed: (At, Wall),
+    started: Option<WallTime>,
+    changed: (LedgerTime, WallTime),
     open: bool,
 }
 
@@ -64,7 +64,7 @@ impl LedgerStream {
             id: facts.ledger,
             format: facts.format,
             started: facts.started,
-            changed: (At(0), Wall(0)),
+            changed: (LedgerTime(0), WallTime(0)),
             open: false,
         }
     }

@@ -5,7 +5,7 @@ use super::World;
 use super::command::Rejection;
 use super::engine;
 use crate::coordination::{
-    AbortReason, ControllerError, CoordinationBudget, CoordinationConfig, CoordinationSession, End,
+    AbortReason, ControllerError, Coordination, CoordinationBudget, CoordinationConfig, End,
     Ending, MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
 };
 use crate::event::{Event, StopKind, StopRequested};
@@ -85,7 +85,7 @@ pub(super) fn expanded(
 /// Nobody raises a nested coordination above what its session was granted.
 pub(super) fn refuse_above_grant(
     world: &World,
-    session: &CoordinationSession,
+    session: &Coordination,
     budget: &CoordinationBudget,
 ) -> Result<(), ControllerError> {
     let Some(parent) = &session.started().parent else { return Ok(()) };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{World, engine};
 use crate::coordination::{
-    AbortReason, ControllerError, CoordinationSession, CoordinationStatus, Ending, SessionEnd,
+    AbortReason, ControllerError, Coordination, CoordinationStatus, Ending, SessionEnd,
     SessionOutcome,
 };
 use crate::envelope::{Blob, MAX_APPEND_BYTES};
@@ -167,7 +167,7 @@ impl World {
 /// Whether a start was cut off that nobody will complete: a nested one is started anew with its
 /// item's next session, and an id that the engine made is known to nobody. Whoever chose an id
 /// repeats the start under it, which completes it.
-fn is_given_up(session: &CoordinationSession) -> bool {
+fn is_given_up(session: &Coordination) -> bool {
     let started = session.started();
     let cut_off =
         *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none();

@@ -8,13 +8,13 @@ use super::Member;
 use super::ledger::LedgerStream;
 use crate::append::{Append, Erasure, HeadRow};
 use crate::coordination::{
-    BudgetUsage, CoordinationController, CoordinationSession, CoordinationStatus, Ending, Grant,
-    Runner, StopCause, Totals, Verdict, WorkSpec,
+    BudgetUsage, Coordination, CoordinationController, CoordinationStatus, Counts, Ending, Grant,
+    Runner, StopCause, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, Version, WorkId};
-use crate::time::At;
+use crate::time::LedgerTime;
 
 /// A turn: append it, then act.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub struct Spawn {
     /// What it may use.
     pub grant: Grant,
     /// When its time is over.
-    pub deadline: At,
+    pub deadline: LedgerTime,
     /// How long that is from its binding, in nanoseconds.
     pub time_ns: u64,
     /// The secret that it shows; only its digest is recorded.
@@ -202,7 +202,7 @@ struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<Digest>,
     running: usize,
-    totals: &'a Totals,
+    totals: &'a Counts,
     usage: &'a BudgetUsage,
     work: u64,
 }
@@ -225,7 +225,7 @@ pub fn without_erased(head: HeadRow, versions: &[Version]) -> Option<HeadRow> {
 }
 
 /// What lists and results need to know of a coordination.
-pub(super) fn head_row(session: &CoordinationSession, tip: StreamTip) -> HeadRow {
+pub(super) fn head_row(session: &Coordination, tip: StreamTip) -> HeadRow {
     let started = session.started();
     let ending = match session.status() {
         CoordinationStatus::Completed(stop) => Some(Ending::Completed(stop.clone())),

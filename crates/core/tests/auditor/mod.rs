@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::append::Append;
 use antiphon_core::coordination::{
-    BudgetUsage, CoordinationSession, CoordinationStatus, Ending, MAX_ITEMS_PER_EVENT, Meta,
-    Runners,
+    BudgetUsage, Coordination, CoordinationStatus, Ending, MAX_ITEMS_PER_EVENT, Meta, Runners,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
@@ -22,7 +21,7 @@ const SMALL: usize = 100;
 pub(crate) struct Audited {
     pub(crate) world: World,
     streams: BTreeMap<StreamName, Vec<Recorded>>,
-    replayed: BTreeMap<CoordinationId, CoordinationSession>,
+    replayed: BTreeMap<CoordinationId, Coordination>,
     live: BTreeMap<SessionId, (WorkId, Version)>,
     spawned: BTreeSet<SessionId>,
     blobs: BTreeMap<Digest, Vec<u8>>,
@@ -131,7 +130,7 @@ impl Audited {
             let session = match how {
                 Restart::FromEvents => replay(id, events),
                 Restart::FromSnapshots => {
-                    CoordinationSession::restore(&self.replayed[id].snapshot()).unwrap()
+                    Coordination::restore(&self.replayed[id].snapshot()).unwrap()
                 }
             };
             self.world.adopt(session, self.tip(stream));
@@ -142,13 +141,13 @@ impl Audited {
 
     /// What is known of a coordination from its stream, ended or not.
     #[allow(dead_code, reason = "each test binary uses its own part")]
-    pub(crate) fn replayed(&self, id: &str) -> Option<&CoordinationSession> {
+    pub(crate) fn replayed(&self, id: &str) -> Option<&Coordination> {
         self.replayed.get(id)
     }
 
     /// All coordinations that ever were.
     #[allow(dead_code, reason = "each test binary uses its own part")]
-    pub(crate) fn all(&self) -> impl Iterator<Item = &CoordinationSession> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Coordination> {
         self.replayed.values()
     }
 
@@ -161,7 +160,7 @@ impl Audited {
     }
 
     fn snapshots(&self) -> Vec<Vec<u8>> {
-        let bytes = |session: &CoordinationSession| match session.work_queue().count() {
+        let bytes = |session: &Coordination| match session.work_queue().count() {
             0..=SMALL => session.snapshot(),
             _ => session.version().0.to_be_bytes().to_vec(),
         };
@@ -275,7 +274,7 @@ impl Audited {
             None => {
                 self.replayed.insert(
                     id.clone(),
-                    CoordinationSession::begin(id.clone(), &event, &meta(recorded)).unwrap(),
+                    Coordination::begin(id.clone(), &event, &meta(recorded)).unwrap(),
                 );
             }
             Some(session) => session.apply(&event, &meta(recorded)).unwrap(),
@@ -394,9 +393,9 @@ pub(crate) fn decoded(recorded: &Recorded) -> Event {
     Event::decode(&recorded.kind, recorded.schema, bytes).unwrap()
 }
 
-fn replay(id: &CoordinationId, events: &[Recorded]) -> CoordinationSession {
+fn replay(id: &CoordinationId, events: &[Recorded]) -> Coordination {
     let mut session =
-        CoordinationSession::begin(id.clone(), &decoded(&events[0]), &meta(&events[0])).unwrap();
+        Coordination::begin(id.clone(), &decoded(&events[0]), &meta(&events[0])).unwrap();
     for event in &events[1..] {
         session.apply(&decoded(event), &meta(event)).unwrap();
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use antiphon_core::coordination::{
-    ApplyError, BudgetUsage, CoordinationBudget, Ending, Finished, Grant, Meta, Proposal, Reducer,
-    ReducerContext, Runner, SessionOutcome, SkipReason, StopCondition, Then, Totals, Used, Verdict,
-    WorkItemOutcome, WorkSpec, WorkState,
+    ApplyError, BudgetUsage, CoordinationBudget, Counts, Ending, Finished, Grant, Meta, NextStep,
+    Proposal, Reducer, ReducerContext, Runner, SessionOutcome, SkipReason, StopCondition, Usage,
+    Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{
@@ -13,7 +13,7 @@ use antiphon_core::event::{
     SessionBound, SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Epoch, Version, WorkId};
-use antiphon_core::time::{At, Deadline};
+use antiphon_core::time::{Deadline, LedgerTime};
 
 use super::{History, actor, decode, text};
 
@@ -46,7 +46,7 @@ impl History {
             );
         }
         let last = self.log.last().unwrap().at;
-        let refused = self.live.apply(&resumed, &Meta { at: At(last.0 - 1), ..meta });
+        let refused = self.live.apply(&resumed, &Meta { at: LedgerTime(last.0 - 1), ..meta });
         assert_eq!(refused, Err(ApplyError::ClockRegression { last: last.0, current: last.0 - 1 }));
         assert_eq!(text(&self.live.snapshot()), text(&before));
         // A repeated event is one that was seen: replay leaves it alone.
@@ -171,7 +171,7 @@ impl History {
                 SessionBound { attempt: bound.attempt - 1, ..bound.clone() },
                 SessionBound { looked_at: Version(0), ..bound.clone() },
                 SessionBound { looked_at: live.version().next(), ..bound.clone() },
-                SessionBound { deadline: At(self.now.at.0 - 1), ..bound.clone() },
+                SessionBound { deadline: LedgerTime(self.now.at.0 - 1), ..bound.clone() },
                 SessionBound { grant: Grant { sessions: 0, ..grant }, ..bound.clone() },
                 SessionBound { grant: Grant { sessions: u32::MAX, ..grant }, ..bound.clone() },
                 SessionBound { grant: Grant { ticks: u64::MAX, ..grant }, ..bound.clone() },
@@ -189,10 +189,9 @@ impl History {
                     ..bound.clone()
                 });
             }
-            for work in live
-                .work_queue()
-                .filter(|work| !matches!(self.state(work), WorkState::Ready | WorkState::Until(_)))
-            {
+            for work in live.work_queue().filter(|work| {
+                !matches!(self.state(work), WorkState::Ready | WorkState::Delayed(_))
+            }) {
                 forged.push(SessionBound { work: work.clone(), ..bound.clone() });
             }
             events.extend(forged.into_iter().map(Event::SessionBound));
@@ -207,7 +206,7 @@ impl History {
                 attempt: live.work_tracking(work.as_str()).unwrap().attempt_count + 1,
                 looked_at: live.version(),
                 grant: Grant { sessions: 1, ticks: 1, tokens: None, cost: None },
-                deadline: At(u64::MAX),
+                deadline: LedgerTime(u64::MAX),
                 token: Digest::GENESIS,
                 nested: false,
                 leases: Vec::new(),
@@ -220,8 +219,8 @@ impl History {
             else {
                 unreachable!("it is an unbound event")
             };
-            let used = |sessions| Used { sessions, ..Used::default() };
-            let retry = Then::Retry(self.now.at);
+            let used = |sessions| Usage { sessions, ..Usage::default() };
+            let retry = NextStep::Retry(self.now.at);
             let forged = [
                 SessionUnbound { session: u64::MAX, ..sound.clone() },
                 SessionUnbound { session: 0, ..sound.clone() },
@@ -229,12 +228,15 @@ impl History {
                 SessionUnbound { used: used(0), ..sound.clone() },
                 SessionUnbound { used: used(binding.grant.sessions + 1), ..sound.clone() },
                 SessionUnbound { then: retry, ..sound.clone() },
-                SessionUnbound { then: Then::Wait(Deadline::At(At(0))), ..sound.clone() },
+                SessionUnbound {
+                    then: NextStep::Wait(Deadline::Ledger(LedgerTime(0))),
+                    ..sound.clone()
+                },
                 SessionUnbound { outcome: SessionOutcome::Lost, ..sound.clone() },
                 SessionUnbound { outcome: SessionOutcome::Failure, ..sound.clone() },
-                SessionUnbound { then: Then::Done(WorkItemOutcome::Failed), ..sound.clone() },
+                SessionUnbound { then: NextStep::Done(WorkItemOutcome::Failed), ..sound.clone() },
                 SessionUnbound {
-                    then: Then::Done(WorkItemOutcome::Skipped(SkipReason::Requested)),
+                    then: NextStep::Done(WorkItemOutcome::Skipped(SkipReason::Requested)),
                     ..sound.clone()
                 },
             ];
@@ -262,7 +264,7 @@ impl History {
         if let Event::Completed(sound) =
             self.end_event(Ending::Completed(StopCondition::UserRequested))
         {
-            let totals = Totals { sessions: sound.totals.sessions + 1, ..sound.totals };
+            let totals = Counts { sessions: sound.totals.sessions + 1, ..sound.totals };
             events.push(Event::Completed(Box::new(Completed { totals, ..(*sound).clone() })));
             let usage = BudgetUsage::with_tick_rate(1);
             events.push(Event::Completed(Box::new(Completed { usage, ..(*sound).clone() })));

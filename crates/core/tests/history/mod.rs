@@ -10,9 +10,9 @@ mod illegal;
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{
-    ApplyError, Capability, CoordinationBudget, CoordinationConfig, CoordinationController,
-    CoordinationReducer, CoordinationSession, Ending, Grant, Meta, Need, Proposal, Reducer,
-    ReducerContext, Runners, SessionOutcome, SkipReason, StopCondition, Then, Used,
+    ApplyError, Capability, Coordination, CoordinationBudget, CoordinationConfig,
+    CoordinationController, CoordinationReducer, Ending, Grant, Meta, Need, NextStep, Proposal,
+    Reducer, ReducerContext, Runners, SessionOutcome, SkipReason, StopCondition, Usage,
     WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon_core::digest::Digest;
@@ -22,7 +22,7 @@ use antiphon_core::event::{
     StopRequested, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
-use antiphon_core::time::{Now, Wall};
+use antiphon_core::time::{Now, WallTime};
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use draft::{Draft, Plan, Step};
@@ -41,8 +41,8 @@ pub(crate) fn actor() -> Actor {
 
 /// A coordination that lives, the same one replayed, and the same one read back from a snapshot.
 pub(crate) struct History {
-    pub(crate) live: CoordinationSession,
-    restored: CoordinationSession,
+    pub(crate) live: Coordination,
+    restored: Coordination,
     replayed: CoordinationReducer,
     pub(crate) log: Vec<Recorded>,
     pub(crate) now: Now,
@@ -79,10 +79,10 @@ impl History {
         });
         let start = controller.start(now.at.0).unwrap();
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
-        let live = CoordinationSession::begin(start.coordination_id, &decode(&start.event), &meta)
-            .unwrap();
+        let live =
+            Coordination::begin(start.coordination_id, &decode(&start.event), &meta).unwrap();
         let mut history = Self {
-            restored: CoordinationSession::restore(&live.snapshot()).unwrap(),
+            restored: Coordination::restore(&live.snapshot()).unwrap(),
             live,
             replayed: CoordinationReducer::new(),
             log: Vec::new(),
@@ -291,7 +291,7 @@ impl History {
 
     pub(crate) fn pass(&mut self, nanos: u64) {
         self.now.at = self.now.at.after(nanos);
-        self.now.wall = Wall(self.now.wall.0.saturating_add(nanos));
+        self.now.wall = WallTime(self.now.wall.0.saturating_add(nanos));
     }
 
     /// Takes a step; one that is not possible now is refused and changes nothing.
@@ -306,7 +306,7 @@ impl History {
             }
             Step::Pass(nanos) => return self.pass(*nanos),
             Step::Restore => {
-                self.restored = CoordinationSession::restore(&self.live.snapshot()).unwrap();
+                self.restored = Coordination::restore(&self.live.snapshot()).unwrap();
                 return;
             }
             Step::End { pick, outcome, tokens, cost, output } => {
@@ -417,18 +417,18 @@ impl History {
             >= spec.attempts.unwrap_or(self.live.started().policies.max_attempts);
         let wait = spec.backoff.map_or(0, |backoff| backoff.wait_ns(item.attempt_count + 1, 0));
         let then = match outcome {
-            SessionOutcome::Success => Then::Done(WorkItemOutcome::Succeeded),
-            SessionOutcome::Deferred { until } => Then::Wait(until),
-            SessionOutcome::Lost | SessionOutcome::Cancelled => Then::Retry(self.now.at),
-            _ if last => Then::Done(WorkItemOutcome::Failed),
-            _ => Then::Retry(self.now.at.after(wait)),
+            SessionOutcome::Success => NextStep::Done(WorkItemOutcome::Succeeded),
+            SessionOutcome::Deferred { until } => NextStep::Wait(until),
+            SessionOutcome::Lost | SessionOutcome::Cancelled => NextStep::Retry(self.now.at),
+            _ if last => NextStep::Done(WorkItemOutcome::Failed),
+            _ => NextStep::Retry(self.now.at.after(wait)),
         };
         Event::SessionUnbound(SessionUnbound {
             session,
             work: spec.id.clone(),
             outcome,
             text: None,
-            used: Used { sessions: 1, tokens, cost, ..Used::default() },
+            used: Usage { sessions: 1, tokens, cost, ..Usage::default() },
             scores: BTreeMap::new(),
             output,
             then,
@@ -497,7 +497,7 @@ impl History {
     }
 
     /// The state before the terminal event, from a replay of the whole stream.
-    fn replay_until_the_end(&self) -> CoordinationSession {
+    fn replay_until_the_end(&self) -> Coordination {
         let mut reducer = CoordinationReducer::new();
         for recorded in self.log.iter().filter(|recorded| !decode(recorded).is_terminal()) {
             reducer.apply(recorded, &ReducerContext::replay(recorded.version.0)).unwrap();
@@ -515,7 +515,7 @@ pub(crate) fn text(snapshot: &[u8]) -> &str {
 }
 
 /// Everything that only counts up.
-fn counters(session: &CoordinationSession) -> Vec<u64> {
+fn counters(session: &Coordination) -> Vec<u64> {
     let (usage, totals) = (session.budget_usage(), session.totals());
     vec![
         usage.consumed_episodes().into(),

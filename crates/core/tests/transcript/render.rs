@@ -2,14 +2,14 @@
 //! compares.
 
 use antiphon_core::coordination::{
-    BudgetUsage, CoordinationBudget, CoordinationSession, CoordinationStatus, Ending,
-    FailurePolicy, Grant, Need, Runner, SessionOutcome, SkipReason, StopCause, Then, Totals,
+    BudgetUsage, Coordination, CoordinationBudget, CoordinationStatus, Counts, Ending,
+    FailurePolicy, Grant, Need, NextStep, Runner, SessionOutcome, SkipReason, StopCause,
     WorkItemOutcome, WorkSpec,
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
 use antiphon_core::event::{Event, Mode, OnExhausted, SessionUnbound, Started, StopKind};
 use antiphon_core::id::{StreamName, WorkId};
-use antiphon_core::time::{At, Deadline, Wall};
+use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::Action;
 
 use super::words::TICK_RATE_HZ;
@@ -135,10 +135,10 @@ fn unbound_line(unbound: &SessionUnbound) -> String {
         other => other.as_str().to_owned(),
     };
     let then = match &unbound.then {
-        Then::Done(outcome) => done(outcome),
-        Then::Retry(at) => format!("ready at {}", since(*at)),
-        Then::Wait(until) => format!("waits until {}", deadline(*until)),
-        Then::Hold => "held until nothing is left".to_owned(),
+        NextStep::Done(outcome) => done(outcome),
+        NextStep::Retry(at) => format!("ready at {}", since(*at)),
+        NextStep::Wait(until) => format!("waits until {}", deadline(*until)),
+        NextStep::Hold => "held until nothing is left".to_owned(),
     };
     let text = unbound.text.as_ref().map(|text| format!(" {}", said(text))).unwrap_or_default();
     let used = &unbound.used;
@@ -186,7 +186,7 @@ pub(crate) fn action(action: &Action) -> String {
 }
 
 /// A coordination as it stands: status, and every item in one word.
-pub(crate) fn state(session: &CoordinationSession) -> String {
+pub(crate) fn state(session: &Coordination) -> String {
     let items: Vec<String> = session
         .work_queue()
         .map(|id| {
@@ -197,7 +197,7 @@ pub(crate) fn state(session: &CoordinationSession) -> String {
 }
 
 /// What the receipt says of a coordination that ended.
-pub(crate) fn receipt(session: &CoordinationSession) -> Vec<String> {
+pub(crate) fn receipt(session: &Coordination) -> Vec<String> {
     let ending = match session.status() {
         CoordinationStatus::Completed(stop) => Ending::Completed(stop.clone()),
         CoordinationStatus::Aborted(reason) => Ending::Aborted(reason.clone()),
@@ -225,12 +225,14 @@ pub(crate) fn receipt(session: &CoordinationSession) -> Vec<String> {
 /// A moment, counted from the beginning.
 pub(crate) fn deadline(deadline: Deadline) -> String {
     match deadline {
-        Deadline::At(at) => since(at),
-        Deadline::Wall(Wall(wall)) => format!("wall {}", since(At(wall - 1_000_000_000_000_000))),
+        Deadline::Ledger(at) => since(at),
+        Deadline::Wall(WallTime(wall)) => {
+            format!("wall {}", since(LedgerTime(wall - 1_000_000_000_000_000)))
+        }
     }
 }
 
-fn since(at: At) -> String {
+fn since(at: LedgerTime) -> String {
     format!("+{}", seconds(at.0))
 }
 
@@ -300,7 +302,7 @@ fn usage(usage: &BudgetUsage) -> String {
     out
 }
 
-fn totals(totals: &Totals) -> String {
+fn totals(totals: &Counts) -> String {
     let sessions = [
         (totals.successful, "successful"),
         (totals.failed, "failed"),

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason, Tree,
+    Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason, TreeReport,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
-use antiphon_core::time::{At, Deadline, Now, Wall};
+use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Adder, Command, Origin, Reply, Turn};
 
 use super::render;
@@ -86,7 +86,7 @@ impl Story {
             "why" => self.why(words.at(1), words.at(2)),
             "deadline" => {
                 let (at, wall) = self.audited.world.next_deadline();
-                let both = [at.map(Deadline::At), wall.map(Deadline::Wall)];
+                let both = [at.map(Deadline::Ledger), wall.map(Deadline::Wall)];
                 let both: Vec<String> = both.into_iter().flatten().map(render::deadline).collect();
                 vec![if both.is_empty() { "none".to_owned() } else { both.join(", ") }]
             }
@@ -222,10 +222,15 @@ impl Story {
             "deferred" => {
                 let passed = words.duration("until").unwrap_or_default();
                 let wall = || {
-                    Deadline::Wall(Wall(FIRST_WALL + words.duration("wall").unwrap_or_default()))
+                    Deadline::Wall(WallTime(
+                        FIRST_WALL + words.duration("wall").unwrap_or_default(),
+                    ))
                 };
-                let until =
-                    if words.get("wall").is_some() { wall() } else { Deadline::At(At(passed)) };
+                let until = if words.get("wall").is_some() {
+                    wall()
+                } else {
+                    Deadline::Ledger(LedgerTime(passed))
+                };
                 SessionOutcome::Deferred { until }
             }
             other => panic!("{other} is no outcome"),
@@ -234,10 +239,10 @@ impl Story {
         end.text = words.get("text").map(str::to_owned);
         if let Some(left) = words.get("leaves") {
             let leftovers = vec![left.to_owned()];
-            end = end.with_tree(Tree {
+            end = end.with_tree(TreeReport {
                 containment: "warden".to_owned(),
                 leftovers,
-                ..Tree::default()
+                ..TreeReport::default()
             });
         }
         if ["tokens", "cost", "cache"].iter().any(|meter| words.get(meter).is_some()) {
@@ -296,5 +301,5 @@ impl Story {
 fn now(passed: u64) -> Now {
     let mut random = [0; 32];
     random[..8].copy_from_slice(&passed.to_be_bytes());
-    Now { at: At(passed), wall: Wall(FIRST_WALL + passed), random }
+    Now { at: LedgerTime(passed), wall: WallTime(FIRST_WALL + passed), random }
 }

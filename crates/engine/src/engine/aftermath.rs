@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{SessionEnd, SessionOutcome, Tree};
+use antiphon_core::coordination::{SessionEnd, SessionOutcome, TreeReport};
 use antiphon_core::id::SessionId;
 use antiphon_core::world::{Command, Found, World};
 
@@ -93,12 +93,12 @@ fn found(
             "the engine stopped while the session ran; {killed} processes that had survived it were ended"
         ),
     };
-    let tree = Tree {
+    let tree = TreeReport {
         containment: "best-effort".to_owned(),
         clean,
         killed: u32::try_from(killed).unwrap_or(u32::MAX),
         leftovers,
-        ..Tree::default()
+        ..TreeReport::default()
     };
     let end = SessionEnd::new(SessionOutcome::Lost).with_text(text).with_tree(tree);
     Ok(Some((session, Found { end, blobs: Vec::new() })))

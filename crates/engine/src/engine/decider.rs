@@ -15,7 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{CoordinationConfig, CoordinationSession, Runners};
+use antiphon_core::coordination::{Coordination, CoordinationConfig, Runners};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
@@ -281,11 +281,11 @@ impl Decider {
     }
 }
 
-fn snapshot_of(session: &CoordinationSession) -> Snapshot {
+fn snapshot_of(session: &Coordination) -> Snapshot {
     Snapshot {
         stream: StreamName::Coordination(session.coordination_id().clone()),
         version: session.version(),
-        format: CoordinationSession::SNAPSHOT_FORMAT.to_owned(),
+        format: Coordination::SNAPSHOT_FORMAT.to_owned(),
         bytes: session.snapshot(),
     }
 }

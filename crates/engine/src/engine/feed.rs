@@ -133,7 +133,7 @@ mod tests {
     use antiphon_core::digest::Digest;
     use antiphon_core::envelope::Payload;
     use antiphon_core::id::{Actor, StreamName, Version};
-    use antiphon_core::time::{At, Wall};
+    use antiphon_core::time::{LedgerTime, WallTime};
 
     use super::*;
 
@@ -147,8 +147,8 @@ mod tests {
             version: Version(version),
             kind: "coordination.paused".into(),
             schema: 1,
-            at: At(0),
-            wall: Wall(0),
+            at: LedgerTime(0),
+            wall: WallTime(0),
             actor: Actor::new("engine").unwrap(),
             cause: None,
             payload: Payload::Bytes(vec![b' '; bytes]),

@@ -4,11 +4,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use antiphon_core::coordination::{ApplyError, CoordinationSession, Meta};
+use antiphon_core::coordination::{ApplyError, Coordination, Meta};
 use antiphon_core::envelope::{Recorded, StreamTip};
 use antiphon_core::event::{DecodeError, Event};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 use antiphon_core::world::{LedgerFacts, World};
 
 use super::StartError;
@@ -80,7 +80,7 @@ fn of(stream: StreamName) -> Option<CoordinationId> {
     }
 }
 
-type Replayed = Result<Vec<(CoordinationSession, StreamTip)>, StartError>;
+type Replayed = Result<Vec<(Coordination, StreamTip)>, StartError>;
 
 /// Replays coordinations on all cores: they do not depend on each other. The answer has their
 /// order.
@@ -120,20 +120,20 @@ fn replay_abreast(store: &dyn Store, ids: &[CoordinationId], page: usize) -> Rep
 struct Replay<'a> {
     id: &'a CoordinationId,
     stream: StreamName,
-    session: Option<CoordinationSession>,
+    session: Option<Coordination>,
     tip: StreamTip,
     /// When the last event that was read happened.
-    at: At,
+    at: LedgerTime,
 }
 
 impl<'a> Replay<'a> {
     /// From the snapshot, if there is one.
     fn begin(store: &dyn Store, id: &'a CoordinationId) -> Result<Self, StartError> {
         let stream = StreamName::Coordination(id.clone());
-        let snapshot = store.load_snapshot(&stream, CoordinationSession::SNAPSHOT_FORMAT)?;
-        let restored =
-            snapshot.and_then(|snapshot| CoordinationSession::restore(&snapshot.bytes).ok());
-        let mut replay = Self { id, stream, session: None, tip: StreamTip::default(), at: At(0) };
+        let snapshot = store.load_snapshot(&stream, Coordination::SNAPSHOT_FORMAT)?;
+        let restored = snapshot.and_then(|snapshot| Coordination::restore(&snapshot.bytes).ok());
+        let mut replay =
+            Self { id, stream, session: None, tip: StreamTip::default(), at: LedgerTime(0) };
         if let Some(session) = restored {
             // The event that the snapshot ends with links it to the chain.
             let before = Version(session.version().0 - 1);
@@ -180,9 +180,8 @@ impl<'a> Replay<'a> {
         match &mut self.session {
             Some(session) => session.apply(&event, &meta).map_err(broken)?,
             None => {
-                self.session = Some(
-                    CoordinationSession::begin(self.id.clone(), &event, &meta).map_err(broken)?,
-                )
+                self.session =
+                    Some(Coordination::begin(self.id.clone(), &event, &meta).map_err(broken)?)
             }
         }
         self.tip = StreamTip { version, hash: recorded.hash };
@@ -190,7 +189,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn end(self) -> Result<(CoordinationSession, StreamTip), StartError> {
+    fn end(self) -> Result<(Coordination, StreamTip), StartError> {
         match self.session {
             Some(session) => Ok((session, self.tip)),
             None => Err(StartError::Damaged { coordination: self.id.clone(), version: Version(1) }),

@@ -233,14 +233,14 @@ impl Moves {
 #[cfg(test)]
 mod tests {
     use antiphon_core::id::{StreamName, Version};
-    use antiphon_core::time::{Now, Wall};
+    use antiphon_core::time::{Now, WallTime};
     use antiphon_core::world::World;
 
     use super::*;
     use crate::ledger::{MemoryStore, Owner};
 
     fn first_append(store: &MemoryStore) -> Append {
-        let opened = store.open(&Owner::this_process(Wall(0))).unwrap();
+        let opened = store.open(&Owner::this_process(WallTime(0))).unwrap();
         let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
         world.open_ledger("host", 1, false, &now);
         world.take_turn(&now).unwrap().append

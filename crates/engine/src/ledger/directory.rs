@@ -310,8 +310,10 @@ mod tests {
     #[test]
     fn a_ledger_can_be_taken_again_while_a_child_still_has_the_lock_open() {
         let dir = tempfile::tempdir().unwrap();
-        let (directory, owner) =
-            (StateDirectory::new(dir.path()), Owner::this_process(antiphon_core::time::Wall(0)));
+        let (directory, owner) = (
+            StateDirectory::new(dir.path()),
+            Owner::this_process(antiphon_core::time::WallTime(0)),
+        );
         let lock = directory.take(&owner).unwrap();
         let of_child = lock.0.try_clone().unwrap();
         assert!(matches!(directory.take(&owner), Err(OpenError::InUse { .. })));

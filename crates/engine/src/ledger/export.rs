@@ -9,7 +9,7 @@ use antiphon_core::envelope::{Commit, CommitTip, Payload, Recorded};
 use antiphon_core::id::{
     Actor, CommandId, CommitNumber, CoordinationId, Epoch, StreamName, Version,
 };
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 use serde::{Deserialize, Serialize};
 
 use super::error::ReadError;
@@ -49,8 +49,8 @@ struct ExportedEvent {
     version: Version,
     r#type: String,
     schema: u32,
-    at: At,
-    wall: Wall,
+    at: LedgerTime,
+    wall: WallTime,
     actor: Actor,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<CommandId>,

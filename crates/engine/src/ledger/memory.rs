@@ -9,7 +9,7 @@ use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 
 use super::admission::{self, Admitted, Known};
 use super::directory::LockHolder;
@@ -116,7 +116,7 @@ impl Store for MemoryStore {
                 .known(&StreamName::Ledger)
                 .map(|known| known.tip)
                 .unwrap_or_default(),
-            at: content.events.last().map_or(At(0), |event| event.at),
+            at: content.events.last().map_or(LedgerTime(0), |event| event.at),
             seq: Seq(content.events.len() as u64),
             mark: MarkFinding::Agrees,
             needs_verification: false,

@@ -6,7 +6,7 @@ use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::{Canonical, Digest};
 use antiphon_core::envelope::{Commit, CommitTip, Recorded, StreamTip};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 use antiphon_core::world::LedgerFacts;
 
 use super::error::{AppendError, OpenError, ReadError, WriteError};
@@ -140,13 +140,13 @@ pub struct Owner {
     /// Version of the engine.
     pub engine: String,
     /// Since when, by the wall clock.
-    pub since: Wall,
+    pub since: WallTime,
 }
 
 impl Owner {
     /// This process.
     #[must_use]
-    pub fn this_process(since: Wall) -> Self {
+    pub fn this_process(since: WallTime) -> Self {
         Self {
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             pid: std::process::id(),
@@ -187,7 +187,7 @@ pub struct Opened {
     /// The end of the `ledger` stream.
     pub ledger_stream: StreamTip,
     /// Ledger time of the last event; time goes on from here.
-    pub at: At,
+    pub at: LedgerTime,
     /// Address of the last event.
     pub seq: Seq,
     /// What the head mark said; anything but [`MarkFinding::Agrees`] was let through by an option
@@ -202,7 +202,7 @@ impl Opened {
     /// What a world of this ledger begins with: when the ledger was made, if it has events, and
     /// which engine takes it over.
     #[must_use]
-    pub fn facts(&self, started: Option<Wall>, engine: impl Into<String>) -> LedgerFacts {
+    pub fn facts(&self, started: Option<WallTime>, engine: impl Into<String>) -> LedgerFacts {
         LedgerFacts {
             format: self.format,
             ledger: Digest(self.ledger.0),

@@ -22,7 +22,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
 use antiphon_core::event::Event;
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 
 pub use earlier::{Earlier, NotAnEarlierReceipt};
 pub use finding::{Finding, Place, Wrong};
@@ -137,7 +137,7 @@ struct Pass<'a> {
     watch: Option<Watch<'a>>,
     damages: Vec<Damage>,
     seq: Seq,
-    at: At,
+    at: LedgerTime,
 }
 
 impl<'a> Pass<'a> {
@@ -155,7 +155,7 @@ impl<'a> Pass<'a> {
             watch,
             damages: Vec::new(),
             seq: Seq(0),
-            at: At(0),
+            at: LedgerTime(0),
         }
     }
 

@@ -8,7 +8,7 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::command::{Check, Input, Limits, OutputSource, Run, Stdin, Text, Usage};
+use super::command::{Check, Input, Limits, OutputSource, Run, Stdin, Text, UsageReader};
 use super::draft::{
     Draft, EnvDraft, How, InputDraft, ItemDraft, OutputDraft, RetryDraft, RunDraft, StdinDraft,
 };
@@ -110,7 +110,7 @@ pub(super) struct StepCommand {
     pub(super) limits: Limits,
     pub(super) grace: Millis,
     pub(super) check: Option<Check>,
-    pub(super) usage: Usage,
+    pub(super) usage: UsageReader,
     pub(super) inputs: BTreeMap<String, (Input, Span)>,
     pub(super) outputs: BTreeMap<String, OutputSource>,
 }
@@ -417,7 +417,7 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
     }
 
-    fn usage(&self, item: &ItemDraft) -> Usage {
+    fn usage(&self, item: &ItemDraft) -> UsageReader {
         let runner = self.runner(item).and_then(|runner| runner.conduct.usage);
         item.conduct.usage.or(runner).unwrap_or_default()
     }

@@ -40,7 +40,7 @@ pub struct CommandSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
     /// How tokens and cost are read.
-    pub usage: Usage,
+    pub usage: UsageReader,
     /// What it reads, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, Input>,
@@ -192,7 +192,7 @@ pub struct Check {
 /// How tokens and cost are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Usage {
+pub enum UsageReader {
     /// Not at all.
     #[default]
     None,
@@ -204,7 +204,7 @@ pub enum Usage {
     ClaudeStream,
 }
 
-impl Usage {
+impl UsageReader {
     /// Whether there is somebody to grant tokens and cost to.
     #[must_use]
     pub fn reports(self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::command::{Limits, Usage};
+use super::command::{Limits, UsageReader};
 use super::source::{Span, Spanned};
 use super::template::Template;
 use super::units::{Cost, Millis, Share};
@@ -54,7 +54,7 @@ pub(super) struct Conduct {
     pub(super) limits: Limits,
     pub(super) tokens: Option<Spanned<u64>>,
     pub(super) cost: Option<Spanned<Cost>>,
-    pub(super) usage: Option<Usage>,
+    pub(super) usage: Option<UsageReader>,
     pub(super) timeout: Option<Millis>,
     pub(super) grace: Option<Millis>,
 }

@@ -76,7 +76,7 @@ pub(super) fn read(finding: &mut Finding<'_>) -> Option<Node> {
     options.block_nesting_limit = MAX_DEPTH + 1;
     let parser = Parser::new_from_str_with_options(source.text(), options);
     let mut tree =
-        Tree { parser, finding, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
+        Builder { parser, finding, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
     match tree.document() {
         Ok(root) => root,
         Err(Stop::Syntax(error)) => {
@@ -100,7 +100,7 @@ impl From<ScanError> for Stop {
     }
 }
 
-struct Tree<'a, 'b> {
+struct Builder<'a, 'b> {
     parser: Parser<'a, StrInput<'a>>,
     finding: &'b mut Finding<'a>,
     /// What an alias stands for; `None` while its anchor is still being read.
@@ -109,7 +109,7 @@ struct Tree<'a, 'b> {
     last: Span,
 }
 
-impl<'a> Tree<'a, '_> {
+impl<'a> Builder<'a, '_> {
     fn document(&mut self) -> Result<Option<Node>, Stop> {
         let mut root = None;
         while let Some((event, span)) = self.next()? {

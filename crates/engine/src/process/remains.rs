@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::id::SessionId;
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 
 use super::folder::{Opened, SESSIONS, SessionFolder};
 use super::identity::{Place, ProcessIdentity, Where};
@@ -35,7 +35,7 @@ pub enum KnownRemains {
         /// The user who ran it.
         user: u32,
         /// When.
-        since: Wall,
+        since: WallTime,
         /// Where its processes would be.
         place: RemainsPlace,
         /// Those that live, its warden among them.
@@ -97,7 +97,7 @@ fn known(folder: &SessionFolder) -> KnownRemains {
         _ => Vec::new(),
     };
     let Opened { session, user, wall, .. } = opened;
-    KnownRemains::Begun { session, user, since: Wall(wall), place, alive }
+    KnownRemains::Begun { session, user, since: WallTime(wall), place, alive }
 }
 
 fn alive(opened: &Opened, marks: Marks, warden: Option<ProcessIdentity>) -> Vec<Leftover> {

@@ -17,7 +17,7 @@ use super::folder::{Begun, Kept, Opened, SessionFolder};
 use super::identity::ProcessIdentity;
 use super::launch::Stop;
 use super::sweep::{Marked, Marks, end_marked};
-use super::tree_end::{Captured, Cause, Containment, Protection, ResultFile, TreeEnd, Used};
+use super::tree_end::{Captured, Cause, Containment, Protection, Resources, ResultFile, TreeEnd};
 use super::wardens::WardenSetup;
 use super::wire::{FromWarden, Inbox, ToWarden, frame};
 use super::{proc_table, scratch, signal};
@@ -259,6 +259,6 @@ fn lost(cause: Cause) -> TreeEnd {
         stderr: Captured::default(),
         check: None,
         result: ResultFile::Absent,
-        used: Used::default(),
+        used: Resources::default(),
     }
 }

@@ -30,7 +30,7 @@ pub struct TreeEnd {
     /// What it left as result file.
     pub result: ResultFile,
     /// What it used, as far as the warden saw.
-    pub used: Used,
+    pub used: Resources,
 }
 
 impl TreeEnd {
@@ -206,7 +206,7 @@ pub enum ResultFile {
 
 /// What a session used, as far as its warden saw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Used {
+pub struct Resources {
     /// Milliseconds from the start of the program to the end of the tree.
     pub time_ms: u64,
     /// Processor time of everything that the warden reaped, in milliseconds.

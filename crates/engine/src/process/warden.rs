@@ -30,8 +30,8 @@ use super::launch::{Limits, Stop};
 use super::redaction::redacted;
 use super::scratch;
 use super::tree_end::{
-    Captured, Cause, Checked, Containment, ExitStatus, Protection, ResultFile, StartFailure,
-    TreeEnd, Used,
+    Captured, Cause, Checked, Containment, ExitStatus, Protection, Resources, ResultFile,
+    StartFailure, TreeEnd,
 };
 use super::wire::{FromWarden, Inbox, Order, ToWarden, VERSION, frame};
 
@@ -481,7 +481,7 @@ impl Run {
             stderr: self.stderr,
             check: None,
             result: ResultFile::Absent,
-            used: Used { time_ms: self.time_ms, cpu_ms: 0 },
+            used: Resources { time_ms: self.time_ms, cpu_ms: 0 },
         }
     }
 }

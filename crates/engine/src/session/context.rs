@@ -5,11 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use antiphon_core::coordination::{Grant, Report, SessionOutcome, StopCause, Tree, WorkSpec};
+use antiphon_core::coordination::{Grant, Report, SessionOutcome, StopCause, TreeReport, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
-use antiphon_core::time::{At, Deadline};
+use antiphon_core::time::{Deadline, LedgerTime};
 use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ pub struct Output {
     pub(crate) text: Option<String>,
     pub(crate) report: Option<Report>,
     pub(crate) scores: BTreeMap<String, i64>,
-    pub(crate) tree: Option<Box<Tree>>,
+    pub(crate) tree: Option<Box<TreeReport>>,
     /// What the tree names.
     pub(crate) printed: Vec<Blob>,
 }
@@ -85,7 +85,7 @@ pub struct Failed {
     pub(crate) outcome: SessionOutcome,
     pub(crate) text: String,
     pub(crate) report: Option<Report>,
-    pub(crate) tree: Option<Box<Tree>>,
+    pub(crate) tree: Option<Box<TreeReport>>,
     /// What the tree names.
     pub(crate) printed: Vec<Blob>,
 }
@@ -206,7 +206,7 @@ impl SessionContext {
 
     /// When its time is over, in ledger time.
     #[must_use]
-    pub fn deadline(&self) -> At {
+    pub fn deadline(&self) -> LedgerTime {
         self.parts.spawn.deadline
     }
 

@@ -7,7 +7,7 @@
 //! run that resumed an earlier one may hold what that one used, too.
 
 use antiphon_core::coordination::Report;
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 use serde::Deserialize;
 use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
@@ -79,7 +79,7 @@ const MAX_MESSAGE: usize = 1 << 20;
 
 /// Reads one JSON document: the result, or with `--verbose` an array of all messages.
 #[must_use]
-pub fn claude(run: &Run<'_>, now: Wall) -> Reading {
+pub fn claude(run: &Run<'_>, now: WallTime) -> Reading {
     let mut told = Told::default();
     let stdout = run.printed.trim_ascii();
     let read = match run.tail {
@@ -115,7 +115,7 @@ fn last_result(tail: &[u8]) -> Option<&[u8]> {
 
 /// Reads a stream of lines, each a JSON document.
 #[must_use]
-pub fn claude_stream(run: &Run<'_>, now: Wall) -> Reading {
+pub fn claude_stream(run: &Run<'_>, now: WallTime) -> Reading {
     // A cut goes through two lines, which are not whole and say nothing.
     let is_end = |byte: &u8| *byte == b'\n';
     let (head, tail) = match run.tail {
@@ -163,7 +163,7 @@ struct Told {
     last: Option<Ended>,
     /// The figures of all results since the one before each.
     since: Since,
-    rejected: Option<Option<Wall>>,
+    rejected: Option<Option<WallTime>>,
     unreadable: usize,
 }
 
@@ -197,7 +197,9 @@ impl Told {
                 let quota: Quota = message["rate_limit_info"].clone().deserialize_or_default();
                 if quota.is_rejected() {
                     self.rejected = Some(
-                        quota.resets_at.map(|seconds| Wall(seconds.saturating_mul(1_000_000_000))),
+                        quota
+                            .resets_at
+                            .map(|seconds| WallTime(seconds.saturating_mul(1_000_000_000))),
                     );
                 }
             }
@@ -206,7 +208,7 @@ impl Told {
         }
     }
 
-    fn reading(self, run: &Run<'_>, now: Wall) -> Reading {
+    fn reading(self, run: &Run<'_>, now: WallTime) -> Reading {
         let mut notes: Vec<String> = Vec::new();
         if self.unreadable > 0 {
             notes.push(format!("{} lines could not be read", self.unreadable));
@@ -240,7 +242,7 @@ impl Since {
     }
 }
 
-fn said(ended: &Ended, rejected: Option<Option<Wall>>, now: Wall) -> Said {
+fn said(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) -> Said {
     let subtype = ended.subtype.as_deref().unwrap_or("success");
     let text = match (&ended.result, &ended.errors) {
         (Some(Value::String(text)), _) if !text.is_empty() => text.clone(),

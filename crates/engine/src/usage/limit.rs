@@ -1,7 +1,7 @@
 //! Texts that agent programs print when a quota or a rate limit keeps them from working, and the
 //! moment that they name.
 
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -28,21 +28,21 @@ pub(super) fn is_reached(text: &str) -> bool {
 
 /// The moment that a text names: `...|1749924000`, or `resets 3pm (Area/City)` and the like. It is
 /// the next such moment after `now`.
-pub(super) fn reset(text: &str, now: Wall) -> Option<Wall> {
+pub(super) fn reset(text: &str, now: WallTime) -> Option<WallTime> {
     epoch(text).or_else(|| clock_time(text, now))
 }
 
 /// Seconds since 1970 after a bar.
-fn epoch(text: &str) -> Option<Wall> {
+fn epoch(text: &str) -> Option<WallTime> {
     let digits: String =
         text.rsplit_once('|')?.1.trim_start().chars().take_while(char::is_ascii_digit).collect();
     let seconds: u64 = digits.parse().ok()?;
     // Between 2001 and 2286: ten digits, which is what a moment has and a count has not.
-    (digits.len() == 10).then(|| Wall(seconds * SECOND))
+    (digits.len() == 10).then(|| WallTime(seconds * SECOND))
 }
 
 /// `resets 3pm (Area/City)`, `reset at 9:30am (Area/City)`; without a zone the machine's own.
-fn clock_time(text: &str, now: Wall) -> Option<Wall> {
+fn clock_time(text: &str, now: WallTime) -> Option<WallTime> {
     // Other letters may take more or fewer bytes in lower case, so places in the one text would be
     // none in the other.
     let after = &text[text.to_ascii_lowercase().find("reset")?..];
@@ -57,7 +57,7 @@ fn clock_time(text: &str, now: Wall) -> Option<Wall> {
     for _ in 0..2 {
         let moment = date.to_datetime(time).to_zoned(zone.clone()).ok()?;
         if moment > now {
-            return u64::try_from(moment.timestamp().as_nanosecond()).ok().map(Wall);
+            return u64::try_from(moment.timestamp().as_nanosecond()).ok().map(WallTime);
         }
         date = date.tomorrow().ok()?;
     }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     /// 2026-11-21 05:00:00 UTC, which is 13:00 in Shanghai and 00:00 in Bogota.
-    const NOW: Wall = Wall(1_795_237_200 * SECOND);
+    const NOW: WallTime = WallTime(1_795_237_200 * SECOND);
 
     fn hours(text: &str) -> Option<f64> {
         reset(text, NOW).map(|moment| (moment.0 - NOW.0) as f64 / (3600.0 * SECOND as f64))
@@ -98,7 +98,7 @@ mod tests {
     fn texts_as_users_reported_them_name_the_next_such_moment() {
         assert_eq!(
             reset("Claude AI usage limit reached|1795240800", NOW),
-            Some(Wall(1_795_240_800 * SECOND))
+            Some(WallTime(1_795_240_800 * SECOND))
         );
         assert_eq!(hours("You've hit your limit · resets 6am (UTC)"), Some(1.0));
         assert_eq!(hours("You've hit your session limit · resets 5:50am (UTC)"), Some(50.0 / 60.0));

@@ -9,7 +9,7 @@
 //! Every member may be left out; `until` is in seconds since 1970. Unknown members are ignored.
 
 use antiphon_core::coordination::Report;
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 use serde_json::{Map, Value};
 
 use super::{Reading, Said, cut, millionths};
@@ -69,7 +69,7 @@ fn read(members: &Map<String, Value>) -> Reading {
             for (name, score) in scores {
                 match score.as_f64().filter(|score| score.abs() < 9e9) {
                     Some(score) => {
-                        drop(reading.scores.insert(name.clone(), (score * 1e6).round() as i64))
+                        reading.scores.insert(name.clone(), (score * 1e6).round() as i64);
                     }
                     None => strange.push("scores"),
                 }
@@ -88,7 +88,7 @@ fn read(members: &Map<String, Value>) -> Reading {
             let until = deferred
                 .get("until")
                 .and_then(Value::as_u64)
-                .map(|seconds| Wall(seconds.saturating_mul(1_000_000_000)));
+                .map(|seconds| WallTime(seconds.saturating_mul(1_000_000_000)));
             let text = deferred
                 .get("reason")
                 .and_then(Value::as_str)
@@ -127,7 +127,7 @@ mod tests {
             Said::Failed("no tests ran".to_owned())
         );
         assert_eq!(result_file(br#"{"error": null}"#).said, Said::Nothing);
-        let until = Some(Wall(1_778_565_600_000_000_000));
+        let until = Some(WallTime(1_778_565_600_000_000_000));
         let deferred =
             result_file(br#"{"deferred": {"until": 1778565600, "reason": "quota"}}"#).said;
         assert_eq!(deferred, Said::Deferred { until, text: "quota".to_owned() });

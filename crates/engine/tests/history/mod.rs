@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use antiphon::ledger::{MarkFinding, Owner, Store};
 use antiphon_core::coordination::{
     Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd,
-    SessionOutcome, Tree, WorkSpec,
+    SessionOutcome, TreeReport, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, Version};
-use antiphon_core::time::{At, Now, Wall};
+use antiphon_core::time::{LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Command, EraseRequest, Origin, Reply, Spawn, World};
 
 const WALL: u64 = 1_700_000_000_000_000_000;
@@ -163,7 +163,7 @@ impl<'a> History<'a> {
 
     fn now(&mut self) -> Now {
         self.at += MILLISECOND;
-        Now { at: At(self.at), wall: Wall(WALL + self.at), random: [7; 32] }
+        Now { at: LedgerTime(self.at), wall: WallTime(WALL + self.at), random: [7; 32] }
     }
 }
 
@@ -227,8 +227,13 @@ fn end_of(spawn: &Spawn) -> Option<(SessionEnd, Vec<Blob>)> {
             let id = spawn.session.coordination.as_str();
             let [stdout, stderr] = ["stdout", "stderr"]
                 .map(|stream| Blob::new(printed(id, stream, name == "flooded")));
-            let tree = Tree { containment: "warden".to_owned(), clean: true, ..Tree::default() };
-            let tree = Tree { stdout: Some(stdout.digest), stderr: Some(stderr.digest), ..tree };
+            let tree = TreeReport {
+                containment: "warden".to_owned(),
+                clean: true,
+                ..TreeReport::default()
+            };
+            let tree =
+                TreeReport { stdout: Some(stdout.digest), stderr: Some(stderr.digest), ..tree };
             Some((SessionEnd::new(SessionOutcome::Success).with_tree(tree), vec![stdout, stderr]))
         }
         "large" => {
@@ -240,5 +245,10 @@ fn end_of(spawn: &Spawn) -> Option<(SessionEnd, Vec<Blob>)> {
 }
 
 fn owner() -> Owner {
-    Owner { host: "host".to_owned(), pid: 4711, engine: "0.0.0-test".to_owned(), since: Wall(WALL) }
+    Owner {
+        host: "host".to_owned(),
+        pid: 4711,
+        engine: "0.0.0-test".to_owned(),
+        since: WallTime(WALL),
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use antiphon::ledger::{AppendError, Opened, Owner, Refusal, SqliteOptions, SqliteStore, Store};
-use antiphon_core::time::Wall;
+use antiphon_core::time::WallTime;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
@@ -35,7 +35,7 @@ fn store_in(directory: &Path, disk: &PowerDisk, checkpoint_pages: Beside) -> Sql
 }
 
 fn open(store: &SqliteStore) -> Opened {
-    store.open(&Owner::this_process(Wall(1))).expect("open the ledger")
+    store.open(&Owner::this_process(WallTime(1))).expect("open the ledger")
 }
 
 fn append(store: &SqliteStore, turn: &Turn) -> Result<(), AppendError> {
@@ -86,7 +86,7 @@ fn recover(directory: &Path, turns: &[Turn], promised: usize, what: &str) -> usi
     let disk = PowerDisk::register();
     let store = store_in(directory, &disk, None);
     let opened = store
-        .open(&Owner::this_process(Wall(2)))
+        .open(&Owner::this_process(WallTime(2)))
         .unwrap_or_else(|error| panic!("{what}: {promised} promised, {error:?}"));
     let held = usize::try_from(opened.commits.number.0).expect("few commits");
     assert!(
@@ -434,7 +434,7 @@ fn a_fault_at_any_request_of_an_open_leaves_a_ledger_that_opens() {
                 }
                 let store = store_in(directory.path(), &disk, None);
                 disk.arm(fault);
-                let opened = store.open(&Owner::this_process(Wall(1)));
+                let opened = store.open(&Owner::this_process(WallTime(1)));
                 let met = !disk.heal().is_empty();
                 let journal = disk.journal();
                 drop(store);

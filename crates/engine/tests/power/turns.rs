@@ -9,7 +9,7 @@ use antiphon_core::envelope::{
     Blob, Commit, CommitTip, MAX_INLINE_BLOB_BYTES, Payload, Recorded, StreamTip,
 };
 use antiphon_core::id::{Actor, CommandId, CommitNumber, CoordinationId, Epoch, Seq, StreamName};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 
 use super::random::Random;
 
@@ -23,7 +23,7 @@ pub(crate) struct Turns {
     random: Random,
     epoch: Epoch,
     tip: CommitTip,
-    at: At,
+    at: LedgerTime,
     streams: BTreeMap<StreamName, HeadRow>,
     accepted: Vec<Turn>,
 }
@@ -74,7 +74,9 @@ impl Turns {
             let stream = self.stream();
             let before = streams.get(&stream).or_else(|| self.streams.get(&stream));
             let (tip, started) = before
-                .map_or((StreamTip::default(), Wall(self.at.0)), |head| (head.tip, head.started));
+                .map_or((StreamTip::default(), WallTime(self.at.0)), |head| {
+                    (head.tip, head.started)
+                });
             let blob = self.blob();
             let event = self.event(&stream, tip, blob.as_ref());
             blobs.extend(blob);
@@ -85,7 +87,7 @@ impl Turns {
                 status: "running".into(),
                 ended: false,
                 started,
-                changed: (self.at, Wall(self.at.0)),
+                changed: (self.at, WallTime(self.at.0)),
                 summary: format!("{{\"events\":{}}}", tip.version),
             };
             streams.insert(stream, head);
@@ -167,7 +169,7 @@ impl Turns {
             kind: "test.happened".into(),
             schema: 1,
             at: self.at,
-            wall: Wall(self.at.0),
+            wall: WallTime(self.at.0),
             actor: Actor::new("tester").expect("a sound actor"),
             cause,
             payload: Payload::Bytes(payload.into_bytes()),

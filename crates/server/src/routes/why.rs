@@ -83,7 +83,7 @@ fn told(blocked: &Blocked) -> Why {
 mod tests {
     use antiphon::coordination::StopCondition;
     use antiphon::id::{SessionId, WorkId};
-    use antiphon::time::{At, Deadline};
+    use antiphon::time::{Deadline, LedgerTime};
 
     use super::*;
 
@@ -110,7 +110,10 @@ mod tests {
                 Blocked::GroupFailed { group, work: work.clone() },
                 r#""group_failed",{"group":"checks","work":"models"}"#,
             ),
-            (Blocked::Delayed { until: Deadline::At(At(5)) }, r#""delayed",{"until":{"at":5}}"#),
+            (
+                Blocked::Delayed { until: Deadline::Ledger(LedgerTime(5)) },
+                r#""delayed",{"until":{"at":5}}"#,
+            ),
             (
                 Blocked::Running { session, attempt: 2 },
                 r#""running",{"attempt":2,"session":"build.3"}"#,

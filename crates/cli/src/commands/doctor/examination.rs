@@ -11,7 +11,7 @@ use antiphon::ledger::{
     FORMAT, HeadFilter, HeadMark, HeadQuery, MarkError, MarkRefusal, ReadError, Standing,
     StateDirectory, Store as _,
 };
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 use serde::Serialize;
 
 use crate::command_error::chain;
@@ -342,7 +342,7 @@ impl Examination {
                     u64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
                 });
                 let age = written
-                    .map(|wall| format!(", written {} ago", moment::age(Wall(wall))))
+                    .map(|wall| format!(", written {} ago", moment::age(WallTime(wall))))
                     .unwrap_or_default();
                 self.ok(
                     NAME,

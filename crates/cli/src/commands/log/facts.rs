@@ -1,6 +1,6 @@
 //! What an event says, in a few words.
 
-use antiphon::coordination::{CoordinationBudget, Then, Used};
+use antiphon::coordination::{CoordinationBudget, NextStep, Usage};
 use antiphon::envelope::Recorded;
 use antiphon::event::{
     Event, LedgerErased, LedgerOpened, Mode, SessionBound, SessionUnbound, Started, StopKind,
@@ -101,16 +101,16 @@ fn session_unbound(unbound: &SessionUnbound) -> String {
         line.push_str(&format!(" ({text})"));
     }
     let follows = match then {
-        Then::Done(outcome) => work_outcome(outcome),
-        Then::Retry(_) => "to be retried".to_owned(),
-        Then::Wait(Deadline::Wall(wall)) => format!("waits until {}", moment::seconds(*wall)),
-        Then::Wait(Deadline::At(_)) => "waits".to_owned(),
-        Then::Hold => "waits until nothing of it is left".to_owned(),
+        NextStep::Done(outcome) => work_outcome(outcome),
+        NextStep::Retry(_) => "to be retried".to_owned(),
+        NextStep::Wait(Deadline::Wall(wall)) => format!("waits until {}", moment::seconds(*wall)),
+        NextStep::Wait(Deadline::Ledger(_)) => "waits".to_owned(),
+        NextStep::Hold => "waits until nothing of it is left".to_owned(),
     };
     format!("{line}, {follows}{}", usage(used))
 }
 
-fn usage(used: &Used) -> String {
+fn usage(used: &Usage) -> String {
     let estimated = if used.estimated { " (estimated)" } else { "" };
     match (used.tokens, used.cost) {
         (0, 0) => String::new(),

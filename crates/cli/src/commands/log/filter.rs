@@ -6,7 +6,7 @@ use antiphon::envelope::Recorded;
 use antiphon::event::Event;
 use antiphon::id::{StreamName, Version, WorkId};
 use antiphon::ledger::{ReadError, SqliteStore, Store as _};
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 
 use super::PAGE;
 use crate::moment;
@@ -60,7 +60,7 @@ pub(super) struct Filter<'a> {
     kinds: &'a [Kinds],
     work: Option<WorkId>,
     session: Option<u64>,
-    since: Option<Wall>,
+    since: Option<WallTime>,
     /// Types that were seen and not asked for.
     others: BTreeSet<String>,
     /// Items that were seen and may have been meant.
@@ -76,7 +76,7 @@ impl<'a> Filter<'a> {
         kinds: &'a [Kinds],
         work: Option<WorkId>,
         session: Option<u64>,
-        since: Option<Wall>,
+        since: Option<WallTime>,
     ) -> Self {
         Self {
             store,

@@ -2,7 +2,7 @@
 //! evidence lies.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{CoordinationReceipt, Ending, MAX_WORK_OUTCOMES, Totals, WorkOutcome};
+use antiphon::coordination::{CoordinationReceipt, Counts, Ending, MAX_WORK_OUTCOMES, WorkOutcome};
 use antiphon::time;
 
 use crate::command_error::CommandError;
@@ -81,8 +81,8 @@ fn usage(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), Comma
 }
 
 /// Sessions by how they ended; what there was none of is left out.
-fn sessions(totals: &Totals) -> String {
-    let Totals {
+fn sessions(totals: &Counts) -> String {
+    let Counts {
         sessions,
         successful,
         failed,
@@ -123,7 +123,7 @@ fn work(
     items: &[WorkOutcome],
     output: &mut Output,
 ) -> Result<(), CommandError> {
-    let Totals {
+    let Counts {
         work_succeeded,
         work_failed,
         work_skipped,

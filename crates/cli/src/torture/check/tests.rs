@@ -7,7 +7,7 @@ use antiphon::append::{Append, HeadRow};
 use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::envelope::{Blob, Commit, Payload, StreamTip};
 use antiphon::ledger::Owner;
-use antiphon::time::Wall;
+use antiphon::time::WallTime;
 use antiphon::{Engine, Failed, Output, SessionContext};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -115,7 +115,7 @@ impl Left {
     fn told_anew(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
-        let opened = store.open(&Owner::this_process(Wall(0))).unwrap();
+        let opened = store.open(&Owner::this_process(WallTime(0))).unwrap();
         let mut events = self.events.clone();
         edit(&mut events);
         change(&mut events[0], |payload| payload["ledger"] = json!(opened.ledger.to_string()));
@@ -467,7 +467,7 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         state["bound"]["2"]["grant"] = grant.clone();
         let (parent, key) = path.rsplit_once('/').unwrap();
         state.pointer_mut(parent).unwrap()[key] = value;
-        let session = CoordinationSession::restore(&serde_json::to_vec(&state).unwrap()).unwrap();
+        let session = Coordination::restore(&serde_json::to_vec(&state).unwrap()).unwrap();
         let mut event = bound[4].clone();
         change(&mut event, |payload| payload["grant"] = grant.clone());
         let event =

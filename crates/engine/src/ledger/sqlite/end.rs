@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use antiphon_core::append::Append;
 use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::rows::{Columns, damaged, integer, read_error};
@@ -179,13 +179,13 @@ pub(super) fn commit_tip(
         .map_err(|how: String| damaged("a commit", how))
 }
 
-pub(super) fn last_at(connection: &Connection) -> Result<At, ReadError> {
+pub(super) fn last_at(connection: &Connection) -> Result<LedgerTime, ReadError> {
     connection
         .query_row("SELECT at FROM events ORDER BY seq DESC LIMIT 1", [], |row| {
             row.get::<_, i64>(0)
         })
         .optional()
-        .map(|at| At(at.unwrap_or(0).cast_unsigned()))
+        .map(|at| LedgerTime(at.unwrap_or(0).cast_unsigned()))
         .map_err(|error| read_error("the last event", error))
 }
 

@@ -7,7 +7,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, Payload, Recorded, StreamTip};
 use antiphon_core::event::Event;
 use antiphon_core::id::{Actor, CommandId, CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
@@ -129,8 +129,8 @@ pub(super) fn event(
         version: Version(columns.number(1)?),
         kind: kind(columns.text(2)?),
         schema: columns.small(3)?,
-        at: At(columns.number(4)?),
-        wall: Wall(columns.number(5)?),
+        at: LedgerTime(columns.number(4)?),
+        wall: WallTime(columns.number(5)?),
         actor,
         cause,
         payload,
@@ -152,8 +152,8 @@ pub(super) fn head(columns: &Columns<'_, '_>) -> Column<HeadRow> {
         tip: StreamTip { version: Version(columns.number(1)?), hash: columns.digest(2)? },
         status: columns.text(3)?.to_owned(),
         ended: columns.number(4)? == 1,
-        started: Wall(columns.number(5)?),
-        changed: (At(columns.number(6)?), Wall(columns.number(7)?)),
+        started: WallTime(columns.number(5)?),
+        changed: (LedgerTime(columns.number(6)?), WallTime(columns.number(7)?)),
         summary: columns.text(8)?.to_owned(),
     };
     if head.digest() == columns.digest(9)? {

@@ -424,14 +424,14 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use antiphon_core::envelope::Blob;
-    use antiphon_core::time::{Now, Wall};
+    use antiphon_core::time::{Now, WallTime};
     use antiphon_core::world::World;
 
     use super::*;
     use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
 
     fn owner() -> Owner {
-        Owner { host: "test".to_owned(), pid: 1, engine: "0".to_owned(), since: Wall(0) }
+        Owner { host: "test".to_owned(), pid: 1, engine: "0".to_owned(), since: WallTime(0) }
     }
 
     /// The first append of a ledger, with a payload of some size, and a blob that becomes a file.

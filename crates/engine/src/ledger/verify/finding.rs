@@ -4,7 +4,7 @@ use std::fmt;
 
 use antiphon_core::digest::Digest;
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 use serde::{Serialize, Serializer};
 
 /// Findings that a report spells out; the rest is counted. A ledger with more of them is beyond
@@ -106,9 +106,9 @@ pub enum Wrong {
     #[error("was recorded at ledger time {} ns, after an event at {} ns; time does not go back", at.0, before.0)]
     TimeBack {
         /// The latest time before it.
-        before: At,
+        before: LedgerTime,
         /// Its time.
-        at: At,
+        at: LedgerTime,
     },
     /// An event follows the end of its stream.
     #[error("follows the end of its stream")]

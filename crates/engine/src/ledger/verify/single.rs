@@ -7,7 +7,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Recorded};
 use antiphon_core::event::Event;
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
-use antiphon_core::time::At;
+use antiphon_core::time::LedgerTime;
 
 use super::finding::{Findings, Place, Wrong};
 use super::head_rows;
@@ -121,7 +121,7 @@ pub(super) fn same_receipt(
 struct Missing {
     blob: Digest,
     version: Version,
-    at: At,
+    at: LedgerTime,
 }
 
 fn blob_is_there(

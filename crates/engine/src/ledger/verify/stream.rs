@@ -1,11 +1,11 @@
 //! One stream while it is verified: its chain, and the replay that its receipt is rebuilt by.
 
-use antiphon_core::coordination::{CoordinationReceipt, CoordinationSession, Ending, Meta};
+use antiphon_core::coordination::{Coordination, CoordinationReceipt, Ending, Meta};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
 use antiphon_core::event::{Event, SessionUnbound, belongs_in};
 use antiphon_core::id::{StreamName, Version};
-use antiphon_core::time::{At, Wall};
+use antiphon_core::time::{LedgerTime, WallTime};
 
 use super::finding::{Findings, Wrong};
 
@@ -16,8 +16,8 @@ pub(in crate::ledger) struct StreamCheck {
     version: Version,
     /// Hash of the last event; `None` if that could not be read.
     hash: Option<Digest>,
-    started: Wall,
-    changed: (At, Wall),
+    started: WallTime,
+    changed: (LedgerTime, WallTime),
     ended: bool,
     erased: u64,
     replay: Replay,
@@ -26,7 +26,7 @@ pub(in crate::ledger) struct StreamCheck {
 #[derive(Debug)]
 enum Replay {
     NotBegun,
-    Live(Box<CoordinationSession>),
+    Live(Box<Coordination>),
     /// What came before cannot be relied on, or the stream is none that is replayed.
     Stopped,
 }
@@ -36,8 +36,8 @@ enum Replay {
 pub(in crate::ledger) struct Standing {
     pub(in crate::ledger) tip: StreamTip,
     pub(in crate::ledger) ended: bool,
-    pub(in crate::ledger) started: Wall,
-    pub(in crate::ledger) changed: (At, Wall),
+    pub(in crate::ledger) started: WallTime,
+    pub(in crate::ledger) changed: (LedgerTime, WallTime),
 }
 
 /// What an event gave beside its place in the chain.
@@ -65,8 +65,8 @@ impl StreamCheck {
             name,
             version: Version(0),
             hash: Some(Digest::GENESIS),
-            started: Wall(0),
-            changed: (At(0), Wall(0)),
+            started: WallTime(0),
+            changed: (LedgerTime(0), WallTime(0)),
             ended: false,
             erased: 0,
             replay,
@@ -193,11 +193,9 @@ impl StreamCheck {
         let mut rebuilt = None;
         let applied = match &mut self.replay {
             Replay::Stopped => Ok(()),
-            Replay::NotBegun => {
-                CoordinationSession::begin(id.clone(), &event, &meta).map(|session| {
-                    self.replay = Replay::Live(Box::new(session));
-                })
-            }
+            Replay::NotBegun => Coordination::begin(id.clone(), &event, &meta).map(|session| {
+                self.replay = Replay::Live(Box::new(session));
+            }),
             Replay::Live(session) => {
                 if let (Some((ending, _)), Some(commit)) = (&end, commit) {
                     rebuilt = Some(Box::new(session.receipt(

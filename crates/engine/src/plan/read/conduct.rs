@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{positive_cost, positive_count, secrecy, template};
-use crate::plan::command::{Limits, Usage};
+use crate::plan::command::{Limits, UsageReader};
 use crate::plan::draft::{Conduct, EnvDraft, StdinDraft};
 use crate::plan::fields::{Fields, listed, short, unknown_key};
 use crate::plan::keys;
@@ -13,11 +13,11 @@ use crate::plan::source::Spanned;
 use crate::plan::template::Template;
 
 /// The readers of usage, by the word that names them.
-pub(super) const USAGES: [(&str, Usage); 4] = [
-    ("none", Usage::None),
-    ("result", Usage::Result),
-    ("claude", Usage::Claude),
-    ("claude-stream", Usage::ClaudeStream),
+pub(super) const USAGES: [(&str, UsageReader); 4] = [
+    ("none", UsageReader::None),
+    ("result", UsageReader::Result),
+    ("claude", UsageReader::Claude),
+    ("claude-stream", UsageReader::ClaudeStream),
 ];
 
 pub(super) fn read(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Conduct {

@@ -1,13 +1,13 @@
 //! From the end of a tree to what is recorded: the outcome, what was used, what was put out and
 //! printed.
 
-use antiphon_core::coordination::{Report, SessionOutcome, Tree};
+use antiphon_core::coordination::{Report, SessionOutcome, TreeReport};
 use antiphon_core::envelope::Blob;
-use antiphon_core::time::{Deadline, Wall};
+use antiphon_core::time::{Deadline, WallTime};
 use serde_json::Value;
 
 use super::RESULT_CAP;
-use crate::plan::{self, CommandSpec, Usage};
+use crate::plan::{self, CommandSpec, UsageReader};
 use crate::process::{
     Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder,
     TreeEnd,
@@ -32,7 +32,7 @@ pub(crate) fn result_of(
     end: TreeEnd,
     folder: &SessionFolder,
     charged: &Charged,
-    now: Wall,
+    now: WallTime,
 ) -> SessionResult {
     let (mut printed, mut unread) = (Vec::new(), Vec::new());
     let mut keep = |captured: Captured, kept| {
@@ -53,7 +53,7 @@ pub(crate) fn result_of(
         }
     };
     let (stdout, stderr) = (keep(end.stdout, Kept::Stdout), keep(end.stderr, Kept::Stderr));
-    let tree = Tree {
+    let tree = TreeReport {
         exit: end.status.map(shown),
         stdout,
         stderr,
@@ -69,7 +69,7 @@ pub(crate) fn result_of(
     };
     let reading = read(spec, &end, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
-    let report = reading.report.or_else(|| (spec.usage == Usage::None).then(Report::default));
+    let report = reading.report.or_else(|| (spec.usage == UsageReader::None).then(Report::default));
     unread.extend(
         reading
             .degraded
@@ -104,7 +104,7 @@ fn read(
     end: &TreeEnd,
     folder: &SessionFolder,
     charged: &Charged,
-    now: Wall,
+    now: WallTime,
 ) -> Reading {
     let own = match &end.result {
         ResultFile::Absent => Reading::default(),
@@ -128,9 +128,9 @@ fn read(
         },
     };
     let reader = match spec.usage {
-        Usage::None | Usage::Result => return own,
-        Usage::Claude => claude,
-        Usage::ClaudeStream => claude_stream,
+        UsageReader::None | UsageReader::Result => return own,
+        UsageReader::Claude => claude,
+        UsageReader::ClaudeStream => claude_stream,
     };
     let stdout = folder.read(Kept::Stdout).unwrap_or_default();
     let tail = usize::try_from(end.stdout.tail).unwrap_or(0).min(stdout.len());
@@ -189,7 +189,7 @@ fn judge(
     end: &TreeEnd,
     reading: &Reading,
     folder: &SessionFolder,
-    now: Wall,
+    now: WallTime,
 ) -> Result<Option<Vec<u8>>, Failed> {
     let failed = |text: String| Err(Failed::because(text));
     match &end.cause {
@@ -218,7 +218,7 @@ fn judge(
     if let Said::Deferred { until, text } = &reading.said {
         let earliest = now.0.saturating_add(SECOND);
         let until = until.map_or(now.0.saturating_add(WAIT_UNTOLD), |until| until.0);
-        let until = Wall(until.clamp(earliest, now.0.saturating_add(LONGEST_WAIT)));
+        let until = WallTime(until.clamp(earliest, now.0.saturating_add(LONGEST_WAIT)));
         return Err(Failed::deferred(Deadline::Wall(until), text.clone()));
     }
     match (&end.check, end.status) {
