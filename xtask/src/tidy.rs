@@ -5,6 +5,7 @@
 
 mod architecture;
 mod code_map;
+mod cycles;
 mod edges;
 mod manifest;
 mod promises;
@@ -54,6 +55,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), String> {
         }
     }
     if text.is_empty() { Ok(()) } else { Err(text) }
+}
+
+/// Lists the modules that depend on each other.
+pub(crate) fn list_cycles(workspace: &Workspace) -> Result<(), String> {
+    let breaches = cycles::breaches(workspace)?;
+    if breaches.is_empty() { Ok(()) } else { Err(breaches.join("\n")) }
 }
 
 #[cfg(test)]
