@@ -1,52 +1,40 @@
 //! The engine: owns one ledger, decides in one task, writes in one thread, carries out sessions.
 
-mod aftermath;
-mod caught;
-mod decider;
 mod door;
-mod error;
-mod feed;
-mod handle;
-mod leftovers;
+mod output;
 mod reader;
-mod recall;
-mod recovery;
-mod request;
 mod subscription;
-mod writer;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::{
-    Blocked, Capability, CoordinationBudget, CoordinationConfig, SessionSpawner, Verdict, WorkSpec,
+    Blocked, Capability, CoordinationBudget, CoordinationConfig, SessionSpawner, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{Actor, CommandId, CoordinationId, RunnerName, StreamName, Version};
-use antiphon_core::world::{Adder, Command, EraseRequest, Origin, Reply};
+use antiphon_core::id::{CommandId, CoordinationId, RunnerName, Version};
+use antiphon_core::world::{Adder, Command, EraseRequest, Reply};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 
-pub use caught::CaughtError;
-pub use error::{EngineError, StartError};
-pub(crate) use handle::Handle;
 pub use reader::Reader;
 pub use subscription::Subscription;
 
+use crate::decider::{self, Recovered};
+use crate::incidents::CaughtError;
 use crate::ledger::verify::{Scope, verify};
-use crate::ledger::{HeadQuery, MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
+use crate::ledger::{MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
+use crate::mailbox::{Ended, EngineError, Handle, Request, StartError, Status, operator};
+use crate::orphans::{self, Leftovers, Orphans};
 use crate::process::{WardenSetup, Wardens, WardensError};
 use crate::session::{
     Output, Processes, RunnerFn, Secrets, SessionContext, SessionResult, adapted, boxed,
 };
-use aftermath::Aftermath;
-use recovery::Recovered;
 
 /// How long a session that was asked to stop has before it is abandoned, unless the setup says
 /// otherwise.
@@ -58,33 +46,6 @@ const SOCKET: &str = "api.sock";
 /// Events of a coordination after which a snapshot is worth its cost, unless the setup says
 /// otherwise.
 const SNAPSHOT_EVENTS: u64 = 10_000;
-
-/// How a coordination ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// The coordination.
-    pub coordination: CoordinationId,
-    /// How it went.
-    pub verdict: Verdict,
-    /// Digest of its receipt.
-    pub receipt: Digest,
-}
-
-/// A coordination at a glance, from its head row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// The coordination.
-    pub coordination: CoordinationId,
-    /// A word for its state.
-    pub state: String,
-    /// Whether it has ended.
-    pub ended: bool,
-    /// Version of its last event.
-    pub version: Version,
-    /// What lists and results need: name, usage, totals and, once it has ended, the receipt's
-    /// digest.
-    pub summary: serde_json::Value,
-}
 
 /// A ledger that was taken over, before anything runs: register functions, then [`Setup::start`].
 pub struct Setup {
@@ -200,23 +161,35 @@ impl Setup {
     pub async fn start(self) -> Result<Engine, StartError> {
         // Ending what an earlier engine left may take seconds.
         let swept = tokio::task::spawn_blocking(move || self.swept()).await;
-        let (setup, aftermath) = swept
+        let (setup, orphans) = swept
             .map_err(|error| StartError::System { what: "a thread", source: error.into() })??;
-        let (handle, guard, task) = decider::spawn(setup, aftermath)?;
-        Ok(Engine { handle, task, _guard: guard })
+        let Setup { store, recovered, functions, plans, processes, grace, snapshot_every, .. } =
+            setup;
+        let parts = decider::Parts {
+            store,
+            recovered,
+            functions,
+            plans,
+            processes,
+            grace,
+            snapshot_every,
+            orphans,
+        };
+        let (handle, guard, task, leftovers) = decider::spawn(parts)?;
+        Ok(Engine { handle, task, leftovers, _guard: guard })
     }
 }
 
 impl Setup {
     /// Ends what an earlier engine left running, whether this one runs processes or not.
-    fn swept(self) -> Result<(Self, Aftermath), StartError> {
-        let aftermath = match &self.directory {
+    fn swept(self) -> Result<(Self, Orphans), StartError> {
+        let orphans = match &self.directory {
             Some(directory) => {
-                aftermath::clean_up(&self.recovered.world, self.store.as_ref(), directory)?
+                orphans::sweep(self.recovered.world(), self.store.as_ref(), directory)?
             }
-            None => Aftermath::default(),
+            None => Orphans::default(),
         };
-        Ok((self, aftermath))
+        Ok((self, orphans))
     }
 }
 
@@ -226,6 +199,7 @@ impl Setup {
 pub struct Engine {
     handle: Handle,
     task: JoinHandle<()>,
+    leftovers: Arc<Leftovers>,
     // Tells the decider when the engine is dropped.
     _guard: DropGuard,
 }
@@ -265,7 +239,7 @@ impl Engine {
             store.declare_verified()?;
         }
         let accepted_shorter = opened.mark != MarkFinding::Agrees;
-        let recovered = recovery::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
+        let recovered = decider::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
         Ok(Setup {
             store,
             recovered,
@@ -410,7 +384,7 @@ impl Engine {
     pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Vec<Blocked>, EngineError> {
         let (id, work) = (id.clone(), work.to_owned());
         let mut reasons = self.handle.query(move |world, now| world.why(&id, &work, now)).await??;
-        self.handle.leftovers().explain(&mut reasons);
+        self.leftovers.explain(&mut reasons);
         Ok(reasons)
     }
 
@@ -516,41 +490,11 @@ impl Engine {
     /// then either.
     pub async fn close(self) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.handle.send(request::Request::Close { reply }).await?;
+        self.handle.send(Request::Close { reply }).await?;
         let answer = answer.await.map_err(|_| EngineError::Stopped)?;
         // The decider has nothing left to do; a panic of its would be a broken invariant and is
         // passed on.
         self.task.await.map_err(|_| EngineError::Stopped)?;
         answer
-    }
-}
-
-fn head_of(store: &dyn Store, id: &CoordinationId) -> Result<HeadRow, EngineError> {
-    let heads = store.heads(&HeadQuery::Stream(StreamName::Coordination(id.clone())))?;
-    heads
-        .into_iter()
-        .next()
-        .ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
-}
-
-/// The head row of a coordination as its status.
-fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
-    let head = head_of(store, id)?;
-    let summary = serde_json::from_str(&head.summary).unwrap_or(serde_json::Value::Null);
-    Ok(Status {
-        coordination: id.clone(),
-        state: head.status,
-        ended: head.ended,
-        version: head.tip.version,
-        summary,
-    })
-}
-
-/// Who commands from the host program.
-fn operator(id: Option<CommandId>) -> Origin {
-    Origin {
-        actor: Actor::new("operator")
-            .unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
-        id,
     }
 }

@@ -53,8 +53,12 @@
 
 mod clock;
 pub mod crash;
+mod decider;
 mod engine;
+mod incidents;
 pub mod ledger;
+mod mailbox;
+mod orphans;
 pub mod plan;
 pub mod process;
 mod session;
@@ -62,9 +66,9 @@ pub mod usage;
 
 pub use antiphon_core::{append, coordination, digest, envelope, event, id, time, world};
 
-pub use engine::{
-    CaughtError, Ended, Engine, EngineError, Reader, Setup, StartError, Status, Subscription,
-};
+pub use engine::{Engine, Reader, Setup, Subscription};
+pub use incidents::CaughtError;
+pub use mailbox::{Ended, EngineError, StartError, Status};
 pub use session::{Failed, Output, SessionContext, SessionResult};
 
 /// Compiles and runs the README's example.

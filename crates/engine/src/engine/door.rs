@@ -11,10 +11,10 @@ use antiphon_core::id::{CommandId, CoordinationId, StreamName, Version};
 use antiphon_core::world::{Command, Rejection, Reply};
 use tokio::sync::oneshot;
 
-use super::request::Request;
-use super::{Engine, EngineError, operator};
+use super::{Engine, EngineError};
 use crate::ledger::HeadQuery;
 use crate::ledger::export::{Export, ExportError, export};
+use crate::mailbox::{Request, operator};
 
 impl Engine {
     /// A new id for a coordination that nobody named: version 7, so that they sort by age.

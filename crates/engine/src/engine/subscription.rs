@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, Version};
 
-use super::feed::{Fed, Feed};
 use super::{EngineError, Handle};
+use crate::mailbox::{Fed, Feed};
 
 /// The events of one coordination, from a version on.
 ///
@@ -34,6 +34,17 @@ enum Source {
     Live(Feed),
     /// The store, and nothing after it.
     Rest,
+}
+
+impl Handle {
+    pub(crate) async fn follow(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+    ) -> Result<Subscription, EngineError> {
+        self.status(id).await?;
+        Ok(Subscription::new(self.clone(), id.clone(), after))
+    }
 }
 
 impl Subscription {

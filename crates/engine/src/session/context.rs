@@ -13,7 +13,7 @@ use antiphon_core::time::{Deadline, LedgerTime};
 use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::{EngineError, Handle};
+use crate::mailbox::{EngineError, Handle};
 
 /// What a function leaves when it did its work.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{ContextParts, Failed, RunnerFn, SessionContext, SessionResult};
-use crate::engine::Handle;
+use crate::mailbox::Handle;
 
 /// A session's end on its way to the decider.
 #[derive(Debug, Clone)]

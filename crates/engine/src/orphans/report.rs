@@ -13,16 +13,16 @@ pub(crate) struct Leftovers(Mutex<BTreeMap<SessionId, Vec<String>>>);
 
 impl Leftovers {
     /// Notes what was found; returns whether that is news.
-    pub(super) fn note(&self, session: &SessionId, left: &[String]) -> bool {
+    pub(crate) fn note(&self, session: &SessionId, left: &[String]) -> bool {
         self.left().insert(session.clone(), left.to_vec()).is_none_or(|before| before != left)
     }
 
-    pub(super) fn forget(&self, session: &SessionId) {
+    pub(crate) fn forget(&self, session: &SessionId) {
         self.left().remove(session);
     }
 
     /// Says of each item that is held back what by.
-    pub(super) fn explain(&self, reasons: &mut [Blocked]) {
+    pub(crate) fn explain(&self, reasons: &mut [Blocked]) {
         for reason in reasons {
             if let Blocked::Held { session, left } = reason {
                 *left = self.left().get(session).cloned().unwrap_or_default();

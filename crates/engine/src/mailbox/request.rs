@@ -7,18 +7,19 @@ use antiphon_core::time::Now;
 use antiphon_core::world::{Command, Origin, Reply, World};
 use tokio::sync::oneshot;
 
+use super::error::EngineError;
 use super::feed::Feed;
-use super::{Ended, EngineError};
+use super::status::Ended;
 use crate::ledger::Cursor;
 
 /// Answers one caller, or tells it why there is no answer.
-pub(super) type Release = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+pub(crate) type Release = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
 
 /// Looks at the world and prepares the answer.
-pub(super) type Look = Box<dyn FnOnce(&World, &Now) -> Release + Send>;
+pub(crate) type Look = Box<dyn FnOnce(&World, &Now) -> Release + Send>;
 
 /// Something asked of the decider.
-pub(super) enum Request {
+pub(crate) enum Request {
     /// A command.
     Command {
         command: Command,

@@ -11,9 +11,9 @@ use antiphon_core::id::{CoordinationId, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 use antiphon_core::world::{LedgerFacts, World};
 
-use super::StartError;
 use crate::clock::Clock;
 use crate::ledger::{HeadFilter, HeadQuery, Opened, Owner, Store};
+use crate::mailbox::StartError;
 
 /// Events, or commits, read at a time.
 const PAGE: usize = 2_000;
@@ -26,7 +26,7 @@ const WINDOW: usize = 4_096;
 const SHORTEST_PAGE: usize = 32;
 
 /// A world as the ledger gives it.
-pub(super) struct Recovered {
+pub(crate) struct Recovered {
     pub(super) world: World,
     pub(super) clock: Clock,
     pub(super) facts: LedgerFacts,
@@ -34,8 +34,14 @@ pub(super) struct Recovered {
     pub(super) accepted_shorter: bool,
 }
 
+impl Recovered {
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+}
+
 /// Builds the world of a ledger that was just taken over.
-pub(super) fn recover(
+pub(crate) fn recover(
     store: &dyn Store,
     owner: &Owner,
     opened: Opened,

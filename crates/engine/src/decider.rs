@@ -9,7 +9,9 @@ mod health;
 mod intake;
 mod opening;
 mod pending;
+mod recovery;
 mod waiters;
+mod writer;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -18,26 +20,26 @@ use std::time::Duration;
 use antiphon_core::coordination::{Coordination, CoordinationConfig, Runners};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
-use antiphon_core::id::{Actor, CoordinationId, RunnerName, StreamName, Version};
+use antiphon_core::id::{CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, LedgerFacts, Origin, Turn, World};
+use antiphon_core::world::{Action, LedgerFacts, Turn, World};
 use closing::Closing;
 use health::Health;
 use opening::Opening;
-pub(super) use opening::spawn;
+pub(crate) use opening::{Parts, spawn};
 use pending::Pending;
+pub(crate) use recovery::{Recovered, recover};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use waiters::Waiters;
+use writer::{Ack, Job, Writer};
 
-use super::Handle;
-use super::caught::{Caught, CaughtError};
-use super::feed::Feeds;
-use super::request::{Release, Request};
-use super::writer::{Ack, Job, Writer};
 use crate::clock::{Clock, Timer};
+use crate::incidents::{Caught, CaughtError};
 use crate::ledger::{Snapshot, Store};
+use crate::mailbox::{Feeds, Handle, Release, Request};
+use crate::orphans::Leftovers;
 use crate::session::{Ending, Processes, RunnerFn, Running};
 
 /// Most requests and ends taken into one turn.
@@ -90,6 +92,7 @@ struct Decider {
     ending: HashMap<CoordinationId, Digest>,
     followers: Feeds,
     caught: Arc<Caught>,
+    leftovers: Arc<Leftovers>,
     snapshots: HashMap<CoordinationId, Version>,
     snapshot_every: u64,
     closing: Option<Closing>,
@@ -294,12 +297,5 @@ fn coordination_of(stream: &StreamName) -> Option<CoordinationId> {
     match stream {
         StreamName::Coordination(id) => Some(id.clone()),
         StreamName::Ledger | StreamName::Pool(_) => None,
-    }
-}
-
-pub(in crate::engine) fn engine_origin() -> Origin {
-    Origin {
-        actor: Actor::new("engine").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
-        id: None,
     }
 }

@@ -6,12 +6,10 @@ use antiphon_core::id::CoordinationId;
 use antiphon_core::time::Now;
 use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply, without_erased};
 
-use super::{Decider, Health, engine_origin};
-use crate::engine::caught::CaughtError;
-use crate::engine::feed::Feed;
-use crate::engine::request::{Release, Request};
-use crate::engine::writer::Job;
-use crate::engine::{EngineError, head_of, status_of};
+use super::writer::Job;
+use super::{Decider, Health};
+use crate::incidents::CaughtError;
+use crate::mailbox::{EngineError, Feed, Release, Request, engine_origin, head_of, status_of};
 use crate::session::Ending;
 
 impl Decider {

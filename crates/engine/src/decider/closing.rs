@@ -7,10 +7,10 @@ use antiphon_core::world::Command;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Decider, Health, engine_origin, snapshot_of};
-use crate::engine::EngineError;
-use crate::engine::caught::CaughtError;
-use crate::engine::writer::Job;
+use super::writer::Job;
+use super::{Decider, Health, snapshot_of};
+use crate::incidents::CaughtError;
+use crate::mailbox::{EngineError, engine_origin};
 use crate::session::CLOSED;
 
 /// What the end of the engine waits for.

@@ -11,14 +11,14 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 use antiphon_core::world::{Adder, Command, Origin, Rejection, Reply};
 
-use super::EngineError;
+use super::error::EngineError;
 use super::handle::{Handle, PAGE};
 use crate::ledger::{ReadError, Store};
 
 impl Handle {
     /// Adds work; repeats the command with what the decider says must be read first. That is rare,
     /// and each repeat knows more.
-    pub(super) async fn add_work(
+    pub(crate) async fn add_work(
         &self,
         coordination: CoordinationId,
         items: Vec<WorkSpec>,

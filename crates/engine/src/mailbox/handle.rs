@@ -9,7 +9,6 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Recorded};
-use antiphon_core::event::{Event, SessionUnbound};
 use antiphon_core::id::{
     Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
 };
@@ -17,17 +16,17 @@ use antiphon_core::time::Now;
 use antiphon_core::world::{Adder, Command, Origin, Reply, World};
 use tokio::sync::{mpsc, oneshot};
 
-use super::caught::{Caught, CaughtError};
-use super::decider::engine_origin;
+use super::error::EngineError;
 use super::feed::Feed;
-use super::leftovers::Leftovers;
+use super::origin::{engine_origin, operator};
 use super::request::Request;
-use super::{Ended, EngineError, Output, Status, Subscription, operator, status_of};
+use super::status::{Ended, Status, status_of};
+use crate::incidents::{Caught, CaughtError};
 use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
 use crate::plan::PlanSpec;
 
 /// Events read from the store at a time.
-pub(super) const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// Reaches the decider and reads the ledger.
 #[derive(Clone)]
@@ -35,7 +34,6 @@ pub(crate) struct Handle {
     mailbox: mpsc::Sender<Request>,
     store: Arc<dyn Store>,
     caught: Arc<Caught>,
-    leftovers: Arc<Leftovers>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -45,37 +43,32 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(
+    pub(crate) fn new(
         mailbox: mpsc::Sender<Request>,
         store: Arc<dyn Store>,
         caught: Arc<Caught>,
     ) -> Self {
-        Self { mailbox, store, caught, leftovers: Arc::default() }
+        Self { mailbox, store, caught }
     }
 
-    pub(super) async fn send(&self, request: Request) -> Result<(), EngineError> {
+    pub(crate) async fn send(&self, request: Request) -> Result<(), EngineError> {
         self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
     }
 
     /// Waits until the decider is gone.
-    pub(super) async fn stopped(&self) {
+    pub(crate) async fn stopped(&self) {
         self.mailbox.closed().await;
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.mailbox.capacity() > 0
     }
 
-    /// What is known to be left of sessions that hold their items.
-    pub(super) fn leftovers(&self) -> &Leftovers {
-        &self.leftovers
-    }
-
-    pub(super) fn store(&self) -> &Arc<dyn Store> {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store
     }
 
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &self,
         command: Command,
         origin: Origin,
@@ -108,7 +101,7 @@ impl Handle {
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
-    pub(super) async fn command(
+    pub(crate) async fn command(
         &self,
         command: Command,
         id: Option<CommandId>,
@@ -116,7 +109,7 @@ impl Handle {
         self.ask(command, operator(id), false).await
     }
 
-    pub(super) async fn start(
+    pub(crate) async fn start(
         &self,
         id: CoordinationId,
         config: CoordinationConfig,
@@ -149,7 +142,7 @@ impl Handle {
     }
 
     /// Answers the decider's question for the configuration that a blob holds.
-    pub(super) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
+    pub(crate) async fn expand(&self, coordination: CoordinationId, work: WorkId, input: Digest) {
         let config = match self.blob(input).await {
             Ok(Some(bytes)) => nested_config(&bytes)
                 .map(Box::new)
@@ -166,7 +159,7 @@ impl Handle {
     }
 
     /// Reads the live world; the answer comes once what it rests on is durable.
-    pub(super) async fn query<T: Send + 'static>(
+    pub(crate) async fn query<T: Send + 'static>(
         &self,
         look: impl FnOnce(&World, &Now) -> T + Send + 'static,
     ) -> Result<T, EngineError> {
@@ -181,7 +174,7 @@ impl Handle {
     }
 
     /// Reads the store off the runtime's threads.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, EngineError> {
@@ -194,14 +187,14 @@ impl Handle {
         self.read(move |store| store.blob(&digest)).await
     }
 
-    pub(super) async fn status(&self, id: &CoordinationId) -> Result<Status, EngineError> {
+    pub(crate) async fn status(&self, id: &CoordinationId) -> Result<Status, EngineError> {
         let (store, id) = (Arc::clone(&self.store), id.clone());
         tokio::task::spawn_blocking(move || status_of(store.as_ref(), &id))
             .await
             .map_err(|_| EngineError::Stopped)?
     }
 
-    pub(super) async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
+    pub(crate) async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Wait { coordination: id.clone(), reply }).await?;
         if let Some(ended) = answer.await.map_err(|_| EngineError::Stopped)? {
@@ -219,66 +212,33 @@ impl Handle {
         Ok(Ended { coordination: id.clone(), verdict, receipt })
     }
 
-    pub(super) async fn follow(
-        &self,
-        id: &CoordinationId,
-        after: Version,
-    ) -> Result<Subscription, EngineError> {
-        self.status(id).await?;
-        Ok(Subscription::new(self.clone(), id.clone(), after))
-    }
-
     /// What happens in a stream from now on.
-    pub(super) async fn feed(&self, id: &CoordinationId) -> Result<Feed, EngineError> {
+    pub(crate) async fn feed(&self, id: &CoordinationId) -> Result<Feed, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Follow { coordination: id.clone(), reply }).await?;
         answer.await.map_err(|_| EngineError::Stopped)
     }
 
     /// Moves a cursor; it is durable when this returns.
-    pub(super) async fn acknowledge(&self, cursor: Cursor) -> Result<(), EngineError> {
+    pub(crate) async fn acknowledge(&self, cursor: Cursor) -> Result<(), EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Acknowledge { cursor, reply }).await?;
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
     /// The errors caught so far.
-    pub(super) fn caught(&self) -> BTreeMap<CaughtError, u64> {
+    pub(crate) fn caught(&self) -> BTreeMap<CaughtError, u64> {
         self.caught.counts()
     }
 
     /// The events of a coordination after a version, one page.
-    pub(super) async fn page(
+    pub(crate) async fn page(
         &self,
         id: &CoordinationId,
         after: Version,
     ) -> Result<Vec<Recorded>, EngineError> {
         let stream = StreamName::Coordination(id.clone());
         self.read(move |store| store.read_stream(&stream, after, PAGE)).await
-    }
-
-    /// What an item's last session put out, found in the stream.
-    pub(super) async fn output(
-        &self,
-        id: &CoordinationId,
-        work: &str,
-    ) -> Result<Option<Output>, EngineError> {
-        self.status(id).await?;
-        let (stream, work) = (StreamName::Coordination(id.clone()), work.to_owned());
-        let found = self.read(move |store| last_session(store, &stream, &work)).await?;
-        let Some(unbound) = found else { return Ok(None) };
-        let bytes = match unbound.output {
-            Some(digest) => self.blob(digest).await?,
-            None => None,
-        };
-        Ok(Some(Output {
-            bytes,
-            text: unbound.text,
-            report: None,
-            scores: unbound.scores,
-            tree: unbound.tree,
-            printed: Vec::new(),
-        }))
     }
 }
 
@@ -302,26 +262,8 @@ fn accepted(
     Ok(found.flatten())
 }
 
-/// How the last session of an item ended.
-fn last_session(
-    store: &dyn Store,
-    stream: &StreamName,
-    work: &str,
-) -> Result<Option<SessionUnbound>, ReadError> {
-    backwards(store, stream, |recorded| {
-        let payload =
-            recorded.payload.bytes().filter(|_| recorded.kind == "coordination.session_unbound");
-        match payload.map(|payload| Event::decode(&recorded.kind, recorded.schema, payload)) {
-            Some(Ok(Event::SessionUnbound(unbound))) if unbound.work == *work => {
-                ControlFlow::Break(unbound)
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    })
-}
-
 /// Looks at the events of a stream, the last one first, until something is found.
-fn backwards<T>(
+pub(crate) fn backwards<T>(
     store: &dyn Store,
     stream: &StreamName,
     mut look: impl FnMut(&Recorded) -> ControlFlow<T>,

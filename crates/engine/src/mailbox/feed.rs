@@ -20,7 +20,7 @@ const ENVELOPE_BYTES: usize = 512;
 
 /// The decider's side: every feed of every stream that is followed.
 #[derive(Debug, Default)]
-pub(super) struct Feeds {
+pub(crate) struct Feeds {
     feeds: HashMap<CoordinationId, Vec<Source>>,
 }
 
@@ -32,7 +32,7 @@ struct Source {
 
 /// The follower's side.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(crate) struct Feed {
     events: mpsc::UnboundedReceiver<Arc<Recorded>>,
     state: Arc<State>,
 }
@@ -45,7 +45,7 @@ struct State {
 
 /// What comes out of a feed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fed {
+pub(crate) enum Fed {
     /// The next event of the stream.
     Event(Arc<Recorded>),
     /// Events were left out: what follows is in the store.
@@ -55,16 +55,16 @@ pub(super) enum Fed {
 }
 
 impl Feeds {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.feeds.is_empty()
     }
 
-    pub(super) fn has(&self, id: &CoordinationId) -> bool {
+    pub(crate) fn has(&self, id: &CoordinationId) -> bool {
         self.feeds.contains_key(id)
     }
 
     /// A feed of a stream from now on.
-    pub(super) fn open(&mut self, id: CoordinationId) -> Feed {
+    pub(crate) fn open(&mut self, id: CoordinationId) -> Feed {
         let (events, receiver) = mpsc::unbounded_channel();
         let state = Arc::new(State::default());
         let sources = self.feeds.entry(id).or_default();
@@ -75,7 +75,7 @@ impl Feeds {
     }
 
     /// Hands an event to all that follow its stream.
-    pub(super) fn deliver(&mut self, id: &CoordinationId, event: Recorded) {
+    pub(crate) fn deliver(&mut self, id: &CoordinationId, event: Recorded) {
         let Some(sources) = self.feeds.get_mut(id) else { return };
         let event = Arc::new(event);
         sources.retain(|source| source.takes(&event));
@@ -85,11 +85,11 @@ impl Feeds {
     }
 
     /// Ends the feeds of a stream that takes in nothing more.
-    pub(super) fn end(&mut self, id: &CoordinationId) {
+    pub(crate) fn end(&mut self, id: &CoordinationId) {
         self.feeds.remove(id);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.feeds.clear();
     }
 }
@@ -108,11 +108,11 @@ impl Source {
 
 impl Feed {
     /// A feed of a stream in which nothing happens any more.
-    pub(super) fn ended() -> Self {
+    pub(crate) fn ended() -> Self {
         Self { events: mpsc::unbounded_channel().1, state: Arc::default() }
     }
 
-    pub(super) async fn next(&mut self) -> Fed {
+    pub(crate) async fn next(&mut self) -> Fed {
         match self.events.recv().await {
             Some(event) => {
                 self.state.waiting.fetch_sub(weight(&event), Ordering::Relaxed);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use antiphon_core::coordination::StopCause;
 use tokio::time::Instant;
 
-use super::{Closing, Decider, Pending};
-use crate::engine::caught::CaughtError;
-use crate::engine::{EngineError, StartError, recovery};
+use super::{Closing, Decider, Pending, recovery};
+use crate::incidents::CaughtError;
 use crate::ledger::AppendError;
+use crate::mailbox::{EngineError, StartError};
 
 /// Wait before a full disk is tried again.
 const RETRY_FULL: Duration = Duration::from_millis(500);
@@ -121,7 +121,7 @@ impl Decider {
                     &now,
                 );
             }
-            world.resume_with(self.opening.aftermath.found.clone(), &now)?;
+            world.resume_with(self.opening.orphans.found.clone(), &now)?;
         }
         if let Some(processes) = &self.processes {
             for coordination in processes.secrets.holders() {

@@ -11,10 +11,10 @@ use std::time::Duration;
 use antiphon_core::append::Append;
 use tokio::sync::{mpsc, oneshot};
 
-use super::caught::{Caught, CaughtError};
-use super::{EngineError, StartError};
 use crate::crash;
+use crate::incidents::{Caught, CaughtError};
 use crate::ledger::{AppendError, Cursor, Snapshot, Store};
+use crate::mailbox::{EngineError, StartError};
 
 /// How long after an append the head mark may lag; promised are 100 ms, and writing it takes some.
 const MARK_WITHIN: Duration = Duration::from_millis(60);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use antiphon_core::id::CoordinationId;
 use tokio::sync::oneshot;
 
-use crate::engine::Ended;
+use crate::mailbox::Ended;
 
 /// Those who wait, by what they wait for.
 #[derive(Default)]

@@ -3,55 +3,49 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use antiphon_core::coordination::{SessionEnd, SessionOutcome, TreeReport};
 use antiphon_core::id::SessionId;
-use antiphon_core::world::{Command, Found, World};
+use antiphon_core::world::{Found, World};
 
-use super::decider::engine_origin;
-use super::{Handle, StartError};
 use crate::ledger::{ReadError, Store};
+use crate::mailbox::StartError;
 use crate::plan::CommandSpec;
-use crate::process::{SessionFolder, Swept, sweep};
-use crate::session::{Processes, end_of, result_of};
+use crate::process::{self, SessionFolder, Swept};
+use crate::session::{end_of, result_of};
 use crate::usage::Charged;
-
-/// How often it is looked whether leftovers are gone: nothing tells.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a sweep found.
 #[derive(Debug, Default)]
-pub(super) struct Aftermath {
+pub(crate) struct Orphans {
     /// How sessions ended that are still bound.
-    pub(super) found: BTreeMap<SessionId, Found>,
+    pub(crate) found: BTreeMap<SessionId, Found>,
     /// Sessions of which nothing is left; what was kept of them goes once that is recorded.
-    pub(super) gone: Vec<SessionId>,
+    pub(crate) gone: Vec<SessionId>,
     /// Sessions of which something is left.
-    pub(super) left: Vec<SessionId>,
+    pub(crate) left: Vec<SessionId>,
 }
 
 /// Ends what an earlier engine left running. Blocks.
 ///
 /// # Errors
 /// [`StartError`] if the sessions or the ledger cannot be read.
-pub(super) fn clean_up(
+pub(crate) fn sweep(
     world: &World,
     store: &dyn Store,
     directory: &Path,
-) -> Result<Aftermath, StartError> {
-    let swept = sweep(directory)
+) -> Result<Orphans, StartError> {
+    let swept = process::sweep(directory)
         .map_err(|source| StartError::System { what: "the folder of the sessions", source })?;
-    let mut aftermath = Aftermath::default();
+    let mut orphans = Orphans::default();
     for swept in swept {
-        if swept.is_clean() { &mut aftermath.gone } else { &mut aftermath.left }
+        if swept.is_clean() { &mut orphans.gone } else { &mut orphans.left }
             .push(swept.session.clone());
         if let Some(found) = found(world, store, directory, swept)? {
-            aftermath.found.insert(found.0, found.1);
+            orphans.found.insert(found.0, found.1);
         }
     }
-    Ok(aftermath)
+    Ok(orphans)
 }
 
 /// How a session that is still bound ended.
@@ -102,48 +96,4 @@ fn found(
     };
     let end = SessionEnd::new(SessionOutcome::Lost).with_text(text).with_tree(tree);
     Ok(Some((session, Found { end, blobs: Vec::new() })))
-}
-
-/// Waits until nothing of a session is left, then lets its item go on. Leftovers belong to the
-/// system or to another user, and it is no event when they go, so this looks again and again.
-pub(super) fn watch(processes: Arc<Processes>, handle: Handle, session: SessionId) {
-    tokio::spawn(async move {
-        let mut look = tokio::time::interval(LOOK_AGAIN);
-        loop {
-            tokio::select! {
-                _ = look.tick() => {}
-                () = handle.stopped() => return,
-            }
-            let (again, id) = (Arc::clone(&processes), session.clone());
-            let swept = tokio::task::spawn_blocking(move || again.wardens.sweep_again(&id)).await;
-            match swept {
-                Ok(Ok(Some(swept))) if !swept.is_clean() => {
-                    let left = swept.left();
-                    if handle.leftovers().note(&session, &left) {
-                        tracing::warn!(%session, left = left.join(", "), "an item waits until what a session left is gone");
-                    }
-                }
-                Ok(Ok(_)) => break,
-                Ok(Err(error)) => {
-                    tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen")
-                }
-                // The runtime ends.
-                Err(_) => return,
-            }
-        }
-        handle.leftovers().forget(&session);
-        match handle.cleared(session.clone()).await {
-            Ok(()) => processes.forget(&session),
-            Err(error) => {
-                tracing::debug!(%session, %error, "nothing waits for what a session left running")
-            }
-        }
-    });
-}
-
-impl Handle {
-    /// Tells the decider that nothing of a session is left.
-    async fn cleared(&self, session: SessionId) -> Result<(), super::EngineError> {
-        self.ask(Command::Cleared { session }, engine_origin(), false).await.map(|_| ())
-    }
 }

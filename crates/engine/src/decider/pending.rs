@@ -9,13 +9,12 @@ use antiphon_core::envelope::{CommitTip, Recorded};
 use antiphon_core::id::{CoordinationId, SessionId, StreamName, WorkId};
 use antiphon_core::world::{Action, Command};
 
-use super::{Decider, Health, coordination_of, engine_origin};
+use super::writer::Ack;
+use super::{Decider, Health, coordination_of};
 use crate::crash;
-use crate::engine::Ended;
-use crate::engine::aftermath::{self, Aftermath};
-use crate::engine::caught::CaughtError;
-use crate::engine::request::Release;
-use crate::engine::writer::Ack;
+use crate::incidents::CaughtError;
+use crate::mailbox::{Ended, Release, engine_origin};
+use crate::orphans::{self, Orphans};
 use crate::session::{Ending, Patience};
 
 /// A turn on its way to the disk, with what waits for it.
@@ -71,7 +70,7 @@ impl Decider {
                 self.facts.commit = pending.commit;
                 if pending.takes_over && !self.opening.recorded {
                     self.opening.recorded = true;
-                    self.settle_aftermath();
+                    self.settle_orphans();
                 }
                 self.release(pending);
             }
@@ -141,15 +140,20 @@ impl Decider {
             let (processes, session) = (Arc::clone(processes), end.session.clone());
             tokio::task::spawn_blocking(move || processes.forget(&session));
         } else {
-            aftermath::watch(Arc::clone(processes), self.handle.clone(), end.session.clone());
+            orphans::watch(
+                Arc::clone(processes),
+                self.handle.clone(),
+                Arc::clone(&self.leftovers),
+                end.session.clone(),
+            );
         }
     }
 
     /// Once what an earlier engine left is recorded: what was kept of it goes, and items that wait
     /// for leftovers are looked after.
-    fn settle_aftermath(&mut self) {
+    fn settle_orphans(&mut self) {
         let Some(processes) = &self.processes else { return };
-        let Aftermath { gone, left, .. } = std::mem::take(&mut self.opening.aftermath);
+        let Orphans { gone, left, .. } = std::mem::take(&mut self.opening.orphans);
         let held = self
             .world
             .coordinations()
@@ -159,7 +163,12 @@ impl Decider {
             processes.forget(&session);
         }
         for session in watched {
-            aftermath::watch(Arc::clone(processes), self.handle.clone(), session);
+            orphans::watch(
+                Arc::clone(processes),
+                self.handle.clone(),
+                Arc::clone(&self.leftovers),
+                session,
+            );
         }
     }
 

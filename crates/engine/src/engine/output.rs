@@ -1,0 +1,54 @@
+//! What an item has put out, found in its stream.
+
+use std::ops::ControlFlow;
+
+use antiphon_core::event::{Event, SessionUnbound};
+use antiphon_core::id::{CoordinationId, StreamName};
+
+use super::{EngineError, Handle, Output};
+use crate::ledger::{ReadError, Store};
+use crate::mailbox::backwards;
+
+impl Handle {
+    /// What an item's last session put out, found in the stream.
+    pub(crate) async fn output(
+        &self,
+        id: &CoordinationId,
+        work: &str,
+    ) -> Result<Option<Output>, EngineError> {
+        self.status(id).await?;
+        let (stream, work) = (StreamName::Coordination(id.clone()), work.to_owned());
+        let found = self.read(move |store| last_session(store, &stream, &work)).await?;
+        let Some(unbound) = found else { return Ok(None) };
+        let bytes = match unbound.output {
+            Some(digest) => self.blob(digest).await?,
+            None => None,
+        };
+        Ok(Some(Output {
+            bytes,
+            text: unbound.text,
+            report: None,
+            scores: unbound.scores,
+            tree: unbound.tree,
+            printed: Vec::new(),
+        }))
+    }
+}
+
+/// How the last session of an item ended.
+fn last_session(
+    store: &dyn Store,
+    stream: &StreamName,
+    work: &str,
+) -> Result<Option<SessionUnbound>, ReadError> {
+    backwards(store, stream, |recorded| {
+        let payload =
+            recorded.payload.bytes().filter(|_| recorded.kind == "coordination.session_unbound");
+        match payload.map(|payload| Event::decode(&recorded.kind, recorded.schema, payload)) {
+            Some(Ok(Event::SessionUnbound(unbound))) if unbound.work == *work => {
+                ControlFlow::Break(unbound)
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    })
+}

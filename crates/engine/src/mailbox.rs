@@ -1,0 +1,20 @@
+//! The way to the decider: what is asked of it, how it answers, and what goes wrong on the way.
+//!
+//! It lies below the engine's methods and the sessions, which both send through it, and below the
+//! decider, which receives.
+
+mod archived_work;
+mod error;
+mod feed;
+mod handle;
+mod origin;
+mod request;
+mod status;
+
+pub use error::{EngineError, StartError};
+pub(crate) use feed::{Fed, Feed, Feeds};
+pub(crate) use handle::{Handle, backwards};
+pub(crate) use origin::{engine_origin, operator};
+pub(crate) use request::{Release, Request};
+pub use status::{Ended, Status};
+pub(crate) use status::{head_of, status_of};

@@ -1,0 +1,21 @@
+//! Who a command comes from.
+
+use antiphon_core::id::{Actor, CommandId};
+use antiphon_core::world::Origin;
+
+/// Who commands from the host program.
+pub(crate) fn operator(id: Option<CommandId>) -> Origin {
+    Origin {
+        actor: Actor::new("operator")
+            .unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
+        id,
+    }
+}
+
+/// The engine itself.
+pub(crate) fn engine_origin() -> Origin {
+    Origin {
+        actor: Actor::new("engine").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
+        id: None,
+    }
+}
