@@ -9,7 +9,7 @@ use antiphon::ledger::{OpenError, ReadError};
 use antiphon::{EngineError, StartError};
 use antiphon_server::{ClientError, Code, Problem};
 
-use crate::output::printable;
+use crate::text::printable;
 
 /// What kind of error it is; the number is the exit code and part of the contract
 /// (docs/exit-codes.md).

@@ -9,22 +9,22 @@ mod do_;
 mod doctor;
 mod init;
 mod list;
-pub(crate) mod log;
+mod log;
 mod output;
 mod pause;
 mod plan;
 mod receipt;
 mod resume;
-pub(crate) mod run;
+mod run;
 mod status;
 mod torture;
 mod verify;
 mod why;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::command_error::CommandError;
+use crate::options::Options;
 
 /// Coordinates workers that are expensive, forgetful and cannot be trusted, and leaves a record
 /// that can be checked.
@@ -32,20 +32,9 @@ use crate::command_error::CommandError;
 #[command(name = "antiphon", version, max_term_width = 100)]
 pub(crate) struct CommandLine {
     #[command(flatten)]
-    global: Global,
+    options: Options,
     #[command(subcommand)]
     command: Command,
-}
-
-/// What every command understands.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Global {
-    /// State directory; by default the nearest `.antiphon` upwards, else one here
-    #[arg(long, global = true, env = "ANTIPHON_DIR", value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-    /// Print JSON instead of text
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -74,28 +63,28 @@ enum Command {
 
 impl CommandLine {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
-        let Self { global, command } = self;
+        let Self { options, command } = self;
         match command {
-            Command::Init(args) => args.run(&global),
-            Command::Run(args) => args.run(&global),
-            Command::Do(args) => args.run(&global),
-            Command::Resume(args) => args.run(&global),
-            Command::Why(args) => args.run(&global),
-            Command::Cancel(args) => args.run(&global),
-            Command::Pause(args) => args.run(&global),
-            Command::Continue(args) => args.run(&global),
-            Command::Status(args) => args.run(&global),
-            Command::Plan(args) => args.run(&global),
-            Command::Verify(args) => args.run(&global),
-            Command::Receipt(args) => args.run(&global),
-            Command::Log(args) => args.run(&global),
-            Command::Output(args) => args.run(&global),
-            Command::List(args) => args.run(&global),
-            Command::Doctor(args) => args.run(&global),
-            Command::Backup(args) => args.run(&global),
-            Command::Bench(args) => args.run(&global),
-            Command::Torture(args) => args.run(&global),
-            Command::Completions(args) => args.run(),
+            Command::Init(args) => args.run(&options),
+            Command::Run(args) => args.run(&options),
+            Command::Do(args) => args.run(&options),
+            Command::Resume(args) => args.run(&options),
+            Command::Why(args) => args.run(&options),
+            Command::Cancel(args) => args.run(&options),
+            Command::Pause(args) => args.run(&options),
+            Command::Continue(args) => args.run(&options),
+            Command::Status(args) => args.run(&options),
+            Command::Plan(args) => args.run(&options),
+            Command::Verify(args) => args.run(&options),
+            Command::Receipt(args) => args.run(&options),
+            Command::Log(args) => args.run(&options),
+            Command::Output(args) => args.run(&options),
+            Command::List(args) => args.run(&options),
+            Command::Doctor(args) => args.run(&options),
+            Command::Backup(args) => args.run(&options),
+            Command::Bench(args) => args.run(&options),
+            Command::Torture(args) => args.run(&options),
+            Command::Completions(args) => args.run(<Self as clap::CommandFactory>::command()),
         }
     }
 }

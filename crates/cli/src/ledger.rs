@@ -13,7 +13,7 @@ use antiphon::ledger::{
 };
 
 use crate::command_error::{CommandError, Kind};
-use crate::commands::Global;
+use crate::options::Options;
 use crate::state_dir;
 
 /// Before the id of a coordination in the name of its stream.
@@ -39,8 +39,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// The ledger in the state directory that the command is about.
-    pub(crate) fn find(global: &Global) -> Result<Self, CommandError> {
-        let dir = state_dir::find(global);
+    pub(crate) fn find(options: &Options) -> Result<Self, CommandError> {
+        let dir = state_dir::find(options);
         let absent =
             |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
         let elsewhere = "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";

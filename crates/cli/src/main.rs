@@ -1,20 +1,23 @@
 //! The command line of Antiphon.
 
-mod access;
-mod attendance;
 mod bench;
 mod command_error;
 mod commands;
-mod ending;
+mod connection;
+mod describe;
+mod follow;
+mod labels;
 mod ledger;
-mod moment;
+mod options;
 mod output;
 mod plan_problems;
+mod run_outcome;
 mod state_dir;
 mod table;
+mod text;
+mod timestamps;
 mod torture;
 mod view;
-mod wording;
 
 use std::process::ExitCode;
 

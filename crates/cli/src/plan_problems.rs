@@ -6,7 +6,7 @@ use std::io::Write as _;
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use antiphon::plan::{Problem, Problems};
 
-use crate::output::printable;
+use crate::text::printable;
 
 /// Tells the user, on stderr. There is nobody to tell that stderr is closed.
 pub(crate) fn report(problems: &Problems) {

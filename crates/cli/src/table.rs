@@ -1,7 +1,8 @@
 //! Rows in aligned columns.
 
 use crate::command_error::CommandError;
-use crate::output::{Output, painted, printable};
+use crate::output::Output;
+use crate::text::{painted, printable};
 
 /// Rows under a heading; every row has as many cells as the heading.
 pub(crate) struct Table<const N: usize> {

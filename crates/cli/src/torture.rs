@@ -8,14 +8,14 @@ mod check;
 mod function;
 mod journal;
 mod kill;
+mod process_trace;
 mod processes;
 mod program;
 mod random;
 mod report;
 mod round;
-mod shape;
-mod spoor;
 mod victim;
+mod workload;
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

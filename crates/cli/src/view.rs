@@ -18,9 +18,10 @@ use antiphon::envelope::Recorded;
 use antiphon::id::{CoordinationId, WorkId};
 
 use crate::command_error::CommandError;
-use crate::commands::log;
-use crate::ending::Ending;
-use crate::output::{Output, printable};
+use crate::describe;
+use crate::output::Output;
+use crate::run_outcome::RunOutcome;
+use crate::text::printable;
 pub(crate) use board::{Board, Shown};
 use echo::Echo;
 pub(crate) use frame::{counted, gauges, notes};
@@ -67,7 +68,7 @@ impl View {
             Look::Live(live) => live.event(event),
             Look::Echo(echo) => echo.event(event),
             Look::Json(output) => {
-                output.json(&log::line(event))?;
+                output.json(&describe::json(event))?;
                 output.flush()
             }
             Look::Plain(output, plain) => {
@@ -121,13 +122,13 @@ impl View {
     }
 
     /// Shows what it came to.
-    pub(crate) fn end(&mut self, ending: &Ending) -> Result<(), CommandError> {
+    pub(crate) fn end(&mut self, outcome: &RunOutcome) -> Result<(), CommandError> {
         match &mut self.0 {
-            Look::Live(live) => live.end(ending),
-            Look::Echo(echo) => echo.end(ending),
+            Look::Live(live) => live.end(outcome),
+            Look::Echo(echo) => echo.end(outcome),
             Look::Json(output) => output.flush(),
             Look::Plain(output, plain) => {
-                for line in plain.summary(ending).lines() {
+                for line in plain.summary(outcome).lines() {
                     output.line(line)?;
                 }
                 output.flush()

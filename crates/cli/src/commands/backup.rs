@@ -8,11 +8,12 @@ use std::time::Instant;
 use antiphon::ledger::{Backup, BackupError};
 use serde_json::json;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::Ledger;
-use crate::moment;
-use crate::output::{Output, printable};
+use crate::options::Options;
+use crate::output::Output;
+use crate::text::printable;
+use crate::timestamps;
 
 /// Copy the ledger, also while an engine writes to it
 ///
@@ -28,14 +29,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         let begun = Instant::now();
         let backup = ledger.store.backup(&self.place)?;
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut output = Output::stdout();
         let Backup { ledger: id, epoch, commits, events, blob_files, bytes } = backup;
-        if global.json {
+        if options.json {
             output.json(&json!({
                 "dir": self.place,
                 "ledger": id.to_string(),
@@ -49,7 +50,7 @@ impl Args {
             }))?;
         } else {
             let place = self.place.display();
-            let (number, took) = (commits.number, moment::span(took));
+            let (number, took) = (commits.number, timestamps::span(took));
             output.line(format!(
                 "{} events in {number} commits, {bytes} bytes, in {took}",
                 events.0

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::Global;
 use crate::bench::{self, Conditions, Report, Wanted};
 use crate::command_error::{CommandError, Kind};
+use crate::options::Options;
 use crate::state_dir;
 
 /// Measure this machine and print medians with the conditions
@@ -29,8 +29,8 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let dir = state_dir::find(global);
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let dir = state_dir::find(options);
         if self.idle {
             return bench::idle(&dir).map(|()| ExitCode::SUCCESS);
         }
@@ -52,7 +52,7 @@ impl Args {
         })?;
         let conditions = Conditions::here(place.path())?;
         let report = Report { conditions, results: bench::run(place.path(), &wanted)? };
-        if global.json {
+        if options.json {
             anstream::println!(
                 "{}",
                 serde_json::to_string_pretty(&report).map_err(CommandError::internal)?

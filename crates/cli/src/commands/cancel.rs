@@ -6,13 +6,14 @@ use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, Steer};
 use serde_json::json;
 
-use super::Global;
 use super::run::on_a_runtime;
-use crate::access::Access;
 use crate::command_error::CommandError;
-use crate::ending::Ending;
+use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
-use crate::output::{Output, painted};
+use crate::options::Options;
+use crate::output::Output;
+use crate::run_outcome::RunOutcome;
+use crate::text::painted;
 
 /// End a coordination
 ///
@@ -33,29 +34,30 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         ledger.unended(&self.id)?;
-        on_a_runtime(self.cancel(ledger, global.json))
+        on_a_runtime(self.cancel(ledger, options.json))
     }
 
     async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        let (ending, _) =
-            Access::command(&ledger.dir, async |client, key| self.end(client, key).await).await?;
+        let (outcome, _) =
+            Connection::command(&ledger.dir, async |client, key| self.end(client, key).await)
+                .await?;
         let mut output = Output::stdout();
-        match (json, &ending) {
+        match (json, &outcome) {
             (true, _) => output.json(&json!({
                 "coordination": self.id,
-                "verdict": ending.as_ref().map(|ending| ending.verdict),
-                "receipt": ending.as_ref().map(|ending| ending.receipt),
+                "verdict": outcome.as_ref().map(|outcome| outcome.verdict),
+                "receipt": outcome.as_ref().map(|outcome| outcome.receipt),
             }))?,
-            (false, Some(ending)) => {
-                let verdict = ending.verdict.to_string();
+            (false, Some(outcome)) => {
+                let verdict = outcome.verdict.to_string();
                 output.line(format!(
                     "{} has ended: {}, receipt {}",
                     self.id,
                     painted(&verdict, &verdict),
-                    ending.receipt
+                    outcome.receipt
                 ))?;
             }
             (false, None) => output.line(format!("{} is ending", self.id))?,
@@ -64,14 +66,14 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn end(&self, client: &Client, key: &str) -> Result<Option<Ending>, ClientError> {
+    async fn end(&self, client: &Client, key: &str) -> Result<Option<RunOutcome>, ClientError> {
         let how = if self.drain { Steer::Drain } else { Steer::Cancel };
         let accepted = client.steer(&self.id, how, &self.reason, Some(key)).await?;
         let mut events = client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
-        let mut ending = None;
+        let mut outcome = None;
         while let Some(event) = events.next().await? {
-            ending = Ending::of(&event.recorded()?).or(ending);
+            outcome = RunOutcome::of(&event.recorded()?).or(outcome);
         }
-        Ok(ending)
+        Ok(outcome)
     }
 }

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::CommandLine;
 use crate::command_error::CommandError;
 use crate::output::Output;
 
@@ -22,9 +20,9 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, mut command: clap::Command) -> Result<ExitCode, CommandError> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut CommandLine::command(), "antiphon", &mut script);
+        clap_complete::generate(self.shell, &mut command, "antiphon", &mut script);
         let mut output = Output::stdout();
         output.bytes(&script)?;
         output.finish()?;

@@ -6,11 +6,11 @@ use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
 use antiphon_server::{Client, Raise};
 
-use super::Global;
 use super::run::on_a_runtime;
-use crate::access::Access;
 use crate::command_error::{CommandError, Kind};
+use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
+use crate::options::Options;
 use crate::output::Output;
 
 /// Let a paused coordination go on, with higher ceilings if given
@@ -36,10 +36,10 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         ledger.unended(&self.id)?;
-        on_a_runtime(self.go_on(ledger, global.json))
+        on_a_runtime(self.go_on(ledger, options.json))
     }
 
     async fn go_on(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
@@ -52,7 +52,7 @@ impl Args {
         self.check_currency(&ledger)?;
         let go_on =
             async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
-        let (accepted, acted_on) = Access::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
+        let (accepted, acted_on) = Connection::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != Raise::default() => error.with_hint(format!(
                 "it must be paused, and ceilings are totals, none lower than it is; `antiphon status {}` shows both",
                 self.id

@@ -9,11 +9,11 @@ use antiphon::id::CoordinationId;
 use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, Problems};
 use serde_json::{Map, Value, json};
 
-use super::Global;
 use super::plan::check::refused;
 use super::run::{chosen, on_a_runtime, run};
-use crate::access::{Unsent, request};
 use crate::command_error::{CommandError, Kind};
+use crate::connection::{Unsent, request};
+use crate::options::Options;
 use crate::state_dir;
 use crate::view::View;
 
@@ -72,7 +72,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let here = std::env::current_dir().map_err(|error| {
             CommandError::new(Kind::Usage, format!("the current directory cannot be had: {error}"))
         })?;
@@ -84,15 +84,15 @@ impl Args {
             .and_then(|plan| request(&plan, shown, Some(&id)));
         match sent {
             Ok(request) => {
-                let dir = state_dir::find(global);
-                let view = if global.json {
+                let dir = state_dir::find(options);
+                let view = if options.json {
                     View::choose(id.clone(), true)
                 } else {
                     View::echo(id.clone(), dir)
                 };
-                on_a_runtime(run(global, id, request, view))
+                on_a_runtime(run(options, id, request, view))
             }
-            Err(Unsent::Plan(problems)) => refused(&problems, global),
+            Err(Unsent::Plan(problems)) => refused(&problems, options),
             Err(Unsent::Command(error)) => Err(error),
         }
     }

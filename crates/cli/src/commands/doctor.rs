@@ -10,10 +10,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
-use crate::output::{Output, painted, printable};
+use crate::options::Options;
+use crate::output::Output;
 use crate::state_dir;
+use crate::text::{painted, printable};
 use examination::{Examination, State};
 
 /// Explain what is wrong with a state directory, and what is safe to do
@@ -36,11 +37,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let dir = state_dir::find(global);
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let dir = state_dir::find(options);
         let examination = Examination::of(&dir, self.quick);
         let mut output = Output::stdout();
-        if !global.json {
+        if !options.json {
             print(&examination, &mut output)?;
         }
         let accepted = if self.accept_shorter || self.accept_missing_mark {
@@ -48,7 +49,7 @@ impl Args {
         } else {
             None
         };
-        if global.json {
+        if options.json {
             output.json(&json!({
                 "dir": dir,
                 "healthy": examination.is_healthy(),

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
-use crate::output::{Output, printable};
+use crate::options::Options;
+use crate::output::Output;
+use crate::text::printable;
 
 /// The plan that is written: nothing but a POSIX shell is needed to run it.
 const STARTER: &str = include_str!("init/starter.yaml");
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let shown = printable(&self.file.display().to_string()).into_owned();
         let failed = |error: std::io::Error| match error.kind() {
             ErrorKind::AlreadyExists => CommandError::new(
@@ -41,7 +42,7 @@ impl Args {
         file.write_all(STARTER.as_bytes()).map_err(failed)?;
         let mut output = Output::stdout();
         let quoted = quoted(&shown);
-        if global.json {
+        if options.json {
             output.json(&json!({ "file": self.file, "next": format!("antiphon run {quoted}") }))?;
         } else {
             output

@@ -10,12 +10,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{COORDINATIONS, Ledger};
-use crate::moment;
+use crate::options::Options;
 use crate::output::Output;
 use crate::table::Table;
+use crate::timestamps;
 
 /// List coordinations, newest first
 ///
@@ -67,8 +67,8 @@ struct Line<'a> {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
         let filter = HeadFilter {
             prefix: COORDINATIONS.to_owned(),
@@ -83,7 +83,7 @@ impl Args {
         heads.truncate(limit);
 
         let mut output = Output::stdout();
-        if global.json {
+        if options.json {
             for head in &heads {
                 output.json(&line(head, &summary(head)?)?)?;
             }
@@ -131,8 +131,8 @@ fn row(head: &HeadRow, summary: Summary) -> [String; 7] {
         head.status.clone(),
         format!("{done}/{}", summary.work),
         (summary.totals.sessions + summary.running).to_string(),
-        moment::seconds(head.started),
-        moment::age(head.started),
+        timestamps::seconds(head.started),
+        timestamps::age(head.started),
     ]
 }
 
@@ -144,8 +144,8 @@ fn line<'a>(head: &'a HeadRow, summary: &'a Summary) -> Result<Line<'a>, Command
         ended: head.ended,
         version: head.tip.version.0,
         hash: head.tip.hash.to_string(),
-        started: moment::exact(head.started),
-        changed: moment::exact(head.changed.1),
+        started: timestamps::exact(head.started),
+        changed: timestamps::exact(head.changed.1),
         summary: serde_json::from_str(&head.summary).map_err(|error| unreadable(head, &error))?,
     })
 }

@@ -1,25 +1,23 @@
 //! `antiphon log`: the events of one stream, each on a line.
 
-mod facts;
 mod filter;
 
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
-use antiphon::envelope::{Payload, Recorded};
+use antiphon::envelope::Recorded;
 use antiphon::id::{StreamName, Version, WorkId};
 use antiphon::ledger::{Store as _, Watch, Woken};
 use antiphon::time::WallTime;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
-use super::Global;
 use crate::command_error::CommandError;
+use crate::describe;
 use crate::ledger::{self, Ledger};
-use crate::moment;
-use crate::output::{Output, printable};
-use facts::facts;
+use crate::options::Options;
+use crate::output::Output;
+use crate::text::printable;
+use crate::timestamps;
 use filter::{Filter, Kinds};
 
 /// Events read at a time.
@@ -45,7 +43,7 @@ pub(crate) struct Args {
     after: Option<u64>,
     /// Only what was recorded since then: `10m`, `1h30m`, `2d` ago, or a time such as
     /// `2026-11-21T08:30` (UTC unless it says otherwise)
-    #[arg(long, value_name = "DURATION | TIME", value_parser = moment::since)]
+    #[arg(long, value_name = "DURATION | TIME", value_parser = timestamps::since)]
     since: Option<WallTime>,
     /// Only the last so many of those that are asked for; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
@@ -65,40 +63,9 @@ pub(crate) struct Args {
     session: Option<u64>,
 }
 
-/// An event as JSON.
-#[derive(Debug, Serialize)]
-pub(crate) struct Line<'a> {
-    stream: String,
-    version: u64,
-    r#type: &'a str,
-    schema: u32,
-    at: u64,
-    wall: u64,
-    time: String,
-    actor: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
-    /// Absent if it was erased.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Stored<'a>>,
-    /// The payload's digest, if it was erased.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    erased: Option<String>,
-    prev: String,
-    hash: String,
-}
-
-/// A payload as it is stored; bytes that are no JSON are damage, and shown as text.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Stored<'a> {
-    Json(&'a RawValue),
-    Text(String),
-}
-
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         let mut watch = match self.follow {
             true => Some(Watch::on(&ledger.dir).map_err(CommandError::internal)?),
             false => None,
@@ -133,8 +100,8 @@ impl Args {
             for event in &page {
                 if filter.wants(event)? {
                     printed = true;
-                    if global.json {
-                        output.json(&line(event))?
+                    if options.json {
+                        output.json(&describe::json(event))?
                     } else {
                         output.line(text(event, width))?
                     }
@@ -167,43 +134,13 @@ fn text(event: &Recorded, width: usize) -> String {
         StreamName::Ledger => "ledger.opened".len(),
         _ => "coordination.session_unbound".len(),
     };
-    let facts = facts(event);
+    let facts = describe::facts(event);
     let line = format!(
         "{:>width$}  {}  {:types$}  {}",
         event.version.0,
-        moment::millis(event.wall),
+        timestamps::millis(event.wall),
         event.kind,
         printable(&facts)
     );
     line.trim_end().to_owned()
-}
-
-pub(crate) fn line(event: &Recorded) -> Line<'_> {
-    let (payload, erased) = match &event.payload {
-        Payload::Bytes(bytes) => (Some(stored(bytes)), None),
-        Payload::Erased(digest) => (None, Some(digest.to_string())),
-    };
-    Line {
-        stream: event.stream.to_string(),
-        version: event.version.0,
-        r#type: &event.kind,
-        schema: event.schema,
-        at: event.at.0,
-        wall: event.wall.0,
-        time: moment::exact(event.wall),
-        actor: event.actor.as_str(),
-        cause: event.cause.as_ref().map(|cause| cause.as_str()),
-        payload,
-        erased,
-        prev: event.prev.to_string(),
-        hash: event.hash.to_string(),
-    }
-}
-
-fn stored(bytes: &[u8]) -> Stored<'_> {
-    match serde_json::from_slice::<&RawValue>(bytes) {
-        // A line break in it would end the line.
-        Ok(json) if !bytes.contains(&b'\n') => Stored::Json(json),
-        _ => Stored::Text(String::from_utf8_lossy(bytes).into_owned()),
-    }
 }

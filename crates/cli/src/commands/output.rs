@@ -11,9 +11,9 @@ use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
 use serde_json::json;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger, unknown_item};
+use crate::options::Options;
 use crate::output::Output;
 
 /// Print what a session of an item printed
@@ -49,13 +49,13 @@ struct Printed {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         ledger.head(&StreamName::Coordination(self.id.clone()))?;
         let Some(found) = self.find(&ledger)? else { return Err(self.nothing(&ledger)?) };
         let printed = self.printed(&ledger, &found)?;
         let mut output = Output::stdout();
-        if global.json {
+        if options.json {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let Printed { stdout, stderr, cut } = &printed;
             output.json(&json!({ "session": found.number, "stdout": text(stdout), "stderr": text(stderr), "cut": cut }))?;

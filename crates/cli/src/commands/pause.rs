@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, Steer};
 
-use super::Global;
 use super::run::on_a_runtime;
-use crate::access::Access;
 use crate::command_error::CommandError;
+use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
+use crate::options::Options;
 use crate::output::Output;
 
 /// Start nothing new of a coordination until it is continued
@@ -26,17 +26,17 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         ledger.unended(&self.id)?;
         on_a_runtime(async {
             let (id, reason) = (&self.id, &self.reason);
             let pause = async |client: &Client, key: &str| {
                 client.steer(id, Steer::Pause, reason, Some(key)).await
             };
-            let (accepted, _) = Access::command(&ledger.dir, pause).await?;
+            let (accepted, _) = Connection::command(&ledger.dir, pause).await?;
             let mut output = Output::stdout();
-            match global.json {
+            match options.json {
                 true => output.json(&accepted)?,
                 false => output.line(format!(
                     "{} is paused; `antiphon continue {}` lets it go on",

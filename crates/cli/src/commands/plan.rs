@@ -6,8 +6,8 @@ mod show;
 
 use std::process::ExitCode;
 
-use super::Global;
 use crate::command_error::CommandError;
+use crate::options::Options;
 
 /// Check and show plan files
 #[derive(Debug, clap::Args)]
@@ -24,10 +24,10 @@ enum Command {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         match self.command {
-            Command::Check(args) => args.run(global),
-            Command::Show(args) => args.run(global),
+            Command::Check(args) => args.run(options),
+            Command::Show(args) => args.run(options),
             Command::Schema(args) => args.run(),
         }
     }

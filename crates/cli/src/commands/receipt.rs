@@ -12,9 +12,9 @@ use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::export::{Export, export};
 use serde_json::json;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger};
+use crate::options::Options;
 use crate::output::Output;
 
 /// Show or export the receipt of a coordination
@@ -49,14 +49,14 @@ enum Action {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         match self.action {
             Action::Show { coordination } => {
-                show(&evidence(&ledger, &coordination)?, &ledger, global)?
+                show(&evidence(&ledger, &coordination)?, &ledger, options)?
             }
             Action::Export { coordination, output } => {
-                write(&evidence(&ledger, &coordination)?, output.as_deref(), global)?
+                write(&evidence(&ledger, &coordination)?, output.as_deref(), options)?
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -68,7 +68,7 @@ fn evidence(ledger: &Ledger, id: &CoordinationId) -> Result<Export, CommandError
     Ok(export(&ledger.store, id)?)
 }
 
-fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), CommandError> {
+fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), CommandError> {
     let mut output = Output::stdout();
     match &export.rendering {
         Some(rendering) => {
@@ -78,7 +78,7 @@ fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), Command
                 [] => receipt.work_outcomes.clone(),
                 _ => items::replayed(ledger, &export.coordination)?,
             };
-            if global.json {
+            if options.json {
                 output.json(
                     &json!({ "hash": export.receipt, "receipt": rendering, "items": items }),
                 )?;
@@ -87,7 +87,7 @@ fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), Command
                 rendering::print(&receipt, &items, &head, &mut output)?;
             }
         }
-        None if global.json => {
+        None if options.json => {
             output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?
         }
         None => {
@@ -100,14 +100,14 @@ fn show(export: &Export, ledger: &Ledger, global: &Global) -> Result<(), Command
     output.finish()
 }
 
-fn write(export: &Export, file: Option<&Path>, global: &Global) -> Result<(), CommandError> {
+fn write(export: &Export, file: Option<&Path>, options: &Options) -> Result<(), CommandError> {
     let bytes = export.to_bytes();
     let mut output = Output::stdout();
     match file {
         None => output.bytes(&bytes)?,
         Some(file) => {
             create(file, &bytes)?;
-            if global.json {
+            if options.json {
                 output
                     .json(&json!({ "file": file, "hash": export.receipt, "bytes": bytes.len() }))?;
             } else {

@@ -7,11 +7,11 @@ use antiphon::append::HeadRow;
 use antiphon::id::CoordinationId;
 use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
 
-use super::Global;
 use super::run::{check, on_a_runtime};
-use crate::attendance::{Attendant, Parted};
 use crate::command_error::{CommandError, Kind};
+use crate::follow::{Outcome, RunFollower};
 use crate::ledger::{self, COORDINATIONS, Ledger};
+use crate::options::Options;
 use crate::view::View;
 
 /// Coordinations that are taken up at a time.
@@ -31,8 +31,8 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         let ids = match self.ids.is_empty() {
             true => unfinished(&ledger)?,
             false => self.ids,
@@ -44,7 +44,7 @@ impl Args {
             anstream::eprintln!("nothing is unfinished in {}", ledger.dir.display());
             return Ok(ExitCode::SUCCESS);
         }
-        on_a_runtime(resume(ledger, global.json, ids))
+        on_a_runtime(resume(ledger, options.json, ids))
     }
 }
 
@@ -53,11 +53,11 @@ async fn resume(
     json: bool,
     mut ids: Vec<CoordinationId>,
 ) -> Result<ExitCode, CommandError> {
-    let mut attendant = Attendant::arrive(&ledger.dir).await?;
-    attendant.at_work_first(&mut ids).await?;
-    let seen = see(&mut attendant, &ledger.dir, json, &ids).await;
-    let parted = seen.as_ref().map_or_else(|_| Parted::Told, |(parted, _)| parted.clone());
-    attendant.leave(Ok(parted)).await?;
+    let mut follower = RunFollower::connect(&ledger.dir).await?;
+    follower.sort_running_first(&mut ids).await?;
+    let seen = see(&mut follower, &ledger.dir, json, &ids).await;
+    let parted = seen.as_ref().map_or_else(|_| Outcome::Terminated, |(parted, _)| parted.clone());
+    follower.detach(Ok(parted)).await?;
     let (_, worst) = seen?;
     Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
@@ -65,24 +65,24 @@ async fn resume(
 /// Sees one after the other; they all go on meanwhile. Gives how the last was left, and the first
 /// kind of error.
 async fn see(
-    attendant: &mut Attendant,
+    follower: &mut RunFollower,
     dir: &Path,
     json: bool,
     ids: &[CoordinationId],
-) -> Result<(Parted, Option<Kind>), CommandError> {
-    let (mut last, mut worst) = (Parted::Told, None);
+) -> Result<(Outcome, Option<Kind>), CommandError> {
+    let (mut last, mut worst) = (Outcome::Terminated, None);
     for id in ids {
         let mut view = View::choose(id.clone(), json);
-        last = attendant.see(id, None, &mut view).await?;
+        last = follower.follow(id, None, &mut view).await?;
         match &mut last {
-            Parted::Ended(ending) => {
-                worst = worst.or(ending.kind());
+            Outcome::Ended(outcome) => {
+                worst = worst.or(outcome.kind());
                 let checked = check(dir, id);
-                ending.verified = checked.is_ok();
-                view.end(ending)?;
+                outcome.verified = checked.is_ok();
+                view.end(outcome)?;
                 checked?;
             }
-            Parted::Told => return Ok((last, worst.or(Some(Kind::Aborted)))),
+            Outcome::Terminated => return Ok((last, worst.or(Some(Kind::Aborted)))),
         }
     }
     Ok((last, worst))

@@ -9,11 +9,11 @@ use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::plan::Plan;
 use antiphon_server::SubmitRequest;
 
-use super::Global;
 use super::plan::check::refused;
-use crate::access::{Unsent, request};
-use crate::attendance::{Attendant, Parted};
 use crate::command_error::{CommandError, Kind};
+use crate::connection::{Unsent, request};
+use crate::follow::{Outcome, RunFollower};
+use crate::options::Options;
 use crate::state_dir;
 use crate::view::View;
 
@@ -40,17 +40,17 @@ pub(crate) fn chosen(text: &str) -> Result<CoordinationId, String> {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let id = self.id.map_or_else(Engine::mint, Ok)?;
         let sent = Plan::read(&self.file)
             .map_err(Unsent::Plan)
             .and_then(|plan| request(&plan, &self.file, Some(&id)));
         match sent {
             Ok(request) => {
-                let view = View::choose(id.clone(), global.json);
-                on_a_runtime(run(global, id, request, view))
+                let view = View::choose(id.clone(), options.json);
+                on_a_runtime(run(options, id, request, view))
             }
-            Err(Unsent::Plan(problems)) => refused(&problems, global),
+            Err(Unsent::Plan(problems)) => refused(&problems, options),
             Err(Unsent::Command(error)) => Err(error),
         }
     }
@@ -58,28 +58,28 @@ impl Args {
 
 /// Submits a plan and sees it through.
 pub(crate) async fn run(
-    global: &Global,
+    options: &Options,
     id: CoordinationId,
     request: SubmitRequest,
     mut view: View,
 ) -> Result<ExitCode, CommandError> {
-    let dir = state_dir::find(global);
-    let mut attendant = Attendant::arrive(&dir).await?;
-    let seen = attendant.see(&id, Some(&request), &mut view).await;
+    let dir = state_dir::find(options);
+    let mut follower = RunFollower::connect(&dir).await?;
+    let seen = follower.follow(&id, Some(&request), &mut view).await;
     let mut checked = Ok(());
     let seen = seen.and_then(|mut parted| {
-        if let Parted::Ended(ending) = &mut parted {
+        if let Outcome::Ended(outcome) = &mut parted {
             checked = check(&dir, &id);
-            ending.verified = checked.is_ok();
-            view.end(ending)?;
+            outcome.verified = checked.is_ok();
+            view.end(outcome)?;
         }
         Ok(parted)
     });
-    let parted = attendant.leave(seen).await?;
+    let parted = follower.detach(seen).await?;
     checked?;
     match parted {
-        Parted::Ended(ending) => Ok(ending.exit_code()),
-        Parted::Told => Ok(Kind::Aborted.into()),
+        Outcome::Ended(outcome) => Ok(outcome.exit_code()),
+        Outcome::Terminated => Ok(Kind::Aborted.into()),
     }
 }
 

@@ -10,12 +10,13 @@ use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::{StateDirectory, Store as _};
 use antiphon::time::Now;
 
-use super::Global;
 use crate::command_error::CommandError;
 use crate::ledger::{self, Ledger};
-use crate::moment;
-use crate::output::{Output, painted, printable};
+use crate::options::Options;
+use crate::output::Output;
 use crate::table::Table;
+use crate::text::{painted, printable};
+use crate::timestamps;
 use crate::view::{Board, Rows, Shown, counted, gauges, notes};
 
 /// Events read at a time.
@@ -48,8 +49,8 @@ struct Found {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         let id = match self.id {
             Some(id) => id,
             None => ledger.newest()?,
@@ -57,7 +58,7 @@ impl Args {
         let found = Found::read(&ledger, id)?;
         let lines = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut output = Output::stdout();
-        match global.json {
+        match options.json {
             true => output.json(&object::of(&found, lines))?,
             false => found.print(lines, &mut output)?,
         }
@@ -83,7 +84,7 @@ impl Found {
             after = last.version;
             page.iter().for_each(|event| board.take(event));
         }
-        let now = if owned { board.present(moment::now()) } else { board.standstill() };
+        let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
         Ok(Self { head, board, owned, now })
     }
 
@@ -97,8 +98,8 @@ impl Found {
         output.line(format!("status        {}", painted(&head.status, &head.status)))?;
         output.line(format!(
             "started       {}, {} ago",
-            moment::millis(head.started),
-            moment::age(head.started)
+            timestamps::millis(head.started),
+            timestamps::age(head.started)
         ))?;
         if !head.ended && !self.owned {
             output.line(
@@ -142,7 +143,7 @@ impl Found {
                     let row = rows.row(*place);
                     let attempt =
                         if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
-                    let time = row.time_ns.map_or_else(|| "-".to_owned(), moment::elapsed);
+                    let time = row.time_ns.map_or_else(|| "-".to_owned(), timestamps::elapsed);
                     let detail = row.detail();
                     [row.id, row.state.to_owned(), attempt, time, detail]
                 }

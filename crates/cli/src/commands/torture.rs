@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
+use crate::options::Options;
 use crate::torture::{Program, Torture, Victim};
 
 /// Prove the promises on this disk, under kill -9
@@ -43,7 +43,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let seed = match self.seed {
             Some(seed) => seed,
             None => fresh_seed()?,
@@ -56,7 +56,7 @@ impl Args {
             return victim.run().map(|()| ExitCode::SUCCESS).map_err(CommandError::internal);
         }
         let held =
-            Torture { rounds: self.rounds, seed, keep: self.keep, json: global.json }.run()?;
+            Torture { rounds: self.rounds, seed, keep: self.keep, json: options.json }.run()?;
         Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(Kind::Verification as u8) })
     }
 }

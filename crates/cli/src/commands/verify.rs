@@ -9,10 +9,11 @@ use antiphon::ledger::export::verify_export;
 use antiphon::ledger::verify::{Earlier, Report, Scope, verify_directory};
 use serde_json::{Value, json};
 
-use super::Global;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, COORDINATIONS, Ledger};
-use crate::output::{Output, painted, printable};
+use crate::options::Options;
+use crate::output::Output;
+use crate::text::{painted, printable};
 
 /// Check that the record holds together
 ///
@@ -31,15 +32,15 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let report = match (&self.target, &self.against) {
             (Some(target), _) if is_file(target) => verify_export(&read(Path::new(target))?),
-            (Some(target), _) => coordination(target, global)?,
-            (None, Some(earlier)) => whole(&Scope::Against(earlier_receipt(earlier)?), global)?,
-            (None, None) => whole(&Scope::Ledger, global)?,
+            (Some(target), _) => coordination(target, options)?,
+            (None, Some(earlier)) => whole(&Scope::Against(earlier_receipt(earlier)?), options)?,
+            (None, None) => whole(&Scope::Ledger, options)?,
         };
         let mut output = Output::stdout();
-        if global.json {
+        if options.json {
             output.json(&as_json(&report)?)?;
         } else {
             print(&report, &mut output)?;
@@ -49,12 +50,12 @@ impl Args {
     }
 }
 
-fn whole(scope: &Scope, global: &Global) -> Result<Report, CommandError> {
-    let ledger = Ledger::find(global)?;
+fn whole(scope: &Scope, options: &Options) -> Result<Report, CommandError> {
+    let ledger = Ledger::find(options)?;
     Ok(verify_directory(&ledger.dir, scope)?)
 }
 
-fn coordination(target: &str, global: &Global) -> Result<Report, CommandError> {
+fn coordination(target: &str, options: &Options) -> Result<Report, CommandError> {
     let no_target = |how: String| {
         CommandError::new(
             Kind::Usage,
@@ -62,7 +63,7 @@ fn coordination(target: &str, global: &Global) -> Result<Report, CommandError> {
         )
     };
     let id = ledger::coordination(target).map_err(no_target)?;
-    let ledger = Ledger::find(global)?;
+    let ledger = Ledger::find(options)?;
     match ledger.head(&StreamName::Coordination(id.clone())) {
         // A head row that is damaged or gone beside events is among the findings.
         Err(error) if error.kind() == Kind::Usage && !has_events(&ledger, &id)? => Err(error),

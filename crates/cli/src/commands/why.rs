@@ -7,12 +7,13 @@ use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
 
-use super::Global;
 use super::run::on_a_runtime;
-use crate::access::Access;
 use crate::command_error::CommandError;
+use crate::connection::Connection;
 use crate::ledger::{self, Ledger, unknown_item};
-use crate::output::{Output, printable};
+use crate::options::Options;
+use crate::output::Output;
+use crate::text::printable;
 
 /// Items that are told of when none is named.
 const MOST: usize = 50;
@@ -37,13 +38,13 @@ struct Told {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
-        let ledger = Ledger::find(global)?;
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
+        let ledger = Ledger::find(options)?;
         ledger.head(&antiphon::id::StreamName::Coordination(self.id.clone()))?;
         let session = ledger.replayed(&self.id)?;
         let works = self.wanted(&session)?;
         on_a_runtime(async {
-            let told = match Access::knock(&ledger.dir).await? {
+            let told = match Connection::probe(&ledger.dir).await? {
                 Some(client) if !session.status().is_terminal() => {
                     let mut told = Vec::new();
                     for work in works {
@@ -62,7 +63,7 @@ impl Args {
             };
             let mut output = Output::stdout();
             for Told { work, reasons } in &told {
-                if global.json {
+                if options.json {
                     output.json(&json!({ "work": work, "reasons": reasons }))?;
                 } else if reasons.is_empty() {
                     output.line(format!("{}: nothing; it is about to start", printable(work)))?;

@@ -15,7 +15,7 @@ use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::ledger::{ReadError, SqliteOptions, SqliteStore, Store};
 
 use super::journal::{Entry, Journal};
-use super::spoor::Track;
+use super::process_trace::ProcessTrace;
 
 /// Events read at a time.
 const PAGE: usize = 4_000;
@@ -48,7 +48,7 @@ pub(super) struct Seen {
 pub(super) struct Left<'a> {
     pub(super) state: &'a Path,
     pub(super) journal: &'a Journal,
-    pub(super) tracks: &'a [Track],
+    pub(super) tracks: &'a [ProcessTrace],
 }
 
 /// Checks the ledger in a state directory against what was seen; `finished` if everything was

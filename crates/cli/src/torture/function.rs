@@ -11,7 +11,7 @@ use antiphon::{Failed, Output, SessionContext, SessionResult};
 
 use super::journal::{Entry, Writer};
 use super::random::Random;
-use super::shape;
+use super::workload;
 
 /// Nanoseconds since boot, suspend included where the system can tell.
 fn since_boot_ns() -> u64 {
@@ -94,7 +94,7 @@ pub(super) async fn carry_out(
         }
         Some("stubborn") => std::future::pending().await,
         Some("adds") => {
-            let added = session.add_work(vec![shape::added_by(session.session().number)?]).await;
+            let added = session.add_work(vec![workload::added_by(session.session().number)?]).await;
             // The coordination may take no more work by now.
             drop(added);
         }

@@ -12,8 +12,8 @@ use antiphon::id::SessionId;
 use rustix::process::{Signal, kill_process};
 
 use super::function::output_of;
+use super::process_trace::{Assignment, TraceDirectory};
 use super::random::Random;
-use super::spoor::{Spoor, Told};
 
 /// What lingers is gone by then, whatever happens to the torture. Nothing of a session may live so
 /// long, so this is no end of its own.
@@ -34,7 +34,7 @@ pub(crate) struct Program {
 impl Program {
     /// Does what it is there for. The first to run of a session decides by its item's id.
     pub(crate) fn run(self) -> Result<ExitCode, Problem> {
-        let told = told()?;
+        let assignment = assignment()?;
         if self.part.as_deref() == Some("leaves") {
             // Its own parent waits for this one, so whoever it leaves is out of its sight for
             // certain.
@@ -42,21 +42,25 @@ impl Program {
             quiet(&mut self.another("lingers")?).spawn()?;
             return Ok(ExitCode::SUCCESS);
         }
-        Spoor::of(&self.dir).leave(told.clone())?;
-        let mut random = Random::named(self.seed, &told.session.to_string());
+        TraceDirectory::of(&self.dir).leave(assignment.clone())?;
+        let mut random = Random::named(self.seed, &assignment.session.to_string());
         if self.part.is_none()
-            && ["waits", "deaf", "freezes"].iter().any(|kind| told.work.as_str().starts_with(kind))
+            && ["waits", "deaf", "freezes"]
+                .iter()
+                .any(|kind| assignment.work.as_str().starts_with(kind))
         {
             // The session's own program dies with its warden; this one does not.
             self.depart()?;
         }
-        let behaviour =
-            self.part.clone().or_else(|| told.work.as_str().split('-').next().map(str::to_owned));
+        let behaviour = self
+            .part
+            .clone()
+            .or_else(|| assignment.work.as_str().split('-').next().map(str::to_owned));
         match behaviour.unwrap_or_default().as_str() {
             "writes" => {
                 let (tokens, cents) = (random.below(100), random.below(50));
                 let result = serde_json::json!({
-                    "output": output_of(told.work.as_str()), "tokens": tokens, "cost": f64::from(u32::try_from(cents)?) / 1e6,
+                    "output": output_of(assignment.work.as_str()), "tokens": tokens, "cost": f64::from(u32::try_from(cents)?) / 1e6,
                 });
                 std::fs::write(std::env::var("ANTIPHON_RESULT")?, result.to_string())?;
             }
@@ -65,7 +69,7 @@ impl Program {
                 return Ok(ExitCode::from(3));
             }
             "prints" => {
-                std::io::stdout().write_all(&printed_by(&told.session))?;
+                std::io::stdout().write_all(&printed_by(&assignment.session))?;
                 eprint!("{}", "so it goes\n".repeat(7_000));
             }
             "departs" => self.depart()?,
@@ -73,7 +77,7 @@ impl Program {
                 // One of them keeps the output open, one has washed off what names its tree, one is
                 // an ordinary child.
                 self.another("lingers")?.spawn()?;
-                quiet(&mut self.forgetful(&told)?).spawn()?;
+                quiet(&mut self.forgetful(&assignment)?).spawn()?;
                 quiet(&mut self.another("lingers")?).spawn()?;
                 println!("it leaves them behind");
             }
@@ -106,7 +110,7 @@ impl Program {
                 }
             }
             "lingers" => std::thread::sleep(LINGERS),
-            _ => println!("{} was here", told.session),
+            _ => println!("{} was here", assignment.session),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -126,15 +130,15 @@ impl Program {
     }
 
     /// One that lingers without the variable that names its tree.
-    fn forgetful(&self, told: &Told) -> Result<Command, Problem> {
+    fn forgetful(&self, assignment: &Assignment) -> Result<Command, Problem> {
         let mut command = self.another("lingers")?;
         command
             .env_clear()
-            .env("ANTIPHON_SESSION", told.session.to_string())
-            .env("ANTIPHON_WORK", told.work.as_str());
+            .env("ANTIPHON_SESSION", assignment.session.to_string())
+            .env("ANTIPHON_WORK", assignment.work.as_str());
         command
-            .env("ANTIPHON_FENCE", told.fence.to_string())
-            .env("ANTIPHON_ATTEMPT", told.attempt.to_string());
+            .env("ANTIPHON_FENCE", assignment.fence.to_string())
+            .env("ANTIPHON_ATTEMPT", assignment.attempt.to_string());
         Ok(command)
     }
 }
@@ -156,10 +160,10 @@ pub(super) fn printed_by(session: &SessionId) -> Vec<u8> {
     line.repeat(lines).into_bytes()
 }
 
-fn told() -> Result<Told, Problem> {
+fn assignment() -> Result<Assignment, Problem> {
     let variable =
         |name: &str| std::env::var(name).map_err(|error: VarError| format!("{name}: {error}"));
-    Ok(Told {
+    Ok(Assignment {
         session: variable("ANTIPHON_SESSION")?.parse()?,
         work: variable("ANTIPHON_WORK")?.parse()?,
         fence: antiphon::id::Version(variable("ANTIPHON_FENCE")?.parse()?),

@@ -13,9 +13,9 @@ use rustix::process::Signal;
 use super::check::{Left, Seen, check};
 use super::journal::{Entry, Journal};
 use super::kill::{Kill, When, Whom};
+use super::process_trace::TraceDirectory;
 use super::processes;
 use super::program;
-use super::spoor::Spoor;
 use super::victim;
 
 /// How long wardens have to end their sessions once their engine is gone. They do it in
@@ -251,7 +251,7 @@ impl Ledger {
     }
 
     fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Seen, Trouble> {
-        let tracks = Spoor::of(&self.dir)
+        let tracks = TraceDirectory::of(&self.dir)
             .tracks()
             .map_err(|error| Trouble::Io("read the spoor".to_owned(), error))?;
         let left =

@@ -16,10 +16,10 @@ use tokio::task::JoinSet;
 
 use super::function;
 use super::journal::{Entry, Writer};
+use super::process_trace::TraceDirectory;
 use super::processes;
 use super::random::Random;
-use super::shape::{self, Commands, Handling, Shape};
-use super::spoor::Spoor;
+use super::workload::{self, Commands, Handling, Workload};
 
 /// Coordinations at a time.
 const AT_ONCE: usize = 8;
@@ -106,7 +106,7 @@ impl Victim {
         setup.register("plain", function(Arc::clone(journal)));
         let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
         setup.register_reporting("metered", capability, function(Arc::clone(journal)));
-        for (name, config) in shape::plans(&self.commands()?, seed)? {
+        for (name, config) in workload::plans(&self.commands()?, seed)? {
             setup.register_plan(name, config);
         }
         #[cfg(target_os = "linux")]
@@ -180,7 +180,9 @@ impl Victim {
         };
         let heads = store.heads(&HeadQuery::List(filter))?;
         let names = heads.iter().map(|head| head.stream.to_string());
-        Ok(names.filter_map(|name| shape::numbers(name.strip_prefix("coordination/")?)).collect())
+        Ok(names
+            .filter_map(|name| workload::numbers(name.strip_prefix("coordination/")?))
+            .collect())
     }
 
     fn drive(
@@ -191,11 +193,18 @@ impl Victim {
         run: u64,
         number: u64,
     ) -> Result<(), Problem> {
-        let id: CoordinationId = shape::id(run, number).parse()?;
+        let id: CoordinationId = workload::id(run, number).parse()?;
         let commands = self.commands()?;
-        let shape = shape::shape(&commands, self.seed, run, number)?;
+        let workload = workload::workload(&commands, self.seed, run, number)?;
         let (engine, journal) = (Arc::clone(engine), Arc::clone(journal));
-        let driver = Driver { engine, journal, id, shape, commands, spoor: Spoor::of(&self.dir) };
+        let driver = Driver {
+            engine,
+            journal,
+            id,
+            workload,
+            commands,
+            process_trace: TraceDirectory::of(&self.dir),
+        };
         let seed = self.seed;
         drivers.spawn(async move { driver.run(&mut Random::of(&[seed, number])).await });
         Ok(())
@@ -207,16 +216,17 @@ struct Driver {
     engine: Arc<Engine>,
     journal: Arc<Writer>,
     id: CoordinationId,
-    shape: Shape,
+    workload: Workload,
     commands: Commands,
-    spoor: Spoor,
+    process_trace: TraceDirectory,
 }
 
 impl Driver {
     async fn run(&self, random: &mut Random) -> Result<(), Problem> {
-        let id = self.engine.submit_with(self.shape.config.clone(), self.commands.inputs()).await?;
+        let id =
+            self.engine.submit_with(self.workload.config.clone(), self.commands.inputs()).await?;
         self.journal.write(&Entry::Submitted { id });
-        match self.shape.handling {
+        match self.workload.handling {
             Handling::Leave => {}
             Handling::Stop(kind, after) => {
                 tokio::time::sleep(Duration::from_millis(after)).await;
@@ -233,7 +243,7 @@ impl Driver {
             Handling::Add => {
                 for number in 0..random.between(1, 4) {
                     let command = CommandId::new(format!("add-{number}"))?;
-                    let late = shape::late(&self.commands, random, number)?;
+                    let late = workload::late(&self.commands, random, number)?;
                     if let Some(version) =
                         accepted(self.engine.add_work(&self.id, late, Some(command.clone())).await)?
                     {
@@ -260,7 +270,7 @@ impl Driver {
 
     /// Lets a paused coordination go on, with more of everything.
     async fn go_on(&self) -> Result<(), Problem> {
-        let raised = shape::raised(self.shape.config.budget())?;
+        let raised = workload::raised(self.workload.config.budget())?;
         if accepted(self.engine.continue_(&self.id, Some(raised)).await)?.is_some() {
             self.journal.write(&Entry::Continued { id: self.id.clone() });
         }
@@ -268,13 +278,13 @@ impl Driver {
     }
 
     async fn end(&self) -> Result<(), Problem> {
-        if self.shape.open {
+        if self.workload.open {
             self.stop(StopKind::Close).await?;
         }
         loop {
             if let Ok(ended) = tokio::time::timeout(LOOK_AFTER, self.engine.wait(&self.id)).await {
                 let ended = ended?;
-                for session in self.spoor.living(&self.id)? {
+                for session in self.process_trace.living(&self.id)? {
                     let about = format!(
                         "{} has ended, and a process of its session {session} lives",
                         self.id
@@ -290,7 +300,7 @@ impl Driver {
             }
             // It may be paused for want of budget.
             self.go_on().await?;
-            if self.shape.open {
+            if self.workload.open {
                 // It may have been started in the meantime.
                 self.stop(StopKind::Close).await?;
             }
@@ -330,7 +340,7 @@ impl Driver {
         };
         let session = SessionId { coordination: self.id.clone(), number: unbound.session };
         if unbound.tree.is_none_or(|tree| tree.clean)
-            && self.spoor.lives(&session, &unbound.work)?
+            && self.process_trace.lives(&session, &unbound.work)?
         {
             let about = format!(
                 "session {session} has ended on the record (version {}), and a process of it lives",

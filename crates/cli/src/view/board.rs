@@ -15,7 +15,7 @@ use antiphon::event::{Event, SessionUnbound};
 use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
 use antiphon::time::{Now, WallTime};
 
-use crate::output::printable;
+use crate::text::printable;
 
 /// Most of what a session said that is kept, in characters.
 const TEXT_KEPT: usize = 200;

@@ -14,9 +14,10 @@ use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
 
 use crate::command_error::CommandError;
-use crate::ending::Ending;
 use crate::ledger::Ledger;
-use crate::output::{Output, painted, printable};
+use crate::output::Output;
+use crate::run_outcome::RunOutcome;
+use crate::text::{painted, printable};
 
 /// Most that is passed on at a time, in bytes.
 const CHUNK: u64 = 1 << 20;
@@ -95,10 +96,10 @@ impl Echo {
         Ok(())
     }
 
-    pub(super) fn end(&mut self, ending: &Ending) -> Result<(), CommandError> {
+    pub(super) fn end(&mut self, outcome: &RunOutcome) -> Result<(), CommandError> {
         self.stdout.flush()?;
-        let verdict = ending.verdict.to_string();
-        let stop = ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
+        let verdict = outcome.verdict.to_string();
+        let stop = outcome.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
         anstream::eprintln!(
             "{}{stop}; `antiphon receipt show {}`",
             painted(&verdict, &verdict),

@@ -9,9 +9,9 @@ use super::board::{Board, Class, ClassCounts, Shown};
 use super::line::{Line, prefix, width};
 use super::meters::{Meter, meters};
 use super::row::{Row, Rows};
-use crate::moment;
-use crate::output::printable;
-use crate::wording;
+use crate::labels;
+use crate::text::printable;
+use crate::timestamps;
 
 /// Columns of a gauge.
 const GAUGE: u64 = 8;
@@ -146,7 +146,7 @@ impl ShownRow {
         line.pad_to(2 + widest + 2);
         let (time, attempt) = match self {
             Self::Item(row) => (
-                row.time_ns.map(moment::elapsed),
+                row.time_ns.map(timestamps::elapsed),
                 (row.attempt > 1).then(|| format!("#{}", row.attempt)),
             ),
             Self::Group(..) => (None, None),
@@ -241,7 +241,7 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
         } else if let Some(reason) = session.pause_reason() {
             note("paused", reason.to_owned());
         } else if let Some(stop) = stop {
-            note("stopping", wording::stop(&stop));
+            note("stopping", labels::stop(&stop));
         }
     }
     if let Some(unread) = board.unread() {

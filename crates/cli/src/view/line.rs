@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::output::painted;
+use crate::text::painted;
 
 /// What stands for what was cut off.
 const CUT: &str = "…";

@@ -16,9 +16,10 @@ use super::frame::{Moment, Size, frame};
 use super::line::width;
 use super::plain::Plain;
 use crate::command_error::CommandError;
-use crate::ending::Ending;
-use crate::moment;
-use crate::output::{Output, printable};
+use crate::output::Output;
+use crate::run_outcome::RunOutcome;
+use crate::text::printable;
+use crate::timestamps;
 
 /// Hides the cursor and lets lines end at the edge.
 const BEGIN: &str = "\u{1b}[?25l\u{1b}[?7l";
@@ -102,9 +103,9 @@ impl Live {
     }
 
     /// Leaves the last frame and says what it came to.
-    pub(super) fn end(&mut self, ending: &Ending) -> Result<(), CommandError> {
+    pub(super) fn end(&mut self, outcome: &RunOutcome) -> Result<(), CommandError> {
         self.draw()?;
-        let lines = self.told.summary(ending).lines();
+        let lines = self.told.summary(outcome).lines();
         for line in lines {
             self.output.line(self.shown(line))?;
         }
@@ -113,8 +114,12 @@ impl Live {
 
     fn draw(&mut self) -> Result<(), CommandError> {
         let size = size();
-        let lines =
-            frame(&self.board, &self.asked, Moment { wall: moment::now(), turn: self.turn }, size);
+        let lines = frame(
+            &self.board,
+            &self.asked,
+            Moment { wall: timestamps::now(), turn: self.turn },
+            size,
+        );
         let mut text = format!("{BEGIN}{}", self.up(size));
         self.drawn.clear();
         for line in lines {

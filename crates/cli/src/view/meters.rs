@@ -4,9 +4,9 @@ use antiphon::coordination::Coordination;
 use antiphon::time::{Now, nanos};
 
 use super::line::Line;
-use crate::moment;
-use crate::output::printable;
-use crate::wording;
+use crate::labels;
+use crate::text::printable;
+use crate::timestamps;
 
 /// One meter, in its own unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +105,7 @@ impl Meter {
     fn amount(&self, amount: u64) -> String {
         match self.unit {
             Unit::Count => count(amount),
-            Unit::Nanos => moment::elapsed(amount),
+            Unit::Nanos => timestamps::elapsed(amount),
             Unit::Money(_) => money(amount),
         }
     }
@@ -127,7 +127,7 @@ pub(super) fn count(amount: u64) -> String {
 
 /// Millionths without zeros that say nothing.
 pub(super) fn money(millionths: u64) -> String {
-    let text = wording::cost(millionths);
+    let text = labels::cost(millionths);
     let (units, parts) = text.split_once('.').unwrap_or((&text, ""));
     let kept = parts.trim_end_matches('0').len().max(2);
     format!("{units}.{}", &parts[..kept.min(parts.len())])

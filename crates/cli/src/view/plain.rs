@@ -9,9 +9,9 @@ use antiphon::id::CoordinationId;
 use antiphon::time::LedgerTime;
 
 use super::summary::Summary;
-use crate::ending::Ending;
-use crate::moment::elapsed;
-use crate::output::{painted, printable};
+use crate::run_outcome::RunOutcome;
+use crate::text::{painted, printable};
+use crate::timestamps::elapsed;
 
 /// What is remembered from one event to the next.
 #[derive(Debug)]
@@ -120,10 +120,10 @@ impl Plain {
     }
 
     /// What it came to.
-    pub(super) fn summary<'a>(&'a self, ending: &'a Ending) -> Summary<'a> {
+    pub(super) fn summary<'a>(&'a self, outcome: &'a RunOutcome) -> Summary<'a> {
         Summary {
             id: &self.coordination,
-            ending,
+            outcome,
             took_ns: self.started.map_or(0, |start| self.last.since(start)),
             sessions: self.sessions,
             usage: &self.usage,

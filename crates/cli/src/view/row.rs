@@ -10,9 +10,9 @@ use antiphon::id::{SessionId, WorkId};
 use antiphon::time::{Deadline, Now};
 
 use super::board::{Board, Class, Last};
-use crate::moment;
-use crate::output::printable;
-use crate::wording::skip_reason;
+use crate::labels::skip_reason;
+use crate::text::printable;
+use crate::timestamps;
 
 /// Needs that are spelled out before the rest is counted.
 const NAMED: usize = 3;
@@ -173,7 +173,7 @@ fn is_deferred(last: Option<&Last>) -> bool {
 
 fn moment(until: Deadline, now: &Now) -> String {
     match until {
-        Deadline::Ledger(at) => format!("in {}", moment::elapsed(at.since(now.at))),
-        Deadline::Wall(wall) => format!("until {}", moment::seconds(wall)),
+        Deadline::Ledger(at) => format!("in {}", timestamps::elapsed(at.since(now.at))),
+        Deadline::Wall(wall) => format!("until {}", timestamps::seconds(wall)),
     }
 }

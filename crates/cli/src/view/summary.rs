@@ -4,14 +4,14 @@ use antiphon::coordination::BudgetUsage;
 use antiphon::id::CoordinationId;
 
 use super::meters::{count, money};
-use crate::ending::Ending;
-use crate::moment::elapsed;
-use crate::output::{painted, printable};
+use crate::run_outcome::RunOutcome;
+use crate::text::{painted, printable};
+use crate::timestamps::elapsed;
 
 /// How it went, what it used and where the evidence is.
 pub(super) struct Summary<'a> {
     pub(super) id: &'a CoordinationId,
-    pub(super) ending: &'a Ending,
+    pub(super) outcome: &'a RunOutcome,
     pub(super) took_ns: u64,
     pub(super) sessions: u64,
     pub(super) usage: &'a BudgetUsage,
@@ -20,9 +20,9 @@ pub(super) struct Summary<'a> {
 
 impl Summary<'_> {
     pub(super) fn lines(&self) -> [String; 3] {
-        let verdict = self.ending.verdict.as_str();
+        let verdict = self.outcome.verdict.as_str();
         let stop =
-            self.ending.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
+            self.outcome.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
         let (took, sessions) = (elapsed(self.took_ns), self.sessions);
         [
             format!(
@@ -32,8 +32,8 @@ impl Summary<'_> {
             ),
             format!(
                 "receipt {}{}",
-                self.ending.receipt,
-                if self.ending.verified { ", verified" } else { "" }
+                self.outcome.receipt,
+                if self.outcome.verified { ", verified" } else { "" }
             ),
             format!("look at it with `antiphon receipt show {}`", printable(self.id.as_str())),
         ]

@@ -10,7 +10,7 @@ use antiphon::ledger::{MarkRefusal, SqliteOptions};
 use super::Args;
 use super::examination::Examination;
 use crate::command_error::{CommandError, Kind};
-use crate::output::printable;
+use crate::text::printable;
 
 /// Opens the ledger with what was accepted, and closes it again. Returns what was done.
 pub(super) fn accept(

@@ -9,7 +9,7 @@ use antiphon_server::{Client, ClientError, SOCKET};
 
 use super::examination::Examination;
 use crate::command_error::chain;
-use crate::moment;
+use crate::timestamps;
 
 /// How long an engine may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -166,7 +166,7 @@ impl Examination {
                     };
                     format!(
                         "{session} of user {user}, begun at {}: {what}",
-                        moment::seconds(*since)
+                        timestamps::seconds(*since)
                     )
                 }
             });
@@ -236,6 +236,6 @@ fn named(owner: &Owner) -> String {
     let Owner { host, pid, engine, since } = owner;
     format!(
         "process {pid} on {host} (antiphon {engine}), which took it at {}",
-        moment::seconds(*since)
+        timestamps::seconds(*since)
     )
 }

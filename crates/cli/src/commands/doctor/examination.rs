@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::command_error::chain;
 use crate::ledger::{COORDINATIONS, Ledger};
-use crate::moment;
+use crate::timestamps;
 
 /// Head rows read at a time.
 const PAGE: usize = 10_000;
@@ -342,7 +342,7 @@ impl Examination {
                     u64::try_from(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_nanos()).ok()
                 });
                 let age = written
-                    .map(|wall| format!(", written {} ago", moment::age(WallTime(wall))))
+                    .map(|wall| format!(", written {} ago", timestamps::age(WallTime(wall))))
                     .unwrap_or_default();
                 self.ok(
                     NAME,

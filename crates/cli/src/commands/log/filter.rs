@@ -9,7 +9,7 @@ use antiphon::ledger::{ReadError, SqliteStore, Store as _};
 use antiphon::time::WallTime;
 
 use super::PAGE;
-use crate::moment;
+use crate::timestamps;
 
 /// Names that are offered instead of one that is not there.
 const OFFERED: usize = 3;
@@ -223,7 +223,7 @@ impl<'a> Filter<'a> {
                     near => format!("there is no item {work}; did you mean {}?", near.join(" or ")),
                 }
             }
-            (_, Some(since)) => format!("no such event since {}", moment::seconds(*since)),
+            (_, Some(since)) => format!("no such event since {}", timestamps::seconds(*since)),
             _ if self.others.is_empty() || self.work.is_some() || self.session.is_some() => {
                 "no such event".to_owned()
             }

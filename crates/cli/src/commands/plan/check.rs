@@ -7,9 +7,10 @@ use antiphon::plan::{Environment, Plan, Problems};
 use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
-use crate::commands::Global;
-use crate::output::{Output, painted, printable};
+use crate::options::Options;
+use crate::output::Output;
 use crate::plan_problems;
+use crate::text::{painted, printable};
 
 /// Tell everything that is wrong with a plan file
 ///
@@ -24,11 +25,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let checked = checked(&self.file);
         let mut output = Output::stdout();
         match &checked {
-            Ok(_) if global.json => {
+            Ok(_) if options.json => {
                 output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?
             }
             Ok(plan) => {
@@ -40,7 +41,7 @@ impl Args {
                     format!("{} can be run: {count}, {}", self.file.display(), outline.budget());
                 output.line(painted(&printable(&text), "ok"))?;
             }
-            Err(problems) => return refused(problems, global),
+            Err(problems) => return refused(problems, options),
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
@@ -48,8 +49,8 @@ impl Args {
 }
 
 /// Tells why a plan cannot be run, as JSON on standard output or else for people.
-pub(crate) fn refused(problems: &Problems, global: &Global) -> Result<ExitCode, CommandError> {
-    if global.json {
+pub(crate) fn refused(problems: &Problems, options: &Options) -> Result<ExitCode, CommandError> {
+    if options.json {
         let mut output = Output::stdout();
         output.json(
             &json!({ "ok": false, "problems": problems.problems, "left_out": problems.left_out }),

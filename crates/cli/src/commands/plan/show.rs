@@ -7,9 +7,10 @@ use antiphon::plan::{Outline, OutlineItem};
 
 use super::check::{checked, refused};
 use crate::command_error::CommandError;
-use crate::commands::Global;
-use crate::output::{Output, printable};
+use crate::options::Options;
+use crate::output::Output;
 use crate::table::Table;
+use crate::text::printable;
 
 /// Show the items of a plan, and what they wait for
 ///
@@ -26,14 +27,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    pub(crate) fn run(self, global: &Global) -> Result<ExitCode, CommandError> {
+    pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let plan = match checked(&self.file) {
             Ok(plan) => plan,
-            Err(problems) => return refused(&problems, global),
+            Err(problems) => return refused(&problems, options),
         };
         let outline = plan.outline();
         let mut output = Output::stdout();
-        if global.json {
+        if options.json {
             output.json(&outline)?;
         } else if self.mermaid {
             output.bytes(outline.mermaid().as_bytes())?;

@@ -6,10 +6,11 @@ use antiphon::coordination::{CoordinationReceipt, Counts, Ending, MAX_WORK_OUTCO
 use antiphon::time;
 
 use crate::command_error::CommandError;
-use crate::moment;
-use crate::output::{Output, painted, printable};
+use crate::labels::{cost, work_outcome};
+use crate::output::Output;
 use crate::table::Table;
-use crate::wording::{cost, work_outcome};
+use crate::text::{painted, printable};
+use crate::timestamps;
 
 /// Session numbers of an item that are spelled out before the earlier ones are counted.
 const SESSIONS_SHOWN: usize = 8;
@@ -44,17 +45,17 @@ fn outcome(
     output.line(format!("coordination  {}{name}", receipt.coordination_id))?;
     output.line(format!("verdict       {}", painted(verdict, verdict)))?;
     output.line(format!("why it ended  {}", printable(&why)))?;
-    output.line(format!("started       {}", moment::millis(receipt.started_at)))?;
+    output.line(format!("started       {}", timestamps::millis(receipt.started_at)))?;
     output.line(format!(
         "ended         {}, {} later",
-        moment::millis(receipt.completed_at),
-        moment::span(wall)
+        timestamps::millis(receipt.completed_at),
+        timestamps::span(wall)
     ))
 }
 
 fn usage(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), CommandError> {
     let (used, ceiling) = (&receipt.budget_usage, &receipt.budget_ceiling);
-    let time = |ticks| moment::span(time::nanos(ticks, ceiling.tick_rate_hz()));
+    let time = |ticks| timestamps::span(time::nanos(ticks, ceiling.tick_rate_hz()));
     let currency =
         ceiling.currency().map(|currency| format!(" {}", printable(currency))).unwrap_or_default();
     let mut table = Table::new(["METER", "USED", "CEILING"]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Found;
-use crate::moment;
+use crate::timestamps;
 use crate::view::{Meter, Row, Rows, meters};
 
 #[derive(Debug, Serialize)]
@@ -80,8 +80,8 @@ pub(super) fn of(found: &Found, lines: usize) -> Object {
         status: head.status.clone(),
         ended: head.ended,
         version: head.tip.version.0,
-        started: moment::exact(head.started),
-        changed: moment::exact(head.changed.1),
+        started: timestamps::exact(head.started),
+        changed: timestamps::exact(head.changed.1),
         engine: (!head.ended).then_some(*owned),
         paused: running.and_then(|session| session.pause_reason()).map(str::to_owned),
         stopping: running

@@ -11,25 +11,25 @@ use antiphon::id::SessionId;
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
 
 use super::{Findings, Ledger};
+use crate::torture::process_trace::ProcessTrace;
 use crate::torture::program;
-use crate::torture::spoor::Track;
 
 /// Checks the record against the processes that were there, some of which may live.
-pub(super) fn check(ledger: &Ledger, tracks: &[Track], findings: &mut Findings) {
-    for Track { session, work, identity, said } in tracks {
-        if let Some(said) = said {
+pub(super) fn check(ledger: &Ledger, tracks: &[ProcessTrace], findings: &mut Findings) {
+    for ProcessTrace { session, work, identity, observation } in tracks {
+        if let Some(observation) = observation {
             if !ledger.has_bound(
-                &said.told.session,
-                &said.told.work,
-                said.told.fence,
-                said.told.attempt,
+                &observation.assignment.session,
+                &observation.assignment.work,
+                observation.assignment.fence,
+                observation.assignment.attempt,
             ) {
                 findings.add(format!(
                     "session {session} of {work} ran as process {} and is not on the record",
                     identity.pid
                 ));
             }
-            for other in &said.beside {
+            for other in &observation.beside {
                 findings.add(format!(
                     "item {work} of {} had two live trees: process {} of session {} began while one of session {other} lived",
                     session.coordination, identity.pid, session.number

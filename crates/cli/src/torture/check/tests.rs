@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::journal::Writer;
+use super::super::process_trace::{Assignment, Observation};
 use super::super::processes::Identity;
-use super::super::spoor::{Said, Told};
 use super::*;
 
 /// A ledger that an engine has left.
@@ -120,7 +120,7 @@ impl Left {
         edit(&mut events);
         change(&mut events[0], |payload| payload["ledger"] = json!(opened.ledger.to_string()));
         let mut heads: BTreeMap<StreamName, HeadRow> = BTreeMap::new();
-        let (mut tip, mut told) = (opened.commits, Vec::new());
+        let (mut tip, mut retold) = (opened.commits, Vec::new());
         for (index, mut event) in events.iter().cloned().enumerate() {
             let last = events[index + 1..].iter().all(|later| later.stream != event.stream);
             let head = heads.entry(event.stream.clone()).or_insert_with(|| HeadRow {
@@ -151,10 +151,10 @@ impl Left {
                     &[],
                 )
                 .unwrap();
-            told.push(event);
+            retold.push(event);
         }
         store.close().unwrap();
-        Self { dir, events: told, receipt: self.receipt.clone() }
+        Self { dir, events: retold, receipt: self.receipt.clone() }
     }
 
     /// What the checker finds with a journal; digests and ids of ledgers differ by run.
@@ -163,7 +163,11 @@ impl Left {
     }
 
     /// The same where processes have left their files.
-    fn checked_with(&self, journal: &[Entry], tracks: &[Track]) -> Result<Seen, Vec<String>> {
+    fn checked_with(
+        &self,
+        journal: &[Entry],
+        tracks: &[ProcessTrace],
+    ) -> Result<Seen, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         let writer = Writer::append_to(&path).unwrap();
@@ -222,8 +226,8 @@ fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
         };
         assert_eq!(left.checked(&left.journal()), Ok(seen));
         if !ended {
-            let told = left.told_anew(|_| {}, &[]);
-            assert_eq!(told.checked(&told.journal()), Ok(seen));
+            let retold = left.told_anew(|_| {}, &[]);
+            assert_eq!(retold.checked(&retold.journal()), Ok(seen));
         }
     }
 }
@@ -321,14 +325,15 @@ fn every_kind_of_acknowledgement_that_the_ledger_does_not_hold_is_found() {
 #[test]
 fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
     let left = left(false);
-    let told = left.told_anew(|events| events.truncate(left.at("coordination.session_bound")), &[]);
-    assert!(verify_directory(&told.dir.path().join("state"), &Scope::Ledger).unwrap().is_sound());
+    let retold =
+        left.told_anew(|events| events.truncate(left.at("coordination.session_bound")), &[]);
+    assert!(verify_directory(&retold.dir.path().join("state"), &Scope::Ledger).unwrap().is_sound());
     // Hashes are as they were told; nothing else of what was seen has changed.
-    let mut journal = told.journal();
+    let mut journal = retold.journal();
     journal.extend(left.journal().into_iter().filter(|entry| {
         matches!(entry, Entry::Began { .. } | Entry::Left { .. } | Entry::Closed { .. })
     }));
-    let found = told.checked(&journal).unwrap_err();
+    let found = retold.checked(&journal).unwrap_err();
     assert_eq!(
         found,
         [
@@ -349,11 +354,11 @@ fn a_command_that_was_carried_out_twice_is_found() {
         (again.at, again.wall) = (events[at].at, events[at].wall);
         events.insert(at, again);
     };
-    let told = left.told_anew(twice, &[]);
-    let mut journal = told.journal();
+    let retold = left.told_anew(twice, &[]);
+    let mut journal = retold.journal();
     journal.retain(|entry| !matches!(entry, Entry::Added { .. }));
     assert_eq!(
-        told.checked(&journal).unwrap_err(),
+        retold.checked(&journal).unwrap_err(),
         ["coordination/c at version 7: command add-0 was carried out twice"]
     );
 }
@@ -362,14 +367,14 @@ fn a_command_that_was_carried_out_twice_is_found() {
 fn two_ends_of_one_coordination_are_found() {
     let left = left(true);
     let end = left.at("coordination.completed");
-    let told = left.told_anew(
+    let retold = left.told_anew(
         |events| events.insert(end, events[end].clone()),
         &[left.receipt.clone().unwrap()],
     );
-    let mut journal = told.journal();
+    let mut journal = retold.journal();
     journal.retain(|entry| !matches!(entry, Entry::Ended { .. }));
     assert_eq!(
-        told.checked(&journal).unwrap_err(),
+        retold.checked(&journal).unwrap_err(),
         [
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
             "event 9 of `coordination/c`: follows the end of its stream; keep the ledger as it is for evidence, and restore a copy",
@@ -385,12 +390,12 @@ fn two_ends_of_one_coordination_are_found() {
 fn a_budget_that_was_exceeded_is_found() {
     let left = left(false);
     let start = left.at("coordination.started");
-    let told = left.told_anew(
+    let retold = left.told_anew(
         |events| change(&mut events[start], |payload| payload["budget"]["max_episodes"] = json!(1)),
         &[],
     );
     assert_eq!(
-        told.checked(&told.journal()).unwrap_err(),
+        retold.checked(&retold.journal()).unwrap_err(),
         [
             not_replayable(5, "nothing new may start: BUDGET_EXHAUSTED_EPISODES").as_str(),
             "coordination/c at version 5: coordination.session_bound is not possible here: nothing new may start: BUDGET_EXHAUSTED_EPISODES",
@@ -404,11 +409,11 @@ fn a_budget_that_was_exceeded_is_found() {
 fn two_bindings_of_one_item_are_found() {
     let left = left(false);
     let first_end = left.at("coordination.session_unbound");
-    let told = left.told_anew(|events| drop(events.remove(first_end)), &[]);
-    let mut journal = told.journal();
+    let retold = left.told_anew(|events| drop(events.remove(first_end)), &[]);
+    let mut journal = retold.journal();
     journal.retain(|entry| !matches!(entry, Entry::Began { .. } | Entry::Left { .. }));
     assert_eq!(
-        told.checked(&journal).unwrap_err(),
+        retold.checked(&journal).unwrap_err(),
         [
             not_replayable(4, "1 sessions are bound already").as_str(),
             "coordination/c at version 4: coordination.session_bound is not possible here: 1 sessions are bound already",
@@ -425,12 +430,12 @@ fn a_receipt_with_other_bytes_is_found() {
     let last = other.len() - 1;
     other[last] ^= 1;
     let named = Digest::of(&other).to_string();
-    let told = left.told_anew(
+    let retold = left.told_anew(
         |events| change(&mut events[end], |payload| payload["receipt"] = json!(named)),
         &[other],
     );
     assert_eq!(
-        told.checked(&told.journal()).unwrap_err(),
+        retold.checked(&retold.journal()).unwrap_err(),
         [
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
             "1 coordinations have ended, but 0 receipts could be rebuilt",
@@ -483,20 +488,20 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
 }
 
 /// What a process of session 2 left that said what it was told.
-fn track(of: &Left) -> Track {
+fn track(of: &Left) -> ProcessTrace {
     let began = of.journal().into_iter().find_map(|entry| match entry {
         Entry::Began { session, work, fence, attempt, .. } if session.number == 2 => {
-            Some(Told { session, work, fence, attempt })
+            Some(Assignment { session, work, fence, attempt })
         }
         _ => None,
     });
-    let told = began.unwrap();
+    let assignment = began.unwrap();
     let identity = Identity { pid: i32::MAX, start: 0 };
-    Track {
-        session: told.session.clone(),
-        work: told.work.clone(),
+    ProcessTrace {
+        session: assignment.session.clone(),
+        work: assignment.work.clone(),
         identity,
-        said: Some(Said { told, beside: Vec::new() }),
+        observation: Some(Observation { assignment, beside: Vec::new() }),
     }
 }
 
@@ -511,7 +516,7 @@ fn a_process_of_a_session_that_is_on_the_record_and_is_gone_passes() {
 #[cfg(target_os = "linux")]
 fn a_process_that_outlives_the_end_of_its_session_is_found() {
     let left = left(false);
-    let track = Track { identity: Identity::own().unwrap(), ..track(&left) };
+    let track = ProcessTrace { identity: Identity::own().unwrap(), ..track(&left) };
     let found = format!(
         "session c.2 of a has ended on the record (version 6), and its process {} lives",
         track.identity.pid
@@ -523,7 +528,7 @@ fn a_process_that_outlives_the_end_of_its_session_is_found() {
 fn two_live_trees_of_one_item_are_found() {
     let left = left(false);
     let mut track = track(&left);
-    track.said.as_mut().unwrap().beside = vec![1];
+    track.observation.as_mut().unwrap().beside = vec![1];
     let found = format!(
         "item a of c had two live trees: process {} of session 2 began while one of session 1 lived",
         i32::MAX
@@ -534,15 +539,15 @@ fn two_live_trees_of_one_item_are_found() {
 #[test]
 fn a_process_that_ran_without_being_on_the_record_is_found() {
     let left = left(false);
-    let edits: [fn(&mut Told); 4] = [
-        |told| told.fence = Version(4),
-        |told| told.attempt += 1,
-        |told| told.work = "b".parse().unwrap(),
-        |told| told.session.number = 3,
+    let edits: [fn(&mut Assignment); 4] = [
+        |assignment| assignment.fence = Version(4),
+        |assignment| assignment.attempt += 1,
+        |assignment| assignment.work = "b".parse().unwrap(),
+        |assignment| assignment.session.number = 3,
     ];
     for edit in edits {
         let mut track = track(&left);
-        edit(&mut track.said.as_mut().unwrap().told);
+        edit(&mut track.observation.as_mut().unwrap().assignment);
         let found =
             format!("session c.2 of a ran as process {} and is not on the record", i32::MAX);
         assert_eq!(left.checked_with(&left.journal(), &[track]), Err(vec![found]));
@@ -556,9 +561,9 @@ fn a_tree_that_was_not_ended_is_found() {
     let unclean = |events: &mut Vec<Recorded>| {
         change(&mut events[left.at("coordination.session_unbound")], |end| end["tree"] = tree)
     };
-    let told = left.told_anew(unclean, &[]);
+    let retold = left.told_anew(unclean, &[]);
     assert_eq!(
-        told.checked(&told.journal()).unwrap_err(),
+        retold.checked(&retold.journal()).unwrap_err(),
         ["session c.1 left something over: pid 7"]
     );
 }
@@ -574,17 +579,17 @@ fn an_output_that_is_gone_or_damaged_is_found() {
             end["tree"] = tree.clone()
         });
     };
-    let told = left.told_anew(prints, &[printed]);
-    assert_eq!(told.checked(&told.journal()).map(|seen| (seen.trees, seen.blobs)), Ok((1, 1)));
-    let file = told.dir.path().join("state/blobs").join(&digest[..2]).join(&digest);
+    let retold = left.told_anew(prints, &[printed]);
+    assert_eq!(retold.checked(&retold.journal()).map(|seen| (seen.trees, seen.blobs)), Ok((1, 1)));
+    let file = retold.dir.path().join("state/blobs").join(&digest[..2]).join(&digest);
     std::fs::write(&file, "other").unwrap();
-    let found = told.checked(&told.journal()).unwrap_err();
+    let found = retold.checked(&retold.journal()).unwrap_err();
     let of_blob = "blob <hash>, which the end of session c.1 names, ";
     assert!(
         found.iter().any(|found| found.starts_with(&format!("{of_blob}cannot be read: "))),
         "{found:?}"
     );
-    let told = left.told_anew(prints, &[]);
-    let found = told.checked(&told.journal()).unwrap_err();
+    let retold = left.told_anew(prints, &[]);
+    let found = retold.checked(&retold.journal()).unwrap_err();
     assert!(found.contains(&format!("{of_blob}is not there")), "{found:?}");
 }

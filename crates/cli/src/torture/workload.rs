@@ -71,14 +71,14 @@ pub(super) enum Handling {
 
 /// A coordination and what is done with it.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
+pub(super) struct Workload {
     pub(super) config: CoordinationConfig,
     pub(super) handling: Handling,
     pub(super) open: bool,
 }
 
 /// What is wrong with a shape; its making is at fault then.
-pub(super) type ShapeError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type WorkloadError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The id of the n-th coordination of a run.
 pub(super) fn id(run: u64, number: u64) -> String {
@@ -152,12 +152,12 @@ impl Commands {
 }
 
 /// The n-th coordination of a run.
-pub(super) fn shape(
+pub(super) fn workload(
     commands: &Commands,
     seed: u64,
     run: u64,
     number: u64,
-) -> Result<Shape, ShapeError> {
+) -> Result<Workload, WorkloadError> {
     let mut random = Random::of(&[seed, run, number]);
     if RUNS_PROCESSES && number == 0 && run % 3 == 1 {
         return waiting(commands, run);
@@ -198,16 +198,16 @@ pub(super) fn shape(
     if random.one_in(3) {
         config = config.pausing_when_exhausted();
     }
-    Ok(Shape { config, handling, open })
+    Ok(Workload { config, handling, open })
 }
 
 /// A coordination whose processes are there whenever the victim is killed.
-fn waiting(commands: &Commands, run: u64) -> Result<Shape, ShapeError> {
+fn waiting(commands: &Commands, run: u64) -> Result<Workload, WorkloadError> {
     let wait = |n| Ok(commands.item(&format!("waits-{n}"))?.with_timeout_ticks(LONG_WAIT));
     let work = (0..4).map(wait).collect::<Result<_, IdError>>()?;
     let config =
         CoordinationConfig::of_work(work, CoordinationBudget::new(1_000, 60_000, RATE_HZ, None)?)?;
-    Ok(Shape {
+    Ok(Workload {
         config: config.with_id(id(run, 0))?.with_concurrency(4)?,
         handling: Handling::Leave,
         open: false,
@@ -218,7 +218,7 @@ fn waiting(commands: &Commands, run: u64) -> Result<Shape, ShapeError> {
 pub(super) fn plans(
     commands: &Commands,
     seed: u64,
-) -> Result<[(&'static str, CoordinationConfig); 2], ShapeError> {
+) -> Result<[(&'static str, CoordinationConfig); 2], WorkloadError> {
     let budget = CoordinationBudget::new(12, 30_000, RATE_HZ, Some(5_000))?;
     let flaky = plain("flaky-1")?.needs_work("steady-0")?;
     let inner = vec![plain("steady-0")?, flaky, metered("metered-2")?.needs_work("flaky-1")?];
@@ -245,7 +245,7 @@ pub(super) fn late(
     commands: &Commands,
     random: &mut Random,
     number: u64,
-) -> Result<Vec<WorkSpec>, ShapeError> {
+) -> Result<Vec<WorkSpec>, WorkloadError> {
     if RUNS_PROCESSES && random.one_in(4) {
         return Ok(vec![commands.item(&format!("brief-late-{number}"))?]);
     }
@@ -259,7 +259,7 @@ pub(super) fn added_by(session: u64) -> Result<WorkSpec, IdError> {
 }
 
 /// A budget with far more of everything than an earlier one.
-pub(super) fn raised(budget: &CoordinationBudget) -> Result<CoordinationBudget, ShapeError> {
+pub(super) fn raised(budget: &CoordinationBudget) -> Result<CoordinationBudget, WorkloadError> {
     let raised = CoordinationBudget::new(
         100_000,
         100_000_000,
@@ -280,7 +280,7 @@ fn metered(id: &str) -> Result<WorkSpec, IdError> {
     WorkSpec::function(id, "metered")
 }
 
-fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, ShapeError> {
+fn items(commands: &Commands, random: &mut Random) -> Result<Vec<WorkSpec>, WorkloadError> {
     let count = if random.one_in(20) { random.between(20, 80) } else { random.between(1, 10) };
     let has_processes = RUNS_PROCESSES && random.one_in(2);
     let mut ids: Vec<String> = Vec::new();

@@ -12,9 +12,9 @@ use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
 use antiphon_server::{Client, ClientError, EventLine, EventStream, Steer, SubmitRequest};
 use tokio::time::{Instant, interval, sleep_until, timeout};
 
-use crate::access::{Access, Host, Interrupt, Interrupts, Sessions, has_gone};
 use crate::command_error::{CommandError, Kind};
-use crate::ending::Ending;
+use crate::connection::{Connection, Host, Interrupt, Interrupts, Sessions, has_gone};
+use crate::run_outcome::RunOutcome;
 use crate::view::View;
 
 /// Time between two frames of a live display.
@@ -34,67 +34,67 @@ const STEERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Parted {
+pub(crate) enum Outcome {
     /// It has ended.
-    Ended(Ending),
+    Ended(RunOutcome),
     /// This process was told to stop.
-    Told,
+    Terminated,
 }
 
 /// Somebody who sees coordinations of one state directory through, and runs the engine for that if
 /// nobody else does.
-pub(crate) struct Attendant {
+pub(crate) struct RunFollower {
     dir: PathBuf,
-    access: Access,
+    access: Connection,
     interrupts: Interrupts,
 }
 
 /// One coordination as far as it was seen.
-struct Seen {
+struct Progress {
     id: CoordinationId,
     version: Version,
-    ending: Option<Ending>,
+    outcome: Option<RunOutcome>,
     /// How often Ctrl-C was pressed.
     asked: u32,
     /// What that means, until an engine has taken it in.
-    wish: Option<Wish>,
+    steering: Option<Steering>,
 }
 
 /// What Ctrl-C means to a coordination: how it is steered, why, and what is told.
 #[derive(Clone, Copy)]
-struct Wish(Steer, &'static str, &'static str);
+struct Steering(Steer, &'static str, &'static str);
 
 /// Why watching stopped short.
-enum Short {
+enum Stopped {
     /// The engine has gone; another one can take over.
     Gone,
     Failed(CommandError),
 }
 
-impl From<CommandError> for Short {
+impl From<CommandError> for Stopped {
     fn from(error: CommandError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<ClientError> for Short {
+impl From<ClientError> for Stopped {
     fn from(error: ClientError) -> Self {
         if has_gone(&error) { Self::Gone } else { Self::Failed(error.into()) }
     }
 }
 
-impl Attendant {
-    pub(crate) async fn arrive(dir: &Path) -> Result<Self, CommandError> {
+impl RunFollower {
+    pub(crate) async fn connect(dir: &Path) -> Result<Self, CommandError> {
         let mut interrupts = Interrupts::catch()?;
         tokio::select! {
-            access = Access::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), access: access?, interrupts }),
+            access = Connection::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), access: access?, interrupts }),
             _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before anything was done")),
         }
     }
 
     /// Puts coordinations that go on before those that wait for somebody, as far as that is known
     /// here.
-    pub(crate) async fn at_work_first(
+    pub(crate) async fn sort_running_first(
         &self,
         ids: &mut [CoordinationId],
     ) -> Result<(), CommandError> {
@@ -106,26 +106,31 @@ impl Attendant {
     }
 
     /// Submits a coordination, if it is given with what it takes, and shows it until it ends.
-    pub(crate) async fn see(
+    pub(crate) async fn follow(
         &mut self,
         id: &CoordinationId,
         request: Option<&SubmitRequest>,
         view: &mut View,
-    ) -> Result<Parted, CommandError> {
-        let mut seen =
-            Seen { id: id.clone(), version: Version(0), ending: None, asked: 0, wish: None };
+    ) -> Result<Outcome, CommandError> {
+        let mut progress = Progress {
+            id: id.clone(),
+            version: Version(0),
+            outcome: None,
+            asked: 0,
+            steering: None,
+        };
         loop {
-            match self.watch(&mut seen, request, view).await {
+            match self.watch(&mut progress, request, view).await {
                 Ok(parted) => return Ok(parted),
-                Err(Short::Failed(error)) => return Err(error),
-                Err(Short::Gone) if self.access.host.is_some() => {
+                Err(Stopped::Failed(error)) => return Err(error),
+                Err(Stopped::Gone) if self.access.host.is_some() => {
                     let what = "the engine of this process has stopped by itself";
                     return Err(CommandError::new(Kind::State, what)
                         .with_hint("`antiphon doctor` looks at the state directory"));
                 }
-                Err(Short::Gone) => {
-                    if !self.open_again(&mut seen, view).await? {
-                        return Ok(Parted::Told);
+                Err(Stopped::Gone) => {
+                    if !self.reconnect(&mut progress, view).await? {
+                        return Ok(Outcome::Terminated);
                     }
                     view.tell(match self.access.host {
                         Some(_) => "the engine that carried this out has gone; this process goes on with it",
@@ -138,8 +143,12 @@ impl Attendant {
 
     /// Looks for an engine again, or becomes it. Gives whether there is one: Ctrl-C twice ends the
     /// search.
-    async fn open_again(&mut self, seen: &mut Seen, view: &mut View) -> Result<bool, CommandError> {
-        let mut search = pin!(Access::open_again(&self.dir, Sessions::Run));
+    async fn reconnect(
+        &mut self,
+        progress: &mut Progress,
+        view: &mut View,
+    ) -> Result<bool, CommandError> {
+        let mut search = pin!(Connection::reconnect(&self.dir, Sessions::Run));
         loop {
             let interrupt = tokio::select! {
                 access = &mut search => {
@@ -148,11 +157,11 @@ impl Attendant {
                 }
                 interrupt = self.interrupts.next() => interrupt,
             };
-            if interrupt == Interrupt::Told || seen.asked > 0 {
-                view.tell(&told(&seen.id, true))?;
+            if interrupt == Interrupt::Terminate || progress.asked > 0 {
+                view.tell(&terminated_text(&progress.id, true))?;
                 return Ok(false);
             }
-            seen.press();
+            progress.press();
             view.tell(
                 "nothing new starts once there is an engine again; Ctrl-C again ends this process",
             )?;
@@ -161,19 +170,19 @@ impl Attendant {
 
     async fn watch(
         &mut self,
-        seen: &mut Seen,
+        progress: &mut Progress,
         request: Option<&SubmitRequest>,
         view: &mut View,
-    ) -> Result<Parted, Short> {
-        let Access { client, host } = &self.access;
+    ) -> Result<Outcome, Stopped> {
+        let Connection { client, host } = &self.access;
         if let Some(request) = request {
             client.submit(request, None).await?;
         }
-        if seen.wish.is_some() {
-            seen.steer(client, view).await?;
+        if progress.steering.is_some() {
+            progress.steer(client, view).await?;
         }
         // Kept over frames: a connection that is slow to open would be given up for each.
-        let mut coming = pin!(following(client.follow(&seen.id, seen.version)));
+        let mut coming = pin!(following(client.follow(&progress.id, progress.version)));
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
         let mut since_asked = Instant::now();
         // Looked at once for each silence.
@@ -184,94 +193,94 @@ impl Attendant {
                     let Some(line) = event? else { break };
                     coming.set(following(events));
                     let recorded = line.recorded()?;
-                    seen.version = recorded.version;
-                    seen.ending = Ending::of(&recorded).or(seen.ending.take());
+                    progress.version = recorded.version;
+                    progress.outcome = RunOutcome::of(&recorded).or(progress.outcome.take());
                     view.event(&recorded)?;
                     silent_from = Some(Instant::now() + SILENCE);
                 }
                 interrupt = self.interrupts.next() => match interrupt {
-                    Interrupt::Asked if host.is_some() || seen.asked < 2 => {
-                        seen.press();
-                        seen.steer(client, view).await?;
+                    Interrupt::CtrlC if host.is_some() || progress.asked < 2 => {
+                        progress.press();
+                        progress.steer(client, view).await?;
                     }
-                    Interrupt::Asked | Interrupt::Told => {
-                        view.tell(&told(&seen.id, host.is_some()))?;
-                        return Ok(Parted::Told);
+                    Interrupt::CtrlC | Interrupt::Terminate => {
+                        view.tell(&terminated_text(&progress.id, host.is_some()))?;
+                        return Ok(Outcome::Terminated);
                     }
                 },
                 () = next(&mut frames) => {
                     if since_asked.elapsed() >= ASK_AGAIN {
-                        view.waits(&reasons(client, &seen.id, view.unexplained()).await);
+                        view.waits(&reasons(client, &progress.id, view.unexplained()).await);
                         since_asked = Instant::now();
                     }
                     view.tick()?;
                 }
                 () = until(silent_from) => {
                     silent_from = None;
-                    seen.look_whether_stuck(&self.access, view).await?;
+                    progress.report_if_stuck(&self.access, view).await?;
                 }
             }
         }
-        match seen.ending.take() {
-            Some(ending) => Ok(Parted::Ended(ending)),
-            None => Err(Short::Failed(CommandError::new(
+        match progress.outcome.take() {
+            Some(outcome) => Ok(Outcome::Ended(outcome)),
+            None => Err(Stopped::Failed(CommandError::new(
                 Kind::State,
-                format!("the end of {} is not readable", seen.id),
+                format!("the end of {} is not readable", progress.id),
             ))),
         }
     }
 
     /// Leaves in good order: an engine of this process stays while it carries something out for
     /// others, unless it was told to stop.
-    pub(crate) async fn leave(
+    pub(crate) async fn detach(
         mut self,
-        seen: Result<Parted, CommandError>,
-    ) -> Result<Parted, CommandError> {
-        let stayed = match (&self.access.host, &seen) {
-            (Some(host), Ok(Parted::Ended(_))) => stay(host, &mut self.interrupts).await,
+        progress: Result<Outcome, CommandError>,
+    ) -> Result<Outcome, CommandError> {
+        let stayed = match (&self.access.host, &progress) {
+            (Some(host), Ok(Outcome::Ended(_))) => stay(host, &mut self.interrupts).await,
             _ => Ok(()),
         };
         let closed = self.access.close().await;
-        let parted = seen?;
+        let parted = progress?;
         stayed?;
         closed?;
         Ok(parted)
     }
 }
 
-impl Seen {
+impl Progress {
     /// Ctrl-C once: nothing new starts. Twice: it ends.
     fn press(&mut self) {
         self.asked += 1;
-        self.wish = Some(match self.asked {
-            1 => Wish(
+        self.steering = Some(match self.asked {
+            1 => Steering(
                 Steer::Drain,
                 "interrupted",
                 "nothing new starts; running sessions may end. Ctrl-C again ends them",
             ),
-            _ => Wish(Steer::Cancel, "interrupted twice", "running sessions are ended"),
+            _ => Steering(Steer::Cancel, "interrupted twice", "running sessions are ended"),
         });
     }
 
     /// Tells the engine what Ctrl-C means. If it goes away over it, the next one is told.
-    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Short> {
-        let Some(Wish(how, reason, text)) = self.wish else { return Ok(()) };
+    async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Stopped> {
+        let Some(Steering(how, reason, text)) = self.steering else { return Ok(()) };
         match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
             Ok(Ok(_)) => view.tell(text)?,
-            Ok(Err(error)) if has_gone(&error) => return Err(Short::Gone),
+            Ok(Err(error)) if has_gone(&error) => return Err(Stopped::Gone),
             Ok(Err(error)) => view.tell(&error.to_string())?,
             Err(_) => {
                 view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?
             }
         }
-        self.wish = None;
+        self.steering = None;
         Ok(())
     }
 
     /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
-    async fn look_whether_stuck(
+    async fn report_if_stuck(
         &self,
-        access: &Access,
+        access: &Connection,
         view: &mut View,
     ) -> Result<(), CommandError> {
         let id = &self.id;
@@ -313,8 +322,8 @@ async fn reasons(
 ) -> Vec<(WorkId, String)> {
     let mut reasons = Vec::new();
     for work in works {
-        let Ok(told) = client.why(id, work.as_str()).await else { continue };
-        let texts: Vec<String> = told.reasons.into_iter().map(|why| why.text).collect();
+        let Ok(terminated_text) = client.why(id, work.as_str()).await else { continue };
+        let texts: Vec<String> = terminated_text.reasons.into_iter().map(|why| why.text).collect();
         if !texts.is_empty() {
             reasons.push((work, texts.join("; ")));
         }
@@ -322,7 +331,7 @@ async fn reasons(
     reasons
 }
 
-fn told(id: &CoordinationId, hosts: bool) -> String {
+fn terminated_text(id: &CoordinationId, hosts: bool) -> String {
     match hosts {
         true => format!("this process was told to stop; `antiphon resume {id}` goes on"),
         false => format!("this process was told to stop; the engine goes on with {id}"),
@@ -348,7 +357,7 @@ async fn stay(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandErr
         tokio::select! {
             event = events.next() => drop(event?),
             interrupt = interrupts.next() => {
-                if asked || interrupt == Interrupt::Told {
+                if asked || interrupt == Interrupt::Terminate {
                     return Ok(());
                 }
                 asked = true;

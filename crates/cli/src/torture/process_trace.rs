@@ -16,11 +16,11 @@ use super::processes::Identity;
 /// Where the processes of a ledger leave their files:
 /// `<coordination>/<item>/<session>.<pid>.<start>`.
 #[derive(Debug, Clone)]
-pub(super) struct Spoor(PathBuf);
+pub(super) struct TraceDirectory(PathBuf);
 
 /// What a session was told of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Told {
+pub(super) struct Assignment {
     pub(super) session: SessionId,
     pub(super) work: WorkId,
     pub(super) fence: Version,
@@ -29,24 +29,24 @@ pub(super) struct Told {
 
 /// A process of a session.
 #[derive(Debug, Clone)]
-pub(super) struct Track {
+pub(super) struct ProcessTrace {
     pub(super) session: SessionId,
     pub(super) work: WorkId,
     pub(super) identity: Identity,
     /// What it said; nothing if it was killed before.
-    pub(super) said: Option<Said>,
+    pub(super) observation: Option<Observation>,
 }
 
 /// What a process said of itself and of others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct Observation {
     #[serde(flatten)]
-    pub(super) told: Told,
+    pub(super) assignment: Assignment,
     /// Sessions of its item, apart from its own, of which a process lived when it began.
     pub(super) beside: Vec<u64>,
 }
 
-impl Spoor {
+impl TraceDirectory {
     /// That of the ledger in a directory.
     pub(super) fn of(dir: &Path) -> Self {
         Self(dir.join("spoor"))
@@ -57,25 +57,26 @@ impl Spoor {
     }
 
     /// Leaves this process's file.
-    pub(super) fn leave(&self, told: Told) -> io::Result<()> {
-        let item = self.item(&told.session, &told.work);
+    pub(super) fn leave(&self, assignment: Assignment) -> io::Result<()> {
+        let item = self.item(&assignment.session, &assignment.work);
         fs::create_dir_all(&item)?;
         let own = Identity::own()?;
-        let file = item.join(format!("{}.{}.{}", told.session.number, own.pid, own.start));
+        let file = item.join(format!("{}.{}.{}", assignment.session.number, own.pid, own.start));
         fs::write(&file, "")?;
-        let others =
-            identities(&item)?.into_iter().filter(|(number, _)| *number != told.session.number);
+        let others = identities(&item)?
+            .into_iter()
+            .filter(|(number, _)| *number != assignment.session.number);
         let mut beside: Vec<u64> =
             others.filter(|(_, other)| other.lives()).map(|(number, _)| number).collect();
         beside.dedup();
         // In one write, so that it is there whole or not at all.
-        fs::write(&file, serde_json::to_string(&Said { told, beside })?)
+        fs::write(&file, serde_json::to_string(&Observation { assignment, beside })?)
     }
 
     /// The sessions of a coordination, and of those nested in it, of which a process lives.
     pub(super) fn living(&self, coordination: &CoordinationId) -> io::Result<Vec<SessionId>> {
         let below = format!("{coordination}.");
-        let is_of = |track: &Track| {
+        let is_of = |track: &ProcessTrace| {
             let id = track.session.coordination.to_string();
             (id == coordination.as_str() || id.starts_with(&below)) && track.identity.lives()
         };
@@ -92,11 +93,11 @@ impl Spoor {
     }
 
     /// Every process that ever left its file.
-    pub(super) fn tracks(&self) -> io::Result<Vec<Track>> {
+    pub(super) fn tracks(&self) -> io::Result<Vec<ProcessTrace>> {
         self.walk(true)
     }
 
-    fn walk(&self, read: bool) -> io::Result<Vec<Track>> {
+    fn walk(&self, read: bool) -> io::Result<Vec<ProcessTrace>> {
         let mut tracks = Vec::new();
         for coordination in names(&self.0)? {
             let Ok(id) = coordination.parse::<CoordinationId>() else { continue };
@@ -104,17 +105,17 @@ impl Spoor {
                 let Ok(work) = item.parse::<WorkId>() else { continue };
                 let dir = self.0.join(&coordination).join(&item);
                 for (number, identity) in identities(&dir)? {
-                    let said = match read {
+                    let observation = match read {
                         true => fs::read(
                             dir.join(format!("{number}.{}.{}", identity.pid, identity.start)),
                         )?,
                         false => Vec::new(),
                     };
-                    tracks.push(Track {
+                    tracks.push(ProcessTrace {
                         session: SessionId { coordination: id.clone(), number },
                         work: work.clone(),
                         identity,
-                        said: serde_json::from_slice(&said).ok(),
+                        observation: serde_json::from_slice(&observation).ok(),
                     });
                 }
             }

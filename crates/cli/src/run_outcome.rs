@@ -8,11 +8,11 @@ use antiphon::envelope::Recorded;
 use antiphon::event::Event;
 
 use crate::command_error::Kind;
-use crate::wording;
+use crate::labels;
 
 /// The end of a coordination, as its last event says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
+pub(crate) struct RunOutcome {
     pub(crate) verdict: Verdict,
     pub(crate) receipt: Digest,
     /// Whether the record was checked, and the receipt rebuilt from it.
@@ -26,7 +26,7 @@ enum Why {
     Aborted(AbortReason),
 }
 
-impl Ending {
+impl RunOutcome {
     /// What a terminal event says; `None` of any other event, and of one that this version does not
     /// know.
     pub(crate) fn of(recorded: &Recorded) -> Option<Self> {
@@ -60,7 +60,7 @@ impl Ending {
     pub(crate) fn stop(&self) -> Option<String> {
         match &self.why {
             Why::Completed(StopCondition::AllWorkCompleted) => None,
-            Why::Completed(stop) => Some(wording::stop(stop)),
+            Why::Completed(stop) => Some(labels::stop(stop)),
             Why::Aborted(reason) => Some(format!("it was aborted: {reason}")),
         }
     }

@@ -8,9 +8,9 @@ use crate::command_error::CommandError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// Ctrl-C: what is done is to stop.
-    Asked,
+    CtrlC,
     /// A service manager, or a terminal that closes: this process is to stop.
-    Told,
+    Terminate,
 }
 
 /// The signals, caught from here on.
@@ -38,9 +38,9 @@ impl Interrupts {
     /// The next one.
     pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {
-            _ = self.interrupt.recv() => Interrupt::Asked,
-            _ = self.terminate.recv() => Interrupt::Told,
-            _ = self.hang_up.recv() => Interrupt::Told,
+            _ = self.interrupt.recv() => Interrupt::CtrlC,
+            _ = self.terminate.recv() => Interrupt::Terminate,
+            _ = self.hang_up.recv() => Interrupt::Terminate,
         }
     }
 }

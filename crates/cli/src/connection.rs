@@ -31,20 +31,20 @@ const TOLD_AFTER: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The way to an engine.
-pub(crate) struct Access {
+pub(crate) struct Connection {
     pub(crate) client: Client,
     /// The engine, if it runs here.
     pub(crate) host: Option<Host>,
 }
 
-impl Access {
+impl Connection {
     /// Finds the engine of a state directory, or runs one here if there is none.
     pub(crate) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
         Self::open_within(PATIENCE, dir, sessions).await
     }
 
     /// The same after the engine that was there has gone, or is about to.
-    pub(crate) async fn open_again(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+    pub(crate) async fn reconnect(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
         Self::open_within(LONG_PATIENCE, dir, sessions).await
     }
 
@@ -56,7 +56,7 @@ impl Access {
         let (patience, mut told_at) =
             (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
         loop {
-            if let Some(client) = Self::knock(dir).await? {
+            if let Some(client) = Self::probe(dir).await? {
                 return Ok(Self { client, host: None });
             }
             match Host::open(dir, sessions).await {
@@ -85,7 +85,7 @@ impl Access {
     }
 
     /// The engine that runs, if one does and will go on.
-    pub(crate) async fn knock(dir: &Path) -> Result<Option<Client>, CommandError> {
+    pub(crate) async fn probe(dir: &Path) -> Result<Option<Client>, CommandError> {
         let asked = async {
             let client = Client::connect(dir).await?;
             client.health().await.map(|_| client)

@@ -7,14 +7,14 @@ use antiphon::event::{
 };
 use antiphon::time::{self, Deadline};
 
-use crate::moment;
-use crate::wording::{cost as cost_text, skip_reason, work_outcome};
+use crate::labels::{cost as cost_text, skip_reason, work_outcome};
+use crate::timestamps;
 
 /// Names that are spelled out before the rest is counted.
 const NAMED: usize = 5;
 
 /// The key facts of an event, on one line.
-pub(super) fn facts(event: &Recorded) -> String {
+pub(crate) fn facts(event: &Recorded) -> String {
     let Some(bytes) = event.payload.bytes() else { return "(erased)".to_owned() };
     match Event::decode(&event.kind, event.schema, bytes) {
         Ok(decoded) => of(&decoded),
@@ -103,7 +103,9 @@ fn session_unbound(unbound: &SessionUnbound) -> String {
     let follows = match then {
         NextStep::Done(outcome) => work_outcome(outcome),
         NextStep::Retry(_) => "to be retried".to_owned(),
-        NextStep::Wait(Deadline::Wall(wall)) => format!("waits until {}", moment::seconds(*wall)),
+        NextStep::Wait(Deadline::Wall(wall)) => {
+            format!("waits until {}", timestamps::seconds(*wall))
+        }
         NextStep::Wait(Deadline::Ledger(_)) => "waits".to_owned(),
         NextStep::Hold => "waits until nothing of it is left".to_owned(),
     };
@@ -121,7 +123,8 @@ fn usage(used: &Usage) -> String {
 
 fn budget(budget: &CoordinationBudget) -> String {
     let time = time::nanos(budget.max_duration_ticks(), budget.tick_rate_hz());
-    let mut text = format!("at most {} sessions, {}", budget.max_episodes(), moment::span(time));
+    let mut text =
+        format!("at most {} sessions, {}", budget.max_episodes(), timestamps::span(time));
     if let Some(tokens) = budget.max_tokens() {
         text.push_str(&format!(", {tokens} tokens"));
     }

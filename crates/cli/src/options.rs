@@ -1,0 +1,13 @@
+//! The options that every command understands.
+
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// State directory; by default the nearest `.antiphon` upwards, else one here
+    #[arg(long, global = true, env = "ANTIPHON_DIR", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
