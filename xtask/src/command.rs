@@ -3,8 +3,6 @@
 
 use std::process::{Command, Stdio};
 
-use crate::step::Done;
-
 /// A program with its arguments.
 pub(crate) struct Invocation(Vec<String>);
 
@@ -23,14 +21,14 @@ pub(crate) fn program<'a>(
 
 impl Invocation {
     /// Runs it with its output shown; an exit status other than 0 is a failure.
-    pub(crate) fn run(&self) -> Result<Done, String> {
+    pub(crate) fn run(&self) -> Result<(), String> {
         eprintln!("$ {}", self.line());
         let status = self
             .command()
             .status()
             .map_err(|error| format!("cannot start `{}`: {error}", self.0[0]))?;
         if status.success() {
-            Ok(Done::Passed)
+            Ok(())
         } else {
             Err(format!("`{}` ended with {status}", self.line()))
         }
