@@ -58,7 +58,9 @@ impl fmt::Display for WallTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deadline {
-    /// When ledger time reaches this.
+    /// When ledger time reaches this. The name in JSON is older than the variant's: recorded events
+    /// hold it.
+    #[serde(rename = "at")]
     Ledger(LedgerTime),
     /// When the wall clock reaches this.
     Wall(WallTime),
