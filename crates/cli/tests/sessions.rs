@@ -46,6 +46,22 @@ fn a_session_sees_an_allow_list_of_its_callers_environment_and_what_it_is_told_o
 }
 
 #[test]
+fn a_session_finds_in_its_context_file_what_the_reference_names() -> Result {
+    let dir = tempfile::tempdir()?;
+    let output =
+        ran(dir.path(), &["do", "--id", "mine", "--", "sh", "-c", "cat $ANTIPHON_CONTEXT"])?;
+    let context: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(context["run"], "mine");
+    let members: Vec<&String> = context.as_object().ok_or("no object")?.keys().collect();
+    let reference = include_str!("../../../docs/plan.md");
+    let row = reference.lines().find(|line| line.starts_with("| `ANTIPHON_CONTEXT`"));
+    let mut named: Vec<&str> = row.ok_or("no row")?.split('`').skip(3).step_by(2).collect();
+    named.sort_unstable();
+    assert_eq!(members, named);
+    Ok(())
+}
+
+#[test]
 fn a_session_reaches_the_engine_by_its_socket_from_whatever_directory_it_runs_in() -> Result {
     let dir = tempfile::tempdir()?;
     std::fs::create_dir(dir.path().join("plans"))?;

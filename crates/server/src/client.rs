@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::problem::Problem;
 use crate::socket;
 use crate::wire::{
-    Accepted, CoordinationLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons, Steer,
+    Accepted, EventPage, Health, ListPage, ListQuery, Raise, Reasons, RunLine, Steer,
     SubmitRequest, Submitted, segment,
 };
 
@@ -111,10 +111,10 @@ impl Client {
         request: &SubmitRequest,
         key: Option<&str>,
     ) -> Result<Submitted, ClientError> {
-        self.post("/v1/coordinations", request, key).await
+        self.post("/v1/runs", request, key).await
     }
 
-    /// Coordinations at a glance, the newest first.
+    /// Runs at a glance, the newest first.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -126,14 +126,14 @@ impl Client {
         parameters.extend(ended.then(|| "ended=true".to_owned()));
         parameters.extend(limit.map(|limit| format!("limit={limit}")));
         parameters.extend(cursor.as_ref().map(|cursor| format!("cursor={}", segment(cursor))));
-        self.get(&format!("/v1/coordinations?{}", parameters.join("&"))).await
+        self.get(&format!("/v1/runs?{}", parameters.join("&"))).await
     }
 
-    /// One coordination at a glance.
+    /// One run at a glance.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn status(&self, id: &CoordinationId) -> Result<CoordinationLine, ClientError> {
+    pub async fn status(&self, id: &CoordinationId) -> Result<RunLine, ClientError> {
         self.get(&path(id, "")).await
     }
 
@@ -150,7 +150,7 @@ impl Client {
         self.get(&path(id, &format!("/events?after={after}&limit={limit}"))).await
     }
 
-    /// Follows the events after a version until the end of the coordination; a stream that breaks
+    /// Follows the events after a version until the end of the run; a stream that breaks
     /// is taken up where it broke.
     #[must_use]
     pub fn follow(&self, id: &CoordinationId, after: Version) -> EventStream {
@@ -165,7 +165,7 @@ impl Client {
         self.get(&path(id, &format!("/work/{}/why", segment(work)))).await
     }
 
-    /// Cancels, drains, closes or pauses a coordination.
+    /// Cancels, drains, closes or pauses a run.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -275,7 +275,7 @@ impl Client {
 }
 
 fn path(id: &CoordinationId, rest: &str) -> String {
-    format!("/v1/coordinations/{}{rest}", segment(id.as_str()))
+    format!("/v1/runs/{}{rest}", segment(id.as_str()))
 }
 
 fn head(method: Method, path: &str) -> axum::http::request::Builder {

@@ -56,22 +56,22 @@ codes! {
     SessionMayNot = "session_may_not", FORBIDDEN, "A session may not ask for this";
     /// There is nothing under this path.
     UnknownPath = "unknown_path", NOT_FOUND, "There is nothing under this path";
-    /// There is no such coordination.
-    UnknownCoordination = "unknown_coordination", NOT_FOUND, "There is no such coordination";
-    /// There is no such item in the coordination.
-    UnknownWork = "unknown_work", NOT_FOUND, "There is no such work in the coordination";
+    /// There is no such run.
+    UnknownRun = "unknown_run", NOT_FOUND, "There is no such run";
+    /// There is no such item in the run.
+    UnknownWork = "unknown_work", NOT_FOUND, "There is no such work in the run";
     /// The path takes other methods.
     WrongMethod = "wrong_method", METHOD_NOT_ALLOWED, "The path takes other methods";
     /// The body did not come in time.
     BodyTimeout = "body_timeout", REQUEST_TIMEOUT, "The body did not come in time";
-    /// The id is taken by a coordination that was started with something else.
+    /// The id is taken by a run that was started with something else.
     IdTaken = "id_taken", CONFLICT, "The id is taken";
-    /// The coordination is not in the state that this is for.
-    WrongState = "wrong_state", CONFLICT, "The coordination is not in the state for this";
-    /// The coordination has ended.
-    CoordinationEnded = "coordination_ended", CONFLICT, "The coordination has ended";
-    /// The coordination has not ended, and so has no receipt.
-    NotEnded = "not_ended", CONFLICT, "The coordination has not ended";
+    /// The run is not in the state that this is for.
+    WrongState = "wrong_state", CONFLICT, "The run is not in the state for this";
+    /// The run has ended.
+    RunEnded = "run_ended", CONFLICT, "The run has ended";
+    /// The run has not ended, and so has no receipt.
+    NotEnded = "not_ended", CONFLICT, "The run has not ended";
     /// What was asked for was erased.
     Erased = "erased", GONE, "What was asked for was erased";
     /// The body is larger than allowed.

@@ -29,6 +29,6 @@ pub use server::{BindError, Limits, Server};
 pub use socket::{SOCKET, SocketError};
 pub use submission::{CompileError, Compiled, PlanProblem, Secret, Submission};
 pub use wire::{
-    Accepted, CoordinationLine, EventLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons,
-    Steer, SubmitRequest, Submitted, Why,
+    Accepted, EventLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons, RunLine, Steer,
+    SubmitRequest, Submitted, Why,
 };

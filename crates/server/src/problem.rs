@@ -115,7 +115,7 @@ impl From<EngineError> for Problem {
         let code = match &error {
             EngineError::Rejected(rejection) => code_of(rejection),
             EngineError::Id(_) => Code::InvalidRequest,
-            EngineError::UnknownCoordination { .. } => Code::UnknownCoordination,
+            EngineError::UnknownCoordination { .. } => Code::UnknownRun,
             EngineError::NotErasable { .. } => Code::Refused,
             EngineError::ReadOnly { .. } => Code::ReadOnly,
             EngineError::NotTaken { .. } => Code::NotTaken,
@@ -131,11 +131,11 @@ impl From<EngineError> for Problem {
 fn code_of(rejection: &Rejection) -> Code {
     match rejection {
         Rejection::TakingOver => Code::TakingOver,
-        Rejection::UnknownCoordination { .. } => Code::UnknownCoordination,
+        Rejection::UnknownCoordination { .. } => Code::UnknownRun,
         Rejection::Conflict { .. } => Code::IdTaken,
         Rejection::StillRunning { .. } => Code::WrongState,
         Rejection::Refused(error) => match error {
-            ControllerError::CoordinationTerminal { .. } => Code::CoordinationEnded,
+            ControllerError::CoordinationTerminal { .. } => Code::RunEnded,
             ControllerError::NotInState { .. } => Code::WrongState,
             ControllerError::WorkNotFound { .. } | ControllerError::WorkLeftMemory { .. } => {
                 Code::UnknownWork
@@ -149,7 +149,7 @@ fn code_of(rejection: &Rejection) -> Code {
 impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
         let code = match &error {
-            ExportError::Absent { .. } => Code::UnknownCoordination,
+            ExportError::Absent { .. } => Code::UnknownRun,
             ExportError::NotEnded { .. } => Code::NotEnded,
             ExportError::Erased { .. } => Code::Erased,
             ExportError::Damaged { .. } => Code::Damaged,

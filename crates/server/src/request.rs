@@ -1,4 +1,4 @@
-//! What handlers take out of a request: who asks, which coordination is meant, the body. What is
+//! What handlers take out of a request: who asks, which run is meant, the body. What is
 //! wrong with it is a [`Problem`].
 
 mod shape;
@@ -33,7 +33,7 @@ impl<S: Sync> FromRequestParts<S> for Operator {
         match caller(parts)? {
             Caller::Session(session) => {
                 let detail = format!(
-                    "this call comes from session {session}, which may only read its own coordination"
+                    "this call comes from session {session}, which may only read its own run"
                 );
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
@@ -43,7 +43,7 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     }
 }
 
-/// The coordination in the path, which the caller may read.
+/// The run in the path, which the caller may read.
 pub(crate) struct Addressed {
     pub(crate) id: CoordinationId,
     parts: HashMap<String, String>,
@@ -69,9 +69,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
             .map_err(|error| Problem::new(Code::InvalidRequest, error.to_string()))?;
         match caller(parts)? {
             Caller::Session(session) if session.coordination != id => {
-                let detail = format!(
-                    "this call comes from session {session}, which may not read coordination {id}"
-                );
+                let detail =
+                    format!("this call comes from session {session}, which may not read run {id}");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
             Caller::Refused(problem) => Err(problem.clone()),

@@ -28,16 +28,16 @@ use crate::wire::Steer;
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/health", get(health::health))
-        .route("/v1/coordinations", get(list::list).post(submit::submit))
-        .route("/v1/coordinations/{id}", get(status::status))
-        .route("/v1/coordinations/{id}/events", get(events::events))
-        .route("/v1/coordinations/{id}/work/{work}/why", get(why::why))
-        .route("/v1/coordinations/{id}/cancel", post(steer::cancel))
-        .route("/v1/coordinations/{id}/drain", post(steer::drain))
-        .route("/v1/coordinations/{id}/close", post(steer::close))
-        .route("/v1/coordinations/{id}/pause", post(steer::pause))
-        .route("/v1/coordinations/{id}/continue", post(steer::go_on))
-        .route("/v1/coordinations/{id}/receipt", get(receipt::receipt))
+        .route("/v1/runs", get(list::list).post(submit::submit))
+        .route("/v1/runs/{id}", get(status::status))
+        .route("/v1/runs/{id}/events", get(events::events))
+        .route("/v1/runs/{id}/work/{work}/why", get(why::why))
+        .route("/v1/runs/{id}/cancel", post(steer::cancel))
+        .route("/v1/runs/{id}/drain", post(steer::drain))
+        .route("/v1/runs/{id}/close", post(steer::close))
+        .route("/v1/runs/{id}/pause", post(steer::pause))
+        .route("/v1/runs/{id}/continue", post(steer::go_on))
+        .route("/v1/runs/{id}/receipt", get(receipt::receipt))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(shared)
@@ -54,7 +54,7 @@ async fn wrong_method(request: Request) -> Problem {
     Problem::new(Code::WrongMethod, format!("the path does not take {}", request.method()))
 }
 
-/// The head row of a coordination.
+/// The head row of a run.
 async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow, Problem> {
     let heads =
         shared.engine.heads(HeadQuery::Stream(StreamName::Coordination(id.clone()))).await?;
@@ -62,7 +62,7 @@ async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow, Problem> 
     heads.into_iter().next().ok_or_else(unknown)
 }
 
-/// What the engine's refusal means: a coordination that is not running may have ended, or may never
+/// What the engine's refusal means: a run that is not running may have ended, or may never
 /// have been.
 async fn explained(shared: &Shared, id: &CoordinationId, asked: Asked) -> Problem {
     match asked {
@@ -71,13 +71,13 @@ async fn explained(shared: &Shared, id: &CoordinationId, asked: Asked) -> Proble
                 Ok(head) if head.ended => {
                     let status = head.status;
                     let detail = format!(
-                        "coordination {id} has ended ({status}); its receipt says what became of everything"
+                        "run {id} has ended ({status}); its receipt says what became of everything"
                     );
-                    Problem::new(Code::CoordinationEnded, detail)
+                    Problem::new(Code::RunEnded, detail)
                 }
                 Ok(_) => Problem::new(
                     Code::WrongState,
-                    format!("coordination {id} has just begun or ended; repeat the request"),
+                    format!("run {id} has just begun or ended; repeat the request"),
                 ),
                 Err(problem) => problem,
             }

@@ -15,7 +15,7 @@ pub(crate) const MIN_SECRET_BYTES: usize = 8;
 /// A plan that somebody wants to be run, with all that it needs from the one who submits it.
 #[derive(Debug)]
 pub struct Submission {
-    /// The id that the coordination will have: the one that was asked for, or a new one.
+    /// The id that the run will have: the one that was asked for, or a new one.
     pub id: CoordinationId,
     /// The plan's text.
     pub plan: String,
@@ -54,7 +54,7 @@ impl fmt::Debug for Secret {
 /// A submission as the engine takes it.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What the coordination is started with; its id is that of the submission.
+    /// What the run is started with; its id is that of the submission.
     pub config: CoordinationConfig,
     /// Inputs that its items name by their digest.
     pub blobs: Vec<Vec<u8>>,

@@ -29,9 +29,9 @@ pub struct Health {
     pub pid: u32,
 }
 
-/// A coordination at a glance, as `antiphon list --json` prints it.
+/// A run at a glance, as `antiphon list --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CoordinationLine {
+pub struct RunLine {
     /// Its id.
     pub id: String,
     /// Its name, if it has one.
@@ -52,7 +52,7 @@ pub struct CoordinationLine {
     pub summary: Value,
 }
 
-impl CoordinationLine {
+impl RunLine {
     pub(crate) fn of(head: &HeadRow) -> Self {
         let summary: Value = serde_json::from_str(&head.summary).unwrap_or_default();
         let stream = head.stream.to_string();
@@ -70,17 +70,17 @@ impl CoordinationLine {
     }
 }
 
-/// Some coordinations, the newest first.
+/// Some runs, the newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListPage {
-    /// The coordinations.
-    pub coordinations: Vec<CoordinationLine>,
+    /// The runs.
+    pub runs: Vec<RunLine>,
     /// The cursor of the next page, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
 
-/// Which coordinations are wanted.
+/// Which runs are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
@@ -212,7 +212,7 @@ fn stored(bytes: &[u8]) -> Box<RawValue> {
     }
 }
 
-/// Some events of a coordination, in order.
+/// Some events of a run, in order.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EventPage {
     /// The events.
@@ -221,7 +221,7 @@ pub struct EventPage {
     pub after: u64,
     /// Whether there are more now.
     pub more: bool,
-    /// Whether the coordination has ended, so that nothing comes after what is there.
+    /// Whether the run has ended, so that nothing comes after what is there.
     pub ended: bool,
 }
 
@@ -240,7 +240,7 @@ pub struct SubmitRequest {
     /// Values of the secrets that the plan names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
-    /// The id that the coordination shall have; a new one if absent.
+    /// The id that the run shall have; a new one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -259,7 +259,7 @@ impl fmt::Debug for SubmitRequest {
 /// What a submission came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
-    /// The coordination.
+    /// The run.
     pub id: String,
     /// Whether it was there before, started with the same.
     pub existing: bool,
@@ -268,8 +268,8 @@ pub struct Submitted {
 /// Why an item does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reasons {
-    /// The coordination.
-    pub coordination: String,
+    /// The run.
+    pub run: String,
     /// The item.
     pub work: String,
     /// Everything that keeps it from running; empty if it would start at the next turn.
@@ -288,7 +288,7 @@ pub struct Why {
     pub about: BTreeMap<String, Value>,
 }
 
-/// What to do with a running coordination.
+/// What to do with a run in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Steer {
     /// End it: running sessions are asked to stop.
@@ -334,8 +334,8 @@ pub struct Raise {
 /// A command that is on the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// The coordination.
-    pub coordination: String,
+    /// The run.
+    pub run: String,
     /// The version of the event that it caused.
     pub version: u64,
 }

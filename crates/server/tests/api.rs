@@ -54,16 +54,15 @@ async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     get(&bench, &mut t, "/v1/health").await?;
     let body = submission("build", "work models echo\nwork tests echo models");
-    post(&bench, &mut t, "/v1/coordinations", "", &body).await?;
+    post(&bench, &mut t, "/v1/runs", "", &body).await?;
     bench.engine.wait(&CoordinationId::new("build")?).await?;
-    post(&bench, &mut t, "/v1/coordinations", "", &body).await?;
-    get(&bench, &mut t, "/v1/coordinations/build").await?;
-    get(&bench, &mut t, "/v1/coordinations/build/events?after=3&limit=2").await?;
-    stream(&bench, &mut t, "/v1/coordinations/build/events", "").await?;
-    stream(&bench, &mut t, "/v1/coordinations/build/events?after=1", "last-event-id: 6\r\n")
-        .await?;
-    stream(&bench, &mut t, "/v1/coordinations/build/events?after=7", "").await?;
-    get(&bench, &mut t, "/v1/coordinations/build/receipt").await?;
+    post(&bench, &mut t, "/v1/runs", "", &body).await?;
+    get(&bench, &mut t, "/v1/runs/build").await?;
+    get(&bench, &mut t, "/v1/runs/build/events?after=3&limit=2").await?;
+    stream(&bench, &mut t, "/v1/runs/build/events", "").await?;
+    stream(&bench, &mut t, "/v1/runs/build/events?after=1", "last-event-id: 6\r\n").await?;
+    stream(&bench, &mut t, "/v1/runs/build/events?after=7", "").await?;
+    get(&bench, &mut t, "/v1/runs/build/receipt").await?;
     t.check("submit_to_receipt");
     bench.stop().await
 }
@@ -75,50 +74,38 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
     post(
         &bench,
         &mut t,
-        "/v1/coordinations",
+        "/v1/runs",
         "",
         &submission("long", "work first hold\nwork second echo first\nwork third nobody"),
     )
     .await?;
     bound(&bench, &id).await?;
-    get(&bench, &mut t, "/v1/coordinations/long/work/first/why").await?;
-    get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
-    get(&bench, &mut t, "/v1/coordinations/long/work/third/why").await?;
-    get(&bench, &mut t, "/v1/coordinations/long/receipt").await?;
-    post(&bench, &mut t, "/v1/coordinations/long/continue", "", "{}").await?;
+    get(&bench, &mut t, "/v1/runs/long/work/first/why").await?;
+    get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
+    get(&bench, &mut t, "/v1/runs/long/work/third/why").await?;
+    get(&bench, &mut t, "/v1/runs/long/receipt").await?;
+    post(&bench, &mut t, "/v1/runs/long/continue", "", "{}").await?;
+    post(&bench, &mut t, "/v1/runs/long/pause", "idempotency-key: p1\r\n", r#"{"reason":"lunch"}"#)
+        .await?;
     post(
         &bench,
         &mut t,
-        "/v1/coordinations/long/pause",
-        "idempotency-key: p1\r\n",
-        r#"{"reason":"lunch"}"#,
-    )
-    .await?;
-    post(
-        &bench,
-        &mut t,
-        "/v1/coordinations/long/pause",
+        "/v1/runs/long/pause",
         "idempotency-key: \"p1\"\r\n",
         r#"{"reason":"lunch"}"#,
     )
     .await?;
-    post(&bench, &mut t, "/v1/coordinations/long/pause", "", "").await?;
-    get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
-    post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"sessions":50}"#).await?;
-    post(&bench, &mut t, "/v1/coordinations/long/continue", "", r#"{"cost":50}"#).await?;
+    post(&bench, &mut t, "/v1/runs/long/pause", "", "").await?;
+    get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
+    post(&bench, &mut t, "/v1/runs/long/continue", "", r#"{"sessions":50}"#).await?;
+    post(&bench, &mut t, "/v1/runs/long/continue", "", r#"{"cost":50}"#).await?;
+    post(&bench, &mut t, "/v1/runs/long/continue", "", r#"{"sessions":150,"duration_ms":700000}"#)
+        .await?;
+    get(&bench, &mut t, "/v1/runs/long/events?after=5").await?;
     post(
         &bench,
         &mut t,
-        "/v1/coordinations/long/continue",
-        "",
-        r#"{"sessions":150,"duration_ms":700000}"#,
-    )
-    .await?;
-    get(&bench, &mut t, "/v1/coordinations/long/events?after=5").await?;
-    post(
-        &bench,
-        &mut t,
-        "/v1/coordinations/long/cancel",
+        "/v1/runs/long/cancel",
         "idempotency-key: c1\r\n",
         r#"{"reason":"enough"}"#,
     )
@@ -127,13 +114,13 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
     post(
         &bench,
         &mut t,
-        "/v1/coordinations/long/cancel",
+        "/v1/runs/long/cancel",
         "idempotency-key: c1\r\n",
         r#"{"reason":"enough"}"#,
     )
     .await?;
-    post(&bench, &mut t, "/v1/coordinations/long/cancel", "idempotency-key: c2\r\n", "").await?;
-    get(&bench, &mut t, "/v1/coordinations/long/work/second/why").await?;
+    post(&bench, &mut t, "/v1/runs/long/cancel", "idempotency-key: c2\r\n", "").await?;
+    get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
     t.check("steering");
     bench.stop().await
 }
@@ -142,17 +129,16 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
 async fn open_coordinations_are_drained_and_closed() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     bench.submit("closing", "open").await?;
-    post(&bench, &mut t, "/v1/coordinations/closing/close", "", r#"{"reason":"the day is over"}"#)
-        .await?;
+    post(&bench, &mut t, "/v1/runs/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
     bench.engine.wait(&CoordinationId::new("closing")?).await?;
-    get(&bench, &mut t, "/v1/coordinations/closing/events?after=1").await?;
+    get(&bench, &mut t, "/v1/runs/closing/events?after=1").await?;
     bench.submit("draining", "open\nwork a hold").await?;
     bound(&bench, &CoordinationId::new("draining")?).await?;
-    post(&bench, &mut t, "/v1/coordinations/draining/drain", "", "").await?;
-    post(&bench, &mut t, "/v1/coordinations/draining/drain", "", "").await?;
+    post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
+    post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
     bench.release.cancel();
     bench.engine.wait(&CoordinationId::new("draining")?).await?;
-    get(&bench, &mut t, "/v1/coordinations/draining/events?after=4").await?;
+    get(&bench, &mut t, "/v1/runs/draining/events?after=4").await?;
     t.check("drain_and_close");
     bench.stop().await
 }
@@ -170,7 +156,7 @@ async fn lists_are_filtered_and_paged() -> Result {
     let ids = |answer: String| -> Result<String> {
         let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
         let page: antiphon_server::ListPage = serde_json::from_str(body)?;
-        let ids: Vec<&str> = page.coordinations.iter().map(|line| line.id.as_str()).collect();
+        let ids: Vec<&str> = page.runs.iter().map(|line| line.id.as_str()).collect();
         Ok(format!("{} next {:?}", ids.join(" "), page.next))
     };
     for query in [
@@ -184,9 +170,9 @@ async fn lists_are_filtered_and_paged() -> Result {
         "?status=failed",
         "?status=partial",
     ] {
-        t.say(query, &ids(bench.get(&format!("/v1/coordinations{query}")).await?)?);
+        t.say(query, &ids(bench.get(&format!("/v1/runs{query}")).await?)?);
     }
-    get(&bench, &mut t, "/v1/coordinations?status=failed").await?;
+    get(&bench, &mut t, "/v1/runs?status=failed").await?;
     t.check("lists");
     bench.stop().await
 }
@@ -196,7 +182,7 @@ async fn an_exported_receipt_verifies_without_the_ledger() -> Result {
     let bench = Bench::new().await?;
     bench.submit("build", "work a echo").await?;
     bench.engine.wait(&CoordinationId::new("build")?).await?;
-    let answer = bench.get("/v1/coordinations/build/receipt?evidence=true").await?;
+    let answer = bench.get("/v1/runs/build/receipt?evidence=true").await?;
     let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
     let report = antiphon::ledger::export::verify_export(body.as_bytes());
     assert_eq!(report.findings, []);
@@ -207,16 +193,16 @@ async fn an_exported_receipt_verifies_without_the_ledger() -> Result {
 async fn without_an_id_the_key_is_the_id_and_without_both_a_new_one_is_made() -> Result {
     let bench = Bench::new().await?;
     let body = r#"{"plan":"work a echo","name":"p","directory":"/tmp"}"#;
-    let first = bench.post_with("/v1/coordinations", "idempotency-key: mine\r\n", body).await?;
+    let first = bench.post_with("/v1/runs", "idempotency-key: mine\r\n", body).await?;
     assert!(first.ends_with("\n{\"id\":\"mine\",\"existing\":false}\n"), "{first}");
-    let again = bench.post_with("/v1/coordinations", "idempotency-key: mine\r\n", body).await?;
+    let again = bench.post_with("/v1/runs", "idempotency-key: mine\r\n", body).await?;
     assert!(again.ends_with("\n{\"id\":\"mine\",\"existing\":true}\n"), "{again}");
     let minted = |answer: String| -> Result<antiphon_server::Submitted> {
         Ok(serde_json::from_str(answer.split_once("\n\n").ok_or("no body")?.1)?)
     };
     let (one, two) = (
-        minted(bench.post("/v1/coordinations", body).await?)?,
-        minted(bench.post("/v1/coordinations", body).await?)?,
+        minted(bench.post("/v1/runs", body).await?)?,
+        minted(bench.post("/v1/runs", body).await?)?,
     );
     assert!(one.id < two.id && !one.existing && !two.existing, "{one:?} {two:?}");
     bench.stop().await

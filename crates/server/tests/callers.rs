@@ -74,25 +74,25 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
     let post = |path: &str| format!("{} -X POST", curl(path));
     let requests = [
         curl("/v1/health"),
-        curl("/v1/coordinations/mine"),
-        curl("/v1/coordinations/mine/events"),
-        curl("/v1/coordinations/mine/work/a/why"),
-        curl("/v1/coordinations/mine/receipt"),
+        curl("/v1/runs/mine"),
+        curl("/v1/runs/mine/events"),
+        curl("/v1/runs/mine/work/a/why"),
+        curl("/v1/runs/mine/receipt"),
         // However deep below its session a process is.
-        format!("( ( {} ); true )", curl("/v1/coordinations/mine")),
-        curl("/v1/coordinations/other"),
-        curl("/v1/coordinations/other/events"),
-        curl("/v1/coordinations/other/work/a/why"),
-        curl("/v1/coordinations/unknown/receipt"),
-        curl("/v1/coordinations"),
-        post("/v1/coordinations"),
-        post("/v1/coordinations/mine/cancel"),
-        post("/v1/coordinations/mine/drain"),
-        post("/v1/coordinations/mine/close"),
-        post("/v1/coordinations/mine/pause"),
-        post("/v1/coordinations/mine/continue"),
+        format!("( ( {} ); true )", curl("/v1/runs/mine")),
+        curl("/v1/runs/other"),
+        curl("/v1/runs/other/events"),
+        curl("/v1/runs/other/work/a/why"),
+        curl("/v1/runs/unknown/receipt"),
+        curl("/v1/runs"),
+        post("/v1/runs"),
+        post("/v1/runs/mine/cancel"),
+        post("/v1/runs/mine/drain"),
+        post("/v1/runs/mine/close"),
+        post("/v1/runs/mine/pause"),
+        post("/v1/runs/mine/continue"),
         // What it says of itself does not matter.
-        format!("{} -H 'x-session: none'", curl("/v1/coordinations/other")),
+        format!("{} -H 'x-session: none'", curl("/v1/runs/other")),
     ];
     let printed =
         script(&bench.dir, &requests.join("; "), |pid| *warden.lock().unwrap() = Some(pid)).await?;
@@ -117,7 +117,7 @@ async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
         Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
     bench.submit("mine", "work a hold").await?;
     let stream = format!(
-        "curl -sN -H 'accept: text/event-stream' --unix-socket {SOCKET} http://x/v1/coordinations/mine/events"
+        "curl -sN -H 'accept: text/event-stream' --unix-socket {SOCKET} http://x/v1/runs/mine/events"
     );
     // The first one holds the session's only place while the second one asks.
     let both = format!(

@@ -61,7 +61,7 @@ async fn a_guest_does_all_that_the_api_offers() -> Result {
     assert_eq!(client.status(&id).await?.name.as_deref(), Some("plan.yaml"));
     let running =
         client.list(&ListQuery { running: true, limit: Some(5), ..ListQuery::default() }).await?;
-    assert_eq!((running.coordinations.len(), running.next), (1, None));
+    assert_eq!((running.runs.len(), running.next), (1, None));
     assert_eq!(client.why(&id, "b").await?.reasons[0].reason, "needs_work");
     let paused = client.steer(&id, Steer::Pause, "lunch", Some("k2")).await?;
     assert_eq!(client.steer(&id, Steer::Pause, "lunch", Some("k2")).await?, paused);
@@ -100,10 +100,7 @@ async fn a_refusal_comes_with_its_code() -> Result {
     );
     assert_eq!(refused.to_string(), "plan.yaml has a problem");
     let unknown = client.status(&CoordinationId::new("none")?).await.unwrap_err();
-    assert_eq!(
-        unknown.problem().and_then(|problem| problem.known_code()),
-        Some(Code::UnknownCoordination)
-    );
+    assert_eq!(unknown.problem().and_then(|problem| problem.known_code()), Some(Code::UnknownRun));
     bench.stop().await
 }
 
@@ -143,7 +140,7 @@ async fn a_silent_stream_shows_that_it_stands() -> Result {
     bench.submit("long", "work a hold").await?;
     let mut stream = bench.connect().await?;
     stream
-        .write_all(b"GET /v1/coordinations/long/events?after=3 HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n")
+        .write_all(b"GET /v1/runs/long/events?after=3 HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n")
         .await?;
     let head = "HTTP/1.1 200 OK\ncontent-type: text/event-stream\ncache-control: no-store\ntransfer-encoding: chunked\n\n";
     assert_eq!(

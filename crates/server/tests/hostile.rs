@@ -41,10 +41,10 @@ async fn a_head_that_does_not_come_ends_the_connection() -> Result {
     let mut slow = bench.connect().await?;
     slow.write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\nx-slow").await?;
     let mut idle = bench.connect().await?;
-    idle.write_all(b"GET /v1/coordinations/none HTTP/1.1\r\nhost: x\r\n\r\n").await?;
+    idle.write_all(b"GET /v1/runs/none HTTP/1.1\r\nhost: x\r\n\r\n").await?;
     assert_eq!(timeout(FAR_TOO_LONG, rest(&mut silent)).await??, "");
     assert_eq!(timeout(FAR_TOO_LONG, rest(&mut slow)).await??, "");
-    assert_eq!(code(&timeout(FAR_TOO_LONG, rest(&mut idle)).await??), Some("unknown_coordination"));
+    assert_eq!(code(&timeout(FAR_TOO_LONG, rest(&mut idle)).await??), Some("unknown_run"));
     bench.stop().await
 }
 
@@ -53,7 +53,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() -> Result {
     let bench = bench(Limits { body_time: SHORT, ..Limits::default() }).await?;
     let mut slow = bench.connect().await?;
     slow.write_all(
-        b"POST /v1/coordinations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"plan",
+        b"POST /v1/runs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"plan",
     )
     .await?;
     let answer = timeout(FAR_TOO_LONG, rest(&mut slow)).await??;
@@ -65,15 +65,15 @@ async fn a_body_that_does_not_come_is_not_waited_for() -> Result {
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() -> Result {
     let bench = bench(Limits { body_bytes: 1_000, ..Limits::default() }).await?;
-    let declared = bench.post("/v1/coordinations", &"x".repeat(1_001)).await?;
+    let declared = bench.post("/v1/runs", &"x".repeat(1_001)).await?;
     assert!(declared.starts_with("HTTP/1.1 413 Payload Too Large\n"), "{declared}");
     assert_eq!(code(&declared), Some("body_too_large"));
-    let head = "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: \
+    let head = "POST /v1/runs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: \
                 chunked\r\n\r\n";
     let chunks = format!("3e8\r\n{}\r\n", "x".repeat(1_000)).repeat(3);
     let chunked = bench.raw(format!("{head}{chunks}0\r\n\r\n")).await?;
     assert_eq!(code(&chunked), Some("body_too_large"));
-    let fits = bench.post("/v1/coordinations", &format!("{:1000}", "{}")).await?;
+    let fits = bench.post("/v1/runs", &format!("{:1000}", "{}")).await?;
     assert_eq!(code(&fits), Some("invalid_body"));
     bench.stop().await
 }
@@ -122,8 +122,12 @@ async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
     bench.submit("large", &format!("open\nsessions 10000\n{items}")).await?;
     let id = CoordinationId::new("large")?;
     let mut stream = bench.connect().await?;
-    stream.write_all(b"GET /v1/coordinations/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
-    bench.post("/v1/coordinations/large/close", "").await?;
+    stream
+        .write_all(
+            b"GET /v1/runs/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n",
+        )
+        .await?;
+    bench.post("/v1/runs/large/close", "").await?;
     timeout(FAR_TOO_LONG, bench.engine.wait(&id)).await??;
     let last = bench.engine.status(&id).await?.version;
     assert!(last > Version(600), "{last}");
@@ -146,7 +150,7 @@ async fn open_streams_do_not_hold_up_the_end() -> Result {
     let mut streams = Vec::new();
     for _ in 0..100 {
         let mut stream = bench.connect().await?;
-        stream.write_all(b"GET /v1/coordinations/long/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
+        stream.write_all(b"GET /v1/runs/long/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
         until(&mut stream, "event: coordination.session_bound").await?;
         streams.push(stream);
     }
@@ -170,10 +174,14 @@ async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone
     bench.submit("large", &format!("sessions 10000\n{items}")).await?;
     bench.engine.wait(&CoordinationId::new("large")?).await?;
     let mut stalled = bench.connect().await?;
-    stalled.write_all(b"GET /v1/coordinations/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n").await?;
+    stalled
+        .write_all(
+            b"GET /v1/runs/large/events HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n",
+        )
+        .await?;
     until(&mut stalled, "coordination.started").await?;
     let mut slow = bench.connect().await?;
-    slow.write_all(b"POST /v1/coordinations HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+    slow.write_all(b"POST /v1/runs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
         .await?;
     timeout(FAR_TOO_LONG, bench.stop()).await?
 }
@@ -188,7 +196,7 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     let _reset = SWITCH.reset();
     SWITCH.set(State::Stuck);
     // Commands follow each other to the disk, which takes none of them.
-    let late = bench.post("/v1/coordinations/long/pause", "").await?;
+    let late = bench.post("/v1/runs/long/pause", "").await?;
     assert!(late.starts_with("HTTP/1.1 503 Service Unavailable\n"), "{late}");
     assert_eq!(code(&late), Some("no_answer"));
     assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("no_answer"));
@@ -200,7 +208,7 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
         }));
         tokio::task::yield_now().await;
     }
-    let busy = bench.post("/v1/coordinations/long/cancel", "").await?;
+    let busy = bench.post("/v1/runs/long/cancel", "").await?;
     let expected = "HTTP/1.1 429 Too Many Requests\ncontent-type: application/problem+json\nretry-after: 1\ncontent-length: \
                     219\nconnection: close\n\n{\"type\":\"urn:antiphon:error:busy\",\"title\":\"The engine has more to do than it can \
                     take in\",\"status\":429,\"code\":\"busy\",\"detail\":\"the engine's mailbox is full, and nothing was asked of it; repeat \
@@ -208,7 +216,7 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     assert_eq!(busy, expected);
     assert_eq!(code(&bench.get("/v1/health").await?), Some("busy"));
     assert!(
-        bench.get("/v1/coordinations").await?.contains("\"id\":\"long\""),
+        bench.get("/v1/runs").await?.contains("\"id\":\"long\""),
         "reading does not need the mailbox"
     );
     SWITCH.set(State::Sound);
@@ -226,7 +234,7 @@ async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
     let bench = Bench::with(Setting { store: Some(store), ..Setting::default() }).await?;
     bench.submit("long", "work a hold").await?;
     SWITCH.set(State::Full);
-    let full = bench.post("/v1/coordinations/long/pause", "").await?;
+    let full = bench.post("/v1/runs/long/pause", "").await?;
     assert!(
         full.starts_with("HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n"),
         "{full}"
@@ -234,12 +242,12 @@ async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
     assert_eq!(code(&full), Some("read_only"));
     assert_eq!(code(&bench.get("/v1/health").await?), Some("read_only"));
     assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("read_only"));
-    assert!(bench.get("/v1/coordinations/long").await?.starts_with("HTTP/1.1 200 OK\n"));
+    assert!(bench.get("/v1/runs/long").await?.starts_with("HTTP/1.1 200 OK\n"));
     SWITCH.set(State::SyncFails);
     // The next command that is taken in meets the failing sync.
     let poisoned = timeout(FAR_TOO_LONG, async {
         loop {
-            let answer = bench.post("/v1/coordinations/long/pause", "").await?;
+            let answer = bench.post("/v1/runs/long/pause", "").await?;
             if code(&answer) == Some("poisoned") {
                 return Result::Ok(answer);
             }

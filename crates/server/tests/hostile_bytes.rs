@@ -36,13 +36,13 @@ fn sound() -> impl Strategy<Value = Vec<u8>> {
         (0..posts.len(), body).prop_map(move |(path, body)| {
             let (path, length) = (posts[path], body.len());
             format!(
-                "POST /v1/coordinations{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: \
+                "POST /v1/runs{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: \
                  {length}\r\n\r\n{body}"
             )
             .into_bytes()
         }),
         (0..gets.len()).prop_map(move |path| {
-            format!("GET /v1/coordinations{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", gets[path]).into_bytes()
+            format!("GET /v1/runs{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", gets[path]).into_bytes()
         }),
     ]
 }

@@ -19,22 +19,22 @@ async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
     for path in [
         "/",
         "/v1/nothing",
-        "/v1/coordinations/unknown",
-        "/v1/coordinations/unknown/events",
-        "/v1/coordinations/unknown/work/a/why",
-        "/v1/coordinations/unknown/receipt",
-        "/v1/coordinations/there/work/b/why",
-        "/v1/coordinations/two%20words",
-        "/v1/coordinations/%ff",
-        "/v1/coordinations?limit=0",
-        "/v1/coordinations?limit=many",
-        "/v1/coordinations?status=odd",
-        "/v1/coordinations?running=true&ended=true",
-        "/v1/coordinations?cursor=unknown",
-        "/v1/coordinations?colour=red",
-        "/v1/coordinations/there/events?after=-1",
-        "/v1/coordinations/there/events?after=9007199254740992",
-        "/v1/coordinations/there/events?limit=1001",
+        "/v1/runs/unknown",
+        "/v1/runs/unknown/events",
+        "/v1/runs/unknown/work/a/why",
+        "/v1/runs/unknown/receipt",
+        "/v1/runs/there/work/b/why",
+        "/v1/runs/two%20words",
+        "/v1/runs/%ff",
+        "/v1/runs?limit=0",
+        "/v1/runs?limit=many",
+        "/v1/runs?status=odd",
+        "/v1/runs?running=true&ended=true",
+        "/v1/runs?cursor=unknown",
+        "/v1/runs?colour=red",
+        "/v1/runs/there/events?after=-1",
+        "/v1/runs/there/events?after=9007199254740992",
+        "/v1/runs/there/events?limit=1001",
     ] {
         t.say(&format!("GET {path}"), &bench.get(path).await?);
     }
@@ -43,23 +43,21 @@ async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
         "accept: text/event-stream\r\nlast-event-id: -1\r\n",
     ] {
         let request = format!(
-            "GET /v1/coordinations/there/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
+            "GET /v1/runs/there/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
         );
         t.say(headers.trim_end(), &bench.raw(request).await?);
     }
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
-        let request =
-            format!("{method} /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        t.say(&format!("{method} /v1/coordinations"), &bench.raw(request).await?);
+        let request = format!("{method} /v1/runs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        t.say(&format!("{method} /v1/runs"), &bench.raw(request).await?);
     }
     for key in ["", "\u{e9}", "a\r\nidempotency-key: b", &"k".repeat(257)] {
         let headers = format!("idempotency-key: {key}\r\n");
-        let answer = bench.post_with("/v1/coordinations/there/pause", &headers, "{}").await?;
+        let answer = bench.post_with("/v1/runs/there/pause", &headers, "{}").await?;
         t.say(&format!("idempotency-key: {}", key.escape_debug()), &answer);
     }
     let body = submission("x", "").replace("\"id\":\"x\",", "");
-    let answer =
-        bench.post_with("/v1/coordinations", "idempotency-key: there.7\r\n", &body).await?;
+    let answer = bench.post_with("/v1/runs", "idempotency-key: there.7\r\n", &body).await?;
     t.say("a key that is no id", &answer);
     t.check("senseless_requests");
     bench.stop().await
@@ -87,17 +85,14 @@ async fn bodies_are_told_everything_that_is_wrong_with_them() -> Result {
         r#"{"plan":"work a echo","name":"plan.yaml","directory":"/tmp","id":"there"}"#,
     ] {
         t.say(
-            &format!("POST /v1/coordinations  {}", body.escape_debug()),
-            &bench.post("/v1/coordinations", body).await?,
+            &format!("POST /v1/runs  {}", body.escape_debug()),
+            &bench.post("/v1/runs", body).await?,
         );
     }
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    t.say("100,000 lists in each other", &bench.post("/v1/coordinations", &deep).await?);
+    t.say("100,000 lists in each other", &bench.post("/v1/runs", &deep).await?);
     for body in [r#"{"reason":5}"#, r#"{"because":"x"}"#, "null"] {
-        t.say(
-            &format!("POST cancel  {body}"),
-            &bench.post("/v1/coordinations/there/cancel", body).await?,
-        );
+        t.say(&format!("POST cancel  {body}"), &bench.post("/v1/runs/there/cancel", body).await?);
     }
     for body in [
         r#"{"sessions":0}"#,
@@ -106,15 +101,15 @@ async fn bodies_are_told_everything_that_is_wrong_with_them() -> Result {
     ] {
         t.say(
             &format!("POST continue  {body}"),
-            &bench.post("/v1/coordinations/there/continue", body).await?,
+            &bench.post("/v1/runs/there/continue", body).await?,
         );
     }
-    t.say("POST cancel of nothing", &bench.post("/v1/coordinations/unknown/cancel", "").await?);
-    let form = "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+    t.say("POST cancel of nothing", &bench.post("/v1/runs/unknown/cancel", "").await?);
+    let form = "POST /v1/runs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
                 content-length: 8\r\n\r\nplan=abc";
     t.say("a form", &bench.raw(form).await?);
     let mut bytes =
-        b"POST /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n\
+        b"POST /v1/runs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n\
                      content-length: 12\r\n\r\n{\"plan\": \""
             .to_vec();
     bytes.extend([0xff, b'"']);
@@ -134,24 +129,24 @@ async fn what_is_not_http_is_answered_shortly_and_leaves_no_trace() -> Result {
         ("a greeting", "EHLO me\r\n\r\n".to_owned()),
         ("HTTP/2 by prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
         ("an empty name", "GET /v1/health HTTP/1.1\r\n: x\r\n\r\n".to_owned()),
-        ("a length that is none", "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\ncontent-length: many\r\n\r\n".to_owned()),
-        ("two lengths", "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".to_owned()),
+        ("a length that is none", "POST /v1/runs HTTP/1.1\r\nhost: x\r\ncontent-length: many\r\n\r\n".to_owned()),
+        ("two lengths", "POST /v1/runs HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".to_owned()),
         ("too many fields", format!("GET /v1/health HTTP/1.1\r\nhost: x\r\n{many}\r\n")),
         ("a field that is too large", format!("GET /v1/health HTTP/1.1\r\nhost: x\r\n{large}\r\n")),
         ("a path that is too long", format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n")),
         (
             "a chunk that is none",
-            "POST /v1/coordinations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: \
+            "POST /v1/runs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: \
              chunked\r\n\r\nxyz\r\n"
                 .to_owned(),
         ),
-        ("HTTP/1.0", "GET /v1/coordinations/unknown HTTP/1.0\r\n\r\n".to_owned()),
+        ("HTTP/1.0", "GET /v1/runs/unknown HTTP/1.0\r\n\r\n".to_owned()),
     ] {
         t.say(what, &bench.raw(request).await?);
     }
     t.check("not_http");
     bench.engine.health().await?;
-    assert!(bench.get("/v1/coordinations").await?.ends_with("\n{\"coordinations\":[]}\n"));
+    assert!(bench.get("/v1/runs").await?.ends_with("\n{\"runs\":[]}\n"));
     bench.stop().await
 }
 
@@ -161,9 +156,7 @@ async fn an_id_in_any_letters_goes_through_a_path() -> Result {
     let id = CoordinationId::new("größe:100%_?#&\"'<>")?;
     let answer = bench.submit(id.as_str(), "work a echo").await?;
     assert!(
-        answer.contains(
-            "location: /v1/coordinations/gr%C3%B6%C3%9Fe%3A100%25_%3F%23%26%22%27%3C%3E\n"
-        ),
+        answer.contains("location: /v1/runs/gr%C3%B6%C3%9Fe%3A100%25_%3F%23%26%22%27%3C%3E\n"),
         "{answer}"
     );
     bench.engine.wait(&id).await?;

@@ -112,7 +112,7 @@ async fn a_secret_is_seen_by_the_compile_function_alone() -> Result {
             .to_string()
     };
     let key = serde_json::json!({ "API_KEY": CANARY });
-    let quoting = bench.post("/v1/coordinations", &body("quoting", key.clone())).await?;
+    let quoting = bench.post("/v1/runs", &body("quoting", key.clone())).await?;
     assert!(quoting.contains("\"text\":\"  [secret API_KEY]: 1\""), "{quoting}");
     let mut answers = vec![quoting];
     for body in [
@@ -129,10 +129,10 @@ async fn a_secret_is_seen_by_the_compile_function_alone() -> Result {
         body("fine", key.clone()).replace("\"id\":\"fine\"", "\"id\":5"),
         body("fine", key).replace("canary", "canary\u{0}"),
     ] {
-        answers.push(bench.post("/v1/coordinations", &body).await?);
+        answers.push(bench.post("/v1/runs", &body).await?);
     }
     bench.engine.wait(&CoordinationId::new("fine")?).await?;
-    answers.push(bench.get("/v1/coordinations/fine/events").await?);
+    answers.push(bench.get("/v1/runs/fine/events").await?);
     let dir = bench.dir.clone();
     assert!(
         seen.get().is_some_and(|seen| seen.starts_with(CANARY) && is_clean(&seen[CANARY.len()..])),

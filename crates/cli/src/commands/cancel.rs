@@ -47,7 +47,7 @@ impl Args {
         let mut output = Output::stdout();
         match (json, &outcome) {
             (true, _) => output.json(&json!({
-                "coordination": self.id,
+                "run": self.id,
                 "verdict": outcome.as_ref().map(|outcome| outcome.verdict),
                 "receipt": outcome.as_ref().map(|outcome| outcome.receipt),
             }))?,

@@ -27,7 +27,7 @@ const MAX_FINDINGS: usize = 20;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Seen {
     pub(super) events: u64,
-    pub(super) coordinations: u64,
+    pub(super) runs: u64,
     pub(super) ended: u64,
     pub(super) sessions: u64,
     pub(super) lost: u64,
@@ -74,7 +74,7 @@ pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Seen, Vec<String>
     }
     for (id, record) in &ledger.records {
         record.check(id, finished, &mut findings);
-        seen.coordinations += 1;
+        seen.runs += 1;
         seen.ended += u64::from(record.ends > 0);
         seen.sessions += record.bound.len() as u64;
         seen.lost +=

@@ -52,7 +52,7 @@ pub(super) struct Failure {
 impl Seen {
     pub(super) fn add(&mut self, other: &Self) {
         self.events += other.events;
-        self.coordinations += other.coordinations;
+        self.runs += other.runs;
         self.ended += other.ended;
         self.sessions += other.sessions;
         self.lost += other.lost;
@@ -89,9 +89,9 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "checked: {} events, {} coordinations ({} ended, {} receipts rebuilt), {} sessions ({} lost), {} acknowledgements",
+            "checked: {} events, {} runs ({} ended, {} receipts rebuilt), {} sessions ({} lost), {} acknowledgements",
             seen.events,
-            seen.coordinations,
+            seen.runs,
             seen.ended,
             seen.receipts_rebuilt,
             seen.sessions,

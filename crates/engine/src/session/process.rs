@@ -170,7 +170,7 @@ impl Processes {
     ) -> Vec<(OsString, OsString)> {
         let agent = session.agent().map_or_else(|| session.work().to_string(), ToString::to_string);
         let texts = [
-            ("ANTIPHON_COORDINATION", session.coordination().to_string()),
+            ("ANTIPHON_RUN", session.coordination().to_string()),
             ("ANTIPHON_WORK", session.work().to_string()),
             ("ANTIPHON_SESSION", session.session().to_string()),
             ("ANTIPHON_AGENT", agent),
@@ -217,7 +217,7 @@ fn context_of(
     let outputs: Map<String, Value> =
         outputs.iter().map(|(work, bytes)| (work.to_string(), shown(bytes))).collect();
     json!({
-        "coordination": session.coordination(),
+        "run": session.coordination(),
         "work": session.work(),
         "session": session.session(),
         "attempt": session.attempt(),

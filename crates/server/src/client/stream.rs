@@ -1,4 +1,4 @@
-//! Following a coordination across the socket, over broken connections.
+//! Following a run across the socket, over broken connections.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use super::{Client, ClientError, open};
 use crate::wire::EventLine;
 
-/// The events of one coordination, in order, each once, until it ends.
+/// The events of one run, in order, each once, until it ends.
 #[derive(Debug)]
 pub struct EventStream {
     client: Client,
@@ -45,7 +45,7 @@ impl EventStream {
         self.after
     }
 
-    /// The next event; waits for it. `None` after the one that ends the coordination. Given up on,
+    /// The next event; waits for it. `None` after the one that ends the run. Given up on,
     /// it loses no event, but a connection that was being opened.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl EventStream {
         // One that ends before it began would end again.
         if !std::mem::replace(&mut self.fruitful, true) {
             return Err(ClientError::Broken(
-                "the stream of events ended before the coordination did".to_owned(),
+                "the stream of events ended before the run did".to_owned(),
             ));
         }
         self.body = open(&self.client, &self.coordination, self.after).await?;

@@ -1,4 +1,4 @@
-//! The events of a coordination: a page of them, or a stream that goes on until its end.
+//! The events of a run: a page of them, or a stream that goes on until its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,7 +136,7 @@ struct Following {
 }
 
 impl Following {
-    /// What to send next; nothing after the event that ends the coordination, or when the server is
+    /// What to send next; nothing after the event that ends the run, or when the server is
     /// to stop.
     async fn frame(mut self) -> Option<(Bytes, Self)> {
         if self.failed {

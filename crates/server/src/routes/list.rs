@@ -1,4 +1,4 @@
-//! Coordinations at a glance, from head rows alone.
+//! Runs at a glance, from head rows alone.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use crate::code::Code;
 use crate::problem::Problem;
 use crate::request::{Operator, Parameters};
 use crate::server::Shared;
-use crate::wire::{COORDINATIONS, CoordinationLine, ListPage, ListQuery};
+use crate::wire::{COORDINATIONS, ListPage, ListQuery, RunLine};
 
-/// Coordinations on a page, unless the query says otherwise.
+/// Runs on a page, unless the query says otherwise.
 const DEFAULT_PAGE: usize = 50;
 
-/// Most coordinations on a page.
+/// Most runs on a page.
 const MAX_PAGE: usize = 1_000;
 
 pub(super) async fn list(
@@ -69,8 +69,5 @@ pub(super) async fn list(
         Some(StreamName::Coordination(id)) if more => Some(id.to_string()),
         _ => None,
     };
-    json(
-        StatusCode::OK,
-        &ListPage { coordinations: heads.iter().map(CoordinationLine::of).collect(), next },
-    )
+    json(StatusCode::OK, &ListPage { runs: heads.iter().map(RunLine::of).collect(), next })
 }

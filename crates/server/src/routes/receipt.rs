@@ -1,4 +1,4 @@
-//! What a coordination came to: the receipt for people, or with its evidence for `antiphon verify`.
+//! What a run came to: the receipt for people, or with its evidence for `antiphon verify`.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) async fn receipt(
     target: Addressed,
     query: Parameters<Query>,
 ) -> Answer {
-    // Evidence is as large as its coordination, so not everybody gets it at the same time.
+    // Evidence is as large as its run, so only a few are read at a time.
     let stopping = |_| Problem::new(Code::Stopping, "the engine is stopping");
     let _turn = shared.exporting.acquire().await.map_err(stopping)?;
     let export = shared.engine.export(&target.id).await??;

@@ -1,4 +1,4 @@
-//! One coordination at a glance.
+//! One run at a glance.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::head;
 use crate::answer::{Answer, json};
 use crate::request::Addressed;
 use crate::server::Shared;
-use crate::wire::CoordinationLine;
+use crate::wire::RunLine;
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
-    json(StatusCode::OK, &CoordinationLine::of(&head(&shared, &target.id).await?))
+    json(StatusCode::OK, &RunLine::of(&head(&shared, &target.id).await?))
 }

@@ -151,7 +151,7 @@ async fn carry_out(
 }
 
 fn accepted(id: &CoordinationId, version: Version) -> Answer {
-    json(StatusCode::OK, &Accepted { coordination: id.to_string(), version: version.0 })
+    json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 })
 }
 
 /// A command that was carried out before its coordination ended gets its answer again; the record

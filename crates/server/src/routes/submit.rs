@@ -42,9 +42,7 @@ pub(super) async fn submit(
         };
     let status = if existing { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = json(status, &Submitted { id: id.to_string(), existing })?;
-    if let Ok(location) =
-        HeaderValue::try_from(format!("/v1/coordinations/{}", segment(id.as_str())))
-    {
+    if let Ok(location) = HeaderValue::try_from(format!("/v1/runs/{}", segment(id.as_str()))) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)

@@ -19,10 +19,7 @@ pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) ->
     match ask(&shared, |engine| engine.why(id, work)).await {
         Ok(blocked) => {
             let reasons = blocked.iter().map(told).collect();
-            json(
-                StatusCode::OK,
-                &Reasons { coordination: id.to_string(), work: work.to_owned(), reasons },
-            )
+            json(StatusCode::OK, &Reasons { run: id.to_string(), work: work.to_owned(), reasons })
         }
         Err(asked) => Err(explained(&shared, id, asked).await),
     }
@@ -47,7 +44,7 @@ fn told(blocked: &Blocked) -> Why {
             ("running", json!({ "session": session.to_string(), "attempt": attempt }))
         }
         Blocked::NestedPaused { coordination, .. } => {
-            ("nested_paused", json!({ "coordination": coordination }))
+            ("nested_paused", json!({ "run": coordination }))
         }
         Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
         Blocked::Paused { .. } => ("paused", json!({})),
@@ -123,7 +120,7 @@ mod tests {
                     coordination: "build.3".parse()?,
                     reason: "lunch".to_owned(),
                 },
-                r#""nested_paused",{"coordination":"build.3"}"#,
+                r#""nested_paused",{"run":"build.3"}"#,
             ),
             (Blocked::Finished { outcome: "succeeded" }, r#""finished",{"outcome":"succeeded"}"#),
             (Blocked::Paused { reason: "lunch".to_owned() }, r#""paused",{}"#),

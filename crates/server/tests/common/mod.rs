@@ -102,7 +102,7 @@ impl Bench {
 
     /// Submits a plan under an id.
     pub(crate) async fn submit(&self, id: &str, plan: &str) -> Result<String> {
-        self.post("/v1/coordinations", &submission(id, plan)).await
+        self.post("/v1/runs", &submission(id, plan)).await
     }
 
     /// Stops the server, then the engine, which nobody else may hold any more.

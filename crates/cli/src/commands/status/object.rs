@@ -58,7 +58,7 @@ struct Item {
     #[serde(skip_serializing_if = "Option::is_none")]
     took_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    coordination: Option<String>,
+    run: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waits: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +116,7 @@ fn item(row: Row) -> Item {
         attempt,
         sessions,
         took_ns: time_ns,
-        coordination: child.map(|child| child.to_string()),
+        run: child.map(|child| child.to_string()),
         waits,
         text,
     }

@@ -217,7 +217,7 @@ fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
         let (one, receipts) = (1, u64::from(ended));
         let seen = Seen {
             events,
-            coordinations: one,
+            runs: one,
             ended: receipts,
             sessions: 2,
             receipts_rebuilt: receipts,
