@@ -4,20 +4,20 @@
 use std::io::Write as _;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
-use antiphon::plan::{Problem, Problems};
+use antiphon::plan::{Diagnostic, PlanError};
 
 use crate::text::printable;
 
 /// Tells the user, on stderr. There is nobody to tell that stderr is closed.
-pub(crate) fn report(problems: &Problems) {
+pub(crate) fn report(problems: &PlanError) {
     let mut stderr = anstream::stderr().lock();
-    for problem in &problems.problems {
+    for problem in &problems.diagnostics {
         let _told = writeln!(stderr, "{}\n", rendered(problem));
     }
     let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", summary(problems));
 }
 
-fn rendered(problem: &Problem) -> String {
+fn rendered(problem: &Diagnostic) -> String {
     let path = problem.path.display().to_string();
     let message = printable(&problem.message);
     let mut elements: Vec<Element<'_>> = Vec::new();
@@ -43,16 +43,16 @@ fn rendered(problem: &Problem) -> String {
     Renderer::styled().render(&[group])
 }
 
-fn summary(problems: &Problems) -> String {
-    let found = problems.problems.len() + problems.left_out;
+fn summary(problems: &PlanError) -> String {
+    let found = problems.diagnostics.len() + problems.left_out;
     let first = problems
-        .problems
+        .diagnostics
         .first()
         .map(|problem| problem.path.display().to_string())
         .unwrap_or_default();
     let count = if found == 1 { "one problem".to_owned() } else { format!("{found} problems") };
     let shown = if problems.left_out > 0 {
-        format!(", the first {} of them above", problems.problems.len())
+        format!(", the first {} of them above", problems.diagnostics.len())
     } else {
         String::new()
     };

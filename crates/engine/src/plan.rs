@@ -28,21 +28,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use command::{
-    COMMAND_SCHEMA, Check, CommandError, CommandSpec, EnvValue, Input, Limits, OutputSource, Part,
-    Run, Stdin, Text, UsageReader,
+    COMMAND_SCHEMA, CheckSpec, CommandError, CommandSpec, CommandText, EnvValue, InputSource,
+    Invocation, OutputSource, SessionLimits, StdinSource, TextPart, UsageReader,
 };
 pub use compilation::{
     Compiled, Environment, PLAN_SCHEMA, PlanSpec, PlanSpecError, SecretFrom, SecretSource,
 };
-pub use filling::{FillError, Filled, FilledEnv, FilledStdin, OutputError};
+pub use filling::{OutputError, RenderError, Rendered, RenderedEnv, RenderedStdin};
 pub use keys::{Key, Kind, OBJECTS, Object};
 pub use outline::{Outline, OutlineItem};
-pub use problem::{Place, Problem, ProblemCode, Problems};
+pub use problem::{Diagnostic, DiagnosticCode, PlanError, Position};
 pub use schema::schema;
 pub use units::{Bytes, Cost, Count, Millis, Share, UnitError};
 
 use assembly::Assembled;
-use problem::Finding;
+use problem::Diagnostics;
 use source::Source;
 
 /// A plan without a problem.
@@ -63,13 +63,13 @@ pub struct Plan {
 /// [`Plan::read`] does.
 ///
 /// # Errors
-/// [`Problems`] lists everything that is wrong.
-pub fn parse(text: &str, path: &Path) -> Result<Plan, Problems> {
+/// [`PlanError`] lists everything that is wrong.
+pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
     let dir = path.parent().unwrap_or(path);
     let source = Source::new(path, text);
-    let mut finding = Finding::new(&source);
-    let assembled = assembled(dir, &mut finding);
-    finding.finish()?;
+    let mut diagnostics = Diagnostics::new(&source);
+    let assembled = assembled(dir, &mut diagnostics);
+    diagnostics.finish()?;
     let assembled = assembled.expect("BUG: a plan that cannot be put together has a problem");
     Ok(Plan { source, dir: dir.to_owned(), assembled, nested: BTreeMap::new() })
 }
@@ -78,8 +78,8 @@ impl Plan {
     /// Reads a plan file and the nested plans that it names.
     ///
     /// # Errors
-    /// [`Problems`] lists everything that is wrong with any of them.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, Problems> {
+    /// [`PlanError`] lists everything that is wrong with any of them.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, PlanError> {
         nesting::read(path.as_ref())
     }
 
@@ -93,7 +93,7 @@ impl Plan {
         text: &str,
         shown: impl AsRef<Path>,
         dir: impl AsRef<Path>,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, PlanError> {
         nesting::read_text(text, shown.as_ref(), dir.as_ref())
     }
 
@@ -118,8 +118,8 @@ impl Plan {
 
 /// Reads and puts together what the text says; there may be something to look at further even with
 /// problems.
-fn assembled(dir: &Path, finding: &mut Finding<'_>) -> Option<Assembled> {
-    let root = node::read(finding)?;
-    let draft = read::draft(&root, finding);
-    assembly::assemble(&draft, dir, finding)
+fn assembled(dir: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<Assembled> {
+    let root = node::read(diagnostics)?;
+    let draft = read::draft(&root, diagnostics);
+    assembly::assemble(&draft, dir, diagnostics)
 }

@@ -9,8 +9,8 @@ use antiphon::coordination::{CoordinationConfig, Runner};
 use antiphon::digest::Digest;
 use antiphon::id::WorkId;
 use antiphon::plan::{
-    CommandSpec, Compiled, Environment, FillError, Filled, FilledEnv, FilledStdin, OutputError,
-    Plan, PlanSpec, SecretFrom, parse,
+    CommandSpec, Compiled, Environment, OutputError, Plan, PlanSpec, RenderError, Rendered,
+    RenderedEnv, RenderedStdin, SecretFrom, parse,
 };
 use serde_json::{Value, json};
 
@@ -150,9 +150,9 @@ runners: { py: { command: [python3, '{{script}}', '--x={{x}}'], env: { X: '{{x}}
 work: { a: { runner: py, script: 'a b; rm -rf ~.py', x: '$(id) \"*\" {{\"{{\"}}' } }
 ",
     );
-    let filled = command(&compiled, "a").fill(&BTreeMap::new()).unwrap();
-    assert_eq!(filled.argv, ["python3", "a b; rm -rf ~.py", "--x=$(id) \"*\" {{"]);
-    assert_eq!(filled.env["X"], FilledEnv::Text("$(id) \"*\" {{".into()));
+    let rendered = command(&compiled, "a").render(&BTreeMap::new()).unwrap();
+    assert_eq!(rendered.argv, ["python3", "a b; rm -rf ~.py", "--x=$(id) \"*\" {{"]);
+    assert_eq!(rendered.env["X"], RenderedEnv::Text("$(id) \"*\" {{".into()));
 }
 
 #[test]
@@ -175,30 +175,30 @@ work:
     let use_ = command(&compiled, "use");
     let id = |id: &str| WorkId::new(id).unwrap();
     let mut outputs: BTreeMap<WorkId, Vec<u8>> = BTreeMap::new();
-    assert_eq!(use_.fill(&outputs), Err(FillError::NoOutput { work: id("models") }));
+    assert_eq!(use_.render(&outputs), Err(RenderError::NoOutput { work: id("models") }));
     outputs.insert(id("models"), br#"{"path":"a b.py"}"#.to_vec());
     outputs.insert(id("cells[2]"), br#"{"lib":"/plans/gen/2.so"}"#.to_vec());
     assert_eq!(
-        use_.fill(&outputs),
-        Err(FillError::NoName { work: id("models"), name: "count".into() })
+        use_.render(&outputs),
+        Err(RenderError::NoName { work: id("models"), name: "count".into() })
     );
     outputs.insert(id("models"), b"[1]".to_vec());
     assert_eq!(
-        use_.fill(&outputs),
-        Err(FillError::NotText { work: id("models"), wanted: "a JSON object" })
+        use_.render(&outputs),
+        Err(RenderError::NotText { work: id("models"), wanted: "a JSON object" })
     );
     outputs.insert(id("models"), br#"{"path":"a\u0000b","count":1}"#.to_vec());
-    assert_eq!(use_.fill(&outputs), Err(FillError::Unusable { problem: "holds a zero byte" }));
+    assert_eq!(use_.render(&outputs), Err(RenderError::Unusable { problem: "holds a zero byte" }));
 
     outputs.insert(id("models"), br#"{"path":"a b.py","count":{"n":7}}"#.to_vec());
-    let filled = use_.fill(&outputs).unwrap();
+    let rendered = use_.render(&outputs).unwrap();
     let text = |text: &str| text.to_owned();
-    let known = |name: &str| filled.env.get(name).cloned();
-    assert_eq!(known("KEY"), Some(FilledEnv::Secret("API_KEY".into())));
-    assert_eq!(known("PATH"), Some(FilledEnv::Text("/usr/bin".into())));
+    let known = |name: &str| rendered.env.get(name).cloned();
+    assert_eq!(known("KEY"), Some(RenderedEnv::Secret("API_KEY".into())));
+    assert_eq!(known("PATH"), Some(RenderedEnv::Text("/usr/bin".into())));
     assert_eq!(
-        filled,
-        Filled {
+        rendered,
+        Rendered {
             argv: vec![
                 text("use"),
                 text("a b.py"),
@@ -206,8 +206,8 @@ work:
                 text(r#"n={"n":7}"#),
                 text(r#"{"count":{"n":7},"path":"a b.py"}"#)
             ],
-            env: filled.env.clone(),
-            stdin: Some(FilledStdin::File("/plans/a b.py".into())),
+            env: rendered.env.clone(),
+            stdin: Some(RenderedStdin::File("/plans/a b.py".into())),
             check: Some(vec![text("test"), text("/plans/gen/2.so")]),
             inputs: [("code", "/plans/gen/2.so"), ("more", "a b.py!"), ("notes", "3")]
                 .map(|(k, v)| (text(k), text(v)))
@@ -291,7 +291,7 @@ work:
          /plans/p.yaml:6:46: the secret `TOKEN` is taken from two places (give one of the variables another name)"
     );
     // A check does not ask for an environment, but two sources of one secret it does see.
-    assert_eq!(plan.compile(&Environment::Unknown).unwrap_err().problems.len(), 1);
+    assert_eq!(plan.compile(&Environment::Unknown).unwrap_err().diagnostics.len(), 1);
 }
 
 #[test]

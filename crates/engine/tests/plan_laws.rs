@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use antiphon::plan::{CommandSpec, Environment, Plan, PlanSpec, Problems, parse};
+use antiphon::plan::{CommandSpec, Environment, Plan, PlanError, PlanSpec, parse};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -36,10 +36,10 @@ fn check(text: &str) {
     }
 }
 
-fn check_problems(text: &str, problems: &Problems) {
-    assert!(!problems.problems.is_empty());
-    assert!(problems.problems.len() <= 100);
-    for problem in &problems.problems {
+fn check_problems(text: &str, problems: &PlanError) {
+    assert!(!problems.diagnostics.is_empty());
+    assert!(problems.diagnostics.len() <= 100);
+    for problem in &problems.diagnostics {
         assert!(!problem.message.is_empty());
         let Some(place) = &problem.place else { continue };
         assert!(place.line >= 1 && place.line <= text.split('\n').count(), "{problem:?}");
@@ -202,7 +202,7 @@ fn codes(text: &str) -> Vec<String> {
     check(text);
     let problems = parse(text, Path::new("/plans/p.yaml")).map(|_| ()).unwrap_err();
     let mut codes: Vec<String> = problems
-        .problems
+        .diagnostics
         .iter()
         .map(|problem| serde_json::to_value(problem.code).unwrap().as_str().unwrap().to_owned())
         .collect();
@@ -280,7 +280,7 @@ fn thousands_of_problems_are_counted_and_not_all_told() {
             writeln!(text, "  i{item}: {{ command: [x], needs: [nowhere{item}], wrong: 1 }}");
     }
     let problems = parse(&text, Path::new("/plans/p.yaml")).map(|_| ()).unwrap_err();
-    assert_eq!(problems.problems.len(), 100);
+    assert_eq!(problems.diagnostics.len(), 100);
     assert!(problems.left_out > 900, "{}", problems.left_out);
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, Problems};
+use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError};
 use serde_json::{Map, Value, json};
 
 use super::plan::check::refused;
@@ -98,7 +98,7 @@ impl Args {
     }
 
     /// The plan that somebody would have written for it.
-    fn plan(&self, here: &Path) -> Result<Plan, Problems> {
+    fn plan(&self, here: &Path) -> Result<Plan, PlanError> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });
         let mut limits = Map::new();

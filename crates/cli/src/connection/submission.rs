@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use antiphon::id::CoordinationId;
-use antiphon::plan::{Environment, Plan, Problems, SecretFrom, SecretSource};
+use antiphon::plan::{Environment, Plan, PlanError, SecretFrom, SecretSource};
 use antiphon::process::MIN_SECRET_BYTES;
 use antiphon_server::{CompileError, Compiled, PlanProblem, Submission, SubmitRequest};
 
@@ -15,7 +15,7 @@ use crate::command_error::{CommandError, Kind};
 /// Why a plan cannot be sent.
 pub(crate) enum Unsent {
     /// It has problems.
-    Plan(Problems),
+    Plan(PlanError),
     /// Something that it needs is not here.
     Command(CommandError),
 }
@@ -47,9 +47,9 @@ pub(super) fn compiled(submission: &Submission) -> Result<Compiled, CompileError
     let environment = Environment::Of(submission.environment.clone());
     let plan =
         Plan::read_text(&submission.plan, PathBuf::from(&submission.name), &submission.directory);
-    let told = |problems: Problems| {
+    let told = |problems: PlanError| {
         CompileError::Plan(
-            problems.problems.into_iter().map(|problem| of(submission, problem)).collect(),
+            problems.diagnostics.into_iter().map(|problem| of(submission, problem)).collect(),
         )
     };
     let compiled = plan.and_then(|plan| plan.compile(&environment)).map_err(told)?;
@@ -64,7 +64,7 @@ pub(super) fn compiled(submission: &Submission) -> Result<Compiled, CompileError
     Ok(Compiled { config: compiled.config, blobs: compiled.blobs })
 }
 
-fn of(submission: &Submission, problem: antiphon::plan::Problem) -> PlanProblem {
+fn of(submission: &Submission, problem: antiphon::plan::Diagnostic) -> PlanProblem {
     let file = problem.path.display().to_string();
     let place = problem.place;
     let number = |n: usize| u64::try_from(n).ok();

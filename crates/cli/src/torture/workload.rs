@@ -9,7 +9,9 @@ use antiphon::coordination::{
 use antiphon::digest::Digest;
 use antiphon::event::StopKind;
 use antiphon::id::IdError;
-use antiphon::plan::{COMMAND_SCHEMA, CommandSpec, Limits, Millis, Run, Text, UsageReader};
+use antiphon::plan::{
+    COMMAND_SCHEMA, CommandSpec, CommandText, Invocation, Millis, SessionLimits, UsageReader,
+};
 
 use super::random::Random;
 
@@ -113,11 +115,11 @@ impl Commands {
             ];
             CommandSpec {
                 schema: COMMAND_SCHEMA,
-                run: Run::Argv(words.into_iter().map(Text::known).collect()),
+                run: Invocation::Argv(words.into_iter().map(CommandText::known).collect()),
                 dir: dir.to_owned(),
                 env: BTreeMap::new(),
                 stdin: None,
-                limits: Limits::default(),
+                limits: SessionLimits::default(),
                 grace: Millis(20),
                 check: None,
                 usage,

@@ -8,11 +8,14 @@ mod waiting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::command::{Check, Input, Limits, OutputSource, Run, Stdin, Text, UsageReader};
+use super::command::{
+    CheckSpec, CommandText, InputSource, Invocation, OutputSource, SessionLimits, StdinSource,
+    UsageReader,
+};
 use super::draft::{
     Draft, EnvDraft, How, InputDraft, ItemDraft, OutputDraft, RetryDraft, RunDraft, StdinDraft,
 };
-use super::problem::{Finding, ProblemCode};
+use super::problem::{DiagnosticCode, Diagnostics};
 use super::source::{Span, Spanned};
 use super::template::{Piece, Template};
 use super::units::Millis;
@@ -102,35 +105,39 @@ pub(super) enum StepWork {
 /// A command before the environment of whoever submits it is known.
 #[derive(Debug, Clone)]
 pub(super) struct StepCommand {
-    pub(super) run: Run,
+    pub(super) run: Invocation,
     pub(super) env: BTreeMap<String, StepEnv>,
-    pub(super) stdin: Option<Stdin>,
+    pub(super) stdin: Option<StdinSource>,
     /// Where standard input is said.
     pub(super) stdin_span: Span,
-    pub(super) limits: Limits,
+    pub(super) limits: SessionLimits,
     pub(super) grace: Millis,
-    pub(super) check: Option<Check>,
+    pub(super) check: Option<CheckSpec>,
     pub(super) usage: UsageReader,
-    pub(super) inputs: BTreeMap<String, (Input, Span)>,
+    pub(super) inputs: BTreeMap<String, (InputSource, Span)>,
     pub(super) outputs: BTreeMap<String, OutputSource>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum StepEnv {
-    Text(Text),
+    Text(CommandText),
     From { name: Spanned<String>, default: Option<String> },
     Secret { name: String, command: Option<Vec<String>>, span: Span },
 }
 
 /// Puts a draft together; `dir` is the absolute directory that relative paths start from. `None` if
 /// that makes no sense.
-pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> Option<Assembled> {
-    let names = Names::of(draft, finding);
+pub(super) fn assemble(
+    draft: &Draft,
+    dir: &Path,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Assembled> {
+    let names = Names::of(draft, diagnostics);
     let mut assembly = Assembly {
         draft,
         names: &names,
         dir,
-        finding,
+        diagnostics,
         needs_left: Some(MAX_NEEDS),
         weight_left: Some(MAX_WEIGHT),
     };
@@ -149,8 +156,8 @@ pub(super) fn assemble(draft: &Draft, dir: &Path, finding: &mut Finding<'_>) -> 
             assembly.unused(item, &used);
         }
     }
-    waiting::refuse_cycles(&waits, finding);
-    let budget = budget(draft, waits.len(), finding);
+    waiting::refuse_cycles(&waits, diagnostics);
+    let budget = budget(draft, waits.len(), diagnostics);
     let widths = draft
         .items
         .iter()
@@ -177,7 +184,7 @@ struct Assembly<'a, 'b, 'd> {
     draft: &'d Draft,
     names: &'b Names<'d>,
     dir: &'b Path,
-    finding: &'b mut Finding<'a>,
+    diagnostics: &'b mut Diagnostics<'a>,
     /// `None` once there were too many, and that was told.
     needs_left: Option<usize>,
     weight_left: Option<usize>,
@@ -198,7 +205,7 @@ impl<'d> Assembly<'_, '_, 'd> {
                 "with everything filled in, the texts of this plan have more than {} MiB",
                 MAX_WEIGHT >> 20
             );
-            let told = self.finding.problem(ProblemCode::TooLarge, item.id.span, message);
+            let told = self.diagnostics.error(DiagnosticCode::TooLarge, item.id.span, message);
             told.hint("put long texts into files, and name these as inputs");
         }
         self.weight_left.is_some()
@@ -212,7 +219,8 @@ impl<'d> Assembly<'_, '_, 'd> {
         self.needs_left = left.checked_sub(1);
         if self.needs_left.is_none() {
             let message = format!("with this item there are more than {MAX_NEEDS} needs");
-            let told = self.finding.problem(ProblemCode::TooLarge, filling.item.id.span, message);
+            let told =
+                self.diagnostics.error(DiagnosticCode::TooLarge, filling.item.id.span, message);
             told.hint("need a group or a whole matrix, which is one need");
         }
         filling.needs.push(need);
@@ -232,7 +240,7 @@ impl<'d> Assembly<'_, '_, 'd> {
         let mut spans = Vec::new();
         for need in &item.needs {
             let name = self.name(&need.value, &mut filling);
-            let found = self.names.need(&name, need.span, self.finding);
+            let found = self.names.need(&name, need.span, self.diagnostics);
             filling.lost |= found.is_empty();
             for found in found {
                 if self.need(found, &mut filling) {
@@ -254,7 +262,7 @@ impl<'d> Assembly<'_, '_, 'd> {
         let agent = agent.and_then(|(name, span)| match AgentId::new(name) {
             Ok(agent) => Some(agent),
             Err(error) => {
-                self.finding.problem(ProblemCode::BadId, span, error.to_string());
+                self.diagnostics.error(DiagnosticCode::BadId, span, error.to_string());
                 None
             }
         });
@@ -339,10 +347,10 @@ impl<'d> Assembly<'_, '_, 'd> {
             };
         let stdin_span = stdin.map_or(item.id.span, |(stdin, _)| stdin.span);
         let stdin = stdin.map(|(stdin, scope)| match &stdin.value {
-            StdinDraft::Text(text) => Stdin::Text(self.text(text, scope, filling)),
-            StdinDraft::File(path) => Stdin::File(self.text(path, scope, filling)),
+            StdinDraft::Text(text) => StdinSource::Text(self.text(text, scope, filling)),
+            StdinDraft::File(path) => StdinSource::File(self.text(path, scope, filling)),
         });
-        let check = item.check.as_ref().map(|(run, timeout)| Check {
+        let check = item.check.as_ref().map(|(run, timeout)| CheckSpec {
             run: self.run(run, Scope::Item, filling),
             timeout: *timeout,
         });
@@ -353,9 +361,11 @@ impl<'d> Assembly<'_, '_, 'd> {
             }
             let input = match input {
                 InputDraft::File(path) => {
-                    Input::File { path: self.path(path, filling), digest: None }
+                    InputSource::File { path: self.path(path, filling), digest: None }
                 }
-                InputDraft::Value(value) => Input::Value(self.text(value, Scope::Input, filling)),
+                InputDraft::Value(value) => {
+                    InputSource::Value(self.text(value, Scope::Input, filling))
+                }
             };
             inputs.insert(name.clone(), (input, *span));
         }
@@ -398,14 +408,14 @@ impl<'d> Assembly<'_, '_, 'd> {
         })))
     }
 
-    fn run(&mut self, run: &RunDraft, scope: Scope, filling: &mut Filling<'d, '_>) -> Run {
+    fn run(&mut self, run: &RunDraft, scope: Scope, filling: &mut Filling<'d, '_>) -> Invocation {
         match run {
             RunDraft::Argv(texts) => {
-                Run::Argv(texts.iter().map(|text| self.text(text, scope, filling)).collect())
+                Invocation::Argv(texts.iter().map(|text| self.text(text, scope, filling)).collect())
             }
             RunDraft::Shell(script) => {
                 self.weigh(script.len(), filling.item);
-                Run::Shell(script.clone())
+                Invocation::Shell(script.clone())
             }
         }
     }
@@ -434,20 +444,20 @@ impl<'d> Assembly<'_, '_, 'd> {
         let hint = "say it with `usage`, such as `usage: result`";
         if let Some(tokens) = tokens {
             if !reports {
-                self.finding
-                    .problem(ProblemCode::Conflict, tokens.span, unreported("tokens"))
+                self.diagnostics
+                    .error(DiagnosticCode::Conflict, tokens.span, unreported("tokens"))
                     .hint(hint);
             }
             if self.draft.budget.tokens.is_some_and(|budget| tokens.value > budget) {
                 let message =
                     "one session would be granted more tokens than the budget of the whole run has";
-                self.finding.problem(ProblemCode::BadValue, tokens.span, message);
+                self.diagnostics.error(DiagnosticCode::BadValue, tokens.span, message);
             }
         }
         if let Some(cost) = cost {
             if !reports {
-                self.finding
-                    .problem(ProblemCode::Conflict, cost.span, unreported("cost"))
+                self.diagnostics
+                    .error(DiagnosticCode::Conflict, cost.span, unreported("cost"))
                     .hint(hint);
             }
             match &self.draft.budget.cost {
@@ -456,13 +466,13 @@ impl<'d> Assembly<'_, '_, 'd> {
                         "the budget counts {}, and this is {}",
                         budget.currency, cost.value.currency
                     );
-                    self.finding
-                        .problem(ProblemCode::BadValue, cost.span, message)
+                    self.diagnostics
+                        .error(DiagnosticCode::BadValue, cost.span, message)
                         .hint("a run counts one currency");
                 }
                 Some(budget) if cost.value.millionths > budget.millionths => {
                     let message = "one session would be granted a higher cost than the budget of the whole run has";
-                    self.finding.problem(ProblemCode::BadValue, cost.span, message);
+                    self.diagnostics.error(DiagnosticCode::BadValue, cost.span, message);
                 }
                 _ => {}
             }
@@ -476,8 +486,8 @@ impl<'d> Assembly<'_, '_, 'd> {
                 "`{}` is used nowhere, so its cells would all do the same",
                 axis.name.value
             );
-            self.finding
-                .problem(ProblemCode::UnusedParameter, axis.name.span, message)
+            self.diagnostics
+                .error(DiagnosticCode::UnusedParameter, axis.name.span, message)
                 .hint(format!("write {{{{{}}}}} where its value belongs", axis.name.value));
         }
     }
@@ -496,7 +506,7 @@ fn label(item: &ItemDraft) -> String {
         How::Plan(path) => format!("plan {}", first(&path.value)),
         How::Broken => String::new(),
     };
-    super::fields::short(&text)
+    super::fields::shorten(&text)
 }
 
 fn backoff(retry: &RetryDraft) -> Option<Backoff> {
@@ -510,7 +520,7 @@ fn backoff(retry: &RetryDraft) -> Option<Backoff> {
     })
 }
 
-fn budget(draft: &Draft, steps: usize, finding: &mut Finding<'_>) -> CoordinationBudget {
+fn budget(draft: &Draft, steps: usize, diagnostics: &mut Diagnostics<'_>) -> CoordinationBudget {
     let drafted = &draft.budget;
     if let Some(sessions) =
         drafted.sessions.as_ref().filter(|sessions| (sessions.value as usize) < steps)
@@ -519,7 +529,7 @@ fn budget(draft: &Draft, steps: usize, finding: &mut Finding<'_>) -> Coordinatio
             "{} sessions are not enough for {steps} items, each of which takes at least one",
             sessions.value
         );
-        finding.problem(ProblemCode::BadValue, sessions.span, message);
+        diagnostics.error(DiagnosticCode::BadValue, sessions.span, message);
     }
     // What is missing was told, and the plan is refused; what is left of it is looked at all the
     // same.

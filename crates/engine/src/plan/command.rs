@@ -23,27 +23,27 @@ pub struct CommandSpec {
     /// [`COMMAND_SCHEMA`] of the version that wrote it.
     pub schema: u32,
     /// What is run.
-    pub run: Run,
+    pub run: Invocation,
     /// The directory that it runs in: the plan file's, absolute.
     pub dir: PathBuf,
     /// Its environment, besides `ANTIPHON_*`.
     pub env: BTreeMap<String, EnvValue>,
     /// What it reads from standard input; closed if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<Stdin>,
+    pub stdin: Option<StdinSource>,
     /// Ceilings of the session.
-    #[serde(default, skip_serializing_if = "Limits::is_none")]
-    pub limits: Limits,
+    #[serde(default, skip_serializing_if = "SessionLimits::is_none")]
+    pub limits: SessionLimits,
     /// How long it has to end after it was asked to.
     pub grace: Millis,
     /// What decides whether it succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<Check>,
+    pub check: Option<CheckSpec>,
     /// How tokens and cost are read.
     pub usage: UsageReader,
     /// What it reads, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub inputs: BTreeMap<String, Input>,
+    pub inputs: BTreeMap<String, InputSource>,
     /// What it puts out, by name. Without any, the output is what its result file says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, OutputSource>,
@@ -52,9 +52,9 @@ pub struct CommandSpec {
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Run {
+pub enum Invocation {
     /// A program and its arguments; each stays one argument, whatever is filled in.
-    Argv(Vec<Text>),
+    Argv(Vec<CommandText>),
     /// A script for `sh -c`.
     Shell(String),
 }
@@ -63,16 +63,16 @@ pub enum Run {
 /// all of it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "TextForm", into = "TextForm")]
-pub struct Text(pub Vec<Part>);
+pub struct CommandText(pub Vec<TextPart>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum TextForm {
     Known(String),
-    Parts(Vec<Part>),
+    Parts(Vec<TextPart>),
 }
 
-impl From<TextForm> for Text {
+impl From<TextForm> for CommandText {
     fn from(form: TextForm) -> Self {
         match form {
             TextForm::Known(text) if text.is_empty() => Self::default(),
@@ -82,8 +82,8 @@ impl From<TextForm> for Text {
     }
 }
 
-impl From<Text> for TextForm {
-    fn from(text: Text) -> Self {
+impl From<CommandText> for TextForm {
+    fn from(text: CommandText) -> Self {
         match text.as_known() {
             Some(known) => Self::Known(known.to_owned()),
             None => Self::Parts(text.0),
@@ -91,10 +91,10 @@ impl From<Text> for TextForm {
     }
 }
 
-/// A part of a [`Text`].
+/// A part of a [`CommandText`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Part {
+pub enum TextPart {
     /// Known when the plan was compiled.
     Known(String),
     /// Filled in when the session starts.
@@ -121,7 +121,7 @@ pub enum Part {
 #[serde(rename_all = "snake_case")]
 pub enum EnvValue {
     /// A text.
-    Text(Text),
+    Text(CommandText),
     /// The value of the secret of this name, which whoever submits holds.
     Secret(String),
 }
@@ -129,17 +129,17 @@ pub enum EnvValue {
 /// Where standard input comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stdin {
+pub enum StdinSource {
     /// A text.
-    Text(Text),
+    Text(CommandText),
     /// A file.
-    File(Text),
+    File(CommandText),
 }
 
 /// Ceilings of a session; `None` is none of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct SessionLimits {
     /// Memory of all its processes together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
@@ -160,7 +160,7 @@ pub struct Limits {
     pub output: Option<Bytes>,
 }
 
-impl Limits {
+impl SessionLimits {
     fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -181,9 +181,9 @@ impl Limits {
 /// A command that decides whether a session succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Check {
+pub struct CheckSpec {
     /// What is run.
-    pub run: Run,
+    pub run: Invocation,
     /// Longest time that it takes; what is left of the session's if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Millis>,
@@ -215,17 +215,17 @@ impl UsageReader {
 /// What an item reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Input {
+pub enum InputSource {
     /// A file, by its path.
     File {
         /// The path, absolute unless an output makes it.
-        path: Text,
+        path: CommandText,
         /// SHA-256 of what it held when the plan was submitted, if it was there and not too large.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
     },
     /// A value.
-    Value(Text),
+    Value(CommandText),
 }
 
 /// Where a part of an item's output comes from.
@@ -281,12 +281,12 @@ impl CommandSpec {
     }
 }
 
-impl Text {
+impl CommandText {
     /// A text without open parts.
     #[must_use]
     pub fn known(text: impl Into<String>) -> Self {
         let mut known = Self::default();
-        known.push(Part::Known(text.into()));
+        known.push(TextPart::Known(text.into()));
         known
     }
 
@@ -295,16 +295,16 @@ impl Text {
     pub fn as_known(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
-            [Part::Known(text)] => Some(text),
+            [TextPart::Known(text)] => Some(text),
             _ => None,
         }
     }
 
     /// Adds a part; known ones become one.
-    pub(super) fn push(&mut self, part: Part) {
+    pub(super) fn push(&mut self, part: TextPart) {
         match (self.0.last_mut(), part) {
-            (_, Part::Known(text)) if text.is_empty() => {}
-            (Some(Part::Known(before)), Part::Known(text)) => before.push_str(&text),
+            (_, TextPart::Known(text)) if text.is_empty() => {}
+            (Some(TextPart::Known(before)), TextPart::Known(text)) => before.push_str(&text),
             (_, part) => self.0.push(part),
         }
     }

@@ -11,8 +11,8 @@ use antiphon_core::id::GroupName;
 use serde::{Deserialize, Serialize};
 
 use super::assembly::{Step, StepCommand, StepEnv, StepWork};
-use super::command::{COMMAND_SCHEMA, CommandSpec, EnvValue, Input, Text};
-use super::problem::{Finding, ProblemCode, Problems};
+use super::command::{COMMAND_SCHEMA, CommandSpec, CommandText, EnvValue, InputSource};
+use super::problem::{DiagnosticCode, Diagnostics, PlanError};
 use super::source::Span;
 use super::{Plan, assembly};
 use crate::coordination::{
@@ -212,9 +212,9 @@ impl Plan {
     /// What the plan comes to, submitted from this environment.
     ///
     /// # Errors
-    /// [`Problems`] names the variables that are missing, secrets of one name from two sources, and
+    /// [`PlanError`] names the variables that are missing, secrets of one name from two sources, and
     /// what the kernel does not take.
-    pub fn compile(&self, environment: &Environment) -> Result<Compiled, Problems> {
+    pub fn compile(&self, environment: &Environment) -> Result<Compiled, PlanError> {
         let mut compilation = Compilation {
             environment,
             blobs: BTreeMap::new(),
@@ -257,20 +257,20 @@ impl Compilation<'_> {
         &mut self,
         plan: &Plan,
         pausing: Option<bool>,
-    ) -> Result<(PlanSpec, CoordinationConfig), Problems> {
-        let mut finding = Finding::new(&plan.source);
-        let mut inside: Option<Problems> = None;
+    ) -> Result<(PlanSpec, CoordinationConfig), PlanError> {
+        let mut diagnostics = Diagnostics::new(&plan.source);
+        let mut inside: Option<PlanError> = None;
         let mut work = Vec::new();
         for step in &plan.assembled.steps {
             let (runner, blob) = match &step.work {
                 StepWork::Command(command) => {
-                    let spec = self.command(command, plan, &mut finding);
+                    let spec = self.command(command, plan, &mut diagnostics);
                     (process_runner(&spec), self.keep(spec.to_bytes()))
                 }
                 StepWork::Plan { path, pausing } => {
                     let Some(below) = plan.nested.get(&path.value) else {
                         let message = "this plan was not read from its file, so the plans in it are not known";
-                        finding.problem(ProblemCode::MissingFile, path.span, message);
+                        diagnostics.error(DiagnosticCode::MissingFile, path.span, message);
                         continue;
                     };
                     match self.plan(below, *pausing) {
@@ -297,8 +297,8 @@ impl Compilation<'_> {
                     "what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
                     step.id
                 );
-                finding
-                    .problem(ProblemCode::TooLarge, step.span, message)
+                diagnostics
+                    .error(DiagnosticCode::TooLarge, step.span, message)
                     .hint("need a group or a whole matrix, which is one need");
             }
             work.push(spec);
@@ -309,11 +309,11 @@ impl Compilation<'_> {
                 "what is recorded of this plan takes more than {} MiB",
                 MAX_BLOB_BYTES >> 20
             );
-            finding
-                .problem(ProblemCode::TooLarge, Span::default(), message)
+            diagnostics
+                .error(DiagnosticCode::TooLarge, Span::default(), message)
                 .hint("put long texts into files, and name these as inputs");
         }
-        finding.finish()?;
+        diagnostics.finish()?;
         if let Some(problems) = inside {
             return Err(problems);
         }
@@ -333,7 +333,7 @@ impl Compilation<'_> {
         // What the kernel refuses was refused before, with its place; this is for what only the
         // kernel knows.
         let refused = |error: ControllerError| {
-            Problems::of_file(ProblemCode::BadValue, plan.source.path(), error.to_string())
+            PlanError::of_file(DiagnosticCode::BadValue, plan.source.path(), error.to_string())
         };
         let config = spec.config().map_err(refused)?;
         Ok((spec, config))
@@ -349,12 +349,12 @@ impl Compilation<'_> {
         &mut self,
         command: &StepCommand,
         plan: &Plan,
-        finding: &mut Finding<'_>,
+        diagnostics: &mut Diagnostics<'_>,
     ) -> CommandSpec {
         let mut env: BTreeMap<String, EnvValue> = BTreeMap::new();
         for name in ALLOWED {
             if let Some(value) = self.variable(name) {
-                env.insert((*name).to_owned(), EnvValue::Text(Text::known(value)));
+                env.insert((*name).to_owned(), EnvValue::Text(CommandText::known(value)));
             }
         }
         for (variable, value) in &command.env {
@@ -366,13 +366,13 @@ impl Compilation<'_> {
                         let message =
                             format!("there is no variable `{}` in this environment", name.value);
                         let told =
-                            finding.problem(ProblemCode::MissingVariable, name.span, message);
+                            diagnostics.error(DiagnosticCode::MissingVariable, name.span, message);
                         told.hint(format!(
                             "set it, or give a default: {{ from: {}, default: .. }}",
                             name.value
                         ));
                     }
-                    EnvValue::Text(Text::known(found.unwrap_or_default()))
+                    EnvValue::Text(CommandText::known(found.unwrap_or_default()))
                 }
                 StepEnv::Secret { name, command, span } => {
                     let from = match command {
@@ -386,8 +386,8 @@ impl Compilation<'_> {
                         Some(known) if known.from == from => {}
                         Some(_) => {
                             let message = format!("the secret `{name}` is taken from two places");
-                            finding
-                                .problem(ProblemCode::Conflict, *span, message)
+                            diagnostics
+                                .error(DiagnosticCode::Conflict, *span, message)
                                 .hint("give one of the variables another name");
                         }
                     }
@@ -398,11 +398,11 @@ impl Compilation<'_> {
         }
         let inputs = command.inputs.iter().map(|(name, (input, _))| {
             let input = match input {
-                Input::File { path, .. } => Input::File {
+                InputSource::File { path, .. } => InputSource::File {
                     digest: path.as_known().and_then(|known| self.hash(Path::new(known))),
                     path: path.clone(),
                 },
-                Input::Value(value) => Input::Value(value.clone()),
+                InputSource::Value(value) => InputSource::Value(value.clone()),
             };
             (name.clone(), input)
         });

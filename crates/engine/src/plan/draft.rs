@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::command::{Limits, UsageReader};
+use super::command::{SessionLimits, UsageReader};
 use super::source::{Span, Spanned};
 use super::template::Template;
 use super::units::{Cost, Millis, Share};
@@ -51,7 +51,7 @@ pub(super) enum RunDraft {
 pub(super) struct Conduct {
     pub(super) env: BTreeMap<String, EnvDraft>,
     pub(super) stdin: Option<Spanned<StdinDraft>>,
-    pub(super) limits: Limits,
+    pub(super) limits: SessionLimits,
     pub(super) tokens: Option<Spanned<u64>>,
     pub(super) cost: Option<Spanned<Cost>>,
     pub(super) usage: Option<UsageReader>,

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::keys::{Key, Object};
-use super::node::{Node, Value};
-use super::problem::{Finding, ProblemCode, Told};
+use super::node::{Node, Yaml};
+use super::problem::{DiagnosticCode, Diagnostics, Reported};
 use super::source::{Span, Spanned};
 use super::units::{Bytes, Cost, Count, Millis, Share, UnitError};
 
@@ -58,11 +58,11 @@ impl<'n> Fields<'n> {
     pub(super) fn read(
         node: &'n Node,
         object: &'static Object,
-        finding: &mut Finding<'_>,
+        diagnostics: &mut Diagnostics<'_>,
     ) -> Option<Self> {
-        let (fields, others) = Self::split(node, object, finding)?;
+        let (fields, others) = Self::split(node, object, diagnostics)?;
         for (key, _) in others {
-            unknown_key(key, object, &BTreeSet::new(), finding);
+            unknown_key(key, object, &BTreeSet::new(), diagnostics);
         }
         Some(fields)
     }
@@ -71,15 +71,15 @@ impl<'n> Fields<'n> {
     pub(super) fn split(
         node: &'n Node,
         object: &'static Object,
-        finding: &mut Finding<'_>,
+        diagnostics: &mut Diagnostics<'_>,
     ) -> Option<(Self, Vec<Other<'n>>)> {
         let entries = match &node.value {
-            Value::Map(entries) => entries,
-            Value::Broken => return None,
+            Yaml::Map(entries) => entries,
+            Yaml::Broken => return None,
             _ => {
                 let message = format!("{} is a mapping, but here is {}", object.what, node.kind());
-                let told = finding.problem(ProblemCode::WrongType, node.span, message);
-                told.hint(format!("its keys are {}", listed(&object.names())));
+                let told = diagnostics.error(DiagnosticCode::WrongType, node.span, message);
+                told.hint(format!("its keys are {}", enumerate(&object.names())));
                 return None;
             }
         };
@@ -90,8 +90,8 @@ impl<'n> Fields<'n> {
             } else if object.later.contains(&key.value.as_str()) {
                 let message =
                     format!("`{}` is reserved, and not yet supported by this version", key.value);
-                finding
-                    .problem(ProblemCode::NotYetSupported, key.span, message)
+                diagnostics
+                    .error(DiagnosticCode::NotYetSupported, key.span, message)
                     .hint("leave it out");
             } else {
                 others.push((key, value));
@@ -100,8 +100,8 @@ impl<'n> Fields<'n> {
         for key in object.keys.iter().filter(|key| key.required) {
             if !known.iter().any(|(found, _)| found.name == key.name) {
                 let message = format!("{} lacks `{}`", object.what, key.name);
-                finding
-                    .problem(ProblemCode::MissingKey, node.span, message)
+                diagnostics
+                    .error(DiagnosticCode::MissingKey, node.span, message)
                     .hint(format!("such as `{}`", key.example));
             }
         }
@@ -129,26 +129,26 @@ pub(super) fn unknown_key(
     key: &Spanned<String>,
     object: &Object,
     more: &BTreeSet<String>,
-    finding: &mut Finding<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) {
-    if finding.is_full() {
+    if diagnostics.is_full() {
         return;
     }
     let mut names: Vec<&str> = object.names();
     names.extend(more.iter().map(String::as_str));
-    let message = format!("{} has no key `{}`", object.what, short(&key.value));
+    let message = format!("{} has no key `{}`", object.what, shorten(&key.value));
     let elsewhere =
         ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
     let hint = match elsewhere {
         Some((_, ours)) => Some(format!("that is `{ours}` here")),
-        None => meant(&key.value, names.iter().copied()),
+        None => suggestion(&key.value, names.iter().copied()),
     };
-    let hint = hint.unwrap_or_else(|| format!("its keys are {}", listed(&names)));
-    finding.problem(ProblemCode::UnknownKey, key.span, message).hint(hint);
+    let hint = hint.unwrap_or_else(|| format!("its keys are {}", enumerate(&names)));
+    diagnostics.error(DiagnosticCode::UnknownKey, key.span, message).hint(hint);
 }
 
 /// The name that was meant, as a question.
-pub(super) fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+pub(super) fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     let likeness = |other: &str| {
         // One letter more or less of a short word is much by any measure, and the commonest
         // mistake.
@@ -170,7 +170,7 @@ pub(super) fn meant<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Opt
 }
 
 /// Names for a message.
-pub(super) fn listed(names: &[&str]) -> String {
+pub(super) fn enumerate(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match names.len() {
         more if more > LISTED => format!("{} and {} more", shown.join(", "), more - LISTED),
@@ -179,14 +179,14 @@ pub(super) fn listed(names: &[&str]) -> String {
 }
 
 /// Values of each kind.
-impl Finding<'_> {
+impl Diagnostics<'_> {
     /// Tells that a value is of another kind than it should be.
-    pub(super) fn wrong(&mut self, node: &Node, wanted: &str) -> Option<Told<'_>> {
-        if matches!(node.value, Value::Broken) {
+    pub(super) fn wrong_type(&mut self, node: &Node, wanted: &str) -> Option<Reported<'_>> {
+        if matches!(node.value, Yaml::Broken) {
             return None;
         }
-        Some(self.problem(
-            ProblemCode::WrongType,
+        Some(self.error(
+            DiagnosticCode::WrongType,
             node.span,
             format!("here should be {wanted}, not {}", node.kind()),
         ))
@@ -195,19 +195,19 @@ impl Finding<'_> {
     /// A text; a number or a truth value is one as it is written.
     pub(super) fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
         match &node.value {
-            Value::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
-            Value::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
-            Value::List(_) | Value::Map(_) if self.source().slice(node.span).starts_with("{{") => {
+            Yaml::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
+            Yaml::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
+            Yaml::List(_) | Yaml::Map(_) if self.source().slice(node.span).starts_with("{{") => {
                 None
             }
-            Value::Map(entries) if entries.len() == 1 => {
-                self.wrong(node, "a text")?
+            Yaml::Map(entries) if entries.len() == 1 => {
+                self.wrong_type(node, "a text")?
                     .hint("a text with a colon and a space in it needs quotes");
                 None
             }
             _ => {
                 let hint = node.is_null().then(|| "an empty text is written \"\"".to_owned());
-                self.wrong(node, "a text")?.hint_if(hint);
+                self.wrong_type(node, "a text")?.hint_if(hint);
                 None
             }
         }
@@ -216,10 +216,10 @@ impl Finding<'_> {
     /// The scalar of something that is written without quotes or with.
     fn scalar<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<&'n str> {
         match &node.value {
-            Value::Plain(text) if !node.is_null() => Some(text),
-            Value::Quoted(text) => Some(text),
+            Yaml::Plain(text) if !node.is_null() => Some(text),
+            Yaml::Quoted(text) => Some(text),
             _ => {
-                self.wrong(node, wanted);
+                self.wrong_type(node, wanted);
                 None
             }
         }
@@ -227,19 +227,19 @@ impl Finding<'_> {
 
     pub(super) fn flag(&mut self, node: &Node) -> Option<bool> {
         match &node.value {
-            Value::Plain(text) if text == "true" => Some(true),
-            Value::Plain(text) if text == "false" => Some(false),
-            Value::Plain(text) if !node.is_null() => {
+            Yaml::Plain(text) if text == "true" => Some(true),
+            Yaml::Plain(text) if text == "false" => Some(false),
+            Yaml::Plain(text) if !node.is_null() => {
                 let hint = match text.to_lowercase().as_str() {
                     "yes" | "on" | "y" | "true" => Some("write `true`".to_owned()),
                     "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
                     _ => None,
                 };
-                self.wrong(node, "`true` or `false`")?.hint_if(hint);
+                self.wrong_type(node, "`true` or `false`")?.hint_if(hint);
                 None
             }
             _ => {
-                self.wrong(node, "`true` or `false`");
+                self.wrong_type(node, "`true` or `false`");
                 None
             }
         }
@@ -252,18 +252,18 @@ impl Finding<'_> {
         match text.parse::<i64>() {
             Ok(number) if (min..=max).contains(&number) => Some(number),
             Ok(number) => {
-                self.problem(
-                    ProblemCode::BadValue,
+                self.error(
+                    DiagnosticCode::BadValue,
                     node.span,
                     format!("here should be {wanted}, not {number}"),
                 );
                 None
             }
             Err(_) => {
-                self.problem(
-                    ProblemCode::WrongType,
+                self.error(
+                    DiagnosticCode::WrongType,
                     node.span,
-                    format!("here should be {wanted}, not `{}`", short(text)),
+                    format!("here should be {wanted}, not `{}`", shorten(text)),
                 );
                 None
             }
@@ -277,16 +277,17 @@ impl Finding<'_> {
         words: &[(&'static str, T)],
     ) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let text = self.scalar(node, &format!("one of {}", listed(&names)))?;
+        let text = self.scalar(node, &format!("one of {}", enumerate(&names)))?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
             return Some(*value);
         }
         if self.is_full() {
             return None;
         }
-        let hint = meant(text, names.iter().copied());
-        let message = format!("here should be one of {}, not `{}`", listed(&names), short(text));
-        self.problem(ProblemCode::BadValue, node.span, message).hint_if(hint);
+        let hint = suggestion(text, names.iter().copied());
+        let message =
+            format!("here should be one of {}, not `{}`", enumerate(&names), shorten(text));
+        self.error(DiagnosticCode::BadValue, node.span, message).hint_if(hint);
         None
     }
 
@@ -295,8 +296,8 @@ impl Finding<'_> {
             .filter(|read| {
                 let positive = read.0 > 0;
                 if !positive {
-                    self.problem(
-                        ProblemCode::BadValue,
+                    self.error(
+                        DiagnosticCode::BadValue,
                         node.span,
                         "here should be a duration of more than nothing",
                     );
@@ -333,40 +334,40 @@ impl Finding<'_> {
             Ok(value) => return Some(value),
             Err(error) => error,
         };
-        let text = short(text);
+        let text = shorten(text);
         let (code, message) = match error {
-            UnitError::NoUnit => (ProblemCode::WrongUnit, format!("`{text}` has no unit")),
+            UnitError::NoUnit => (DiagnosticCode::WrongUnit, format!("`{text}` has no unit")),
             UnitError::UnknownUnit(unit) => (
-                ProblemCode::WrongUnit,
-                format!("`{}` is no unit that {what} is given in", short(&unit)),
+                DiagnosticCode::WrongUnit,
+                format!("`{}` is no unit that {what} is given in", shorten(&unit)),
             ),
             UnitError::NoNumber => {
-                (ProblemCode::WrongType, format!("here should be {what}, not `{text}`"))
+                (DiagnosticCode::WrongType, format!("here should be {what}, not `{text}`"))
             }
             UnitError::TooFine => {
-                (ProblemCode::BadValue, format!("`{text}` is finer than what is counted"))
+                (DiagnosticCode::BadValue, format!("`{text}` is finer than what is counted"))
             }
-            UnitError::TooLarge => (ProblemCode::BadValue, format!("`{text}` is too much")),
+            UnitError::TooLarge => (DiagnosticCode::BadValue, format!("`{text}` is too much")),
         };
-        self.problem(code, node.span, message).hint(format!("write it as {such}"));
+        self.error(code, node.span, message).hint(format!("write it as {such}"));
         None
     }
 
     /// The entries of a list.
     pub(super) fn list<'n>(&mut self, node: &'n Node, of: &str) -> Option<&'n [Node]> {
         match &node.value {
-            Value::List(entries) => Some(entries),
-            Value::Plain(text) | Value::Quoted(text) if !node.is_null() => {
+            Yaml::List(entries) => Some(entries),
+            Yaml::Plain(text) | Yaml::Quoted(text) if !node.is_null() => {
                 let plain = text.len() < 60
                     && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
                 let words: Vec<&str> = text.split_whitespace().collect();
                 let hint = plain.then(|| format!("write it as [{}]", words.join(", ")));
                 let hint = hint.or_else(|| Some("write it as [.., ..]".to_owned()));
-                self.wrong(node, &format!("a list of {of}"))?.hint_if(hint);
+                self.wrong_type(node, &format!("a list of {of}"))?.hint_if(hint);
                 None
             }
             _ => {
-                self.wrong(node, &format!("a list of {of}"));
+                self.wrong_type(node, &format!("a list of {of}"));
                 None
             }
         }
@@ -379,14 +380,14 @@ impl Finding<'_> {
         of: &str,
     ) -> Option<&'n [(Spanned<String>, Node)]> {
         match &node.value {
-            Value::Map(entries) => Some(entries),
-            Value::List(_) => {
-                self.wrong(node, &format!("a mapping from names to {of}"))?
+            Yaml::Map(entries) => Some(entries),
+            Yaml::List(_) => {
+                self.wrong_type(node, &format!("a mapping from names to {of}"))?
                     .hint("write `NAME: ..` for each, without a dash");
                 None
             }
             _ => {
-                self.wrong(node, &format!("a mapping from names to {of}"));
+                self.wrong_type(node, &format!("a mapping from names to {of}"));
                 None
             }
         }
@@ -394,7 +395,7 @@ impl Finding<'_> {
 }
 
 /// A text that is short enough for a message.
-pub(super) fn short(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     if text.chars().count() > 60 {
         shown.push('…');

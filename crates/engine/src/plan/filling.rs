@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use antiphon_core::id::WorkId;
 use serde_json::Value;
 
-use super::command::{Check, CommandSpec, EnvValue, Input, OutputSource, Part, Run, Stdin, Text};
+use super::command::{
+    CheckSpec, CommandSpec, CommandText, EnvValue, InputSource, Invocation, OutputSource,
+    StdinSource, TextPart,
+};
 
 /// What a text may become.
 struct Room {
@@ -26,7 +29,7 @@ const STDIN: Room =
 
 /// Why a command cannot be started with what there is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FillError {
+pub enum RenderError {
     /// An item that it needs has put out nothing, such as one that failed and whose failure is
     /// passed over.
     #[error("{work} has put out nothing, and this session's command needs it")]
@@ -60,13 +63,13 @@ pub enum FillError {
 
 /// A command with everything filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filled {
+pub struct Rendered {
     /// The program and its arguments; of a script `sh -c` and the script.
     pub argv: Vec<String>,
     /// The environment besides `ANTIPHON_*`; secrets by name.
-    pub env: BTreeMap<String, FilledEnv>,
+    pub env: BTreeMap<String, RenderedEnv>,
     /// Standard input.
-    pub stdin: Option<FilledStdin>,
+    pub stdin: Option<RenderedStdin>,
     /// The program that decides, and its arguments.
     pub check: Option<Vec<String>>,
     /// What it reads, by name: paths and values, for the context file.
@@ -75,7 +78,7 @@ pub struct Filled {
 
 /// The value of an environment variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FilledEnv {
+pub enum RenderedEnv {
     /// A text.
     Text(String),
     /// The value of the secret of this name.
@@ -84,7 +87,7 @@ pub enum FilledEnv {
 
 /// Standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FilledStdin {
+pub enum RenderedStdin {
     /// A text.
     Text(String),
     /// A file, by its absolute path.
@@ -116,34 +119,39 @@ impl CommandSpec {
     /// The command with the outputs of the items that it needs filled in.
     ///
     /// # Errors
-    /// [`FillError`] names the output that is missing or does not fit.
-    pub fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Filled, FillError> {
+    /// [`RenderError`] names the output that is missing or does not fit.
+    pub fn render(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Rendered, RenderError> {
         let env = self.env.iter().map(|(name, value)| {
             let value = match value {
-                EnvValue::Text(text) => FilledEnv::Text(text.fill(outputs)?),
-                EnvValue::Secret(secret) => FilledEnv::Secret(secret.clone()),
+                EnvValue::Text(text) => RenderedEnv::Text(text.render(outputs)?),
+                EnvValue::Secret(secret) => RenderedEnv::Secret(secret.clone()),
             };
             Ok((name.clone(), value))
         });
         let stdin = match &self.stdin {
             None => None,
-            Some(Stdin::Text(text)) => Some(FilledStdin::Text(text.fill_within(outputs, &STDIN)?)),
-            Some(Stdin::File(path)) => Some(FilledStdin::File(self.dir.join(path.fill(outputs)?))),
+            Some(StdinSource::Text(text)) => {
+                Some(RenderedStdin::Text(text.render_within(outputs, &STDIN)?))
+            }
+            Some(StdinSource::File(path)) => {
+                Some(RenderedStdin::File(self.dir.join(path.render(outputs)?)))
+            }
         };
         let inputs = self.inputs.iter().map(|(name, input)| {
             let text = match input {
-                Input::File { path, .. } => path,
-                Input::Value(text) => text,
+                InputSource::File { path, .. } => path,
+                InputSource::Value(text) => text,
             };
-            Ok((name.clone(), text.fill(outputs)?))
+            Ok((name.clone(), text.render(outputs)?))
         });
-        let check = self.check.as_ref().map(|Check { run, .. }| run.fill(outputs)).transpose()?;
-        Ok(Filled {
-            argv: self.run.fill(outputs)?,
-            env: env.collect::<Result<_, FillError>>()?,
+        let check =
+            self.check.as_ref().map(|CheckSpec { run, .. }| run.render(outputs)).transpose()?;
+        Ok(Rendered {
+            argv: self.run.render(outputs)?,
+            env: env.collect::<Result<_, RenderError>>()?,
             stdin,
             check,
-            inputs: inputs.collect::<Result<_, FillError>>()?,
+            inputs: inputs.collect::<Result<_, RenderError>>()?,
         })
     }
 
@@ -182,43 +190,43 @@ impl CommandSpec {
     }
 }
 
-impl Run {
-    fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Vec<String>, FillError> {
+impl Invocation {
+    fn render(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Vec<String>, RenderError> {
         match self {
-            Self::Argv(texts) => texts.iter().map(|text| text.fill(outputs)).collect(),
+            Self::Argv(texts) => texts.iter().map(|text| text.render(outputs)).collect(),
             Self::Shell(script) => Ok(vec!["sh".to_owned(), "-c".to_owned(), script.clone()]),
         }
     }
 }
 
-impl Text {
+impl CommandText {
     /// The text with outputs filled in.
     ///
     /// # Errors
-    /// As [`CommandSpec::fill`].
-    pub fn fill(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<String, FillError> {
-        self.fill_within(outputs, &ARGUMENT)
+    /// As [`CommandSpec::render`].
+    pub fn render(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<String, RenderError> {
+        self.render_within(outputs, &ARGUMENT)
     }
 
-    fn fill_within(
+    fn render_within(
         &self,
         outputs: &BTreeMap<WorkId, Vec<u8>>,
         room: &Room,
-    ) -> Result<String, FillError> {
-        let mut filled = String::new();
+    ) -> Result<String, RenderError> {
+        let mut rendered = String::new();
         for part in &self.0 {
             let text = match part {
-                Part::Known(text) => {
-                    filled.push_str(text);
+                TextPart::Known(text) => {
+                    rendered.push_str(text);
                     continue;
                 }
-                Part::Output { output_of: work, name } => {
+                TextPart::Output { output_of: work, name } => {
                     let bytes = outputs
                         .get(work)
-                        .ok_or_else(|| FillError::NoOutput { work: work.clone() })?;
+                        .ok_or_else(|| RenderError::NoOutput { work: work.clone() })?;
                     shown(value(work, name.as_deref(), bytes)?)
                 }
-                Part::Outputs { outputs_of, name } => {
+                TextPart::Outputs { outputs_of, name } => {
                     let mut all = serde_json::Map::new();
                     for work in outputs_of {
                         let found = outputs
@@ -230,21 +238,21 @@ impl Text {
                     Value::Object(all).to_string()
                 }
             };
-            filled.push_str(&text);
-            if room.zero_refused && filled.contains('\0') {
-                return Err(FillError::Unusable { problem: "holds a zero byte" });
+            rendered.push_str(&text);
+            if room.zero_refused && rendered.contains('\0') {
+                return Err(RenderError::Unusable { problem: "holds a zero byte" });
             }
-            if filled.len() > room.bytes_max {
-                return Err(FillError::Unusable { problem: room.exceeded });
+            if rendered.len() > room.bytes_max {
+                return Err(RenderError::Unusable { problem: room.exceeded });
             }
         }
-        Ok(filled)
+        Ok(rendered)
     }
 }
 
 /// An output, or a part of one; what is not JSON is a text.
-fn value(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<Value, FillError> {
-    let not = |wanted| FillError::NotText { work: work.clone(), wanted };
+fn value(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<Value, RenderError> {
+    let not = |wanted| RenderError::NotText { work: work.clone(), wanted };
     let Some(name) = name else {
         return match serde_json::from_slice(bytes) {
             Ok(value) => Ok(value),
@@ -256,7 +264,7 @@ fn value(work: &WorkId, name: Option<&str>, bytes: &[u8]) -> Result<Value, FillE
     match serde_json::from_slice(bytes).map_err(|_| not("JSON"))? {
         Value::Object(mut fields) => fields
             .remove(name)
-            .ok_or_else(|| FillError::NoName { work: work.clone(), name: name.to_owned() }),
+            .ok_or_else(|| RenderError::NoName { work: work.clone(), name: name.to_owned() }),
         _ => Err(not("a JSON object")),
     }
 }

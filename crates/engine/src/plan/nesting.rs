@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::assembly::{Assembled, Step, StepWork};
-use super::command::{Input, OutputSource, Stdin, Text};
-use super::fields::meant;
-use super::problem::{Finding, ProblemCode, Problems};
+use super::command::{CommandText, InputSource, OutputSource, StdinSource};
+use super::fields::suggestion;
+use super::problem::{DiagnosticCode, Diagnostics, PlanError};
 use super::source::{Source, Span};
 use super::{Plan, assembled};
 use crate::coordination::MAX_DEPTH;
@@ -25,15 +25,15 @@ const MAX_FILES: usize = 256;
 const LOOKED_THROUGH: usize = 1_000;
 
 /// Reads a plan and all plans in it.
-pub(super) fn read(path: &Path) -> Result<Plan, Problems> {
-    let mut reading = Reading { files: BTreeMap::new(), above: Vec::new() };
+pub(super) fn read(path: &Path) -> Result<Plan, PlanError> {
+    let mut reading = Loader { files: BTreeMap::new(), above: Vec::new() };
     let plan = reading.file(path)?;
     Ok(Arc::unwrap_or_clone(plan.plan))
 }
 
 /// Reads a plan that somebody sent, and all plans in it, which lie on this machine.
-pub(super) fn read_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, Problems> {
-    let mut reading = Reading { files: BTreeMap::new(), above: Vec::new() };
+pub(super) fn read_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, PlanError> {
+    let mut reading = Loader { files: BTreeMap::new(), above: Vec::new() };
     // Where the file lies that was sent, if it was one, so that a plan that runs itself is found.
     let real = shown.file_name().and_then(|name| fs::canonicalize(dir.join(name)).ok());
     reading.above.extend(real);
@@ -47,24 +47,24 @@ pub(super) fn read_text(text: &str, shown: &Path, dir: &Path) -> Result<Plan, Pr
 /// A plan that was read, how deep the plans in it go, and how many sessions it takes with them if
 /// none fails.
 #[derive(Clone)]
-struct Whole {
+struct Loaded {
     plan: Arc<Plan>,
     height: usize,
     sessions: u64,
 }
 
-struct Reading {
+struct Loader {
     /// What each file was found to be; a file that many items name is read once.
-    files: BTreeMap<PathBuf, Result<Whole, Problems>>,
+    files: BTreeMap<PathBuf, Result<Loaded, PlanError>>,
     /// The files that are being read, the outermost first.
     above: Vec<PathBuf>,
 }
 
-impl Reading {
-    fn file(&mut self, shown: &Path) -> Result<Whole, Problems> {
+impl Loader {
+    fn file(&mut self, shown: &Path) -> Result<Loaded, PlanError> {
         let unreadable = |error| {
-            Problems::of_file(
-                ProblemCode::Unreadable,
+            PlanError::of_file(
+                DiagnosticCode::Unreadable,
                 shown,
                 format!("this file cannot be read: {error}"),
             )
@@ -86,23 +86,23 @@ impl Reading {
     }
 
     /// What a text and the plans that it names come to; relative paths start from `dir`.
-    fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Whole, Problems> {
+    fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Loaded, PlanError> {
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
             let message = format!(
                 "the directory {} is not named in UTF-8; run the plan from another one",
                 dir.display()
             );
-            return Err(Problems::of_file(ProblemCode::Unreadable, source.path(), message));
+            return Err(PlanError::of_file(DiagnosticCode::Unreadable, source.path(), message));
         }
-        let mut finding = Finding::new(&source);
-        let assembled = assembled(&dir, &mut finding);
+        let mut diagnostics = Diagnostics::new(&source);
+        let assembled = assembled(&dir, &mut diagnostics);
         let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
-        let mut inside: Vec<(String, Problems)> = Vec::new();
+        let mut inside: Vec<(String, PlanError)> = Vec::new();
         let mut height = 0;
         let steps =
             assembled.as_ref().map(|assembled| assembled.steps.as_slice()).unwrap_or_default();
-        inputs(steps, &dir, &mut finding);
+        inputs(steps, &dir, &mut diagnostics);
         for step in steps {
             let StepWork::Plan { path, .. } = &step.work else { continue };
             if nested.contains_key(&path.value)
@@ -111,13 +111,13 @@ impl Reading {
                 continue;
             }
             let below = shown_below(source.path(), &dir, &path.value);
-            match self.below(&below, path.span, &mut finding) {
+            match self.below(&below, path.span, &mut diagnostics) {
                 Some(Ok(whole)) => {
                     height = height.max(whole.height + 1);
                     if height > usize::from(MAX_DEPTH) {
                         let message =
                             format!("with this one, plans are nested more than {MAX_DEPTH} deep");
-                        finding.problem(ProblemCode::TooLarge, path.span, message);
+                        diagnostics.error(DiagnosticCode::TooLarge, path.span, message);
                     }
                     sessions_below.insert(path.value.clone(), whole.sessions);
                     nested.insert(path.value.clone(), whole.plan);
@@ -143,9 +143,9 @@ impl Reading {
                 budget.max_episodes(),
                 steps.len(),
             );
-            finding.problem(ProblemCode::BadValue, *sessions_span, message);
+            diagnostics.error(DiagnosticCode::BadValue, *sessions_span, message);
         }
-        let mut problems = finding.finish().err();
+        let mut problems = diagnostics.finish().err();
         for (_, other) in inside {
             match &mut problems {
                 Some(problems) => problems.join(other),
@@ -153,7 +153,7 @@ impl Reading {
             }
         }
         match (assembled, problems) {
-            (Some(assembled), None) => Ok(Whole {
+            (Some(assembled), None) => Ok(Loaded {
                 plan: Arc::new(Plan { source, dir, assembled, nested }),
                 height,
                 sessions,
@@ -168,16 +168,16 @@ impl Reading {
         &mut self,
         path: &Path,
         span: Span,
-        finding: &mut Finding<'_>,
-    ) -> Option<Result<Whole, Problems>> {
-        if finding.is_full() {
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<Result<Loaded, PlanError>> {
+        if diagnostics.is_full() {
             return None;
         }
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) => {
                 let message = format!("the plan {} cannot be read: {error}", path.display());
-                finding.problem(ProblemCode::MissingFile, span, message).hint_if(near(path));
+                diagnostics.error(DiagnosticCode::MissingFile, span, message).hint_if(near(path));
                 return None;
             }
         };
@@ -190,20 +190,20 @@ impl Reading {
                 "these plans would run each other without end: {}",
                 names.collect::<Vec<_>>().join(" -> ")
             );
-            finding.problem(ProblemCode::Cycle, span, message);
+            diagnostics.error(DiagnosticCode::Cycle, span, message);
             return None;
         }
         if self.above.len() > usize::from(MAX_DEPTH) {
-            finding.problem(
-                ProblemCode::TooLarge,
+            diagnostics.error(
+                DiagnosticCode::TooLarge,
                 span,
                 format!("plans are nested more than {MAX_DEPTH} deep here"),
             );
             return None;
         }
         if self.files.len() >= MAX_FILES {
-            finding.problem(
-                ProblemCode::TooLarge,
+            diagnostics.error(
+                DiagnosticCode::TooLarge,
                 span,
                 format!("this plan takes more than {MAX_FILES} plan files"),
             );
@@ -228,21 +228,21 @@ fn shown_below(above: &Path, dir: &Path, below: &str) -> PathBuf {
     }
 }
 
-fn too_large(path: &Path) -> Problems {
-    Problems::of_file(
-        ProblemCode::TooLarge,
+fn too_large(path: &Path) -> PlanError {
+    PlanError::of_file(
+        DiagnosticCode::TooLarge,
         path,
         format!("this file is larger than {} MiB", MAX_FILE_BYTES >> 20),
     )
 }
 
-fn text(path: &Path) -> Result<String, Problems> {
+fn text(path: &Path) -> Result<String, PlanError> {
     let mut bytes = Vec::new();
     let read =
         fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     let unreadable = |error| {
-        Problems::of_file(
-            ProblemCode::Unreadable,
+        PlanError::of_file(
+            DiagnosticCode::Unreadable,
             path,
             format!("this file cannot be read: {error}"),
         )
@@ -255,26 +255,26 @@ fn text(path: &Path) -> Result<String, Problems> {
 }
 
 /// The text of a file, or where in it something else than UTF-8 begins.
-fn decoded(bytes: &[u8], path: &Path) -> Result<String, Problems> {
+fn decoded(bytes: &[u8], path: &Path) -> Result<String, PlanError> {
     // What a plan begins with has one byte in UTF-8, and a zero beside it in UTF-16.
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..]) {
         let message = "this file is UTF-16, and a plan is UTF-8; save it as that";
-        return Err(Problems::of_file(ProblemCode::Unreadable, path, message));
+        return Err(PlanError::of_file(DiagnosticCode::Unreadable, path, message));
     }
     let at = match std::str::from_utf8(bytes) {
         Ok(text) => return Ok(text.to_owned()),
         Err(error) => error.valid_up_to(),
     };
     let source = Source::new(path, &String::from_utf8_lossy(bytes));
-    let mut finding = Finding::new(&source);
+    let mut diagnostics = Diagnostics::new(&source);
     let mark = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
     let message = format!("this file is not UTF-8: byte {} begins no character", at + 1);
-    finding.problem(ProblemCode::Unreadable, mark, message).hint("save it as UTF-8");
-    finding.finish().map(|()| String::new())
+    diagnostics.error(DiagnosticCode::Unreadable, mark, message).hint("save it as UTF-8");
+    diagnostics.finish().map(|()| String::new())
 }
 
 /// Tells of input files that are neither there nor made by an item of the plan.
-fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
+fn inputs(steps: &[Step], dir: &Path, diagnostics: &mut Diagnostics<'_>) {
     let commands = || {
         steps.iter().filter_map(|step| match &step.work {
             StepWork::Command(command) => Some(command),
@@ -288,9 +288,9 @@ fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
             OutputSource::Result => None,
         })
         .collect();
-    let mut absent = |text: &Text, span: Span| {
+    let mut absent = |text: &CommandText, span: Span| {
         let Some(path) = text.as_known().map(|path| dir.join(path)) else { return };
-        if made.contains(path.as_path()) || path.exists() || finding.is_full() {
+        if made.contains(path.as_path()) || path.exists() || diagnostics.is_full() {
             return;
         }
         let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
@@ -298,17 +298,17 @@ fn inputs(steps: &[Step], dir: &Path, finding: &mut Finding<'_>) {
             "paths start from the plan's directory; what an item makes is named in its `output`"
                 .to_owned()
         });
-        finding
-            .problem(ProblemCode::MissingFile, span, format!("there is no file {shown}"))
+        diagnostics
+            .error(DiagnosticCode::MissingFile, span, format!("there is no file {shown}"))
             .hint(hint);
     };
     for command in commands() {
         for (input, span) in command.inputs.values() {
-            if let Input::File { path, .. } = input {
+            if let InputSource::File { path, .. } = input {
                 absent(path, *span);
             }
         }
-        if let (Some(Stdin::File(path)), span) = (&command.stdin, command.stdin_span) {
+        if let (Some(StdinSource::File(path)), span) = (&command.stdin, command.stdin_span) {
             absent(path, span);
         }
     }
@@ -320,5 +320,5 @@ fn near(path: &Path) -> Option<String> {
     let mut names: Vec<String> =
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    meant(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
+    suggestion(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
 }

@@ -9,7 +9,7 @@ use granit_parser::{
     ErrorKind, Event, Options, Parser, ScalarStyle, ScanError, StrInput, StructureStyle,
 };
 
-use super::problem::{Finding, ProblemCode};
+use super::problem::{DiagnosticCode, Diagnostics};
 use super::source::{Span, Spanned};
 
 /// Deepest nesting of lists and mappings.
@@ -27,12 +27,12 @@ pub(super) const MAX_TEXT_BYTES: usize = 64 << 10;
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    pub(super) value: Value,
+    pub(super) value: Yaml,
     pub(super) span: Span,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(super) enum Yaml {
     /// A text without quotes, which may also be a number, a truth value or nothing.
     Plain(String),
     /// A text in quotes or a block.
@@ -46,27 +46,27 @@ pub(super) enum Value {
 impl Node {
     /// Whether there is nothing: no text, `null` or `~`.
     pub(super) fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+        matches!(&self.value, Yaml::Plain(text) if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// What it is, for a message.
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {
             _ if self.is_null() => "nothing",
-            Value::Plain(text) if text.parse::<f64>().is_ok() => "a number",
-            Value::Plain(text) if matches!(text.as_str(), "true" | "false") => "a truth value",
-            Value::Plain(_) | Value::Quoted(_) => "a text",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a mapping",
-            Value::Broken => "something broken",
+            Yaml::Plain(text) if text.parse::<f64>().is_ok() => "a number",
+            Yaml::Plain(text) if matches!(text.as_str(), "true" | "false") => "a truth value",
+            Yaml::Plain(_) | Yaml::Quoted(_) => "a text",
+            Yaml::List(_) => "a list",
+            Yaml::Map(_) => "a mapping",
+            Yaml::Broken => "something broken",
         }
     }
 }
 
 /// Reads the one document of a plan. `None` if there is no tree to look at; the problem is told
 /// then.
-pub(super) fn read(finding: &mut Finding<'_>) -> Option<Node> {
-    let source = finding.source();
+pub(super) fn read(diagnostics: &mut Diagnostics<'_>) -> Option<Node> {
+    let source = diagnostics.source();
     let mut options = Options::default();
     options.set_emit_comments(false);
     options.disallow_directives = true;
@@ -76,25 +76,25 @@ pub(super) fn read(finding: &mut Finding<'_>) -> Option<Node> {
     options.block_nesting_limit = MAX_DEPTH + 1;
     let parser = Parser::new_from_str_with_options(source.text(), options);
     let mut tree =
-        Builder { parser, finding, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
+        Builder { parser, diagnostics, anchors: BTreeMap::new(), weight: 0, last: Span::default() };
     match tree.document() {
         Ok(root) => root,
-        Err(Stop::Syntax(error)) => {
+        Err(Halt::Syntax(error)) => {
             tree.syntax(&error);
             None
         }
-        Err(Stop::Told) => None,
+        Err(Halt::Reported) => None,
     }
 }
 
 /// Why there is no more to read.
-enum Stop {
+enum Halt {
     Syntax(ScanError),
     /// A problem was told, and going on makes no sense.
-    Told,
+    Reported,
 }
 
-impl From<ScanError> for Stop {
+impl From<ScanError> for Halt {
     fn from(error: ScanError) -> Self {
         Self::Syntax(error)
     }
@@ -102,7 +102,7 @@ impl From<ScanError> for Stop {
 
 struct Builder<'a, 'b> {
     parser: Parser<'a, StrInput<'a>>,
-    finding: &'b mut Finding<'a>,
+    diagnostics: &'b mut Diagnostics<'a>,
     /// What an alias stands for; `None` while its anchor is still being read.
     anchors: BTreeMap<usize, Option<(Node, usize)>>,
     weight: usize,
@@ -110,29 +110,29 @@ struct Builder<'a, 'b> {
 }
 
 impl<'a> Builder<'a, '_> {
-    fn document(&mut self) -> Result<Option<Node>, Stop> {
+    fn document(&mut self) -> Result<Option<Node>, Halt> {
         let mut root = None;
         while let Some((event, span)) = self.next()? {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
                     let message = "a plan is one YAML document, and a second one begins here";
-                    self.finding.problem(ProblemCode::NotInPlans, span, message);
-                    return Err(Stop::Told);
+                    self.diagnostics.error(DiagnosticCode::NotInPlans, span, message);
+                    return Err(Halt::Reported);
                 }
                 Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, span, 0)?),
             }
         }
         if root.is_none() {
-            self.finding
-                .problem(ProblemCode::MissingKey, Span::default(), "the file is empty")
+            self.diagnostics
+                .error(DiagnosticCode::MissingKey, Span::default(), "the file is empty")
                 .hint("`antiphon plan schema` describes what a plan holds");
         }
         Ok(root)
     }
 
-    fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Stop> {
+    fn next(&mut self) -> Result<Option<(Event<'a>, Span)>, Halt> {
         let Some((event, span)) = self.parser.next_event().transpose()? else { return Ok(None) };
         let span = span.byte_range().map_or(self.last, |range| Span::new(range.start, range.end));
         self.last = span;
@@ -140,30 +140,30 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// The event inside of a collection; its end always comes.
-    fn inside(&mut self) -> Result<(Event<'a>, Span), Stop> {
+    fn inside(&mut self) -> Result<(Event<'a>, Span), Halt> {
         match self.next()? {
             Some(found) => Ok(found),
             None => {
-                self.finding.problem(
-                    ProblemCode::Syntax,
+                self.diagnostics.error(
+                    DiagnosticCode::Syntax,
                     self.last,
                     "the text ends before the list or mapping does",
                 );
-                Err(Stop::Told)
+                Err(Halt::Reported)
             }
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Stop> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Halt> {
         if depth > MAX_DEPTH {
             self.too_deep(span);
-            return Err(Stop::Told);
+            return Err(Halt::Reported);
         }
         let tagged = event.tag().is_some();
         if tagged {
-            self.finding
-                .problem(
-                    ProblemCode::NotInPlans,
+            self.diagnostics
+                .error(
+                    DiagnosticCode::NotInPlans,
                     span,
                     "tags such as `!!str` have no meaning in a plan",
                 )
@@ -173,14 +173,14 @@ impl<'a> Builder<'a, '_> {
         let (value, anchor) = match event {
             Event::Alias(id) => return self.alias(id, span),
             Event::UnresolvedAlias(name) => {
-                self.finding
-                    .problem(
-                        ProblemCode::Syntax,
+                self.diagnostics
+                    .error(
+                        DiagnosticCode::Syntax,
                         span,
                         format!("no anchor `&{name}` stands before this alias"),
                     )
                     .hint("a text that begins with `*` needs quotes");
-                return Ok(Node { value: Value::Broken, span });
+                return Ok(Node { value: Yaml::Broken, span });
             }
             Event::Scalar(text, style, anchor, _) => {
                 self.weigh(text.len(), span)?;
@@ -189,16 +189,16 @@ impl<'a> Builder<'a, '_> {
                         "this text has {} bytes; at most {MAX_TEXT_BYTES} are allowed",
                         text.len()
                     );
-                    self.finding
-                        .problem(ProblemCode::TooLarge, span, message)
+                    self.diagnostics
+                        .error(DiagnosticCode::TooLarge, span, message)
                         .hint("put it into a file, and name the file as an input");
-                    return Ok(Node { value: Value::Broken, span });
+                    return Ok(Node { value: Yaml::Broken, span });
                 }
                 let text = text.into_owned();
                 let value = if style == ScalarStyle::Plain {
-                    Value::Plain(text)
+                    Yaml::Plain(text)
                 } else {
-                    Value::Quoted(text)
+                    Yaml::Quoted(text)
                 };
                 (Node { value, span }, anchor)
             }
@@ -211,8 +211,8 @@ impl<'a> Builder<'a, '_> {
                 (self.map(style, span, depth)?, anchor)
             }
             _ => {
-                self.finding.problem(ProblemCode::Syntax, span, "a value should stand here");
-                return Err(Stop::Told);
+                self.diagnostics.error(DiagnosticCode::Syntax, span, "a value should stand here");
+                return Err(Halt::Reported);
             }
         };
         if anchor != 0 {
@@ -228,24 +228,24 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Stop> {
+    fn alias(&mut self, id: usize, span: Span) -> Result<Node, Halt> {
         match self.anchors.get(&id).cloned() {
             Some(Some((node, weight))) => {
                 self.weigh(weight, span)?;
                 Ok(node)
             }
             _ => {
-                self.finding.problem(
-                    ProblemCode::Syntax,
+                self.diagnostics.error(
+                    DiagnosticCode::Syntax,
                     span,
                     "this alias stands inside of what it stands for",
                 );
-                Ok(Node { value: Value::Broken, span })
+                Ok(Node { value: Yaml::Broken, span })
             }
         }
     }
 
-    fn list(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Stop> {
+    fn list(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Halt> {
         self.weigh(0, start)?;
         let mut entries = Vec::new();
         loop {
@@ -254,7 +254,7 @@ impl<'a> Builder<'a, '_> {
                     let first = entries.first().map_or(start, |entry: &Node| entry.span);
                     return Ok(Node {
                         span: whole(style, start, first, end),
-                        value: Value::List(entries),
+                        value: Yaml::List(entries),
                     });
                 }
                 (event, span) => entries.push(self.node(event, span, depth + 1)?),
@@ -262,7 +262,7 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn map(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Stop> {
+    fn map(&mut self, style: StructureStyle, start: Span, depth: usize) -> Result<Node, Halt> {
         self.weigh(0, start)?;
         let mut entries: Vec<(Spanned<String>, Node)> = Vec::new();
         let mut first: BTreeMap<String, Span> = BTreeMap::new();
@@ -272,32 +272,32 @@ impl<'a> Builder<'a, '_> {
                 let begin = entries.first().map_or(start, |(key, _)| key.span);
                 return Ok(Node {
                     span: whole(style, start, begin, span),
-                    value: Value::Map(entries),
+                    value: Yaml::Map(entries),
                 });
             }
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.inside()?;
             let value = self.node(event, span, depth + 1)?;
             let name = match key.value {
-                Value::Plain(name) if name == "<<" => {
-                    self.finding
-                        .problem(ProblemCode::NotInPlans, key.span, "merge keys (`<<`) are not part of YAML 1.2, nor of plans")
+                Yaml::Plain(name) if name == "<<" => {
+                    self.diagnostics
+                        .error(DiagnosticCode::NotInPlans, key.span, "merge keys (`<<`) are not part of YAML 1.2, nor of plans")
                         .hint("write the keys out, or give the shared value an anchor of its own: `retry: *name`");
                     continue;
                 }
-                Value::Plain(name) | Value::Quoted(name) => name,
-                Value::Broken => continue,
-                Value::List(_) | Value::Map(_) => {
+                Yaml::Plain(name) | Yaml::Quoted(name) => name,
+                Yaml::Broken => continue,
+                Yaml::List(_) | Yaml::Map(_) => {
                     self.odd_key(start, key.span);
                     continue;
                 }
             };
             if let Some(before) = first.get(&name) {
-                let line = self.finding.source().line(*before);
+                let line = self.diagnostics.source().line(*before);
                 let message = format!(
                     "the key `{name}` stands here a second time; the first is in line {line}"
                 );
-                self.finding.problem(ProblemCode::DuplicateKey, key.span, message);
+                self.diagnostics.error(DiagnosticCode::DuplicateKey, key.span, message);
                 continue;
             }
             first.insert(name.clone(), key.span);
@@ -308,20 +308,26 @@ impl<'a> Builder<'a, '_> {
     /// A key that is a list or a mapping: mostly a placeholder without quotes.
     fn odd_key(&mut self, start: Span, key: Span) {
         let at = Span::new(start.start.min(key.start), key.end);
-        if self.finding.source().text().get(at.start..).is_some_and(|text| text.starts_with("{{")) {
-            self.finding
-                .problem(
-                    ProblemCode::Syntax,
+        if self
+            .diagnostics
+            .source()
+            .text()
+            .get(at.start..)
+            .is_some_and(|text| text.starts_with("{{"))
+        {
+            self.diagnostics
+                .error(
+                    DiagnosticCode::Syntax,
                     at,
                     "YAML takes a placeholder without quotes for a mapping",
                 )
                 .hint("put it in quotes: \"{{..}}\"");
         } else {
-            self.finding.problem(ProblemCode::NotInPlans, key, "a key must be a text");
+            self.diagnostics.error(DiagnosticCode::NotInPlans, key, "a key must be a text");
         }
     }
 
-    fn weigh(&mut self, bytes: usize, span: Span) -> Result<(), Stop> {
+    fn weigh(&mut self, bytes: usize, span: Span) -> Result<(), Halt> {
         self.weight = self.weight.saturating_add(NODE_WEIGHT + bytes);
         if self.weight <= MAX_WEIGHT {
             return Ok(());
@@ -330,15 +336,15 @@ impl<'a> Builder<'a, '_> {
             "with its aliases written out, this plan has more than {} MiB",
             MAX_WEIGHT >> 20
         );
-        self.finding
-            .problem(ProblemCode::TooLarge, span, message)
+        self.diagnostics
+            .error(DiagnosticCode::TooLarge, span, message)
             .hint("aliases that name each other multiply; use fewer");
-        Err(Stop::Told)
+        Err(Halt::Reported)
     }
 
     fn too_deep(&mut self, span: Span) {
         let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep");
-        self.finding.problem(ProblemCode::TooLarge, span, message);
+        self.diagnostics.error(DiagnosticCode::TooLarge, span, message);
     }
 
     fn syntax(&mut self, error: &ScanError) {
@@ -347,7 +353,7 @@ impl<'a> Builder<'a, '_> {
             self.too_deep(Span::new(at, at + 1));
             return;
         }
-        let text = self.finding.source().text();
+        let text = self.diagnostics.source().text();
         let end = text
             .get(at..)
             .and_then(|rest| rest.chars().next())
@@ -366,7 +372,7 @@ impl<'a> Builder<'a, '_> {
             None
         };
         let message = format!("this is not YAML: {}", error.info());
-        self.finding.problem(ProblemCode::Syntax, Span::new(at, end), message).hint_if(hint);
+        self.diagnostics.error(DiagnosticCode::Syntax, Span::new(at, end), message).hint_if(hint);
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_MESSAGE_CHARS: usize = 500;
 /// What kind of problem it is; a contract, as `--json` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum ProblemCode {
+pub enum DiagnosticCode {
     /// A file cannot be read, or is not UTF-8.
     Unreadable,
     /// A file, value or expansion is larger than allowed.
@@ -65,9 +65,9 @@ pub enum ProblemCode {
 
 /// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct Diagnostic {
     /// Its kind.
-    pub code: ProblemCode,
+    pub code: DiagnosticCode,
     /// What is wrong.
     pub message: String,
     /// What to do about it, if there is something to suggest.
@@ -78,7 +78,7 @@ pub struct Problem {
     pub path: PathBuf,
     /// Where in the file, unless it is about the whole file.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<Position>,
 }
 
 /// Also a path that is not in UTF-8, as far as it can be.
@@ -89,7 +89,7 @@ fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Err
 
 /// Where in a file something stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct Position {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -103,42 +103,47 @@ pub struct Place {
 
 /// Every problem of a plan and the plans in it, in the order of files and lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
-pub struct Problems {
+pub struct PlanError {
     /// The problems; at least one.
-    pub problems: Vec<Problem>,
+    pub diagnostics: Vec<Diagnostic>,
     /// How many more there are.
     pub left_out: usize,
 }
 
-impl Problems {
+impl PlanError {
     /// One problem about a whole file.
     pub(super) fn of_file(
-        code: ProblemCode,
+        code: DiagnosticCode,
         path: impl Into<PathBuf>,
         message: impl Into<String>,
     ) -> Self {
-        let problem =
-            Problem { code, message: message.into(), hint: None, path: path.into(), place: None };
-        Self { problems: vec![problem], left_out: 0 }
+        let problem = Diagnostic {
+            code,
+            message: message.into(),
+            hint: None,
+            path: path.into(),
+            place: None,
+        };
+        Self { diagnostics: vec![problem], left_out: 0 }
     }
 
     /// The problems of several files as one.
     pub(super) fn join(&mut self, other: Self) {
-        for problem in other.problems {
+        for problem in other.diagnostics {
             // A nested plan that several items name has its problems once.
-            if !self.problems.contains(&problem) {
-                self.problems.push(problem);
+            if !self.diagnostics.contains(&problem) {
+                self.diagnostics.push(problem);
             }
         }
         self.left_out += other.left_out;
-        self.left_out += self.problems.len().saturating_sub(MAX_PROBLEMS);
-        self.problems.truncate(MAX_PROBLEMS);
+        self.left_out += self.diagnostics.len().saturating_sub(MAX_PROBLEMS);
+        self.diagnostics.truncate(MAX_PROBLEMS);
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.diagnostics.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
@@ -151,7 +156,7 @@ impl fmt::Display for Problems {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;
         if let Some(place) = &self.place {
@@ -175,24 +180,24 @@ fn cut(text: String) -> String {
 
 /// Problems of one file while it is read.
 #[derive(Debug)]
-pub(super) struct Finding<'a> {
+pub(super) struct Diagnostics<'a> {
     source: &'a Source,
-    found: Vec<Found>,
+    found: Vec<Pending>,
     masked: Vec<Span>,
 }
 
 #[derive(Debug)]
-struct Found {
-    code: ProblemCode,
+struct Pending {
+    code: DiagnosticCode,
     span: Span,
     message: String,
     hint: Option<String>,
 }
 
 /// A problem that was just found, for what to do about it.
-pub(super) struct Told<'a>(&'a mut Found);
+pub(super) struct Reported<'a>(&'a mut Pending);
 
-impl Told<'_> {
+impl Reported<'_> {
     pub(super) fn hint(self, hint: impl Into<String>) {
         self.0.hint = Some(hint.into());
     }
@@ -203,7 +208,7 @@ impl Told<'_> {
     }
 }
 
-impl<'a> Finding<'a> {
+impl<'a> Diagnostics<'a> {
     pub(super) fn new(source: &'a Source) -> Self {
         Self { source, found: Vec::new(), masked: Vec::new() }
     }
@@ -212,14 +217,14 @@ impl<'a> Finding<'a> {
         self.source
     }
 
-    pub(super) fn problem(
+    pub(super) fn error(
         &mut self,
-        code: ProblemCode,
+        code: DiagnosticCode,
         span: Span,
         message: impl Into<String>,
-    ) -> Told<'_> {
-        self.found.push(Found { code, span, message: message.into(), hint: None });
-        Told(self.found.last_mut().expect("BUG: one was just pushed"))
+    ) -> Reported<'_> {
+        self.found.push(Pending { code, span, message: message.into(), hint: None });
+        Reported(self.found.last_mut().expect("BUG: one was just pushed"))
     }
 
     /// Keeps a part of the text out of every excerpt.
@@ -227,14 +232,14 @@ impl<'a> Finding<'a> {
         self.masked.push(span);
     }
 
-    /// Whether so much is wrong that what to do about more is not worth finding out; a plan must be
+    /// Whether so much is wrong that what to do about more is not worth diagnostics out; a plan must be
     /// refused already.
     pub(super) fn is_full(&self) -> bool {
         self.found.len() > 10 * MAX_PROBLEMS
     }
 
     /// All problems in the order of the text, each once.
-    pub(super) fn finish(mut self) -> Result<(), Problems> {
+    pub(super) fn finish(mut self) -> Result<(), PlanError> {
         if self.found.is_empty() {
             return Ok(());
         }
@@ -246,16 +251,16 @@ impl<'a> Finding<'a> {
         let (source, masked) = (self.source, &self.masked);
         let problems = self.found.into_iter().map(|found| {
             let excerpt = source.excerpt(found.span, masked);
-            let place = Place {
+            let place = Position {
                 line: excerpt.line,
                 column: excerpt.column,
                 text: excerpt.text,
                 mark: excerpt.mark,
             };
-            let Found { code, message, hint, .. } = found;
+            let Pending { code, message, hint, .. } = found;
             let (message, hint) = (cut(message), hint.map(cut));
-            Problem { code, message, hint, path: source.path().to_owned(), place: Some(place) }
+            Diagnostic { code, message, hint, path: source.path().to_owned(), place: Some(place) }
         });
-        Err(Problems { problems: problems.collect(), left_out })
+        Err(PlanError { diagnostics: problems.collect(), left_out })
     }
 }

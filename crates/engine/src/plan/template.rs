@@ -1,7 +1,7 @@
 //! Texts with placeholders: `{{name}}`, `{{input.name}}`, `{{item.output.name}}`.
 
-use super::fields::short;
-use super::problem::{Finding, ProblemCode};
+use super::fields::shorten;
+use super::problem::{DiagnosticCode, Diagnostics};
 use super::source::{Span, Spanned};
 
 /// A text as it is written, cut into pieces.
@@ -29,12 +29,12 @@ pub(super) enum Hole {
 
 impl Template {
     /// Reads a text; malformed placeholders are told and left out.
-    pub(super) fn read(text: &Spanned<String>, finding: &mut Finding<'_>) -> Self {
-        Self::parse(text, finding, true)
+    pub(super) fn read(text: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) -> Self {
+        Self::parse(text, diagnostics, true)
     }
 
-    fn parse(text: &Spanned<String>, finding: &mut Finding<'_>, outputs: bool) -> Self {
-        let begin = content(text, finding);
+    fn parse(text: &Spanned<String>, diagnostics: &mut Diagnostics<'_>, outputs: bool) -> Self {
+        let begin = content(text, diagnostics);
         let place = |from: usize, to: usize| {
             begin.map_or(text.span, |begin| Span::new(begin + from, begin + to))
         };
@@ -45,8 +45,8 @@ impl Template {
             let inside = &rest[open + 2..];
             let Some(close) = closing(inside) else {
                 let span = place(at + open, at + rest.len());
-                finding
-                    .problem(ProblemCode::BadPlaceholder, span, "this placeholder has no end")
+                diagnostics
+                    .error(DiagnosticCode::BadPlaceholder, span, "this placeholder has no end")
                     .hint("close it with `}}`; two braces as text are written {{\"{{\"}}");
                 return Self { pieces };
             };
@@ -54,8 +54,9 @@ impl Template {
             let name = &inside[..close];
             match literal(name) {
                 Some(text) => push_text(&mut pieces, text),
-                None => pieces
-                    .extend(hole(name, span, finding, outputs).map(|hole| Piece::Hole(hole, span))),
+                None => pieces.extend(
+                    hole(name, span, diagnostics, outputs).map(|hole| Piece::Hole(hole, span)),
+                ),
             }
             at += open + close + 4;
             rest = &inside[close + 2..];
@@ -137,7 +138,7 @@ fn literal(name: &str) -> Option<&str> {
     inner('"').or_else(|| inner('\''))
 }
 
-fn hole(name: &str, span: Span, finding: &mut Finding<'_>, outputs: bool) -> Option<Hole> {
+fn hole(name: &str, span: Span, diagnostics: &mut Diagnostics<'_>, outputs: bool) -> Option<Hole> {
     let name = name.trim();
     if is_name(name) {
         return Some(Hole::Parameter(name.to_owned()));
@@ -146,11 +147,11 @@ fn hole(name: &str, span: Span, finding: &mut Finding<'_>, outputs: bool) -> Opt
         return Some(Hole::Input(input.to_owned()));
     }
     if outputs && let Some((item, part)) = output(name) {
-        let item = Template::parse(&Spanned::new(item.to_owned(), span), finding, false);
+        let item = Template::parse(&Spanned::new(item.to_owned(), span), diagnostics, false);
         return Some(Hole::Output { item, name: part.map(str::to_owned) });
     }
-    finding
-        .problem(ProblemCode::BadPlaceholder, span, format!("`{}` names nothing that a placeholder can stand for", short(name)))
+    diagnostics
+        .error(DiagnosticCode::BadPlaceholder, span, format!("`{}` names nothing that a placeholder can stand for", shorten(name)))
         .hint("placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and {{ITEM.output.NAME}}");
     None
 }
@@ -174,8 +175,8 @@ pub(super) fn is_name(text: &str) -> bool {
 
 /// Where in the file the text begins, if it stands there as it is: without escapes, and on one
 /// line.
-fn content(text: &Spanned<String>, finding: &Finding<'_>) -> Option<usize> {
-    let written = finding.source().slice(text.span);
+fn content(text: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> Option<usize> {
+    let written = diagnostics.source().slice(text.span);
     let offset = usize::from(matches!(written.as_bytes().first(), Some(b'"' | b'\'')));
     written.get(offset..)?.starts_with(&text.value).then_some(text.span.start + offset)
 }
@@ -189,11 +190,13 @@ mod tests {
 
     fn read(text: &str) -> String {
         let source = Source::new(Path::new("p.yaml"), text);
-        let mut finding = Finding::new(&source);
-        let template =
-            Template::read(&Spanned::new(text.to_owned(), Span::new(0, text.len())), &mut finding);
+        let mut diagnostics = Diagnostics::new(&source);
+        let template = Template::read(
+            &Spanned::new(text.to_owned(), Span::new(0, text.len())),
+            &mut diagnostics,
+        );
         let told =
-            finding.finish().err().map_or(String::new(), |problems| format!(" !! {problems}"));
+            diagnostics.finish().err().map_or(String::new(), |problems| format!(" !! {problems}"));
         let pieces: Vec<String> = template.pieces.iter().map(shown).collect();
         format!("{}{told}", pieces.join("|"))
     }

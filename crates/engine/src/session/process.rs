@@ -21,7 +21,7 @@ pub(crate) use self::end::result_of;
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
-use crate::plan::{CommandSpec, Filled, FilledEnv, FilledStdin};
+use crate::plan::{CommandSpec, Rendered, RenderedEnv, RenderedStdin};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, Stop, Wardens};
 use crate::usage::Charged;
 
@@ -75,7 +75,7 @@ impl Processes {
                 outputs.insert(work.clone(), bytes);
             }
         }
-        let filled = spec.fill(&outputs).map_err(|error| refused(error.to_string()))?;
+        let filled = spec.render(&outputs).map_err(|error| refused(error.to_string()))?;
         let launch = self.launch(&session, &spec, filled, &outputs).map_err(refused)?;
         let id = session.session().clone();
         let mut running =
@@ -103,7 +103,7 @@ impl Processes {
         &self,
         session: &SessionContext,
         spec: &CommandSpec,
-        filled: Filled,
+        filled: Rendered,
         outputs: &BTreeMap<WorkId, Vec<u8>>,
     ) -> Result<Launch, String> {
         let mut scratch = Scratch::below(&self.scratch_root)
@@ -115,8 +115,8 @@ impl Processes {
         let (mut environment, mut secrets) = (Vec::new(), Vec::new());
         for (name, value) in filled.env {
             let value = match value {
-                FilledEnv::Text(text) => text,
-                FilledEnv::Secret(secret) => {
+                RenderedEnv::Text(text) => text,
+                RenderedEnv::Secret(secret) => {
                     let value = values.as_ref().and_then(|values| values.get(&secret));
                     let value = value
                         .ok_or_else(|| format!("the value of the secret {secret} is not here"))?;
@@ -129,8 +129,8 @@ impl Processes {
         environment.extend(self.own_variables(session, &scratch));
         let stdin = match filled.stdin {
             None => None,
-            Some(FilledStdin::Text(text)) => Some(text.into_bytes()),
-            Some(FilledStdin::File(path)) => Some(read_input(&path)?),
+            Some(RenderedStdin::Text(text)) => Some(text.into_bytes()),
+            Some(RenderedStdin::File(path)) => Some(read_input(&path)?),
         };
         let time = session.time();
         let check = filled.check.map(|command| Check {
@@ -207,7 +207,7 @@ const CONTEXT_FILE: &str = "context.json";
 /// What a session finds in its context file.
 fn context_of(
     session: &SessionContext,
-    filled: &Filled,
+    filled: &Rendered,
     outputs: &BTreeMap<WorkId, Vec<u8>>,
 ) -> Value {
     let shown = |bytes: &Vec<u8>| {

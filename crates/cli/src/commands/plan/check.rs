@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon::plan::{Environment, Plan, Problems};
+use antiphon::plan::{Environment, Plan, PlanError};
 use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
@@ -49,11 +49,11 @@ impl Args {
 }
 
 /// Tells why a plan cannot be run, as JSON on standard output or else for people.
-pub(crate) fn refused(problems: &Problems, options: &Options) -> Result<ExitCode, CommandError> {
+pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCode, CommandError> {
     if options.json {
         let mut output = Output::stdout();
         output.json(
-            &json!({ "ok": false, "problems": problems.problems, "left_out": problems.left_out }),
+            &json!({ "ok": false, "problems": problems.diagnostics, "left_out": problems.left_out }),
         )?;
         output.finish()?;
     } else {
@@ -63,7 +63,7 @@ pub(crate) fn refused(problems: &Problems, options: &Options) -> Result<ExitCode
 }
 
 /// A plan that can be run.
-pub(super) fn checked(file: &Path) -> Result<Plan, Problems> {
+pub(super) fn checked(file: &Path) -> Result<Plan, PlanError> {
     let plan = Plan::read(file)?;
     // What only the kernel refuses comes up here; nothing is taken from the environment.
     plan.compile(&Environment::Unknown)?;

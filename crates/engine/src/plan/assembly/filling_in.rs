@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use super::Assembly;
 use crate::coordination::Need;
 use crate::id::WorkId;
-use crate::plan::command::{Part, Text};
+use crate::plan::command::{CommandText, TextPart};
 use crate::plan::draft::{How, InputDraft, ItemDraft};
-use crate::plan::fields::{listed, meant, short};
-use crate::plan::problem::ProblemCode;
+use crate::plan::fields::{enumerate, shorten, suggestion};
+use crate::plan::problem::DiagnosticCode;
 use crate::plan::source::Span;
 use crate::plan::template::{Hole, Piece, Template};
 
@@ -57,15 +57,15 @@ impl<'d> Assembly<'_, '_, 'd> {
         template: &Template,
         scope: Scope,
         filling: &mut Filling<'d, '_>,
-    ) -> Text {
-        let mut text = Text::default();
+    ) -> CommandText {
+        let mut text = CommandText::default();
         for piece in &template.pieces {
             let bytes = if let Piece::Text(known) = piece { known.len() } else { 0 };
             if !self.weigh(bytes, filling.item) {
                 return text;
             }
             match piece {
-                Piece::Text(known) => text.push(Part::Known(known.clone())),
+                Piece::Text(known) => text.push(TextPart::Known(known.clone())),
                 Piece::Hole(hole, span) => {
                     self.hole(hole, *span, scope, filling)
                         .0
@@ -78,9 +78,13 @@ impl<'d> Assembly<'_, '_, 'd> {
     }
 
     /// The path of an input: absolute, unless it begins with an output.
-    pub(super) fn path(&mut self, template: &Template, filling: &mut Filling<'d, '_>) -> Text {
+    pub(super) fn path(
+        &mut self,
+        template: &Template,
+        filling: &mut Filling<'d, '_>,
+    ) -> CommandText {
         let mut text = self.text(template, Scope::Input, filling);
-        if let Some(Part::Known(first)) = text.0.first_mut() {
+        if let Some(TextPart::Known(first)) = text.0.first_mut() {
             *first = self.dir.join(&*first).to_string_lossy().into_owned();
         }
         text
@@ -108,7 +112,8 @@ impl<'d> Assembly<'_, '_, 'd> {
                 }
                 Piece::Hole(_, span) => {
                     let message = "what stands here must be known before anything runs";
-                    let told = self.finding.problem(ProblemCode::BadPlaceholder, *span, message);
+                    let told =
+                        self.diagnostics.error(DiagnosticCode::BadPlaceholder, *span, message);
                     told.hint("only parameters of the item's matrix are");
                 }
             }
@@ -122,7 +127,7 @@ impl<'d> Assembly<'_, '_, 'd> {
         span: Span,
         scope: Scope,
         filling: &mut Filling<'d, '_>,
-    ) -> Text {
+    ) -> CommandText {
         match hole {
             Hole::Parameter(name) => self.parameter(name, span, scope, filling),
             Hole::Input(name) => self.input(name, span, scope, filling),
@@ -130,12 +135,12 @@ impl<'d> Assembly<'_, '_, 'd> {
                 let message = "a runner serves many items, so it cannot name the output of one";
                 let hint =
                     "write {{name}} here, and give it in the item: name: \"{{ITEM.output}}\"";
-                self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint(hint);
-                Text::default()
+                self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
+                CommandText::default()
             }
             Hole::Output { item, name } => {
                 let of = self.name(item, filling);
-                Text(self.output(&of, name.as_deref(), span, filling).into_iter().collect())
+                CommandText(self.output(&of, name.as_deref(), span, filling).into_iter().collect())
             }
         }
     }
@@ -146,18 +151,18 @@ impl<'d> Assembly<'_, '_, 'd> {
         span: Span,
         scope: Scope,
         filling: &mut Filling<'d, '_>,
-    ) -> Text {
+    ) -> CommandText {
         let (item, cell) = (filling.item, filling.cell);
         if let Some(parameter) = item.parameters.get(name).filter(|_| scope == Scope::Runner) {
             if cell.value(name).is_some() {
                 let message = format!("`{name}` is given here and by the matrix");
-                self.finding.problem(ProblemCode::Conflict, parameter.key, message);
+                self.diagnostics.error(DiagnosticCode::Conflict, parameter.key, message);
             }
             return self.text(&parameter.value, Scope::Item, filling);
         }
         if let Some(value) = cell.value(name) {
             filling.used.insert(name.to_owned());
-            return Text::known(value);
+            return CommandText::known(value);
         }
         match (scope, &item.how) {
             (Scope::Runner, How::Runner(runner)) => {
@@ -166,12 +171,12 @@ impl<'d> Assembly<'_, '_, 'd> {
                     item.id.value, runner.value
                 );
                 let told =
-                    self.finding.problem(ProblemCode::MissingParameter, item.id.span, message);
+                    self.diagnostics.error(DiagnosticCode::MissingParameter, item.id.span, message);
                 told.hint(format!("add `{name}: ..` to it"));
             }
             _ => self.no_such_parameter(name, span, cell),
         }
-        Text::default()
+        CommandText::default()
     }
 
     fn input(
@@ -180,15 +185,15 @@ impl<'d> Assembly<'_, '_, 'd> {
         span: Span,
         scope: Scope,
         filling: &mut Filling<'d, '_>,
-    ) -> Text {
+    ) -> CommandText {
         if scope == Scope::Input {
-            let told = self.finding.problem(
-                ProblemCode::BadPlaceholder,
+            let told = self.diagnostics.error(
+                DiagnosticCode::BadPlaceholder,
                 span,
                 "an input cannot name an input",
             );
             told.hint("write its path out");
-            return Text::default();
+            return CommandText::default();
         }
         let item = filling.item;
         match item.input.get(name) {
@@ -199,11 +204,11 @@ impl<'d> Assembly<'_, '_, 'd> {
                     Scope::Runner => (item.id.span, ", which its runner needs"),
                     _ => (span, ""),
                 };
-                let hint = meant(name, item.input.keys().map(String::as_str));
+                let hint = suggestion(name, item.input.keys().map(String::as_str));
                 let hint = hint.unwrap_or_else(|| format!("add it: input: {{ {name}: FILE }}"));
                 let message = format!("`{}` has no input `{name}`{by}", item.id.value);
-                self.finding.problem(ProblemCode::BadPlaceholder, at, message).hint(hint);
-                Text::default()
+                self.diagnostics.error(DiagnosticCode::BadPlaceholder, at, message).hint(hint);
+                CommandText::default()
             }
         }
     }
@@ -216,26 +221,26 @@ impl<'d> Assembly<'_, '_, 'd> {
         name: Option<&str>,
         span: Span,
         filling: &mut Filling<'d, '_>,
-    ) -> Option<Part> {
+    ) -> Option<TextPart> {
         let names = self.names;
-        if self.finding.is_full() {
+        if self.diagnostics.is_full() {
             return None;
         }
         let (source, ids, whole) = match (names.item(of), names.named(of)) {
             (Some(item), _) => (item, vec![WorkId::new(of).ok()?], false),
             (None, Some(matrix)) => (matrix, names.cells_of(of), true),
             (None, None) => {
-                let message = format!("there is no item `{}`", short(of));
-                self.finding
-                    .problem(ProblemCode::BadPlaceholder, span, message)
-                    .hint_if(names.meant(of));
+                let message = format!("there is no item `{}`", shorten(of));
+                self.diagnostics
+                    .error(DiagnosticCode::BadPlaceholder, span, message)
+                    .hint_if(names.suggestion(of));
                 return None;
             }
         };
         if matches!(source.how, How::Plan(_)) {
             let message =
                 format!("`{of}` is a nested plan, which puts out its receipt and nothing by name");
-            self.finding.problem(ProblemCode::BadPlaceholder, span, message);
+            self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message);
             return None;
         }
         let by_group = names
@@ -247,8 +252,8 @@ impl<'d> Assembly<'_, '_, 'd> {
                     "`{}` does not need `{of}`, so its output may not be there",
                     filling.cell.id
                 );
-                self.finding
-                    .problem(ProblemCode::UnknownNeed, span, message)
+                self.diagnostics
+                    .error(DiagnosticCode::UnknownNeed, span, message)
                     .hint(format!("add `{of}` to its `needs`"));
             }
             return None;
@@ -258,11 +263,11 @@ impl<'d> Assembly<'_, '_, 'd> {
                 None => format!(
                     "say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"
                 ),
-                Some(known) => meant(name, known.iter().copied())
-                    .unwrap_or_else(|| format!("it puts out {}", listed(&known))),
+                Some(known) => suggestion(name, known.iter().copied())
+                    .unwrap_or_else(|| format!("it puts out {}", enumerate(&known))),
             };
             let message = format!("`{of}` does not say that it puts out `{name}`");
-            self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint(hint);
+            self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
             return None;
         }
         if !self.weigh(ids.len() * super::PIECE_WEIGHT, filling.item) {
@@ -274,25 +279,25 @@ impl<'d> Assembly<'_, '_, 'd> {
         }
         let name = name.map(str::to_owned);
         match ids.as_slice() {
-            [id] if !whole => Some(Part::Output { output_of: id.clone(), name }),
-            _ => Some(Part::Outputs { outputs_of: ids, name }),
+            [id] if !whole => Some(TextPart::Output { output_of: id.clone(), name }),
+            _ => Some(TextPart::Outputs { outputs_of: ids, name }),
         }
     }
 
     fn no_such_parameter(&mut self, name: &str, span: Span, cell: &Cell) {
-        if self.finding.is_full() {
+        if self.diagnostics.is_full() {
             return;
         }
         let known: Vec<&str> = cell.values.iter().map(|(name, _)| name.as_str()).collect();
         let hint = if self.names.named(name).is_some() {
             Some(format!("the output of that item is {{{{{name}.output}}}}"))
         } else {
-            let meant = meant(name, known.iter().copied());
+            let meant = suggestion(name, known.iter().copied());
             meant.or_else(|| {
-                (!known.is_empty()).then(|| format!("its matrix gives {}", listed(&known)))
+                (!known.is_empty()).then(|| format!("its matrix gives {}", enumerate(&known)))
             })
         };
-        let message = format!("`{{{{{}}}}}` stands for nothing here", short(name));
-        self.finding.problem(ProblemCode::BadPlaceholder, span, message).hint_if(hint);
+        let message = format!("`{{{{{}}}}}` stands for nothing here", shorten(name));
+        self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint_if(hint);
     }
 }

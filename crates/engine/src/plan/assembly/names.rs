@@ -7,8 +7,8 @@ use super::filling_in::Cell;
 use crate::coordination::Need;
 use crate::id::{GroupName, WorkId};
 use crate::plan::draft::{Draft, ItemDraft};
-use crate::plan::fields::{listed, meant, short};
-use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::fields::{enumerate, shorten, suggestion};
+use crate::plan::problem::{DiagnosticCode, Diagnostics};
 use crate::plan::source::Span;
 
 /// Every name of a plan.
@@ -23,7 +23,7 @@ pub(super) struct Names<'d> {
 }
 
 impl<'d> Names<'d> {
-    pub(super) fn of(draft: &'d Draft, finding: &mut Finding<'_>) -> Self {
+    pub(super) fn of(draft: &'d Draft, diagnostics: &mut Diagnostics<'_>) -> Self {
         let mut names = Self {
             draft,
             cells: Vec::new(),
@@ -33,7 +33,7 @@ impl<'d> Names<'d> {
         };
         let mut left = MAX_STEPS;
         for (index, item) in draft.items.iter().enumerate() {
-            let cells = cells(item, left, finding);
+            let cells = cells(item, left, diagnostics);
             left = left.saturating_sub(cells.len());
             for cell in &cells {
                 names.by_id.insert(cell.id.clone(), index);
@@ -50,10 +50,10 @@ impl<'d> Names<'d> {
             if names.by_name.contains_key(group.value.as_str()) {
                 let message = format!(
                     "`{}` is an item already, so it cannot be a group",
-                    short(&group.value)
+                    shorten(&group.value)
                 );
-                finding
-                    .problem(ProblemCode::BadId, group.span, message)
+                diagnostics
+                    .error(DiagnosticCode::BadId, group.span, message)
                     .hint("`needs` names both, so they need different names");
             }
         }
@@ -91,7 +91,12 @@ impl<'d> Names<'d> {
     }
 
     /// What a name in `needs` stands for; tells if it is nothing.
-    pub(super) fn need(&self, name: &str, span: Span, finding: &mut Finding<'_>) -> Vec<Need> {
+    pub(super) fn need(
+        &self,
+        name: &str,
+        span: Span,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Vec<Need> {
         if let Some((id, _)) = self.by_id.get_key_value(name) {
             return vec![Need::Work(id.clone())];
         }
@@ -106,16 +111,18 @@ impl<'d> Names<'d> {
         if let Some(group) = self.groups.get(name) {
             return vec![Need::Group(group.clone())];
         }
-        if finding.is_full() {
+        if diagnostics.is_full() {
             return Vec::new();
         }
-        let message = format!("there is no item or group `{}`", short(name));
-        finding.problem(ProblemCode::UnknownNeed, span, message).hint_if(self.meant(name));
+        let message = format!("there is no item or group `{}`", shorten(name));
+        diagnostics
+            .error(DiagnosticCode::UnknownNeed, span, message)
+            .hint_if(self.suggestion(name));
         Vec::new()
     }
 
     /// The name that was meant, or those that there are.
-    pub(super) fn meant(&self, name: &str) -> Option<String> {
+    pub(super) fn suggestion(&self, name: &str) -> Option<String> {
         let base = name.split('[').next().unwrap_or_default();
         if let Some(index) = self.by_name.get(base).filter(|_| base != name) {
             if self.draft.items[*index].matrix.is_empty() {
@@ -123,27 +130,27 @@ impl<'d> Names<'d> {
             }
             let ids: Vec<&str> = self.cells[*index].iter().map(|cell| cell.id.as_str()).collect();
             return Some(
-                meant(name, ids.iter().copied())
-                    .unwrap_or_else(|| format!("its cells are {}", listed(&ids))),
+                suggestion(name, ids.iter().copied())
+                    .unwrap_or_else(|| format!("its cells are {}", enumerate(&ids))),
             );
         }
         let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
         own.sort_unstable();
         own.dedup();
-        meant(name, own.iter().copied())
-            .or_else(|| (!own.is_empty()).then(|| format!("there are {}", listed(&own))))
+        suggestion(name, own.iter().copied())
+            .or_else(|| (!own.is_empty()).then(|| format!("there are {}", enumerate(&own))))
     }
 }
 
 /// One cell for each combination of a matrix, the last list going round fastest.
-fn cells(item: &ItemDraft, left: usize, finding: &mut Finding<'_>) -> Vec<Cell> {
+fn cells(item: &ItemDraft, left: usize, diagnostics: &mut Diagnostics<'_>) -> Vec<Cell> {
     let count =
         item.matrix.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
     if count.is_none_or(|count| count > left) {
         let message =
-            format!("with `{}` the plan has more than {MAX_STEPS} items", short(&item.id.value));
+            format!("with `{}` the plan has more than {MAX_STEPS} items", shorten(&item.id.value));
         let hint = "cells of a matrix count; put a part of the work into a nested plan";
-        finding.problem(ProblemCode::TooLarge, item.id.span, message).hint(hint);
+        diagnostics.error(DiagnosticCode::TooLarge, item.id.span, message).hint(hint);
         return Vec::new();
     }
     let mut values: Vec<Vec<(String, String)>> = vec![Vec::new()];
@@ -170,8 +177,8 @@ fn cells(item: &ItemDraft, left: usize, finding: &mut Finding<'_>) -> Vec<Cell> 
             // A name that is bad by itself was told where it stands; what is left is the length of
             // the cell's.
             Err(error) if WorkId::new(&item.id.value).is_ok() => {
-                finding
-                    .problem(ProblemCode::BadId, item.id.span, error.to_string())
+                diagnostics
+                    .error(DiagnosticCode::BadId, item.id.span, error.to_string())
                     .hint("shorten the values of its matrix");
             }
             Err(_) => {}

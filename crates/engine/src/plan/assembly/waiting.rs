@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::coordination::Need;
 use crate::id::{GroupName, WorkId};
-use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::problem::{DiagnosticCode, Diagnostics};
 use crate::plan::source::Span;
 
 /// Members of a circle that a message names.
@@ -37,7 +37,7 @@ struct Waiter {
 
 /// Tells of the circles that a search through the needs closes, up to [`MAX_CIRCLES`]: taking one
 /// apart mostly takes others with it.
-pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
+pub(super) fn refuse_cycles(waits: &[Wait], diagnostics: &mut Diagnostics<'_>) {
     let waiters = waiters(waits);
     let mut told = 0;
     let mut marks = vec![Mark::New; waiters.len()];
@@ -64,7 +64,7 @@ pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
                 Mark::OnPath => {
                     let from =
                         path.iter().position(|(node, _)| *node == target).unwrap_or_default();
-                    tell(&path[from..], &waiters, finding);
+                    tell(&path[from..], &waiters, diagnostics);
                     told += 1;
                     if told == MAX_CIRCLES {
                         return;
@@ -76,7 +76,7 @@ pub(super) fn refuse_cycles(waits: &[Wait], finding: &mut Finding<'_>) {
 }
 
 /// Tells of a circle at the need that closes it.
-fn tell(circle: &[(usize, usize)], waiters: &[Waiter], finding: &mut Finding<'_>) {
+fn tell(circle: &[(usize, usize)], waiters: &[Waiter], diagnostics: &mut Diagnostics<'_>) {
     let last_written =
         circle.iter().rev().find_map(|(node, followed)| waiters[*node].targets[followed - 1].1);
     let names: Vec<&str> = circle.iter().map(|(node, _)| waiters[*node].name.as_str()).collect();
@@ -92,8 +92,8 @@ fn tell(circle: &[(usize, usize)], waiters: &[Waiter], finding: &mut Finding<'_>
             format!("these wait for each other and would never start: {}", shown.join(" -> "))
         }
     };
-    finding
-        .problem(ProblemCode::Cycle, last_written.unwrap_or_default(), message)
+    diagnostics
+        .error(DiagnosticCode::Cycle, last_written.unwrap_or_default(), message)
         .hint("take one of these needs out");
 }
 

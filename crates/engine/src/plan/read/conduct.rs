@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{positive_cost, positive_count, secrecy, template};
-use crate::plan::command::{Limits, UsageReader};
+use crate::plan::command::{SessionLimits, UsageReader};
 use crate::plan::draft::{Conduct, EnvDraft, StdinDraft};
-use crate::plan::fields::{Fields, listed, short, unknown_key};
+use crate::plan::fields::{Fields, enumerate, shorten, unknown_key};
 use crate::plan::keys;
-use crate::plan::node::{Node, Value};
-use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::node::{Node, Yaml};
+use crate::plan::problem::{DiagnosticCode, Diagnostics};
 use crate::plan::source::Spanned;
 use crate::plan::template::Template;
 
@@ -20,50 +20,51 @@ pub(super) const USAGES: [(&str, UsageReader); 4] = [
     ("claude-stream", UsageReader::ClaudeStream),
 ];
 
-pub(super) fn read(fields: &Fields<'_>, finding: &mut Finding<'_>) -> Conduct {
+pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) -> Conduct {
     let mut conduct = Conduct {
-        env: fields.get("env").map(|node| env(node, true, finding)).unwrap_or_default(),
-        stdin: fields.get("stdin").and_then(|node| stdin(node, finding)),
-        usage: fields.get("usage").and_then(|node| finding.choice(node, &USAGES)),
-        timeout: fields.get("timeout").and_then(|node| finding.duration(node)),
-        grace: fields.get("grace").and_then(|node| finding.duration(node)),
+        env: fields.get("env").map(|node| env(node, true, diagnostics)).unwrap_or_default(),
+        stdin: fields.get("stdin").and_then(|node| stdin(node, diagnostics)),
+        usage: fields.get("usage").and_then(|node| diagnostics.choice(node, &USAGES)),
+        timeout: fields.get("timeout").and_then(|node| diagnostics.duration(node)),
+        grace: fields.get("grace").and_then(|node| diagnostics.duration(node)),
         ..Conduct::default()
     };
     if let Some(node) = fields.get("limits") {
-        limits(node, &mut conduct, finding);
+        limits(node, &mut conduct, diagnostics);
     }
     conduct
 }
 
-fn limits(node: &Node, conduct: &mut Conduct, finding: &mut Finding<'_>) {
-    let Some(fields) = Fields::read(node, &keys::LIMITS, finding) else { return };
-    let number = |node: Option<&Node>, finding: &mut Finding<'_>| {
-        let number = finding.integer(node?, 1, u32::MAX.into())?;
+fn limits(node: &Node, conduct: &mut Conduct, diagnostics: &mut Diagnostics<'_>) {
+    let Some(fields) = Fields::read(node, &keys::LIMITS, diagnostics) else { return };
+    let number = |node: Option<&Node>, diagnostics: &mut Diagnostics<'_>| {
+        let number = diagnostics.integer(node?, 1, u32::MAX.into())?;
         u32::try_from(number).ok()
     };
-    conduct.limits = Limits {
-        memory: fields.get("memory").and_then(|node| finding.size(node)),
-        processes: number(fields.get("processes"), finding),
-        files: number(fields.get("files"), finding),
-        cpu: fields.get("cpu").and_then(|node| finding.duration(node)),
-        file_size: fields.get("file_size").and_then(|node| finding.size(node)),
-        output: fields.get("output").and_then(|node| finding.size(node)),
+    conduct.limits = SessionLimits {
+        memory: fields.get("memory").and_then(|node| diagnostics.size(node)),
+        processes: number(fields.get("processes"), diagnostics),
+        files: number(fields.get("files"), diagnostics),
+        cpu: fields.get("cpu").and_then(|node| diagnostics.duration(node)),
+        file_size: fields.get("file_size").and_then(|node| diagnostics.size(node)),
+        output: fields.get("output").and_then(|node| diagnostics.size(node)),
     };
     let spanned = |node: &Node, count| Spanned::new(count, node.span);
-    conduct.tokens =
-        fields.get("tokens").and_then(|node| Some(spanned(node, positive_count(node, finding)?)));
+    conduct.tokens = fields
+        .get("tokens")
+        .and_then(|node| Some(spanned(node, positive_count(node, diagnostics)?)));
     conduct.cost = fields
         .get("cost")
-        .and_then(|node| Some(Spanned::new(positive_cost(node, finding)?, node.span)));
+        .and_then(|node| Some(Spanned::new(positive_cost(node, diagnostics)?, node.span)));
 }
 
-fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> {
-    if !matches!(node.value, Value::Map(_)) {
-        return template(node, finding)
+fn stdin(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<StdinDraft>> {
+    if !matches!(node.value, Yaml::Map(_)) {
+        return template(node, diagnostics)
             .map(|text| Spanned::new(StdinDraft::Text(text.value), text.span));
     }
-    let fields = Fields::read(node, &keys::STDIN_FILE, finding)?;
-    template(fields.get("file")?, finding)
+    let fields = Fields::read(node, &keys::STDIN_FILE, diagnostics)?;
+    template(fields.get("file")?, diagnostics)
         .map(|path| Spanned::new(StdinDraft::File(path.value), path.span))
 }
 
@@ -71,32 +72,32 @@ fn stdin(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<StdinDraft>> 
 pub(super) fn env(
     node: &Node,
     open: bool,
-    finding: &mut Finding<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) -> BTreeMap<String, EnvDraft> {
     let mut variables = BTreeMap::new();
-    for (name, node) in finding.entries(node, "values").unwrap_or_default() {
+    for (name, node) in diagnostics.entries(node, "values").unwrap_or_default() {
         if !is_variable(&name.value) {
-            let message = format!("`{}` cannot name an environment variable", short(&name.value));
-            finding
-                .problem(ProblemCode::BadId, name.span, message)
+            let message = format!("`{}` cannot name an environment variable", shorten(&name.value));
+            diagnostics
+                .error(DiagnosticCode::BadId, name.span, message)
                 .hint("names are made of letters, digits and `_`");
             continue;
         }
         if name.value.starts_with("ANTIPHON_") {
             let message = format!("`{}` is set by the engine", name.value);
-            finding
-                .problem(ProblemCode::BadId, name.span, message)
+            diagnostics
+                .error(DiagnosticCode::BadId, name.span, message)
                 .hint("variables that begin with `ANTIPHON_` are the engine's");
             continue;
         }
-        if let Some(value) = variable(name, node, finding) {
+        if let Some(value) = variable(name, node, diagnostics) {
             if let EnvDraft::Text(text) = &value
                 && !open
                 && text.plain().is_none()
             {
                 let message = "no item is meant here, so a placeholder stands for nothing";
-                finding
-                    .problem(ProblemCode::BadPlaceholder, node.span, message)
+                diagnostics
+                    .error(DiagnosticCode::BadPlaceholder, node.span, message)
                     .hint("give it in the `env` of a runner or an item");
                 continue;
             }
@@ -106,13 +107,17 @@ pub(super) fn env(
     variables
 }
 
-fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
-    let Value::Map(entries) = &node.value else {
-        let text = finding.text(node)?;
-        if secrecy::inspect_variable(name, &text, finding) {
+fn variable(
+    name: &Spanned<String>,
+    node: &Node,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<EnvDraft> {
+    let Yaml::Map(entries) = &node.value else {
+        let text = diagnostics.text(node)?;
+        if secrecy::inspect_variable(name, &text, diagnostics) {
             return None;
         }
-        return Some(EnvDraft::Text(template(node, finding)?.value));
+        return Some(EnvDraft::Text(template(node, diagnostics)?.value));
     };
     let forms =
         [("from", &keys::ENV_FROM), ("text", &keys::ENV_TEXT), ("secret", &keys::ENV_SECRET)];
@@ -122,12 +127,12 @@ fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> O
         match entries.first() {
             Some((key, _)) => {
                 let names = ["from", "text", "secret"].map(str::to_owned);
-                unknown_key(key, &keys::ENV_TEXT, &names.into(), finding);
+                unknown_key(key, &keys::ENV_TEXT, &names.into(), diagnostics);
             }
             None => {
-                let forms = listed(&["from", "text", "secret"]);
-                finding.problem(
-                    ProblemCode::MissingKey,
+                let forms = enumerate(&["from", "text", "secret"]);
+                diagnostics.error(
+                    DiagnosticCode::MissingKey,
                     node.span,
                     format!("a variable is a text, or a mapping with one of {forms}"),
                 );
@@ -135,37 +140,43 @@ fn variable(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> O
         }
         return None;
     };
-    let fields = Fields::read(node, object, finding)?;
+    let fields = Fields::read(node, object, diagnostics)?;
     match form {
         "from" => {
-            let from = finding.text(fields.get("from")?)?;
+            let from = diagnostics.text(fields.get("from")?)?;
             if !is_variable(&from.value) {
                 let message =
-                    format!("`{}` cannot name an environment variable", short(&from.value));
-                finding.problem(ProblemCode::BadId, from.span, message);
+                    format!("`{}` cannot name an environment variable", shorten(&from.value));
+                diagnostics.error(DiagnosticCode::BadId, from.span, message);
                 return None;
             }
-            let default =
-                fields.get("default").and_then(|node| finding.text(node)).map(|text| text.value);
+            let default = fields
+                .get("default")
+                .and_then(|node| diagnostics.text(node))
+                .map(|text| text.value);
             Some(EnvDraft::From { name: from, default })
         }
-        "text" => Some(EnvDraft::Text(template(fields.get("text")?, finding)?.value)),
-        _ => secret(name, fields.get("secret")?, finding),
+        "text" => Some(EnvDraft::Text(template(fields.get("text")?, diagnostics)?.value)),
+        _ => secret(name, fields.get("secret")?, diagnostics),
     }
 }
 
-fn secret(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Option<EnvDraft> {
-    if matches!(node.value, Value::Map(_)) {
-        let fields = Fields::read(node, &keys::SECRET_COMMAND, finding)?;
-        let entries = finding.list(fields.get("command")?, "a program and its arguments")?;
+fn secret(
+    name: &Spanned<String>,
+    node: &Node,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<EnvDraft> {
+    if matches!(node.value, Yaml::Map(_)) {
+        let fields = Fields::read(node, &keys::SECRET_COMMAND, diagnostics)?;
+        let entries = diagnostics.list(fields.get("command")?, "a program and its arguments")?;
         let mut command = Vec::new();
-        for text in entries.iter().filter_map(|entry| finding.text(entry)).collect::<Vec<_>>() {
-            secrecy::inspect_text(&text, finding);
+        for text in entries.iter().filter_map(|entry| diagnostics.text(entry)).collect::<Vec<_>>() {
+            secrecy::inspect_text(&text, diagnostics);
             command.push(text.value);
         }
         if command.is_empty() {
-            finding.problem(
-                ProblemCode::BadValue,
+            diagnostics.error(
+                DiagnosticCode::BadValue,
                 node.span,
                 "a command needs at least the program",
             );
@@ -173,20 +184,20 @@ fn secret(name: &Spanned<String>, node: &Node, finding: &mut Finding<'_>) -> Opt
         }
         return Some(EnvDraft::Secret { name: name.clone(), command: Some(command) });
     }
-    let variable = finding.text(node)?;
+    let variable = diagnostics.text(node)?;
     if !is_variable(&variable.value) {
         // Whatever stands here may be the secret itself.
-        finding.mask(variable.span);
-        finding
-            .problem(
-                ProblemCode::InlineSecret,
+        diagnostics.mask(variable.span);
+        diagnostics
+            .error(
+                DiagnosticCode::InlineSecret,
                 variable.span,
                 "`secret` names a variable of the caller's environment, never the value",
             )
             .hint(format!("such as `{}: {{ secret: {} }}`", name.value, name.value));
         return None;
     }
-    secrecy::inspect_text(&variable, finding);
+    secrecy::inspect_text(&variable, diagnostics);
     Some(EnvDraft::Secret { name: variable, command: None })
 }
 

@@ -6,10 +6,10 @@ use super::conduct;
 use super::{Runners, argv, check_name, pausing, retry, run, template};
 use crate::coordination::FailurePolicy;
 use crate::plan::draft::{Axis, How, InputDraft, ItemDraft, OutputDraft, Parameter, RunDraft};
-use crate::plan::fields::{Fields, Other, listed, meant, short, unknown_key};
+use crate::plan::fields::{Fields, Other, enumerate, shorten, suggestion, unknown_key};
 use crate::plan::keys;
-use crate::plan::node::{Node, Value};
-use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::node::{Node, Yaml};
+use crate::plan::problem::{DiagnosticCode, Diagnostics};
 use crate::plan::source::Spanned;
 use crate::plan::template::{Template, is_name};
 use crate::plan::units::Millis;
@@ -33,66 +33,70 @@ pub(super) fn read(
     id: &Spanned<String>,
     node: &Node,
     runners: &Runners,
-    finding: &mut Finding<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) -> ItemDraft {
     let mut item = blank(id);
-    let Some((fields, others)) = Fields::split(node, &keys::ITEM, finding) else { return item };
-    item.how = how(&fields, id, runners, finding);
-    parameters(&mut item, &others, fields.get("runner").is_some(), runners, finding);
-    item.matrix = fields.get("matrix").map(|node| matrix(node, finding)).unwrap_or_default();
-    item.conduct = conduct::read(&fields, finding);
+    let Some((fields, others)) = Fields::split(node, &keys::ITEM, diagnostics) else { return item };
+    item.how = how(&fields, id, runners, diagnostics);
+    parameters(&mut item, &others, fields.get("runner").is_some(), runners, diagnostics);
+    item.matrix = fields.get("matrix").map(|node| matrix(node, diagnostics)).unwrap_or_default();
+    item.conduct = conduct::read(&fields, diagnostics);
     for (name, value) in
-        fields.get("input").and_then(|node| finding.entries(node, "files")).unwrap_or_default()
+        fields.get("input").and_then(|node| diagnostics.entries(node, "files")).unwrap_or_default()
     {
         if let Some(input) =
-            part_name("an input", name, finding).and_then(|()| input(value, finding))
+            part_name("an input", name, diagnostics).and_then(|()| input(value, diagnostics))
         {
             item.input.insert(name.value.clone(), (input, value.span));
         }
     }
-    item.output = fields.get("output").map(|node| output(node, finding)).unwrap_or_default();
-    for need in fields.get("needs").and_then(|node| finding.list(node, "ids")).unwrap_or_default() {
-        item.needs.extend(self::need(need, finding));
+    item.output = fields.get("output").map(|node| output(node, diagnostics)).unwrap_or_default();
+    for need in
+        fields.get("needs").and_then(|node| diagnostics.list(node, "ids")).unwrap_or_default()
+    {
+        item.needs.extend(self::need(need, diagnostics));
     }
-    item.group = fields.get("group").and_then(|node| finding.text(node));
+    item.group = fields.get("group").and_then(|node| diagnostics.text(node));
     if let Some(group) = &item.group {
-        check_name("group", group, finding);
+        check_name("group", group, diagnostics);
     }
     if let Some(node) = fields.get("priority") {
-        let number = finding.integer(node, i32::MIN.into(), i32::MAX.into());
+        let number = diagnostics.integer(node, i32::MIN.into(), i32::MAX.into());
         item.priority = number.and_then(|number| i32::try_from(number).ok()).unwrap_or_default();
     }
-    item.critical = fields.get("critical").and_then(|node| finding.flag(node)).unwrap_or_default();
-    item.retry = fields.get("retry").map(|node| retry(node, finding));
-    item.check = fields.get("check").and_then(|node| check(node, finding));
+    item.critical =
+        fields.get("critical").and_then(|node| diagnostics.flag(node)).unwrap_or_default();
+    item.retry = fields.get("retry").map(|node| retry(node, diagnostics));
+    item.check = fields.get("check").and_then(|node| check(node, diagnostics));
     item.on_failure = fields
         .get("on_failure")
-        .and_then(|node| finding.choice(node, &POLICIES))
+        .and_then(|node| diagnostics.choice(node, &POLICIES))
         .unwrap_or_default();
-    item.pausing = fields.get("on_exhausted").and_then(|node| pausing(node, finding));
-    item.agent = fields.get("as").and_then(|node| template(node, finding));
+    item.pausing = fields.get("on_exhausted").and_then(|node| pausing(node, diagnostics));
+    item.agent = fields.get("as").and_then(|node| template(node, diagnostics));
     if let Some(node) = fields.get("width") {
-        item.width = finding.integer(node, 1, 10_000).and_then(|number| u32::try_from(number).ok());
+        item.width =
+            diagnostics.integer(node, 1, 10_000).and_then(|number| u32::try_from(number).ok());
         if fields.get("matrix").is_none() {
             let message = "`width` is how many cells run at a time, and there is no `matrix`";
-            finding
-                .problem(ProblemCode::Conflict, node.span, message)
+            diagnostics
+                .error(DiagnosticCode::Conflict, node.span, message)
                 .hint("the run's own limit is the plan's `concurrency`");
         }
     }
     if let (Some(node), Some(group)) = (fields.get("width"), &item.group) {
         let message = format!(
             "with `width` the cells are a group of their own, so they cannot be in `{}`",
-            short(&group.value)
+            shorten(&group.value)
         );
-        finding
-            .problem(ProblemCode::Conflict, node.span, message)
+        diagnostics
+            .error(DiagnosticCode::Conflict, node.span, message)
             .hint("leave out one of `width` and `group`");
     }
     if let Some(node) = fields.get("on_exhausted").filter(|_| fields.get("plan").is_none()) {
         let message = "an item has a budget of its own only with `plan`";
-        finding
-            .problem(ProblemCode::Conflict, node.span, message)
+        diagnostics
+            .error(DiagnosticCode::Conflict, node.span, message)
             .hint("`on_exhausted` of the whole run stands beside `budget`");
     }
     if let Some(plan) = fields.get("plan") {
@@ -101,13 +105,13 @@ pub(super) fn read(
             let message = format!(
                 "`{name}` means nothing beside `plan`; the items of the nested plan say it"
             );
-            finding.problem(ProblemCode::Conflict, span, message);
+            diagnostics.error(DiagnosticCode::Conflict, span, message);
         }
         if let Some(node) =
             fields.get("limits").filter(|_| item.conduct.limits != Default::default())
         {
             let message = "a nested plan has no processes of its own; only `tokens` and `cost` mean something here";
-            finding.problem(ProblemCode::Conflict, node.span, message);
+            diagnostics.error(DiagnosticCode::Conflict, node.span, message);
         }
     }
     item
@@ -139,48 +143,52 @@ fn how(
     fields: &Fields<'_>,
     id: &Spanned<String>,
     runners: &Runners,
-    finding: &mut Finding<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) -> How {
     let way = match fields.present(WAYS).as_slice() {
         [way] => *way,
         [] => {
-            let message = format!("nothing says how `{}` is carried out", short(&id.value));
-            finding
-                .problem(ProblemCode::MissingKey, id.span, message)
-                .hint(format!("give it one of {}", listed(WAYS)));
+            let message = format!("nothing says how `{}` is carried out", shorten(&id.value));
+            diagnostics
+                .error(DiagnosticCode::MissingKey, id.span, message)
+                .hint(format!("give it one of {}", enumerate(WAYS)));
             return How::Broken;
         }
         several => {
             let message = format!(
                 "{} exclude each other; an item is carried out in one way",
-                listed(several)
+                enumerate(several)
             );
-            finding.problem(ProblemCode::Conflict, id.span, message);
+            diagnostics.error(DiagnosticCode::Conflict, id.span, message);
             return How::Broken;
         }
     };
-    let name = |finding: &mut Finding<'_>| fields.get(way).and_then(|node| finding.text(node));
+    let name =
+        |diagnostics: &mut Diagnostics<'_>| fields.get(way).and_then(|node| diagnostics.text(node));
     match way {
-        "runner" => match name(finding) {
+        "runner" => match name(diagnostics) {
             Some(runner) if runners.contains_key(&runner.value) => How::Runner(runner),
             Some(runner) => {
                 let known: Vec<&str> = runners.keys().map(String::as_str).collect();
-                let hint = meant(&runner.value, known.iter().copied()).or_else(|| {
-                    match known.as_slice() {
-                        [] => Some("describe it under `runners`".to_owned()),
-                        known => Some(format!("there are {}", listed(known))),
-                    }
+                let hint = suggestion(&runner.value, known.iter().copied()).or_else(|| match known
+                    .as_slice()
+                {
+                    [] => Some("describe it under `runners`".to_owned()),
+                    known => Some(format!("there are {}", enumerate(known))),
                 });
-                let message = format!("there is no runner `{}`", short(&runner.value));
-                finding.problem(ProblemCode::UnknownRunner, runner.span, message).hint_if(hint);
+                let message = format!("there is no runner `{}`", shorten(&runner.value));
+                diagnostics
+                    .error(DiagnosticCode::UnknownRunner, runner.span, message)
+                    .hint_if(hint);
                 How::Broken
             }
             None => How::Broken,
         },
-        "plan" => {
-            fields.get(way).and_then(|node| template(node, finding)).map_or(How::Broken, How::Plan)
-        }
-        _ => run(fields, finding).map_or(How::Broken, How::Own),
+        "plan" => fields
+            .get(way)
+            .and_then(|node| template(node, diagnostics))
+            .map_or(How::Broken, How::Plan),
+        _ => run(fields, diagnostics).map_or(How::Broken, How::Own),
     }
 }
 
@@ -190,7 +198,7 @@ fn parameters(
     others: &[Other<'_>],
     by_runner: bool,
     runners: &Runners,
-    finding: &mut Finding<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) {
     let none = BTreeSet::new();
     let names: &BTreeSet<String> = match &item.how {
@@ -201,9 +209,10 @@ fn parameters(
         // nearly keys of items are mistakes.
         How::Broken if by_runner => {
             for (key, _) in others {
-                if !finding.is_full() && meant(&key.value, keys::ITEM.names().into_iter()).is_some()
+                if !diagnostics.is_full()
+                    && suggestion(&key.value, keys::ITEM.names().into_iter()).is_some()
                 {
-                    unknown_key(key, &keys::ITEM, &none, finding);
+                    unknown_key(key, &keys::ITEM, &none, diagnostics);
                 }
             }
             return;
@@ -212,28 +221,28 @@ fn parameters(
     };
     for (key, value) in others {
         if !names.contains(&key.value) {
-            unknown_key(key, &keys::ITEM, names, finding);
+            unknown_key(key, &keys::ITEM, names, diagnostics);
             continue;
         }
-        if matches!(value.value, Value::List(_) | Value::Map(_)) {
+        if matches!(value.value, Yaml::List(_) | Yaml::Map(_)) {
             let message =
                 format!("`{}` is one argument, so it cannot be {}", key.value, value.kind());
-            finding
-                .problem(ProblemCode::WrongType, value.span, message)
+            diagnostics
+                .error(DiagnosticCode::WrongType, value.span, message)
                 .hint("a value is never split; give several parameters, or a file");
             // It is given, if badly; that it lacks would be a second problem.
             item.parameters
                 .insert(key.value.clone(), Parameter { key: key.span, value: Template::default() });
             continue;
         }
-        let read = template(value, finding).map_or_else(Template::default, |read| read.value);
+        let read = template(value, diagnostics).map_or_else(Template::default, |read| read.value);
         item.parameters.insert(key.value.clone(), Parameter { key: key.span, value: read });
     }
 }
 
-fn need(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<Template>> {
-    let Value::Map(entries) = &node.value else { return template(node, finding) };
-    if finding.source().slice(node.span).starts_with("{{") {
+fn need(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<Template>> {
+    let Yaml::Map(entries) = &node.value else { return template(node, diagnostics) };
+    if diagnostics.source().slice(node.span).starts_with("{{") {
         return None;
     }
     let (what, span) =
@@ -242,38 +251,38 @@ fn need(node: &Node, finding: &mut Finding<'_>) -> Option<Spanned<Template>> {
     if reserved {
         let message =
             format!("a need on a {what} is reserved, and not yet supported by this version");
-        finding
-            .problem(ProblemCode::NotYetSupported, span, message)
+        diagnostics
+            .error(DiagnosticCode::NotYetSupported, span, message)
             .hint("needs are ids of items, groups and matrices");
     } else {
-        finding.wrong(node, "the id of an item or a group");
+        diagnostics.wrong_type(node, "the id of an item or a group");
     }
     None
 }
 
-fn matrix(node: &Node, finding: &mut Finding<'_>) -> Vec<Axis> {
+fn matrix(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Axis> {
     let mut axes = Vec::new();
-    let entries = finding.entries(node, "lists of values").unwrap_or_default();
-    if entries.is_empty() && matches!(node.value, Value::Map(_)) {
-        finding.problem(ProblemCode::BadValue, node.span, "a matrix needs at least one list");
+    let entries = diagnostics.entries(node, "lists of values").unwrap_or_default();
+    if entries.is_empty() && matches!(node.value, Yaml::Map(_)) {
+        diagnostics.error(DiagnosticCode::BadValue, node.span, "a matrix needs at least one list");
     }
     if entries.len() > MAX_AXES {
         let message =
             format!("this matrix has {} lists; at most {MAX_AXES} are allowed", entries.len());
-        finding.problem(ProblemCode::TooLarge, node.span, message);
+        diagnostics.error(DiagnosticCode::TooLarge, node.span, message);
         return axes;
     }
     for (name, value) in entries {
         if !is_name(&name.value) || keys::ITEM.key(&name.value).is_some() {
-            let message = format!("`{}` cannot name a parameter", short(&name.value));
+            let message = format!("`{}` cannot name a parameter", shorten(&name.value));
             let hint = "parameters begin with a letter, go on with letters, digits, `_` or `-`, and are no keys of items";
-            finding.problem(ProblemCode::BadId, name.span, message).hint(hint);
+            diagnostics.error(DiagnosticCode::BadId, name.span, message).hint(hint);
             continue;
         }
-        let Some(list) = finding.list(value, "values") else { continue };
+        let Some(list) = diagnostics.list(value, "values") else { continue };
         if list.is_empty() {
-            finding.problem(
-                ProblemCode::BadValue,
+            diagnostics.error(
+                DiagnosticCode::BadValue,
                 value.span,
                 format!("`{}` has no values, so the matrix has no cells", name.value),
             );
@@ -281,16 +290,16 @@ fn matrix(node: &Node, finding: &mut Finding<'_>) -> Vec<Axis> {
         let mut values: Vec<String> = Vec::new();
         let mut known = BTreeSet::new();
         for entry in list {
-            let Some(text) = finding.text(entry) else { continue };
+            let Some(text) = diagnostics.text(entry) else { continue };
             let unfit = |c: char| c.is_control() || "[],{}".contains(c);
             if text.value.is_empty() || text.value.contains(unfit) {
                 let message = "a value of a matrix is part of an id: not empty, without brackets, braces, commas and control characters";
-                finding.problem(ProblemCode::BadId, text.span, message);
+                diagnostics.error(DiagnosticCode::BadId, text.span, message);
             } else if !known.insert(text.value.clone()) {
-                finding.problem(
-                    ProblemCode::BadValue,
+                diagnostics.error(
+                    DiagnosticCode::BadValue,
                     text.span,
-                    format!("`{}` stands twice in this list", short(&text.value)),
+                    format!("`{}` stands twice in this list", shorten(&text.value)),
                 );
             } else {
                 values.push(text.value);
@@ -301,41 +310,43 @@ fn matrix(node: &Node, finding: &mut Finding<'_>) -> Vec<Axis> {
     axes
 }
 
-fn part_name(what: &str, name: &Spanned<String>, finding: &mut Finding<'_>) -> Option<()> {
+fn part_name(what: &str, name: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) -> Option<()> {
     if is_name(&name.value) {
         return Some(());
     }
-    let message = format!("`{}` cannot name {what}", short(&name.value));
-    finding
-        .problem(ProblemCode::BadId, name.span, message)
+    let message = format!("`{}` cannot name {what}", shorten(&name.value));
+    diagnostics
+        .error(DiagnosticCode::BadId, name.span, message)
         .hint("such names begin with a letter or `_` and go on with letters, digits, `_` or `-`");
     None
 }
 
-fn input(node: &Node, finding: &mut Finding<'_>) -> Option<InputDraft> {
-    if !matches!(node.value, Value::Map(_)) {
-        return template(node, finding).map(|path| InputDraft::File(path.value));
+fn input(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<InputDraft> {
+    if !matches!(node.value, Yaml::Map(_)) {
+        return template(node, diagnostics).map(|path| InputDraft::File(path.value));
     }
-    let fields = Fields::read(node, &keys::INPUT_VALUE, finding)?;
-    template(fields.get("value")?, finding).map(|value| InputDraft::Value(value.value))
+    let fields = Fields::read(node, &keys::INPUT_VALUE, diagnostics)?;
+    template(fields.get("value")?, diagnostics).map(|value| InputDraft::Value(value.value))
 }
 
-fn output(node: &Node, finding: &mut Finding<'_>) -> OutputDraft {
+fn output(node: &Node, diagnostics: &mut Diagnostics<'_>) -> OutputDraft {
     match &node.value {
-        Value::List(entries) => {
+        Yaml::List(entries) => {
             let mut names = BTreeSet::new();
-            for name in entries.iter().filter_map(|entry| finding.text(entry)).collect::<Vec<_>>() {
-                if part_name("an output", &name, finding).is_some() {
+            for name in
+                entries.iter().filter_map(|entry| diagnostics.text(entry)).collect::<Vec<_>>()
+            {
+                if part_name("an output", &name, diagnostics).is_some() {
                     names.insert(name.value);
                 }
             }
             OutputDraft::Names(names)
         }
-        Value::Map(entries) => {
+        Yaml::Map(entries) => {
             let mut files = BTreeMap::new();
             for (name, value) in entries {
-                if let Some(path) =
-                    part_name("an output", name, finding).and_then(|()| template(value, finding))
+                if let Some(path) = part_name("an output", name, diagnostics)
+                    .and_then(|()| template(value, diagnostics))
                 {
                     files.insert(name.value.clone(), path);
                 }
@@ -343,36 +354,36 @@ fn output(node: &Node, finding: &mut Finding<'_>) -> OutputDraft {
             OutputDraft::Files(files)
         }
         _ => {
-            finding.wrong(node, "a list of names, or a mapping from names to files");
+            diagnostics.wrong_type(node, "a list of names, or a mapping from names to files");
             OutputDraft::Any
         }
     }
 }
 
-fn check(node: &Node, finding: &mut Finding<'_>) -> Option<(RunDraft, Option<Millis>)> {
-    if !matches!(node.value, Value::Map(_)) {
-        return Some((RunDraft::Argv(argv(node, finding)?), None));
+fn check(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<(RunDraft, Option<Millis>)> {
+    if !matches!(node.value, Yaml::Map(_)) {
+        return Some((RunDraft::Argv(argv(node, diagnostics)?), None));
     }
-    let fields = Fields::read(node, &keys::CHECK, finding)?;
+    let fields = Fields::read(node, &keys::CHECK, diagnostics)?;
     match fields.present(&["command", "shell"]).as_slice() {
         [_] => {}
         [] => {
-            finding.problem(
-                ProblemCode::MissingKey,
+            diagnostics.error(
+                DiagnosticCode::MissingKey,
                 node.span,
                 "a check needs `command` or `shell`",
             );
             return None;
         }
         both => {
-            finding.problem(
-                ProblemCode::Conflict,
+            diagnostics.error(
+                DiagnosticCode::Conflict,
                 node.span,
-                format!("{} exclude each other", listed(both)),
+                format!("{} exclude each other", enumerate(both)),
             );
             return None;
         }
     }
-    let timeout = fields.get("timeout").and_then(|node| finding.duration(node));
-    Some((run(&fields, finding)?, timeout))
+    let timeout = fields.get("timeout").and_then(|node| diagnostics.duration(node));
+    Some((run(&fields, diagnostics)?, timeout))
 }

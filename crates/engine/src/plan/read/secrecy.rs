@@ -2,7 +2,7 @@
 //!
 //! This finds what looks like one. It is a net under a mistake, not a promise that there is none.
 
-use crate::plan::problem::{Finding, ProblemCode};
+use crate::plan::problem::{DiagnosticCode, Diagnostics};
 use crate::plan::source::Spanned;
 
 /// How the tokens of well-known services begin.
@@ -20,16 +20,16 @@ const SECRET_WORDS: &[&str] =
     &["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "CREDENTIALS"];
 
 /// Tells of a text that looks like a token.
-pub(super) fn inspect_text(text: &Spanned<String>, finding: &mut Finding<'_>) {
+pub(super) fn inspect_text(text: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) {
     let mut words =
         text.value.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
     let is_token = |word: &str| {
         word.len() >= MIN_TOKEN_BYTES && TOKENS.iter().any(|token| word.starts_with(token))
     };
     if words.any(is_token) || text.value.contains(PRIVATE_KEY) {
-        finding.mask(text.span);
-        finding
-            .problem(ProblemCode::InlineSecret, text.span, "this looks like a secret, and a plan is stored")
+        diagnostics.mask(text.span);
+        diagnostics
+            .error(DiagnosticCode::InlineSecret, text.span, "this looks like a secret, and a plan is stored")
             .hint("take it out, replace it where it was issued, and name it: env: { NAME: { secret: NAME } }");
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn inspect_text(text: &Spanned<String>, finding: &mut Finding<'_>) {
 pub(super) fn inspect_variable(
     name: &Spanned<String>,
     value: &Spanned<String>,
-    finding: &mut Finding<'_>,
+    diagnostics: &mut Diagnostics<'_>,
 ) -> bool {
     let last = name.value.rsplit('_').next().unwrap_or_default().to_uppercase();
     if !SECRET_WORDS.contains(&last.as_str())
@@ -47,12 +47,12 @@ pub(super) fn inspect_variable(
     {
         return false;
     }
-    finding.mask(value.span);
+    diagnostics.mask(value.span);
     let message = format!("the value of `{}` stands in the plan, and a plan is stored", name.value);
     let hint = format!(
         "name it instead: {0}: {{ secret: {0} }}; if it is no secret, write {0}: {{ text: .. }}",
         name.value
     );
-    finding.problem(ProblemCode::InlineSecret, value.span, message).hint(hint);
+    diagnostics.error(DiagnosticCode::InlineSecret, value.span, message).hint(hint);
     true
 }

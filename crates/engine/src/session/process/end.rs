@@ -157,19 +157,19 @@ fn without_last_line(head: &[u8]) -> &[u8] {
 }
 
 /// Whether a command has an agent go on with an earlier run of its own, as far as its words tell.
-fn resumes(run: &plan::Run) -> bool {
+fn resumes(run: &plan::Invocation) -> bool {
     let is_long =
         |word: &str| matches!(word, "--resume" | "--continue") || word.starts_with("--resume=");
-    let known = |text: &plan::Text| -> String {
+    let known = |text: &plan::CommandText| -> String {
         let parts = text
             .0
             .iter()
-            .map(|part| if let plan::Part::Known(known) = part { known.as_str() } else { "" });
+            .map(|part| if let plan::TextPart::Known(known) = part { known.as_str() } else { "" });
         parts.collect()
     };
     match run {
-        plan::Run::Shell(script) => script.split_whitespace().any(is_long),
-        plan::Run::Argv(texts) => {
+        plan::Invocation::Shell(script) => script.split_whitespace().any(is_long),
+        plan::Invocation::Argv(texts) => {
             let words: Vec<String> = texts.iter().map(known).collect();
             let is_agent =
                 words.first().is_some_and(|program| program.rsplit('/').next() == Some("claude"));
@@ -309,7 +309,9 @@ mod tests {
     #[test]
     fn an_agent_that_is_told_to_resume_is_known_by_its_words() {
         let argv = |words: &[&str]| {
-            plan::Run::Argv(words.iter().map(|word| plan::Text::known(*word)).collect())
+            plan::Invocation::Argv(
+                words.iter().map(|word| plan::CommandText::known(*word)).collect(),
+            )
         };
         let cases = [
             (argv(&["claude", "-p", "--resume", "id"]), true),
@@ -317,7 +319,7 @@ mod tests {
             (argv(&["claude", "-p", "make it --resume again"]), false),
             (argv(&["sh", "-c", "claude -p --resume=id"]), true),
             (argv(&["sh", "-c", "claude -p"]), false),
-            (plan::Run::Shell("claude -p --continue".to_owned()), true),
+            (plan::Invocation::Shell("claude -p --continue".to_owned()), true),
         ];
         for (run, expected) in cases {
             assert_eq!(resumes(&run), expected, "{run:?}");
