@@ -80,6 +80,7 @@ mod needs;
 mod outcome;
 mod paged;
 mod planner;
+mod raise;
 mod receipt;
 mod reducer;
 mod runners;
@@ -106,6 +107,7 @@ pub use outcome::{NextStep, Report, SessionEnd, SessionOutcome, TreeReport};
 pub use planner::{
     CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError,
 };
+pub use raise::Raise;
 pub use receipt::{
     ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
     WorkOutcome,

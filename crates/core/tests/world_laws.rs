@@ -9,10 +9,11 @@
 mod auditor;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Report,
-    Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
+    Backoff, Capability, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Raise,
+    Report, Runner, Runners, SessionEnd, SessionOutcome, SkipReason, WorkSpec,
 };
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
@@ -196,10 +197,11 @@ impl Desk {
             30 => Command::Stop { coordination, kind: StopKind::Drain, reason },
             31 => Command::Stop { coordination, kind: StopKind::Close, reason },
             32 => Command::Pause { coordination, reason },
-            33 => {
-                Command::Continue { coordination, raise: (b.is_multiple_of(2)).then_some(higher) }
-            }
-            34 => Command::RaiseBudget { coordination, budget: higher },
+            33 => Command::Continue {
+                coordination,
+                raise: if b.is_multiple_of(2) { higher } else { Raise::new() },
+            },
+            34 => Command::RaiseBudget { coordination, raise: higher },
             35 => match nth(&works, b) {
                 Some(work) => Command::Skip { coordination, work, because: SkipReason::Requested },
                 None => return,
@@ -305,10 +307,7 @@ impl Desk {
             } else if !self.expanding.is_empty() {
                 self.expand(0, true);
             } else if let Some((coordination, raise)) = self.paused() {
-                if !self.tell(Command::Continue {
-                    coordination: coordination.clone(),
-                    raise: Some(raise),
-                }) {
+                if !self.tell(Command::Continue { coordination: coordination.clone(), raise }) {
                     // A nested one may not get more than its grant.
                     self.tell(Command::Stop {
                         coordination,
@@ -340,7 +339,7 @@ impl Desk {
         panic!("the world does not come to its end");
     }
 
-    fn paused(&self) -> Option<(CoordinationId, CoordinationBudget)> {
+    fn paused(&self) -> Option<(CoordinationId, Raise)> {
         let session =
             self.audited.world.coordinations().find(|session| session.pause_reason().is_some())?;
         Some((session.coordination_id().clone(), raised(session.budget(), 50, 100_000)))
@@ -369,16 +368,13 @@ fn nth<T: Clone>(all: &[T], pick: u16) -> Option<T> {
     (!all.is_empty()).then(|| all[usize::from(pick) % all.len()].clone())
 }
 
-fn raised(budget: &CoordinationBudget, sessions: u32, ticks: u64) -> CoordinationBudget {
-    let tokens = budget.max_tokens().map(|tokens| tokens + ticks);
-    let sessions = budget.max_episodes() + sessions;
-    CoordinationBudget::new(
-        sessions,
-        budget.max_duration_ticks() + ticks,
-        budget.tick_rate_hz(),
-        tokens,
-    )
-    .unwrap()
+fn raised(budget: &CoordinationBudget, sessions: u32, more: u64) -> Raise {
+    let time = Duration::from_nanos(antiphon_core::time::nanos(more, budget.tick_rate_hz()));
+    let raise = Raise::new().more_sessions(sessions).more_time(time);
+    match budget.max_tokens() {
+        Some(_) => raise.more_tokens(more),
+        None => raise,
+    }
 }
 
 fn some_end(number: u16, passed: u64) -> SessionEnd {

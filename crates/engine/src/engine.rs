@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Blocked, Capability, CoordinationBudget, CoordinationConfig, SessionSpawner, WorkSpec,
+    Blocked, Capability, CoordinationConfig, Raise, SessionSpawner, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -349,11 +349,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`] if it is not paused, or its budget is used up and not raised.
-    pub async fn continue_(
-        &self,
-        id: &CoordinationId,
-        raise: Option<CoordinationBudget>,
-    ) -> Result<(), EngineError> {
+    pub async fn continue_(&self, id: &CoordinationId, raise: Raise) -> Result<(), EngineError> {
         self.handle
             .command(Command::Continue { coordination: id.clone(), raise }, None)
             .await

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome,
+    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, Raise, SessionOutcome,
     SessionSpawner, SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
 use antiphon::digest::Digest;
@@ -622,7 +622,7 @@ async fn a_paused_coordination_starts_nothing_until_it_is_continued() -> Result 
     engine.add_work(&id, work(&["a"]), None).await?;
     assert_eq!(engine.why(&id, "a").await?, [Blocked::Paused { reason: "lunch".to_owned() }]);
     assert_eq!(runs.load(Ordering::SeqCst), 0);
-    engine.continue_(&id, None).await?;
+    engine.continue_(&id, Raise::new()).await?;
     begun.notified().await;
     engine.close_coordination(&id).await?;
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);

@@ -270,8 +270,8 @@ impl Driver {
 
     /// Lets a paused coordination go on, with more of everything.
     async fn go_on(&self) -> Result<(), Problem> {
-        let raised = workload::raised(self.workload.config.budget())?;
-        if accepted(self.engine.continue_(&self.id, Some(raised)).await)?.is_some() {
+        let raise = workload::raise(self.workload.config.budget());
+        if accepted(self.engine.continue_(&self.id, raise).await)?.is_some() {
             self.journal.write(&Entry::Continued { id: self.id.clone() });
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Runner, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Raise, Runner, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::event::StopKind;
@@ -260,18 +261,16 @@ pub(super) fn added_by(session: u64) -> Result<WorkSpec, IdError> {
     plain(&format!("steady-by-{session}"))
 }
 
-/// A budget with far more of everything than an earlier one.
-pub(super) fn raised(budget: &CoordinationBudget) -> Result<CoordinationBudget, WorkloadError> {
-    let raised = CoordinationBudget::new(
-        100_000,
-        100_000_000,
-        RATE_HZ,
-        budget.max_tokens().map(|_| u64::MAX / 4),
-    )?;
-    Ok(match budget.currency() {
-        Some(currency) => raised.with_max_cost(u64::MAX / 4, currency),
-        None => raised,
-    })
+/// Far more of everything that a budget has a ceiling on.
+pub(super) fn raise(budget: &CoordinationBudget) -> Raise {
+    let mut raise = Raise::new().sessions(100_000).within(Duration::from_secs(100_000));
+    if budget.max_tokens().is_some() {
+        raise = raise.tokens(u64::MAX / 4);
+    }
+    if budget.max_cost().is_some() {
+        raise = raise.cost(u64::MAX / 4);
+    }
+    raise
 }
 
 fn plain(id: &str) -> Result<WorkSpec, IdError> {

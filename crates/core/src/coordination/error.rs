@@ -272,6 +272,12 @@ pub enum ControllerError {
         "a budget can only be raised while the coordination runs, at the same tick rate and in the same currency"
     )]
     BudgetNotRaised,
+    /// A ceiling would be raised that the budget does not have.
+    #[error("the budget has no ceiling on {meter} to raise")]
+    NoCeiling {
+        /// `tokens` or `cost`.
+        meter: &'static str,
+    },
     /// A nested coordination would get more than the session that it carries out was granted.
     #[error(
         "this budget is above what session {session_id} was granted; a nested coordination cannot be given more"

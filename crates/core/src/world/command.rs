@@ -2,9 +2,9 @@
 
 use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
 use crate::coordination::{
-    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController,
-    CoordinationStatus, MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES, Recalled, SessionEnd, SkipReason,
-    StartFacts, StopCause, shortened,
+    ControllerError, CoordinationConfig, CoordinationController, CoordinationStatus,
+    MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES, Raise, Recalled, SessionEnd, SkipReason, StartFacts,
+    StopCause, shortened,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
@@ -87,15 +87,15 @@ pub enum Command {
     Continue {
         /// The coordination.
         coordination: CoordinationId,
-        /// The new ceilings.
-        raise: Option<CoordinationBudget>,
+        /// What is raised; it may be nothing.
+        raise: Raise,
     },
     /// Raise ceilings.
     RaiseBudget {
         /// The coordination.
         coordination: CoordinationId,
-        /// The new ceilings.
-        budget: CoordinationBudget,
+        /// What is raised.
+        raise: Raise,
     },
     /// Skip an item.
     Skip {
@@ -283,8 +283,8 @@ pub(super) fn handle(
                 return Err(session.not_in_state("is not paused").into());
             }
             let mut events = Vec::new();
-            if let Some(budget) = raise {
-                refuse_lower(session.budget(), &budget)?;
+            if !raise.is_empty() {
+                let budget = session.budget().raised(&raise)?;
                 nesting::refuse_above_grant(world, session, &budget)?;
                 events.push(Event::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }));
             } else if session.is_exhausted() {
@@ -295,12 +295,12 @@ pub(super) fn handle(
             events.push(Event::Continued(Continued { by: origin.actor.clone() }));
             world.emit_all(&coordination, events, &origin, now)
         }
-        Command::RaiseBudget { coordination, budget } => {
+        Command::RaiseBudget { coordination, raise } => {
             let session = world.live(&coordination)?;
             if !session.status().is_running() {
                 return Err(session.not_in_state("is still being started").into());
             }
-            refuse_lower(session.budget(), &budget)?;
+            let budget = session.budget().raised(&raise)?;
             nesting::refuse_above_grant(world, session, &budget)?;
             let raised = BudgetRaised { by: origin.actor.clone(), budget };
             world.emit_all(&coordination, vec![Event::BudgetRaised(raised)], &origin, now)
@@ -331,10 +331,6 @@ impl Command {
             | Self::Erase(_) => None,
         }
     }
-}
-
-fn refuse_lower(old: &CoordinationBudget, new: &CoordinationBudget) -> Result<(), Rejection> {
-    if old.is_raised_by(new) { Ok(()) } else { Err(ControllerError::BudgetNotRaised.into()) }
 }
 
 /// Starts a coordination; the same start again finds the first, and goes on with one that was cut

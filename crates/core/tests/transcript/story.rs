@@ -185,16 +185,10 @@ impl Story {
             "pause" => Ok(Command::Pause { coordination: id()?, reason }),
             "continue" | "raise" => {
                 let coordination = id()?;
-                let budget = words::budget(
-                    words,
-                    self.audited.replayed(coordination.as_str()).map(|session| session.budget()),
-                );
-                let raises = ["sessions", "duration", "tokens", "cost"]
-                    .iter()
-                    .any(|meter| words.get(meter).is_some());
+                let raise = words::raise(words);
                 Ok(match words.at(0) {
-                    "raise" => Command::RaiseBudget { coordination, budget },
-                    _ => Command::Continue { coordination, raise: raises.then_some(budget) },
+                    "raise" => Command::RaiseBudget { coordination, raise },
+                    _ => Command::Continue { coordination, raise },
                 })
             }
             "skip" => Ok(Command::Skip {

@@ -2,9 +2,10 @@
 //! configurations.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use antiphon_core::coordination::{
-    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Runner, WorkSpec,
+    Backoff, CoordinationBudget, CoordinationConfig, FailurePolicy, Need, Raise, Runner, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::id::WorkId;
@@ -95,19 +96,31 @@ fn ticks(nanos: u64) -> u64 {
     nanos / (1_000_000_000 / TICK_RATE_HZ)
 }
 
-/// The budget that a line states; what it leaves out comes from `base`.
-pub(crate) fn budget(words: &Words, base: Option<&CoordinationBudget>) -> CoordinationBudget {
-    let sessions = words
-        .number("sessions")
-        .or_else(|| base.map(CoordinationBudget::max_episodes))
-        .unwrap_or(100);
-    let duration = words.duration("duration").map(ticks);
-    let duration = duration
-        .or_else(|| base.map(CoordinationBudget::max_duration_ticks))
-        .unwrap_or(ticks(nanos("10m")));
-    let tokens = words.number("tokens").or_else(|| base.and_then(CoordinationBudget::max_tokens));
+/// The ceilings that a line raises.
+pub(crate) fn raise(words: &Words) -> Raise {
+    let mut raise = Raise::new();
+    if let Some(total) = words.number("sessions") {
+        raise = raise.sessions(total);
+    }
+    if let Some(total) = words.duration("duration") {
+        raise = raise.within(Duration::from_nanos(total));
+    }
+    if let Some(total) = words.number("tokens") {
+        raise = raise.tokens(total);
+    }
+    if let Some(total) = words.number("cost") {
+        raise = raise.cost(total);
+    }
+    raise
+}
+
+/// The budget that a line states.
+fn budget(words: &Words) -> CoordinationBudget {
+    let sessions = words.number("sessions").unwrap_or(100);
+    let duration = ticks(words.duration("duration").unwrap_or(nanos("10m")));
+    let tokens = words.number("tokens");
     let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, tokens).unwrap();
-    match words.number("cost").or_else(|| base.and_then(CoordinationBudget::max_cost)) {
+    match words.number("cost") {
         Some(cost) => budget.with_max_cost(cost, "EUR"),
         None => budget,
     }
@@ -115,7 +128,7 @@ pub(crate) fn budget(words: &Words, base: Option<&CoordinationBudget>) -> Coordi
 
 /// The configuration that a line and the item lines below it state.
 pub(crate) fn config(words: &Words, items: &[String]) -> Result<CoordinationConfig, String> {
-    let (work, budget) = (work(items), budget(words, None));
+    let (work, budget) = (work(items), budget(words));
     let config = if words.has("open") {
         CoordinationConfig::open(work, budget)
     } else {

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use antiphon_core::append::HeadRow;
-use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig};
+use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::envelope::{Blob, Recorded};
 use antiphon_core::id::{CommandId, CoordinationId, StreamName, Version};
-use antiphon_core::world::{Command, Rejection, Reply};
+use antiphon_core::world::{Command, Reply};
 use tokio::sync::oneshot;
 
 use super::{Engine, EngineError};
@@ -81,19 +81,6 @@ impl Engine {
         let (reply, answer) = oneshot::channel();
         self.handle.send(Request::Health { reply }).await?;
         answer.await.map_err(|_| EngineError::Stopped)?
-    }
-
-    /// The ceilings of a coordination that has not ended.
-    ///
-    /// # Errors
-    /// [`Rejection::UnknownCoordination`] if there is none.
-    pub async fn budget(&self, id: &CoordinationId) -> Result<CoordinationBudget, EngineError> {
-        let wanted = id.clone();
-        let found = self.handle.query(move |world, _| {
-            world.coordination(&wanted).map(|session| session.budget().clone())
-        });
-        let unknown = || Rejection::UnknownCoordination { coordination: id.clone() };
-        Ok(found.await?.ok_or_else(unknown)?)
     }
 
     /// Head rows: of one stream, or a listing with the newest stream first.

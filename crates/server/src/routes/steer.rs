@@ -1,29 +1,22 @@
 //! Commands to a running coordination: cancel, drain, close, pause, continue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use antiphon::EngineError;
-use antiphon::coordination::{ControllerError, CoordinationBudget};
+use antiphon::coordination::Raise;
 use antiphon::event::StopKind;
-use antiphon::id::{CommandId, CoordinationId, Version};
-use antiphon::time;
-use antiphon::world::{Command, Rejection, Reply};
+use antiphon::id::{CommandId, CoordinationId};
+use antiphon::world::{Command, Reply};
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::{explained, head};
-use crate::answer::{Answer, Asked, ask, json};
+use super::explained;
+use crate::answer::{Answer, ask, json};
 use crate::code::Code;
 use crate::problem::Problem;
 use crate::request::{Addressed, Fields, Key, Object, Operator};
 use crate::server::Shared;
-use crate::wire::{Accepted, Raise, Steer};
-
-/// Newest events that a command's id is looked for in, once its coordination has ended.
-const LOOKED_THROUGH: u64 = 20_000;
-
-/// Events read at a time.
-const PAGE: usize = 1_000;
+use crate::wire::{self, Accepted, Steer};
 
 pub(super) async fn cancel(
     state: State<Arc<Shared>>,
@@ -91,21 +84,14 @@ pub(super) async fn go_on(
     Key(key): Key,
     Object(mut body): Object,
 ) -> Answer {
-    let raise = read(&mut body);
+    let raise = asked(&read(&mut body));
     body.finish()?;
-    let raise = match raise == Raise::default() {
-        true => None,
-        false => match ask(&shared, |engine| engine.budget(&target.id)).await {
-            Ok(budget) => Some(raised(&budget, &raise)?),
-            Err(asked) => return unless_repeated(&shared, &target.id, key.as_ref(), asked).await,
-        },
-    };
     let command = Command::Continue { coordination: target.id.clone(), raise };
     carry_out(&shared, &target.id, command, key).await
 }
 
-fn read(body: &mut Fields) -> Raise {
-    Raise {
+fn read(body: &mut Fields) -> wire::Raise {
+    wire::Raise {
         sessions: body
             .number("sessions", u32::MAX.into())
             .and_then(|sessions| u32::try_from(sessions).ok()),
@@ -115,24 +101,22 @@ fn read(body: &mut Fields) -> Raise {
     }
 }
 
-/// The budget with the ceilings that were given. The engine refuses one that is lower than it was.
-fn raised(budget: &CoordinationBudget, raise: &Raise) -> Result<CoordinationBudget, Problem> {
-    let rate = budget.tick_rate_hz();
-    let duration = raise
-        .duration_ms
-        .map_or(budget.max_duration_ticks(), |ms| time::ticks(ms * 1_000_000, rate));
-    let sessions = raise.sessions.unwrap_or(budget.max_episodes());
-    let refused = |detail: String| Problem::new(Code::Refused, detail);
-    let new =
-        CoordinationBudget::new(sessions, duration, rate, raise.tokens.or(budget.max_tokens()))
-            .map_err(|error| refused(error.to_string()))?;
-    match (raise.cost.or(budget.max_cost()), budget.currency()) {
-        (Some(cost), Some(currency)) => Ok(new.with_max_cost(cost, currency)),
-        (None, _) => Ok(new),
-        (Some(_), None) => Err(refused(
-            "the budget has no currency, and so no ceiling on cost that could be raised".to_owned(),
-        )),
+/// What the engine is asked to raise.
+fn asked(raise: &wire::Raise) -> Raise {
+    let mut asked = Raise::new();
+    if let Some(total) = raise.sessions {
+        asked = asked.sessions(total);
     }
+    if let Some(ms) = raise.duration_ms {
+        asked = asked.within(Duration::from_millis(ms));
+    }
+    if let Some(total) = raise.tokens {
+        asked = asked.tokens(total);
+    }
+    if let Some(total) = raise.cost {
+        asked = asked.cost(total);
+    }
+    asked
 }
 
 async fn carry_out(
@@ -141,46 +125,13 @@ async fn carry_out(
     command: Command,
     key: Option<CommandId>,
 ) -> Answer {
-    match ask(shared, |engine| engine.command(command, key.clone())).await {
-        Ok(Reply::Done { version }) => accepted(id, version),
+    match ask(shared, |engine| engine.command(command, key)).await {
+        Ok(Reply::Done { version }) => {
+            json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 })
+        }
         Ok(Reply::Existing { .. } | Reply::WriteRefused) => {
             Err(Problem::new(Code::Internal, "the engine gave an answer that is none to this"))
         }
-        Err(asked) => unless_repeated(shared, id, key.as_ref(), asked).await,
+        Err(asked) => Err(explained(shared, id, asked).await),
     }
-}
-
-fn accepted(id: &CoordinationId, version: Version) -> Answer {
-    json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 })
-}
-
-/// A command that was carried out before its coordination ended gets its answer again; the record
-/// has it.
-async fn unless_repeated(
-    shared: &Shared,
-    id: &CoordinationId,
-    key: Option<&CommandId>,
-    asked: Asked,
-) -> Answer {
-    let is_over = matches!(
-        &asked,
-        Asked::Engine(EngineError::Rejected(
-            Rejection::UnknownCoordination { .. }
-                | Rejection::Refused(ControllerError::CoordinationTerminal { .. })
-        ))
-    );
-    if let Some(key) = key.filter(|_| is_over)
-        && let Ok(head) = head(shared, id).await
-    {
-        let mut after = Version(head.tip.version.0.saturating_sub(LOOKED_THROUGH));
-        loop {
-            let page = shared.engine.events(id, after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
-            if let Some(event) = page.iter().find(|event| event.cause.as_ref() == Some(key)) {
-                return accepted(id, event.version);
-            }
-        }
-    }
-    Err(explained(shared, id, asked).await)
 }
