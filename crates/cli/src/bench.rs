@@ -6,25 +6,30 @@ mod conditions;
 mod history;
 mod idle;
 mod kernel;
+mod memory;
 mod process;
 mod replay;
 mod report;
 mod resident;
+mod scratch;
+mod selection;
 mod session;
 
 use std::path::Path;
 
 pub(crate) use conditions::Conditions;
-pub(crate) use idle::{idle, kernel_memory};
+pub(crate) use idle::idle;
+pub(crate) use kernel::kernel_memory;
 pub(crate) use report::{Measured, Report};
 pub(crate) use resident::sessions_memory;
 
-use crate::command_error::{CommandError, Kind};
+use crate::command_error::CommandError;
+use selection::Selection;
 
 /// Measurements that are taken together, and how.
 struct Family {
     names: &'static [&'static str],
-    run: fn(&Path, &Wanted) -> Result<Vec<Measured>, CommandError>,
+    run: fn(&Path, &Selection) -> Result<Vec<Measured>, CommandError>,
 }
 
 /// Every measurement there is, in the order in which they are taken.
@@ -53,98 +58,56 @@ const FAMILIES: &[Family] = &[
     Family { names: &["bytes_per_session_event"], run: |dir, _| session::bytes(dir) },
 ];
 
-/// Which measurements were asked for.
-#[derive(Debug)]
-pub(crate) struct Wanted(Vec<&'static str>);
-
-impl Wanted {
-    /// Finds measurements by their names or the beginnings of their names; all of them if none is
-    /// given.
-    pub(crate) fn of(given: &[String]) -> Result<Self, CommandError> {
-        let all = || FAMILIES.iter().flat_map(|family| family.names).copied();
-        if let Some(unknown) =
-            given.iter().find(|name| !all().any(|known| known.starts_with(name.as_str())))
-        {
-            let hint = format!(
-                "known are {}; the beginning of a name stands for all that begin so",
-                all().collect::<Vec<_>>().join(", ")
-            );
-            return Err(CommandError::new(
-                Kind::Usage,
-                format!("there is no measurement {unknown:?}"),
-            )
-            .with_hint(hint));
-        }
-        let asked = |known: &&'static str| {
-            let exact = |name: &String| name == known;
-            let begins = |name: &String| {
-                known.starts_with(name.as_str()) && !all().any(|other| other == name)
-            };
-            given.is_empty() || given.iter().any(|name| exact(name) || begins(name))
-        };
-        Ok(Self(all().filter(asked).collect()))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.contains(&name)
-    }
+/// The measurements that are named, or whose names begin so; all of them if none is given.
+pub(crate) fn select(given: &[String]) -> Result<Selection, CommandError> {
+    let known: Vec<&str> = FAMILIES.iter().flat_map(|family| family.names).copied().collect();
+    Selection::among(&known, given)
 }
 
-/// Takes the measurements that are wanted, in a directory of their own.
-pub(crate) fn run(dir: &Path, wanted: &Wanted) -> Result<Vec<Measured>, CommandError> {
+/// Takes the measurements that are selected, in a directory of their own.
+pub(crate) fn run(dir: &Path, selection: &Selection) -> Result<Vec<Measured>, CommandError> {
     let mut results = Vec::new();
-    for family in FAMILIES.iter().filter(|family| family.names.iter().any(|name| wanted.has(name)))
+    for family in
+        FAMILIES.iter().filter(|family| family.names.iter().any(|name| selection.has(name)))
     {
         anstream::eprintln!("measuring {}", family.names.join(", "));
         results.extend(
-            (family.run)(dir, wanted)?.into_iter().filter(|measured| wanted.has(&measured.name)),
+            (family.run)(dir, selection)?
+                .into_iter()
+                .filter(|measured| selection.has(&measured.name)),
         );
     }
     Ok(results)
 }
 
-/// A new directory for one measurement.
-fn fresh(dir: &Path) -> Result<tempfile::TempDir, CommandError> {
-    tempfile::tempdir_in(dir).map_err(|error| {
-        CommandError::new(
-            Kind::State,
-            format!("cannot make a directory in {}: {error}", dir.display()),
-        )
-    })
-}
-
-/// A runtime as a program that embeds the engine has it.
-fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
-    tokio::runtime::Runtime::new().map_err(CommandError::internal)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::select;
 
-    fn wanted(names: &[&str]) -> Vec<&'static str> {
-        Wanted::of(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    fn selected(names: &[&str]) -> Vec<&'static str> {
+        select(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
             .expect("known names")
-            .0
+            .names()
+            .to_vec()
     }
 
     #[test]
     fn a_name_stands_for_itself_and_a_beginning_for_all_that_begin_so() {
-        assert_eq!(wanted(&["append.1"]), ["append.1"]);
+        assert_eq!(selected(&["append.1"]), ["append.1"]);
         assert_eq!(
-            wanted(&["append.floor"]),
+            selected(&["append.floor"]),
             ["append.floor.1", "append.floor.64", "append.floor.256"]
         );
         assert_eq!(
-            wanted(&["replay", "session."]),
+            selected(&["replay", "session."]),
             ["session.64", "session.serial", "session.process.64", "replay"]
         );
-        assert_eq!(wanted(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
-        assert_eq!(wanted(&[]).len(), 26);
+        assert_eq!(selected(&["run.noop", "spawn"]), ["spawn.direct", "spawn.session", "run.noop"]);
+        assert_eq!(selected(&[]).len(), 26);
     }
 
     #[test]
     fn an_unknown_name_is_refused() {
-        assert!(Wanted::of(&["apend".to_owned()]).is_err());
+        assert!(select(&["apend".to_owned()]).is_err());
     }
 }

@@ -20,7 +20,7 @@ use crate::state_dir;
 pub(crate) const COORDINATIONS: &str = "coordination/";
 
 /// Events read at a time.
-const PAGE: usize = 1_000;
+pub(crate) const PAGE: usize = 1_000;
 
 /// Newest coordinations among which a name that was meant is looked for.
 const LOOKED_THROUGH: usize = 1_000;

@@ -24,7 +24,7 @@ use std::time::Instant;
 pub(crate) use program::Program;
 pub(crate) use victim::Victim;
 
-use self::check::Seen;
+use self::check::Coverage;
 use self::kill::{HAS_POINTS, Kills, When};
 use self::random::Random;
 use self::report::{Failure, Kinds, Report};
@@ -59,7 +59,7 @@ impl Torture {
             crash_points: HAS_POINTS,
             kills: Kinds::default(),
             ledgers: 0,
-            seen: Seen::default(),
+            seen: Coverage::default(),
             seconds: 0.0,
             failure: None,
         };
@@ -72,7 +72,7 @@ impl Torture {
             let seed = random.next();
             let dir = place.join(format!("seed-{}-ledger-{}", self.seed, report.ledgers));
             let mut ledger = Ledger::new(dir, seed).map_err(|trouble| self.broken(trouble))?;
-            let mut seen = Seen::default();
+            let mut seen = Coverage::default();
             for _ in 0..random.between(1, KILLS_PER_LEDGER) {
                 let Some(kill) = kills.next() else {
                     done = true;

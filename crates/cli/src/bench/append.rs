@@ -15,7 +15,8 @@ use antiphon::ledger::{AppendFloor, Owner, SqliteOptions, SqliteStore, Store};
 use antiphon::time::{LedgerTime, WallTime};
 use tokio::sync::oneshot;
 
-use super::{Measured, fresh};
+use super::report::Measured;
+use super::scratch::fresh;
 use crate::command_error::CommandError;
 
 /// Bytes of payload.

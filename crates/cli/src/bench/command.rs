@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::process::program;
-use super::{Measured, fresh};
+use super::report::Measured;
+use super::scratch::fresh;
 use crate::command_error::CommandError;
 
 /// Rounds; the first is not counted.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use antiphon::{Engine, Output, SessionContext};
 use tokio::sync::mpsc;
 
-use super::runtime;
+use super::scratch::runtime;
 use super::session::{config, events_in, items};
 use crate::command_error::CommandError;
 

@@ -13,8 +13,8 @@ use antiphon::event::{Completed, Event, Mode, OnExhausted, Policies, Started, Wo
 use antiphon::id::{CoordinationId, Epoch, Version, WorkId};
 use antiphon::time::{LedgerTime, Now, WallTime};
 
-use super::Measured;
-use super::idle::kernel_bytes;
+use super::memory::{in_another_process, resident};
+use super::report::Measured;
 use crate::command_error::CommandError;
 
 /// Items of the coordination.
@@ -188,4 +188,27 @@ fn once(events: &[Event]) -> Result<Duration, CommandError> {
     run.finish()?;
     let taken = before.elapsed();
     if run.is_done() { Ok(taken) } else { Err(CommandError::internal("not every item was done")) }
+}
+
+/// How much memory the state of the kernel's coordination takes, in bytes.
+fn kernel_bytes() -> Result<u64, CommandError> {
+    let bytes = in_another_process(&["bench", "--kernel-memory"])?;
+    bytes
+        .first()
+        .copied()
+        .ok_or_else(|| CommandError::internal("the measured process said nothing"))
+}
+
+/// Is the kernel: runs its coordination, and prints by how much this process has grown.
+pub(crate) fn kernel_memory() -> Result<(), CommandError> {
+    let before = resident()?;
+    let mut run = Run::start()?;
+    // Each event is made, applied and forgotten, so that what stays is the state.
+    for first in batches() {
+        run.apply(&batch(first)?)?;
+    }
+    run.finish()?;
+    let after = resident()?;
+    anstream::println!("{}", after.saturating_sub(before));
+    if run.is_done() { Ok(()) } else { Err(CommandError::internal("not every item was done")) }
 }

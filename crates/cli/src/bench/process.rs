@@ -14,7 +14,8 @@ use antiphon::id::{CoordinationId, SessionId, Version};
 use antiphon::plan::{Compiled, Environment, parse};
 use antiphon::process::{Cause, ExitStatus, Launch, TreeEnd, WardenSetup, Wardens};
 
-use super::{Measured, fresh, runtime};
+use super::report::Measured;
+use super::scratch::{fresh, runtime};
 use crate::command_error::{CommandError, Kind};
 
 /// Rounds; the first is not counted.

@@ -7,8 +7,11 @@ use std::time::Instant;
 use antiphon::Engine;
 use antiphon::ledger::verify::{Scope, verify_directory};
 
+use super::history;
+use super::report::Measured;
+use super::scratch::{fresh, runtime};
+use super::selection::Selection;
 use super::session::{config, items};
-use super::{Measured, Wanted, fresh, history, runtime};
 use crate::command_error::CommandError;
 
 const ROUNDS: usize = 5;
@@ -21,15 +24,15 @@ const MILLION: (usize, usize) = (436, 64);
 
 /// Opens a ledger of live coordinations without snapshots, which replays it with every hash
 /// checked; and verifies it.
-pub(super) fn run(dir: &Path, wanted: &Wanted) -> Result<Vec<Measured>, CommandError> {
+pub(super) fn run(dir: &Path, selection: &Selection) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let events = history::make(dir.path(), 0, LIVE)?;
     let mut results = Vec::new();
-    if wanted.has("replay") {
+    if selection.has("replay") {
         let open = || Engine::open(dir.path()).map(drop).map_err(CommandError::internal);
         results.push(repeated("replay", events, open)?);
     }
-    if wanted.has("verify") {
+    if selection.has("verify") {
         let check = || {
             let report =
                 verify_directory(dir.path(), &Scope::Ledger).map_err(CommandError::internal)?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Conditions;
+use super::conditions::Conditions;
 
 /// One measurement. Times are in `unit`, `rate` is per second, `value` is a size in bytes.
 #[derive(Debug, Clone, Serialize)]

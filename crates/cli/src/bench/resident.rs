@@ -6,9 +6,10 @@ use std::path::Path;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 
-use super::idle::{in_another_process, resident};
+use super::memory::{in_another_process, resident};
 use super::process::{engine, plan, program};
-use super::{Measured, fresh, runtime};
+use super::report::Measured;
+use super::scratch::{fresh, runtime};
 use crate::command_error::CommandError;
 
 /// Sessions that run at the same time.

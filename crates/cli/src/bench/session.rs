@@ -11,7 +11,8 @@ use antiphon::id::{CommitNumber, CoordinationId};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store as _};
 use antiphon::{Engine, Output, SessionContext};
 
-use super::{Measured, fresh, runtime};
+use super::report::Measured;
+use super::scratch::{fresh, runtime};
 use crate::command_error::CommandError;
 
 /// Rounds; the first is not counted.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::bench::{self, Conditions, Report, Wanted};
+use crate::bench::{self, Conditions, Report};
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::state_dir;
@@ -40,7 +40,7 @@ impl Args {
         if self.sessions_memory {
             return bench::sessions_memory(&dir).map(|()| ExitCode::SUCCESS);
         }
-        let wanted = Wanted::of(&self.names)?;
+        let selection = bench::select(&self.names)?;
         let below = existing(&dir);
         let place = tempfile::Builder::new().prefix("bench-").tempdir_in(&below);
         let place = place.map_err(|error| {
@@ -51,7 +51,7 @@ impl Args {
             .with_hint("name one on the disk to be measured with --dir")
         })?;
         let conditions = Conditions::here(place.path())?;
-        let report = Report { conditions, results: bench::run(place.path(), &wanted)? };
+        let report = Report { conditions, results: bench::run(place.path(), &selection)? };
         if options.json {
             anstream::println!(
                 "{}",

@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::output::Output;
 use crate::state_dir;
 use crate::text::{painted, printable};
+use acceptance::Acceptance;
 use examination::{Examination, State};
 
 /// Explain what is wrong with a state directory, and what is safe to do
@@ -26,14 +27,8 @@ pub(crate) struct Args {
     /// Do not verify the whole record, which takes longer the longer it is
     #[arg(long)]
     quick: bool,
-    /// Go on with a ledger that is shorter than its head mark or differs from it. What is missing
-    /// stays missing; that is recorded
-    #[arg(long)]
-    accept_shorter: bool,
-    /// Go on with a ledger whose head mark is missing or damaged. Nobody can tell then whether its
-    /// end is missing; that is recorded
-    #[arg(long)]
-    accept_missing_mark: bool,
+    #[command(flatten)]
+    accepted: Acceptance,
 }
 
 impl Args {
@@ -44,8 +39,8 @@ impl Args {
         if !options.json {
             print(&examination, &mut output)?;
         }
-        let accepted = if self.accept_shorter || self.accept_missing_mark {
-            Some(acceptance::accept(&dir, &examination, &self)?)
+        let accepted = if self.accepted.is_given() {
+            Some(self.accepted.carry_out(&dir, &examination)?)
         } else {
             None
         };

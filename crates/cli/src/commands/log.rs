@@ -13,15 +13,12 @@ use antiphon::time::WallTime;
 
 use crate::command_error::CommandError;
 use crate::describe;
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, Ledger, PAGE};
 use crate::options::Options;
 use crate::output::Output;
 use crate::text::printable;
 use crate::timestamps;
 use filter::{Filter, Kinds};
-
-/// Events read at a time.
-const PAGE: usize = 1_000;
 
 /// Print the events of a coordination
 ///

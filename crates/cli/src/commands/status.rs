@@ -1,29 +1,17 @@
 //! `antiphon status`: how far a coordination is, from its events, beside whatever engine owns it.
 
 mod object;
+mod run_status;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use antiphon::append::HeadRow;
-use antiphon::id::{CoordinationId, StreamName, Version};
-use antiphon::ledger::{StateDirectory, Store as _};
-use antiphon::time::Now;
+use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::output::Output;
-use crate::table::Table;
-use crate::text::{painted, printable};
-use crate::timestamps;
-use crate::view::{Board, Rows, Shown, counted, gauges, notes};
-
-/// Events read at a time.
-const PAGE: usize = 1_000;
-
-/// Columns for the meters.
-const COLUMNS: usize = 100;
+use run_status::RunStatus;
 
 /// Show how far a coordination is
 ///
@@ -39,15 +27,6 @@ pub(crate) struct Args {
     limit: usize,
 }
 
-/// A coordination as it stands.
-struct Found {
-    head: HeadRow,
-    board: Board,
-    /// Whether an engine owns the ledger; only then does its time pass.
-    owned: bool,
-    now: Now,
-}
-
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
@@ -55,107 +34,14 @@ impl Args {
             Some(id) => id,
             None => ledger.newest()?,
         };
-        let found = Found::read(&ledger, id)?;
+        let status = RunStatus::read(&ledger, id)?;
         let lines = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut output = Output::stdout();
         match options.json {
-            true => output.json(&object::of(&found, lines))?,
-            false => found.print(lines, &mut output)?,
+            true => output.json(&object::of(&status, lines))?,
+            false => status.print(lines, &mut output)?,
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-impl Found {
-    fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
-        let stream = StreamName::Coordination(id.clone());
-        let head = ledger.head(&stream)?;
-        let owned = !head.ended
-            && StateDirectory::new(&ledger.dir).holder().is_ok_and(|holder| holder.is_some());
-        let mut board = Board::new(id);
-        let mut after = Version(0);
-        // What is recorded later than the head row was read is left for another look, so that both
-        // say the same.
-        while after < head.tip.version {
-            let left = usize::try_from(head.tip.version.0 - after.0).unwrap_or(PAGE);
-            let page = ledger.store.read_stream(&stream, after, PAGE.min(left))?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
-            page.iter().for_each(|event| board.take(event));
-        }
-        let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
-        Ok(Self { head, board, owned, now })
-    }
-
-    fn print(&self, lines: usize, output: &mut Output) -> Result<(), CommandError> {
-        let Self { head, board, now, .. } = self;
-        let name = match board.name() {
-            name if name == board.id().as_str() => String::new(),
-            name => format!(" ({})", printable(name)),
-        };
-        output.line(format!("coordination  {}{name}", printable(board.id().as_str())))?;
-        output.line(format!("status        {}", painted(&head.status, &head.status)))?;
-        output.line(format!(
-            "started       {}, {} ago",
-            timestamps::millis(head.started),
-            timestamps::age(head.started)
-        ))?;
-        if !head.ended && !self.owned {
-            output.line(
-                "engine        none runs; its time stands still until one takes it up again",
-            )?;
-        }
-        for note in notes(board, now) {
-            output.line(note.cut(usize::MAX))?;
-        }
-        if board.session().is_none() {
-            return Ok(());
-        }
-        let selection = board.select(lines);
-        if board.counts().total() > 0 {
-            output.line("")?;
-        }
-        if !selection.shown.is_empty() {
-            self.table(&selection.shown).print("", output)?;
-        }
-        if selection.left.total() > 0 {
-            output.line(format!(
-                "and {} more: {}",
-                selection.left.total(),
-                counted(&selection.left)
-            ))?;
-        }
-        output.line("")?;
-        for line in gauges(board, now, COLUMNS) {
-            output.line(line.cut(usize::MAX))?;
-        }
-        Ok(())
-    }
-
-    fn table(&self, shown: &[Shown]) -> Table<5> {
-        let asked = BTreeMap::new();
-        let rows = Rows::new(&self.board, self.now.clone(), &asked);
-        let mut table = Table::new(["ITEM", "STATE", "ATTEMPT", "TIME", "WHY"]).coloured_by(1);
-        for shown in shown {
-            table.row(match shown {
-                Shown::Item(place) => {
-                    let row = rows.row(*place);
-                    let attempt =
-                        if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
-                    let time = row.time_ns.map_or_else(|| "-".to_owned(), timestamps::elapsed);
-                    let detail = row.detail();
-                    [row.id, row.state.to_owned(), attempt, time, detail]
-                }
-                Shown::Group(name, counts) => [
-                    format!("{name} (group)"),
-                    "-".to_owned(),
-                    "-".to_owned(),
-                    "-".to_owned(),
-                    counted(counts),
-                ],
-            });
-        }
-        table
     }
 }

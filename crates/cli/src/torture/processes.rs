@@ -36,13 +36,13 @@ impl Identity {
 
 /// A process that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct LiveProcess {
     pub(super) identity: Identity,
     parent: i32,
     state: char,
 }
 
-impl Seen {
+impl LiveProcess {
     fn lives(&self) -> bool {
         match self.state {
             'X' | 'x' => false,
@@ -105,7 +105,7 @@ impl Seen {
     }
 }
 
-impl fmt::Display for Seen {
+impl fmt::Display for LiveProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let session = self.session().unwrap_or_else(|| "no session".to_owned());
         let line = self.words("cmdline").join(" ");
@@ -119,14 +119,14 @@ impl fmt::Display for Seen {
     }
 }
 
-fn stat(pid: i32) -> Option<Seen> {
+fn stat(pid: i32) -> Option<LiveProcess> {
     let line = fs::read(format!("/proc/{pid}/stat")).ok()?;
     // Its name comes before, and may hold anything.
     let close = line.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
     // The first of these is the third field of proc(5).
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    Some(Seen {
+    Some(LiveProcess {
         identity: Identity { pid, start: fields.get(19)?.parse().ok()? },
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
@@ -155,10 +155,10 @@ pub(super) fn ended_within(pid: u32, time: Duration) -> bool {
 }
 
 /// Those below a process that live.
-pub(super) fn living_below(root: i32) -> Vec<Seen> {
+pub(super) fn living_below(root: i32) -> Vec<LiveProcess> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let all = entries.filter_map(|entry| stat(entry.ok()?.file_name().to_str()?.parse().ok()?));
-    let mut by_parent: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
+    let mut by_parent: BTreeMap<i32, Vec<LiveProcess>> = BTreeMap::new();
     for seen in all {
         by_parent.entry(seen.parent).or_default().push(seen);
     }
@@ -175,7 +175,7 @@ pub(super) fn living_below(root: i32) -> Vec<Seen> {
 }
 
 /// The wardens of an engine.
-pub(super) fn wardens_of(engine: u32) -> Vec<Seen> {
+pub(super) fn wardens_of(engine: u32) -> Vec<LiveProcess> {
     let below = living_below(engine.cast_signed());
     below
         .into_iter()
@@ -185,7 +185,7 @@ pub(super) fn wardens_of(engine: u32) -> Vec<Seen> {
 
 /// Those who live below the parent of this process and not below itself: an engine that has just
 /// started has left none of them.
-pub(super) fn strangers() -> Vec<Seen> {
+pub(super) fn strangers() -> Vec<LiveProcess> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let Some(parent) = rustix::process::getppid() else { return Vec::new() };
     let mut strangers = living_below(parent.as_raw_nonzero().get());
@@ -211,16 +211,19 @@ pub(super) fn take_in_orphans() -> io::Result<()> {
 
 /// Those that live below this process, once those that have ended are reaped. None of its own
 /// children may be waited for elsewhere.
-pub(super) fn left() -> Vec<Seen> {
+pub(super) fn left() -> Vec<LiveProcess> {
     while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
     living_below(rustix::process::getpid().as_raw_nonzero().get())
 }
 
 /// Waits until nobody is left but those who may be; after this time, who still is.
-pub(super) fn left_after(time: Duration, may_be: impl Fn(&Seen) -> bool) -> Vec<Seen> {
+pub(super) fn left_after(
+    time: Duration,
+    may_be: impl Fn(&LiveProcess) -> bool,
+) -> Vec<LiveProcess> {
     let until = Instant::now() + time;
     loop {
-        let left: Vec<Seen> = left().into_iter().filter(|seen| !may_be(seen)).collect();
+        let left: Vec<LiveProcess> = left().into_iter().filter(|seen| !may_be(seen)).collect();
         let Some(first) = left.first() else { return left };
         match until.saturating_duration_since(Instant::now()) {
             Duration::ZERO => return left,

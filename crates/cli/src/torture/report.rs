@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::check::Seen;
+use super::check::Coverage;
 use super::kill::{HAS_POINTS, Whom};
 
 /// What a torture came to.
@@ -17,7 +17,7 @@ pub(super) struct Report {
     pub(super) kills: Kinds,
     pub(super) ledgers: u64,
     /// Over all ledgers, each as it was last checked.
-    pub(super) seen: Seen,
+    pub(super) seen: Coverage,
     pub(super) seconds: f64,
     pub(super) failure: Option<Failure>,
 }
@@ -49,7 +49,7 @@ pub(super) struct Failure {
     pub(super) kept: Option<PathBuf>,
 }
 
-impl Seen {
+impl Coverage {
     pub(super) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.runs += other.runs;

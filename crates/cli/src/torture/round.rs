@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::check::{Left, Seen, check};
+use super::check::{Coverage, Left, check};
 use super::journal::{Entry, Journal};
 use super::kill::{Kill, When, Whom};
 use super::process_trace::TraceDirectory;
@@ -75,7 +75,7 @@ impl Ledger {
     }
 
     /// Starts a victim, kills it, and checks what is left.
-    pub(super) fn kill(&mut self, kill: &Kill) -> Result<Seen, Trouble> {
+    pub(super) fn kill(&mut self, kill: &Kill) -> Result<Coverage, Trouble> {
         let mut command = self.victim()?;
         if let When::At(point, count) = kill.when {
             command.env("ANTIPHON_CRASH_AT", format!("{point}:{count}"));
@@ -106,7 +106,7 @@ impl Ledger {
     }
 
     /// Lets a last victim finish everything and close, and checks that it did.
-    pub(super) fn finish(&mut self) -> Result<Seen, Trouble> {
+    pub(super) fn finish(&mut self) -> Result<Coverage, Trouble> {
         fs::write(program::finishing(&self.dir), "")
             .map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
         let status = self
@@ -211,7 +211,7 @@ impl Ledger {
         rustix::process::kill_process(pid, Signal::STOP).map_err(|error| failed(error.into()))?;
         let wardens = processes::wardens_of(child.id());
         self.wardens_with_engine += wardens.len() as u64;
-        robbed.extend(wardens.iter().filter_map(processes::Seen::session));
+        robbed.extend(wardens.iter().filter_map(processes::LiveProcess::session));
         let signal = |signal| wardens.iter().for_each(|warden| warden.signal(signal));
         match kill.whom {
             Whom::Engine | Whom::EngineThenWardens => {}
@@ -229,14 +229,14 @@ impl Ledger {
     /// now.
     fn look_for_survivors(&mut self, whom: Whom) -> Vec<String> {
         let unowned = &self.unowned;
-        let may_be = |seen: &processes::Seen| {
+        let may_be = |seen: &processes::LiveProcess| {
             // An assassin may have ended its warden itself.
             seen.session().is_some_and(|session| unowned.contains(&session))
                 || seen.work().is_some_and(|work| work.starts_with("assassin"))
         };
         let left = processes::left_after(WARDENS_END_WITHIN, may_be);
         self.survivors += processes::left().len() as u64;
-        let told = |seen: &processes::Seen| {
+        let told = |seen: &processes::LiveProcess| {
             format!(
                 "{} s after {} had been killed there was {seen}",
                 WARDENS_END_WITHIN.as_secs(),
@@ -250,7 +250,7 @@ impl Ledger {
         self.journal.take_run().map_err(|error| Trouble::Io("read the journal".to_owned(), error))
     }
 
-    fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Seen, Trouble> {
+    fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Coverage, Trouble> {
         let tracks = TraceDirectory::of(&self.dir)
             .tracks()
             .map_err(|error| Trouble::Io("read the spoor".to_owned(), error))?;

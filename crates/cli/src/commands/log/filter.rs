@@ -8,7 +8,7 @@ use antiphon::id::{StreamName, Version, WorkId};
 use antiphon::ledger::{ReadError, SqliteStore, Store as _};
 use antiphon::time::WallTime;
 
-use super::PAGE;
+use crate::ledger::PAGE;
 use crate::timestamps;
 
 /// Names that are offered instead of one that is not there.

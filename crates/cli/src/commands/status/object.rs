@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Found;
+use super::run_status::RunStatus;
 use crate::timestamps;
 use crate::view::{Meter, Row, Rows, meters};
 
@@ -66,8 +66,8 @@ struct Item {
 }
 
 /// Items are listed one by one, also those of a group.
-pub(super) fn of(found: &Found, lines: usize) -> Object {
-    let Found { head, board, owned, now } = found;
+pub(super) fn of(status: &RunStatus, lines: usize) -> Object {
+    let RunStatus { head, board, owned, now } = status;
     let session = board.session();
     let running = session.filter(|session| !session.status().is_terminal());
     let asked = BTreeMap::new();

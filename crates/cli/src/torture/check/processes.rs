@@ -10,12 +10,13 @@ use antiphon::digest::Digest;
 use antiphon::id::SessionId;
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
 
-use super::{Findings, Ledger};
+use super::findings::Findings;
+use super::ledger::ReadLedger;
 use crate::torture::process_trace::ProcessTrace;
 use crate::torture::program;
 
 /// Checks the record against the processes that were there, some of which may live.
-pub(super) fn check(ledger: &Ledger, tracks: &[ProcessTrace], findings: &mut Findings) {
+pub(super) fn check(ledger: &ReadLedger, tracks: &[ProcessTrace], findings: &mut Findings) {
     for ProcessTrace { session, work, identity, observation } in tracks {
         if let Some(observation) = observation {
             if !ledger.has_bound(
@@ -63,7 +64,7 @@ pub(super) fn check(ledger: &Ledger, tracks: &[ProcessTrace], findings: &mut Fin
 
 /// Every blob that the end of a session names is there and is what its name says. Returns how many
 /// there are.
-pub(super) fn check_blobs(ledger: &Ledger, state: &Path, findings: &mut Findings) -> u64 {
+pub(super) fn check_blobs(ledger: &ReadLedger, state: &Path, findings: &mut Findings) -> u64 {
     let store = SqliteStore::at(state, SqliteOptions::default());
     let mut named: BTreeMap<Digest, SessionId> = BTreeMap::new();
     for (id, record) in &ledger.records {

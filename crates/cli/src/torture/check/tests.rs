@@ -4,18 +4,30 @@
 use std::collections::BTreeMap;
 
 use antiphon::append::{Append, HeadRow};
-use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon::envelope::{Blob, Commit, Payload, StreamTip};
-use antiphon::ledger::Owner;
+use antiphon::coordination::{
+    Backoff, Coordination, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec,
+};
+use antiphon::digest::Digest;
+use antiphon::envelope::{Blob, Commit, Payload, Recorded, StreamTip};
+use antiphon::event::{Event, StopKind};
+use antiphon::id::{CommandId, CoordinationId, Seq, SessionId, StreamName, Version};
+use antiphon::ledger::verify::{Scope, verify_directory};
+use antiphon::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
 use antiphon::time::WallTime;
 use antiphon::{Engine, Failed, Output, SessionContext};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::super::journal::Writer;
-use super::super::process_trace::{Assignment, Observation};
-use super::super::processes::Identity;
+use super::findings::Findings;
+use super::ledger::ReadLedger;
+use super::record::Record;
 use super::*;
+use crate::torture::journal::{Entry, Writer};
+use crate::torture::process_trace::{Assignment, Observation};
+use crate::torture::processes::Identity;
+
+/// Events read at a time; there are fewer.
+const PAGE: usize = 4_000;
 
 /// A ledger that an engine has left.
 struct Left {
@@ -158,7 +170,7 @@ impl Left {
     }
 
     /// What the checker finds with a journal; digests and ids of ledgers differ by run.
-    fn checked(&self, journal: &[Entry]) -> Result<Seen, Vec<String>> {
+    fn checked(&self, journal: &[Entry]) -> Result<Coverage, Vec<String>> {
         self.checked_with(journal, &[])
     }
 
@@ -167,7 +179,7 @@ impl Left {
         &self,
         journal: &[Entry],
         tracks: &[ProcessTrace],
-    ) -> Result<Seen, Vec<String>> {
+    ) -> Result<Coverage, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
         let writer = Writer::append_to(&path).unwrap();
@@ -215,14 +227,14 @@ fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
         let events = if ended { 10 } else { 8 };
         let acknowledged = if ended { 11 } else { 8 };
         let (one, receipts) = (1, u64::from(ended));
-        let seen = Seen {
+        let seen = Coverage {
             events,
             runs: one,
             ended: receipts,
             sessions: 2,
             receipts_rebuilt: receipts,
             acknowledged,
-            ..Seen::default()
+            ..Coverage::default()
         };
         assert_eq!(left.checked(&left.journal()), Ok(seen));
         if !ended {
@@ -448,7 +460,7 @@ fn a_receipt_with_other_bytes_is_found() {
 #[test]
 fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
     let left = left(false);
-    let (mut ledger, mut findings) = (Ledger::default(), Findings::default());
+    let (mut ledger, mut findings) = (ReadLedger::default(), Findings::default());
     let id: CoordinationId = "c".parse().unwrap();
     let own = StreamName::Coordination(id.clone());
     let bound: Vec<&Recorded> = left
@@ -480,7 +492,7 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         let mut findings = Findings::default();
         Record::of(session).take(event, bound[4], "here", &mut findings);
         assert_eq!(
-            findings.told(),
+            findings.into_texts(),
             found.map(|found| format!("here: {found}")).into_iter().collect::<Vec<_>>(),
             "{path}"
         );

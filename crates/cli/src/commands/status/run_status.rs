@@ -1,0 +1,121 @@
+//! A run as its ledger has it, and how that is printed.
+
+use std::collections::BTreeMap;
+
+use antiphon::append::HeadRow;
+use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::ledger::{StateDirectory, Store as _};
+use antiphon::time::Now;
+
+use crate::command_error::CommandError;
+use crate::ledger::{Ledger, PAGE};
+use crate::output::Output;
+use crate::table::Table;
+use crate::text::{painted, printable};
+use crate::timestamps;
+use crate::view::{Board, Rows, Shown, counted, gauges, notes};
+
+/// Columns for the meters.
+const COLUMNS: usize = 100;
+
+/// A coordination as it stands.
+pub(super) struct RunStatus {
+    pub(super) head: HeadRow,
+    pub(super) board: Board,
+    /// Whether an engine owns the ledger; only then does its time pass.
+    pub(super) owned: bool,
+    pub(super) now: Now,
+}
+
+impl RunStatus {
+    pub(super) fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
+        let stream = StreamName::Coordination(id.clone());
+        let head = ledger.head(&stream)?;
+        let owned = !head.ended
+            && StateDirectory::new(&ledger.dir).holder().is_ok_and(|holder| holder.is_some());
+        let mut board = Board::new(id);
+        let mut after = Version(0);
+        // What is recorded later than the head row was read is left for another look, so that both
+        // say the same.
+        while after < head.tip.version {
+            let left = usize::try_from(head.tip.version.0 - after.0).unwrap_or(PAGE);
+            let page = ledger.store.read_stream(&stream, after, PAGE.min(left))?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            page.iter().for_each(|event| board.take(event));
+        }
+        let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
+        Ok(Self { head, board, owned, now })
+    }
+
+    pub(super) fn print(&self, lines: usize, output: &mut Output) -> Result<(), CommandError> {
+        let Self { head, board, now, .. } = self;
+        let name = match board.name() {
+            name if name == board.id().as_str() => String::new(),
+            name => format!(" ({})", printable(name)),
+        };
+        output.line(format!("coordination  {}{name}", printable(board.id().as_str())))?;
+        output.line(format!("status        {}", painted(&head.status, &head.status)))?;
+        output.line(format!(
+            "started       {}, {} ago",
+            timestamps::millis(head.started),
+            timestamps::age(head.started)
+        ))?;
+        if !head.ended && !self.owned {
+            output.line(
+                "engine        none runs; its time stands still until one takes it up again",
+            )?;
+        }
+        for note in notes(board, now) {
+            output.line(note.cut(usize::MAX))?;
+        }
+        if board.session().is_none() {
+            return Ok(());
+        }
+        let selection = board.select(lines);
+        if board.counts().total() > 0 {
+            output.line("")?;
+        }
+        if !selection.shown.is_empty() {
+            self.table(&selection.shown).print("", output)?;
+        }
+        if selection.left.total() > 0 {
+            output.line(format!(
+                "and {} more: {}",
+                selection.left.total(),
+                counted(&selection.left)
+            ))?;
+        }
+        output.line("")?;
+        for line in gauges(board, now, COLUMNS) {
+            output.line(line.cut(usize::MAX))?;
+        }
+        Ok(())
+    }
+
+    fn table(&self, shown: &[Shown]) -> Table<5> {
+        let asked = BTreeMap::new();
+        let rows = Rows::new(&self.board, self.now.clone(), &asked);
+        let mut table = Table::new(["ITEM", "STATE", "ATTEMPT", "TIME", "WHY"]).coloured_by(1);
+        for shown in shown {
+            table.row(match shown {
+                Shown::Item(place) => {
+                    let row = rows.row(*place);
+                    let attempt =
+                        if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
+                    let time = row.time_ns.map_or_else(|| "-".to_owned(), timestamps::elapsed);
+                    let detail = row.detail();
+                    [row.id, row.state.to_owned(), attempt, time, detail]
+                }
+                Shown::Group(name, counts) => [
+                    format!("{name} (group)"),
+                    "-".to_owned(),
+                    "-".to_owned(),
+                    "-".to_owned(),
+                    counted(counts),
+                ],
+            });
+        }
+        table
+    }
+}

@@ -1,0 +1,98 @@
+//! The ledger as its events tell it, run by run.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use antiphon::coordination::{Coordination, Meta};
+use antiphon::envelope::Recorded;
+use antiphon::event::Event;
+use antiphon::id::{CoordinationId, Seq, SessionId, StreamName, Version, WorkId};
+use antiphon::ledger::{SqliteOptions, SqliteStore, Store as _};
+
+use super::findings::Findings;
+use super::record::Record;
+
+/// Events read at a time.
+const PAGE: usize = 4_000;
+
+/// The ledger as its events tell it.
+#[derive(Debug, Default)]
+pub(super) struct ReadLedger {
+    pub(super) records: HashMap<CoordinationId, Record>,
+    pub(super) events: u64,
+    pub(super) closed: u64,
+}
+
+impl ReadLedger {
+    pub(super) fn read(&mut self, state: &Path, findings: &mut Findings) -> Result<(), String> {
+        let store = SqliteStore::at(state, SqliteOptions::default());
+        let mut after = Seq(0);
+        loop {
+            let page = store
+                .read_all(after, PAGE)
+                .map_err(|error| format!("the ledger cannot be read: {error}"))?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.seq;
+            for placed in &page {
+                self.events += 1;
+                match &placed.event.stream {
+                    StreamName::Coordination(id) => self.take(id, &placed.event, findings),
+                    _ => self.closed += u64::from(&*placed.event.kind == "ledger.closed"),
+                }
+            }
+        }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        id: &CoordinationId,
+        recorded: &Recorded,
+        findings: &mut Findings,
+    ) {
+        let place = format!("coordination/{id} at version {}", recorded.version);
+        let payload = recorded.payload.bytes().unwrap_or_default();
+        let event = match Event::decode(&recorded.kind, recorded.schema, payload) {
+            Ok(event) => event,
+            Err(error) => return findings.add(format!("{place}: {error}")),
+        };
+        let meta = Meta {
+            version: recorded.version,
+            at: recorded.at,
+            wall: recorded.wall,
+            cause: recorded.cause.clone(),
+        };
+        match self.records.get_mut(id) {
+            Some(record) => {
+                if let Err(error) = record.session.apply(&event, &meta) {
+                    findings.add(format!("{place}: {error}"));
+                }
+            }
+            None => match Coordination::begin(id.clone(), &event, &meta) {
+                Ok(session) => drop(self.records.insert(id.clone(), Record::of(session))),
+                Err(error) => findings.add(format!("{place}: {error}")),
+            },
+        }
+        if let Some(record) = self.records.get_mut(id) {
+            record.take(event, recorded, &place, findings);
+        }
+    }
+}
+
+impl ReadLedger {
+    /// Whether a session is on the record with just this item, fence and attempt.
+    pub(super) fn has_bound(
+        &self,
+        session: &SessionId,
+        work: &WorkId,
+        fence: Version,
+        attempt: u32,
+    ) -> bool {
+        let bound = self
+            .records
+            .get(&session.coordination)
+            .and_then(|record| record.bound.get(&session.number));
+        bound.is_some_and(|bound| {
+            bound.work == *work && bound.fence == fence && bound.attempt == attempt
+        })
+    }
+}

@@ -1,0 +1,165 @@
+//! One run as its events tell it, and what must hold of it alone.
+
+use std::collections::HashMap;
+
+use antiphon::coordination::{Coordination, SessionOutcome, TreeReport, Verdict};
+use antiphon::digest::Digest;
+use antiphon::envelope::Recorded;
+use antiphon::event::{Event, SessionBound, SessionUnbound, StopKind};
+use antiphon::id::{CommandId, CoordinationId, Version, WorkId};
+
+use super::findings::Findings;
+
+/// One coordination as its events tell it.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) session: Coordination,
+    pub(super) hashes: Vec<Digest>,
+    pub(super) causes: HashMap<CommandId, Version>,
+    pub(super) bound: HashMap<u64, SessionBoundAt>,
+    pub(super) unbound: HashMap<u64, SessionEndedAt>,
+    pub(super) stops: Vec<StopKind>,
+    pub(super) pauses: usize,
+    pub(super) continues: usize,
+    pub(super) ends: usize,
+    pub(super) end: Option<(Verdict, Digest)>,
+}
+
+#[derive(Debug)]
+pub(super) struct SessionBoundAt {
+    pub(super) fence: Version,
+    pub(super) work: WorkId,
+    pub(super) attempt: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct SessionEndedAt {
+    pub(super) version: Version,
+    pub(super) outcome: SessionOutcome,
+    pub(super) output: Option<Digest>,
+    pub(super) tree: Option<Box<TreeReport>>,
+}
+
+impl Record {
+    pub(super) fn of(session: Coordination) -> Self {
+        Self {
+            session,
+            hashes: Vec::new(),
+            causes: HashMap::new(),
+            bound: HashMap::new(),
+            unbound: HashMap::new(),
+            stops: Vec::new(),
+            pauses: 0,
+            continues: 0,
+            ends: 0,
+            end: None,
+        }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        event: Event,
+        recorded: &Recorded,
+        place: &str,
+        findings: &mut Findings,
+    ) {
+        self.hashes.push(recorded.hash);
+        if let Some(cause) = &recorded.cause
+            && self.causes.insert(cause.clone(), recorded.version).is_some()
+        {
+            findings.add(format!("{place}: command {cause} was carried out twice"));
+        }
+        match event {
+            Event::SessionBound(bound) => {
+                self.take_binding(bound, recorded.version, place, findings)
+            }
+            Event::SessionUnbound(SessionUnbound { session, outcome, output, tree, .. }) => {
+                self.unbound.insert(
+                    session,
+                    SessionEndedAt { version: recorded.version, outcome, output, tree },
+                );
+            }
+            Event::StopRequested(stop) => self.stops.push(stop.kind),
+            Event::Paused(_) => self.pauses += 1,
+            Event::Continued(_) => self.continues += 1,
+            Event::Completed(completed) => {
+                self.ends += 1;
+                self.end = Some((completed.verdict, completed.receipt));
+            }
+            Event::Aborted(aborted) => {
+                self.ends += 1;
+                self.end = Some((aborted.verdict, aborted.receipt));
+            }
+            _ => {}
+        }
+    }
+
+    /// Nothing may be granted that is not there, and nothing twice.
+    pub(super) fn take_binding(
+        &mut self,
+        bound: SessionBound,
+        version: Version,
+        place: &str,
+        findings: &mut Findings,
+    ) {
+        let (budget, usage) = (self.session.budget(), self.session.budget_usage());
+        let (mut sessions, mut tokens, mut cost, mut same, mut live) = (0, 0, 0, 0, 0);
+        for (binding, work) in self.session.bindings() {
+            sessions += binding.grant.sessions;
+            tokens += binding.grant.tokens.unwrap_or(0);
+            cost += binding.grant.cost.unwrap_or(0);
+            same += u32::from(*work == bound.work);
+            live += 1;
+        }
+        if same != 1 {
+            findings.add(format!("{place}: {same} live sessions of item {}", bound.work));
+        }
+        if live > self.session.started().concurrency {
+            findings.add(format!(
+                "{place}: {live} live sessions where {} are allowed",
+                self.session.started().concurrency
+            ));
+        }
+        if usage.consumed_episodes() + sessions > budget.max_episodes() {
+            findings.add(format!("{place}: sessions granted beyond {}", budget.max_episodes()));
+        }
+        let over = |used: u64, granted: u64, max: Option<u64>| {
+            granted > 0 && max.is_some_and(|max| used.saturating_add(granted) > max)
+        };
+        // What ran before may have overshot its grant, which is recorded; then nothing more may be
+        // granted.
+        let (used, mine) = (usage.consumed_tokens(), bound.grant.tokens.unwrap_or(0));
+        if mine > 0 && over(used, tokens, budget.max_tokens()) {
+            findings.add(format!("{place}: tokens granted beyond {:?}", budget.max_tokens()));
+        }
+        let (used, mine) = (usage.consumed_cost(), bound.grant.cost.unwrap_or(0));
+        if mine > 0 && over(used, cost, budget.max_cost()) {
+            findings.add(format!("{place}: cost granted beyond {:?}", budget.max_cost()));
+        }
+        self.bound.insert(
+            bound.session,
+            SessionBoundAt { fence: version, work: bound.work, attempt: bound.attempt },
+        );
+    }
+
+    pub(super) fn check(&self, id: &CoordinationId, finished: bool, findings: &mut Findings) {
+        if self.ends > 1 {
+            findings.add(format!("coordination/{id}: {} terminal events", self.ends));
+        }
+        if self.session.budget_usage().consumed_episodes() > self.session.budget().max_episodes() {
+            findings.add(format!("coordination/{id}: more sessions used than budgeted"));
+        }
+        if self.ends > 0 && self.bound.len() != self.unbound.len() {
+            findings.add(format!(
+                "coordination/{id}: it has ended, and {} sessions have not",
+                self.bound.len() - self.unbound.len()
+            ));
+        }
+        if finished && self.ends == 0 {
+            findings.add(format!(
+                "coordination/{id}: it was allowed to finish and has not ended: {}",
+                self.session.status().as_str()
+            ));
+        }
+    }
+}
