@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Coordination, CoordinationReducer, Reducer as _, ReducerContext};
 use antiphon::envelope::Recorded;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
     FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory,
@@ -172,10 +172,8 @@ impl Ledger {
 
     fn is_nested(&self, stream: &StreamName) -> Result<bool, CommandError> {
         let first = self.store.read_stream(stream, Version(0), 1)?;
-        let event = first.first().and_then(|event| {
-            Event::decode(&event.kind, event.schema, event.payload.bytes()?).ok()
-        });
-        Ok(matches!(event, Some(Event::Started(started)) if started.parent.is_some()))
+        let event = first.first().and_then(|event| CoordinationEvent::of(event).ok());
+        Ok(matches!(event, Some(CoordinationEvent::Started(started)) if started.parent.is_some()))
     }
 
     /// Refuses a coordination that is not there, or has ended.

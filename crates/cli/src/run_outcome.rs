@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use antiphon::coordination::{AbortReason, StopCondition, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 
 use crate::command_error::Kind;
 use crate::labels;
@@ -31,9 +31,13 @@ impl RunOutcome {
     /// know.
     pub(crate) fn of(recorded: &Recorded) -> Option<Self> {
         let of = |verdict, receipt, why| Some(Self { verdict, receipt, verified: false, why });
-        match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?).ok()? {
-            Event::Completed(end) => of(end.verdict, end.receipt, Why::Completed(end.stop)),
-            Event::Aborted(end) => of(end.verdict, end.receipt, Why::Aborted(end.reason)),
+        match CoordinationEvent::of(recorded).ok()? {
+            CoordinationEvent::Completed(end) => {
+                of(end.verdict, end.receipt, Why::Completed(end.stop))
+            }
+            CoordinationEvent::Aborted(end) => {
+                of(end.verdict, end.receipt, Why::Aborted(end.reason))
+            }
             _ => None,
         }
     }

@@ -75,6 +75,7 @@ mod config;
 mod controller;
 mod decide;
 mod error;
+pub mod event;
 mod index;
 mod needs;
 mod outcome;

@@ -1,491 +1,108 @@
-//! Everything that can happen, with the shape it is recorded in.
-//!
-//! The meaning of a (type, schema) never changes. [`Event::decode`] is the one place where recorded
-//! bytes become today's events; a type or schema it does not know opens the ledger read-only.
+//! Everything that can be recorded: one row for each kind of stream, whose own table says what can
+//! happen there.
 
-use std::collections::BTreeMap;
+pub use crate::coordination::event::*;
+use crate::envelope::Recorded;
+use crate::id::StreamName;
+pub use crate::ledger::event::*;
+pub use crate::schema::{AggregateEvent, DecodeError, Unreadable};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
-use crate::coordination::{
-    AbortReason, BudgetUsage, CoordinationBudget, Counts, EfeWeights, Finished, Grant, NextStep,
-    SessionOutcome, SkipReason, StopCondition, TreeReport, Usage, Verdict, WorkSpec,
-};
-use crate::digest::Digest;
-use crate::id::{Actor, Epoch, GroupName, SessionId, StreamName, Version, WorkId};
-use crate::time::{Deadline, LedgerTime};
-
-/// Why recorded bytes are not an event.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// Written by a version that knows more than this one.
-    #[error(
-        "{kind} (schema {schema}) is not known to this version; open the ledger with the version that wrote it"
-    )]
-    Unknown {
-        /// The type found.
-        kind: String,
-        /// The schema found.
-        schema: u32,
-    },
-    /// The payload does not have the shape of its type.
-    #[error("the payload of {kind} is not what schema {schema} promises: {message}")]
-    Malformed {
-        /// The type.
-        kind: String,
-        /// The schema.
-        schema: u32,
-        /// What is wrong.
-        message: String,
-    },
-    /// The payload was erased.
-    #[error("the payload of {kind} was erased")]
-    Erased {
-        /// The type.
-        kind: String,
-    },
-}
-
-macro_rules! events {
-    ($($(#[$doc:meta])* $variant:ident($payload:ty) = $kind:literal,)*) => {
-        /// An event, decoded.
-        #[derive(Debug, Clone, PartialEq, Eq)]
-        pub enum Event {
-            $($(#[$doc])* $variant($payload),)*
-        }
-
-        impl Event {
-            /// Every type there is, as recorded.
-            pub const KINDS: &'static [&'static str] = &[$($kind,)*];
-
-            /// Its type, as recorded.
-            #[must_use]
-            pub fn kind(&self) -> &'static str {
-                match self {
-                    $(Self::$variant(_) => $kind,)*
-                }
-            }
-
-            /// The payload as it is recorded.
-            ///
-            /// # Panics
-            /// Never for values that exist: every payload is plain data with text keys.
-            #[must_use]
-            pub fn encode(&self) -> Vec<u8> {
-                match self {
-                    $(Self::$variant(payload) => serde_json::to_vec(payload),)*
-                }
-                .expect("BUG: every payload is plain data with text keys")
-            }
-
-            /// Reads a recorded payload.
-            ///
-            /// # Errors
-            /// A [`DecodeError`] says whether it is unknown or malformed.
-            pub fn decode(kind: &str, schema: u32, payload: &[u8]) -> Result<Self, DecodeError> {
-                fn read<T: DeserializeOwned>(kind: &str, schema: u32, payload: &[u8]) -> Result<T, DecodeError> {
-                    serde_json::from_slice(payload).map_err(|error| DecodeError::Malformed {
-                        kind: kind.to_owned(),
-                        schema,
-                        message: error.to_string(),
-                    })
-                }
-                match (kind, schema) {
-                    $(($kind, 1) => read(kind, schema, payload).map(Self::$variant),)*
-                    _ => Err(DecodeError::Unknown { kind: kind.to_owned(), schema }),
-                }
-            }
-
-            /// The recorded name of a type as a constant, if it is known.
-            #[must_use]
-            pub fn known_kind(kind: &str) -> Option<&'static str> {
-                match kind {
-                    $($kind => Some($kind),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-events! {
-    /// An engine took the ledger.
-    LedgerOpened(LedgerOpened) = "ledger.opened",
-    /// An engine gave the ledger up in good order.
-    LedgerClosed(LedgerClosed) = "ledger.closed",
-    /// Payloads or blobs were erased.
-    LedgerErased(LedgerErased) = "ledger.erased",
-    /// A coordination began.
-    Started(Box<Started>) = "coordination.started",
-    /// Items were added.
-    WorkAdded(WorkAdded) = "coordination.work_added",
-    /// A session was bound to an item.
-    SessionBound(SessionBound) = "coordination.session_bound",
-    /// A session ended; what follows for its item is inside.
-    SessionUnbound(SessionUnbound) = "coordination.session_unbound",
-    /// Nothing is left of a session that had left something running.
-    SessionCleared(SessionCleared) = "coordination.session_cleared",
-    /// Items will never run.
-    WorkSkipped(WorkSkipped) = "coordination.work_skipped",
-    /// Nothing new starts for a while.
-    Paused(Paused) = "coordination.paused",
-    /// Work goes on.
-    Continued(Continued) = "coordination.continued",
-    /// Ceilings were raised.
-    BudgetRaised(BudgetRaised) = "coordination.budget_raised",
-    /// Somebody wants it to end.
-    StopRequested(StopRequested) = "coordination.stop_requested",
-    /// An engine took it over after a restart.
-    Resumed(Resumed) = "coordination.resumed",
-    /// A session without a valid fence tried to write.
-    WriteRefused(WriteRefused) = "coordination.write_refused",
-    /// It came to its end.
-    Completed(Box<Completed>) = "coordination.completed",
-    /// It was ended from outside.
-    Aborted(Box<Aborted>) = "coordination.aborted",
+/// An event, decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Of the `ledger` stream.
+    Ledger(LedgerEvent),
+    /// Of a coordination's stream.
+    Coordination(CoordinationEvent),
 }
 
 impl Event {
-    /// The schema that today's events are written in.
-    pub const SCHEMA: u32 = 1;
+    /// Every type there is, as recorded, in the order of the tables.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        [LedgerEvent::KINDS, CoordinationEvent::KINDS].into_iter().flatten().copied()
+    }
+
+    /// The recorded name of a type as a constant, if it is known.
+    #[must_use]
+    pub fn known_kind(kind: &str) -> Option<&'static str> {
+        Self::kinds().find(|known| *known == kind)
+    }
+
+    /// Its type, as recorded.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Ledger(event) => event.kind(),
+            Self::Coordination(event) => event.kind(),
+        }
+    }
 
     /// Whether it ends its stream.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(self, Self::Completed(_) | Self::Aborted(_))
+        match self {
+            Self::Ledger(_) => false,
+            Self::Coordination(event) => event.is_terminal(),
+        }
     }
-}
 
-/// Payload of `ledger.opened`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerOpened {
-    /// Version of the ledger format.
-    pub format: u32,
-    /// The ledger's random id.
-    pub ledger: Digest,
-    /// The epoch that this ownership has.
-    pub epoch: Epoch,
-    /// Name of the owner's machine.
-    pub host: String,
-    /// The owner's process id.
-    pub pid: u32,
-    /// Version of the engine.
-    pub engine: String,
-    /// Whether the ledger was shorter than its head mark and somebody chose to go on.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub accepted_shorter: bool,
-}
+    /// Reads a recorded payload.
+    ///
+    /// # Errors
+    /// A [`DecodeError`] says whether it is unknown or malformed.
+    pub fn decode(kind: &str, schema: u32, payload: &[u8]) -> Result<Self, DecodeError> {
+        match prefix(kind) {
+            "ledger" => LedgerEvent::decode(kind, schema, payload).map(Self::Ledger),
+            _ => CoordinationEvent::decode(kind, schema, payload).map(Self::Coordination),
+        }
+    }
 
-/// Payload of `ledger.closed`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct LedgerClosed {}
-
-/// Payload of `ledger.erased`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LedgerErased {
-    /// The stream whose payloads were erased.
-    pub stream: Option<String>,
-    /// The versions, in rising order.
-    pub versions: Vec<Version>,
-    /// The blobs that were erased.
-    pub blobs: Vec<Digest>,
-    /// Why.
-    pub reason: String,
-}
-
-/// Whether work may come and go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Its work is given; it ends when that is done.
-    #[default]
-    Closed,
-    /// Work may come and go; it ends by a request, its budget or an abort.
-    Open,
-}
-
-/// What happens when a ceiling is reached while work is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnExhausted {
-    /// The coordination completes.
-    #[default]
-    Stop,
-    /// It pauses; an operator may raise the ceiling and let it go on.
-    Pause,
-}
-
-/// Rules of a coordination that hold for all its items.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Policies {
-    /// Attempts of an item that does not say otherwise.
-    pub max_attempts: u32,
-    /// Items failed for good in a row that trip the breaker.
-    pub breaker: u32,
-    /// What happens when a ceiling is reached.
-    #[serde(default)]
-    pub on_exhausted: OnExhausted,
-    /// Weights of the advisory planner, if it is on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub planner: Option<EfeWeights>,
-}
-
-/// Payload of `coordination.started`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Started {
-    /// What people call it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Digest of everything it was started with; a repeated start with the same one goes on where
-    /// the first was cut off.
-    pub plan: Digest,
-    /// Whether work may come and go.
-    #[serde(default)]
-    pub mode: Mode,
-    /// Its ceilings.
-    pub budget: CoordinationBudget,
-    /// Sessions at a time.
-    pub concurrency: u32,
-    /// Rules for all items.
-    pub policies: Policies,
-    /// The session that carries it out, if it is nested.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<SessionId>,
-    /// How deep it is nested; 0 if it is not.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub depth: u8,
-    /// Whether the engine made its id, so that nobody can start it again if its start is cut off.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub minted: bool,
-    /// Free labels.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// At most so many items of a group run at a time.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub widths: BTreeMap<GroupName, u32>,
-    /// How many items follow in `work_added` before anything may bind.
-    pub items: u32,
-    /// Version of the engine.
-    pub engine: String,
-    /// The epoch it was started under.
-    pub epoch: Epoch,
-}
-
-fn is_zero(value: &u8) -> bool {
-    *value == 0
-}
-
-/// Payload of `coordination.work_added`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkAdded {
-    /// The items, at most 1,000, in order.
-    pub items: Vec<WorkSpec>,
-    /// Finished items that had left memory and are needed again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recalled: Vec<Finished>,
-}
-
-/// Payload of `coordination.session_bound`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionBound {
-    /// Number of the session; its id is `<coordination>.<number>`.
-    pub session: u64,
-    /// The item.
-    pub work: WorkId,
-    /// Which attempt it is, from 1.
-    pub attempt: u32,
-    /// Version of the stream that the decision rests on.
-    pub looked_at: Version,
-    /// What the session may use.
-    pub grant: Grant,
-    /// When its time is over.
-    pub deadline: LedgerTime,
-    /// Digest of the token that the session shows.
-    pub token: Digest,
-    /// Whether it is carried out by a nested coordination, which has the session's id.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub nested: bool,
-    /// Leases granted with it. Reserved.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub leases: Vec<String>,
-    /// Digest of the context it was given. Reserved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<Digest>,
-}
-
-/// Payload of `coordination.session_unbound`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionUnbound {
-    /// Number of the session.
-    pub session: u64,
-    /// The item.
-    pub work: WorkId,
-    /// How it ended.
-    pub outcome: SessionOutcome,
-    /// What it said about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// What it used.
-    pub used: Usage,
-    /// Scores it gave, in millionths, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub scores: BTreeMap<String, i64>,
-    /// Digest of what it put out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output: Option<Digest>,
-    /// What follows for the item.
-    pub then: NextStep,
-    /// What became of its processes, if it had some.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tree: Option<Box<TreeReport>>,
-}
-
-impl SessionUnbound {
-    /// Why the session ended, where it did not end by itself: `SPAWN_FAILED`, `TIMEOUT`,
-    /// `CANCELLED`, `LOST` or `DEFERRED`.
+    /// What happened in a coordination, if that is where it happened.
     #[must_use]
-    pub fn reason(&self) -> Option<&'static str> {
-        match self.outcome {
-            SessionOutcome::Success | SessionOutcome::Failure => None,
-            other => Some(other.as_str()),
+    pub fn in_coordination(self) -> Option<CoordinationEvent> {
+        match self {
+            Self::Coordination(event) => Some(event),
+            Self::Ledger(_) => None,
+        }
+    }
+
+    /// What happened to the ledger, if that is where it happened.
+    #[must_use]
+    pub fn in_ledger(self) -> Option<LedgerEvent> {
+        match self {
+            Self::Ledger(event) => Some(event),
+            Self::Coordination(_) => None,
         }
     }
 }
 
-/// Payload of `coordination.session_cleared`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionCleared {
-    /// Number of the session.
-    pub session: u64,
-}
-
-/// Payload of `coordination.work_skipped`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkSkipped {
-    /// The items, at most 1,000.
-    pub works: Vec<WorkId>,
-    /// Why, the same for all.
-    pub because: SkipReason,
-}
-
-/// Payload of `coordination.paused`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paused {
-    /// Who wanted it.
-    pub by: Actor,
-    /// Why.
-    pub reason: String,
-}
-
-/// Payload of `coordination.continued`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Continued {
-    /// Who wanted it.
-    pub by: Actor,
-}
-
-/// Payload of `coordination.budget_raised`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BudgetRaised {
-    /// Who did it.
-    pub by: Actor,
-    /// The new ceilings.
-    pub budget: CoordinationBudget,
-}
-
-/// How a coordination is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopKind {
-    /// No work is added any more; what is there is done.
-    Close,
-    /// Nothing new starts; running sessions come to their end.
-    Drain,
-    /// Running sessions are ended.
-    Cancel,
-}
-
-/// Payload of `coordination.stop_requested`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopRequested {
-    /// How it is to end.
-    pub kind: StopKind,
-    /// Who wanted it.
-    pub by: Actor,
-    /// Why.
-    pub reason: String,
-}
-
-/// Payload of `coordination.resumed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resumed {
-    /// The new epoch.
-    pub epoch: Epoch,
-    /// Version of the engine.
-    pub engine: String,
-    /// Sessions that the restart found bound; each is unbound next.
-    pub swept: u32,
-}
-
-/// Payload of `coordination.write_refused`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WriteRefused {
-    /// Number of the session.
-    pub session: u64,
-    /// The fence it showed.
-    pub fence: Version,
-    /// What it tried: `completion`.
-    pub kind: String,
-}
-
-/// Payload of `coordination.completed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Completed {
-    /// Why it stopped.
-    pub stop: StopCondition,
-    /// How it went.
-    pub verdict: Verdict,
-    /// What it used.
-    pub usage: BudgetUsage,
-    /// Sessions and items, counted.
-    pub totals: Counts,
-    /// Digest of the receipt.
-    pub receipt: Digest,
-}
-
-/// Payload of `coordination.aborted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aborted {
-    /// Why it stopped.
-    pub reason: AbortReason,
-    /// How it went.
-    pub verdict: Verdict,
-    /// What it used.
-    pub usage: BudgetUsage,
-    /// Sessions and items, counted.
-    pub totals: Counts,
-    /// Digest of the receipt.
-    pub receipt: Digest,
+impl Recorded {
+    /// What it says.
+    ///
+    /// # Errors
+    /// [`Unreadable`] says what is wrong and where it is.
+    pub fn event(&self) -> Result<Event, Unreadable> {
+        match self.stream {
+            StreamName::Ledger => LedgerEvent::of(self).map(Event::Ledger),
+            StreamName::Coordination(_) | StreamName::Pool(_) => {
+                CoordinationEvent::of(self).map(Event::Coordination)
+            }
+        }
+    }
 }
 
 /// The stream that a type of event belongs in, by its prefix.
 #[must_use]
 pub fn belongs_in(kind: &str, stream: &StreamName) -> bool {
-    match stream {
-        StreamName::Ledger => kind.starts_with("ledger."),
-        StreamName::Coordination(_) => kind.starts_with("coordination."),
-        StreamName::Pool(_) => kind.starts_with("pool."),
-    }
+    prefix(kind)
+        == match stream {
+            StreamName::Ledger => "ledger",
+            StreamName::Coordination(_) => "coordination",
+            StreamName::Pool(_) => "pool",
+        }
 }
 
-/// A deadline for people: `12.000s of ledger time`, or the moment in UTC.
-#[must_use]
-pub fn describe_deadline(deadline: Deadline) -> String {
-    match deadline {
-        Deadline::Ledger(LedgerTime(nanos)) => {
-            format!("{}.{:03}s of ledger time", nanos / 1_000_000_000, nanos / 1_000_000 % 1000)
-        }
-        Deadline::Wall(wall) => wall.to_string(),
-    }
+fn prefix(kind: &str) -> &str {
+    kind.split_once('.').map_or("", |(prefix, _)| prefix)
 }

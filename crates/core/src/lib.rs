@@ -14,5 +14,7 @@ pub mod digest;
 pub mod envelope;
 pub mod event;
 pub mod id;
+pub mod ledger;
+pub mod schema;
 pub mod time;
 pub mod world;

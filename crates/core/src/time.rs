@@ -66,6 +66,19 @@ pub enum Deadline {
     Wall(WallTime),
 }
 
+/// For people: `12.000s of ledger time`, or the moment in UTC.
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ledger(LedgerTime(nanos)) => {
+                let (seconds, millis) = (nanos / 1_000_000_000, nanos / 1_000_000 % 1000);
+                write!(f, "{seconds}.{millis:03}s of ledger time")
+            }
+            Self::Wall(wall) => wall.fmt(f),
+        }
+    }
+}
+
 impl Deadline {
     /// Whether the moment has come.
     #[must_use]

@@ -18,12 +18,12 @@ pub use takeover::Found;
 pub use turn::{Action, Spawn, Turn, without_erased};
 
 use crate::append::Erasure;
+use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
     Blocked, Coordination, CoordinationController, Ending, Proposal, Runners, Start, StopCause,
     WorkSpec,
 };
 use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
-use crate::event::Event;
 use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
 use crate::time::{LedgerTime, Now, WallTime};
 
@@ -49,7 +49,7 @@ pub struct World {
     /// How swept sessions ended, until their ends are recorded.
     found: BTreeMap<SessionId, Found>,
     /// Starts that go on in the next turns, ahead of what is not being taken over.
-    starting: VecDeque<(CoordinationId, VecDeque<Event>)>,
+    starting: VecDeque<(CoordinationId, VecDeque<CoordinationEvent>)>,
     /// Coordinations that may have something to do.
     restless: BTreeSet<CoordinationId>,
     ledger: ledger::LedgerStream,
@@ -305,7 +305,9 @@ impl World {
                 None => break,
                 Some(Proposal::Event(event)) => {
                     let bound = match &event {
-                        Event::SessionBound(bound) => Some((bound.session, bound.grant)),
+                        CoordinationEvent::SessionBound(bound) => {
+                            Some((bound.session, bound.grant))
+                        }
                         _ => None,
                     };
                     let Ok(version) = member

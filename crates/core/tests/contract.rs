@@ -16,7 +16,7 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
-use antiphon_core::event::Event;
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{Actor, StreamName, Version, WorkId};
 use antiphon_core::time::{LedgerTime, WallTime};
 
@@ -49,8 +49,8 @@ fn kinds(events: &[Recorded]) -> Vec<&str> {
     events.iter().map(|event| &*event.kind).collect()
 }
 
-fn decode(recorded: &Recorded) -> Event {
-    Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes().unwrap()).unwrap()
+fn decode(recorded: &Recorded) -> CoordinationEvent {
+    CoordinationEvent::of(recorded).unwrap()
 }
 
 fn replay(events: &[Recorded]) -> CoordinationReducer {
@@ -78,7 +78,9 @@ fn inv_co02_the_session_id_is_known_before_it_is_bound() {
     let mut controller = controller(&["a"], 3);
     let bound = controller.prepare_session_spawn("a", controller.version().0, 2_000).unwrap();
     assert_eq!(bound.session_id.to_string(), "c.1");
-    let Event::SessionBound(event) = decode(&bound.binding_event) else { panic!("{bound:?}") };
+    let CoordinationEvent::SessionBound(event) = decode(&bound.binding_event) else {
+        panic!("{bound:?}")
+    };
     assert_eq!((event.session, event.work.as_str(), event.attempt), (1, "a", 1));
 }
 
@@ -250,7 +252,7 @@ fn inv_co12_the_hash_in_the_terminal_event_is_that_of_the_stored_receipt() {
     run(&mut controller, "a", SessionOutcome::Success, 2_000);
     let end = controller.complete(StopCondition::AllWorkCompleted, 3_000).unwrap();
     let blobs = controller.take_blobs();
-    let Event::Completed(completed) = decode(&end.event) else { panic!("{end:?}") };
+    let CoordinationEvent::Completed(completed) = decode(&end.event) else { panic!("{end:?}") };
     assert_eq!(completed.receipt, end.receipt_hash);
     assert_eq!(blobs.iter().map(|blob| blob.digest).collect::<Vec<_>>(), [end.receipt_hash]);
     assert_eq!(Digest::of(&blobs[0].bytes), end.receipt_hash);
@@ -456,7 +458,9 @@ fn ctr_co11_a_failed_spawn_unbinds_with_its_reason() {
     let ended = controller
         .record_session_termination(&session, "a", SessionOutcome::SpawnFailed, 0, 2_000)
         .unwrap();
-    let Event::SessionUnbound(unbound) = decode(&ended.event) else { panic!("{ended:?}") };
+    let CoordinationEvent::SessionUnbound(unbound) = decode(&ended.event) else {
+        panic!("{ended:?}")
+    };
     assert_eq!(
         (unbound.reason(), unbound.then),
         (Some("SPAWN_FAILED"), NextStep::Done(WorkItemOutcome::Failed))

@@ -8,7 +8,7 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, StreamTip};
-use antiphon_core::event::Event;
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::Epoch;
 use antiphon_core::time::Now;
 use antiphon_core::world::{Action, Command, LedgerFacts, Origin, World};
@@ -63,9 +63,7 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
         )
         .unwrap();
     let event = &world.take_turn(&now).unwrap().append.events[0];
-    let Event::SessionUnbound(unbound) =
-        Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap()
-    else {
+    let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(event).unwrap() else {
         panic!("the session ended")
     };
     assert_eq!(unbound.scores, kept);

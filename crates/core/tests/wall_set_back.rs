@@ -8,7 +8,7 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, StreamTip};
-use antiphon_core::event::Event;
+use antiphon_core::event::CoordinationEvent;
 use antiphon_core::id::{CoordinationId, Epoch, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
 use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Turn, World};
@@ -96,7 +96,7 @@ fn deferred(id: &CoordinationId, work: &WorkId) -> Coordination {
         wall: WallTime(2),
         cause: None,
     };
-    session.apply(&Event::SessionUnbound(unbound), &meta).unwrap();
+    session.apply(&CoordinationEvent::SessionUnbound(unbound), &meta).unwrap();
     session
 }
 

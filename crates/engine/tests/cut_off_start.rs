@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use antiphon::append::{Append, HeadRow};
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::envelope::Recorded;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Store};
 use antiphon::{Engine, EngineError, Setup, StartError};
@@ -64,14 +64,8 @@ fn story(dir: &Path, head: &HeadRow) -> Vec<String> {
     let store = SqliteStore::at(dir.join("state"), SqliteOptions::default());
     let mut events = store.read_stream(&head.stream, Version(0), 10_000).unwrap();
     events.retain(|event| &*event.kind != "coordination.work_added");
-    let line = |event: &Recorded| match Event::decode(
-        &event.kind,
-        event.schema,
-        event.payload.bytes().unwrap(),
-    )
-    .unwrap()
-    {
-        Event::Aborted(aborted) => format!("aborted: {}", aborted.reason),
+    let line = |event: &Recorded| match CoordinationEvent::of(event).unwrap() {
+        CoordinationEvent::Aborted(aborted) => format!("aborted: {}", aborted.reason),
         other => other.kind().trim_start_matches("coordination.").to_owned(),
     };
     events.iter().map(line).collect()

@@ -12,7 +12,7 @@ use antiphon::coordination::{
     SessionSpawner, SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
 use antiphon::digest::Digest;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CommandId, CoordinationId, Version};
 use antiphon::ledger::verify::{Scope, verify};
 use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
@@ -43,13 +43,12 @@ async fn story(engine: &Engine, id: &CoordinationId) -> Result<Vec<String>> {
     let mut events = engine.follow(id, Version(0)).await?;
     let mut story = Vec::new();
     while let Some(recorded) = events.next().await? {
-        let payload = recorded.payload.bytes().unwrap_or_default();
-        let line = match Event::decode(&recorded.kind, recorded.schema, payload)? {
-            Event::SessionBound(bound) => format!("bound {}", bound.work),
-            Event::SessionUnbound(unbound) => {
+        let line = match CoordinationEvent::of(&recorded)? {
+            CoordinationEvent::SessionBound(bound) => format!("bound {}", bound.work),
+            CoordinationEvent::SessionUnbound(unbound) => {
                 format!("unbound {} {}", unbound.work, unbound.outcome.as_str())
             }
-            Event::WorkSkipped(skipped) => format!("skipped {:?}", skipped.works),
+            CoordinationEvent::WorkSkipped(skipped) => format!("skipped {:?}", skipped.works),
             other => other.kind().trim_start_matches("coordination.").to_owned(),
         };
         story.push(line);
@@ -682,11 +681,9 @@ async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Resul
     let events = store.read_stream(&antiphon::id::StreamName::Coordination(id), Version(0), 100)?;
     let outcomes: Vec<_> = events
         .iter()
-        .filter_map(|recorded| {
-            match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?) {
-                Ok(Event::SessionUnbound(unbound)) => Some(unbound.outcome),
-                _ => None,
-            }
+        .filter_map(|recorded| match CoordinationEvent::of(recorded) {
+            Ok(CoordinationEvent::SessionUnbound(unbound)) => Some(unbound.outcome),
+            _ => None,
         })
         .collect();
     assert_eq!(outcomes, [SessionOutcome::Success]);

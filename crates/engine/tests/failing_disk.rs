@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::Version;
 use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
 use antiphon::{Engine, EngineError, Failed, Output, Setup, StartError};
@@ -75,19 +75,13 @@ impl Bench {
         let store = SqliteStore::at(self.dir.path().join("state"), SqliteOptions::default());
         let mut story = Vec::new();
         for event in store.read_stream(&stream.parse()?, Version(0), 100)? {
-            story.push(
-                match Event::decode(
-                    &event.kind,
-                    event.schema,
-                    event.payload.bytes().unwrap_or_default(),
-                )? {
-                    Event::SessionBound(_) => "bound".to_owned(),
-                    Event::SessionUnbound(unbound) => {
-                        format!("unbound {}", unbound.outcome.as_str())
-                    }
-                    other => other.kind().trim_start_matches("coordination.").to_owned(),
-                },
-            );
+            story.push(match CoordinationEvent::of(&event)? {
+                CoordinationEvent::SessionBound(_) => "bound".to_owned(),
+                CoordinationEvent::SessionUnbound(unbound) => {
+                    format!("unbound {}", unbound.outcome.as_str())
+                }
+                other => other.kind().trim_start_matches("coordination.").to_owned(),
+            });
         }
         Ok(story)
     }

@@ -9,7 +9,9 @@ use antiphon::coordination::{
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{CommitTip, StreamTip};
-use antiphon::event::{Completed, Event, Mode, OnExhausted, Policies, Started, WorkAdded};
+use antiphon::event::{
+    Completed, CoordinationEvent, Mode, OnExhausted, Policies, Started, WorkAdded,
+};
 use antiphon::id::{CoordinationId, Epoch, Version, WorkId};
 use antiphon::time::{LedgerTime, Now, WallTime};
 
@@ -42,7 +44,7 @@ impl Run {
             on_exhausted: OnExhausted::Stop,
             planner: None,
         };
-        let started = Event::Started(Box::new(Started {
+        let started = CoordinationEvent::Started(Box::new(Started {
             name: None,
             plan: Digest::GENESIS,
             mode: Mode::Closed,
@@ -66,7 +68,7 @@ impl Run {
     }
 
     /// Applies one event at this moment.
-    pub(super) fn apply(&mut self, event: &Event) -> Result<(), CommandError> {
+    pub(super) fn apply(&mut self, event: &CoordinationEvent) -> Result<(), CommandError> {
         let meta = Meta {
             version: self.session.version().next(),
             at: self.now.at,
@@ -87,7 +89,7 @@ impl Run {
             self.now.wall = WallTime(self.now.wall.0 + 1_000);
             match self.session.propose(&self.now, &runners, &nothing) {
                 Some(Proposal::Event(event)) => {
-                    if let Event::SessionBound(bound) = &event {
+                    if let CoordinationEvent::SessionBound(bound) = &event {
                         open.push_back(bound.session);
                     }
                     self.apply(&event)?;
@@ -107,7 +109,7 @@ impl Run {
                         .session
                         .decide_unbinding(number, end, &self.now)
                         .map_err(CommandError::internal)?;
-                    self.apply(&Event::SessionUnbound(unbound))?;
+                    self.apply(&CoordinationEvent::SessionUnbound(unbound))?;
                 }
             }
         }
@@ -125,7 +127,7 @@ impl Run {
         let Ending::Completed(stop) = ending else {
             return Err(CommandError::internal("the coordination was aborted"));
         };
-        self.apply(&Event::Completed(Box::new(Completed {
+        self.apply(&CoordinationEvent::Completed(Box::new(Completed {
             stop,
             verdict: receipt.verdict,
             usage: receipt.budget_usage.clone(),
@@ -141,7 +143,7 @@ impl Run {
 }
 
 /// The items from `first` on that go into one event; each needs up to three before it.
-pub(super) fn batch(first: usize) -> Result<Event, CommandError> {
+pub(super) fn batch(first: usize) -> Result<CoordinationEvent, CommandError> {
     let id = |n: usize| WorkId::new(format!("item-{n}")).map_err(CommandError::internal);
     let item = |n: usize| {
         let mut item = WorkSpec::new(id(n)?, Runner::Caller);
@@ -154,7 +156,7 @@ pub(super) fn batch(first: usize) -> Result<Event, CommandError> {
         Ok(item)
     };
     let items = (first..first + BATCH).map(item).collect::<Result<Vec<_>, CommandError>>()?;
-    Ok(Event::WorkAdded(WorkAdded { items, recalled: Vec::new() }))
+    Ok(CoordinationEvent::WorkAdded(WorkAdded { items, recalled: Vec::new() }))
 }
 
 /// The first items of every event.
@@ -179,7 +181,7 @@ pub(super) fn run() -> Result<Vec<Measured>, CommandError> {
     ])
 }
 
-fn once(events: &[Event]) -> Result<Duration, CommandError> {
+fn once(events: &[CoordinationEvent]) -> Result<Duration, CommandError> {
     let before = Instant::now();
     let mut run = Run::start()?;
     for event in events {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use antiphon::Engine;
 use antiphon::coordination::Verdict;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, SessionId, Version};
 use antiphon::plan::{Compiled, Environment, parse};
 use antiphon::process::{Cause, ExitStatus, Launch, TreeEnd, WardenSetup, Wardens};
@@ -194,12 +194,11 @@ async fn session_times(
     let mut events = engine.follow(id, Version(0)).await.map_err(CommandError::internal)?;
     let (mut bound, mut times) = (BTreeMap::new(), Vec::new());
     while let Some(recorded) = events.next().await.map_err(CommandError::internal)? {
-        let Some(payload) = recorded.payload.bytes() else { continue };
-        match Event::decode(&recorded.kind, recorded.schema, payload)
-            .map_err(CommandError::internal)?
-        {
-            Event::SessionBound(binding) => drop(bound.insert(binding.session, recorded.at)),
-            Event::SessionUnbound(end) => {
+        match CoordinationEvent::of(&recorded).map_err(CommandError::internal)? {
+            CoordinationEvent::SessionBound(binding) => {
+                bound.insert(binding.session, recorded.at);
+            }
+            CoordinationEvent::SessionUnbound(end) => {
                 let since = bound
                     .remove(&end.session)
                     .map(|at| Duration::from_nanos(recorded.at.since(at)));

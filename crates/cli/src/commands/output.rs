@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use antiphon::coordination::TreeReport;
 use antiphon::digest::Digest;
-use antiphon::event::{Event, SessionUnbound};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon::id::{CoordinationId, SessionId, StreamName};
 use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
@@ -74,17 +74,13 @@ impl Args {
     fn find(&self, ledger: &Ledger) -> Result<Option<Found>, CommandError> {
         let mut found: Option<Found> = None;
         ledger.each_event(&StreamName::Coordination(self.id.clone()), |event| {
-            let decoded = event
-                .payload
-                .bytes()
-                .map(|payload| Event::decode(&event.kind, event.schema, payload));
-            match decoded {
-                Some(Ok(Event::SessionBound(bound)))
+            match CoordinationEvent::of(event) {
+                Ok(CoordinationEvent::SessionBound(bound))
                     if self.means(bound.work.as_str(), bound.session) =>
                 {
                     found = Some(Found { number: bound.session, end: None });
                 }
-                Some(Ok(Event::SessionUnbound(unbound)))
+                Ok(CoordinationEvent::SessionUnbound(unbound))
                     if self.means(unbound.work.as_str(), unbound.session) =>
                 {
                     found = Some(Found { number: unbound.session, end: Some(Box::new(unbound)) });

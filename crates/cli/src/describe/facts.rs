@@ -3,7 +3,8 @@
 use antiphon::coordination::{CoordinationBudget, NextStep, Usage};
 use antiphon::envelope::Recorded;
 use antiphon::event::{
-    Event, LedgerErased, LedgerOpened, Mode, SessionBound, SessionUnbound, Started, StopKind,
+    CoordinationEvent, DecodeError, Event, LedgerErased, LedgerEvent, LedgerOpened, Mode,
+    SessionBound, SessionUnbound, Started, StopKind, Unreadable,
 };
 use antiphon::time::{self, Deadline};
 
@@ -15,48 +16,59 @@ const NAMED: usize = 5;
 
 /// The key facts of an event, on one line.
 pub(crate) fn facts(event: &Recorded) -> String {
-    let Some(bytes) = event.payload.bytes() else { return "(erased)".to_owned() };
-    match Event::decode(&event.kind, event.schema, bytes) {
-        Ok(decoded) => of(&decoded),
-        Err(error) => format!("({error})"),
+    match event.event() {
+        Ok(Event::Ledger(event)) => of_ledger(&event),
+        Ok(Event::Coordination(event)) => of_coordination(&event),
+        Ok(other) => other.kind().to_owned(),
+        Err(Unreadable { error: DecodeError::Erased { .. }, .. }) => "(erased)".to_owned(),
+        Err(Unreadable { error, .. }) => format!("({error})"),
     }
 }
 
-fn of(event: &Event) -> String {
+fn of_ledger(event: &LedgerEvent) -> String {
     match event {
-        Event::LedgerOpened(opened) => ledger_opened(opened),
-        Event::LedgerClosed(_) => String::new(),
-        Event::LedgerErased(erased) => ledger_erased(erased),
-        Event::Started(started) => coordination_started(started),
-        Event::WorkAdded(added) if added.items.is_empty() => {
+        LedgerEvent::Opened(opened) => ledger_opened(opened),
+        LedgerEvent::Closed(_) => String::new(),
+        LedgerEvent::Erased(erased) => ledger_erased(erased),
+    }
+}
+
+fn of_coordination(event: &CoordinationEvent) -> String {
+    match event {
+        CoordinationEvent::Started(started) => coordination_started(started),
+        CoordinationEvent::WorkAdded(added) if added.items.is_empty() => {
             format!("{} again in memory", names(added.recalled.iter().map(|item| &item.work.id)))
         }
-        Event::WorkAdded(added) => names(added.items.iter().map(|item| &item.id)),
-        Event::SessionBound(bound) => session_bound(bound),
-        Event::SessionUnbound(unbound) => session_unbound(unbound),
-        Event::SessionCleared(cleared) => format!("nothing is left of session {}", cleared.session),
-        Event::WorkSkipped(skipped) => {
+        CoordinationEvent::WorkAdded(added) => names(added.items.iter().map(|item| &item.id)),
+        CoordinationEvent::SessionBound(bound) => session_bound(bound),
+        CoordinationEvent::SessionUnbound(unbound) => session_unbound(unbound),
+        CoordinationEvent::SessionCleared(cleared) => {
+            format!("nothing is left of session {}", cleared.session)
+        }
+        CoordinationEvent::WorkSkipped(skipped) => {
             format!("{}: {}", names(skipped.works.iter()), skip_reason(&skipped.because))
         }
-        Event::Paused(paused) => format!("by {}: {}", paused.by, paused.reason),
-        Event::Continued(continued) => format!("by {}", continued.by),
-        Event::BudgetRaised(raised) => format!("by {} to {}", raised.by, budget(&raised.budget)),
-        Event::StopRequested(stop) => {
+        CoordinationEvent::Paused(paused) => format!("by {}: {}", paused.by, paused.reason),
+        CoordinationEvent::Continued(continued) => format!("by {}", continued.by),
+        CoordinationEvent::BudgetRaised(raised) => {
+            format!("by {} to {}", raised.by, budget(&raised.budget))
+        }
+        CoordinationEvent::StopRequested(stop) => {
             format!("{} by {}: {}", kind(stop.kind), stop.by, stop.reason)
         }
-        Event::Resumed(resumed) => {
+        CoordinationEvent::Resumed(resumed) => {
             format!(
                 "epoch {}, antiphon {}, {} sessions lost",
                 resumed.epoch, resumed.engine, resumed.swept
             )
         }
-        Event::WriteRefused(refused) => {
+        CoordinationEvent::WriteRefused(refused) => {
             format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
         }
-        Event::Completed(completed) => {
+        CoordinationEvent::Completed(completed) => {
             format!("{}: {}, receipt {}", completed.verdict, completed.stop, completed.receipt)
         }
-        Event::Aborted(aborted) => {
+        CoordinationEvent::Aborted(aborted) => {
             format!("{}: {}, receipt {}", aborted.verdict, aborted.reason, aborted.receipt)
         }
     }

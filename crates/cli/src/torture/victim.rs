@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use antiphon::coordination::Capability;
 use antiphon::envelope::Recorded;
-use antiphon::event::{Event, StopKind};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, SessionId, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, SqliteOptions, SqliteStore, Store};
 use antiphon::process::{Guard, WardenSetup};
@@ -333,9 +333,7 @@ impl Driver {
 impl Driver {
     /// When the record says that a session ended clean, nothing of it lives.
     fn look_for_remains(&self, event: &Recorded) -> Result<(), Problem> {
-        let payload = event.payload.bytes().unwrap_or_default();
-        let Event::SessionUnbound(unbound) = Event::decode(&event.kind, event.schema, payload)?
-        else {
+        let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(event)? else {
             return Ok(());
         };
         let session = SessionId { coordination: self.id.clone(), number: unbound.session };

@@ -11,7 +11,7 @@ use antiphon::coordination::{
     Coordination, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon::envelope::Recorded;
-use antiphon::event::{Event, SessionUnbound};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent, DecodeError, SessionUnbound};
 use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
 use antiphon::time::{Now, WallTime};
 
@@ -278,9 +278,11 @@ impl Board {
     }
 
     fn follow(&mut self, recorded: &Recorded) -> Result<(), String> {
-        let payload = recorded.payload.bytes().ok_or("its payload was erased")?;
-        let event = Event::decode(&recorded.kind, recorded.schema, payload)
-            .map_err(|error| error.to_string())?;
+        let event =
+            CoordinationEvent::of(recorded).map_err(|unreadable| match unreadable.error {
+                DecodeError::Erased { .. } => "its payload was erased".to_owned(),
+                error => error.to_string(),
+            })?;
         let meta = Meta {
             version: recorded.version,
             at: recorded.at,
@@ -294,11 +296,11 @@ impl Board {
             return Ok(());
         };
         let freed = match &event {
-            Event::SessionCleared(cleared) => session.held_by(cleared.session).cloned(),
+            CoordinationEvent::SessionCleared(cleared) => session.held_by(cleared.session).cloned(),
             _ => None,
         };
         let last = match &event {
-            Event::SessionUnbound(unbound) => {
+            CoordinationEvent::SessionUnbound(unbound) => {
                 let since = session
                     .binding(unbound.session)
                     .map_or(recorded.at, |(binding, _)| binding.bound_at);
@@ -308,16 +310,22 @@ impl Board {
         };
         session.apply(&event, &meta).map_err(|error| error.to_string())?;
         match &event {
-            Event::WorkAdded(added) => added.items.iter().for_each(|spec| self.add(spec)),
-            Event::SessionBound(bound) => self.look_at(&bound.work),
-            Event::SessionUnbound(unbound) => {
+            CoordinationEvent::WorkAdded(added) => {
+                added.items.iter().for_each(|spec| self.add(spec))
+            }
+            CoordinationEvent::SessionBound(bound) => self.look_at(&bound.work),
+            CoordinationEvent::SessionUnbound(unbound) => {
                 if let Some(place) = self.places.get(&unbound.work) {
                     self.items[*place].last = last;
                 }
                 self.look_at(&unbound.work);
             }
-            Event::WorkSkipped(skipped) => skipped.works.iter().for_each(|work| self.look_at(work)),
-            Event::Completed(_) | Event::Aborted(_) => self.verdict = verdict(recorded),
+            CoordinationEvent::WorkSkipped(skipped) => {
+                skipped.works.iter().for_each(|work| self.look_at(work))
+            }
+            CoordinationEvent::Completed(_) | CoordinationEvent::Aborted(_) => {
+                self.verdict = verdict(recorded)
+            }
             _ => freed.iter().for_each(|work| self.look_at(work)),
         }
         Ok(())
@@ -453,9 +461,9 @@ impl Board {
 
 /// How it went, if this event says so; it can be read also where others before it cannot.
 fn verdict(recorded: &Recorded) -> Option<Verdict> {
-    match Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes()?).ok()? {
-        Event::Completed(completed) => Some(completed.verdict),
-        Event::Aborted(aborted) => Some(aborted.verdict),
+    match CoordinationEvent::of(recorded).ok()? {
+        CoordinationEvent::Completed(completed) => Some(completed.verdict),
+        CoordinationEvent::Aborted(aborted) => Some(aborted.verdict),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use antiphon::coordination::{SessionOutcome, TreeReport};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, SessionId};
 use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
@@ -43,15 +43,14 @@ impl Echo {
     }
 
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
-        let Some(bytes) = recorded.payload.bytes() else { return Ok(()) };
-        match Event::decode(&recorded.kind, recorded.schema, bytes) {
-            Ok(Event::SessionBound(bound)) => {
+        match CoordinationEvent::of(recorded) {
+            Ok(CoordinationEvent::SessionBound(bound)) => {
                 let session =
                     SessionId { coordination: self.coordination.clone(), number: bound.session };
                 let folder = SessionFolder::in_state_directory(&self.ledger.dir, &session);
                 self.running = Some(Session { folder, stdout: 0, stderr: 0 });
             }
-            Ok(Event::SessionUnbound(unbound)) => {
+            Ok(CoordinationEvent::SessionUnbound(unbound)) => {
                 let session = self.running.take();
                 let (stdout, stderr) =
                     session.map_or((0, 0), |session| (session.stdout, session.stderr));

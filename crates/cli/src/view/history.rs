@@ -12,8 +12,8 @@ use antiphon::coordination::{
 use antiphon::digest::Digest;
 use antiphon::envelope::{Payload, Recorded};
 use antiphon::event::{
-    Event, Mode, OnExhausted, Policies, SessionBound, SessionUnbound, Started, WorkAdded,
-    WorkSkipped,
+    AggregateEvent as _, CoordinationEvent, Mode, OnExhausted, Policies, SessionBound,
+    SessionUnbound, Started, WorkAdded, WorkSkipped,
 };
 use antiphon::id::{Actor, CoordinationId, Epoch, StreamName, Version, WorkId};
 use antiphon::time::{Deadline, LedgerTime, NANOS_PER_SECOND, WallTime};
@@ -66,10 +66,12 @@ impl History {
             bound: BTreeMap::new(),
             attempts: BTreeMap::new(),
         };
-        history.push(&Event::Started(Box::new(started)));
+        history.push(&CoordinationEvent::Started(Box::new(started)));
         for items in work.chunks(1_000) {
-            history
-                .push(&Event::WorkAdded(WorkAdded { items: items.to_vec(), recalled: Vec::new() }));
+            history.push(&CoordinationEvent::WorkAdded(WorkAdded {
+                items: items.to_vec(),
+                recalled: Vec::new(),
+            }));
         }
         history
     }
@@ -80,13 +82,13 @@ impl History {
         self
     }
 
-    pub(super) fn push(&mut self, event: &Event) {
+    pub(super) fn push(&mut self, event: &CoordinationEvent) {
         let version = Version(self.events.len() as u64 + 1);
         self.events.push(Recorded {
             stream: StreamName::Coordination(id()),
             version,
             kind: event.kind().into(),
-            schema: Event::SCHEMA,
+            schema: event.schema(),
             at: LedgerTime(self.second * NANOS_PER_SECOND),
             wall: self.wall(),
             actor: Actor::new("engine").unwrap(),
@@ -101,7 +103,7 @@ impl History {
         self.sessions += 1;
         let attempt = self.attempts.get(work).copied().unwrap_or(0) + 1;
         self.bound.insert(work.to_owned(), (self.sessions, attempt));
-        self.push(&Event::SessionBound(SessionBound {
+        self.push(&CoordinationEvent::SessionBound(SessionBound {
             session: self.sessions,
             work: work_id(work),
             attempt,
@@ -162,7 +164,10 @@ impl History {
 
     pub(super) fn skip(&mut self, work: &str, root: &str) -> &mut Self {
         let because = SkipReason::NeedFailed(work_id(root));
-        self.push(&Event::WorkSkipped(WorkSkipped { works: vec![work_id(work)], because }));
+        self.push(&CoordinationEvent::WorkSkipped(WorkSkipped {
+            works: vec![work_id(work)],
+            because,
+        }));
         self
     }
 
@@ -177,7 +182,7 @@ impl History {
     ) -> &mut Self {
         let (session, _) = self.bound.remove(work).unwrap();
         *self.attempts.entry(work.to_owned()).or_default() += u32::from(outcome.is_attempt());
-        self.push(&Event::SessionUnbound(SessionUnbound {
+        self.push(&CoordinationEvent::SessionUnbound(SessionUnbound {
             session,
             work: work_id(work),
             outcome,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use antiphon::coordination::{BudgetUsage, NextStep, SessionOutcome, WorkItemOutcome};
 use antiphon::envelope::Recorded;
-use antiphon::event::{Event, SessionUnbound};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon::id::CoordinationId;
 use antiphon::time::LedgerTime;
 
@@ -41,12 +41,11 @@ impl Plain {
 
     /// What an event means for whoever watches, if anything.
     pub(super) fn line(&mut self, recorded: &Recorded) -> Option<String> {
-        let payload = recorded.payload.bytes()?;
-        let event = Event::decode(&recorded.kind, recorded.schema, payload).ok()?;
+        let event = CoordinationEvent::of(recorded).ok()?;
         let start = *self.started.get_or_insert(recorded.at);
         self.last = recorded.at;
         let text = match event {
-            Event::Started(started) => {
+            CoordinationEvent::Started(started) => {
                 self.currency = started.budget.currency().map(str::to_owned);
                 let name = started.name.unwrap_or_else(|| self.coordination.to_string());
                 format!(
@@ -57,7 +56,7 @@ impl Plain {
                     started.concurrency
                 )
             }
-            Event::SessionBound(bound) => {
+            CoordinationEvent::SessionBound(bound) => {
                 self.bound.insert(bound.session, recorded.at);
                 let again = if bound.attempt > 1 {
                     format!(" (attempt {})", bound.attempt)
@@ -66,26 +65,26 @@ impl Plain {
                 };
                 format!("{} {}{again}", painted("running", "running"), bound.work)
             }
-            Event::SessionUnbound(unbound) => self.ended(&unbound, recorded.at),
-            Event::WorkSkipped(skipped) => {
+            CoordinationEvent::SessionUnbound(unbound) => self.ended(&unbound, recorded.at),
+            CoordinationEvent::WorkSkipped(skipped) => {
                 let works: Vec<String> = skipped.works.iter().map(ToString::to_string).collect();
                 format!("{} {}", painted("skipped", "partial"), works.join(", "))
             }
-            Event::Paused(paused) => {
+            CoordinationEvent::Paused(paused) => {
                 format!("{}: {}", painted("paused", "paused"), printable(&paused.reason))
             }
-            Event::Continued(_) => "goes on".to_owned(),
-            Event::StopRequested(stop) => {
+            CoordinationEvent::Continued(_) => "goes on".to_owned(),
+            CoordinationEvent::StopRequested(stop) => {
                 format!("{}: {}", painted("stopping", "stopping"), printable(&stop.reason))
             }
-            Event::Resumed(resumed) => {
+            CoordinationEvent::Resumed(resumed) => {
                 format!("taken up again; {} sessions were lost", resumed.swept)
             }
-            Event::Completed(completed) => {
+            CoordinationEvent::Completed(completed) => {
                 self.usage = completed.usage;
                 return None;
             }
-            Event::Aborted(aborted) => {
+            CoordinationEvent::Aborted(aborted) => {
                 self.usage = aborted.usage;
                 return None;
             }

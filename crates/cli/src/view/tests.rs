@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon::coordination::WorkSpec;
-use antiphon::event::{Event, Paused, StopKind, StopRequested};
+use antiphon::event::{CoordinationEvent, Paused, StopKind, StopRequested};
 use antiphon::id::{Actor, WorkId};
 
 use super::board::Board;
@@ -160,7 +160,8 @@ sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10
 fn a_pause_and_a_stop_say_why() {
     let mut history = story();
     let by = || Actor::new("local").unwrap();
-    history.push(&Event::Paused(Paused { by: by(), reason: "lunch\u{202e}".to_owned() }));
+    history
+        .push(&CoordinationEvent::Paused(Paused { by: by(), reason: "lunch\u{202e}".to_owned() }));
     // A pause stops the clock of the budget, not those of what runs.
     history.after(60);
     let board = history.board();
@@ -174,7 +175,7 @@ sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10
 paused: lunch\u{202e}
 ",
     );
-    history.push(&Event::StopRequested(StopRequested {
+    history.push(&CoordinationEvent::StopRequested(StopRequested {
         kind: StopKind::Drain,
         by: by(),
         reason: "interrupted".to_owned(),

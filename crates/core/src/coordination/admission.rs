@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::archive::Finished;
 use super::error::ControllerError;
+use super::event::{CoordinationEvent, WorkAdded};
 use super::session::Coordination;
 use super::work::{Need, Runner, WorkSpec, WorkState};
 use super::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
 use crate::envelope::MAX_PAYLOAD_BYTES;
-use crate::event::{Event, WorkAdded};
 use crate::id::{GroupName, WorkId};
 
 /// Room that an event's payload needs besides its items, in bytes.
@@ -115,7 +115,7 @@ pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
 ///
 /// # Errors
 /// [`ControllerError::WorkTooLarge`] names an item that alone is too large.
-pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError> {
+pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<CoordinationEvent>, ControllerError> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
     for item in items {
@@ -128,7 +128,7 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError
             });
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(Event::WorkAdded(WorkAdded {
+            events.push(CoordinationEvent::WorkAdded(WorkAdded {
                 items: std::mem::take(&mut batch),
                 recalled: Vec::new(),
             }));
@@ -138,13 +138,13 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<Event>, ControllerError
         batch.push(item);
     }
     if !batch.is_empty() {
-        events.push(Event::WorkAdded(WorkAdded { items: batch, recalled: Vec::new() }));
+        events.push(CoordinationEvent::WorkAdded(WorkAdded { items: batch, recalled: Vec::new() }));
     }
     Ok(events)
 }
 
 /// The events that take finished items back into memory, ahead of the work that needs them.
-pub(super) fn recalls(items: Vec<Finished>) -> Vec<Event> {
+pub(super) fn recalls(items: Vec<Finished>) -> Vec<CoordinationEvent> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let sized = items.into_iter().map(|item| (encoded_bytes(&item) + 1, item));
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -158,7 +158,7 @@ pub(super) fn recalls(items: Vec<Finished>) -> Vec<Event> {
             size = encoded_bytes(&item) + 1;
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(Event::WorkAdded(WorkAdded {
+            events.push(CoordinationEvent::WorkAdded(WorkAdded {
                 items: Vec::new(),
                 recalled: std::mem::take(&mut batch),
             }));
@@ -168,7 +168,7 @@ pub(super) fn recalls(items: Vec<Finished>) -> Vec<Event> {
         batch.push(item);
     }
     if !batch.is_empty() {
-        events.push(Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: batch }));
+        events.push(CoordinationEvent::WorkAdded(WorkAdded { items: Vec::new(), recalled: batch }));
     }
     events
 }

@@ -4,6 +4,7 @@
 use super::budget::Usage;
 use super::check::check_started;
 use super::error::ApplyError;
+use super::event::{CoordinationEvent, SessionBound, SessionUnbound};
 use super::index::{Due, Index};
 use super::outcome::{NextStep, SessionOutcome};
 use super::receipt::ReceiptBuilder;
@@ -11,8 +12,8 @@ use super::session::{Coordination, Meta};
 use super::stop::CoordinationStatus;
 use super::work::{Binding, WorkItemOutcome, WorkMove, WorkState};
 use super::{MAX_REMEMBERED_COMMANDS, MAX_SESSION_IDS_PER_WORK};
-use crate::event::{Event, SessionBound, SessionUnbound};
 use crate::id::{CommandId, CoordinationId, Version};
+use crate::schema::AggregateEvent as _;
 use crate::time::{Deadline, LedgerTime};
 
 impl Coordination {
@@ -21,8 +22,12 @@ impl Coordination {
     /// # Errors
     /// [`ApplyError::Illegal`] if the event is not `coordination.started`, or its numbers are out
     /// of range.
-    pub fn begin(id: CoordinationId, event: &Event, meta: &Meta) -> Result<Self, ApplyError> {
-        let Event::Started(started) = event else {
+    pub fn begin(
+        id: CoordinationId,
+        event: &CoordinationEvent,
+        meta: &Meta,
+    ) -> Result<Self, ApplyError> {
+        let CoordinationEvent::Started(started) = event else {
             return Err(illegal(event, "a coordination begins with coordination.started"));
         };
         if meta.version != Version(1) {
@@ -72,7 +77,7 @@ impl Coordination {
     ///
     /// # Errors
     /// An [`ApplyError`] says why the event cannot follow; nothing has changed then.
-    pub fn apply(&mut self, event: &Event, meta: &Meta) -> Result<(), ApplyError> {
+    pub fn apply(&mut self, event: &CoordinationEvent, meta: &Meta) -> Result<(), ApplyError> {
         if meta.version != self.version.next() {
             return Err(ApplyError::OutOfOrder { last: self.version, actual: meta.version });
         }
@@ -89,16 +94,16 @@ impl Coordination {
         self.receipt.usage.elapsed_ticks = self.receipt.usage.elapsed_ticks.max(elapsed);
         self.remember(meta.cause.as_ref());
         // What was just recalled is there for the work that follows it.
-        if !matches!(event, Event::WorkAdded(_)) {
+        if !matches!(event, CoordinationEvent::WorkAdded(_)) {
             self.archive_oldest();
         }
         Ok(())
     }
 
     /// Changes the state by an event that was checked.
-    fn change(&mut self, event: &Event, meta: &Meta) {
+    fn change(&mut self, event: &CoordinationEvent, meta: &Meta) {
         match event {
-            Event::WorkAdded(added) => {
+            CoordinationEvent::WorkAdded(added) => {
                 self.recall(&added.recalled);
                 for spec in &added.items {
                     self.add(spec.clone());
@@ -109,9 +114,9 @@ impl Coordination {
                     self.status = CoordinationStatus::Running;
                 }
             }
-            Event::SessionBound(bound) => self.bind(bound, meta.at),
-            Event::SessionUnbound(unbound) => self.unbind(unbound),
-            Event::WorkSkipped(skipped) => {
+            CoordinationEvent::SessionBound(bound) => self.bind(bound, meta.at),
+            CoordinationEvent::SessionUnbound(unbound) => self.unbind(unbound),
+            CoordinationEvent::WorkSkipped(skipped) => {
                 for work in &skipped.works {
                     let position = self.index.by_id[work];
                     self.finish(position, WorkItemOutcome::Skipped(skipped.because.clone()));
@@ -123,48 +128,48 @@ impl Coordination {
                     self.doomed.pop_front();
                 }
             }
-            Event::Paused(paused) => self.paused = Some((meta.at, paused.reason.clone())),
-            Event::Continued(_) => {
+            CoordinationEvent::Paused(paused) => {
+                self.paused = Some((meta.at, paused.reason.clone()))
+            }
+            CoordinationEvent::Continued(_) => {
                 if let Some((since, _)) = self.paused.take() {
                     self.paused_ns = self.paused_ns.saturating_add(meta.at.since(since));
                 }
             }
-            Event::BudgetRaised(raised) => self.receipt.record_budget(raised.budget.clone()),
-            Event::StopRequested(request) => self.stop = Some(request.clone()),
-            Event::Resumed(resumed) => {
+            CoordinationEvent::BudgetRaised(raised) => {
+                self.receipt.record_budget(raised.budget.clone())
+            }
+            CoordinationEvent::StopRequested(request) => self.stop = Some(request.clone()),
+            CoordinationEvent::Resumed(resumed) => {
                 self.receipt.record_epoch(resumed.epoch, &resumed.engine);
                 self.receipt.totals.resumes += 1;
             }
-            Event::WriteRefused(refused) => {
+            CoordinationEvent::WriteRefused(refused) => {
                 self.refused.insert((refused.session, refused.kind.clone()));
                 self.receipt.totals.writes_refused += 1;
             }
-            Event::SessionCleared(cleared) => {
+            CoordinationEvent::SessionCleared(cleared) => {
                 if let Some(position) = self.held.remove(&cleared.session) {
                     self.step(position, WorkMove::Release);
                     self.schedule(position);
                 }
             }
-            Event::Completed(completed) => {
+            CoordinationEvent::Completed(completed) => {
                 self.end(
                     CoordinationStatus::Completed(completed.stop.clone()),
                     completed.receipt,
                     meta,
                 );
             }
-            Event::Aborted(aborted) => {
+            CoordinationEvent::Aborted(aborted) => {
                 self.end(
                     CoordinationStatus::Aborted(aborted.reason.clone()),
                     aborted.receipt,
                     meta,
                 );
             }
-            Event::Started(_)
-            | Event::LedgerOpened(_)
-            | Event::LedgerClosed(_)
-            | Event::LedgerErased(_) => {
-                unreachable!("BUG: check refuses these")
-            }
+            // `begin` takes the first; a second is refused before it comes here.
+            CoordinationEvent::Started(_) => {}
         }
     }
 
@@ -276,6 +281,6 @@ impl Coordination {
     }
 }
 
-fn illegal(event: &Event, why: impl Into<String>) -> ApplyError {
+fn illegal(event: &CoordinationEvent, why: impl Into<String>) -> ApplyError {
     ApplyError::Illegal { event: event.kind(), why: why.into() }
 }

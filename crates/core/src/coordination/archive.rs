@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_FINISHED_IN_MEMORY;
 use super::error::ControllerError;
+use super::event::Mode;
 use super::needs::Standing;
 use super::receipt::WorkOutcome;
 use super::session::{Coordination, WorkItem};
 use super::work::{Need, WorkItemOutcome, WorkSpec, WorkState};
 use crate::digest::Digest;
 use crate::envelope::{Blob, MAX_INLINE_BLOB_BYTES};
-use crate::event::Mode;
 use crate::id::{GroupName, Version, WorkId};
 
 /// Fewest items that leave together, so that looking for them costs each of them little.

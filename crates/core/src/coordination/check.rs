@@ -1,48 +1,50 @@
 //! Whether an event may follow on the state it meets; a history that was not decided by these rules
 //! is refused here.
 
+use super::event::{
+    CoordinationEvent, SessionBound, SessionUnbound, Started, StopKind, WorkAdded, WorkSkipped,
+};
 use super::outcome::{NextStep, SessionOutcome};
 use super::receipt::Ending;
 use super::session::{Coordination, Meta, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{SkipReason, WorkItemOutcome, WorkMove};
-use crate::event::{
-    Event, SessionBound, SessionUnbound, Started, StopKind, WorkAdded, WorkSkipped,
-};
 use crate::id::WorkId;
 use crate::time::Deadline;
 
 impl Coordination {
     /// What stands in the way of an event.
-    pub(super) fn check(&self, event: &Event, meta: &Meta) -> Result<(), String> {
+    pub(super) fn check(&self, event: &CoordinationEvent, meta: &Meta) -> Result<(), String> {
         if self.status.is_terminal() {
             return Err("the coordination has ended".to_owned());
         }
         let begun = self.status.is_running();
         let demand = |holds: bool, why: &str| if holds { Ok(()) } else { Err(why.to_owned()) };
         match event {
-            Event::WorkAdded(added) => self.check_added(added),
-            Event::SessionBound(bound) => self.check_bound(bound, meta),
-            Event::SessionUnbound(unbound) => self.check_unbound(unbound),
-            Event::WorkSkipped(skipped) => self.check_skipped(skipped),
-            Event::Paused(_) => demand(begun && self.paused.is_none(), "it is not running"),
-            Event::Continued(_) => demand(self.paused.is_some(), "it is not paused"),
-            Event::BudgetRaised(raised) => demand(
+            CoordinationEvent::WorkAdded(added) => self.check_added(added),
+            CoordinationEvent::SessionBound(bound) => self.check_bound(bound, meta),
+            CoordinationEvent::SessionUnbound(unbound) => self.check_unbound(unbound),
+            CoordinationEvent::WorkSkipped(skipped) => self.check_skipped(skipped),
+            CoordinationEvent::Paused(_) => {
+                demand(begun && self.paused.is_none(), "it is not running")
+            }
+            CoordinationEvent::Continued(_) => demand(self.paused.is_some(), "it is not paused"),
+            CoordinationEvent::BudgetRaised(raised) => demand(
                 begun && self.budget().is_raised_by(&raised.budget),
                 "the new budget is not higher",
             ),
-            Event::StopRequested(request) => {
+            CoordinationEvent::StopRequested(request) => {
                 let stronger = self.stop.as_ref().is_none_or(|stop| stop.kind < request.kind);
                 demand(
                     stronger && (begun || request.kind == StopKind::Cancel),
                     "it is stopping already",
                 )
             }
-            Event::Resumed(resumed) => demand(
+            CoordinationEvent::Resumed(resumed) => demand(
                 resumed.swept as usize <= self.bound.len(),
                 "it sweeps more sessions than are bound",
             ),
-            Event::WriteRefused(refused) => demand(
+            CoordinationEvent::WriteRefused(refused) => demand(
                 refused.session <= self.sessions
                     && !self.refused.contains(&(refused.session, refused.kind.clone()))
                     && self
@@ -51,10 +53,10 @@ impl Coordination {
                         .is_none_or(|binding| binding.fence != refused.fence),
                 "the write was valid, or its refusal is recorded already",
             ),
-            Event::SessionCleared(cleared) => {
+            CoordinationEvent::SessionCleared(cleared) => {
                 demand(self.held_by(cleared.session).is_some(), "it holds no item back")
             }
-            Event::Completed(completed) => {
+            CoordinationEvent::Completed(completed) => {
                 demand(
                     begun && self.bound.is_empty(),
                     "sessions are bound, or the start is incomplete",
@@ -71,15 +73,12 @@ impl Coordination {
                 let ending = Ending::Completed(completed.stop.clone());
                 self.check_end(ending, meta, &completed.usage, &completed.totals, completed.verdict)
             }
-            Event::Aborted(aborted) => {
+            CoordinationEvent::Aborted(aborted) => {
                 demand(self.bound.is_empty(), "sessions are bound")?;
                 let ending = Ending::Aborted(aborted.reason.clone());
                 self.check_end(ending, meta, &aborted.usage, &aborted.totals, aborted.verdict)
             }
-            Event::Started(_) => Err("it was started before".to_owned()),
-            Event::LedgerOpened(_) | Event::LedgerClosed(_) | Event::LedgerErased(_) => {
-                Err("it belongs in the ledger's own stream".to_owned())
-            }
+            CoordinationEvent::Started(_) => Err("it was started before".to_owned()),
         }
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::admission;
 use super::budget::CoordinationBudget;
 use super::error::ControllerError;
+use super::event::{Mode, OnExhausted, Policies, Started};
 use super::planner::EfeWeights;
 use super::work::{Runner, WorkSpec};
 use super::{
@@ -14,7 +15,6 @@ use super::{
     MAX_WORK_QUEUE_SIZE,
 };
 use crate::digest::Digest;
-use crate::event::{Mode, OnExhausted, Policies, Started};
 use crate::id::{CoordinationId, Epoch, GroupName, SessionId, WorkId};
 
 /// Everything that a coordination is started with. Serial, closed and retried up to a limit unless

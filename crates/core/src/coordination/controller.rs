@@ -7,6 +7,9 @@ use super::archive::Recalled;
 use super::config::{CoordinationConfig, StartFacts};
 use super::decide::{Proposal, StopCause, shortened};
 use super::error::{ControllerError, CoordinationError};
+use super::event::{
+    Aborted, Completed, CoordinationEvent, SessionBound, SessionUnbound, WorkSkipped,
+};
 use super::outcome::{NextStep, Report, SessionEnd, SessionOutcome};
 use super::planner::{CoordinationObjectiveReceiptV1, EfeObjective};
 use super::receipt::{CoordinationReceipt, Ending};
@@ -19,8 +22,8 @@ use crate::digest::{Canonical, Digest};
 use crate::envelope::{
     Blob, CommitTip, MAX_APPEND_BYTES, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip,
 };
-use crate::event::{Aborted, Completed, Event, SessionBound, SessionUnbound, WorkSkipped};
 use crate::id::{Actor, CommandId, CoordinationId, Epoch, SessionId, StreamName, Version, WorkId};
+use crate::schema::AggregateEvent;
 use crate::time::Now;
 
 /// A coordination that was started.
@@ -181,10 +184,10 @@ impl CoordinationController {
         now: &Now,
         actor: &Actor,
         cause: Option<CommandId>,
-    ) -> Result<(Self, Recorded, Vec<Event>), ControllerError> {
+    ) -> Result<(Self, Recorded, Vec<CoordinationEvent>), ControllerError> {
         let (started, work) = config.into_start(facts);
         let rest = admission::events(work)?;
-        let event = Event::Started(Box::new(started));
+        let event = CoordinationEvent::Started(Box::new(started));
         let size = event.encode().len();
         if size > MAX_PAYLOAD_BYTES {
             let actual = size as u64;
@@ -257,7 +260,8 @@ impl CoordinationController {
         let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability, &now)?;
         let (session_id, attempt_number) = (session.session_id(bound.session), bound.attempt);
         let work_id = bound.work.clone();
-        let binding_event = self.emit(Event::SessionBound(bound), &now, &caller(), None)?.clone();
+        let binding_event =
+            self.emit(CoordinationEvent::SessionBound(bound), &now, &caller(), None)?.clone();
         Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
     }
 
@@ -302,7 +306,8 @@ impl CoordinationController {
         let unbound = session.decide_unbinding(id.number, end, &now)?;
         let (work_id, then, tokens_consumed) =
             (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
-        let event = self.emit(Event::SessionUnbound(unbound), &now, &caller(), None)?.clone();
+        let event =
+            self.emit(CoordinationEvent::SessionUnbound(unbound), &now, &caller(), None)?.clone();
         self.skip_doomed(&now)?;
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
     }
@@ -320,7 +325,7 @@ impl CoordinationController {
     ) -> Result<Recorded, ControllerError> {
         let skip = self.decide_skip(work_id, because)?;
         let now = Now::from(timestamp_ns);
-        let event = self.emit(Event::WorkSkipped(skip), &now, &caller(), None)?.clone();
+        let event = self.emit(CoordinationEvent::WorkSkipped(skip), &now, &caller(), None)?.clone();
         self.skip_doomed(&now)?;
         Ok(event)
     }
@@ -328,7 +333,7 @@ impl CoordinationController {
     /// Skips what can never run any more; nobody else would for a bare controller.
     fn skip_doomed(&mut self, now: &Now) -> Result<(), ControllerError> {
         while let Some(skip) = self.started()?.propose_skip() {
-            self.emit(Event::WorkSkipped(skip), now, &caller(), None)?;
+            self.emit(CoordinationEvent::WorkSkipped(skip), now, &caller(), None)?;
         }
         Ok(())
     }
@@ -424,7 +429,7 @@ impl CoordinationController {
             // The end is in the same append, so that its item stays without an outcome whatever its
             // attempts.
             unbound.then = NextStep::Retry(now.at);
-            self.emit(Event::SessionUnbound(unbound), now, &caller(), None)?;
+            self.emit(CoordinationEvent::SessionUnbound(unbound), now, &caller(), None)?;
         }
         Ok(())
     }
@@ -445,14 +450,14 @@ impl CoordinationController {
         let (verdict, usage, totals) =
             (receipt.verdict, receipt.budget_usage.clone(), receipt.totals);
         let event = match ending {
-            Ending::Completed(stop) => Event::Completed(Box::new(Completed {
+            Ending::Completed(stop) => CoordinationEvent::Completed(Box::new(Completed {
                 stop,
                 verdict,
                 usage,
                 totals,
                 receipt: receipt_hash,
             })),
-            Ending::Aborted(reason) => Event::Aborted(Box::new(Aborted {
+            Ending::Aborted(reason) => CoordinationEvent::Aborted(Box::new(Aborted {
                 reason,
                 verdict,
                 usage,
@@ -571,7 +576,7 @@ impl CoordinationController {
     /// If the event was decided wrongly: what is decided can be applied.
     pub(crate) fn emit(
         &mut self,
-        event: Event,
+        event: CoordinationEvent,
         now: &Now,
         actor: &Actor,
         cause: Option<CommandId>,
@@ -594,7 +599,7 @@ impl CoordinationController {
 
     fn record(
         &mut self,
-        event: &Event,
+        event: &CoordinationEvent,
         now: &Now,
         actor: &Actor,
         cause: Option<CommandId>,
@@ -677,7 +682,7 @@ impl CoordinationController {
         };
         end.text = end.text.map(|text| shortened(text, MAX_TEXT_BYTES));
         let unbound = self.started()?.decide_unbinding(number, end, now)?;
-        self.emit(Event::SessionUnbound(unbound.clone()), now, actor, None)?;
+        self.emit(CoordinationEvent::SessionUnbound(unbound.clone()), now, actor, None)?;
         self.asked.remove(&number);
         Ok(unbound)
     }
@@ -709,7 +714,7 @@ impl CoordinationController {
         items: Vec<WorkSpec>,
         adder: Option<u64>,
         recalled: &[Recalled],
-    ) -> Result<Vec<Event>, ControllerError> {
+    ) -> Result<Vec<CoordinationEvent>, ControllerError> {
         self.refuse_ended()?;
         let session = self.started()?;
         if items.is_empty() {
@@ -762,10 +767,10 @@ impl CoordinationController {
 }
 
 /// Puts an event into its envelope and links it to its stream.
-pub(crate) fn chained(
+pub(crate) fn chained<E: AggregateEvent>(
     stream: StreamName,
     tip: StreamTip,
-    event: &Event,
+    event: &E,
     now: &Now,
     actor: &Actor,
     cause: Option<CommandId>,
@@ -781,7 +786,7 @@ pub(crate) fn chained(
         stream,
         version: tip.version.next(),
         kind: event.kind().into(),
-        schema: Event::SCHEMA,
+        schema: event.schema(),
         at: now.at,
         wall: now.wall,
         actor: actor.clone(),

@@ -1,6 +1,9 @@
 //! What a coordination does next, as a proposal: nothing here changes its state.
 
 use super::error::ControllerError;
+use super::event::{
+    CoordinationEvent, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped,
+};
 use super::index::Due;
 use super::outcome::{NextStep, SessionEnd, SessionOutcome};
 use super::receipt::Ending;
@@ -11,9 +14,6 @@ use super::work::{Runner, SkipReason, WorkItemOutcome, WorkState};
 use super::{Grant, MAX_ITEMS_PER_EVENT, MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES, Usage};
 use crate::digest::{Canonical, Digest};
 use crate::envelope::MAX_PAYLOAD_BYTES;
-use crate::event::{
-    Event, OnExhausted, Paused, SessionBound, SessionUnbound, StopKind, WorkSkipped,
-};
 use crate::id::{Actor, GroupName, Version, WorkId};
 use crate::time::{Now, nanos, ticks};
 
@@ -21,7 +21,7 @@ use crate::time::{Now, nanos, ticks};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proposal {
     /// Record this.
-    Event(Event),
+    Event(CoordinationEvent),
     /// Fetch the configuration of this nested item, then bind it.
     Expand(WorkId),
     /// End.
@@ -92,7 +92,7 @@ impl Coordination {
             return None;
         }
         if let Some(skip) = self.propose_skip() {
-            return Some(Proposal::Event(Event::WorkSkipped(skip)));
+            return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
         }
         if let Some(stop) = self.stop_condition_at(now.at) {
             return self.propose_stop(stop);
@@ -153,7 +153,7 @@ impl Coordination {
                     BudgetType::Episodes => "sessions",
                 };
                 let reason = format!("its budget of {meter} is spent");
-                return Some(Proposal::Event(Event::Paused(Paused { by, reason })));
+                return Some(Proposal::Event(CoordinationEvent::Paused(Paused { by, reason })));
             }
         }
         Some(Proposal::End(Ending::Completed(stop)))
@@ -189,9 +189,9 @@ impl Coordination {
                     let Ok(grant) = self.grant(item, now, capability) else { break };
                     let proposal = match runner {
                         runner if runner.is_plan() => Proposal::Expand(item.spec.id.clone()),
-                        _ => {
-                            Proposal::Event(Event::SessionBound(self.binding_of(item, grant, now)))
-                        }
+                        _ => Proposal::Event(CoordinationEvent::SessionBound(
+                            self.binding_of(item, grant, now),
+                        )),
                     };
                     best = Some((*key, proposal));
                     break;
@@ -237,7 +237,7 @@ impl Coordination {
         let proposal = self.propose_binding(now, runners, &std::collections::BTreeSet::new())?;
         let first = match &proposal {
             Proposal::Expand(work) => work,
-            Proposal::Event(Event::SessionBound(bound)) => &bound.work,
+            Proposal::Event(CoordinationEvent::SessionBound(bound)) => &bound.work,
             _ => return None,
         };
         self.known_item(first.as_str()).ok().map(|item| &item.spec.id)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::stop::StopCondition;
 use crate::digest::Digest;
 use crate::id::{CoordinationId, GroupName, IdError, SessionId, Version, WorkId};
+use crate::schema::Unreadable;
 
 /// What can be wrong with a coordination's state or configuration; recordable, as it may be why a
 /// coordination stopped.
@@ -309,15 +310,8 @@ pub enum ControllerError {
 #[non_exhaustive]
 pub enum ApplyError {
     /// The payload is not what its type and schema promise.
-    #[error("{stream} {version}: {source}")]
-    Decode {
-        /// The stream.
-        stream: String,
-        /// The version.
-        version: Version,
-        /// What is wrong with it.
-        source: crate::event::DecodeError,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The event does not follow the last one.
     #[error("version {actual} does not follow version {last}")]
     OutOfOrder {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::MAX_HASHMAP_SIZE;
 use super::error::ApplyError;
+use super::event::CoordinationEvent;
 use super::session::{Coordination, Meta};
-use crate::envelope::{Payload, Recorded};
-use crate::event::{DecodeError, Event};
+use crate::envelope::Recorded;
 use crate::id::{CoordinationId, StreamName, Version};
+use crate::schema::AggregateEvent as _;
 
 /// Where an event comes from while it is reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl Reducer for CoordinationReducer {
         if recorded.version <= seen {
             return Ok(());
         }
-        let event = decode(recorded)?;
+        let event = CoordinationEvent::of(recorded)?;
         let meta = Meta {
             version: recorded.version,
             at: recorded.at,
@@ -149,20 +150,4 @@ impl Reducer for CoordinationReducer {
     fn reset(&mut self) {
         self.state = CoordinationState::default();
     }
-}
-
-/// Reads the event that was recorded.
-///
-/// # Errors
-/// [`ApplyError::Decode`] says where and what is wrong.
-pub(crate) fn decode(recorded: &Recorded) -> Result<Event, ApplyError> {
-    let decoded = match &recorded.payload {
-        Payload::Bytes(bytes) => Event::decode(&recorded.kind, recorded.schema, bytes),
-        Payload::Erased(_) => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
-    };
-    decoded.map_err(|source| ApplyError::Decode {
-        stream: recorded.stream.to_string(),
-        version: recorded.version,
-        source,
-    })
 }

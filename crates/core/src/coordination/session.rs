@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::Archive;
 use super::budget::{BudgetUsage, CoordinationBudget};
 use super::error::CoordinationError;
+use super::event::{Mode, Started, StopKind, StopRequested};
 use super::index::Index;
 use super::paged::Paged;
 use super::planner::EfeComponents;
@@ -14,7 +15,6 @@ use super::receipt::{Counts, Ending, ReceiptBuilder};
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
 use crate::digest::Digest;
-use crate::event::{Mode, Started, StopKind, StopRequested};
 use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
 use crate::time::{Deadline, LedgerTime, WallTime, nanos, ticks};
 

@@ -134,7 +134,7 @@ impl fmt::Display for Blocked {
             Self::NeedsWork { work, state } => write!(f, "it needs {work}, which is {state}"),
             Self::NeedsGroup { group, unfinished } => write!(f, "it needs group {group}, of which {unfinished} have no outcome"),
             Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
-            Self::Delayed { until } => write!(f, "it waits until {}", crate::event::describe_deadline(*until)),
+            Self::Delayed { until } => write!(f, "it waits until {}", until),
             Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
             Self::NestedPaused { coordination, reason } => {
                 write!(f, "it waits for {coordination}, which carries it out and is paused: {reason}")

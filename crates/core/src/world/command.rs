@@ -1,6 +1,10 @@
 //! What may be asked of the world, and how it answers.
 
 use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
+use crate::coordination::event::{
+    BudgetRaised, Continued, CoordinationEvent, Paused, SessionCleared, StopKind, StopRequested,
+    WriteRefused,
+};
 use crate::coordination::{
     ControllerError, CoordinationConfig, CoordinationController, CoordinationStatus,
     MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES, Raise, Recalled, SessionEnd, SkipReason, StartFacts,
@@ -8,9 +12,6 @@ use crate::coordination::{
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
-use crate::event::{
-    BudgetRaised, Continued, Event, Paused, SessionCleared, StopKind, StopRequested, WriteRefused,
-};
 use crate::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
 use crate::time::Now;
 
@@ -257,7 +258,8 @@ pub(super) fn handle(
             if state.held_by(session.number).is_none() {
                 return Err(ControllerError::HoldsNothing { session_id: session }.into());
             }
-            let event = Event::SessionCleared(SessionCleared { session: session.number });
+            let event =
+                CoordinationEvent::SessionCleared(SessionCleared { session: session.number });
             world.emit_all(&session.coordination, vec![event], &origin, now)
         }
         Command::Stop { coordination, kind, reason } => {
@@ -275,7 +277,7 @@ pub(super) fn handle(
             }
             let paused =
                 Paused { by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
-            world.emit_all(&coordination, vec![Event::Paused(paused)], &origin, now)
+            world.emit_all(&coordination, vec![CoordinationEvent::Paused(paused)], &origin, now)
         }
         Command::Continue { coordination, raise } => {
             let session = world.live(&coordination)?;
@@ -286,13 +288,16 @@ pub(super) fn handle(
             if !raise.is_empty() {
                 let budget = session.budget().raised(&raise)?;
                 nesting::refuse_above_grant(world, session, &budget)?;
-                events.push(Event::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }));
+                events.push(CoordinationEvent::BudgetRaised(BudgetRaised {
+                    by: origin.actor.clone(),
+                    budget,
+                }));
             } else if session.is_exhausted() {
                 return Err(session
                     .not_in_state("has used up its budget; raise a ceiling to continue")
                     .into());
             }
-            events.push(Event::Continued(Continued { by: origin.actor.clone() }));
+            events.push(CoordinationEvent::Continued(Continued { by: origin.actor.clone() }));
             world.emit_all(&coordination, events, &origin, now)
         }
         Command::RaiseBudget { coordination, raise } => {
@@ -303,11 +308,16 @@ pub(super) fn handle(
             let budget = session.budget().raised(&raise)?;
             nesting::refuse_above_grant(world, session, &budget)?;
             let raised = BudgetRaised { by: origin.actor.clone(), budget };
-            world.emit_all(&coordination, vec![Event::BudgetRaised(raised)], &origin, now)
+            world.emit_all(
+                &coordination,
+                vec![CoordinationEvent::BudgetRaised(raised)],
+                &origin,
+                now,
+            )
         }
         Command::Skip { coordination, work, because } => {
             let skip = world.member(&coordination)?.controller.decide_skip(&work, because)?;
-            world.emit_all(&coordination, vec![Event::WorkSkipped(skip)], &origin, now)
+            world.emit_all(&coordination, vec![CoordinationEvent::WorkSkipped(skip)], &origin, now)
         }
         Command::Erase(request) => Ok(Reply::Done { version: world.erase(request, now)? }),
     }
@@ -387,7 +397,7 @@ fn stop(
     }
     let request =
         StopRequested { kind, by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
-    world.emit_all(id, vec![Event::StopRequested(request)], origin, now)
+    world.emit_all(id, vec![CoordinationEvent::StopRequested(request)], origin, now)
 }
 
 fn end_session(
@@ -435,7 +445,7 @@ fn refuse_write(
     if !state.has_refused(session, kind) && session <= state.last_session() {
         let refused = WriteRefused { session, fence, kind: kind.to_owned() };
         let origin = Origin { actor: engine(), id: None };
-        world.emit_all(id, vec![Event::WriteRefused(refused)], &origin, now)?;
+        world.emit_all(id, vec![CoordinationEvent::WriteRefused(refused)], &origin, now)?;
     }
     Ok(Reply::WriteRefused)
 }
@@ -483,7 +493,7 @@ impl World {
     fn emit_all(
         &mut self,
         id: &CoordinationId,
-        events: Vec<Event>,
+        events: Vec<CoordinationEvent>,
         origin: &Origin,
         now: &Now,
     ) -> Result<Reply, Rejection> {

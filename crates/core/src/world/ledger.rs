@@ -9,8 +9,8 @@ use crate::append::{Erasure, HeadRow};
 use crate::coordination::ControllerError;
 use crate::digest::Digest;
 use crate::envelope::{CommitTip, StreamTip};
-use crate::event::{Event, LedgerClosed, LedgerErased, LedgerOpened};
 use crate::id::{CoordinationId, Epoch, StreamName, Version};
+use crate::ledger::event::{LedgerClosed, LedgerErased, LedgerEvent, LedgerOpened};
 use crate::time::{LedgerTime, Now, WallTime};
 
 /// Most versions and blobs in one erasure, so that its event keeps the payload limit.
@@ -94,12 +94,12 @@ impl World {
             engine: self.engine.clone(),
             accepted_shorter,
         };
-        self.record_in_ledger(&Event::LedgerOpened(opened), now);
+        self.record_in_ledger(&LedgerEvent::Opened(opened), now);
     }
 
     /// Records that this engine gives the ledger up in good order.
     pub fn close_ledger(&mut self, now: &Now) {
-        self.record_in_ledger(&Event::LedgerClosed(LedgerClosed {}), now);
+        self.record_in_ledger(&LedgerEvent::Closed(LedgerClosed {}), now);
     }
 
     /// Records an erasure; the append carries it out. The caller has seen that the coordination
@@ -140,11 +140,11 @@ impl World {
         for blob in &erased.blobs {
             self.draft.erase(Erasure::Blob(*blob));
         }
-        self.record_in_ledger(&Event::LedgerErased(erased), now);
+        self.record_in_ledger(&LedgerEvent::Erased(erased), now);
         Ok(self.ledger.tip.version)
     }
 
-    fn record_in_ledger(&mut self, event: &Event, now: &Now) {
+    fn record_in_ledger(&mut self, event: &LedgerEvent, now: &Now) {
         let recorded = crate::coordination::chained(
             StreamName::Ledger,
             self.ledger.tip,
@@ -154,7 +154,7 @@ impl World {
             None,
         );
         self.ledger.tip = StreamTip { version: recorded.version, hash: recorded.hash };
-        self.ledger.open = !matches!(event, Event::LedgerClosed(_));
+        self.ledger.open = !matches!(event, LedgerEvent::Closed(_));
         self.ledger.started.get_or_insert(now.wall);
         self.ledger.changed = (now.at, now.wall);
         self.draft.add_ledger_event(recorded);

@@ -4,11 +4,11 @@
 use super::World;
 use super::command::Rejection;
 use super::engine;
+use crate::coordination::event::{CoordinationEvent, StopKind, StopRequested};
 use crate::coordination::{
     AbortReason, ControllerError, Coordination, CoordinationBudget, CoordinationConfig, End,
     Ending, MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
 };
-use crate::event::{Event, StopKind, StopRequested};
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::time::Now;
 
@@ -42,7 +42,7 @@ pub(super) fn expanded(
     let (number, grant) = (bound.session, bound.grant);
     let (depth, rate) = (session.started().depth, session.budget().tick_rate_hz());
     let (child_session, secrets) = (session.session_id(number), session.has_secrets());
-    member.controller.emit(Event::SessionBound(bound), now, &engine(), None)?;
+    member.controller.emit(CoordinationEvent::SessionBound(bound), now, &engine(), None)?;
     world.draft.collect(
         &mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller,
     );
@@ -113,7 +113,11 @@ pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, n
         StopCause::Ending => "its parent is ending",
     };
     let request = StopRequested { kind: StopKind::Cancel, by: engine(), reason: reason.to_owned() };
-    if member.controller.emit(Event::StopRequested(request), now, &engine(), None).is_ok() {
+    if member
+        .controller
+        .emit(CoordinationEvent::StopRequested(request), now, &engine(), None)
+        .is_ok()
+    {
         world.draft.collect(&mut member.controller);
         world.restless.insert(child);
     }

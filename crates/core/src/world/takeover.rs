@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 
 use super::{World, engine};
+use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{
     AbortReason, ControllerError, Coordination, CoordinationStatus, Ending, SessionEnd,
     SessionOutcome,
 };
 use crate::envelope::{Blob, MAX_APPEND_BYTES};
-use crate::event::{Event, Resumed};
 use crate::id::{CoordinationId, SessionId};
 use crate::time::Now;
 
@@ -121,7 +121,7 @@ impl World {
         if session.epoch() != self.epoch {
             let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
             let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
-            member.controller.emit(Event::Resumed(resumed), now, &engine(), None)?;
+            member.controller.emit(CoordinationEvent::Resumed(resumed), now, &engine(), None)?;
             self.draft.collect(&mut member.controller);
         }
         for session in lost.into_iter().rev() {

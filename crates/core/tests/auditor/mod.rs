@@ -9,7 +9,7 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, MAX_PAYLOAD_BYTES, Payload, Recorded, StreamTip};
-use antiphon_core::event::Event;
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{CoordinationId, Epoch, SessionId, StreamName, Version, WorkId};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Rejection, Reply, Turn, World};
@@ -237,13 +237,17 @@ impl Audited {
         let event = decoded(recorded);
         let before: Option<BudgetUsage> =
             self.replayed.get(&id).map(|session| session.budget_usage().clone());
-        if let Event::Completed(_) | Event::Aborted(_) = &event {
+        if let CoordinationEvent::Completed(_) | CoordinationEvent::Aborted(_) = &event {
             self.check_receipt(&id, &event, recorded, tip, commit);
         }
         match &event {
-            Event::WorkAdded(added) => assert!(added.items.len() <= MAX_ITEMS_PER_EVENT),
-            Event::WorkSkipped(skipped) => assert!(skipped.works.len() <= MAX_ITEMS_PER_EVENT),
-            Event::SessionBound(bound) => {
+            CoordinationEvent::WorkAdded(added) => {
+                assert!(added.items.len() <= MAX_ITEMS_PER_EVENT)
+            }
+            CoordinationEvent::WorkSkipped(skipped) => {
+                assert!(skipped.works.len() <= MAX_ITEMS_PER_EVENT)
+            }
+            CoordinationEvent::SessionBound(bound) => {
                 let session = &self.replayed[&id];
                 assert_eq!(
                     *session.status(),
@@ -264,7 +268,7 @@ impl Audited {
                     (bound.work.clone(), recorded.version),
                 );
             }
-            Event::SessionUnbound(unbound) => {
+            CoordinationEvent::SessionUnbound(unbound) => {
                 let session = SessionId { coordination: id.clone(), number: unbound.session };
                 self.live.remove(&session).unwrap_or_else(|| panic!("{session} was not bound"));
             }
@@ -307,16 +311,18 @@ impl Audited {
     fn check_receipt(
         &self,
         id: &CoordinationId,
-        event: &Event,
+        event: &CoordinationEvent,
         recorded: &Recorded,
         tip: StreamTip,
         commit: CommitTip,
     ) {
         let (ending, claimed) = match event {
-            Event::Completed(completed) => {
+            CoordinationEvent::Completed(completed) => {
                 (Ending::Completed(completed.stop.clone()), completed.receipt)
             }
-            Event::Aborted(aborted) => (Ending::Aborted(aborted.reason.clone()), aborted.receipt),
+            CoordinationEvent::Aborted(aborted) => {
+                (Ending::Aborted(aborted.reason.clone()), aborted.receipt)
+            }
             other => panic!("{} is not terminal", other.kind()),
         };
         let session = &self.replayed[id];
@@ -388,9 +394,8 @@ fn meta(recorded: &Recorded) -> Meta {
 }
 
 /// The event in an envelope.
-pub(crate) fn decoded(recorded: &Recorded) -> Event {
-    let bytes = recorded.payload.bytes().expect("nothing was erased");
-    Event::decode(&recorded.kind, recorded.schema, bytes).unwrap()
+pub(crate) fn decoded(recorded: &Recorded) -> CoordinationEvent {
+    CoordinationEvent::of(recorded).unwrap()
 }
 
 fn replay(id: &CoordinationId, events: &[Recorded]) -> Coordination {

@@ -9,8 +9,8 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::event::{
-    Aborted, BudgetRaised, Completed, Continued, Event, LedgerClosed, Paused, Resumed,
-    SessionBound, SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
+    Aborted, BudgetRaised, Completed, Continued, CoordinationEvent, Paused, Resumed, SessionBound,
+    SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Epoch, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime};
@@ -31,7 +31,11 @@ impl History {
                 "{event:?} gave {refused:?}"
             );
         }
-        let resumed = Event::Resumed(Resumed { epoch: Epoch(9), engine: String::new(), swept: 0 });
+        let resumed = CoordinationEvent::Resumed(Resumed {
+            epoch: Epoch(9),
+            engine: String::new(),
+            swept: 0,
+        });
         for version in [
             Version(0),
             Version(1),
@@ -59,37 +63,42 @@ impl History {
         );
     }
 
-    fn illegal_events(&self) -> Vec<Event> {
+    fn illegal_events(&self) -> Vec<CoordinationEvent> {
         let live = &self.live;
         let by = actor();
         let unknown: WorkId = "unknown".parse().unwrap();
         let mut events = vec![
             decode(&self.log[0]),
-            Event::LedgerClosed(LedgerClosed {}),
-            Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: Vec::new() }),
-            Event::WorkAdded(WorkAdded { items: Vec::new(), recalled: vec![never_left()] }),
-            Event::WorkSkipped(WorkSkipped { works: Vec::new(), because: SkipReason::Requested }),
-            Event::WorkSkipped(WorkSkipped {
+            CoordinationEvent::WorkAdded(WorkAdded { items: Vec::new(), recalled: Vec::new() }),
+            CoordinationEvent::WorkAdded(WorkAdded {
+                items: Vec::new(),
+                recalled: vec![never_left()],
+            }),
+            CoordinationEvent::WorkSkipped(WorkSkipped {
+                works: Vec::new(),
+                because: SkipReason::Requested,
+            }),
+            CoordinationEvent::WorkSkipped(WorkSkipped {
                 works: vec![unknown.clone()],
                 because: SkipReason::Requested,
             }),
-            Event::Resumed(Resumed {
+            CoordinationEvent::Resumed(Resumed {
                 epoch: Epoch(2),
                 engine: String::new(),
                 swept: live.bindings().len() as u32 + 1,
             }),
-            Event::WriteRefused(WriteRefused {
+            CoordinationEvent::WriteRefused(WriteRefused {
                 session: u64::MAX,
                 fence: Version(0),
                 kind: "completion".to_owned(),
             }),
         ];
         events.push(match live.pause_reason() {
-            Some(_) => Event::Paused(Paused { by: by.clone(), reason: String::new() }),
-            None => Event::Continued(Continued { by: by.clone() }),
+            Some(_) => CoordinationEvent::Paused(Paused { by: by.clone(), reason: String::new() }),
+            None => CoordinationEvent::Continued(Continued { by: by.clone() }),
         });
         if let Some(stop) = live.stop_request() {
-            events.push(Event::StopRequested(stop.clone()));
+            events.push(CoordinationEvent::StopRequested(stop.clone()));
         }
         self.illegal_budgets(&mut events);
         self.illegal_items(&mut events, &unknown);
@@ -98,7 +107,7 @@ impl History {
         events
     }
 
-    fn illegal_budgets(&self, events: &mut Vec<Event>) {
+    fn illegal_budgets(&self, events: &mut Vec<CoordinationEvent>) {
         let old = self.live.budget();
         let budget = |episodes, ticks, rate, tokens| {
             CoordinationBudget::new(episodes, ticks, rate, tokens).unwrap()
@@ -117,13 +126,13 @@ impl History {
             offers.push(budget(episodes, ticks, rate, None).with_max_cost(u64::MAX, "USD"));
         }
         events.extend(
-            offers
-                .into_iter()
-                .map(|budget| Event::BudgetRaised(BudgetRaised { by: actor(), budget })),
+            offers.into_iter().map(|budget| {
+                CoordinationEvent::BudgetRaised(BudgetRaised { by: actor(), budget })
+            }),
         );
     }
 
-    fn illegal_items(&self, events: &mut Vec<Event>, unknown: &WorkId) {
+    fn illegal_items(&self, events: &mut Vec<CoordinationEvent>, unknown: &WorkId) {
         let item = |id: &str| WorkSpec::new(id.parse().unwrap(), Runner::Caller);
         let mut batches = vec![vec![item("x"), item("x")]];
         batches.push(vec![item("x").with_attempts(0)]);
@@ -133,7 +142,7 @@ impl History {
         if let Some(there) = self.live.work_queue().next() {
             batches.push(vec![item(there.as_str())]);
             let twice = vec![there.clone(), there.clone()];
-            events.push(Event::WorkSkipped(WorkSkipped {
+            events.push(CoordinationEvent::WorkSkipped(WorkSkipped {
                 works: twice,
                 because: SkipReason::Requested,
             }));
@@ -143,25 +152,28 @@ impl History {
             batches.push(vec![item("x").needs_group("nobody").unwrap()]);
         }
         events.extend(
-            batches
-                .into_iter()
-                .map(|items| Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })),
+            batches.into_iter().map(|items| {
+                CoordinationEvent::WorkAdded(WorkAdded { items, recalled: Vec::new() })
+            }),
         );
         for work in self.live.work_queue() {
             let because = match self.state(work) {
                 WorkState::Done(_) | WorkState::Bound(_) => SkipReason::Requested,
                 _ => SkipReason::NeedFailed(unknown.clone()),
             };
-            events.push(Event::WorkSkipped(WorkSkipped { works: vec![work.clone()], because }));
+            events.push(CoordinationEvent::WorkSkipped(WorkSkipped {
+                works: vec![work.clone()],
+                because,
+            }));
         }
     }
 
-    fn illegal_sessions(&self, events: &mut Vec<Event>, unknown: &WorkId) {
+    fn illegal_sessions(&self, events: &mut Vec<CoordinationEvent>, unknown: &WorkId) {
         let live = &self.live;
         let mut proposing = live.clone();
         proposing.wake(&self.now);
         let proposal = proposing.propose(&self.now, &self.runners, &BTreeSet::new());
-        if let Some(Proposal::Event(Event::SessionBound(bound))) = proposal {
+        if let Some(Proposal::Event(CoordinationEvent::SessionBound(bound))) = proposal {
             let grant = bound.grant;
             let mut forged = vec![
                 SessionBound { session: bound.session - 1, ..bound.clone() },
@@ -194,13 +206,13 @@ impl History {
             }) {
                 forged.push(SessionBound { work: work.clone(), ..bound.clone() });
             }
-            events.extend(forged.into_iter().map(Event::SessionBound));
+            events.extend(forged.into_iter().map(CoordinationEvent::SessionBound));
         }
         // No session may start while one of these holds, even if an item is ready for it.
         if let Some(work) = live.current_work_id()
             && (live.stop_condition_at(self.now.at).is_some() || live.pause_reason().is_some())
         {
-            events.push(Event::SessionBound(SessionBound {
+            events.push(CoordinationEvent::SessionBound(SessionBound {
                 session: 1 + live.totals().sessions + live.bindings().len() as u64,
                 work: work.clone(),
                 attempt: live.work_tracking(work.as_str()).unwrap().attempt_count + 1,
@@ -214,7 +226,7 @@ impl History {
             }));
         }
         for (binding, work) in live.bindings() {
-            let Event::SessionUnbound(sound) =
+            let CoordinationEvent::SessionUnbound(sound) =
                 self.unbound(binding.session, SessionOutcome::Success, 0, 0, None)
             else {
                 unreachable!("it is an unbound event")
@@ -240,9 +252,9 @@ impl History {
                     ..sound.clone()
                 },
             ];
-            events.extend(forged.into_iter().map(Event::SessionUnbound));
+            events.extend(forged.into_iter().map(CoordinationEvent::SessionUnbound));
             let fence = binding.fence;
-            events.push(Event::WriteRefused(WriteRefused {
+            events.push(CoordinationEvent::WriteRefused(WriteRefused {
                 session: binding.session,
                 fence,
                 kind: "completion".to_owned(),
@@ -251,7 +263,7 @@ impl History {
         }
     }
 
-    fn illegal_ends(&self, events: &mut Vec<Event>) {
+    fn illegal_ends(&self, events: &mut Vec<CoordinationEvent>) {
         let holds = self.live.stop_condition_at(self.now.at);
         let stops = [
             StopCondition::AllWorkCompleted,
@@ -261,29 +273,35 @@ impl History {
         for stop in stops.into_iter().filter(|stop| holds.as_ref() != Some(stop)) {
             events.push(self.end_event(Ending::Completed(stop)));
         }
-        if let Event::Completed(sound) =
+        if let CoordinationEvent::Completed(sound) =
             self.end_event(Ending::Completed(StopCondition::UserRequested))
         {
             let totals = Counts { sessions: sound.totals.sessions + 1, ..sound.totals };
-            events.push(Event::Completed(Box::new(Completed { totals, ..(*sound).clone() })));
+            events.push(CoordinationEvent::Completed(Box::new(Completed {
+                totals,
+                ..(*sound).clone()
+            })));
             let usage = BudgetUsage::with_tick_rate(1);
-            events.push(Event::Completed(Box::new(Completed { usage, ..(*sound).clone() })));
-            events.push(Event::Completed(Box::new(Completed {
+            events.push(CoordinationEvent::Completed(Box::new(Completed {
+                usage,
+                ..(*sound).clone()
+            })));
+            events.push(CoordinationEvent::Completed(Box::new(Completed {
                 verdict: Verdict::Aborted,
                 ..(*sound).clone()
             })));
             if self.live.bindings().len() > 0 || self.live.status().is_terminal() {
-                events.push(Event::Completed(sound));
+                events.push(CoordinationEvent::Completed(sound));
             }
         }
         let reason = antiphon_core::coordination::AbortReason::NoEligibleWork;
-        if let Event::Aborted(sound) = self.end_event(Ending::Aborted(reason)) {
-            events.push(Event::Aborted(Box::new(Aborted {
+        if let CoordinationEvent::Aborted(sound) = self.end_event(Ending::Aborted(reason)) {
+            events.push(CoordinationEvent::Aborted(Box::new(Aborted {
                 verdict: Verdict::Succeeded,
                 ..(*sound).clone()
             })));
             if self.live.bindings().len() > 0 || self.live.status().is_terminal() {
-                events.push(Event::Aborted(sound));
+                events.push(CoordinationEvent::Aborted(sound));
             }
         }
     }

@@ -18,8 +18,8 @@ use antiphon_core::coordination::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
-    Aborted, BudgetRaised, Completed, Continued, Event, Paused, Resumed, SessionUnbound, StopKind,
-    StopRequested, WorkAdded, WorkSkipped, WriteRefused,
+    Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent, Paused,
+    Resumed, SessionUnbound, StopKind, StopRequested, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
 use antiphon_core::time::{Now, WallTime};
@@ -62,7 +62,10 @@ impl History {
         let mut history = Self::of_first(config.clone(), batch);
         for batch in config.work()[batch.clamp(1, items.max(1)).min(items)..].chunks(batch.max(1)) {
             history
-                .apply(Event::WorkAdded(WorkAdded { items: batch.to_vec(), recalled: Vec::new() }))
+                .apply(CoordinationEvent::WorkAdded(WorkAdded {
+                    items: batch.to_vec(),
+                    recalled: Vec::new(),
+                }))
                 .unwrap();
         }
         history
@@ -93,7 +96,9 @@ impl History {
         };
         history.replay(start.event);
         if !items.is_empty() {
-            history.apply(Event::WorkAdded(WorkAdded { items, recalled: Vec::new() })).unwrap();
+            history
+                .apply(CoordinationEvent::WorkAdded(WorkAdded { items, recalled: Vec::new() }))
+                .unwrap();
         }
         history
     }
@@ -110,7 +115,7 @@ impl History {
     }
 
     /// Applies an event everywhere, or nowhere if it is refused.
-    pub(crate) fn apply(&mut self, event: Event) -> Result<(), ApplyError> {
+    pub(crate) fn apply(&mut self, event: CoordinationEvent) -> Result<(), ApplyError> {
         let meta = self.meta();
         let before = (self.live.snapshot(), counters(&self.live));
         if let Err(error) = self.live.apply(&event, &meta) {
@@ -130,7 +135,7 @@ impl History {
             stream: StreamName::Coordination(self.live.coordination_id().clone()),
             version: meta.version,
             kind: event.kind().into(),
-            schema: Event::SCHEMA,
+            schema: event.schema(),
             at: meta.at,
             wall: meta.wall,
             actor: actor(),
@@ -143,10 +148,12 @@ impl History {
         Ok(())
     }
 
-    fn note_overshoot(&mut self, event: &Event) {
-        let Event::SessionUnbound(unbound) = event else { return };
+    fn note_overshoot(&mut self, event: &CoordinationEvent) {
+        let CoordinationEvent::SessionUnbound(unbound) = event else { return };
         let bound = self.log.iter().rev().find_map(|recorded| match decode(recorded) {
-            Event::SessionBound(bound) if bound.session == unbound.session => Some(bound),
+            CoordinationEvent::SessionBound(bound) if bound.session == unbound.session => {
+                Some(bound)
+            }
             _ => None,
         });
         let grant = bound.expect("only bound sessions end").grant;
@@ -237,8 +244,8 @@ impl History {
             assert_eq!(why, self.restored.why(work.as_str(), &self.now, &self.runners));
             match &proposal {
                 // Skips come first and take no slot.
-                Some(Proposal::Event(Event::WorkSkipped(_))) => {}
-                Some(Proposal::Event(Event::SessionBound(bound))) => {
+                Some(Proposal::Event(CoordinationEvent::WorkSkipped(_))) => {}
+                Some(Proposal::Event(CoordinationEvent::SessionBound(bound))) => {
                     assert_eq!(
                         why.unwrap().is_empty(),
                         bound.work == *work,
@@ -260,7 +267,7 @@ impl History {
         self.apply(event).expect("what is proposed can be applied");
     }
 
-    pub(crate) fn end_event(&self, ending: Ending) -> Event {
+    pub(crate) fn end_event(&self, ending: Ending) -> CoordinationEvent {
         let receipt = self.live.receipt(
             ending.clone(),
             self.now.at,
@@ -272,14 +279,14 @@ impl History {
             (receipt.verdict, receipt.budget_usage.clone(), receipt.totals);
         let digest = receipt.compute_hash();
         match ending {
-            Ending::Completed(stop) => Event::Completed(Box::new(Completed {
+            Ending::Completed(stop) => CoordinationEvent::Completed(Box::new(Completed {
                 stop,
                 verdict,
                 usage,
                 totals,
                 receipt: digest,
             })),
-            Ending::Aborted(reason) => Event::Aborted(Box::new(Aborted {
+            Ending::Aborted(reason) => CoordinationEvent::Aborted(Box::new(Aborted {
                 reason,
                 verdict,
                 usage,
@@ -327,19 +334,22 @@ impl History {
             }
             Step::Skip(pick) => {
                 let Some(work) = self.nth_work(*pick) else { return };
-                Event::WorkSkipped(WorkSkipped {
+                CoordinationEvent::WorkSkipped(WorkSkipped {
                     works: vec![work],
                     because: SkipReason::Requested,
                 })
             }
-            Step::Pause => Event::Paused(Paused { by, reason: "wanted".to_owned() }),
-            Step::Continue => Event::Continued(Continued { by }),
-            Step::Raise(by_how_much) => {
-                Event::BudgetRaised(BudgetRaised { by, budget: self.raised(*by_how_much) })
-            }
-            Step::Stop(kind) => {
-                Event::StopRequested(StopRequested { kind: *kind, by, reason: String::new() })
-            }
+            Step::Pause => CoordinationEvent::Paused(Paused { by, reason: "wanted".to_owned() }),
+            Step::Continue => CoordinationEvent::Continued(Continued { by }),
+            Step::Raise(by_how_much) => CoordinationEvent::BudgetRaised(BudgetRaised {
+                by,
+                budget: self.raised(*by_how_much),
+            }),
+            Step::Stop(kind) => CoordinationEvent::StopRequested(StopRequested {
+                kind: *kind,
+                by,
+                reason: String::new(),
+            }),
             Step::Resume => return self.resume(),
             Step::Add(draft) => {
                 let there: Vec<WorkId> = self.live.work_queue().cloned().collect();
@@ -351,11 +361,11 @@ impl History {
                 } else if let Some(group) = draft.needs_group {
                     item = item.needs_group(&format!("g{group}")).unwrap();
                 }
-                Event::WorkAdded(WorkAdded { items: vec![item], recalled: Vec::new() })
+                CoordinationEvent::WorkAdded(WorkAdded { items: vec![item], recalled: Vec::new() })
             }
             Step::Refuse(pick) => {
                 let session = u64::from(*pick) % 8;
-                Event::WriteRefused(WriteRefused {
+                CoordinationEvent::WriteRefused(WriteRefused {
                     session,
                     fence: Version(0),
                     kind: "completion".to_owned(),
@@ -393,7 +403,7 @@ impl History {
         let swept = u32::try_from(open.len()).unwrap();
         let resumed =
             Resumed { epoch: Epoch(self.live.totals().resumes + 2), engine: "0".to_owned(), swept };
-        if self.apply(Event::Resumed(resumed)).is_err() {
+        if self.apply(CoordinationEvent::Resumed(resumed)).is_err() {
             return;
         }
         for session in open {
@@ -410,7 +420,7 @@ impl History {
         tokens: u64,
         cost: u64,
         output: Option<Digest>,
-    ) -> Event {
+    ) -> CoordinationEvent {
         let (_, spec) = self.live.binding(session).unwrap();
         let item = self.live.work_tracking(spec.id.as_str()).unwrap();
         let last = item.attempt_count + 1
@@ -423,7 +433,7 @@ impl History {
             _ if last => NextStep::Done(WorkItemOutcome::Failed),
             _ => NextStep::Retry(self.now.at.after(wait)),
         };
-        Event::SessionUnbound(SessionUnbound {
+        CoordinationEvent::SessionUnbound(SessionUnbound {
             session,
             work: spec.id.clone(),
             outcome,
@@ -456,7 +466,7 @@ impl History {
                 // An open coordination that only pauses would never end.
                 self.take(&Step::Stop(StopKind::Close));
                 self.take(&Step::Raise(1_000));
-                self.apply(Event::Continued(Continued { by: actor() })).unwrap();
+                self.apply(CoordinationEvent::Continued(Continued { by: actor() })).unwrap();
             } else if let (Some(at), _) = self.live.next_deadlines(self.now.at) {
                 let (_, wall) = self.live.next_deadlines(self.now.at);
                 let first = at
@@ -506,8 +516,8 @@ impl History {
     }
 }
 
-pub(crate) fn decode(recorded: &Recorded) -> Event {
-    Event::decode(&recorded.kind, recorded.schema, recorded.payload.bytes().unwrap()).unwrap()
+pub(crate) fn decode(recorded: &Recorded) -> CoordinationEvent {
+    CoordinationEvent::of(recorded).unwrap()
 }
 
 pub(crate) fn text(snapshot: &[u8]) -> &str {

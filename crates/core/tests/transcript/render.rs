@@ -7,7 +7,10 @@ use antiphon_core::coordination::{
     WorkItemOutcome, WorkSpec,
 };
 use antiphon_core::envelope::{CommitTip, Recorded, StreamTip};
-use antiphon_core::event::{Event, Mode, OnExhausted, SessionUnbound, Started, StopKind};
+use antiphon_core::event::{
+    AggregateEvent as _, CoordinationEvent, Event, LedgerEvent, Mode, OnExhausted, SessionUnbound,
+    Started, StopKind,
+};
 use antiphon_core::id::{StreamName, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::Action;
@@ -26,7 +29,7 @@ pub(crate) fn event(recorded: &Recorded) -> String {
         other => other.to_string(),
     };
     let kind = recorded.kind.split_once('.').map_or(&*recorded.kind, |(_, kind)| kind).to_owned();
-    let payload = payload(&decoded(recorded));
+    let payload = payload(&recorded.event().unwrap());
     let mut line = format!("{} {stream} {} {kind}", since(recorded.at), recorded.version);
     if !payload.is_empty() {
         line.push_str(&format!(": {payload}"));
@@ -43,7 +46,7 @@ pub(crate) fn event(recorded: &Recorded) -> String {
 /// Several `work_added` in a row of one stream as one line.
 pub(crate) fn additions(events: &[Recorded]) -> String {
     let added = events.iter().flat_map(|event| match decoded(event) {
-        Event::WorkAdded(added) => added.items,
+        CoordinationEvent::WorkAdded(added) => added.items,
         other => panic!("{} adds no work", other.kind()),
     });
     let items: Vec<WorkSpec> = added.collect();
@@ -57,16 +60,22 @@ pub(crate) fn additions(events: &[Recorded]) -> String {
 }
 
 fn payload(event: &Event) -> String {
+    let event = match event {
+        Event::Ledger(LedgerEvent::Opened(opened)) => return format!("epoch {}", opened.epoch),
+        Event::Ledger(LedgerEvent::Closed(_)) => return String::new(),
+        Event::Ledger(LedgerEvent::Erased(erased)) => return erased.reason.clone(),
+        Event::Coordination(event) => event,
+        other => panic!("{} has no line", other.kind()),
+    };
     match event {
-        Event::LedgerOpened(opened) => format!("epoch {}", opened.epoch),
-        Event::LedgerClosed(_) => String::new(),
-        Event::LedgerErased(erased) => erased.reason.clone(),
-        Event::Started(started) => started_line(started),
-        Event::WorkAdded(added) if added.items.len() > SPELLED_OUT => {
+        CoordinationEvent::Started(started) => started_line(started),
+        CoordinationEvent::WorkAdded(added) if added.items.len() > SPELLED_OUT => {
             names(added.items.iter().map(|item| &item.id))
         }
-        Event::WorkAdded(added) => added.items.iter().map(item).collect::<Vec<_>>().join("; "),
-        Event::SessionBound(bound) => {
+        CoordinationEvent::WorkAdded(added) => {
+            added.items.iter().map(item).collect::<Vec<_>>().join("; ")
+        }
+        CoordinationEvent::SessionBound(bound) => {
             let nested = if bound.nested { " nested" } else { "" };
             format!(
                 "session {} for {}, attempt {}, {}{nested}",
@@ -76,15 +85,15 @@ fn payload(event: &Event) -> String {
                 grant(&bound.grant)
             )
         }
-        Event::SessionUnbound(unbound) => unbound_line(unbound),
-        Event::WorkSkipped(skipped) => {
+        CoordinationEvent::SessionUnbound(unbound) => unbound_line(unbound),
+        CoordinationEvent::WorkSkipped(skipped) => {
             format!("{}, {}", names(skipped.works.iter()), because(&skipped.because))
         }
-        Event::SessionCleared(cleared) => format!("session {}", cleared.session),
-        Event::Paused(paused) => said(&paused.reason),
-        Event::Continued(_) => String::new(),
-        Event::BudgetRaised(raised) => budget(&raised.budget),
-        Event::StopRequested(stop) => {
+        CoordinationEvent::SessionCleared(cleared) => format!("session {}", cleared.session),
+        CoordinationEvent::Paused(paused) => said(&paused.reason),
+        CoordinationEvent::Continued(_) => String::new(),
+        CoordinationEvent::BudgetRaised(raised) => budget(&raised.budget),
+        CoordinationEvent::StopRequested(stop) => {
             let kind = match stop.kind {
                 StopKind::Close => "close",
                 StopKind::Drain => "drain",
@@ -92,14 +101,16 @@ fn payload(event: &Event) -> String {
             };
             format!("{kind} {}", said(&stop.reason)).trim_end().to_owned()
         }
-        Event::Resumed(resumed) => format!("epoch {}, {} lost", resumed.epoch, resumed.swept),
-        Event::WriteRefused(refused) => {
+        CoordinationEvent::Resumed(resumed) => {
+            format!("epoch {}, {} lost", resumed.epoch, resumed.swept)
+        }
+        CoordinationEvent::WriteRefused(refused) => {
             format!("{} of session {} with fence {}", refused.kind, refused.session, refused.fence)
         }
-        Event::Completed(end) => {
+        CoordinationEvent::Completed(end) => {
             format!("{}, {}; {}; {}", end.stop, end.verdict, usage(&end.usage), totals(&end.totals))
         }
-        Event::Aborted(end) => format!(
+        CoordinationEvent::Aborted(end) => format!(
             "{}, {}; {}; {}",
             end.reason,
             end.verdict,

@@ -4,9 +4,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use antiphon_core::coordination::{ApplyError, Coordination, Meta};
+use antiphon_core::coordination::{Coordination, Meta};
 use antiphon_core::envelope::{Recorded, StreamTip};
-use antiphon_core::event::{DecodeError, Event};
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 use antiphon_core::world::{LedgerFacts, World};
@@ -174,14 +174,8 @@ impl<'a> Replay<'a> {
             });
         }
         let broken = |source| StartError::Replay { coordination: self.id.clone(), source };
-        let event = match recorded.payload.bytes() {
-            Some(bytes) => Event::decode(&recorded.kind, recorded.schema, bytes),
-            None => Err(DecodeError::Erased { kind: recorded.kind.to_string() }),
-        };
         let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
-        let event = event.map_err(|source| {
-            broken(ApplyError::Decode { stream: self.stream.to_string(), version, source })
-        })?;
+        let event = CoordinationEvent::of(&recorded).map_err(|error| broken(error.into()))?;
         let meta = Meta { version, at, wall, cause: recorded.cause };
         match &mut self.session {
             Some(session) => session.apply(&event, &meta).map_err(broken)?,

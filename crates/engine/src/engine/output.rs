@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use antiphon_core::event::{Event, SessionUnbound};
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon_core::id::{CoordinationId, StreamName};
 
 use super::{EngineError, Handle, Output};
@@ -41,14 +41,10 @@ fn last_session(
     stream: &StreamName,
     work: &str,
 ) -> Result<Option<SessionUnbound>, ReadError> {
-    backwards(store, stream, |recorded| {
-        let payload =
-            recorded.payload.bytes().filter(|_| recorded.kind == "coordination.session_unbound");
-        match payload.map(|payload| Event::decode(&recorded.kind, recorded.schema, payload)) {
-            Some(Ok(Event::SessionUnbound(unbound))) if unbound.work == *work => {
-                ControlFlow::Break(unbound)
-            }
-            _ => ControlFlow::Continue(()),
+    backwards(store, stream, |recorded| match CoordinationEvent::of(recorded) {
+        Ok(CoordinationEvent::SessionUnbound(unbound)) if unbound.work == *work => {
+            ControlFlow::Break(unbound)
         }
+        _ => ControlFlow::Continue(()),
     })
 }

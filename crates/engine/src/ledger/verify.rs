@@ -20,7 +20,7 @@ use std::path::Path;
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
-use antiphon_core::event::Event;
+use antiphon_core::event::{AggregateEvent as _, LedgerEvent};
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
@@ -192,12 +192,12 @@ impl<'a> Pass<'a> {
                 self.report.erased += 1;
                 self.erasures.payload(stream, version);
             }
-            Said::Ledger(Event::LedgerErased(erased)) => {
+            Said::Ledger(LedgerEvent::Erased(erased)) => {
                 for (stream, erased) in self.erasures.named(&erased) {
                     self.still_there(&stream, erased, version)?;
                 }
             }
-            Said::Ledger(Event::LedgerOpened(opened)) => self.commits.opened(opened.epoch),
+            Said::Ledger(LedgerEvent::Opened(opened)) => self.commits.opened(opened.epoch),
             Said::Ledger(_) => {}
             Said::Names(blobs) => {
                 for blob in blobs {
@@ -314,8 +314,8 @@ impl<'a> Pass<'a> {
                 let decoded = event
                     .payload
                     .bytes()
-                    .map(|payload| Event::decode(&event.kind, event.schema, payload));
-                if let Some(Ok(Event::LedgerErased(erased))) = decoded {
+                    .map(|payload| LedgerEvent::decode(&event.kind, event.schema, payload));
+                if let Some(Ok(LedgerEvent::Erased(erased))) = decoded {
                     // What is there is no concern of events that were not checked.
                     let _there = self.erasures.named(&erased);
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use antiphon::Engine;
 use antiphon::coordination::Verdict;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
@@ -56,9 +56,8 @@ async fn ends(engine: &Engine, state: &Path, id: &CoordinationId) -> Vec<String>
     let mut events = engine.follow(id, Version(0)).await.unwrap();
     let mut ends = Vec::new();
     while let Some(recorded) = events.next().await.unwrap() {
-        let payload = recorded.payload.bytes().unwrap();
-        if let Event::SessionUnbound(unbound) =
-            Event::decode(&recorded.kind, recorded.schema, payload).unwrap()
+        if let CoordinationEvent::SessionUnbound(unbound) =
+            CoordinationEvent::of(&recorded).unwrap()
         {
             let tree = unbound.tree.unwrap();
             let told = (

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use antiphon::Engine;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::Version;
 use antiphon::plan::{Environment, parse};
 use antiphon::process::WardenSetup;
@@ -43,9 +43,8 @@ async fn usage_is_read_behind_a_cut_and_a_resumed_run_is_charged_once() {
     let mut events = engine.follow(&id, Version(0)).await.unwrap();
     let mut told = Vec::new();
     while let Some(recorded) = events.next().await.unwrap() {
-        let payload = recorded.payload.bytes().unwrap();
-        if let Event::SessionUnbound(unbound) =
-            Event::decode(&recorded.kind, recorded.schema, payload).unwrap()
+        if let CoordinationEvent::SessionUnbound(unbound) =
+            CoordinationEvent::of(&recorded).unwrap()
         {
             let (used, cut) = (unbound.used, unbound.tree.unwrap().cut);
             told.push((

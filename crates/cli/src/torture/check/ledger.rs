@@ -5,7 +5,7 @@ use std::path::Path;
 
 use antiphon::coordination::{Coordination, Meta};
 use antiphon::envelope::Recorded;
-use antiphon::event::Event;
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Seq, SessionId, StreamName, Version, WorkId};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store as _};
 
@@ -50,10 +50,9 @@ impl ReadLedger {
         findings: &mut Findings,
     ) {
         let place = format!("coordination/{id} at version {}", recorded.version);
-        let payload = recorded.payload.bytes().unwrap_or_default();
-        let event = match Event::decode(&recorded.kind, recorded.schema, payload) {
+        let event = match CoordinationEvent::of(recorded) {
             Ok(event) => event,
-            Err(error) => return findings.add(format!("{place}: {error}")),
+            Err(unreadable) => return findings.add(format!("{place}: {}", unreadable.error)),
         };
         let meta = Meta {
             version: recorded.version,

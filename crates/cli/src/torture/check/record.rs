@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use antiphon::coordination::{Coordination, SessionOutcome, TreeReport, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
-use antiphon::event::{Event, SessionBound, SessionUnbound, StopKind};
+use antiphon::event::{CoordinationEvent, SessionBound, SessionUnbound, StopKind};
 use antiphon::id::{CommandId, CoordinationId, Version, WorkId};
 
 use super::findings::Findings;
@@ -58,7 +58,7 @@ impl Record {
 
     pub(super) fn take(
         &mut self,
-        event: Event,
+        event: CoordinationEvent,
         recorded: &Recorded,
         place: &str,
         findings: &mut Findings,
@@ -70,23 +70,29 @@ impl Record {
             findings.add(format!("{place}: command {cause} was carried out twice"));
         }
         match event {
-            Event::SessionBound(bound) => {
+            CoordinationEvent::SessionBound(bound) => {
                 self.take_binding(bound, recorded.version, place, findings)
             }
-            Event::SessionUnbound(SessionUnbound { session, outcome, output, tree, .. }) => {
+            CoordinationEvent::SessionUnbound(SessionUnbound {
+                session,
+                outcome,
+                output,
+                tree,
+                ..
+            }) => {
                 self.unbound.insert(
                     session,
                     SessionEndedAt { version: recorded.version, outcome, output, tree },
                 );
             }
-            Event::StopRequested(stop) => self.stops.push(stop.kind),
-            Event::Paused(_) => self.pauses += 1,
-            Event::Continued(_) => self.continues += 1,
-            Event::Completed(completed) => {
+            CoordinationEvent::StopRequested(stop) => self.stops.push(stop.kind),
+            CoordinationEvent::Paused(_) => self.pauses += 1,
+            CoordinationEvent::Continued(_) => self.continues += 1,
+            CoordinationEvent::Completed(completed) => {
                 self.ends += 1;
                 self.end = Some((completed.verdict, completed.receipt));
             }
-            Event::Aborted(aborted) => {
+            CoordinationEvent::Aborted(aborted) => {
                 self.ends += 1;
                 self.end = Some((aborted.verdict, aborted.receipt));
             }

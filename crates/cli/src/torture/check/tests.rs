@@ -9,7 +9,7 @@ use antiphon::coordination::{
 };
 use antiphon::digest::Digest;
 use antiphon::envelope::{Blob, Commit, Payload, Recorded, StreamTip};
-use antiphon::event::{Event, StopKind};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, Seq, SessionId, StreamName, Version};
 use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
@@ -89,9 +89,8 @@ impl Left {
                 journal.push(Entry::Added { id: id.clone(), command, version });
             }
             let session = |number| SessionId { coordination: id.clone(), number };
-            match Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap()
-            {
-                Event::SessionBound(bound) => journal.push(Entry::Began {
+            match CoordinationEvent::of(event).unwrap() {
+                CoordinationEvent::SessionBound(bound) => journal.push(Entry::Began {
                     session: session(bound.session),
                     work: bound.work,
                     fence: version,
@@ -99,7 +98,7 @@ impl Left {
                     pid,
                     at_ns: version.0 * 100,
                 }),
-                Event::SessionUnbound(unbound) => {
+                CoordinationEvent::SessionUnbound(unbound) => {
                     journal.push(Entry::Left {
                         session: session(unbound.session),
                         work: unbound.work,
@@ -107,7 +106,7 @@ impl Left {
                         at_ns: version.0 * 100,
                     });
                 }
-                Event::Completed(completed) => {
+                CoordinationEvent::Completed(completed) => {
                     journal.push(Entry::Ended {
                         id: id.clone(),
                         verdict: completed.verdict,
@@ -487,8 +486,7 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         let session = Coordination::restore(&serde_json::to_vec(&state).unwrap()).unwrap();
         let mut event = bound[4].clone();
         change(&mut event, |payload| payload["grant"] = grant.clone());
-        let event =
-            Event::decode(&event.kind, event.schema, event.payload.bytes().unwrap()).unwrap();
+        let event = CoordinationEvent::of(&event).unwrap();
         let mut findings = Findings::default();
         Record::of(session).take(event, bound[4], "here", &mut findings);
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Which ledger this is: the one row of the table `ledger` is in neither chain, and is held against
 //! what the events say.
 
-use antiphon_core::event::{Event, LedgerOpened};
+use antiphon_core::event::{AggregateEvent as _, LedgerEvent, LedgerOpened};
 use antiphon_core::id::{Epoch, Version};
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -68,10 +68,10 @@ impl Identity {
 
 fn opened(columns: &Columns<'_, '_>) -> Option<(Version, LedgerOpened)> {
     let decoded =
-        Event::decode(columns.text(1).ok()?, columns.small(2).ok()?, columns.bytes(3).ok()??)
+        LedgerEvent::decode(columns.text(1).ok()?, columns.small(2).ok()?, columns.bytes(3).ok()??)
             .ok()?;
     match decoded {
-        Event::LedgerOpened(opened) => Some((Version(columns.number(0).ok()?), opened)),
+        LedgerEvent::Opened(opened) => Some((Version(columns.number(0).ok()?), opened)),
         _ => None,
     }
 }

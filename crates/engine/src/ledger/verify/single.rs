@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Recorded};
-use antiphon_core::event::Event;
+use antiphon_core::event::{AggregateEvent as _, LedgerEvent};
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
@@ -156,9 +156,11 @@ fn erased_or_missing(
     }
     let mut erased = HashSet::new();
     let read = read_stream(store, &StreamName::Ledger, |event| {
-        let decoded =
-            event.payload.bytes().map(|payload| Event::decode(&event.kind, event.schema, payload));
-        if let Some(Ok(Event::LedgerErased(said))) = decoded {
+        let decoded = event
+            .payload
+            .bytes()
+            .map(|payload| LedgerEvent::decode(&event.kind, event.schema, payload));
+        if let Some(Ok(LedgerEvent::Erased(said))) = decoded {
             missing.retain(|Missing { blob, at, .. }| {
                 let is_erased = *at <= event.at && said.blobs.contains(blob);
                 if is_erased {

@@ -3,7 +3,7 @@
 use antiphon_core::coordination::{Coordination, CoordinationReceipt, Ending, Meta};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
-use antiphon_core::event::{Event, SessionUnbound, belongs_in};
+use antiphon_core::event::{CoordinationEvent, Event, LedgerEvent, SessionUnbound, belongs_in};
 use antiphon_core::id::{StreamName, Version};
 use antiphon_core::time::{LedgerTime, WallTime};
 
@@ -48,7 +48,7 @@ pub(in crate::ledger) enum Said {
     /// The payload is erased.
     Erased,
     /// It is an event of the `ledger` stream.
-    Ledger(Event),
+    Ledger(LedgerEvent),
     /// It names blobs that must be there.
     Names(Vec<Digest>),
     /// The coordination ended; its receipt, if it could be rebuilt.
@@ -151,7 +151,10 @@ impl StreamCheck {
             }
         };
         match Event::decode(&event.kind, event.schema, payload) {
-            Ok(decoded) => self.replay(event, decoded, tip, commit, findings),
+            Ok(Event::Coordination(decoded)) => self.replay(event, decoded, tip, commit, findings),
+            Ok(Event::Ledger(decoded)) if self.name == StreamName::Ledger => Said::Ledger(decoded),
+            // It is misplaced, which was found above.
+            Ok(_) => Said::Nothing,
             Err(error) => {
                 findings.event(
                     &self.name,
@@ -167,13 +170,13 @@ impl StreamCheck {
     fn replay(
         &mut self,
         recorded: &Recorded,
-        event: Event,
+        event: CoordinationEvent,
         tip: StreamTip,
         commit: Option<CommitTip>,
         findings: &mut Findings,
     ) -> Said {
         let StreamName::Coordination(id) = &self.name else {
-            return Said::Ledger(event);
+            return Said::Nothing;
         };
         let meta = Meta {
             version: recorded.version,
@@ -182,10 +185,10 @@ impl StreamCheck {
             cause: recorded.cause.clone(),
         };
         let end = match &event {
-            Event::Completed(completed) => {
+            CoordinationEvent::Completed(completed) => {
                 Some((Ending::Completed(completed.stop.clone()), completed.receipt))
             }
-            Event::Aborted(aborted) => {
+            CoordinationEvent::Aborted(aborted) => {
                 Some((Ending::Aborted(aborted.reason.clone()), aborted.receipt))
             }
             _ => None,
@@ -219,7 +222,7 @@ impl StreamCheck {
         }
         match (end, event) {
             (Some((_, receipt)), _) => Said::Ended { receipt: Some(receipt), rebuilt },
-            (None, Event::SessionUnbound(unbound)) => Said::Names(blobs_of(&unbound)),
+            (None, CoordinationEvent::SessionUnbound(unbound)) => Said::Names(blobs_of(&unbound)),
             _ => Said::Nothing,
         }
     }

@@ -1,0 +1,334 @@
+//! What can happen to a coordination, with the shape it is recorded in.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::archive::Finished;
+use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
+use super::outcome::{NextStep, SessionOutcome, TreeReport};
+use super::planner::EfeWeights;
+use super::receipt::Counts;
+use super::stop::{AbortReason, StopCondition, Verdict};
+use super::work::{SkipReason, WorkSpec};
+use crate::digest::Digest;
+use crate::id::{Actor, Epoch, GroupName, SessionId, Version, WorkId};
+use crate::schema::events;
+use crate::time::LedgerTime;
+
+events! {
+    /// An event of a coordination's stream.
+    pub enum CoordinationEvent {
+        /// A coordination began.
+        Started(Box<Started>) = "coordination.started",
+        /// Items were added.
+        WorkAdded(WorkAdded) = "coordination.work_added",
+        /// A session was bound to an item.
+        SessionBound(SessionBound) = "coordination.session_bound",
+        /// A session ended; what follows for its item is inside.
+        SessionUnbound(SessionUnbound) = "coordination.session_unbound",
+        /// Nothing is left of a session that had left something running.
+        SessionCleared(SessionCleared) = "coordination.session_cleared",
+        /// Items will never run.
+        WorkSkipped(WorkSkipped) = "coordination.work_skipped",
+        /// Nothing new starts for a while.
+        Paused(Paused) = "coordination.paused",
+        /// Work goes on.
+        Continued(Continued) = "coordination.continued",
+        /// Ceilings were raised.
+        BudgetRaised(BudgetRaised) = "coordination.budget_raised",
+        /// Somebody wants it to end.
+        StopRequested(StopRequested) = "coordination.stop_requested",
+        /// An engine took it over after a restart.
+        Resumed(Resumed) = "coordination.resumed",
+        /// A session without a valid fence tried to write.
+        WriteRefused(WriteRefused) = "coordination.write_refused",
+        /// It came to its end.
+        Completed(Box<Completed>) = "coordination.completed",
+        /// It was ended from outside.
+        Aborted(Box<Aborted>) = "coordination.aborted",
+    }
+}
+
+impl CoordinationEvent {
+    /// Whether it ends its stream.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed(_) | Self::Aborted(_))
+    }
+}
+
+/// Whether work may come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Its work is given; it ends when that is done.
+    #[default]
+    Closed,
+    /// Work may come and go; it ends by a request, its budget or an abort.
+    Open,
+}
+
+/// What happens when a ceiling is reached while work is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExhausted {
+    /// The coordination completes.
+    #[default]
+    Stop,
+    /// It pauses; an operator may raise the ceiling and let it go on.
+    Pause,
+}
+
+/// Rules of a coordination that hold for all its items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policies {
+    /// Attempts of an item that does not say otherwise.
+    pub max_attempts: u32,
+    /// Items failed for good in a row that trip the breaker.
+    pub breaker: u32,
+    /// What happens when a ceiling is reached.
+    #[serde(default)]
+    pub on_exhausted: OnExhausted,
+    /// Weights of the advisory planner, if it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planner: Option<EfeWeights>,
+}
+
+/// Payload of `coordination.started`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Digest of everything it was started with; a repeated start with the same one goes on where
+    /// the first was cut off.
+    pub plan: Digest,
+    /// Whether work may come and go.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Its ceilings.
+    pub budget: CoordinationBudget,
+    /// Sessions at a time.
+    pub concurrency: u32,
+    /// Rules for all items.
+    pub policies: Policies,
+    /// The session that carries it out, if it is nested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SessionId>,
+    /// How deep it is nested; 0 if it is not.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth: u8,
+    /// Whether the engine made its id, so that nobody can start it again if its start is cut off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minted: bool,
+    /// Free labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// At most so many items of a group run at a time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub widths: BTreeMap<GroupName, u32>,
+    /// How many items follow in `work_added` before anything may bind.
+    pub items: u32,
+    /// Version of the engine.
+    pub engine: String,
+    /// The epoch it was started under.
+    pub epoch: Epoch,
+}
+
+fn is_zero(value: &u8) -> bool {
+    *value == 0
+}
+
+/// Payload of `coordination.work_added`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkAdded {
+    /// The items, at most 1,000, in order.
+    pub items: Vec<WorkSpec>,
+    /// Finished items that had left memory and are needed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recalled: Vec<Finished>,
+}
+
+/// Payload of `coordination.session_bound`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionBound {
+    /// Number of the session; its id is `<coordination>.<number>`.
+    pub session: u64,
+    /// The item.
+    pub work: WorkId,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// Version of the stream that the decision rests on.
+    pub looked_at: Version,
+    /// What the session may use.
+    pub grant: Grant,
+    /// When its time is over.
+    pub deadline: LedgerTime,
+    /// Digest of the token that the session shows.
+    pub token: Digest,
+    /// Whether it is carried out by a nested coordination, which has the session's id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nested: bool,
+    /// Leases granted with it. Reserved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leases: Vec<String>,
+    /// Digest of the context it was given. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Digest>,
+}
+
+/// Payload of `coordination.session_unbound`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionUnbound {
+    /// Number of the session.
+    pub session: u64,
+    /// The item.
+    pub work: WorkId,
+    /// How it ended.
+    pub outcome: SessionOutcome,
+    /// What it said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// What it used.
+    pub used: Usage,
+    /// Scores it gave, in millionths, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scores: BTreeMap<String, i64>,
+    /// Digest of what it put out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Digest>,
+    /// What follows for the item.
+    pub then: NextStep,
+    /// What became of its processes, if it had some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Box<TreeReport>>,
+}
+
+impl SessionUnbound {
+    /// Why the session ended, where it did not end by itself: `SPAWN_FAILED`, `TIMEOUT`,
+    /// `CANCELLED`, `LOST` or `DEFERRED`.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self.outcome {
+            SessionOutcome::Success | SessionOutcome::Failure => None,
+            other => Some(other.as_str()),
+        }
+    }
+}
+
+/// Payload of `coordination.session_cleared`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCleared {
+    /// Number of the session.
+    pub session: u64,
+}
+
+/// Payload of `coordination.work_skipped`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkSkipped {
+    /// The items, at most 1,000.
+    pub works: Vec<WorkId>,
+    /// Why, the same for all.
+    pub because: SkipReason,
+}
+
+/// Payload of `coordination.paused`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paused {
+    /// Who wanted it.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+}
+
+/// Payload of `coordination.continued`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continued {
+    /// Who wanted it.
+    pub by: Actor,
+}
+
+/// Payload of `coordination.budget_raised`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRaised {
+    /// Who did it.
+    pub by: Actor,
+    /// The new ceilings.
+    pub budget: CoordinationBudget,
+}
+
+/// How a coordination is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopKind {
+    /// No work is added any more; what is there is done.
+    Close,
+    /// Nothing new starts; running sessions come to their end.
+    Drain,
+    /// Running sessions are ended.
+    Cancel,
+}
+
+/// Payload of `coordination.stop_requested`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRequested {
+    /// How it is to end.
+    pub kind: StopKind,
+    /// Who wanted it.
+    pub by: Actor,
+    /// Why.
+    pub reason: String,
+}
+
+/// Payload of `coordination.resumed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The new epoch.
+    pub epoch: Epoch,
+    /// Version of the engine.
+    pub engine: String,
+    /// Sessions that the restart found bound; each is unbound next.
+    pub swept: u32,
+}
+
+/// Payload of `coordination.write_refused`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteRefused {
+    /// Number of the session.
+    pub session: u64,
+    /// The fence it showed.
+    pub fence: Version,
+    /// What it tried: `completion`.
+    pub kind: String,
+}
+
+/// Payload of `coordination.completed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Completed {
+    /// Why it stopped.
+    pub stop: StopCondition,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What it used.
+    pub usage: BudgetUsage,
+    /// Sessions and items, counted.
+    pub totals: Counts,
+    /// Digest of the receipt.
+    pub receipt: Digest,
+}
+
+/// Payload of `coordination.aborted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aborted {
+    /// Why it stopped.
+    pub reason: AbortReason,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What it used.
+    pub usage: BudgetUsage,
+    /// Sessions and items, counted.
+    pub totals: Counts,
+    /// Digest of the receipt.
+    pub receipt: Digest,
+}
