@@ -1,0 +1,81 @@
+//! A ledger that an earlier version left in the middle of things: the binary verifies it and goes
+//! on with it.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Fixture, check};
+use serde_json::{Value, json};
+
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/released/b045367");
+
+/// A state directory as the killed engine of that version left it.
+fn left_behind() -> Fixture {
+    let fixture = Fixture::empty();
+    fs::create_dir(fixture.state()).unwrap();
+    for file in ["ledger.db", "ledger.db-wal", "head"] {
+        fs::copy(Path::new(KEPT).join(file), fixture.state().join(file)).unwrap();
+    }
+    fixture
+}
+
+/// Verifies each receipt that the version exported, by itself and against the ledger.
+fn verify_receipts(fixture: &Fixture) {
+    let mut verified = 0;
+    for entry in fs::read_dir(Path::new(KEPT).join("receipts")).unwrap() {
+        let file = entry.unwrap().path();
+        let file = file.to_str().unwrap();
+        for line in [format!("verify {file}"), format!("verify --against {file}")] {
+            let said = fixture.run(&line);
+            assert!(said.ends_with("\nsound\n--- exit 0\n"), "{line}: {said}");
+        }
+        verified += 1;
+    }
+    assert_eq!(verified, 8);
+}
+
+/// What the sessions of a run came to after it was resumed: the work and the outcome of each.
+fn outcomes(fixture: &Fixture, id: &str) -> Vec<(Value, Value)> {
+    fixture
+        .objects(&format!("log {id} --json"))
+        .into_iter()
+        .skip_while(|event| event["type"] != "coordination.resumed")
+        .filter(|event| event["type"] == "coordination.session_unbound")
+        .map(|event| (event["payload"]["work"].clone(), event["payload"]["outcome"].clone()))
+        .collect()
+}
+
+#[test]
+fn the_ledger_of_an_earlier_version_and_its_receipts_verify() {
+    let fixture = left_behind();
+    check(
+        &fixture.run("verify"),
+        "93 events in 11 streams, <n> commits\n8 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n",
+    );
+    verify_receipts(&fixture);
+}
+
+#[test]
+fn what_an_earlier_version_left_unfinished_is_carried_out_to_its_end() {
+    let fixture = left_behind();
+    let said = fixture.run("continue waiting --sessions 4");
+    assert!(said.ends_with("--- exit 0\n"), "{said}");
+    // `waiting` has an item that failed, and another that did what was left.
+    let said = fixture.run("resume");
+    assert!(said.ends_with("--- exit 6\n"), "{said}");
+
+    let interrupted = [("second", "LOST"), ("second", "SUCCESS"), ("third", "SUCCESS")]
+        .map(|(work, outcome)| (json!(work), json!(outcome)));
+    assert_eq!(outcomes(&fixture, "overnight"), interrupted);
+    assert_eq!(outcomes(&fixture, "waiting"), [(json!("b"), json!("SUCCESS"))]);
+    let said = fixture.run("verify");
+    assert!(
+        said.ends_with("\n10 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n"),
+        "{said}"
+    );
+    verify_receipts(&fixture);
+}
