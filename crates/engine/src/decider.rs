@@ -1,105 +1,72 @@
-//! The decider: one task that takes in everything that happens, lets the world decide, and releases
-//! what is durable.
+//! The decider: one task that takes in everything that happens, lets the world decide, and lets out
+//! what is durable. It never waits for a disk, a session or a caller.
 //!
-//! mailbox, session ends, due deadlines -> one turn -> one append -> once durable: spawns, stops,
-//! answers, deliveries.
+//! Inputs become one turn, the turn one append; once that is durable, what waits for it leaves.
 
+mod audience;
 mod closing;
-mod health;
+mod disk;
+mod inputs;
 mod intake;
 mod opening;
-mod pending;
 mod recovery;
+mod release;
+mod sessions;
+mod snapshots;
+mod trouble;
+mod turns;
 mod waiters;
 mod writer;
 
-use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
-use antiphon_core::coordination::{Coordination, CoordinationConfig, Runners};
-use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{MAX_APPEND_BYTES, Recorded};
-use antiphon_core::id::{CoordinationId, RunnerName, StreamName, Version};
+use antiphon_core::coordination::Coordination;
+use antiphon_core::envelope::MAX_APPEND_BYTES;
+use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, LedgerFacts, Turn, World};
+use antiphon_core::world::{self, Action, World};
+
+use crate::clock::Clock;
+use crate::incidents::{Caught, CaughtError};
+use crate::mailbox::Handle;
+use crate::orphans::Leftovers;
+use audience::Audience;
 use closing::Closing;
-use health::Health;
+use disk::{Disk, Health};
+use inputs::{Input, Inputs, Listening};
 use opening::Opening;
 pub(crate) use opening::{Parts, spawn};
-use pending::Pending;
 pub(crate) use recovery::{Recovered, recover};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use waiters::Waiters;
-use writer::{Ack, Job, Writer};
+use sessions::Sessions;
+use snapshots::Snapshots;
+use turns::Draft;
 
-use crate::clock::{Clock, Timer};
-use crate::incidents::{Caught, CaughtError};
-use crate::ledger::{Snapshot, Store};
-use crate::mailbox::{Feeds, Handle, Release, Request};
-use crate::orphans::Leftovers;
-use crate::session::{Ending, Processes, RunnerFn, Running};
-
-/// Most requests and ends taken into one turn.
+/// Most requests and ends taken into one turn, so that a turn stays short and its callers wait for
+/// a bounded time.
 const TURN_INPUTS: usize = 2_048;
 
-/// Turns that may be on their way to the disk: the one being written, and one ahead of it.
-const TURNS_AHEAD: usize = 2;
-
-/// A turn goes ahead of the disk once it has this part of the payload of the one before.
-const GATHER: usize = 4;
-
-/// Beside a turn of more bytes the next one is made at once, as making it takes longer than a sync.
-const GATHER_BESIDE: usize = 1 << 20;
+/// Nothing more is taken into a turn of more bytes. What the last input adds, and what expires or
+/// is decided of it, must fit into the same append: a single input adds at most a quarter of the
+/// limit, and what follows from it has as much again.
+const FULL_TURN: usize = MAX_APPEND_BYTES / 4;
 
 /// What the task owns.
 struct Decider {
     world: World,
-    clock: Clock,
-    timer: Timer,
-    store: Arc<dyn Store>,
-    writer: Writer,
-    /// The ledger as it was opened, with the end of the commit chain as it was last durable.
-    facts: LedgerFacts,
-    functions: HashMap<RunnerName, RunnerFn>,
-    plans: HashMap<RunnerName, CoordinationConfig>,
-    runners: Runners,
-    running: Running,
-    processes: Option<Arc<Processes>>,
-    process_runner: Option<RunnerFn>,
-    handle: Handle,
-    mailbox: mpsc::Receiver<Request>,
-    ends: mpsc::UnboundedReceiver<Ending>,
-    acks: mpsc::UnboundedReceiver<Ack>,
-    flight: VecDeque<Pending>,
-    draft: Pending,
-    /// Acknowledgements of turns that were given up.
-    void_acks: usize,
-    health: Health,
-    /// When the disk was first found full, unless a write has succeeded since: that there was
-    /// nothing to write is no success.
-    full_since: Option<Instant>,
-    writer_gone: bool,
-    /// Ends of sessions that wait for the ledger to take something in again.
-    kept: VecDeque<Ending>,
-    /// Callers whose start goes on in the next turns.
-    starts: Vec<(CoordinationId, Release)>,
+    disk: Disk,
+    sessions: Sessions,
+    audience: Audience,
+    snapshots: Snapshots,
     opening: Opening,
-    waiting: Waiters,
-    /// Coordinations whose end is not durable yet, with the digests of what they were started with.
-    ending: HashMap<CoordinationId, Digest>,
-    followers: Feeds,
+    closing: Option<Closing>,
+    /// What the next turn lets out beside what the world decides.
+    draft: Draft,
+    inputs: Inputs,
+    clock: Clock,
+    handle: Handle,
     caught: Arc<Caught>,
     leftovers: Arc<Leftovers>,
-    snapshots: HashMap<CoordinationId, Version>,
-    snapshot_every: u64,
-    closing: Option<Closing>,
-    grace: Duration,
-    /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their
-    /// own.
-    dropped: CancellationToken,
 }
 
 impl Decider {
@@ -109,55 +76,71 @@ impl Decider {
             if self.closed() {
                 return self.finish().await;
             }
-            // While nothing can be written no deadline can be dealt with, and one that has passed
-            // would fire for ever.
-            let sound = matches!(self.health, Health::Sound);
-            let deadlines = if sound { self.world.next_deadline() } else { (None, None) };
-            if let Err(error) = self.timer.arm(&self.clock, deadlines) {
-                self.caught.note(CaughtError::DeadlineNotArmed, &"the next deadline", &error);
-            }
-            let retry = self.retry();
-            let takes = self.flight.len() < TURNS_AHEAD && self.void_acks == 0;
-            let more = takes && self.has_more() && !self.gathers();
-            let listens = takes && self.listens();
-            tokio::select! {
-                biased;
-                ack = self.acks.recv(), if !self.writer_gone => match ack {
-                    Some(ack) => self.on_ack(ack),
-                    None => self.on_writer_gone(),
-                },
-                () = std::future::ready(()), if more => {}
-                Some(end) = self.ends.recv(), if takes => self.on_end(end, &self.now()),
-                () = self.timer.fired(&self.clock), if takes && !self.gathers() => {}
-                Some(request) = self.mailbox.recv(), if listens => self.on_request(request, &self.now()),
-                () = self.dropped.cancelled(), if self.closing.is_none() => {
-                    // What runs is stopped before the store is let go, so that nobody can bind it
-                    // again meanwhile.
-                    self.running.abandon();
-                    return self.running.gone().await;
-                }
-                () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {}
+            let listening = self.listening();
+            let input = self.inputs.next(&self.clock, listening).await;
+            if self.on(input).is_break() {
+                return self.sessions.gone().await;
             }
             self.take_waiting();
+        }
+    }
+
+    /// Takes in one thing that has happened. Breaks when the engine is gone.
+    fn on(&mut self, input: Input) -> ControlFlow<()> {
+        match input {
+            Input::Written(ack) => self.on_ack(ack),
+            Input::WriterLost => self.on_writer_lost(),
+            Input::SessionEnded(end) => self.on_end(end, &self.now()),
+            Input::Request(request) => self.on_request(request, &self.now()),
+            // The next turn deals with them.
+            Input::Due | Input::More | Input::Retry => {}
+            Input::Dropped => {
+                // What runs is stopped before the store is let go, so that nobody can bind it again
+                // meanwhile.
+                self.sessions.abandon();
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Arms the timer and says what is listened to.
+    fn listening(&mut self) -> Listening {
+        // While nothing can be written no deadline can be dealt with, and one that has passed would
+        // fire for ever.
+        let deadlines =
+            if self.disk.is_sound() { self.world.next_deadline() } else { (None, None) };
+        if let Err(error) = self.inputs.arm(&self.clock, deadlines) {
+            self.caught.note(CaughtError::DeadlineNotArmed, &"the next deadline", &error);
+        }
+        let (takes, gathers) = (self.disk.has_room(), self.gathers());
+        Listening {
+            writer: self.disk.has_writer(),
+            more: takes && !gathers && self.has_more(),
+            ends: takes,
+            deadlines: takes && !gathers,
+            requests: takes && self.takes_requests(),
+            dropped: self.closing.is_none(),
+            retry: self.retry(),
         }
     }
 
     /// Whether there is another turn to take at once. What proves that the engine can write goes on
     /// until it is written or nothing is left.
     fn has_more(&self) -> bool {
-        match self.health {
+        match self.disk.health() {
             Health::Sound => self.world.has_more(),
-            Health::Proving { .. } => self.flight.is_empty() || self.world.has_more(),
+            Health::Proving { .. } => self.disk.nothing_in_flight() || self.world.has_more(),
             Health::Full { .. } | Health::Poisoned { .. } => false,
         }
     }
 
     /// Whether requests are taken in: not before what was found is taken over, nor while the engine
     /// proves that it can write. On a full disk they are, to be refused.
-    fn listens(&self) -> bool {
-        let closed = self.closing.as_ref().is_some_and(|closing| closing.recorded);
+    fn takes_requests(&self) -> bool {
+        let closed = self.closing.as_ref().is_some_and(Closing::is_recorded);
         !closed
-            && match self.health {
+            && match self.disk.health() {
                 Health::Sound => !self.world.is_taking_over(),
                 Health::Proving { .. } => false,
                 Health::Full { .. } | Health::Poisoned { .. } => true,
@@ -166,22 +149,18 @@ impl Decider {
 
     /// Takes in what waits, so that one append serves all of it.
     fn take_waiting(&mut self) {
-        while let Ok(ack) = self.acks.try_recv() {
+        while let Some(ack) = self.inputs.next_ack() {
             self.on_ack(ack);
         }
         // What is taken in together came at one moment.
         let now = self.now();
         let mut left = TURN_INPUTS;
-        while left > 0
-            && self.flight.len() < TURNS_AHEAD
-            && self.void_acks == 0
-            && self.world.turn_bytes() < MAX_APPEND_BYTES / 4
-        {
+        while left > 0 && self.disk.has_room() && self.world.turn_bytes() < FULL_TURN {
             left -= 1;
-            if let Ok(end) = self.ends.try_recv() {
+            if let Some(end) = self.inputs.next_end() {
                 self.on_end(end, &now);
-            } else if self.listens()
-                && let Ok(request) = self.mailbox.try_recv()
+            } else if self.takes_requests()
+                && let Some(request) = self.inputs.next_request()
             {
                 self.on_request(request, &now);
             } else {
@@ -200,13 +179,13 @@ impl Decider {
 
     /// Takes a turn, if there is anything to do and a place for it on the way to the disk.
     fn turn(&mut self) {
-        if self.flight.len() >= TURNS_AHEAD || self.void_acks > 0 || self.gathers() {
+        if !self.disk.has_room() || self.gathers() {
             return;
         }
-        if !self.may_write() {
+        if !self.disk.may_write() {
             // The world is as it was last durable, or nobody can tell: then reads are refused, too.
-            let answer = self.refusal_of_reads();
-            for release in std::mem::take(&mut self.draft.releases) {
+            let answer = self.disk.refusal_of_reads();
+            for release in self.draft.take_releases() {
                 release(answer.clone());
             }
             return;
@@ -214,8 +193,8 @@ impl Decider {
         let now = self.now();
         if !self.world.is_taking_over() {
             // Many may have been kept, and together they may be larger than an append.
-            while self.world.turn_bytes() < MAX_APPEND_BYTES / 4
-                && let Some(end) = self.kept.pop_front()
+            while self.world.turn_bytes() < FULL_TURN
+                && let Some(end) = self.sessions.next_kept()
             {
                 self.present(end, &now);
             }
@@ -223,79 +202,52 @@ impl Decider {
             self.go_on_closing(&now);
         }
         let turn = self.world.take_turn(&now);
-        self.answer_starts();
-        let mut pending = std::mem::take(&mut self.draft);
-        let Some(Turn { mut append, actions }) = turn else {
-            if self.flight.is_empty() {
-                self.health = Health::Sound;
-            }
-            return self.rest_on_the_last(pending);
+        if self.audience.has_starts() {
+            // Whoever started something is answered with the turn that completes the start.
+            let complete = self.audience.complete_starts(|id| self.world.is_starting(id));
+            self.draft.answer_all(complete);
+        }
+        let draft = std::mem::take(&mut self.draft);
+        let Some(world::Turn { mut append, actions }) = turn else {
+            self.disk.prove();
+            return self.let_out(draft, Vec::new());
         };
-        pending.actions = actions;
-        pending.takes_over = !self.world.is_taking_over();
         if append.events.is_empty() {
-            return self.rest_on_the_last(pending);
+            return self.let_out(draft, actions);
         }
-        for action in &pending.actions {
+        for action in &actions {
             if let Action::Ended { coordination, plan, .. } = action {
-                self.ending.insert(coordination.clone(), *plan);
-                pending.ended.push(coordination.clone());
-                self.snapshots.remove(coordination);
+                self.audience.begin_end(coordination.clone(), *plan);
+                self.snapshots.forget(&StreamName::Coordination(coordination.clone()));
             }
         }
-        if !self.followers.is_empty() {
-            let followed = |event: &&Recorded| match &event.stream {
-                StreamName::Coordination(id) => self.followers.has(id),
-                _ => false,
-            };
-            pending.deliveries = append.events.iter().filter(followed).cloned().collect();
-        }
-        pending.commit = append.commit.tip();
-        append.heads.extend(std::mem::take(&mut pending.redacted).into_values());
-        let touched: Vec<CoordinationId> =
-            append.heads.iter().filter_map(|head| coordination_of(&head.stream)).collect();
-        pending.bytes =
-            append.events.iter().filter_map(|event| event.payload.bytes()).map(<[u8]>::len).sum();
-        self.flight.push_back(pending);
-        self.writer.send(Job::Append(Box::new(append)));
-        for id in touched {
-            self.save_if_due(&id);
+        let audience = &self.audience;
+        let takes_over = !self.world.is_taking_over();
+        let turn = draft.with_append(&mut append, actions, takes_over, |stream| {
+            audience.has_followers() && audience.follows(stream)
+        });
+        let touched = append.heads.iter().map(|head| &head.stream);
+        let due: Vec<_> = touched
+            .filter_map(|stream| self.snapshots.due(stream, live(&self.world, stream)?))
+            .collect();
+        self.disk.append(Box::new(append), turn);
+        // Behind the append: the writer saves a snapshot only of what it has appended.
+        for snapshot in due {
+            self.disk.save(snapshot);
         }
     }
 
-    /// Whether the next turn is small beside the one that is being written: it could not be written
-    /// sooner, and what comes meanwhile shares its sync.
+    /// Whether the next turn waits for more to come, because it is small beside the one that is
+    /// being written.
     fn gathers(&self) -> bool {
-        let small = |written: &Pending| {
-            written.bytes <= GATHER_BESIDE && self.world.turn_bytes() * GATHER < written.bytes
-        };
-        self.flight.back().is_some_and(small)
-    }
-
-    fn save_if_due(&mut self, id: &CoordinationId) {
-        let Some(session) = self.world.coordination(id) else { return };
-        let saved = self.snapshots.entry(id.clone()).or_insert(Version(0));
-        let due = self.snapshot_every.max(4 * session.weight());
-        if session.version().0 - saved.0 >= due {
-            *saved = session.version();
-            let snapshot = snapshot_of(session);
-            self.writer.send(Job::Save(snapshot));
-        }
+        self.disk.gathers(self.world.turn_bytes())
     }
 }
 
-fn snapshot_of(session: &Coordination) -> Snapshot {
-    Snapshot {
-        stream: StreamName::Coordination(session.coordination_id().clone()),
-        version: session.version(),
-        format: Coordination::SNAPSHOT_FORMAT.to_owned(),
-        bytes: session.snapshot(),
-    }
-}
-
-fn coordination_of(stream: &StreamName) -> Option<CoordinationId> {
+/// The live state of a stream.
+fn live<'a>(world: &'a World, stream: &StreamName) -> Option<&'a Coordination> {
     match stream {
-        StreamName::Coordination(id) => Some(id.clone()),
+        StreamName::Coordination(id) => world.coordination(id),
         StreamName::Ledger | StreamName::Pool(_) => None,
     }
 }

@@ -16,7 +16,7 @@ use antiphon_core::coordination::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{CommandId, CoordinationId, RunnerName, Version};
+use antiphon_core::id::{CommandId, CoordinationId, RunnerName, StreamName, Version};
 use antiphon_core::world::{Adder, Command, EraseRequest, Reply};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -403,6 +403,14 @@ impl Engine {
         after: Version,
     ) -> Result<Subscription, EngineError> {
         self.handle.follow(id, after).await
+    }
+
+    /// Follows any stream's events from after a version on: first what is recorded, then live, each
+    /// once. The stream `ledger` tells who opened and closed the ledger, and what was erased; a
+    /// stream that does not exist yet is waited for.
+    #[must_use]
+    pub fn follow_stream(&self, stream: &StreamName, after: Version) -> Subscription {
+        Subscription::new(self.handle.clone(), stream.clone(), after)
     }
 
     /// Follows a coordination under a name: from after the last event that was acknowledged under

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
-use antiphon::event::{AggregateEvent as _, CoordinationEvent};
+use antiphon::event::{CoordinationEvent, Event};
 use antiphon::id::Version;
 use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
 use antiphon::{Engine, EngineError, Failed, Output, Setup, StartError};
@@ -75,9 +75,9 @@ impl Bench {
         let store = SqliteStore::at(self.dir.path().join("state"), SqliteOptions::default());
         let mut story = Vec::new();
         for event in store.read_stream(&stream.parse()?, Version(0), 100)? {
-            story.push(match CoordinationEvent::of(&event)? {
-                CoordinationEvent::SessionBound(_) => "bound".to_owned(),
-                CoordinationEvent::SessionUnbound(unbound) => {
+            story.push(match event.event()? {
+                Event::Coordination(CoordinationEvent::SessionBound(_)) => "bound".to_owned(),
+                Event::Coordination(CoordinationEvent::SessionUnbound(unbound)) => {
                     format!("unbound {}", unbound.outcome.as_str())
                 }
                 other => other.kind().trim_start_matches("coordination.").to_owned(),

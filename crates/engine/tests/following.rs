@@ -10,8 +10,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon::id::{CoordinationId, Version};
-use antiphon::{CaughtError, Engine, Output, Reader};
+use antiphon::digest::Digest;
+use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::world::EraseRequest;
+use antiphon::{CaughtError, Engine, Output, Reader, Subscription};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -97,6 +99,44 @@ async fn many_readers_acknowledge_while_work_goes_on_and_each_is_remembered() ->
         );
     }
     second.close().await?;
+    Ok(())
+}
+
+/// The next events of a subscription, as `version type`, until it would wait or ends.
+async fn take_stream(events: &mut Subscription, count: usize) -> Result<Vec<String>> {
+    let mut taken = Vec::new();
+    for _ in 0..count {
+        let event = events.next().await?.unwrap();
+        taken.push(format!("{} {} {}", event.stream, event.version, event.kind));
+    }
+    Ok(taken)
+}
+
+#[tokio::test]
+async fn a_stream_that_is_no_coordination_is_replayed_and_followed_live() -> Result {
+    let dir = tempfile::tempdir()?;
+    engine(dir.path()).await?.close().await?;
+
+    let second = engine(dir.path()).await?;
+    let mut events = second.follow_stream(&StreamName::Ledger, Version(0));
+    let replayed = ["ledger 1 ledger.opened", "ledger 2 ledger.closed", "ledger 3 ledger.opened"];
+    assert_eq!(take_stream(&mut events, 3).await?, replayed);
+    let mut tail = second.follow_stream(&StreamName::Ledger, Version(3));
+    let mut waits = pin!(tail.next());
+    assert!(poll_fn(|context| Poll::Ready(waits.as_mut().poll(context))).await.is_pending());
+    let blobs = vec![Digest::of(b"never was")];
+    second.erase(EraseRequest { payloads: None, blobs, reason: "asked".to_owned() }).await?;
+    assert_eq!(waits.await?.unwrap().kind, "ledger.erased");
+    assert_eq!(take_stream(&mut events, 1).await?, ["ledger 4 ledger.erased"]);
+    second.close().await?;
+    assert_eq!(take_stream(&mut events, 1).await?, ["ledger 5 ledger.closed"]);
+    assert_eq!((events.next().await?, events.position()), (None, Version(5)));
+
+    // The stream verifies, and goes on where it was.
+    let third = engine(dir.path()).await?;
+    let mut events = third.follow_stream(&StreamName::Ledger, Version(5));
+    assert_eq!(take_stream(&mut events, 1).await?, ["ledger 6 ledger.opened"]);
+    third.close().await?;
     Ok(())
 }
 

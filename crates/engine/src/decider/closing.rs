@@ -1,35 +1,53 @@
 //! The end of the engine in good order: what runs is waited for, the ledger is closed, the caller
 //! is answered.
 
-use antiphon_core::coordination::{Runners, SessionEnd, SessionOutcome};
+use antiphon_core::coordination::{SessionEnd, SessionOutcome};
+use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
 use antiphon_core::world::Command;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::writer::Job;
-use super::{Decider, Health, snapshot_of};
+use super::Decider;
+use super::snapshots::snapshot_of;
 use crate::incidents::CaughtError;
 use crate::mailbox::{EngineError, engine_origin};
 use crate::session::CLOSED;
 
 /// What the end of the engine waits for.
 pub(super) struct Closing {
-    pub(super) reply: oneshot::Sender<Result<(), EngineError>>,
-    pub(super) by: Instant,
+    reply: oneshot::Sender<Result<(), EngineError>>,
+    by: Instant,
     /// Whether the processes that still ran then were asked to stop.
-    pub(super) cut_off: bool,
-    pub(super) recorded: bool,
+    cut_off: bool,
+    recorded: bool,
+}
+
+impl Closing {
+    /// Whether the last turn of the engine was taken.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// The last turn was not recorded and must be taken again.
+    pub(super) fn record_again(&mut self) {
+        self.recorded = false;
+    }
+
+    /// When what still runs is given up. Once processes were asked to stop, their ends are what
+    /// there is to wait for.
+    fn gives_up(&self) -> Option<Instant> {
+        (!self.recorded && !self.cut_off).then_some(self.by)
+    }
 }
 
 impl Decider {
     pub(super) fn on_close(&mut self, reply: oneshot::Sender<Result<(), EngineError>>) {
         // Without runners nothing new is bound.
-        self.runners = Runners::default();
-        self.world.set_runners(self.runners.clone());
+        self.world.set_runners(self.sessions.withdraw_runners().clone());
         self.closing = Some(Closing {
             reply,
-            by: Instant::now() + self.grace,
+            by: Instant::now() + self.sessions.grace(),
             cut_off: false,
             recorded: false,
         });
@@ -42,21 +60,21 @@ impl Decider {
         let Some(closing) = self.closing.as_mut().filter(|closing| !closing.recorded) else {
             return;
         };
-        // A turn on its way may still start a session, who was not answered yet started something,
-        // and ends that were kept are recorded.
-        if !self.flight.is_empty()
-            || !self.starts.is_empty()
-            || !self.kept.is_empty()
-            || (!self.running.is_empty() && closing.by > Instant::now())
+        // A turn on its way may still start a session, a start that is not complete is answered
+        // first, and ends that were kept are recorded.
+        if !self.disk.nothing_in_flight()
+            || self.audience.has_starts()
+            || self.sessions.has_kept()
+            || (!self.sessions.none_runs() && closing.by > Instant::now())
         {
             return;
         }
-        if self.running.has_processes() {
+        if self.sessions.has_processes() {
             closing.cut_off = true;
-            return self.running.cut_off_processes();
+            return self.sessions.cut_off_processes();
         }
         closing.recorded = true;
-        for (session, fence) in self.running.to_abandon() {
+        for (session, fence) in self.sessions.to_abandon() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
             let command = Command::EndSession {
@@ -70,36 +88,43 @@ impl Decider {
                 self.caught.note(CaughtError::LossNotRecorded, &subject, &error);
             }
         }
-        self.running.abandon();
+        self.sessions.abandon();
         self.world.close_ledger(now);
     }
 
     pub(super) fn closed(&self) -> bool {
-        let idle = self.flight.is_empty() && self.void_acks == 0;
-        match (&self.closing, &self.health) {
-            (Some(closing), Health::Sound) => closing.recorded && idle && !self.world.has_more(),
-            (Some(_), _) => idle,
-            (None, _) => false,
-        }
+        let Some(closing) = &self.closing else { return false };
+        let done = !self.disk.is_sound() || (closing.recorded && !self.world.has_more());
+        done && self.disk.is_idle()
+    }
+
+    /// When something must be tried again although nothing happens.
+    pub(super) fn retry(&self) -> Option<Instant> {
+        let gives_up = || {
+            let closing = self.closing.as_ref().filter(|_| self.disk.nothing_in_flight());
+            closing.and_then(Closing::gives_up)
+        };
+        self.disk.retry().or_else(gives_up)
     }
 
     /// Leaves snapshots, closes the store and answers the one who asked for it.
     pub(super) async fn finish(mut self) {
-        let answer = self.health.refusal().map_or(Ok(()), Err);
+        let answer = self.disk.refusal().map_or(Ok(()), Err);
         if answer.is_ok() {
-            for session in self.world.coordinations() {
-                self.writer.send(Job::Save(snapshot_of(session)));
+            for state in self.world.coordinations() {
+                let stream = StreamName::Coordination(state.coordination_id().clone());
+                self.disk.save(snapshot_of(stream, state));
             }
         }
         // With a ledger that takes nothing in they may still run. What they leave is found at the
         // next start.
-        self.running.cut_off_processes();
-        self.running.processes_gone().await;
-        self.running.abandon();
+        self.sessions.cut_off_processes();
+        self.sessions.processes_gone().await;
+        self.sessions.abandon();
         // What was abandoned must be gone before the caller may open the ledger again, here or
         // elsewhere.
-        self.running.gone().await;
-        let closed = self.writer.finish().map_err(|reason| EngineError::Poisoned { reason });
+        self.sessions.gone().await;
+        let closed = self.disk.finish();
         if let Some(closing) = self.closing.take() {
             let _ = closing.reply.send(answer.and(closed));
         }

@@ -2,23 +2,22 @@
 
 use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::CoordinationConfig;
-use antiphon_core::id::CoordinationId;
+use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply, without_erased};
 
-use super::writer::Job;
-use super::{Decider, Health};
+use super::Decider;
 use crate::incidents::CaughtError;
 use crate::mailbox::{EngineError, Feed, Release, Request, engine_origin, head_of, status_of};
 use crate::session::Ending;
 
 impl Decider {
     pub(super) fn on_end(&mut self, mut end: Ending, now: &Now) {
-        self.running.ended(&mut end);
-        match self.health {
-            Health::Sound if !self.world.is_taking_over() => self.present(end, now),
-            // Kept outside of the world until a write may succeed again.
-            _ => self.kept.push_back(end),
+        self.sessions.ended(&mut end);
+        if self.disk.is_sound() && !self.world.is_taking_over() {
+            self.present(end, now);
+        } else {
+            self.sessions.keep([end]);
         }
     }
 
@@ -39,7 +38,7 @@ impl Decider {
             Ok(_) => {}
             Err(error) => self.caught.note(CaughtError::LateEnd, &end.session, &error),
         }
-        self.draft.ends.push(end);
+        self.draft.records(end);
     }
 
     pub(super) fn on_request(&mut self, request: Request, now: &Now) {
@@ -51,51 +50,50 @@ impl Decider {
                 };
                 let result = self.on_command(command, origin, minted, now);
                 let started = started.filter(|_| result.is_ok());
-                if let (Some(id), Some(processes)) = (&started, &self.processes)
-                    && !secrets.is_empty()
+                if let Some(id) = &started
+                    && self.sessions.hold_secrets(id, secrets)
                 {
-                    processes.secrets.hold(id.clone(), secrets);
                     self.world.hold_secrets(id);
                 }
                 let release: Release =
                     Box::new(move |durable| drop(reply.send(durable.and(result))));
                 match started {
-                    Some(id) => self.starts.push((id, release)),
-                    None => self.draft.releases.push(release),
+                    Some(id) => self.audience.await_start(id, release),
+                    None => self.draft.answer(release),
                 }
             }
             Request::Look(look) => {
                 let release = look(&self.world, now);
-                self.draft.releases.push(release);
+                self.draft.answer(release);
             }
             // Nothing ends on the record any more; dropping the answer says so.
-            Request::Wait { .. } if matches!(self.health, Health::Poisoned { .. }) => {}
+            Request::Wait { .. } if self.disk.is_poisoned() => {}
             Request::Wait { coordination, reply } => {
-                if self.world.coordination(&coordination).is_some()
-                    || self.ending.contains_key(&coordination)
-                {
-                    self.waiting.add(coordination, reply);
+                if self.is_live(&coordination) {
+                    self.audience.await_end(coordination, reply);
                 } else {
                     let _ = reply.send(None);
                 }
             }
-            Request::Follow { coordination, reply } => {
-                let live = self.world.coordination(&coordination).is_some()
-                    || self.ending.contains_key(&coordination);
-                let feed = if live && !matches!(self.health, Health::Poisoned { .. }) {
-                    self.followers.open(coordination)
+            Request::Follow { stream, reply } => {
+                let grows = match &stream {
+                    StreamName::Coordination(id) => self.is_live(id),
+                    StreamName::Ledger | StreamName::Pool(_) => true,
+                };
+                let feed = if grows && !self.disk.is_poisoned() {
+                    self.audience.follow(stream)
                 } else {
                     Feed::ended()
                 };
-                // Turns on their way were filtered without this follower: he reads only once they
+                // Turns on their way were filtered without this follower: it reads only once they
                 // are durable.
-                self.draft.releases.push(Box::new(move |_| drop(reply.send(feed))));
+                self.draft.answer(Box::new(move |_| drop(reply.send(feed))));
             }
             // What was delivered is durable: the writer moves the cursor with whatever it writes
             // next.
-            Request::Acknowledge { cursor, reply } => self.writer.send(Job::Move(cursor, reply)),
+            Request::Acknowledge { cursor, reply } => self.disk.move_cursor(cursor, reply),
             Request::Health { reply } => {
-                let _ = reply.send(self.health.refusal().map_or(Ok(()), Err));
+                let _ = reply.send(self.disk.refusal().map_or(Ok(()), Err));
             }
             Request::Close { reply } => self.on_close(reply),
         }
@@ -108,7 +106,7 @@ impl Decider {
         minted: bool,
         now: &Now,
     ) -> Result<Reply, EngineError> {
-        if let Some(refusal) = self.health.refusal() {
+        if let Some(refusal) = self.disk.refusal() {
             return Err(refusal);
         }
         if let Command::Start { id, config, .. } = &command
@@ -122,8 +120,15 @@ impl Decider {
             _ => None,
         };
         let reply = self.world.handle(command, origin, now)?;
-        self.draft.redacted.extend(redacted.map(|head| (head.stream.clone(), head)));
+        if let Some(head) = redacted {
+            self.draft.redact(head);
+        }
         Ok(reply)
+    }
+
+    /// Whether a coordination has not ended as far as anybody can know.
+    fn is_live(&self, id: &CoordinationId) -> bool {
+        self.world.coordination(id).is_some() || self.audience.ending(id).is_some()
     }
 
     /// Whether a chosen id belongs to a coordination that has ended: one look-up by key, here so
@@ -137,14 +142,14 @@ impl Decider {
             return Ok(None);
         }
         let same = |plan: Option<&str>| plan == Some(&config.digest().to_string());
-        match status_of(self.store.as_ref(), id) {
+        match status_of(self.disk.store(), id) {
             Ok(status) if same(status.summary["plan"].as_str()) => {
                 Ok(Some(Reply::Existing { coordination: id.clone() }))
             }
             Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
             // It ended in a turn that is on its way to the disk.
-            Err(EngineError::UnknownCoordination { .. }) if self.ending.contains_key(id) => {
-                if self.ending.get(id) == Some(&config.digest()) {
+            Err(EngineError::UnknownCoordination { .. }) if self.audience.ending(id).is_some() => {
+                if self.audience.ending(id) == Some(&config.digest()) {
                     Ok(Some(Reply::Existing { coordination: id.clone() }))
                 } else {
                     Err(Rejection::Conflict { coordination: id.clone() }.into())
@@ -159,7 +164,7 @@ impl Decider {
     /// its head row if that must change.
     fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EngineError> {
         let Some((id, versions)) = &request.payloads else { return Ok(None) };
-        let head = head_of(self.store.as_ref(), id)?;
+        let head = head_of(self.disk.store(), id)?;
         if !head.ended {
             return Err(Rejection::StillRunning { coordination: id.clone() }.into());
         }

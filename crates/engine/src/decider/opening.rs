@@ -1,24 +1,31 @@
 //! Starting the decider on a ledger that was just taken over.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{Capability, CoordinationConfig, Runners};
+use antiphon_core::coordination::{Capability, ControllerError, CoordinationConfig};
 use antiphon_core::id::RunnerName;
+use antiphon_core::time::Now;
+use antiphon_core::world::World;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::Decider;
+use super::audience::Audience;
+use super::disk::Disk;
+use super::inputs::Inputs;
 use super::recovery::Recovered;
+use super::sessions::Sessions;
+use super::snapshots::Snapshots;
+use super::turns::Draft;
 use super::writer::Writer;
-use super::{Decider, Health, Pending, Waiters};
 use crate::clock::Timer;
 use crate::incidents::Caught;
 use crate::ledger::{Owner, Store};
-use crate::mailbox::{Feeds, Handle, StartError};
+use crate::mailbox::{Handle, StartError};
 use crate::orphans::{Leftovers, Orphans};
-use crate::session::{Processes, RunnerFn, Running};
+use crate::session::{Processes, RunnerFn};
 
 /// Requests that may wait; beyond it callers do.
 const MAILBOX: usize = 4_096;
@@ -26,11 +33,33 @@ const MAILBOX: usize = 4_096;
 /// How the ledger was opened, as long as that is not recorded whole: a failed append has it
 /// recorded again.
 pub(super) struct Opening {
-    pub(super) owner: Owner,
-    pub(super) accepted_shorter: bool,
+    owner: Owner,
+    accepted_shorter: bool,
     /// What became of the sessions that an earlier engine ran.
-    pub(super) orphans: Orphans,
-    pub(super) recorded: bool,
+    orphans: Orphans,
+    recorded: bool,
+}
+
+impl Opening {
+    /// Has a world record that the ledger was opened.
+    pub(super) fn open(&self, world: &mut World, now: &Now) {
+        world.open_ledger(&self.owner.host, self.owner.pid, self.accepted_shorter, now);
+    }
+
+    /// Has a world take over what an earlier engine left.
+    pub(super) fn resume(&self, world: &mut World, now: &Now) -> Result<(), ControllerError> {
+        world.resume_with(self.orphans.found.clone(), now)
+    }
+
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// All of it is recorded. Gives out what must be looked after now, the first time.
+    pub(super) fn record(&mut self) -> Option<Orphans> {
+        let first = !std::mem::replace(&mut self.recorded, true);
+        first.then(|| std::mem::take(&mut self.orphans))
+    }
 }
 
 /// What a decider begins with.
@@ -55,62 +84,33 @@ pub(crate) fn spawn(
     let guard = dropped.clone().drop_guard();
     let system = |what| move |source| StartError::System { what, source };
     let Recovered { mut world, clock, facts, owner, accepted_shorter } = recovered;
+    let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
     let now = clock.now().map_err(system("randomness"))?;
-    world.open_ledger(&owner.host, owner.pid, accepted_shorter, &now);
-    world.resume_with(orphans.found.clone(), &now)?;
-    let mut runners = Runners::default();
-    for (name, capability, _) in &functions {
-        runners.add_function(name.clone(), *capability);
-    }
-    for (name, config) in &plans {
-        runners.add_plan(name.clone(), config.budget().max_episodes());
-    }
-    if processes.is_some() {
-        runners.allow_processes();
-    }
-    world.set_runners(runners.clone());
-    let (mailbox, requests) = mpsc::channel(MAILBOX);
+    opening.open(&mut world, &now);
+    opening.resume(&mut world, &now)?;
     let (ended, ends) = mpsc::unbounded_channel();
+    let sessions = Sessions::new(functions, plans, processes, ended, grace);
+    world.set_runners(sessions.runners().clone());
+    let (mailbox, requests) = mpsc::channel(MAILBOX);
     let caught = Arc::new(Caught::default());
     let leftovers = Arc::<Leftovers>::default();
     let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&caught))?;
     let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&caught));
+    let timer = Timer::new().map_err(system("a timer"))?;
     let decider = Decider {
-        facts,
         world,
+        disk: Disk::new(store, writer, facts),
+        sessions,
+        audience: Audience::default(),
+        snapshots: Snapshots::new(snapshot_every),
+        opening,
+        closing: None,
+        draft: Draft::default(),
+        inputs: Inputs::new(requests, ends, acks, dropped, timer),
         clock,
-        timer: Timer::new().map_err(system("a timer"))?,
-        store,
-        writer,
-        functions: functions.into_iter().map(|(name, _, function)| (name, function)).collect(),
-        plans: plans.into_iter().collect(),
-        runners,
-        running: Running::new(ended, grace),
         handle: handle.clone(),
-        dropped,
-        mailbox: requests,
-        ends,
-        acks,
-        flight: VecDeque::new(),
-        draft: Pending::default(),
-        void_acks: 0,
-        health: Health::Sound,
-        full_since: None,
-        writer_gone: false,
-        kept: VecDeque::new(),
-        starts: Vec::new(),
-        opening: Opening { owner, accepted_shorter, orphans, recorded: false },
-        process_runner: processes.as_ref().map(Processes::runner),
-        processes,
-        waiting: Waiters::default(),
-        ending: HashMap::new(),
-        followers: Feeds::default(),
         caught,
         leftovers: Arc::clone(&leftovers),
-        snapshots: HashMap::new(),
-        snapshot_every,
-        closing: None,
-        grace,
     };
     Ok((handle, guard, tokio::spawn(decider.run()), leftovers))
 }

@@ -1,4 +1,4 @@
-//! What an earlier engine left: every coordination that has not ended, from its snapshot and the
+//! What an earlier engine left: every stream that has not ended, from its snapshot and the
 //! events after it.
 
 use std::cmp::Reverse;
@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use antiphon_core::coordination::{Coordination, Meta};
 use antiphon_core::envelope::{Recorded, StreamTip};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon_core::id::{CoordinationId, StreamName, Version};
+use antiphon_core::id::{StreamName, Version};
 use antiphon_core::time::LedgerTime;
 use antiphon_core::world::{LedgerFacts, World};
 
@@ -68,37 +68,27 @@ pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, S
         ended: Some(false),
         ..HeadFilter::default()
     };
-    let live: Vec<CoordinationId> = store
-        .heads(&HeadQuery::List(filter))?
-        .into_iter()
-        .filter_map(|head| of(head.stream))
-        .collect();
+    let heads = store.heads(&HeadQuery::List(filter))?;
+    let live: Vec<StreamName> = heads.into_iter().map(|head| head.stream).collect();
     for (session, tip) in replay_all(store, &live)? {
         world.adopt(session, tip);
     }
     Ok(world)
 }
 
-fn of(stream: StreamName) -> Option<CoordinationId> {
-    match stream {
-        StreamName::Coordination(id) => Some(id),
-        StreamName::Ledger | StreamName::Pool(_) => None,
-    }
-}
-
 type Replayed = Result<Vec<(Coordination, StreamTip)>, StartError>;
 
-/// Replays coordinations on all cores: they do not depend on each other. The answer has their
+/// Replays streams on all cores: they do not depend on each other. The answer has their
 /// order.
-fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
+fn replay_all(store: &dyn Store, live: &[StreamName]) -> Replayed {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let share = live.len().div_ceil(cores).max(1);
     let page = (WINDOW / live.len().max(1)).clamp(SHORTEST_PAGE, PAGE);
-    let each = |ids: &[CoordinationId]| replay_abreast(store, ids, page);
+    let each = |streams: &[StreamName]| replay_abreast(store, streams, page);
     let Some((first, others)) = live.split_at_checked(share) else { return each(live) };
     std::thread::scope(|scope| {
         let others: Vec<_> =
-            others.chunks(share).map(|ids| scope.spawn(move || each(ids))).collect();
+            others.chunks(share).map(|streams| scope.spawn(move || each(streams))).collect();
         let mut replayed = each(first)?;
         for other in others {
             replayed.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
@@ -107,11 +97,11 @@ fn replay_all(store: &dyn Store, live: &[CoordinationId]) -> Replayed {
     })
 }
 
-/// Replays coordinations side by side in the order of time: those that ran at the same time lie
+/// Replays streams side by side in the order of time: those that ran at the same time lie
 /// interleaved on the disk, and what is read for one of them is still at hand for the next.
-fn replay_abreast(store: &dyn Store, ids: &[CoordinationId], page: usize) -> Replayed {
+fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Replayed {
     let mut replays =
-        ids.iter().map(|id| Replay::begin(store, id)).collect::<Result<Vec<_>, _>>()?;
+        streams.iter().map(|stream| Replay::begin(store, stream)).collect::<Result<Vec<_>, _>>()?;
     let mut behind: BinaryHeap<_> =
         replays.iter().enumerate().map(|(n, replay)| Reverse((replay.at, n))).collect();
     while let Some(Reverse((_, n))) = behind.pop() {
@@ -122,10 +112,9 @@ fn replay_abreast(store: &dyn Store, ids: &[CoordinationId], page: usize) -> Rep
     replays.into_iter().map(Replay::end).collect()
 }
 
-/// One coordination while it is replayed.
+/// One stream while it is replayed.
 struct Replay<'a> {
-    id: &'a CoordinationId,
-    stream: StreamName,
+    stream: &'a StreamName,
     session: Option<Coordination>,
     tip: StreamTip,
     /// When the last event that was read happened.
@@ -134,16 +123,15 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     /// From the snapshot, if there is one.
-    fn begin(store: &dyn Store, id: &'a CoordinationId) -> Result<Self, StartError> {
-        let stream = StreamName::Coordination(id.clone());
-        let snapshot = store.load_snapshot(&stream, Coordination::SNAPSHOT_FORMAT)?;
+    fn begin(store: &dyn Store, stream: &'a StreamName) -> Result<Self, StartError> {
+        let snapshot = store.load_snapshot(stream, Coordination::SNAPSHOT_FORMAT)?;
         let restored = snapshot.and_then(|snapshot| Coordination::restore(&snapshot.bytes).ok());
         let mut replay =
-            Self { id, stream, session: None, tip: StreamTip::default(), at: LedgerTime(0) };
+            Self { stream, session: None, tip: StreamTip::default(), at: LedgerTime(0) };
         if let Some(session) = restored {
             // The event that the snapshot ends with links it to the chain.
             let before = Version(session.version().0 - 1);
-            let last = store.read_stream(&replay.stream, before, 1)?;
+            let last = store.read_stream(replay.stream, before, 1)?;
             if let Some(last) =
                 last.first().filter(|last| last.is_sound() && last.version == session.version())
             {
@@ -158,7 +146,7 @@ impl<'a> Replay<'a> {
     /// Applies the next events; their hashes are checked on the way. Returns whether there may be
     /// more.
     fn go_on(&mut self, store: &dyn Store, page: usize) -> Result<bool, StartError> {
-        let read = store.read_stream(&self.stream, self.tip.version, page)?;
+        let read = store.read_stream(self.stream, self.tip.version, page)?;
         let more = read.len() == page;
         for recorded in read {
             self.apply(recorded)?;
@@ -168,20 +156,20 @@ impl<'a> Replay<'a> {
 
     fn apply(&mut self, recorded: Recorded) -> Result<(), StartError> {
         if !recorded.is_sound() || recorded.prev != self.tip.hash {
-            return Err(StartError::Damaged {
-                coordination: self.id.clone(),
-                version: recorded.version,
-            });
+            return Err(self.damaged(recorded.version));
         }
-        let broken = |source| StartError::Replay { coordination: self.id.clone(), source };
+        let broken = |source| StartError::Replay { stream: self.stream.clone(), source };
         let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
         let event = CoordinationEvent::of(&recorded).map_err(|error| broken(error.into()))?;
         let meta = Meta { version, at, wall, cause: recorded.cause };
         match &mut self.session {
             Some(session) => session.apply(&event, &meta).map_err(broken)?,
             None => {
+                let StreamName::Coordination(id) = self.stream else {
+                    return Err(self.damaged(version));
+                };
                 self.session =
-                    Some(Coordination::begin(self.id.clone(), &event, &meta).map_err(broken)?)
+                    Some(Coordination::begin(id.clone(), &event, &meta).map_err(broken)?);
             }
         }
         self.tip = StreamTip { version, hash: recorded.hash };
@@ -189,10 +177,14 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    fn damaged(&self, version: Version) -> StartError {
+        StartError::Damaged { stream: self.stream.clone(), version }
+    }
+
     fn end(self) -> Result<(Coordination, StreamTip), StartError> {
         match self.session {
             Some(session) => Ok((session, self.tip)),
-            None => Err(StartError::Damaged { coordination: self.id.clone(), version: Version(1) }),
+            None => Err(self.damaged(Version(1))),
         }
     }
 }

@@ -64,7 +64,7 @@ impl Reader {
         if version == self.acknowledged {
             return Ok(());
         }
-        let stream = StreamName::Coordination(self.events.coordination().clone());
+        let stream = self.events.stream().clone();
         self.events
             .handle()
             .acknowledge(Cursor { name: self.name.clone(), stream, version })

@@ -4,19 +4,19 @@
 use std::collections::VecDeque;
 
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CoordinationId, Version};
+use antiphon_core::id::{CoordinationId, StreamName, Version};
 
 use super::{EngineError, Handle};
 use crate::mailbox::{Fed, Feed};
 
-/// The events of one coordination, from a version on.
+/// The events of one stream, from a version on.
 ///
 /// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound
 /// of bytes, and is read from the ledger beyond that. Nobody waits for it.
 #[derive(Debug)]
 pub struct Subscription {
     handle: Handle,
-    coordination: CoordinationId,
+    stream: StreamName,
     after: Version,
     page: VecDeque<Recorded>,
     source: Source,
@@ -43,15 +43,15 @@ impl Handle {
         after: Version,
     ) -> Result<Subscription, EngineError> {
         self.status(id).await?;
-        Ok(Subscription::new(self.clone(), id.clone(), after))
+        Ok(Subscription::new(self.clone(), StreamName::Coordination(id.clone()), after))
     }
 }
 
 impl Subscription {
-    pub(super) fn new(handle: Handle, coordination: CoordinationId, after: Version) -> Self {
+    pub(super) fn new(handle: Handle, stream: StreamName, after: Version) -> Self {
         Self {
             handle,
-            coordination,
+            stream,
             after,
             page: VecDeque::new(),
             source: Source::Recorded,
@@ -60,7 +60,7 @@ impl Subscription {
     }
 
     /// The next event; waits for it, and may be given up and asked again without missing one.
-    /// `None` after the event that ends the coordination, or when the engine has stopped.
+    /// `None` after the event that ends the stream, or when the engine has stopped.
     ///
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
@@ -81,7 +81,7 @@ impl Subscription {
                 }
                 continue;
             }
-            self.page = self.handle.page(&self.coordination, self.after).await?.into();
+            self.page = self.handle.page(self.stream.clone(), self.after).await?.into();
             if self.page.is_empty() {
                 self.go_on().await?;
             }
@@ -93,7 +93,7 @@ impl Subscription {
     /// give up and ask again.
     async fn go_on(&mut self) -> Result<(), EngineError> {
         if matches!(self.source, Source::Recorded) {
-            self.source = match self.handle.feed(&self.coordination).await {
+            self.source = match self.handle.feed(self.stream.clone()).await {
                 Ok(feed) => Source::Joining(feed),
                 Err(EngineError::Stopped) => Source::Rest,
                 Err(error) => return Err(error),
@@ -116,10 +116,10 @@ impl Subscription {
         self.after
     }
 
-    /// The coordination.
+    /// The stream.
     #[must_use]
-    pub fn coordination(&self) -> &CoordinationId {
-        &self.coordination
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
     }
 
     pub(super) fn handle(&self) -> &Handle {

@@ -124,19 +124,19 @@ pub enum StartError {
     /// The ledger could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The record of a coordination does not hold together.
-    #[error("coordination {coordination} cannot be replayed: {source}; run `antiphon verify`")]
+    /// The record of a stream does not hold together.
+    #[error("`{stream}` cannot be replayed: {source}; run `antiphon verify`")]
     Replay {
-        /// The coordination.
-        coordination: CoordinationId,
+        /// The stream.
+        stream: StreamName,
         /// What is wrong.
         source: ApplyError,
     },
     /// An event's bytes are not those that were hashed.
-    #[error("coordination {coordination} is damaged at version {version}; run `antiphon verify`")]
+    #[error("`{stream}` is damaged at version {version}; run `antiphon verify`")]
     Damaged {
-        /// The coordination.
-        coordination: CoordinationId,
+        /// The stream.
+        stream: StreamName,
         /// The version.
         version: antiphon_core::id::Version,
     },

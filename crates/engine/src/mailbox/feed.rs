@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::CoordinationId;
+use antiphon_core::id::StreamName;
 use tokio::sync::mpsc;
 
 /// Bytes of events that may wait for one follower; room for the largest event many times.
@@ -21,7 +21,7 @@ const ENVELOPE_BYTES: usize = 512;
 /// The decider's side: every feed of every stream that is followed.
 #[derive(Debug, Default)]
 pub(crate) struct Feeds {
-    feeds: HashMap<CoordinationId, Vec<Source>>,
+    feeds: HashMap<StreamName, Vec<Source>>,
 }
 
 #[derive(Debug)]
@@ -59,15 +59,15 @@ impl Feeds {
         self.feeds.is_empty()
     }
 
-    pub(crate) fn has(&self, id: &CoordinationId) -> bool {
-        self.feeds.contains_key(id)
+    pub(crate) fn has(&self, stream: &StreamName) -> bool {
+        self.feeds.contains_key(stream)
     }
 
     /// A feed of a stream from now on.
-    pub(crate) fn open(&mut self, id: CoordinationId) -> Feed {
+    pub(crate) fn open(&mut self, stream: StreamName) -> Feed {
         let (events, receiver) = mpsc::unbounded_channel();
         let state = Arc::new(State::default());
-        let sources = self.feeds.entry(id).or_default();
+        let sources = self.feeds.entry(stream).or_default();
         // Where nothing happens for long, those that left are found here.
         sources.retain(|source| !source.events.is_closed());
         sources.push(Source { events, state: Arc::clone(&state) });
@@ -75,18 +75,18 @@ impl Feeds {
     }
 
     /// Hands an event to all that follow its stream.
-    pub(crate) fn deliver(&mut self, id: &CoordinationId, event: Recorded) {
-        let Some(sources) = self.feeds.get_mut(id) else { return };
+    pub(crate) fn deliver(&mut self, event: Recorded) {
+        let Some(sources) = self.feeds.get_mut(&event.stream) else { return };
         let event = Arc::new(event);
         sources.retain(|source| source.takes(&event));
         if sources.is_empty() {
-            self.feeds.remove(id);
+            self.feeds.remove(&event.stream);
         }
     }
 
     /// Ends the feeds of a stream that takes in nothing more.
-    pub(crate) fn end(&mut self, id: &CoordinationId) {
-        self.feeds.remove(id);
+    pub(crate) fn end(&mut self, stream: &StreamName) {
+        self.feeds.remove(stream);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -132,18 +132,18 @@ fn weight(event: &Recorded) -> usize {
 mod tests {
     use antiphon_core::digest::Digest;
     use antiphon_core::envelope::Payload;
-    use antiphon_core::id::{Actor, StreamName, Version};
+    use antiphon_core::id::{Actor, Version};
     use antiphon_core::time::{LedgerTime, WallTime};
 
     use super::*;
 
-    fn id() -> CoordinationId {
-        CoordinationId::new("build").unwrap()
+    fn build() -> StreamName {
+        "coordination/build".parse().unwrap()
     }
 
     fn event(version: u64, bytes: usize) -> Recorded {
         Recorded {
-            stream: StreamName::Coordination(id()),
+            stream: build(),
             version: Version(version),
             kind: "coordination.paused".into(),
             schema: 1,
@@ -171,12 +171,12 @@ mod tests {
     #[tokio::test]
     async fn a_slow_follower_loses_its_feed_by_bytes_and_nobody_else_does() {
         let mut feeds = Feeds::default();
-        let (slow, mut quick) = (feeds.open(id()), feeds.open(id()));
+        let (slow, mut quick) = (feeds.open(build()), feeds.open(build()));
         for version in 1..=40 {
-            feeds.deliver(&id(), event(version, 60_000));
+            feeds.deliver(event(version, 60_000));
             assert!(matches!(quick.next().await, Fed::Event(event) if event.version.0 == version));
         }
-        feeds.end(&id());
+        feeds.end(&build());
         // 17 events of 60,512 bytes are below 1 MiB, 18 are above.
         assert_eq!(drained(slow).await, ((1..=17).collect(), Fed::Lost));
         assert_eq!(drained(quick).await, (Vec::new(), Fed::Ended));
@@ -185,31 +185,31 @@ mod tests {
     #[tokio::test]
     async fn many_small_events_wait_for_a_slow_follower() {
         let mut feeds = Feeds::default();
-        let slow = feeds.open(id());
+        let slow = feeds.open(build());
         for version in 1..=1_000 {
-            feeds.deliver(&id(), event(version, 100));
+            feeds.deliver(event(version, 100));
         }
-        feeds.end(&id());
+        feeds.end(&build());
         assert_eq!(drained(slow).await, ((1..=1_000).collect(), Fed::Ended));
     }
 
     #[test]
     fn followers_that_come_and_go_while_nothing_happens_leave_nothing() {
         let mut feeds = Feeds::default();
-        let stays = feeds.open(id());
+        let stays = feeds.open(build());
         for _ in 0..100 {
-            drop(feeds.open(id()));
+            drop(feeds.open(build()));
         }
-        assert_eq!(feeds.feeds[&id()].len(), 2, "the one that stays, and the last that went");
+        assert_eq!(feeds.feeds[&build()].len(), 2, "the one that stays, and the last that went");
         drop(stays);
     }
 
     #[test]
     fn nothing_is_kept_where_nobody_listens() {
         let mut feeds = Feeds::default();
-        drop(feeds.open(id()));
-        assert!(feeds.has(&id()));
-        feeds.deliver(&id(), event(1, 10));
+        drop(feeds.open(build()));
+        assert!(feeds.has(&build()));
+        feeds.deliver(event(1, 10));
         assert!(feeds.is_empty());
     }
 }

@@ -213,9 +213,9 @@ impl Handle {
     }
 
     /// What happens in a stream from now on.
-    pub(crate) async fn feed(&self, id: &CoordinationId) -> Result<Feed, EngineError> {
+    pub(crate) async fn feed(&self, stream: StreamName) -> Result<Feed, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Follow { coordination: id.clone(), reply }).await?;
+        self.send(Request::Follow { stream, reply }).await?;
         answer.await.map_err(|_| EngineError::Stopped)
     }
 
@@ -231,13 +231,12 @@ impl Handle {
         self.caught.counts()
     }
 
-    /// The events of a coordination after a version, one page.
+    /// The events of a stream after a version, one page.
     pub(crate) async fn page(
         &self,
-        id: &CoordinationId,
+        stream: StreamName,
         after: Version,
     ) -> Result<Vec<Recorded>, EngineError> {
-        let stream = StreamName::Coordination(id.clone());
         self.read(move |store| store.read_stream(&stream, after, PAGE)).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_core::id::CoordinationId;
+use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
 use antiphon_core::world::{Command, Origin, Reply, World};
 use tokio::sync::oneshot;
@@ -34,7 +34,7 @@ pub(crate) enum Request {
     /// A caller waits for an end; `None` if the coordination is not live.
     Wait { coordination: CoordinationId, reply: oneshot::Sender<Option<Ended>> },
     /// A caller follows a stream live.
-    Follow { coordination: CoordinationId, reply: oneshot::Sender<Feed> },
+    Follow { stream: StreamName, reply: oneshot::Sender<Feed> },
     /// A named reader is done with what it was given.
     Acknowledge { cursor: Cursor, reply: oneshot::Sender<Result<(), EngineError>> },
     /// Whether commands are taken in; answered at once, as it rests on no state.

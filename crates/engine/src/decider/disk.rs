@@ -1,0 +1,283 @@
+//! The way to the disk: turns that are being written, whether the ledger takes anything in, and
+//! what is durable. It decides nothing about what is written.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_core::append::Append;
+use antiphon_core::world::LedgerFacts;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::turns::Turn;
+use super::writer::{Ack, Job, Writer};
+use crate::ledger::{AppendError, Cursor, Snapshot, Store};
+use crate::mailbox::EngineError;
+
+/// Turns that may be on their way to the disk: the one being written, and one ahead of it.
+const TURNS_AHEAD: usize = 2;
+
+/// A turn goes ahead of the disk once it has this part of the payload of the one before: a smaller
+/// one could not be written sooner, and would cost a sync of its own.
+const GATHER: usize = 4;
+
+/// Beside a turn of more bytes the next one is made at once, as making it takes longer than a sync.
+const GATHER_BESIDE: usize = 1 << 20;
+
+/// Wait before a full disk is tried again.
+const RETRY_FULL: Duration = Duration::from_millis(500);
+
+/// Whether the ledger takes anything in.
+pub(super) enum Health {
+    Sound,
+    /// Read-only until a write succeeds; tried again at the moment given.
+    Full {
+        reason: String,
+        retry: Instant,
+    },
+    /// An append was refused: what the engine does of itself must be written before commands are
+    /// taken in again.
+    Proving {
+        reason: String,
+    },
+    /// Closed to writes until a restart has verified it.
+    Poisoned {
+        reason: String,
+    },
+}
+
+impl Health {
+    /// What a failed append makes of it.
+    fn after(&self, error: &AppendError, now: Instant) -> Self {
+        match (error, self) {
+            (AppendError::NotWritten { source }, _) => {
+                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL }
+            }
+            (AppendError::Refused(refusal), Self::Sound | Self::Full { .. })
+                if !refusal.is_final() =>
+            {
+                Self::Proving { reason: refusal.to_string() }
+            }
+            // What the engine does of itself is refused; it would be again.
+            (AppendError::Refused(_) | AppendError::Unknown { .. }, _) => {
+                Self::Poisoned { reason: error.to_string() }
+            }
+        }
+    }
+
+    /// What a command is refused with, if it is.
+    fn refusal(&self) -> Option<EngineError> {
+        match self {
+            Self::Sound => None,
+            Self::Full { reason, .. } => Some(EngineError::ReadOnly { reason: reason.clone() }),
+            Self::Proving { reason } => Some(EngineError::NotTaken { reason: reason.clone() }),
+            Self::Poisoned { reason } => Some(EngineError::Poisoned { reason: reason.clone() }),
+        }
+    }
+}
+
+/// How a turn went.
+pub(super) enum Written {
+    /// It is durable.
+    Durable(Turn),
+    /// It was not recorded.
+    Failed(Turn, AppendError),
+    /// It had been given up before.
+    Void,
+}
+
+/// What the decider has of the disk.
+pub(super) struct Disk {
+    store: Arc<dyn Store>,
+    writer: Writer,
+    writer_gone: bool,
+    /// The ledger as it was opened, with the end of the commit chain as it was last durable.
+    durable: LedgerFacts,
+    in_flight: VecDeque<Turn>,
+    /// Acknowledgements of turns that were given up.
+    void_acks: usize,
+    health: Health,
+    /// When the disk was first found full, unless a write has succeeded since: that there was
+    /// nothing to write is no success.
+    full_since: Option<Instant>,
+}
+
+impl Disk {
+    pub(super) fn new(store: Arc<dyn Store>, writer: Writer, durable: LedgerFacts) -> Self {
+        Self {
+            store,
+            writer,
+            writer_gone: false,
+            durable,
+            in_flight: VecDeque::new(),
+            void_acks: 0,
+            health: Health::Sound,
+            full_since: None,
+        }
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub(super) fn durable(&self) -> &LedgerFacts {
+        &self.durable
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        matches!(self.health, Health::Sound)
+    }
+
+    pub(super) fn is_poisoned(&self) -> bool {
+        matches!(self.health, Health::Poisoned { .. })
+    }
+
+    /// What a command is refused with now, if it is.
+    pub(super) fn refusal(&self) -> Option<EngineError> {
+        self.health.refusal()
+    }
+
+    /// What a read is refused with now, if it is: what a poisoned ledger holds nobody knows.
+    pub(super) fn refusal_of_reads(&self) -> Result<(), EngineError> {
+        if self.is_poisoned() { self.refusal().map_or(Ok(()), Err) } else { Ok(()) }
+    }
+
+    pub(super) fn may_write(&self) -> bool {
+        match &self.health {
+            Health::Sound | Health::Proving { .. } => true,
+            Health::Full { retry, .. } => *retry <= Instant::now(),
+            Health::Poisoned { .. } => false,
+        }
+    }
+
+    /// When a full disk is tried again although nothing happens.
+    pub(super) fn retry(&self) -> Option<Instant> {
+        match &self.health {
+            Health::Full { retry, .. } if self.in_flight.is_empty() => Some(*retry),
+            _ => None,
+        }
+    }
+
+    /// Whether another turn may go on its way.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight.len() < TURNS_AHEAD && self.void_acks == 0
+    }
+
+    /// Whether no turn is on its way.
+    pub(super) fn nothing_in_flight(&self) -> bool {
+        self.in_flight.is_empty()
+    }
+
+    /// Whether nothing at all is on its way, not even answers that nobody needs any more.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.void_acks == 0
+    }
+
+    /// Whether a turn of so many bytes is small beside the one that is being written: it could not
+    /// be written sooner, and what comes meanwhile shares its sync.
+    pub(super) fn gathers(&self, turn_bytes: usize) -> bool {
+        let small =
+            |written: &Turn| written.bytes <= GATHER_BESIDE && turn_bytes * GATHER < written.bytes;
+        self.in_flight.back().is_some_and(small)
+    }
+
+    /// Sends a turn on its way.
+    pub(super) fn append(&mut self, append: Box<Append>, turn: Turn) {
+        self.in_flight.push_back(turn);
+        self.writer.send(Job::Append(append));
+    }
+
+    /// Has what a turn without an append lets out wait for the last one on its way. Gives it back
+    /// if there is none: all that it rests on is durable.
+    pub(super) fn rest_on_the_last(&mut self, turn: Turn) -> Option<Turn> {
+        match self.in_flight.back_mut() {
+            Some(last) => {
+                last.join(turn);
+                None
+            }
+            None => Some(turn),
+        }
+    }
+
+    pub(super) fn save(&self, snapshot: Snapshot) {
+        self.writer.send(Job::Save(snapshot));
+    }
+
+    pub(super) fn move_cursor(
+        &self,
+        cursor: Cursor,
+        reply: oneshot::Sender<Result<(), EngineError>>,
+    ) {
+        self.writer.send(Job::Move(cursor, reply));
+    }
+
+    /// What the writer says of the turn that was sent first.
+    pub(super) fn written(&mut self, ack: Ack) -> Written {
+        if self.void_acks > 0 {
+            self.void_acks -= 1;
+            return Written::Void;
+        }
+        match (self.in_flight.pop_front(), ack) {
+            (None, _) => Written::Void,
+            (Some(turn), Ok(())) => {
+                self.health = Health::Sound;
+                self.full_since = None;
+                self.durable.commit = turn.commit;
+                Written::Durable(turn)
+            }
+            (Some(turn), Err(error)) => Written::Failed(turn, error),
+        }
+    }
+
+    /// There was nothing to write, so nothing keeps the ledger from taking something in.
+    pub(super) fn prove(&mut self) {
+        if self.in_flight.is_empty() {
+            self.health = Health::Sound;
+        }
+    }
+
+    /// After a failed append: the turns behind it were decided on a state that never was, and the
+    /// writer refuses each of them. Returns them.
+    pub(super) fn fail(&mut self, error: &AppendError) -> Vec<Turn> {
+        self.health = self.health.after(error, Instant::now());
+        self.void_acks = self.in_flight.len();
+        self.in_flight.drain(..).collect()
+    }
+
+    /// Has a full disk wait before it is tried again: building the world may have taken longer than
+    /// the wait, and others are to have their turn. Returns how long it has been full.
+    pub(super) fn wait_for_room(&mut self, failed_at: Instant) -> Option<Duration> {
+        let Health::Full { retry, .. } = &mut self.health else { return None };
+        *retry = Instant::now() + RETRY_FULL;
+        Some(failed_at.duration_since(*self.full_since.get_or_insert(failed_at)))
+    }
+
+    /// Closes the ledger to writes until a restart has verified it.
+    pub(super) fn poison(&mut self, reason: String) {
+        self.health = Health::Poisoned { reason };
+    }
+
+    /// The writer's thread is gone: nothing that is on its way arrives.
+    pub(super) fn lose_writer(&mut self) -> Vec<Turn> {
+        self.writer_gone = true;
+        self.void_acks = 0;
+        self.in_flight.drain(..).collect()
+    }
+
+    pub(super) fn has_writer(&self) -> bool {
+        !self.writer_gone
+    }
+
+    /// Lets the writer finish what it has and closes the store.
+    ///
+    /// # Errors
+    /// If the store could not be closed in order.
+    pub(super) fn finish(&mut self) -> Result<(), EngineError> {
+        self.writer.finish().map_err(|reason| EngineError::Poisoned { reason })
+    }
+}

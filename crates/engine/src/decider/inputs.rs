@@ -1,0 +1,113 @@
+//! Everything that wakes the decider, in one lane each, and which lane is listened to when.
+
+use antiphon_core::time::{LedgerTime, WallTime};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::writer::Ack;
+use crate::clock::{Clock, Timer};
+use crate::mailbox::Request;
+use crate::session::Ending;
+
+/// What can happen to the decider.
+pub(super) enum Input {
+    /// The writer is done with a turn: it is durable, or it was not recorded.
+    Written(Ack),
+    /// The writer's thread ended without having been asked to.
+    WriterLost,
+    /// A session has ended.
+    SessionEnded(Ending),
+    /// A caller asks for something.
+    Request(Request),
+    /// A deadline of the world has come.
+    Due,
+    /// What the world has taken in fills more than one turn.
+    More,
+    /// It is time to try again: a full disk, or to give up what still runs while the engine closes.
+    Retry,
+    /// The engine was dropped without having been closed.
+    Dropped,
+}
+
+/// Which lanes the decider listens to now. Acknowledgements always come first: they make room and
+/// let out what waits.
+pub(super) struct Listening {
+    /// Whether the writer lives.
+    pub(super) writer: bool,
+    /// Whether there is more to do at once.
+    pub(super) more: bool,
+    /// Whether ends of sessions are taken in. They have a lane of their own, so that no flood of
+    /// requests keeps them waiting.
+    pub(super) ends: bool,
+    /// Whether deadlines are dealt with.
+    pub(super) deadlines: bool,
+    /// Whether requests are taken in.
+    pub(super) requests: bool,
+    /// Whether it matters that the engine is dropped.
+    pub(super) dropped: bool,
+    /// When to try again although nothing happens.
+    pub(super) retry: Option<Instant>,
+}
+
+/// The lanes.
+pub(super) struct Inputs {
+    requests: mpsc::Receiver<Request>,
+    ends: mpsc::UnboundedReceiver<Ending>,
+    acks: mpsc::UnboundedReceiver<Ack>,
+    /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their
+    /// own.
+    dropped: CancellationToken,
+    timer: Timer,
+}
+
+impl Inputs {
+    pub(super) fn new(
+        requests: mpsc::Receiver<Request>,
+        ends: mpsc::UnboundedReceiver<Ending>,
+        acks: mpsc::UnboundedReceiver<Ack>,
+        dropped: CancellationToken,
+        timer: Timer,
+    ) -> Self {
+        Self { requests, ends, acks, dropped, timer }
+    }
+
+    /// Arms the timer for the earliest deadlines on the two clocks.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub(super) fn arm(
+        &mut self,
+        clock: &Clock,
+        deadlines: (Option<LedgerTime>, Option<WallTime>),
+    ) -> std::io::Result<()> {
+        self.timer.arm(clock, deadlines)
+    }
+
+    /// Waits for the next thing to happen.
+    pub(super) async fn next(&mut self, clock: &Clock, listening: Listening) -> Input {
+        let Listening { writer, more, ends, deadlines, requests, dropped, retry } = listening;
+        tokio::select! {
+            biased;
+            ack = self.acks.recv(), if writer => ack.map_or(Input::WriterLost, Input::Written),
+            () = std::future::ready(()), if more => Input::More,
+            Some(end) = self.ends.recv(), if ends => Input::SessionEnded(end),
+            () = self.timer.fired(clock), if deadlines => Input::Due,
+            Some(request) = self.requests.recv(), if requests => Input::Request(request),
+            () = self.dropped.cancelled(), if dropped => Input::Dropped,
+            () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => Input::Retry,
+        }
+    }
+
+    pub(super) fn next_ack(&mut self) -> Option<Ack> {
+        self.acks.try_recv().ok()
+    }
+
+    pub(super) fn next_end(&mut self) -> Option<Ending> {
+        self.ends.try_recv().ok()
+    }
+
+    pub(super) fn next_request(&mut self) -> Option<Request> {
+        self.requests.try_recv().ok()
+    }
+}

@@ -1,0 +1,153 @@
+//! What a turn lets out once it is durable.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use antiphon_core::coordination::Runner;
+use antiphon_core::id::{CoordinationId, SessionId, WorkId};
+use antiphon_core::world::{Action, Command};
+
+use super::Decider;
+use super::disk::Written;
+use super::turns::{Draft, Turn};
+use super::writer::Ack;
+use crate::crash;
+use crate::incidents::CaughtError;
+use crate::mailbox::{Ended, engine_origin};
+use crate::orphans::{self, Orphans};
+use crate::session::Ending;
+
+impl Decider {
+    /// Lets out what needs no append: now if all that it rests on is durable, else with the turn
+    /// before.
+    pub(super) fn let_out(&mut self, draft: Draft, actions: Vec<Action>) {
+        if let Some(turn) = self.disk.rest_on_the_last(draft.without_append(actions)) {
+            self.release(turn);
+        }
+    }
+
+    pub(super) fn on_ack(&mut self, ack: Ack) {
+        match self.disk.written(ack) {
+            Written::Durable(turn) => {
+                if turn.takes_over
+                    && let Some(orphans) = self.opening.record()
+                {
+                    self.look_after(orphans);
+                }
+                self.release(turn);
+            }
+            Written::Failed(turn, error) => self.on_failed_append(turn, &error),
+            Written::Void => {}
+        }
+    }
+
+    /// Lets out what has become durable. Events go to those who follow before sessions start and
+    /// callers are answered, so that whoever acts on an answer finds its events delivered.
+    fn release(&mut self, turn: Turn) {
+        let is_empty = turn.actions.is_empty() && turn.releases.is_empty();
+        if !is_empty {
+            crash::point("release.before");
+        }
+        for event in turn.deliveries {
+            self.audience.deliver(event);
+        }
+        for coordination in &turn.ended {
+            self.audience.finish_end(coordination);
+            self.sessions.forget_secrets(coordination);
+        }
+        for end in &turn.ends {
+            self.let_process_go(end);
+        }
+        for action in turn.actions {
+            self.act(action);
+        }
+        for release in turn.releases {
+            release(Ok(()));
+        }
+        if !is_empty {
+            crash::point("release.after");
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Spawn(spawn) => self.sessions.start(*spawn, &self.handle),
+            Action::Stop { session, cause } => self.sessions.stop(&session, cause),
+            Action::Expand { coordination, work, runner } => {
+                self.expand(coordination, work, &runner)
+            }
+            Action::Ended { coordination, verdict, receipt, .. } => {
+                self.audience.announce(&Ended { coordination, verdict, receipt });
+            }
+        }
+    }
+
+    /// What was kept of a process session goes once its end is recorded, unless something of it is
+    /// left.
+    fn let_process_go(&self, end: &Ending) {
+        let (Some(processes), Some(tree)) = (self.sessions.processes(), &end.end.tree) else {
+            return;
+        };
+        if tree.clean {
+            let (processes, session) = (Arc::clone(processes), end.session.clone());
+            tokio::task::spawn_blocking(move || processes.forget(&session));
+        } else {
+            orphans::watch(
+                Arc::clone(processes),
+                self.handle.clone(),
+                Arc::clone(&self.leftovers),
+                end.session.clone(),
+            );
+        }
+    }
+
+    /// Once what an earlier engine left is recorded: what was kept of it goes, and items that wait
+    /// for leftovers are looked after.
+    fn look_after(&mut self, orphans: Orphans) {
+        let Some(processes) = self.sessions.processes() else { return };
+        let Orphans { gone, left, .. } = orphans;
+        let held = self
+            .world
+            .coordinations()
+            .flat_map(|above| above.holding().map(|number| above.session_id(number)));
+        let watched: BTreeSet<SessionId> = held.chain(left).collect();
+        for session in gone.into_iter().filter(|session| !watched.contains(session)) {
+            processes.forget(&session);
+        }
+        for session in watched {
+            orphans::watch(
+                Arc::clone(processes),
+                self.handle.clone(),
+                Arc::clone(&self.leftovers),
+                session,
+            );
+        }
+    }
+
+    /// Fetches the configuration of a nested item: a registered one at once, one in a blob off the
+    /// decider.
+    fn expand(&mut self, coordination: CoordinationId, work: WorkId, runner: &Runner) {
+        let input = self
+            .world
+            .coordination(&coordination)
+            .and_then(|session| session.work_tracking(work.as_str())?.spec.input);
+        if let (Runner::Nested { .. }, Some(input)) = (runner, input) {
+            let handle = self.handle.clone();
+            tokio::spawn(async move { handle.expand(coordination, work, input).await });
+            return;
+        }
+        let config = match runner {
+            Runner::Plan(name) => self.sessions.plan(name).cloned().map(Box::new),
+            _ => None,
+        };
+        let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
+        let (now, subject) = (self.now(), format!("{work} of {coordination}"));
+        if let Err(error) = self.world.handle(
+            Command::Expanded { coordination, work, config },
+            engine_origin(),
+            &now,
+        ) {
+            self.caught.note(CaughtError::LateExpansion, &subject, &error);
+        }
+    }
+}

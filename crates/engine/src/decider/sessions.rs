@@ -1,0 +1,173 @@
+//! The sessions of this engine: what carries them out, those that run, and ends that wait for the
+//! ledger to take something in again.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_core::coordination::{Capability, CoordinationConfig, Runner, Runners, StopCause};
+use antiphon_core::id::{CoordinationId, Fence, RunnerName, SessionId};
+use antiphon_core::world::Spawn;
+use tokio::sync::mpsc;
+
+use crate::mailbox::Handle;
+use crate::session::{Ending, Patience, Processes, RunnerFn, Running};
+
+/// What carries sessions out, and those that run.
+pub(super) struct Sessions {
+    functions: HashMap<RunnerName, RunnerFn>,
+    plans: HashMap<RunnerName, CoordinationConfig>,
+    processes: Option<Arc<Processes>>,
+    process_runner: Option<RunnerFn>,
+    /// What the world may bind now.
+    runners: Runners,
+    running: Running,
+    grace: Duration,
+    /// Ends that wait for the ledger to take something in again.
+    kept: VecDeque<Ending>,
+}
+
+impl Sessions {
+    pub(super) fn new(
+        functions: Vec<(RunnerName, Capability, RunnerFn)>,
+        plans: Vec<(RunnerName, CoordinationConfig)>,
+        processes: Option<Arc<Processes>>,
+        ends: mpsc::UnboundedSender<Ending>,
+        grace: Duration,
+    ) -> Self {
+        let mut runners = Runners::default();
+        for (name, capability, _) in &functions {
+            runners.add_function(name.clone(), *capability);
+        }
+        for (name, config) in &plans {
+            runners.add_plan(name.clone(), config.budget().max_episodes());
+        }
+        if processes.is_some() {
+            runners.allow_processes();
+        }
+        Self {
+            functions: functions.into_iter().map(|(name, _, function)| (name, function)).collect(),
+            plans: plans.into_iter().collect(),
+            process_runner: processes.as_ref().map(Processes::runner),
+            processes,
+            runners,
+            running: Running::new(ends, grace),
+            grace,
+            kept: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn runners(&self) -> &Runners {
+        &self.runners
+    }
+
+    /// Withdraws every runner: without them nothing new is bound.
+    pub(super) fn withdraw_runners(&mut self) -> &Runners {
+        self.runners = Runners::default();
+        &self.runners
+    }
+
+    pub(super) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    pub(super) fn processes(&self) -> Option<&Arc<Processes>> {
+        self.processes.as_ref()
+    }
+
+    /// The configuration registered under a name.
+    pub(super) fn plan(&self, name: &RunnerName) -> Option<&CoordinationConfig> {
+        self.plans.get(name)
+    }
+
+    pub(super) fn start(&mut self, spawn: Spawn, handle: &Handle) {
+        let (function, patience) = match &spawn.spec.runner {
+            Runner::Function(name) => (self.functions.get(name), Patience::Grace),
+            Runner::Process { .. } => (self.process_runner.as_ref(), Patience::UntilGone),
+            Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => (None, Patience::Grace),
+        };
+        self.running.start(spawn, function, patience, handle);
+    }
+
+    pub(super) fn stop(&mut self, session: &SessionId, cause: StopCause) {
+        self.running.stop(session, cause);
+    }
+
+    pub(super) fn stop_all(&mut self, cause: StopCause) {
+        self.running.stop_all(cause);
+    }
+
+    /// Takes a session off the list of those that run, and completes its end.
+    pub(super) fn ended(&mut self, end: &mut Ending) {
+        self.running.ended(end);
+    }
+
+    /// Keeps an end outside of the world until a write may succeed again.
+    pub(super) fn keep(&mut self, ends: impl IntoIterator<Item = Ending>) {
+        self.kept.extend(ends);
+    }
+
+    pub(super) fn next_kept(&mut self) -> Option<Ending> {
+        self.kept.pop_front()
+    }
+
+    pub(super) fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    pub(super) fn none_runs(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub(super) fn has_processes(&self) -> bool {
+        self.running.has_processes()
+    }
+
+    pub(super) fn cut_off_processes(&mut self) {
+        self.running.cut_off_processes();
+    }
+
+    /// The functions that can be given up behind their fences.
+    pub(super) fn to_abandon(&self) -> Vec<(SessionId, Fence)> {
+        self.running.to_abandon()
+    }
+
+    pub(super) fn abandon(&mut self) {
+        self.running.abandon();
+    }
+
+    /// Waits until nothing runs that was abandoned, but not for ever for what keeps its thread.
+    pub(super) async fn gone(&mut self) {
+        self.running.gone().await;
+    }
+
+    pub(super) async fn processes_gone(&self) {
+        self.running.processes_gone().await;
+    }
+
+    /// Holds the values of secrets that came with a start. Returns whether there is a use for them.
+    pub(super) fn hold_secrets(
+        &self,
+        coordination: &CoordinationId,
+        secrets: BTreeMap<String, String>,
+    ) -> bool {
+        match &self.processes {
+            Some(processes) if !secrets.is_empty() => {
+                processes.secrets.hold(coordination.clone(), secrets);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The coordinations that secrets are held for.
+    pub(super) fn holders_of_secrets(&self) -> Vec<CoordinationId> {
+        self.processes.as_ref().map_or_else(Vec::new, |processes| processes.secrets.holders())
+    }
+
+    pub(super) fn forget_secrets(&self, coordination: &CoordinationId) {
+        if let Some(processes) = &self.processes {
+            processes.secrets.let_go(coordination);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What becomes of a turn that the ledger did not take in.
+
+use antiphon_core::coordination::StopCause;
+use tokio::time::Instant;
+
+use super::Decider;
+use super::disk::Health;
+use super::recovery;
+use super::turns::Turn;
+use crate::incidents::CaughtError;
+use crate::ledger::AppendError;
+use crate::mailbox::{EngineError, StartError};
+
+impl Decider {
+    /// A turn was not written: the world goes back to what is durable; ends of sessions are kept
+    /// and presented again.
+    pub(super) fn on_failed_append(&mut self, failed: Turn, error: &AppendError) {
+        self.caught.note(CaughtError::AppendFailed, &"a turn", error);
+        let failed_at = Instant::now();
+        let behind = self.disk.fail(error);
+        let answer = self.disk.refusal().unwrap_or(EngineError::Stopped);
+        let draft = std::mem::take(&mut self.draft).without_append(Vec::new());
+        let given_up = std::iter::once(failed).chain(behind).chain([draft]);
+        let kept: Vec<_> = given_up.flat_map(|turn| turn.give_up(&answer)).collect();
+        self.audience.give_up(&answer);
+        if let Health::Poisoned { reason } = self.disk.health() {
+            return self.poison(reason.clone());
+        }
+        if let Err(error) = self.rebuild() {
+            return self.poison(error.to_string());
+        }
+        self.sessions.keep(kept);
+        let full_for = self.disk.wait_for_room(failed_at);
+        if full_for.is_some_and(|full_for| full_for > self.sessions.grace()) {
+            self.sessions.stop_all(StopCause::Ending);
+        }
+    }
+
+    /// Builds the world anew from what is durable. Its sessions run on, but for what was being
+    /// taken over or started.
+    fn rebuild(&mut self) -> Result<(), StartError> {
+        let facts = recovery::refreshed(self.disk.store(), self.disk.durable())?;
+        let mut world = recovery::rebuild(self.disk.store(), &facts)?;
+        world.set_runners(self.sessions.runners().clone());
+        if self.opening.is_recorded() {
+            world.give_up_cut_off_starts();
+        } else {
+            let now = self.now();
+            // Only what came after the event itself may be missing.
+            if facts.tip == self.disk.durable().tip {
+                self.opening.open(&mut world, &now);
+            }
+            self.opening.resume(&mut world, &now)?;
+        }
+        for coordination in self.sessions.holders_of_secrets() {
+            world.hold_secrets(&coordination);
+        }
+        self.world = world;
+        self.audience.keep_waiting_for(|id| self.world.coordination(id).is_some());
+        self.snapshots.clear();
+        if let Some(closing) = &mut self.closing {
+            closing.record_again();
+        }
+        Ok(())
+    }
+
+    /// The writer's thread is gone without having been asked to: a broken invariant, contained like
+    /// an error of a sync.
+    pub(super) fn on_writer_lost(&mut self) {
+        let reason = "the writer's thread ended";
+        self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
+        let answer = EngineError::Poisoned { reason: reason.to_owned() };
+        for turn in self.disk.lose_writer() {
+            turn.give_up(&answer);
+        }
+        self.poison(reason.to_owned());
+    }
+
+    /// Nothing is taken in any more; those who wait for an end are let go, as none will be
+    /// recorded.
+    fn poison(&mut self, reason: String) {
+        self.audience.give_up(&EngineError::Poisoned { reason: reason.clone() });
+        self.sessions.stop_all(StopCause::Ending);
+        self.audience.dismiss();
+        self.disk.poison(reason);
+    }
+}

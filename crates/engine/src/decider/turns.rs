@@ -1,0 +1,111 @@
+//! A turn in the making, and a turn on its way to the disk, each with what waits for it.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::append::{Append, HeadRow};
+use antiphon_core::envelope::{CommitTip, Recorded};
+use antiphon_core::id::{CoordinationId, StreamName};
+use antiphon_core::world::Action;
+
+use crate::mailbox::{EngineError, Release};
+use crate::session::Ending;
+
+/// What the next turn lets out beside what the world decides.
+#[derive(Default)]
+pub(super) struct Draft {
+    releases: Vec<Release>,
+    ends: Vec<Ending>,
+    redacted: BTreeMap<StreamName, HeadRow>,
+}
+
+impl Draft {
+    /// Answers a caller with this turn.
+    pub(super) fn answer(&mut self, release: Release) {
+        self.releases.push(release);
+    }
+
+    /// Answers callers with this turn.
+    pub(super) fn answer_all(&mut self, releases: impl IntoIterator<Item = Release>) {
+        self.releases.extend(releases);
+    }
+
+    /// Notes a session's end that this turn records.
+    pub(super) fn records(&mut self, end: Ending) {
+        self.ends.push(end);
+    }
+
+    /// Writes a head row that loses the texts of erased payloads.
+    pub(super) fn redact(&mut self, head: HeadRow) {
+        self.redacted.insert(head.stream.clone(), head);
+    }
+
+    /// Takes the answers out of it.
+    pub(super) fn take_releases(&mut self) -> Vec<Release> {
+        std::mem::take(&mut self.releases)
+    }
+
+    /// The turn that only lets something out.
+    pub(super) fn without_append(self, actions: Vec<Action>) -> Turn {
+        let Self { releases, ends, redacted: _ } = self;
+        Turn { actions, releases, ends, ..Turn::default() }
+    }
+
+    /// The turn that an append carries, with the events that somebody follows.
+    pub(super) fn with_append(
+        self,
+        append: &mut Append,
+        actions: Vec<Action>,
+        takes_over: bool,
+        followed: impl Fn(&StreamName) -> bool,
+    ) -> Turn {
+        let Self { releases, ends, redacted } = self;
+        append.heads.extend(redacted.into_values());
+        let events = append.events.iter();
+        let deliveries = events.filter(|event| followed(&event.stream)).cloned().collect();
+        let payloads = append.events.iter().filter_map(|event| event.payload.bytes());
+        let bytes = payloads.map(<[u8]>::len).sum();
+        let ended = actions.iter().filter_map(|action| match action {
+            Action::Ended { coordination, .. } => Some(coordination.clone()),
+            _ => None,
+        });
+        let ended = ended.collect();
+        let commit = append.commit.tip();
+        Turn { actions, releases, deliveries, ends, ended, bytes, commit, takes_over }
+    }
+}
+
+/// A turn on its way to the disk.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) actions: Vec<Action>,
+    pub(super) releases: Vec<Release>,
+    pub(super) deliveries: Vec<Recorded>,
+    /// Ends of sessions that it records.
+    pub(super) ends: Vec<Ending>,
+    /// Coordinations that end with it.
+    pub(super) ended: Vec<CoordinationId>,
+    /// Bytes of payload.
+    pub(super) bytes: usize,
+    /// The end of the commit chain with this.
+    pub(super) commit: CommitTip,
+    /// Whether all that was found in the ledger is taken over with this.
+    pub(super) takes_over: bool,
+}
+
+impl Turn {
+    /// Lets out what another turn, which has nothing to append, would have let out.
+    pub(super) fn join(&mut self, other: Self) {
+        self.actions.extend(other.actions);
+        self.releases.extend(other.releases);
+        self.ends.extend(other.ends);
+    }
+
+    /// Tells everybody who waits for it that it was not recorded. The ends that it would have
+    /// recorded are left.
+    pub(super) fn give_up(self, answer: &EngineError) -> Vec<Ending> {
+        for release in self.releases {
+            release(Err(answer.clone()));
+        }
+        self.ends
+    }
+}
