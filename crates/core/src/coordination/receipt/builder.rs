@@ -1,0 +1,158 @@
+//! Gathers a receipt while the events of a coordination are applied.
+
+use serde::{Deserialize, Serialize};
+
+use super::CoordinationReceipt;
+use super::content::{Ending, Evidence, WorkOutcome};
+use super::counts::Counts;
+use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
+use crate::coordination::outcome::SessionOutcome;
+use crate::coordination::stop::{StopCondition, Verdict};
+use crate::coordination::work::WorkItemOutcome;
+use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
+use crate::digest::{Canonical, Digest};
+use crate::envelope::{CommitTip, StreamTip};
+use crate::id::{CoordinationId, Epoch, Version};
+use crate::time::WallTime;
+
+/// Gathers a receipt while a coordination runs; full thousands of items are kept as digests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptBuilder {
+    coordination_id: CoordinationId,
+    ceiling: CoordinationBudget,
+    started_at: WallTime,
+    pub(in crate::coordination) usage: BudgetUsage,
+    pub(in crate::coordination) totals: Counts,
+    chunks: Vec<Digest>,
+    outcomes: Vec<WorkOutcome>,
+    epochs: Vec<(Epoch, String)>,
+    tip: (Version, Digest),
+    commit: CommitTip,
+}
+
+impl ReceiptBuilder {
+    /// Starts a receipt; `started_at` is wall-clock time in nanoseconds since 1970.
+    #[must_use]
+    pub fn new(
+        coordination_id: CoordinationId,
+        budget: CoordinationBudget,
+        started_at: u64,
+    ) -> Self {
+        Self {
+            coordination_id,
+            usage: BudgetUsage::with_tick_rate(budget.tick_rate_hz()),
+            ceiling: budget,
+            started_at: WallTime(started_at),
+            totals: Counts::default(),
+            chunks: Vec::new(),
+            outcomes: Vec::new(),
+            epochs: Vec::new(),
+            tip: (Version(0), Digest::GENESIS),
+            commit: CommitTip::default(),
+        }
+    }
+
+    /// Adds what became of an item. `critical` items decide the verdict.
+    pub fn record_work_outcome(&mut self, mut outcome: WorkOutcome, critical: bool) {
+        let (count, missed) = match &outcome.final_outcome {
+            Some(WorkItemOutcome::Succeeded) => (&mut self.totals.work_succeeded, false),
+            Some(WorkItemOutcome::Failed) => (&mut self.totals.work_failed, true),
+            Some(WorkItemOutcome::Skipped(reason)) if reason.is_own_rule() => {
+                (&mut self.totals.work_skipped_by_rule, false)
+            }
+            Some(WorkItemOutcome::Skipped(_)) => (&mut self.totals.work_skipped, true),
+            None => (&mut self.totals.work_unfinished, true),
+        };
+        *count += 1;
+        self.totals.critical_missed += u64::from(critical && missed);
+        let excess = outcome.sessions.len().saturating_sub(MAX_SESSION_IDS_PER_OUTCOME);
+        outcome.sessions.drain(..excess);
+        if self.outcomes.len() == MAX_WORK_OUTCOMES {
+            let mut bytes = Canonical::new("antiphon.receipt-chunk.1");
+            for outcome in self.outcomes.drain(..) {
+                outcome.write(&mut bytes);
+            }
+            self.chunks.push(bytes.hash());
+        }
+        self.outcomes.push(outcome);
+    }
+
+    /// Adds a session that ended.
+    pub fn record_session(&mut self, outcome: SessionOutcome, used: &Usage) {
+        let count = match outcome {
+            SessionOutcome::Success => &mut self.totals.successful,
+            SessionOutcome::Failure | SessionOutcome::Timeout | SessionOutcome::SpawnFailed => {
+                &mut self.totals.failed
+            }
+            SessionOutcome::Cancelled => &mut self.totals.cancelled,
+            SessionOutcome::Lost => &mut self.totals.lost,
+            SessionOutcome::Deferred { .. } => &mut self.totals.deferred,
+        };
+        *count += 1;
+        self.totals.sessions += 1;
+        self.usage.charge(used);
+    }
+
+    /// The epoch that works on the coordination.
+    pub(in crate::coordination) fn epoch(&self) -> Epoch {
+        self.epochs.last().map_or(Epoch(0), |(epoch, _)| *epoch)
+    }
+
+    /// Adds an epoch that works on the coordination.
+    pub fn record_epoch(&mut self, epoch: Epoch, engine: &str) {
+        self.epochs.push((epoch, engine.to_owned()));
+    }
+
+    /// Replaces the ceilings after they were raised.
+    pub fn record_budget(&mut self, budget: CoordinationBudget) {
+        self.ceiling = budget;
+    }
+
+    /// Says where the evidence lies: the stream before the terminal event, and the commit before
+    /// its append.
+    #[must_use]
+    pub fn with_evidence(mut self, tip: StreamTip, commit: CommitTip) -> Self {
+        self.tip = (tip.version, tip.hash);
+        self.commit = commit;
+        self
+    }
+
+    /// The ceilings as they are now.
+    #[must_use]
+    pub fn ceiling(&self) -> &CoordinationBudget {
+        &self.ceiling
+    }
+
+    /// Finishes the receipt of a coordination that completed.
+    #[must_use]
+    pub fn build(self, stop_condition: StopCondition, completed_at: u64) -> CoordinationReceipt {
+        self.end(Ending::Completed(stop_condition), WallTime(completed_at))
+    }
+
+    /// Finishes the receipt of a coordination that ended in either way.
+    #[must_use]
+    pub fn end(self, ending: Ending, completed_at: WallTime) -> CoordinationReceipt {
+        let verdict = match ending {
+            Ending::Completed(_) => self.totals.verdict(),
+            Ending::Aborted(_) => Verdict::Aborted,
+        };
+        CoordinationReceipt {
+            coordination_id: self.coordination_id,
+            ending,
+            verdict,
+            outcome_chunks: self.chunks,
+            work_outcomes: self.outcomes,
+            budget_usage: self.usage,
+            budget_ceiling: self.ceiling,
+            started_at: self.started_at,
+            completed_at,
+            totals: self.totals,
+            evidence: Evidence {
+                last_version: self.tip.0,
+                head_hash: self.tip.1,
+                commit: self.commit,
+                epochs: self.epochs,
+            },
+        }
+    }
+}

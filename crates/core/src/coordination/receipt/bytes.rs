@@ -1,0 +1,116 @@
+//! The canonical bytes of a receipt, as docs/ledger-format.md lays them out: what is hashed and
+//! stored. Nothing here may change for what an earlier version could write.
+
+use super::CoordinationReceipt;
+use super::content::{Ending, WorkOutcome};
+use super::counts::Counts;
+use crate::coordination::work::{SkipReason, WorkItemOutcome};
+use crate::digest::Canonical;
+
+impl CoordinationReceipt {
+    /// The bytes that are hashed and stored: every text carries its length, so that nothing in a
+    /// text can pose as structure.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let mut bytes = Canonical::new("antiphon.receipt.1");
+        bytes.text(self.coordination_id.as_str());
+        match &self.ending {
+            Ending::Completed(stop) => bytes.u8(b'C').text(&stop.to_string()),
+            Ending::Aborted(reason) => bytes.u8(b'A').text(&reason.to_string()),
+        };
+        bytes.text(self.verdict.as_str());
+        bytes.length(self.outcome_chunks.len());
+        for chunk in &self.outcome_chunks {
+            bytes.digest(chunk);
+        }
+        bytes.length(self.work_outcomes.len());
+        for outcome in &self.work_outcomes {
+            outcome.write(&mut bytes);
+        }
+        let usage = &self.budget_usage;
+        bytes
+            .u32(usage.consumed_episodes())
+            .u64(usage.elapsed_ticks())
+            .u64(usage.tick_rate_hz())
+            .u64(usage.consumed_tokens())
+            .u64(usage.consumed_cache_tokens())
+            .u64(usage.consumed_cost())
+            .u8(usage.is_estimated().into());
+        let ceiling = &self.budget_ceiling;
+        let optional = |bytes: &mut Canonical, value: Option<u64>| {
+            bytes.optional(value, |bytes, value| {
+                bytes.u64(value);
+            });
+        };
+        bytes
+            .u32(ceiling.max_episodes())
+            .u64(ceiling.max_duration_ticks())
+            .u64(ceiling.tick_rate_hz());
+        optional(&mut bytes, ceiling.max_tokens());
+        optional(&mut bytes, ceiling.max_cost());
+        bytes.optional(ceiling.currency(), |bytes, currency| {
+            bytes.text(currency);
+        });
+        bytes.u64(self.started_at.0).u64(self.completed_at.0);
+        self.totals.write(&mut bytes);
+        let evidence = &self.evidence;
+        bytes
+            .u64(1)
+            .u64(evidence.last_version.0)
+            .digest(&evidence.head_hash)
+            .u64(evidence.commit.number.0)
+            .digest(&evidence.commit.hash)
+            .length(evidence.epochs.len());
+        for (epoch, engine) in &evidence.epochs {
+            bytes.u64(epoch.0).text(engine);
+        }
+        bytes.into_bytes()
+    }
+}
+
+impl Counts {
+    fn write(&self, bytes: &mut Canonical) {
+        for count in [
+            self.sessions,
+            self.successful,
+            self.failed,
+            self.cancelled,
+            self.lost,
+            self.deferred,
+            self.work_succeeded,
+            self.work_failed,
+            self.work_skipped_by_rule,
+            self.work_skipped,
+            self.work_unfinished,
+            self.critical_missed,
+            self.resumes,
+            self.writes_refused,
+        ] {
+            bytes.u64(count);
+        }
+    }
+}
+
+impl WorkOutcome {
+    pub(super) fn write(&self, bytes: &mut Canonical) {
+        bytes.text(self.work_id.as_str()).u32(self.attempts);
+        match &self.final_outcome {
+            None => bytes.u8(b'-'),
+            Some(WorkItemOutcome::Succeeded) => bytes.u8(b'S'),
+            Some(WorkItemOutcome::Failed) => bytes.u8(b'F'),
+            Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => {
+                bytes.u8(b'N').text(root.as_str())
+            }
+            Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)) => bytes.u8(b'C'),
+            Some(WorkItemOutcome::Skipped(SkipReason::Requested)) => bytes.u8(b'Q'),
+            Some(WorkItemOutcome::Skipped(SkipReason::Rule)) => bytes.u8(b'R'),
+        };
+        bytes.length(self.sessions.len());
+        for session in &self.sessions {
+            bytes.u64(*session);
+        }
+        bytes.optional(self.output.as_ref(), |bytes, output| {
+            bytes.digest(output);
+        });
+    }
+}

@@ -1,0 +1,49 @@
+//! What a receipt says of an ending, of each item, and of where the evidence lies.
+
+use serde::{Deserialize, Serialize};
+
+use crate::coordination::stop::{AbortReason, StopCondition};
+use crate::coordination::work::WorkItemOutcome;
+use crate::digest::Digest;
+use crate::envelope::CommitTip;
+use crate::id::{Epoch, Version, WorkId};
+
+/// How a coordination ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It came to its end.
+    Completed(StopCondition),
+    /// It was ended from outside.
+    Aborted(AbortReason),
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkOutcome {
+    /// The item.
+    pub work_id: WorkId,
+    /// Attempts counted against its limit.
+    pub attempts: u32,
+    /// Its outcome; none if the coordination ended before it.
+    pub final_outcome: Option<WorkItemOutcome>,
+    /// Numbers of its sessions, the last [`MAX_SESSION_IDS_PER_OUTCOME`] of them; ids are
+    /// `<coordination>.<number>`.
+    pub sessions: Vec<u64>,
+    /// Digest of what its last session put out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Digest>,
+}
+
+/// Where in the ledger the evidence lies.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Version of the last event before the terminal one; the first is always 1.
+    pub last_version: Version,
+    /// Hash of that event.
+    pub head_hash: Digest,
+    /// The commit before the append that ends the coordination.
+    pub commit: CommitTip,
+    /// The epochs that worked on it, in order, each with the engine's version.
+    pub epochs: Vec<(Epoch, String)>,
+}
