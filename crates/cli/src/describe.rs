@@ -1,7 +1,56 @@
 //! What an event says: to people in one sentence, to programs as JSON.
+//!
+//! `log`, the lines of a run and the names in its frame all read the sentences here; nothing else
+//! turns an event into words.
 
-mod facts;
 mod json;
+mod ledger;
+mod run;
+mod sentence;
+mod session;
+mod work;
 
-pub(crate) use facts::facts;
+use antiphon::envelope::Recorded;
+use antiphon::event::{CoordinationEvent, DecodeError, Event, LedgerEvent, Unreadable};
+use antiphon::id::StreamName;
+
 pub(crate) use json::json;
+pub(crate) use sentence::Sentence;
+
+/// What an event says, on one line.
+pub(crate) fn sentence(recorded: &Recorded) -> Sentence {
+    match recorded.event() {
+        Ok(Event::Ledger(event)) => of_ledger(&event),
+        Ok(Event::Coordination(event)) => of_run(&recorded.stream, &event),
+        Ok(other) => Sentence::plain(other.kind()),
+        Err(Unreadable { error: DecodeError::Erased { .. }, .. }) => Sentence::plain("(erased)"),
+        Err(Unreadable { error, .. }) => Sentence::plain(format!("({error})")),
+    }
+}
+
+fn of_ledger(event: &LedgerEvent) -> Sentence {
+    match event {
+        LedgerEvent::Opened(opened) => ledger::opened(opened),
+        LedgerEvent::Closed(_) => Sentence::plain("closed"),
+        LedgerEvent::Erased(erased) => ledger::erased(erased),
+    }
+}
+
+fn of_run(stream: &StreamName, event: &CoordinationEvent) -> Sentence {
+    match event {
+        CoordinationEvent::Started(started) => run::started(stream, started),
+        CoordinationEvent::WorkAdded(added) => work::added(added),
+        CoordinationEvent::SessionBound(bound) => session::bound(bound),
+        CoordinationEvent::SessionUnbound(unbound) => session::unbound(unbound),
+        CoordinationEvent::SessionCleared(cleared) => session::cleared(cleared),
+        CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
+        CoordinationEvent::Paused(paused) => run::paused(paused),
+        CoordinationEvent::Continued(continued) => run::continued(continued),
+        CoordinationEvent::BudgetRaised(raised) => run::budget_raised(raised),
+        CoordinationEvent::StopRequested(stop) => run::stop_requested(stop),
+        CoordinationEvent::Resumed(resumed) => run::resumed(resumed),
+        CoordinationEvent::WriteRefused(refused) => session::write_refused(refused),
+        CoordinationEvent::Completed(completed) => run::completed(completed),
+        CoordinationEvent::Aborted(aborted) => run::aborted(aborted),
+    }
+}

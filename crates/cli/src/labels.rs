@@ -1,6 +1,8 @@
 //! The words for what items and meters came to, the same in every command.
 
-use antiphon::coordination::{BudgetType, SkipReason, StopCondition, WorkItemOutcome};
+use std::fmt::Display;
+
+use antiphon::coordination::{AbortReason, BudgetType, SkipReason, StopCondition, WorkItemOutcome};
 
 /// What became of an item.
 pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
@@ -39,7 +41,34 @@ pub(crate) fn stop(condition: &StopCondition) -> String {
     }
 }
 
+/// Why a run was aborted.
+pub(crate) fn abort(reason: &AbortReason) -> String {
+    match reason {
+        AbortReason::Cancelled { reason } if reason.is_empty() => "cancelled".to_owned(),
+        AbortReason::Cancelled { reason } => format!("cancelled: {reason}"),
+        AbortReason::Error { message } => format!("error: {message}"),
+        AbortReason::NoEligibleWork => "none of its work could start".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// A cost in units of its currency, from millionths.
 pub(crate) fn cost(millionths: u64) -> String {
     format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
+}
+
+/// So many of something, in the singular where there is one.
+pub(crate) fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    if count == N::from(1) { format!("{count} {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let items = [0_u64, 1, 2].map(|count| counted(count, "item"));
+        assert_eq!(items, ["0 items", "1 item", "2 items"]);
+    }
 }

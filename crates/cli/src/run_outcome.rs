@@ -65,7 +65,7 @@ impl RunOutcome {
         match &self.why {
             Why::Completed(StopCondition::AllWorkCompleted) => None,
             Why::Completed(stop) => Some(labels::stop(stop)),
-            Why::Aborted(reason) => Some(format!("it was aborted: {reason}")),
+            Why::Aborted(reason) => Some(labels::abort(reason)),
         }
     }
 }

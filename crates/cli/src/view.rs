@@ -24,7 +24,7 @@ use crate::run_outcome::RunOutcome;
 use crate::text::printable;
 pub(crate) use board::{Board, Shown};
 use echo::Echo;
-pub(crate) use frame::{counted, gauges, notes};
+pub(crate) use frame::{class_counts, gauges, notes};
 use live::Live;
 pub(crate) use meters::{Meter, meters};
 use plain::Plain;

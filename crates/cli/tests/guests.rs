@@ -37,7 +37,7 @@ fn a_run_beside_a_running_engine_is_its_guest_and_the_engine_stays_for_it() -> R
     let (guest, host) = (guest.end()?, host.end()?);
     assert_eq!(
         story(&guest).last().map(String::as_str),
-        Some("succeeded in 1 sessions"),
+        Some("succeeded in 1 session"),
         "{guest:?}"
     );
     assert_eq!((guest.status.code(), host.status.code()), (Some(0), Some(0)), "{host:?}");
@@ -377,13 +377,13 @@ fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
         resumed.0.stdout.take().ok_or("no standard output")?,
     ));
     let first = lines.next().ok_or("it said nothing")??;
-    assert!(first.ends_with("test starts as second: 1 items, 1 at a time"), "{first}");
+    assert!(first.contains("started second (test): 1 item, 1 at a time"), "{first}");
     say(&ends, "end")?;
     // What it comes to next is the one that waits.
     let next = lines
-        .find(|line| line.as_ref().is_ok_and(|line| line.contains("starts as")))
+        .find(|line| line.as_ref().is_ok_and(|line| line.contains(" started ")))
         .ok_or("it ended")??;
-    assert!(next.ends_with("test starts as first: 1 items, 1 at a time"), "{next}");
+    assert!(next.contains("started first (test): 1 item, 1 at a time"), "{next}");
     let lower = ran(dir.path(), &["continue", "first", "--sessions", "0"])?;
     let told = String::from_utf8(lower.stderr)?;
     assert!(

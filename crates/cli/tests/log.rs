@@ -21,32 +21,32 @@ fn every_event_is_a_line_with_its_key_facts() {
     let fixture = Fixture::new();
     check(
         &fixture.run("log build"),
-        r#"1  <time>  coordination.started          "Build it", 2 items, 1 at a time, at most 10 sessions, <span> s, 5000 tokens
-2  <time>  coordination.work_added       compile, test
-3  <time>  coordination.session_bound    compile: session 1, attempt 1
-4  <time>  coordination.session_unbound  compile: session 1, SUCCESS, succeeded
-5  <time>  coordination.session_bound    test: session 2, attempt 1
-6  <time>  coordination.session_unbound  test: session 2, FAILURE (no \u{1b}[31mluck), to be retried
-7  <time>  coordination.session_bound    test: session 3, attempt 2
-8  <time>  coordination.session_unbound  test: session 3, SUCCESS, succeeded, 120 tokens
-9  <time>  coordination.completed        succeeded: ALL_WORK_COMPLETED, receipt <hash>
+        r#"1  <time>  coordination.started          started build (Build it): 2 items, 1 at a time; at most 10 sessions, 1m00s, 5000 tokens
+2  <time>  coordination.work_added       added compile, test
+3  <time>  coordination.session_bound    running compile (session 1)
+4  <time>  coordination.session_unbound  done compile (session 1)
+5  <time>  coordination.session_bound    running test (session 2)
+6  <time>  coordination.session_unbound  retrying test (session 2): no \u{1b}[31mluck
+7  <time>  coordination.session_bound    running test (session 3, attempt 2)
+8  <time>  coordination.session_unbound  done test (session 3), 120 tokens
+9  <time>  coordination.completed        succeeded: no work is left; receipt <hash>
 --- exit 0
 "#,
     );
     check(
         &fixture.run("log coordination/broken --from 4"),
         "\
-4  <time>  coordination.session_unbound  bad: session 1, FAILURE (it cannot be done), failed
-5  <time>  coordination.work_skipped     after: needs bad, which did not succeed
-6  <time>  coordination.completed        failed: ALL_WORK_COMPLETED, receipt <hash>
+4  <time>  coordination.session_unbound  failed bad (session 1): it cannot be done
+5  <time>  coordination.work_skipped     skipped after: needs bad, which did not succeed
+6  <time>  coordination.completed        failed: no work is left; receipt <hash>
 --- exit 0
 ",
     );
     check(
         &fixture.run("log ledger"),
         "\
-1  <time>  ledger.opened  epoch 1, antiphon 0.1.0, process <pid> on <host>
-2  <time>  ledger.closed
+1  <time>  ledger.opened  opened in epoch 1 by antiphon 0.1.0, process <pid> on <host>
+2  <time>  ledger.closed  closed
 --- exit 0
 ",
     );
@@ -57,19 +57,19 @@ fn events_are_narrowed_by_version_number_and_type() {
     let fixture = Fixture::new();
     check(
         &fixture.run("log build --type session_bound --from 4 --limit 1"),
-        "7  <time>  coordination.session_bound    test: session 3, attempt 2\n--- exit 0\n",
+        "7  <time>  coordination.session_bound    running test (session 3, attempt 2)\n--- exit 0\n",
     );
     check(
         &fixture.run("log build --type coordination.started"),
-        "1  <time>  coordination.started          \"Build it\", 2 items, 1 at a time, at most 10 sessions, <span> s, 5000 tokens\n\
+        "1  <time>  coordination.started          started build (Build it): 2 items, 1 at a time; at most 10 sessions, 1m00s, 5000 tokens\n\
          --- exit 0\n",
     );
     check(
         &fixture.run("log build --type *bound --type work_* --after 1 -n 3"),
         "\
-6  <time>  coordination.session_unbound  test: session 2, FAILURE (no \\u{1b}[31mluck), to be retried
-7  <time>  coordination.session_bound    test: session 3, attempt 2
-8  <time>  coordination.session_unbound  test: session 3, SUCCESS, succeeded, 120 tokens
+6  <time>  coordination.session_unbound  retrying test (session 2): no \\u{1b}[31mluck
+7  <time>  coordination.session_bound    running test (session 3, attempt 2)
+8  <time>  coordination.session_unbound  done test (session 3), 120 tokens
 --- exit 0
 ",
     );
@@ -92,16 +92,16 @@ fn events_are_narrowed_to_an_item_a_session_and_a_time() {
     check(
         &fixture.run("log broken --work after"),
         "\
-2  <time>  coordination.work_added       bad, after
-5  <time>  coordination.work_skipped     after: needs bad, which did not succeed
+2  <time>  coordination.work_added       added bad, after
+5  <time>  coordination.work_skipped     skipped after: needs bad, which did not succeed
 --- exit 0
 ",
     );
     check(
         &fixture.run("log build --work test --session 2 --since 1h"),
         "\
-5  <time>  coordination.session_bound    test: session 2, attempt 1
-6  <time>  coordination.session_unbound  test: session 2, FAILURE (no \\u{1b}[31mluck), to be retried
+5  <time>  coordination.session_bound    running test (session 2)
+6  <time>  coordination.session_unbound  retrying test (session 2): no \\u{1b}[31mluck
 --- exit 0
 ",
     );
@@ -162,7 +162,7 @@ fn without_a_name_the_newest_coordination_is_meant_and_told() {
     check(
         &fixture.run("log"),
         "\
-1  <time>  coordination.started          0 items, 1 at a time, at most 10 sessions, <span> s, 5000 tokens, open
+1  <time>  coordination.started          started service: 0 items, 1 at a time; at most 10 sessions, 1m00s, 5000 tokens; open to more work
 --- stderr
 coordination/service, the newest
 --- exit 0
@@ -306,12 +306,9 @@ fn a_follower_sees_what_another_process_records_until_the_coordination_has_ended
         let (engine, id) = at_work(&fixture, &go).await;
         let (mut child, mut output) =
             following(&fixture, "log build --work compile --after 2 --follow");
-        assert_eq!(next(&mut output), "3 coordination.session_bound compile: session 1, attempt 1");
+        assert_eq!(next(&mut output), "3 coordination.session_bound running compile (session 1)");
         go.notify_one();
-        assert_eq!(
-            next(&mut output),
-            "4 coordination.session_unbound compile: session 1, SUCCESS, succeeded"
-        );
+        assert_eq!(next(&mut output), "4 coordination.session_unbound done compile (session 1)");
         assert_eq!(next(&mut output), "");
         assert!(child.wait().unwrap().success());
         engine.wait(&id).await.unwrap();

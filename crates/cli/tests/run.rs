@@ -21,11 +21,11 @@ fn a_plan_of_processes_runs_to_a_receipt_that_verifies() -> Result {
     assert_eq!(
         story(&output),
         [
-            "test starts as 2 items, 1 at a time",
-            "running first",
-            "done first in",
-            "running second",
-            "done second in",
+            "started (test): 2 items, 1 at a time; at most 20 sessions, 5m00s",
+            "running first (session 1)",
+            "done first (session 1) after",
+            "running second (session 2)",
+            "done second (session 2) after",
             "succeeded in 2 sessions"
         ],
         "{output:?}"
@@ -47,7 +47,10 @@ fn the_exit_code_tells_how_a_run_went() -> Result {
     let fails = "  bad: { command: [sh, -c, 'echo why >&2; exit 3'], retry: { attempts: 1 } }\n";
     plan(dir.path(), fails)?;
     let failed = ran(dir.path(), &["run", "plan.yaml"])?;
-    assert_eq!(story(&failed)[2..], ["failed bad in exit 3: why", "failed in 1 sessions"]);
+    assert_eq!(
+        story(&failed)[2..],
+        ["failed bad (session 1) after exit 3: why", "failed in 1 session"]
+    );
     assert_eq!(failed.status.code(), Some(7));
     plan(dir.path(), &format!("  good: {{ command: ['true'] }}\n{fails}"))?;
     assert_eq!(ran(dir.path(), &["run", "plan.yaml"])?.status.code(), Some(6));
@@ -56,7 +59,7 @@ fn the_exit_code_tells_how_a_run_went() -> Result {
     assert!(story(&absent)[2].contains("No such file or directory"), "{absent:?}");
     plan(dir.path(), "  lies: { command: ['true'], check: ['false'], retry: { attempts: 1 } }\n")?;
     let lies = ran(dir.path(), &["run", "plan.yaml"])?;
-    assert_eq!(story(&lies)[2], "failed lies in its check failed: exit 1");
+    assert_eq!(story(&lies)[2], "failed lies (session 1) after its check failed: exit 1");
     plan(dir.path(), "  a: { comand: ['true'] }\n")?;
     assert_eq!(ran(dir.path(), &["run", "plan.yaml"])?.status.code(), Some(5));
     Ok(())
@@ -79,8 +82,10 @@ fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     let again = ran(dir.path(), &["run", "--id", "once", "plan.yaml"])?;
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert!(
-        story(&again)
-            .contains(&"lost stays in the engine stopped while the session ran".to_owned()),
+        story(&again).contains(
+            &"interrupted stays (session 1) after the engine stopped while the session ran"
+                .to_owned()
+        ),
         "{:?}",
         story(&again)
     );
@@ -104,7 +109,10 @@ fn a_reader_that_goes_away_stops_nothing() -> Result {
         Running(command.env_remove("HOME").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
     let mut line = String::new();
     std::io::BufReader::new(run.0.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    assert!(line.ends_with("test starts as unread: 2 items, 1 at a time\n"), "{line}");
+    assert!(
+        line.ends_with("started unread (test): 2 items, 1 at a time; at most 20 sessions, 5m00s\n"),
+        "{line}"
+    );
     say(&pipe, "")?;
     let mut said = String::new();
     run.0.stderr.take().ok_or("no errors")?.read_to_string(&mut said)?;

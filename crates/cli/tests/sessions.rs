@@ -80,7 +80,7 @@ fn a_session_reaches_the_engine_by_its_socket_from_whatever_directory_it_runs_in
         .output()?;
     assert_eq!(
         story(&output).last().map(String::as_str),
-        Some("succeeded in 1 sessions"),
+        Some("succeeded in 1 session"),
         "{output:?}"
     );
     Ok(())
@@ -96,7 +96,7 @@ fn a_session_that_is_over_its_time_is_told_to_be_so() -> Result {
     let output = ran(dir.path(), &["run", "plan.yaml"])?;
     assert_eq!(
         story(&output)[2..],
-        ["failed slow in its time was over", "failed in 1 sessions"],
+        ["failed slow (session 1) after timed out", "failed in 1 session"],
         "{output:?}"
     );
     Ok(())
@@ -116,7 +116,10 @@ fn what_a_failed_session_printed_last_is_told_wherever_it_printed_it() -> Result
         story(&output).into_iter().filter(|line| line.contains("exit")).collect();
     assert_eq!(
         failures,
-        ["failed out in exit 1: to the output", "failed both in exit 1: to the errors"],
+        [
+            "failed out (session 1) after exit 1: to the output",
+            "failed both (session 2) after exit 1: to the errors"
+        ],
         "{output:?}"
     );
     Ok(())
@@ -164,9 +167,9 @@ fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_is_told() -> Result {
     assert_eq!(
         ends[1..],
         [
-            "done big in",
-            "done takes in",
-            "done bigger in what it says of itself could be read only in part: the result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "done big (session 1) after",
+            "done takes (session 2) after",
+            "done bigger (session 3) after what it says of itself could be read only in part: the result file has 12000013 bytes and was not read; at most 10 MiB are",
             "succeeded in 3 sessions"
         ],
         "{output:?}"

@@ -246,10 +246,10 @@ fn a_terminal_that_obeys_nothing_gets_lines() -> Result {
     assert_eq!(
         masked(&screen.lines()),
         [
-            "<time> test starts as shown: 1 items, 1 at a time",
-            "<time> running only",
-            "<time> done only in <time>",
-            "succeeded in <time> 1 sessions",
+            "<time> started shown (test): 1 item, 1 at a time; at most 200 sessions, 5m00s",
+            "<time> running only (session 1)",
+            "<time> done only (session 1) after <time>",
+            "succeeded in <time> 1 session",
             "receipt <hash> verified",
             "look at it with `antiphon receipt show shown`"
         ]

@@ -131,13 +131,12 @@ fn text(event: &Recorded, width: usize) -> String {
         StreamName::Ledger => "ledger.opened".len(),
         _ => "coordination.session_unbound".len(),
     };
-    let facts = describe::facts(event);
     let line = format!(
         "{:>width$}  {}  {:types$}  {}",
         event.version.0,
         timestamps::millis(event.wall),
         event.kind,
-        printable(&facts)
+        describe::sentence(event)
     );
     line.trim_end().to_owned()
 }

@@ -12,12 +12,14 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, SessionId};
 use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
+use antiphon::time::LedgerTime;
 
 use crate::command_error::CommandError;
 use crate::ledger::Ledger;
 use crate::output::Output;
 use crate::run_outcome::RunOutcome;
 use crate::text::{painted, printable};
+use crate::timestamps::elapsed;
 
 /// Most that is passed on at a time, in bytes.
 const CHUNK: u64 = 1 << 20;
@@ -27,12 +29,13 @@ pub(super) struct Echo {
     ledger: Ledger,
     coordination: CoordinationId,
     stdout: Output,
-    running: Option<Session>,
+    running: Option<EchoedSession>,
 }
 
 /// How much of a session's outputs was passed on.
-struct Session {
+struct EchoedSession {
     folder: SessionFolder,
+    bound_at: LedgerTime,
     stdout: u64,
     stderr: u64,
 }
@@ -48,12 +51,13 @@ impl Echo {
                 let session =
                     SessionId { coordination: self.coordination.clone(), number: bound.session };
                 let folder = SessionFolder::in_state_directory(&self.ledger.dir, &session);
-                self.running = Some(Session { folder, stdout: 0, stderr: 0 });
+                self.running =
+                    Some(EchoedSession { folder, bound_at: recorded.at, stdout: 0, stderr: 0 });
             }
             Ok(CoordinationEvent::SessionUnbound(unbound)) => {
                 let session = self.running.take();
                 let (stdout, stderr) =
-                    session.map_or((0, 0), |session| (session.stdout, session.stderr));
+                    session.as_ref().map_or((0, 0), |session| (session.stdout, session.stderr));
                 if let Some(TreeReport { stdout: out, stderr: err, .. }) = unbound.tree.as_deref() {
                     let rest = self.rest(out.as_ref(), stdout)?;
                     self.stdout.bytes(&rest)?;
@@ -62,12 +66,20 @@ impl Echo {
                 }
                 if unbound.tree.as_deref().is_some_and(|tree| tree.cut) {
                     anstream::eprintln!(
-                        "some of what it printed was dropped, as it was more than is kept"
+                        "some of its output was dropped: it printed more than is kept"
                     );
                 }
                 let why = match unbound.outcome {
                     SessionOutcome::Success => None,
-                    SessionOutcome::Timeout => Some("its time was over".to_owned()),
+                    SessionOutcome::Timeout => Some(match session {
+                        Some(session) => {
+                            format!(
+                                "timed out after {}",
+                                elapsed(recorded.at.since(session.bound_at))
+                            )
+                        }
+                        None => "timed out".to_owned(),
+                    }),
                     _ => unbound.text.as_deref().map(|text| printable(text.trim()).into_owned()),
                 };
                 if let Some(why) = why {

@@ -91,7 +91,7 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
     if room == 0 {
         return Vec::new();
     }
-    // What has no line of its own is counted on the last one.
+    // What has no line of its own is class_counts on the last one.
     let selection = board.select(if board.counts().total() <= room { room } else { room - 1 });
     let shown: Vec<ShownRow> = selection
         .shown
@@ -114,7 +114,7 @@ fn items(board: &Board, rows: &Rows<'_>, turn: usize, room: usize, columns: usiz
         line.push(format!(
             "  {all}{} {more}: {}",
             selection.left.total(),
-            counted(&selection.left)
+            class_counts(&selection.left)
         ));
         lines.push(line);
     }
@@ -157,7 +157,7 @@ impl ShownRow {
         }
         line.push(match self {
             Self::Item(row) => told(row),
-            Self::Group(_, counts) => counted(counts),
+            Self::Group(_, counts) => class_counts(counts),
         });
         line
     }
@@ -189,7 +189,7 @@ fn mark(class: Class, turn: usize) -> (&'static str, &'static str) {
 }
 
 /// Counts in words.
-pub(crate) fn counted(counts: &ClassCounts) -> String {
+pub(crate) fn class_counts(counts: &ClassCounts) -> String {
     counts
         .present()
         .map(|(class, count)| format!("{count} {}", class.as_str()))

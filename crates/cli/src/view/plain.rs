@@ -1,16 +1,16 @@
-//! A run where no terminal is: one line for everything that happens to an item.
+//! A run where no terminal is: one line for each event that people care about.
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::{BudgetUsage, NextStep, SessionOutcome, WorkItemOutcome};
+use antiphon::coordination::BudgetUsage;
 use antiphon::envelope::Recorded;
-use antiphon::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::CoordinationId;
 use antiphon::time::LedgerTime;
 
 use super::summary::Summary;
+use crate::describe;
 use crate::run_outcome::RunOutcome;
-use crate::text::{painted, printable};
 use crate::timestamps::elapsed;
 
 /// What is remembered from one event to the next.
@@ -39,46 +39,25 @@ impl Plain {
         }
     }
 
-    /// What an event means for whoever watches, if anything.
+    /// The line for an event, if it has one: the first items are counted where the run starts, and
+    /// the end has lines of its own.
     pub(super) fn line(&mut self, recorded: &Recorded) -> Option<String> {
         let event = CoordinationEvent::of(recorded).ok()?;
         let start = *self.started.get_or_insert(recorded.at);
         self.last = recorded.at;
-        let text = match event {
+        let mut took = None;
+        match event {
             CoordinationEvent::Started(started) => {
                 self.currency = started.budget.currency().map(str::to_owned);
-                let name = started.name.unwrap_or_else(|| self.coordination.to_string());
-                format!(
-                    "{} starts as {}: {} items, {} at a time",
-                    printable(&name),
-                    self.coordination,
-                    started.items,
-                    started.concurrency
-                )
             }
+            CoordinationEvent::WorkAdded(_) => return None,
             CoordinationEvent::SessionBound(bound) => {
                 self.bound.insert(bound.session, recorded.at);
-                let again = if bound.attempt > 1 {
-                    format!(" (attempt {})", bound.attempt)
-                } else {
-                    String::new()
-                };
-                format!("{} {}{again}", painted("running", "running"), bound.work)
             }
-            CoordinationEvent::SessionUnbound(unbound) => self.ended(&unbound, recorded.at),
-            CoordinationEvent::WorkSkipped(skipped) => {
-                let works: Vec<String> = skipped.works.iter().map(ToString::to_string).collect();
-                format!("{} {}", painted("skipped", "partial"), works.join(", "))
-            }
-            CoordinationEvent::Paused(paused) => {
-                format!("{}: {}", painted("paused", "paused"), printable(&paused.reason))
-            }
-            CoordinationEvent::Continued(_) => "goes on".to_owned(),
-            CoordinationEvent::StopRequested(stop) => {
-                format!("{}: {}", painted("stopping", "stopping"), printable(&stop.reason))
-            }
-            CoordinationEvent::Resumed(resumed) => {
-                format!("taken up again; {} sessions were lost", resumed.swept)
+            CoordinationEvent::SessionUnbound(unbound) => {
+                self.sessions += 1;
+                let since = self.bound.remove(&unbound.session);
+                took = since.map(|since| elapsed(recorded.at.since(since)));
             }
             CoordinationEvent::Completed(completed) => {
                 self.usage = completed.usage;
@@ -88,34 +67,10 @@ impl Plain {
                 self.usage = aborted.usage;
                 return None;
             }
-            _ => return None,
-        };
-        Some(format!("{:>8}  {text}", elapsed(recorded.at.since(start))))
-    }
-
-    fn ended(&mut self, unbound: &SessionUnbound, at: LedgerTime) -> String {
-        self.sessions += 1;
-        let took = self.bound.remove(&unbound.session).map_or(0, |since| at.since(since));
-        let (word, state) = match (&unbound.then, unbound.outcome) {
-            (NextStep::Done(WorkItemOutcome::Succeeded), _) => ("done", "succeeded"),
-            (_, SessionOutcome::Deferred { .. }) => ("deferred", "partial"),
-            (NextStep::Done(_), _) => ("failed", "failed"),
-            (NextStep::Hold, _) => ("unclean", "failed"),
-            (_, SessionOutcome::Cancelled) => ("cancelled", "partial"),
-            (_, SessionOutcome::Lost) => ("lost", "partial"),
-            _ => ("retries", "partial"),
-        };
-        let said = unbound
-            .text
-            .as_deref()
-            .map(|text| format!(": {}", printable(text.trim())))
-            .unwrap_or_default();
-        let used = if unbound.used.tokens > 0 {
-            format!(", {} tokens", unbound.used.tokens)
-        } else {
-            String::new()
-        };
-        format!("{} {} in {}{used}{said}", painted(word, state), unbound.work, elapsed(took))
+            _ => {}
+        }
+        let sentence = describe::sentence(recorded).after(took.as_deref());
+        Some(format!("{:>8}  {sentence}", elapsed(recorded.at.since(start))))
     }
 
     /// What it came to.

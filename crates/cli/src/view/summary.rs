@@ -4,6 +4,7 @@ use antiphon::coordination::BudgetUsage;
 use antiphon::id::CoordinationId;
 
 use super::meters::{count, money};
+use crate::labels::counted;
 use crate::run_outcome::RunOutcome;
 use crate::text::{painted, printable};
 use crate::timestamps::elapsed;
@@ -26,8 +27,9 @@ impl Summary<'_> {
         let (took, sessions) = (elapsed(self.took_ns), self.sessions);
         [
             format!(
-                "{} in {took}, {sessions} sessions{}{stop}",
+                "{} in {took}, {}{}{stop}",
                 painted(verdict, verdict),
+                counted(sessions, "session"),
                 self.used()
             ),
             format!(

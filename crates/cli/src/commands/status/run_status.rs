@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::table::Table;
 use crate::text::{painted, printable};
 use crate::timestamps;
-use crate::view::{Board, Rows, Shown, counted, gauges, notes};
+use crate::view::{Board, Rows, Shown, class_counts, gauges, notes};
 
 /// Columns for the meters.
 const COLUMNS: usize = 100;
@@ -83,7 +83,7 @@ impl RunStatus {
             output.line(format!(
                 "and {} more: {}",
                 selection.left.total(),
-                counted(&selection.left)
+                class_counts(&selection.left)
             ))?;
         }
         output.line("")?;
@@ -112,7 +112,7 @@ impl RunStatus {
                     "-".to_owned(),
                     "-".to_owned(),
                     "-".to_owned(),
-                    counted(counts),
+                    class_counts(counts),
                 ],
             });
         }

@@ -197,7 +197,7 @@ fn judge(
         Cause::NotStarted(failure) => {
             return Err(Failed::of(SessionOutcome::SpawnFailed, failure.text.clone()));
         }
-        Cause::TimedOut => return Err(Failed::of(SessionOutcome::Timeout, "its time was over")),
+        Cause::TimedOut => return Err(Failed::of(SessionOutcome::Timeout, "timed out")),
         Cause::Cancelled => {
             return Err(Failed::of(SessionOutcome::Cancelled, "it was asked to stop"));
         }
@@ -260,7 +260,7 @@ fn refused_by(check: &Checked, folder: &SessionFolder) -> Option<String> {
         (Cause::Exited, Some(status)) if status.is_zero() => return None,
         (Cause::Exited, Some(status)) => shown(status),
         (Cause::NotStarted(failure), _) => failure.text.clone(),
-        (Cause::TimedOut, _) => "its time was over".to_owned(),
+        (Cause::TimedOut, _) => "timed out".to_owned(),
         (_, status) => status.map_or_else(|| "it was ended".to_owned(), shown),
     };
     Some(joined(

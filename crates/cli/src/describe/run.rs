@@ -1,0 +1,85 @@
+//! Events of a run as a whole.
+
+use antiphon::coordination::CoordinationBudget;
+use antiphon::event::{
+    Aborted, BudgetRaised, Completed, Continued, Mode, Paused, Resumed, Started, StopKind,
+    StopRequested,
+};
+use antiphon::id::StreamName;
+use antiphon::time;
+
+use super::sentence::{Sentence, said};
+use crate::labels::{self, cost, counted};
+use crate::timestamps::elapsed;
+
+pub(super) fn started(stream: &StreamName, started: &Started) -> Sentence {
+    let id = match stream {
+        StreamName::Coordination(id) => id.to_string(),
+        other => other.to_string(),
+    };
+    let name = started.name.as_ref().filter(|name| **name != id);
+    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+    let mut parts = vec![
+        format!("{}, {} at a time", counted(started.items, "item"), started.concurrency),
+        budget(&started.budget),
+    ];
+    parts.extend((started.mode == Mode::Open).then(|| "open to more work".to_owned()));
+    parts.extend(started.parent.as_ref().map(|parent| format!("for session {parent}")));
+    Sentence::new("started", "running", format!(" {id}{name}: {}", parts.join("; ")))
+}
+
+pub(super) fn paused(paused: &Paused) -> Sentence {
+    Sentence::new("paused", "paused", format!(" by {}{}", paused.by, said(&paused.reason)))
+}
+
+pub(super) fn continued(continued: &Continued) -> Sentence {
+    Sentence::new("continued", "running", format!(" by {}", continued.by))
+}
+
+pub(super) fn budget_raised(raised: &BudgetRaised) -> Sentence {
+    Sentence::new("budget raised", "", format!(" by {} to {}", raised.by, budget(&raised.budget)))
+}
+
+pub(super) fn stop_requested(stop: &StopRequested) -> Sentence {
+    let word = match stop.kind {
+        StopKind::Close => "close requested",
+        StopKind::Drain => "drain requested",
+        StopKind::Cancel => "cancel requested",
+    };
+    Sentence::new(word, "stopping", format!(" by {}{}", stop.by, said(&stop.reason)))
+}
+
+pub(super) fn resumed(resumed: &Resumed) -> Sentence {
+    let interrupted = match resumed.swept {
+        0 => String::new(),
+        1 => "; 1 session was interrupted".to_owned(),
+        many => format!("; {many} sessions were interrupted"),
+    };
+    let text = format!(" by antiphon {} in epoch {}{interrupted}", resumed.engine, resumed.epoch);
+    Sentence::new("resumed", "running", text)
+}
+
+pub(super) fn completed(completed: &Completed) -> Sentence {
+    let verdict = completed.verdict.as_str();
+    let stop = labels::stop(&completed.stop);
+    Sentence::new(verdict, verdict, format!(": {stop}; receipt {}", completed.receipt))
+}
+
+pub(super) fn aborted(aborted: &Aborted) -> Sentence {
+    let verdict = aborted.verdict.as_str();
+    let reason = labels::abort(&aborted.reason);
+    Sentence::new(verdict, verdict, format!(": {reason}; receipt {}", aborted.receipt))
+}
+
+fn budget(budget: &CoordinationBudget) -> String {
+    let time = time::nanos(budget.max_duration_ticks(), budget.tick_rate_hz());
+    let sessions = counted(budget.max_episodes(), "session");
+    let mut text = format!("at most {sessions}, {}", elapsed(time));
+    if let Some(tokens) = budget.max_tokens() {
+        text.push_str(&format!(", {}", counted(tokens, "token")));
+    }
+    if let Some(max) = budget.max_cost() {
+        text.push_str(&format!(", {} {}", cost(max), budget.currency().unwrap_or("of cost")));
+    }
+    text
+}

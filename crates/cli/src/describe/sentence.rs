@@ -1,0 +1,63 @@
+//! A sentence about an event.
+
+use std::fmt;
+
+use crate::text::{painted, printable};
+
+/// Names that are spelled out before the rest is counted.
+const NAMED: usize = 5;
+
+/// A first word in the colour of a state, what it is about, and details. Nothing in it is obeyed by
+/// a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sentence {
+    word: String,
+    state: &'static str,
+    subject: String,
+    details: String,
+}
+
+impl Sentence {
+    /// A sentence whose first word is in the colour of a state; what follows brings the space or
+    /// colon before it.
+    pub(super) fn new(word: &str, state: &'static str, subject: impl AsRef<str>) -> Self {
+        let subject = printable(subject.as_ref()).into_owned();
+        Self { word: printable(word).into_owned(), state, subject, details: String::new() }
+    }
+
+    pub(super) fn plain(text: impl AsRef<str>) -> Self {
+        Self::new(text.as_ref(), "", "")
+    }
+
+    pub(super) fn with_details(self, details: impl AsRef<str>) -> Self {
+        Self { details: printable(details.as_ref()).into_owned(), ..self }
+    }
+
+    /// The same with how long it took, which an event alone does not say.
+    pub(crate) fn after(self, took: Option<&str>) -> Self {
+        match took {
+            Some(took) => Self { subject: format!("{} after {took}", self.subject), ..self },
+            None => self,
+        }
+    }
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", painted(&self.word, self.state), self.subject, self.details)
+    }
+}
+
+/// The first few names, and how many more there are.
+pub(super) fn names<T: fmt::Display>(all: impl ExactSizeIterator<Item = T>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named: Vec<String> = all.take(NAMED).map(|name| name.to_string()).collect();
+    let named = named.join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
+}
+
+/// A text behind a colon; nothing if there is none.
+pub(super) fn said(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() { String::new() } else { format!(": {text}") }
+}
