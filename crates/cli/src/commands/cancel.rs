@@ -6,13 +6,13 @@ use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, Steer};
 use serde_json::json;
 
-use super::run::on_a_runtime;
 use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::output::Output;
 use crate::run_outcome::RunOutcome;
+use crate::runtime::on_a_runtime;
 use crate::text::painted;
 
 /// End a coordination

@@ -6,12 +6,12 @@ use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
 use antiphon_server::{Client, Raise};
 
-use super::run::on_a_runtime;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::output::Output;
+use crate::runtime::on_a_runtime;
 
 /// Let a paused coordination go on, with higher ceilings if given
 ///

@@ -9,11 +9,12 @@ use antiphon::id::CoordinationId;
 use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError};
 use serde_json::{Map, Value, json};
 
-use super::plan::check::refused;
-use super::run::{chosen, on_a_runtime, run};
+use super::run::{chosen, run};
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request};
+use crate::diagnostics::refused;
 use crate::options::Options;
+use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 

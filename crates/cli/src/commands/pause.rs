@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use antiphon::id::CoordinationId;
 use antiphon_server::{Client, Steer};
 
-use super::run::on_a_runtime;
 use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::output::Output;
+use crate::runtime::on_a_runtime;
 
 /// Start nothing new of a coordination until it is continued
 ///

@@ -1,6 +1,6 @@
 //! `antiphon plan`: plan files, before anything runs.
 
-pub(super) mod check;
+mod check;
 mod schema;
 mod show;
 

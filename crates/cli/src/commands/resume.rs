@@ -7,11 +7,12 @@ use antiphon::append::HeadRow;
 use antiphon::id::CoordinationId;
 use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
 
-use super::run::{check, on_a_runtime};
+use super::run::check;
 use crate::command_error::{CommandError, Kind};
 use crate::follow::{Outcome, RunFollower};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
+use crate::runtime::on_a_runtime;
 use crate::view::View;
 
 /// Coordinations that are taken up at a time.
@@ -55,16 +56,16 @@ async fn resume(
 ) -> Result<ExitCode, CommandError> {
     let mut follower = RunFollower::connect(&ledger.dir).await?;
     follower.sort_running_first(&mut ids).await?;
-    let seen = see(&mut follower, &ledger.dir, json, &ids).await;
-    let parted = seen.as_ref().map_or_else(|_| Outcome::Terminated, |(parted, _)| parted.clone());
-    follower.detach(Ok(parted)).await?;
-    let (_, worst) = seen?;
+    let followed = follow_each(&mut follower, &ledger.dir, json, &ids).await;
+    let last = followed.as_ref().map_or_else(|_| Outcome::Terminated, |(last, _)| last.clone());
+    follower.detach(Ok(last)).await?;
+    let (_, worst) = followed?;
     Ok(worst.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-/// Sees one after the other; they all go on meanwhile. Gives how the last was left, and the first
-/// kind of error.
-async fn see(
+/// Follows one after the other; all of them run meanwhile. Gives how the last was left, and the
+/// first kind of error.
+async fn follow_each(
     follower: &mut RunFollower,
     dir: &Path,
     json: bool,

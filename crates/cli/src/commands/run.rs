@@ -9,11 +9,12 @@ use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::plan::Plan;
 use antiphon_server::SubmitRequest;
 
-use super::plan::check::refused;
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Unsent, request};
+use crate::diagnostics::refused;
 use crate::follow::{Outcome, RunFollower};
 use crate::options::Options;
+use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 
@@ -65,19 +66,19 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, CommandError> {
     let dir = state_dir::find(options);
     let mut follower = RunFollower::connect(&dir).await?;
-    let seen = follower.follow(&id, Some(&request), &mut view).await;
+    let followed = follower.follow(&id, Some(&request), &mut view).await;
     let mut checked = Ok(());
-    let seen = seen.and_then(|mut parted| {
-        if let Outcome::Ended(outcome) = &mut parted {
+    let followed = followed.and_then(|mut end| {
+        if let Outcome::Ended(outcome) = &mut end {
             checked = check(&dir, &id);
             outcome.verified = checked.is_ok();
             view.end(outcome)?;
         }
-        Ok(parted)
+        Ok(end)
     });
-    let parted = follower.detach(seen).await?;
+    let end = follower.detach(followed).await?;
     checked?;
-    match parted {
+    match end {
         Outcome::Ended(outcome) => Ok(outcome.exit_code()),
         Outcome::Terminated => Ok(Kind::Aborted.into()),
     }
@@ -94,14 +95,4 @@ pub(crate) fn check(dir: &Path, id: &CoordinationId) -> Result<(), CommandError>
         )
         .with_hint(format!("`antiphon verify {id}` tells all that is wrong"))),
     }
-}
-
-/// Runs a command that talks to an engine.
-pub(crate) fn on_a_runtime(
-    command: impl Future<Output = Result<ExitCode, CommandError>>,
-) -> Result<ExitCode, CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime
-        .map_err(|error| CommandError::internal(format!("no runtime can be had: {error}")))?;
-    runtime.block_on(command)
 }

@@ -7,12 +7,12 @@ use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
 
-use super::run::on_a_runtime;
 use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
 use crate::output::Output;
+use crate::runtime::on_a_runtime;
 use crate::text::printable;
 
 /// Items that are told of when none is named.

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use antiphon::plan::{Environment, Plan, PlanError};
 use serde_json::json;
 
-use crate::command_error::{CommandError, Kind};
+use crate::command_error::CommandError;
+use crate::diagnostics::refused;
 use crate::options::Options;
 use crate::output::Output;
-use crate::plan_problems;
 use crate::text::{painted, printable};
 
 /// Tell everything that is wrong with a plan file
@@ -46,20 +46,6 @@ impl Args {
         output.finish()?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Tells why a plan cannot be run, as JSON on standard output or else for people.
-pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCode, CommandError> {
-    if options.json {
-        let mut output = Output::stdout();
-        output.json(
-            &json!({ "ok": false, "problems": problems.diagnostics, "left_out": problems.left_out }),
-        )?;
-        output.finish()?;
-    } else {
-        plan_problems::report(problems);
-    }
-    Ok(Kind::Plan.into())
 }
 
 /// A plan that can be run.

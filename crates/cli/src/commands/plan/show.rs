@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use antiphon::plan::{Outline, OutlineItem};
 
-use super::check::{checked, refused};
+use super::check::checked;
 use crate::command_error::CommandError;
+use crate::diagnostics::refused;
 use crate::options::Options;
 use crate::output::Output;
 use crate::table::Table;

@@ -2,14 +2,33 @@
 //! to do.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use antiphon::plan::{Diagnostic, PlanError};
+use serde_json::json;
 
+use crate::command_error::{CommandError, Kind};
+use crate::options::Options;
+use crate::output::Output;
 use crate::text::printable;
 
-/// Tells the user, on stderr. There is nobody to tell that stderr is closed.
-pub(crate) fn report(problems: &PlanError) {
+/// Tells why a plan cannot be run, as JSON on standard output or else for people.
+pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCode, CommandError> {
+    if options.json {
+        let mut output = Output::stdout();
+        output.json(
+            &json!({ "ok": false, "problems": problems.diagnostics, "left_out": problems.left_out }),
+        )?;
+        output.finish()?;
+    } else {
+        report(problems);
+    }
+    Ok(Kind::Plan.into())
+}
+
+/// Prints them on stderr; where that is closed, nothing can be said.
+fn report(problems: &PlanError) {
     let mut stderr = anstream::stderr().lock();
     for problem in &problems.diagnostics {
         let _told = writeln!(stderr, "{}\n", rendered(problem));

@@ -1,0 +1,49 @@
+//! What others run in the engine of this process, which would be interrupted by its end.
+
+use std::collections::BTreeSet;
+
+use antiphon::id::CoordinationId;
+
+use crate::command_error::CommandError;
+use crate::connection::{Host, Interrupt, Interrupts};
+
+/// Runs that are named before the rest is counted.
+const NAMED: usize = 5;
+
+/// Stays while anything goes on that the end of this process would interrupt.
+pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandError> {
+    let mut named = BTreeSet::new();
+    let mut asked = false;
+    loop {
+        let others = host.at_work().await?;
+        let Some(first) = others.first() else { return Ok(()) };
+        let names = some_of(&others);
+        if !others.is_subset(&named) {
+            anstream::eprintln!(
+                "this process stays until what others submitted to it is done: {names}"
+            );
+            named.clone_from(&others);
+        }
+        let version = host.engine.status(first).await?.version;
+        let mut events = host.engine.follow(first, version).await?;
+        tokio::select! {
+            event = events.next() => drop(event?),
+            interrupt = interrupts.next() => {
+                if asked || interrupt == Interrupt::Terminate {
+                    return Ok(());
+                }
+                asked = true;
+                anstream::eprintln!("ending now would interrupt {names}, which would go on with the next engine; Ctrl-C again ends");
+            }
+        }
+    }
+}
+
+/// A few names, and how many more there are.
+fn some_of(names: &BTreeSet<CoordinationId>) -> String {
+    let mut text = names.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text.push_str(&format!(" and {} more", names.len() - NAMED));
+    }
+    text
+}

@@ -1,0 +1,151 @@
+//! How far one run was followed, and what Ctrl-C means to it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use antiphon::coordination::Stage;
+use antiphon::envelope::Recorded;
+use antiphon::id::{CoordinationId, SessionId, Version};
+use antiphon_server::{Client, ClientError, Steer};
+use tokio::time::timeout;
+
+use crate::command_error::CommandError;
+use crate::connection::{Connection, has_gone};
+use crate::run_outcome::RunOutcome;
+use crate::view::View;
+
+/// How long an engine may take to take in what Ctrl-C means.
+const STEERED_WITHIN: Duration = Duration::from_secs(5);
+
+/// One coordination as far as it was seen.
+pub(super) struct Progress {
+    id: CoordinationId,
+    version: Version,
+    outcome: Option<RunOutcome>,
+    /// How often Ctrl-C was pressed.
+    presses: u32,
+    /// What that means, until an engine has taken it in.
+    steering: Option<Steering>,
+}
+
+/// What Ctrl-C means to a coordination: how it is steered, why, and what is told.
+#[derive(Clone, Copy)]
+struct Steering(Steer, &'static str, &'static str);
+
+/// Why watching stopped short.
+pub(super) enum Stopped {
+    /// The engine has gone; another one can take over.
+    Gone,
+    Failed(CommandError),
+}
+
+impl From<CommandError> for Stopped {
+    fn from(error: CommandError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ClientError> for Stopped {
+    fn from(error: ClientError) -> Self {
+        if has_gone(&error) { Self::Gone } else { Self::Failed(error.into()) }
+    }
+}
+
+impl Progress {
+    pub(super) fn of(id: &CoordinationId) -> Self {
+        Self { id: id.clone(), version: Version(0), outcome: None, presses: 0, steering: None }
+    }
+
+    pub(super) fn id(&self) -> &CoordinationId {
+        &self.id
+    }
+
+    /// The last event that was seen.
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// How often Ctrl-C was pressed.
+    pub(super) fn presses(&self) -> u32 {
+        self.presses
+    }
+
+    pub(super) fn see(&mut self, recorded: &Recorded) {
+        self.version = recorded.version;
+        self.outcome = RunOutcome::of(recorded).or(self.outcome.take());
+    }
+
+    /// How it ended, after its last event.
+    pub(super) fn outcome(&self) -> Option<&RunOutcome> {
+        self.outcome.as_ref()
+    }
+
+    /// Whether an engine is to be told something.
+    pub(super) fn is_steering(&self) -> bool {
+        self.steering.is_some()
+    }
+
+    /// Ctrl-C once: nothing new starts. Twice: it ends.
+    pub(super) fn press(&mut self) {
+        self.presses += 1;
+        self.steering = Some(match self.presses {
+            1 => Steering(
+                Steer::Drain,
+                "interrupted",
+                "nothing new starts; running sessions may end. Ctrl-C again ends them",
+            ),
+            _ => Steering(Steer::Cancel, "interrupted twice", "running sessions are ended"),
+        });
+    }
+
+    /// Tells the engine what Ctrl-C means. If it goes away over it, the next one is told.
+    pub(super) async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Stopped> {
+        let Some(Steering(how, reason, text)) = self.steering else { return Ok(()) };
+        match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
+            Ok(Ok(_)) => view.tell(text)?,
+            Ok(Err(error)) if has_gone(&error) => return Err(Stopped::Gone),
+            Ok(Err(error)) => view.tell(&error.to_string())?,
+            Err(_) => {
+                view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?
+            }
+        }
+        self.steering = None;
+        Ok(())
+    }
+
+    /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
+    pub(super) async fn report_if_stuck(
+        &self,
+        connection: &Connection,
+        view: &mut View,
+    ) -> Result<(), CommandError> {
+        let id = &self.id;
+        let at_work = match &connection.host {
+            Some(host) => host.at_work().await?,
+            None => BTreeSet::new(),
+        };
+        // Work below a nested coordination counts for the one that it is in.
+        if at_work.iter().any(|at_work| is_in(id, at_work)) {
+            return Ok(());
+        }
+        let Ok(found) = connection.client.status(id).await else { return Ok(()) };
+        match found.status.parse() {
+            Ok(Stage::Paused) => view.tell(&format!(
+                "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
+                 or --cost for a higher ceiling"
+            ))?,
+            Ok(Stage::Starting) => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
+            Ok(Stage::Running) if connection.host.is_some() => {
+                view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether a coordination is another one, or carries out a session of it, however deep.
+pub(super) fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
+    let above = id.as_str().parse::<SessionId>().map(|session| session.coordination);
+    id == outer || above.is_ok_and(|above| is_in(&above, outer))
+}
