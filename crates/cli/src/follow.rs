@@ -148,7 +148,7 @@ impl RunFollower {
                 (events, event) = &mut coming => {
                     let Some(line) = event? else { break };
                     coming.set(following(events));
-                    let recorded = line.recorded()?;
+                    let recorded = line.recorded().map_err(ClientError::from)?;
                     progress.see(&recorded);
                     view.event(&recorded)?;
                     silent_from = Some(Instant::now() + SILENCE);

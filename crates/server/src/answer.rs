@@ -3,13 +3,12 @@
 use antiphon::{Engine, EngineError};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::code::Code;
-use crate::problem::Problem;
-use crate::server::Shared;
+use crate::api::{Code, Problem};
+use crate::state::Shared;
 
 /// What a handler gives back.
 pub(crate) type Answer = Result<Response, Problem>;
@@ -41,13 +40,13 @@ pub(crate) async fn ask<'a, T, F>(
 where
     F: Future<Output = Result<T, EngineError>> + 'a,
 {
-    if !shared.engine.has_room() {
+    if !shared.engine().has_room() {
         return Err(Asked::Problem(Problem::new(
             Code::Busy,
             "the engine's mailbox is full, and nothing was asked of it; repeat the request in a moment",
         )));
     }
-    match timeout(shared.limits.answer_time, question(&shared.engine)).await {
+    match timeout(shared.limits().answer_time, question(shared.engine())).await {
         Ok(answer) => answer.map_err(Asked::Engine),
         Err(_) => Err(Asked::Problem(Problem::new(
             Code::NoAnswer,
@@ -72,5 +71,19 @@ impl From<Asked> for Problem {
             Asked::Engine(error) => error.into(),
             Asked::Problem(problem) => problem,
         }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(Body::from(self.to_bytes()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.known_code().and_then(Code::retry_after) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }

@@ -19,12 +19,11 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::api::{Code, Problem};
 use crate::caller::{Caller, Peer, SessionOf};
-use crate::code::Code;
 use crate::panic::contained;
-use crate::problem::Problem;
-use crate::server::Shared;
 use crate::stall::Stalling;
+use crate::state::Shared;
 
 /// The least that hyper takes as a limit on heads, in bytes.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
@@ -34,13 +33,23 @@ const LINGER: Duration = Duration::from_millis(200);
 
 /// What a connection needs.
 pub(crate) struct Connection {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) router: Router,
-    pub(crate) session_of: Option<SessionOf>,
-    pub(crate) sessions: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    router: Router,
+    session_of: Option<SessionOf>,
+    /// Places for connections of sessions.
+    sessions: Arc<Semaphore>,
 }
 
 impl Connection {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        router: Router,
+        session_of: Option<SessionOf>,
+        sessions: Arc<Semaphore>,
+    ) -> Self {
+        Self { shared, router, session_of, sessions }
+    }
+
     pub(crate) async fn run(self, stream: UnixStream, permit: OwnedSemaphorePermit) {
         let peer = match Peer::of(&stream) {
             Ok(peer) => peer,
@@ -59,7 +68,7 @@ impl Connection {
             Caller::Session(_) | Caller::Refused(_) => {
                 match Arc::clone(&self.sessions).try_acquire_owned() {
                     Ok(own) => own,
-                    Err(_) => return turn_away(stream, &self.shared.lingering).await,
+                    Err(_) => return turn_away(stream, &self.shared).await,
                 }
             }
         };
@@ -68,7 +77,7 @@ impl Connection {
 
     async fn serve(self, stream: UnixStream, caller: Caller) {
         let Self { shared, router, .. } = self;
-        let limits = &shared.limits;
+        let limits = shared.limits();
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -82,7 +91,7 @@ impl Connection {
         let mut served = pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {
             ended = served.as_mut() => ended,
-            () = shared.stopping.cancelled() => {
+            () = shared.stopping().cancelled() => {
                 served.as_mut().graceful_shutdown();
                 served.await
             }
@@ -120,7 +129,7 @@ async fn answer(
 
 /// Tells somebody for whom there is no place, and waits a moment for what it says, as far as that
 /// is possible: a connection that ends with bytes unread may take the answer with it.
-pub(crate) async fn turn_away(stream: UnixStream, lingering: &Semaphore) {
+pub(crate) async fn turn_away(stream: UnixStream, shared: &Shared) {
     let problem = Problem::new(
         Code::TooManyConnections,
         "too many clients are connected; repeat the request in a moment",
@@ -135,7 +144,7 @@ pub(crate) async fn turn_away(stream: UnixStream, lingering: &Semaphore) {
     answer.extend(body);
     // It fits into an empty buffer; what did not would have to wait for the client.
     let _told = stream.try_write(&answer);
-    if let Ok(_place) = lingering.try_acquire() {
+    if let Some(_place) = shared.place_to_linger() {
         let mut buffer = vec![0; 4096];
         let heard = async {
             while stream.readable().await.is_ok() {

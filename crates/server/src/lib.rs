@@ -1,34 +1,61 @@
 //! The local API of Antiphon: HTTP over a Unix socket in the state directory, and a client for it.
 //!
-//! [`Server`] is a door to a running [`Engine`](antiphon::Engine): it reads requests, asks the
+//! [`Server`] speaks for a running [`Engine`](antiphon::Engine): it reads requests, asks the
 //! engine, and writes answers. It decides nothing, keeps nothing, and no client can delay the
-//! engine. [`Client`] lets another process be a guest of that engine.
+//! engine. [`Client`] reaches that engine from another process.
+//!
+//! The types that go over the socket need neither: without the default features the crate is those
+//! types alone; the feature `client` adds the client, and `server` the server.
 //!
 //! `docs/api.md` has every request with an example, `docs/error-codes.md` every error.
 
-mod answer;
-mod caller;
-mod client;
-mod code;
-mod connection;
-mod panic;
-mod problem;
-mod request;
-mod routes;
-mod server;
-mod socket;
-mod stall;
-mod submission;
-mod wire;
+mod api;
 
-pub use caller::SessionOf;
-pub use client::{Client, ClientError, EventStream};
-pub use code::Code;
-pub use problem::{Fault, Problem};
-pub use server::{BindError, Limits, Server};
-pub use socket::{SOCKET, SocketError};
-pub use submission::{CompileError, Compiled, PlanProblem, Secret, Submission};
-pub use wire::{
-    Accepted, EventLine, EventPage, Health, ListPage, ListQuery, Raise, Reasons, RunLine, Steer,
-    SubmitRequest, Submitted, Why,
+#[cfg(feature = "client")]
+mod client;
+#[cfg(any(feature = "client", feature = "server"))]
+mod path;
+#[cfg(any(feature = "client", feature = "server"))]
+mod socket;
+
+#[cfg(feature = "server")]
+mod answer;
+#[cfg(feature = "server")]
+mod caller;
+#[cfg(feature = "server")]
+mod connection;
+#[cfg(feature = "server")]
+mod limits;
+#[cfg(feature = "server")]
+mod listener;
+#[cfg(feature = "server")]
+mod panic;
+#[cfg(feature = "server")]
+mod request;
+#[cfg(feature = "server")]
+mod routes;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(feature = "server")]
+mod stall;
+#[cfg(feature = "server")]
+mod state;
+#[cfg(feature = "server")]
+mod submission;
+
+pub use api::{
+    Accepted, Code, EventLine, EventPage, Fault, Health, ListPage, ListQuery, NotAnEvent, Problem,
+    Raise, Reasons, RunLine, Steer, SubmitRequest, Submitted, Why,
 };
+#[cfg(feature = "server")]
+pub use caller::SessionOf;
+#[cfg(feature = "client")]
+pub use client::{Client, ClientError, EventStream};
+#[cfg(feature = "server")]
+pub use limits::Limits;
+#[cfg(feature = "server")]
+pub use server::{BindError, Server};
+#[cfg(any(feature = "client", feature = "server"))]
+pub use socket::{SOCKET, SocketError};
+#[cfg(feature = "server")]
+pub use submission::{CompileError, Compiled, PlanProblem, Secret, Submission};

@@ -1,7 +1,7 @@
 //! What handlers take out of a request: who asks, which run is meant, the body. What is
 //! wrong with it is a [`Problem`].
 
-mod shape;
+mod fields;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::api::{Code, Fault, Problem};
 use crate::caller::Caller;
-use crate::code::Code;
-use crate::problem::{Fault, Problem};
-use crate::server::Shared;
+use crate::state::Shared;
 
-pub(crate) use shape::{Fields, pointer};
+pub(crate) use fields::{Fields, pointer};
 
 /// Somebody who runs the engine, and no session.
 pub(crate) struct Operator;
@@ -45,11 +44,15 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 
 /// The run in the path, which the caller may read.
 pub(crate) struct Addressed {
-    pub(crate) id: CoordinationId,
+    id: CoordinationId,
     parts: HashMap<String, String>,
 }
 
 impl Addressed {
+    pub(crate) fn id(&self) -> &CoordinationId {
+        &self.id
+    }
+
     /// Another part of the path.
     pub(crate) fn part(&self, name: &str) -> &str {
         self.parts.get(name).map_or("", String::as_str)
@@ -167,7 +170,7 @@ impl FromRequest<Arc<Shared>> for Object {
 
 /// Reads a body within the limits of time and size.
 async fn body(body: Body, shared: &Shared) -> Result<Bytes, Problem> {
-    let limits = &shared.limits;
+    let limits = shared.limits();
     match timeout(limits.body_time, to_bytes(body, limits.body_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_large(&error) => {

@@ -1,5 +1,5 @@
-//! The server: a socket, the engine behind it, and limits for everything that a client can make
-//! last or grow.
+//! The server: accepts connections at the socket until it is to stop. Decides nothing and keeps
+//! nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,19 +13,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::SessionOf;
-use crate::connection::{self, Connection};
+use crate::connection::{Connection, turn_away};
+use crate::limits::Limits;
+use crate::listener::Listener;
 use crate::routes;
-use crate::socket::{Socket, SocketError};
+use crate::socket::SocketError;
+use crate::state::{Compile, Shared};
 use crate::submission::{CompileError, Compiled, Submission};
-
-/// Plans that are read at a time; others wait their turn.
-const COMPILING: usize = 2;
-
-/// Receipts that are read with their evidence at a time.
-const EXPORTING: usize = 2;
-
-/// Callers at a time that are turned away with patience; others are cut off.
-const LINGERING: usize = 32;
 
 /// Pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,72 +29,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[error(transparent)]
 pub struct BindError(#[from] pub SocketError);
 
-/// What bounds a client. The defaults suit everybody but a test.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Connections of operators at a time.
-    pub connections: usize,
-    /// Connections of sessions, and of callers that are refused, at a time. They do not count as
-    /// operators'.
-    pub session_connections: usize,
-    /// Most header fields in a request.
-    pub headers: usize,
-    /// Most bytes before the body of a request, 8 KiB at least.
-    pub header_bytes: usize,
-    /// Most bytes in the body of a request.
-    pub body_bytes: usize,
-    /// How long a client may take for the head of a request, and how long it may be silent between
-    /// two.
-    pub header_time: Duration,
-    /// How long a client may take for the body of a request.
-    pub body_time: Duration,
-    /// How long a client may leave an answer unread.
-    pub write_time: Duration,
-    /// How long the engine may take for an answer before the client is told that there is none.
-    pub answer_time: Duration,
-    /// Silence in a stream of events after which a comment says that it still stands.
-    pub heartbeat: Duration,
-    /// How long requests may take to end once the server is to stop.
-    pub drain: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 256,
-            session_connections: 64,
-            headers: 64,
-            header_bytes: 32 * 1024,
-            body_bytes: 4 * 1024 * 1024,
-            header_time: Duration::from_secs(10),
-            body_time: Duration::from_secs(10),
-            write_time: Duration::from_secs(30),
-            answer_time: Duration::from_secs(30),
-            heartbeat: Duration::from_secs(15),
-            drain: Duration::from_secs(3),
-        }
-    }
-}
-
-/// Turns a submission into what the engine takes.
-pub(crate) type Compile = Arc<dyn Fn(&Submission) -> Result<Compiled, CompileError> + Send + Sync>;
-
-/// What every request may need.
-pub(crate) struct Shared {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) compile: Compile,
-    pub(crate) compiling: Semaphore,
-    pub(crate) exporting: Semaphore,
-    /// Places for those who have no place, while they are told so.
-    pub(crate) lingering: Semaphore,
-    pub(crate) limits: Limits,
-    /// Cancelled when the server is to stop; streams end then.
-    pub(crate) stopping: CancellationToken,
-}
-
-/// A door to a running engine: HTTP over a Unix socket in its state directory.
+/// The local API of a running engine: HTTP over a Unix socket in its state directory.
 pub struct Server {
-    socket: Socket,
+    listener: Listener,
     engine: Arc<Engine>,
     compile: Compile,
     limits: Limits,
@@ -110,7 +41,7 @@ pub struct Server {
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server")
-            .field("socket", &self.socket)
+            .field("listener", &self.listener)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -130,9 +61,9 @@ impl Server {
         engine: Arc<Engine>,
         compile: impl Fn(&Submission) -> Result<Compiled, CompileError> + Send + Sync + 'static,
     ) -> Result<Self, BindError> {
-        let socket = Socket::bind(state_dir.as_ref()).await?;
+        let listener = Listener::bind(state_dir.as_ref()).await?;
         Ok(Self {
-            socket,
+            listener,
             engine,
             compile: Arc::new(compile),
             limits: Limits::default(),
@@ -156,14 +87,14 @@ impl Server {
     /// The socket.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.socket.path()
+        self.listener.path()
     }
 
     /// Answers until told to stop. Then the socket goes, streams end, and requests that are being
     /// answered have a moment to end. When this returns nothing of the server holds the engine any
     /// more.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { socket, engine, compile, limits, session_of } = self;
+        let Self { listener, engine, compile, limits, session_of } = self;
         // Streams end with the server, also if its future is dropped.
         let stopping = shutdown.child_token();
         let _stop = stopping.clone().drop_guard();
@@ -171,15 +102,7 @@ impl Server {
             Arc::new(Semaphore::new(limits.connections)),
             Arc::new(Semaphore::new(limits.session_connections)),
         );
-        let shared = Arc::new(Shared {
-            engine,
-            compile,
-            compiling: Semaphore::new(COMPILING),
-            exporting: Semaphore::new(EXPORTING),
-            lingering: Semaphore::new(LINGERING),
-            limits,
-            stopping: stopping.clone(),
-        });
+        let shared = Arc::new(Shared::new(engine, compile, limits, stopping.clone()));
         let router = routes::router(Arc::clone(&shared));
         let mut connections = JoinSet::new();
         loop {
@@ -187,32 +110,31 @@ impl Server {
                 biased;
                 () = stopping.cancelled() => break,
                 Some(_) = connections.join_next() => continue,
-                accepted = accept(&socket) => accepted,
+                accepted = accept(&listener) => accepted,
             };
             match Arc::clone(&operators).try_acquire_owned() {
                 Ok(permit) => {
-                    let (session_of, sessions) = (session_of.clone(), Arc::clone(&sessions));
-                    let connection = Connection {
-                        shared: Arc::clone(&shared),
-                        router: router.clone(),
-                        session_of,
-                        sessions,
-                    };
+                    let connection = Connection::new(
+                        Arc::clone(&shared),
+                        router.clone(),
+                        session_of.clone(),
+                        Arc::clone(&sessions),
+                    );
                     connections.spawn(connection.run(stream, permit));
                 }
                 Err(_) => {
                     let shared = Arc::clone(&shared);
-                    connections.spawn(async move {
-                        connection::turn_away(stream, &shared.lingering).await
-                    });
+                    connections.spawn(async move { turn_away(stream, &shared).await });
                 }
             }
         }
-        drop(socket);
+        drop(listener);
         drop(router);
-        if timeout(shared.limits.drain, async { while connections.join_next().await.is_some() {} })
-            .await
-            .is_err()
+        if timeout(shared.limits().drain, async {
+            while connections.join_next().await.is_some() {}
+        })
+        .await
+        .is_err()
         {
             tracing::warn!(
                 connections = connections.len(),
@@ -223,10 +145,10 @@ impl Server {
     }
 }
 
-async fn accept(socket: &Socket) -> UnixStream {
+async fn accept(listener: &Listener) -> UnixStream {
     loop {
-        match socket.listener.accept().await {
-            Ok((stream, _)) => return stream,
+        match listener.accept().await {
+            Ok(stream) => return stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

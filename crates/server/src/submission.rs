@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::api::Fault;
+
 use antiphon::coordination::CoordinationConfig;
 use antiphon::id::CoordinationId;
-
-use crate::problem::Fault;
 
 /// Shortest value of a secret, in bytes: a shorter one could not be told from chance in an output.
 pub(crate) const MIN_SECRET_BYTES: usize = 8;

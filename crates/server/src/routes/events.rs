@@ -13,13 +13,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::head;
+use super::record::head;
 use crate::answer::{Answer, ask, json};
-use crate::code::Code;
-use crate::problem::Problem;
+use crate::api::{Code, EventLine, EventPage, Problem};
 use crate::request::{Addressed, Parameters};
-use crate::server::Shared;
-use crate::wire::{EventLine, EventPage};
+use crate::state::Shared;
 
 mod unfolded;
 
@@ -91,33 +89,35 @@ fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 
 async fn page(shared: &Shared, target: &Addressed, after: Version, limit: usize) -> Answer {
     // The head first: what is read after it is at least as new.
-    let head = head(shared, &target.id).await?;
+    let head = head(shared, target.id()).await?;
     let (mut events, mut bytes, mut last) = (Vec::new(), 0, after);
     while events.len() < limit && bytes < PAGE_BYTES {
-        let recorded =
-            shared.engine.events(&target.id, last, READ_AT_ONCE.min(limit - events.len())).await?;
+        let recorded = shared
+            .engine()
+            .events(target.id(), last, READ_AT_ONCE.min(limit - events.len()))
+            .await?;
         let Some(newest) = recorded.last() else { break };
         last = newest.version;
         bytes += recorded
             .iter()
             .map(|event| event.payload.bytes().map_or(0, <[u8]>::len))
             .sum::<usize>();
-        events.extend(recorded.iter().map(EventLine::of));
+        events.extend(recorded.iter().map(EventLine::from));
     }
     let ended = head.ended || events.last().is_some_and(EventLine::is_terminal);
     json(StatusCode::OK, &EventPage { events, after: last.0, more: last < head.tip.version, ended })
 }
 
 async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {
-    let head = head(shared, &target.id).await?;
+    let head = head(shared, target.id()).await?;
     if head.ended && after >= head.tip.version {
         // This is how a client of event streams is told not to come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let subscription = ask(shared, |engine| engine.follow(&target.id, after)).await?;
-    let heartbeat = shared.limits.heartbeat;
+    let subscription = ask(shared, |engine| engine.follow(target.id(), after)).await?;
+    let heartbeat = shared.limits().heartbeat;
     let following =
-        Following { subscription, heartbeat, stopping: shared.stopping.clone(), failed: false };
+        Following { subscription, heartbeat, stopping: shared.stopping().clone(), failed: false };
     let mut response =
         Response::new(Body::new(unfolded::Unfolded::new(following, Following::frame)));
     let headers = response.headers_mut();
@@ -159,7 +159,7 @@ impl Following {
 }
 
 fn text(event: &Recorded) -> String {
-    match serde_json::to_string(&EventLine::of(event)) {
+    match serde_json::to_string(&EventLine::from(event)) {
         Ok(line) => format!("id: {}\nevent: {}\ndata: {line}\n\n", event.version, event.kind),
         Err(error) => format!(": version {} cannot be written as JSON: {error}\n\n", event.version),
     }

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::answer::{Answer, ask, json};
-use crate::server::Shared;
-use crate::wire::Health;
+use crate::api::Health;
+use crate::state::Shared;
 
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Answer {
     ask(&shared, |engine| engine.health()).await?;

@@ -8,10 +8,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::answer::{Answer, bytes_of, json};
-use crate::code::Code;
-use crate::problem::Problem;
 use crate::request::{Addressed, Parameters};
-use crate::server::Shared;
+use crate::state::Shared;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,10 +24,8 @@ pub(super) async fn receipt(
     target: Addressed,
     query: Parameters<Query>,
 ) -> Answer {
-    // Evidence is as large as its run, so only a few are read at a time.
-    let stopping = |_| Problem::new(Code::Stopping, "the engine is stopping");
-    let _turn = shared.exporting.acquire().await.map_err(stopping)?;
-    let export = shared.engine.export(&target.id).await??;
+    let _place = shared.place_to_export().await?;
+    let export = shared.engine().export(target.id()).await??;
     if query.0.evidence {
         return Ok(bytes_of(StatusCode::OK, export.to_bytes()));
     }

@@ -10,12 +10,11 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 
 use crate::answer::{Answer, ask, json};
-use crate::code::Code;
-use crate::problem::Problem;
+use crate::api::{Code, Problem, Submitted};
+use crate::path::run_path;
 use crate::request::{Fields, Key, Object, Operator, pointer};
-use crate::server::Shared;
+use crate::state::Shared;
 use crate::submission::{CompileError, Compiled, MIN_SECRET_BYTES, Secret, Submission};
-use crate::wire::{Submitted, segment};
 
 pub(super) async fn submit(
     State(shared): State<Arc<Shared>>,
@@ -42,7 +41,7 @@ pub(super) async fn submit(
         };
     let status = if existing { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = json(status, &Submitted { id: id.to_string(), existing })?;
-    if let Ok(location) = HeaderValue::try_from(format!("/v1/runs/{}", segment(id.as_str()))) {
+    if let Ok(location) = HeaderValue::try_from(run_path(id.as_str(), "")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
@@ -88,10 +87,9 @@ fn read(mut body: Fields, key: Option<&CommandId>) -> Result<Submission, Problem
 }
 
 async fn compiled(shared: &Arc<Shared>, submission: Arc<Submission>) -> Result<Compiled, Problem> {
-    let stopping = |_| Problem::new(Code::Stopping, "the engine is stopping");
-    let _turn = shared.compiling.acquire().await.map_err(stopping)?;
+    let _place = shared.place_to_compile().await?;
     // The thread may outlive the server: it holds what it needs, and not the engine.
-    let (compile, given) = (Arc::clone(&shared.compile), Arc::clone(&submission));
+    let (compile, given) = (shared.compile(), Arc::clone(&submission));
     let done = tokio::task::spawn_blocking(move || compile(&given)).await;
     match done {
         Ok(Ok(compiled)) => Ok(compiled),

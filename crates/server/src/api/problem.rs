@@ -4,12 +4,9 @@ use antiphon::EngineError;
 use antiphon::coordination::ControllerError;
 use antiphon::ledger::export::ExportError;
 use antiphon::world::Rejection;
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::code::Code;
+use super::code::Code;
 
 /// Before the code in the problem's type.
 const TYPE: &str = "urn:antiphon:error:";
@@ -58,7 +55,9 @@ pub struct Fault {
 }
 
 impl Problem {
-    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+    /// A problem with this code.
+    #[must_use]
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             r#type: format!("{TYPE}{code}"),
             title: code.title().to_owned(),
@@ -69,7 +68,9 @@ impl Problem {
         }
     }
 
-    pub(crate) fn with_errors(self, errors: Vec<Fault>) -> Self {
+    /// The same with what is wrong one by one.
+    #[must_use]
+    pub fn with_errors(self, errors: Vec<Fault>) -> Self {
         Self { errors: errors.into(), ..self }
     }
 
@@ -79,8 +80,9 @@ impl Problem {
         Code::ALL.iter().copied().find(|code| code.as_str() == self.code)
     }
 
-    /// The problem as bytes.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    /// The problem as JSON on a line.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes =
             serde_json::to_vec(self).expect("BUG: a problem is plain data with text keys");
         bytes.push(b'\n');
@@ -95,20 +97,6 @@ impl std::fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = Response::new(Body::from(self.to_bytes()));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.known_code().and_then(Code::retry_after) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
-}
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {

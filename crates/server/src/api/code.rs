@@ -1,10 +1,8 @@
 //! The stable codes of everything that the API answers with an error: the contract of
 //! docs/error-codes.md.
 
-use axum::http::StatusCode;
-
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:ident, $title:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:literal, $title:literal;)*) => {
         /// What went wrong, in a word that never changes its meaning.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
@@ -36,7 +34,7 @@ macro_rules! codes {
             #[must_use]
             pub fn status(self) -> u16 {
                 match self {
-                    $(Self::$variant => StatusCode::$status.as_u16(),)*
+                    $(Self::$variant => $status,)*
                 }
             }
         }
@@ -45,67 +43,67 @@ macro_rules! codes {
 
 codes! {
     /// The body is not JSON.
-    MalformedBody = "malformed_body", BAD_REQUEST, "The body is not JSON";
+    MalformedBody = "malformed_body", 400, "The body is not JSON";
     /// A query parameter, a header or an id in the path makes no sense.
-    InvalidRequest = "invalid_request", BAD_REQUEST, "The request makes no sense";
+    InvalidRequest = "invalid_request", 400, "The request makes no sense";
     /// The caller is another user than the engine.
-    ForeignUser = "foreign_user", FORBIDDEN, "The caller is another user than the engine";
+    ForeignUser = "foreign_user", 403, "The caller is another user than the engine";
     /// The caller is a process that cannot be placed.
-    UnplacedCaller = "unplaced_caller", FORBIDDEN, "The caller cannot be placed";
+    UnplacedCaller = "unplaced_caller", 403, "The caller cannot be placed";
     /// The caller runs inside a session, which may not ask for this.
-    SessionMayNot = "session_may_not", FORBIDDEN, "A session may not ask for this";
+    SessionMayNot = "session_may_not", 403, "A session may not ask for this";
     /// There is nothing under this path.
-    UnknownPath = "unknown_path", NOT_FOUND, "There is nothing under this path";
+    UnknownPath = "unknown_path", 404, "There is nothing under this path";
     /// There is no such run.
-    UnknownRun = "unknown_run", NOT_FOUND, "There is no such run";
+    UnknownRun = "unknown_run", 404, "There is no such run";
     /// There is no such item in the run.
-    UnknownWork = "unknown_work", NOT_FOUND, "There is no such work in the run";
+    UnknownWork = "unknown_work", 404, "There is no such work in the run";
     /// The path takes other methods.
-    WrongMethod = "wrong_method", METHOD_NOT_ALLOWED, "The path takes other methods";
+    WrongMethod = "wrong_method", 405, "The path takes other methods";
     /// The body did not come in time.
-    BodyTimeout = "body_timeout", REQUEST_TIMEOUT, "The body did not come in time";
+    BodyTimeout = "body_timeout", 408, "The body did not come in time";
     /// The id is taken by a run that was started with something else.
-    IdTaken = "id_taken", CONFLICT, "The id is taken";
+    IdTaken = "id_taken", 409, "The id is taken";
     /// The run is not in the state that this is for.
-    WrongState = "wrong_state", CONFLICT, "The run is not in the state for this";
+    WrongState = "wrong_state", 409, "The run is not in the state for this";
     /// The run has ended.
-    RunEnded = "run_ended", CONFLICT, "The run has ended";
+    RunEnded = "run_ended", 409, "The run has ended";
     /// The run has not ended, and so has no receipt.
-    NotEnded = "not_ended", CONFLICT, "The run has not ended";
+    NotEnded = "not_ended", 409, "The run has not ended";
     /// What was asked for was erased.
-    Erased = "erased", GONE, "What was asked for was erased";
+    Erased = "erased", 410, "What was asked for was erased";
     /// The body is larger than allowed.
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    BodyTooLarge = "body_too_large", 413, "The body is too large";
     /// The body is something else than JSON by its own word.
-    WrongMediaType = "wrong_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    WrongMediaType = "wrong_media_type", 415, "The body must be JSON";
     /// The body is JSON, but not of the shape that the path takes.
-    InvalidBody = "invalid_body", UNPROCESSABLE_ENTITY, "The body does not have the right shape";
+    InvalidBody = "invalid_body", 422, "The body does not have the right shape";
     /// The plan has problems.
-    InvalidPlan = "invalid_plan", UNPROCESSABLE_ENTITY, "The plan has problems";
+    InvalidPlan = "invalid_plan", 422, "The plan has problems";
     /// The engine's rules forbid it.
-    Refused = "refused", UNPROCESSABLE_ENTITY, "The engine's rules forbid this";
+    Refused = "refused", 422, "The engine's rules forbid this";
     /// The mailbox is full.
-    Busy = "busy", TOO_MANY_REQUESTS, "The engine has more to do than it can take in";
+    Busy = "busy", 429, "The engine has more to do than it can take in";
     /// The evidence for what was asked is damaged.
-    Damaged = "damaged", INTERNAL_SERVER_ERROR, "The ledger is damaged there";
+    Damaged = "damaged", 500, "The ledger is damaged there";
     /// The ledger cannot be read.
-    Unreadable = "unreadable", INTERNAL_SERVER_ERROR, "The ledger cannot be read";
+    Unreadable = "unreadable", 500, "The ledger cannot be read";
     /// A mistake of ours.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "A mistake in Antiphon";
+    Internal = "internal", 500, "A mistake in Antiphon";
     /// There are too many connections.
-    TooManyConnections = "too_many_connections", SERVICE_UNAVAILABLE, "There are too many connections";
+    TooManyConnections = "too_many_connections", 503, "There are too many connections";
     /// What an earlier engine left is not taken over yet.
-    TakingOver = "taking_over", SERVICE_UNAVAILABLE, "The engine is still taking over what it found";
+    TakingOver = "taking_over", 503, "The engine is still taking over what it found";
     /// The ledger refused to record the command; nothing has changed.
-    NotTaken = "not_taken", SERVICE_UNAVAILABLE, "The ledger did not take this in";
+    NotTaken = "not_taken", 503, "The ledger did not take this in";
     /// The ledger takes nothing in for now.
-    ReadOnly = "read_only", SERVICE_UNAVAILABLE, "The ledger is read-only for now";
+    ReadOnly = "read_only", 503, "The ledger is read-only for now";
     /// The ledger is closed to writes until a restart has verified it.
-    Poisoned = "poisoned", SERVICE_UNAVAILABLE, "The ledger is closed to writes";
+    Poisoned = "poisoned", 503, "The ledger is closed to writes";
     /// The engine does not answer in time.
-    NoAnswer = "no_answer", SERVICE_UNAVAILABLE, "The engine does not answer in time";
+    NoAnswer = "no_answer", 503, "The engine does not answer in time";
     /// The engine has stopped, or is about to.
-    Stopping = "stopping", SERVICE_UNAVAILABLE, "The engine is stopping";
+    Stopping = "stopping", 503, "The engine is stopping";
 }
 
 impl std::fmt::Display for Code {

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::code::Code;
-use crate::problem::{Fault, Problem};
+use crate::api::{Code, Fault, Problem};
 
 /// The fields of an object that have not been taken yet, and what was wrong so far.
 #[derive(Default)]

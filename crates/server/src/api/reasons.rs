@@ -1,79 +1,85 @@
 //! Why an item does not run.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use antiphon::coordination::Blocked;
-use axum::extract::State;
-use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::explained;
-use crate::answer::{Answer, ask, json};
-use crate::request::Addressed;
-use crate::server::Shared;
-use crate::wire::{Reasons, Why};
-
-pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
-    let (id, work) = (&target.id, target.part("work"));
-    match ask(&shared, |engine| engine.why(id, work)).await {
-        Ok(blocked) => {
-            let reasons = blocked.iter().map(told).collect();
-            json(StatusCode::OK, &Reasons { run: id.to_string(), work: work.to_owned(), reasons })
-        }
-        Err(asked) => Err(explained(&shared, id, asked).await),
-    }
+/// Why an item does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reasons {
+    /// The run's id.
+    pub run: String,
+    /// The item's id.
+    pub work: String,
+    /// Everything that keeps the item from running; empty if it starts at the next turn.
+    pub reasons: Vec<Why>,
 }
 
-fn told(blocked: &Blocked) -> Why {
-    let (reason, about) = match blocked {
-        Blocked::Starting { recorded, announced } => {
-            ("starting", json!({ "recorded": recorded, "announced": announced }))
-        }
-        Blocked::NeedsWork { work, state } => {
-            ("needs_work", json!({ "work": work, "state": state }))
-        }
-        Blocked::NeedsGroup { group, unfinished } => {
-            ("needs_group", json!({ "group": group, "unfinished": unfinished }))
-        }
-        Blocked::GroupFailed { group, work } => {
-            ("group_failed", json!({ "group": group, "work": work }))
-        }
-        Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
-        Blocked::Running { session, attempt } => {
-            ("running", json!({ "session": session.to_string(), "attempt": attempt }))
-        }
-        Blocked::NestedPaused { coordination, .. } => {
-            ("nested_paused", json!({ "run": coordination }))
-        }
-        Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
-        Blocked::Paused { .. } => ("paused", json!({})),
-        Blocked::Stopping { .. } => ("stopping", json!({})),
-        Blocked::Ended => ("ended", json!({})),
-        Blocked::NoSlot { concurrency, held_by } => {
-            ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by }))
-        }
-        Blocked::NothingToGrant { meter, held_by } => {
-            ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by }))
-        }
-        Blocked::GroupFull { group, held_by } => {
-            ("group_full", json!({ "group": group, "held_by": held_by }))
-        }
-        Blocked::Held { session, left } => {
-            ("held", json!({ "session": session.to_string(), "left": left }))
-        }
-        Blocked::NoSecrets => ("no_secrets", json!({})),
-        Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
-        Blocked::Expanding => ("expanding", json!({})),
-        Blocked::Behind { work } => ("behind", json!({ "work": work })),
-        // A reason that is newer than this table is still told.
-        _ => ("other", json!({})),
-    };
-    let about = match about {
-        Value::Object(about) => about.into_iter().collect(),
-        _ => BTreeMap::new(),
-    };
-    Why { reason: reason.to_owned(), text: blocked.to_string(), about }
+/// One thing that keeps an item from running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// A word for it, which never changes its meaning.
+    pub reason: String,
+    /// A sentence for it.
+    pub text: String,
+    /// What it is about: items, groups, sessions, meters.
+    #[serde(flatten)]
+    pub about: BTreeMap<String, Value>,
+}
+
+impl From<&Blocked> for Why {
+    fn from(blocked: &Blocked) -> Self {
+        let (reason, about) = match blocked {
+            Blocked::Starting { recorded, announced } => {
+                ("starting", json!({ "recorded": recorded, "announced": announced }))
+            }
+            Blocked::NeedsWork { work, state } => {
+                ("needs_work", json!({ "work": work, "state": state }))
+            }
+            Blocked::NeedsGroup { group, unfinished } => {
+                ("needs_group", json!({ "group": group, "unfinished": unfinished }))
+            }
+            Blocked::GroupFailed { group, work } => {
+                ("group_failed", json!({ "group": group, "work": work }))
+            }
+            Blocked::Delayed { until } => ("delayed", json!({ "until": until })),
+            Blocked::Running { session, attempt } => {
+                ("running", json!({ "session": session.to_string(), "attempt": attempt }))
+            }
+            Blocked::NestedPaused { coordination, .. } => {
+                ("nested_paused", json!({ "run": coordination }))
+            }
+            Blocked::Finished { outcome } => ("finished", json!({ "outcome": outcome })),
+            Blocked::Paused { .. } => ("paused", json!({})),
+            Blocked::Stopping { .. } => ("stopping", json!({})),
+            Blocked::Ended => ("ended", json!({})),
+            Blocked::NoSlot { concurrency, held_by } => {
+                ("no_slot", json!({ "concurrency": concurrency, "held_by": held_by }))
+            }
+            Blocked::NothingToGrant { meter, held_by } => {
+                ("nothing_to_grant", json!({ "meter": meter, "held_by": held_by }))
+            }
+            Blocked::GroupFull { group, held_by } => {
+                ("group_full", json!({ "group": group, "held_by": held_by }))
+            }
+            Blocked::Held { session, left } => {
+                ("held", json!({ "session": session.to_string(), "left": left }))
+            }
+            Blocked::NoSecrets => ("no_secrets", json!({})),
+            Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
+            Blocked::Expanding => ("expanding", json!({})),
+            Blocked::Behind { work } => ("behind", json!({ "work": work })),
+            // A reason that this table does not have yet still has its sentence.
+            _ => ("other", json!({})),
+        };
+        let about = match about {
+            Value::Object(about) => about.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        Self { reason: reason.to_owned(), text: blocked.to_string(), about }
+    }
 }
 
 #[cfg(test)]
@@ -151,7 +157,7 @@ mod tests {
             (Blocked::Behind { work }, r#""behind",{"work":"models"}"#),
         ];
         for (blocked, expected) in reasons {
-            let Why { reason, text, about } = told(&blocked);
+            let Why { reason, text, about } = Why::from(&blocked);
             assert_eq!(format!("{},{}", json!(reason), json!(about)), expected);
             assert_eq!(text, blocked.to_string());
         }

@@ -1,21 +1,47 @@
-//! Following a run across the socket, over broken connections.
+//! The events of a run: a page of them, or a stream that outlives broken connections.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::path::PathBuf;
 
 use antiphon::id::{CoordinationId, Version};
-use axum::body::{Body, Bytes, HttpBody as _};
+use http_body_util::BodyExt as _;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, StatusCode, header};
 
-use super::{Client, ClientError, open};
-use crate::wire::EventLine;
+use super::error::ClientError;
+use super::{Client, exchange};
+use crate::api::{EventLine, EventPage};
+use crate::path::run_path;
+
+impl Client {
+    /// The events after a version that are there now, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(
+        &self,
+        id: &CoordinationId,
+        after: Version,
+        limit: usize,
+    ) -> Result<EventPage, ClientError> {
+        let rest = format!("/events?after={after}&limit={limit}");
+        exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+    }
+
+    /// Follows the events after a version until the end of the run; a stream that breaks resumes
+    /// where it broke.
+    #[must_use]
+    pub fn follow(&self, id: &CoordinationId, after: Version) -> EventStream {
+        EventStream::new(self.dir.clone(), id.clone(), after)
+    }
+}
 
 /// The events of one run, in order, each once, until it ends.
 #[derive(Debug)]
 pub struct EventStream {
-    client: Client,
-    coordination: CoordinationId,
+    dir: PathBuf,
+    run: CoordinationId,
     after: Version,
-    body: Option<Body>,
+    body: Option<Incoming>,
     unread: Vec<u8>,
     kind: String,
     data: String,
@@ -25,10 +51,10 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    pub(super) fn new(client: Client, coordination: CoordinationId, after: Version) -> Self {
+    fn new(dir: PathBuf, run: CoordinationId, after: Version) -> Self {
         Self {
-            client,
-            coordination,
+            dir,
+            run,
             after,
             body: None,
             unread: Vec::new(),
@@ -45,8 +71,8 @@ impl EventStream {
         self.after
     }
 
-    /// The next event; waits for it. `None` after the one that ends the run. Given up on,
-    /// it loses no event, but a connection that was being opened.
+    /// The next event; waits for it. `None` after the one that ends the run. When the future is
+    /// dropped no event is lost, but a connection that was being opened is.
     ///
     /// # Errors
     /// [`ClientError::NoEngine`] if the engine has gone; another call looks for it again.
@@ -71,10 +97,8 @@ impl EventStream {
     }
 
     async fn bytes(&mut self) -> Option<Bytes> {
-        let body = self.body.as_mut()?;
-        let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
         // A broken connection ends the body like the engine's end does.
-        frame?.ok()?.into_data().ok()
+        self.body.as_mut()?.frame().await?.ok()?.into_data().ok()
     }
 
     async fn reopen(&mut self) -> Result<(), ClientError> {
@@ -88,10 +112,19 @@ impl EventStream {
                 "the stream of events ended before the run did".to_owned(),
             ));
         }
-        self.body = open(&self.client, &self.coordination, self.after).await?;
+        self.body = self.open().await?;
         self.fruitful = false;
         self.ended = self.body.is_none();
         Ok(())
+    }
+
+    /// Opens the stream after the last event that was seen; `None` if nothing will follow it.
+    async fn open(&self) -> Result<Option<Incoming>, ClientError> {
+        let request = exchange::head(Method::GET, &run_path(self.run.as_str(), "/events"))
+            .header(header::ACCEPT, "text/event-stream")
+            .header("last-event-id", self.after.0);
+        let response = exchange::send(&self.dir, request, Bytes::new()).await?;
+        Ok((response.status() != StatusCode::NO_CONTENT).then(|| response.into_body()))
     }
 
     /// A whole line, without its end.

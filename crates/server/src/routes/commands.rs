@@ -10,13 +10,11 @@ use antiphon::world::{Command, Reply};
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::explained;
+use super::record::explained;
 use crate::answer::{Answer, ask, json};
-use crate::code::Code;
-use crate::problem::Problem;
+use crate::api::{self, Accepted, Code, Problem, Steer};
 use crate::request::{Addressed, Fields, Key, Object, Operator};
-use crate::server::Shared;
-use crate::wire::{self, Accepted, Steer};
+use crate::state::Shared;
 
 pub(super) async fn cancel(
     state: State<Arc<Shared>>,
@@ -65,16 +63,16 @@ async fn steer(
     key: Key,
     Object(mut body): Object,
 ) -> Answer {
-    let reason = body.optional_text("reason").unwrap_or_else(|| how.without_reason().to_owned());
+    let reason = body.optional_text("reason").unwrap_or_else(|| without_reason(how).to_owned());
     body.finish()?;
-    let coordination = target.id.clone();
+    let coordination = target.id().clone();
     let command = match how {
         Steer::Cancel => Command::Stop { coordination, kind: StopKind::Cancel, reason },
         Steer::Drain => Command::Stop { coordination, kind: StopKind::Drain, reason },
         Steer::Close => Command::Stop { coordination, kind: StopKind::Close, reason },
         Steer::Pause => Command::Pause { coordination, reason },
     };
-    carry_out(&shared, &target.id, command, key.0).await
+    carry_out(&shared, target.id(), command, key.0).await
 }
 
 pub(super) async fn go_on(
@@ -86,12 +84,12 @@ pub(super) async fn go_on(
 ) -> Answer {
     let raise = asked(&read(&mut body));
     body.finish()?;
-    let command = Command::Continue { coordination: target.id.clone(), raise };
-    carry_out(&shared, &target.id, command, key).await
+    let command = Command::Continue { coordination: target.id().clone(), raise };
+    carry_out(&shared, target.id(), command, key).await
 }
 
-fn read(body: &mut Fields) -> wire::Raise {
-    wire::Raise {
+fn read(body: &mut Fields) -> api::Raise {
+    api::Raise {
         sessions: body
             .number("sessions", u32::MAX.into())
             .and_then(|sessions| u32::try_from(sessions).ok()),
@@ -102,7 +100,7 @@ fn read(body: &mut Fields) -> wire::Raise {
 }
 
 /// What the engine is asked to raise.
-fn asked(raise: &wire::Raise) -> Raise {
+fn asked(raise: &api::Raise) -> Raise {
     let mut asked = Raise::new();
     if let Some(total) = raise.sessions {
         asked = asked.sessions(total);
@@ -133,5 +131,15 @@ async fn carry_out(
             Err(Problem::new(Code::Internal, "the engine gave an answer that is none to this"))
         }
         Err(asked) => Err(explained(shared, id, asked).await),
+    }
+}
+
+/// What the record says where no reason was given.
+fn without_reason(how: Steer) -> &'static str {
+    match how {
+        Steer::Cancel => "cancelled",
+        Steer::Drain => "drained",
+        Steer::Close => "closed",
+        Steer::Pause => "paused",
     }
 }

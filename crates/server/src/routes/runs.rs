@@ -1,4 +1,4 @@
-//! Runs at a glance, from head rows alone.
+//! Runs at a glance, one or a page of them, from head rows alone.
 
 use std::sync::Arc;
 
@@ -8,13 +8,14 @@ use antiphon::ledger::{HeadFilter, HeadQuery};
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::head;
+use super::record::head;
 use crate::answer::{Answer, json};
-use crate::code::Code;
-use crate::problem::Problem;
-use crate::request::{Operator, Parameters};
-use crate::server::Shared;
-use crate::wire::{COORDINATIONS, ListPage, ListQuery, RunLine};
+use crate::api::{Code, ListPage, ListQuery, Problem, RunLine};
+use crate::request::{Addressed, Operator, Parameters};
+use crate::state::Shared;
+
+/// How the names of their streams begin.
+const STREAMS_OF_RUNS: &str = "coordination/";
 
 /// Runs on a page, unless the query says otherwise.
 const DEFAULT_PAGE: usize = 50;
@@ -56,18 +57,22 @@ pub(super) async fn list(
     };
     // One more tells whether there are more.
     let filter = HeadFilter {
-        prefix: COORDINATIONS.to_owned(),
+        prefix: STREAMS_OF_RUNS.to_owned(),
         status,
         ended,
         older_than,
         limit: limit + 1,
     };
-    let mut heads = shared.engine.heads(HeadQuery::List(filter)).await?;
+    let mut heads = shared.engine().heads(HeadQuery::List(filter)).await?;
     let more = heads.len() > limit;
     heads.truncate(limit);
     let next = match heads.last().map(|head| &head.stream) {
         Some(StreamName::Coordination(id)) if more => Some(id.to_string()),
         _ => None,
     };
-    json(StatusCode::OK, &ListPage { runs: heads.iter().map(RunLine::of).collect(), next })
+    json(StatusCode::OK, &ListPage { runs: heads.iter().map(RunLine::from).collect(), next })
+}
+
+pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
+    json(StatusCode::OK, &RunLine::from(&head(&shared, target.id()).await?))
 }

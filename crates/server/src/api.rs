@@ -1,0 +1,24 @@
+//! What goes over the socket, for both ends of it: one file for each noun, its types and how they
+//! come from what the engine says.
+//!
+//! Nothing here knows HTTP or a socket, and nothing here decides: these types can be used without
+//! either end.
+
+mod code;
+mod command;
+mod event;
+mod health;
+mod problem;
+mod reasons;
+mod run;
+mod submission;
+mod utc;
+
+pub use code::Code;
+pub use command::{Accepted, Raise, Steer};
+pub use event::{EventLine, EventPage, NotAnEvent};
+pub use health::Health;
+pub use problem::{Fault, Problem};
+pub use reasons::{Reasons, Why};
+pub use run::{ListPage, ListQuery, RunLine};
+pub use submission::{SubmitRequest, Submitted};

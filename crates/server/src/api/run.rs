@@ -1,0 +1,82 @@
+//! Runs at a glance, one or a page of them.
+
+use antiphon::append::HeadRow;
+use antiphon::id::StreamName;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::utc::utc;
+
+/// A run at a glance, as `antiphon list --json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunLine {
+    /// Its id.
+    pub id: String,
+    /// Its name, if the plan gives one.
+    pub name: Option<String>,
+    /// Where it is in its life, such as `running` or `succeeded`.
+    pub status: String,
+    /// Whether it has ended.
+    pub ended: bool,
+    /// The version of its last event.
+    pub version: u64,
+    /// The hash of its last event.
+    pub hash: String,
+    /// When it began, in UTC.
+    pub started: String,
+    /// When it last changed, in UTC.
+    pub changed: String,
+    /// Its head row's summary: totals, usage, receipt and so on.
+    pub summary: Value,
+}
+
+impl From<&HeadRow> for RunLine {
+    fn from(head: &HeadRow) -> Self {
+        let summary: Value = serde_json::from_str(&head.summary).unwrap_or_default();
+        Self {
+            id: match &head.stream {
+                StreamName::Coordination(id) => id.to_string(),
+                other => other.to_string(),
+            },
+            name: summary["name"].as_str().map(ToOwned::to_owned),
+            status: head.status.clone(),
+            ended: head.ended,
+            version: head.tip.version.0,
+            hash: head.tip.hash.to_string(),
+            started: utc(head.started),
+            changed: utc(head.changed.1),
+            summary,
+        }
+    }
+}
+
+/// A page of runs, the newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct ListPage {
+    pub runs: Vec<RunLine>,
+    /// The cursor of the next page, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Which runs a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only those with this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Only those that have not ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub running: bool,
+    /// Only those that have ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+    /// How many at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// [`ListPage::next`] of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! Commands to a run in progress.
+
+use antiphon::id::CoordinationId;
+use serde_json::json;
+
+use super::error::ClientError;
+use super::{Client, exchange};
+use crate::api::{Accepted, Raise, Steer};
+use crate::path::run_path;
+
+impl Client {
+    /// Cancels, drains, closes or pauses a run.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn steer(
+        &self,
+        id: &CoordinationId,
+        how: Steer,
+        reason: &str,
+        key: Option<&str>,
+    ) -> Result<Accepted, ClientError> {
+        let path = run_path(id.as_str(), &format!("/{}", how.as_str()));
+        exchange::post(&self.dir, &path, &json!({ "reason": reason }), key).await
+    }
+
+    /// Ends a pause, with higher ceilings if given.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn continue_(
+        &self,
+        id: &CoordinationId,
+        raise: &Raise,
+        key: Option<&str>,
+    ) -> Result<Accepted, ClientError> {
+        exchange::post(&self.dir, &run_path(id.as_str(), "/continue"), raise, key).await
+    }
+}

@@ -1,0 +1,71 @@
+//! Runs: submitted, listed, looked at.
+
+use antiphon::id::CoordinationId;
+
+use super::error::ClientError;
+use super::{Client, exchange};
+use crate::api::{ListPage, ListQuery, Reasons, RunLine, SubmitRequest, Submitted};
+use crate::path::{RUNS, run_path, segment};
+
+impl Client {
+    /// Submits a plan. With a key and no id, the key is the id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn submit(
+        &self,
+        request: &SubmitRequest,
+        key: Option<&str>,
+    ) -> Result<Submitted, ClientError> {
+        exchange::post(&self.dir, RUNS, request, key).await
+    }
+
+    /// Runs at a glance, the newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list(&self, query: &ListQuery) -> Result<ListPage, ClientError> {
+        let ListQuery { status, running, ended, limit, cursor } = query;
+        let mut parameters = Vec::new();
+        parameters.extend(status.as_ref().map(|status| format!("status={}", segment(status))));
+        parameters.extend(running.then(|| "running=true".to_owned()));
+        parameters.extend(ended.then(|| "ended=true".to_owned()));
+        parameters.extend(limit.map(|limit| format!("limit={limit}")));
+        parameters.extend(cursor.as_ref().map(|cursor| format!("cursor={}", segment(cursor))));
+        exchange::get(&self.dir, &format!("{RUNS}?{}", parameters.join("&"))).await
+    }
+
+    /// One run at a glance.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn status(&self, id: &CoordinationId) -> Result<RunLine, ClientError> {
+        exchange::get(&self.dir, &run_path(id.as_str(), "")).await
+    }
+
+    /// Why an item does not run.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn why(&self, id: &CoordinationId, work: &str) -> Result<Reasons, ClientError> {
+        let rest = format!("/work/{}/why", segment(work));
+        exchange::get(&self.dir, &run_path(id.as_str(), &rest)).await
+    }
+
+    /// The hash and the rendering of a receipt.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn receipt(&self, id: &CoordinationId) -> Result<serde_json::Value, ClientError> {
+        exchange::get(&self.dir, &run_path(id.as_str(), "/receipt")).await
+    }
+
+    /// A receipt with its evidence, as `antiphon verify` reads it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn export(&self, id: &CoordinationId) -> Result<Vec<u8>, ClientError> {
+        let path = run_path(id.as_str(), "/receipt?evidence=true");
+        exchange::get_bytes(&self.dir, &path).await.map(Into::into)
+    }
+}

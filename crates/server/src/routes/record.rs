@@ -1,0 +1,43 @@
+//! What the record says of a run that a request names.
+
+use antiphon::EngineError;
+use antiphon::append::HeadRow;
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::HeadQuery;
+use antiphon::world::Rejection;
+
+use crate::answer::Asked;
+use crate::api::{Code, Problem};
+use crate::state::Shared;
+
+/// The head row of a run.
+pub(super) async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow, Problem> {
+    let heads =
+        shared.engine().heads(HeadQuery::Stream(StreamName::Coordination(id.clone()))).await?;
+    let unknown = || Problem::from(EngineError::UnknownCoordination { coordination: id.clone() });
+    heads.into_iter().next().ok_or_else(unknown)
+}
+
+/// What the engine's refusal means: a run that is not running may have ended, or may never
+/// have been.
+pub(super) async fn explained(shared: &Shared, id: &CoordinationId, asked: Asked) -> Problem {
+    match asked {
+        Asked::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => {
+            match head(shared, id).await {
+                Ok(head) if head.ended => {
+                    let status = head.status;
+                    let detail = format!(
+                        "run {id} has ended ({status}); its receipt says what became of everything"
+                    );
+                    Problem::new(Code::RunEnded, detail)
+                }
+                Ok(_) => Problem::new(
+                    Code::WrongState,
+                    format!("run {id} has just begun or ended; repeat the request"),
+                ),
+                Err(problem) => problem,
+            }
+        }
+        asked => asked.into(),
+    }
+}

@@ -1,0 +1,91 @@
+//! What all requests share: the engine, the limits, and the places for what is expensive.
+//!
+//! Nothing here outlives the server, and nothing of a request is kept here.
+
+use std::sync::Arc;
+
+use antiphon::Engine;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Code, Problem};
+use crate::limits::Limits;
+use crate::submission::{CompileError, Compiled, Submission};
+
+/// Plans that are compiled at a time; others wait their turn.
+const COMPILING: usize = 2;
+
+/// Receipts that are read with their evidence at a time: evidence is as large as its run.
+const EXPORTING: usize = 2;
+
+/// Callers at a time that are turned away with patience; others are cut off.
+const LINGERING: usize = 32;
+
+/// Turns a submission into what the engine takes.
+pub(crate) type Compile = Arc<dyn Fn(&Submission) -> Result<Compiled, CompileError> + Send + Sync>;
+
+/// What every request may need.
+pub(crate) struct Shared {
+    engine: Arc<Engine>,
+    compile: Compile,
+    limits: Limits,
+    compiling: Semaphore,
+    exporting: Semaphore,
+    lingering: Semaphore,
+    stopping: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        compile: Compile,
+        limits: Limits,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self {
+            engine,
+            compile,
+            limits,
+            compiling: Semaphore::new(COMPILING),
+            exporting: Semaphore::new(EXPORTING),
+            lingering: Semaphore::new(LINGERING),
+            stopping,
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn compile(&self) -> Compile {
+        Arc::clone(&self.compile)
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Cancelled when the server is to stop; streams end then.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Waits for a place to compile a plan.
+    pub(crate) async fn place_to_compile(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        place(&self.compiling).await
+    }
+
+    /// Waits for a place to read a receipt with its evidence.
+    pub(crate) async fn place_to_export(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        place(&self.exporting).await
+    }
+
+    /// A place for a caller that is turned away, if one is free.
+    pub(crate) fn place_to_linger(&self) -> Option<SemaphorePermit<'_>> {
+        self.lingering.try_acquire().ok()
+    }
+}
+
+async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, Problem> {
+    places.acquire().await.map_err(|_| Problem::new(Code::Stopping, "the engine is stopping"))
+}
