@@ -1,16 +1,14 @@
 //! The ledger that a command reads, beside whatever engine owns it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Coordination, CoordinationReducer, Reducer as _, ReducerContext};
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
-use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Standing, StateDirectory,
-    Store as _,
-};
+use antiphon::ledger::{FORMAT, HeadFilter, HeadQuery, Location, OpenError, Position, Store};
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
@@ -34,7 +32,8 @@ const ALIKE: f64 = 0.8;
 /// A ledger, for reading only.
 pub(crate) struct Ledger {
     pub(crate) dir: PathBuf,
-    pub(crate) store: SqliteStore,
+    pub(crate) location: Location,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 impl Ledger {
@@ -53,7 +52,7 @@ impl Ledger {
         if !dir.is_dir() {
             return absent(format!("{} is not a directory", dir.display()), elsewhere.to_owned());
         }
-        let has_ledger = StateDirectory::new(&dir).database().try_exists();
+        let has_ledger = Location::directory(&dir).files().database().try_exists();
         if let Err(error) = &has_ledger {
             let hint = "it may belong to another user: go on as that one, or name another with --dir or ANTIPHON_DIR";
             return absent(
@@ -72,8 +71,8 @@ impl Ledger {
         }
         let ledger = Self::at(&dir);
         // What keeps the format from being read comes up with what is read next.
-        match ledger.store.standing() {
-            Ok(Standing { format, .. }) if format != FORMAT => {
+        match ledger.location.position() {
+            Ok(Position { format, .. }) if format != FORMAT => {
                 Err(OpenError::Format { found: format, known: FORMAT }.into())
             }
             _ => Ok(ledger),
@@ -82,7 +81,8 @@ impl Ledger {
 
     /// The ledger in a directory, whether there is one or not.
     pub(crate) fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), store: SqliteStore::at(dir, SqliteOptions::default()) }
+        let location = Location::directory(dir);
+        Self { dir: dir.to_owned(), store: location.store(), location }
     }
 
     /// The head row of a stream that a user named.

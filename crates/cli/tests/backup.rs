@@ -73,13 +73,11 @@ fn json_tells_what_the_backup_holds() {
     let fixture = Fixture::new();
     let told = fixture.output("backup copy --json");
     let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
-    let standing = antiphon::ledger::SqliteStore::at(fixture.path("copy"), Default::default())
-        .standing()
-        .unwrap();
+    let position = antiphon::ledger::Location::directory(fixture.path("copy")).position().unwrap();
     let size = |name: &str| fixture.path("copy").join(name).metadata().unwrap().len();
     let mut expected = serde_json::json!({
-        "dir": "copy", "ledger": standing.ledger.to_string(), "epoch": 1, "commits": standing.commits.number.0,
-        "head": standing.commits.hash.to_string(), "events": 18, "blob_files": 0, "bytes": size("ledger.db") + size("head"),
+        "dir": "copy", "ledger": position.ledger.to_string(), "epoch": 1, "commits": position.commits.number.0,
+        "head": position.commits.hash.to_string(), "events": 18, "blob_files": 0, "bytes": size("ledger.db") + size("head"),
     });
     expected["elapsed_ns"] = told["elapsed_ns"].clone();
     assert_eq!(stable(told), expected);

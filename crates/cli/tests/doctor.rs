@@ -12,7 +12,7 @@ use antiphon::Engine;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::envelope::CommitTip;
 use antiphon::id::{CommitNumber, CoordinationId};
-use antiphon::ledger::{HeadMark, StateDirectory};
+use antiphon::ledger::{HeadMark, Location};
 use common::{Fixture, check};
 
 /// What the doctor says of a sound ledger, but for the lines that a test is about.
@@ -110,7 +110,7 @@ fn what_a_crash_leaves_is_no_problem() {
         drop(engine);
     });
     // Its writer lets go of the lock on a thread of its own.
-    while StateDirectory::new(fixture.state()).holder().unwrap().is_some() {
+    while Location::directory(fixture.state()).files().holder().unwrap().is_some() {
         std::thread::yield_now();
     }
     let said = fixture.run("doctor --quick");

@@ -28,7 +28,7 @@ pub use subscription::Subscription;
 use crate::decider::{self, Recovered};
 use crate::incidents::CaughtError;
 use crate::ledger::verify::{Scope, verify};
-use crate::ledger::{MarkFinding, Opened, Owner, SqliteOptions, SqliteStore, Store};
+use crate::ledger::{Location, MarkFinding, Opened, Owner, Store};
 use crate::mailbox::{Ended, EngineError, Handle, Request, StartError, Status, operator};
 use crate::orphans::{self, Leftovers, Orphans};
 use crate::process::{WardenSetup, Wardens, WardensError};
@@ -210,17 +210,16 @@ impl Engine {
     /// # Errors
     /// [`StartError`] if another engine owns it, it is damaged, or it does not reach its head mark.
     pub fn open(dir: impl AsRef<Path>) -> Result<Setup, StartError> {
-        Self::open_with(dir, SqliteOptions::default())
+        Self::open_at(&Location::directory(dir.as_ref()))
     }
 
-    /// The same with options.
+    /// Takes over the ledger at a location.
     ///
     /// # Errors
     /// As [`Engine::open`].
-    pub fn open_with(dir: impl AsRef<Path>, options: SqliteOptions) -> Result<Setup, StartError> {
-        let directory = dir.as_ref().to_owned();
-        let mut setup = Self::open_store(Arc::new(SqliteStore::at(&directory, options)))?;
-        setup.directory = Some(directory);
+    pub fn open_at(location: &Location) -> Result<Setup, StartError> {
+        let mut setup = Self::open_store(location.store())?;
+        setup.directory = Some(location.path().to_owned());
         Ok(setup)
     }
 

@@ -5,11 +5,16 @@
 
 mod admission;
 mod blob_files;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod directory;
 mod durable;
 mod error;
 pub mod export;
+#[cfg(feature = "testing")]
+pub mod failing;
 mod head_mark;
+mod location;
 mod memory;
 mod sqlite;
 mod store;
@@ -22,10 +27,11 @@ pub use error::{
     AppendError, Fault, IdentityRefusal, MarkRefusal, OpenError, ReadError, Refusal, WriteError,
 };
 pub use head_mark::{HeadMark, MarkError};
+pub use location::Location;
 pub use memory::{MemoryLedger, MemoryStore};
 #[doc(hidden)]
-pub use sqlite::{AppendFloor, sqlite_version};
-pub use sqlite::{Backup, BackupError, SqliteOptions, SqliteStore, Standing};
+pub use sqlite::{AppendBaseline, sqlite_version};
+pub use sqlite::{Backup, BackupError, Position, SqliteOptions, SqliteStore};
 pub use store::{
     Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding,
     Opened, Owner, Placed, PlacedCommit, Snapshot, Store,

@@ -80,7 +80,7 @@ fn backups_of_a_ledger_that_is_written_to_all_the_time_are_its_beginning_and_sou
     writer.join().unwrap();
 
     let whole = at(&state).commits(CommitNumber(0), usize::MAX).unwrap();
-    assert!(at(&state).standing().unwrap().events.0 > 3_000);
+    assert!(at(&state).position().unwrap().events.0 > 3_000);
     let in_between = backups
         .iter()
         .filter(|(backup, _)| (2..whole.len() as u64).contains(&backup.commits.number.0))
@@ -96,9 +96,9 @@ fn backups_of_a_ledger_that_is_written_to_all_the_time_are_its_beginning_and_sou
         let commits = at(place).commits(CommitNumber(0), usize::MAX).unwrap();
         assert_eq!(commits, whole[..commits.len()]);
         assert_eq!(commits.last().unwrap().commit.tip(), backup.commits);
-        let standing = at(place).standing().unwrap();
+        let position = at(place).position().unwrap();
         assert_eq!(
-            (standing.ledger, standing.epoch, standing.events),
+            (position.ledger, position.epoch, position.events),
             (backup.ledger, backup.epoch, backup.events)
         );
         assert_eq!(

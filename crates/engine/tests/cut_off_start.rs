@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
-mod faulty;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,9 +12,9 @@ use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, Wo
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Version};
-use antiphon::ledger::{HeadFilter, HeadQuery, OpenError, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::failing::{FailingStore, Faults, full};
+use antiphon::ledger::{HeadFilter, HeadQuery, Location, OpenError};
 use antiphon::{Engine, EngineError, Setup, StartError};
-use faulty::{Faults, FaultyStore, full};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -44,7 +42,10 @@ fn goes_on(append: &Append) -> bool {
 
 async fn open(dir: &Path, faults: &Faults) -> Result<Setup> {
     loop {
-        match Engine::open_store(Arc::new(FaultyStore::at(dir.join("state"), faults))) {
+        match Engine::open_store(Arc::new(FailingStore::new(
+            Location::directory(dir.join("state")).store(),
+            faults,
+        ))) {
             Ok(setup) => return Ok(setup),
             Err(StartError::Open(OpenError::InUse { .. })) => tokio::task::yield_now().await,
             Err(error) => return Err(error.into()),
@@ -54,14 +55,14 @@ async fn open(dir: &Path, faults: &Faults) -> Result<Setup> {
 
 /// All coordinations, read beside the engine.
 fn heads(dir: &Path) -> Vec<HeadRow> {
-    let store = SqliteStore::at(dir.join("state"), SqliteOptions::default());
+    let store = Location::directory(dir.join("state")).store();
     let filter = HeadFilter { prefix: "coordination/".to_owned(), ..HeadFilter::default() };
     store.heads(&HeadQuery::List(filter)).unwrap()
 }
 
 /// The events of a stream, without the work that was added.
 fn story(dir: &Path, head: &HeadRow) -> Vec<String> {
-    let store = SqliteStore::at(dir.join("state"), SqliteOptions::default());
+    let store = Location::directory(dir.join("state")).store();
     let mut events = store.read_stream(&head.stream, Version(0), 10_000).unwrap();
     events.retain(|event| &*event.kind != "coordination.work_added");
     let line = |event: &Recorded| match CoordinationEvent::of(event).unwrap() {

@@ -1,8 +1,6 @@
 //! The engine on a disk that is full, or whose syncs fail: refused typed, nothing acknowledged is
 //! lost, ends of sessions are kept.
 
-mod faulty;
-
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,9 +8,9 @@ use std::time::Duration;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::event::{CoordinationEvent, Event};
 use antiphon::id::Version;
-use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::failing::{FailingStore, Faults, full, unsynced};
+use antiphon::ledger::{Location, OpenError};
 use antiphon::{Engine, EngineError, Failed, Output, Setup, StartError};
-use faulty::{Faults, FaultyStore, full, unsynced};
 use tokio::sync::{Notify, Semaphore};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -37,7 +35,10 @@ impl Bench {
     }
 
     fn open(&self) -> std::result::Result<Setup, StartError> {
-        Engine::open_store(Arc::new(FaultyStore::at(self.dir.path().join("state"), &self.faults)))
+        Engine::open_store(Arc::new(FailingStore::new(
+            Location::directory(self.dir.path().join("state")).store(),
+            &self.faults,
+        )))
     }
 
     /// An engine whose function says when it has begun and ends when it is let go.
@@ -72,7 +73,7 @@ impl Bench {
 
     /// The events of a stream, with the outcomes of sessions.
     fn story(&self, stream: &str) -> Result<Vec<String>> {
-        let store = SqliteStore::at(self.dir.path().join("state"), SqliteOptions::default());
+        let store = Location::directory(self.dir.path().join("state")).store();
         let mut story = Vec::new();
         for event in store.read_stream(&stream.parse()?, Version(0), 100)? {
             story.push(match event.event()? {
@@ -113,7 +114,7 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
 
     bench.faults.full();
     bench.go.notify_one();
-    bench.faults.failed.notified().await;
+    bench.faults.failed().await;
     let refused = engine.submit(config("second", &["c"])?).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
@@ -174,7 +175,7 @@ async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_be
 
     bench.faults.full();
     let engine = bench.restart().await?;
-    bench.faults.failed.notified().await;
+    bench.faults.failed().await;
     bench.faults.none();
     bench.begun.notified().await;
     bench.go.notify_one();
@@ -212,7 +213,7 @@ async fn a_session_stopped_for_its_time_has_timed_out_though_its_end_meets_a_ful
     let items = vec![WorkSpec::function("a", "slow")?.with_timeout_ticks(1).with_attempts(1)];
     let id =
         engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
-    bench.faults.failed.notified().await;
+    bench.faults.failed().await;
     bench.faults.none();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
     engine.close().await?;
@@ -293,7 +294,7 @@ async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_ov
     begun.acquire_many(SESSIONS as u32).await?.forget();
     // The second append that fails from here on was tried with all of them.
     for _ in 0..3 {
-        bench.faults.failed.notified().await;
+        bench.faults.failed().await;
     }
     bench.faults.none();
     assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);

@@ -1,8 +1,6 @@
 //! A store that refuses an append for what is in it: nothing was recorded, so the engine goes on
 //! from what was.
 
-mod faulty;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,11 +8,9 @@ use std::sync::atomic::Ordering::SeqCst;
 use antiphon::append::Append;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::id::Version;
-use antiphon::ledger::{
-    AppendError, MemoryLedger, MemoryStore, Refusal, SqliteOptions, SqliteStore, Store as _,
-};
+use antiphon::ledger::failing::{FailingStore, Faults, refused};
+use antiphon::ledger::{Location, MemoryLedger, MemoryStore};
 use antiphon::{Engine, EngineError, Output, Setup};
-use faulty::{Faults, FaultyStore};
 use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -22,10 +18,6 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn config(id: &str) -> Result<CoordinationConfig> {
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
     Ok(CoordinationConfig::of_work(vec![WorkSpec::function("a", "work")?], budget)?.with_id(id)?)
-}
-
-fn refused() -> AppendError {
-    Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into()
 }
 
 fn touches(append: &Append, id: &str) -> bool {
@@ -39,8 +31,10 @@ fn register(setup: &mut Setup) {
 #[tokio::test]
 async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup =
-        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+        Location::directory(dir.path().join("state")).store(),
+        &faults,
+    )))?;
     register(&mut setup);
     let engine = setup.start().await?;
     faults.set(|append| touches(append, "bad").then(refused));
@@ -64,8 +58,10 @@ async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup =
-        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+        Location::directory(dir.path().join("state")).store(),
+        &faults,
+    )))?;
     register(&mut setup);
     setup.register_plan("inner", config("inner")?);
     let engine = setup.start().await?;
@@ -84,8 +80,10 @@ async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup =
-        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+        Location::directory(dir.path().join("state")).store(),
+        &faults,
+    )))?;
     register(&mut setup);
     let engine = setup.start().await?;
     let ends = |append: &Append| {
@@ -106,8 +104,10 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
 #[tokio::test]
 async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup =
-        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+        Location::directory(dir.path().join("state")).store(),
+        &faults,
+    )))?;
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (has_begun, goes) = (Arc::clone(&begun), Arc::clone(&go));
     setup.register("work", move |_| {
@@ -132,7 +132,7 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
     }
     go.notify_one();
     close.await??;
-    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let store = Location::directory(dir.path().join("state")).store();
     let kinds = |stream: &str| -> Result<Vec<String>> {
         Ok(store
             .read_stream(&stream.parse()?, Version(0), 100)?
@@ -150,8 +150,10 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
 #[tokio::test]
 async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup =
-        Engine::open_store(Arc::new(FaultyStore::at(dir.path().join("state"), &faults)))?;
+    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+        Location::directory(dir.path().join("state")).store(),
+        &faults,
+    )))?;
     register(&mut setup);
     let engine = setup.start().await?;
     for number in 0..20 {
@@ -159,13 +161,9 @@ async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> R
         engine.wait(&id).await?;
     }
     faults.set(|append| touches(append, "bad").then(refused));
-    let before = faults.read_back.load(SeqCst);
+    let before = faults.read_back();
     assert!(engine.submit(config("bad")?).await.is_err());
-    assert_eq!(
-        faults.read_back.load(SeqCst) - before,
-        0,
-        "the engine knows how far the ledger has come"
-    );
+    assert_eq!(faults.read_back() - before, 0, "the engine knows how far the ledger has come");
     engine.close().await?;
     Ok(())
 }

@@ -3,12 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
-mod fixture;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use antiphon::ledger::conformance::{Chain, owner, stream};
 use antiphon::ledger::{
     Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal,
     OpenError, ReadError, Snapshot, SqliteOptions, SqliteStore, StateDirectory, Store,
@@ -16,7 +15,6 @@ use antiphon::ledger::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
-use fixture::{Chain, owner, stream};
 use rusqlite::Connection;
 
 fn store(dir: &Path) -> SqliteStore {
@@ -103,13 +101,13 @@ fn standing_and_holder_are_read_without_ownership() {
     let dir = tempfile::tempdir().unwrap();
     let directory = StateDirectory::new(dir.path());
     assert!(directory.holder().unwrap().is_none());
-    assert!(matches!(store(dir.path()).standing(), Err(ReadError::Absent { .. })));
+    assert!(matches!(store(dir.path()).position(), Err(ReadError::Absent { .. })));
 
     let chain = ledger(dir.path());
     let reader = store(dir.path());
-    let standing = reader.standing().unwrap();
+    let position = reader.position().unwrap();
     assert_eq!(
-        (standing.format, standing.epoch, standing.commits, standing.events),
+        (position.format, position.epoch, position.commits, position.events),
         (1, Epoch(1), chain.commits, Seq(8))
     );
     assert_eq!((directory.holder().unwrap(), directory.last_holder()), (None, Some(owner("one"))));
@@ -122,7 +120,7 @@ fn standing_and_holder_are_read_without_ownership() {
     let second = store(dir.path());
     let opened = second.open(&owner("two")).unwrap();
     assert_eq!(directory.holder().unwrap(), Some(LockHolder::Named(owner("two"))));
-    assert_eq!(reader.standing().unwrap().epoch, opened.epoch);
+    assert_eq!(reader.position().unwrap().epoch, opened.epoch);
     second.close().unwrap();
     assert_eq!(directory.holder().unwrap(), None);
 }

@@ -422,7 +422,7 @@ fn edited_rows_are_found_by_both_verifiers_at_the_same_places() {
 #[test]
 fn a_ledger_whose_identity_was_changed_is_not_opened_and_says_why() {
     let origin = closed();
-    let id = store(origin.path()).standing().unwrap().ledger;
+    let id = store(origin.path()).position().unwrap().ledger;
     let none = "0".repeat(64);
     for (sql, says) in [
         (

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use antiphon::ledger::{LockHolder, StateDirectory};
+use antiphon::ledger::{Location, LockHolder};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
@@ -86,7 +86,7 @@ impl Drop for Listener {
 }
 
 fn refuse_others(dir: &Path) -> Result<(), SocketError> {
-    let held = StateDirectory::new(dir).holder();
+    let held = Location::directory(dir).files().holder();
     let holder = match held {
         Ok(Some(LockHolder::Named(owner))) if owner.pid == std::process::id() => return Ok(()),
         Ok(Some(holder)) => format!("it is held by {holder}"),

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::{CoordinationId, Version};
+use antiphon::ledger::failing::Faults;
 use antiphon_server::{Client, Code, CompileError, Compiled, PlanProblem, Server, Submission};
 use common::{Result, engine, steady};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -92,7 +93,7 @@ fn compile(submission: &Submission) -> std::result::Result<Compiled, CompileErro
 async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
     let release = CancellationToken::new();
-    let engine = Arc::new(engine(Path::new(&dir), &release, None).await?);
+    let engine = Arc::new(engine(Path::new(&dir), &release, &Faults::default()).await?);
     let server = Server::bind(&dir, Arc::clone(&engine), compile).await?;
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(server.serve(shutdown.clone()));

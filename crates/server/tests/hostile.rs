@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
-use antiphon::ledger::{SqliteStore, Store};
+use antiphon::ledger::failing::{Faults, unsynced};
 use antiphon_server::Limits;
-use common::disk::{Disk, State, Switch};
 use common::{Bench, Result, Setting, rest, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
@@ -188,13 +187,13 @@ async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone
 
 #[tokio::test]
 async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
-    static SWITCH: Switch = Switch::new();
+    let faults = Faults::default();
     let limits = Limits { answer_time: SHORT, ..Limits::default() };
-    let store = |store: SqliteStore| Arc::new(Disk { store, switch: &SWITCH }) as Arc<dyn Store>;
-    let bench = Bench::with(Setting { limits, store: Some(store), ..Setting::default() }).await?;
+    let bench =
+        Bench::with(Setting { limits, faults: faults.clone(), ..Setting::default() }).await?;
     bench.submit("long", "work a hold").await?;
-    let _reset = SWITCH.reset();
-    SWITCH.set(State::Stuck);
+    let _reset = faults.until_dropped();
+    faults.stuck();
     // Commands follow each other to the disk, which takes none of them.
     let late = bench.post("/v1/runs/long/pause", "").await?;
     assert!(late.starts_with("HTTP/1.1 503 Service Unavailable\n"), "{late}");
@@ -219,7 +218,7 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
         bench.get("/v1/runs").await?.contains("\"id\":\"long\""),
         "reading does not need the mailbox"
     );
-    SWITCH.set(State::Sound);
+    faults.none();
     for command in waiting {
         assert!(command.await?.is_err(), "there is no such coordination");
     }
@@ -229,11 +228,10 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
 
 #[tokio::test]
 async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
-    static SWITCH: Switch = Switch::new();
-    let store = |store: SqliteStore| Arc::new(Disk { store, switch: &SWITCH }) as Arc<dyn Store>;
-    let bench = Bench::with(Setting { store: Some(store), ..Setting::default() }).await?;
+    let faults = Faults::default();
+    let bench = Bench::with(Setting { faults: faults.clone(), ..Setting::default() }).await?;
     bench.submit("long", "work a hold").await?;
-    SWITCH.set(State::Full);
+    faults.full();
     let full = bench.post("/v1/runs/long/pause", "").await?;
     assert!(
         full.starts_with("HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n"),
@@ -243,7 +241,7 @@ async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
     assert_eq!(code(&bench.get("/v1/health").await?), Some("read_only"));
     assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("read_only"));
     assert!(bench.get("/v1/runs/long").await?.starts_with("HTTP/1.1 200 OK\n"));
-    SWITCH.set(State::SyncFails);
+    faults.set(|_| Some(unsynced()));
     // The next command that is taken in meets the failing sync.
     let poisoned = timeout(FAR_TOO_LONG, async {
         loop {

@@ -2,14 +2,12 @@
 
 mod common;
 
-use std::sync::Arc;
-
 use antiphon::EngineError;
-use antiphon::id::CoordinationId;
-use antiphon::ledger::{SqliteStore, Store};
+use antiphon::envelope::Recorded;
+use antiphon::id::{CoordinationId, StreamName};
+use antiphon::ledger::failing::{Faults, refused};
 use antiphon::world::Rejection;
 use antiphon_server::{Code, Problem};
-use common::disk::{Disk, State, Switch};
 use common::{Bench, Result, Setting, Transcript, submission};
 
 #[tokio::test]
@@ -167,11 +165,11 @@ async fn an_id_in_any_letters_goes_through_a_path() -> Result {
 
 #[tokio::test]
 async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
-    static SWITCH: Switch = Switch::new();
-    let _sound_again = SWITCH.reset();
-    let store = |store: SqliteStore| Arc::new(Disk { store, switch: &SWITCH }) as Arc<dyn Store>;
-    let bench = Bench::with(Setting { store: Some(store), ..Setting::default() }).await?;
-    SWITCH.set(State::Refuses);
+    let faults = Faults::default();
+    let _sound_again = faults.until_dropped();
+    let bench = Bench::with(Setting { faults: faults.clone(), ..Setting::default() }).await?;
+    let of_a_run = |event: &Recorded| event.stream != StreamName::Ledger;
+    faults.set(move |append| append.events.iter().any(of_a_run).then(refused));
     let refused = bench.submit("later", "work a echo").await?;
     let expected = "HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n";
     assert!(refused.starts_with(expected), "{refused}");
@@ -179,7 +177,7 @@ async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
         refused.contains("\"code\":\"not_taken\",\"detail\":\"the ledger refused to record this"),
         "{refused}"
     );
-    SWITCH.set(State::Sound);
+    faults.none();
     let taken = bench.submit("later", "work a echo").await?;
     assert!(taken.starts_with("HTTP/1.1 201 Created\n"), "{taken}");
     bench.engine.wait(&CoordinationId::new("later")?).await?;

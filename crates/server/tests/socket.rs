@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use antiphon::id::{CoordinationId, Version};
+use antiphon::ledger::failing::Faults;
 use antiphon_server::{Client, ClientError, SOCKET, Server, SocketError};
 use common::{Bench, Result, Setting, compile, engine, submission};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -126,7 +127,8 @@ async fn a_path_that_is_too_long_for_a_socket_is_reached_all_the_same() -> Resul
 #[tokio::test]
 async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
-    let engine = Arc::new(engine(Path::new(&dir), &CancellationToken::new(), None).await?);
+    let engine =
+        Arc::new(engine(Path::new(&dir), &CancellationToken::new(), &Faults::default()).await?);
     let server = Server::bind(&dir, engine, compile).await?;
     println!("\nready");
     server.serve(CancellationToken::new()).await;

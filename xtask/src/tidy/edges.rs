@@ -37,7 +37,7 @@ const EDGES: &[Allowed] = &[
             "tracing",
             "uuid",
         ],
-        dev: &["proptest", "tempfile", "tokio"],
+        dev: &["antiphon", "proptest", "tempfile", "tokio"],
     },
     Allowed {
         package: "antiphon-server",
@@ -56,7 +56,7 @@ const EDGES: &[Allowed] = &[
             "tokio-util",
             "tracing",
         ],
-        dev: &["proptest", "tempfile", "tokio"],
+        dev: &["antiphon", "proptest", "tempfile", "tokio"],
     },
     Allowed {
         package: "antiphon-cli",

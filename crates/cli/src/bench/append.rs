@@ -11,7 +11,7 @@ use antiphon::append::{Append, HeadRow};
 use antiphon::digest::Digest;
 use antiphon::envelope::{Commit, CommitTip, Payload, Recorded, StreamTip};
 use antiphon::id::{Actor, CoordinationId, Epoch, StreamName};
-use antiphon::ledger::{AppendFloor, Owner, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::{AppendBaseline, Location, Owner, Store};
 use antiphon::time::{LedgerTime, WallTime};
 use tokio::sync::oneshot;
 
@@ -35,7 +35,8 @@ const MARK_WITHIN: Duration = Duration::from_millis(60);
 pub(super) fn run(dir: &Path, width: usize) -> Result<Vec<Measured>, CommandError> {
     let (ledger_dir, floor_dir) = (fresh(dir)?, fresh(dir)?);
     let (mut ledger, mut chain) = Ledger::open(ledger_dir.path())?;
-    let floor = AppendFloor::open(floor_dir.path(), &owner()).map_err(CommandError::internal)?;
+    let baseline =
+        AppendBaseline::open(floor_dir.path(), &owner()).map_err(CommandError::internal)?;
     let mut rows = Stream::new()?;
     let (mut appends, mut plain) = (Rounds::default(), Rounds::default());
     // The first round of each only makes the files as large as they will be.
@@ -46,7 +47,7 @@ pub(super) fn run(dir: &Path, width: usize) -> Result<Vec<Measured>, CommandErro
             payloads.into_iter().map(|payload| rows.event(payload)).collect::<Vec<_>>()
         };
         let inserted =
-            load(width, make, |events| floor.append(&events).map_err(CommandError::internal))?;
+            load(width, make, |events| baseline.append(&events).map_err(CommandError::internal))?;
         if round > 0 {
             appends.add(chained);
             plain.add(inserted);
@@ -230,17 +231,16 @@ impl Chain {
 /// The ledger, with its head mark written as often as by the engine, and like there by a thread of
 /// its own.
 struct Ledger {
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     closing: Option<Sender<()>>,
     marker: Option<JoinHandle<()>>,
 }
 
 impl Ledger {
     fn open(dir: &Path) -> Result<(Self, Chain), CommandError> {
-        let store = SqliteStore::at(dir, SqliteOptions::default());
+        let store = Location::directory(dir).store();
         let opened = store.open(&owner()).map_err(CommandError::internal)?;
         let chain = Chain { stream: Stream::new()?, epoch: opened.epoch, commits: opened.commits };
-        let store = Arc::new(store);
         let (closing, closed) = channel::<()>();
         let marked = Arc::clone(&store);
         let marker = std::thread::spawn(move || {

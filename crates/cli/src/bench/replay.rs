@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use antiphon::Engine;
-use antiphon::ledger::verify::{Scope, verify_directory};
+use antiphon::ledger::Location;
+use antiphon::ledger::verify::Scope;
 
 use super::history;
 use super::report::Measured;
@@ -34,8 +35,9 @@ pub(super) fn run(dir: &Path, selection: &Selection) -> Result<Vec<Measured>, Co
     }
     if selection.has("verify") {
         let check = || {
-            let report =
-                verify_directory(dir.path(), &Scope::Ledger).map_err(CommandError::internal)?;
+            let report = Location::directory(dir.path())
+                .verify(&Scope::Ledger)
+                .map_err(CommandError::internal)?;
             if report.is_sound() {
                 Ok(())
             } else {

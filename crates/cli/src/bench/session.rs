@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::id::{CommitNumber, CoordinationId};
-use antiphon::ledger::{SqliteOptions, SqliteStore, Store as _};
+use antiphon::ledger::Location;
 use antiphon::{Engine, Output, SessionContext};
 
 use super::report::Measured;
@@ -243,7 +243,7 @@ pub(super) fn bytes(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 
 /// How many events a ledger holds.
 pub(super) fn events_in(dir: &Path) -> Result<u64, CommandError> {
-    let store = SqliteStore::at(dir, SqliteOptions::default());
+    let store = Location::directory(dir).store();
     let (mut after, mut events) = (CommitNumber(0), 0);
     loop {
         let commits = store.commits(after, 10_000).map_err(CommandError::internal)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Counts, Stage};
-use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
+use antiphon::ledger::{HeadFilter, HeadQuery};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use antiphon::envelope::Recorded;
 use antiphon::id::{StreamName, Version, WorkId};
-use antiphon::ledger::{Store as _, Watch, Woken};
+use antiphon::ledger::Woken;
 use antiphon::time::WallTime;
 
 use crate::command_error::CommandError;
@@ -64,7 +64,7 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let mut watch = match self.follow {
-            true => Some(Watch::on(&ledger.dir).map_err(CommandError::internal)?),
+            true => Some(ledger.location.watch().map_err(CommandError::internal)?),
             false => None,
         };
         let stream = match self.stream {
@@ -73,8 +73,14 @@ impl Args {
         };
         let head = ledger.head(&stream)?;
         let begin = Version(self.after.unwrap_or_else(|| self.from.unwrap_or(1).saturating_sub(1)));
-        let mut filter =
-            Filter::new(&ledger.store, &stream, &self.kinds, self.work, self.session, self.since);
+        let mut filter = Filter::new(
+            ledger.store.as_ref(),
+            &stream,
+            &self.kinds,
+            self.work,
+            self.session,
+            self.since,
+        );
         let mut after = filter.last(begin, head.tip.version, self.limit)?;
         let width = head.tip.version.to_string().len();
         let mut printed = false;

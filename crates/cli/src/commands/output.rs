@@ -7,7 +7,6 @@ use antiphon::coordination::TreeReport;
 use antiphon::digest::Digest;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon::id::{CoordinationId, SessionId, StreamName};
-use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
 use serde_json::json;
 

@@ -65,7 +65,7 @@ impl Args {
 
 fn evidence(ledger: &Ledger, id: &CoordinationId) -> Result<Export, CommandError> {
     ledger.head(&StreamName::Coordination(id.clone()))?;
-    Ok(export(&ledger.store, id)?)
+    Ok(export(ledger.store.as_ref(), id)?)
 }
 
 fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), CommandError> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
 use antiphon::id::CoordinationId;
-use antiphon::ledger::{HeadFilter, HeadQuery, Store as _};
+use antiphon::ledger::{HeadFilter, HeadQuery};
 
 use super::run::check;
 use crate::command_error::{CommandError, Kind};

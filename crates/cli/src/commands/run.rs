@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon::ledger::verify::{Scope, verify_directory};
+use antiphon::ledger::Location;
+use antiphon::ledger::verify::Scope;
 use antiphon::plan::Plan;
 use antiphon_server::SubmitRequest;
 
@@ -86,7 +87,7 @@ pub(crate) async fn run(
 
 /// Checks the record of a coordination that has ended, and that its receipt can be rebuilt from it.
 pub(crate) fn check(dir: &Path, id: &CoordinationId) -> Result<(), CommandError> {
-    let report = verify_directory(dir, &Scope::Coordination(id.clone()))?;
+    let report = Location::directory(dir).verify(&Scope::Coordination(id.clone()))?;
     match report.findings.first() {
         None => Ok(()),
         Some(finding) => Err(CommandError::new(

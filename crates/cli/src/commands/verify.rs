@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use antiphon::id::StreamName;
 use antiphon::ledger::export::verify_export;
-use antiphon::ledger::verify::{Earlier, Report, Scope, verify_directory};
+use antiphon::ledger::verify::{Earlier, Report, Scope};
 use serde_json::{Value, json};
 
 use crate::command_error::{CommandError, Kind};
@@ -52,7 +52,7 @@ impl Args {
 
 fn whole(scope: &Scope, options: &Options) -> Result<Report, CommandError> {
     let ledger = Ledger::find(options)?;
-    Ok(verify_directory(&ledger.dir, scope)?)
+    Ok(ledger.location.verify(scope)?)
 }
 
 fn coordination(target: &str, options: &Options) -> Result<Report, CommandError> {
@@ -67,12 +67,11 @@ fn coordination(target: &str, options: &Options) -> Result<Report, CommandError>
     match ledger.head(&StreamName::Coordination(id.clone())) {
         // A head row that is damaged or gone beside events is among the findings.
         Err(error) if error.kind() == Kind::Usage && !has_events(&ledger, &id)? => Err(error),
-        _ => Ok(verify_directory(&ledger.dir, &Scope::Coordination(id))?),
+        _ => Ok(ledger.location.verify(&Scope::Coordination(id))?),
     }
 }
 
 fn has_events(ledger: &Ledger, id: &antiphon::id::CoordinationId) -> Result<bool, CommandError> {
-    use antiphon::ledger::Store as _;
     Ok(!ledger
         .store
         .read_stream(&StreamName::Coordination(id.clone()), antiphon::id::Version(0), 1)?

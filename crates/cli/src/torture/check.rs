@@ -12,8 +12,9 @@ mod tests;
 use std::path::Path;
 
 use antiphon::coordination::SessionOutcome;
+use antiphon::ledger::Location;
 use antiphon::ledger::ReadError;
-use antiphon::ledger::verify::{Scope, verify_directory};
+use antiphon::ledger::verify::Scope;
 
 use super::journal::Journal;
 use super::process_trace::ProcessTrace;
@@ -55,7 +56,7 @@ pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Coverage, Vec<Str
     let mut findings = Findings::default();
     let mut coverage = Coverage::default();
     let mut ledger = ReadLedger::default();
-    match verify_directory(state, &Scope::Ledger) {
+    match Location::directory(state).verify(&Scope::Ledger) {
         Ok(report) => {
             for finding in &report.findings {
                 findings.add(finding);

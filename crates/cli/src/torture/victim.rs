@@ -9,7 +9,7 @@ use antiphon::coordination::Capability;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, SessionId, Version};
-use antiphon::ledger::{HeadFilter, HeadQuery, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::{HeadFilter, HeadQuery, Location};
 use antiphon::process::{Guard, WardenSetup};
 use antiphon::{Engine, EngineError};
 use tokio::task::JoinSet;
@@ -172,7 +172,7 @@ impl Victim {
 
     /// The coordinations that have not ended, without nested ones.
     fn unended(&self) -> Result<Vec<(u64, u64)>, Problem> {
-        let store = SqliteStore::at(state(&self.dir), SqliteOptions::default());
+        let store = Location::directory(state(&self.dir)).store();
         let filter = HeadFilter {
             prefix: "coordination/".to_owned(),
             ended: Some(false),

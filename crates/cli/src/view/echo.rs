@@ -10,7 +10,6 @@ use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, SessionId};
-use antiphon::ledger::Store as _;
 use antiphon::process::{Kept, SessionFolder};
 use antiphon::time::LedgerTime;
 

@@ -1,16 +1,16 @@
 //! The ledger in a state directory: `ledger.db` (SQLite), `head`, `blobs/`, `lock`.
 
 mod backup;
+mod baseline;
 mod checkpoints;
 mod commits_by_seq;
 mod connection;
 mod damages;
-mod end;
-mod floor;
 mod identity;
+mod position;
 mod reader;
 mod rows;
-mod standing;
+mod tail;
 mod turn;
 mod writer;
 
@@ -30,10 +30,10 @@ use super::store::{
     Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
 };
 pub use backup::{Backup, BackupError};
-pub use floor::{AppendFloor, sqlite_version};
+pub use baseline::{AppendBaseline, sqlite_version};
 use identity::Identity;
+pub use position::Position;
 use reader::{Reader, Readers};
-pub use standing::Standing;
 use writer::Writer;
 
 /// How a ledger in a state directory is opened.
@@ -95,8 +95,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When there is no ledger, or it cannot be read.
-    pub fn standing(&self) -> Result<Standing, ReadError> {
-        self.readers.read(|reader| reader.standing())
+    pub fn position(&self) -> Result<Position, ReadError> {
+        self.readers.read(|reader| reader.position())
     }
 
     /// What is wrong with the row that says which ledger this is.

@@ -330,8 +330,8 @@ impl<'a> Pass<'a> {
                 .not_rebuildable
                 .push(NotRebuildable { stream: stream.clone(), erased: check.erased() });
         }
-        if let Some(standing) = check.standing() {
-            self.ended.add(stream, &standing);
+        if let Some(head) = check.computed_head() {
+            self.ended.add(stream, &head);
         }
     }
 
@@ -403,8 +403,8 @@ fn check_mark(
                     Err(fault) => return Err(fault),
                 },
             };
-            let epoch = match ledger.standing() {
-                Ok(standing) => standing.epoch,
+            let epoch = match ledger.position() {
+                Ok(position) => position.epoch,
                 // Found beside the chains.
                 Err(ReadError::Damaged { .. }) => mark.epoch,
                 Err(fault) => return Err(fault),

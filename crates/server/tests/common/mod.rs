@@ -3,14 +3,13 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
-pub(crate) mod disk;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::Location;
+use antiphon::ledger::failing::{FailingStore, Faults};
 use antiphon::{Engine, Failed, Output, SessionContext};
 use antiphon_server::{
     CompileError, Compiled, Limits, PlanProblem, SOCKET, Server, SessionOf, Submission,
@@ -38,7 +37,7 @@ pub(crate) struct Bench {
 pub(crate) struct Setting {
     pub(crate) limits: Limits,
     pub(crate) session_of: Option<SessionOf>,
-    pub(crate) store: Option<fn(SqliteStore) -> Arc<dyn Store>>,
+    pub(crate) faults: Faults,
 }
 
 impl Bench {
@@ -58,7 +57,7 @@ impl Bench {
         setting: Setting,
     ) -> Result<Self> {
         let release = CancellationToken::new();
-        let engine = Arc::new(engine(&dir, &release, setting.store).await?);
+        let engine = Arc::new(engine(&dir, &release, &setting.faults).await?);
         let mut server =
             Server::bind(&dir, Arc::clone(&engine), compile).await?.with_limits(setting.limits);
         if let Some(session_of) = setting.session_of {
@@ -151,14 +150,11 @@ pub(crate) async fn until(stream: &mut UnixStream, text: &str) -> Result<String>
 pub(crate) async fn engine(
     dir: &Path,
     release: &CancellationToken,
-    store: Option<fn(SqliteStore) -> Arc<dyn Store>>,
+    faults: &Faults,
 ) -> Result<Engine> {
-    let sqlite = SqliteStore::at(dir, SqliteOptions::default());
-    let mut setup = Engine::open_store(match store {
-        Some(store) => store(sqlite),
-        None => Arc::new(sqlite),
-    })?
-    .with_grace(Duration::from_secs(5));
+    let store = Location::directory(dir).store();
+    let mut setup = Engine::open_store(Arc::new(FailingStore::new(store, faults)))?
+        .with_grace(Duration::from_secs(5));
     setup.register("echo", |session: SessionContext| async move {
         Ok(Output::text(session.work().to_string()))
     });

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use antiphon::Engine;
-use antiphon::ledger::{MarkRefusal, SqliteOptions};
+use antiphon::ledger::{Location, MarkRefusal};
 
 use super::examination::Examination;
 use crate::command_error::{CommandError, Kind};
@@ -82,18 +82,20 @@ impl Acceptance {
         }
         let _told = writeln!(anstream::stderr(), "going on: {}", printable(&loss));
 
-        let options = SqliteOptions {
-            accept_shorter: self.accept_shorter,
-            accept_missing_mark: self.accept_missing_mark,
-            ..SqliteOptions::default()
-        };
+        let mut location = Location::directory(dir);
+        if self.accept_shorter {
+            location = location.accept_shorter();
+        }
+        if self.accept_missing_mark {
+            location = location.accept_missing_mark();
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(CommandError::internal)?;
         runtime.block_on(async {
             // Nothing is registered, so no session starts.
-            let engine = Engine::open_with(dir, options)?.start().await?;
+            let engine = Engine::open_at(&location)?.start().await?;
             engine.close().await?;
             Ok::<(), CommandError>(())
         })?;

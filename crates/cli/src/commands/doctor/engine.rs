@@ -4,7 +4,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use antiphon::ledger::{LockHolder, Owner, StateDirectory};
+use antiphon::ledger::{Location, LockHolder, Owner};
 use antiphon_server::{Client, ClientError, SOCKET};
 
 use super::examination::Examination;
@@ -29,7 +29,7 @@ enum Answer {
 impl Examination {
     pub(super) fn lock(&mut self, dir: &Path) {
         const NAME: &str = "lock";
-        let directory = StateDirectory::new(dir);
+        let directory = Location::directory(dir).files();
         match directory.holder() {
             Ok(Some(LockHolder::Named(owner))) => {
                 self.held = true;

@@ -6,10 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use antiphon::id::StreamName;
-use antiphon::ledger::verify::{Place, Report, Scope, verify_directory};
+use antiphon::ledger::verify::{Place, Report, Scope};
 use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadMark, HeadQuery, MarkError, MarkRefusal, ReadError, Standing,
-    StateDirectory, Store as _,
+    FORMAT, HeadFilter, HeadMark, HeadQuery, Location, MarkError, MarkRefusal, Position, ReadError,
 };
 use antiphon::time::WallTime;
 use serde::Serialize;
@@ -78,8 +77,8 @@ impl Examination {
             found.socket(dir);
             found.sessions(dir);
             found.poison(dir);
-            match Ledger::at(dir).store.standing() {
-                Ok(standing) => found.ledger(dir, &standing, quick),
+            match Ledger::at(dir).location.position() {
+                Ok(position) => found.ledger(dir, &position, quick),
                 Err(error) => found.unreadable(dir, &error),
             }
         }
@@ -170,7 +169,7 @@ impl Examination {
 
     fn poison(&mut self, dir: &Path) {
         const NAME: &str = "disk errors";
-        match StateDirectory::new(dir).poison_note() {
+        match Location::directory(dir).files().poison_note() {
             Ok(None) => self.ok(NAME, "none noted"),
             Ok(Some(note)) => {
                 let advice = "look after the disk, verify the ledger, then start an engine; it takes the note away once it has verified";
@@ -227,9 +226,9 @@ impl Examination {
         }
     }
 
-    fn ledger(&mut self, dir: &Path, standing: &Standing, quick: bool) {
+    fn ledger(&mut self, dir: &Path, position: &Position, quick: bool) {
         const NAME: &str = "ledger";
-        let Standing { ledger, format, epoch, .. } = standing;
+        let Position { ledger, format, epoch, .. } = position;
         self.readable = true;
         if *format == FORMAT {
             self.ok(NAME, format!("format {format}, epoch {epoch}, id {ledger}"));
@@ -240,8 +239,8 @@ impl Examination {
             self.problem(NAME, text, "use the version that wrote it, or a newer one");
             return;
         }
-        self.contents(dir, standing);
-        self.head_mark(dir, standing);
+        self.contents(dir, position);
+        self.head_mark(dir, position);
         if quick {
             self.note("record", "not verified", "leave --quick away, or run `antiphon verify`");
         } else {
@@ -249,7 +248,7 @@ impl Examination {
         }
     }
 
-    fn contents(&mut self, dir: &Path, standing: &Standing) {
+    fn contents(&mut self, dir: &Path, position: &Position) {
         const NAME: &str = "contents";
         let store = Ledger::at(dir).store;
         let (mut states, mut older_than) = (BTreeMap::<String, u64>::new(), None);
@@ -282,7 +281,7 @@ impl Examination {
             states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
         let states =
             if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
-        let Standing { commits, events, .. } = standing;
+        let Position { commits, events, .. } = position;
         let text = format!(
             "{coordinations} coordinations{states}, {} events in {} commits",
             events.0, commits.number
@@ -303,18 +302,18 @@ impl Examination {
         }
     }
 
-    fn head_mark(&mut self, dir: &Path, standing: &Standing) {
+    fn head_mark(&mut self, dir: &Path, position: &Position) {
         const NAME: &str = "head mark";
         let go_on = "restore the directory from a copy, or go on";
         let mark = match HeadMark::read(dir) {
             Ok(Some(mark)) => mark,
-            Ok(None) if standing.commits == Default::default() => {
+            Ok(None) if position.commits == Default::default() => {
                 return self.ok(NAME, "none yet, and no commits");
             }
             Ok(None) => {
                 let refusal = MarkRefusal::Missing {
                     path: HeadMark::path(dir),
-                    commits: standing.commits.number,
+                    commits: position.commits.number,
                 };
                 self.problem(
                     NAME,
@@ -334,7 +333,7 @@ impl Examination {
                 return;
             }
         };
-        match Ledger::at(dir).store.check_against(&mark) {
+        match Ledger::at(dir).location.check_against(&mark) {
             Ok(Ok(())) => {
                 let written =
                     std::fs::metadata(HeadMark::path(dir)).and_then(|found| found.modified()).ok();
@@ -364,7 +363,7 @@ impl Examination {
 
     fn record(&mut self, dir: &Path) {
         const NAME: &str = "record";
-        let report = match verify_directory(dir, &Scope::Ledger) {
+        let report = match Location::directory(dir).verify(&Scope::Ledger) {
             Ok(mut report) => {
                 // That has a check of its own.
                 report.findings.retain(|finding| finding.place != Place::HeadMark);

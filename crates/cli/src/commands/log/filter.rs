@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, Event};
 use antiphon::id::{StreamName, Version, WorkId};
-use antiphon::ledger::{ReadError, SqliteStore, Store as _};
+use antiphon::ledger::{ReadError, Store};
 use antiphon::time::WallTime;
 
 use crate::ledger::PAGE;
@@ -58,7 +58,7 @@ pub(super) fn work(text: &str) -> Result<WorkId, String> {
 
 /// What is asked for of one stream, and what was seen of the rest.
 pub(super) struct Filter<'a> {
-    store: &'a SqliteStore,
+    store: &'a dyn Store,
     stream: &'a StreamName,
     kinds: &'a [Kinds],
     work: Option<WorkId>,
@@ -74,7 +74,7 @@ pub(super) struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     pub(super) fn new(
-        store: &'a SqliteStore,
+        store: &'a dyn Store,
         stream: &'a StreamName,
         kinds: &'a [Kinds],
         work: Option<WorkId>,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use antiphon::append::HeadRow;
 use antiphon::id::{CoordinationId, StreamName, Version};
-use antiphon::ledger::{StateDirectory, Store as _};
 use antiphon::time::Now;
 
 use crate::command_error::CommandError;
@@ -31,8 +30,8 @@ impl RunStatus {
     pub(super) fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let head = ledger.head(&stream)?;
-        let owned = !head.ended
-            && StateDirectory::new(&ledger.dir).holder().is_ok_and(|holder| holder.is_some());
+        let owned =
+            !head.ended && ledger.location.files().holder().is_ok_and(|holder| holder.is_some());
         let mut board = Board::new(id);
         let mut after = Version(0);
         // What is recorded later than the head row was read is left for another look, so that both

@@ -7,7 +7,7 @@ use antiphon::coordination::{Coordination, Meta};
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Seq, SessionId, StreamName, Version, WorkId};
-use antiphon::ledger::{SqliteOptions, SqliteStore, Store as _};
+use antiphon::ledger::Location;
 
 use super::findings::Findings;
 use super::record::Record;
@@ -25,7 +25,7 @@ pub(super) struct ReadLedger {
 
 impl ReadLedger {
     pub(super) fn read(&mut self, state: &Path, findings: &mut Findings) -> Result<(), String> {
-        let store = SqliteStore::at(state, SqliteOptions::default());
+        let store = Location::directory(state).store();
         let mut after = Seq(0);
         loop {
             let page = store

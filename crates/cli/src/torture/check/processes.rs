@@ -8,7 +8,7 @@ use std::path::Path;
 use antiphon::coordination::SessionOutcome;
 use antiphon::digest::Digest;
 use antiphon::id::SessionId;
-use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::Location;
 
 use super::findings::Findings;
 use super::ledger::ReadLedger;
@@ -65,7 +65,7 @@ pub(super) fn check(ledger: &ReadLedger, tracks: &[ProcessTrace], findings: &mut
 /// Every blob that the end of a session names is there and is what its name says. Returns how many
 /// there are.
 pub(super) fn check_blobs(ledger: &ReadLedger, state: &Path, findings: &mut Findings) -> u64 {
-    let store = SqliteStore::at(state, SqliteOptions::default());
+    let store = Location::directory(state).store();
     let mut named: BTreeMap<Digest, SessionId> = BTreeMap::new();
     for (id, record) in &ledger.records {
         for (number, end) in &record.unbound {

@@ -11,8 +11,8 @@ use antiphon::digest::Digest;
 use antiphon::envelope::{Blob, Commit, Payload, Recorded, StreamTip};
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, Seq, SessionId, StreamName, Version};
-use antiphon::ledger::verify::{Scope, verify_directory};
-use antiphon::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
+use antiphon::ledger::verify::Scope;
+use antiphon::ledger::{Location, Owner};
 use antiphon::time::WallTime;
 use antiphon::{Engine, Failed, Output, SessionContext};
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ fn left(ended: bool) -> Left {
         engine.close().await.unwrap();
         receipt
     });
-    let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+    let store = Location::directory(dir.path().join("state")).store();
     let events =
         store.read_all(Seq(0), PAGE).unwrap().into_iter().map(|placed| placed.event).collect();
     Left { dir, events, receipt }
@@ -125,7 +125,7 @@ impl Left {
     /// coordinations.
     fn told_anew(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
+        let store = Location::directory(dir.path().join("state")).store();
         let opened = store.open(&Owner::this_process(WallTime(0))).unwrap();
         let mut events = self.events.clone();
         edit(&mut events);
@@ -338,7 +338,12 @@ fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
     let left = left(false);
     let retold =
         left.told_anew(|events| events.truncate(left.at("coordination.session_bound")), &[]);
-    assert!(verify_directory(&retold.dir.path().join("state"), &Scope::Ledger).unwrap().is_sound());
+    assert!(
+        Location::directory(&retold.dir.path().join("state"))
+            .verify(&Scope::Ledger)
+            .unwrap()
+            .is_sound()
+    );
     // Hashes are as they were told; nothing else of what was seen has changed.
     let mut journal = retold.journal();
     journal.extend(left.journal().into_iter().filter(|entry| {

@@ -270,19 +270,19 @@ fn copy_snapshot(
     dir: &StateDirectory,
     folder: &Path,
 ) -> Result<(Backup, Vec<Digest>), BackupError> {
-    let standing = reader.standing_now()?;
-    if standing.format != FORMAT {
-        return Err(BackupError::Format { found: standing.format, known: FORMAT });
+    let position = reader.position_now()?;
+    if position.format != FORMAT {
+        return Err(BackupError::Format { found: position.format, known: FORMAT });
     }
     Identity::read(&reader.connection)?.check(None)?;
     match mark.map_err(MarkRefusal::from)? {
         Some(mark) => {
-            mark.check(standing.epoch, standing.commits, reader.commit(mark.commit.number)?)?
+            mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?)?
         }
-        None if standing.commits == CommitTip::default() => {}
+        None if position.commits == CommitTip::default() => {}
         None => {
             let path = HeadMark::path(dir.path());
-            return Err(MarkRefusal::Missing { path, commits: standing.commits.number }.into());
+            return Err(MarkRefusal::Missing { path, commits: position.commits.number }.into());
         }
     }
     let files = reader.rows(
@@ -293,10 +293,10 @@ fn copy_snapshot(
     )?;
     copy_pages(reader, &folder.join(DATABASE))?;
     let backup = Backup {
-        ledger: standing.ledger,
-        epoch: standing.epoch,
-        commits: standing.commits,
-        events: standing.events,
+        ledger: position.ledger,
+        epoch: position.epoch,
+        commits: position.commits,
+        events: position.events,
         blob_files: 0,
         bytes: 0,
     };

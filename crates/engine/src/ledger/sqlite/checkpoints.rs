@@ -112,7 +112,7 @@ impl Checkpoints {
     }
 
     /// Ends the thread; its connection is closed when this returns.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    pub(super) fn tail(&mut self) -> Result<(), Fault> {
         let settled = self.settle();
         if let Some(Beside { go, passes, thread }) = self.beside.take() {
             drop((go, passes));

@@ -5,8 +5,8 @@ use antiphon_core::event::{AggregateEvent as _, LedgerEvent, LedgerOpened};
 use antiphon_core::id::{Epoch, Version};
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::end::identity;
 use super::rows::{Columns, read_error};
+use super::tail::identity;
 use crate::ledger::error::{IdentityRefusal, ReadError};
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::store::LedgerId;

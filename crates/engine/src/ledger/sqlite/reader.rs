@@ -218,12 +218,12 @@ impl Reader {
         &self,
         act: impl FnOnce(&Self) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let end = |sql| {
+        let tail = |sql| {
             self.connection.execute_batch(sql).map_err(|error| read_error("the ledger", error))
         };
-        end("BEGIN")?;
+        tail("BEGIN")?;
         let found = act(self);
-        end("COMMIT")?;
+        tail("COMMIT")?;
         found
     }
 

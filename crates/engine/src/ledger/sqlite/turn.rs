@@ -6,8 +6,8 @@ use antiphon_core::envelope::{MAX_INLINE_BLOB_BYTES, Payload, Recorded};
 use antiphon_core::id::Seq;
 use rusqlite::{Connection, Statement, ToSql, params};
 
-use super::end::End;
 use super::rows::{integer, read_error};
+use super::tail::Tail;
 use crate::ledger::admission::{self, Admitted, Known};
 use crate::ledger::error::{Fault, ReadError, Refusal};
 use crate::ledger::store::Cursor;
@@ -31,14 +31,14 @@ const INSERT_BLOB: &str =
 
 pub(super) fn write_turn(
     connection: &Connection,
-    end: &End,
+    tail: &Tail,
     append: &Append,
     admitted: &Admitted<'_>,
 ) -> Result<(), Fault> {
-    let first = end.seq.next();
+    let first = tail.seq.next();
     let write = || {
         let mut keys = Vec::with_capacity(admitted.streams.len());
-        let mut last_key = end.last_key;
+        let mut last_key = tail.last_key;
         for stream in &admitted.streams {
             let (key, sql) = match stream.known {
                 None => {
@@ -164,14 +164,14 @@ pub(super) fn write_cursors(connection: &Connection, cursors: &[Cursor]) -> Resu
 /// Erases what the append names; returns the blobs whose files are to go once this is durable.
 pub(super) fn erase(
     connection: &Connection,
-    end: &mut End,
+    tail: &mut Tail,
     append: &Append,
     admitted: &Admitted<'_>,
 ) -> Result<Vec<Digest>, Stop> {
     let fault = |error| Fault::sql("erase", error);
     for (stream, versions) in admission::payload_erasures(append) {
         let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
-        let known = match (after, end.find(connection, stream)?) {
+        let known = match (after, tail.find(connection, stream)?) {
             (Some(after), Some(known)) => {
                 Some(Known { tip: after.tip, ended: after.head.ended, ..known })
             }

@@ -10,9 +10,9 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::SqliteOptions;
 use super::checkpoints::{Checkpoints, not_copied};
 use super::connection;
-use super::end::{End, commit_tip, data_version, identity, last_at};
 use super::identity::Identity;
 use super::rows::{integer, read_error};
+use super::tail::{Tail, commit_tip, data_version, identity, last_at};
 use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
@@ -32,7 +32,7 @@ pub(super) struct Writer {
     dir: StateDirectory,
     blobs: BlobFiles,
     epoch: Epoch,
-    end: End,
+    tail: Tail,
     poisoned: bool,
     vfs: Option<String>,
     checkpoints: Checkpoints,
@@ -85,13 +85,13 @@ impl Writer {
         if format != FORMAT {
             return Err(OpenError::Format { found: format, known: FORMAT });
         }
-        let mut end = End::default();
-        end.reload(&transaction)?;
+        let mut tail = Tail::default();
+        tail.reload(&transaction)?;
         let row = Identity::read(&transaction)?;
         row.check(None)?;
         let epoch = row.epoch;
         let (finding, mark) =
-            check(&Found { connection: &transaction, epoch, commits: end.commits })?;
+            check(&Found { connection: &transaction, epoch, commits: tail.commits })?;
         let epoch = match mark {
             // An owner that raised the epoch and never came to mark it has written nothing under
             // it.
@@ -110,9 +110,9 @@ impl Writer {
             .map_err(|error| Fault::sql("take the ledger over", error))?;
 
         connection::keep_wal(&connection, false).map_err(sql)?;
-        end.epoch = epoch;
-        end.data_version = data_version(&connection).map_err(sql)?;
-        let ledger_stream = end.find(&connection, &StreamName::Ledger)?;
+        tail.epoch = epoch;
+        tail.data_version = data_version(&connection).map_err(sql)?;
+        let ledger_stream = tail.find(&connection, &StreamName::Ledger)?;
         let at = last_at(&connection)?;
         let blobs = super::blob_files(dir);
         blobs.sweep(|digest| names_file(&connection, digest))?;
@@ -123,10 +123,10 @@ impl Writer {
             ledger: id,
             format,
             epoch,
-            commits: end.commits,
+            commits: tail.commits,
             ledger_stream: ledger_stream.map(|known| known.tip).unwrap_or_default(),
             at,
-            seq: end.seq,
+            seq: tail.seq,
             mark: finding,
             needs_verification,
         };
@@ -135,7 +135,7 @@ impl Writer {
             dir: dir.clone(),
             blobs,
             epoch,
-            end,
+            tail,
             poisoned: false,
             vfs: options.vfs.clone(),
             checkpoints,
@@ -158,13 +158,13 @@ impl Writer {
         admission::check_cursors(cursors)?;
         let mut files = Vec::new();
         let written = self.write_blob_files(append, &mut files).and_then(|()| {
-            self.transact("append", |connection, end| {
-                let admitted = admission::admit(append, end.epoch, end.commits, |stream| {
-                    end.find(connection, stream).map_err(Stop::from)
+            self.transact("append", |connection, tail| {
+                let admitted = admission::admit(append, tail.epoch, tail.commits, |stream| {
+                    tail.find(connection, stream).map_err(Stop::from)
                 })?;
-                write_turn(connection, end, append, &admitted)?;
+                write_turn(connection, tail, append, &admitted)?;
                 write_cursors(connection, cursors)?;
-                let removed = erase(connection, end, append, &admitted)?;
+                let removed = erase(connection, tail, append, &admitted)?;
                 Ok((admitted, removed))
             })
         });
@@ -178,8 +178,8 @@ impl Writer {
                 return Err(error);
             }
         };
-        let first = self.end.seq.next();
-        self.end.advance(append, &admitted);
+        let first = self.tail.seq.next();
+        self.tail.advance(append, &admitted);
         if !append.erasures.is_empty() {
             self.erased.extend(removed);
             self.truncate = true;
@@ -189,7 +189,7 @@ impl Writer {
     }
 
     /// Inserts events and nothing else, unchecked and unlinked; only for
-    /// [`AppendFloor`](super::AppendFloor).
+    /// [`AppendBaseline`](super::AppendBaseline).
     pub(super) fn insert_only(&mut self, events: &[Recorded]) -> Result<(), Fault> {
         let run = |sql| {
             self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]))
@@ -198,13 +198,13 @@ impl Writer {
             .and_then(|_| {
                 insert_events(
                     &self.connection,
-                    self.end.seq.next(),
+                    self.tail.seq.next(),
                     events.iter().map(|event| (event, 1)),
                 )
             })
             .and_then(|()| run("COMMIT"))
             .map_err(|error| Fault::sql("insert events", error))?;
-        self.end.seq = Seq(self.end.seq.0 + events.len() as u64);
+        self.tail.seq = Seq(self.tail.seq.0 + events.len() as u64);
         self.tidy();
         Ok(())
     }
@@ -268,19 +268,19 @@ impl Writer {
     fn transact<T>(
         &mut self,
         doing: &str,
-        write: impl FnOnce(&Connection, &mut End) -> Result<T, Stop>,
+        write: impl FnOnce(&Connection, &mut Tail) -> Result<T, Stop>,
     ) -> Result<T, AppendError> {
-        let Self { connection, end, epoch, .. } = self;
+        let Self { connection, tail, epoch, .. } = self;
         let run =
             |sql| connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         let began = if connection.is_autocommit() { run("BEGIN IMMEDIATE") } else { Ok(0) };
         began.map_err(|error| Fault::sql(format!("begin to {doing}"), error))?;
 
-        let outcome = end.refresh(connection).map_err(Stop::from).and_then(|()| {
-            if end.epoch != *epoch {
-                return Err(Refusal::Superseded { ours: *epoch, theirs: end.epoch }.into());
+        let outcome = tail.refresh(connection).map_err(Stop::from).and_then(|()| {
+            if tail.epoch != *epoch {
+                return Err(Refusal::Superseded { ours: *epoch, theirs: tail.epoch }.into());
             }
-            write(connection, end)
+            write(connection, tail)
         });
         let stop = match outcome {
             Ok(done) => match run("COMMIT") {
@@ -303,7 +303,7 @@ impl Writer {
         {
             return Err(self.poison(Fault::sql(format!("roll back what was to {doing}"), error)));
         }
-        self.end.forget();
+        self.tail.forget();
         Err(match stop {
             Stop::Refused(refusal) => refusal.into(),
             Stop::Fault(fault) if fault.sync_failed => self.poison(fault),
@@ -316,7 +316,7 @@ impl Writer {
         self.poisoned = true;
         self.dir.poison(&source);
         // Nothing more is copied back either; what a pass still meets adds nothing to this.
-        let _ = self.checkpoints.end();
+        let _ = self.checkpoints.tail();
         // What the WAL holds is evidence; closing must not copy it back and remove it.
         let kept = connection::keep_wal(&self.connection, true);
         if let Err(error) = kept {
@@ -401,7 +401,7 @@ impl Drop for Writer {
     /// The thread beside goes first: the last connection to be closed is this one, which keeps the
     /// WAL if anything has failed.
     fn drop(&mut self) {
-        let ended = self.checkpoints.end();
+        let ended = self.checkpoints.tail();
         self.consider(ended);
     }
 }

@@ -12,7 +12,7 @@ use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{StreamName, Version};
 
 use super::finding::{Findings, Place, Wrong};
-use super::stream::{Standing, StreamCheck, is_terminal};
+use super::stream::{ComputedHead, StreamCheck, is_terminal};
 use crate::ledger::error::ReadError;
 use crate::ledger::store::{HeadFilter, HeadQuery, Store};
 
@@ -27,16 +27,16 @@ pub(super) struct EndedStreams {
 }
 
 impl EndedStreams {
-    pub(super) fn add(&mut self, stream: &StreamName, standing: &Standing) {
+    pub(super) fn add(&mut self, stream: &StreamName, computed_head: &ComputedHead) {
         let mut bytes = Canonical::new("head row");
         bytes
             .text(&stream.to_string())
-            .u64(standing.tip.version.0)
-            .digest(&standing.tip.hash)
-            .u8(standing.ended.into())
-            .u64(standing.started.0)
-            .u64(standing.changed.0.0)
-            .u64(standing.changed.1.0);
+            .u64(computed_head.tip.version.0)
+            .digest(&computed_head.tip.hash)
+            .u8(computed_head.ended.into())
+            .u64(computed_head.started.0)
+            .u64(computed_head.changed.0.0)
+            .u64(computed_head.changed.1.0);
         let digest = bytes.hash();
         for (sum, part) in self.sum.iter_mut().zip(digest.0.chunks_exact(8)) {
             *sum = sum
@@ -58,7 +58,7 @@ pub(super) fn check(
         match live.remove(&row.stream) {
             Some(stream) => live_row(store, &row, &stream, findings)?,
             None => {
-                rows.add(&row.stream, &standing(&row));
+                rows.add(&row.stream, &computed_head(&row));
             }
         }
         Ok(())
@@ -113,7 +113,7 @@ pub(super) fn live_row(
     stream: &StreamCheck,
     findings: &mut Findings,
 ) -> Result<(), ReadError> {
-    let Some(expected) = stream.standing() else { return Ok(()) };
+    let Some(expected) = stream.computed_head() else { return Ok(()) };
     let goes_on = row.tip.version > stream.version();
     if goes_on
         && matches!(store.read_stream(&row.stream, stream.version(), 1), Ok(events) if !events.is_empty())
@@ -144,14 +144,14 @@ fn ended_row(store: &dyn Store, row: &HeadRow, findings: &mut Findings) -> Resul
         Ok(now.first().is_some_and(|now| now.tip != row.tip))
     };
     let expected = of_events(first, end);
-    if standing(row) != expected && !moved()? {
+    if computed_head(row) != expected && !moved()? {
         compare(row, &expected, findings);
     }
     Ok(())
 }
 
-fn of_events(first: &Recorded, last: &Recorded) -> Standing {
-    Standing {
+fn of_events(first: &Recorded, last: &Recorded) -> ComputedHead {
+    ComputedHead {
         tip: antiphon_core::envelope::StreamTip { version: last.version, hash: last.hash },
         ended: is_terminal(&last.kind),
         started: first.wall,
@@ -159,12 +159,12 @@ fn of_events(first: &Recorded, last: &Recorded) -> Standing {
     }
 }
 
-fn standing(row: &HeadRow) -> Standing {
-    Standing { tip: row.tip, ended: row.ended, started: row.started, changed: row.changed }
+fn computed_head(row: &HeadRow) -> ComputedHead {
+    ComputedHead { tip: row.tip, ended: row.ended, started: row.started, changed: row.changed }
 }
 
-fn compare(row: &HeadRow, expected: &Standing, findings: &mut Findings) {
-    let found = standing(row);
+fn compare(row: &HeadRow, expected: &ComputedHead, findings: &mut Findings) {
+    let found = computed_head(row);
     let fields = [
         ("version", found.tip.version != expected.tip.version),
         ("hash", found.tip.hash != expected.tip.hash),

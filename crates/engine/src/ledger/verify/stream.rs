@@ -33,7 +33,7 @@ enum Replay {
 
 /// What a head row says of a stream, computed from the events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ledger) struct Standing {
+pub(in crate::ledger) struct ComputedHead {
     pub(in crate::ledger) tip: StreamTip,
     pub(in crate::ledger) ended: bool,
     pub(in crate::ledger) started: WallTime,
@@ -87,9 +87,9 @@ impl StreamCheck {
     }
 
     /// What the head row must say; `None` if the end of the stream is not known.
-    pub(in crate::ledger) fn standing(&self) -> Option<Standing> {
+    pub(in crate::ledger) fn computed_head(&self) -> Option<ComputedHead> {
         let tip = StreamTip { version: self.version, hash: self.hash? };
-        Some(Standing { tip, ended: self.ended, started: self.started, changed: self.changed })
+        Some(ComputedHead { tip, ended: self.ended, started: self.started, changed: self.changed })
     }
 
     /// Steps over an event that cannot be read.

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 65_536;
 
 /// The end of the ledger as the last transaction left it; good for as long as nobody else writes.
 #[derive(Debug, Default)]
-pub(super) struct End {
+pub(super) struct Tail {
     /// SQLite's count of the changes that others made.
     pub(super) data_version: i64,
     pub(super) epoch: Epoch,
@@ -29,7 +29,7 @@ pub(super) struct End {
     streams: HashMap<StreamName, Known>,
 }
 
-impl End {
+impl Tail {
     /// Reads the end of the ledger again if anybody else has written.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), ReadError> {
         let version = data_version(connection).map_err(|error| read_error("the ledger", error))?;

@@ -4,9 +4,9 @@ use antiphon_core::envelope::CommitTip;
 use antiphon_core::id::{CommitNumber, Epoch, Seq};
 use rusqlite::params;
 
-use super::end::{commit_tip, identity};
 use super::reader::Reader;
 use super::rows::{integer, read_error};
+use super::tail::{commit_tip, identity};
 use crate::ledger::error::{MarkRefusal, ReadError};
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::sqlite::SqliteStore;
@@ -14,7 +14,7 @@ use crate::ledger::store::LedgerId;
 
 /// How far a ledger has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct Position {
     /// Which ledger this is.
     pub ledger: LedgerId,
     /// The format it is kept in.
@@ -28,12 +28,12 @@ pub struct Standing {
 }
 
 impl Reader {
-    pub(super) fn standing(&self) -> Result<Standing, ReadError> {
-        self.consistent(Self::standing_now)
+    pub(super) fn position(&self) -> Result<Position, ReadError> {
+        self.consistent(Self::position_now)
     }
 
     /// The same inside of a transaction that the caller began.
-    pub(super) fn standing_now(&self) -> Result<Standing, ReadError> {
+    pub(super) fn position_now(&self) -> Result<Position, ReadError> {
         let (format, ledger, epoch) = identity(&self.connection)?;
         let commits = commit_tip(
             &self.connection,
@@ -45,7 +45,7 @@ impl Reader {
             .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
             .map_err(|error| read_error("the end of the ledger", error))?;
         let events = Seq(events.unwrap_or_default().cast_unsigned());
-        Ok(Standing { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
+        Ok(Position { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
     }
 
     pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
@@ -65,8 +65,8 @@ impl SqliteStore {
     /// knew.
     pub fn check_against(&self, mark: &HeadMark) -> Result<Result<(), MarkRefusal>, ReadError> {
         self.readers.read(|reader| {
-            let standing = reader.standing()?;
-            Ok(mark.check(standing.epoch, standing.commits, reader.commit(mark.commit.number)?))
+            let position = reader.position()?;
+            Ok(mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?))
         })
     }
 }

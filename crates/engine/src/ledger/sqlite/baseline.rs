@@ -12,11 +12,11 @@ use crate::ledger::store::{Owner, Store as _};
 /// ledger's writer, without hashes, checks, commits and head rows. What it leaves is no ledger.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct AppendFloor {
+pub struct AppendBaseline {
     store: SqliteStore,
 }
 
-impl AppendFloor {
+impl AppendBaseline {
     /// Opens a new directory.
     ///
     /// # Errors

@@ -1,0 +1,207 @@
+//! A store whose disk is slow, full or failing, as a test has it. Everything else it hands on to a
+//! real store.
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use antiphon_core::append::{Append, HeadRow};
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::Recorded;
+use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
+use tokio::sync::Notify;
+
+use super::error::{AppendError, Fault, OpenError, ReadError, Refusal, WriteError};
+use super::store::{
+    Cursor, Damage, HeadQuery, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
+};
+
+type Rule = Box<dyn Fn(&Append) -> Option<AppendError> + Send>;
+
+/// What appends meet. Clones set the same rule.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    rule: Mutex<Option<Rule>>,
+    stuck: Mutex<bool>,
+    unstuck: Condvar,
+    failed: Notify,
+    read_back: AtomicUsize,
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Faults").finish_non_exhaustive()
+    }
+}
+
+impl Faults {
+    /// From now on appends fail with what the rule says.
+    pub fn set(&self, rule: impl Fn(&Append) -> Option<AppendError> + Send + 'static) {
+        *locked(&self.0.rule) = Some(Box::new(rule));
+        self.unstick();
+    }
+
+    /// From now on the disk is full.
+    pub fn full(&self) {
+        self.set(|_| Some(full()));
+    }
+
+    /// From now on every append takes until this changes.
+    pub fn stuck(&self) {
+        *locked(&self.0.stuck) = true;
+    }
+
+    /// From now on nothing fails.
+    pub fn none(&self) {
+        *locked(&self.0.rule) = None;
+        self.unstick();
+    }
+
+    /// Lets nothing fail any more when the test ends, however it ends: a disk that is stuck would
+    /// keep the engine from going.
+    #[must_use = "nothing fails any more once it is dropped"]
+    pub fn until_dropped(&self) -> Lifted {
+        Lifted(self.clone())
+    }
+
+    /// Waits until an append fails; one that has failed since the last time counts.
+    pub async fn failed(&self) {
+        self.0.failed.notified().await;
+    }
+
+    /// Commits that were read back so far.
+    #[must_use]
+    pub fn read_back(&self) -> usize {
+        self.0.read_back.load(SeqCst)
+    }
+
+    /// What an append meets now; waits as long as the disk is stuck.
+    fn meet(&self, append: &Append) -> Option<AppendError> {
+        drop(self.0.unstuck.wait_while(locked(&self.0.stuck), |stuck| *stuck));
+        let error = locked(&self.0.rule).as_ref()?(append)?;
+        self.0.failed.notify_one();
+        Some(error)
+    }
+
+    fn unstick(&self) {
+        *locked(&self.0.stuck) = false;
+        self.0.unstuck.notify_all();
+    }
+}
+
+/// A rule that panicked is as good as before: it is replaced whole.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends all faults when it is dropped.
+#[derive(Debug)]
+pub struct Lifted(Faults);
+
+impl Drop for Lifted {
+    fn drop(&mut self) {
+        self.0.none();
+    }
+}
+
+/// The error of a full disk.
+#[must_use]
+pub fn full() -> AppendError {
+    AppendError::NotWritten { source: fault("no space left on device", true, false) }
+}
+
+/// The error of a sync.
+#[must_use]
+pub fn unsynced() -> AppendError {
+    AppendError::Unknown { source: fault("input/output error", false, true) }
+}
+
+/// The error of a store that refuses an append.
+#[must_use]
+pub fn refused() -> AppendError {
+    Refusal::TooLarge { what: "append".to_owned(), actual: 2, max: 1 }.into()
+}
+
+fn fault(source: &str, disk_full: bool, sync_failed: bool) -> Fault {
+    Fault { doing: "append".to_owned(), source: source.into(), disk_full, sync_failed }
+}
+
+/// A real store behind faults.
+pub struct FailingStore {
+    store: Arc<dyn Store>,
+    faults: Faults,
+}
+
+impl FailingStore {
+    /// Puts faults before a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, faults: &Faults) -> Self {
+        Self { store, faults: faults.clone() }
+    }
+}
+
+impl Store for FailingStore {
+    fn append(&self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
+        match self.faults.meet(append) {
+            Some(error) => Err(error),
+            None => self.store.append(append, cursors),
+        }
+    }
+
+    fn commits(&self, after: CommitNumber, limit: usize) -> Result<Vec<PlacedCommit>, ReadError> {
+        let page = self.store.commits(after, limit)?;
+        self.faults.0.read_back.fetch_add(page.len(), SeqCst);
+        Ok(page)
+    }
+
+    fn open(&self, owner: &Owner) -> Result<Opened, OpenError> {
+        self.store.open(owner)
+    }
+    fn move_cursors(&self, cursors: &[Cursor]) -> Result<(), AppendError> {
+        self.store.move_cursors(cursors)
+    }
+    fn read_stream(
+        &self,
+        stream: &StreamName,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        self.store.read_stream(stream, after, limit)
+    }
+    fn read_all(&self, after: Seq, limit: usize) -> Result<Vec<Placed>, ReadError> {
+        self.store.read_all(after, limit)
+    }
+    fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
+        self.store.heads(query)
+    }
+    fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
+        self.store.blob(digest)
+    }
+    fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), WriteError> {
+        self.store.save_snapshot(snapshot)
+    }
+    fn load_snapshot(
+        &self,
+        stream: &StreamName,
+        format: &str,
+    ) -> Result<Option<Snapshot>, ReadError> {
+        self.store.load_snapshot(stream, format)
+    }
+    fn cursor(&self, name: &str) -> Result<Option<Cursor>, ReadError> {
+        self.store.cursor(name)
+    }
+    fn damages(&self) -> Result<Vec<Damage>, ReadError> {
+        self.store.damages()
+    }
+    fn mark_head(&self) -> Result<(), WriteError> {
+        self.store.mark_head()
+    }
+    fn declare_verified(&self) -> Result<(), WriteError> {
+        self.store.declare_verified()
+    }
+    fn close(&self) -> Result<(), WriteError> {
+        self.store.close()
+    }
+}

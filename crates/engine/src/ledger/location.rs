@@ -1,0 +1,116 @@
+//! Where a ledger is kept: the one place that knows which store keeps it there.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::directory::StateDirectory;
+use super::error::{MarkRefusal, ReadError};
+use super::head_mark::HeadMark;
+use super::sqlite::{Backup, BackupError, Position, SqliteOptions, SqliteStore};
+use super::store::Store;
+use super::verify::{Report, Scope, verify_directory};
+use super::watch::Watch;
+
+/// Where a ledger is kept, and what is accepted of one that is not as it was left.
+///
+/// Naming a location touches nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    directory: PathBuf,
+    accept_shorter: bool,
+    accept_missing_mark: bool,
+}
+
+impl Location {
+    /// A state directory on this machine.
+    #[must_use]
+    pub fn directory(path: impl Into<PathBuf>) -> Self {
+        Self { directory: path.into(), accept_shorter: false, accept_missing_mark: false }
+    }
+
+    /// Lets an engine open a ledger that is shorter than its head mark or differs from it. The
+    /// engine records that.
+    #[must_use]
+    pub fn accept_shorter(self) -> Self {
+        Self { accept_shorter: true, ..self }
+    }
+
+    /// Lets an engine open a ledger whose head mark is missing or damaged. The engine records that.
+    #[must_use]
+    pub fn accept_missing_mark(self) -> Self {
+        Self { accept_missing_mark: true, ..self }
+    }
+
+    /// The directory in which an engine keeps what belongs to a ledger but is no part of it:
+    /// sessions that run, and its socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The files of the state directory, for questions that no store answers: who holds the ledger,
+    /// and what an earlier owner left for the next one.
+    #[must_use]
+    pub fn files(&self) -> StateDirectory {
+        StateDirectory::new(&self.directory)
+    }
+
+    /// The ledger's store. It reads beside whatever engine owns the ledger; [`Store::open`] is what
+    /// takes the ledger over.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.sqlite())
+    }
+
+    /// How far the ledger has come.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read.
+    pub fn position(&self) -> Result<Position, ReadError> {
+        self.sqlite().position()
+    }
+
+    /// Compares the ledger with a mark, as opening it would.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read; the inner error says that it does not hold all that the mark
+    /// knew.
+    pub fn check_against(&self, mark: &HeadMark) -> Result<Result<(), MarkRefusal>, ReadError> {
+        self.sqlite().check_against(mark)
+    }
+
+    /// Verifies the ledger, and, where that is all of it, that it reaches its head mark.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read at all. What is damaged is in the report.
+    pub fn verify(&self, scope: &Scope) -> Result<Report, ReadError> {
+        verify_directory(&self.directory, scope)
+    }
+
+    /// Makes a state directory at `place` that holds the ledger as of one commit; see
+    /// [`SqliteStore::backup`].
+    ///
+    /// # Errors
+    /// [`BackupError`]; nothing is left at the place then.
+    pub fn backup(&self, place: &Path) -> Result<Backup, BackupError> {
+        self.sqlite().backup(place)
+    }
+
+    /// Wakes a reader when the ledger may have grown.
+    ///
+    /// # Errors
+    /// When the directory is not there.
+    pub fn watch(&self) -> io::Result<Watch> {
+        Watch::on(&self.directory)
+    }
+
+    fn sqlite(&self) -> SqliteStore {
+        let options = SqliteOptions {
+            accept_shorter: self.accept_shorter,
+            accept_missing_mark: self.accept_missing_mark,
+            ..SqliteOptions::default()
+        };
+        SqliteStore::at(&self.directory, options)
+    }
+}
