@@ -69,41 +69,44 @@
 mod admission;
 mod apply;
 mod archive;
+mod asked;
 mod budget;
 mod check;
 mod config;
-mod controller;
 mod decide;
 mod error;
 pub mod event;
 mod index;
+mod live;
 mod needs;
 mod outcome;
 mod paged;
 mod planner;
 mod raise;
 mod receipt;
-mod reducer;
 mod runners;
 mod session;
-mod spawner;
 mod stage;
+mod start;
 mod stop;
 mod why;
 mod work;
 
+pub use crate::contract::{
+    CoordinationController, CoordinationReducer, CoordinationState, FreshnessCheck, Reducer,
+    ReducerContext, SessionSpawner, SessionTerminationInfo, SpawnError, SpawnResult, Start,
+    TerminationResult,
+};
+pub use crate::envelope::Meta;
 pub(crate) use admission::events as work_events;
 pub use archive::{Finished, Recalled, archived_items};
 pub use budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
-pub(crate) use controller::chained;
-pub use controller::{
-    CoordinationController, End, FreshnessCheck, SpawnResult, Start, TerminationResult,
-};
 pub(crate) use decide::shortened;
 pub use decide::{Proposal, StopCause};
 pub use error::{ApplyError, ControllerError, CoordinationError};
+pub use live::End;
 pub use outcome::{NextStep, Report, SessionEnd, SessionOutcome, TreeReport};
 pub use planner::{
     CoordinationObjectiveReceiptV1, EfeComponents, EfeObjective, EfeWeights, PlannerError,
@@ -113,10 +116,8 @@ pub use receipt::{
     ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
     WorkOutcome,
 };
-pub use reducer::{CoordinationReducer, CoordinationState, Reducer, ReducerContext};
 pub use runners::{Capability, Runners};
-pub use session::{Coordination, Meta};
-pub use spawner::{SessionSpawner, SessionTerminationInfo, SpawnError};
+pub use session::Coordination;
 pub use stage::{Stage, UnknownStage};
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition, Verdict};
 pub use why::Blocked;

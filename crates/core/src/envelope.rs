@@ -104,6 +104,32 @@ impl Recorded {
     }
 }
 
+/// What an event's envelope tells the state.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    /// Its position in the stream.
+    pub version: Version,
+    /// Ledger time.
+    pub at: LedgerTime,
+    /// Wall-clock time.
+    pub wall: WallTime,
+    /// The command that caused it, if it had an id.
+    pub cause: Option<CommandId>,
+}
+
+impl Meta {
+    /// What the envelope of a recorded event tells.
+    #[must_use]
+    pub fn of(recorded: &Recorded) -> Self {
+        Self {
+            version: recorded.version,
+            at: recorded.at,
+            wall: recorded.wall,
+            cause: recorded.cause.clone(),
+        }
+    }
+}
+
 /// The end of a stream's chain: what the next event must continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StreamTip {

@@ -1,3 +1,6 @@
-//! The ledger's own stream: who owned it, and what was erased from it.
+//! The ledger's own stream: who owned the ledger, and what was erased from it.
 
 pub mod event;
+mod stream;
+
+pub use stream::{LedgerStream, LedgerStreamError};

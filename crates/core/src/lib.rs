@@ -9,12 +9,15 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod append;
+mod contract;
 pub mod coordination;
 pub mod digest;
 pub mod envelope;
 pub mod event;
 pub mod id;
 pub mod ledger;
+pub mod live;
+pub mod replay;
 pub mod schema;
 pub mod time;
 pub mod world;

@@ -5,7 +5,9 @@
 //! fails, the world is thrown away and rebuilt from the ledger.
 
 mod command;
+mod deadlines;
 mod ledger;
+mod member;
 mod nesting;
 mod takeover;
 mod turn;
@@ -18,32 +20,22 @@ pub use takeover::Found;
 pub use turn::{Action, Spawn, Turn, without_erased};
 
 use crate::append::Erasure;
-use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{
-    Blocked, Coordination, CoordinationController, Ending, Proposal, Runners, Start, StopCause,
-    WorkSpec,
-};
-use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
-use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
-use crate::time::{LedgerTime, Now, WallTime};
+use deadlines::Deadlines;
+use member::Member;
 
-/// One coordination in the world.
-#[derive(Debug)]
-struct Member {
-    controller: CoordinationController,
-    /// Nested items whose configuration was asked for.
-    expanding: BTreeSet<WorkId>,
-    /// Where the deadline tables list it.
-    due: (Option<LedgerTime>, Option<WallTime>),
-}
+use crate::coordination::event::CoordinationEvent;
+use crate::coordination::{Blocked, Coordination, Ending, Proposal, Runners, StopCause, WorkSpec};
+use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
+use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version};
+use crate::live::{Live, Stamp};
+use crate::time::{LedgerTime, Now, WallTime};
 
 /// All live coordinations of one ledger.
 #[derive(Debug)]
 pub struct World {
     members: BTreeMap<CoordinationId, Member>,
     runners: Runners,
-    due_at: BTreeSet<(LedgerTime, CoordinationId)>,
-    due_wall: BTreeSet<(WallTime, CoordinationId)>,
+    deadlines: Deadlines,
     /// What is left to do of a takeover, ahead of everything else.
     takeover: VecDeque<takeover::Step>,
     /// How swept sessions ended, until their ends are recorded.
@@ -52,7 +44,7 @@ pub struct World {
     starting: VecDeque<(CoordinationId, VecDeque<CoordinationEvent>)>,
     /// Coordinations that may have something to do.
     restless: BTreeSet<CoordinationId>,
-    ledger: ledger::LedgerStream,
+    ledger: ledger::OwnStream,
     commit: CommitTip,
     epoch: Epoch,
     engine: String,
@@ -66,13 +58,12 @@ impl World {
         Self {
             members: BTreeMap::new(),
             runners: Runners::default(),
-            due_at: BTreeSet::new(),
-            due_wall: BTreeSet::new(),
+            deadlines: Deadlines::default(),
             takeover: VecDeque::new(),
             found: BTreeMap::new(),
             starting: VecDeque::new(),
             restless: BTreeSet::new(),
-            ledger: ledger::LedgerStream::new(&facts),
+            ledger: ledger::OwnStream::new(&facts),
             commit: facts.commit,
             epoch: facts.epoch,
             engine: facts.engine,
@@ -86,11 +77,7 @@ impl World {
             return;
         }
         let id = session.coordination_id().clone();
-        let controller = CoordinationController::resume(session, tip);
-        self.members.insert(
-            id.clone(),
-            Member { controller, expanding: BTreeSet::new(), due: (None, None) },
-        );
+        self.members.insert(id.clone(), Member::new(Live::restore(session, tip)));
         self.restless.insert(id);
     }
 
@@ -107,7 +94,7 @@ impl World {
         let nested = format!("{id}.");
         for (member_id, member) in &mut self.members {
             if member_id == id || member_id.as_str().starts_with(&nested) {
-                member.controller.hold_secrets();
+                member.hold_secrets();
                 self.restless.insert(member_id.clone());
             }
         }
@@ -132,22 +119,16 @@ impl World {
     /// Lets what is due happen, as much as one turn holds; a takeover deals with it itself.
     pub fn expire(&mut self, now: &Now) {
         while !self.is_taking_over() && self.draft.bytes() < MAX_APPEND_BYTES / 2 {
-            let Some(id) = self.next_due(now) else { return };
+            let Some(id) = self.deadlines.first_due(now).cloned() else { return };
             self.forget_deadlines(&id);
             self.wake(&id, now);
             self.restless.insert(id);
         }
     }
 
-    fn next_due(&self, now: &Now) -> Option<CoordinationId> {
-        let at = self.due_at.first().filter(|(at, _)| *at <= now.at).map(|(_, id)| id);
-        let wall = || self.due_wall.first().filter(|(wall, _)| *wall <= now.wall).map(|(_, id)| id);
-        at.or_else(wall).cloned()
-    }
-
     fn wake(&mut self, id: &CoordinationId, now: &Now) {
         let Some(member) = self.members.get_mut(id) else { return };
-        for number in member.controller.wake(now) {
+        for number in member.wake(now) {
             self.stop_session(id, number, StopCause::Timeout, now);
         }
     }
@@ -155,7 +136,7 @@ impl World {
     /// The earliest moments on the two clocks at which [`World::expire`] has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> (Option<LedgerTime>, Option<WallTime>) {
-        (self.due_at.first().map(|(at, _)| *at), self.due_wall.first().map(|(wall, _)| *wall))
+        self.deadlines.next()
     }
 
     /// Everything that keeps an item from running now.
@@ -170,7 +151,7 @@ impl World {
     ) -> Result<Vec<Blocked>, Rejection> {
         let member =
             self.members.get(coordination).ok_or_else(|| Rejection::unknown(coordination))?;
-        let mut reasons = member.controller.started()?.why(work, now, &self.runners)?;
+        let mut reasons = member.state().why(work, now, &self.runners)?;
         if let Some(Blocked::Running { session, .. }) = reasons.last()
             && let Ok(coordination) = session.nested_coordination()
             && let Some(reason) =
@@ -179,7 +160,7 @@ impl World {
             let reason = reason.to_owned();
             reasons.push(Blocked::NestedPaused { coordination, reason });
         }
-        if reasons.is_empty() && member.expanding.contains(work) {
+        if reasons.is_empty() && member.is_expanding(work) {
             reasons.push(Blocked::Expanding);
         }
         Ok(reasons)
@@ -188,7 +169,7 @@ impl World {
     /// One live coordination.
     #[must_use]
     pub fn coordination(&self, id: &CoordinationId) -> Option<&Coordination> {
-        self.members.get(id)?.controller.session()
+        Some(self.members.get(id)?.state())
     }
 
     /// The coordinations, without nested ones, in which something runs or will without a command:
@@ -199,11 +180,8 @@ impl World {
         let mut outermost = BTreeSet::new();
         for (id, member) in &self.members {
             let starting = self.starting.iter().any(|(starting, _)| starting == id);
-            let busy = member
-                .controller
-                .session()
-                .is_some_and(|session| session.is_at_work(now, &self.runners));
-            if busy || starting || !member.expanding.is_empty() {
+            let busy = member.state().is_at_work(now, &self.runners);
+            if busy || starting || member.is_expanding_any() {
                 outermost.insert(self.outermost(id));
             }
         }
@@ -223,7 +201,7 @@ impl World {
 
     /// All live coordinations, by id.
     pub fn coordinations(&self) -> impl Iterator<Item = &Coordination> {
-        self.members.values().filter_map(|member| member.controller.session())
+        self.members.values().map(Member::state)
     }
 
     /// Whether another turn has something to do at once.
@@ -271,10 +249,10 @@ impl World {
             match (next, self.members.get_mut(&id)) {
                 (Some(event), Some(member)) => {
                     // Time that went back refuses it for now, like everything else.
-                    if member.controller.emit(event, now, &engine(), None).is_err() {
+                    if member.live.record(&event, stamp(now, &engine())).is_err() {
                         return;
                     }
-                    self.draft.collect(&mut member.controller);
+                    self.draft.collect(&mut member.live);
                     events.pop_front();
                 }
                 _ => {
@@ -294,14 +272,14 @@ impl World {
                 return;
             }
             let Some(member) = self.members.get_mut(id) else { return };
-            let stopping = member.controller.stop_sessions();
+            let stopping = member.stop_sessions();
             if !stopping.is_empty() {
                 for number in stopping {
                     self.stop_session(id, number, StopCause::Ending, now);
                 }
                 continue;
             }
-            match member.controller.propose(now, &self.runners, &member.expanding) {
+            match member.propose(now, &self.runners) {
                 None => break,
                 Some(Proposal::Event(event)) => {
                     let bound = match &event {
@@ -311,24 +289,23 @@ impl World {
                         _ => None,
                     };
                     let Ok(version) = member
-                        .controller
-                        .emit(event, now, &actor, None)
+                        .live
+                        .record(&event, stamp(now, &actor))
                         .map(|recorded| recorded.version)
                     else {
                         break;
                     };
-                    self.draft.collect(&mut member.controller);
+                    self.draft.collect(&mut member.live);
                     if let Some((number, _)) = bound {
                         self.release(id, number, version, now);
                     }
                 }
                 Some(Proposal::Expand(work)) => {
                     let runner = member
-                        .controller
-                        .session()
-                        .and_then(|s| s.work_tracking(work.as_str()))
-                        .map(|t| t.spec.runner.clone());
-                    member.expanding.insert(work.clone());
+                        .state()
+                        .work_tracking(work.as_str())
+                        .map(|item| item.spec.runner.clone());
+                    member.expand(work.clone());
                     if let Some(runner) = runner {
                         self.draft.act(Action::Expand { coordination: id.clone(), work, runner });
                     }
@@ -344,10 +321,7 @@ impl World {
 
     /// Releases a bound session once the turn is durable.
     fn release(&mut self, id: &CoordinationId, number: u64, fence: Version, now: &Now) {
-        let Some(session) = self.members.get(id).and_then(|member| member.controller.session())
-        else {
-            return;
-        };
+        let Some(session) = self.coordination(id) else { return };
         let Some((binding, spec)) = session.binding(number) else { return };
         let outputs = spec.needs.iter().filter_map(|need| match need {
             crate::coordination::Need::Work(work) => {
@@ -388,8 +362,10 @@ impl World {
     /// the turn.
     fn end(&mut self, id: &CoordinationId, ending: Ending, now: &Now) {
         let Some(member) = self.members.get_mut(id) else { return };
-        let Ok(end) = member.controller.finish(ending, self.commit, now, &engine()) else { return };
-        self.draft.collect(&mut member.controller);
+        let Ok(end) = member.live.finish(ending, self.commit, stamp(now, &engine())) else {
+            return;
+        };
+        self.draft.collect(&mut member.live);
         self.forget_deadlines(id);
         let parent = self.coordination(id).and_then(|session| session.started().parent.clone());
         let (plan, archives) = match self.coordination(id) {
@@ -412,34 +388,19 @@ impl World {
     }
 
     fn note_deadlines(&mut self, id: &CoordinationId, now: &Now) {
-        let Some(member) = self.members.get(id) else { return };
-        let due = member
-            .controller
-            .session()
-            .map_or((None, None), |session| session.next_deadlines(now.at));
-        if due == member.due {
-            return;
-        }
-        self.forget_deadlines(id);
-        if let Some(at) = due.0 {
-            self.due_at.insert((at, id.clone()));
-        }
-        if let Some(wall) = due.1 {
-            self.due_wall.insert((wall, id.clone()));
-        }
-        if let Some(member) = self.members.get_mut(id) {
-            member.due = due;
+        let Some(member) = self.members.get_mut(id) else { return };
+        let due = member.state().next_deadlines(now.at);
+        if due != member.due() {
+            self.deadlines.forget(id, member.due());
+            self.deadlines.list(id, due);
+            member.set_due(due);
         }
     }
 
     fn forget_deadlines(&mut self, id: &CoordinationId) {
         let Some(member) = self.members.get_mut(id) else { return };
-        if let Some(at) = member.due.0.take() {
-            self.due_at.remove(&(at, id.clone()));
-        }
-        if let Some(wall) = member.due.1.take() {
-            self.due_wall.remove(&(wall, id.clone()));
-        }
+        self.deadlines.forget(id, member.due());
+        member.set_due((None, None));
     }
 
     fn member(&mut self, id: &CoordinationId) -> Result<&mut Member, Rejection> {
@@ -450,4 +411,9 @@ impl World {
 /// The actor of what the engine does of itself.
 fn engine() -> Actor {
     Actor::new("engine").expect("BUG: a constant name")
+}
+
+/// What the engine does of itself, now.
+fn stamp<'a>(now: &'a Now, actor: &'a Actor) -> Stamp<'a> {
+    Stamp { now, actor, cause: None }
 }

@@ -64,7 +64,9 @@ pub mod process;
 mod session;
 pub mod usage;
 
-pub use antiphon_core::{append, coordination, digest, envelope, event, id, time, world};
+pub use antiphon_core::{
+    append, coordination, digest, envelope, event, id, live, replay, time, world,
+};
 
 pub use engine::{Engine, Reader, Setup, Subscription};
 pub use incidents::CaughtError;

@@ -8,11 +8,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use antiphon::coordination::{
-    Coordination, Meta, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
+    Coordination, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, DecodeError, SessionUnbound};
-use antiphon::id::{CoordinationId, GroupName, Version, WorkId};
+use antiphon::id::{CoordinationId, GroupName, StreamName, Version, WorkId};
+use antiphon::replay::Replay;
 use antiphon::time::{Now, WallTime};
 
 use crate::text::printable;
@@ -29,7 +30,7 @@ const ASKED: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Board {
     id: CoordinationId,
-    session: Option<Coordination>,
+    replay: Replay<Coordination>,
     unread: Option<Unread>,
     verdict: Option<Verdict>,
     items: Vec<Item>,
@@ -193,8 +194,8 @@ pub(crate) struct Selection {
 impl Board {
     pub(crate) fn new(id: CoordinationId) -> Self {
         Self {
+            replay: Replay::of(StreamName::Coordination(id.clone())),
             id,
-            session: None,
             unread: None,
             verdict: None,
             items: Vec::new(),
@@ -212,7 +213,7 @@ impl Board {
 
     /// The state; none before the first event, or if that cannot be read.
     pub(crate) fn session(&self) -> Option<&Coordination> {
-        self.session.as_ref()
+        self.replay.state()
     }
 
     pub(crate) fn unread(&self) -> Option<&Unread> {
@@ -229,15 +230,15 @@ impl Board {
 
     /// What people call it.
     pub(crate) fn name(&self) -> &str {
-        self.session
-            .as_ref()
+        self.replay
+            .state()
             .and_then(|session| session.started().name.as_deref())
             .unwrap_or(self.id.as_str())
     }
 
     /// Where it is in its life, also where events cannot be read.
     pub(crate) fn stage(&self) -> Stage {
-        match (self.verdict, &self.session) {
+        match (self.verdict, self.replay.state()) {
             (Some(verdict), _) => Stage::Ended(verdict),
             (None, Some(session)) => session.stage(),
             (None, None) => Stage::Starting,
@@ -248,7 +249,7 @@ impl Board {
     /// while an engine owns it.
     pub(crate) fn present(&self, wall: WallTime) -> Now {
         let mut now = Now::from(0);
-        let Some(session) = &self.session else { return now };
+        let Some(session) = self.replay.state() else { return now };
         let (at, since) = session.last_times();
         // Where events are missing, nobody knows what time has passed for what.
         let wall = if self.unread.is_some() { since } else { wall };
@@ -263,7 +264,7 @@ impl Board {
 
     /// The present as of its last event, for when no engine owns it and its time stands still.
     pub(crate) fn standstill(&self) -> Now {
-        let last = self.session.as_ref().map_or(WallTime(0), |session| session.last_times().1);
+        let last = self.replay.state().map_or(WallTime(0), |session| session.last_times().1);
         self.present(last)
     }
 
@@ -283,17 +284,8 @@ impl Board {
                 DecodeError::Erased { .. } => "its payload was erased".to_owned(),
                 error => error.to_string(),
             })?;
-        let meta = Meta {
-            version: recorded.version,
-            at: recorded.at,
-            wall: recorded.wall,
-            cause: recorded.cause.clone(),
-        };
-        let Some(session) = &mut self.session else {
-            let began = Coordination::begin(self.id.clone(), &event, &meta)
-                .map_err(|error| error.to_string())?;
-            self.session = Some(began);
-            return Ok(());
+        let Some(session) = self.replay.state() else {
+            return self.replay.apply(recorded, &event).map_err(|error| error.to_string());
         };
         let freed = match &event {
             CoordinationEvent::SessionCleared(cleared) => session.held_by(cleared.session).cloned(),
@@ -308,7 +300,7 @@ impl Board {
             }
             _ => None,
         };
-        session.apply(&event, &meta).map_err(|error| error.to_string())?;
+        self.replay.apply(recorded, &event).map_err(|error| error.to_string())?;
         match &event {
             CoordinationEvent::WorkAdded(added) => {
                 added.items.iter().for_each(|spec| self.add(spec))
@@ -347,8 +339,7 @@ impl Board {
     /// is done leaves.
     fn look_at(&mut self, work: &WorkId) {
         let Some(place) = self.places.get(work).copied() else { return };
-        let tracking =
-            self.session.as_ref().and_then(|session| session.work_tracking(work.as_str()));
+        let tracking = self.replay.state().and_then(|session| session.work_tracking(work.as_str()));
         let Some(class) = tracking.map(|tracking| Class::of(tracking.state)) else { return };
         let before = std::mem::replace(&mut self.items[place].class, class);
         self.leave(place, before);
@@ -395,7 +386,7 @@ impl Board {
     /// Items that may start while there is a slot and nothing pauses or stops them, among those
     /// that are looked at first.
     pub(crate) fn unexplained(&self) -> Vec<WorkId> {
-        let Some(session) = &self.session else { return Vec::new() };
+        let Some(session) = self.replay.state() else { return Vec::new() };
         let has_slot = session.bindings().len() < session.started().concurrency as usize;
         if !has_slot
             || !session.status().is_running()

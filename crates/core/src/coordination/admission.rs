@@ -326,7 +326,7 @@ mod tests {
     fn a_circle_through_work_that_waits_already_is_named() {
         let controller =
             open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
-        let refused = controller.decide_work(
+        let refused = controller.session().unwrap().decide_work(
             vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()],
             None,
             &[],
@@ -346,8 +346,11 @@ mod tests {
             .unwrap();
         let late = || vec![item("b").in_group("g").unwrap().needs_work("a").unwrap()];
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
-        assert_eq!(controller.decide_work(late(), None, &[]), Err(ControllerError::Cycle { path }));
+        assert_eq!(
+            controller.session().unwrap().decide_work(late(), None, &[]),
+            Err(ControllerError::Cycle { path })
+        );
         let _bound = controller.prepare_session_spawn("a", controller.version().0, 3_000).unwrap();
-        assert!(controller.decide_work(late(), None, &[]).is_ok());
+        assert!(controller.session().unwrap().decide_work(late(), None, &[]).is_ok());
     }
 }

@@ -6,9 +6,10 @@ use super::event::{
 };
 use super::outcome::{NextStep, SessionOutcome};
 use super::receipt::Ending;
-use super::session::{Coordination, Meta, WorkItem};
+use super::session::{Coordination, WorkItem};
 use super::stop::{CoordinationStatus, StopCondition};
 use super::work::{SkipReason, WorkItemOutcome, WorkMove};
+use crate::envelope::Meta;
 use crate::id::WorkId;
 use crate::time::Deadline;
 

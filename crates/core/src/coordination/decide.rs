@@ -107,7 +107,7 @@ impl Coordination {
     }
 
     /// The next items that can never run, all of one root.
-    pub(super) fn propose_skip(&self) -> Option<WorkSkipped> {
+    pub(crate) fn propose_skip(&self) -> Option<WorkSkipped> {
         let mut left =
             self.doomed.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
         let root = left.peek()?.1.clone();
@@ -351,7 +351,7 @@ impl Coordination {
     ///
     /// # Errors
     /// A [`ControllerError`] says what is in the way.
-    pub(super) fn decide_binding(
+    pub(crate) fn decide_binding(
         &self,
         work: &str,
         looked_at: Option<Version>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stop::StopCondition;
 use crate::digest::Digest;
-use crate::id::{CoordinationId, GroupName, IdError, SessionId, Version, WorkId};
+use crate::id::{CoordinationId, GroupName, IdError, SessionId, StreamName, Version, WorkId};
 use crate::schema::Unreadable;
 
 /// What can be wrong with a coordination's state or configuration; recordable, as it may be why a
@@ -312,6 +312,12 @@ pub enum ApplyError {
     /// The payload is not what its type and schema promise.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
+    /// The stream is not a coordination's.
+    #[error("{stream} is not the stream of a coordination")]
+    NotACoordination {
+        /// The stream.
+        stream: StreamName,
+    },
     /// The event does not follow the last one.
     #[error("version {actual} does not follow version {last}")]
     OutOfOrder {

@@ -18,19 +18,6 @@ use crate::digest::Digest;
 use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
 use crate::time::{Deadline, LedgerTime, WallTime, nanos, ticks};
 
-/// What an event's envelope tells the state.
-#[derive(Debug, Clone)]
-pub struct Meta {
-    /// Its position in the stream.
-    pub version: Version,
-    /// Ledger time.
-    pub at: LedgerTime,
-    /// Wall-clock time.
-    pub wall: WallTime,
-    /// The command that caused it, if it had an id.
-    pub cause: Option<CommandId>,
-}
-
 /// An item as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct WorkItem {

@@ -1,18 +1,19 @@
 //! What may be asked of the world, and how it answers.
 
-use super::{EraseRequest, Start, WorkSpec, World, engine, nesting};
+use super::member::Member;
+use super::{EraseRequest, WorkSpec, World, engine, nesting, stamp};
 use crate::coordination::event::{
     BudgetRaised, Continued, CoordinationEvent, Paused, SessionCleared, StopKind, StopRequested,
     WriteRefused,
 };
 use crate::coordination::{
-    ControllerError, CoordinationConfig, CoordinationController, CoordinationStatus,
-    MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES, Raise, Recalled, SessionEnd, SkipReason, StartFacts,
-    StopCause, shortened,
+    ControllerError, CoordinationConfig, CoordinationStatus, MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES,
+    Raise, Recalled, SessionEnd, SkipReason, StartFacts, StopCause, shortened,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::id::{Actor, CommandId, CoordinationId, Fence, SessionId, Version, WorkId};
+use crate::live::{EmitError, Live, Stamp};
 use crate::time::Now;
 
 /// Something that is asked of the world.
@@ -153,6 +154,9 @@ pub enum Rejection {
     /// The coordination's own rules forbid it.
     #[error(transparent)]
     Refused(#[from] ControllerError),
+    /// It could not be recorded at this moment.
+    #[error(transparent)]
+    NotRecorded(#[from] EmitError),
     /// What an earlier engine left is not taken over yet.
     #[error(
         "the engine is still taking over what it found in the ledger; repeat the command in a moment"
@@ -220,16 +224,14 @@ pub(super) fn handle(
             let member = world.member(&coordination)?;
             let adder = match by {
                 Adder::Operator => None,
-                Adder::Session(number, fence)
-                    if member.controller.started()?.shows_fence(number, fence) =>
-                {
+                Adder::Session(number, fence) if member.state().shows_fence(number, fence) => {
                     Some(number)
                 }
                 Adder::Session(number, fence) => {
                     return refuse_write(world, &coordination, number, fence, "work", now);
                 }
             };
-            let missing = member.controller.started()?.to_recall(&items, &recalled);
+            let missing = member.state().to_recall(&items, &recalled);
             if !missing.is_empty() {
                 let actual = (missing.len() + recalled.len()) as u64;
                 let max = MAX_RECALLED_ARCHIVES as u64;
@@ -239,7 +241,7 @@ pub(super) fn handle(
                 }
                 return Err(Rejection::Recall { archives: missing });
             }
-            let events = member.controller.decide_work(items, adder, &recalled)?;
+            let events = member.state().decide_work(items, adder, &recalled)?;
             let reply = world.emit_all(&coordination, events, &origin, now)?;
             for blob in blobs {
                 world.draft.add_blob(blob);
@@ -316,7 +318,7 @@ pub(super) fn handle(
             )
         }
         Command::Skip { coordination, work, because } => {
-            let skip = world.member(&coordination)?.controller.decide_skip(&work, because)?;
+            let skip = world.member(&coordination)?.state().decide_skip(&work, because)?;
             world.emit_all(&coordination, vec![CoordinationEvent::WorkSkipped(skip)], &origin, now)
         }
         Command::Erase(request) => Ok(Reply::Done { version: world.erase(request, now)? }),
@@ -420,14 +422,12 @@ fn end_session(
         return Err(ControllerError::NotInState { coordination_id, state }.into());
     }
     let member = world.member(id)?;
-    member.controller.unbind(session.number, end, asked, now, &engine())?;
-    let version = member.controller.version();
+    member.unbind(session.number, end, asked, stamp(now, &engine()))?;
+    let version = member.live.tip().version;
     for blob in blobs {
         world.draft.add_blob(blob);
     }
-    if let Some(member) = world.members.get_mut(id) {
-        world.draft.collect(&mut member.controller);
-    }
+    world.collect(id);
     world.restless.insert(id.clone());
     Ok(Reply::Done { version })
 }
@@ -470,23 +470,21 @@ impl World {
         actor: &Actor,
         cause: Option<CommandId>,
         now: &Now,
-    ) -> Result<Start, ControllerError> {
+    ) -> Result<(), ControllerError> {
         let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
         let minted = parent.is_none() && config.id().is_none();
         let facts =
             StartFacts { parent, depth, minted, engine: self.engine.clone(), epoch: self.epoch };
-        let (controller, event, rest) =
-            CoordinationController::begin(id.clone(), config, facts, now, actor, cause)?;
-        let mut member =
-            super::Member { controller, expanding: Default::default(), due: (None, None) };
-        self.draft.collect(&mut member.controller);
-        self.members.insert(id.clone(), member);
+        let stamp = Stamp { now, actor, cause: cause.as_ref() };
+        let (live, rest) = Live::start(id.clone(), config, facts, stamp)?;
+        self.members.insert(id.clone(), Member::new(live));
+        self.collect(&id);
         if rest.is_empty() {
-            self.restless.insert(id.clone());
+            self.restless.insert(id);
         } else {
-            self.starting.push_back((id.clone(), rest.into()));
+            self.starting.push_back((id, rest.into()));
         }
-        Ok(Start { coordination_id: id, event })
+        Ok(())
     }
 
     /// Records decided events of one command; the first carries its id.
@@ -498,15 +496,21 @@ impl World {
         now: &Now,
     ) -> Result<Reply, Rejection> {
         let member = self.member(id)?;
-        let version = member.controller.version().next();
-        let mut cause = origin.id.clone();
+        let version = member.live.tip().version.next();
+        let mut cause = origin.id.as_ref();
         for event in events {
-            member.controller.emit(event, now, &origin.actor, cause.take())?;
+            let stamp = Stamp { now, actor: &origin.actor, cause: cause.take() };
+            member.live.record(&event, stamp)?;
         }
-        if let Some(member) = self.members.get_mut(id) {
-            self.draft.collect(&mut member.controller);
-        }
+        self.collect(id);
         self.restless.insert(id.clone());
         Ok(Reply::Done { version })
+    }
+
+    /// Moves what a coordination emitted into the turn.
+    pub(super) fn collect(&mut self, id: &CoordinationId) {
+        if let Some(member) = self.members.get_mut(id) {
+            self.draft.collect(&mut member.live);
+        }
     }
 }

@@ -2,16 +2,17 @@
 
 use serde_json::json;
 
-use super::World;
 use super::command::Rejection;
-use super::engine;
+use super::{World, engine, stamp};
 use crate::append::{Erasure, HeadRow};
 use crate::coordination::ControllerError;
 use crate::digest::Digest;
 use crate::envelope::{CommitTip, StreamTip};
 use crate::id::{CoordinationId, Epoch, StreamName, Version};
+use crate::ledger::LedgerStream;
 use crate::ledger::event::{LedgerClosed, LedgerErased, LedgerEvent, LedgerOpened};
-use crate::time::{LedgerTime, Now, WallTime};
+use crate::live::{EmitError, Live};
+use crate::time::{Now, WallTime};
 
 /// Most versions and blobs in one erasure, so that its event keeps the payload limit.
 const MAX_ERASED_AT_ONCE: usize = 500;
@@ -35,15 +36,12 @@ pub struct LedgerFacts {
     pub engine: String,
 }
 
-/// The stream's end, live.
+/// The ledger's own stream, live from its first event on.
 #[derive(Debug)]
-pub(super) struct LedgerStream {
-    tip: StreamTip,
+pub(super) struct OwnStream {
     id: Digest,
     format: u32,
-    started: Option<WallTime>,
-    changed: (LedgerTime, WallTime),
-    open: bool,
+    live: Option<Live<LedgerStream>>,
 }
 
 /// What to erase, and why.
@@ -57,34 +55,41 @@ pub struct EraseRequest {
     pub reason: String,
 }
 
-impl LedgerStream {
+impl OwnStream {
     pub(super) fn new(facts: &LedgerFacts) -> Self {
-        Self {
-            tip: facts.tip,
-            id: facts.ledger,
-            format: facts.format,
-            started: facts.started,
-            changed: (LedgerTime(0), WallTime(0)),
-            open: false,
-        }
+        let known = || LedgerStream::known(facts.ledger, facts.tip, facts.started);
+        let begun = facts.tip.version > Version(0);
+        let live = begun.then(|| Live::restore(known(), facts.tip));
+        Self { id: facts.ledger, format: facts.format, live }
     }
 
-    pub(super) fn head(&self) -> HeadRow {
-        HeadRow {
+    pub(super) fn head(&self) -> Option<HeadRow> {
+        let live = self.live.as_ref()?;
+        let state = live.state();
+        Some(HeadRow {
             stream: StreamName::Ledger,
-            tip: self.tip,
-            status: if self.open { "open" } else { "closed" }.to_owned(),
+            tip: live.tip(),
+            status: if state.is_open() { "open" } else { "closed" }.to_owned(),
             ended: false,
-            started: self.started.unwrap_or(self.changed.1),
-            changed: self.changed,
-            summary: json!({ "ledger": self.id }).to_string(),
-        }
+            started: state.started_at(),
+            changed: state.last_times(),
+            summary: json!({ "ledger": state.id() }).to_string(),
+        })
     }
 }
 
 impl World {
     /// Records that this engine took the ledger.
-    pub fn open_ledger(&mut self, host: &str, pid: u32, accepted_shorter: bool, now: &Now) {
+    ///
+    /// # Errors
+    /// [`EmitError::ClockRegression`] if time was set back.
+    pub fn open_ledger(
+        &mut self,
+        host: &str,
+        pid: u32,
+        accepted_shorter: bool,
+        now: &Now,
+    ) -> Result<(), EmitError> {
         let opened = LedgerOpened {
             format: self.ledger.format,
             ledger: self.ledger.id,
@@ -94,12 +99,15 @@ impl World {
             engine: self.engine.clone(),
             accepted_shorter,
         };
-        self.record_in_ledger(&LedgerEvent::Opened(opened), now);
+        self.record_in_ledger(&LedgerEvent::Opened(opened), now).map(|_| ())
     }
 
     /// Records that this engine gives the ledger up in good order.
-    pub fn close_ledger(&mut self, now: &Now) {
-        self.record_in_ledger(&LedgerEvent::Closed(LedgerClosed {}), now);
+    ///
+    /// # Errors
+    /// [`EmitError::ClockRegression`] if time was set back.
+    pub fn close_ledger(&mut self, now: &Now) -> Result<(), EmitError> {
+        self.record_in_ledger(&LedgerEvent::Closed(LedgerClosed {}), now).map(|_| ())
     }
 
     /// Records an erasure; the append carries it out. The caller has seen that the coordination
@@ -134,29 +142,30 @@ impl World {
         };
         erased.versions.sort_unstable();
         erased.versions.dedup();
+        let version = self.record_in_ledger(&LedgerEvent::Erased(erased.clone()), now)?;
         if let Some(stream) = stream {
             self.draft.erase(Erasure::Payloads { stream, versions: erased.versions.clone() });
         }
         for blob in &erased.blobs {
             self.draft.erase(Erasure::Blob(*blob));
         }
-        self.record_in_ledger(&LedgerEvent::Erased(erased), now);
-        Ok(self.ledger.tip.version)
+        Ok(version)
     }
 
-    fn record_in_ledger(&mut self, event: &LedgerEvent, now: &Now) {
-        let recorded = crate::coordination::chained(
-            StreamName::Ledger,
-            self.ledger.tip,
-            event,
-            now,
-            &engine(),
-            None,
-        );
-        self.ledger.tip = StreamTip { version: recorded.version, hash: recorded.hash };
-        self.ledger.open = !matches!(event, LedgerEvent::Closed(_));
-        self.ledger.started.get_or_insert(now.wall);
-        self.ledger.changed = (now.at, now.wall);
-        self.draft.add_ledger_event(recorded);
+    fn record_in_ledger(&mut self, event: &LedgerEvent, now: &Now) -> Result<Version, EmitError> {
+        let actor = engine();
+        let stamp = stamp(now, &actor);
+        let live = match &mut self.ledger.live {
+            Some(live) => {
+                live.emit(event, stamp)?;
+                live
+            }
+            none => none.insert(
+                Live::begin(&StreamName::Ledger, event, stamp)
+                    .expect("BUG: the first thing that is recorded is who opened the ledger"),
+            ),
+        };
+        self.draft.collect(live);
+        Ok(live.tip().version)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::World;
 use super::command::Rejection;
-use super::engine;
+use super::{engine, stamp};
 use crate::coordination::event::{CoordinationEvent, StopKind, StopRequested};
 use crate::coordination::{
     AbortReason, ControllerError, Coordination, CoordinationBudget, CoordinationConfig, End,
@@ -22,30 +22,28 @@ pub(super) fn expanded(
 ) -> Result<(), Rejection> {
     let runners = world.runners.clone();
     let member = world.member(parent)?;
-    if !member.expanding.contains(work) {
-        let state = member.controller.started()?.known_state(work.as_str())?;
+    if !member.is_expanding(work.as_str()) {
+        let state = member.state().known_state(work.as_str())?;
         let instead = "nobody asked for its configuration";
         return Err(
             ControllerError::WorkNotClaimable { work_id: work.clone(), state, instead }.into()
         );
     }
-    member.controller.refuse_regression(now)?;
-    member.expanding.remove(work);
+    member.live.refuse_regression(now)?;
+    member.expanded(work);
     world.restless.insert(parent.clone());
     let member = world.member(parent)?;
     // The item may have been skipped, or the coordination paused or ended, while its configuration
     // was fetched.
-    let Ok(bound) = member.controller.decide_nested(work.as_str(), &runners, now) else {
+    let Ok(bound) = member.state().decide_nested(work.as_str(), &runners, now) else {
         return Ok(());
     };
-    let session = member.controller.started()?;
+    let session = member.state();
     let (number, grant) = (bound.session, bound.grant);
     let (depth, rate) = (session.started().depth, session.budget().tick_rate_hz());
     let (child_session, secrets) = (session.session_id(number), session.has_secrets());
-    member.controller.emit(CoordinationEvent::SessionBound(bound), now, &engine(), None)?;
-    world.draft.collect(
-        &mut world.members.get_mut(parent).ok_or_else(|| Rejection::unknown(parent))?.controller,
-    );
+    member.live.record(&CoordinationEvent::SessionBound(bound), stamp(now, &engine()))?;
+    world.collect(parent);
     let started = config.and_then(|config| {
         if depth >= MAX_DEPTH {
             return Err(
@@ -70,14 +68,8 @@ pub(super) fn expanded(
     if let Err(reason) = started {
         let end = SessionEnd::new(SessionOutcome::SpawnFailed).with_text(reason);
         let member = world.member(parent)?;
-        member.controller.unbind(number, end, None, now, &engine())?;
-        world.draft.collect(
-            &mut world
-                .members
-                .get_mut(parent)
-                .ok_or_else(|| Rejection::unknown(parent))?
-                .controller,
-        );
+        member.unbind(number, end, None, stamp(now, &engine()))?;
+        world.collect(parent);
     }
     Ok(())
 }
@@ -104,7 +96,7 @@ pub(super) fn refuse_above_grant(
 pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, now: &Now) {
     let Ok(child) = session.nested_coordination() else { return };
     let Some(member) = world.members.get_mut(&child) else { return };
-    let already = member.controller.session().and_then(|session| session.stop_request());
+    let already = member.state().stop_request();
     if already.is_some_and(|stop| stop.kind == StopKind::Cancel) {
         return;
     }
@@ -113,12 +105,9 @@ pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, n
         StopCause::Ending => "its parent is ending",
     };
     let request = StopRequested { kind: StopKind::Cancel, by: engine(), reason: reason.to_owned() };
-    if member
-        .controller
-        .emit(CoordinationEvent::StopRequested(request), now, &engine(), None)
-        .is_ok()
+    if member.live.record(&CoordinationEvent::StopRequested(request), stamp(now, &engine())).is_ok()
     {
-        world.draft.collect(&mut member.controller);
+        world.draft.collect(&mut member.live);
         world.restless.insert(child);
     }
 }
@@ -147,8 +136,8 @@ pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now:
         scores: std::collections::BTreeMap::new(),
         tree: None,
     };
-    if member.controller.unbind(parent.number, ended, None, now, &engine()).is_ok() {
-        world.draft.collect(&mut member.controller);
+    if member.unbind(parent.number, ended, None, stamp(now, &engine())).is_ok() {
+        world.draft.collect(&mut member.live);
         world.restless.insert(parent.coordination.clone());
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{World, engine};
+use super::{World, engine, stamp};
 use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{
     AbortReason, ControllerError, Coordination, CoordinationStatus, Ending, SessionEnd,
@@ -14,6 +14,7 @@ use crate::coordination::{
 };
 use crate::envelope::{Blob, MAX_APPEND_BYTES};
 use crate::id::{CoordinationId, SessionId};
+use crate::live::EmitError;
 use crate::time::Now;
 
 /// What a restart found of a session that an earlier engine ran.
@@ -45,8 +46,8 @@ impl World {
     /// until then no command is taken in.
     ///
     /// # Errors
-    /// [`ControllerError::ClockRegression`] if time was set before the last event.
-    pub fn resume(&mut self, now: &Now) -> Result<(), ControllerError> {
+    /// [`EmitError::ClockRegression`] if time was set before the last event.
+    pub fn resume(&mut self, now: &Now) -> Result<(), EmitError> {
         self.resume_with(BTreeMap::new(), now)
     }
 
@@ -59,10 +60,10 @@ impl World {
         &mut self,
         found: BTreeMap<SessionId, Found>,
         now: &Now,
-    ) -> Result<(), ControllerError> {
+    ) -> Result<(), EmitError> {
         self.found = found;
         for member in self.members.values() {
-            member.controller.refuse_regression(now)?;
+            member.live.refuse_regression(now)?;
         }
         let ids = || self.members.keys().cloned();
         let each = ids().flat_map(|id| [Step::GiveUp(id.clone()), Step::Wake(id)]);
@@ -111,7 +112,7 @@ impl World {
 
     fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), ControllerError> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
-        let session = member.controller.started()?;
+        let session = member.state();
         let lost = session
             .bindings()
             .filter(|(binding, _)| !binding.nested)
@@ -121,8 +122,8 @@ impl World {
         if session.epoch() != self.epoch {
             let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
             let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
-            member.controller.emit(CoordinationEvent::Resumed(resumed), now, &engine(), None)?;
-            self.draft.collect(&mut member.controller);
+            member.live.record(&CoordinationEvent::Resumed(resumed), stamp(now, &engine()))?;
+            self.draft.collect(&mut member.live);
         }
         for session in lost.into_iter().rev() {
             self.takeover.push_front(Step::Lose(session));
@@ -141,8 +142,8 @@ impl World {
             .get(session)
             .cloned()
             .unwrap_or_else(|| Found { end: lost(), blobs: Vec::new() });
-        member.controller.unbind(session.number, end, None, now, &engine())?;
-        self.draft.collect(&mut member.controller);
+        member.unbind(session.number, end, None, stamp(now, &engine()))?;
+        self.draft.collect(&mut member.live);
         for blob in blobs {
             self.draft.add_blob(blob);
         }

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Member;
-use super::ledger::LedgerStream;
+use super::ledger::OwnStream;
+use super::member::Member;
 use crate::append::{Append, Erasure, HeadRow};
 use crate::coordination::{
-    BudgetUsage, Coordination, CoordinationController, CoordinationStatus, Counts, Ending, Grant,
-    Runner, StopCause, Verdict, WorkSpec,
+    BudgetUsage, Coordination, CoordinationStatus, Counts, Ending, Grant, Runner, StopCause,
+    Verdict, WorkSpec,
 };
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, Version, WorkId};
+use crate::live::{Aggregate, Live};
 use crate::time::LedgerTime;
 
 /// A turn: append it, then act.
@@ -91,32 +92,23 @@ pub(super) struct Draft {
     blobs: Vec<Blob>,
     actions: Vec<Action>,
     erasures: Vec<Erasure>,
-    touched: BTreeSet<CoordinationId>,
-    ledger_touched: bool,
+    touched: BTreeSet<StreamName>,
     bytes: usize,
 }
 
 impl Draft {
-    /// Moves a controller's outbox into the turn.
-    pub(super) fn collect(&mut self, controller: &mut CoordinationController) {
-        for event in controller.take_events() {
+    /// Moves what a stream emitted into the turn.
+    pub(super) fn collect<A: Aggregate>(&mut self, live: &mut Live<A>) {
+        for event in live.take_events() {
             self.bytes += event.payload.bytes().map_or(0, <[u8]>::len);
-            if let StreamName::Coordination(id) = &event.stream
-                && !self.touched.contains(id)
-            {
-                self.touched.insert(id.clone());
+            if !self.touched.contains(&event.stream) {
+                self.touched.insert(event.stream.clone());
             }
             self.events.push(event);
         }
-        for blob in controller.take_blobs() {
+        for blob in live.take_blobs() {
             self.add_blob(blob);
         }
-    }
-
-    pub(super) fn add_ledger_event(&mut self, event: Recorded) {
-        self.bytes += event.payload.bytes().map_or(0, <[u8]>::len);
-        self.ledger_touched = true;
-        self.events.push(event);
     }
 
     pub(super) fn add_blob(&mut self, blob: Blob) {
@@ -143,23 +135,25 @@ impl Draft {
         &mut self,
         tip: &mut CommitTip,
         epoch: Epoch,
-        ledger: &LedgerStream,
+        ledger: &OwnStream,
         members: &mut BTreeMap<CoordinationId, Member>,
     ) -> Option<Turn> {
         if self.events.is_empty() && self.actions.is_empty() {
             return None;
         }
         let draft = std::mem::take(self);
-        let mut heads = Vec::with_capacity(draft.touched.len() + 1);
-        if draft.ledger_touched {
-            heads.push(ledger.head());
-        }
-        for id in &draft.touched {
-            let Some(member) = members.get(id) else { continue };
-            let Some(session) = member.controller.session() else { continue };
-            heads.push(head_row(session, member.controller.tip()));
-            if session.status().is_terminal() {
-                members.remove(id);
+        let mut heads = Vec::with_capacity(draft.touched.len());
+        for stream in &draft.touched {
+            match stream {
+                StreamName::Ledger => heads.extend(ledger.head()),
+                StreamName::Coordination(id) => {
+                    let Some(member) = members.get(id) else { continue };
+                    heads.push(head_row(member.state(), member.live.tip()));
+                    if member.state().status().is_terminal() {
+                        members.remove(id);
+                    }
+                }
+                StreamName::Pool(_) => {}
             }
         }
         let commit = Commit::link(*tip, epoch, draft.events.iter().map(|event| event.hash));

@@ -54,7 +54,7 @@ impl Audited {
             runners: Runners::default(),
             drained: true,
         };
-        audited.world.open_ledger("host", 1, false, now);
+        audited.world.open_ledger("host", 1, false, now).unwrap();
         let turns = audited.turns(now, usize::MAX);
         (audited, turns)
     }
@@ -124,7 +124,7 @@ impl Audited {
         self.spawned.clear();
         self.world = World::new(facts(self.commit, self.epoch, self.tip(&StreamName::Ledger)));
         self.world.set_runners(self.runners.clone());
-        self.world.open_ledger("host", 1, false, now);
+        self.world.open_ledger("host", 1, false, now).unwrap();
         for (stream, events) in &self.streams {
             let StreamName::Coordination(id) = stream else { continue };
             let session = match how {

@@ -89,7 +89,9 @@ impl Decider {
             }
         }
         self.sessions.abandon();
-        self.world.close_ledger(now);
+        if let Err(error) = self.world.close_ledger(now) {
+            self.caught.note(CaughtError::LossNotRecorded, &"the ledger", &error);
+        }
     }
 
     pub(super) fn closed(&self) -> bool {

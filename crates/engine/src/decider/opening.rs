@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{Capability, ControllerError, CoordinationConfig};
+use antiphon_core::coordination::{Capability, CoordinationConfig};
 use antiphon_core::id::RunnerName;
+use antiphon_core::live::EmitError;
 use antiphon_core::time::Now;
 use antiphon_core::world::World;
 use tokio::sync::mpsc;
@@ -42,12 +43,12 @@ pub(super) struct Opening {
 
 impl Opening {
     /// Has a world record that the ledger was opened.
-    pub(super) fn open(&self, world: &mut World, now: &Now) {
-        world.open_ledger(&self.owner.host, self.owner.pid, self.accepted_shorter, now);
+    pub(super) fn open(&self, world: &mut World, now: &Now) -> Result<(), EmitError> {
+        world.open_ledger(&self.owner.host, self.owner.pid, self.accepted_shorter, now)
     }
 
     /// Has a world take over what an earlier engine left.
-    pub(super) fn resume(&self, world: &mut World, now: &Now) -> Result<(), ControllerError> {
+    pub(super) fn resume(&self, world: &mut World, now: &Now) -> Result<(), EmitError> {
         world.resume_with(self.orphans.found.clone(), now)
     }
 
@@ -86,7 +87,7 @@ pub(crate) fn spawn(
     let Recovered { mut world, clock, facts, owner, accepted_shorter } = recovered;
     let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
     let now = clock.now().map_err(system("randomness"))?;
-    opening.open(&mut world, &now);
+    opening.open(&mut world, &now)?;
     opening.resume(&mut world, &now)?;
     let (ended, ends) = mpsc::unbounded_channel();
     let sessions = Sessions::new(functions, plans, processes, ended, grace);

@@ -4,10 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use antiphon_core::coordination::{Coordination, Meta};
+use antiphon_core::coordination::Coordination;
 use antiphon_core::envelope::{Recorded, StreamTip};
-use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{StreamName, Version};
+use antiphon_core::replay::Replay;
 use antiphon_core::time::LedgerTime;
 use antiphon_core::world::{LedgerFacts, World};
 
@@ -100,8 +100,10 @@ fn replay_all(store: &dyn Store, live: &[StreamName]) -> Replayed {
 /// Replays streams side by side in the order of time: those that ran at the same time lie
 /// interleaved on the disk, and what is read for one of them is still at hand for the next.
 fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Replayed {
-    let mut replays =
-        streams.iter().map(|stream| Replay::begin(store, stream)).collect::<Result<Vec<_>, _>>()?;
+    let mut replays = streams
+        .iter()
+        .map(|stream| Reading::begin(store, stream))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut behind: BinaryHeap<_> =
         replays.iter().enumerate().map(|(n, replay)| Reverse((replay.at, n))).collect();
     while let Some(Reverse((_, n))) = behind.pop() {
@@ -109,71 +111,54 @@ fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Rep
             behind.push(Reverse((replays[n].at, n)));
         }
     }
-    replays.into_iter().map(Replay::end).collect()
+    replays.into_iter().map(Reading::end).collect()
 }
 
-/// One stream while it is replayed.
-struct Replay<'a> {
+/// One stream while it is read and replayed.
+struct Reading<'a> {
     stream: &'a StreamName,
-    session: Option<Coordination>,
-    tip: StreamTip,
+    replay: Replay<Coordination>,
     /// When the last event that was read happened.
     at: LedgerTime,
 }
 
-impl<'a> Replay<'a> {
+impl<'a> Reading<'a> {
     /// From the snapshot, if there is one.
     fn begin(store: &dyn Store, stream: &'a StreamName) -> Result<Self, StartError> {
         let snapshot = store.load_snapshot(stream, Coordination::SNAPSHOT_FORMAT)?;
         let restored = snapshot.and_then(|snapshot| Coordination::restore(&snapshot.bytes).ok());
-        let mut replay =
-            Self { stream, session: None, tip: StreamTip::default(), at: LedgerTime(0) };
-        if let Some(session) = restored {
+        if let Some(state) = restored {
             // The event that the snapshot ends with links it to the chain.
-            let before = Version(session.version().0 - 1);
-            let last = store.read_stream(replay.stream, before, 1)?;
+            let before = Version(state.version().0 - 1);
+            let last = store.read_stream(stream, before, 1)?;
             if let Some(last) =
-                last.first().filter(|last| last.is_sound() && last.version == session.version())
+                last.first().filter(|last| last.is_sound() && last.version == state.version())
             {
-                replay.tip = StreamTip { version: last.version, hash: last.hash };
-                replay.at = last.at;
-                replay.session = Some(session);
+                let tip = StreamTip { version: last.version, hash: last.hash };
+                return Ok(Self { stream, replay: Replay::behind(state, tip), at: last.at });
             }
         }
-        Ok(replay)
+        Ok(Self { stream, replay: Replay::of(stream.clone()), at: LedgerTime(0) })
     }
 
     /// Applies the next events; their hashes are checked on the way. Returns whether there may be
     /// more.
     fn go_on(&mut self, store: &dyn Store, page: usize) -> Result<bool, StartError> {
-        let read = store.read_stream(self.stream, self.tip.version, page)?;
+        let read = store.read_stream(self.stream, self.replay.tip().version, page)?;
         let more = read.len() == page;
         for recorded in read {
-            self.apply(recorded)?;
+            self.apply(&recorded)?;
         }
         Ok(more)
     }
 
-    fn apply(&mut self, recorded: Recorded) -> Result<(), StartError> {
-        if !recorded.is_sound() || recorded.prev != self.tip.hash {
+    fn apply(&mut self, recorded: &Recorded) -> Result<(), StartError> {
+        if !recorded.is_sound() || recorded.prev != self.replay.tip().hash {
             return Err(self.damaged(recorded.version));
         }
         let broken = |source| StartError::Replay { stream: self.stream.clone(), source };
-        let (version, at, wall) = (recorded.version, recorded.at, recorded.wall);
-        let event = CoordinationEvent::of(&recorded).map_err(|error| broken(error.into()))?;
-        let meta = Meta { version, at, wall, cause: recorded.cause };
-        match &mut self.session {
-            Some(session) => session.apply(&event, &meta).map_err(broken)?,
-            None => {
-                let StreamName::Coordination(id) = self.stream else {
-                    return Err(self.damaged(version));
-                };
-                self.session =
-                    Some(Coordination::begin(id.clone(), &event, &meta).map_err(broken)?);
-            }
-        }
-        self.tip = StreamTip { version, hash: recorded.hash };
-        self.at = at;
+        self.replay.take(recorded).map_err(broken)?;
+        self.at = recorded.at;
         Ok(())
     }
 
@@ -182,10 +167,8 @@ impl<'a> Replay<'a> {
     }
 
     fn end(self) -> Result<(Coordination, StreamTip), StartError> {
-        match self.session {
-            Some(session) => Ok((session, self.tip)),
-            None => Err(self.damaged(Version(1))),
-        }
+        let damaged = self.damaged(Version(1));
+        self.replay.into_state().ok_or(damaged)
     }
 }
 

@@ -48,7 +48,7 @@ impl Decider {
             let now = self.now();
             // Only what came after the event itself may be missing.
             if facts.tip == self.disk.durable().tip {
-                self.opening.open(&mut world, &now);
+                self.opening.open(&mut world, &now)?;
             }
             self.opening.resume(&mut world, &now)?;
         }

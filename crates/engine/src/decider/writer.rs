@@ -242,7 +242,7 @@ mod tests {
     fn first_append(store: &MemoryStore) -> Append {
         let opened = store.open(&Owner::this_process(WallTime(0))).unwrap();
         let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
-        world.open_ledger("host", 1, false, &now);
+        world.open_ledger("host", 1, false, &now).unwrap();
         world.take_turn(&now).unwrap().append
     }
 

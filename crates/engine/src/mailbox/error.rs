@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::{ApplyError, ControllerError};
 use antiphon_core::id::{CoordinationId, IdError, StreamName, Version};
+use antiphon_core::live::EmitError;
 use antiphon_core::world::Rejection;
 
 use crate::ledger::{AppendError, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, WriteError};
@@ -161,5 +162,5 @@ pub enum StartError {
     },
     /// The system's clock went back behind the ledger's time.
     #[error(transparent)]
-    Clock(#[from] ControllerError),
+    Clock(#[from] EmitError),
 }

@@ -42,7 +42,7 @@ impl<'a> History<'a> {
         world.set_runners(runners);
         let mut history = Self { store, world, at: at.0, running: VecDeque::new() };
         let now = history.now();
-        history.world.open_ledger("host", 4711, false, &now);
+        history.world.open_ledger("host", 4711, false, &now).unwrap();
         history.settle();
         history
     }
@@ -50,7 +50,7 @@ impl<'a> History<'a> {
     /// Gives the ledger up in good order.
     pub(crate) fn close(mut self) {
         let now = self.now();
-        self.world.close_ledger(&now);
+        self.world.close_ledger(&now).unwrap();
         self.turn();
         self.store.close().unwrap();
     }

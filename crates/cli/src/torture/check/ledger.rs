@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use antiphon::coordination::{Coordination, Meta};
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Seq, SessionId, StreamName, Version, WorkId};
 use antiphon::ledger::Location;
+use antiphon::replay::Replay;
 
 use super::findings::Findings;
 use super::record::Record;
@@ -54,22 +54,17 @@ impl ReadLedger {
             Ok(event) => event,
             Err(unreadable) => return findings.add(format!("{place}: {}", unreadable.error)),
         };
-        let meta = Meta {
-            version: recorded.version,
-            at: recorded.at,
-            wall: recorded.wall,
-            cause: recorded.cause.clone(),
-        };
-        match self.records.get_mut(id) {
-            Some(record) => {
-                if let Err(error) = record.session.apply(&event, &meta) {
-                    findings.add(format!("{place}: {error}"));
-                }
+        let applied = match self.records.get_mut(id) {
+            Some(record) => record.replay.apply(recorded, &event),
+            None => {
+                let mut replay = Replay::of(recorded.stream.clone());
+                replay.apply(recorded, &event).map(|()| {
+                    self.records.insert(id.clone(), Record::of(replay));
+                })
             }
-            None => match Coordination::begin(id.clone(), &event, &meta) {
-                Ok(session) => drop(self.records.insert(id.clone(), Record::of(session))),
-                Err(error) => findings.add(format!("{place}: {error}")),
-            },
+        };
+        if let Err(error) = applied {
+            findings.add(format!("{place}: {error}"));
         }
         if let Some(record) = self.records.get_mut(id) {
             record.take(event, recorded, &place, findings);

@@ -7,13 +7,14 @@ use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::{CoordinationEvent, SessionBound, SessionUnbound, StopKind};
 use antiphon::id::{CommandId, CoordinationId, Version, WorkId};
+use antiphon::replay::Replay;
 
 use super::findings::Findings;
 
 /// One coordination as its events tell it.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) session: Coordination,
+    pub(super) replay: Replay<Coordination>,
     pub(super) hashes: Vec<Digest>,
     pub(super) causes: HashMap<CommandId, Version>,
     pub(super) bound: HashMap<u64, SessionBoundAt>,
@@ -41,9 +42,13 @@ pub(super) struct SessionEndedAt {
 }
 
 impl Record {
-    pub(super) fn of(session: Coordination) -> Self {
+    pub(super) fn session(&self) -> &Coordination {
+        self.replay.state().expect("BUG: a record begins with a first event")
+    }
+
+    pub(super) fn of(replay: Replay<Coordination>) -> Self {
         Self {
-            session,
+            replay,
             hashes: Vec::new(),
             causes: HashMap::new(),
             bound: HashMap::new(),
@@ -108,9 +113,9 @@ impl Record {
         place: &str,
         findings: &mut Findings,
     ) {
-        let (budget, usage) = (self.session.budget(), self.session.budget_usage());
+        let (budget, usage) = (self.session().budget(), self.session().budget_usage());
         let (mut sessions, mut tokens, mut cost, mut same, mut live) = (0, 0, 0, 0, 0);
-        for (binding, work) in self.session.bindings() {
+        for (binding, work) in self.session().bindings() {
             sessions += binding.grant.sessions;
             tokens += binding.grant.tokens.unwrap_or(0);
             cost += binding.grant.cost.unwrap_or(0);
@@ -120,10 +125,10 @@ impl Record {
         if same != 1 {
             findings.add(format!("{place}: {same} live sessions of item {}", bound.work));
         }
-        if live > self.session.started().concurrency {
+        if live > self.session().started().concurrency {
             findings.add(format!(
                 "{place}: {live} live sessions where {} are allowed",
-                self.session.started().concurrency
+                self.session().started().concurrency
             ));
         }
         if usage.consumed_episodes() + sessions > budget.max_episodes() {
@@ -152,7 +157,9 @@ impl Record {
         if self.ends > 1 {
             findings.add(format!("coordination/{id}: {} terminal events", self.ends));
         }
-        if self.session.budget_usage().consumed_episodes() > self.session.budget().max_episodes() {
+        if self.session().budget_usage().consumed_episodes()
+            > self.session().budget().max_episodes()
+        {
             findings.add(format!("coordination/{id}: more sessions used than budgeted"));
         }
         if self.ends > 0 && self.bound.len() != self.unbound.len() {
@@ -164,7 +171,7 @@ impl Record {
         if finished && self.ends == 0 {
             findings.add(format!(
                 "coordination/{id}: it was allowed to finish and has not ended: {}",
-                self.session.status().as_str()
+                self.session().status().as_str()
             ));
         }
     }

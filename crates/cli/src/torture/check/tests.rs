@@ -13,6 +13,7 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, Seq, SessionId, StreamName, Version};
 use antiphon::ledger::verify::Scope;
 use antiphon::ledger::{Location, Owner};
+use antiphon::replay::Replay;
 use antiphon::time::WallTime;
 use antiphon::{Engine, Failed, Output, SessionContext};
 use serde_json::{Value, json};
@@ -473,7 +474,7 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         .filter(|event| event.stream == own && event.version <= Version(5))
         .collect();
     bound.iter().for_each(|event| ledger.take(&id, event, &mut findings));
-    let state: Value = serde_json::from_slice(&ledger.records[&id].session.snapshot()).unwrap();
+    let state: Value = serde_json::from_slice(&ledger.records[&id].session().snapshot()).unwrap();
     let grant = json!({ "sessions": 1, "ticks": 1, "tokens": 60, "cost": 60 });
     for (path, value, found) in [
         ("/receipt/ceiling/max_tokens", json!(59), Some("tokens granted beyond Some(59)")),
@@ -493,7 +494,12 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         change(&mut event, |payload| payload["grant"] = grant.clone());
         let event = CoordinationEvent::of(&event).unwrap();
         let mut findings = Findings::default();
-        Record::of(session).take(event, bound[4], "here", &mut findings);
+        Record::of(Replay::behind(session, StreamTip::default())).take(
+            event,
+            bound[4],
+            "here",
+            &mut findings,
+        );
         assert_eq!(
             findings.into_texts(),
             found.map(|found| format!("here: {found}")).into_iter().collect::<Vec<_>>(),

@@ -437,7 +437,7 @@ mod tests {
     /// The first append of a ledger, with a payload of some size, and a blob that becomes a file.
     fn first_append(opened: &Opened, size: usize) -> Append {
         let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
-        world.open_ledger(&"h".repeat(size), 1, false, &now);
+        world.open_ledger(&"h".repeat(size), 1, false, &now).unwrap();
         let mut append = world.take_turn(&now).unwrap().append;
         append.blobs.push(Blob::new(vec![1; 100_000]));
         append

@@ -1,10 +1,11 @@
 //! One stream while it is verified: its chain, and the replay that its receipt is rebuilt by.
 
-use antiphon_core::coordination::{Coordination, CoordinationReceipt, Ending, Meta};
+use antiphon_core::coordination::{Coordination, CoordinationReceipt, Ending};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
 use antiphon_core::event::{CoordinationEvent, Event, LedgerEvent, SessionUnbound, belongs_in};
 use antiphon_core::id::{StreamName, Version};
+use antiphon_core::replay::Replay;
 use antiphon_core::time::{LedgerTime, WallTime};
 
 use super::finding::{Findings, Wrong};
@@ -20,15 +21,8 @@ pub(in crate::ledger) struct StreamCheck {
     changed: (LedgerTime, WallTime),
     ended: bool,
     erased: u64,
-    replay: Replay,
-}
-
-#[derive(Debug)]
-enum Replay {
-    NotBegun,
-    Live(Box<Coordination>),
-    /// What came before cannot be relied on, or the stream is none that is replayed.
-    Stopped,
+    /// `None`: what came before cannot be relied on, or the stream is none that is replayed.
+    replay: Option<Box<Replay<Coordination>>>,
 }
 
 /// What a head row says of a stream, computed from the events.
@@ -58,8 +52,8 @@ pub(in crate::ledger) enum Said {
 impl StreamCheck {
     pub(in crate::ledger) fn new(name: StreamName) -> Self {
         let replay = match name {
-            StreamName::Coordination(_) => Replay::NotBegun,
-            StreamName::Ledger | StreamName::Pool(_) => Replay::Stopped,
+            StreamName::Coordination(_) => Some(Box::new(Replay::of(name.clone()))),
+            StreamName::Ledger | StreamName::Pool(_) => None,
         };
         Self {
             name,
@@ -75,7 +69,7 @@ impl StreamCheck {
 
     /// A stream of which events came before that are not in memory.
     pub(in crate::ledger) fn after(name: StreamName, version: Version, ended: bool) -> Self {
-        Self { version, hash: None, ended, replay: Replay::Stopped, ..Self::new(name) }
+        Self { version, hash: None, ended, replay: None, ..Self::new(name) }
     }
 
     pub(in crate::ledger) fn version(&self) -> Version {
@@ -96,7 +90,7 @@ impl StreamCheck {
     pub(in crate::ledger) fn skip(&mut self) {
         self.version = self.version.next();
         self.hash = None;
-        self.replay = Replay::Stopped;
+        self.replay = None;
     }
 
     /// Checks the next event. `commit` is the end of the commit chain before the append that holds
@@ -124,7 +118,7 @@ impl StreamCheck {
             wrong(Wrong::Misplaced { kind: event.kind.to_string() });
         }
         if before != findings.list.len() as u64 + findings.omitted {
-            self.replay = Replay::Stopped;
+            self.replay = None;
         }
         let tip = StreamTip { version: self.version, hash: event.prev };
         if self.version == Version(0) {
@@ -139,7 +133,7 @@ impl StreamCheck {
             Payload::Bytes(bytes) => bytes,
             Payload::Erased(_) => {
                 self.erased += 1;
-                self.replay = Replay::Stopped;
+                self.replay = None;
                 if ends || !matches!(self.name, StreamName::Coordination(_)) {
                     findings.event(&self.name, event.version, Wrong::MustNotBeErased);
                 }
@@ -161,7 +155,7 @@ impl StreamCheck {
                     event.version,
                     Wrong::Undecodable { how: error.to_string() },
                 );
-                self.replay = Replay::Stopped;
+                self.replay = None;
                 if ends { Said::Ended { receipt: None, rebuilt: None } } else { Said::Nothing }
             }
         }
@@ -175,15 +169,6 @@ impl StreamCheck {
         commit: Option<CommitTip>,
         findings: &mut Findings,
     ) -> Said {
-        let StreamName::Coordination(id) = &self.name else {
-            return Said::Nothing;
-        };
-        let meta = Meta {
-            version: recorded.version,
-            at: recorded.at,
-            wall: recorded.wall,
-            cause: recorded.cause.clone(),
-        };
         let end = match &event {
             CoordinationEvent::Completed(completed) => {
                 Some((Ending::Completed(completed.stop.clone()), completed.receipt))
@@ -195,21 +180,16 @@ impl StreamCheck {
         };
         let mut rebuilt = None;
         let applied = match &mut self.replay {
-            Replay::Stopped => Ok(()),
-            Replay::NotBegun => Coordination::begin(id.clone(), &event, &meta).map(|session| {
-                self.replay = Replay::Live(Box::new(session));
-            }),
-            Replay::Live(session) => {
-                if let (Some((ending, _)), Some(commit)) = (&end, commit) {
-                    rebuilt = Some(Box::new(session.receipt(
-                        ending.clone(),
-                        recorded.at,
-                        recorded.wall,
-                        tip,
-                        commit,
-                    )));
+            None => Ok(()),
+            Some(replay) => {
+                if let (Some(state), Some((ending, _)), Some(commit)) =
+                    (replay.state(), &end, commit)
+                {
+                    let (at, wall) = (recorded.at, recorded.wall);
+                    let receipt = state.receipt(ending.clone(), at, wall, tip, commit);
+                    rebuilt = Some(Box::new(receipt));
                 }
-                session.apply(&event, &meta)
+                replay.apply(recorded, &event)
             }
         };
         if let Err(error) = applied {
@@ -218,7 +198,7 @@ impl StreamCheck {
                 recorded.version,
                 Wrong::NotReplayable { why: error.to_string() },
             );
-            self.replay = Replay::Stopped;
+            self.replay = None;
         }
         match (end, event) {
             (Some((_, receipt)), _) => Said::Ended { receipt: Some(receipt), rebuilt },

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::MAX_HASHMAP_SIZE;
-use super::error::ApplyError;
-use super::event::CoordinationEvent;
-use super::session::{Coordination, Meta};
+use crate::coordination::{ApplyError, Coordination, MAX_HASHMAP_SIZE};
 use crate::envelope::Recorded;
 use crate::id::{CoordinationId, StreamName, Version};
-use crate::schema::AggregateEvent as _;
+use crate::replay::Replay;
 
 /// Where an event comes from while it is reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +50,19 @@ pub trait Reducer {
 /// All coordinations that were replayed.
 #[derive(Debug, Clone, Default)]
 pub struct CoordinationState {
-    coordinations: BTreeMap<CoordinationId, Coordination>,
+    coordinations: BTreeMap<CoordinationId, Replay<Coordination>>,
 }
 
 impl CoordinationState {
     /// One coordination.
     #[must_use]
     pub fn get(&self, id: &CoordinationId) -> Option<&Coordination> {
-        self.coordinations.get(id)
+        self.coordinations.get(id)?.state()
     }
 
     /// All of them, by id.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Coordination> {
-        self.coordinations.values()
+    pub fn iter(&self) -> impl Iterator<Item = &Coordination> {
+        self.coordinations.values().filter_map(Replay::state)
     }
 
     /// How many there are.
@@ -83,7 +80,7 @@ impl CoordinationState {
     /// Live sessions of all of them.
     #[must_use]
     pub fn binding_count(&self) -> usize {
-        self.coordinations.values().map(|session| session.bindings().len()).sum()
+        self.iter().map(|session| session.bindings().len()).sum()
     }
 }
 
@@ -102,7 +99,7 @@ impl CoordinationReducer {
 
     /// Lets go of a coordination that has ended, to make room; returns it.
     pub fn forget(&mut self, id: &CoordinationId) -> Option<Coordination> {
-        self.state.coordinations.remove(id)
+        Some(self.state.coordinations.remove(id)?.into_state()?.0)
     }
 }
 
@@ -118,19 +115,11 @@ impl Reducer for CoordinationReducer {
     /// are ignored.
     fn apply(&mut self, recorded: &Recorded, _context: &ReducerContext) -> Result<(), ApplyError> {
         let StreamName::Coordination(id) = &recorded.stream else { return Ok(()) };
-        let seen = self.state.coordinations.get(id).map_or(Version(0), Coordination::version);
-        if recorded.version <= seen {
+        if let Some(known) = self.state.coordinations.get_mut(id) {
+            if recorded.version > known.tip().version {
+                known.take(recorded)?;
+            }
             return Ok(());
-        }
-        let event = CoordinationEvent::of(recorded)?;
-        let meta = Meta {
-            version: recorded.version,
-            at: recorded.at,
-            wall: recorded.wall,
-            cause: recorded.cause.clone(),
-        };
-        if let Some(session) = self.state.coordinations.get_mut(id) {
-            return session.apply(&event, &meta);
         }
         if recorded.version != Version(1) {
             return Err(ApplyError::CoordinationNotFound { coordination_id: id.clone() });
@@ -138,8 +127,9 @@ impl Reducer for CoordinationReducer {
         if self.state.coordinations.len() == MAX_HASHMAP_SIZE {
             return Err(ApplyError::LimitExceeded { what: "coordinations", max: MAX_HASHMAP_SIZE });
         }
-        let session = Coordination::begin(id.clone(), &event, &meta)?;
-        self.state.coordinations.insert(id.clone(), session);
+        let mut replay = Replay::of(recorded.stream.clone());
+        replay.take(recorded)?;
+        self.state.coordinations.insert(id.clone(), replay);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! How a bare controller's sessions are carried out, kept as the seed has it.
 
-use super::outcome::SessionOutcome;
+use crate::coordination::SessionOutcome;
 
 /// Starts sessions and waits for their ends, on behalf of whoever drives a
 /// [`CoordinationController`](super::CoordinationController).

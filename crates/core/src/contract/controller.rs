@@ -1,0 +1,430 @@
+//! One coordination driven by its caller: it decides, applies and keeps the events to be appended.
+
+use std::collections::BTreeMap;
+
+use crate::coordination::event::CoordinationEvent;
+use crate::coordination::{
+    AbortReason, ControllerError, Coordination, CoordinationConfig, CoordinationError,
+    CoordinationObjectiveReceiptV1, EfeObjective, End, Ending, MAX_TEXT_BYTES,
+    MAX_TRACKED_OBJECTIVES, NextStep, Report, Runner, Runners, SessionEnd, SessionOutcome,
+    SkipReason, StartFacts, StopCondition, WorkState, shortened,
+};
+use crate::digest::Canonical;
+use crate::envelope::{Blob, CommitTip, Recorded, StreamTip};
+use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
+use crate::live::{Live, Stamp};
+use crate::time::Now;
+
+/// A coordination that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Its id.
+    pub coordination_id: CoordinationId,
+    /// The `coordination.started` event; the items follow in
+    /// [`CoordinationController::take_events`].
+    pub event: Recorded,
+}
+
+/// Whether work may be bound on what the caller has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreshnessCheck {
+    /// The item.
+    pub work_id: WorkId,
+    /// The version that the caller looked at.
+    pub seq_id: u64,
+    /// Whether it may be bound.
+    pub is_eligible: bool,
+    /// Why not.
+    pub skip_reason: Option<String>,
+}
+
+/// A session that may start once its event is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "append the binding event before spawning the session"]
+pub struct SpawnResult {
+    /// The session's id, known before it is bound.
+    pub session_id: SessionId,
+    /// The item.
+    pub work_id: WorkId,
+    /// Which attempt it is, from 1.
+    pub attempt_number: u32,
+    /// The `coordination.session_bound` event.
+    pub binding_event: Recorded,
+}
+
+/// A session that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TerminationResult {
+    /// The session.
+    pub session_id: SessionId,
+    /// The item.
+    pub work_id: WorkId,
+    /// How it ended.
+    pub outcome: SessionOutcome,
+    /// Tokens charged.
+    pub tokens_consumed: u64,
+    /// What follows for the item.
+    pub then: NextStep,
+    /// The `coordination.session_unbound` event.
+    pub event: Recorded,
+}
+
+/// One coordination live. Its methods decide, apply, and leave events in the outbox; refused calls
+/// change nothing.
+#[derive(Debug, Clone)]
+pub struct CoordinationController {
+    config: Option<CoordinationConfig>,
+    live: Option<Live<Coordination>>,
+    objectives: BTreeMap<WorkId, EfeObjective>,
+}
+
+fn caller() -> Actor {
+    Actor::new("caller").expect("BUG: a constant name")
+}
+
+fn stamp<'a>(now: &'a Now, actor: &'a Actor) -> Stamp<'a> {
+    Stamp { now, actor, cause: None }
+}
+
+impl CoordinationController {
+    /// A coordination that is not started yet.
+    #[must_use]
+    pub fn new(config: CoordinationConfig) -> Self {
+        Self { config: Some(config), live: None, objectives: BTreeMap::new() }
+    }
+
+    /// Takes over what replay or a snapshot gave.
+    #[must_use]
+    pub fn resume(session: Coordination, tip: StreamTip) -> Self {
+        let live = Some(Live::restore(session, tip));
+        Self { config: None, live, objectives: BTreeMap::new() }
+    }
+
+    /// Starts the coordination. Without a chosen id it gets one made of its configuration and the
+    /// time.
+    ///
+    /// # Errors
+    /// [`ControllerError::CoordinationAlreadyExists`] if it was started before, or an item is too
+    /// large to record.
+    pub fn start(&mut self, timestamp_ns: u64) -> Result<Start, ControllerError> {
+        let now = Now::from(timestamp_ns);
+        if let Some(session) = self.session() {
+            return Err(ControllerError::CoordinationAlreadyExists {
+                coordination_id: session.coordination_id().clone(),
+            });
+        }
+        let config = self.config.clone().ok_or(ControllerError::NotStarted)?;
+        let id = match config.id() {
+            Some(id) => id.clone(),
+            None => {
+                let mut bytes = Canonical::new("antiphon.coordination-id.1");
+                bytes.digest(&config.digest()).u64(timestamp_ns);
+                CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
+            }
+        };
+        let facts = StartFacts {
+            parent: None,
+            depth: 0,
+            minted: false,
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: Epoch(0),
+        };
+        let actor = caller();
+        let stamp = stamp(&now, &actor);
+        let (mut live, rest) = Live::start(id.clone(), config, facts, stamp)?;
+        for event in rest {
+            live.record(&event, stamp)?;
+        }
+        let event = live.outbox()[0].clone();
+        *self = Self { config: None, live: Some(live), objectives: BTreeMap::new() };
+        Ok(Start { coordination_id: id, event })
+    }
+
+    /// Why the coordination must stop, as of its last event; `None` while it may go on, and before
+    /// its start.
+    #[must_use]
+    pub fn check_stop_condition(&self) -> Option<StopCondition> {
+        let session = self.session()?;
+        session.stop_condition_at(session.last_times().0)
+    }
+
+    /// Whether work may be bound by a caller that looked at version `seq_id`, given what the work's
+    /// owner says.
+    ///
+    /// # Errors
+    /// [`ControllerError::WorkNotFound`] or [`ControllerError::NotStarted`].
+    pub fn check_work_freshness(
+        &self,
+        work_id: &str,
+        seq_id: u64,
+        is_claimable: bool,
+    ) -> Result<FreshnessCheck, ControllerError> {
+        let item = self.started()?.known_work(work_id)?;
+        let skip_reason = if !is_claimable {
+            Some("work is not claimable".to_owned())
+        } else if Version(seq_id) < item.changed {
+            Some(format!("work changed at version {}, after version {seq_id}", item.changed))
+        } else if matches!(*item.state, WorkState::Ready | WorkState::Delayed(_)) {
+            None
+        } else {
+            Some(format!("work is {}", item.state.as_str()))
+        };
+        Ok(FreshnessCheck {
+            work_id: item.spec.id.clone(),
+            seq_id,
+            is_eligible: skip_reason.is_none(),
+            skip_reason,
+        })
+    }
+
+    /// Binds the next session to an item. Append the event before the session starts.
+    ///
+    /// # Errors
+    /// A [`ControllerError`] says what is in the way.
+    pub fn prepare_session_spawn(
+        &mut self,
+        work_id: &str,
+        seq_id: u64,
+        timestamp_ns: u64,
+    ) -> Result<SpawnResult, ControllerError> {
+        let now = Now::from(timestamp_ns);
+        let session = self.started()?;
+        let capability = Runners::caller().get(&Runner::Caller).unwrap_or_default();
+        let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability, &now)?;
+        let (session_id, attempt_number) = (session.session_id(bound.session), bound.attempt);
+        let work_id = bound.work.clone();
+        let binding_event = self.emit(&CoordinationEvent::SessionBound(bound), &now)?.clone();
+        Ok(SpawnResult { session_id, work_id, attempt_number, binding_event })
+    }
+
+    /// Makes work ready whose moment has come, such as a retry after its back-off, and names the
+    /// sessions whose time is over since the last call. [`Coordination::next_deadlines`]
+    /// says when to call it.
+    pub fn expire(&mut self, timestamp_ns: u64) -> Vec<SessionId> {
+        let Some(live) = self.live.as_mut() else { return Vec::new() };
+        let overdue = live.derived().wake(&Now::from(timestamp_ns));
+        overdue.into_iter().map(|number| live.state().session_id(number)).collect()
+    }
+
+    /// Ends a session: charges it and decides what follows for its item.
+    ///
+    /// # Errors
+    /// [`ControllerError::SessionNotBound`], [`ControllerError::SessionWorkMismatch`] or
+    /// [`ControllerError::ClockRegression`].
+    pub fn record_session_termination(
+        &mut self,
+        session_id: &str,
+        work_id: &str,
+        outcome: SessionOutcome,
+        tokens: u64,
+        timestamp_ns: u64,
+    ) -> Result<TerminationResult, ControllerError> {
+        let now = Now::from(timestamp_ns);
+        let session = self.started()?;
+        let not_bound = || ControllerError::SessionNotBound { session_id: session_id.to_owned() };
+        let id: SessionId = session_id.parse().map_err(|_| not_bound())?;
+        if id.coordination != *session.coordination_id() {
+            return Err(not_bound());
+        }
+        let (_, spec) = session.binding(id.number).ok_or_else(not_bound)?;
+        if spec.id != *work_id {
+            return Err(ControllerError::SessionWorkMismatch {
+                session_id: id,
+                actual: spec.id.clone(),
+                claimed: work_id.to_owned(),
+            });
+        }
+        let end = SessionEnd::new(outcome).with_report(Report { tokens, ..Report::default() });
+        let unbound = session.decide_unbinding(id.number, end, &now)?;
+        let (work_id, then, tokens_consumed) =
+            (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
+        let event = self.emit(&CoordinationEvent::SessionUnbound(unbound), &now)?.clone();
+        self.skip_doomed(&now)?;
+        Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
+    }
+
+    /// Skips an item that its owner says cannot be claimed, or that nobody wants any more.
+    ///
+    /// # Errors
+    /// [`ControllerError::WorkNotFound`] or [`ControllerError::WorkNotClaimable`] if it runs or has
+    /// its outcome.
+    pub fn skip_work_item(
+        &mut self,
+        work_id: &str,
+        because: SkipReason,
+        timestamp_ns: u64,
+    ) -> Result<Recorded, ControllerError> {
+        let skip = self.started()?.decide_skip(work_id, because)?;
+        let now = Now::from(timestamp_ns);
+        let event = self.emit(&CoordinationEvent::WorkSkipped(skip), &now)?.clone();
+        self.skip_doomed(&now)?;
+        Ok(event)
+    }
+
+    /// Skips what can never run any more; nobody else would for a bare controller.
+    fn skip_doomed(&mut self, now: &Now) -> Result<(), ControllerError> {
+        while let Some(skip) = self.started()?.propose_skip() {
+            self.emit(&CoordinationEvent::WorkSkipped(skip), now)?;
+        }
+        Ok(())
+    }
+
+    /// Completes the coordination with a stop condition that holds; sessions that are still bound
+    /// are closed first.
+    ///
+    /// # Errors
+    /// [`ControllerError::WrongStopCondition`] if another holds, or none; `UserRequested` and
+    /// `Error` may always be given.
+    pub fn complete(
+        &mut self,
+        stop: StopCondition,
+        timestamp_ns: u64,
+    ) -> Result<End, ControllerError> {
+        let now = Now::from(timestamp_ns);
+        let session = self.started()?;
+        session.refuse_ended()?;
+        let holds = session.stop_condition_at(now.at);
+        let stop = match stop {
+            StopCondition::Error(CoordinationError::InvalidBudget { field }) => {
+                StopCondition::Error(CoordinationError::InvalidBudget {
+                    field: shortened(field, MAX_TEXT_BYTES),
+                })
+            }
+            stop => stop,
+        };
+        let free = matches!(stop, StopCondition::UserRequested | StopCondition::Error(_));
+        if !free && holds.as_ref() != Some(&stop) {
+            return Err(ControllerError::WrongStopCondition { claimed: stop, actual: holds });
+        }
+        self.close_sessions(&now)?;
+        self.live()?.finish(Ending::Completed(stop), CommitTip::default(), stamp(&now, &caller()))
+    }
+
+    /// Aborts the coordination; sessions that are still bound are closed first.
+    ///
+    /// # Errors
+    /// [`ControllerError::CoordinationTerminal`] if it has ended, [`ControllerError::NotStarted`]
+    /// if it never began.
+    pub fn abort(
+        &mut self,
+        reason: AbortReason,
+        timestamp_ns: u64,
+    ) -> Result<End, ControllerError> {
+        let now = Now::from(timestamp_ns);
+        let reason = match reason {
+            AbortReason::Cancelled { reason } => {
+                AbortReason::Cancelled { reason: shortened(reason, MAX_TEXT_BYTES) }
+            }
+            AbortReason::Error { message } => {
+                AbortReason::Error { message: shortened(message, MAX_TEXT_BYTES) }
+            }
+            AbortReason::NoEligibleWork => reason,
+        };
+        self.started()?.refuse_ended()?;
+        self.close_sessions(&now)?;
+        self.live()?.finish(Ending::Aborted(reason), CommitTip::default(), stamp(&now, &caller()))
+    }
+
+    fn close_sessions(&mut self, now: &Now) -> Result<(), ControllerError> {
+        let open: Vec<u64> =
+            self.started()?.bindings().map(|(binding, _)| binding.session).collect();
+        for session in open {
+            let end = SessionEnd::new(SessionOutcome::Cancelled)
+                .with_text("the coordination ended")
+                // What nobody reported must not move the stop condition that is being recorded.
+                .with_report(Report { estimated: true, ..Report::default() });
+            let mut unbound = self.started()?.decide_unbinding(session, end, now)?;
+            // The end is in the same append, so that its item stays without an outcome whatever its
+            // attempts.
+            unbound.then = NextStep::Retry(now.at);
+            self.emit(&CoordinationEvent::SessionUnbound(unbound), now)?;
+        }
+        Ok(())
+    }
+
+    /// Scores an item for the planner; an item that escalated leaves a receipt of the decision.
+    ///
+    /// # Errors
+    /// [`ControllerError::WorkNotFound`], or [`ControllerError::OutOfRange`] beyond
+    /// [`MAX_TRACKED_OBJECTIVES`].
+    pub fn record_advisory_objective(
+        &mut self,
+        objective: EfeObjective,
+    ) -> Result<Option<CoordinationObjectiveReceiptV1>, ControllerError> {
+        let session = self.started()?;
+        let attempts = session.known_work(objective.work_id().as_str())?.attempt_count;
+        let receipt = CoordinationObjectiveReceiptV1::new(
+            session.coordination_id().clone(),
+            &objective,
+            attempts,
+            session.last_times().0.0,
+        );
+        if !self.objectives.contains_key(objective.work_id())
+            && self.objectives.len() == MAX_TRACKED_OBJECTIVES
+        {
+            let max = MAX_TRACKED_OBJECTIVES as u64;
+            return Err(ControllerError::OutOfRange {
+                field: "objectives",
+                actual: max + 1,
+                min: 0,
+                max,
+            });
+        }
+        self.objectives.insert(objective.work_id().clone(), objective);
+        Ok(receipt)
+    }
+
+    /// The planner's score of an item, in millionths, if it was scored.
+    #[must_use]
+    pub fn advisory_score_for(&self, work_id: &str) -> Option<u32> {
+        self.objectives.get(work_id).map(EfeObjective::efe_score)
+    }
+
+    /// The ready item that goes first.
+    #[must_use]
+    pub fn current_work_id(&self) -> Option<&WorkId> {
+        self.session()?.current_work_id()
+    }
+
+    /// Version of the last event, 0 before the start.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.tip().version
+    }
+
+    /// The end of the stream's chain.
+    #[must_use]
+    pub fn tip(&self) -> StreamTip {
+        self.live.as_ref().map_or_else(StreamTip::default, Live::tip)
+    }
+
+    /// The state, once started.
+    #[must_use]
+    pub fn session(&self) -> Option<&Coordination> {
+        self.live.as_ref().map(Live::state)
+    }
+
+    /// The events since the last call, in order. Append them before acting on them.
+    #[must_use = "what is not appended is lost"]
+    pub fn take_events(&mut self) -> Vec<Recorded> {
+        self.live.as_mut().map(Live::take_events).unwrap_or_default()
+    }
+
+    /// The blobs that follow from the events: receipts, and finished items that left memory.
+    #[must_use = "blobs go into the same append as the events that name them"]
+    pub fn take_blobs(&mut self) -> Vec<Blob> {
+        self.live.as_mut().map(Live::take_blobs).unwrap_or_default()
+    }
+
+    fn started(&self) -> Result<&Coordination, ControllerError> {
+        self.session().ok_or(ControllerError::NotStarted)
+    }
+
+    fn live(&mut self) -> Result<&mut Live<Coordination>, ControllerError> {
+        self.live.as_mut().ok_or(ControllerError::NotStarted)
+    }
+
+    fn emit(&mut self, event: &CoordinationEvent, now: &Now) -> Result<&Recorded, ControllerError> {
+        self.live()?.record(event, stamp(now, &caller()))
+    }
+}

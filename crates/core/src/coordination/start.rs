@@ -1,0 +1,37 @@
+//! The first events of a coordination.
+
+use super::admission;
+use super::config::{CoordinationConfig, StartFacts};
+use super::error::ControllerError;
+use super::event::CoordinationEvent;
+use super::session::Coordination;
+use crate::envelope::MAX_PAYLOAD_BYTES;
+use crate::id::{CoordinationId, StreamName};
+use crate::live::{Live, Stamp};
+use crate::schema::AggregateEvent as _;
+
+impl Live<Coordination> {
+    /// Begins a coordination and returns what must follow its first event before anything binds.
+    pub(crate) fn start(
+        id: CoordinationId,
+        config: CoordinationConfig,
+        facts: StartFacts,
+        stamp: Stamp<'_>,
+    ) -> Result<(Self, Vec<CoordinationEvent>), ControllerError> {
+        let (started, work) = config.into_start(facts);
+        let rest = admission::events(work)?;
+        let event = CoordinationEvent::Started(Box::new(started));
+        let size = event.encode().len();
+        if size > MAX_PAYLOAD_BYTES {
+            return Err(ControllerError::OutOfRange {
+                field: "name and labels",
+                actual: size as u64,
+                min: 0,
+                max: MAX_PAYLOAD_BYTES as u64,
+            });
+        }
+        let live = Self::begin(&StreamName::Coordination(id), &event, stamp)
+            .expect("BUG: a checked configuration starts");
+        Ok((live, rest))
+    }
+}

@@ -1,0 +1,116 @@
+//! One coordination in the world: its stream, and what is known of it beside its record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::coordination::event::SessionUnbound;
+use crate::coordination::{
+    ControllerError, Coordination, Proposal, Runners, SessionEnd, StopCause,
+};
+use crate::id::WorkId;
+use crate::live::{Live, Stamp};
+use crate::time::{LedgerTime, Now, WallTime};
+
+/// One coordination in the world.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) live: Live<Coordination>,
+    unrecorded: Unrecorded,
+}
+
+/// What is known of a coordination and is not in its record. A restart forgets it, and so does a
+/// rebuild after a failed append: nothing that is decided for the record may depend on it alone.
+/// Whether the coordination's secrets are here is forgotten likewise; it lies in what the state
+/// derives, as work is listed by it.
+#[derive(Debug, Default)]
+struct Unrecorded {
+    /// Sessions that were asked to stop, and why first.
+    asked: BTreeMap<u64, StopCause>,
+    /// Nested items whose configuration was asked for.
+    expanding: BTreeSet<WorkId>,
+    /// Where the deadline tables list it.
+    due: (Option<LedgerTime>, Option<WallTime>),
+}
+
+impl Member {
+    pub(super) fn new(live: Live<Coordination>) -> Self {
+        Self { live, unrecorded: Unrecorded::default() }
+    }
+
+    pub(super) fn state(&self) -> &Coordination {
+        self.live.state()
+    }
+
+    /// The next thing to do of itself.
+    pub(super) fn propose(&self, now: &Now, runners: &Runners) -> Option<Proposal> {
+        self.state().propose(now, runners, &self.unrecorded.expanding)
+    }
+
+    /// Makes due work ready; returns the sessions whose time is over and that were not asked to
+    /// stop before.
+    pub(super) fn wake(&mut self, now: &Now) -> Vec<u64> {
+        let overdue = self.live.derived().wake(now);
+        overdue.into_iter().filter(|number| self.ask(*number, StopCause::Timeout)).collect()
+    }
+
+    /// The sessions to be stopped because the coordination ends and that were not asked before.
+    pub(super) fn stop_sessions(&mut self) -> Vec<u64> {
+        if !self.state().must_stop_sessions() {
+            return Vec::new();
+        }
+        let open: Vec<u64> = self.state().bindings().map(|(binding, _)| binding.session).collect();
+        open.into_iter().filter(|number| self.ask(*number, StopCause::Ending)).collect()
+    }
+
+    /// Notes why a session is asked to stop; the first cause stays. Returns whether it was not
+    /// asked before.
+    fn ask(&mut self, number: u64, cause: StopCause) -> bool {
+        let fresh = !self.unrecorded.asked.contains_key(&number);
+        self.unrecorded.asked.entry(number).or_insert(cause);
+        fresh
+    }
+
+    /// Records a session's end. What its runner remembers of having been asked to stop goes before
+    /// what is noted here.
+    pub(super) fn unbind(
+        &mut self,
+        number: u64,
+        end: SessionEnd,
+        asked: Option<StopCause>,
+        stamp: Stamp<'_>,
+    ) -> Result<SessionUnbound, ControllerError> {
+        let asked = asked.or_else(|| self.unrecorded.asked.get(&number).copied());
+        let unbound = self.live.unbind(number, end, asked, stamp)?;
+        self.unrecorded.asked.remove(&number);
+        Ok(unbound)
+    }
+
+    pub(super) fn hold_secrets(&mut self) {
+        self.live.derived().hold_secrets();
+    }
+
+    /// Notes that an item's configuration was asked for.
+    pub(super) fn expand(&mut self, work: WorkId) {
+        self.unrecorded.expanding.insert(work);
+    }
+
+    /// Whether an item's configuration was asked for and has not come.
+    pub(super) fn is_expanding(&self, work: &str) -> bool {
+        self.unrecorded.expanding.contains(work)
+    }
+
+    pub(super) fn is_expanding_any(&self) -> bool {
+        !self.unrecorded.expanding.is_empty()
+    }
+
+    pub(super) fn expanded(&mut self, work: &WorkId) {
+        self.unrecorded.expanding.remove(work);
+    }
+
+    pub(super) fn due(&self) -> (Option<LedgerTime>, Option<WallTime>) {
+        self.unrecorded.due
+    }
+
+    pub(super) fn set_due(&mut self, due: (Option<LedgerTime>, Option<WallTime>)) {
+        self.unrecorded.due = due;
+    }
+}
