@@ -62,6 +62,7 @@ mod orphans;
 pub mod plan;
 pub mod process;
 mod session;
+mod tagged;
 pub mod usage;
 
 pub use antiphon_core::{

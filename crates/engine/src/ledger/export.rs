@@ -202,15 +202,11 @@ impl Export {
     /// # Errors
     /// When it is none.
     pub fn read(bytes: &[u8]) -> Result<Self, NotAnExport> {
-        #[derive(Deserialize)]
-        struct Tag {
-            format: String,
-        }
-        let Tag { format } = serde_json::from_slice(bytes)?;
-        if format != EXPORT_FORMAT {
-            return Err(NotAnExport::Format { found: format });
-        }
-        Ok(serde_json::from_slice(bytes)?)
+        let known = EXPORT_FORMAT.to_owned();
+        tagged::read(bytes, |tag: Format| tag.format, &known).map_err(|error| match error {
+            TaggedError::Version { found } => NotAnExport::Format { found },
+            TaggedError::Malformed(error) => NotAnExport::Shape(error),
+        })
     }
 
     /// The file.

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::Plan;
-use super::assembly::Step;
-use super::units::{Cost, Count, Millis};
+use super::load::Plan;
+use super::objects::Step;
+use super::text::{Cost, Count, Millis};
 use crate::coordination::Need;
 
 /// A plan at a glance.
@@ -54,19 +54,19 @@ impl Plan {
     /// The plan at a glance.
     #[must_use]
     pub fn outline(&self) -> Outline {
-        let assembled = &self.assembled;
-        let budget = &assembled.budget;
+        let plan = self.resolved();
+        let budget = plan.budget();
         let cost = budget.max_cost().zip(budget.currency());
         Outline {
-            name: assembled.name.clone(),
+            name: plan.name().to_owned(),
             sessions: budget.max_episodes(),
             duration_ms: budget.max_duration_ticks(),
             tokens: budget.max_tokens(),
             cost: cost.map(|(millionths, currency)| {
                 Cost { millionths, currency: currency.to_owned() }.to_string()
             }),
-            concurrency: assembled.concurrency,
-            items: needs_first(items(&assembled.steps)),
+            concurrency: plan.concurrency(),
+            items: needs_first(items(plan.steps())),
         }
     }
 }
@@ -190,7 +190,7 @@ fn needs_first(items: Vec<OutlineItem>) -> Vec<OutlineItem> {
         if let Some(group) = &item.group {
             *waiting.left.entry(group.clone()).or_default() += 1;
         }
-        // The cells of a matrix may need each other, which is no circle of items.
+        // The cells of a matrix may need each other, which is no cycle of items.
         let needs = item.needs.iter().filter(|need| **need != item.id);
         let unmet = needs
             .map(|need| waiting.dependents.entry(need.clone()).or_default().push(index))
@@ -209,7 +209,7 @@ fn needs_first(items: Vec<OutlineItem>) -> Vec<OutlineItem> {
         }
         ordered.push(item);
     }
-    // What is left needs cells of each other in a circle of items that is none of cells.
+    // What is left needs cells of each other in a cycle of items that is none of cells.
     ordered.extend(left.into_iter().flatten());
     ordered
 }

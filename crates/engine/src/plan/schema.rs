@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Kind, OBJECTS, Object};
+use super::mapping::{Kind, Object};
+use super::objects::OBJECTS;
 
 /// The JSON Schema (draft 2020-12) of a plan file.
 ///

@@ -1,0 +1,144 @@
+//! What a plan takes from whoever submits it: variables, where the values of secrets come from, and
+//! digests of input files.
+//!
+//! It never reads the value of a secret.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use antiphon_core::digest::Digest;
+
+use super::text::{DiagnosticCode, Diagnostics, Span};
+
+/// Variables of the caller that every session has, if the caller has them.
+const ALLOWED: &[&str] = &[
+    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ",
+    "USER",
+];
+
+/// Largest input file whose digest is recorded, in bytes.
+const MAX_HASHED_BYTES: u64 = 16 << 20;
+
+/// The environment of whoever submits a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Environment {
+    /// These variables, and no others.
+    Of(BTreeMap<String, String>),
+    /// Not known, as when a plan is only checked: nothing is taken from it, nothing is missing, and
+    /// no input is hashed.
+    Unknown,
+}
+
+impl Environment {
+    /// That of this process, as far as it is UTF-8.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::Of(std::env::vars_os().filter_map(text).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Of(variables) => variables.get(name).map(String::as_str),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// A secret, and where whoever submits takes its value from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// The name that descriptions of commands give.
+    pub name: String,
+    /// Where the value is.
+    pub from: SecretFrom,
+}
+
+/// Where the value of a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretFrom {
+    /// In the variable of the same name.
+    Variable,
+    /// In what a command prints.
+    Command {
+        /// The program and its arguments.
+        argv: Vec<String>,
+        /// The directory that it runs in.
+        dir: PathBuf,
+    },
+}
+
+/// Whoever submits a plan, and what was taken from them.
+#[derive(Debug)]
+pub(in crate::plan) struct Caller<'e> {
+    environment: &'e Environment,
+    taken: BTreeMap<String, String>,
+    secrets: Vec<SecretSource>,
+    /// Digests of input files, each of which is read once.
+    hashed: BTreeMap<PathBuf, Option<Digest>>,
+}
+
+impl<'e> Caller<'e> {
+    pub(in crate::plan) fn new(environment: &'e Environment) -> Self {
+        let (taken, secrets, hashed) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        Self { environment, taken, secrets, hashed }
+    }
+
+    /// Whether its environment is known, so that what is not in it is missing.
+    pub(in crate::plan) fn is_known(&self) -> bool {
+        *self.environment != Environment::Unknown
+    }
+
+    /// A variable of its environment; that it was asked for is noted.
+    pub(in crate::plan) fn variable(&mut self, name: &str) -> Option<String> {
+        let value = self.environment.get(name)?;
+        self.taken.insert(name.to_owned(), value.to_owned());
+        Some(value.to_owned())
+    }
+
+    /// The variables that every session has.
+    pub(in crate::plan) fn allowed(&mut self) -> Vec<(&'static str, String)> {
+        ALLOWED.iter().filter_map(|name| Some((*name, self.variable(name)?))).collect()
+    }
+
+    /// Asks for a secret; two sources of one name are reported.
+    pub(in crate::plan) fn secret(
+        &mut self,
+        name: &str,
+        from: SecretFrom,
+        span: Span,
+        diagnostics: &mut Diagnostics<'_>,
+    ) {
+        match self.secrets.iter().find(|known| known.name == name) {
+            None => self.secrets.push(SecretSource { name: name.to_owned(), from }),
+            Some(known) if known.from == from => {}
+            Some(_) => {
+                let message = format!("the secret `{name}` is taken from two places");
+                diagnostics
+                    .error(DiagnosticCode::Conflict, span, message)
+                    .hint("give one of the variables another name");
+            }
+        }
+    }
+
+    /// The digest of an input file, if it is there and not too large.
+    pub(in crate::plan) fn digest(&mut self, path: &Path) -> Option<Digest> {
+        if !self.is_known() {
+            return None;
+        }
+        *self.hashed.entry(path.to_owned()).or_insert_with(|| {
+            let found = fs::metadata(path).ok()?;
+            (found.is_file() && found.len() <= MAX_HASHED_BYTES)
+                .then(|| fs::read(path).ok())?
+                .map(|bytes| Digest::of(&bytes))
+        })
+    }
+
+    /// The secrets that were asked for, and the variables that were taken.
+    pub(in crate::plan) fn into_parts(self) -> (Vec<SecretSource>, BTreeMap<String, String>) {
+        (self.secrets, self.taken)
+    }
+}

@@ -1,0 +1,155 @@
+//! A plan as the engine takes it: a configuration, the blobs that its items name, and the secrets
+//! that somebody must hold.
+//!
+//! Everything about the text was reported before; here come only what the environment lacks and
+//! what the recorded form is too large for.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
+
+use super::caller::{Caller, Environment, SecretSource};
+use super::load::Plan;
+use super::objects::{PlanSpec, StepWork};
+use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
+use crate::coordination::{ControllerError, CoordinationConfig, Runner};
+
+/// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its
+/// frame.
+const MAX_ITEM_BYTES: usize = MAX_PAYLOAD_BYTES - 1024;
+
+/// What all blobs of a plan may take, in bytes.
+const MAX_BLOB_BYTES: usize = 64 << 20;
+
+/// What a plan comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// What is started.
+    pub config: CoordinationConfig,
+    /// The same as data, to be sent or recorded.
+    pub spec: PlanSpec,
+    /// The blobs that items name: descriptions of commands, and nested plans. Each once.
+    pub blobs: Vec<Vec<u8>>,
+    /// The configurations of nested plans, by the digests of their blobs, which items give as their
+    /// input.
+    pub nested: Vec<(Digest, CoordinationConfig)>,
+    /// The secrets that sessions ask for, by name.
+    pub secrets: Vec<SecretSource>,
+    /// The variables that were taken from the environment: with these alone, the same comes out
+    /// again.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// What the plan comes to, submitted from this environment.
+    ///
+    /// # Errors
+    /// [`PlanError`] names the variables that are missing, secrets of one name from two sources, and
+    /// what the kernel does not take.
+    pub fn compile(&self, environment: &Environment) -> Result<Compiled, PlanError> {
+        let mut compilation = Compilation {
+            caller: Caller::new(environment),
+            blobs: BTreeMap::new(),
+            nested: BTreeMap::new(),
+        };
+        let (spec, config) = compilation.plan(self, None)?;
+        let (secrets, environment) = compilation.caller.into_parts();
+        Ok(Compiled {
+            config,
+            spec,
+            blobs: compilation.blobs.into_values().collect(),
+            nested: compilation.nested.into_iter().collect(),
+            secrets,
+            environment,
+        })
+    }
+}
+
+struct Compilation<'a> {
+    caller: Caller<'a>,
+    blobs: BTreeMap<Digest, Vec<u8>>,
+    nested: BTreeMap<Digest, CoordinationConfig>,
+}
+
+impl Compilation<'_> {
+    fn plan(
+        &mut self,
+        plan: &Plan,
+        pausing: Option<bool>,
+    ) -> Result<(PlanSpec, CoordinationConfig), PlanError> {
+        let mut diagnostics = Diagnostics::new(plan.source());
+        let mut inside: Option<PlanError> = None;
+        let mut work = Vec::new();
+        for step in plan.resolved().steps() {
+            let (runner, blob) = match &step.work {
+                StepWork::Command(command) => {
+                    let spec = command.record(plan.dir(), &mut self.caller, &mut diagnostics);
+                    (spec.runner(), self.keep(spec.to_bytes()))
+                }
+                StepWork::Plan { path, pausing } => {
+                    let Some(below) = plan.nested(&path.value) else {
+                        let message = "this plan was not read from its file, so the plans in it are not known";
+                        diagnostics.error(DiagnosticCode::MissingFile, path.span, message);
+                        continue;
+                    };
+                    match self.plan(below, *pausing) {
+                        Ok((spec, config)) => {
+                            let digest = self.keep(spec.to_bytes());
+                            let sessions = config.budget().max_episodes();
+                            self.nested.insert(digest, config);
+                            (Runner::Nested { sessions }, digest)
+                        }
+                        Err(problems) => {
+                            match &mut inside {
+                                Some(inside) => inside.join(problems),
+                                None => inside = Some(problems),
+                            }
+                            continue;
+                        }
+                    }
+                }
+            };
+            let spec = step.record(runner, blob);
+            let bytes = serde_json::to_vec(&spec).map_or(0, |bytes| bytes.len());
+            if bytes > MAX_ITEM_BYTES {
+                let message = format!(
+                    "what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
+                    step.id
+                );
+                diagnostics
+                    .error(DiagnosticCode::TooLarge, step.span, message)
+                    .hint("need a group or a whole matrix, which is one need");
+            }
+            work.push(spec);
+        }
+        let bytes: usize = self.blobs.values().map(Vec::len).sum();
+        if bytes > MAX_BLOB_BYTES {
+            let message = format!(
+                "what is recorded of this plan takes more than {} MiB",
+                MAX_BLOB_BYTES >> 20
+            );
+            diagnostics
+                .error(DiagnosticCode::TooLarge, Span::default(), message)
+                .hint("put long texts into files, and name these as inputs");
+        }
+        diagnostics.finish()?;
+        if let Some(problems) = inside {
+            return Err(problems);
+        }
+        let spec = plan.resolved().record(work, pausing);
+        // What the kernel refuses was refused before, with its place; this is for what only the
+        // kernel knows.
+        let refused = |error: ControllerError| {
+            PlanError::of_file(DiagnosticCode::BadValue, plan.source().path(), error.to_string())
+        };
+        let config = spec.config().map_err(refused)?;
+        Ok((spec, config))
+    }
+
+    fn keep(&mut self, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::of(&bytes);
+        self.blobs.entry(digest).or_insert(bytes);
+        digest
+    }
+}

@@ -1,0 +1,306 @@
+//! Reading plan files from disk: their text, the files that they name, and the plans in them, each
+//! once.
+//!
+//! It compiles nothing, and takes nothing from an environment.
+
+mod file;
+mod missing;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::objects::{PlanAst, ResolvedPlan, StepWork};
+use super::text::{DiagnosticCode, Diagnostics, PlanError, Source, Span, read_tree};
+use crate::coordination::MAX_DEPTH;
+use missing::{refuse_missing_inputs, similar_file};
+
+/// Most files that a plan and the plans in it take.
+const MAX_FILES: usize = 256;
+
+/// A plan without a problem.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    source: Source,
+    /// The absolute directory that relative paths start from, and that sessions run in.
+    dir: PathBuf,
+    resolved: ResolvedPlan,
+    /// The nested plans, by their paths as they are written.
+    nested: BTreeMap<String, Arc<Self>>,
+}
+
+/// Looks at the text of a plan; relative paths in it start from the directory of `path`, which must
+/// be absolute.
+///
+/// Whether the files that it names exist is not looked at, nor what is in nested plans:
+/// [`Plan::read`] does.
+///
+/// # Errors
+/// [`PlanError`] lists everything that is wrong.
+pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
+    let dir = path.parent().unwrap_or(path);
+    let source = Source::new(path, text);
+    let mut diagnostics = Diagnostics::new(&source);
+    let resolved = resolve(dir, &mut diagnostics);
+    diagnostics.finish()?;
+    let resolved = resolved.expect("BUG: a plan that is not resolved has a problem");
+    Ok(Plan { source, dir: dir.to_owned(), resolved, nested: BTreeMap::new() })
+}
+
+impl Plan {
+    /// Reads a plan file and the nested plans that it names.
+    ///
+    /// # Errors
+    /// [`PlanError`] lists everything that is wrong with any of them.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, PlanError> {
+        let loaded = Loader::default().file(path.as_ref())?;
+        Ok(Arc::unwrap_or_clone(loaded.plan))
+    }
+
+    /// Reads a plan that somebody sent as text, and the nested plans that it names, which are read
+    /// from disk. Diagnostics call it `shown`; relative paths start from `dir`, which must be
+    /// absolute.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn read_text(
+        text: &str,
+        shown: impl AsRef<Path>,
+        dir: impl AsRef<Path>,
+    ) -> Result<Self, PlanError> {
+        let (shown, dir) = (shown.as_ref(), dir.as_ref());
+        let mut loader = Loader::default();
+        // Where the file lies that was sent, if it was one, so that a plan that runs itself is
+        // found.
+        let real = shown.file_name().and_then(|name| fs::canonicalize(dir.join(name)).ok());
+        loader.above.extend(real);
+        file::check_size(text.len(), shown)?;
+        let loaded = loader.whole(Source::new(shown, text), dir.to_owned())?;
+        Ok(Arc::unwrap_or_clone(loaded.plan))
+    }
+
+    /// The text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.text()
+    }
+
+    #[expect(missing_docs, reason = "the method's name says it")]
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.resolved.name()
+    }
+
+    /// The directory that relative paths start from, and that sessions run in.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) fn resolved(&self) -> &ResolvedPlan {
+        &self.resolved
+    }
+
+    /// A nested plan, by its path as it is written; `None` if it was not read.
+    pub(super) fn nested(&self, path: &str) -> Option<&Self> {
+        self.nested.get(path).map(Arc::as_ref)
+    }
+}
+
+/// Reads what the text says; there may be something to look at further even with problems.
+fn resolve(dir: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<ResolvedPlan> {
+    let root = read_tree(diagnostics)?;
+    let plan = PlanAst::read(&root, diagnostics);
+    plan.resolve(dir, diagnostics)
+}
+
+/// A plan that was read, how deep the plans in it go, and how many sessions it takes with them if
+/// none fails.
+#[derive(Clone)]
+struct Loaded {
+    plan: Arc<Plan>,
+    height: usize,
+    sessions: u64,
+}
+
+#[derive(Default)]
+struct Loader {
+    /// What each file was found to be; a file that many items name is read once.
+    files: BTreeMap<PathBuf, Result<Loaded, PlanError>>,
+    /// The files that are being read, the outermost first.
+    above: Vec<PathBuf>,
+}
+
+impl Loader {
+    fn file(&mut self, shown: &Path) -> Result<Loaded, PlanError> {
+        let unreadable = |error| {
+            PlanError::of_file(
+                DiagnosticCode::Unreadable,
+                shown,
+                format!("this file cannot be read: {error}"),
+            )
+        };
+        let real = fs::canonicalize(shown).map_err(unreadable)?;
+        if let Some(found) = self.files.get(&real) {
+            return found.clone();
+        }
+        // Sessions run where the file is named, also through a link: that is where its neighbours
+        // are.
+        let dir =
+            std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
+        self.above.push(real.clone());
+        let found = file::read(shown).and_then(|text| self.whole(Source::new(shown, &text), dir));
+        self.above.pop();
+        self.files.insert(real, found.clone());
+        found
+    }
+
+    /// What a text and the plans that it names come to; relative paths start from `dir`.
+    fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Loaded, PlanError> {
+        if dir.to_str().is_none() {
+            // It is recorded as text, and sessions would run in another one.
+            let message = format!(
+                "the directory {} is not named in UTF-8; run the plan from another one",
+                dir.display()
+            );
+            return Err(PlanError::of_file(DiagnosticCode::Unreadable, source.path(), message));
+        }
+        let mut diagnostics = Diagnostics::new(&source);
+        let resolved = resolve(&dir, &mut diagnostics);
+        let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
+        let mut inside: Vec<(String, PlanError)> = Vec::new();
+        let mut height = 0;
+        let steps = resolved.as_ref().map(ResolvedPlan::steps).unwrap_or_default();
+        refuse_missing_inputs(steps, &dir, &mut diagnostics);
+        for step in steps {
+            let StepWork::Plan { path, .. } = &step.work else { continue };
+            if nested.contains_key(&path.value)
+                || inside.iter().any(|(name, _)| *name == path.value)
+            {
+                continue;
+            }
+            let below = shown_below(source.path(), &dir, &path.value);
+            match self.below(&below, path.span, &mut diagnostics) {
+                Some(Ok(whole)) => {
+                    height = height.max(whole.height + 1);
+                    if height > usize::from(MAX_DEPTH) {
+                        let message =
+                            format!("with this one, plans are nested more than {MAX_DEPTH} deep");
+                        diagnostics.error(DiagnosticCode::TooLarge, path.span, message);
+                    }
+                    sessions_below.insert(path.value.clone(), whole.sessions);
+                    nested.insert(path.value.clone(), whole.plan);
+                }
+                Some(Err(problems)) => inside.push((path.value.clone(), problems)),
+                None => {}
+            }
+        }
+        let sessions = steps.iter().fold(0_u64, |sum, step| {
+            let below = match &step.work {
+                StepWork::Plan { path, .. } => {
+                    sessions_below.get(&path.value).copied().unwrap_or(0)
+                }
+                StepWork::Command(_) => 0,
+            };
+            sum.saturating_add(1).saturating_add(below)
+        });
+        if let Some(plan) = &resolved
+            && (steps.len() as u64..sessions).contains(&u64::from(plan.budget().max_episodes()))
+        {
+            let message = format!(
+                "{} sessions are not enough for {} items and those of the plans that they run, which take at least {sessions}",
+                plan.budget().max_episodes(),
+                steps.len(),
+            );
+            diagnostics.error(DiagnosticCode::BadValue, plan.sessions_span(), message);
+        }
+        let mut problems = diagnostics.finish().err();
+        for (_, other) in inside {
+            match &mut problems {
+                Some(problems) => problems.join(other),
+                None => problems = Some(other),
+            }
+        }
+        match (resolved, problems) {
+            (Some(resolved), None) => Ok(Loaded {
+                plan: Arc::new(Plan { source, dir, resolved, nested }),
+                height,
+                sessions,
+            }),
+            (_, Some(problems)) => Err(problems),
+            (None, None) => panic!("BUG: a plan that is not resolved has a problem"),
+        }
+    }
+
+    /// A nested plan. `None` if what is wrong with it is told where it is named.
+    fn below(
+        &mut self,
+        path: &Path,
+        span: Span,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<Result<Loaded, PlanError>> {
+        if diagnostics.is_full() {
+            return None;
+        }
+        let real = match fs::canonicalize(path) {
+            Ok(real) => real,
+            Err(error) => {
+                let message = format!("the plan {} cannot be read: {error}", path.display());
+                diagnostics
+                    .error(DiagnosticCode::MissingFile, span, message)
+                    .hint_if(similar_file(path));
+                return None;
+            }
+        };
+        if let Some(from) = self.above.iter().position(|above| *above == real) {
+            let names = self.above[from..]
+                .iter()
+                .chain([&real])
+                .map(|path| path.file_name().unwrap_or_default().to_string_lossy());
+            let message = format!(
+                "these plans would run each other without end: {}",
+                names.collect::<Vec<_>>().join(" -> ")
+            );
+            diagnostics.error(DiagnosticCode::Cycle, span, message);
+            return None;
+        }
+        if self.above.len() > usize::from(MAX_DEPTH) {
+            diagnostics.error(
+                DiagnosticCode::TooLarge,
+                span,
+                format!("plans are nested more than {MAX_DEPTH} deep here"),
+            );
+            return None;
+        }
+        if self.files.len() >= MAX_FILES {
+            diagnostics.error(
+                DiagnosticCode::TooLarge,
+                span,
+                format!("this plan takes more than {MAX_FILES} plan files"),
+            );
+            return None;
+        }
+        Some(self.file(path))
+    }
+}
+
+/// A nested plan's path as the one above is shown, if that leads there, else from where relative
+/// paths start.
+fn shown_below(above: &Path, dir: &Path, below: &str) -> PathBuf {
+    let beside = above.parent().unwrap_or(Path::new(""));
+    match std::path::absolute(beside) {
+        Ok(absolute) if absolute == dir => beside.join(below),
+        _ if beside.as_os_str().is_empty()
+            && std::env::current_dir().is_ok_and(|here| here == dir) =>
+        {
+            below.into()
+        }
+        _ => dir.join(below),
+    }
+}

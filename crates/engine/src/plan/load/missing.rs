@@ -1,0 +1,45 @@
+//! Files that a plan names and that are not there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::plan::objects::{Step, StepWork};
+use crate::plan::text::{DiagnosticCode, Diagnostics, suggestion};
+
+/// Files of a directory that are looked through for one that was meant.
+const LOOKED_THROUGH: usize = 1_000;
+
+/// Reports input files that are neither there nor made by an item of the plan.
+pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mut Diagnostics<'_>) {
+    let commands = || {
+        steps.iter().filter_map(|step| match &step.work {
+            StepWork::Command(command) => Some(command),
+            StepWork::Plan { .. } => None,
+        })
+    };
+    let made: BTreeSet<&Path> = commands().flat_map(|command| command.made_files()).collect();
+    for (text, span) in commands().flat_map(|command| command.read_files()) {
+        let Some(path) = text.as_known().map(|path| dir.join(path)) else { continue };
+        if made.contains(path.as_path()) || path.exists() || diagnostics.is_full() {
+            continue;
+        }
+        let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
+        let hint = similar_file(&path).unwrap_or_else(|| {
+            "paths start from the plan's directory; what an item makes is named in its `output`"
+                .to_owned()
+        });
+        diagnostics
+            .error(DiagnosticCode::MissingFile, span, format!("there is no file {shown}"))
+            .hint(hint);
+    }
+}
+
+/// A file beside the one that is not there, which may have been meant.
+pub(super) fn similar_file(path: &Path) -> Option<String> {
+    let entries = fs::read_dir(path.parent()?).ok()?.take(LOOKED_THROUGH).flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    suggestion(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
+}

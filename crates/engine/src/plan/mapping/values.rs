@@ -1,0 +1,243 @@
+//! Reading values of each kind that a key can take.
+
+use crate::plan::text::{
+    Bytes, Cost, Count, DiagnosticCode, Diagnostics, Millis, Node, Reported, Share, Spanned,
+    UnitError, Yaml, enumerate, shorten, suggestion,
+};
+
+/// Each returns `None` for a value that does not fit, which is reported then.
+impl Diagnostics<'_> {
+    /// Tells that a value is of another kind than it should be.
+    pub(in crate::plan) fn wrong_type(
+        &mut self,
+        node: &Node,
+        wanted: &str,
+    ) -> Option<Reported<'_>> {
+        if matches!(node.value, Yaml::Broken) {
+            return None;
+        }
+        Some(self.error(
+            DiagnosticCode::WrongType,
+            node.span,
+            format!("here should be {wanted}, not {}", node.kind()),
+        ))
+    }
+
+    /// A text; a number or a truth value is one as it is written.
+    pub(in crate::plan) fn text(&mut self, node: &Node) -> Option<Spanned<String>> {
+        match &node.value {
+            Yaml::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
+            Yaml::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
+            Yaml::List(_) | Yaml::Map(_) if self.source().slice(node.span).starts_with("{{") => {
+                None
+            }
+            Yaml::Map(entries) if entries.len() == 1 => {
+                self.wrong_type(node, "a text")?
+                    .hint("a text with a colon and a space in it needs quotes");
+                None
+            }
+            _ => {
+                let hint = node.is_null().then(|| "an empty text is written \"\"".to_owned());
+                self.wrong_type(node, "a text")?.hint_if(hint);
+                None
+            }
+        }
+    }
+
+    /// The scalar of something that is written without quotes or with.
+    fn scalar<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<&'n str> {
+        match &node.value {
+            Yaml::Plain(text) if !node.is_null() => Some(text),
+            Yaml::Quoted(text) => Some(text),
+            _ => {
+                self.wrong_type(node, wanted);
+                None
+            }
+        }
+    }
+
+    pub(in crate::plan) fn flag(&mut self, node: &Node) -> Option<bool> {
+        match &node.value {
+            Yaml::Plain(text) if text == "true" => Some(true),
+            Yaml::Plain(text) if text == "false" => Some(false),
+            Yaml::Plain(text) if !node.is_null() => {
+                let hint = match text.to_lowercase().as_str() {
+                    "yes" | "on" | "y" | "true" => Some("write `true`".to_owned()),
+                    "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
+                    _ => None,
+                };
+                self.wrong_type(node, "`true` or `false`")?.hint_if(hint);
+                None
+            }
+            _ => {
+                self.wrong_type(node, "`true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// A whole number within bounds.
+    pub(in crate::plan) fn integer(&mut self, node: &Node, min: i64, max: i64) -> Option<i64> {
+        let wanted = format!("a whole number from {min} to {max}");
+        let text = self.scalar(node, &wanted)?;
+        match text.parse::<i64>() {
+            Ok(number) if (min..=max).contains(&number) => Some(number),
+            Ok(number) => {
+                self.error(
+                    DiagnosticCode::BadValue,
+                    node.span,
+                    format!("here should be {wanted}, not {number}"),
+                );
+                None
+            }
+            Err(_) => {
+                self.error(
+                    DiagnosticCode::WrongType,
+                    node.span,
+                    format!("here should be {wanted}, not `{}`", shorten(text)),
+                );
+                None
+            }
+        }
+    }
+
+    /// A whole number from 1 to a bound.
+    pub(in crate::plan) fn number(&mut self, node: &Node, max: u32) -> Option<u32> {
+        self.integer(node, 1, max.into()).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// One of some words.
+    pub(in crate::plan) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        words: &[(&'static str, T)],
+    ) -> Option<T> {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let text = self.scalar(node, &format!("one of {}", enumerate(&names)))?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        if self.is_full() {
+            return None;
+        }
+        let hint = suggestion(text, names.iter().copied());
+        let message =
+            format!("here should be one of {}, not `{}`", enumerate(&names), shorten(text));
+        self.error(DiagnosticCode::BadValue, node.span, message).hint_if(hint);
+        None
+    }
+
+    pub(in crate::plan) fn duration(&mut self, node: &Node) -> Option<Millis> {
+        self.quantity(node, "a duration", "`500ms`, `30s`, `10m`, `2h` or `1d`", Millis::read)
+            .filter(|read| {
+                let positive = read.0 > 0;
+                if !positive {
+                    self.error(
+                        DiagnosticCode::BadValue,
+                        node.span,
+                        "here should be a duration of more than nothing",
+                    );
+                }
+                positive
+            })
+    }
+
+    pub(in crate::plan) fn size(&mut self, node: &Node) -> Option<Bytes> {
+        self.quantity(node, "a size", "`64KiB`, `1MB` or `2GiB`", Bytes::read)
+    }
+
+    /// A count of at least one: with a ceiling of none nothing would ever start.
+    pub(in crate::plan) fn positive_count(&mut self, node: &Node) -> Option<u64> {
+        let count = self.quantity(node, "a count", "`20`, `200k` or `1M`", Count::read)?;
+        self.positive(node, count.0).then_some(count.0)
+    }
+
+    /// A cost of more than nothing: with a ceiling of none nothing would ever start.
+    pub(in crate::plan) fn positive_cost(&mut self, node: &Node) -> Option<Cost> {
+        let cost = self.quantity(node, "a cost", "`2.50 USD`", Cost::read)?;
+        self.positive(node, cost.millionths).then_some(cost)
+    }
+
+    fn positive(&mut self, node: &Node, amount: u64) -> bool {
+        if amount == 0 {
+            let message = "with a ceiling of 0 nothing would ever start";
+            self.error(DiagnosticCode::BadValue, node.span, message);
+        }
+        amount > 0
+    }
+
+    pub(in crate::plan) fn share(&mut self, node: &Node) -> Option<Share> {
+        self.quantity(node, "a share", "`20%` or `0.2`", Share::read)
+    }
+
+    fn quantity<T>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        such: &str,
+        read: fn(&str) -> Result<T, UnitError>,
+    ) -> Option<T> {
+        let text = self.scalar(node, what)?;
+        let error = match read(text) {
+            Ok(value) => return Some(value),
+            Err(error) => error,
+        };
+        let text = shorten(text);
+        let (code, message) = match error {
+            UnitError::NoUnit => (DiagnosticCode::WrongUnit, format!("`{text}` has no unit")),
+            UnitError::UnknownUnit(unit) => (
+                DiagnosticCode::WrongUnit,
+                format!("`{}` is no unit that {what} is given in", shorten(&unit)),
+            ),
+            UnitError::NoNumber => {
+                (DiagnosticCode::WrongType, format!("here should be {what}, not `{text}`"))
+            }
+            UnitError::TooFine => {
+                (DiagnosticCode::BadValue, format!("`{text}` is finer than what is counted"))
+            }
+            UnitError::TooLarge => (DiagnosticCode::BadValue, format!("`{text}` is too much")),
+        };
+        self.error(code, node.span, message).hint(format!("write it as {such}"));
+        None
+    }
+
+    /// The entries of a list.
+    pub(in crate::plan) fn list<'n>(&mut self, node: &'n Node, of: &str) -> Option<&'n [Node]> {
+        match &node.value {
+            Yaml::List(entries) => Some(entries),
+            Yaml::Plain(text) | Yaml::Quoted(text) if !node.is_null() => {
+                let plain = text.len() < 60
+                    && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
+                let words: Vec<&str> = text.split_whitespace().collect();
+                let hint = plain.then(|| format!("write it as [{}]", words.join(", ")));
+                let hint = hint.or_else(|| Some("write it as [.., ..]".to_owned()));
+                self.wrong_type(node, &format!("a list of {of}"))?.hint_if(hint);
+                None
+            }
+            _ => {
+                self.wrong_type(node, &format!("a list of {of}"));
+                None
+            }
+        }
+    }
+
+    /// The entries of a mapping with names of the user's own.
+    pub(in crate::plan) fn entries<'n>(
+        &mut self,
+        node: &'n Node,
+        of: &str,
+    ) -> Option<&'n [(Spanned<String>, Node)]> {
+        match &node.value {
+            Yaml::Map(entries) => Some(entries),
+            Yaml::List(_) => {
+                self.wrong_type(node, &format!("a mapping from names to {of}"))?
+                    .hint("write `NAME: ..` for each, without a dash");
+                None
+            }
+            _ => {
+                self.wrong_type(node, &format!("a mapping from names to {of}"));
+                None
+            }
+        }
+    }
+}

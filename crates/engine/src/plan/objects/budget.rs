@@ -1,0 +1,106 @@
+//! `budget:`: what a run may use in all.
+
+use crate::coordination::CoordinationBudget;
+use crate::plan::mapping::{Fields, Kind, Object, key, required};
+use crate::plan::text::{Cost, DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned};
+
+pub(super) static BUDGET: Object = Object {
+    name: "budget",
+    what: "a budget",
+    keys: &[
+        required(
+            "sessions",
+            Kind::Integer(1, 4_294_967_295),
+            "sessions: 20",
+            "Most sessions; each attempt at an item is one.",
+        ),
+        required(
+            "duration",
+            Kind::Duration,
+            "duration: 10m",
+            "Longest time from start to end; it passes only while an engine runs.",
+        ),
+        key(
+            "tokens",
+            Kind::Count,
+            "tokens: 200k",
+            "Most tokens, fresh input and output together. Only sessions whose runner says how `usage` is read are held to it.",
+        ),
+        key(
+            "cost",
+            Kind::Cost,
+            "cost: 2.50 USD",
+            "Highest cost, in a currency of three capital letters. Held to as `tokens` is.",
+        ),
+    ],
+    later: &[],
+    open: false,
+};
+
+/// How often the engine counts time, in a second: durations are whole milliseconds.
+pub(super) const TICK_RATE_HZ: u64 = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct BudgetAst {
+    sessions: Option<Spanned<u32>>,
+    duration: Option<Millis>,
+    tokens: Option<u64>,
+    cost: Option<Cost>,
+}
+
+impl BudgetAst {
+    pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Self {
+        let Some(fields) = Fields::read(node, &BUDGET, diagnostics) else {
+            return Self::default();
+        };
+        let sessions = fields
+            .get("sessions")
+            .and_then(|node| Some(Spanned::new(diagnostics.number(node, u32::MAX)?, node.span)));
+        Self {
+            sessions,
+            duration: fields.get("duration").and_then(|node| diagnostics.duration(node)),
+            tokens: fields.get("tokens").and_then(|node| diagnostics.positive_count(node)),
+            cost: fields.get("cost").and_then(|node| diagnostics.positive_cost(node)),
+        }
+    }
+
+    pub(super) fn tokens(&self) -> Option<u64> {
+        self.tokens
+    }
+
+    pub(super) fn cost(&self) -> Option<&Cost> {
+        self.cost.as_ref()
+    }
+
+    /// Where its sessions are limited.
+    pub(super) fn sessions_span(&self) -> Span {
+        self.sessions.as_ref().map_or(Span::default(), |sessions| sessions.span)
+    }
+
+    /// The budget of a run with so many items.
+    pub(super) fn resolve(
+        &self,
+        items: usize,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> CoordinationBudget {
+        if let Some(sessions) =
+            self.sessions.as_ref().filter(|sessions| (sessions.value as usize) < items)
+        {
+            let message = format!(
+                "{} sessions are not enough for {items} items, each of which takes at least one",
+                sessions.value
+            );
+            diagnostics.error(DiagnosticCode::BadValue, sessions.span, message);
+        }
+        // What is missing was reported, and the plan is refused; the rest of it is looked at all
+        // the same.
+        let sessions = self.sessions.as_ref().map_or(1, |sessions| sessions.value);
+        let duration = self.duration.map_or(1, |duration| duration.0);
+        let budget = CoordinationBudget::new(sessions, duration, TICK_RATE_HZ, self.tokens);
+        let budget = budget.expect("BUG: what was read is more than nothing");
+        match &self.cost {
+            Some(cost) => budget.with_max_cost(cost.millionths, &cost.currency),
+            None => budget,
+        }
+    }
+}

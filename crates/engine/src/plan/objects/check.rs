@@ -1,0 +1,65 @@
+//! `check:`: a command that decides whether a session succeeded.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{COMMAND, CommandAst, Invocation};
+use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::resolve::{CellResolver, Scope};
+use crate::plan::text::{Diagnostics, Millis, Node, Yaml};
+
+pub(super) static CHECK: Object = Object {
+    name: "check",
+    what: "a check",
+    keys: &[
+        key("command", COMMAND, "command: [python3, check.py]", "The program and its arguments."),
+        key(
+            "shell",
+            Kind::Text,
+            "shell: test -s out.txt",
+            "A script for `sh -c`, instead of `command`.",
+        ),
+        key(
+            "timeout",
+            Kind::Duration,
+            "timeout: 30s",
+            "Longest time that it takes. What is left of the session's time if absent.",
+        ),
+    ],
+    later: &[],
+    open: false,
+};
+
+/// A command that decides whether a session succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckSpec {
+    /// What is run.
+    pub run: Invocation,
+    /// Longest time that it takes; what is left of the session's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Millis>,
+}
+
+#[derive(Debug)]
+pub(super) struct CheckAst {
+    command: CommandAst,
+    timeout: Option<Millis>,
+}
+
+impl CheckAst {
+    pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        if !matches!(node.value, Yaml::Map(_)) {
+            let command = CommandAst::read_argv(node, diagnostics)?;
+            return Some(Self { command, timeout: None });
+        }
+        let fields = Fields::read(node, &CHECK, diagnostics)?;
+        let missing = "a check needs `command` or `shell`";
+        let command = CommandAst::read_one(&fields, missing, None, diagnostics)?;
+        let timeout = fields.get("timeout").and_then(|node| diagnostics.duration(node));
+        Some(Self { command, timeout })
+    }
+
+    pub(super) fn resolve(&self, resolver: &mut CellResolver<'_, '_, '_>) -> CheckSpec {
+        CheckSpec { run: self.command.resolve(Scope::Item, resolver), timeout: self.timeout }
+    }
+}

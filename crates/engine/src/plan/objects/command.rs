@@ -1,0 +1,170 @@
+//! `command:` and `shell:`: what a runner, an item or a check runs.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::id::WorkId;
+use serde::{Deserialize, Serialize};
+
+use super::{process_text, secret_lint};
+use crate::plan::mapping::{Fields, Kind};
+use crate::plan::resolve::{CellResolver, CommandText, RenderError, Scope};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml, enumerate};
+
+pub(super) const COMMAND: Kind = Kind::List(&Kind::Template);
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Invocation {
+    /// A program and its arguments; each stays one argument, whatever is filled in.
+    Argv(Vec<CommandText>),
+    /// A script for `sh -c`.
+    Shell(String),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum CommandAst {
+    Argv(Vec<Template>),
+    Shell(String),
+}
+
+impl CommandAst {
+    /// What the one of `command` and `shell` says that there is; `None` if there are both or none,
+    /// which is reported.
+    pub(super) fn read_one(
+        fields: &Fields<'_>,
+        missing: &str,
+        hint: Option<String>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<Self> {
+        match fields.present(&["command", "shell"]).as_slice() {
+            [_] => Self::read(fields, diagnostics),
+            [] => {
+                diagnostics.error(DiagnosticCode::MissingKey, fields.span(), missing).hint_if(hint);
+                None
+            }
+            both => {
+                let message = format!("{} exclude each other", enumerate(both));
+                diagnostics.error(DiagnosticCode::Conflict, fields.span(), message);
+                None
+            }
+        }
+    }
+
+    /// What `command` or `shell` says.
+    pub(super) fn read(fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        match fields.get("command") {
+            Some(node) => Self::read_argv(node, diagnostics),
+            None => Self::read_shell(fields.get("shell")?, diagnostics),
+        }
+    }
+
+    /// A program and its arguments.
+    pub(super) fn read_argv(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        if let Yaml::Plain(text) | Yaml::Quoted(text) = &node.value
+            && text.contains(|c: char| "|&;<>$`*?\"'()".contains(c))
+        {
+            let message =
+                "a command is a list of the program and its arguments, and no shell reads it";
+            diagnostics
+                .error(DiagnosticCode::WrongType, node.span, message)
+                .hint("write it as [program, argument, ..], or use `shell` instead of `command`");
+            return None;
+        }
+        let entries = diagnostics.list(node, "a program and its arguments")?;
+        if entries.is_empty() {
+            diagnostics.error(
+                DiagnosticCode::BadValue,
+                node.span,
+                "a command needs at least the program",
+            );
+            return None;
+        }
+        let mut templates = Vec::new();
+        for entry in entries {
+            if let Some(template) = process_text::template(entry, diagnostics) {
+                templates.push(template.value);
+            }
+        }
+        (templates.len() == entries.len()).then_some(Self::Argv(templates))
+    }
+
+    fn read_shell(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        let script = diagnostics.text(node)?;
+        secret_lint::inspect_text(&script, diagnostics);
+        if script.value.contains("{{") {
+            diagnostics
+                .error(
+                    DiagnosticCode::BadPlaceholder,
+                    script.span,
+                    "a shell would run or split what is put into its script",
+                )
+                .hint(
+                    "give the value by `env`, such as env: { FILE: \"{{file}}\" }, and write \"$FILE\"",
+                );
+            return None;
+        }
+        if script.value.contains('\0') {
+            diagnostics.error(
+                DiagnosticCode::BadValue,
+                script.span,
+                "a script cannot hold a zero byte",
+            );
+            return None;
+        }
+        Some(Self::Shell(script.value))
+    }
+
+    /// Every text of it that may hold placeholders.
+    pub(super) fn templates(&self) -> &[Template] {
+        match self {
+            Self::Argv(templates) => templates,
+            Self::Shell(_) => &[],
+        }
+    }
+
+    pub(super) fn resolve(
+        &self,
+        scope: Scope,
+        resolver: &mut CellResolver<'_, '_, '_>,
+    ) -> Invocation {
+        match self {
+            Self::Argv(texts) => {
+                Invocation::Argv(texts.iter().map(|text| resolver.text(text, scope)).collect())
+            }
+            Self::Shell(script) => {
+                resolver.weigh(script.len());
+                Invocation::Shell(script.clone())
+            }
+        }
+    }
+
+    /// What it runs, for people.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Argv(argv) => argv.iter().map(first_text).collect::<Vec<_>>().join(" "),
+            Self::Shell(_) => "sh".to_owned(),
+        }
+    }
+}
+
+/// A text without placeholders as it is, any other as dots.
+pub(super) fn first_text(template: &Template) -> String {
+    match template.pieces.as_slice() {
+        [Piece::Text(text)] => text.clone(),
+        _ => "..".to_owned(),
+    }
+}
+
+impl Invocation {
+    /// The program and its arguments with outputs filled in.
+    pub(super) fn render(
+        &self,
+        outputs: &BTreeMap<WorkId, Vec<u8>>,
+    ) -> Result<Vec<String>, RenderError> {
+        match self {
+            Self::Argv(texts) => texts.iter().map(|text| text.render(outputs)).collect(),
+            Self::Shell(script) => Ok(vec!["sh".to_owned(), "-c".to_owned(), script.clone()]),
+        }
+    }
+}

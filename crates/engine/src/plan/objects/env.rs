@@ -1,0 +1,344 @@
+//! `env:`: environment variables of sessions, and the secrets among them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use antiphon_core::id::WorkId;
+use serde::{Deserialize, Serialize};
+
+use super::{process_text, secret_lint};
+use crate::plan::caller::{Caller, SecretFrom};
+use crate::plan::mapping::{Fields, Kind, Object, key, required, unknown_key};
+use crate::plan::resolve::{CellResolver, CommandText, PIECE_WEIGHT, RenderError, Scope};
+use crate::plan::text::{
+    DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, Yaml, enumerate, shorten,
+};
+
+pub(super) const ENV_VALUE: Kind =
+    Kind::Either(&[Kind::Value, Kind::Of(&ENV_FROM), Kind::Of(&ENV_TEXT), Kind::Of(&ENV_SECRET)]);
+
+pub(super) static ENV_FROM: Object = Object {
+    name: "env_from",
+    what: "a variable of the caller",
+    keys: &[
+        required(
+            "from",
+            Kind::Text,
+            "from: HTTP_PROXY",
+            "The variable of whoever submits the plan, read at that moment.",
+        ),
+        key(
+            "default",
+            Kind::Text,
+            "default: none",
+            "What it is if they have none; it must be there otherwise.",
+        ),
+    ],
+    later: &[],
+    open: false,
+};
+
+pub(super) static ENV_TEXT: Object = Object {
+    name: "env_text",
+    what: "a variable",
+    keys: &[required(
+        "text",
+        Kind::Value,
+        "text: v1",
+        "A value under a name that looks like that of a secret, when it is none.",
+    )],
+    later: &[],
+    open: false,
+};
+
+pub(super) static ENV_SECRET: Object = Object {
+    name: "env_secret",
+    what: "a secret",
+    keys: &[required(
+        "secret",
+        Kind::Either(&[Kind::Text, Kind::Of(&SECRET_COMMAND)]),
+        "secret: API_KEY",
+        "Where its value comes from when the plan is submitted: a variable of the caller's environment, or `{ command: .. }`. The value is never stored.",
+    )],
+    later: &[],
+    open: false,
+};
+
+pub(super) static SECRET_COMMAND: Object = Object {
+    name: "secret_command",
+    what: "the source of a secret",
+    keys: &[required(
+        "command",
+        Kind::List(&Kind::Text),
+        "command: [pass, show, api-key]",
+        "A command that prints the value, run by whoever submits the plan.",
+    )],
+    later: &[],
+    open: false,
+};
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnvValue {
+    /// A text.
+    Text(CommandText),
+    /// The value of the secret of this name, which whoever submits holds.
+    Secret(String),
+}
+
+/// The value of an environment variable with everything filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenderedEnv {
+    /// A text.
+    Text(String),
+    /// The value of the secret of this name.
+    Secret(String),
+}
+
+/// A variable as it is written.
+#[derive(Debug, Clone)]
+pub(super) enum EnvAst {
+    Text(Template),
+    From { name: Spanned<String>, default: Option<String> },
+    Secret { name: Spanned<String>, command: Option<Vec<String>> },
+}
+
+/// A variable of one cell, before the environment of whoever submits is known.
+#[derive(Debug, Clone)]
+pub(super) enum ResolvedEnv {
+    Text(CommandText),
+    From { name: Spanned<String>, default: Option<String> },
+    Secret { name: String, command: Option<Vec<String>>, span: Span },
+}
+
+impl EnvAst {
+    /// Reads environment variables; `open` says whether placeholders have a meaning here.
+    pub(super) fn read_all(
+        node: &Node,
+        open: bool,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> BTreeMap<String, Self> {
+        let mut variables = BTreeMap::new();
+        for (name, node) in diagnostics.entries(node, "values").unwrap_or_default() {
+            if !is_variable(&name.value) {
+                let message =
+                    format!("`{}` cannot name an environment variable", shorten(&name.value));
+                diagnostics
+                    .error(DiagnosticCode::BadId, name.span, message)
+                    .hint("names are made of letters, digits and `_`");
+                continue;
+            }
+            if name.value.starts_with("ANTIPHON_") {
+                let message = format!("`{}` is set by the engine", name.value);
+                diagnostics
+                    .error(DiagnosticCode::BadId, name.span, message)
+                    .hint("variables that begin with `ANTIPHON_` are the engine's");
+                continue;
+            }
+            if let Some(value) = Self::read(name, node, diagnostics) {
+                if let Self::Text(text) = &value
+                    && !open
+                    && text.plain().is_none()
+                {
+                    let message = "no item is meant here, so a placeholder stands for nothing";
+                    diagnostics
+                        .error(DiagnosticCode::BadPlaceholder, node.span, message)
+                        .hint("give it in the `env` of a runner or an item");
+                    continue;
+                }
+                variables.insert(name.value.clone(), value);
+            }
+        }
+        variables
+    }
+
+    fn read(
+        name: &Spanned<String>,
+        node: &Node,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<Self> {
+        let Yaml::Map(entries) = &node.value else {
+            let text = diagnostics.text(node)?;
+            if secret_lint::inspect_variable(name, &text, diagnostics) {
+                return None;
+            }
+            return Some(Self::Text(process_text::template(node, diagnostics)?.value));
+        };
+        let forms = [("from", &ENV_FROM), ("text", &ENV_TEXT), ("secret", &ENV_SECRET)];
+        let form =
+            forms.into_iter().find(|(form, _)| entries.iter().any(|(key, _)| key.value == *form));
+        let Some((form, object)) = form else {
+            match entries.first() {
+                Some((key, _)) => {
+                    let names = ["from", "text", "secret"].map(str::to_owned);
+                    unknown_key(key, &ENV_TEXT, &names.into(), diagnostics);
+                }
+                None => {
+                    let forms = enumerate(&["from", "text", "secret"]);
+                    diagnostics.error(
+                        DiagnosticCode::MissingKey,
+                        node.span,
+                        format!("a variable is a text, or a mapping with one of {forms}"),
+                    );
+                }
+            }
+            return None;
+        };
+        let fields = Fields::read(node, object, diagnostics)?;
+        match form {
+            "from" => Self::read_from(&fields, diagnostics),
+            "text" => {
+                let text = process_text::template(fields.get("text")?, diagnostics)?;
+                Some(Self::Text(text.value))
+            }
+            _ => Self::read_secret(name, fields.get("secret")?, diagnostics),
+        }
+    }
+
+    fn read_from(fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        let from = diagnostics.text(fields.get("from")?)?;
+        if !is_variable(&from.value) {
+            let message = format!("`{}` cannot name an environment variable", shorten(&from.value));
+            diagnostics.error(DiagnosticCode::BadId, from.span, message);
+            return None;
+        }
+        let default =
+            fields.get("default").and_then(|node| diagnostics.text(node)).map(|text| text.value);
+        Some(Self::From { name: from, default })
+    }
+
+    fn read_secret(
+        name: &Spanned<String>,
+        node: &Node,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<Self> {
+        if matches!(node.value, Yaml::Map(_)) {
+            let fields = Fields::read(node, &SECRET_COMMAND, diagnostics)?;
+            let entries =
+                diagnostics.list(fields.get("command")?, "a program and its arguments")?;
+            let mut command = Vec::new();
+            for text in
+                entries.iter().filter_map(|entry| diagnostics.text(entry)).collect::<Vec<_>>()
+            {
+                secret_lint::inspect_text(&text, diagnostics);
+                command.push(text.value);
+            }
+            if command.is_empty() {
+                diagnostics.error(
+                    DiagnosticCode::BadValue,
+                    node.span,
+                    "a command needs at least the program",
+                );
+                return None;
+            }
+            return Some(Self::Secret { name: name.clone(), command: Some(command) });
+        }
+        let variable = diagnostics.text(node)?;
+        if !is_variable(&variable.value) {
+            // Whatever stands here may be the secret itself.
+            diagnostics.mask(variable.span);
+            diagnostics
+                .error(
+                    DiagnosticCode::InlineSecret,
+                    variable.span,
+                    "`secret` names a variable of the caller's environment, never the value",
+                )
+                .hint(format!("such as `{}: {{ secret: {} }}`", name.value, name.value));
+            return None;
+        }
+        secret_lint::inspect_text(&variable, diagnostics);
+        Some(Self::Secret { name: variable, command: None })
+    }
+
+    /// The text of it that may hold placeholders.
+    pub(super) fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Text(template) => Some(template),
+            Self::From { .. } | Self::Secret { .. } => None,
+        }
+    }
+
+    pub(super) fn resolve(
+        &self,
+        scope: Scope,
+        resolver: &mut CellResolver<'_, '_, '_>,
+    ) -> ResolvedEnv {
+        match self {
+            Self::Text(text) => ResolvedEnv::Text(resolver.text(text, scope)),
+            Self::From { name, default } => {
+                resolver.weigh(default.as_ref().map_or(0, String::len));
+                ResolvedEnv::From { name: name.clone(), default: default.clone() }
+            }
+            Self::Secret { name, command } => {
+                resolver
+                    .weigh(command.iter().flatten().map(|word| word.len() + PIECE_WEIGHT).sum());
+                ResolvedEnv::Secret {
+                    name: name.value.clone(),
+                    command: command.clone(),
+                    span: name.span,
+                }
+            }
+        }
+    }
+}
+
+impl ResolvedEnv {
+    /// What is recorded of it; the command of a secret runs in `dir`.
+    pub(super) fn record(
+        &self,
+        dir: &Path,
+        caller: &mut Caller<'_>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> EnvValue {
+        match self {
+            Self::Text(text) => EnvValue::Text(text.clone()),
+            Self::From { name, default } => {
+                let found = caller.variable(&name.value).or_else(|| default.clone());
+                if found.is_none() && caller.is_known() {
+                    let message =
+                        format!("there is no variable `{}` in this environment", name.value);
+                    diagnostics.error(DiagnosticCode::MissingVariable, name.span, message).hint(
+                        format!(
+                            "set it, or give a default: {{ from: {}, default: .. }}",
+                            name.value
+                        ),
+                    );
+                }
+                EnvValue::Text(CommandText::known(found.unwrap_or_default()))
+            }
+            Self::Secret { name, command, span } => {
+                let from = match command {
+                    None => SecretFrom::Variable,
+                    Some(argv) => SecretFrom::Command { argv: argv.clone(), dir: dir.to_owned() },
+                };
+                caller.secret(name, from, *span, diagnostics);
+                EnvValue::Secret(name.clone())
+            }
+        }
+    }
+}
+
+impl EnvValue {
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret(_))
+    }
+
+    /// With outputs filled in.
+    pub(super) fn render(
+        &self,
+        outputs: &BTreeMap<WorkId, Vec<u8>>,
+    ) -> Result<RenderedEnv, RenderError> {
+        Ok(match self {
+            Self::Text(text) => RenderedEnv::Text(text.render(outputs)?),
+            Self::Secret(name) => RenderedEnv::Secret(name.clone()),
+        })
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let mut chars = name.chars();
+    name.len() <= 128
+        && chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

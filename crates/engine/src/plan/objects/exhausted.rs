@@ -1,0 +1,11 @@
+//! `on_exhausted:`: what a run does when it reaches a ceiling.
+
+use crate::plan::mapping::Kind;
+use crate::plan::text::{Diagnostics, Node};
+
+pub(super) const ON_EXHAUSTED: Kind = Kind::Word(&["stop", "pause"]);
+
+/// Whether it pauses.
+pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<bool> {
+    diagnostics.choice(node, &[("stop", false), ("pause", true)])
+}

@@ -1,0 +1,385 @@
+//! `work:`: the items.
+//!
+//! [`ItemAst`] is an item as it is written; a [`Step`] is one cell of it, resolved; what is recorded
+//! of its command is a [`CommandSpec`].
+
+mod command_spec;
+mod how;
+mod step;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::check::{CHECK, CheckAst};
+use super::command::COMMAND;
+use super::env::ENV_VALUE;
+use super::exhausted::{self, ON_EXHAUSTED};
+use super::input::{self, INPUT, InputsAst};
+use super::limits::LIMITS;
+use super::matrix::{MATRIX, MatrixAst};
+use super::names::check_name;
+use super::need::{self, NEEDS};
+use super::output::{OUTPUT, OutputAst};
+use super::process_text;
+use super::retry::{RETRY, RetryAst};
+use super::runner::Runners;
+use super::settings::SettingsAst;
+use super::stdin::STDIN;
+use super::usage::USAGE;
+use crate::coordination::FailurePolicy;
+use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::resolve::{Cell, ItemTexts, NamedItem, Parameter};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, shorten};
+
+pub use command_spec::{COMMAND_SCHEMA, CommandError, CommandSpec, Rendered};
+
+pub(in crate::plan) use step::{Step, StepWork};
+
+pub(super) use step::ItemDefaults;
+
+use how::How;
+
+pub(super) static ITEM: Object = Object {
+    name: "item",
+    what: "an item",
+    keys: &[
+        key(
+            "runner",
+            Kind::Text,
+            "runner: py",
+            "The runner that carries it out. What the runner's placeholders name are further keys of the item.",
+        ),
+        key(
+            "command",
+            COMMAND,
+            "command: [make, test]",
+            "A command of its own, instead of a runner.",
+        ),
+        key(
+            "shell",
+            Kind::Text,
+            "shell: make && make test",
+            "A script of its own for `sh -c`, instead of a runner.",
+        ),
+        key(
+            "plan",
+            Kind::Text,
+            "plan: other.yaml",
+            "Another plan file that carries it out as a nested run, up to 8 deep.",
+        ),
+        key(
+            "input",
+            Kind::Names(&INPUT),
+            "input: { contract: contract.json }",
+            "Files that it reads, by name: `{{input.contract}}` is the path. `{ value: .. }` gives a value instead.",
+        ),
+        key(
+            "output",
+            OUTPUT,
+            "output: { models: gen/models.py }",
+            "What it puts out, by name: files that must be there when it ends, or names that its result file must hold.",
+        ),
+        key(
+            "needs",
+            NEEDS,
+            "needs: [models]",
+            "Items, groups and matrices that must have succeeded before it starts.",
+        ),
+        key(
+            "group",
+            Kind::Text,
+            "group: generate",
+            "A label; what needs the group waits for all items that have it.",
+        ),
+        key(
+            "priority",
+            Kind::Integer(-2_147_483_648, 2_147_483_647),
+            "priority: 5",
+            "Ready items with a higher one go first. 0 if absent.",
+        ),
+        key(
+            "critical",
+            Kind::Flag,
+            "critical: true",
+            "Whether the run has failed if this does not succeed.",
+        ),
+        key(
+            "retry",
+            Kind::Of(&RETRY),
+            "retry: { attempts: 2, backoff: 1s }",
+            "How it is retried, instead of the plan's `retry`.",
+        ),
+        key(
+            "timeout",
+            Kind::Duration,
+            "timeout: 5m",
+            "Longest time of each session, instead of the runner's.",
+        ),
+        key(
+            "grace",
+            Kind::Duration,
+            "grace: 10s",
+            "How long a session that was asked to end has, instead of the runner's.",
+        ),
+        key(
+            "limits",
+            Kind::Of(&LIMITS),
+            "limits: { tokens: 50k }",
+            "Ceilings of each session; each one replaces the runner's.",
+        ),
+        key(
+            "env",
+            Kind::Names(&ENV_VALUE),
+            "env: { API_KEY: { secret: API_KEY } }",
+            "Environment variables besides the runner's.",
+        ),
+        key(
+            "stdin",
+            STDIN,
+            "stdin: { file: prompt.md }",
+            "What it reads from standard input, instead of the runner's.",
+        ),
+        key(
+            "usage",
+            USAGE,
+            "usage: result",
+            "How tokens and cost are read, instead of the runner's.",
+        ),
+        key(
+            "check",
+            Kind::Either(&[COMMAND, Kind::Of(&CHECK)]),
+            "check: [python3, check.py]",
+            "A command that decides whether it succeeded, run after it in the same session; an exit code of 0 is not believed on its own then.",
+        ),
+        key(
+            "on_failure",
+            Kind::Word(&["skip_dependents", "continue", "abort"]),
+            "on_failure: continue",
+            "What happens when it has failed for good: what needs it is skipped (`skip_dependents`, the default), goes on (`continue`), or the run stops (`abort`).",
+        ),
+        key(
+            "on_exhausted",
+            ON_EXHAUSTED,
+            "on_exhausted: pause",
+            "With `plan`: what the nested run does at a ceiling, instead of its own `on_exhausted`.",
+        ),
+        key("as", Kind::Template, "as: reviewer", "The name it speaks under; its id if absent."),
+        key(
+            "matrix",
+            MATRIX,
+            "matrix: { market: [us, eu], year: [2024, 2025] }",
+            "Makes one item of each combination, `id[us,2024]` and so on. The names are parameters of the item.",
+        ),
+        key(
+            "width",
+            Kind::Integer(1, 10_000),
+            "width: 2",
+            "How many cells of the matrix run at a time; the plan's `concurrency` if absent.",
+        ),
+    ],
+    later: &[
+        "when",
+        "undo",
+        "gate",
+        "gates",
+        "route",
+        "routes",
+        "signal",
+        "signals",
+        "key",
+        "keys",
+        "resources",
+        "leases",
+        "pool",
+    ],
+    open: true,
+};
+
+/// Keys that mean nothing for a nested plan, whose items say them.
+const NOT_OF_PLANS: &[&str] = &["input", "output", "grace", "env", "stdin", "usage", "check"];
+
+const POLICIES: [(&str, FailurePolicy); 3] = [
+    ("skip_dependents", FailurePolicy::SkipDependents),
+    ("continue", FailurePolicy::Continue),
+    ("abort", FailurePolicy::Abort),
+];
+
+#[derive(Debug)]
+pub(super) struct ItemAst {
+    id: Spanned<String>,
+    how: How,
+    parameters: BTreeMap<String, Parameter>,
+    input: InputsAst,
+    output: OutputAst,
+    needs: Vec<Spanned<Template>>,
+    group: Option<Spanned<String>>,
+    priority: i32,
+    critical: bool,
+    retry: Option<RetryAst>,
+    settings: SettingsAst,
+    check: Option<CheckAst>,
+    on_failure: FailurePolicy,
+    pausing: Option<bool>,
+    agent: Option<Spanned<Template>>,
+    matrix: MatrixAst,
+    width: Option<u32>,
+}
+
+impl ItemAst {
+    pub(super) fn read(
+        id: &Spanned<String>,
+        node: &Node,
+        runners: &Runners,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Self {
+        let mut item = Self::broken(id);
+        let Some((fields, others)) = Fields::split(node, &ITEM, diagnostics) else { return item };
+        item.how = How::read(&fields, id, runners, diagnostics);
+        item.parameters = item.how.parameters(&fields, &others, runners, diagnostics);
+        item.settings = SettingsAst::read(&fields, diagnostics);
+        if let Some(node) = fields.get("matrix") {
+            item.matrix = MatrixAst::read(node, &ITEM, diagnostics);
+        }
+        if let Some(node) = fields.get("input") {
+            item.input = input::read_all(node, diagnostics);
+        }
+        if let Some(node) = fields.get("output") {
+            item.output = OutputAst::read(node, diagnostics);
+        }
+        if let Some(node) = fields.get("needs") {
+            item.needs = need::read_all(node, diagnostics);
+        }
+        item.group = fields.get("group").and_then(|node| diagnostics.text(node));
+        if let Some(group) = &item.group {
+            check_name("group", group, diagnostics);
+        }
+        item.priority = fields
+            .get("priority")
+            .and_then(|node| diagnostics.integer(node, i32::MIN.into(), i32::MAX.into()))
+            .and_then(|number| i32::try_from(number).ok())
+            .unwrap_or_default();
+        item.critical =
+            fields.get("critical").and_then(|node| diagnostics.flag(node)).unwrap_or_default();
+        item.retry = fields.get("retry").map(|node| RetryAst::read(node, diagnostics));
+        item.check = fields.get("check").and_then(|node| CheckAst::read(node, diagnostics));
+        item.on_failure = fields
+            .get("on_failure")
+            .and_then(|node| diagnostics.choice(node, &POLICIES))
+            .unwrap_or_default();
+        item.pausing =
+            fields.get("on_exhausted").and_then(|node| exhausted::read(node, diagnostics));
+        item.agent = fields.get("as").and_then(|node| process_text::template(node, diagnostics));
+        item.width = fields.get("width").and_then(|node| diagnostics.number(node, 10_000));
+        item.refuse_width(&fields, diagnostics);
+        item.refuse_keys_of_plans(&fields, diagnostics);
+        item
+    }
+
+    /// An item of which only the name is known, so that what names it is no second problem.
+    fn broken(id: &Spanned<String>) -> Self {
+        Self {
+            id: id.clone(),
+            how: How::Broken,
+            parameters: BTreeMap::new(),
+            input: BTreeMap::new(),
+            output: OutputAst::Any,
+            needs: Vec::new(),
+            group: None,
+            priority: 0,
+            critical: false,
+            retry: None,
+            settings: SettingsAst::default(),
+            check: None,
+            on_failure: FailurePolicy::default(),
+            pausing: None,
+            agent: None,
+            matrix: MatrixAst::default(),
+            width: None,
+        }
+    }
+
+    /// Reports a `width` without cells that are a group of their own.
+    fn refuse_width(&self, fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) {
+        let Some(node) = fields.get("width") else { return };
+        if fields.get("matrix").is_none() {
+            let message = "`width` is how many cells run at a time, and there is no `matrix`";
+            diagnostics
+                .error(DiagnosticCode::Conflict, node.span, message)
+                .hint("the run's own limit is the plan's `concurrency`");
+        }
+        if let Some(group) = &self.group {
+            let message = format!(
+                "with `width` the cells are a group of their own, so they cannot be in `{}`",
+                shorten(&group.value)
+            );
+            diagnostics
+                .error(DiagnosticCode::Conflict, node.span, message)
+                .hint("leave out one of `width` and `group`");
+        }
+    }
+
+    /// Reports keys that only nested plans have, and ones that they do not.
+    fn refuse_keys_of_plans(&self, fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) {
+        let Some(plan) = fields.get("plan") else {
+            if let Some(node) = fields.get("on_exhausted") {
+                let message = "an item has a budget of its own only with `plan`";
+                diagnostics
+                    .error(DiagnosticCode::Conflict, node.span, message)
+                    .hint("`on_exhausted` of the whole run stands beside `budget`");
+            }
+            return;
+        };
+        for name in fields.present(NOT_OF_PLANS) {
+            let span = fields.get(name).map_or(plan.span, |node| node.span);
+            let message = format!(
+                "`{name}` means nothing beside `plan`; the items of the nested plan say it"
+            );
+            diagnostics.error(DiagnosticCode::Conflict, span, message);
+        }
+        if let Some(node) = fields.get("limits").filter(|_| self.settings.limits.is_of_processes())
+        {
+            let message = "a nested plan has no processes of its own; only `tokens` and `cost` mean something here";
+            diagnostics.error(DiagnosticCode::Conflict, node.span, message);
+        }
+    }
+
+    /// The item and its cells, of which the plan may have `left` more, as others name them.
+    pub(super) fn named(&self, left: usize, diagnostics: &mut Diagnostics<'_>) -> NamedItem<'_> {
+        NamedItem {
+            id: &self.id,
+            cells: self.matrix.cells(&self.id, left, diagnostics),
+            has_matrix: !self.matrix.is_empty(),
+            group: self.group.as_ref(),
+            is_plan: matches!(self.how, How::Plan(_)),
+            outputs: self.output.names(),
+        }
+    }
+
+    /// What it gives to the texts of its cells.
+    pub(super) fn texts(&self) -> ItemTexts<'_> {
+        let runner = match &self.how {
+            How::Runner(name) => Some(name.value.as_str()),
+            _ => None,
+        };
+        ItemTexts { id: &self.id, runner, parameters: &self.parameters, inputs: &self.input }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id.value
+    }
+
+    pub(super) fn width(&self) -> Option<u32> {
+        self.width
+    }
+
+    /// Reports lists of its matrix that no text uses, of those that can be known to be unused.
+    pub(super) fn refuse_unused(
+        &self,
+        cells: &[Cell],
+        used: &BTreeSet<String>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) {
+        if !cells.is_empty() && !matches!(self.how, How::Broken) {
+            self.matrix.refuse_unused(used, diagnostics);
+        }
+    }
+}

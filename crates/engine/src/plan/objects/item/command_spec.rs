@@ -1,0 +1,158 @@
+//! The recorded description of an item's command: everything a session needs but the outputs of the
+//! items before it.
+//!
+//! It is a blob, named by its digest from
+//! [`WorkSpec::input`](crate::coordination::WorkSpec::input). It holds no value of a secret.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use antiphon_core::id::WorkId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::coordination::Runner;
+use crate::plan::objects::check::CheckSpec;
+use crate::plan::objects::command::Invocation;
+use crate::plan::objects::env::{EnvValue, RenderedEnv};
+use crate::plan::objects::input::InputSource;
+use crate::plan::objects::limits::SessionLimits;
+use crate::plan::objects::output::{self, OutputError, OutputSource};
+use crate::plan::objects::stdin::{RenderedStdin, StdinSource};
+use crate::plan::objects::usage::UsageReader;
+use crate::plan::resolve::RenderError;
+use crate::plan::text::Millis;
+use crate::tagged::{self, Schema, TaggedError};
+
+/// The version of the form that descriptions are written in.
+pub const COMMAND_SCHEMA: u32 = 1;
+
+/// What a session of an item runs, and within which limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandSpec {
+    /// [`COMMAND_SCHEMA`] of the version that wrote it.
+    pub schema: u32,
+    /// What is run.
+    pub run: Invocation,
+    /// The directory that it runs in: the plan file's, absolute.
+    pub dir: PathBuf,
+    /// Its environment, besides `ANTIPHON_*`.
+    pub env: BTreeMap<String, EnvValue>,
+    /// What it reads from standard input; closed if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<StdinSource>,
+    /// Ceilings of the session.
+    #[serde(default, skip_serializing_if = "SessionLimits::is_none")]
+    pub limits: SessionLimits,
+    /// How long it has to end after it was asked to.
+    pub grace: Millis,
+    /// What decides whether it succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckSpec>,
+    /// How tokens and cost are read.
+    pub usage: UsageReader,
+    /// What it reads, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, InputSource>,
+    /// What it puts out, by name. Without any, the output is what its result file says.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, OutputSource>,
+}
+
+/// A command with everything filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The program and its arguments; of a script `sh -c` and the script.
+    pub argv: Vec<String>,
+    /// The environment besides `ANTIPHON_*`; secrets by name.
+    pub env: BTreeMap<String, RenderedEnv>,
+    /// Standard input.
+    pub stdin: Option<RenderedStdin>,
+    /// The program that decides, and its arguments.
+    pub check: Option<Vec<String>>,
+    /// What it reads, by name: paths and values, for the context file.
+    pub inputs: BTreeMap<String, String>,
+}
+
+/// Why a description cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// It was written by a version that knows more.
+    #[error(
+        "the description of this command has schema {found}, and this version reads {COMMAND_SCHEMA}; use the version that submitted it"
+    )]
+    Schema {
+        /// The schema found.
+        found: u32,
+    },
+    /// It is not a description of a command.
+    #[error("this is not the description of a command: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl CommandSpec {
+    /// The bytes that are recorded.
+    ///
+    /// # Panics
+    /// Never for values that exist: a description is plain data with text keys.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("BUG: a description is plain data with text keys")
+    }
+
+    /// Reads recorded bytes.
+    ///
+    /// # Errors
+    /// [`CommandError`] if they are no description, or of another version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandError> {
+        tagged::read(bytes, |tag: Schema| tag.schema, &COMMAND_SCHEMA).map_err(
+            |error| match error {
+                TaggedError::Version { found } => CommandError::Schema { found },
+                TaggedError::Malformed(error) => CommandError::Malformed(error),
+            },
+        )
+    }
+
+    /// What the engine has to know of the command.
+    pub(in crate::plan) fn runner(&self) -> Runner {
+        let reports = self.usage.reports();
+        let secrets = self.env.values().any(EnvValue::is_secret);
+        Runner::Process { reports_tokens: reports, reports_cost: reports, secrets }
+    }
+
+    /// The command with the outputs of the items that it needs filled in.
+    ///
+    /// # Errors
+    /// [`RenderError`] names the output that is missing or does not fit.
+    pub fn render(&self, outputs: &BTreeMap<WorkId, Vec<u8>>) -> Result<Rendered, RenderError> {
+        let env = self.env.iter().map(|(name, value)| Ok((name.clone(), value.render(outputs)?)));
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|(name, input)| Ok((name.clone(), input.text().render(outputs)?)));
+        let stdin = self.stdin.as_ref().map(|stdin| stdin.render(&self.dir, outputs));
+        let check = self.check.as_ref().map(|check| check.run.render(outputs));
+        let (stdin, check) = (stdin.transpose()?, check.transpose()?);
+        Ok(Rendered {
+            argv: self.run.render(outputs)?,
+            env: env.collect::<Result<_, RenderError>>()?,
+            stdin,
+            check,
+            inputs: inputs.collect::<Result<_, RenderError>>()?,
+        })
+    }
+
+    /// What a session that ended well puts out, as JSON bytes; `result` is the `output` of its
+    /// result file.
+    ///
+    /// # Errors
+    /// [`OutputError`] names what the plan says and the session did not keep.
+    pub fn session_output(
+        &self,
+        result: Option<&Value>,
+        exists: impl Fn(&Path) -> bool,
+    ) -> Result<Option<Vec<u8>>, OutputError> {
+        output::session_output(&self.outputs, result, exists)
+    }
+}

@@ -1,0 +1,145 @@
+//! How an item is carried out: by a runner with parameters, by a command of its own, or as a nested
+//! plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::plan::mapping::{Fields, UnknownKey, unknown_key};
+use crate::plan::objects::command::{CommandAst, first_text};
+use crate::plan::objects::process_text;
+use crate::plan::objects::runner::Runners;
+use crate::plan::resolve::Parameter;
+use crate::plan::text::{
+    DiagnosticCode, Diagnostics, Spanned, Template, Yaml, enumerate, shorten, suggestion,
+};
+
+/// The ways to carry out an item, of which each has one.
+const WAYS: &[&str] = &["runner", "command", "shell", "plan"];
+
+#[derive(Debug)]
+pub(super) enum How {
+    Runner(Spanned<String>),
+    Own(CommandAst),
+    Plan(Spanned<Template>),
+    /// A problem was reported.
+    Broken,
+}
+
+impl How {
+    pub(super) fn read(
+        fields: &Fields<'_>,
+        id: &Spanned<String>,
+        runners: &Runners,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Self {
+        let way = match fields.present(WAYS).as_slice() {
+            [way] => *way,
+            [] => {
+                let message = format!("nothing says how `{}` is carried out", shorten(&id.value));
+                diagnostics
+                    .error(DiagnosticCode::MissingKey, id.span, message)
+                    .hint(format!("give it one of {}", enumerate(WAYS)));
+                return Self::Broken;
+            }
+            several => {
+                let message = format!(
+                    "{} exclude each other; an item is carried out in one way",
+                    enumerate(several)
+                );
+                diagnostics.error(DiagnosticCode::Conflict, id.span, message);
+                return Self::Broken;
+            }
+        };
+        let how = match way {
+            "runner" => fields
+                .get(way)
+                .and_then(|node| diagnostics.text(node))
+                .and_then(|runner| known_runner(runner, runners, diagnostics))
+                .map(Self::Runner),
+            "plan" => fields
+                .get(way)
+                .and_then(|node| process_text::template(node, diagnostics))
+                .map(Self::Plan),
+            _ => CommandAst::read(fields, diagnostics).map(Self::Own),
+        };
+        how.unwrap_or(Self::Broken)
+    }
+
+    /// Sorts what is no key of items into parameters of the runner and mistakes.
+    pub(super) fn parameters(
+        &self,
+        fields: &Fields<'_>,
+        others: &[UnknownKey<'_>],
+        runners: &Runners,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> BTreeMap<String, Parameter> {
+        let (none, item) = (BTreeSet::new(), fields.object());
+        let mut parameters = BTreeMap::new();
+        let names: &BTreeSet<String> = match self {
+            Self::Runner(runner) => {
+                runners.get(&runner.value).map_or(&none, |runner| runner.parameters())
+            }
+            // Which keys are parameters of a runner that is not known nobody can say; those that
+            // are nearly keys of items are mistakes.
+            Self::Broken if fields.get("runner").is_some() => {
+                for (key, _) in others {
+                    if !diagnostics.is_full()
+                        && suggestion(&key.value, item.names().into_iter()).is_some()
+                    {
+                        unknown_key(key, item, &none, diagnostics);
+                    }
+                }
+                return parameters;
+            }
+            _ => &none,
+        };
+        for (key, value) in others {
+            if !names.contains(&key.value) {
+                unknown_key(key, item, names, diagnostics);
+                continue;
+            }
+            let template = if matches!(value.value, Yaml::List(_) | Yaml::Map(_)) {
+                let message =
+                    format!("`{}` is one argument, so it cannot be {}", key.value, value.kind());
+                diagnostics
+                    .error(DiagnosticCode::WrongType, value.span, message)
+                    .hint("a value is never split; give several parameters, or a file");
+                // It is given, if badly; that it lacks would be a second problem.
+                None
+            } else {
+                process_text::template(value, diagnostics).map(|read| read.value)
+            };
+            let value = template.unwrap_or_default();
+            parameters.insert(key.value.clone(), Parameter { key: key.span, value });
+        }
+        parameters
+    }
+
+    /// What it runs, in a few words.
+    pub(super) fn label(&self) -> String {
+        let text = match self {
+            Self::Runner(runner) => runner.value.clone(),
+            Self::Own(command) => command.label(),
+            Self::Plan(path) => format!("plan {}", first_text(&path.value)),
+            Self::Broken => String::new(),
+        };
+        shorten(&text)
+    }
+}
+
+fn known_runner(
+    name: Spanned<String>,
+    runners: &Runners,
+    diagnostics: &mut Diagnostics<'_>,
+) -> Option<Spanned<String>> {
+    if runners.contains_key(&name.value) {
+        return Some(name);
+    }
+    let known: Vec<&str> = runners.keys().map(String::as_str).collect();
+    let hint = suggestion(&name.value, known.iter().copied()).or_else(|| match known.as_slice() {
+        [] => Some("describe it under `runners`".to_owned()),
+        known => Some(format!("there are {}", enumerate(known))),
+    });
+    let message = format!("there is no runner `{}`", shorten(&name.value));
+    diagnostics.error(DiagnosticCode::UnknownRunner, name.span, message).hint_if(hint);
+    None
+}

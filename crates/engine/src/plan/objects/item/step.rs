@@ -1,0 +1,279 @@
+//! One cell of an item, resolved: every name in it is known, and only outputs and what the caller
+//! gives are open.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use antiphon_core::digest::Digest;
+
+use super::ItemAst;
+use super::command_spec::{COMMAND_SCHEMA, CommandSpec};
+use super::how::How;
+use crate::coordination::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
+use crate::id::{AgentId, GroupName, WorkId};
+use crate::plan::caller::Caller;
+use crate::plan::objects::budget::{BudgetAst, TICK_RATE_HZ};
+use crate::plan::objects::check::CheckSpec;
+use crate::plan::objects::command::Invocation;
+use crate::plan::objects::env::{EnvAst, EnvValue, ResolvedEnv};
+use crate::plan::objects::input::{self, InputSource};
+use crate::plan::objects::limits::{LimitsAst, SessionLimits};
+use crate::plan::objects::output::OutputSource;
+use crate::plan::objects::retry::RetryAst;
+use crate::plan::objects::runner::{RunnerAst, Runners};
+use crate::plan::objects::settings::SettingsAst;
+use crate::plan::objects::stdin::StdinSource;
+use crate::plan::objects::usage::UsageReader;
+use crate::plan::resolve::{CellResolver, CommandText, Scope, Wait};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Span, Spanned};
+
+/// How long a session that was asked to end has, unless the plan says otherwise.
+const DEFAULT_GRACE: Millis = Millis(10_000);
+
+/// What the plan says for all of its items.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::plan::objects) struct ItemDefaults<'p> {
+    pub(in crate::plan::objects) env: &'p BTreeMap<String, EnvAst>,
+    pub(in crate::plan::objects) retry: &'p RetryAst,
+    pub(in crate::plan::objects) budget: &'p BudgetAst,
+    pub(in crate::plan::objects) runners: &'p Runners,
+}
+
+/// An item, or a cell of one.
+#[derive(Debug, Clone)]
+pub(in crate::plan) struct Step {
+    pub(in crate::plan) id: WorkId,
+    /// Where the item that it comes from is named.
+    pub(in crate::plan) span: Span,
+    /// The id of the item that it comes from: its own, unless it is a cell.
+    pub(in crate::plan) item: String,
+    /// What it runs, for people.
+    pub(in crate::plan) label: String,
+    agent: Option<AgentId>,
+    pub(in crate::plan) group: Option<GroupName>,
+    pub(in crate::plan) needs: Vec<Need>,
+    priority: i32,
+    pub(in crate::plan) critical: bool,
+    attempts: Option<u32>,
+    backoff: Option<Backoff>,
+    timeout: Option<Millis>,
+    tokens: Option<u64>,
+    cost_millionths: Option<u64>,
+    on_failure: FailurePolicy,
+    pub(in crate::plan) work: StepWork,
+}
+
+/// How a step is carried out.
+#[derive(Debug, Clone)]
+pub(in crate::plan) enum StepWork {
+    Command(Box<StepCommand>),
+    /// A nested plan, by its path as it is written; what it does at a ceiling, if that is said
+    /// here.
+    Plan {
+        path: Spanned<String>,
+        pausing: Option<bool>,
+    },
+}
+
+/// A command before the environment of whoever submits it is known.
+#[derive(Debug, Clone)]
+pub(in crate::plan) struct StepCommand {
+    run: Invocation,
+    env: BTreeMap<String, ResolvedEnv>,
+    stdin: Option<(StdinSource, Span)>,
+    limits: SessionLimits,
+    grace: Millis,
+    check: Option<CheckSpec>,
+    usage: UsageReader,
+    inputs: BTreeMap<String, (InputSource, Span)>,
+    outputs: BTreeMap<String, OutputSource>,
+}
+
+impl ItemAst {
+    /// What a cell waits for, and the step if there is one: an item that cannot be carried out may
+    /// be in a cycle all the same.
+    pub(in crate::plan::objects) fn resolve(
+        &self,
+        id: &WorkId,
+        group: Option<GroupName>,
+        defaults: ItemDefaults<'_>,
+        mut resolver: CellResolver<'_, '_, '_>,
+    ) -> (Wait, Option<Step>) {
+        let runner = match &self.how {
+            How::Runner(name) => defaults.runners.get(&name.value),
+            _ => None,
+        };
+        let shared = runner.map(RunnerAst::settings);
+        let limits = match shared {
+            Some(shared) => self.settings.limits.or(&shared.limits),
+            None => self.settings.limits.clone(),
+        };
+        let usage = self.settings.usage.or(shared.and_then(|shared| shared.usage));
+        let usage = usage.unwrap_or_default();
+        resolver.needs(&self.needs);
+        let work = if resolver.is_spent() {
+            None
+        } else if let How::Plan(plan) = &self.how {
+            let path = Spanned::new(resolver.name(&plan.value), plan.span);
+            Some(StepWork::Plan { path, pausing: self.pausing })
+        } else {
+            let command = self.command(runner, defaults.env, &limits, usage, &mut resolver);
+            command.map(|command| StepWork::Command(Box::new(command)))
+        };
+        let agent = self.agent(&mut resolver);
+        let reports_usage = matches!(self.how, How::Plan(_)) || usage.reports();
+        limits.check(defaults.budget, reports_usage, resolver.diagnostics());
+        let wait = Wait { id: id.clone(), group: group.clone(), needs: resolver.into_needs() };
+        let step = work.map(|work| Step {
+            id: id.clone(),
+            span: self.id.span,
+            item: self.id.value.clone(),
+            label: self.how.label(),
+            agent,
+            group,
+            needs: wait.needs.iter().map(|(need, _)| need.clone()).collect(),
+            priority: self.priority,
+            critical: self.critical,
+            attempts: self.retry.as_ref().and_then(RetryAst::attempts),
+            backoff: self.retry.as_ref().unwrap_or(defaults.retry).backoff(),
+            timeout: self.settings.timeout.or(shared.and_then(|shared| shared.timeout)),
+            tokens: limits.tokens(),
+            cost_millionths: limits.cost_millionths(),
+            on_failure: self.on_failure,
+            work,
+        });
+        (wait, step)
+    }
+
+    fn agent(&self, resolver: &mut CellResolver<'_, '_, '_>) -> Option<AgentId> {
+        let agent = self.agent.as_ref()?;
+        match AgentId::new(resolver.name(&agent.value)) {
+            Ok(agent) => Some(agent),
+            Err(error) => {
+                let diagnostics = resolver.diagnostics();
+                diagnostics.error(DiagnosticCode::BadId, agent.span, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// `None` if it is broken, or the plan has grown too large; either was reported.
+    fn command(
+        &self,
+        runner: Option<&RunnerAst>,
+        env_of_plan: &BTreeMap<String, EnvAst>,
+        limits: &LimitsAst,
+        usage: UsageReader,
+        resolver: &mut CellResolver<'_, '_, '_>,
+    ) -> Option<StepCommand> {
+        let (command, scope) = match (&self.how, runner) {
+            (How::Own(command), _) => (command, Scope::Item),
+            (How::Runner(_), Some(runner)) => (runner.command()?, Scope::Runner),
+            _ => return None,
+        };
+        let shared = runner.map(RunnerAst::settings);
+        let run = command.resolve(scope, resolver);
+        let env = self.env(env_of_plan, shared, resolver)?;
+        let stdin = match (&self.settings.stdin, shared.and_then(|shared| shared.stdin.as_ref())) {
+            (Some(own), _) => Some((own.resolve(Scope::Item, resolver), own.span())),
+            (None, Some(shared)) => Some((shared.resolve(Scope::Runner, resolver), shared.span())),
+            (None, None) => None,
+        };
+        let check = self.check.as_ref().map(|check| check.resolve(resolver));
+        let inputs = input::resolve_all(&self.input, resolver)?;
+        let outputs = self.output.resolve(resolver)?;
+        let grace = self.settings.grace.or(shared.and_then(|shared| shared.grace));
+        let limits = limits.of_session();
+        let grace = grace.unwrap_or(DEFAULT_GRACE);
+        Some(StepCommand { run, env, stdin, limits, grace, check, usage, inputs, outputs })
+    }
+
+    /// The plan's variables, then the runner's, then its own.
+    fn env(
+        &self,
+        of_plan: &BTreeMap<String, EnvAst>,
+        shared: Option<&SettingsAst>,
+        resolver: &mut CellResolver<'_, '_, '_>,
+    ) -> Option<BTreeMap<String, ResolvedEnv>> {
+        let mut env = BTreeMap::new();
+        for (scope, variables) in [
+            (Scope::Item, Some(of_plan)),
+            (Scope::Runner, shared.map(|shared| &shared.env)),
+            (Scope::Item, Some(&self.settings.env)),
+        ] {
+            for (name, value) in variables.into_iter().flatten() {
+                if !resolver.weigh(name.len()) {
+                    return None;
+                }
+                env.insert(name.clone(), value.resolve(scope, resolver));
+            }
+        }
+        Some(env)
+    }
+}
+
+impl Step {
+    /// The item as the engine takes it.
+    pub(in crate::plan) fn record(&self, runner: Runner, input: Digest) -> WorkSpec {
+        WorkSpec {
+            agent: self.agent.clone(),
+            needs: self.needs.clone(),
+            group: self.group.clone(),
+            priority: self.priority,
+            critical: self.critical,
+            attempts: self.attempts,
+            backoff: self.backoff,
+            timeout_ticks: self.timeout.map(|timeout| timeout.0 * TICK_RATE_HZ / 1_000),
+            max_tokens: self.tokens,
+            max_cost: self.cost_millionths,
+            on_failure: self.on_failure,
+            input: Some(input),
+            ..WorkSpec::new(self.id.clone(), runner)
+        }
+    }
+}
+
+impl StepCommand {
+    /// The paths of the files that it makes.
+    pub(in crate::plan) fn made_files(&self) -> impl Iterator<Item = &Path> {
+        self.outputs.values().filter_map(OutputSource::file)
+    }
+
+    /// The paths of the files that it reads, each with where it is written.
+    pub(in crate::plan) fn read_files(&self) -> impl Iterator<Item = (&CommandText, Span)> {
+        let inputs = self.inputs.values().filter_map(|(input, span)| Some((input.file()?, *span)));
+        let stdin = self.stdin.iter().filter_map(|(stdin, span)| Some((stdin.file()?, *span)));
+        inputs.chain(stdin)
+    }
+
+    /// The description that is recorded; sessions run in `dir`.
+    pub(in crate::plan) fn record(
+        &self,
+        dir: &Path,
+        caller: &mut Caller<'_>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> CommandSpec {
+        let allowed = caller.allowed().into_iter();
+        let mut env: BTreeMap<String, EnvValue> = allowed
+            .map(|(name, value)| (name.to_owned(), EnvValue::Text(CommandText::known(value))))
+            .collect();
+        for (name, value) in &self.env {
+            env.insert(name.clone(), value.record(dir, caller, diagnostics));
+        }
+        let inputs =
+            self.inputs.iter().map(|(name, (input, _))| (name.clone(), input.record(caller)));
+        CommandSpec {
+            schema: COMMAND_SCHEMA,
+            run: self.run.clone(),
+            dir: dir.to_owned(),
+            env,
+            stdin: self.stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+            limits: self.limits,
+            grace: self.grace,
+            check: self.check.clone(),
+            usage: self.usage,
+            inputs: inputs.collect(),
+            outputs: self.outputs.clone(),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `needs:`: the items, groups and matrices that an item waits for.
+
+use super::process_text;
+use crate::plan::mapping::Kind;
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, Yaml};
+
+pub(super) const NEEDS: Kind = Kind::List(&Kind::Template);
+
+/// Needs of later versions.
+const LATER: &[&str] = &["gate", "signal", "key", "approval", "lease", "route"];
+
+pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Spanned<Template>> {
+    let needs = diagnostics.list(node, "ids").unwrap_or_default();
+    needs.iter().filter_map(|need| read(need, diagnostics)).collect()
+}
+
+fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<Template>> {
+    let Yaml::Map(entries) = &node.value else { return process_text::template(node, diagnostics) };
+    if diagnostics.source().slice(node.span).starts_with("{{") {
+        return None;
+    }
+    let (what, span) =
+        entries.first().map_or(("", node.span), |(key, _)| (key.value.as_str(), key.span));
+    if LATER.contains(&what) {
+        let message =
+            format!("a need on a {what} is reserved, and not yet supported by this version");
+        diagnostics
+            .error(DiagnosticCode::NotYetSupported, span, message)
+            .hint("needs are ids of items, groups and matrices");
+    } else {
+        diagnostics.wrong_type(node, "the id of an item or a group");
+    }
+    None
+}

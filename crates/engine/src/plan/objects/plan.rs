@@ -1,0 +1,177 @@
+//! The whole file.
+//!
+//! [`PlanAst`] is a plan as it is written; a [`ResolvedPlan`] is one in which every name is known;
+//! what is recorded of a nested one is a [`PlanSpec`].
+
+mod plan_spec;
+mod resolved;
+
+use std::collections::BTreeMap;
+
+use super::budget::{BUDGET, BudgetAst};
+use super::env::{ENV_VALUE, EnvAst};
+use super::exhausted::{self, ON_EXHAUSTED};
+use super::item::{ITEM, ItemAst};
+use super::names::check_name;
+use super::retry::{RETRY, RetryAst};
+use super::runner::{RUNNER, RunnerAst, Runners};
+use super::secret_lint;
+use crate::plan::mapping::{Fields, Kind, Object, key, required};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Yaml};
+
+pub use plan_spec::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
+
+pub(in crate::plan) use resolved::ResolvedPlan;
+
+pub(super) static PLAN: Object = Object {
+    name: "plan",
+    what: "the plan",
+    keys: &[
+        required(
+            "name",
+            Kind::Text,
+            "name: codegen",
+            "What the run is called, in lists and in its receipt.",
+        ),
+        required(
+            "budget",
+            Kind::Of(&BUDGET),
+            "budget: { sessions: 20, duration: 10m }",
+            "What the run may use in all. Sessions and duration always have a ceiling.",
+        ),
+        required(
+            "work",
+            Kind::Names(&Kind::Of(&ITEM)),
+            "work: { build: { command: [make] } }",
+            "The items, by id.",
+        ),
+        key(
+            "runners",
+            Kind::Names(&Kind::Of(&RUNNER)),
+            "runners: { py: { command: [python3, \"{{script}}\"] } }",
+            "Commands that several items share, by name.",
+        ),
+        key(
+            "concurrency",
+            Kind::Integer(1, 10_000),
+            "concurrency: 4",
+            "How many sessions run at a time. 1 if absent.",
+        ),
+        key(
+            "retry",
+            Kind::Of(&RETRY),
+            "retry: { attempts: 2 }",
+            "How items without a `retry` of their own are retried. 3 attempts without waiting if absent.",
+        ),
+        key(
+            "breaker",
+            Kind::Integer(1, 1_000_000),
+            "breaker: 3",
+            "How many items in a row may fail for good before the run stops. 3 if absent.",
+        ),
+        key(
+            "on_exhausted",
+            ON_EXHAUSTED,
+            "on_exhausted: pause",
+            "Whether the run ends when a ceiling is reached (`stop`, the default) or waits for an operator to raise it (`pause`).",
+        ),
+        key(
+            "env",
+            Kind::Names(&ENV_VALUE),
+            "env: { LANG: C.UTF-8 }",
+            "Environment variables of every session.",
+        ),
+        key(
+            "labels",
+            Kind::Names(&Kind::Text),
+            "labels: { team: core }",
+            "Texts to find the run by.",
+        ),
+    ],
+    later: &["gates", "signals", "keys", "routes", "resources", "pools", "phases", "triggers"],
+    open: false,
+};
+
+#[derive(Debug, Default)]
+pub(in crate::plan) struct PlanAst {
+    name: String,
+    budget: BudgetAst,
+    concurrency: Option<u32>,
+    retry: RetryAst,
+    breaker: Option<u32>,
+    pausing: Option<bool>,
+    env: BTreeMap<String, EnvAst>,
+    labels: BTreeMap<String, String>,
+    runners: Runners,
+    items: Vec<ItemAst>,
+}
+
+impl PlanAst {
+    pub(in crate::plan) fn read(root: &Node, diagnostics: &mut Diagnostics<'_>) -> Self {
+        let mut plan = Self::default();
+        let Some(fields) = Fields::read(root, &PLAN, diagnostics) else { return plan };
+        if let Some(node) = fields.get("name") {
+            plan.name = name(node, diagnostics);
+        }
+        if let Some(node) = fields.get("budget") {
+            plan.budget = BudgetAst::read(node, diagnostics);
+        }
+        plan.concurrency =
+            fields.get("concurrency").and_then(|node| diagnostics.number(node, 10_000));
+        plan.breaker = fields.get("breaker").and_then(|node| diagnostics.number(node, 1_000_000));
+        plan.pausing =
+            fields.get("on_exhausted").and_then(|node| exhausted::read(node, diagnostics));
+        if let Some(node) = fields.get("retry") {
+            plan.retry = RetryAst::read(node, diagnostics);
+        }
+        if let Some(node) = fields.get("env") {
+            plan.env = EnvAst::read_all(node, false, diagnostics);
+        }
+        if let Some(node) = fields.get("labels") {
+            plan.labels = labels(node, diagnostics);
+        }
+        if let Some(node) = fields.get("runners") {
+            for (name, value) in diagnostics.entries(node, "runners").unwrap_or_default() {
+                check_name("runner", name, diagnostics);
+                // A broken runner is there, so that what names it is no second problem.
+                let runner = RunnerAst::read(value, &ITEM, diagnostics);
+                plan.runners.insert(name.value.clone(), runner);
+            }
+        }
+        if let Some(node) = fields.get("work") {
+            let entries = diagnostics.entries(node, "items").unwrap_or_default();
+            if entries.is_empty() && matches!(node.value, Yaml::Map(_)) {
+                diagnostics
+                    .error(DiagnosticCode::MissingKey, node.span, "there is no item in `work`")
+                    .hint("such as `build: { command: [make] }`");
+            }
+            for (id, value) in entries {
+                check_name("item", id, diagnostics);
+                plan.items.push(ItemAst::read(id, value, &plan.runners, diagnostics));
+            }
+        }
+        plan
+    }
+}
+
+fn name(node: &Node, diagnostics: &mut Diagnostics<'_>) -> String {
+    let Some(name) = diagnostics.text(node) else { return String::new() };
+    let unfit =
+        name.value.is_empty() || name.value.len() > 256 || name.value.chars().any(char::is_control);
+    if unfit {
+        let message = "a name has 1 to 256 bytes and no control characters";
+        diagnostics.error(DiagnosticCode::BadValue, name.span, message);
+    }
+    name.value
+}
+
+fn labels(node: &Node, diagnostics: &mut Diagnostics<'_>) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::new();
+    for (name, value) in diagnostics.entries(node, "texts").unwrap_or_default() {
+        if let Some(text) = diagnostics.text(value) {
+            secret_lint::inspect_text(&text, diagnostics);
+            labels.insert(name.value.clone(), text.value);
+        }
+    }
+    labels
+}

@@ -1,0 +1,140 @@
+//! A plan in which every name is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::PlanAst;
+use super::plan_spec::{PLAN_SCHEMA, PlanSpec};
+use crate::coordination::{CoordinationBudget, WorkSpec};
+use crate::id::GroupName;
+use crate::plan::objects::item::{ItemDefaults, Step};
+use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
+use crate::plan::text::{Diagnostics, Span};
+
+/// What is to be carried out.
+#[derive(Debug, Clone)]
+pub(in crate::plan) struct ResolvedPlan {
+    name: String,
+    budget: CoordinationBudget,
+    /// Where its sessions are limited.
+    sessions_span: Span,
+    concurrency: u32,
+    attempts: Option<u32>,
+    breaker: Option<u32>,
+    pausing: bool,
+    labels: BTreeMap<String, String>,
+    /// How many cells of these groups run at a time.
+    widths: BTreeMap<GroupName, u32>,
+    steps: Vec<Step>,
+}
+
+impl PlanAst {
+    /// Writes matrices out as cells, and resolves names and placeholders; `dir` is the absolute
+    /// directory that relative paths start from. `None` if the plan grows too large, which is
+    /// reported.
+    pub(in crate::plan) fn resolve(
+        &self,
+        dir: &Path,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<ResolvedPlan> {
+        let names = self.names(diagnostics);
+        let mut expansion = Expansion::new();
+        let defaults = ItemDefaults {
+            env: &self.env,
+            retry: &self.retry,
+            budget: &self.budget,
+            runners: &self.runners,
+        };
+        let (mut steps, mut waits) = (Vec::new(), Vec::new());
+        for (item, named) in self.items.iter().zip(names.items()) {
+            let mut used = BTreeSet::new();
+            let (texts, group) = (item.texts(), named.group());
+            for cell in &named.cells {
+                let resolver = CellResolver::new(
+                    texts,
+                    cell,
+                    &names,
+                    dir,
+                    &mut expansion,
+                    &mut used,
+                    diagnostics,
+                );
+                let (wait, step) = item.resolve(&cell.id, group.clone(), defaults, resolver);
+                waits.push(wait);
+                steps.extend(step);
+                if expansion.is_spent() {
+                    return None;
+                }
+            }
+            item.refuse_unused(&named.cells, &used, diagnostics);
+        }
+        refuse_cycles(&waits, diagnostics);
+        let widths = self
+            .items
+            .iter()
+            .filter_map(|item| Some((GroupName::new(item.id()).ok()?, item.width()?)));
+        Some(ResolvedPlan {
+            name: self.name.clone(),
+            budget: self.budget.resolve(waits.len(), diagnostics),
+            sessions_span: self.budget.sessions_span(),
+            concurrency: self.concurrency.unwrap_or(1),
+            attempts: self.retry.attempts(),
+            breaker: self.breaker,
+            pausing: self.pausing.unwrap_or_default(),
+            labels: self.labels.clone(),
+            widths: widths.collect(),
+            steps,
+        })
+    }
+
+    fn names(&self, diagnostics: &mut Diagnostics<'_>) -> Names<'_> {
+        let mut left = MAX_CELLS;
+        let mut items = Vec::new();
+        for item in &self.items {
+            let named = item.named(left, diagnostics);
+            left = left.saturating_sub(named.cells.len());
+            items.push(named);
+        }
+        Names::new(items, diagnostics)
+    }
+}
+
+impl ResolvedPlan {
+    pub(in crate::plan) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(in crate::plan) fn budget(&self) -> &CoordinationBudget {
+        &self.budget
+    }
+
+    /// Where its sessions are limited.
+    pub(in crate::plan) fn sessions_span(&self) -> Span {
+        self.sessions_span
+    }
+
+    pub(in crate::plan) fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    pub(in crate::plan) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The plan as it is recorded, with these items; `pausing` is what an item that runs it says of
+    /// its ceilings.
+    pub(in crate::plan) fn record(&self, work: Vec<WorkSpec>, pausing: Option<bool>) -> PlanSpec {
+        PlanSpec {
+            schema: PLAN_SCHEMA,
+            name: self.name.clone(),
+            budget: self.budget.clone(),
+            concurrency: self.concurrency,
+            attempts: self.attempts,
+            breaker: self.breaker,
+            pausing: pausing.unwrap_or(self.pausing),
+            labels: self.labels.clone(),
+            widths: self.widths.clone(),
+            work,
+        }
+    }
+}

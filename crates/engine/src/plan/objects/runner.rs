@@ -1,0 +1,111 @@
+//! `runners:`: commands that several items share.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::command::{COMMAND, CommandAst};
+use super::env::ENV_VALUE;
+use super::limits::LIMITS;
+use super::settings::SettingsAst;
+use super::stdin::STDIN;
+use super::usage::USAGE;
+use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Template};
+
+pub(super) static RUNNER: Object = Object {
+    name: "runner",
+    what: "a runner",
+    keys: &[
+        key(
+            "command",
+            COMMAND,
+            "command: [python3, \"{{script}}\"]",
+            "The program and its arguments, never through a shell. A value that stands for `{{parameter}}` stays one argument.",
+        ),
+        key(
+            "shell",
+            Kind::Text,
+            "shell: sort \"$IN\" | uniq -c",
+            "A script for `sh -c`, instead of `command`. It takes no placeholders; pass values through `env`.",
+        ),
+        key(
+            "env",
+            Kind::Names(&ENV_VALUE),
+            "env: { MODE: fast }",
+            "Environment variables besides the plan's.",
+        ),
+        key(
+            "stdin",
+            STDIN,
+            "stdin: \"{{prompt}}\"",
+            "What the session reads from standard input; it is closed if absent.",
+        ),
+        key("limits", Kind::Of(&LIMITS), "limits: { memory: 2GiB }", "Ceilings of each session."),
+        key(
+            "usage",
+            USAGE,
+            "usage: claude",
+            "How tokens and cost are read: not at all (`none`, the default), from the session's `result` file, or from what `claude -p` prints as JSON (`claude`) or as a stream of JSON (`claude-stream`).",
+        ),
+        key(
+            "timeout",
+            Kind::Duration,
+            "timeout: 5m",
+            "Longest time of each session; then its processes are ended.",
+        ),
+        key(
+            "grace",
+            Kind::Duration,
+            "grace: 10s",
+            "How long a session that was asked to end has before it is killed. 10s if absent.",
+        ),
+    ],
+    later: &["resources", "leases"],
+    open: false,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct RunnerAst {
+    command: Option<CommandAst>,
+    settings: SettingsAst,
+    /// What its placeholders name.
+    parameters: BTreeSet<String>,
+}
+
+/// The runners that an item may name.
+pub(super) type Runners = BTreeMap<String, RunnerAst>;
+
+impl RunnerAst {
+    /// Reads a runner, whose parameters cannot be named as keys of `item` are.
+    pub(super) fn read(node: &Node, item: &Object, diagnostics: &mut Diagnostics<'_>) -> Self {
+        let Some(fields) = Fields::read(node, &RUNNER, diagnostics) else { return Self::default() };
+        let missing = "a runner needs `command` or `shell`";
+        let hint = format!("such as `{}`", RUNNER.keys[0].example);
+        let command = CommandAst::read_one(&fields, missing, Some(hint), diagnostics);
+        let settings = SettingsAst::read(&fields, diagnostics);
+        let templates = command.iter().flat_map(CommandAst::templates).chain(settings.templates());
+        let parameters: BTreeSet<String> =
+            templates.flat_map(Template::parameters).map(str::to_owned).collect();
+        for name in &parameters {
+            if item.key(name).is_some() {
+                let message = format!("`{name}` is a key of items, so it cannot be a parameter");
+                diagnostics
+                    .error(DiagnosticCode::BadPlaceholder, node.span, message)
+                    .hint("give the parameter another name");
+            }
+        }
+        Self { command, settings, parameters }
+    }
+
+    /// `None` if it is broken, which was reported.
+    pub(super) fn command(&self) -> Option<&CommandAst> {
+        self.command.as_ref()
+    }
+
+    pub(super) fn settings(&self) -> &SettingsAst {
+        &self.settings
+    }
+
+    pub(super) fn parameters(&self) -> &BTreeSet<String> {
+        &self.parameters
+    }
+}

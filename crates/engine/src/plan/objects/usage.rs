@@ -1,0 +1,43 @@
+//! `usage:`: how tokens and cost of a session are read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::mapping::Kind;
+use crate::plan::text::{Diagnostics, Node};
+
+pub(super) const USAGE: Kind = Kind::Word(&["none", "result", "claude", "claude-stream"]);
+
+/// The readers, by the word that names them.
+const READERS: [(&str, UsageReader); 4] = [
+    ("none", UsageReader::None),
+    ("result", UsageReader::Result),
+    ("claude", UsageReader::Claude),
+    ("claude-stream", UsageReader::ClaudeStream),
+];
+
+/// How tokens and cost are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UsageReader {
+    /// Not at all.
+    #[default]
+    None,
+    /// From the result file.
+    Result,
+    /// From what `claude -p --output-format json` prints.
+    Claude,
+    /// From what `claude -p --output-format stream-json` prints.
+    ClaudeStream,
+}
+
+impl UsageReader {
+    pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
+        diagnostics.choice(node, &READERS)
+    }
+
+    /// Whether there is somebody to grant tokens and cost to.
+    #[must_use]
+    pub fn reports(self) -> bool {
+        self != Self::None
+    }
+}

@@ -1,0 +1,352 @@
+//! What the placeholders of one cell stand for, and what the cell needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::command_text::{CommandText, TextPart};
+use super::expansion::{Expansion, PIECE_WEIGHT};
+use super::names::{Names, OutputOf};
+use crate::coordination::Need;
+use crate::id::WorkId;
+use crate::plan::text::{
+    DiagnosticCode, Diagnostics, Hole, Piece, Span, Spanned, Template, enumerate, shorten,
+    suggestion,
+};
+
+/// An item, or one combination of its matrix.
+#[derive(Debug, Clone)]
+pub(in crate::plan) struct Cell {
+    pub(in crate::plan) id: WorkId,
+    /// The parameters of the matrix.
+    pub(in crate::plan) values: Vec<(String, String)>,
+}
+
+impl Cell {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A value that an item gives to its runner.
+#[derive(Debug)]
+pub(in crate::plan) struct Parameter {
+    pub(in crate::plan) key: Span,
+    pub(in crate::plan) value: Template,
+}
+
+/// An input of an item as it is written.
+#[derive(Debug, Clone)]
+pub(in crate::plan) enum InputText {
+    File(Template),
+    Value(Template),
+}
+
+/// What an item gives to the texts of its cells.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::plan) struct ItemTexts<'p> {
+    pub(in crate::plan) id: &'p Spanned<String>,
+    /// The name of its runner, if it has one.
+    pub(in crate::plan) runner: Option<&'p str>,
+    pub(in crate::plan) parameters: &'p BTreeMap<String, Parameter>,
+    pub(in crate::plan) inputs: &'p BTreeMap<String, (InputText, Span)>,
+}
+
+/// Where a text stands, which says what its placeholders may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::plan) enum Scope {
+    /// In a runner, which serves many items.
+    Runner,
+    /// In the item itself.
+    Item,
+    /// In an input, which cannot name inputs.
+    Input,
+}
+
+/// A cell while its texts are resolved.
+pub(in crate::plan) struct CellResolver<'a, 's, 'p> {
+    item: ItemTexts<'p>,
+    cell: &'s Cell,
+    names: &'s Names<'p>,
+    /// The absolute directory that relative paths start from.
+    dir: &'s Path,
+    expansion: &'s mut Expansion,
+    diagnostics: &'s mut Diagnostics<'a>,
+    /// What it needs, each with where that is written; naming the output of a member of a group adds
+    /// the member.
+    needs: Vec<(Need, Span)>,
+    needed: BTreeSet<Need>,
+    /// Whether one of its needs names nothing, so that what it needs is not known.
+    lost: bool,
+    /// The lists of its matrix that were named, by any cell of the item.
+    used: &'s mut BTreeSet<String>,
+}
+
+impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
+    pub(in crate::plan) fn new(
+        item: ItemTexts<'p>,
+        cell: &'s Cell,
+        names: &'s Names<'p>,
+        dir: &'s Path,
+        expansion: &'s mut Expansion,
+        used: &'s mut BTreeSet<String>,
+        diagnostics: &'s mut Diagnostics<'a>,
+    ) -> Self {
+        let (needs, needed) = (Vec::new(), BTreeSet::new());
+        Self { item, cell, names, dir, expansion, diagnostics, needs, needed, lost: false, used }
+    }
+
+    pub(in crate::plan) fn diagnostics(&mut self) -> &mut Diagnostics<'a> {
+        self.diagnostics
+    }
+
+    /// Whether the plan grew beyond what is looked at.
+    pub(in crate::plan) fn is_spent(&self) -> bool {
+        self.expansion.is_spent()
+    }
+
+    /// Takes a piece of text from what all texts of the plan may weigh.
+    pub(in crate::plan) fn weigh(&mut self, bytes: usize) -> bool {
+        self.expansion.weigh(bytes, self.item.id.span, self.diagnostics)
+    }
+
+    /// A path, absolute from the plan's directory.
+    pub(in crate::plan) fn absolute(&self, path: &str) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// What the cell was found to need.
+    pub(in crate::plan) fn into_needs(self) -> Vec<(Need, Span)> {
+        self.needs
+    }
+
+    /// Resolves `needs`. Outputs may be named only of what is needed, so this comes first.
+    pub(in crate::plan) fn needs(&mut self, needs: &[Spanned<Template>]) {
+        for need in needs {
+            let name = self.name(&need.value);
+            let found = self.names.need(&name, need.span, self.diagnostics);
+            self.lost |= found.is_empty();
+            for found in found {
+                self.need(found, need.span);
+            }
+        }
+    }
+
+    fn need(&mut self, need: Need, span: Span) {
+        if self.needed.insert(need.clone())
+            && self.expansion.need(self.item.id.span, self.diagnostics)
+        {
+            self.needs.push((need, span));
+        }
+    }
+
+    /// A text with its placeholders filled in, but for outputs.
+    pub(in crate::plan) fn text(&mut self, template: &Template, scope: Scope) -> CommandText {
+        let mut text = CommandText::default();
+        for piece in &template.pieces {
+            let bytes = if let Piece::Text(known) = piece { known.len() } else { 0 };
+            if !self.weigh(bytes) {
+                return text;
+            }
+            match piece {
+                Piece::Text(known) => text.push(TextPart::Known(known.clone())),
+                Piece::Hole(hole, span) => {
+                    self.hole(hole, *span, scope).0.into_iter().for_each(|part| text.push(part));
+                }
+            }
+        }
+        text
+    }
+
+    /// The path of an input: absolute, unless it begins with an output.
+    pub(in crate::plan) fn path(&mut self, template: &Template) -> CommandText {
+        let mut text = self.text(template, Scope::Input);
+        if let Some(TextPart::Known(first)) = text.0.first_mut() {
+            *first = self.dir.join(&*first).to_string_lossy().into_owned();
+        }
+        text
+    }
+
+    /// A text in which only parameters of the matrix may stand: a name or a path that must be known
+    /// now.
+    pub(in crate::plan) fn name(&mut self, template: &Template) -> String {
+        let mut name = String::new();
+        for piece in &template.pieces {
+            let bytes = if let Piece::Text(text) = piece { text.len() } else { 0 };
+            if !self.weigh(bytes) {
+                return name;
+            }
+            match piece {
+                Piece::Text(text) => name.push_str(text),
+                Piece::Hole(Hole::Parameter(parameter), span) => match self.cell.value(parameter) {
+                    Some(value) => {
+                        self.used.insert(parameter.clone());
+                        name.push_str(value);
+                    }
+                    None => self.no_such_parameter(parameter, *span),
+                },
+                Piece::Hole(_, span) => {
+                    let message = "what stands here must be known before anything runs";
+                    let told =
+                        self.diagnostics.error(DiagnosticCode::BadPlaceholder, *span, message);
+                    told.hint("only parameters of the item's matrix are");
+                }
+            }
+        }
+        name
+    }
+
+    fn hole(&mut self, hole: &Hole, span: Span, scope: Scope) -> CommandText {
+        match hole {
+            Hole::Parameter(name) => self.parameter(name, span, scope),
+            Hole::Input(name) => self.input(name, span, scope),
+            Hole::Output { .. } if scope == Scope::Runner => {
+                let message = "a runner serves many items, so it cannot name the output of one";
+                let hint =
+                    "write {{name}} here, and give it in the item: name: \"{{ITEM.output}}\"";
+                self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
+                CommandText::default()
+            }
+            Hole::Output { item, name } => {
+                let of = self.name(item);
+                CommandText(self.output(&of, name.as_deref(), span).into_iter().collect())
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, span: Span, scope: Scope) -> CommandText {
+        let item = self.item;
+        if let Some(parameter) = item.parameters.get(name).filter(|_| scope == Scope::Runner) {
+            if self.cell.value(name).is_some() {
+                let message = format!("`{name}` is given here and by the matrix");
+                self.diagnostics.error(DiagnosticCode::Conflict, parameter.key, message);
+            }
+            return self.text(&parameter.value, Scope::Item);
+        }
+        if let Some(value) = self.cell.value(name) {
+            self.used.insert(name.to_owned());
+            return CommandText::known(value);
+        }
+        match (scope, item.runner) {
+            (Scope::Runner, Some(runner)) => {
+                let message = format!(
+                    "`{}` lacks `{name}`, which its runner `{}` needs",
+                    item.id.value, runner
+                );
+                let told =
+                    self.diagnostics.error(DiagnosticCode::MissingParameter, item.id.span, message);
+                told.hint(format!("add `{name}: ..` to it"));
+            }
+            _ => self.no_such_parameter(name, span),
+        }
+        CommandText::default()
+    }
+
+    fn input(&mut self, name: &str, span: Span, scope: Scope) -> CommandText {
+        if scope == Scope::Input {
+            let told = self.diagnostics.error(
+                DiagnosticCode::BadPlaceholder,
+                span,
+                "an input cannot name an input",
+            );
+            told.hint("write its path out");
+            return CommandText::default();
+        }
+        let item = self.item;
+        match item.inputs.get(name) {
+            Some((InputText::File(path), _)) => self.path(path),
+            Some((InputText::Value(value), _)) => self.text(value, Scope::Input),
+            None => {
+                let (at, by) = match scope {
+                    Scope::Runner => (item.id.span, ", which its runner needs"),
+                    _ => (span, ""),
+                };
+                let hint = suggestion(name, item.inputs.keys().map(String::as_str));
+                let hint = hint.unwrap_or_else(|| format!("add it: input: {{ {name}: FILE }}"));
+                let message = format!("`{}` has no input `{name}`{by}", item.id.value);
+                self.diagnostics.error(DiagnosticCode::BadPlaceholder, at, message).hint(hint);
+                CommandText::default()
+            }
+        }
+    }
+
+    /// The item or matrix whose output a placeholder stands for; it must be needed, directly or by
+    /// its group.
+    fn output(&mut self, of: &str, name: Option<&str>, span: Span) -> Option<TextPart> {
+        let names = self.names;
+        if self.diagnostics.is_full() {
+            return None;
+        }
+        let Some(OutputOf { item: source, ids, all_cells }) = names.output_of(of) else {
+            let message = format!("there is no item `{}`", shorten(of));
+            self.diagnostics
+                .error(DiagnosticCode::BadPlaceholder, span, message)
+                .hint_if(names.suggestion(of));
+            return None;
+        };
+        if source.is_plan {
+            let message =
+                format!("`{of}` is a nested plan, which puts out its receipt and nothing by name");
+            self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message);
+            return None;
+        }
+        let by_group =
+            source.group().is_some_and(|group| self.needed.contains(&Need::Group(group)));
+        if !by_group && !ids.iter().all(|id| self.needed.contains(&Need::Work(id.clone()))) {
+            if !self.lost {
+                let message = format!(
+                    "`{}` does not need `{of}`, so its output may not be there",
+                    self.cell.id
+                );
+                self.diagnostics
+                    .error(DiagnosticCode::UnknownNeed, span, message)
+                    .hint(format!("add `{of}` to its `needs`"));
+            }
+            return None;
+        }
+        if let Some(name) = name
+            .filter(|name| !source.outputs.as_ref().is_some_and(|outputs| outputs.contains(name)))
+        {
+            let hint = match &source.outputs {
+                None => format!(
+                    "say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"
+                ),
+                Some(known) => suggestion(name, known.iter().copied()).unwrap_or_else(|| {
+                    let known: Vec<&str> = known.iter().copied().collect();
+                    format!("it puts out {}", enumerate(&known))
+                }),
+            };
+            let message = format!("`{of}` does not say that it puts out `{name}`");
+            self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
+            return None;
+        }
+        if !self.weigh(ids.len() * PIECE_WEIGHT) {
+            return None;
+        }
+        for id in &ids {
+            // A group brings no outputs along, only its members do.
+            self.need(Need::Work(id.clone()), self.item.id.span);
+        }
+        let name = name.map(str::to_owned);
+        match ids.as_slice() {
+            [id] if !all_cells => Some(TextPart::Output { output_of: id.clone(), name }),
+            _ => Some(TextPart::Outputs { outputs_of: ids, name }),
+        }
+    }
+
+    fn no_such_parameter(&mut self, name: &str, span: Span) {
+        if self.diagnostics.is_full() {
+            return;
+        }
+        let known: Vec<&str> = self.cell.values.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = if self.names.has_item(name) {
+            Some(format!("the output of that item is {{{{{name}.output}}}}"))
+        } else {
+            let meant = suggestion(name, known.iter().copied());
+            meant.or_else(|| {
+                (!known.is_empty()).then(|| format!("its matrix gives {}", enumerate(&known)))
+            })
+        };
+        let message = format!("`{{{{{}}}}}` stands for nothing here", shorten(name));
+        self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint_if(hint);
+    }
+}

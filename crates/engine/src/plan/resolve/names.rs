@@ -1,0 +1,169 @@
+//! What a plan's names stand for: items, groups, matrices and their cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cell::Cell;
+use crate::coordination::Need;
+use crate::id::{GroupName, WorkId};
+use crate::plan::text::{
+    DiagnosticCode, Diagnostics, Span, Spanned, enumerate, shorten, suggestion,
+};
+
+/// An item as others name it.
+#[derive(Debug)]
+pub(in crate::plan) struct NamedItem<'p> {
+    pub(in crate::plan) id: &'p Spanned<String>,
+    /// Its cells, in order; an item without a matrix is its own only cell.
+    pub(in crate::plan) cells: Vec<Cell>,
+    pub(in crate::plan) has_matrix: bool,
+    /// The group that it says it is in.
+    pub(in crate::plan) group: Option<&'p Spanned<String>>,
+    /// Whether it is a nested plan, which puts out its receipt and nothing by name.
+    pub(in crate::plan) is_plan: bool,
+    /// What it says that it puts out.
+    pub(in crate::plan) outputs: Option<BTreeSet<&'p str>>,
+}
+
+impl NamedItem<'_> {
+    /// The group that the item, or its cells, are in: a matrix is a group of its own name unless
+    /// another is given.
+    pub(in crate::plan) fn group(&self) -> Option<GroupName> {
+        match self.group {
+            Some(group) => GroupName::new(&group.value).ok(),
+            None if self.has_matrix => GroupName::new(&self.id.value).ok(),
+            None => None,
+        }
+    }
+
+    fn cell_ids(&self) -> impl Iterator<Item = &WorkId> {
+        self.cells.iter().map(|cell| &cell.id)
+    }
+}
+
+/// What the output of a name in a placeholder is of.
+pub(super) struct OutputOf<'a, 'p> {
+    pub(super) item: &'a NamedItem<'p>,
+    pub(super) ids: Vec<WorkId>,
+    /// Whether all cells of a matrix are meant, however many there are.
+    pub(super) all_cells: bool,
+}
+
+/// Every name of a plan.
+#[derive(Debug)]
+pub(in crate::plan) struct Names<'p> {
+    items: Vec<NamedItem<'p>>,
+    /// Which item an id, also of a cell, comes from.
+    by_id: BTreeMap<WorkId, usize>,
+    by_name: BTreeMap<&'p str, usize>,
+    groups: BTreeMap<&'p str, GroupName>,
+}
+
+impl<'p> Names<'p> {
+    pub(in crate::plan) fn new(
+        items: Vec<NamedItem<'p>>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Self {
+        let mut names = Self {
+            items: Vec::new(),
+            by_id: BTreeMap::new(),
+            by_name: BTreeMap::new(),
+            groups: BTreeMap::new(),
+        };
+        for (index, item) in items.iter().enumerate() {
+            for id in item.cell_ids() {
+                names.by_id.insert(id.clone(), index);
+            }
+            names.by_name.insert(&item.id.value, index);
+            if let Some(group) = item.group
+                && let Ok(name) = GroupName::new(&group.value)
+            {
+                names.groups.insert(&group.value, name);
+            }
+        }
+        for group in items.iter().filter_map(|item| item.group) {
+            if names.by_name.contains_key(group.value.as_str()) {
+                let message = format!(
+                    "`{}` is an item already, so it cannot be a group",
+                    shorten(&group.value)
+                );
+                diagnostics
+                    .error(DiagnosticCode::BadId, group.span, message)
+                    .hint("`needs` names both, so they need different names");
+            }
+        }
+        names.items = items;
+        names
+    }
+
+    /// The items in the order of the plan.
+    pub(in crate::plan) fn items(&self) -> &[NamedItem<'p>] {
+        &self.items
+    }
+
+    /// Whether an item or matrix has this name.
+    pub(super) fn has_item(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// The item, cell or matrix of this name.
+    pub(super) fn output_of(&self, name: &str) -> Option<OutputOf<'_, 'p>> {
+        if let Some((id, index)) = self.by_id.get_key_value(name) {
+            let ids = vec![id.clone()];
+            return Some(OutputOf { item: &self.items[*index], ids, all_cells: false });
+        }
+        let item = &self.items[*self.by_name.get(name)?];
+        Some(OutputOf { item, ids: item.cell_ids().cloned().collect(), all_cells: true })
+    }
+
+    /// What a name in `needs` stands for; reports it if it is nothing.
+    pub(super) fn need(
+        &self,
+        name: &str,
+        span: Span,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Vec<Need> {
+        if let Some((id, _)) = self.by_id.get_key_value(name) {
+            return vec![Need::Work(id.clone())];
+        }
+        if let Some(index) = self.by_name.get(name) {
+            let item = &self.items[*index];
+            return match item.group() {
+                Some(group) if item.group.is_none() => vec![Need::Group(group)],
+                // Others are in its group too, so its cells are named one by one.
+                _ => item.cell_ids().map(|id| Need::Work(id.clone())).collect(),
+            };
+        }
+        if let Some(group) = self.groups.get(name) {
+            return vec![Need::Group(group.clone())];
+        }
+        if diagnostics.is_full() {
+            return Vec::new();
+        }
+        let message = format!("there is no item or group `{}`", shorten(name));
+        diagnostics
+            .error(DiagnosticCode::UnknownNeed, span, message)
+            .hint_if(self.suggestion(name));
+        Vec::new()
+    }
+
+    /// The name that was meant, or those that there are.
+    pub(super) fn suggestion(&self, name: &str) -> Option<String> {
+        let base = name.split('[').next().unwrap_or_default();
+        if let Some(index) = self.by_name.get(base).filter(|_| base != name) {
+            let item = &self.items[*index];
+            if !item.has_matrix {
+                return Some(format!("`{base}` has no matrix, so it has no cells"));
+            }
+            let ids: Vec<&str> = item.cell_ids().map(WorkId::as_str).collect();
+            return Some(
+                suggestion(name, ids.iter().copied())
+                    .unwrap_or_else(|| format!("its cells are {}", enumerate(&ids))),
+            );
+        }
+        let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
+        own.sort_unstable();
+        own.dedup();
+        suggestion(name, own.iter().copied())
+            .or_else(|| (!own.is_empty()).then(|| format!("there are {}", enumerate(&own))))
+    }
+}

@@ -1,0 +1,266 @@
+//! What is wrong with a plan: every problem with its place, the line's text and what to do.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
+
+use super::source::{Source, Span};
+
+/// Problems that are kept; a file in another language would give thousands.
+const MAX_PROBLEMS: usize = 100;
+
+/// Longest message that is kept, in characters.
+const MAX_MESSAGE_CHARS: usize = 500;
+
+/// What kind of problem it is; a contract, as `--json` prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DiagnosticCode {
+    /// A file cannot be read, or is not UTF-8.
+    Unreadable,
+    /// A file, value or expansion is larger than allowed.
+    TooLarge,
+    /// The text is not YAML.
+    Syntax,
+    /// Something of YAML that plans do not have: tags, several documents, merge keys.
+    NotInPlans,
+    /// A key stands twice.
+    DuplicateKey,
+    /// A key that has no meaning.
+    UnknownKey,
+    /// A key that is reserved for a later version.
+    NotYetSupported,
+    /// A key that must be there is not.
+    MissingKey,
+    /// Keys that exclude each other.
+    Conflict,
+    /// A value of another kind than the key takes.
+    WrongType,
+    /// A quantity without a unit, or with an unknown one.
+    WrongUnit,
+    /// A value that the key does not take.
+    BadValue,
+    /// An id or a name that is none.
+    BadId,
+    /// A runner that is not there.
+    UnknownRunner,
+    /// A need on something that is not there.
+    UnknownNeed,
+    /// Items that wait for each other.
+    Cycle,
+    /// A placeholder that is malformed or names nothing.
+    BadPlaceholder,
+    /// A parameter of a runner that an item does not give.
+    MissingParameter,
+    /// A parameter that nothing uses.
+    UnusedParameter,
+    /// A secret that stands in the plan itself.
+    InlineSecret,
+    /// An input file that is not there.
+    MissingFile,
+    /// A name of the caller's environment that is not there.
+    MissingVariable,
+}
+
+/// One problem.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Its kind.
+    pub code: DiagnosticCode,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it, if there is something to suggest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The file.
+    #[serde(serialize_with = "as_text")]
+    pub path: PathBuf,
+    /// Where in the file, unless it is about the whole file.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Position>,
+}
+
+/// Also a path that is not in UTF-8, as far as it can be.
+#[expect(clippy::ptr_arg, reason = "serde hands over what the field is")]
+fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// Where in a file something stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line's text; long ones are cut around what is meant, and secrets are not shown.
+    pub text: String,
+    /// What is meant, in bytes of `text`.
+    #[serde(skip)]
+    pub mark: std::ops::Range<usize>,
+}
+
+/// Every problem of a plan and the plans in it, in the order of files and lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+pub struct PlanError {
+    /// The problems; at least one.
+    pub diagnostics: Vec<Diagnostic>,
+    /// How many more there are.
+    pub left_out: usize,
+}
+
+impl PlanError {
+    /// One problem about a whole file.
+    pub(in crate::plan) fn of_file(
+        code: DiagnosticCode,
+        path: impl Into<PathBuf>,
+        message: impl Into<String>,
+    ) -> Self {
+        let problem = Diagnostic {
+            code,
+            message: message.into(),
+            hint: None,
+            path: path.into(),
+            place: None,
+        };
+        Self { diagnostics: vec![problem], left_out: 0 }
+    }
+
+    /// The problems of several files as one.
+    pub(in crate::plan) fn join(&mut self, other: Self) {
+        for problem in other.diagnostics {
+            // A nested plan that several items name has its problems once.
+            if !self.diagnostics.contains(&problem) {
+                self.diagnostics.push(problem);
+            }
+        }
+        self.left_out += other.left_out;
+        self.left_out += self.diagnostics.len().saturating_sub(MAX_PROBLEMS);
+        self.diagnostics.truncate(MAX_PROBLEMS);
+    }
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.diagnostics.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{problem}")?;
+        }
+        match self.left_out {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(place) = &self.place {
+            write!(f, ":{}:{}", place.line, place.column)?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A text that names things of the user's, which may be long.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Problems of one file while it is read.
+#[derive(Debug)]
+pub(in crate::plan) struct Diagnostics<'a> {
+    source: &'a Source,
+    found: Vec<Pending>,
+    masked: Vec<Span>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    code: DiagnosticCode,
+    span: Span,
+    message: String,
+    hint: Option<String>,
+}
+
+/// A problem that was just found, for what to do about it.
+pub(in crate::plan) struct Reported<'a>(&'a mut Pending);
+
+impl Reported<'_> {
+    pub(in crate::plan) fn hint(self, hint: impl Into<String>) {
+        self.0.hint = Some(hint.into());
+    }
+
+    /// A hint, if there is one.
+    pub(in crate::plan) fn hint_if(self, hint: Option<String>) {
+        self.0.hint = hint;
+    }
+}
+
+impl<'a> Diagnostics<'a> {
+    pub(in crate::plan) fn new(source: &'a Source) -> Self {
+        Self { source, found: Vec::new(), masked: Vec::new() }
+    }
+
+    pub(in crate::plan) fn source(&self) -> &'a Source {
+        self.source
+    }
+
+    pub(in crate::plan) fn error(
+        &mut self,
+        code: DiagnosticCode,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Reported<'_> {
+        self.found.push(Pending { code, span, message: message.into(), hint: None });
+        Reported(self.found.last_mut().expect("BUG: one was just pushed"))
+    }
+
+    /// Keeps a part of the text out of every excerpt.
+    pub(in crate::plan) fn mask(&mut self, span: Span) {
+        self.masked.push(span);
+    }
+
+    /// Whether so much is wrong that what to do about more is not worth diagnostics out; a plan must be
+    /// refused already.
+    pub(in crate::plan) fn is_full(&self) -> bool {
+        self.found.len() > 10 * MAX_PROBLEMS
+    }
+
+    /// All problems in the order of the text, each once.
+    pub(in crate::plan) fn finish(mut self) -> Result<(), PlanError> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found.sort_by_key(|found| (found.span, found.code));
+        // The cells of a matrix share the text that they come from.
+        self.found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
+        let left_out = self.found.len().saturating_sub(MAX_PROBLEMS);
+        self.found.truncate(MAX_PROBLEMS);
+        let (source, masked) = (self.source, &self.masked);
+        let problems = self.found.into_iter().map(|found| {
+            let excerpt = source.excerpt(found.span, masked);
+            let place = Position {
+                line: excerpt.line,
+                column: excerpt.column,
+                text: excerpt.text,
+                mark: excerpt.mark,
+            };
+            let Pending { code, message, hint, .. } = found;
+            let (message, hint) = (cut(message), hint.map(cut));
+            Diagnostic { code, message, hint, path: source.path().to_owned(), place: Some(place) }
+        });
+        Err(PlanError { diagnostics: problems.collect(), left_out })
+    }
+}

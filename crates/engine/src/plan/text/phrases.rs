@@ -1,0 +1,53 @@
+//! Phrases that many messages share: lists of names, what was probably meant, long texts cut.
+
+/// How alike texts are (from 0 to 1) of which one may have been meant by the other.
+const ALIKE: f64 = 0.8;
+
+/// Names that are looked through for one that was meant; there may be thousands.
+const LOOKED_THROUGH: usize = 1_000;
+
+/// Names that a message lists; of more it says how many there are.
+const LISTED: usize = 12;
+
+/// The name that was meant, as a question.
+pub(in crate::plan) fn suggestion<'k>(
+    name: &str,
+    known: impl Iterator<Item = &'k str>,
+) -> Option<String> {
+    let likeness = |other: &str| {
+        // One letter more or less of a short word is much by any measure, and the commonest
+        // mistake.
+        let close =
+            strsim::damerau_levenshtein(name, other) <= 1 + other.len() / 5 && other.len() > 2;
+        let alike = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
+        if close { alike.max(ALIKE) } else { alike }
+    };
+    // Nobody means by a very long text one of our names.
+    if name.len() > 256 {
+        return None;
+    }
+    let best = known
+        .take(LOOKED_THROUGH)
+        .map(|other| (likeness(other), other))
+        .max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
+    best.filter(|(alike, other)| *alike >= ALIKE && *other != name)
+        .map(|(_, other)| format!("did you mean `{other}`?"))
+}
+
+/// Names for a message.
+pub(in crate::plan) fn enumerate(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        more if more > LISTED => format!("{} and {} more", shown.join(", "), more - LISTED),
+        _ => shown.join(", "),
+    }
+}
+
+/// A text that is short enough for a message.
+pub(in crate::plan) fn shorten(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+    if text.chars().count() > 60 {
+        shown.push('…');
+    }
+    shown
+}
