@@ -17,6 +17,7 @@ use super::store::Store;
 use super::verify::{
     Findings, NotRebuildable, Place, Report, Said, StreamCheck, Wrong, locate, read_stream,
 };
+use crate::tagged::{self, Format, TaggedError};
 
 /// What an exported receipt says it is.
 pub const EXPORT_FORMAT: &str = "antiphon.receipt-export.1";
