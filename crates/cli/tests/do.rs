@@ -198,7 +198,7 @@ fn what_a_session_printed_is_printed_again_also_while_it_runs() -> Result {
         .find(|seen| !matches!(seen, Ok(seen) if *seen != expected));
     assert_eq!(seen.ok_or("it was never seen")??, expected);
     say(&ends, "end")?;
-    run.end()?;
+    assert_eq!(run.end()?.status.code(), Some(0));
     assert_eq!(
         printed(&["output", "talks", "command", "--session", "1"])?,
         pair("first\nsecond\n", "oops\n")

@@ -113,7 +113,7 @@ fn example(command: &str) -> &str {
 #[test]
 fn every_object_has_the_members_that_are_told_and_no_others() {
     let fixture = Fixture::new();
-    fixture.run("init");
+    fixture.succeeds("init");
     let text = document("docs/exit-codes.md");
     let mut seen = 0;
     // What is paused can be continued, and what is cancelled can neither.

@@ -6,7 +6,7 @@ mod plans;
 use std::io::BufRead as _;
 use std::process::{Command, Stdio};
 
-use plans::{Result, Running, plan, plan_with, ran, story};
+use plans::{Ran, Result, Running, plan, plan_with, ran, story};
 
 /// What a session is told of itself, as the reference has it.
 fn own_variables() -> Vec<&'static str> {
@@ -72,12 +72,13 @@ fn a_session_reaches_the_engine_by_its_socket_from_whatever_directory_it_runs_in
     plan_with(dir.path(), "plans/plan.yaml", "budget: { sessions: 20, duration: 5m }", &work)?;
     // The state directory and the temporary one are named as people name them: from where they are.
     std::fs::create_dir(dir.path().join("tmp"))?;
-    let output = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+    let output: Ran = Command::new(env!("CARGO_BIN_EXE_antiphon"))
         .args(["--dir", "state", "run", "plans/plan.yaml"])
         .current_dir(dir.path())
         .env("TMPDIR", "tmp")
         .stdin(Stdio::null())
-        .output()?;
+        .output()?
+        .into();
     assert_eq!(
         story(&output).last().map(String::as_str),
         Some("succeeded in 1 session"),

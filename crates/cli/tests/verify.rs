@@ -24,7 +24,7 @@ fn a_sound_ledger_is_sound_as_a_whole_and_in_parts() {
 #[test]
 fn findings_name_stream_and_version_and_exit_with_four() {
     let fixture = Fixture::new();
-    fixture.run("receipt export build -o build.json");
+    fixture.succeeds("receipt export build -o build.json");
     let mut export: serde_json::Value =
         serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
     export["events"][3]["actor"] = "operator".into();
@@ -61,7 +61,7 @@ fn findings_name_stream_and_version_and_exit_with_four() {
 #[test]
 fn a_ledger_is_held_against_an_earlier_receipt() {
     let fixture = Fixture::new();
-    fixture.run("receipt export build -o build.json");
+    fixture.succeeds("receipt export build -o build.json");
     let sound = "18 events in 4 streams, <n> commits\n2 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n";
     check(&fixture.run("verify --against build.json"), sound);
     let export: serde_json::Value =

@@ -388,11 +388,7 @@ impl Board {
     pub(crate) fn unexplained(&self) -> Vec<WorkId> {
         let Some(session) = self.replay.state() else { return Vec::new() };
         let has_slot = session.bindings().len() < session.started().concurrency as usize;
-        if !has_slot
-            || !session.status().is_running()
-            || session.pause_reason().is_some()
-            || session.stop_request().is_some()
-        {
+        if !has_slot || session.stage() != Stage::Running {
             return Vec::new();
         }
         let waiting = self

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use antiphon::coordination::Stage;
 use antiphon::id::WorkId;
 use antiphon::time::{Now, WallTime};
 
@@ -225,33 +226,42 @@ fn gauged(meter: &Meter) -> Line {
     line
 }
 
-/// What pauses or stops the whole, and what cannot be known.
+/// What pauses or stops the whole run, and what cannot be known.
 pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
     let mut notes = Vec::new();
-    let mut note = |state: &'static str, text: String| {
+    let mut note = |word: &'static str, text: &str| {
         let mut line = Line::default();
-        line.painted(state, state);
-        line.push(format!(": {}", printable(&text)));
+        line.painted(word, word);
+        if !text.is_empty() {
+            line.push(format!(": {}", printable(text)));
+        }
         notes.push(line);
     };
-    if let Some(session) = board.session().filter(|session| !session.status().is_terminal()) {
-        let stop = session.stop_condition_at(now.at);
-        if let Some(request) = session.stop_request() {
-            note("stopping", request.reason.clone());
-        } else if let Some(reason) = session.pause_reason() {
-            note("paused", reason.to_owned());
-        } else if let Some(stop) = stop {
-            note("stopping", labels::stop(&stop));
+    if let Some(session) = board.session() {
+        // The first of these words is that of the heading; what else holds a run back follows it.
+        let request = session.stop_request();
+        match (board.stage(), session.pause_reason(), request) {
+            (Stage::Stopping, _, Some(request)) => note("stopping", &request.reason),
+            (Stage::Paused, Some(reason), request) => {
+                note("paused", reason);
+                if let Some(request) = request {
+                    note("closed", &request.reason);
+                }
+            }
+            (Stage::Running, ..) => {
+                if let Some(stop) = session.stop_condition_at(now.at) {
+                    note("nothing new starts", &labels::stop(&stop));
+                }
+            }
+            _ => {}
         }
     }
     if let Some(unread) = board.unread() {
-        note(
-            "note",
-            format!(
-                "this is as it was before version {}, which cannot be read: {}",
-                unread.from, unread.why
-            ),
+        let text = format!(
+            "shown as it was before version {}, which cannot be read: {}",
+            unread.from, unread.why
         );
+        note("note", &text);
     }
     notes
 }

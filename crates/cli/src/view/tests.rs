@@ -237,7 +237,7 @@ codegen  running  1 of 9 ended, 1 running  run-1
 · next                ready
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
 cost ░░░░░░░░ ~0.12345/5.00 EUR
-note: this is as it was before version 8, which cannot be read: its payload was erased
+note: shown as it was before version 8, which cannot be read: its payload was erased
 ",
     );
     let mut history = story();
@@ -248,7 +248,7 @@ note: this is as it was before version 8, which cannot be read: its payload was 
 codegen  running  1 of 9 ended, 1 running  run-1
   9 items: 1 running, 1 delayed, 6 waiting, 1 done
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
-note: this is as it was before version 8, which cannot be read: coordination.session_unbound (sche…
+note: shown as it was before version 8, which cannot be read: coordination.session_unbound (sche…
 ",
     );
     let mut history = story();
@@ -257,7 +257,7 @@ note: this is as it was before version 8, which cannot be read: coordination.ses
         &shown(&history.board(), &history, 30, 100),
         r"
 run-1
-note: this is as it was before version 1, which cannot be read: its payload was erased
+note: shown as it was before version 1, which cannot be read: its payload was erased
 ",
     );
 }

@@ -110,6 +110,7 @@ impl Fixture {
     }
 
     /// The objects that the binary prints, one on a line, without what differs by run.
+    #[must_use = "check what the binary printed"]
     pub(crate) fn objects(&self, line: &str) -> Vec<serde_json::Value> {
         let said = self.run(line);
         let (lines, end) = said.split_once("---").unwrap();
@@ -117,12 +118,21 @@ impl Fixture {
         lines.lines().map(|line| stable(serde_json::from_str(line).unwrap())).collect()
     }
 
+    /// Runs the binary where its success is all that matters.
+    #[track_caller]
+    pub(crate) fn succeeds(&self, line: &str) {
+        let said = self.run(line);
+        assert!(said.ends_with("--- exit 0\n"), "{line}: {said}");
+    }
+
+    #[must_use = "check how the binary ended, or what it printed"]
     pub(crate) fn output(&self, line: &str) -> Output {
         self.command(line).output().unwrap()
     }
 
     /// What the binary says with a line of arguments: standard output, standard error and exit
     /// code, without what differs by run.
+    #[must_use = "check what the binary printed and how it ended"]
     pub(crate) fn run(&self, line: &str) -> String {
         let Output { status, stdout, stderr } = self.output(line);
         let stderr = String::from_utf8(stderr).unwrap();

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -21,12 +21,28 @@ pub(crate) fn antiphon(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-pub(crate) fn ran(dir: &Path, arguments: &[&str]) -> Result<Output> {
-    Ok(antiphon(dir, arguments).output()?)
+/// What the binary printed, and how it ended.
+#[derive(Debug)]
+#[must_use = "check how the binary ended, or what it printed"]
+pub(crate) struct Ran {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+}
+
+impl From<Output> for Ran {
+    fn from(Output { status, stdout, stderr }: Output) -> Self {
+        Self { status, stdout, stderr }
+    }
+}
+
+/// Runs the binary to its end.
+pub(crate) fn ran(dir: &Path, arguments: &[&str]) -> Result<Ran> {
+    Ok(antiphon(dir, arguments).output()?.into())
 }
 
 /// What a run printed, without its times and ids.
-pub(crate) fn story(output: &Output) -> Vec<String> {
+pub(crate) fn story(output: &Ran) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let lines = text
         .lines()
@@ -76,7 +92,7 @@ impl Running {
     }
 
     /// Waits for its end, and gives what it printed.
-    pub(crate) fn end(mut self) -> Result<Output> {
+    pub(crate) fn end(mut self) -> Result<Ran> {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut errors = self.0.stderr.take().ok_or("no standard error")?;
         let reader = std::thread::spawn(move || {
@@ -87,7 +103,7 @@ impl Running {
             &mut stdout,
         )?;
         let stderr = reader.join().map_err(|_| "reading failed")??;
-        Ok(Output { status: self.0.wait()?, stdout, stderr })
+        Ok(Ran { status: self.0.wait()?, stdout, stderr })
     }
 
     pub(crate) fn kill(&mut self) -> Result {

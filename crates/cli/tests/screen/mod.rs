@@ -1,5 +1,117 @@
-//! A terminal's screen, as far as `antiphon run` uses one. It refuses what a display that fits
-//! would never do.
+//! The binary on a terminal, and that terminal's screen, as far as `antiphon run` uses one. It
+//! refuses what a display that fits would never do.
+
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The binary on a terminal of its own.
+pub(crate) struct OnTerminal {
+    pub(crate) child: Child,
+    printed: Receiver<Vec<u8>>,
+    seen: Vec<u8>,
+    size: (usize, usize),
+}
+
+impl OnTerminal {
+    /// Starts it with arguments, on the state directory `state` of a directory.
+    pub(crate) fn start(
+        dir: &Path,
+        arguments: &[&str],
+        size: (u16, u16),
+        change: impl FnOnce(&mut Command),
+    ) -> Result<Self> {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+        grantpt(&terminal)?;
+        unlockpt(&terminal)?;
+        tcsetwinsize(
+            &terminal,
+            Winsize { ws_row: size.0, ws_col: size.1, ws_xpixel: 0, ws_ypixel: 0 },
+        )?;
+        let name = ptsname(&terminal, Vec::new())?.into_string()?;
+        let side = File::options().read(true).write(true).open(name)?;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
+        // Where it is set, any terminal is taken to understand colours.
+        command.env_remove("CI");
+        command.current_dir(dir).arg("--dir").arg(dir.join("state")).args(arguments);
+        command.env_remove("NO_COLOR").env_remove("HOME").env("TERM", "xterm-256color");
+        command.stdin(Stdio::null()).stdout(side.try_clone()?).stderr(side);
+        change(&mut command);
+        let child = command.spawn()?;
+        // The command holds the other side open, which would keep the end of the output from being
+        // seen.
+        drop(command);
+        let (sender, printed) = channel();
+        let mut terminal = File::from(terminal);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4_096];
+            // Reading fails once nobody has the other side open.
+            while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+                if sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { child, printed, seen: Vec::new(), size: (size.0.into(), size.1.into()) })
+    }
+
+    /// Waits until a text was printed.
+    pub(crate) fn until(&mut self, text: &str) -> Result {
+        while !String::from_utf8_lossy(&self.seen).contains(text) {
+            let more = self.printed.recv().map_err(|_| {
+                format!("it ended without {text}: {:?}", String::from_utf8_lossy(&self.seen))
+            })?;
+            self.seen.extend(more);
+        }
+        Ok(())
+    }
+
+    /// Waits until a frame has just been drawn: the next one comes a while later. A kill within a
+    /// write may cut it off, which no program can help.
+    pub(crate) fn between_frames(&mut self) -> Result {
+        loop {
+            let more = self
+                .printed
+                .recv()
+                .map_err(|_| format!("it ended: {:?}", String::from_utf8_lossy(&self.seen)))?;
+            self.seen.extend(more);
+            if self.seen.ends_with(b"\x1b[?7h\x1b[?25h") {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?).ok_or("no process")?;
+        Ok(kill_process(pid, signal)?)
+    }
+
+    /// Waits for its end; everything that it printed, and the screen then.
+    pub(crate) fn end(mut self) -> Result<(String, Screen, ExitStatus)> {
+        let status = self.child.wait()?;
+        self.seen.extend(self.printed.iter().flatten());
+        let text = String::from_utf8(std::mem::take(&mut self.seen))?;
+        let mut screen = Screen::new(self.size.0, self.size.1);
+        screen.take(&text)?;
+        Ok((text, screen, status))
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _gone = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
 
 /// What was printed, also what has scrolled away, and where the cursor is.
 pub(crate) struct Screen {
@@ -26,7 +138,7 @@ impl Screen {
     }
 
     /// Takes in what was printed.
-    pub(crate) fn take(&mut self, text: &str) -> Result<(), String> {
+    pub(crate) fn take(&mut self, text: &str) -> std::result::Result<(), String> {
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
             match character {
@@ -56,7 +168,7 @@ impl Screen {
         Ok(())
     }
 
-    fn put(&mut self, character: char) -> Result<(), String> {
+    fn put(&mut self, character: char) -> std::result::Result<(), String> {
         // Outside a frame lines are as long as they are; in it they have to fit.
         if !self.wraps && self.column >= self.columns {
             return Err(format!(
@@ -72,7 +184,7 @@ impl Screen {
         Ok(())
     }
 
-    fn obey(&mut self, sequence: &str) -> Result<(), String> {
+    fn obey(&mut self, sequence: &str) -> std::result::Result<(), String> {
         match sequence {
             "[?25l" => self.cursor = false,
             "[?25h" => self.cursor = true,
