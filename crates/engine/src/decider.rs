@@ -131,7 +131,7 @@ impl Decider {
         match self.disk.health() {
             Health::Sound => self.world.has_more(),
             Health::Proving { .. } => self.disk.nothing_in_flight() || self.world.has_more(),
-            Health::Full { .. } | Health::Poisoned { .. } => false,
+            Health::Full { .. } | Health::Poisoned { .. } | Health::Newer { .. } => false,
         }
     }
 
@@ -143,7 +143,7 @@ impl Decider {
             && match self.disk.health() {
                 Health::Sound => !self.world.is_taking_over(),
                 Health::Proving { .. } => false,
-                Health::Full { .. } | Health::Poisoned { .. } => true,
+                Health::Full { .. } | Health::Poisoned { .. } | Health::Newer { .. } => true,
             }
     }
 

@@ -184,10 +184,11 @@ impl Setup {
     /// Ends what an earlier engine left running, whether this one runs processes or not.
     fn swept(self) -> Result<(Self, Orphans), StartError> {
         let orphans = match &self.directory {
-            Some(directory) => {
+            // What a newer version runs is that version's to look after.
+            Some(directory) if !self.recovered.is_newer() => {
                 orphans::sweep(self.recovered.world(), self.store.as_ref(), directory)?
             }
-            None => Orphans::default(),
+            _ => Orphans::default(),
         };
         Ok((self, orphans))
     }
@@ -239,6 +240,10 @@ impl Engine {
         }
         let accepted_shorter = opened.mark != MarkFinding::Agrees;
         let recovered = decider::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
+        if recovered.is_newer() {
+            // Reading needs no ownership, and a version that can write must be able to take it.
+            store.close()?;
+        }
         Ok(Setup {
             store,
             recovered,

@@ -44,6 +44,11 @@ impl Host {
                 .map_err(|error| CommandError::because(Kind::State, &error))?;
         }
         let engine = Arc::new(setup.start().await?);
+        if let Err(refusal) = engine.health().await {
+            // A newer version's ledger is read beside it, not served.
+            closed(engine).await?;
+            return Err(refusal.into());
+        }
         let place = dir.to_owned();
         let server = match Server::bind(dir, Arc::clone(&engine), compiled).await {
             Ok(server) => server.with_sessions(Arc::new(move |pid| session_of(&place, pid))),

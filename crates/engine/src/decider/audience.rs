@@ -47,7 +47,7 @@ impl Audience {
     pub(super) fn await_end(
         &mut self,
         coordination: CoordinationId,
-        reply: oneshot::Sender<Option<Ended>>,
+        reply: oneshot::Sender<Result<Option<Ended>, EngineError>>,
     ) {
         self.waiters.add(coordination, reply);
     }

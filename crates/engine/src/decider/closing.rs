@@ -111,8 +111,10 @@ impl Decider {
 
     /// Leaves snapshots, closes the store and answers the one who asked for it.
     pub(super) async fn finish(mut self) {
-        let answer = self.disk.refusal().map_or(Ok(()), Err);
-        if answer.is_ok() {
+        // There is nothing to close in order where nothing could be written.
+        let refusal = self.disk.refusal().filter(|_| !self.disk.is_newer());
+        let answer = refusal.map_or(Ok(()), Err);
+        if self.disk.is_sound() {
             for state in self.world.coordinations() {
                 let stream = StreamName::Coordination(state.coordination_id().clone());
                 self.disk.save(snapshot_of(stream, state));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::append::Append;
+use antiphon_core::event::Unreadable;
 use antiphon_core::world::LedgerFacts;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -45,6 +46,10 @@ pub(super) enum Health {
     Poisoned {
         reason: String,
     },
+    /// Closed to writes for this version, which does not know an event of the ledger.
+    Newer {
+        unreadable: Unreadable,
+    },
 }
 
 impl Health {
@@ -73,6 +78,7 @@ impl Health {
             Self::Full { reason, .. } => Some(EngineError::ReadOnly { reason: reason.clone() }),
             Self::Proving { reason } => Some(EngineError::NotTaken { reason: reason.clone() }),
             Self::Poisoned { reason } => Some(EngineError::Poisoned { reason: reason.clone() }),
+            Self::Newer { unreadable } => Some(EngineError::Newer { source: unreadable.clone() }),
         }
     }
 }
@@ -104,7 +110,13 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn new(store: Arc<dyn Store>, writer: Writer, durable: LedgerFacts) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        writer: Writer,
+        durable: LedgerFacts,
+        newer: Option<Unreadable>,
+    ) -> Self {
+        let health = newer.map_or(Health::Sound, |unreadable| Health::Newer { unreadable });
         Self {
             store,
             writer,
@@ -112,7 +124,7 @@ impl Disk {
             durable,
             in_flight: VecDeque::new(),
             void_acks: 0,
-            health: Health::Sound,
+            health,
             full_since: None,
         }
     }
@@ -133,25 +145,32 @@ impl Disk {
         matches!(self.health, Health::Sound)
     }
 
-    pub(super) fn is_poisoned(&self) -> bool {
-        matches!(self.health, Health::Poisoned { .. })
-    }
-
     /// What a command is refused with now, if it is.
     pub(super) fn refusal(&self) -> Option<EngineError> {
         self.health.refusal()
     }
 
-    /// What a read is refused with now, if it is: what a poisoned ledger holds nobody knows.
+    /// Whether this engine writes nothing any more, whatever happens.
+    pub(super) fn is_closed_to_writes(&self) -> bool {
+        matches!(self.health, Health::Poisoned { .. } | Health::Newer { .. })
+    }
+
+    /// Whether this engine never wrote, as it does not know all events of the ledger.
+    pub(super) fn is_newer(&self) -> bool {
+        matches!(self.health, Health::Newer { .. })
+    }
+
+    /// What a look at the live state is refused with now, if it is: what a poisoned ledger holds is
+    /// unknown, and of a newer one there is no state.
     pub(super) fn refusal_of_reads(&self) -> Result<(), EngineError> {
-        if self.is_poisoned() { self.refusal().map_or(Ok(()), Err) } else { Ok(()) }
+        if self.is_closed_to_writes() { self.refusal().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
     pub(super) fn may_write(&self) -> bool {
         match &self.health {
             Health::Sound | Health::Proving { .. } => true,
             Health::Full { retry, .. } => *retry <= Instant::now(),
-            Health::Poisoned { .. } => false,
+            Health::Poisoned { .. } | Health::Newer { .. } => false,
         }
     }
 

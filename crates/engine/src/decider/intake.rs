@@ -66,13 +66,14 @@ impl Decider {
                 let release = look(&self.world, now);
                 self.draft.answer(release);
             }
-            // Nothing ends on the record any more; dropping the answer says so.
-            Request::Wait { .. } if self.disk.is_poisoned() => {}
             Request::Wait { coordination, reply } => {
-                if self.is_live(&coordination) {
+                if let Err(refusal) = self.disk.refusal_of_reads() {
+                    // Nothing ends on the record any more.
+                    let _ = reply.send(Err(refusal));
+                } else if self.is_live(&coordination) {
                     self.audience.await_end(coordination, reply);
                 } else {
-                    let _ = reply.send(None);
+                    let _ = reply.send(Ok(None));
                 }
             }
             Request::Follow { stream, reply } => {
@@ -80,7 +81,7 @@ impl Decider {
                     StreamName::Coordination(id) => self.is_live(id),
                     StreamName::Ledger | StreamName::Pool(_) => true,
                 };
-                let feed = if grows && !self.disk.is_poisoned() {
+                let feed = if grows && !self.disk.is_closed_to_writes() {
                     self.audience.follow(stream)
                 } else {
                     Feed::ended()
@@ -88,6 +89,9 @@ impl Decider {
                 // Turns on their way were filtered without this follower: it reads only once they
                 // are durable.
                 self.draft.answer(Box::new(move |_| drop(reply.send(feed))));
+            }
+            Request::Acknowledge { reply, .. } if self.disk.is_newer() => {
+                let _ = reply.send(self.disk.refusal().map_or(Ok(()), Err));
             }
             // What was delivered is durable: the writer moves the cursor with whatever it writes
             // next.

@@ -84,11 +84,13 @@ pub(crate) fn spawn(
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();
     let system = |what| move |source| StartError::System { what, source };
-    let Recovered { mut world, clock, facts, owner, accepted_shorter } = recovered;
+    let Recovered { mut world, clock, facts, owner, accepted_shorter, newer } = recovered;
     let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
     let now = clock.now().map_err(system("randomness"))?;
-    opening.open(&mut world, &now)?;
-    opening.resume(&mut world, &now)?;
+    if newer.is_none() {
+        opening.open(&mut world, &now)?;
+        opening.resume(&mut world, &now)?;
+    }
     let (ended, ends) = mpsc::unbounded_channel();
     let sessions = Sessions::new(functions, plans, processes, ended, grace);
     world.set_runners(sessions.runners().clone());
@@ -100,7 +102,7 @@ pub(crate) fn spawn(
     let timer = Timer::new().map_err(system("a timer"))?;
     let decider = Decider {
         world,
-        disk: Disk::new(store, writer, facts),
+        disk: Disk::new(store, writer, facts, newer),
         sessions,
         audience: Audience::default(),
         snapshots: Snapshots::new(snapshot_every),

@@ -4,8 +4,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use antiphon_core::coordination::Coordination;
+use antiphon_core::coordination::{ApplyError, Coordination};
 use antiphon_core::envelope::{Recorded, StreamTip};
+use antiphon_core::event::Unreadable;
 use antiphon_core::id::{StreamName, Version};
 use antiphon_core::replay::Replay;
 use antiphon_core::time::LedgerTime;
@@ -32,11 +33,19 @@ pub(crate) struct Recovered {
     pub(super) facts: LedgerFacts,
     pub(super) owner: Owner,
     pub(super) accepted_shorter: bool,
+    /// What this version cannot read, if there is such an event: then the world is empty, and
+    /// nothing may be written.
+    pub(super) newer: Option<Unreadable>,
 }
 
 impl Recovered {
     pub(crate) fn world(&self) -> &World {
         &self.world
+    }
+
+    /// Whether the ledger may only be read.
+    pub(crate) fn is_newer(&self) -> bool {
+        self.newer.is_some()
     }
 }
 
@@ -50,14 +59,45 @@ pub(crate) fn recover(
     let started =
         store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first().map(|head| head.started);
     let facts = opened.facts(started, env!("CARGO_PKG_VERSION"));
-    let world = rebuild(store, &facts)?;
+    let recovered = read_others(store).and_then(|()| rebuild(store, &facts));
+    let (world, newer) = match recovered {
+        Err(StartError::Replay { source: ApplyError::Unreadable(unreadable), .. })
+            if unreadable.error.is_newer() =>
+        {
+            (World::new(facts.clone()), Some(unreadable))
+        }
+        recovered => (recovered?, None),
+    };
     Ok(Recovered {
         world,
         clock: Clock::continuing(opened.at),
         facts,
         owner: owner.clone(),
         accepted_shorter,
+        newer,
     })
+}
+
+/// Reads the streams that no world is built from: the ledger's own, and those of kinds that this
+/// version does not know. Events of streams that have ended are not looked at: nothing follows from
+/// them any more, and whoever reads one meets the error then.
+fn read_others(store: &dyn Store) -> Result<(), StartError> {
+    let live = HeadFilter { ended: Some(false), ..HeadFilter::default() };
+    let streams = store.heads(&HeadQuery::List(live))?.into_iter().map(|head| head.stream);
+    for stream in streams.filter(|stream| !matches!(stream, StreamName::Coordination(_))) {
+        let mut after = Version(0);
+        loop {
+            let page = store.read_stream(&stream, after, PAGE)?;
+            let Some(last) = page.last() else { break };
+            after = last.version;
+            // What is damaged is found by verifying, and concerns nothing that is decided.
+            let newer = page.iter().filter_map(|event| event.event().err());
+            if let Some(source) = newer.into_iter().find(|unreadable| unreadable.error.is_newer()) {
+                return Err(StartError::Replay { stream, source: source.into() });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Builds the world anew from what is durable; the facts name the ends of both chains.

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use antiphon_core::id::CoordinationId;
 use tokio::sync::oneshot;
 
-use crate::mailbox::Ended;
+use crate::mailbox::{Ended, EngineError};
+
+type Reply = oneshot::Sender<Result<Option<Ended>, EngineError>>;
 
 /// Those who wait, by what they wait for.
 #[derive(Default)]
-pub(super) struct Waiters(HashMap<CoordinationId, Vec<oneshot::Sender<Option<Ended>>>>);
+pub(super) struct Waiters(HashMap<CoordinationId, Vec<Reply>>);
 
 impl Waiters {
-    pub(super) fn add(&mut self, id: CoordinationId, reply: oneshot::Sender<Option<Ended>>) {
+    pub(super) fn add(&mut self, id: CoordinationId, reply: Reply) {
         let waiting = self.0.entry(id).or_default();
         // Whoever waits for a while and asks again leaves nothing behind.
         waiting.retain(|other| !other.is_closed());
@@ -23,7 +25,7 @@ impl Waiters {
     pub(super) fn tell(&mut self, ended: &Ended) {
         for waiter in self.0.remove(&ended.coordination).unwrap_or_default() {
             // A caller that no longer waits is no error.
-            let _ = waiter.send(Some(ended.clone()));
+            let _ = waiter.send(Ok(Some(ended.clone())));
         }
     }
 
@@ -31,7 +33,7 @@ impl Waiters {
     pub(super) fn keep(&mut self, is_live: impl Fn(&CoordinationId) -> bool) {
         for (_, waiting) in self.0.extract_if(|id, _| !is_live(id)) {
             for waiter in waiting {
-                let _ = waiter.send(None);
+                let _ = waiter.send(Ok(None));
             }
         }
     }
@@ -56,6 +58,6 @@ mod tests {
         }
         assert_eq!(waiters.0[&id].len(), 2, "the one that stays, and the last that went");
         waiters.keep(|_| false);
-        assert_eq!((stays.try_recv(), waiters.0.len()), (Ok(None), 0));
+        assert_eq!((matches!(stays.try_recv(), Ok(Ok(None))), waiters.0.len()), (true, 0));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_core::coordination::{ApplyError, ControllerError};
+use antiphon_core::event::Unreadable;
 use antiphon_core::id::{CoordinationId, IdError, StreamName, Version};
 use antiphon_core::live::EmitError;
 use antiphon_core::world::Rejection;
@@ -59,6 +60,13 @@ pub enum EngineError {
     ReadOnly {
         /// What keeps it.
         reason: String,
+    },
+    /// The ledger holds an event that this version does not know: it can be read, but whatever this
+    /// version wrote would rest on a state that leaves something out.
+    #[error("the ledger is read-only for this version of antiphon: {source}")]
+    Newer {
+        /// The event: its stream, version, type and schema.
+        source: Unreadable,
     },
     /// The store refused the append that this was part of. Nothing was recorded; the engine goes on
     /// from what is.

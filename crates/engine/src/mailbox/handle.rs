@@ -197,7 +197,7 @@ impl Handle {
     pub(crate) async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Wait { coordination: id.clone(), reply }).await?;
-        if let Some(ended) = answer.await.map_err(|_| EngineError::Stopped)? {
+        if let Some(ended) = answer.await.map_err(|_| EngineError::Stopped)?? {
             return Ok(ended);
         }
         // Not live: it has ended before, and its head row says how.

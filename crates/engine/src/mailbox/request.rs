@@ -32,7 +32,10 @@ pub(crate) enum Request {
     /// A read of the live state.
     Look(Look),
     /// A caller waits for an end; `None` if the coordination is not live.
-    Wait { coordination: CoordinationId, reply: oneshot::Sender<Option<Ended>> },
+    Wait {
+        coordination: CoordinationId,
+        reply: oneshot::Sender<Result<Option<Ended>, EngineError>>,
+    },
     /// A caller follows a stream live.
     Follow { stream: StreamName, reply: oneshot::Sender<Feed> },
     /// A named reader is done with what it was given.

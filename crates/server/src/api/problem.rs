@@ -108,7 +108,7 @@ impl From<EngineError> for Problem {
             EngineError::ReadOnly { .. } => Code::ReadOnly,
             EngineError::NotTaken { .. } => Code::NotTaken,
             EngineError::Poisoned { .. } => Code::Poisoned,
-            EngineError::Read { .. } => Code::Unreadable,
+            EngineError::Read { .. } | EngineError::Newer { .. } => Code::Unreadable,
             EngineError::Stopped => Code::Stopping,
             _ => Code::Internal,
         };

@@ -1,0 +1,130 @@
+//! A ledger with an event that only a newer version knows: it is read, and nothing is written to it.
+
+#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
+
+use antiphon::append::HeadRow;
+use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
+use antiphon::envelope::{Commit, StreamTip};
+use antiphon::id::{CommitNumber, CoordinationId, Seq, Version};
+use antiphon::ledger::conformance::{Chain, owner, stream};
+use antiphon::ledger::{HeadFilter, HeadQuery, Location, Placed, PlacedCommit, Store};
+use antiphon::{Engine, EngineError};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// An event as a newer version would write it.
+struct Newer {
+    stream: &'static str,
+    kind: &'static str,
+    schema: u32,
+    payload: &'static str,
+}
+
+fn config() -> Result<CoordinationConfig> {
+    let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
+    Ok(CoordinationConfig::open(vec![WorkSpec::function("a", "nobody")?], budget)?
+        .with_id("run")?)
+}
+
+/// A ledger in which a run is open, with one more event at its end.
+async fn ledger(dir: &tempfile::TempDir, newer: &Newer) -> Result<Location> {
+    let location = Location::directory(dir.path().join("state"));
+    let engine = Engine::open_at(&location)?.start().await?;
+    engine.submit(config()?).await?;
+    engine.close().await?;
+    forge(location.store().as_ref(), newer)?;
+    Ok(location)
+}
+
+/// Appends the event, as sound as every other one.
+fn forge(store: &dyn Store, newer: &Newer) -> Result {
+    let opened = store.open(&owner("newer"))?;
+    let mut chain = Chain::after(&opened, heads(store)?);
+    let mut append = chain.turn().event(newer.stream, newer.kind, newer.payload).build_aside();
+    let event = &mut append.events[0];
+    event.schema = newer.schema;
+    event.hash = event.computed_hash();
+    append.heads[0].tip = StreamTip { version: event.version, hash: event.hash };
+    append.commit = Commit::link(opened.commits, opened.epoch, [event.hash].into_iter());
+    store.append(&append, &[])?;
+    Ok(store.close()?)
+}
+
+fn heads(store: &dyn Store) -> Result<Vec<HeadRow>> {
+    Ok(store.heads(&HeadQuery::List(HeadFilter::default()))?)
+}
+
+/// All that is recorded.
+fn everything(store: &dyn Store) -> Result<(Vec<Placed>, Vec<PlacedCommit>, Vec<HeadRow>)> {
+    let events = store.read_all(Seq(0), usize::MAX)?;
+    Ok((events, store.commits(CommitNumber(0), usize::MAX)?, heads(store)?))
+}
+
+const NOT_KNOWN: [(Newer, &str); 4] = [
+    (
+        Newer { stream: "coordination/run", kind: "coordination.paused", schema: 7, payload: "{}" },
+        "the ledger is read-only for this version of antiphon: coordination/run 3: coordination.paused has schema 7, \
+         and this version reads up to 1; open the ledger with the version that wrote it",
+    ),
+    (
+        Newer { stream: "coordination/run", kind: "coordination.sung", schema: 1, payload: "{}" },
+        "the ledger is read-only for this version of antiphon: coordination/run 3: coordination.sung (schema 1) is not \
+         known to this version; open the ledger with the version that wrote it",
+    ),
+    (
+        Newer { stream: "ledger", kind: "ledger.opened", schema: 2, payload: "{}" },
+        "the ledger is read-only for this version of antiphon: ledger 3: ledger.opened has schema 2, and this version \
+         reads up to 1; open the ledger with the version that wrote it",
+    ),
+    (
+        Newer { stream: "pool/gpu", kind: "pool.declared", schema: 1, payload: "{}" },
+        "the ledger is read-only for this version of antiphon: pool/gpu 1: pool.declared (schema 1) is not known to this \
+         version; open the ledger with the version that wrote it",
+    ),
+];
+
+#[tokio::test]
+async fn a_ledger_of_a_newer_version_is_read_and_every_writer_is_told_which_event_it_does_not_know()
+-> Result {
+    let id = CoordinationId::new("run")?;
+    for (newer, says) in NOT_KNOWN {
+        let dir = tempfile::tempdir()?;
+        let location = ledger(&dir, &newer).await?;
+        let before = everything(location.store().as_ref())?;
+
+        let engine = Engine::open_at(&location)?.start().await?;
+        let refused = |answer: std::result::Result<(), EngineError>| {
+            assert_eq!(answer.unwrap_err().to_string(), says);
+        };
+        refused(engine.health().await);
+        refused(engine.submit(config()?).await.map(drop));
+        refused(
+            engine.add_work(&id, vec![WorkSpec::function("b", "nobody")?], None).await.map(drop),
+        );
+        refused(engine.cancel(&id, "").await);
+        // Nor does it claim to know the state.
+        refused(engine.why(&id, "a").await.map(drop));
+        refused(engine.wait(&id).await.map(drop));
+
+        assert_eq!(engine.status(&id).await?.state, "running");
+        let name = stream(newer.stream);
+        let mut events = engine.follow_stream(&name, Version(0));
+        let mut last = None;
+        while let Some(event) = events.next().await? {
+            last = Some(event);
+        }
+        let last = last.unwrap();
+        assert_eq!((&*last.kind, last.schema), (newer.kind, newer.schema));
+        let mut reader = engine.reader("mailer", &id).await?;
+        reader.next().await?.unwrap();
+        refused(reader.acknowledge().await);
+
+        // A version that can write may take the ledger meanwhile.
+        let other = location.store();
+        let _opened = other.open(&owner("newer again"))?;
+        other.close()?;
+        engine.close().await?;
+        assert_eq!(everything(location.store().as_ref())?, before);
+    }
+    Ok(())
+}
