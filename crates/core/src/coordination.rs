@@ -86,7 +86,6 @@ mod raise;
 mod receipt;
 mod runners;
 mod session;
-mod stage;
 mod start;
 mod stop;
 mod why;
@@ -98,6 +97,7 @@ pub use crate::contract::{
     TerminationResult,
 };
 pub use crate::envelope::Meta;
+pub use crate::head::{Stage, UnknownStage};
 pub(crate) use admission::events as work_events;
 pub use archive::{Finished, Recalled, archived_items};
 pub use budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
@@ -118,7 +118,6 @@ pub use receipt::{
 };
 pub use runners::{Capability, Runners};
 pub use session::Coordination;
-pub use stage::{Stage, UnknownStage};
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition, Verdict};
 pub use why::Blocked;
 pub use work::{

@@ -83,11 +83,9 @@ impl Recorded {
     /// # Errors
     /// [`Unreadable`] says what is wrong and where it is.
     pub fn event(&self) -> Result<Event, Unreadable> {
-        match self.stream {
-            StreamName::Ledger => LedgerEvent::of(self).map(Event::Ledger),
-            StreamName::Coordination(_) | StreamName::Pool(_) => {
-                CoordinationEvent::of(self).map(Event::Coordination)
-            }
+        match prefix(&self.kind) {
+            "ledger" => LedgerEvent::of(self).map(Event::Ledger),
+            _ => CoordinationEvent::of(self).map(Event::Coordination),
         }
     }
 }
@@ -105,4 +103,56 @@ pub fn belongs_in(kind: &str, stream: &StreamName) -> bool {
 
 fn prefix(kind: &str) -> &str {
     kind.split_once('.').map_or("", |(prefix, _)| prefix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::envelope::Payload;
+    use crate::id::{Actor, Version};
+    use crate::time::{LedgerTime, WallTime};
+
+    fn recorded(kind: &'static str, schema: u32, payload: &str) -> Recorded {
+        Recorded {
+            stream: "coordination/nightly".parse().unwrap(),
+            version: Version(3),
+            kind: kind.into(),
+            schema,
+            at: LedgerTime(1),
+            wall: WallTime(1),
+            actor: Actor::new("engine").unwrap(),
+            cause: None,
+            payload: Payload::Bytes(payload.as_bytes().to_vec()),
+            prev: Digest::GENESIS,
+            hash: Digest::GENESIS,
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_named_with_its_place() {
+        let refused = |kind, schema| recorded(kind, schema, "{}").event().unwrap_err();
+        let unknown = refused("coordination.noted", 1);
+        let newer = refused("coordination.paused", 2);
+        assert!(unknown.error.is_newer() && newer.error.is_newer());
+        assert_eq!(
+            [unknown.to_string(), newer.to_string()],
+            [
+                "coordination/nightly 3: coordination.noted (schema 1) is not known to this \
+                 version; open the ledger with the version that wrote it",
+                "coordination/nightly 3: coordination.paused has schema 2, and this version reads \
+                 up to 1; open the ledger with the version that wrote it",
+            ]
+        );
+        assert!(!refused("coordination.paused", 1).error.is_newer(), "that is damage");
+    }
+
+    #[test]
+    fn every_type_belongs_in_one_kind_of_stream() {
+        let streams = ["ledger", "coordination/a", "pool/a"].map(|name| name.parse().unwrap());
+        for kind in Event::kinds() {
+            let homes = streams.iter().filter(|stream| belongs_in(kind, stream)).count();
+            assert_eq!((kind, homes, Event::known_kind(kind)), (kind, 1, Some(kind)));
+        }
+    }
 }

@@ -14,6 +14,7 @@ pub mod coordination;
 pub mod digest;
 pub mod envelope;
 pub mod event;
+pub mod head;
 pub mod id;
 pub mod ledger;
 pub mod live;

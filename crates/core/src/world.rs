@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use command::{Adder, Command, Origin, Rejection, Reply};
 pub use ledger::{EraseRequest, LedgerFacts};
 pub use takeover::Found;
-pub use turn::{Action, Spawn, Turn, without_erased};
+pub use turn::{Action, Spawn, Turn};
 
 use crate::append::Erasure;
 use deadlines::Deadlines;

@@ -66,7 +66,7 @@ mod tagged;
 pub mod usage;
 
 pub use antiphon_core::{
-    append, coordination, digest, envelope, event, id, live, replay, time, world,
+    append, coordination, digest, envelope, event, head, id, live, replay, time, world,
 };
 
 pub use engine::{Engine, Reader, Setup, Subscription};

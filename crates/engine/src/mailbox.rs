@@ -16,5 +16,5 @@ pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::{Handle, backwards};
 pub(crate) use origin::{engine_origin, operator};
 pub(crate) use request::{Release, Request};
+pub(crate) use status::head_of;
 pub use status::{Ended, Status};
-pub(crate) use status::{head_of, status_of};

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Counts, Stage};
+use antiphon::head::RunSummary;
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::command_error::{CommandError, Kind};
@@ -41,15 +42,6 @@ pub(crate) struct Args {
 fn stages() -> impl TypedValueParser<Value = Stage> {
     PossibleValuesParser::new(Stage::ALL.map(Stage::as_str))
         .try_map(|text| text.to_lowercase().parse::<Stage>())
-}
-
-/// What a listing needs of a head row's summary.
-#[derive(Debug, Deserialize)]
-struct Summary {
-    name: Option<String>,
-    totals: Counts,
-    work: u64,
-    running: u64,
 }
 
 /// A coordination as JSON.
@@ -104,16 +96,11 @@ impl Args {
     }
 }
 
-fn summary(head: &HeadRow) -> Result<Summary, CommandError> {
-    serde_json::from_str(&head.summary).map_err(|error| unreadable(head, &error))
-}
-
-fn unreadable(head: &HeadRow, error: &serde_json::Error) -> CommandError {
-    CommandError::new(
-        Kind::State,
-        format!("the summary of {} is not what this version writes: {error}", head.stream),
-    )
-    .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
+fn summary(head: &HeadRow) -> Result<RunSummary, CommandError> {
+    head.run_summary().map_err(|error| {
+        CommandError::new(Kind::State, error.to_string())
+            .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
+    })
 }
 
 fn id(head: &HeadRow) -> String {
@@ -121,7 +108,7 @@ fn id(head: &HeadRow) -> String {
     name.strip_prefix(COORDINATIONS).unwrap_or(&name).to_owned()
 }
 
-fn row(head: &HeadRow, summary: Summary) -> [String; 7] {
+fn row(head: &HeadRow, summary: RunSummary) -> [String; 7] {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
@@ -136,7 +123,7 @@ fn row(head: &HeadRow, summary: Summary) -> [String; 7] {
     ]
 }
 
-fn line<'a>(head: &'a HeadRow, summary: &'a Summary) -> Result<Line<'a>, CommandError> {
+fn line<'a>(head: &'a HeadRow, summary: &'a RunSummary) -> Result<Line<'a>, CommandError> {
     Ok(Line {
         id: id(head),
         name: summary.name.as_deref(),
@@ -146,6 +133,6 @@ fn line<'a>(head: &'a HeadRow, summary: &'a Summary) -> Result<Line<'a>, Command
         hash: head.tip.hash.to_string(),
         started: timestamps::exact(head.started),
         changed: timestamps::exact(head.changed.1),
-        summary: serde_json::from_str(&head.summary).map_err(|error| unreadable(head, &error))?,
+        summary: serde_json::from_str(&head.summary).map_err(CommandError::internal)?,
     })
 }

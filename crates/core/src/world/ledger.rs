@@ -1,10 +1,8 @@
 //! The `ledger` stream: who owns the ledger, and what was erased from it.
 
-use serde_json::json;
-
 use super::command::Rejection;
 use super::{World, engine, stamp};
-use crate::append::{Erasure, HeadRow};
+use crate::append::Erasure;
 use crate::coordination::ControllerError;
 use crate::digest::Digest;
 use crate::envelope::{CommitTip, StreamTip};
@@ -63,18 +61,8 @@ impl OwnStream {
         Self { id: facts.ledger, format: facts.format, live }
     }
 
-    pub(super) fn head(&self) -> Option<HeadRow> {
-        let live = self.live.as_ref()?;
-        let state = live.state();
-        Some(HeadRow {
-            stream: StreamName::Ledger,
-            tip: live.tip(),
-            status: if state.is_open() { "open" } else { "closed" }.to_owned(),
-            ended: false,
-            started: state.started_at(),
-            changed: state.last_times(),
-            summary: json!({ "ledger": state.id() }).to_string(),
-        })
+    pub(super) fn live(&self) -> Option<&Live<LedgerStream>> {
+        self.live.as_ref()
     }
 }
 

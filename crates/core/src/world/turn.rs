@@ -2,18 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
 use super::ledger::OwnStream;
 use super::member::Member;
-use crate::append::{Append, Erasure, HeadRow};
-use crate::coordination::{
-    BudgetUsage, Coordination, CoordinationStatus, Counts, Ending, Grant, Runner, StopCause,
-    Verdict, WorkSpec,
-};
+use crate::append::{Append, Erasure};
+use crate::coordination::{Grant, Runner, StopCause, Verdict, WorkSpec};
 use crate::digest::Digest;
-use crate::envelope::{Blob, Commit, CommitTip, Recorded, StreamTip};
-use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, Version, WorkId};
+use crate::envelope::{Blob, Commit, CommitTip, Recorded};
+use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
 use crate::live::{Aggregate, Live};
 use crate::time::LedgerTime;
 
@@ -145,10 +140,10 @@ impl Draft {
         let mut heads = Vec::with_capacity(draft.touched.len());
         for stream in &draft.touched {
             match stream {
-                StreamName::Ledger => heads.extend(ledger.head()),
+                StreamName::Ledger => heads.extend(ledger.live().map(Live::head)),
                 StreamName::Coordination(id) => {
                     let Some(member) = members.get(id) else { continue };
-                    heads.push(head_row(member.state(), member.live.tip()));
+                    heads.push(member.live.head());
                     if member.state().status().is_terminal() {
                         members.remove(id);
                     }
@@ -176,78 +171,5 @@ impl Turn {
     #[must_use]
     pub fn is_only_actions(&self) -> bool {
         self.append.events.is_empty()
-    }
-}
-
-/// The part of a head row that the core alone understands.
-#[derive(Serialize)]
-struct Summary<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ending: Option<Ending>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: &'a BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<&'a SessionId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paused: Option<&'a str>,
-    plan: Digest,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<Digest>,
-    running: usize,
-    totals: &'a Counts,
-    usage: &'a BudgetUsage,
-    work: u64,
-}
-
-/// The head row of a coordination some of whose payloads are erased, without the texts that may
-/// come from them; `None` if it has none.
-#[must_use]
-pub fn without_erased(head: HeadRow, versions: &[Version]) -> Option<HeadRow> {
-    let mut summary: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(&head.summary).ok()?;
-    // Name and labels are of the first event; which one said why it was paused is not known here.
-    if !versions.contains(&Version(1)) && !summary.contains_key("paused") {
-        return None;
-    }
-    let texts = ["name", "labels", "paused"].map(|text| summary.remove(text));
-    texts
-        .iter()
-        .any(Option::is_some)
-        .then(|| HeadRow { summary: serde_json::Value::Object(summary).to_string(), ..head })
-}
-
-/// What lists and results need to know of a coordination.
-pub(super) fn head_row(session: &Coordination, tip: StreamTip) -> HeadRow {
-    let started = session.started();
-    let ending = match session.status() {
-        CoordinationStatus::Completed(stop) => Some(Ending::Completed(stop.clone())),
-        CoordinationStatus::Aborted(reason) => Some(Ending::Aborted(reason.clone())),
-        _ => None,
-    };
-    let summary = Summary {
-        ending,
-        labels: &started.labels,
-        name: started.name.as_deref(),
-        parent: started.parent.as_ref(),
-        paused: session.pause_reason(),
-        plan: started.plan,
-        receipt: session.receipt_digest(),
-        running: session.bindings().len(),
-        totals: session.totals(),
-        usage: session.budget_usage(),
-        work: session.work_count(),
-    };
-    let (at, wall) = session.last_times();
-    HeadRow {
-        stream: StreamName::Coordination(session.coordination_id().clone()),
-        tip,
-        status: session.stage().as_str().to_owned(),
-        ended: session.status().is_terminal(),
-        started: session.started_at(),
-        changed: (at, wall),
-        summary: serde_json::to_string(&summary)
-            .expect("BUG: a summary is plain data with text keys"),
     }
 }

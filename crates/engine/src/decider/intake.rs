@@ -2,13 +2,14 @@
 
 use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::CoordinationConfig;
+use antiphon_core::head::without_erased;
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply, without_erased};
+use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply};
 
 use super::Decider;
 use crate::incidents::CaughtError;
-use crate::mailbox::{EngineError, Feed, Release, Request, engine_origin, head_of, status_of};
+use crate::mailbox::{EngineError, Feed, Release, Request, engine_origin, head_of};
 use crate::session::Ending;
 
 impl Decider {
@@ -145,11 +146,9 @@ impl Decider {
         if self.world.coordination(id).is_some() {
             return Ok(None);
         }
-        let same = |plan: Option<&str>| plan == Some(&config.digest().to_string());
-        match status_of(self.disk.store(), id) {
-            Ok(status) if same(status.summary["plan"].as_str()) => {
-                Ok(Some(Reply::Existing { coordination: id.clone() }))
-            }
+        let same = |head: &HeadRow| head.run_summary().is_ok_and(|it| it.plan == config.digest());
+        match head_of(self.disk.store(), id) {
+            Ok(head) if same(&head) => Ok(Some(Reply::Existing { coordination: id.clone() })),
             Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
             // It ended in a turn that is on its way to the disk.
             Err(EngineError::UnknownCoordination { .. }) if self.audience.ending(id).is_some() => {

@@ -9,6 +9,7 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Recorded};
+use antiphon_core::head::Stage;
 use antiphon_core::id::{
     Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
 };
@@ -20,7 +21,7 @@ use super::error::EngineError;
 use super::feed::Feed;
 use super::origin::{engine_origin, operator};
 use super::request::Request;
-use super::status::{Ended, Status, status_of};
+use super::status::{Ended, Status, head_of, status_of};
 use crate::incidents::{Caught, CaughtError};
 use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
 use crate::plan::PlanSpec;
@@ -201,14 +202,12 @@ impl Handle {
             return Ok(ended);
         }
         // Not live: it has ended before, and its head row says how.
-        let status = self.status(id).await?;
         let unknown = || EngineError::UnknownCoordination { coordination: id.clone() };
-        let receipt = status.summary["receipt"]
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(unknown)?;
-        let verdict = serde_json::from_value(serde_json::Value::String(status.state))
-            .map_err(|_| unknown())?;
+        let of = id.clone();
+        let head = self.read(move |store| Ok(head_of(store, &of))).await??;
+        let Ok(Stage::Ended(verdict)) = head.stage() else { return Err(unknown()) };
+        let receipt = head.run_summary().ok().and_then(|summary| summary.receipt);
+        let receipt = receipt.ok_or_else(unknown)?;
         Ok(Ended { coordination: id.clone(), verdict, receipt })
     }
 

@@ -38,7 +38,7 @@ impl From<&HeadRow> for RunLine {
                 StreamName::Coordination(id) => id.to_string(),
                 other => other.to_string(),
             },
-            name: summary["name"].as_str().map(ToOwned::to_owned),
+            name: head.run_summary().ok().and_then(|summary| summary.name),
             status: head.status.clone(),
             ended: head.ended,
             version: head.tip.version.0,

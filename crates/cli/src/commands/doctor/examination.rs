@@ -291,7 +291,7 @@ impl Examination {
             .ok()
             .and_then(|heads| heads.into_iter().next())
         {
-            Some(head) if head.status == "open" && !self.held => {
+            Some(head) if head.is_open_ledger() && !self.held => {
                 self.note(
                     NAME,
                     text + "\nthe last engine did not close it",

@@ -33,9 +33,8 @@ fn outcome(
     head: &HeadRow,
     output: &mut Output,
 ) -> Result<(), CommandError> {
-    let summary: serde_json::Value = serde_json::from_str(&head.summary).unwrap_or_default();
-    let name =
-        summary["name"].as_str().map(|name| format!(" ({})", printable(name))).unwrap_or_default();
+    let name = head.run_summary().ok().and_then(|summary| summary.name);
+    let name = name.map(|name| format!(" ({})", printable(&name))).unwrap_or_default();
     let verdict = receipt.verdict.as_str();
     let why = match &receipt.ending {
         Ending::Completed(stop) => stop.to_string(),

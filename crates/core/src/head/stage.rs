@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::event::StopKind;
-use super::session::Coordination;
-use super::stop::{CoordinationStatus, Verdict};
+use crate::coordination::event::StopKind;
+use crate::coordination::{Coordination, CoordinationStatus, Verdict};
 
 /// Where a coordination is in its life; a head row has it as its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
