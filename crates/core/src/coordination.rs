@@ -114,11 +114,11 @@ pub use planner::{
 pub use raise::Raise;
 pub use receipt::{
     ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
-    WorkOutcome,
+    ReceiptError, WorkOutcome,
 };
 pub use runners::{Capability, Runners};
 pub use session::Coordination;
-pub use stop::{AbortReason, BudgetType, CoordinationStatus, StopCondition, Verdict};
+pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCondition, Verdict};
 pub use why::Blocked;
 pub use work::{
     Backoff, Binding, FailurePolicy, Need, Runner, SkipReason, WorkItemOutcome, WorkItemTracking,

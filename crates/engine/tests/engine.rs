@@ -644,7 +644,7 @@ async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
     let status = engine.status(&id).await?;
     assert_eq!(
         status.summary["ending"],
-        serde_json::json!({"completed": {"Error": {"WorkFailed": {"work_id": "a"}}}})
+        serde_json::json!({"completed": {"Fault": {"WorkFailed": {"work_id": "a"}}}})
     );
     engine.close().await?;
     Ok(())

@@ -46,7 +46,7 @@ pub(super) fn stop_requested(stop: &StopRequested) -> Sentence {
         StopKind::Drain => "drain requested",
         StopKind::Cancel => "cancel requested",
     };
-    Sentence::new(word, "stopping", format!(" by {}{}", stop.by, said(&stop.reason)))
+    Sentence::new(word, "stopping", format!(" by {}{}", stop.by, said(&stop.why())))
 }
 
 pub(super) fn resumed(resumed: &Resumed) -> Sentence {

@@ -241,11 +241,11 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
         // The first of these words is that of the heading; what else holds a run back follows it.
         let request = session.stop_request();
         match (board.stage(), session.pause_reason(), request) {
-            (Stage::Stopping, _, Some(request)) => note("stopping", &request.reason),
+            (Stage::Stopping, _, Some(request)) => note("stopping", &request.why()),
             (Stage::Paused, Some(reason), request) => {
                 note("paused", reason);
                 if let Some(request) = request {
-                    note("closed", &request.reason);
+                    note("closed", &request.why());
                 }
             }
             (Stage::Running, ..) => {

@@ -179,6 +179,7 @@ paused: lunch\u{202e}
         kind: StopKind::Drain,
         by: by(),
         reason: "interrupted".to_owned(),
+        parent: None,
     }));
     check(
         &shown(&history.board(), &history, 6, 60),

@@ -318,7 +318,7 @@ impl CoordinationController {
             AbortReason::Error { message } => {
                 AbortReason::Error { message: shortened(message, MAX_TEXT_BYTES) }
             }
-            AbortReason::NoEligibleWork => reason,
+            reason => reason,
         };
         self.started()?.refuse_ended()?;
         self.close_sessions(&now)?;

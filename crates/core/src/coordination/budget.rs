@@ -64,7 +64,7 @@ impl TryFrom<BudgetFields> for CoordinationBudget {
             fields.tick_rate_hz,
             fields.max_tokens,
         )?;
-        Ok(Self { max_cost: fields.max_cost, currency: fields.currency, ..budget })
+        Ok(budget.with_cost(fields.max_cost, fields.currency))
     }
 }
 
@@ -105,6 +105,11 @@ impl CoordinationBudget {
         self.max_cost = Some(millionths);
         self.currency = Some(currency.into());
         self
+    }
+
+    /// The same with the cost and the currency that were recorded, each if it is there.
+    pub(super) fn with_cost(self, max_cost: Option<u64>, currency: Option<String>) -> Self {
+        Self { max_cost, currency, ..self }
     }
 
     /// Most sessions.

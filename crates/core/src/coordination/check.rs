@@ -65,7 +65,9 @@ impl Coordination {
                 let holds = self.stop_condition_at(meta.at);
                 let given = matches!(
                     completed.stop,
-                    StopCondition::UserRequested | StopCondition::Error(_)
+                    StopCondition::UserRequested
+                        | StopCondition::Error(_)
+                        | StopCondition::WordedError(_)
                 );
                 demand(
                     given || holds.as_ref() == Some(&completed.stop),

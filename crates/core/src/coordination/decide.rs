@@ -85,7 +85,10 @@ impl Coordination {
             return None;
         }
         if let Some(stop) = self.stop.as_ref().filter(|stop| stop.kind == StopKind::Cancel) {
-            let reason = AbortReason::Cancelled { reason: stop.reason.clone() };
+            let reason = match stop.parent {
+                Some(parent) => AbortReason::ParentStopped(parent),
+                None => AbortReason::Cancelled { reason: stop.reason.clone() },
+            };
             return self.bound.is_empty().then_some(Proposal::End(Ending::Aborted(reason)));
         }
         if self.status == CoordinationStatus::Initializing {

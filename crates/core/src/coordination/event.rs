@@ -9,7 +9,7 @@ use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 use super::outcome::{NextStep, SessionOutcome, TreeReport};
 use super::planner::EfeWeights;
 use super::receipt::Counts;
-use super::stop::{AbortReason, StopCondition, Verdict};
+use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{SkipReason, WorkSpec};
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, GroupName, SessionId, Version, WorkId};
@@ -38,15 +38,16 @@ events! {
         /// Ceilings were raised.
         BudgetRaised(BudgetRaised) = "coordination.budget_raised",
         /// Somebody wants it to end.
-        StopRequested(StopRequested) = "coordination.stop_requested",
+        StopRequested(StopRequested) = "coordination.stop_requested"
+            up to 2 by StopRequested::lowest,
         /// An engine took it over after a restart.
         Resumed(Resumed) = "coordination.resumed",
         /// A session without a valid fence tried to write.
         WriteRefused(WriteRefused) = "coordination.write_refused",
         /// It came to its end.
-        Completed(Box<Completed>) = "coordination.completed",
+        Completed(Box<Completed>) = "coordination.completed" up to 2 by lowest_completed,
         /// It was ended from outside.
-        Aborted(Box<Aborted>) = "coordination.aborted",
+        Aborted(Box<Aborted>) = "coordination.aborted" up to 2 by lowest_aborted,
     }
 }
 
@@ -277,8 +278,24 @@ pub struct StopRequested {
     pub kind: StopKind,
     /// Who wanted it.
     pub by: Actor,
-    /// Why.
+    /// Why, in the words of whoever wanted it.
     pub reason: String,
+    /// Why the engine wanted it of a nested coordination. Came with schema 2, as the reason that is
+    /// recorded in the end follows from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentStop>,
+}
+
+impl StopRequested {
+    /// Why, for people.
+    #[must_use]
+    pub fn why(&self) -> String {
+        self.parent.map_or_else(|| self.reason.clone(), |parent| parent.to_string())
+    }
+
+    fn lowest(&self) -> u32 {
+        if self.parent.is_some() { 2 } else { 1 }
+    }
 }
 
 /// Payload of `coordination.resumed`.
@@ -331,4 +348,22 @@ pub struct Aborted {
     pub totals: Counts,
     /// Digest of the receipt.
     pub receipt: Digest,
+}
+
+/// Schema 2 records an error as a code, which the receipt hashes instead of a sentence.
+#[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
+fn lowest_completed(completed: &Box<Completed>) -> u32 {
+    match completed.stop {
+        StopCondition::Error(_) => 2,
+        _ => 1,
+    }
+}
+
+/// Schema 2 records as codes what ended a coordination that nobody cancelled.
+#[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
+fn lowest_aborted(aborted: &Box<Aborted>) -> u32 {
+    match aborted.reason {
+        AbortReason::StartCutOff | AbortReason::ParentStopped(_) => 2,
+        _ => 1,
+    }
 }

@@ -7,13 +7,18 @@ mod builder;
 mod bytes;
 mod content;
 mod counts;
+mod error;
+mod read;
+mod reader;
 mod store;
+mod wording;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::builder::ReceiptBuilder;
 pub use self::content::{Ending, Evidence, WorkOutcome};
 pub use self::counts::Counts;
+pub use self::error::ReceiptError;
 pub use self::store::ContentStore;
 use super::budget::{BudgetUsage, CoordinationBudget};
 use super::stop::{StopCondition, Verdict};

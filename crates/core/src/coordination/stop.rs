@@ -44,7 +44,23 @@ pub enum StopCondition {
     /// Somebody asked for it.
     UserRequested,
     /// The coordination cannot go on.
+    #[serde(rename = "Fault")]
     Error(CoordinationError),
+    /// The same as the first version recorded it, whose receipt hashes a sentence. Nothing makes
+    /// one any more.
+    #[serde(rename = "Error")]
+    WordedError(CoordinationError),
+}
+
+impl StopCondition {
+    /// The error that the coordination stopped on, if it did.
+    #[must_use]
+    pub fn error(&self) -> Option<&CoordinationError> {
+        match self {
+            Self::Error(error) | Self::WordedError(error) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for StopCondition {
@@ -54,7 +70,7 @@ impl fmt::Display for StopCondition {
             Self::BudgetExhausted(meter) => write!(f, "BUDGET_EXHAUSTED_{meter}"),
             Self::CircuitBreakerTripped => f.write_str("CIRCUIT_BREAKER_TRIPPED"),
             Self::UserRequested => f.write_str("USER_REQUESTED"),
-            Self::Error(error) => write!(f, "ERROR ({error})"),
+            Self::Error(error) | Self::WordedError(error) => write!(f, "ERROR ({error})"),
         }
     }
 }
@@ -75,6 +91,30 @@ pub enum AbortReason {
     },
     /// Nothing in it can ever start.
     NoEligibleWork,
+    /// Its start was cut off, and there is nobody who could complete it.
+    StartCutOff,
+    /// It carries out a session of another coordination, which stopped that session.
+    ParentStopped(ParentStop),
+}
+
+/// Why a coordination stops the session that a nested one carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ParentStop {
+    /// The session timed out.
+    TimedOut,
+    /// The coordination of the session is ending.
+    Ending,
+}
+
+impl fmt::Display for ParentStop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::TimedOut => "its parent's session timed out",
+            Self::Ending => "its parent is ending",
+        })
+    }
 }
 
 impl fmt::Display for AbortReason {
@@ -84,6 +124,8 @@ impl fmt::Display for AbortReason {
             Self::Cancelled { reason } => write!(f, "CANCELLED ({reason})"),
             Self::Error { message } => write!(f, "ERROR ({message})"),
             Self::NoEligibleWork => f.write_str("NO_ELIGIBLE_WORK"),
+            Self::StartCutOff => f.write_str("its start was cut off before it was complete"),
+            Self::ParentStopped(why) => why.fmt(f),
         }
     }
 }

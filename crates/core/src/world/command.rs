@@ -397,8 +397,12 @@ fn stop(
             .not_in_state("is still being started; cancel it, or wait until its start is complete")
             .into());
     }
-    let request =
-        StopRequested { kind, by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
+    let request = StopRequested {
+        kind,
+        by: origin.actor.clone(),
+        reason: shortened(reason, MAX_TEXT_BYTES),
+        parent: None,
+    };
     world.emit_all(id, vec![CoordinationEvent::StopRequested(request)], origin, now)
 }
 

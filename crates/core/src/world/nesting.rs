@@ -7,7 +7,7 @@ use super::{engine, stamp};
 use crate::coordination::event::{CoordinationEvent, StopKind, StopRequested};
 use crate::coordination::{
     AbortReason, ControllerError, Coordination, CoordinationBudget, CoordinationConfig, End,
-    Ending, MAX_DEPTH, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
+    Ending, MAX_DEPTH, ParentStop, Report, SessionEnd, SessionOutcome, StopCause, Verdict,
 };
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::time::Now;
@@ -100,11 +100,12 @@ pub(super) fn cancel(world: &mut World, session: &SessionId, cause: StopCause, n
     if already.is_some_and(|stop| stop.kind == StopKind::Cancel) {
         return;
     }
-    let reason = match cause {
-        StopCause::Timeout => "the time of its parent's session is over",
-        StopCause::Ending => "its parent is ending",
-    };
-    let request = StopRequested { kind: StopKind::Cancel, by: engine(), reason: reason.to_owned() };
+    let parent = Some(match cause {
+        StopCause::Timeout => ParentStop::TimedOut,
+        StopCause::Ending => ParentStop::Ending,
+    });
+    let request =
+        StopRequested { kind: StopKind::Cancel, by: engine(), reason: String::new(), parent };
     if member.live.record(&CoordinationEvent::StopRequested(request), stamp(now, &engine())).is_ok()
     {
         world.draft.collect(&mut member.live);
@@ -118,7 +119,10 @@ pub(super) fn child_ended(world: &mut World, parent: &SessionId, end: &End, now:
     let usage = &end.receipt.budget_usage;
     let outcome = match (end.receipt.verdict, &end.receipt.ending) {
         (Verdict::Succeeded, _) => SessionOutcome::Success,
-        (Verdict::Aborted, Ending::Aborted(AbortReason::Error { .. })) => SessionOutcome::Lost,
+        (
+            Verdict::Aborted,
+            Ending::Aborted(AbortReason::Error { .. } | AbortReason::StartCutOff),
+        ) => SessionOutcome::Lost,
         (Verdict::Aborted, _) => SessionOutcome::Cancelled,
         (Verdict::Partial | Verdict::Failed, _) => SessionOutcome::Failure,
     };

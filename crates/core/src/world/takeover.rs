@@ -152,16 +152,10 @@ impl World {
     }
 
     fn give_up(&mut self, id: &CoordinationId, now: &Now) {
-        let Some(session) = self.coordination(id).filter(|session| is_given_up(session)) else {
+        if !self.coordination(id).is_some_and(is_given_up) {
             return;
-        };
-        let message = match session.started().parent {
-            Some(_) => "its start was cut off before it was complete",
-            None => {
-                "its start was cut off before it was complete; nobody was told that it was accepted"
-            }
-        };
-        self.end(id, Ending::Aborted(AbortReason::Error { message: message.to_owned() }), now);
+        }
+        self.end(id, Ending::Aborted(AbortReason::StartCutOff), now);
     }
 }
 

@@ -349,6 +349,7 @@ impl History {
                 kind: *kind,
                 by,
                 reason: String::new(),
+                parent: None,
             }),
             Step::Resume => return self.resume(),
             Step::Add(draft) => {

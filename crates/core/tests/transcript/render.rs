@@ -99,7 +99,7 @@ fn payload(event: &Event) -> String {
                 StopKind::Drain => "drain",
                 StopKind::Cancel => "cancel",
             };
-            format!("{kind} {}", said(&stop.reason)).trim_end().to_owned()
+            format!("{kind} {}", said(&stop.why())).trim_end().to_owned()
         }
         CoordinationEvent::Resumed(resumed) => {
             format!("epoch {}, {} lost", resumed.epoch, resumed.swept)

@@ -84,9 +84,7 @@ pub(super) fn of(status: &RunStatus, lines: usize) -> Object {
         changed: timestamps::exact(head.changed.1),
         engine: (!head.ended).then_some(*owned),
         paused: running.and_then(|session| session.pause_reason()).map(str::to_owned),
-        stopping: running
-            .and_then(|session| session.stop_request())
-            .map(|request| request.reason.clone()),
+        stopping: running.and_then(|session| session.stop_request()).map(|request| request.why()),
         receipt: session
             .and_then(|session| session.receipt_digest())
             .map(|digest| digest.to_string()),

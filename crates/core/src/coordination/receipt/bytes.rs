@@ -4,19 +4,30 @@
 use super::CoordinationReceipt;
 use super::content::{Ending, WorkOutcome};
 use super::counts::Counts;
+use super::wording;
+use crate::coordination::error::CoordinationError;
+use crate::coordination::stop::StopCondition;
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::digest::Canonical;
+
+/// What the bytes of every receipt begin with.
+pub(super) const TAG: &str = "antiphon.receipt.1";
 
 impl CoordinationReceipt {
     /// The bytes that are hashed and stored: every text carries its length, so that nothing in a
     /// text can pose as structure.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        let mut bytes = Canonical::new("antiphon.receipt.1");
+        let mut bytes = Canonical::new(TAG);
         bytes.text(self.coordination_id.as_str());
         match &self.ending {
-            Ending::Completed(stop) => bytes.u8(b'C').text(&stop.to_string()),
-            Ending::Aborted(reason) => bytes.u8(b'A').text(&reason.to_string()),
+            Ending::Completed(StopCondition::Error(error)) => {
+                bytes.u8(b'E');
+                write_error(error, &mut bytes);
+                &mut bytes
+            }
+            Ending::Completed(stop) => bytes.u8(b'C').text(&wording::stop(stop)),
+            Ending::Aborted(reason) => bytes.u8(b'A').text(&wording::abort(reason)),
         };
         bytes.text(self.verdict.as_str());
         bytes.length(self.outcome_chunks.len());
@@ -66,6 +77,25 @@ impl CoordinationReceipt {
         }
         bytes.into_bytes()
     }
+}
+
+/// An error is a code and what belongs to it.
+fn write_error(error: &CoordinationError, bytes: &mut Canonical) {
+    match error {
+        CoordinationError::InvalidBudget { field } => bytes.text("INVALID_BUDGET").text(field),
+        CoordinationError::WorkQueueSizeExceeded { actual, max } => {
+            bytes.text("WORK_QUEUE_SIZE_EXCEEDED").u64(*actual as u64).u64(*max as u64)
+        }
+        CoordinationError::TickRateMismatch { expected, actual } => {
+            bytes.text("TICK_RATE_MISMATCH").u64(*expected).u64(*actual)
+        }
+        CoordinationError::ClockRegression { last, current } => {
+            bytes.text("CLOCK_REGRESSION").u64(*last).u64(*current)
+        }
+        CoordinationError::WorkFailed { work_id } => {
+            bytes.text("WORK_FAILED").text(work_id.as_str())
+        }
+    };
 }
 
 impl Counts {

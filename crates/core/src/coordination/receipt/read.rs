@@ -1,0 +1,233 @@
+//! Reads a receipt back from its canonical bytes: all of it or nothing.
+
+use std::str::FromStr;
+
+use super::CoordinationReceipt;
+use super::bytes::TAG;
+use super::content::{Ending, Evidence, WorkOutcome};
+use super::counts::Counts;
+use super::error::ReceiptError;
+use super::reader::Reader;
+use super::wording;
+use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
+use crate::coordination::error::CoordinationError;
+use crate::coordination::stop::{StopCondition, Verdict};
+use crate::coordination::work::{SkipReason, WorkItemOutcome};
+use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
+use crate::envelope::{CommitTip, MAX_APPEND_BYTES};
+use crate::id::{CommitNumber, CoordinationId, Epoch, IdError, Version, WorkId};
+use crate::time::WallTime;
+
+impl CoordinationReceipt {
+    /// Reads a receipt back from [`CoordinationReceipt::canonical_bytes`]. What is read has these
+    /// bytes and no others.
+    ///
+    /// ```
+    /// use antiphon_core::coordination::{
+    ///     CoordinationBudget, CoordinationReceipt, ReceiptBuilder, StopCondition,
+    /// };
+    /// let budget = CoordinationBudget::new(1, 60_000, 1_000, None)?;
+    /// let receipt = ReceiptBuilder::new("nightly".parse()?, budget, 0)
+    ///     .build(StopCondition::AllWorkCompleted, 1_000_000_000);
+    /// assert_eq!(CoordinationReceipt::from_bytes(&receipt.canonical_bytes())?, receipt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A [`ReceiptError`] says where the bytes are wrong; nothing of them is read then.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ReceiptError> {
+        if bytes.len() > MAX_APPEND_BYTES {
+            return Err(ReceiptError::TooLarge { actual: bytes.len(), max: MAX_APPEND_BYTES });
+        }
+        let mut reader = Reader::new(bytes);
+        if reader.text("the tag") != Ok(TAG) {
+            return Err(ReceiptError::NotAReceipt);
+        }
+        let read = &mut reader;
+        let receipt = Self {
+            coordination_id: id::<CoordinationId>(read, "the coordination")?,
+            ending: ending(read)?,
+            verdict: verdict(read)?,
+            outcome_chunks: read.list("the digests of items", usize::MAX, |read| {
+                read.digest("a digest of items")
+            })?,
+            work_outcomes: read.list("the items", MAX_WORK_OUTCOMES, outcome)?,
+            budget_usage: usage(read)?,
+            budget_ceiling: ceiling(read)?,
+            started_at: WallTime(read.u64("the start")?),
+            completed_at: WallTime(read.u64("the end")?),
+            totals: Counts::read(read)?,
+            evidence: evidence(read)?,
+        };
+        reader.end()?;
+        Ok(receipt)
+    }
+}
+
+fn id<T: FromStr<Err = IdError>>(
+    read: &mut Reader<'_>,
+    what: &'static str,
+) -> Result<T, ReceiptError> {
+    let at = read.at();
+    read.text(what)?.parse().map_err(|source| ReceiptError::Id { at, source })
+}
+
+/// A text that stands for something.
+fn word<T>(
+    read: &mut Reader<'_>,
+    what: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, ReceiptError> {
+    let at = read.at();
+    let text = read.text(what)?;
+    parse(text).ok_or_else(|| ReceiptError::UnknownWord { at, what, found: text.to_owned() })
+}
+
+fn ending(read: &mut Reader<'_>) -> Result<Ending, ReceiptError> {
+    let (at, what) = (read.at(), "the kind of ending");
+    match read.u8(what)? {
+        b'C' => word(read, "the stop condition", wording::read_stop).map(Ending::Completed),
+        b'E' => error(read).map(StopCondition::Error).map(Ending::Completed),
+        b'A' => word(read, "the reason to abort", wording::read_abort).map(Ending::Aborted),
+        found => Err(ReceiptError::UnknownCode { at, what, found }),
+    }
+}
+
+fn error(read: &mut Reader<'_>) -> Result<CoordinationError, ReceiptError> {
+    let (at, what) = (read.at(), "the error");
+    Ok(match read.text(what)? {
+        "INVALID_BUDGET" => {
+            CoordinationError::InvalidBudget { field: read.text("its field")?.to_owned() }
+        }
+        "WORK_QUEUE_SIZE_EXCEEDED" => {
+            CoordinationError::WorkQueueSizeExceeded { actual: count(read)?, max: count(read)? }
+        }
+        "TICK_RATE_MISMATCH" => {
+            let (expected, actual) = (read.u64("its rates")?, read.u64("its rates")?);
+            CoordinationError::TickRateMismatch { expected, actual }
+        }
+        "CLOCK_REGRESSION" => {
+            let (last, current) = (read.u64("its times")?, read.u64("its times")?);
+            CoordinationError::ClockRegression { last, current }
+        }
+        "WORK_FAILED" => {
+            CoordinationError::WorkFailed { work_id: id(read, "the item that failed")? }
+        }
+        found => return Err(ReceiptError::UnknownWord { at, what, found: found.to_owned() }),
+    })
+}
+
+/// A number of things in memory, which is at most 2^32 on small machines.
+fn count(read: &mut Reader<'_>) -> Result<usize, ReceiptError> {
+    let (at, what) = (read.at(), "its numbers");
+    let count = read.u64(what)?;
+    usize::try_from(count).map_err(|_| ReceiptError::UnknownWord {
+        at,
+        what,
+        found: count.to_string(),
+    })
+}
+
+fn verdict(read: &mut Reader<'_>) -> Result<Verdict, ReceiptError> {
+    word(read, "the verdict", |text| {
+        [Verdict::Succeeded, Verdict::Partial, Verdict::Failed, Verdict::Aborted]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == text)
+    })
+}
+
+fn work(read: &mut Reader<'_>, what: &'static str) -> Result<WorkId, ReceiptError> {
+    id(read, what)
+}
+
+fn outcome(read: &mut Reader<'_>) -> Result<WorkOutcome, ReceiptError> {
+    let (work_id, attempts) = (work(read, "an item")?, read.u32("its attempts")?);
+    let (at, what) = (read.at(), "its outcome");
+    let final_outcome = match read.u8(what)? {
+        b'-' => None,
+        b'S' => Some(WorkItemOutcome::Succeeded),
+        b'F' => Some(WorkItemOutcome::Failed),
+        b'N' => {
+            let root = work(read, "the item that failed")?;
+            Some(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root)))
+        }
+        b'C' => Some(WorkItemOutcome::Skipped(SkipReason::NotClaimable)),
+        b'Q' => Some(WorkItemOutcome::Skipped(SkipReason::Requested)),
+        b'R' => Some(WorkItemOutcome::Skipped(SkipReason::Rule)),
+        found => return Err(ReceiptError::UnknownCode { at, what, found }),
+    };
+    Ok(WorkOutcome {
+        work_id,
+        attempts,
+        final_outcome,
+        sessions: read.list("its sessions", MAX_SESSION_IDS_PER_OUTCOME, |read| {
+            read.u64("the number of a session")
+        })?,
+        output: read.optional("its output", |read| read.digest("its output"))?,
+    })
+}
+
+fn usage(read: &mut Reader<'_>) -> Result<BudgetUsage, ReceiptError> {
+    Ok(BudgetUsage {
+        consumed_episodes: read.u32("the sessions used")?,
+        elapsed_ticks: read.u64("the ticks used")?,
+        tick_rate_hz: read.u64("the tick rate")?,
+        consumed_tokens: read.u64("the tokens used")?,
+        consumed_cache_tokens: read.u64("the cached tokens used")?,
+        consumed_cost: read.u64("the cost")?,
+        estimated: read.flag("whether it is estimated")?,
+    })
+}
+
+fn ceiling(read: &mut Reader<'_>) -> Result<CoordinationBudget, ReceiptError> {
+    let at = read.at();
+    let (sessions, ticks) = (read.u32("the ceiling of sessions")?, read.u64("that of ticks")?);
+    let rate = read.u64("the tick rate")?;
+    let tokens = read.optional("that of tokens", |read| read.u64("that of tokens"))?;
+    let cost = read.optional("that of cost", |read| read.u64("that of cost"))?;
+    let currency = read.optional("the currency", |read| read.text("the currency"))?;
+    let budget = CoordinationBudget::new(sessions, ticks, rate, tokens)
+        .map_err(|source| ReceiptError::Budget { at, source })?;
+    Ok(budget.with_cost(cost, currency.map(str::to_owned)))
+}
+
+fn evidence(read: &mut Reader<'_>) -> Result<Evidence, ReceiptError> {
+    let at = read.at();
+    let found = read.u64("the first version")?;
+    if found != 1 {
+        return Err(ReceiptError::FirstVersion { at, found });
+    }
+    Ok(Evidence {
+        last_version: Version(read.u64("the last version")?),
+        head_hash: read.digest("the head hash")?,
+        commit: CommitTip {
+            number: CommitNumber(read.u64("the commit")?),
+            hash: read.digest("the commit's hash")?,
+        },
+        epochs: read.list("the epochs", usize::MAX, |read| {
+            Ok((Epoch(read.u64("an epoch")?), read.text("its engine")?.to_owned()))
+        })?,
+    })
+}
+
+impl Counts {
+    fn read(read: &mut Reader<'_>) -> Result<Self, ReceiptError> {
+        let mut count = || read.u64("the totals");
+        Ok(Self {
+            sessions: count()?,
+            successful: count()?,
+            failed: count()?,
+            cancelled: count()?,
+            lost: count()?,
+            deferred: count()?,
+            work_succeeded: count()?,
+            work_failed: count()?,
+            work_skipped_by_rule: count()?,
+            work_skipped: count()?,
+            work_unfinished: count()?,
+            critical_missed: count()?,
+            resumes: count()?,
+            writes_refused: count()?,
+        })
+    }
+}
