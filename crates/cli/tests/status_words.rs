@@ -17,7 +17,7 @@ use std::time::Duration;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::{Engine, Failed, Output, SessionContext};
-use antiphon_server::{Client, Code, CompileError, Problem, Server, Steer};
+use antiphon_server::{Client, Code, Problem, Server, Steer};
 use common::{Fixture, check};
 use rustix::process::Signal;
 use screen::OnTerminal;
@@ -188,9 +188,7 @@ async fn host(state: PathBuf) {
         });
     }
     let engine = Arc::new(setup.start().await.unwrap());
-    let compile =
-        |_: &_| Err(CompileError::Refused { detail: "nothing is submitted here".to_owned() });
-    let server = Server::bind(&state, Arc::clone(&engine), compile).await.unwrap();
+    let server = Server::bind(&state, Arc::clone(&engine)).await.unwrap();
     let _serving = tokio::spawn(server.serve(CancellationToken::new()));
     for (first, then) in orders() {
         engine.submit(config(&name(first, then))).await.unwrap();

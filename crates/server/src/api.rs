@@ -8,6 +8,7 @@ mod code;
 mod command;
 mod event;
 mod health;
+mod plan;
 mod problem;
 mod reasons;
 mod run;

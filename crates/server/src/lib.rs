@@ -40,8 +40,6 @@ mod server;
 mod stall;
 #[cfg(feature = "server")]
 mod state;
-#[cfg(feature = "server")]
-mod submission;
 
 pub use api::{
     Accepted, Code, EventLine, EventPage, Fault, Health, ListPage, ListQuery, NotAnEvent, Problem,
@@ -57,5 +55,3 @@ pub use limits::Limits;
 pub use server::{BindError, Server};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use socket::{SOCKET, SocketError};
-#[cfg(feature = "server")]
-pub use submission::{CompileError, Compiled, PlanProblem, Secret, Submission};

@@ -18,8 +18,7 @@ use crate::limits::Limits;
 use crate::listener::Listener;
 use crate::routes;
 use crate::socket::SocketError;
-use crate::state::{Compile, Shared};
-use crate::submission::{CompileError, Compiled, Submission};
+use crate::state::Shared;
 
 /// Pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -33,7 +32,6 @@ pub struct BindError(#[from] pub SocketError);
 pub struct Server {
     listener: Listener,
     engine: Arc<Engine>,
-    compile: Compile,
     limits: Limits,
     session_of: Option<SessionOf>,
 }
@@ -51,24 +49,11 @@ impl Server {
     /// Makes the socket in the state directory of an engine of this process. Callers that connect
     /// from now on wait for [`Server::serve`].
     ///
-    /// `compile` turns a submission into what the engine takes; it may block. It is called again
-    /// when a submission is repeated, and before it is known whether the engine takes it.
-    ///
     /// # Errors
     /// [`SocketError`] if the ledger is not held by this process, or the socket cannot be made.
-    pub async fn bind(
-        state_dir: impl AsRef<Path>,
-        engine: Arc<Engine>,
-        compile: impl Fn(&Submission) -> Result<Compiled, CompileError> + Send + Sync + 'static,
-    ) -> Result<Self, BindError> {
+    pub async fn bind(state_dir: impl AsRef<Path>, engine: Arc<Engine>) -> Result<Self, BindError> {
         let listener = Listener::bind(state_dir.as_ref()).await?;
-        Ok(Self {
-            listener,
-            engine,
-            compile: Arc::new(compile),
-            limits: Limits::default(),
-            session_of: None,
-        })
+        Ok(Self { listener, engine, limits: Limits::default(), session_of: None })
     }
 
     /// The same with other limits.
@@ -94,7 +79,7 @@ impl Server {
     /// answered have a moment to end. When this returns nothing of the server holds the engine any
     /// more.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { listener, engine, compile, limits, session_of } = self;
+        let Self { listener, engine, limits, session_of } = self;
         // Streams end with the server, also if its future is dropped.
         let stopping = shutdown.child_token();
         let _stop = stopping.clone().drop_guard();
@@ -102,7 +87,7 @@ impl Server {
             Arc::new(Semaphore::new(limits.connections)),
             Arc::new(Semaphore::new(limits.session_connections)),
         );
-        let shared = Arc::new(Shared::new(engine, compile, limits, stopping.clone()));
+        let shared = Arc::new(Shared::new(engine, limits, stopping.clone()));
         let router = routes::router(Arc::clone(&shared));
         let mut connections = JoinSet::new();
         loop {

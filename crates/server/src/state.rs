@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Code, Problem};
 use crate::limits::Limits;
-use crate::submission::{CompileError, Compiled, Submission};
 
 /// Plans that are compiled at a time; others wait their turn.
 const COMPILING: usize = 2;
@@ -21,13 +20,9 @@ const EXPORTING: usize = 2;
 /// Callers at a time that are turned away with patience; others are cut off.
 const LINGERING: usize = 32;
 
-/// Turns a submission into what the engine takes.
-pub(crate) type Compile = Arc<dyn Fn(&Submission) -> Result<Compiled, CompileError> + Send + Sync>;
-
 /// What every request may need.
 pub(crate) struct Shared {
     engine: Arc<Engine>,
-    compile: Compile,
     limits: Limits,
     compiling: Semaphore,
     exporting: Semaphore,
@@ -36,15 +31,9 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        compile: Compile,
-        limits: Limits,
-        stopping: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, limits: Limits, stopping: CancellationToken) -> Self {
         Self {
             engine,
-            compile,
             limits,
             compiling: Semaphore::new(COMPILING),
             exporting: Semaphore::new(EXPORTING),
@@ -55,10 +44,6 @@ impl Shared {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
-    }
-
-    pub(crate) fn compile(&self) -> Compile {
-        Arc::clone(&self.compile)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

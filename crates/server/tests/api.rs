@@ -3,7 +3,7 @@
 mod common;
 
 use antiphon::id::{CoordinationId, Version};
-use common::{Bench, Result, Transcript, submission};
+use common::{Bench, PLAN, Result, Setting, Transcript, submission};
 
 /// Says a `GET`.
 async fn get(bench: &Bench, transcript: &mut Transcript, path: &str) -> Result {
@@ -50,10 +50,14 @@ async fn bound(bench: &Bench, id: &CoordinationId) -> Result {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "its sessions are processes, which need Linux")]
 async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
-    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    let bench = Bench::with(Setting { processes: true, ..Setting::default() }).await?;
+    let mut t = Transcript::default();
     get(&bench, &mut t, "/v1/health").await?;
-    let body = submission("build", "work models echo\nwork tests echo models");
+    let plan = "name: build\nbudget: { sessions: 10, duration: 10m }\nwork:\n  models: { command: [echo, models] }\n  \
+                tests: { command: [echo, tests], needs: [models] }\n";
+    let body = submission("build", plan);
     post(&bench, &mut t, "/v1/runs", "", &body).await?;
     bench.engine.wait(&CoordinationId::new("build")?).await?;
     post(&bench, &mut t, "/v1/runs", "", &body).await?;
@@ -71,14 +75,7 @@ async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
 async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     let id = CoordinationId::new("long")?;
-    post(
-        &bench,
-        &mut t,
-        "/v1/runs",
-        "",
-        &submission("long", "work first hold\nwork second echo first\nwork third nobody"),
-    )
-    .await?;
+    bench.start("long", "work first hold\nwork second echo first\nwork third nobody").await?;
     bound(&bench, &id).await?;
     get(&bench, &mut t, "/v1/runs/long/work/first/why").await?;
     get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
@@ -128,11 +125,11 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
 #[tokio::test]
 async fn open_coordinations_are_drained_and_closed() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
-    bench.submit("closing", "open").await?;
+    bench.start("closing", "open").await?;
     post(&bench, &mut t, "/v1/runs/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
     bench.engine.wait(&CoordinationId::new("closing")?).await?;
     get(&bench, &mut t, "/v1/runs/closing/events?after=1").await?;
-    bench.submit("draining", "open\nwork a hold").await?;
+    bench.start("draining", "open\nwork a hold").await?;
     bound(&bench, &CoordinationId::new("draining")?).await?;
     post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
     post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
@@ -147,12 +144,12 @@ async fn open_coordinations_are_drained_and_closed() -> Result {
 async fn lists_are_filtered_and_paged() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     for id in ["one", "two", "three"] {
-        bench.submit(id, "work a echo").await?;
+        bench.start(id, "work a echo").await?;
         bench.engine.wait(&CoordinationId::new(id)?).await?;
     }
-    bench.submit("bad", "work a fail").await?;
+    bench.start("bad", "work a fail").await?;
     bench.engine.wait(&CoordinationId::new("bad")?).await?;
-    bench.submit("going", "work a hold").await?;
+    bench.start("going", "work a hold").await?;
     let ids = |answer: String| -> Result<String> {
         let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
         let page: antiphon_server::ListPage = serde_json::from_str(body)?;
@@ -180,7 +177,7 @@ async fn lists_are_filtered_and_paged() -> Result {
 #[tokio::test]
 async fn an_exported_receipt_verifies_without_the_ledger() -> Result {
     let bench = Bench::new().await?;
-    bench.submit("build", "work a echo").await?;
+    bench.start("build", "work a echo").await?;
     bench.engine.wait(&CoordinationId::new("build")?).await?;
     let answer = bench.get("/v1/runs/build/receipt?evidence=true").await?;
     let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
@@ -192,7 +189,7 @@ async fn an_exported_receipt_verifies_without_the_ledger() -> Result {
 #[tokio::test]
 async fn without_an_id_the_key_is_the_id_and_without_both_a_new_one_is_made() -> Result {
     let bench = Bench::new().await?;
-    let body = r#"{"plan":"work a echo","name":"p","directory":"/tmp"}"#;
+    let body = &submission("", PLAN).replace("\"id\":\"\",", "");
     let first = bench.post_with("/v1/runs", "idempotency-key: mine\r\n", body).await?;
     assert!(first.ends_with("\n{\"id\":\"mine\",\"existing\":false}\n"), "{first}");
     let again = bench.post_with("/v1/runs", "idempotency-key: mine\r\n", body).await?;

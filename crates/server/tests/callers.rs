@@ -69,8 +69,8 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
     let session_of: SessionOf =
         Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
     let bench = Bench::with(Setting { session_of: Some(session_of), ..Setting::default() }).await?;
-    bench.submit("mine", "work a hold").await?;
-    bench.submit("other", "work a hold").await?;
+    bench.start("mine", "work a hold").await?;
+    bench.start("other", "work a hold").await?;
     let post = |path: &str| format!("{} -X POST", curl(path));
     let requests = [
         curl("/v1/health"),
@@ -115,7 +115,7 @@ async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
     let limits = Limits { session_connections: 1, ..Limits::default() };
     let bench =
         Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
-    bench.submit("mine", "work a hold").await?;
+    bench.start("mine", "work a hold").await?;
     let stream = format!(
         "curl -sN -H 'accept: text/event-stream' --unix-socket {SOCKET} http://x/v1/runs/mine/events"
     );

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +13,16 @@ use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{
     Client, ClientError, Code, EventStream, Limits, ListQuery, Raise, Server, Steer, SubmitRequest,
 };
-use common::{Bench, Result, Setting, compile, until};
+use common::{Bench, PLAN, Result, Setting, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
-fn request(id: &str, plan: &str) -> SubmitRequest {
+fn request(id: &str, plan: &str, directory: &Path) -> SubmitRequest {
     SubmitRequest {
         plan: plan.to_owned(),
         name: "plan.yaml".to_owned(),
-        directory: "/tmp".to_owned(),
-        environment: Default::default(),
+        directory: directory.display().to_string(),
+        environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
         secrets: Default::default(),
         id: Some(id.to_owned()),
     }
@@ -47,18 +48,23 @@ async fn all(stream: &mut EventStream) -> Result<Vec<String>> {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "its sessions are processes, which need Linux")]
 async fn a_guest_does_all_that_the_api_offers() -> Result {
-    let bench = Bench::new().await?;
+    let bench = Bench::with(Setting { processes: true, ..Setting::default() }).await?;
     let client = Client::connect(&bench.dir).await?;
     let id = CoordinationId::new("guest")?;
     assert_eq!(client.health().await?.status, "ok");
-    let submitted =
-        client.submit(&request("guest", "work a hold\nwork b echo a"), Some("k1")).await?;
+    let gate = bench.folder.path().join("gate");
+    assert!(std::process::Command::new("mkfifo").arg(&gate).status()?.success());
+    let plan = "name: guest\nbudget: { sessions: 100, duration: 10m }\nwork:\n  a: { command: [cat, gate] }\n  \
+                b: { command: [echo, b], needs: [a] }\n";
+    let request = request("guest", plan, bench.folder.path());
+    let submitted = client.submit(&request, Some("k1")).await?;
     assert_eq!((submitted.id.as_str(), submitted.existing), ("guest", false));
-    assert!(
-        client.submit(&request("guest", "work a hold\nwork b echo a"), Some("k1")).await?.existing
-    );
-    assert_eq!(client.status(&id).await?.name.as_deref(), Some("plan.yaml"));
+    assert!(client.submit(&request, Some("k1")).await?.existing);
+    assert_eq!(client.status(&id).await?.name.as_deref(), Some("guest"));
+    let mut started = client.follow(&id, Version(2));
+    assert_eq!(started.next().await?.map(|event| event.version), Some(3));
     let running =
         client.list(&ListQuery { running: true, limit: Some(5), ..ListQuery::default() }).await?;
     assert_eq!((running.runs.len(), running.next), (1, None));
@@ -67,7 +73,7 @@ async fn a_guest_does_all_that_the_api_offers() -> Result {
     assert_eq!(client.steer(&id, Steer::Pause, "lunch", Some("k2")).await?, paused);
     client.continue_(&id, &Raise { sessions: Some(200), ..Raise::default() }, None).await?;
     let mut stream = client.follow(&id, Version(0));
-    bench.release.cancel();
+    tokio::task::spawn_blocking(move || std::fs::write(gate, "")).await??;
     let expected = [
         "1 started",
         "2 work_added",
@@ -92,13 +98,16 @@ async fn a_guest_does_all_that_the_api_offers() -> Result {
 async fn a_refusal_comes_with_its_code() -> Result {
     let bench = Bench::new().await?;
     let client = Client::connect(&bench.dir).await?;
-    let refused = client.submit(&request("bad", "wrok a echo"), None).await.unwrap_err();
+    let refused = client
+        .submit(&request("bad", PLAN.replace("work", "wrok").as_str(), Path::new("/tmp")), None)
+        .await
+        .unwrap_err();
     let problem = refused.problem().ok_or("no problem")?;
     assert_eq!(
-        (problem.known_code(), problem.errors[0].line, problem.errors[0].column),
-        (Some(Code::InvalidPlan), Some(1), Some(1))
+        (problem.known_code(), problem.errors[1].line, problem.errors[1].column),
+        (Some(Code::InvalidPlan), Some(3), Some(1))
     );
-    assert_eq!(refused.to_string(), "plan.yaml has a problem");
+    assert_eq!(refused.to_string(), "plan.yaml has 2 problems");
     let unknown = client.status(&CoordinationId::new("none")?).await.unwrap_err();
     assert_eq!(unknown.problem().and_then(|problem| problem.known_code()), Some(Code::UnknownRun));
     bench.stop().await
@@ -108,7 +117,7 @@ async fn a_refusal_comes_with_its_code() -> Result {
 async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
     let mut bench = Bench::new().await?;
     let client = Client::connect(&bench.dir).await?;
-    client.submit(&request("long", "work a hold\nwork b echo a"), None).await?;
+    bench.start("long", "work a hold\nwork b echo a").await?;
     let mut stream = client.follow(&CoordinationId::new("long")?, Version(0));
     for version in 1..=3 {
         assert_eq!(stream.next().await?.map(|event| event.version), Some(version));
@@ -117,7 +126,7 @@ async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
     (&mut bench.served).await?;
     assert!(matches!(stream.next().await, Err(ClientError::NoEngine { .. })));
     assert_eq!(stream.version(), Version(3));
-    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await?;
+    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine)).await?;
     bench.shutdown = CancellationToken::new();
     bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
     bench.release.cancel();
@@ -137,7 +146,7 @@ async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
 async fn a_silent_stream_shows_that_it_stands() -> Result {
     let limits = Limits { heartbeat: Duration::from_millis(20), ..Limits::default() };
     let bench = Bench::with(Setting { limits, ..Setting::default() }).await?;
-    bench.submit("long", "work a hold").await?;
+    bench.start("long", "work a hold").await?;
     let mut stream = bench.connect().await?;
     stream
         .write_all(b"GET /v1/runs/long/events?after=3 HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\n\r\n")

@@ -9,11 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::id::{CoordinationId, Version};
-use antiphon::ledger::failing::Faults;
-use antiphon_server::{Client, Code, CompileError, Compiled, PlanProblem, Server, Submission};
-use common::{Result, engine, steady};
+use antiphon_server::{Client, Code, Server};
+use common::{Result, Setting, engine, start, steady};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -48,53 +46,16 @@ fn every_error_code_is_in_the_table_and_no_other() -> Result {
     Ok(())
 }
 
-/// The plans of the examples: a line for each item, of which `echo` runs and everything else waits
-/// to be let go.
-fn compile(submission: &Submission) -> std::result::Result<Compiled, CompileError> {
-    let (mut work, mut problems, mut open) = (Vec::new(), Vec::new(), false);
-    for (line, number) in submission.plan.lines().zip(1..) {
-        match line.strip_prefix("  ").and_then(|line| line.split_once(": ")) {
-            Some((name, rest)) => {
-                let mut item =
-                    WorkSpec::function(name, if rest.contains("echo") { "echo" } else { "hold" })
-                        .unwrap();
-                if let Some((_, needs)) = rest.split_once("needs: [") {
-                    item = item.needs_work(needs.split(']').next().unwrap_or_default()).unwrap();
-                }
-                work.push(item);
-            }
-            None if line == "mode: open" => open = true,
-            None if line.starts_with("name: ") || line == "work:" => {}
-            None => problems.push(PlanProblem {
-                message: format!("unknown key `{}`", line.trim_end_matches(':')),
-                line: Some(number),
-                column: Some(1),
-                text: Some(line.to_owned()),
-                suggestion: Some("work".to_owned()),
-                ..PlanProblem::default()
-            }),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(CompileError::Plan(problems));
-    }
-    let budget = CoordinationBudget::new(100, 600_000, 1_000, None).unwrap();
-    let config = if open {
-        CoordinationConfig::open(work, budget)
-    } else {
-        CoordinationConfig::of_work(work, budget)
-    };
-    Ok(Compiled { config: config.unwrap().with_name(submission.id.as_str()), blobs: Vec::new() })
-}
-
 /// Not a test of its own: the engine's process of the one below, which ends with its standard
 /// input.
 #[tokio::test]
 async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
     let release = CancellationToken::new();
-    let engine = Arc::new(engine(Path::new(&dir), &release, &Faults::default()).await?);
-    let server = Server::bind(&dir, Arc::clone(&engine), compile).await?;
+    let setting = Setting { processes: true, ..Setting::default() };
+    let engine = Arc::new(engine(Path::new(&dir), &release, &setting).await?);
+    start(&engine, "inbox", "open").await?;
+    let server = Server::bind(&dir, Arc::clone(&engine)).await?;
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(server.serve(shutdown.clone()));
     println!("\nready");
@@ -137,6 +98,7 @@ fn parts(text: &str) -> (Vec<String>, Vec<Example>) {
 }
 
 #[tokio::test]
+#[cfg_attr(not(target_os = "linux"), ignore = "its sessions are processes, which need Linux")]
 async fn every_example_of_the_api_prints_what_the_document_says() -> Result {
     let folder = tempfile::tempdir()?;
     let dir = folder.path().join(".antiphon");
@@ -155,15 +117,14 @@ async fn every_example_of_the_api_prints_what_the_document_says() -> Result {
     }
     let client = Client::connect(&dir).await?;
     for (id, plan) in [
-        ("build", "work:\n  models: { command: [echo] }\n"),
-        ("inbox", "mode: open\n"),
-        ("batch", "work:\n  first: { command: [python3] }\n"),
+        ("build", "work:\n  models: { command: [echo, built] }\n"),
+        ("batch", "work:\n  first: { shell: 'trap \"\" TERM; sleep 600' }\n"),
     ] {
         let request = antiphon_server::SubmitRequest {
-            plan: plan.to_owned(),
+            plan: format!("name: {id}\nbudget: {{ sessions: 100, duration: 10m }}\n{plan}"),
             name: format!("{id}.yaml"),
             directory: "/tmp".to_owned(),
-            environment: Default::default(),
+            environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
             secrets: Default::default(),
             id: Some(id.to_owned()),
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::failing::{Faults, unsynced};
 use antiphon_server::Limits;
-use common::{Bench, Result, Setting, rest, until};
+use common::{Bench, PLAN, Result, Setting, rest, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
@@ -118,7 +118,7 @@ async fn free_places(bench: &Bench) -> Result {
 async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
     let bench = bench(Limits { write_time: SHORT, connections: 2, ..Limits::default() }).await?;
     let items = many_items();
-    bench.submit("large", &format!("open\nsessions 10000\n{items}")).await?;
+    bench.start("large", &format!("open\nsessions 10000\n{items}")).await?;
     let id = CoordinationId::new("large")?;
     let mut stream = bench.connect().await?;
     stream
@@ -145,7 +145,7 @@ async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
 #[tokio::test]
 async fn open_streams_do_not_hold_up_the_end() -> Result {
     let bench = bench(Limits { drain: FAR_TOO_LONG * 2, ..Limits::default() }).await?;
-    bench.submit("long", "work a hold").await?;
+    bench.start("long", "work a hold").await?;
     let mut streams = Vec::new();
     for _ in 0..100 {
         let mut stream = bench.connect().await?;
@@ -170,7 +170,7 @@ async fn open_streams_do_not_hold_up_the_end() -> Result {
 async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone() -> Result {
     let bench = bench(Limits { drain: SHORT, ..Limits::default() }).await?;
     let items = many_items();
-    bench.submit("large", &format!("sessions 10000\n{items}")).await?;
+    bench.start("large", &format!("sessions 10000\n{items}")).await?;
     bench.engine.wait(&CoordinationId::new("large")?).await?;
     let mut stalled = bench.connect().await?;
     stalled
@@ -191,14 +191,14 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     let limits = Limits { answer_time: SHORT, ..Limits::default() };
     let bench =
         Bench::with(Setting { limits, faults: faults.clone(), ..Setting::default() }).await?;
-    bench.submit("long", "work a hold").await?;
+    bench.start("long", "work a hold").await?;
     let _reset = faults.until_dropped();
     faults.stuck();
     // Commands follow each other to the disk, which takes none of them.
     let late = bench.post("/v1/runs/long/pause", "").await?;
     assert!(late.starts_with("HTTP/1.1 503 Service Unavailable\n"), "{late}");
     assert_eq!(code(&late), Some("no_answer"));
-    assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("no_answer"));
+    assert_eq!(code(&bench.submit("other", PLAN).await?), Some("no_answer"));
     let mut waiting = Vec::new();
     while bench.engine.has_room() {
         let engine = Arc::clone(&bench.engine);
@@ -220,7 +220,7 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     );
     faults.none();
     for command in waiting {
-        assert!(command.await?.is_err(), "there is no such coordination");
+        assert!(command.await?.is_err(), "there is no such run");
     }
     assert!(bench.get("/v1/health").await?.starts_with("HTTP/1.1 200 OK\n"));
     bench.stop().await
@@ -230,7 +230,7 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
 async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
     let faults = Faults::default();
     let bench = Bench::with(Setting { faults: faults.clone(), ..Setting::default() }).await?;
-    bench.submit("long", "work a hold").await?;
+    bench.start("long", "work a hold").await?;
     faults.full();
     let full = bench.post("/v1/runs/long/pause", "").await?;
     assert!(
@@ -239,7 +239,7 @@ async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
     );
     assert_eq!(code(&full), Some("read_only"));
     assert_eq!(code(&bench.get("/v1/health").await?), Some("read_only"));
-    assert_eq!(code(&bench.submit("other", "work a echo").await?), Some("read_only"));
+    assert_eq!(code(&bench.submit("other", PLAN).await?), Some("read_only"));
     assert!(bench.get("/v1/runs/long").await?.starts_with("HTTP/1.1 200 OK\n"));
     faults.set(|_| Some(unsynced()));
     // The next command that is taken in meets the failing sync.

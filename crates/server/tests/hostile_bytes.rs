@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use antiphon_server::Limits;
-use common::{Bench, Setting, submission};
+use common::{Bench, PLAN, Setting, submission};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::AsyncWriteExt as _;
@@ -27,7 +27,7 @@ fn sound() -> impl Strategy<Value = Vec<u8>> {
         "/there/receipt?evidence=true",
     ];
     let body = prop_oneof![
-        Just(submission("there", "work a echo")),
+        Just(submission("there", PLAN)),
         Just(r#"{"sessions":5,"tokens":1}"#.to_owned()),
         "\\PC{0,200}",
         any::<f64>().prop_map(|number| format!("{{\"sessions\":{number}}}")),
@@ -75,7 +75,7 @@ fn spoilt_requests_are_answered_or_hung_up_on() {
     let limits = Limits { header_time: short, body_time: short, ..Limits::default() };
     let bench = runtime.block_on(async {
         let bench = Bench::with(Setting { limits, ..Setting::default() }).await.unwrap();
-        bench.submit("there", "work a hold").await.unwrap();
+        bench.start("there", "work a hold").await.unwrap();
         bench
     });
     proptest!(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() }, |(bytes in spoilt())| {

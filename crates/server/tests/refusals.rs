@@ -8,12 +8,12 @@ use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::failing::{Faults, refused};
 use antiphon::world::Rejection;
 use antiphon_server::{Code, Problem};
-use common::{Bench, Result, Setting, Transcript, submission};
+use common::{Bench, PLAN, Result, Setting, Transcript, submission};
 
 #[tokio::test]
 async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
-    bench.submit("there", "work a hold").await?;
+    bench.start("there", "work a hold").await?;
     for path in [
         "/",
         "/v1/nothing",
@@ -64,7 +64,7 @@ async fn requests_that_make_no_sense_are_told_what_is_wrong() -> Result {
 #[tokio::test]
 async fn bodies_are_told_everything_that_is_wrong_with_them() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
-    bench.submit("there", "work a hold").await?;
+    bench.start("there", "work a hold").await?;
     for body in [
         "",
         "{",
@@ -74,13 +74,12 @@ async fn bodies_are_told_everything_that_is_wrong_with_them() -> Result {
         "{} {}",
         "{}",
         r#"{"plan":1,"name":null,"directory":[],"environment":"PATH","secrets":{"A":5},"id":{},"color":"red","a/b":1}"#,
-        r#"{"plan":"work a echo","name":"p","directory":"here","secrets":{"KEY":"short"},"id":"a/b"}"#,
-        r#"{"plan":"work a echo","name":"p","directory":"/tmp","id":"there.4"}"#,
-        r#"{"plan":"work a echo","name":"p","directory":"/nowhere/at/all"}"#,
-        r#"{"plan":"work a echo\nwrok b echo\nwork c echo\nfoo","name":"plan.yaml","directory":"/tmp"}"#,
+        r#"{"plan":"name: p\nbudget: { sessions: 1, duration: 1m }\nwork: { a: { command: [echo] } }","name":"p","directory":"here","secrets":{"KEY":"short"},"id":"a/b"}"#,
+        r#"{"plan":"name: p\nbudget: { sessions: 1, duration: 1m }\nwork: { a: { command: [echo] } }","name":"p","directory":"/tmp","id":"there.4"}"#,
+        r#"{"plan":"name: p\nbudget: { sessions: 1, duration: 1m }\nwork: { a: { command: [echo] } }","name":"p","directory":"/nowhere/at/all"}"#,
+        r#"{"plan":"work:\n  a: { command: [echo], timeout: 5 }\nwrok: {}\nfoo: 1\n","name":"plan.yaml","directory":"/tmp"}"#,
         r#"{"plan":"","name":"plan.yaml","directory":"/tmp"}"#,
-        r#"{"plan":"panic","name":"plan.yaml","directory":"/tmp"}"#,
-        r#"{"plan":"work a echo","name":"plan.yaml","directory":"/tmp","id":"there"}"#,
+        r#"{"plan":"name: p\nbudget: { sessions: 1, duration: 1m }\nwork: { a: { command: [echo] } }","name":"plan.yaml","directory":"/tmp","id":"there"}"#,
     ] {
         t.say(
             &format!("POST /v1/runs  {}", body.escape_debug()),
@@ -152,12 +151,11 @@ async fn what_is_not_http_is_answered_shortly_and_leaves_no_trace() -> Result {
 async fn an_id_in_any_letters_goes_through_a_path() -> Result {
     let bench = Bench::new().await?;
     let id = CoordinationId::new("größe:100%_?#&\"'<>")?;
-    let answer = bench.submit(id.as_str(), "work a echo").await?;
+    let answer = bench.submit(id.as_str(), PLAN).await?;
     assert!(
         answer.contains("location: /v1/runs/gr%C3%B6%C3%9Fe%3A100%25_%3F%23%26%22%27%3C%3E\n"),
         "{answer}"
     );
-    bench.engine.wait(&id).await?;
     let client = antiphon_server::Client::connect(&bench.dir).await?;
     assert_eq!(client.status(&id).await?.id, id.as_str());
     bench.stop().await
@@ -170,7 +168,7 @@ async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
     let bench = Bench::with(Setting { faults: faults.clone(), ..Setting::default() }).await?;
     let of_a_run = |event: &Recorded| event.stream != StreamName::Ledger;
     faults.set(move |append| append.events.iter().any(of_a_run).then(refused));
-    let refused = bench.submit("later", "work a echo").await?;
+    let refused = bench.submit("later", PLAN).await?;
     let expected = "HTTP/1.1 503 Service Unavailable\ncontent-type: application/problem+json\nretry-after: 1\n";
     assert!(refused.starts_with(expected), "{refused}");
     assert!(
@@ -178,9 +176,8 @@ async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
         "{refused}"
     );
     faults.none();
-    let taken = bench.submit("later", "work a echo").await?;
+    let taken = bench.submit("later", PLAN).await?;
     assert!(taken.starts_with("HTTP/1.1 201 Created\n"), "{taken}");
-    bench.engine.wait(&CoordinationId::new("later")?).await?;
     bench.stop().await
 }
 

@@ -1,5 +1,5 @@
-//! The values of secrets reach the compile function and nobody else: no answer, no log line, no
-//! file of the state directory.
+//! The values of secrets reach the sessions that ask for them and nothing else: no answer, no log
+//! line, no file of the state directory.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
@@ -7,12 +7,10 @@ mod common;
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Mutex;
 
 use antiphon::id::CoordinationId;
-use antiphon_server::{CompileError, PlanProblem, Server, Submission};
-use common::{Bench, Result, compile};
-use tokio_util::sync::CancellationToken;
+use common::{Bench, Result, Setting};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -77,71 +75,60 @@ fn files(dir: &Path) -> Result<Vec<(String, String)>> {
 }
 
 #[tokio::test]
-async fn a_secret_is_seen_by_the_compile_function_alone() -> Result {
+#[cfg_attr(not(target_os = "linux"), ignore = "its sessions are processes, which need Linux")]
+async fn a_secret_reaches_its_session_and_nothing_else() -> Result {
     tracing::subscriber::set_global_default(Everything)?;
-    let mut bench = Bench::new().await?;
-    bench.shutdown.cancel();
-    (&mut bench.served).await?;
-    let seen: Arc<OnceLock<String>> = Arc::default();
-    let told = Arc::clone(&seen);
-    let compile = move |submission: &Submission| {
-        let Some(secret) = submission.secrets.get("API_KEY") else { return compile(submission) };
-        let _first = told.set(format!("{} {submission:?}", secret.expose()));
-        match submission.name.as_str() {
-            // A parser that quotes the line at fault, where somebody wrote the value itself.
-            "quoting" => Err(CompileError::Plan(vec![PlanProblem {
-                message: format!("{} is no key", secret.expose()),
-                text: Some(format!("  {}: 1", secret.expose())),
-                suggestion: Some(secret.expose().to_owned()),
-                line: Some(1),
-                ..PlanProblem::default()
-            }])),
-            "refusing" => {
-                Err(CompileError::Refused { detail: format!("no such file: {}", secret.expose()) })
-            }
-            _ => compile(submission),
-        }
+    let bench = Bench::with(Setting { processes: true, ..Setting::default() }).await?;
+    let plan = |text: &str| {
+        format!(
+            "name: secrets\nbudget: {{ sessions: 9, duration: 10m }}\nwork:\n  a:\n    env: {{ API_KEY: {{ secret: API_KEY }} }}\n    {text}\n"
+        )
     };
-    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await?;
-    bench.shutdown = CancellationToken::new();
-    bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
-
-    let body = |name: &str, secrets: serde_json::Value| {
-        let directory = "/tmp";
-        serde_json::json!({ "plan": "work a echo", "name": name, "directory": directory, "secrets": secrets, "id": name })
-            .to_string()
+    let body = |name: &str, text: &str, secrets: serde_json::Value| {
+        serde_json::json!({
+            "plan": plan(text), "name": name, "directory": "/tmp", "environment": { "PATH": "/usr/bin:/bin" },
+            "secrets": secrets, "id": name
+        })
+        .to_string()
     };
     let key = serde_json::json!({ "API_KEY": CANARY });
-    let quoting = bench.post("/v1/runs", &body("quoting", key.clone())).await?;
-    assert!(quoting.contains("\"text\":\"  [secret API_KEY]: 1\""), "{quoting}");
+    // It says how long the value is, and then the value itself.
+    let tells = "shell: 'printf %s \"$API_KEY\" | wc -c; printf %s \"$API_KEY\"'";
+    // The value stands in the plan, at a place that is wrong.
+    let quoting =
+        bench.post("/v1/runs", &body("quoting", &format!("'{CANARY}': 1"), key.clone())).await?;
+    assert!(quoting.contains("an item has no key `[secret API_KEY]`"), "{quoting}");
+    assert!(quoting.contains("\"text\":\"    '[secret API_KEY]': 1\""), "{quoting}");
     let mut answers = vec![quoting];
     for body in [
-        body("fine", key.clone()),
-        body("fine", key.clone()),
-        body("refusing", key.clone()),
-        body("a b", key.clone()),
+        body("fine", tells, key.clone()),
+        body("fine", tells, key.clone()),
+        body("refusing", tells, key.clone()).replace("/tmp", &format!("/{}", forms()[1])),
+        body("a b", tells, key.clone()),
         // In the wrong place, of the wrong shape, cut off.
-        body("list", serde_json::json!([CANARY])),
-        body("text", CANARY.into()),
-        body("deep", serde_json::json!({ "API_KEY": { "value": CANARY } })),
-        body("fine", key.clone()).replace("secrets", "secret"),
-        body("fine", key.clone()).replace('}', ""),
-        body("fine", key.clone()).replace("\"id\":\"fine\"", "\"id\":5"),
-        body("fine", key).replace("canary", "canary\u{0}"),
+        body("list", tells, serde_json::json!([CANARY])),
+        body("text", tells, CANARY.into()),
+        body("deep", tells, serde_json::json!({ "API_KEY": { "value": CANARY } })),
+        body("other", tells, serde_json::json!({ "OTHER_KEY": CANARY })),
+        body("fine", tells, key.clone()).replace("secrets", "secret"),
+        body("fine", tells, key.clone()).replace('}', ""),
+        body("fine", tells, key.clone()).replace("\"id\":\"fine\"", "\"id\":5"),
+        body("fine", tells, key).replace("canary", "canary\u{0}"),
     ] {
         answers.push(bench.post("/v1/runs", &body).await?);
     }
-    bench.engine.wait(&CoordinationId::new("fine")?).await?;
+    assert!(answers[3].contains("there is no directory /[secret API_KEY]"), "{}", answers[3]);
+    assert!(answers[8].contains("the plan needs the secret API_KEY"), "{}", answers[8]);
+    let id = CoordinationId::new("fine")?;
+    bench.engine.wait(&id).await?;
     answers.push(bench.get("/v1/runs/fine/events").await?);
-    let dir = bench.dir.clone();
-    assert!(
-        seen.get().is_some_and(|seen| seen.starts_with(CANARY) && is_clean(&seen[CANARY.len()..])),
-        "{seen:?}"
-    );
+    let blobs: Vec<String> = files(&bench.dir)?.into_iter().map(|(_, text)| text).collect();
+    let printed = format!("{}\n[secret API_KEY]", CANARY.len());
+    assert!(blobs.iter().any(|text| text.contains(&printed)), "the session had the value");
     for answer in &answers {
         assert!(is_clean(answer), "{answer}");
     }
-    for (path, text) in files(&dir)? {
+    for (path, text) in files(&bench.dir)? {
         assert!(is_clean(&text), "{path}");
     }
     let log = LOG.lock().unwrap().clone();

@@ -10,9 +10,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use antiphon::id::{CoordinationId, Version};
-use antiphon::ledger::failing::Faults;
 use antiphon_server::{Client, ClientError, SOCKET, Server, SocketError};
-use common::{Bench, Result, Setting, compile, engine, submission};
+use common::{Bench, Result, Setting, engine, start};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +50,7 @@ async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
     drop(StdListener::bind(bench.dir.join(SOCKET))?);
     drop(StdListener::bind(bench.dir.join("api.sock.new"))?);
     assert!(matches!(Client::connect(&bench.dir).await, Err(ClientError::NoEngine { .. })));
-    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await?;
+    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine)).await?;
     bench.shutdown = CancellationToken::new();
     bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
     assert_eq!(Client::connect(&bench.dir).await?.health().await?.pid, std::process::id());
@@ -61,8 +60,7 @@ async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
 #[tokio::test]
 async fn a_socket_where_somebody_answers_is_left_alone() -> Result {
     let bench = Bench::new().await?;
-    let second =
-        Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await.map_err(|error| error.0);
+    let second = Server::bind(&bench.dir, Arc::clone(&bench.engine)).await.map_err(|error| error.0);
     assert!(
         matches!(second, Err(SocketError::Answered { path }) if path == bench.dir.join(SOCKET))
     );
@@ -76,7 +74,7 @@ async fn what_is_no_socket_is_left_alone() -> Result {
     served(&mut bench).await?;
     std::fs::write(bench.dir.join(SOCKET), "mine")?;
     let refused =
-        Server::bind(&bench.dir, Arc::clone(&bench.engine), compile).await.map_err(|error| error.0);
+        Server::bind(&bench.dir, Arc::clone(&bench.engine)).await.map_err(|error| error.0);
     assert!(
         matches!(refused, Err(SocketError::NotASocket { path }) if path == bench.dir.join(SOCKET))
     );
@@ -99,7 +97,7 @@ async fn a_socket_that_took_the_place_is_not_removed() -> Result {
 async fn only_the_process_that_holds_the_ledger_may_answer_there() -> Result {
     let bench = Bench::new().await?;
     let elsewhere = tempfile::tempdir()?;
-    let refused = Server::bind(elsewhere.path(), Arc::clone(&bench.engine), compile).await;
+    let refused = Server::bind(elsewhere.path(), Arc::clone(&bench.engine)).await;
     let said = refused.map(|_| ()).map_err(|error| error.to_string());
     let dir = elsewhere.path().display();
     assert_eq!(
@@ -127,9 +125,10 @@ async fn a_path_that_is_too_long_for_a_socket_is_reached_all_the_same() -> Resul
 #[tokio::test]
 async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
-    let engine =
-        Arc::new(engine(Path::new(&dir), &CancellationToken::new(), &Faults::default()).await?);
-    let server = Server::bind(&dir, engine, compile).await?;
+    let setting = Setting::default();
+    let engine = Arc::new(engine(Path::new(&dir), &CancellationToken::new(), &setting).await?);
+    start(&engine, "long", "work a hold").await?;
+    let server = Server::bind(&dir, engine).await?;
     println!("\nready");
     server.serve(CancellationToken::new()).await;
     Ok(())
@@ -148,8 +147,6 @@ async fn a_guest_goes_on_with_the_engine_that_follows_one_that_was_killed() -> R
     let mut lines = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
     while lines.next_line().await?.ok_or("the engine's process ended")? != "ready" {}
     let client = Client::connect(&dir).await?;
-    let request = serde_json::from_str(&submission("long", "work a hold"))?;
-    client.submit(&request, None).await?;
     let mut stream = client.follow(&CoordinationId::new("long")?, Version(0));
     for version in 1..=3 {
         assert_eq!(stream.next().await?.map(|event| event.version), Some(version));

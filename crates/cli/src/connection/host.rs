@@ -13,7 +13,6 @@ use antiphon_server::Server;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::submission::compiled;
 use crate::command_error::{CommandError, Kind};
 
 /// Whether an engine carries out sessions.
@@ -50,7 +49,7 @@ impl Host {
             return Err(refusal.into());
         }
         let place = dir.to_owned();
-        let server = match Server::bind(dir, Arc::clone(&engine), compiled).await {
+        let server = match Server::bind(dir, Arc::clone(&engine)).await {
             Ok(server) => server.with_sessions(Arc::new(move |pid| session_of(&place, pid))),
             Err(error) => {
                 let told = CommandError::because(Kind::State, &error);

@@ -1,14 +1,14 @@
-//! A plan on its way to an engine: what this process sends, and what the engine's side makes of it.
+//! A plan on its way to an engine: its text, with what it takes from here.
 
 use std::collections::BTreeMap;
 use std::env::VarError;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Environment, Plan, PlanError, SecretFrom, SecretSource};
 use antiphon::process::MIN_SECRET_BYTES;
-use antiphon_server::{CompileError, Compiled, PlanProblem, Submission, SubmitRequest};
+use antiphon_server::SubmitRequest;
 
 use crate::command_error::{CommandError, Kind};
 
@@ -36,46 +36,6 @@ pub(crate) fn request(
         secrets,
         id: id.map(ToString::to_string),
     })
-}
-
-/// What a submission comes to.
-pub(super) fn compiled(submission: &Submission) -> Result<Compiled, CompileError> {
-    let refused = |detail: String| Err(CompileError::Refused { detail });
-    if !submission.directory.is_dir() {
-        return refused(format!("there is no directory {}", submission.directory.display()));
-    }
-    let environment = Environment::Of(submission.environment.clone());
-    let plan =
-        Plan::read_text(&submission.plan, PathBuf::from(&submission.name), &submission.directory);
-    let told = |problems: PlanError| {
-        CompileError::Plan(
-            problems.diagnostics.into_iter().map(|problem| of(submission, problem)).collect(),
-        )
-    };
-    let compiled = plan.and_then(|plan| plan.compile(&environment)).map_err(told)?;
-    if let Some(absent) =
-        compiled.secrets.iter().find(|secret| !submission.secrets.contains_key(&secret.name))
-    {
-        return refused(format!(
-            "the plan needs the secret {}; give its value with `secrets`",
-            absent.name
-        ));
-    }
-    Ok(Compiled { config: compiled.config, blobs: compiled.blobs })
-}
-
-fn of(submission: &Submission, problem: antiphon::plan::Diagnostic) -> PlanProblem {
-    let file = problem.path.display().to_string();
-    let place = problem.place;
-    let number = |n: usize| u64::try_from(n).ok();
-    PlanProblem {
-        message: problem.message,
-        file: (file != submission.name).then_some(file),
-        line: place.as_ref().and_then(|place| number(place.line)),
-        column: place.as_ref().and_then(|place| number(place.column)),
-        text: place.map(|place| place.text),
-        suggestion: problem.hint,
-    }
 }
 
 /// The values of secrets, by name. Nothing but the name is ever told.

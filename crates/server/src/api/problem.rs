@@ -27,17 +27,28 @@ pub struct Problem {
     /// Each thing that is wrong with the body, or with the plan in it.
     #[serde(default, skip_serializing_if = "<[Fault]>::is_empty")]
     pub errors: Box<[Fault]>,
+    /// How many more things are wrong with the plan than `errors` holds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(left_out: &usize) -> bool {
+    *left_out == 0
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Fault {
-    /// What.
+    /// What is wrong.
     pub detail: String,
+    /// The kind of problem, where it is one of a plan, as `antiphon plan check --json` prints it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Where in the body: a JSON pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// The plan file, if it is another than the one submitted.
+    /// The plan file, if it is not the one submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The line, from 1.
@@ -49,7 +60,10 @@ pub struct Fault {
     /// The line's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What may have been meant.
+    /// What is meant in `text`: the first byte, and the first one after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<(usize, usize)>,
+    /// What to do, or what may have been meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
 }
@@ -65,6 +79,7 @@ impl Problem {
             code: code.as_str().to_owned(),
             detail: detail.into(),
             errors: Box::default(),
+            left_out: 0,
         }
     }
 

@@ -1,11 +1,19 @@
-//! A plan to be run.
+//! A plan that is to be run: read from the request, compiled here and nowhere else, and handed to
+//! the engine.
+//!
+//! What the plan may take from its submitter comes with the request. The environment of this
+//! process is never read for it, and the value of a secret is never repeated.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use antiphon::id::CoordinationId;
+use antiphon::Engine;
+use antiphon::coordination::ControllerError;
+use antiphon::id::{CommandId, CoordinationId};
+use antiphon::plan::{Compiled, Environment, Plan, PlanError};
+use antiphon::process::MIN_SECRET_BYTES;
 use antiphon::world::Reply;
-use antiphon::{Engine, id::CommandId};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 
@@ -14,7 +22,16 @@ use crate::api::{Code, Problem, Submitted};
 use crate::path::run_path;
 use crate::request::{Fields, Key, Object, Operator, pointer};
 use crate::state::Shared;
-use crate::submission::{CompileError, Compiled, MIN_SECRET_BYTES, Secret, Submission};
+
+/// A plan with all that it needs from its submitter. Not `Debug`: it holds values of secrets.
+struct Submission {
+    id: CoordinationId,
+    plan: String,
+    name: String,
+    directory: PathBuf,
+    environment: BTreeMap<String, String>,
+    secrets: BTreeMap<String, String>,
+}
 
 pub(super) async fn submit(
     State(shared): State<Arc<Shared>>,
@@ -22,23 +39,17 @@ pub(super) async fn submit(
     Key(key): Key,
     Object(body): Object,
 ) -> Answer {
-    let submission = Arc::new(read(body, key.as_ref())?);
-    let Compiled { config, blobs } = compiled(&shared, Arc::clone(&submission)).await?;
+    let submission = Arc::new(Submission::read(body, key.as_ref())?);
+    let Compiled { config, blobs, .. } = compiled(&shared, Arc::clone(&submission)).await?;
     let id = submission.id.clone();
-    let refused = |error: antiphon::coordination::ControllerError| {
-        Problem::new(Code::Refused, error.to_string())
-    };
+    let refused = |error: ControllerError| Problem::new(Code::Refused, error.to_string());
     let config = config.with_id(id.as_str()).map_err(refused)?;
-    let secrets = submission
-        .secrets
-        .iter()
-        .map(|(name, secret)| (name.clone(), secret.expose().to_owned()))
-        .collect();
-    let existing =
-        match ask(&shared, |engine| engine.start(id.clone(), config, blobs, secrets, key)).await? {
-            Reply::Existing { .. } => true,
-            Reply::Done { .. } | Reply::WriteRefused => false,
-        };
+    let secrets = submission.secrets.clone();
+    let started = ask(&shared, |engine| engine.start(id.clone(), config, blobs, secrets, key));
+    let existing = match started.await? {
+        Reply::Existing { .. } => true,
+        Reply::Done { .. } | Reply::WriteRefused => false,
+    };
     let status = if existing { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = json(status, &Submitted { id: id.to_string(), existing })?;
     if let Ok(location) = HeaderValue::try_from(run_path(id.as_str(), "")) {
@@ -47,66 +58,107 @@ pub(super) async fn submit(
     Ok(response)
 }
 
-/// The id is the one that was asked for, else the key, so that the same submission again finds the
-/// first, else a new one.
-fn read(mut body: Fields, key: Option<&CommandId>) -> Result<Submission, Problem> {
-    let plan = body.text("plan");
-    let name = body.text("name");
-    let directory = PathBuf::from(body.text("directory"));
-    let environment = body.texts("environment");
-    let secrets = body.texts("secrets");
-    let chosen = body.optional_text("id");
-    if !directory.as_os_str().is_empty() && !directory.is_absolute() {
-        body.fault(
-            "/directory".to_owned(),
-            "`directory` must be an absolute path, as the engine has another one of its own",
-        );
-    }
-    for (name, value) in &secrets {
-        if value.len() < MIN_SECRET_BYTES {
-            let detail = format!(
-                "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, and could not be told from chance"
-            );
-            body.fault(pointer("secrets", name), detail);
-        }
-    }
-    let id = match (chosen, key) {
-        (Some(text), _) => CoordinationId::chosen(&text)
-            .map_err(|error| body.fault("/id".to_owned(), error.to_string()))
-            .ok(),
-        (None, Some(key)) => Some(CoordinationId::chosen(key.as_str()).map_err(|error| {
-            let detail = format!("without an `id` the Idempotency-Key is the id, but {error}");
-            Problem::new(Code::InvalidRequest, detail)
-        })?),
-        (None, None) => Some(Engine::mint()?),
-    };
-    body.finish()?;
-    let id = id.ok_or_else(|| Problem::new(Code::InvalidBody, "the id is no id"))?;
-    let secrets = secrets.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
-    Ok(Submission { id, plan, name, directory, environment, secrets })
-}
-
-async fn compiled(shared: &Arc<Shared>, submission: Arc<Submission>) -> Result<Compiled, Problem> {
+async fn compiled(shared: &Shared, submission: Arc<Submission>) -> Result<Compiled, Problem> {
     let _place = shared.place_to_compile().await?;
     // The thread may outlive the server: it holds what it needs, and not the engine.
-    let (compile, given) = (shared.compile(), Arc::clone(&submission));
-    let done = tokio::task::spawn_blocking(move || compile(&given)).await;
-    match done {
-        Ok(Ok(compiled)) => Ok(compiled),
-        Ok(Err(CompileError::Plan(problems))) => {
-            let detail = match problems.len() {
-                1 => format!("{} has a problem", submission.name),
-                n => format!("{} has {n} problems", submission.name),
-            };
-            let faults = problems.into_iter().map(|problem| submission.told(problem)).collect();
-            Err(Problem::new(Code::InvalidPlan, submission.redacted(detail)).with_errors(faults))
-        }
-        Ok(Err(CompileError::Refused { detail })) => {
-            Err(Problem::new(Code::Refused, submission.redacted(detail)))
-        }
-        Err(_) => Err(Problem::new(
+    tokio::task::spawn_blocking(move || submission.compile()).await.unwrap_or_else(|_| {
+        Err(Problem::new(
             Code::Internal,
-            "reading the plan met a mistake in Antiphon; please report it",
-        )),
+            "compiling the plan met a mistake in Antiphon; please report it",
+        ))
+    })
+}
+
+impl Submission {
+    /// The id is the one that was asked for, else the key, so that the same submission again finds
+    /// the first, else a new one.
+    fn read(mut body: Fields, key: Option<&CommandId>) -> Result<Self, Problem> {
+        let plan = body.text("plan");
+        let name = body.text("name");
+        let directory = PathBuf::from(body.text("directory"));
+        let environment = body.texts("environment");
+        let secrets = body.texts("secrets");
+        let chosen = body.optional_text("id");
+        if !directory.as_os_str().is_empty() && !directory.is_absolute() {
+            body.fault(
+                "/directory".to_owned(),
+                "`directory` must be an absolute path, as the engine has another one of its own",
+            );
+        }
+        for (name, value) in &secrets {
+            if value.len() < MIN_SECRET_BYTES {
+                let detail = format!(
+                    "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, too few to tell it from other text"
+                );
+                body.fault(pointer("secrets", name), detail);
+            }
+        }
+        let id = match (chosen, key) {
+            (Some(text), _) => CoordinationId::chosen(&text)
+                .map_err(|error| body.fault("/id".to_owned(), error.to_string()))
+                .ok(),
+            (None, Some(key)) => Some(CoordinationId::chosen(key.as_str()).map_err(|error| {
+                let detail = format!("without an `id` the Idempotency-Key is the id, but {error}");
+                Problem::new(Code::InvalidRequest, detail)
+            })?),
+            (None, None) => Some(Engine::mint()?),
+        };
+        body.finish()?;
+        let id = id.ok_or_else(|| Problem::new(Code::InvalidBody, "the id is no id"))?;
+        Ok(Self { id, plan, name, directory, environment, secrets })
+    }
+
+    /// What the engine starts. Reads the files that the plan names, so it belongs on a thread that
+    /// may block.
+    fn compile(&self) -> Result<Compiled, Problem> {
+        let refused = |detail: String| Problem::new(Code::Refused, self.redacted(detail));
+        if !self.directory.is_dir() {
+            return Err(refused(format!("there is no directory {}", self.directory.display())));
+        }
+        let environment = Environment::Of(self.environment.clone());
+        let plan = Plan::read_text(&self.plan, &self.name, &self.directory);
+        let compiled =
+            plan.and_then(|plan| plan.compile(&environment)).map_err(|error| self.told(&error))?;
+        match compiled.secrets.iter().find(|secret| !self.secrets.contains_key(&secret.name)) {
+            None => Ok(compiled),
+            Some(absent) => Err(refused(format!(
+                "the plan needs the secret {}; give its value with `secrets`",
+                absent.name
+            ))),
+        }
+    }
+
+    /// What is wrong with the plan, without the values of secrets that stand in it.
+    fn told(&self, error: &PlanError) -> Problem {
+        let mut problem = Problem::of_plan(error, &self.name);
+        problem.detail = self.redacted(problem.detail);
+        for fault in &mut problem.errors {
+            let redact = |text: &mut Option<String>| {
+                *text = text.take().map(|text| self.redacted(text));
+            };
+            fault.detail = self.redacted(std::mem::take(&mut fault.detail));
+            redact(&mut fault.file);
+            redact(&mut fault.suggestion);
+            let before = fault.text.as_ref().map(String::len);
+            redact(&mut fault.text);
+            // What is marked lies elsewhere in a text of which a part was replaced.
+            if fault.text.as_ref().map(String::len) != before {
+                fault.mark = None;
+            }
+        }
+        problem
+    }
+
+    /// Values of secrets are replaced as they are, and as messages quote them.
+    fn redacted(&self, mut text: String) -> String {
+        for (name, value) in &self.secrets {
+            let quoted = value.escape_debug().to_string();
+            for form in [value, &quoted] {
+                if text.contains(form) {
+                    text = text.replace(form, &format!("[secret {name}]"));
+                }
+            }
+        }
+        text
     }
 }

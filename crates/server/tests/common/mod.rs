@@ -10,16 +10,27 @@ use std::time::Duration;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::ledger::Location;
 use antiphon::ledger::failing::{FailingStore, Faults};
+use antiphon::process::WardenSetup;
 use antiphon::{Engine, Failed, Output, SessionContext};
-use antiphon_server::{
-    CompileError, Compiled, Limits, PlanProblem, SOCKET, Server, SessionOf, Submission,
-};
+use antiphon_server::{Limits, SOCKET, Server, SessionOf};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Each test program is also the warden of its sessions, which is decided before `main`: that
+/// belongs to the test harness.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static ENTRY: extern "C" fn() = enter;
+
+#[cfg(target_os = "linux")]
+extern "C" fn enter() {
+    antiphon::process::enter();
+}
 
 /// An engine with a server, in a directory of its own.
 pub(crate) struct Bench {
@@ -38,6 +49,8 @@ pub(crate) struct Setting {
     pub(crate) limits: Limits,
     pub(crate) session_of: Option<SessionOf>,
     pub(crate) faults: Faults,
+    /// Whether items of plans are carried out; without, they stay ready.
+    pub(crate) processes: bool,
 }
 
 impl Bench {
@@ -57,9 +70,8 @@ impl Bench {
         setting: Setting,
     ) -> Result<Self> {
         let release = CancellationToken::new();
-        let engine = Arc::new(engine(&dir, &release, &setting.faults).await?);
-        let mut server =
-            Server::bind(&dir, Arc::clone(&engine), compile).await?.with_limits(setting.limits);
+        let engine = Arc::new(engine(&dir, &release, &setting).await?);
+        let mut server = Server::bind(&dir, Arc::clone(&engine)).await?.with_limits(setting.limits);
         if let Some(session_of) = setting.session_of {
             server = server.with_sessions(session_of);
         }
@@ -99,9 +111,14 @@ impl Bench {
         .await
     }
 
-    /// Submits a plan under an id.
+    /// Submits a plan under an id, and gives the whole answer.
     pub(crate) async fn submit(&self, id: &str, plan: &str) -> Result<String> {
         self.post("/v1/runs", &submission(id, plan)).await
+    }
+
+    /// Starts a run of functions, as [`functions`] reads it.
+    pub(crate) async fn start(&self, id: &str, lines: &str) -> Result {
+        start(&self.engine, id, lines).await
     }
 
     /// Stops the server, then the engine, which nobody else may hold any more.
@@ -114,10 +131,16 @@ impl Bench {
     }
 }
 
+/// A plan of one item.
+pub(crate) const PLAN: &str =
+    "name: plan\nbudget: { sessions: 10, duration: 10m }\nwork:\n  a: { command: [echo, a] }\n";
+
 /// The body of a submission.
 pub(crate) fn submission(id: &str, plan: &str) -> String {
-    serde_json::json!({ "plan": plan, "name": "plan.yaml", "directory": "/tmp", "id": id })
-        .to_string()
+    serde_json::json!({
+        "plan": plan, "name": "plan.yaml", "directory": "/tmp", "environment": { "PATH": "/usr/bin:/bin" }, "id": id
+    })
+    .to_string()
 }
 
 /// Everything that comes until the other end closes.
@@ -150,11 +173,19 @@ pub(crate) async fn until(stream: &mut UnixStream, text: &str) -> Result<String>
 pub(crate) async fn engine(
     dir: &Path,
     release: &CancellationToken,
-    faults: &Faults,
+    setting: &Setting,
 ) -> Result<Engine> {
-    let store = Location::directory(dir).store();
-    let mut setup = Engine::open_store(Arc::new(FailingStore::new(store, faults)))?
-        .with_grace(Duration::from_secs(5));
+    let setup = match setting.processes {
+        true => Engine::open(dir)?,
+        false => {
+            let store = Location::directory(dir).store();
+            Engine::open_store(Arc::new(FailingStore::new(store, &setting.faults)))?
+        }
+    };
+    let mut setup = setup.with_grace(Duration::from_secs(5));
+    if setting.processes {
+        setup.run_processes(WardenSetup::default())?;
+    }
     setup.register("echo", |session: SessionContext| async move {
         Ok(Output::text(session.work().to_string()))
     });
@@ -175,53 +206,37 @@ pub(crate) async fn engine(
     Ok(setup.start().await?)
 }
 
-/// Plans of a line for each thing: `work NAME RUNNER [NEEDS..]`, `open`, `sessions N`, `pausing`.
-pub(crate) fn compile(submission: &Submission) -> std::result::Result<Compiled, CompileError> {
-    let (mut work, mut problems, mut open, mut sessions, mut pausing) =
-        (Vec::new(), Vec::new(), false, 100, false);
-    if !submission.directory.is_dir() {
-        return Err(CompileError::Refused {
-            detail: format!("there is no directory {}", submission.directory.display()),
-        });
-    }
-    for (line, number) in submission.plan.lines().zip(1..) {
+/// Starts a run of functions.
+pub(crate) async fn start(engine: &Engine, id: &str, lines: &str) -> Result {
+    let config = functions(lines).with_id(id)?;
+    engine.start(id.parse()?, config, Vec::new(), Default::default(), None).await?;
+    Ok(())
+}
+
+/// What a run of functions is started with: a line for each thing, `work NAME FUNCTION [NEEDS..]`,
+/// `open` or `sessions N`.
+fn functions(lines: &str) -> CoordinationConfig {
+    let (mut work, mut open, mut sessions) = (Vec::new(), false, 100);
+    for line in lines.lines() {
         match line.split(' ').collect::<Vec<_>>().as_slice() {
-            ["work", name, runner, needs @ ..] => {
-                let mut item = WorkSpec::function(name, runner).unwrap();
+            ["work", name, function, needs @ ..] => {
+                let mut item = WorkSpec::function(name, function).unwrap();
                 for need in needs {
                     item = item.needs_work(need).unwrap();
                 }
                 work.push(item);
             }
             ["open"] => open = true,
-            ["pausing"] => pausing = true,
             ["sessions", count] => sessions = count.parse().unwrap(),
-            ["panic"] => panic!("a plan that no parser is ready for"),
-            _ => problems.push(PlanProblem {
-                message: format!("{line:?} is nothing that this plan may say"),
-                line: Some(number),
-                column: Some(1),
-                text: Some(line.to_owned()),
-                suggestion: Some("work".to_owned()),
-                ..PlanProblem::default()
-            }),
+            _ => panic!("{line:?} is nothing that a run can hold"),
         }
     }
-    if !problems.is_empty() {
-        return Err(CompileError::Plan(problems));
-    }
     let budget = CoordinationBudget::new(sessions, 600_000, 1_000, None).unwrap();
-    let refused = |error: antiphon::coordination::ControllerError| CompileError::Refused {
-        detail: error.to_string(),
+    let config = match open {
+        true => CoordinationConfig::open(work, budget),
+        false => CoordinationConfig::of_work(work, budget),
     };
-    let config = if open {
-        CoordinationConfig::open(work, budget)
-    } else {
-        CoordinationConfig::of_work(work, budget)
-    };
-    let config = config.map_err(refused)?.with_name(&submission.name);
-    let config = if pausing { config.pausing_when_exhausted() } else { config };
-    Ok(Compiled { config, blobs: Vec::new() })
+    config.unwrap().with_name("plan.yaml")
 }
 
 /// An answer or a stream with everything replaced that is different each time: hashes, times,
@@ -258,6 +273,7 @@ fn blot(value: &mut serde_json::Value) {
         "epochs",
         "hash",
         "head_hash",
+        "number",
         "pid",
         "plan",
         "prev",
