@@ -8,7 +8,9 @@ use antiphon::coordination::{Coordination, CoordinationReducer, Reducer as _, Re
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
-use antiphon::ledger::{FORMAT, HeadFilter, HeadQuery, Location, OpenError, Position, Store};
+use antiphon::ledger::{
+    HeadFilter, HeadQuery, Location, OpenError, Position, Store, UnknownFormat,
+};
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
@@ -72,10 +74,11 @@ impl Ledger {
         let ledger = Self::at(&dir);
         // What keeps the format from being read comes up with what is read next.
         match ledger.location.position() {
-            Ok(Position { format, .. }) if format != FORMAT => {
-                Err(OpenError::Format { found: format, known: FORMAT }.into())
+            Ok(Position { format, .. }) => {
+                UnknownFormat::refuse(format).map_err(OpenError::from)?;
+                Ok(ledger)
             }
-            _ => Ok(ledger),
+            Err(_) => Ok(ledger),
         }
     }
 

@@ -27,16 +27,19 @@ use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
 use antiphon_core::world::{self, Action, World};
 
+use tokio::task::JoinHandle;
+use tokio_util::sync::DropGuard;
+
 use crate::clock::Clock;
 use crate::incidents::{Caught, CaughtError};
-use crate::mailbox::Handle;
+use crate::mailbox::{Handle, StartError};
 use crate::orphans::Leftovers;
 use audience::Audience;
 use closing::Closing;
 use disk::{Disk, Health};
 use inputs::{Input, Inputs, Listening};
 use opening::Opening;
-pub(crate) use opening::{Parts, spawn};
+pub(crate) use opening::Parts;
 pub(crate) use recovery::{Recovered, recover};
 use sessions::Sessions;
 use snapshots::Snapshots;
@@ -67,6 +70,15 @@ struct Decider {
     handle: Handle,
     caught: Arc<Caught>,
     leftovers: Arc<Leftovers>,
+}
+
+/// Starts the decider on a runtime, and its writer on a thread.
+pub(crate) fn spawn(
+    parts: Parts,
+) -> Result<(Handle, DropGuard, JoinHandle<()>, Arc<Leftovers>), StartError> {
+    let (decider, guard) = Decider::open(parts)?;
+    let (handle, leftovers) = (decider.handle.clone(), Arc::clone(&decider.leftovers));
+    Ok((handle, guard, tokio::spawn(decider.run()), leftovers))
 }
 
 impl Decider {

@@ -13,27 +13,31 @@ mod error;
 pub mod export;
 #[cfg(feature = "testing")]
 pub mod failing;
+mod fault;
 mod head_mark;
 mod location;
 mod memory;
+mod owner;
 mod sqlite;
 mod store;
 mod unfinished;
 pub mod verify;
 mod watch;
 
-pub use directory::{LockHolder, StateDirectory};
+pub use directory::StateDirectory;
 pub use error::{
-    AppendError, Fault, IdentityRefusal, MarkRefusal, OpenError, ReadError, Refusal, WriteError,
+    AppendError, FORMAT, IdentityRefusal, OpenError, ReadError, Refusal, UnknownFormat, WriteError,
 };
-pub use head_mark::{HeadMark, MarkError};
+pub use fault::Fault;
+pub use head_mark::{HeadMark, MarkError, MarkRefusal};
 pub use location::Location;
 pub use memory::{MemoryLedger, MemoryStore};
+pub use owner::{LedgerId, LockHolder, Owner};
 #[doc(hidden)]
 pub use sqlite::{AppendBaseline, sqlite_version};
 pub use sqlite::{Backup, BackupError, Position, SqliteOptions, SqliteStore};
 pub use store::{
-    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MAX_CURSOR_NAME_BYTES, MarkFinding,
-    Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
+    Cursor, Damage, HeadFilter, HeadQuery, MAX_CURSOR_NAME_BYTES, MarkFinding, Opened, Placed,
+    PlacedCommit, Snapshot, Store,
 };
 pub use watch::{Watch, Woken};

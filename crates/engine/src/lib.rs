@@ -57,6 +57,7 @@ mod decider;
 mod engine;
 mod incidents;
 pub mod ledger;
+mod locked;
 mod mailbox;
 mod orphans;
 pub mod plan;

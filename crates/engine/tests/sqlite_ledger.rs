@@ -11,6 +11,7 @@ use antiphon::ledger::conformance::{Chain, owner, stream};
 use antiphon::ledger::{
     Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal,
     OpenError, ReadError, Snapshot, SqliteOptions, SqliteStore, StateDirectory, Store,
+    UnknownFormat,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -331,7 +332,7 @@ fn a_newer_format_is_refused() {
     database.execute("UPDATE ledger SET format = 2", []).unwrap();
     drop(database);
     let found = store(dir.path()).open(&owner("one"));
-    assert!(matches!(found, Err(OpenError::Format { found: 2, known: 1 })), "{found:?}");
+    assert!(matches!(found, Err(OpenError::Format(UnknownFormat { found: 2 }))), "{found:?}");
 }
 
 #[test]

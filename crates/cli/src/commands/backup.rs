@@ -79,7 +79,7 @@ impl From<BackupError> for CommandError {
                 "see that the place can be written and has room; its parent must be there",
             ),
             BackupError::Read(_)
-            | BackupError::Format { .. }
+            | BackupError::Format(_)
             | BackupError::Underway { .. }
             | BackupError::Overtaken => told(Kind::State),
         }

@@ -9,7 +9,6 @@ use antiphon_core::live::EmitError;
 use antiphon_core::time::Now;
 use antiphon_core::world::World;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Decider;
@@ -75,45 +74,45 @@ pub(crate) struct Parts {
     pub(crate) orphans: Orphans,
 }
 
-/// Starts the decider on a runtime, and its writer on a thread.
-pub(crate) fn spawn(
-    parts: Parts,
-) -> Result<(Handle, DropGuard, JoinHandle<()>, Arc<Leftovers>), StartError> {
-    let Parts { store, recovered, functions, plans, processes, grace, snapshot_every, orphans } =
-        parts;
-    let dropped = CancellationToken::new();
-    let guard = dropped.clone().drop_guard();
-    let system = |what| move |source| StartError::System { what, source };
-    let Recovered { mut world, clock, facts, owner, accepted_shorter, newer } = recovered;
-    let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
-    let now = clock.now().map_err(system("randomness"))?;
-    if newer.is_none() {
-        opening.open(&mut world, &now)?;
-        opening.resume(&mut world, &now)?;
+impl Decider {
+    /// A decider, with its writer on a thread; and what drops it.
+    pub(super) fn open(parts: Parts) -> Result<(Self, DropGuard), StartError> {
+        let Parts { store, recovered, functions, plans, processes, grace, snapshot_every, orphans } =
+            parts;
+        let dropped = CancellationToken::new();
+        let guard = dropped.clone().drop_guard();
+        let system = |what| move |source| StartError::System { what, source };
+        let Recovered { mut world, clock, facts, owner, accepted_shorter, newer } = recovered;
+        let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
+        let now = clock.now().map_err(system("randomness"))?;
+        if newer.is_none() {
+            opening.open(&mut world, &now)?;
+            opening.resume(&mut world, &now)?;
+        }
+        let (ended, ends) = mpsc::unbounded_channel();
+        let sessions = Sessions::new(functions, plans, processes, ended, grace);
+        world.set_runners(sessions.runners().clone());
+        let (mailbox, requests) = mpsc::channel(MAILBOX);
+        let caught = Arc::new(Caught::default());
+        let leftovers = Arc::<Leftovers>::default();
+        let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&caught))?;
+        let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&caught));
+        let timer = Timer::new().map_err(system("a timer"))?;
+        let decider = Self {
+            world,
+            disk: Disk::new(store, writer, facts, newer),
+            sessions,
+            audience: Audience::default(),
+            snapshots: Snapshots::new(snapshot_every),
+            opening,
+            closing: None,
+            draft: Draft::default(),
+            inputs: Inputs::new(requests, ends, acks, dropped, timer),
+            clock,
+            handle,
+            caught,
+            leftovers,
+        };
+        Ok((decider, guard))
     }
-    let (ended, ends) = mpsc::unbounded_channel();
-    let sessions = Sessions::new(functions, plans, processes, ended, grace);
-    world.set_runners(sessions.runners().clone());
-    let (mailbox, requests) = mpsc::channel(MAILBOX);
-    let caught = Arc::new(Caught::default());
-    let leftovers = Arc::<Leftovers>::default();
-    let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&caught))?;
-    let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&caught));
-    let timer = Timer::new().map_err(system("a timer"))?;
-    let decider = Decider {
-        world,
-        disk: Disk::new(store, writer, facts, newer),
-        sessions,
-        audience: Audience::default(),
-        snapshots: Snapshots::new(snapshot_every),
-        opening,
-        closing: None,
-        draft: Draft::default(),
-        inputs: Inputs::new(requests, ends, acks, dropped, timer),
-        clock,
-        handle: handle.clone(),
-        caught,
-        leftovers: Arc::clone(&leftovers),
-    };
-    Ok((handle, guard, tokio::spawn(decider.run()), leftovers))
 }

@@ -9,7 +9,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 
 use super::durable;
-use super::error::Fault;
+use super::fault::Fault;
 
 /// The folder `blobs` of a state directory: `blobs/<first two digits>/<all 64 digits>`.
 #[derive(Debug)]

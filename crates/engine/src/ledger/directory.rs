@@ -1,6 +1,5 @@
 //! The state directory: private, ignored by git, on a local disk, and held by one engine at a time.
 
-use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -8,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::durable;
-use super::error::{Fault, OpenError};
-use super::store::Owner;
+use super::error::OpenError;
+use super::fault::Fault;
+use super::owner::{LockHolder, Owner};
 
 pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const LOCK: &str = "lock";
@@ -25,30 +25,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Where the files of a ledger are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateDirectory(PathBuf);
-
-/// Who holds a ledger, as far as the lock file tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LockHolder {
-    /// The engine that wrote its name there.
-    Named(Owner),
-    /// One that has not written its name yet, or whose name cannot be read.
-    Unnamed,
-}
-
-impl fmt::Display for LockHolder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named(Owner { host, pid, engine, since }) => {
-                write!(
-                    f,
-                    "process {pid} on {host} (antiphon {engine}, since {} s after 1970)",
-                    since.0 / 1_000_000_000
-                )
-            }
-            Self::Unnamed => f.write_str("an engine that has not said its name"),
-        }
-    }
-}
 
 /// Holds the lock of a state directory until it is dropped; the system lets go of it when the
 /// process dies.

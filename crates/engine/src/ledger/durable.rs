@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use super::error::Fault;
+use super::fault::Fault;
 
 /// Puts bytes in the place of a file, or makes a new one: written beside it, synced, renamed, and
 /// the directory synced.

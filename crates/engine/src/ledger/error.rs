@@ -3,51 +3,14 @@
 use std::path::PathBuf;
 
 use antiphon_core::envelope::CommitTip;
-use antiphon_core::id::{CommitNumber, Epoch, StreamName, Version};
+use antiphon_core::id::{Epoch, StreamName, Version};
 
-use super::directory::LockHolder;
-use super::head_mark::{HeadMark, MarkError};
-use super::store::LedgerId;
+use super::fault::Fault;
+use super::head_mark::MarkRefusal;
+use super::owner::{LedgerId, LockHolder};
 
-/// An error of the disk or the database, with what was being done.
-#[derive(Debug, thiserror::Error)]
-#[error("could not {doing}")]
-pub struct Fault {
-    /// What was being done.
-    pub doing: String,
-    /// What the system said.
-    #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
-    /// Whether the disk (or a quota) is full, so that the same may work once there is room.
-    pub disk_full: bool,
-    /// Whether a sync failed, after which nobody knows what the disk holds.
-    pub sync_failed: bool,
-}
-
-impl Fault {
-    pub(super) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        let disk_full = matches!(source.kind(), StorageFull | QuotaExceeded);
-        Self { doing: doing.into(), source: source.into(), disk_full, sync_failed: false }
-    }
-
-    pub(super) fn sync(doing: impl Into<String>, source: std::io::Error) -> Self {
-        Self { sync_failed: true, ..Self::io(doing, source) }
-    }
-
-    pub(super) fn sql(doing: impl Into<String>, source: rusqlite::Error) -> Self {
-        use rusqlite::ffi;
-        let (code, extended) = source
-            .sqlite_error()
-            .map_or((None, 0), |error| (Some(error.code), error.extended_code));
-        Self {
-            doing: doing.into(),
-            disk_full: code == Some(rusqlite::ErrorCode::DiskFull),
-            sync_failed: matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC),
-            source: source.into(),
-        }
-    }
-}
+/// The format that this code writes and reads.
+pub const FORMAT: u32 = 1;
 
 /// Why a ledger was not opened. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -81,15 +44,8 @@ pub enum OpenError {
         found: String,
     },
     /// The ledger was written by a newer version.
-    #[error(
-        "the ledger has format {found}, this version of antiphon knows {known}; use the version that wrote it, or a newer one"
-    )]
-    Format {
-        /// Its format.
-        found: u32,
-        /// The newest format known here.
-        known: u32,
-    },
+    #[error(transparent)]
+    Format(#[from] UnknownFormat),
     /// The ledger does not agree with its head mark.
     #[error(transparent)]
     Mark(#[from] MarkRefusal),
@@ -102,6 +58,27 @@ pub enum OpenError {
     /// The disk or the database failed.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// A ledger is kept in a format that this version does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the ledger has format {found}, and this version of antiphon knows {FORMAT}; \
+     use the version that wrote it, or a newer one"
+)]
+pub struct UnknownFormat {
+    /// Its format.
+    pub found: u32,
+}
+
+impl UnknownFormat {
+    /// Accepts the format that this version writes and reads.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn refuse(found: u32) -> Result<(), Self> {
+        if found == FORMAT { Ok(()) } else { Err(Self { found }) }
+    }
 }
 
 /// What the one row of the table `ledger`, which no chain covers, says otherwise than the ledger's
@@ -149,50 +126,6 @@ pub enum IdentityRefusal {
         row: Epoch,
         /// The last that the events or the head mark know.
         known: Epoch,
-    },
-}
-
-/// Why a ledger was refused for its head mark.
-#[derive(Debug, thiserror::Error)]
-pub enum MarkRefusal {
-    /// The ledger has lost its end.
-    #[error(
-        "the ledger ends at commit {} of epoch {ledger_epoch}, but its head mark knows commit {} of epoch {}: acknowledged work is missing; restore it from a copy, or accept the shorter ledger, which will be recorded", ledger.number, mark.commit.number, mark.epoch
-    )]
-    Shorter {
-        /// The last commit that the ledger has.
-        ledger: CommitTip,
-        /// The epoch that the ledger has.
-        ledger_epoch: Epoch,
-        /// The mark.
-        mark: HeadMark,
-    },
-    /// The ledger holds another commit where the mark was made.
-    #[error(
-        "commit {} of the ledger is not the one in its head mark: this is another ledger, or it was rewritten; restore it from a copy, or accept the ledger as it is, which will be recorded", mark.commit.number
-    )]
-    Differs {
-        /// What the ledger has at the number of the mark.
-        ledger: CommitTip,
-        /// The mark.
-        mark: HeadMark,
-    },
-    /// There is a ledger, but no head mark.
-    #[error(
-        "the ledger has {commits} commits but no head mark ({}): the file was removed, so nobody can tell whether the ledger is whole; restore it, or accept the missing mark, which will be recorded", path.display()
-    )]
-    Missing {
-        /// Where it should be.
-        path: PathBuf,
-        /// The last commit of the ledger.
-        commits: CommitNumber,
-    },
-    /// The head mark cannot be read.
-    #[error("{source}; restore the file, or accept the missing mark, which will be recorded")]
-    Unreadable {
-        /// Why.
-        #[from]
-        source: MarkError,
     },
 }
 

@@ -2,7 +2,7 @@
 //! real store.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
@@ -10,10 +10,11 @@ use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
 use tokio::sync::Notify;
 
-use super::error::{AppendError, Fault, OpenError, ReadError, Refusal, WriteError};
-use super::store::{
-    Cursor, Damage, HeadQuery, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
-};
+use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
+use super::fault::Fault;
+use super::owner::Owner;
+use super::store::{Cursor, Damage, HeadQuery, Opened, Placed, PlacedCommit, Snapshot, Store};
+use crate::locked::locked;
 
 type Rule = Box<dyn Fn(&Append) -> Option<AppendError> + Send>;
 
@@ -89,11 +90,6 @@ impl Faults {
         *locked(&self.0.stuck) = false;
         self.0.unstuck.notify_all();
     }
-}
-
-/// A rule that panicked is as good as before: it is replaced whole.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends all faults when it is dropped.

@@ -14,7 +14,7 @@ use antiphon_core::envelope::CommitTip;
 use antiphon_core::id::{CommitNumber, Epoch};
 
 use super::durable;
-use super::error::{Fault, MarkRefusal};
+use super::fault::Fault;
 
 const FILE: &str = "head";
 const TAG: &str = "antiphon.head.1";
@@ -44,6 +44,50 @@ pub enum MarkError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+}
+
+/// Why a ledger was refused for its head mark.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkRefusal {
+    /// The ledger has lost its end.
+    #[error(
+        "the ledger ends at commit {} of epoch {ledger_epoch}, but its head mark knows commit {} of epoch {}: acknowledged work is missing; restore it from a copy, or accept the shorter ledger, which will be recorded", ledger.number, mark.commit.number, mark.epoch
+    )]
+    Shorter {
+        /// The last commit that the ledger has.
+        ledger: CommitTip,
+        /// The epoch that the ledger has.
+        ledger_epoch: Epoch,
+        /// The mark.
+        mark: HeadMark,
+    },
+    /// The ledger holds another commit where the mark was made.
+    #[error(
+        "commit {} of the ledger is not the one in its head mark: this is another ledger, or it was rewritten; restore it from a copy, or accept the ledger as it is, which will be recorded", mark.commit.number
+    )]
+    Differs {
+        /// What the ledger has at the number of the mark.
+        ledger: CommitTip,
+        /// The mark.
+        mark: HeadMark,
+    },
+    /// There is a ledger, but no head mark.
+    #[error(
+        "the ledger has {commits} commits but no head mark ({}): the file was removed, so nobody can tell whether the ledger is whole; restore it, or accept the missing mark, which will be recorded", path.display()
+    )]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+        /// The last commit of the ledger.
+        commits: CommitNumber,
+    },
+    /// The head mark cannot be read.
+    #[error("{source}; restore the file, or accept the missing mark, which will be recorded")]
+    Unreadable {
+        /// Why.
+        #[from]
+        source: MarkError,
     },
 }
 

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::directory::StateDirectory;
-use super::error::{MarkRefusal, ReadError};
+use super::error::ReadError;
 use super::head_mark::HeadMark;
+use super::head_mark::MarkRefusal;
 use super::sqlite::{Backup, BackupError, Position, SqliteOptions, SqliteStore};
 use super::store::Store;
 use super::verify::{Report, Scope, verify_directory};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
@@ -12,12 +12,15 @@ use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
 use super::admission::{self, Admitted, Known};
-use super::directory::LockHolder;
+use super::error::FORMAT;
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
+use super::owner::LockHolder;
+use super::owner::{LedgerId, Owner};
 use super::store::{
-    Cursor, Damage, FORMAT, HeadFilter, HeadQuery, LedgerId, MarkFinding, Opened, Owner, Placed,
-    PlacedCommit, Snapshot, Store,
+    Cursor, Damage, HeadFilter, HeadQuery, MarkFinding, Opened, Placed, PlacedCommit, Snapshot,
+    Store,
 };
+use crate::locked::locked;
 
 /// What a memory store keeps, shared by all that open it: it outlives its owners as a directory
 /// does.
@@ -325,10 +328,4 @@ fn random_id() -> LedgerId {
         bytes.extend_from_slice(uuid::Uuid::now_v7().as_bytes());
     }
     LedgerId(Digest::of(&bytes).0)
-}
-
-/// Locks even after a panic elsewhere: every change happens after all checks, and none of its steps
-/// can fail.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,10 +3,11 @@
 mod backup;
 mod baseline;
 mod checkpoints;
-mod commits_by_seq;
+mod commits;
 mod connection;
 mod damages;
 mod identity;
+mod options;
 mod position;
 mod reader;
 mod rows;
@@ -15,40 +16,29 @@ mod turn;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use antiphon_core::append::{Append, HeadRow};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Recorded};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 
-use super::blob_files::BlobFiles;
 use super::directory::{Lock, StateDirectory};
-use super::error::{AppendError, MarkRefusal, OpenError, ReadError, Refusal, WriteError};
-use super::head_mark::HeadMark;
+use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
+use super::head_mark::{HeadMark, MarkRefusal};
+use super::owner::Owner;
 use super::store::{
-    Cursor, Damage, HeadQuery, MarkFinding, Opened, Owner, Placed, PlacedCommit, Snapshot, Store,
+    Cursor, Damage, HeadQuery, MarkFinding, Opened, Placed, PlacedCommit, Snapshot, Store,
 };
 pub use backup::{Backup, BackupError};
 pub use baseline::{AppendBaseline, sqlite_version};
 use identity::Identity;
+pub use options::SqliteOptions;
 pub use position::Position;
 use reader::{Reader, Readers};
 use writer::Writer;
 
-/// How a ledger in a state directory is opened.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SqliteOptions {
-    /// Go on with a ledger that is shorter than its head mark or differs from it. The caller
-    /// records that.
-    pub accept_shorter: bool,
-    /// Go on with a ledger whose head mark is missing or damaged. The caller records that.
-    pub accept_missing_mark: bool,
-    /// The SQLite VFS to use, by name; the default one if `None`.
-    pub vfs: Option<String>,
-    /// How many pages of the write-ahead log are copied back at a time; 4,096 if `None`.
-    pub checkpoint_pages: Option<u32>,
-}
+use crate::locked::locked;
 
 /// A ledger in a state directory.
 ///
@@ -282,14 +272,4 @@ impl Store for SqliteStore {
         *locked(&self.acknowledged) = None;
         marked
     }
-}
-
-/// Locks even after a panic elsewhere: what is guarded is replaced whole, or checked against the
-/// database before it is used.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn blob_files(dir: &StateDirectory) -> BlobFiles {
-    BlobFiles::of(dir.path())
 }

@@ -10,9 +10,7 @@ use antiphon_core::time::{LedgerTime, WallTime};
 use antiphon_core::world::LedgerFacts;
 
 use super::error::{AppendError, OpenError, ReadError, WriteError};
-
-/// The format that this code writes and reads.
-pub const FORMAT: u32 = 1;
+use super::owner::{LedgerId, Owner};
 
 /// Longest name of a cursor, in bytes.
 pub const MAX_CURSOR_NAME_BYTES: usize = 256;
@@ -128,48 +126,6 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// When the mark cannot be written; ownership is given up all the same.
     fn close(&self) -> Result<(), WriteError>;
-}
-
-/// Who takes a ledger over; told to those who come second.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Owner {
-    /// The machine.
-    pub host: String,
-    /// The process.
-    pub pid: u32,
-    /// Version of the engine.
-    pub engine: String,
-    /// Since when, by the wall clock.
-    pub since: WallTime,
-}
-
-impl Owner {
-    /// This process.
-    #[must_use]
-    pub fn this_process(since: WallTime) -> Self {
-        Self {
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-            pid: std::process::id(),
-            engine: env!("CARGO_PKG_VERSION").to_owned(),
-            since,
-        }
-    }
-}
-
-/// What tells one ledger from every other: 32 random bytes, drawn when it was created.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LedgerId(pub [u8; 32]);
-
-impl fmt::Display for LedgerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Digest(self.0), f)
-    }
-}
-
-impl fmt::Debug for LedgerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 /// What an owner goes on from.

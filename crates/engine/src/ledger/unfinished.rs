@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{DATABASE, LOCK, POISONED};
 use super::durable;
-use super::error::Fault;
+use super::fault::Fault;
 
 /// All that a directory in the making may hold, also when somebody has looked into its database.
 const OWN: [&str; 10] = [

@@ -34,7 +34,8 @@ use self::erasures::Erasures;
 use self::head_rows::EndedStreams;
 use self::pages::Page;
 use self::stream::is_terminal;
-use super::error::{MarkRefusal, ReadError};
+use super::error::ReadError;
+use super::head_mark::MarkRefusal;
 use super::head_mark::{HeadMark, MarkError};
 use super::sqlite::{SqliteOptions, SqliteStore};
 use super::store::{Damage, Placed, Store};
@@ -83,7 +84,7 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> 
         ),
         Err(source @ MarkError::Damaged { .. }) => Mark::Damaged(source.to_string()),
         Err(MarkError::Io { path, source }) => {
-            return Err(super::error::Fault::io(format!("read {}", path.display()), source).into());
+            return Err(super::fault::Fault::io(format!("read {}", path.display()), source).into());
         }
     };
     match scope {

@@ -2,10 +2,12 @@
 //! read by whoever asks why.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use antiphon_core::coordination::Blocked;
 use antiphon_core::id::SessionId;
+
+use crate::locked::locked;
 
 /// What is left, by session. The lock is held for a look-up, never over an await.
 #[derive(Debug, Default)]
@@ -14,24 +16,19 @@ pub(crate) struct Leftovers(Mutex<BTreeMap<SessionId, Vec<String>>>);
 impl Leftovers {
     /// Notes what was found; returns whether that is news.
     pub(crate) fn note(&self, session: &SessionId, left: &[String]) -> bool {
-        self.left().insert(session.clone(), left.to_vec()).is_none_or(|before| before != left)
+        locked(&self.0).insert(session.clone(), left.to_vec()).is_none_or(|before| before != left)
     }
 
     pub(crate) fn forget(&self, session: &SessionId) {
-        self.left().remove(session);
+        locked(&self.0).remove(session);
     }
 
     /// Says of each item that is held back what by.
     pub(crate) fn explain(&self, reasons: &mut [Blocked]) {
         for reason in reasons {
             if let Blocked::Held { session, left } = reason {
-                *left = self.left().get(session).cloned().unwrap_or_default();
+                *left = locked(&self.0).get(session).cloned().unwrap_or_default();
             }
         }
-    }
-
-    fn left(&self) -> MutexGuard<'_, BTreeMap<SessionId, Vec<String>>> {
-        // A map is whole whenever the lock is free.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

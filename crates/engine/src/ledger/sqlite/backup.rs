@@ -20,9 +20,10 @@ use super::{Identity, SqliteStore, connection};
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::{DATABASE, StateDirectory};
 use crate::ledger::durable;
-use crate::ledger::error::{Fault, IdentityRefusal, MarkRefusal, ReadError};
-use crate::ledger::head_mark::{HeadMark, MarkError};
-use crate::ledger::store::{FORMAT, LedgerId};
+use crate::ledger::error::{IdentityRefusal, ReadError, UnknownFormat};
+use crate::ledger::fault::Fault;
+use crate::ledger::head_mark::{HeadMark, MarkError, MarkRefusal};
+use crate::ledger::owner::LedgerId;
 use crate::ledger::unfinished::{self, Hindrance, Unfinished};
 
 /// Pages that are copied at a time.
@@ -84,15 +85,8 @@ pub enum BackupError {
     )]
     Overtaken,
     /// The ledger was written by another version.
-    #[error(
-        "the ledger has format {found}, this version of antiphon knows {known}; use the version that wrote it, or a newer one"
-    )]
-    Format {
-        /// Its format.
-        found: u32,
-        /// The newest format known here.
-        known: u32,
-    },
+    #[error(transparent)]
+    Format(#[from] UnknownFormat),
     /// The ledger does not agree with its head mark, so that a backup would hide a loss.
     #[error(transparent)]
     Mark(#[from] MarkRefusal),
@@ -148,7 +142,7 @@ impl SqliteStore {
     }
 
     fn copy_into(&self, folder: &Path) -> Result<Backup, BackupError> {
-        let (from, to) = (super::blob_files(&self.dir), BlobFiles::of(folder));
+        let (from, to) = (BlobFiles::of(self.dir.path()), BlobFiles::of(folder));
         for _ in 0..ATTEMPTS {
             copy_ahead(&from, &to)?;
             let (copied, files) = self.copy_database(folder)?;
@@ -271,9 +265,7 @@ fn copy_snapshot(
     folder: &Path,
 ) -> Result<(Backup, Vec<Digest>), BackupError> {
     let position = reader.position_now()?;
-    if position.format != FORMAT {
-        return Err(BackupError::Format { found: position.format, known: FORMAT });
-    }
+    UnknownFormat::refuse(position.format)?;
     Identity::read(&reader.connection)?.check(None)?;
     match mark.map_err(MarkRefusal::from)? {
         Some(mark) => {

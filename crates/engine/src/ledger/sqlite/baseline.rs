@@ -6,7 +6,8 @@ use antiphon_core::envelope::Recorded;
 
 use super::{SqliteOptions, SqliteStore};
 use crate::ledger::error::{OpenError, WriteError};
-use crate::ledger::store::{Owner, Store as _};
+use crate::ledger::owner::Owner;
+use crate::ledger::store::Store as _;
 
 /// Plain group commit for benchmarks: the rows, pragmas, cached statement and checkpoints of the
 /// ledger's writer, without hashes, checks, commits and head rows. What it leaves is no ledger.

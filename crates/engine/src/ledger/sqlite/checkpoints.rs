@@ -19,7 +19,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, Pass};
 use crate::ledger::directory::StateDirectory;
-use crate::ledger::error::Fault;
+use crate::ledger::fault::Fault;
 
 /// The WAL is copied back when it has this many pages (16 MiB).
 ///

@@ -9,7 +9,7 @@ use super::rows::{Columns, read_error};
 use super::tail::identity;
 use crate::ledger::error::{IdentityRefusal, ReadError};
 use crate::ledger::head_mark::HeadMark;
-use crate::ledger::store::LedgerId;
+use crate::ledger::owner::LedgerId;
 
 /// What the row and the last `ledger.opened` event say, read together.
 pub(super) struct Identity {

@@ -7,10 +7,11 @@ use rusqlite::params;
 use super::reader::Reader;
 use super::rows::{integer, read_error};
 use super::tail::{commit_tip, identity};
-use crate::ledger::error::{MarkRefusal, ReadError};
+use crate::ledger::error::ReadError;
 use crate::ledger::head_mark::HeadMark;
+use crate::ledger::head_mark::MarkRefusal;
+use crate::ledger::owner::LedgerId;
 use crate::ledger::sqlite::SqliteStore;
-use crate::ledger::store::LedgerId;
 
 /// How far a ledger has come.
 #[derive(Debug, Clone, PartialEq, Eq)]

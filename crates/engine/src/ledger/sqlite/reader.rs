@@ -9,14 +9,18 @@ use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CommitNumber, Seq, StreamName, Version};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, Params, params};
 
-use super::commits_by_seq::CommitsBySeq;
+use super::commits::{CommitsBySeq, commits};
 use super::connection;
-use super::rows::{self, Columns, EVENT_COLUMNS, HEAD_COLUMNS, damaged, integer, read_error};
+use super::rows::{
+    self, Columns, EVENT_COLUMNS, HEAD_COLUMNS, bounded, damaged, integer, prepare, query,
+    read_error,
+};
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::ReadError;
 use crate::ledger::head_mark::HeadMark;
 use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
+use crate::locked::locked;
 
 /// Connections that wait for the next read. More are opened when more read at once, and closed
 /// afterwards.
@@ -42,14 +46,14 @@ impl Readers {
         &self,
         act: impl FnOnce(&mut Reader) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let idle = super::locked(&self.idle).pop();
+        let idle = locked(&self.idle).pop();
         let mut reader = match idle {
             Some(reader) => reader,
             None => Reader::open(&self.dir, self.vfs.as_deref())?,
         };
         // A reader that met an error is not used again: its connection may be what is wrong.
         let found = act(&mut reader)?;
-        let mut idle = super::locked(&self.idle);
+        let mut idle = locked(&self.idle);
         if idle.len() < IDLE {
             idle.push(reader);
         }
@@ -57,7 +61,7 @@ impl Readers {
     }
 
     pub(super) fn clear(&self) {
-        super::locked(&self.idle).clear();
+        locked(&self.idle).clear();
     }
 }
 
@@ -102,34 +106,25 @@ impl Reader {
                 }
             })?;
         if created {
-            Ok(Self { connection, blobs: super::blob_files(dir), names: HashMap::new() })
+            Ok(Self { connection, blobs: BlobFiles::of(dir.path()), names: HashMap::new() })
         } else {
             Err(absent())
         }
     }
 
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {
-        self.connection.prepare_cached(sql).map_err(|error| read_error("the ledger", error))
+        prepare(&self.connection, sql)
     }
 
-    /// Runs a query and takes every row apart; `what` names a row, by its place in the answer,
-    /// should it be damaged.
+    /// Runs a query and takes every row apart; see [`query`].
     pub(super) fn rows<T>(
         &self,
         sql: &str,
         parameters: impl Params,
         what: impl Fn(&Columns<'_, '_>) -> String,
-        mut take: impl FnMut(&Columns<'_, '_>) -> Result<T, String>,
+        take: impl FnMut(&Columns<'_, '_>) -> Result<T, String>,
     ) -> Result<Vec<T>, ReadError> {
-        let mut statement = self.prepare(sql)?;
-        let mut rows =
-            statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().map_err(|error| read_error("the ledger", error))? {
-            let columns = Columns(row);
-            found.push(take(&columns).map_err(|how| damaged(what(&columns), how))?);
-        }
-        Ok(found)
+        query(&self.connection, sql, parameters, what, take)
     }
 
     pub(super) fn stream(
@@ -179,7 +174,7 @@ impl Reader {
         let mut rows = statement
             .query(params![integer(after.0), bounded(limit)])
             .map_err(|error| read_error("the events", error))?;
-        let mut commits = CommitsBySeq::new(self);
+        let mut commits = CommitsBySeq::new(&self.connection);
         let (mut found, mut actor) = (Vec::new(), None);
         while let Some(row) = rows.next().map_err(|error| read_error("the events", error))? {
             let columns = Columns(row);
@@ -232,12 +227,7 @@ impl Reader {
         after: CommitNumber,
         limit: usize,
     ) -> Result<Vec<PlacedCommit>, ReadError> {
-        self.rows(
-            "SELECT number, epoch, first, events, prev, hash FROM commits WHERE number > ?1 ORDER BY number LIMIT ?2",
-            params![integer(after.0), bounded(limit)],
-            |columns| format!("commit {}", columns.number(0).unwrap_or_default()),
-            rows::commit,
-        )
+        commits(&self.connection, after, limit)
     }
 
     pub(super) fn heads(&self, query: &HeadQuery) -> Result<Vec<HeadRow>, ReadError> {
@@ -341,8 +331,4 @@ pub(super) fn cursor(columns: &Columns<'_, '_>) -> Result<Cursor, String> {
     } else {
         Err("it does not match its digest".to_owned())
     }
-}
-
-fn bounded(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -8,10 +8,11 @@ use antiphon_core::envelope::{Commit, Payload, Recorded, StreamTip};
 use antiphon_core::event::Event;
 use antiphon_core::id::{Actor, CommandId, CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::{LedgerTime, WallTime};
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, Connection, Params, Row};
 
-use crate::ledger::error::{Fault, ReadError};
+use crate::ledger::error::ReadError;
+use crate::ledger::fault::Fault;
 use crate::ledger::store::PlacedCommit;
 
 /// The columns that [`event`] reads, in its order.
@@ -40,6 +41,38 @@ pub(super) fn read_error(what: impl Into<String>, error: rusqlite::Error) -> Rea
 
 pub(super) fn damaged(what: impl Into<String>, how: impl Into<String>) -> ReadError {
     ReadError::Damaged { what: what.into(), how: how.into() }
+}
+
+/// Prepares a statement, once for each connection.
+pub(super) fn prepare<'a>(
+    connection: &'a Connection,
+    sql: &str,
+) -> Result<CachedStatement<'a>, ReadError> {
+    connection.prepare_cached(sql).map_err(|error| read_error("the ledger", error))
+}
+
+/// Runs a query and takes every row apart; `what` names a row, by its place in the answer, should
+/// it be damaged.
+pub(super) fn query<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: impl Params,
+    what: impl Fn(&Columns<'_, '_>) -> String,
+    mut take: impl FnMut(&Columns<'_, '_>) -> Result<T, String>,
+) -> Result<Vec<T>, ReadError> {
+    let mut statement = prepare(connection, sql)?;
+    let mut rows = statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(|error| read_error("the ledger", error))? {
+        let columns = Columns(row);
+        found.push(take(&columns).map_err(|how| damaged(what(&columns), how))?);
+    }
+    Ok(found)
+}
+
+/// A limit as SQLite takes it.
+pub(super) fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// One row while it is being taken apart.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::rows::{Columns, damaged, integer, read_error};
 use crate::ledger::admission::{Admitted, Known};
 use crate::ledger::error::ReadError;
-use crate::ledger::store::LedgerId;
+use crate::ledger::owner::LedgerId;
 
 /// Streams whose end is remembered between appends.
 const REMEMBERED: usize = 65_536;

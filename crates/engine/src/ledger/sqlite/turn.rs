@@ -9,7 +9,8 @@ use rusqlite::{Connection, Statement, ToSql, params};
 use super::rows::{integer, read_error};
 use super::tail::Tail;
 use crate::ledger::admission::{self, Admitted, Known};
-use crate::ledger::error::{Fault, ReadError, Refusal};
+use crate::ledger::error::{ReadError, Refusal};
+use crate::ledger::fault::Fault;
 use crate::ledger::store::Cursor;
 
 const INSERT_EVENT: &str = "INSERT INTO events (seq, stream, version, type, schema, at, wall, actor, cause, payload, prev, hash)

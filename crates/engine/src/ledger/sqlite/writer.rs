@@ -7,19 +7,21 @@ use antiphon_core::envelope::{CommitTip, MAX_INLINE_BLOB_BYTES, Recorded};
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName};
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::SqliteOptions;
 use super::checkpoints::{Checkpoints, not_copied};
 use super::connection;
 use super::identity::Identity;
+use super::options::SqliteOptions;
 use super::rows::{integer, read_error};
 use super::tail::{Tail, commit_tip, data_version, identity, last_at};
 use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
-use crate::ledger::error::{AppendError, Fault, OpenError, ReadError, Refusal, WriteError};
+use crate::ledger::error::FORMAT;
+use crate::ledger::error::{AppendError, OpenError, ReadError, Refusal, UnknownFormat, WriteError};
+use crate::ledger::fault::Fault;
 use crate::ledger::head_mark::HeadMark;
-use crate::ledger::store::{Cursor, FORMAT, MarkFinding, Opened, Snapshot};
+use crate::ledger::store::{Cursor, MarkFinding, Opened, Snapshot};
 
 /// While a reader stays in the way, emptying the WAL is tried with the next append, then with every
 /// second, until it is every 64th: a quarter of two to this power.
@@ -82,9 +84,7 @@ impl Writer {
         create_if_absent(&transaction)
             .map_err(|error| Fault::sql("create the tables of the ledger", error))?;
         let (format, id, _) = identity(&transaction)?;
-        if format != FORMAT {
-            return Err(OpenError::Format { found: format, known: FORMAT });
-        }
+        UnknownFormat::refuse(format)?;
         let mut tail = Tail::default();
         tail.reload(&transaction)?;
         let row = Identity::read(&transaction)?;
@@ -114,7 +114,7 @@ impl Writer {
         tail.data_version = data_version(&connection).map_err(sql)?;
         let ledger_stream = tail.find(&connection, &StreamName::Ledger)?;
         let at = last_at(&connection)?;
-        let blobs = super::blob_files(dir);
+        let blobs = BlobFiles::of(dir.path());
         blobs.sweep(|digest| names_file(&connection, digest))?;
 
         let checkpoints =

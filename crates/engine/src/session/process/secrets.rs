@@ -1,9 +1,11 @@
 //! Values of secrets: in memory only, while their coordination runs.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use antiphon_core::id::CoordinationId;
+
+use crate::locked::locked;
 
 /// Values by name.
 type Values = Arc<BTreeMap<String, String>>;
@@ -23,23 +25,23 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     /// Holds the values that came with a submission.
     pub(crate) fn hold(&self, coordination: CoordinationId, values: BTreeMap<String, String>) {
-        self.lock().insert(coordination, Arc::new(values));
+        locked(&self.held).insert(coordination, Arc::new(values));
     }
 
     /// The coordinations that some are held for.
     pub(crate) fn holders(&self) -> Vec<CoordinationId> {
-        self.lock().keys().cloned().collect()
+        locked(&self.held).keys().cloned().collect()
     }
 
     /// Lets them go.
     pub(crate) fn let_go(&self, coordination: &CoordinationId) {
-        self.lock().remove(coordination);
+        locked(&self.held).remove(coordination);
     }
 
     /// Those of a coordination, or of the one that it is nested in: its id is that of a session,
     /// which begins with its coordination's.
     pub(crate) fn of(&self, coordination: &CoordinationId) -> Option<Values> {
-        let held = self.lock();
+        let held = locked(&self.held);
         let mut id = coordination.as_str();
         loop {
             if let Some(values) = held.get(id) {
@@ -47,11 +49,6 @@ impl Secrets {
             }
             id = id.rsplit_once('.')?.0;
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CoordinationId, Values>> {
-        // A map is whole whatever happened to a thread that held it.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,41 @@
+//! An error of the disk or the database, below everything that meets one.
+
+/// An error of the disk or the database, with what was being done.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {doing}")]
+pub struct Fault {
+    /// What was being done.
+    pub doing: String,
+    /// What the system said.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+    /// Whether the disk (or a quota) is full, so that the same may work once there is room.
+    pub disk_full: bool,
+    /// Whether a sync failed, after which nobody knows what the disk holds.
+    pub sync_failed: bool,
+}
+
+impl Fault {
+    pub(in crate::ledger) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        let disk_full = matches!(source.kind(), StorageFull | QuotaExceeded);
+        Self { doing: doing.into(), source: source.into(), disk_full, sync_failed: false }
+    }
+
+    pub(in crate::ledger) fn sync(doing: impl Into<String>, source: std::io::Error) -> Self {
+        Self { sync_failed: true, ..Self::io(doing, source) }
+    }
+
+    pub(in crate::ledger) fn sql(doing: impl Into<String>, source: rusqlite::Error) -> Self {
+        use rusqlite::ffi;
+        let (code, extended) = source
+            .sqlite_error()
+            .map_or((None, 0), |error| (Some(error.code), error.extended_code));
+        Self {
+            doing: doing.into(),
+            disk_full: code == Some(rusqlite::ErrorCode::DiskFull),
+            sync_failed: matches!(extended, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC),
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Which ledger, and whose it is.
+
+use std::fmt;
+
+use antiphon_core::digest::Digest;
+use antiphon_core::time::WallTime;
+
+/// Who takes a ledger over; told to those who come second.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Owner {
+    /// The machine.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+    /// Version of the engine.
+    pub engine: String,
+    /// Since when, by the wall clock.
+    pub since: WallTime,
+}
+
+impl Owner {
+    /// This process.
+    #[must_use]
+    pub fn this_process(since: WallTime) -> Self {
+        Self {
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            pid: std::process::id(),
+            engine: env!("CARGO_PKG_VERSION").to_owned(),
+            since,
+        }
+    }
+}
+
+/// What tells one ledger from every other: 32 random bytes, drawn when it was created.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LedgerId(pub [u8; 32]);
+
+impl fmt::Display for LedgerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Digest(self.0), f)
+    }
+}
+
+impl fmt::Debug for LedgerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who holds a ledger, as far as the lock file tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LockHolder {
+    /// The engine that wrote its name there.
+    Named(Owner),
+    /// One that has not written its name yet, or whose name cannot be read.
+    Unnamed,
+}
+
+impl fmt::Display for LockHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(Owner { host, pid, engine, since }) => {
+                write!(
+                    f,
+                    "process {pid} on {host} (antiphon {engine}, since {} s after 1970)",
+                    since.0 / 1_000_000_000
+                )
+            }
+            Self::Unnamed => f.write_str("an engine that has not said its name"),
+        }
+    }
+}
