@@ -11,8 +11,8 @@ mod names;
 
 pub use command_text::{CommandText, RenderError, TextPart};
 
-pub(in crate::plan) use cell::{Cell, CellResolver, InputText, ItemTexts, Parameter, Scope};
+pub(in crate::plan) use cell::{CellResolver, InputText, ItemTexts, Parameter, Scope};
 pub(in crate::plan) use command_text::STANDARD_INPUT;
 pub(in crate::plan) use cycles::{Wait, refuse_cycles};
 pub(in crate::plan) use expansion::{Expansion, MAX_CELLS, PIECE_WEIGHT};
-pub(in crate::plan) use names::{NamedItem, Names};
+pub(in crate::plan) use names::{Cell, NamedItem, Names};

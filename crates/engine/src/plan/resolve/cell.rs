@@ -5,27 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::command_text::{CommandText, TextPart};
 use super::expansion::{Expansion, PIECE_WEIGHT};
-use super::names::{Names, OutputOf};
+use super::names::{Cell, Names, OutputOf};
 use crate::coordination::Need;
 use crate::id::WorkId;
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Hole, Piece, Span, Spanned, Template, enumerate, shorten,
     suggestion,
 };
-
-/// An item, or one combination of its matrix.
-#[derive(Debug, Clone)]
-pub(in crate::plan) struct Cell {
-    pub(in crate::plan) id: WorkId,
-    /// The parameters of the matrix.
-    pub(in crate::plan) values: Vec<(String, String)>,
-}
-
-impl Cell {
-    fn value(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-}
 
 /// A value that an item gives to its runner.
 #[derive(Debug)]

@@ -2,12 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cell::Cell;
 use crate::coordination::Need;
 use crate::id::{GroupName, WorkId};
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Span, Spanned, enumerate, shorten, suggestion,
 };
+
+/// An item, or one combination of its matrix.
+#[derive(Debug, Clone)]
+pub(in crate::plan) struct Cell {
+    pub(in crate::plan) id: WorkId,
+    /// The parameters of the matrix.
+    pub(in crate::plan) values: Vec<(String, String)>,
+}
+
+impl Cell {
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
 
 /// An item as others name it.
 #[derive(Debug)]
