@@ -162,7 +162,7 @@ fn a_directory_whose_name_is_not_text_is_told() -> Result {
     std::fs::create_dir(&odd)?;
     let output = antiphon(dir.path(), &["do", "--", "true"]).current_dir(&odd).output()?;
     let told = String::from_utf8(output.stderr)?;
-    assert!(told.contains("is not named in UTF-8; run the plan from another one"), "{told}");
+    assert!(told.contains("is not UTF-8; run the plan from another one"), "{told}");
     assert_eq!(output.status.code(), Some(5));
     plans::plan(&odd, "  a: { command: ['true'] }\n")?;
     let checked =

@@ -129,8 +129,8 @@ fn problems_as_json_have_codes_and_places() {
             "problems": [
                 {
                     "code": "syntax",
-                    "message": "YAML takes a placeholder without quotes for a mapping",
-                    "hint": "put it in quotes: \"{{..}}\"",
+                    "message": "YAML reads a placeholder without quotes as a mapping",
+                    "hint": "quote it: \"{{..}}\"",
                     "path": "quotes.yaml",
                     "line": 4,
                     "column": 27,
@@ -138,8 +138,8 @@ fn problems_as_json_have_codes_and_places() {
                 },
                 {
                     "code": "unknown-need",
-                    "message": "there is no item or group `b c`",
-                    "hint": "there are `a`, `b`",
+                    "message": "unknown item or group `b c`",
+                    "hint": "known names: `a`, `b`",
                     "path": "quotes.yaml",
                     "line": 5,
                     "column": 30,
@@ -164,7 +164,7 @@ fn a_file_that_is_not_there_is_told_as_a_plan_that_cannot_be_run() {
         &run(&["check", "nowhere.yaml"]),
         "\
 --- stderr
-error: this file cannot be read: No such file or directory (os error 2)
+error: cannot read this file: No such file or directory (os error 2)
 --> nowhere.yaml
 
 error: nowhere.yaml cannot be run: one problem

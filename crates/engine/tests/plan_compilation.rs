@@ -105,10 +105,10 @@ fn a_plan_that_was_recorded_comes_to_the_same_run() {
         "\"schema\":2",
         1,
     );
-    let told = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
+    let reported = PlanSpec::from_bytes(newer.as_bytes()).unwrap_err().to_string();
     assert_eq!(
-        told,
-        "this nested plan has schema 2, and this version reads 1; use the version that submitted it"
+        reported,
+        "this nested plan has schema 2, but this version reads 1; use the version that submitted it"
     );
 }
 
@@ -125,11 +125,11 @@ fn plans_are_nested_eight_deep_and_no_deeper() {
         plan(depth, &format!("plan: {}.yaml", depth + 1));
     }
     plan(9, "command: [x]");
-    let told = Plan::read(dir.path().join("0.yaml"))
+    let reported = Plan::read(dir.path().join("0.yaml"))
         .unwrap_err()
         .to_string()
         .replace(dir.path().to_str().unwrap(), "<dir>");
-    assert_eq!(told, "<dir>/8.yaml:3:20: plans are nested more than 8 deep here");
+    assert_eq!(reported, "<dir>/8.yaml:3:20: plans are nested more than 8 levels deep");
     let compiled =
         Plan::read(dir.path().join("1.yaml")).unwrap().compile(&Environment::Unknown).unwrap();
     assert_eq!((compiled.nested.len(), compiled.blobs.len()), (8, 9));
@@ -188,7 +188,10 @@ work:
         Err(RenderError::NotText { work: id("models"), wanted: "a JSON object" })
     );
     outputs.insert(id("models"), br#"{"path":"a\u0000b","count":1}"#.to_vec());
-    assert_eq!(use_.render(&outputs), Err(RenderError::Unusable { problem: "holds a zero byte" }));
+    assert_eq!(
+        use_.render(&outputs),
+        Err(RenderError::Unusable { problem: "contains a NUL byte" })
+    );
 
     outputs.insert(id("models"), br#"{"path":"a b.py","count":{"n":7}}"#.to_vec());
     let rendered = use_.render(&outputs).unwrap();
@@ -272,7 +275,7 @@ work: { a: { command: [a], env: { OTHER: { secret: { command: [pass, show, it] }
 }
 
 #[test]
-fn what_is_missing_at_submission_is_told_with_its_place() {
+fn what_is_missing_at_submission_is_reported_with_its_place() {
     let plan = parse(
         "name: p
 budget: { sessions: 9, duration: 1m }
@@ -284,11 +287,11 @@ work:
         Path::new("/plans/p.yaml"),
     )
     .unwrap();
-    let told = plan.compile(&environment()).unwrap_err().to_string();
+    let reported = plan.compile(&environment()).unwrap_err().to_string();
     assert_eq!(
-        told,
-        "/plans/p.yaml:4:67: there is no variable `GONE` in this environment (set it, or give a default: { from: GONE, default: .. })\n\
-         /plans/p.yaml:6:46: the secret `TOKEN` is taken from two places (give one of the variables another name)"
+        reported,
+        "/plans/p.yaml:4:67: the environment variable `GONE` is not set (set it, or give a default: { from: GONE, default: .. })\n\
+         /plans/p.yaml:6:46: the secret `TOKEN` has two different sources (rename one of the variables)"
     );
     // A check does not ask for an environment, but two sources of one secret it does see.
     assert_eq!(plan.compile(&Environment::Unknown).unwrap_err().diagnostics.len(), 1);
@@ -298,25 +301,33 @@ work:
 fn files_that_are_no_plans_say_why() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p.yaml");
-    let told = |bytes: &[u8]| {
+    let reported = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>")
     };
     assert_eq!(
-        told(b"work: {}\nname: \xff"),
-        "<dir>/p.yaml:2:7: this file is not UTF-8: byte 16 begins no character (save it as UTF-8)"
+        reported(b"work: {}\nname: \xff"),
+        "<dir>/p.yaml:2:7: this file is not UTF-8: byte 16 does not start a character (save it as UTF-8)"
     );
-    let utf16 = "<dir>/p.yaml: this file is UTF-16, and a plan is UTF-8; save it as that";
+    let utf16 = "<dir>/p.yaml: this file is UTF-16, but plans are UTF-8; save it as UTF-8";
     assert_eq!(
-        [told(b"\xff\xfen\0a\0"), told(b"\xfe\xff\0n\0a"), told(b"n\0a\0"), told(b"\0n\0a")],
+        [
+            reported(b"\xff\xfen\0a\0"),
+            reported(b"\xfe\xff\0n\0a"),
+            reported(b"n\0a\0"),
+            reported(b"\0n\0a")
+        ],
         [utf16; 4]
     );
-    assert_eq!(told(&b"#".repeat((1 << 20) + 1)), "<dir>/p.yaml: this file is larger than 1 MiB");
+    assert_eq!(
+        reported(&b"#".repeat((1 << 20) + 1)),
+        "<dir>/p.yaml: this file is larger than 1 MiB"
+    );
     let absent = Plan::read(dir.path())
         .unwrap_err()
         .to_string()
         .replace(dir.path().to_str().unwrap(), "<dir>");
-    assert_eq!(absent, "<dir>: this file cannot be read: Is a directory (os error 21)");
+    assert_eq!(absent, "<dir>: cannot read this file: Is a directory (os error 21)");
 }
 
 #[test]
@@ -340,10 +351,10 @@ fn sessions_must_be_enough_for_the_items_of_nested_plans_too() {
         8,
         "  e: { plan: middle.yaml }\n  f: { plan: inner.yaml }\n  g: { command: [g] }\n",
     );
-    let told = Plan::read(dir.path().join("outer.yaml")).unwrap_err().to_string();
+    let reported = Plan::read(dir.path().join("outer.yaml")).unwrap_err().to_string();
     assert_eq!(
-        told.replace(dir.path().to_str().unwrap(), "<dir>"),
-        "<dir>/outer.yaml:2:21: 8 sessions are not enough for 3 items and those of the plans that they run, which take at least 9"
+        reported.replace(dir.path().to_str().unwrap(), "<dir>"),
+        "<dir>/outer.yaml:2:21: 8 sessions cannot be enough for 3 items and those of its nested plans, which take at least 9"
     );
 }
 
@@ -359,10 +370,10 @@ work:
 ";
     std::fs::write(&path, text).unwrap();
     std::fs::write(dir.path().join("there.txt"), "x").unwrap();
-    let told =
+    let reported =
         Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
     assert_eq!(
-        told,
-        "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; what an item makes is named in its `output`)"
+        reported,
+        "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; list a file that an item creates in its `output`)"
     );
 }

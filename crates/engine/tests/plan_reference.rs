@@ -38,12 +38,12 @@ fn the_schema_is_the_one_that_is_checked_in() {
 fn the_reference_describes_every_key() {
     let path = root().join("docs/plan.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let heading = "## Every key\n\nWhat is in bold must be there.\n";
+    let heading = "## Every key\n\nKeys in bold are required.\n";
     let (before, _) = text.split_once(heading).unwrap();
     let mut keys = String::new();
     for object in OBJECTS {
         let _infallible = writeln!(keys, "\n### `{}`: {}\n", object.name, object.what);
-        keys.push_str("| key | takes | meaning | such as |\n|---|---|---|---|\n");
+        keys.push_str("| key | takes | meaning | example |\n|---|---|---|---|\n");
         for key in object.keys {
             let name = if key.required {
                 format!("**`{}`**", key.name)
@@ -59,12 +59,15 @@ fn the_reference_describes_every_key() {
             let _infallible = writeln!(keys, "{row}");
         }
         if object.open {
-            keys.push_str("\nFurther keys are parameters that its runner names.\n");
+            keys.push_str("\nFurther keys are the parameters of its runner.\n");
         }
         if !object.later.is_empty() {
             let later: Vec<String> = object.later.iter().map(|name| format!("`{name}`")).collect();
-            let _infallible =
-                writeln!(keys, "\nReserved, and refused by this version: {}.", later.join(", "));
+            let _infallible = writeln!(
+                keys,
+                "\nReserved and not supported by this version: {}.",
+                later.join(", ")
+            );
         }
     }
     check(&path, &format!("{before}{heading}{keys}"));

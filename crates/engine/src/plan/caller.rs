@@ -116,10 +116,10 @@ impl<'e> Caller<'e> {
             None => self.secrets.push(SecretSource { name: name.to_owned(), from }),
             Some(known) if known.from == from => {}
             Some(_) => {
-                let message = format!("the secret `{name}` is taken from two places");
+                let message = format!("the secret `{name}` has two different sources");
                 diagnostics
                     .error(DiagnosticCode::Conflict, span, message)
-                    .hint("give one of the variables another name");
+                    .hint("rename one of the variables");
             }
         }
     }

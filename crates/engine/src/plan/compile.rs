@@ -89,7 +89,8 @@ impl Compilation<'_> {
                 }
                 StepWork::Plan { path, pausing } => {
                     let Some(below) = plan.nested(&path.value) else {
-                        let message = "this plan was not read from its file, so the plans in it are not known";
+                        let message =
+                            "this plan was not read from a file, so its nested plans are not known";
                         diagnostics.error(DiagnosticCode::MissingFile, path.span, message);
                         continue;
                     };
@@ -114,24 +115,22 @@ impl Compilation<'_> {
             let bytes = serde_json::to_vec(&spec).map_or(0, |bytes| bytes.len());
             if bytes > MAX_ITEM_BYTES {
                 let message = format!(
-                    "what is recorded of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
+                    "the record of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
                     step.id
                 );
                 diagnostics
                     .error(DiagnosticCode::TooLarge, step.span, message)
-                    .hint("need a group or a whole matrix, which is one need");
+                    .hint("use a group or a whole matrix, which counts as one need");
             }
             work.push(spec);
         }
         let bytes: usize = self.blobs.values().map(Vec::len).sum();
         if bytes > MAX_BLOB_BYTES {
-            let message = format!(
-                "what is recorded of this plan takes more than {} MiB",
-                MAX_BLOB_BYTES >> 20
-            );
+            let message =
+                format!("the record of this plan is larger than {} MiB", MAX_BLOB_BYTES >> 20);
             diagnostics
                 .error(DiagnosticCode::TooLarge, Span::default(), message)
-                .hint("put long texts into files, and name these as inputs");
+                .hint("put long text in files and list them as inputs");
         }
         diagnostics.finish()?;
         if let Some(problems) = inside {

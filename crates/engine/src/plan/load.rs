@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::objects::{PlanAst, ResolvedPlan, StepWork};
-use super::text::{DiagnosticCode, Diagnostics, PlanError, Source, Span, read_tree};
+use super::text::{DiagnosticCode, Diagnostics, PlanError, Source, Span, numbered, read_tree};
 use crate::coordination::MAX_DEPTH;
 use missing::{refuse_missing_inputs, similar_file};
 
@@ -142,7 +142,7 @@ impl Loader {
             PlanError::of_file(
                 DiagnosticCode::Unreadable,
                 shown,
-                format!("this file cannot be read: {error}"),
+                format!("cannot read this file: {error}"),
             )
         };
         let real = fs::canonicalize(shown).map_err(unreadable)?;
@@ -166,7 +166,7 @@ impl Loader {
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
             let message = format!(
-                "the directory {} is not named in UTF-8; run the plan from another one",
+                "the path of the directory {} is not UTF-8; run the plan from another one",
                 dir.display()
             );
             return Err(PlanError::of_file(DiagnosticCode::Unreadable, source.path(), message));
@@ -190,8 +190,9 @@ impl Loader {
                 Some(Ok(whole)) => {
                     height = height.max(whole.height + 1);
                     if height > usize::from(MAX_DEPTH) {
-                        let message =
-                            format!("with this one, plans are nested more than {MAX_DEPTH} deep");
+                        let message = format!(
+                            "with this one, plans are nested more than {MAX_DEPTH} levels deep"
+                        );
                         diagnostics.error(DiagnosticCode::TooLarge, path.span, message);
                     }
                     sessions_below.insert(path.value.clone(), whole.sessions);
@@ -214,9 +215,9 @@ impl Loader {
             && (steps.len() as u64..sessions).contains(&u64::from(plan.budget().max_episodes()))
         {
             let message = format!(
-                "{} sessions are not enough for {} items and those of the plans that they run, which take at least {sessions}",
-                plan.budget().max_episodes(),
-                steps.len(),
+                "{} cannot be enough for {} and those of its nested plans, which take at least {sessions}",
+                numbered(plan.budget().max_episodes().into(), "session"),
+                numbered(steps.len() as u64, "item"),
             );
             diagnostics.error(DiagnosticCode::BadValue, plan.sessions_span(), message);
         }
@@ -251,7 +252,7 @@ impl Loader {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
             Err(error) => {
-                let message = format!("the plan {} cannot be read: {error}", path.display());
+                let message = format!("cannot read the plan {}: {error}", path.display());
                 diagnostics
                     .error(DiagnosticCode::MissingFile, span, message)
                     .hint_if(similar_file(path));
@@ -264,7 +265,7 @@ impl Loader {
                 .chain([&real])
                 .map(|path| path.file_name().unwrap_or_default().to_string_lossy());
             let message = format!(
-                "these plans would run each other without end: {}",
+                "these plans would run each other forever: {}",
                 names.collect::<Vec<_>>().join(" -> ")
             );
             diagnostics.error(DiagnosticCode::Cycle, span, message);
@@ -274,7 +275,7 @@ impl Loader {
             diagnostics.error(
                 DiagnosticCode::TooLarge,
                 span,
-                format!("plans are nested more than {MAX_DEPTH} deep here"),
+                format!("plans are nested more than {MAX_DEPTH} levels deep"),
             );
             return None;
         }
@@ -282,7 +283,7 @@ impl Loader {
             diagnostics.error(
                 DiagnosticCode::TooLarge,
                 span,
-                format!("this plan takes more than {MAX_FILES} plan files"),
+                format!("this plan uses more than {MAX_FILES} plan files"),
             );
             return None;
         }

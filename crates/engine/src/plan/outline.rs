@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::load::Plan;
 use super::objects::Step;
-use super::text::{Cost, Count, Millis};
+use super::text::{Cost, Count, Millis, numbered};
 use crate::coordination::Need;
 
 /// A plan at a glance.
@@ -76,8 +76,11 @@ impl Outline {
     #[must_use]
     pub fn budget(&self) -> String {
         let mut parts =
-            vec![format!("{} sessions", self.sessions), Millis(self.duration_ms).to_string()];
-        parts.extend(self.tokens.map(|tokens| format!("{} tokens", Count(tokens))));
+            vec![numbered(self.sessions.into(), "session"), Millis(self.duration_ms).to_string()];
+        parts.extend(self.tokens.map(|tokens| match tokens {
+            1 => "1 token".to_owned(),
+            tokens => format!("{} tokens", Count(tokens)),
+        }));
         parts.extend(self.cost.clone());
         parts.join(", ")
     }

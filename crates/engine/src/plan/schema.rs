@@ -34,7 +34,7 @@ fn of_object(object: &Object) -> Value {
     }
     schema["additionalProperties"] = if object.open {
         let mut value = of_kind(&Kind::Value);
-        value["description"] = json!("A parameter that the item's runner names.");
+        value["description"] = json!("A parameter of the item's runner.");
         value
     } else {
         json!(false)

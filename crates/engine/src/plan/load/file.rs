@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path) -> Result<String, PlanError> {
         PlanError::of_file(
             DiagnosticCode::Unreadable,
             path,
-            format!("this file cannot be read: {error}"),
+            format!("cannot read this file: {error}"),
         )
     };
     read.map_err(unreadable)?;
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<String, PlanError> {
 fn decoded(bytes: &[u8], path: &Path) -> Result<String, PlanError> {
     // What a plan begins with has one byte in UTF-8, and a zero beside it in UTF-16.
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..]) {
-        let message = "this file is UTF-16, and a plan is UTF-8; save it as that";
+        let message = "this file is UTF-16, but plans are UTF-8; save it as UTF-8";
         return Err(PlanError::of_file(DiagnosticCode::Unreadable, path, message));
     }
     let at = match std::str::from_utf8(bytes) {
@@ -49,7 +49,7 @@ fn decoded(bytes: &[u8], path: &Path) -> Result<String, PlanError> {
     let source = Source::new(path, &String::from_utf8_lossy(bytes));
     let mut diagnostics = Diagnostics::new(&source);
     let mark = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
-    let message = format!("this file is not UTF-8: byte {} begins no character", at + 1);
+    let message = format!("this file is not UTF-8: byte {} does not start a character", at + 1);
     diagnostics.error(DiagnosticCode::Unreadable, mark, message).hint("save it as UTF-8");
     diagnostics.finish().map(|()| String::new())
 }

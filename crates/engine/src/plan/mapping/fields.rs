@@ -65,9 +65,9 @@ impl<'n> Fields<'n> {
             Yaml::Map(entries) => entries,
             Yaml::Broken => return None,
             _ => {
-                let message = format!("{} is a mapping, but here is {}", object.what, node.kind());
+                let message = format!("{} must be a mapping, found {}", object.what, node.kind());
                 let told = diagnostics.error(DiagnosticCode::WrongType, node.span, message);
-                told.hint(format!("its keys are {}", enumerate(&object.names())));
+                told.hint(format!("valid keys: {}", enumerate(&object.names())));
                 return None;
             }
         };
@@ -77,20 +77,20 @@ impl<'n> Fields<'n> {
                 known.push((found, value));
             } else if object.later.contains(&key.value.as_str()) {
                 let message =
-                    format!("`{}` is reserved, and not yet supported by this version", key.value);
+                    format!("`{}` is reserved and not supported by this version", key.value);
                 diagnostics
                     .error(DiagnosticCode::NotYetSupported, key.span, message)
-                    .hint("leave it out");
+                    .hint("remove it");
             } else {
                 others.push((key, value));
             }
         }
         for key in object.keys.iter().filter(|key| key.required) {
             if !known.iter().any(|(found, _)| found.name == key.name) {
-                let message = format!("{} lacks `{}`", object.what, key.name);
+                let message = format!("{} is missing `{}`", object.what, key.name);
                 diagnostics
                     .error(DiagnosticCode::MissingKey, node.span, message)
-                    .hint(format!("such as `{}`", key.example));
+                    .hint(format!("for example `{}`", key.example));
             }
         }
         Some((Self { object, span: node.span, known }, others))
@@ -133,13 +133,13 @@ pub(in crate::plan) fn unknown_key(
     }
     let mut names: Vec<&str> = object.names();
     names.extend(more.iter().map(String::as_str));
-    let message = format!("{} has no key `{}`", object.what, shorten(&key.value));
+    let message = format!("unknown key `{}` in {}", shorten(&key.value), object.what);
     let elsewhere =
         ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
     let hint = match elsewhere {
-        Some((_, ours)) => Some(format!("that is `{ours}` here")),
+        Some((_, ours)) => Some(format!("use `{ours}` instead")),
         None => suggestion(&key.value, names.iter().copied()),
     };
-    let hint = hint.unwrap_or_else(|| format!("its keys are {}", enumerate(&names)));
+    let hint = hint.unwrap_or_else(|| format!("valid keys: {}", enumerate(&names)));
     diagnostics.error(DiagnosticCode::UnknownKey, key.span, message).hint(hint);
 }

@@ -19,7 +19,7 @@ impl Diagnostics<'_> {
         Some(self.error(
             DiagnosticCode::WrongType,
             node.span,
-            format!("here should be {wanted}, not {}", node.kind()),
+            format!("expected {wanted}, found {}", node.kind()),
         ))
     }
 
@@ -32,13 +32,13 @@ impl Diagnostics<'_> {
                 None
             }
             Yaml::Map(entries) if entries.len() == 1 => {
-                self.wrong_type(node, "a text")?
-                    .hint("a text with a colon and a space in it needs quotes");
+                self.wrong_type(node, "text")?
+                    .hint("text that contains a colon followed by a space needs quotes");
                 None
             }
             _ => {
-                let hint = node.is_null().then(|| "an empty text is written \"\"".to_owned());
-                self.wrong_type(node, "a text")?.hint_if(hint);
+                let hint = node.is_null().then(|| "write \"\" for empty text".to_owned());
+                self.wrong_type(node, "text")?.hint_if(hint);
                 None
             }
         }
@@ -86,7 +86,7 @@ impl Diagnostics<'_> {
                 self.error(
                     DiagnosticCode::BadValue,
                     node.span,
-                    format!("here should be {wanted}, not {number}"),
+                    format!("expected {wanted}, found {number}"),
                 );
                 None
             }
@@ -94,7 +94,7 @@ impl Diagnostics<'_> {
                 self.error(
                     DiagnosticCode::WrongType,
                     node.span,
-                    format!("here should be {wanted}, not `{}`", shorten(text)),
+                    format!("expected {wanted}, found `{}`", shorten(text)),
                 );
                 None
             }
@@ -121,8 +121,7 @@ impl Diagnostics<'_> {
             return None;
         }
         let hint = suggestion(text, names.iter().copied());
-        let message =
-            format!("here should be one of {}, not `{}`", enumerate(&names), shorten(text));
+        let message = format!("expected one of {}, found `{}`", enumerate(&names), shorten(text));
         self.error(DiagnosticCode::BadValue, node.span, message).hint_if(hint);
         None
     }
@@ -135,7 +134,7 @@ impl Diagnostics<'_> {
                     self.error(
                         DiagnosticCode::BadValue,
                         node.span,
-                        "here should be a duration of more than nothing",
+                        "the duration must be longer than zero",
                     );
                 }
                 positive
@@ -160,7 +159,7 @@ impl Diagnostics<'_> {
 
     fn positive(&mut self, node: &Node, amount: u64) -> bool {
         if amount == 0 {
-            let message = "with a ceiling of 0 nothing would ever start";
+            let message = "with a limit of 0, nothing could ever start";
             self.error(DiagnosticCode::BadValue, node.span, message);
         }
         amount > 0
@@ -184,20 +183,17 @@ impl Diagnostics<'_> {
         };
         let text = shorten(text);
         let (code, message) = match error {
-            UnitError::NoUnit => (DiagnosticCode::WrongUnit, format!("`{text}` has no unit")),
-            UnitError::UnknownUnit(unit) => (
-                DiagnosticCode::WrongUnit,
-                format!("`{}` is no unit that {what} is given in", shorten(&unit)),
-            ),
+            UnitError::NoUnit => (DiagnosticCode::WrongUnit, format!("`{text}` is missing a unit")),
+            UnitError::UnknownUnit(unit) => {
+                (DiagnosticCode::WrongUnit, format!("unknown unit `{}` for {what}", shorten(&unit)))
+            }
             UnitError::NoNumber => {
-                (DiagnosticCode::WrongType, format!("here should be {what}, not `{text}`"))
+                (DiagnosticCode::WrongType, format!("expected {what}, found `{text}`"))
             }
-            UnitError::TooFine => {
-                (DiagnosticCode::BadValue, format!("`{text}` is finer than what is counted"))
-            }
-            UnitError::TooLarge => (DiagnosticCode::BadValue, format!("`{text}` is too much")),
+            UnitError::TooFine => (DiagnosticCode::BadValue, format!("`{text}` is too precise")),
+            UnitError::TooLarge => (DiagnosticCode::BadValue, format!("`{text}` is too large")),
         };
-        self.error(code, node.span, message).hint(format!("write it as {such}"));
+        self.error(code, node.span, message).hint(format!("write it like {such}"));
         None
     }
 
@@ -231,7 +227,7 @@ impl Diagnostics<'_> {
             Yaml::Map(entries) => Some(entries),
             Yaml::List(_) => {
                 self.wrong_type(node, &format!("a mapping from names to {of}"))?
-                    .hint("write `NAME: ..` for each, without a dash");
+                    .hint("write each entry as `NAME: ..`, without a dash");
                 None
             }
             _ => {

@@ -2,35 +2,35 @@
 
 use crate::coordination::CoordinationBudget;
 use crate::plan::mapping::{Fields, Kind, Object, key, required};
-use crate::plan::text::{Cost, DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned};
+use crate::plan::text::{Cost, DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned, numbered};
 
 pub(super) static BUDGET: Object = Object {
     name: "budget",
-    what: "a budget",
+    what: "the budget",
     keys: &[
         required(
             "sessions",
             Kind::Integer(1, 4_294_967_295),
             "sessions: 20",
-            "Most sessions; each attempt at an item is one.",
+            "The most sessions; each attempt at an item is one.",
         ),
         required(
             "duration",
             Kind::Duration,
             "duration: 10m",
-            "Longest time from start to end; it passes only while an engine runs.",
+            "The longest time from start to end; it only passes while an engine is running.",
         ),
         key(
             "tokens",
             Kind::Count,
             "tokens: 200k",
-            "Most tokens, fresh input and output together. Only sessions whose runner says how `usage` is read are held to it.",
+            "The most tokens, uncached input and output together. Enforced only for sessions with `usage`.",
         ),
         key(
             "cost",
             Kind::Cost,
             "cost: 2.50 USD",
-            "Highest cost, in a currency of three capital letters. Held to as `tokens` is.",
+            "The highest cost, with a currency of three capital letters. Enforced as `tokens` is.",
         ),
     ],
     later: &[],
@@ -87,8 +87,8 @@ impl BudgetAst {
             self.sessions.as_ref().filter(|sessions| (sessions.value as usize) < items)
         {
             let message = format!(
-                "{} sessions are not enough for {items} items, each of which takes at least one",
-                sessions.value
+                "{} cannot be enough for {items} items, each of which takes at least one",
+                numbered(sessions.value.into(), "session")
             );
             diagnostics.error(DiagnosticCode::BadValue, sessions.span, message);
         }

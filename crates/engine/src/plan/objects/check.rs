@@ -22,7 +22,7 @@ pub(super) static CHECK: Object = Object {
             "timeout",
             Kind::Duration,
             "timeout: 30s",
-            "Longest time that it takes. What is left of the session's time if absent.",
+            "The longest time for the check. Default: what is left of the session's time.",
         ),
     ],
     later: &[],

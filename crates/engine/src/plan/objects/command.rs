@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{process_text, secret_lint};
 use crate::plan::mapping::{Fields, Kind};
 use crate::plan::resolve::{CellResolver, CommandText, RenderError, Scope};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml, enumerate};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml, all_of};
 
 pub(super) const COMMAND: Kind = Kind::List(&Kind::Template);
 
@@ -44,7 +44,7 @@ impl CommandAst {
                 None
             }
             both => {
-                let message = format!("{} exclude each other", enumerate(both));
+                let message = format!("{} cannot be used together", all_of(both));
                 diagnostics.error(DiagnosticCode::Conflict, fields.span(), message);
                 None
             }
@@ -64,8 +64,7 @@ impl CommandAst {
         if let Yaml::Plain(text) | Yaml::Quoted(text) = &node.value
             && text.contains(|c: char| "|&;<>$`*?\"'()".contains(c))
         {
-            let message =
-                "a command is a list of the program and its arguments, and no shell reads it";
+            let message = "a command is a list of a program and its arguments, and does not go through a shell";
             diagnostics
                 .error(DiagnosticCode::WrongType, node.span, message)
                 .hint("write it as [program, argument, ..], or use `shell` instead of `command`");
@@ -76,7 +75,7 @@ impl CommandAst {
             diagnostics.error(
                 DiagnosticCode::BadValue,
                 node.span,
-                "a command needs at least the program",
+                "a command needs at least a program",
             );
             return None;
         }
@@ -97,10 +96,10 @@ impl CommandAst {
                 .error(
                     DiagnosticCode::BadPlaceholder,
                     script.span,
-                    "a shell would run or split what is put into its script",
+                    "a script cannot use placeholders, because the shell would split or run their values",
                 )
                 .hint(
-                    "give the value by `env`, such as env: { FILE: \"{{file}}\" }, and write \"$FILE\"",
+                    "pass the value through `env`, for example env: { FILE: \"{{file}}\" }, and write \"$FILE\"",
                 );
             return None;
         }
@@ -108,7 +107,7 @@ impl CommandAst {
             diagnostics.error(
                 DiagnosticCode::BadValue,
                 script.span,
-                "a script cannot hold a zero byte",
+                "a script cannot contain a NUL byte",
             );
             return None;
         }

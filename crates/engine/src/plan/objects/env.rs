@@ -25,13 +25,13 @@ pub(super) static ENV_FROM: Object = Object {
             "from",
             Kind::Text,
             "from: HTTP_PROXY",
-            "The variable of whoever submits the plan, read at that moment.",
+            "A variable in the environment of the caller, read when the plan is submitted.",
         ),
         key(
             "default",
             Kind::Text,
             "default: none",
-            "What it is if they have none; it must be there otherwise.",
+            "The value if the caller does not have the variable. Without a default, the variable must be set.",
         ),
     ],
     later: &[],
@@ -45,7 +45,7 @@ pub(super) static ENV_TEXT: Object = Object {
         "text",
         Kind::Value,
         "text: v1",
-        "A value under a name that looks like that of a secret, when it is none.",
+        "A value that is not a secret, although its name looks like one.",
     )],
     later: &[],
     open: false,
@@ -58,7 +58,7 @@ pub(super) static ENV_SECRET: Object = Object {
         "secret",
         Kind::Either(&[Kind::Text, Kind::Of(&SECRET_COMMAND)]),
         "secret: API_KEY",
-        "Where its value comes from when the plan is submitted: a variable of the caller's environment, or `{ command: .. }`. The value is never stored.",
+        "Where the value comes from when the plan is submitted: a variable in the caller's environment, or `{ command: .. }`. The value is never stored.",
     )],
     later: &[],
     open: false,
@@ -71,7 +71,7 @@ pub(super) static SECRET_COMMAND: Object = Object {
         "command",
         Kind::List(&Kind::Text),
         "command: [pass, show, api-key]",
-        "A command that prints the value, run by whoever submits the plan.",
+        "A command that prints the value, run by the caller.",
     )],
     later: &[],
     open: false,
@@ -122,18 +122,20 @@ impl EnvAst {
         let mut variables = BTreeMap::new();
         for (name, node) in diagnostics.entries(node, "values").unwrap_or_default() {
             if !is_variable(&name.value) {
-                let message =
-                    format!("`{}` cannot name an environment variable", shorten(&name.value));
+                let message = format!(
+                    "`{}` is not a valid name for an environment variable",
+                    shorten(&name.value)
+                );
                 diagnostics
                     .error(DiagnosticCode::BadId, name.span, message)
-                    .hint("names are made of letters, digits and `_`");
+                    .hint("names consist of letters, digits and `_`");
                 continue;
             }
             if name.value.starts_with("ANTIPHON_") {
                 let message = format!("`{}` is set by the engine", name.value);
                 diagnostics
                     .error(DiagnosticCode::BadId, name.span, message)
-                    .hint("variables that begin with `ANTIPHON_` are the engine's");
+                    .hint("names that start with `ANTIPHON_` are reserved for the engine");
                 continue;
             }
             if let Some(value) = Self::read(name, node, diagnostics) {
@@ -141,10 +143,11 @@ impl EnvAst {
                     && !open
                     && text.plain().is_none()
                 {
-                    let message = "no item is meant here, so a placeholder stands for nothing";
+                    let message =
+                        "the plan's `env` is for every item, so it cannot use placeholders";
                     diagnostics
                         .error(DiagnosticCode::BadPlaceholder, node.span, message)
-                        .hint("give it in the `env` of a runner or an item");
+                        .hint("set it in the `env` of a runner or an item");
                     continue;
                 }
                 variables.insert(name.value.clone(), value);
@@ -179,7 +182,7 @@ impl EnvAst {
                     diagnostics.error(
                         DiagnosticCode::MissingKey,
                         node.span,
-                        format!("a variable is a text, or a mapping with one of {forms}"),
+                        format!("a variable is text, or a mapping with one of {forms}"),
                     );
                 }
             }
@@ -199,7 +202,10 @@ impl EnvAst {
     fn read_from(fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
         let from = diagnostics.text(fields.get("from")?)?;
         if !is_variable(&from.value) {
-            let message = format!("`{}` cannot name an environment variable", shorten(&from.value));
+            let message = format!(
+                "`{}` is not a valid name for an environment variable",
+                shorten(&from.value)
+            );
             diagnostics.error(DiagnosticCode::BadId, from.span, message);
             return None;
         }
@@ -228,7 +234,7 @@ impl EnvAst {
                 diagnostics.error(
                     DiagnosticCode::BadValue,
                     node.span,
-                    "a command needs at least the program",
+                    "a command needs at least a program",
                 );
                 return None;
             }
@@ -242,9 +248,9 @@ impl EnvAst {
                 .error(
                     DiagnosticCode::InlineSecret,
                     variable.span,
-                    "`secret` names a variable of the caller's environment, never the value",
+                    "`secret` takes the name of a variable in the caller's environment, not the value",
                 )
-                .hint(format!("such as `{}: {{ secret: {} }}`", name.value, name.value));
+                .hint(format!("for example `{}: {{ secret: {} }}`", name.value, name.value));
             return None;
         }
         secret_lint::inspect_text(&variable, diagnostics);
@@ -296,8 +302,7 @@ impl ResolvedEnv {
             Self::From { name, default } => {
                 let found = caller.variable(&name.value).or_else(|| default.clone());
                 if found.is_none() && caller.is_known() {
-                    let message =
-                        format!("there is no variable `{}` in this environment", name.value);
+                    let message = format!("the environment variable `{}` is not set", name.value);
                     diagnostics.error(DiagnosticCode::MissingVariable, name.span, message).hint(
                         format!(
                             "set it, or give a default: {{ from: {}, default: .. }}",

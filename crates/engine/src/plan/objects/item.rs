@@ -46,7 +46,7 @@ pub(super) static ITEM: Object = Object {
             "runner",
             Kind::Text,
             "runner: py",
-            "The runner that carries it out. What the runner's placeholders name are further keys of the item.",
+            "The runner to use. The parameters of the runner become further keys of the item.",
         ),
         key(
             "command",
@@ -64,43 +64,43 @@ pub(super) static ITEM: Object = Object {
             "plan",
             Kind::Text,
             "plan: other.yaml",
-            "Another plan file that carries it out as a nested run, up to 8 deep.",
+            "Another plan file, to be run as a nested run, up to 8 levels deep.",
         ),
         key(
             "input",
             Kind::Names(&INPUT),
             "input: { contract: contract.json }",
-            "Files that it reads, by name: `{{input.contract}}` is the path. `{ value: .. }` gives a value instead.",
+            "The files that it reads, by name: `{{input.contract}}` is the path. `{ value: .. }` gives a value instead of a file.",
         ),
         key(
             "output",
             OUTPUT,
             "output: { models: gen/models.py }",
-            "What it puts out, by name: files that must be there when it ends, or names that its result file must hold.",
+            "Its outputs, by name: files that must exist when it ends, or names that its result file must contain.",
         ),
         key(
             "needs",
             NEEDS,
             "needs: [models]",
-            "Items, groups and matrices that must have succeeded before it starts.",
+            "The items, groups and matrices that must succeed before it starts.",
         ),
         key(
             "group",
             Kind::Text,
             "group: generate",
-            "A label; what needs the group waits for all items that have it.",
+            "A label; an item that needs the group waits for every item with this label.",
         ),
         key(
             "priority",
             Kind::Integer(-2_147_483_648, 2_147_483_647),
             "priority: 5",
-            "Ready items with a higher one go first. 0 if absent.",
+            "Of the items that are ready, those with a higher priority start first. Default: 0.",
         ),
         key(
             "critical",
             Kind::Flag,
             "critical: true",
-            "Whether the run has failed if this does not succeed.",
+            "Whether the run fails if this item does not succeed.",
         ),
         key(
             "retry",
@@ -112,25 +112,25 @@ pub(super) static ITEM: Object = Object {
             "timeout",
             Kind::Duration,
             "timeout: 5m",
-            "Longest time of each session, instead of the runner's.",
+            "The longest time for each session, instead of the runner's.",
         ),
         key(
             "grace",
             Kind::Duration,
             "grace: 10s",
-            "How long a session that was asked to end has, instead of the runner's.",
+            "How long a session has to stop after it is asked to, instead of the runner's.",
         ),
         key(
             "limits",
             Kind::Of(&LIMITS),
             "limits: { tokens: 50k }",
-            "Ceilings of each session; each one replaces the runner's.",
+            "Limits for each session; each one replaces the runner's.",
         ),
         key(
             "env",
             Kind::Names(&ENV_VALUE),
             "env: { API_KEY: { secret: API_KEY } }",
-            "Environment variables besides the runner's.",
+            "Environment variables in addition to the runner's.",
         ),
         key(
             "stdin",
@@ -142,38 +142,43 @@ pub(super) static ITEM: Object = Object {
             "usage",
             USAGE,
             "usage: result",
-            "How tokens and cost are read, instead of the runner's.",
+            "How tokens and cost are measured, instead of the runner's.",
         ),
         key(
             "check",
             Kind::Either(&[COMMAND, Kind::Of(&CHECK)]),
             "check: [python3, check.py]",
-            "A command that decides whether it succeeded, run after it in the same session; an exit code of 0 is not believed on its own then.",
+            "A command that decides whether the item succeeded. It runs afterwards in the same session; exit code 0 of the item's own command is then not enough.",
         ),
         key(
             "on_failure",
             Kind::Word(&["skip_dependents", "continue", "abort"]),
             "on_failure: continue",
-            "What happens when it has failed for good: what needs it is skipped (`skip_dependents`, the default), goes on (`continue`), or the run stops (`abort`).",
+            "What happens when it has failed permanently: the items that need it are skipped (`skip_dependents`, the default) or run anyway (`continue`), or the whole run stops (`abort`).",
         ),
         key(
             "on_exhausted",
             ON_EXHAUSTED,
             "on_exhausted: pause",
-            "With `plan`: what the nested run does at a ceiling, instead of its own `on_exhausted`.",
+            "With `plan`: what the nested run does when its budget is used up, instead of its own `on_exhausted`.",
         ),
-        key("as", Kind::Template, "as: reviewer", "The name it speaks under; its id if absent."),
+        key(
+            "as",
+            Kind::Template,
+            "as: reviewer",
+            "The name that its sessions are given as `ANTIPHON_AGENT`. Default: its id.",
+        ),
         key(
             "matrix",
             MATRIX,
             "matrix: { market: [us, eu], year: [2024, 2025] }",
-            "Makes one item of each combination, `id[us,2024]` and so on. The names are parameters of the item.",
+            "Makes one item for each combination, `id[us,2024]` and so on. The names of the lists are parameters of the item.",
         ),
         key(
             "width",
             Kind::Integer(1, 10_000),
             "width: 2",
-            "How many cells of the matrix run at a time; the plan's `concurrency` if absent.",
+            "How many cells of the matrix run at the same time. Default: the plan's `concurrency`.",
         ),
     ],
     later: &[
@@ -301,19 +306,20 @@ impl ItemAst {
     fn refuse_width(&self, fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) {
         let Some(node) = fields.get("width") else { return };
         if fields.get("matrix").is_none() {
-            let message = "`width` is how many cells run at a time, and there is no `matrix`";
+            let message =
+                "`width` limits how many cells of a matrix run at once, but there is no `matrix`";
             diagnostics
                 .error(DiagnosticCode::Conflict, node.span, message)
-                .hint("the run's own limit is the plan's `concurrency`");
+                .hint("to limit the whole run, use the plan's `concurrency`");
         }
         if let Some(group) = &self.group {
             let message = format!(
-                "with `width` the cells are a group of their own, so they cannot be in `{}`",
+                "with `width`, the cells form a group of their own, so they cannot be in `{}`",
                 shorten(&group.value)
             );
             diagnostics
                 .error(DiagnosticCode::Conflict, node.span, message)
-                .hint("leave out one of `width` and `group`");
+                .hint("remove either `width` or `group`");
         }
     }
 
@@ -321,23 +327,24 @@ impl ItemAst {
     fn refuse_keys_of_plans(&self, fields: &Fields<'_>, diagnostics: &mut Diagnostics<'_>) {
         let Some(plan) = fields.get("plan") else {
             if let Some(node) = fields.get("on_exhausted") {
-                let message = "an item has a budget of its own only with `plan`";
+                let message = "only an item with `plan` has a budget of its own";
                 diagnostics
                     .error(DiagnosticCode::Conflict, node.span, message)
-                    .hint("`on_exhausted` of the whole run stands beside `budget`");
+                    .hint("for the whole run, put `on_exhausted` next to `budget`");
             }
             return;
         };
         for name in fields.present(NOT_OF_PLANS) {
             let span = fields.get(name).map_or(plan.span, |node| node.span);
             let message = format!(
-                "`{name}` means nothing beside `plan`; the items of the nested plan say it"
+                "`{name}` cannot be used with `plan`; set it on the items of the nested plan"
             );
             diagnostics.error(DiagnosticCode::Conflict, span, message);
         }
         if let Some(node) = fields.get("limits").filter(|_| self.settings.limits.is_of_processes())
         {
-            let message = "a nested plan has no processes of its own; only `tokens` and `cost` mean something here";
+            let message =
+                "a nested plan has no processes of its own, so only `tokens` and `cost` apply here";
             diagnostics.error(DiagnosticCode::Conflict, node.span, message);
         }
     }

@@ -8,23 +8,23 @@ use crate::plan::text::{Bytes, Cost, DiagnosticCode, Diagnostics, Millis, Node, 
 
 pub(super) static LIMITS: Object = Object {
     name: "limits",
-    what: "a mapping of limits",
+    what: "the limits",
     keys: &[
         key("memory", Kind::Size, "memory: 2GiB", "Memory of all processes of a session together."),
         key(
             "processes",
             Kind::Integer(1, 4_294_967_295),
             "processes: 64",
-            "Processes of a session at a time.",
+            "How many processes a session may have at the same time.",
         ),
         key("files", Kind::Integer(1, 4_294_967_295), "files: 1024", "Open files of each process."),
+        key("cpu", Kind::Duration, "cpu: 10m", "CPU time of all processes of a session together."),
         key(
-            "cpu",
-            Kind::Duration,
-            "cpu: 10m",
-            "Processor time of all processes of a session together.",
+            "file_size",
+            Kind::Size,
+            "file_size: 1GiB",
+            "The largest size of each file that a process writes.",
         ),
-        key("file_size", Kind::Size, "file_size: 1GiB", "Size of each file that a process writes."),
         key(
             "output",
             Kind::Size,
@@ -35,13 +35,13 @@ pub(super) static LIMITS: Object = Object {
             "tokens",
             Kind::Count,
             "tokens: 50k",
-            "Tokens that a session is granted; its runner must say how `usage` is read.",
+            "Tokens granted to each session; requires `usage`.",
         ),
         key(
             "cost",
             Kind::Cost,
             "cost: 0.50 USD",
-            "Cost that a session is granted, in the budget's currency.",
+            "Cost granted to each session, in the budget's currency.",
         ),
     ],
     later: &[],
@@ -155,8 +155,8 @@ impl LimitsAst {
         diagnostics: &mut Diagnostics<'_>,
     ) {
         let unreported =
-            |what: &str| format!("`{what}` cannot be held to: nothing says how usage is read");
-        let hint = "say it with `usage`, such as `usage: result`";
+            |what: &str| format!("`{what}` cannot be enforced, because `usage` is not set");
+        let hint = "set `usage`, for example `usage: result`";
         if let Some(tokens) = &self.tokens {
             if !reports_usage {
                 diagnostics
@@ -164,8 +164,7 @@ impl LimitsAst {
                     .hint(hint);
             }
             if budget.tokens().is_some_and(|budget| tokens.value > budget) {
-                let message =
-                    "one session would be granted more tokens than the budget of the whole run has";
+                let message = "the token limit of one session exceeds the budget of the whole run";
                 diagnostics.error(DiagnosticCode::BadValue, tokens.span, message);
             }
         }
@@ -178,15 +177,16 @@ impl LimitsAst {
             match budget.cost() {
                 Some(budget) if budget.currency != cost.value.currency => {
                     let message = format!(
-                        "the budget counts {}, and this is {}",
+                        "the budget is in {}, but this is in {}",
                         budget.currency, cost.value.currency
                     );
                     diagnostics
                         .error(DiagnosticCode::BadValue, cost.span, message)
-                        .hint("a run counts one currency");
+                        .hint("a run uses a single currency");
                 }
                 Some(budget) if cost.value.millionths > budget.millionths => {
-                    let message = "one session would be granted a higher cost than the budget of the whole run has";
+                    let message =
+                        "the cost limit of one session exceeds the budget of the whole run";
                     diagnostics.error(DiagnosticCode::BadValue, cost.span, message);
                 }
                 _ => {}

@@ -45,8 +45,9 @@ impl MatrixAst {
         }
         for (name, value) in entries {
             if !is_name(&name.value) || item.key(&name.value).is_some() {
-                let message = format!("`{}` cannot name a parameter", shorten(&name.value));
-                let hint = "parameters begin with a letter, go on with letters, digits, `_` or `-`, and are no keys of items";
+                let message =
+                    format!("`{}` is not a valid name for a parameter", shorten(&name.value));
+                let hint = "a parameter starts with a letter or `_`, followed by letters, digits, `_` or `-`, and is not a key of items";
                 diagnostics.error(DiagnosticCode::BadId, name.span, message).hint(hint);
                 continue;
             }
@@ -78,8 +79,8 @@ impl MatrixAst {
             self.axes.iter().try_fold(1_usize, |count, axis| count.checked_mul(axis.values.len()));
         if count.is_none_or(|count| count > left) {
             let message =
-                format!("with `{}` the plan has more than {MAX_CELLS} items", shorten(&id.value));
-            let hint = "cells of a matrix count; put a part of the work into a nested plan";
+                format!("`{}` brings the plan to more than {MAX_CELLS} items", shorten(&id.value));
+            let hint = "each cell of a matrix counts; move part of the work into a nested plan";
             diagnostics.error(DiagnosticCode::TooLarge, id.span, message).hint(hint);
             return Vec::new();
         }
@@ -121,12 +122,12 @@ impl MatrixAst {
     pub(super) fn refuse_unused(&self, used: &BTreeSet<String>, diagnostics: &mut Diagnostics<'_>) {
         for axis in self.axes.iter().filter(|axis| !used.contains(&axis.name.value)) {
             let message = format!(
-                "`{}` is used nowhere, so its cells would all do the same",
+                "`{}` is never used, so its cells would all do the same thing",
                 axis.name.value
             );
             diagnostics
                 .error(DiagnosticCode::UnusedParameter, axis.name.span, message)
-                .hint(format!("write {{{{{}}}}} where its value belongs", axis.name.value));
+                .hint(format!("write {{{{{}}}}} where the value belongs", axis.name.value));
         }
     }
 }
@@ -138,13 +139,13 @@ fn values(list: &[Node], diagnostics: &mut Diagnostics<'_>) -> Vec<String> {
         let Some(text) = diagnostics.text(entry) else { continue };
         let unfit = |c: char| c.is_control() || "[],{}".contains(c);
         if text.value.is_empty() || text.value.contains(unfit) {
-            let message = "a value of a matrix is part of an id: not empty, without brackets, braces, commas and control characters";
+            let message = "matrix values become part of an id: they cannot be empty or contain brackets, braces, commas or control characters";
             diagnostics.error(DiagnosticCode::BadId, text.span, message);
         } else if !known.insert(text.value.clone()) {
             diagnostics.error(
                 DiagnosticCode::BadValue,
                 text.span,
-                format!("`{}` stands twice in this list", shorten(&text.value)),
+                format!("`{}` appears twice in this list", shorten(&text.value)),
             );
         } else {
             values.push(text.value);

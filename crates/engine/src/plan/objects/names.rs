@@ -14,28 +14,28 @@ pub(super) fn check_name(what: &str, name: &Spanned<String>, diagnostics: &mut D
     let text = name.value.as_str();
     let wrong = text.chars().find(|c| !(c.is_alphanumeric() || "_-./".contains(*c)));
     let message = if text.is_empty() {
-        format!("the name of this {what} is empty")
+        format!("this {what} has an empty name")
     } else if text.len() > MAX_NAME_BYTES {
         format!(
             "the name of this {what} has {} bytes; at most {MAX_NAME_BYTES} are allowed",
             text.len()
         )
     } else if let Some(wrong) = wrong {
-        format!("{:?} cannot stand in the name of {} `{}`", wrong, article(what), shorten(text))
+        format!("{:?} is not allowed in the name of {} `{}`", wrong, article(what), shorten(text))
     } else if !text.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
         format!(
-            "the name of {} begins with a letter, a digit or `_`, not as `{}` does",
+            "the name of {} must start with a letter, a digit or `_`, unlike `{}`",
             article(what),
             shorten(text)
         )
     } else if RESERVED.contains(&text) {
-        format!("`{text}` is what placeholders call something else")
+        format!("`{text}` has another meaning in placeholders")
     } else {
         return;
     };
     diagnostics
         .error(DiagnosticCode::BadId, name.span, message)
-        .hint("names are made of letters, digits, `_`, `-`, `.` and `/`");
+        .hint("names consist of letters, digits, `_`, `-`, `.` and `/`");
 }
 
 fn article(what: &str) -> String {
@@ -51,9 +51,9 @@ pub(super) fn check_part_name(
     if is_name(&name.value) {
         return Some(());
     }
-    let message = format!("`{}` cannot name {what}", shorten(&name.value));
+    let message = format!("`{}` is not a valid name for {what}", shorten(&name.value));
     diagnostics
         .error(DiagnosticCode::BadId, name.span, message)
-        .hint("such names begin with a letter or `_` and go on with letters, digits, `_` or `-`");
+        .hint("these names start with a letter or `_`, followed by letters, digits, `_` or `-`");
     None
 }

@@ -10,7 +10,7 @@ pub(super) const NEEDS: Kind = Kind::List(&Kind::Template);
 const LATER: &[&str] = &["gate", "signal", "key", "approval", "lease", "route"];
 
 pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Spanned<Template>> {
-    let needs = diagnostics.list(node, "ids").unwrap_or_default();
+    let needs = diagnostics.list(node, "names").unwrap_or_default();
     needs.iter().filter_map(|need| read(need, diagnostics)).collect()
 }
 
@@ -22,13 +22,12 @@ fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<Templa
     let (what, span) =
         entries.first().map_or(("", node.span), |(key, _)| (key.value.as_str(), key.span));
     if LATER.contains(&what) {
-        let message =
-            format!("a need on a {what} is reserved, and not yet supported by this version");
+        let message = format!("a need on a {what} is reserved and not supported by this version");
         diagnostics
             .error(DiagnosticCode::NotYetSupported, span, message)
-            .hint("needs are ids of items, groups and matrices");
+            .hint("`needs` lists the names of items, groups and matrices");
     } else {
-        diagnostics.wrong_type(node, "the id of an item or a group");
+        diagnostics.wrong_type(node, "the name of an item or group");
     }
     None
 }

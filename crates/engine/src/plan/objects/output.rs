@@ -29,7 +29,7 @@ pub enum OutputSource {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
     /// A file is not there.
-    #[error("it should have put out {name:?}, and {} is not there", path.display())]
+    #[error("the output {name:?} is missing: there is no file {}", path.display())]
     NoFile {
         /// The name.
         name: String,
@@ -37,9 +37,7 @@ pub enum OutputError {
         path: PathBuf,
     },
     /// The result file does not hold a name.
-    #[error(
-        "it should have put out {name:?}, and the `output` of its result file does not hold that"
-    )]
+    #[error("the output {name:?} is missing from the `output` of the result file")]
     NotInResult {
         /// The name.
         name: String,

@@ -31,13 +31,13 @@ pub(super) static PLAN: Object = Object {
             "name",
             Kind::Text,
             "name: codegen",
-            "What the run is called, in lists and in its receipt.",
+            "The name of the run, in lists and in its receipt.",
         ),
         required(
             "budget",
             Kind::Of(&BUDGET),
             "budget: { sessions: 20, duration: 10m }",
-            "What the run may use in all. Sessions and duration always have a ceiling.",
+            "What the whole run may use. A limit on sessions and on duration is required.",
         ),
         required(
             "work",
@@ -55,37 +55,37 @@ pub(super) static PLAN: Object = Object {
             "concurrency",
             Kind::Integer(1, 10_000),
             "concurrency: 4",
-            "How many sessions run at a time. 1 if absent.",
+            "How many sessions run at the same time. Default: 1.",
         ),
         key(
             "retry",
             Kind::Of(&RETRY),
             "retry: { attempts: 2 }",
-            "How items without a `retry` of their own are retried. 3 attempts without waiting if absent.",
+            "How items without a `retry` of their own are retried. Default: 3 attempts without waiting.",
         ),
         key(
             "breaker",
             Kind::Integer(1, 1_000_000),
             "breaker: 3",
-            "How many items in a row may fail for good before the run stops. 3 if absent.",
+            "How many items in a row may fail permanently before the run stops. Default: 3.",
         ),
         key(
             "on_exhausted",
             ON_EXHAUSTED,
             "on_exhausted: pause",
-            "Whether the run ends when a ceiling is reached (`stop`, the default) or waits for an operator to raise it (`pause`).",
+            "What the run does when its budget is used up: it ends (`stop`, the default), or waits for an operator to raise the budget (`pause`).",
         ),
         key(
             "env",
             Kind::Names(&ENV_VALUE),
             "env: { LANG: C.UTF-8 }",
-            "Environment variables of every session.",
+            "Environment variables for every session.",
         ),
         key(
             "labels",
             Kind::Names(&Kind::Text),
             "labels: { team: core }",
-            "Texts to find the run by.",
+            "Labels to find the run by.",
         ),
     ],
     later: &["gates", "signals", "keys", "routes", "resources", "pools", "phases", "triggers"],
@@ -142,8 +142,8 @@ impl PlanAst {
             let entries = diagnostics.entries(node, "items").unwrap_or_default();
             if entries.is_empty() && matches!(node.value, Yaml::Map(_)) {
                 diagnostics
-                    .error(DiagnosticCode::MissingKey, node.span, "there is no item in `work`")
-                    .hint("such as `build: { command: [make] }`");
+                    .error(DiagnosticCode::MissingKey, node.span, "`work` has no items")
+                    .hint("for example `build: { command: [make] }`");
             }
             for (id, value) in entries {
                 check_name("item", id, diagnostics);
@@ -159,7 +159,7 @@ fn name(node: &Node, diagnostics: &mut Diagnostics<'_>) -> String {
     let unfit =
         name.value.is_empty() || name.value.len() > 256 || name.value.chars().any(char::is_control);
     if unfit {
-        let message = "a name has 1 to 256 bytes and no control characters";
+        let message = "a name must have 1 to 256 bytes and no control characters";
         diagnostics.error(DiagnosticCode::BadValue, name.span, message);
     }
     name.value
@@ -167,7 +167,7 @@ fn name(node: &Node, diagnostics: &mut Diagnostics<'_>) -> String {
 
 fn labels(node: &Node, diagnostics: &mut Diagnostics<'_>) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
-    for (name, value) in diagnostics.entries(node, "texts").unwrap_or_default() {
+    for (name, value) in diagnostics.entries(node, "text").unwrap_or_default() {
         if let Some(text) = diagnostics.text(value) {
             secret_lint::inspect_text(&text, diagnostics);
             labels.insert(name.value.clone(), text.value);

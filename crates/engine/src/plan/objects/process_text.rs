@@ -12,7 +12,7 @@ pub(super) fn template(
         diagnostics.error(
             DiagnosticCode::BadValue,
             text.span,
-            "a text for a process cannot hold a zero byte",
+            "text for a process cannot contain a NUL byte",
         );
         return None;
     }

@@ -8,19 +8,24 @@ pub(super) static RETRY: Object = Object {
     name: "retry",
     what: "a retry policy",
     keys: &[
-        key("attempts", Kind::Integer(1, 100), "attempts: 3", "How many times it is tried in all."),
+        key(
+            "attempts",
+            Kind::Integer(1, 100),
+            "attempts: 3",
+            "How many times it is tried in total.",
+        ),
         key(
             "backoff",
             Kind::Duration,
             "backoff: 1s",
-            "How long to wait after the first failed attempt; twice as long after each further one.",
+            "How long to wait after the first failed attempt; the wait doubles after each further one.",
         ),
-        key("cap", Kind::Duration, "cap: 5m", "Longest wait. 10m if absent."),
+        key("cap", Kind::Duration, "cap: 5m", "The longest wait. Default: 10m."),
         key(
             "jitter",
             Kind::Share,
             "jitter: 20%",
-            "How much of the wait is left to chance, so that not all come back at one moment.",
+            "How much of the wait is random, so that retries do not all start at once.",
         ),
     ],
     later: &[],
@@ -50,11 +55,10 @@ impl RetryAst {
         for name in fields.present(&["cap", "jitter"]) {
             if backoff.is_none() {
                 let span = fields.get(name).map_or(fields.span(), |node| node.span);
-                let message =
-                    format!("`{name}` says something of the wait, and there is no `backoff`");
+                let message = format!("`{name}` has no effect without `backoff`");
                 diagnostics
                     .error(DiagnosticCode::Conflict, span, message)
-                    .hint("add `backoff`, such as `backoff: 1s`");
+                    .hint("add `backoff`, for example `backoff: 1s`");
             }
         }
         Self {

@@ -19,44 +19,44 @@ pub(super) static RUNNER: Object = Object {
             "command",
             COMMAND,
             "command: [python3, \"{{script}}\"]",
-            "The program and its arguments, never through a shell. A value that stands for `{{parameter}}` stays one argument.",
+            "The program and its arguments, without a shell. The value of a `{{parameter}}` always stays a single argument.",
         ),
         key(
             "shell",
             Kind::Text,
             "shell: sort \"$IN\" | uniq -c",
-            "A script for `sh -c`, instead of `command`. It takes no placeholders; pass values through `env`.",
+            "A script for `sh -c`, instead of `command`. It cannot use placeholders; pass values through `env`.",
         ),
         key(
             "env",
             Kind::Names(&ENV_VALUE),
             "env: { MODE: fast }",
-            "Environment variables besides the plan's.",
+            "Environment variables in addition to the plan's.",
         ),
         key(
             "stdin",
             STDIN,
             "stdin: \"{{prompt}}\"",
-            "What the session reads from standard input; it is closed if absent.",
+            "What the session reads from standard input, which is closed by default.",
         ),
-        key("limits", Kind::Of(&LIMITS), "limits: { memory: 2GiB }", "Ceilings of each session."),
+        key("limits", Kind::Of(&LIMITS), "limits: { memory: 2GiB }", "Limits for each session."),
         key(
             "usage",
             USAGE,
             "usage: claude",
-            "How tokens and cost are read: not at all (`none`, the default), from the session's `result` file, or from what `claude -p` prints as JSON (`claude`) or as a stream of JSON (`claude-stream`).",
+            "How tokens and cost are measured: not at all (`none`, the default), from the session's result file (`result`), or from the output of `claude -p` as JSON (`claude`) or as a stream of JSON (`claude-stream`).",
         ),
         key(
             "timeout",
             Kind::Duration,
             "timeout: 5m",
-            "Longest time of each session; then its processes are ended.",
+            "The longest time for each session; after that, its processes are stopped.",
         ),
         key(
             "grace",
             Kind::Duration,
             "grace: 10s",
-            "How long a session that was asked to end has before it is killed. 10s if absent.",
+            "How long a session has to stop after it is asked to, before it is killed. Default: 10s.",
         ),
     ],
     later: &["resources", "leases"],
@@ -79,7 +79,7 @@ impl RunnerAst {
     pub(super) fn read(node: &Node, item: &Object, diagnostics: &mut Diagnostics<'_>) -> Self {
         let Some(fields) = Fields::read(node, &RUNNER, diagnostics) else { return Self::default() };
         let missing = "a runner needs `command` or `shell`";
-        let hint = format!("such as `{}`", RUNNER.keys[0].example);
+        let hint = format!("for example `{}`", RUNNER.keys[0].example);
         let command = CommandAst::read_one(&fields, missing, Some(hint), diagnostics);
         let settings = SettingsAst::read(&fields, diagnostics);
         let templates = command.iter().flat_map(CommandAst::templates).chain(settings.templates());
@@ -90,7 +90,7 @@ impl RunnerAst {
                 let message = format!("`{name}` is a key of items, so it cannot be a parameter");
                 diagnostics
                     .error(DiagnosticCode::BadPlaceholder, node.span, message)
-                    .hint("give the parameter another name");
+                    .hint("rename the parameter");
             }
         }
         Self { command, settings, parameters }

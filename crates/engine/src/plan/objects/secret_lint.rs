@@ -28,8 +28,8 @@ pub(in crate::plan) fn inspect_text(text: &Spanned<String>, diagnostics: &mut Di
     if words.any(is_token) || text.value.contains(PRIVATE_KEY) {
         diagnostics.mask(text.span);
         diagnostics
-            .error(DiagnosticCode::InlineSecret, text.span, "this looks like a secret, and a plan is stored")
-            .hint("take it out, replace it where it was issued, and name it: env: { NAME: { secret: NAME } }");
+            .error(DiagnosticCode::InlineSecret, text.span, "this looks like a secret, and plans are stored")
+            .hint("remove it, revoke it where it was issued, and refer to it by name: env: { NAME: { secret: NAME } }");
     }
 }
 
@@ -47,9 +47,9 @@ pub(in crate::plan) fn inspect_variable(
         return false;
     }
     diagnostics.mask(value.span);
-    let message = format!("the value of `{}` stands in the plan, and a plan is stored", name.value);
+    let message = format!("the plan contains the value of `{}`, and plans are stored", name.value);
     let hint = format!(
-        "name it instead: {0}: {{ secret: {0} }}; if it is no secret, write {0}: {{ text: .. }}",
+        "refer to it by name: {0}: {{ secret: {0} }}; if it is not a secret, write {0}: {{ text: .. }}",
         name.value
     );
     diagnostics.error(DiagnosticCode::InlineSecret, value.span, message).hint(hint);

@@ -16,7 +16,12 @@ pub(super) const STDIN: Kind = Kind::Either(&[Kind::Template, Kind::Of(&STDIN_FI
 pub(super) static STDIN_FILE: Object = Object {
     name: "stdin_file",
     what: "standard input",
-    keys: &[required("file", Kind::Template, "file: prompt.md", "A file that it is read from.")],
+    keys: &[required(
+        "file",
+        Kind::Template,
+        "file: prompt.md",
+        "A file to read standard input from.",
+    )],
     later: &[],
     open: false,
 };

@@ -7,7 +7,6 @@ use super::command_text::{CommandText, TextPart};
 use super::expansion::{Expansion, PIECE_WEIGHT};
 use super::names::{Cell, Names, OutputOf};
 use crate::coordination::Need;
-use crate::id::WorkId;
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Hole, Piece, Span, Spanned, Template, enumerate, shorten,
     suggestion,
@@ -171,10 +170,10 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                     None => self.no_such_parameter(parameter, *span),
                 },
                 Piece::Hole(_, span) => {
-                    let message = "what stands here must be known before anything runs";
+                    let message = "this must be known before anything runs";
                     let told =
                         self.diagnostics.error(DiagnosticCode::BadPlaceholder, *span, message);
-                    told.hint("only parameters of the item's matrix are");
+                    told.hint("only parameters of the item's matrix can be used here");
                 }
             }
         }
@@ -186,9 +185,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             Hole::Parameter(name) => self.parameter(name, span, scope),
             Hole::Input(name) => self.input(name, span, scope),
             Hole::Output { .. } if scope == Scope::Runner => {
-                let message = "a runner serves many items, so it cannot name the output of one";
-                let hint =
-                    "write {{name}} here, and give it in the item: name: \"{{ITEM.output}}\"";
+                let message =
+                    "a runner is shared by many items, so it cannot refer to the output of one";
+                let hint = "use {{name}} here and set it in the item: name: \"{{ITEM.output}}\"";
                 self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
                 CommandText::default()
             }
@@ -203,7 +202,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         let item = self.item;
         if let Some(parameter) = item.parameters.get(name).filter(|_| scope == Scope::Runner) {
             if self.cell.value(name).is_some() {
-                let message = format!("`{name}` is given here and by the matrix");
+                let message = format!("`{name}` is set both here and by the matrix");
                 self.diagnostics.error(DiagnosticCode::Conflict, parameter.key, message);
             }
             return self.text(&parameter.value, Scope::Item);
@@ -215,12 +214,12 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         match (scope, item.runner) {
             (Scope::Runner, Some(runner)) => {
                 let message = format!(
-                    "`{}` lacks `{name}`, which its runner `{}` needs",
+                    "`{}` is missing `{name}`, which its runner `{}` requires",
                     item.id.value, runner
                 );
                 let told =
                     self.diagnostics.error(DiagnosticCode::MissingParameter, item.id.span, message);
-                told.hint(format!("add `{name}: ..` to it"));
+                told.hint(format!("add `{name}: ..`"));
             }
             _ => self.no_such_parameter(name, span),
         }
@@ -232,9 +231,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             let told = self.diagnostics.error(
                 DiagnosticCode::BadPlaceholder,
                 span,
-                "an input cannot name an input",
+                "an input cannot refer to another input",
             );
-            told.hint("write its path out");
+            told.hint("write out its path");
             return CommandText::default();
         }
         let item = self.item;
@@ -243,7 +242,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             Some((InputText::Value(value), _)) => self.text(value, Scope::Input),
             None => {
                 let (at, by) = match scope {
-                    Scope::Runner => (item.id.span, ", which its runner needs"),
+                    Scope::Runner => (item.id.span, ", which its runner requires"),
                     _ => (span, ""),
                 };
                 let hint = suggestion(name, item.inputs.keys().map(String::as_str));
@@ -263,15 +262,16 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             return None;
         }
         let Some(OutputOf { item: source, ids, all_cells }) = names.output_of(of) else {
-            let message = format!("there is no item `{}`", shorten(of));
+            let message = format!("unknown item `{}`", shorten(of));
             self.diagnostics
                 .error(DiagnosticCode::BadPlaceholder, span, message)
                 .hint_if(names.suggestion(of));
             return None;
         };
         if source.is_plan {
-            let message =
-                format!("`{of}` is a nested plan, which puts out its receipt and nothing by name");
+            let message = format!(
+                "`{of}` is a nested plan; its output is its receipt, which has no parts with names"
+            );
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message);
             return None;
         }
@@ -280,7 +280,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         if !by_group && !ids.iter().all(|id| self.needed.contains(&Need::Work(id.clone()))) {
             if !self.lost {
                 let message = format!(
-                    "`{}` does not need `{of}`, so its output may not be there",
+                    "`{}` does not list `{of}` in its `needs`, so the output may be missing",
                     self.cell.id
                 );
                 self.diagnostics
@@ -293,15 +293,15 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             .filter(|name| !source.outputs.as_ref().is_some_and(|outputs| outputs.contains(name)))
         {
             let hint = match &source.outputs {
-                None => format!(
-                    "say there what it puts out: output: [{name}], or output: {{ {name}: FILE }}"
-                ),
+                None => {
+                    format!("declare it there: output: [{name}], or output: {{ {name}: FILE }}")
+                }
                 Some(known) => suggestion(name, known.iter().copied()).unwrap_or_else(|| {
                     let known: Vec<&str> = known.iter().copied().collect();
-                    format!("it puts out {}", enumerate(&known))
+                    format!("its outputs are {}", enumerate(&known))
                 }),
             };
-            let message = format!("`{of}` does not say that it puts out `{name}`");
+            let message = format!("`{of}` does not declare an output `{name}`");
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
             return None;
         }
@@ -325,14 +325,14 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
         let known: Vec<&str> = self.cell.values.iter().map(|(name, _)| name.as_str()).collect();
         let hint = if self.names.has_item(name) {
-            Some(format!("the output of that item is {{{{{name}.output}}}}"))
+            Some(format!("to use the output of that item, write {{{{{name}.output}}}}"))
         } else {
             let meant = suggestion(name, known.iter().copied());
             meant.or_else(|| {
-                (!known.is_empty()).then(|| format!("its matrix gives {}", enumerate(&known)))
+                (!known.is_empty()).then(|| format!("its matrix defines {}", enumerate(&known)))
             })
         };
-        let message = format!("`{{{{{}}}}}` stands for nothing here", shorten(name));
+        let message = format!("`{{{{{}}}}}` is not defined here", shorten(name));
         self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint_if(hint);
     }
 }

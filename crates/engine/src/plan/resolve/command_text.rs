@@ -85,13 +85,13 @@ pub(in crate::plan) const STANDARD_INPUT: Room =
 pub enum RenderError {
     /// An item that it needs has put out nothing, such as one that failed and whose failure is
     /// passed over.
-    #[error("{work} has put out nothing, and this session's command needs it")]
+    #[error("{work} has no output, which this session's command needs")]
     NoOutput {
         /// The item.
         work: WorkId,
     },
     /// The output lacks a name.
-    #[error("the output of {work} has no {name:?}; it must put that out")]
+    #[error("the output of {work} has no {name:?}, which this session's command needs")]
     NoName {
         /// The item.
         work: WorkId,
@@ -99,7 +99,7 @@ pub enum RenderError {
         name: String,
     },
     /// The output is not JSON, or not text.
-    #[error("the output of {work} cannot be filled in: it is not {wanted}")]
+    #[error("the output of {work} cannot be filled in, because it is not {wanted}")]
     NotText {
         /// The item.
         work: WorkId,
@@ -107,7 +107,7 @@ pub enum RenderError {
         wanted: &'static str,
     },
     /// A text cannot be passed to a process.
-    #[error("with outputs filled in, a text of the command {problem}; hand them over in a file")]
+    #[error("with outputs filled in, part of the command {problem}; pass them in a file")]
     Unusable {
         /// What is wrong with it.
         problem: &'static str,
@@ -182,7 +182,7 @@ impl CommandText {
             };
             rendered.push_str(&text);
             if room.zero_refused && rendered.contains('\0') {
-                return Err(RenderError::Unusable { problem: "holds a zero byte" });
+                return Err(RenderError::Unusable { problem: "contains a NUL byte" });
             }
             if rendered.len() > room.bytes_max {
                 return Err(RenderError::Unusable { problem: room.exceeded });

@@ -93,7 +93,7 @@ fn report(cycle: &[(usize, usize)], waiters: &[Waiter], diagnostics: &mut Diagno
     };
     diagnostics
         .error(DiagnosticCode::Cycle, last_written.unwrap_or_default(), message)
-        .hint("take one of these needs out");
+        .hint("remove one of these needs");
 }
 
 fn waiters(waits: &[Wait]) -> Vec<Waiter> {

@@ -42,12 +42,12 @@ impl Expansion {
         self.weight_left = left.checked_sub(bytes + PIECE_WEIGHT);
         if self.weight_left.is_none() {
             let message = format!(
-                "with everything filled in, the texts of this plan have more than {} MiB",
+                "with all placeholders filled in, the text of this plan is larger than {} MiB",
                 MAX_WEIGHT >> 20
             );
             diagnostics
                 .error(DiagnosticCode::TooLarge, item, message)
-                .hint("put long texts into files, and name these as inputs");
+                .hint("put long text in files and list them as inputs");
         }
         self.weight_left.is_some()
     }
@@ -57,10 +57,10 @@ impl Expansion {
         let Some(left) = self.needs_left else { return false };
         self.needs_left = left.checked_sub(1);
         if self.needs_left.is_none() {
-            let message = format!("with this item there are more than {MAX_NEEDS} needs");
+            let message = format!("this item brings the plan to more than {MAX_NEEDS} needs");
             diagnostics
                 .error(DiagnosticCode::TooLarge, item, message)
-                .hint("need a group or a whole matrix, which is one need");
+                .hint("use a group or a whole matrix, which counts as one need");
         }
         true
     }

@@ -96,12 +96,12 @@ impl<'p> Names<'p> {
         for group in items.iter().filter_map(|item| item.group) {
             if names.by_name.contains_key(group.value.as_str()) {
                 let message = format!(
-                    "`{}` is an item already, so it cannot be a group",
+                    "`{}` is already an item, so it cannot be a group",
                     shorten(&group.value)
                 );
                 diagnostics
                     .error(DiagnosticCode::BadId, group.span, message)
-                    .hint("`needs` names both, so they need different names");
+                    .hint("`needs` refers to both, so their names must differ");
             }
         }
         names.items = items;
@@ -152,7 +152,7 @@ impl<'p> Names<'p> {
         if diagnostics.is_full() {
             return Vec::new();
         }
-        let message = format!("there is no item or group `{}`", shorten(name));
+        let message = format!("unknown item or group `{}`", shorten(name));
         diagnostics
             .error(DiagnosticCode::UnknownNeed, span, message)
             .hint_if(self.suggestion(name));
@@ -177,6 +177,6 @@ impl<'p> Names<'p> {
         own.sort_unstable();
         own.dedup();
         suggestion(name, own.iter().copied())
-            .or_else(|| (!own.is_empty()).then(|| format!("there are {}", enumerate(&own))))
+            .or_else(|| (!own.is_empty()).then(|| format!("known names: {}", enumerate(&own))))
     }
 }

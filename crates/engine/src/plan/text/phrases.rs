@@ -43,6 +43,20 @@ pub(in crate::plan) fn enumerate(names: &[&str]) -> String {
     }
 }
 
+/// All of some names, as in "`a`, `b` and `c`".
+pub(in crate::plan) fn all_of(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => format!("`{one}`"),
+        [before @ .., last] => format!("{} and `{last}`", enumerate(before)),
+    }
+}
+
+/// A number of things, the plural made with an `s`.
+pub(in crate::plan) fn numbered(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// A text that is short enough for a message.
 pub(in crate::plan) fn shorten(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();

@@ -46,8 +46,8 @@ impl Template {
             let Some(close) = closing(inside) else {
                 let span = place(at + open, at + rest.len());
                 diagnostics
-                    .error(DiagnosticCode::BadPlaceholder, span, "this placeholder has no end")
-                    .hint("close it with `}}`; two braces as text are written {{\"{{\"}}");
+                    .error(DiagnosticCode::BadPlaceholder, span, "this placeholder is not closed")
+                    .hint("close it with `}}`; to write two braces as text, use {{\"{{\"}}");
                 return Self { pieces };
             };
             let span = place(at + open, at + open + close + 4);
@@ -151,7 +151,7 @@ fn hole(name: &str, span: Span, diagnostics: &mut Diagnostics<'_>, outputs: bool
         return Some(Hole::Output { item, name: part.map(str::to_owned) });
     }
     diagnostics
-        .error(DiagnosticCode::BadPlaceholder, span, format!("`{}` names nothing that a placeholder can stand for", shorten(name)))
+        .error(DiagnosticCode::BadPlaceholder, span, format!("`{}` is not a valid placeholder", shorten(name)))
         .hint("placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and {{ITEM.output.NAME}}");
     None
 }
@@ -227,16 +227,13 @@ mod tests {
     fn malformed_placeholders_are_told() {
         assert_eq!(
             read("a {{b"),
-            "a  !! p.yaml:1:3: this placeholder has no end (close it with `}}`; two braces as text are written {{\"{{\"}})"
+            "a  !! p.yaml:1:3: this placeholder is not closed (close it with `}}`; to write two braces as text, use {{\"{{\"}})"
         );
         let how = "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and {{ITEM.output.NAME}}";
-        assert_eq!(
-            read("{{}}"),
-            format!(" !! p.yaml:1:1: `` names nothing that a placeholder can stand for ({how})")
-        );
+        assert_eq!(read("{{}}"), format!(" !! p.yaml:1:1: `` is not a valid placeholder ({how})"));
         assert_eq!(
             read("{{a b}}"),
-            format!(" !! p.yaml:1:1: `a b` names nothing that a placeholder can stand for ({how})")
+            format!(" !! p.yaml:1:1: `a b` is not a valid placeholder ({how})")
         );
     }
 }

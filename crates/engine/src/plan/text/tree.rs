@@ -54,8 +54,8 @@ impl Node {
         match &self.value {
             _ if self.is_null() => "nothing",
             Yaml::Plain(text) if text.parse::<f64>().is_ok() => "a number",
-            Yaml::Plain(text) if matches!(text.as_str(), "true" | "false") => "a truth value",
-            Yaml::Plain(_) | Yaml::Quoted(_) => "a text",
+            Yaml::Plain(text) if matches!(text.as_str(), "true" | "false") => "a boolean",
+            Yaml::Plain(_) | Yaml::Quoted(_) => "text",
             Yaml::List(_) => "a list",
             Yaml::Map(_) => "a mapping",
             Yaml::Broken => "something broken",
@@ -116,7 +116,7 @@ impl<'a> Builder<'a, '_> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(..) if root.is_some() => {
-                    let message = "a plan is one YAML document, and a second one begins here";
+                    let message = "a plan is a single YAML document, but a second one starts here";
                     self.diagnostics.error(DiagnosticCode::NotInPlans, span, message);
                     return Err(Halt::Reported);
                 }
@@ -127,7 +127,7 @@ impl<'a> Builder<'a, '_> {
         if root.is_none() {
             self.diagnostics
                 .error(DiagnosticCode::MissingKey, Span::default(), "the file is empty")
-                .hint("`antiphon plan schema` describes what a plan holds");
+                .hint("`antiphon plan schema` describes what a plan contains");
         }
         Ok(root)
     }
@@ -147,7 +147,7 @@ impl<'a> Builder<'a, '_> {
                 self.diagnostics.error(
                     DiagnosticCode::Syntax,
                     self.last,
-                    "the text ends before the list or mapping does",
+                    "the file ends inside a list or mapping",
                 );
                 Err(Halt::Reported)
             }
@@ -165,9 +165,9 @@ impl<'a> Builder<'a, '_> {
                 .error(
                     DiagnosticCode::NotInPlans,
                     span,
-                    "tags such as `!!str` have no meaning in a plan",
+                    "tags such as `!!str` are not supported in plans",
                 )
-                .hint("leave it out; put a value in quotes to have it as text");
+                .hint("remove the tag; quote a value to make it text");
         }
         let before = self.weight;
         let (value, anchor) = match event {
@@ -177,9 +177,9 @@ impl<'a> Builder<'a, '_> {
                     .error(
                         DiagnosticCode::Syntax,
                         span,
-                        format!("no anchor `&{name}` stands before this alias"),
+                        format!("no anchor `&{name}` is defined before this alias"),
                     )
-                    .hint("a text that begins with `*` needs quotes");
+                    .hint("text that starts with `*` needs quotes");
                 return Ok(Node { value: Yaml::Broken, span });
             }
             Event::Scalar(text, style, anchor, _) => {
@@ -191,7 +191,7 @@ impl<'a> Builder<'a, '_> {
                     );
                     self.diagnostics
                         .error(DiagnosticCode::TooLarge, span, message)
-                        .hint("put it into a file, and name the file as an input");
+                        .hint("put it in a file and list the file as an input");
                     return Ok(Node { value: Yaml::Broken, span });
                 }
                 let text = text.into_owned();
@@ -211,7 +211,7 @@ impl<'a> Builder<'a, '_> {
                 (self.map(style, span, depth)?, anchor)
             }
             _ => {
-                self.diagnostics.error(DiagnosticCode::Syntax, span, "a value should stand here");
+                self.diagnostics.error(DiagnosticCode::Syntax, span, "expected a value");
                 return Err(Halt::Reported);
             }
         };
@@ -238,7 +238,7 @@ impl<'a> Builder<'a, '_> {
                 self.diagnostics.error(
                     DiagnosticCode::Syntax,
                     span,
-                    "this alias stands inside of what it stands for",
+                    "this alias refers to a value that contains it",
                 );
                 Ok(Node { value: Yaml::Broken, span })
             }
@@ -281,8 +281,8 @@ impl<'a> Builder<'a, '_> {
             let name = match key.value {
                 Yaml::Plain(name) if name == "<<" => {
                     self.diagnostics
-                        .error(DiagnosticCode::NotInPlans, key.span, "merge keys (`<<`) are not part of YAML 1.2, nor of plans")
-                        .hint("write the keys out, or give the shared value an anchor of its own: `retry: *name`");
+                        .error(DiagnosticCode::NotInPlans, key.span, "merge keys (`<<`) are not part of YAML 1.2 and not supported in plans")
+                        .hint("write the keys out, or reuse a whole value by its alias: `retry: *name`");
                     continue;
                 }
                 Yaml::Plain(name) | Yaml::Quoted(name) => name,
@@ -294,9 +294,7 @@ impl<'a> Builder<'a, '_> {
             };
             if let Some(before) = first.get(&name) {
                 let line = self.diagnostics.source().line(*before);
-                let message = format!(
-                    "the key `{name}` stands here a second time; the first is in line {line}"
-                );
+                let message = format!("duplicate key `{name}`; it first appears on line {line}");
                 self.diagnostics.error(DiagnosticCode::DuplicateKey, key.span, message);
                 continue;
             }
@@ -319,11 +317,11 @@ impl<'a> Builder<'a, '_> {
                 .error(
                     DiagnosticCode::Syntax,
                     at,
-                    "YAML takes a placeholder without quotes for a mapping",
+                    "YAML reads a placeholder without quotes as a mapping",
                 )
-                .hint("put it in quotes: \"{{..}}\"");
+                .hint("quote it: \"{{..}}\"");
         } else {
-            self.diagnostics.error(DiagnosticCode::NotInPlans, key, "a key must be a text");
+            self.diagnostics.error(DiagnosticCode::NotInPlans, key, "a key must be text");
         }
     }
 
@@ -332,18 +330,16 @@ impl<'a> Builder<'a, '_> {
         if self.weight <= MAX_WEIGHT {
             return Ok(());
         }
-        let message = format!(
-            "with its aliases written out, this plan has more than {} MiB",
-            MAX_WEIGHT >> 20
-        );
+        let message =
+            format!("with its aliases expanded, this plan is larger than {} MiB", MAX_WEIGHT >> 20);
         self.diagnostics
             .error(DiagnosticCode::TooLarge, span, message)
-            .hint("aliases that name each other multiply; use fewer");
+            .hint("aliases that refer to each other multiply; use fewer");
         Err(Halt::Reported)
     }
 
     fn too_deep(&mut self, span: Span) {
-        let message = format!("lists and mappings are nested more than {MAX_DEPTH} deep");
+        let message = format!("lists and mappings are nested more than {MAX_DEPTH} levels deep");
         self.diagnostics.error(DiagnosticCode::TooLarge, span, message);
     }
 
@@ -363,15 +359,15 @@ impl<'a> Builder<'a, '_> {
         let indent = text.get(line..).unwrap_or_default();
         let indent = &indent[..indent.find(|c: char| c != ' ' && c != '\t').unwrap_or(0)];
         let hint = if indent.contains('\t') {
-            Some("YAML is indented by spaces, never by tabs".to_owned())
+            Some("indent YAML with spaces, not tabs".to_owned())
         } else if text.get(at..).unwrap_or_default().starts_with("{{") || before.ends_with("{{") {
-            Some("put a placeholder in quotes: \"{{..}}\"".to_owned())
+            Some("quote placeholders: \"{{..}}\"".to_owned())
         } else if error.info().contains("did not find expected key") {
-            Some("this line is indented otherwise than those above it, or one of them is not complete".to_owned())
+            Some("this line's indentation does not match the lines above, or one of those is incomplete".to_owned())
         } else {
             None
         };
-        let message = format!("this is not YAML: {}", error.info());
+        let message = format!("invalid YAML: {}", error.info());
         self.diagnostics.error(DiagnosticCode::Syntax, Span::new(at, end), message).hint_if(hint);
     }
 }

@@ -10,19 +10,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// It has no unit, and needs one.
-    #[error("it has no unit")]
+    #[error("the unit is missing")]
     NoUnit,
     /// It has another unit than there is.
-    #[error("`{0}` is no unit for it")]
+    #[error("unknown unit `{0}`")]
     UnknownUnit(String),
     /// It does not begin with a number.
-    #[error("it does not begin with a number")]
+    #[error("it does not start with a number")]
     NoNumber,
     /// It is finer than what is counted, such as half a byte.
-    #[error("it is finer than what is counted")]
+    #[error("it is too precise")]
     TooFine,
     /// It is larger than what can be counted.
-    #[error("it is too much")]
+    #[error("it is too large")]
     TooLarge,
 }
 

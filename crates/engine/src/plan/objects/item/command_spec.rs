@@ -80,7 +80,7 @@ pub struct Rendered {
 pub enum CommandError {
     /// It was written by a version that knows more.
     #[error(
-        "the description of this command has schema {found}, and this version reads {COMMAND_SCHEMA}; use the version that submitted it"
+        "the description of this command has schema {found}, but this version reads {COMMAND_SCHEMA}; use the version that submitted it"
     )]
     Schema {
         /// The schema found.

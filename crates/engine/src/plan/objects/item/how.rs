@@ -9,7 +9,7 @@ use crate::plan::objects::process_text;
 use crate::plan::objects::runner::Runners;
 use crate::plan::resolve::Parameter;
 use crate::plan::text::{
-    DiagnosticCode, Diagnostics, Spanned, Template, Yaml, enumerate, shorten, suggestion,
+    DiagnosticCode, Diagnostics, Spanned, Template, Yaml, all_of, enumerate, shorten, suggestion,
 };
 
 /// The ways to carry out an item, of which each has one.
@@ -34,16 +34,16 @@ impl How {
         let way = match fields.present(WAYS).as_slice() {
             [way] => *way,
             [] => {
-                let message = format!("nothing says how `{}` is carried out", shorten(&id.value));
+                let message = format!("`{}` does not say what to run", shorten(&id.value));
                 diagnostics
                     .error(DiagnosticCode::MissingKey, id.span, message)
-                    .hint(format!("give it one of {}", enumerate(WAYS)));
+                    .hint(format!("add one of {}", enumerate(WAYS)));
                 return Self::Broken;
             }
             several => {
                 let message = format!(
-                    "{} exclude each other; an item is carried out in one way",
-                    enumerate(several)
+                    "{} cannot be used together; an item runs in exactly one way",
+                    all_of(several)
                 );
                 diagnostics.error(DiagnosticCode::Conflict, id.span, message);
                 return Self::Broken;
@@ -98,11 +98,14 @@ impl How {
                 continue;
             }
             let template = if matches!(value.value, Yaml::List(_) | Yaml::Map(_)) {
-                let message =
-                    format!("`{}` is one argument, so it cannot be {}", key.value, value.kind());
+                let message = format!(
+                    "`{}` is a single argument, so it cannot be {}",
+                    key.value,
+                    value.kind()
+                );
                 diagnostics
                     .error(DiagnosticCode::WrongType, value.span, message)
-                    .hint("a value is never split; give several parameters, or a file");
+                    .hint("values are never split; use several parameters or a file");
                 // It is given, if badly; that it lacks would be a second problem.
                 None
             } else {
@@ -136,10 +139,10 @@ fn known_runner(
     }
     let known: Vec<&str> = runners.keys().map(String::as_str).collect();
     let hint = suggestion(&name.value, known.iter().copied()).or_else(|| match known.as_slice() {
-        [] => Some("describe it under `runners`".to_owned()),
-        known => Some(format!("there are {}", enumerate(known))),
+        [] => Some("define it under `runners`".to_owned()),
+        known => Some(format!("known runners: {}", enumerate(known))),
     });
-    let message = format!("there is no runner `{}`", shorten(&name.value));
+    let message = format!("unknown runner `{}`", shorten(&name.value));
     diagnostics.error(DiagnosticCode::UnknownRunner, name.span, message).hint_if(hint);
     None
 }

@@ -47,7 +47,7 @@ pub struct PlanSpec {
 pub enum PlanSpecError {
     /// They were written by a version that knows more.
     #[error(
-        "this nested plan has schema {found}, and this version reads {PLAN_SCHEMA}; use the version that submitted it"
+        "this nested plan has schema {found}, but this version reads {PLAN_SCHEMA}; use the version that submitted it"
     )]
     Schema {
         /// The schema found.
