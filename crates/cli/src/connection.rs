@@ -111,7 +111,7 @@ impl Connection {
         dir: &Path,
         command: impl AsyncFn(&Client, &str) -> Result<T, ClientError>,
     ) -> Result<(T, bool), CommandError> {
-        let key = Engine::mint()?.to_string();
+        let key = Engine::mint().to_string();
         loop {
             let access = Self::open(dir, Sessions::Leave).await?;
             let answer = command(&access.client, &key).await;

@@ -15,17 +15,20 @@ use common::{Fixture, check, stable};
 /// Leaves one blob that is a file in the state directory. Returns its path.
 fn blob_file(fixture: &Fixture) -> std::path::PathBuf {
     fixture.block_on(async {
-        let mut setup = Engine::open(fixture.state()).unwrap();
-        setup.register("large", |_: SessionContext| async move {
-            Ok(Output::bytes(vec![b'.'; 100_000]))
-        });
+        let mut setup = Engine::builder(fixture.state()).unwrap();
+        setup
+            .register(
+                "large",
+                |_: SessionContext| async move { Ok(Output::bytes(vec![b'.'; 100_000])) },
+            )
+            .unwrap();
         let engine = setup.start().await.unwrap();
         let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
         let config =
             CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget)
                 .unwrap();
-        let id = engine.submit(config.with_id("large").unwrap()).await.unwrap();
-        engine.wait(&id).await.unwrap();
+        let run = engine.submit(config.with_id("large").unwrap()).await.unwrap();
+        run.wait().await.unwrap();
         engine.close().await.unwrap();
     });
     let only = |folder: &Path| std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
@@ -55,7 +58,7 @@ fn a_backup_is_a_state_directory_that_every_command_goes_on_with() {
         fixture.run("verify --dir copy --against receipt.json").ends_with("\nsound\n--- exit 0\n")
     );
     fixture.block_on(async {
-        let engine = Engine::open(fixture.path("copy")).unwrap().start().await.unwrap();
+        let engine = Engine::builder(fixture.path("copy")).unwrap().start().await.unwrap();
         engine.close().await.unwrap();
     });
     check(

@@ -75,9 +75,9 @@ ledger       problem  there is none, but there is \"notes.txt\"
 fn who_holds_the_ledger_is_named() {
     let fixture = Fixture::new();
     fixture.block_on(async {
-        let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
+        let engine = Engine::builder(fixture.state()).unwrap().start().await.unwrap();
         let id = CoordinationId::new("service").unwrap();
-        engine.pause(&id, "to look at it").await.unwrap();
+        engine.run(&id).unwrap().pause("to look at it").await.unwrap();
         let held = "\
 lock         ok       held by process <pid> on <host> (antiphon 0.1.0), which took it at <time>
 socket       note     nobody answers, so nobody but the holder can submit, cancel or ask
@@ -105,8 +105,13 @@ socket       note     nobody answers, so nobody but the holder can submit, cance
 fn what_a_crash_leaves_is_no_problem() {
     let fixture = Fixture::new();
     fixture.block_on(async {
-        let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
-        engine.pause(&CoordinationId::new("service").unwrap(), "before the crash").await.unwrap();
+        let engine = Engine::builder(fixture.state()).unwrap().start().await.unwrap();
+        engine
+            .run(&CoordinationId::new("service").unwrap())
+            .unwrap()
+            .pause("before the crash")
+            .await
+            .unwrap();
         drop(engine);
     });
     // Its writer lets go of the lock on a thread of its own.
@@ -289,7 +294,7 @@ socket       problem  api.sock is no socket
 fn an_engine_that_gives_no_answer_is_a_problem() {
     let fixture = Fixture::new();
     fixture.block_on(async {
-        let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
+        let engine = Engine::builder(fixture.state()).unwrap().start().await.unwrap();
         let silent = UnixListener::bind(fixture.state().join("api.sock")).unwrap();
         std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
         let said = fixture.run("doctor --quick");
@@ -332,15 +337,17 @@ owner        problem  <dir>/state belongs to user 12345, and this is user 0
 fn a_blob_that_is_missing_is_a_problem_with_what_to_do() {
     let fixture = Fixture::empty();
     fixture.block_on(async {
-        let mut setup = Engine::open(fixture.state()).unwrap();
-        setup.register("large", |_| async { Ok(antiphon::Output::bytes(vec![b'.'; 100_000])) });
+        let mut setup = Engine::builder(fixture.state()).unwrap();
+        setup
+            .register("large", |_| async { Ok(antiphon::Output::bytes(vec![b'.'; 100_000])) })
+            .unwrap();
         let engine = setup.start().await.unwrap();
         let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
         let config =
             CoordinationConfig::of_work(vec![WorkSpec::function("one", "large").unwrap()], budget)
                 .unwrap();
-        let id = engine.submit(config).await.unwrap();
-        engine.wait(&id).await.unwrap();
+        let run = engine.submit(config).await.unwrap();
+        run.wait().await.unwrap();
         engine.close().await.unwrap();
     });
     std::fs::remove_dir_all(fixture.state().join("blobs")).unwrap();

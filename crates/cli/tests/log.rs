@@ -129,8 +129,8 @@ fn events_are_narrowed_to_an_item_a_session_and_a_time() {
 fn the_last_of_a_long_log_are_found_from_its_end() {
     let fixture = Fixture::empty();
     fixture.block_on(async {
-        let mut setup = Engine::open(fixture.state()).unwrap();
-        setup.register("work", |_| async { Ok(Output::none()) });
+        let mut setup = Engine::builder(fixture.state()).unwrap();
+        setup.register("work", |_| async { Ok(Output::none()) }).unwrap();
         let engine = setup.start().await.unwrap();
         let items = (0..1_200)
             .map(|number| WorkSpec::function(&format!("item-{number}"), "work").unwrap())
@@ -142,8 +142,8 @@ fn the_last_of_a_long_log_are_found_from_its_end() {
             .unwrap()
             .with_id("long")
             .unwrap();
-        let id = engine.submit(config).await.unwrap();
-        engine.wait(&id).await.unwrap();
+        let run = engine.submit(config).await.unwrap();
+        run.wait().await.unwrap();
         engine.close().await.unwrap();
     });
     let bounds = fixture.objects("log long --json --type session_bound");
@@ -170,7 +170,7 @@ coordination/service, the newest
     );
     let empty = Fixture::empty();
     empty.block_on(async {
-        Engine::open(empty.state()).unwrap().start().await.unwrap().close().await.unwrap()
+        Engine::builder(empty.state()).unwrap().start().await.unwrap().close().await.unwrap()
     });
     check(
         &empty.run("log"),
@@ -269,21 +269,23 @@ fn following_what_has_ended_waits_for_nothing() {
 /// An engine at work on the one item of `build`, which waits until it is let go.
 async fn at_work(fixture: &Fixture, go: &Arc<Notify>) -> (Engine, CoordinationId) {
     let go = Arc::clone(go);
-    let mut setup = Engine::open(fixture.state()).unwrap();
-    setup.register("wait", move |_| {
-        let go = Arc::clone(&go);
-        async move {
-            go.notified().await;
-            Ok(Output::none())
-        }
-    });
+    let mut setup = Engine::builder(fixture.state()).unwrap();
+    setup
+        .register("wait", move |_| {
+            let go = Arc::clone(&go);
+            async move {
+                go.notified().await;
+                Ok(Output::none())
+            }
+        })
+        .unwrap();
     let engine = setup.with_grace(Duration::from_millis(10)).start().await.unwrap();
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
     let config =
         CoordinationConfig::of_work(vec![WorkSpec::function("compile", "wait").unwrap()], budget)
             .unwrap();
-    let id = engine.submit(config.with_id("build").unwrap()).await.unwrap();
-    (engine, id)
+    let run = engine.submit(config.with_id("build").unwrap()).await.unwrap();
+    (engine, run.id().clone())
 }
 
 fn following(fixture: &Fixture, line: &str) -> (Child, BufReader<ChildStdout>) {
@@ -311,7 +313,7 @@ fn a_follower_sees_what_another_process_records_until_the_coordination_has_ended
         assert_eq!(next(&mut output), "4 coordination.session_unbound done compile (session 1)");
         assert_eq!(next(&mut output), "");
         assert!(child.wait().unwrap().success());
-        engine.wait(&id).await.unwrap();
+        engine.run(&id).unwrap().wait().await.unwrap();
         engine.close().await.unwrap();
     });
 }
@@ -334,7 +336,7 @@ fn a_follower_goes_on_across_a_restart_and_prints_json() {
         let (engine, id) = at_work(&fixture, &go).await;
         assert_eq!(kind(), "coordination.resumed");
         assert_eq!(kind(), "coordination.session_bound");
-        engine.cancel(&id, "enough").await.unwrap();
+        engine.run(&id).unwrap().cancel("enough").await.unwrap();
         assert_eq!(kind(), "coordination.stop_requested");
         assert_eq!(kind(), "coordination.session_unbound");
         assert_eq!(kind(), "coordination.aborted");

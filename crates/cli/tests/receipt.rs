@@ -73,8 +73,8 @@ fn json_has_the_hash_and_the_receipt() {
 fn items_that_the_receipt_holds_as_digests_are_shown_too() {
     let fixture = Fixture::empty();
     fixture.block_on(async {
-        let mut setup = Engine::open(fixture.state()).unwrap();
-        setup.register("nothing", |_: SessionContext| async move { Ok(Output::none()) });
+        let mut setup = Engine::builder(fixture.state()).unwrap();
+        setup.register("nothing", |_: SessionContext| async move { Ok(Output::none()) }).unwrap();
         let engine = setup.start().await.unwrap();
         let work = (0..1_002)
             .map(|number| WorkSpec::function(&format!("item-{number}"), "nothing").unwrap())
@@ -86,8 +86,8 @@ fn items_that_the_receipt_holds_as_digests_are_shown_too() {
             .unwrap()
             .with_concurrency(64)
             .unwrap();
-        let id = engine.submit(config).await.unwrap();
-        engine.wait(&id).await.unwrap();
+        let run = engine.submit(config).await.unwrap();
+        run.wait().await.unwrap();
         engine.close().await.unwrap();
     });
     let shown = fixture.run("receipt show wide");

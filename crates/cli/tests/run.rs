@@ -219,7 +219,7 @@ fn a_directory_of_other_things_is_left_as_it_is() -> Result {
 fn ctrl_c_ends_the_wait_for_an_engine_that_does_not_answer() -> Result {
     let dir = tempfile::tempdir()?;
     plan(dir.path(), "  a: { command: ['true'] }\n")?;
-    let _holder = antiphon::Engine::open(dir.path().join("state"))?;
+    let _holder = antiphon::Engine::builder(dir.path().join("state"))?;
     let mut run = Running::start(dir.path(), &["run", "plan.yaml"])?;
     let mut lines = BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
     let waits = format!(
@@ -240,7 +240,7 @@ fn ctrl_c_ends_the_wait_for_an_engine_that_does_not_answer() -> Result {
 fn a_directory_that_an_engine_without_a_socket_holds_is_told_by_its_exit_code() -> Result {
     let dir = tempfile::tempdir()?;
     plan(dir.path(), "  a: { command: ['true'] }\n")?;
-    let _holder = antiphon::Engine::open(dir.path().join("state"))?;
+    let _holder = antiphon::Engine::builder(dir.path().join("state"))?;
     let refused = ran(dir.path(), &["run", "plan.yaml"])?;
     let told = String::from_utf8(refused.stderr)?;
     assert!(told.contains(&format!("is in use by process {}", std::process::id())), "{told}");

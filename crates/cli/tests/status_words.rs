@@ -172,23 +172,25 @@ async fn host(state: PathBuf) {
     });
     let gates: HashMap<String, Semaphore> = names.map(|name| (name, Semaphore::new(0))).collect();
     let gates = Arc::new(gates);
-    let mut setup = Engine::open(&state).unwrap().with_grace(Duration::from_secs(3_600));
+    let mut setup = Engine::builder(&state).unwrap().with_grace(Duration::from_secs(3_600));
     for end in ["stays", "spends", "fails"] {
         let gates = Arc::clone(&gates);
-        setup.register(end, move |session: SessionContext| {
-            let gates = Arc::clone(&gates);
-            async move {
-                let gate = &gates[&format!("{}/{end}", session.coordination())];
-                gate.acquire().await.unwrap().forget();
-                match end {
-                    "fails" => Err(Failed::because("it cannot be done")),
-                    _ => Ok(Output::none().with_usage(TOKENS, 0)),
+        setup
+            .register(end, move |session: SessionContext| {
+                let gates = Arc::clone(&gates);
+                async move {
+                    let gate = &gates[&format!("{}/{end}", session.coordination())];
+                    gate.acquire().await.unwrap().forget();
+                    match end {
+                        "fails" => Err(Failed::because("it cannot be done")),
+                        _ => Ok(Output::none().with_usage(TOKENS, 0)),
+                    }
                 }
-            }
-        });
+            })
+            .unwrap();
     }
-    let engine = Arc::new(setup.start().await.unwrap());
-    let server = Server::bind(&state, Arc::clone(&engine)).await.unwrap();
+    let engine = setup.start().await.unwrap();
+    let server = Server::bind(&state, engine.clone()).await.unwrap();
     let _serving = tokio::spawn(server.serve(CancellationToken::new()));
     for (first, then) in orders() {
         engine.submit(config(&name(first, then))).await.unwrap();

@@ -5,8 +5,7 @@
 //! middle and run it again: it goes on where it stopped.
 
 use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
-use antiphon::id::Version;
-use antiphon::{Engine, Failed, Output, SessionContext};
+use antiphon::{Engine, Failed, Output, SessionContext, Submission};
 
 /// The contract: a name and its fields, each with a type.
 const CONTRACT: &str = "Order: id u64, customer String, total_cents u64";
@@ -16,14 +15,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = std::env::args()
         .nth(1)
         .map_or_else(|| std::env::temp_dir().join("antiphon-codegen"), Into::into);
-    let mut setup = Engine::open(&dir)?;
+    let mut setup = Engine::builder(&dir)?;
     setup.register("models", |session: SessionContext| async move {
         let contract = contract_of(&session).await?;
         let (name, fields) = parse(&contract)?;
         let lines: String =
             fields.iter().map(|(field, kind)| format!("    pub {field}: {kind},\n")).collect();
         Ok(Output::text(format!("pub struct {name} {{\n{lines}}}\n")))
-    });
+    })?;
     setup.register("validators", |session: SessionContext| async move {
         if session.attempt() == 1 {
             return Err(Failed::because("the generator gave up half-way"));
@@ -40,24 +39,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(Output::text(format!(
             "pub fn check(value: &{name}) -> Result<(), &'static str> {{\n{lines}    Ok(())\n}}\n"
         )))
-    });
-    setup.register("tests", |session: SessionContext| async move {
-        let mut code = String::new();
-        for part in ["models", "validators"] {
-            let output = session
-                .output_of(part)
-                .await?
-                .ok_or_else(|| Failed::because(format!("{part} left nothing")))?;
-            code.push_str(&String::from_utf8(output)?);
-        }
-        let balanced = code.matches('{').count() == code.matches('}').count();
-        let whole = code.contains("pub struct Order") && code.contains("customer is empty");
-        if balanced && whole {
-            Ok(Output::text(code))
-        } else {
-            Err(Failed::because("the generated code does not hold together"))
-        }
-    });
+    })?;
+    setup
+        .register("tests", |session: SessionContext| async move {
+            let mut code = String::new();
+            for part in ["models", "validators"] {
+                let output = session
+                    .output_of(part)
+                    .await?
+                    .ok_or_else(|| Failed::because(format!("{part} left nothing")))?;
+                code.push_str(output.as_text()?);
+            }
+            let balanced = code.matches('{').count() == code.matches('}').count();
+            let whole = code.contains("pub struct Order") && code.contains("customer is empty");
+            if balanced && whole {
+                Ok(Output::text(code))
+            } else {
+                Err(Failed::because("the generated code does not hold together"))
+            }
+        })
+        .unwrap();
     let engine = setup.start().await?;
 
     let input = antiphon::digest::Digest::of(CONTRACT.as_bytes());
@@ -79,16 +80,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
     let config =
         CoordinationConfig::of_work(work, budget)?.with_name("codegen").with_concurrency(2)?;
-    let id = engine.submit_with(config, vec![CONTRACT.as_bytes().to_vec()]).await?;
+    let run = engine.submit(Submission::new(config).with_input(CONTRACT)).await?;
 
-    let mut events = engine.follow(&id, Version(0)).await?;
+    let mut events = run.follow().await?;
     while let Some(event) = events.next().await? {
         println!("{:>3} {}", event.version, event.kind);
     }
-    let ended = engine.wait(&id).await?;
-    let code = engine.output(&id, "tests").await?;
+    let ended = run.wait().await?;
+    let code = run.output("tests").await?;
     engine.close().await?;
-    println!("\n{id} {}, receipt {}", ended.verdict, ended.receipt);
+    println!("\n{} {}, receipt {}", run.id(), ended.verdict, ended.receipt);
     assert_eq!(ended.verdict, Verdict::Succeeded);
     assert!(code.is_some());
     Ok(())

@@ -63,6 +63,7 @@ mod orphans;
 pub mod plan;
 pub mod process;
 mod session;
+mod submission;
 mod tagged;
 pub mod usage;
 
@@ -70,10 +71,13 @@ pub use antiphon_core::{
     append, coordination, digest, envelope, event, head, id, live, replay, time, world,
 };
 
-pub use engine::{Engine, Reader, Setup, Subscription};
+pub use engine::{
+    Engine, EngineBuilder, Once, Reader, RegisterError, Run, Submitted, Subscription,
+};
 pub use incidents::CaughtError;
 pub use mailbox::{Ended, EngineError, StartError, Status};
-pub use session::{Failed, Output, SessionContext, SessionResult};
+pub use session::{Failed, Output, OutputError, SessionContext, SessionResult};
+pub use submission::{Addition, Submission};
 
 /// Compiles and runs the README's example.
 #[cfg(doctest)]

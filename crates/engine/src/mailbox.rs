@@ -7,6 +7,7 @@ mod archived_work;
 mod error;
 mod feed;
 mod handle;
+mod inputs;
 mod origin;
 mod request;
 mod status;

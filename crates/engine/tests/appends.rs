@@ -17,8 +17,8 @@ fn commits(dir: &std::path::Path) -> Result<usize, antiphon::ledger::ReadError> 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_sequential_steps_are_eleven_appends() -> Outcome {
     let dir = tempfile::tempdir()?;
-    let mut setup = Engine::open(dir.path())?;
-    setup.register("step", |_: SessionContext| async { Ok(Output::none()) });
+    let mut setup = Engine::builder(dir.path())?;
+    setup.register("step", |_: SessionContext| async { Ok(Output::none()) }).unwrap();
     let engine = setup.start().await?;
     let steps = (1..=10).map(|n| {
         let step = WorkSpec::function(&format!("step-{n}"), "step")?;
@@ -28,11 +28,11 @@ async fn ten_sequential_steps_are_eleven_appends() -> Outcome {
     let config = CoordinationConfig::of_work(steps.collect::<Result<_, _>>()?, budget)?;
     // The engine's own first event is on the record before it answers anything.
     let first = engine.submit(config.clone()).await?;
-    engine.wait(&first).await?;
+    first.wait().await?;
 
     let before = commits(dir.path())?;
-    let id = engine.submit(config).await?;
-    let ended = engine.wait(&id).await?;
+    let run = engine.submit(config).await?;
+    let ended = run.wait().await?;
     assert_eq!((ended.verdict, commits(dir.path())? - before), (Verdict::Succeeded, 11));
     engine.close().await?;
     Ok(())

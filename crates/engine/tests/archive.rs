@@ -23,7 +23,7 @@ const ARCHIVES: &str = "CAST(bytes AS TEXT) LIKE '[{\"work\":%'";
 
 /// An engine whose function answers with what it was handed, and tells when it has run so often.
 async fn start(dir: &Path, told: &Arc<(AtomicUsize, Notify)>) -> Result<Engine> {
-    let mut setup = Engine::open(dir)?;
+    let mut setup = Engine::builder(dir)?;
     let told = Arc::clone(told);
     setup.register("work", move |session| {
         let told = Arc::clone(&told);
@@ -31,14 +31,14 @@ async fn start(dir: &Path, told: &Arc<(AtomicUsize, Notify)>) -> Result<Engine> 
             let mut heard = session.work().to_string();
             for need in ["i0", "i2"] {
                 if let Some(output) = session.output_of(need).await? {
-                    heard.push_str(&format!(" after {}", String::from_utf8_lossy(&output)));
+                    heard.push_str(&format!(" after {}", output.as_text()?));
                 }
             }
             told.0.fetch_add(1, Ordering::SeqCst);
             told.1.notify_one();
             Ok(Output::bytes(heard))
         }
-    });
+    })?;
     Ok(setup.start().await?)
 }
 
@@ -64,16 +64,16 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     for part in 0..ITEMS / 1_000 {
         let items = (part * 1_000..(part + 1) * 1_000)
             .map(|n| WorkSpec::function(&format!("i{n}"), "work"));
-        engine.add_work(&id, items.collect::<std::result::Result<_, _>>()?, None).await?;
+        engine.run(&id)?.add_work(items.collect::<std::result::Result<Vec<_>, _>>()?).await?;
     }
     until_run(&told, ITEMS).await;
-    engine.add_work(&id, vec![WorkSpec::function("late", "work")?.needs_work("i0")?], None).await?;
+    engine.run(&id)?.add_work(vec![WorkSpec::function("late", "work")?.needs_work("i0")?]).await?;
     until_run(&told, ITEMS + 1).await;
-    assert!(engine.why(&id, "i0").await.is_ok(), "it was recalled");
-    let gone = engine.why(&id, "i1").await.unwrap_err();
+    assert!(engine.run(&id)?.why("i0").await.is_ok(), "it was recalled");
+    let gone = engine.run(&id)?.why("i1").await.unwrap_err();
     assert_eq!(gone.to_string(), "work i1 has finished and left memory; its events are in the log");
     let twice =
-        engine.add_work(&id, vec![WorkSpec::function("i1", "work")?], None).await.unwrap_err();
+        engine.run(&id)?.add_work(vec![WorkSpec::function("i1", "work")?]).await.unwrap_err();
     assert_eq!(twice.to_string(), "work i1 is there already; ids are unique within a coordination");
     engine.close().await?;
 
@@ -87,16 +87,14 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     drop(database);
 
     let engine = start(&state, &told).await?;
-    engine
-        .add_work(&id, vec![WorkSpec::function("later", "work")?.needs_work("i2")?], None)
-        .await?;
+    engine.run(&id)?.add_work(vec![WorkSpec::function("later", "work")?.needs_work("i2")?]).await?;
     until_run(&told, ITEMS + 2).await;
-    engine.close_coordination(&id).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    let heard = engine.output(&id, "later").await?.unwrap();
+    engine.run(&id)?.close("closed").await?;
+    assert_eq!(engine.run(&id)?.wait().await?.verdict, Verdict::Succeeded);
+    let heard = engine.run(&id)?.output("later").await?.unwrap();
     assert_eq!(heard, Output::bytes("later after i2"));
-    assert_eq!(engine.output(&id, "i7").await?, Some(Output::bytes("i7")), "long ago");
-    assert_eq!(engine.output(&id, "nothing").await?, None);
+    assert_eq!(engine.run(&id)?.output("i7").await?, Some(Output::bytes("i7")), "long ago");
+    assert_eq!(engine.run(&id)?.output("nothing").await?, None);
     engine.close().await?;
     let left: u32 = rusqlite::Connection::open(state.join("ledger.db"))?.query_row(
         &format!("SELECT count(*) FROM blobs WHERE {ARCHIVES}"),

@@ -275,43 +275,50 @@ async fn an_engine_goes_on_from_a_backup_while_the_original_goes_on_too() {
     let dir = tempfile::tempdir().unwrap();
     let (state, place) = (dir.path().join("state"), dir.path().join("copy"));
     let (second_runs, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let mut setup = Engine::open(&state).unwrap();
+    let mut setup = Engine::builder(&state).unwrap();
     let (runs, released) = (Arc::clone(&second_runs), Arc::clone(&go));
-    setup.register("work", move |session: SessionContext| {
-        let (runs, released) = (Arc::clone(&runs), Arc::clone(&released));
-        async move {
-            if session.work().as_str() == "second" {
-                runs.notify_one();
-                released.notified().await;
+    setup
+        .register("work", move |session: SessionContext| {
+            let (runs, released) = (Arc::clone(&runs), Arc::clone(&released));
+            async move {
+                if session.work().as_str() == "second" {
+                    runs.notify_one();
+                    released.notified().await;
+                }
+                Ok(Output::text("from the original"))
             }
-            Ok(Output::text("from the original"))
-        }
-    });
+        })
+        .unwrap();
     let original = setup.start().await.unwrap();
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
     let items = vec![
         WorkSpec::function("first", "work").unwrap(),
         WorkSpec::function("second", "work").unwrap().needs_work("first").unwrap(),
     ];
-    let id = original.submit(CoordinationConfig::of_work(items, budget).unwrap()).await.unwrap();
+    let run = original.submit(CoordinationConfig::of_work(items, budget).unwrap()).await.unwrap();
     second_runs.notified().await;
     at(&state).backup(&place).unwrap();
 
-    let mut setup = Engine::open(&place).unwrap();
-    setup.register("work", |_: SessionContext| async move { Ok(Output::text("from the copy")) });
+    let mut setup = Engine::builder(&place).unwrap();
+    setup
+        .register("work", |_: SessionContext| async move { Ok(Output::text("from the copy")) })
+        .unwrap();
     let copy = setup.start().await.unwrap();
-    assert_eq!(copy.wait(&id).await.unwrap().verdict, Verdict::Succeeded);
+    assert_eq!(copy.run(run.id()).unwrap().wait().await.unwrap().verdict, Verdict::Succeeded);
     assert_eq!(
-        copy.output(&id, "first").await.unwrap().unwrap(),
+        copy.run(run.id()).unwrap().output("first").await.unwrap().unwrap(),
         Output::text("from the original")
     );
-    assert_eq!(copy.output(&id, "second").await.unwrap().unwrap(), Output::text("from the copy"));
+    assert_eq!(
+        copy.run(run.id()).unwrap().output("second").await.unwrap().unwrap(),
+        Output::text("from the copy")
+    );
     copy.close().await.unwrap();
 
     go.notify_one();
-    assert_eq!(original.wait(&id).await.unwrap().verdict, Verdict::Succeeded);
+    assert_eq!(original.run(run.id()).unwrap().wait().await.unwrap().verdict, Verdict::Succeeded);
     assert_eq!(
-        original.output(&id, "second").await.unwrap().unwrap(),
+        original.run(run.id()).unwrap().output("second").await.unwrap().unwrap(),
         Output::text("from the original")
     );
     original.close().await.unwrap();

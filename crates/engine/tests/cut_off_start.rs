@@ -14,7 +14,7 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::failing::{FailingStore, Faults, full};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location, OpenError};
-use antiphon::{Engine, EngineError, Setup, StartError};
+use antiphon::{Engine, EngineBuilder, EngineError, StartError};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -40,9 +40,9 @@ fn goes_on(append: &Append) -> bool {
     has("coordination.work_added") && !has("coordination.started")
 }
 
-async fn open(dir: &Path, faults: &Faults) -> Result<Setup> {
+async fn open(dir: &Path, faults: &Faults) -> Result<EngineBuilder> {
     loop {
-        match Engine::open_store(Arc::new(FailingStore::new(
+        match Engine::builder_on(Arc::new(FailingStore::new(
             Location::directory(dir.join("state")).store(),
             faults,
         ))) {
@@ -92,10 +92,10 @@ async fn a_start_that_a_full_disk_cuts_off_is_refused_and_its_minted_id_given_up
     faults.none();
     let id: CoordinationId =
         cut_off[0].stream.to_string().trim_start_matches("coordination/").parse()?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Aborted);
+    assert_eq!(engine.run(&id)?.wait().await?.verdict, Verdict::Aborted);
     assert_eq!(story(dir.path(), &cut_off[0]), ["started", GIVEN_UP]);
     let again = engine.submit(config()?).await?;
-    assert_eq!(engine.status(&again).await?.summary["work"], 380);
+    assert_eq!(again.status().await?.summary["work"], 380);
     engine.close().await?;
     Ok(())
 }
@@ -110,14 +110,15 @@ async fn a_start_that_a_full_disk_cuts_off_is_completed_under_its_chosen_id() ->
 
     faults.none();
     while engine
-        .pause(&"none".parse()?, "")
+        .run("none")?
+        .pause("")
         .await
         .is_err_and(|error| matches!(error, EngineError::ReadOnly { .. }))
     {
         tokio::task::yield_now().await;
     }
-    let id = engine.submit(config()?.with_id("nightly")?).await?;
-    let status = engine.status(&id).await?;
+    let run = engine.submit(config()?.with_id("nightly")?).await?;
+    let status = run.status().await?;
     assert_eq!((status.state.as_str(), &status.summary["work"]), ("running", &380.into()));
     assert_eq!(story(dir.path(), &heads(dir.path())[0]), ["started"]);
     engine.close().await?;
@@ -150,8 +151,8 @@ async fn a_start_that_a_crash_cuts_off_is_given_up_if_nobody_knows_its_id() -> R
 #[tokio::test]
 async fn a_start_that_a_crash_cuts_off_is_completed_under_its_chosen_id() -> Result {
     let (dir, engine) = crashed_in(config()?.with_id("nightly")?).await?;
-    let id = engine.submit(config()?.with_id("nightly")?).await?;
-    let status = engine.status(&id).await?;
+    let run = engine.submit(config()?.with_id("nightly")?).await?;
+    let status = run.status().await?;
     assert_eq!((status.state.as_str(), &status.summary["work"]), ("running", &380.into()));
     assert_eq!(story(dir.path(), &heads(dir.path())[0]), ["started", "resumed"]);
     engine.close().await?;

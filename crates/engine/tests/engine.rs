@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use antiphon::coordination::{
-    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, Raise, SessionOutcome,
+    Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome,
     SessionSpawner, SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon::id::{CommandId, CoordinationId, Version};
+use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::verify::{Scope, verify};
 use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
 use antiphon::world::EraseRequest;
-use antiphon::{Engine, Failed, Output, SessionContext, Setup, StartError};
+use antiphon::{Engine, EngineBuilder, Failed, Output, SessionContext, StartError};
 use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -34,13 +34,13 @@ fn config(ids: &[&str]) -> CoordinationConfig {
     CoordinationConfig::of_work(work(ids), budget()).unwrap()
 }
 
-fn setup(dir: &Path) -> Setup {
-    Engine::open(dir.join("state")).unwrap()
+fn setup(dir: &Path) -> EngineBuilder {
+    Engine::builder(dir.join("state")).unwrap()
 }
 
 /// The events of a coordination as `type` or `type OUTCOME`.
 async fn story(engine: &Engine, id: &CoordinationId) -> Result<Vec<String>> {
-    let mut events = engine.follow(id, Version(0)).await?;
+    let mut events = engine.run(id)?.follow().await?;
     let mut story = Vec::new();
     while let Some(recorded) = events.next().await? {
         let line = match CoordinationEvent::of(&recorded)? {
@@ -62,20 +62,20 @@ async fn work_runs_in_the_order_of_its_needs_and_passes_its_output_on() -> Resul
     let mut setup = setup(dir.path());
     setup.register("work", |session: SessionContext| async move {
         let before = match session.output_of("first").await? {
-            Some(bytes) => String::from_utf8(bytes)?,
+            Some(output) => output.as_text()?.to_owned(),
             None => "nothing".to_owned(),
         };
         Ok(Output::text(format!("{} after {before}", session.work())))
-    });
+    })?;
     let engine = setup.start().await?;
     let items = vec![
         WorkSpec::function("second", "work")?.needs_work("first")?,
         WorkSpec::function("first", "work")?,
     ];
-    let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
-    let ended = engine.wait(&id).await?;
+    let run = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+    let ended = run.wait().await?;
     assert_eq!(ended.verdict, Verdict::Succeeded);
-    let output = engine.output(&id, "second").await?.unwrap();
+    let output = run.output("second").await?.unwrap();
     assert_eq!(output, Output::text("second after first after nothing"));
     let expected = [
         "started",
@@ -86,7 +86,7 @@ async fn work_runs_in_the_order_of_its_needs_and_passes_its_output_on() -> Resul
         "unbound second SUCCESS",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     let receipt = engine.blob(ended.receipt).await?.unwrap();
     assert_eq!(antiphon::digest::Digest::of(&receipt), ended.receipt);
     engine.close().await?;
@@ -103,7 +103,7 @@ async fn a_failure_is_retried_and_a_panic_is_a_failure() -> Result {
             2 => panic!("the function is broken"),
             _ => Ok(Output::none()),
         }
-    });
+    })?;
     let engine = setup.start().await?;
     let items = vec![WorkSpec::function("a", "work")?.with_backoff(Backoff {
         initial_ns: 1_000_000,
@@ -111,8 +111,8 @@ async fn a_failure_is_retried_and_a_panic_is_a_failure() -> Result {
         cap_ns: 1_000_000,
         jitter_ppm: 0,
     })];
-    let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let run = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     let expected = [
         "started",
         "work_added",
@@ -124,7 +124,7 @@ async fn a_failure_is_retried_and_a_panic_is_a_failure() -> Result {
         "unbound a SUCCESS",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     engine.close().await?;
     Ok(())
 }
@@ -140,29 +140,33 @@ async fn a_function_whose_values_panic_when_they_are_dropped_has_failed() -> Res
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path()).with_grace(Duration::from_millis(20));
     // A future is dropped with what it holds only after it has said that it is ready.
-    setup.register("ends", |_| {
-        let held = Explosive("on success");
-        std::future::poll_fn(move |_| {
-            let _ = &held;
-            std::task::Poll::Ready(Ok(Output::none()))
+    setup
+        .register("ends", |_| {
+            let held = Explosive("on success");
+            std::future::poll_fn(move |_| {
+                let _ = &held;
+                std::task::Poll::Ready(Ok(Output::none()))
+            })
         })
-    });
-    setup.register("panics", |_| {
-        let held = Explosive("again");
-        std::future::poll_fn(move |_| {
-            let _ = &held;
-            panic!("at first")
+        .unwrap();
+    setup
+        .register("panics", |_| {
+            let held = Explosive("again");
+            std::future::poll_fn(move |_| {
+                let _ = &held;
+                panic!("at first")
+            })
         })
-    });
+        .unwrap();
     let engine = setup.start().await?;
     for (function, text) in [
         ("ends", "the function panicked: on success"),
         ("panics", "the function panicked: at first"),
     ] {
         let items = vec![WorkSpec::function("a", function)?.with_attempts(1)];
-        let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
-        assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
-        assert_eq!(engine.output(&id, "a").await?.unwrap(), Output::none().with_note(text));
+        let run = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+        assert_eq!(run.wait().await?.verdict, Verdict::Failed);
+        assert_eq!(run.output("a").await?.unwrap(), Output::none().with_note(text));
     }
     engine.close().await?;
     Ok(())
@@ -170,9 +174,9 @@ async fn a_function_whose_values_panic_when_they_are_dropped_has_failed() -> Res
 
 /// Opens the state again after an engine was dropped without closing; its thread lets the lock go
 /// in its own time.
-async fn reopen(dir: &Path) -> Result<Setup> {
+async fn reopen(dir: &Path) -> Result<EngineBuilder> {
     loop {
-        match Engine::open(dir.join("state")) {
+        match Engine::builder(dir.join("state")) {
             Ok(setup) => return Ok(setup),
             Err(StartError::Open(OpenError::InUse { .. })) => tokio::task::yield_now().await,
             Err(error) => return Err(error.into()),
@@ -182,18 +186,25 @@ async fn reopen(dir: &Path) -> Result<Setup> {
 
 /// Registers a function that counts its runs, says when it has begun, and then does its work or
 /// hangs.
-fn register_counting(setup: &mut Setup, runs: &Arc<AtomicU32>, begun: &Arc<Notify>, hangs: bool) {
+fn register_counting(
+    setup: &mut EngineBuilder,
+    runs: &Arc<AtomicU32>,
+    begun: &Arc<Notify>,
+    hangs: bool,
+) {
     let (runs, begun) = (Arc::clone(runs), Arc::clone(begun));
-    setup.register("work", move |_| {
-        runs.fetch_add(1, Ordering::SeqCst);
-        begun.notify_one();
-        async move {
-            if hangs {
-                std::future::pending::<()>().await;
+    setup
+        .register("work", move |_| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            begun.notify_one();
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Output::none())
             }
-            Ok(Output::none())
-        }
-    });
+        })
+        .unwrap();
 }
 
 #[tokio::test]
@@ -203,19 +214,20 @@ async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
     let mut first = setup(dir.path());
     register_counting(&mut first, &runs, &begun, true);
     let engine = first.start().await?;
-    let id = engine.submit(config(&["a", "b"]).with_id("nightly")?).await?;
+    let run = engine.submit(config(&["a", "b"]).with_id("nightly")?).await?;
     begun.notified().await;
     drop(engine);
 
     let mut second = reopen(dir.path()).await?;
     register_counting(&mut second, &runs, &begun, false);
     let engine = second.start().await?;
+    let run = engine.run(run.id())?;
     assert_eq!(
-        engine.submit(config(&["a", "b"]).with_id("nightly")?).await?,
-        id,
+        engine.submit(config(&["a", "b"]).with_id("nightly")?).await?.id(),
+        run.id(),
         "the same start finds the first"
     );
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     assert_eq!(runs.load(Ordering::SeqCst), 3);
     let expected = [
         "started",
@@ -229,10 +241,10 @@ async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
         "unbound b SUCCESS",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     assert_eq!(
-        engine.submit(config(&["a", "b"]).with_id("nightly")?).await?,
-        id,
+        engine.submit(config(&["a", "b"]).with_id("nightly")?).await?.id(),
+        run.id(),
         "also once it has ended"
     );
     let other = engine.submit(config(&["c"]).with_id("nightly")?).await;
@@ -251,14 +263,15 @@ async fn closing_gives_up_what_does_not_end_within_the_grace() -> Result {
     let mut first = setup(dir.path()).with_grace(Duration::from_millis(20));
     register_counting(&mut first, &runs, &begun, true);
     let engine = first.start().await?;
-    let id = engine.submit(config(&["a"])).await?;
+    let run = engine.submit(config(&["a"])).await?;
     begun.notified().await;
     engine.close().await?;
 
     let mut second = setup(dir.path());
     register_counting(&mut second, &runs, &begun, false);
     let engine = second.start().await?;
-    engine.wait(&id).await?;
+    let run = engine.run(run.id())?;
+    run.wait().await?;
     let expected = [
         "started",
         "work_added",
@@ -269,7 +282,7 @@ async fn closing_gives_up_what_does_not_end_within_the_grace() -> Result {
         "unbound a SUCCESS",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     engine.close().await?;
     Ok(())
 }
@@ -278,7 +291,7 @@ async fn closing_gives_up_what_does_not_end_within_the_grace() -> Result {
 async fn a_second_engine_is_refused_and_told_who_holds_the_ledger() -> Result {
     let dir = tempfile::tempdir()?;
     let _first = setup(dir.path());
-    let refused = Engine::open(dir.path().join("state")).unwrap_err().to_string();
+    let refused = Engine::builder(dir.path().join("state")).unwrap_err().to_string();
     assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
     Ok(())
 }
@@ -295,21 +308,21 @@ async fn a_cancelled_session_is_asked_first_and_abandoned_after_the_grace() -> R
             session.stop_requested().await;
             Err(Failed::because("asked to stop"))
         }
-    });
+    })?;
     setup.register("rude", move |_| {
         rude.notify_one();
         std::future::pending()
-    });
+    })?;
     let engine = setup.start().await?;
     for (function, text) in [
         ("polite", "asked to stop"),
         ("rude", "it did not stop within the grace and was abandoned"),
     ] {
         let work = vec![WorkSpec::function("a", function)?, WorkSpec::function("b", function)?];
-        let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+        let run = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
         begun.notified().await;
-        engine.cancel(&id, "not needed").await?;
-        assert_eq!(engine.wait(&id).await?.verdict, Verdict::Aborted);
+        run.cancel("not needed").await?;
+        assert_eq!(run.wait().await?.verdict, Verdict::Aborted);
         let expected = [
             "started",
             "work_added",
@@ -318,8 +331,8 @@ async fn a_cancelled_session_is_asked_first_and_abandoned_after_the_grace() -> R
             "unbound a CANCELLED",
             "aborted",
         ];
-        assert_eq!(story(&engine, &id).await?, expected);
-        let output = engine.output(&id, "a").await?.unwrap();
+        assert_eq!(story(&engine, run.id()).await?, expected);
+        let output = run.output("a").await?.unwrap();
         assert_eq!(output, Output::none().with_note(text));
     }
     engine.close().await?;
@@ -333,14 +346,14 @@ async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Resul
     setup.register("work", |session: SessionContext| async move {
         session.stop_requested().await;
         Ok(Output::none())
-    });
+    })?;
     let engine = setup.start().await?;
     let work = vec![
         WorkSpec::function("slow", "work")?.with_timeout_ticks(20).with_attempts(1),
         WorkSpec::function("after", "work")?.needs_work("slow")?,
     ];
-    let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    let run = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Failed);
     let expected = [
         "started",
         "work_added",
@@ -349,7 +362,7 @@ async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Resul
         "skipped [\"after\"]",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     engine.close().await?;
     Ok(())
 }
@@ -358,16 +371,17 @@ async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Resul
 async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) });
-    setup.register_plan("child", config(&["x", "y"]));
+    setup.register("work", |_| async { Ok(Output::none()) })?;
+    setup.register_plan("child", config(&["x", "y"]))?;
     let engine = setup.start().await?;
     let work = vec![
         WorkSpec::plan("nested", "child")?,
         WorkSpec::function("after", "work")?.needs_work("nested")?,
     ];
-    let id = engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    let status = engine.status(&id).await?;
+    let run =
+        engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    let status = run.status().await?;
     assert_eq!(
         status.summary["usage"]["consumed_episodes"], 3,
         "two of the child and one of its own"
@@ -386,7 +400,7 @@ async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> 
             "completed"
         ]
     );
-    assert_eq!(engine.status(&child).await?.summary["parent"], "parent.1");
+    assert_eq!(engine.run(&child)?.status().await?.summary["parent"], "parent.1");
     engine.close().await?;
     Ok(())
 }
@@ -407,17 +421,18 @@ async fn a_nested_coordination_cancelled_by_hand_is_tried_again_even_on_the_last
             }
             Ok(Output::none())
         }
-    });
-    setup.register_plan("child", config(&["x"]));
+    })?;
+    setup.register_plan("child", config(&["x"]))?;
     let engine = setup.start().await?;
     let work = vec![WorkSpec::plan("nested", "child")?.with_attempts(1)];
-    let id = engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
+    let run =
+        engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
     begun.notified().await;
-    engine.cancel(&"parent.1".parse()?, "not like this").await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    engine.run("parent.1")?.cancel("not like this").await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     let again = ["bound nested", "unbound nested SUCCESS", "completed"];
     assert_eq!(
-        story(&engine, &id).await?[2..],
+        story(&engine, run.id()).await?[2..],
         [&["bound nested", "unbound nested CANCELLED"], &again[..]].concat()
     );
     engine.close().await?;
@@ -435,24 +450,26 @@ async fn a_function_that_does_not_stop_is_gone_before_its_item_is_tried_again() 
     let dir = tempfile::tempdir()?;
     let live = Arc::new(AtomicU32::new(0));
     let mut setup = setup(dir.path()).with_grace(Duration::from_millis(5));
-    setup.register("work", move |session: SessionContext| {
-        let others = live.fetch_add(1, Ordering::SeqCst);
-        let live = Live(Arc::clone(&live));
-        async move {
-            if others > 0 {
-                return Ok(Output::none());
+    setup
+        .register("work", move |session: SessionContext| {
+            let others = live.fetch_add(1, Ordering::SeqCst);
+            let live = Live(Arc::clone(&live));
+            async move {
+                if others > 0 {
+                    return Ok(Output::none());
+                }
+                if session.attempt() < 5 {
+                    std::future::pending::<()>().await;
+                }
+                drop(live);
+                Err(Failed::because("no two at a time"))
             }
-            if session.attempt() < 5 {
-                std::future::pending::<()>().await;
-            }
-            drop(live);
-            Err(Failed::because("no two at a time"))
-        }
-    });
+        })
+        .unwrap();
     let engine = setup.start().await?;
     let work = vec![WorkSpec::function("stubborn", "work")?.with_timeout_ticks(1).with_attempts(5)];
-    let id = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    let run = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Failed);
     engine.close().await?;
     Ok(())
 }
@@ -461,11 +478,8 @@ async fn a_function_that_does_not_stop_is_gone_before_its_item_is_tried_again() 
 async fn work_without_a_function_stays_ready_and_why_says_so() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = setup(dir.path()).start().await?;
-    let id = engine.submit(config(&["a"])).await?;
-    assert_eq!(
-        engine.why(&id, "a").await?,
-        [Blocked::NoRunner { runner: "function work".to_owned() }]
-    );
+    let run = engine.submit(config(&["a"])).await?;
+    assert_eq!(run.why("a").await?, [Blocked::NoRunner { runner: "function work".to_owned() }]);
     engine.close().await?;
     Ok(())
 }
@@ -482,11 +496,11 @@ async fn a_session_adds_work_to_its_own_coordination() -> Result {
             return Ok(Output::text(refused));
         }
         Ok(Output::none())
-    });
+    })?;
     let engine = setup.start().await?;
-    let id = engine.submit(config(&["first"])).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    let refused = engine.output(&id, "first").await?.unwrap();
+    let run = engine.submit(config(&["first"])).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    let refused = run.output("first").await?.unwrap();
     assert_eq!(
         refused,
         Output::text(
@@ -503,7 +517,7 @@ async fn a_session_adds_work_to_its_own_coordination() -> Result {
         "unbound second SUCCESS",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     engine.close().await?;
     Ok(())
 }
@@ -512,17 +526,16 @@ async fn a_session_adds_work_to_its_own_coordination() -> Result {
 async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) });
+    setup.register("work", |_| async { Ok(Output::none()) })?;
     let engine = setup.start().await?;
-    let id = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
-    let command = Some(CommandId::new("delivery-1")?);
-    let first = engine.add_work(&id, work(&["a"]), command.clone()).await?;
-    assert_eq!(engine.add_work(&id, work(&["a"]), command).await?, first);
-    let twice = engine.add_work(&id, work(&["a"]), None).await.unwrap_err();
+    let run = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
+    let first = run.once("delivery-1")?.add_work(work(&["a"])).await?;
+    assert_eq!(run.once("delivery-1")?.add_work(work(&["a"])).await?, first);
+    let twice = run.add_work(work(&["a"])).await.unwrap_err();
     assert_eq!(twice.to_string(), "work a is there already; ids are unique within a coordination");
-    engine.close_coordination(&id).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    assert_eq!(engine.status(&id).await?.summary["totals"]["work_succeeded"], 1);
+    run.close("closed").await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.status().await?.summary["totals"]["work_succeeded"], 1);
     engine.close().await?;
     Ok(())
 }
@@ -532,30 +545,24 @@ async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_
 {
     let dir = tempfile::tempdir()?;
     let mut first = setup(dir.path());
-    first.register("work", |_| async { Ok(Output::none()) });
+    first.register("work", |_| async { Ok(Output::none()) })?;
     let engine = first.start().await?;
-    let id = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
-    let command = |id: &str| CommandId::new(id).map(Some);
-    let early = engine.add_work(&id, work(&["a"]), command("delivery-1")?).await?;
+    let run = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
+    let early = run.once("delivery-1")?.add_work(work(&["a"])).await?;
     let many: Vec<String> = (0..1_200).map(|number| format!("b-{number}")).collect();
-    let many = engine
-        .add_work(
-            &id,
-            work(&many.iter().map(String::as_str).collect::<Vec<_>>()),
-            command("delivery-2")?,
-        )
+    let many = run
+        .once("delivery-2")?
+        .add_work(work(&many.iter().map(String::as_str).collect::<Vec<_>>()))
         .await?;
-    engine.close_coordination(&id).await?;
-    engine.wait(&id).await?;
+    run.close("closed").await?;
+    run.wait().await?;
     let ended = "coordination inbox is not running; list shows what there is";
     let answers_alike = async |engine: &Engine| -> Result {
-        assert_eq!(engine.add_work(&id, work(&["a"]), command("delivery-1")?).await?, early);
-        assert_eq!(engine.add_work(&id, work(&["a"]), command("delivery-2")?).await?, many);
-        for new in [command("delivery-3")?, None] {
-            assert_eq!(
-                engine.add_work(&id, work(&["c"]), new).await.unwrap_err().to_string(),
-                ended
-            );
+        let run = engine.run("inbox")?;
+        assert_eq!(run.once("delivery-1")?.add_work(work(&["a"])).await?, early);
+        assert_eq!(run.once("delivery-2")?.add_work(work(&["a"])).await?, many);
+        for new in [run.once("delivery-3")?, run.command(None)] {
+            assert_eq!(new.add_work(work(&["c"])).await.unwrap_err().to_string(), ended);
         }
         Ok(())
     };
@@ -578,12 +585,12 @@ async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Resul
             left.send(session).map_err(|_| Failed::because("nobody listens"))?;
             Ok(Output::none())
         }
-    });
+    })?;
     let engine = setup.start().await?;
-    let id =
+    let run =
         engine.submit(CoordinationConfig::open(work(&["a"]), budget())?.with_id("inbox")?).await?;
     let stale = contexts.recv().await.unwrap();
-    let mut events = engine.follow(&id, Version(0)).await?;
+    let mut events = run.follow().await?;
     while events.next().await?.is_none_or(|event| &*event.kind != "coordination.session_unbound") {}
     for _ in 0..2 {
         let refused = stale.add_work(work(&["late"])).await.unwrap_err();
@@ -592,9 +599,9 @@ async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Resul
             "session \"inbox.1\" is not bound here; it has ended or never was"
         );
     }
-    engine.close_coordination(&id).await?;
-    engine.wait(&id).await?;
-    assert_eq!(engine.status(&id).await?.summary["totals"]["writes_refused"], 1);
+    run.close("closed").await?;
+    run.wait().await?;
+    assert_eq!(run.status().await?.summary["totals"]["writes_refused"], 1);
     let expected = [
         "started",
         "work_added",
@@ -604,7 +611,7 @@ async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Resul
         "stop_requested",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
+    assert_eq!(story(&engine, run.id()).await?, expected);
     engine.close().await?;
     Ok(())
 }
@@ -616,15 +623,15 @@ async fn a_paused_coordination_starts_nothing_until_it_is_continued() -> Result 
     let (runs, begun) = <(Arc<AtomicU32>, Arc<Notify>)>::default();
     register_counting(&mut setup, &runs, &begun, false);
     let engine = setup.start().await?;
-    let id = engine.submit(CoordinationConfig::open(vec![], budget())?).await?;
-    engine.pause(&id, "lunch").await?;
-    engine.add_work(&id, work(&["a"]), None).await?;
-    assert_eq!(engine.why(&id, "a").await?, [Blocked::Paused { reason: "lunch".to_owned() }]);
+    let run = engine.submit(CoordinationConfig::open(vec![], budget())?).await?;
+    run.pause("lunch").await?;
+    run.add_work(work(&["a"])).await?;
+    assert_eq!(run.why("a").await?, [Blocked::Paused { reason: "lunch".to_owned() }]);
     assert_eq!(runs.load(Ordering::SeqCst), 0);
-    engine.continue_(&id, Raise::new()).await?;
+    run.unpause().await?;
     begun.notified().await;
-    engine.close_coordination(&id).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    run.close("closed").await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     Ok(())
 }
@@ -633,15 +640,15 @@ async fn a_paused_coordination_starts_nothing_until_it_is_continued() -> Result 
 async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Err(Failed::because("no")) });
+    setup.register("work", |_| async { Err(Failed::because("no")) })?;
     let engine = setup.start().await?;
     let items = vec![
         WorkSpec::function("a", "work")?.with_attempts(1).on_failure(FailurePolicy::Abort),
         WorkSpec::function("b", "work")?,
     ];
-    let id = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
-    let status = engine.status(&id).await?;
+    let run = engine.submit(CoordinationConfig::of_work(items, budget())?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Failed);
+    let status = run.status().await?;
     assert_eq!(
         status.summary["ending"],
         serde_json::json!({"completed": {"Fault": {"WorkFailed": {"work_id": "a"}}}})
@@ -654,15 +661,15 @@ async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
 async fn many_items_start_in_several_events_and_all_are_done() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) });
+    setup.register("work", |_| async { Ok(Output::none()) })?;
     let engine = setup.start().await?;
     let items: Vec<WorkSpec> =
         (0..2_500).map(|n| WorkSpec::function(&format!("cell-{n}"), "work").unwrap()).collect();
     let budget = CoordinationBudget::new(3_000, 600_000, 1_000, None)?;
-    let id =
+    let run =
         engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(32)?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
-    let status = engine.status(&id).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    let status = run.status().await?;
     assert_eq!(status.summary["totals"]["work_succeeded"], 2_500);
     engine.close().await?;
     Ok(())
@@ -672,13 +679,17 @@ async fn many_items_start_in_several_events_and_all_are_done() -> Result {
 async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) });
+    setup.register("work", |_| async { Ok(Output::none()) })?;
     let engine = setup.start().await?;
-    let id = engine.submit(config(&["a"])).await?;
-    engine.wait(&id).await?;
+    let run = engine.submit(config(&["a"])).await?;
+    run.wait().await?;
     engine.close().await?;
     let store = SqliteStore::at(dir.path().join("state"), SqliteOptions::default());
-    let events = store.read_stream(&antiphon::id::StreamName::Coordination(id), Version(0), 100)?;
+    let events = store.read_stream(
+        &antiphon::id::StreamName::Coordination(run.id().clone()),
+        Version(0),
+        100,
+    )?;
     let outcomes: Vec<_> = events
         .iter()
         .filter_map(|recorded| match CoordinationEvent::of(recorded) {
@@ -694,10 +705,10 @@ async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Resul
 async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else() -> Result {
     let dir = tempfile::tempdir()?;
     let mut first = setup(dir.path());
-    first.register("work", |_| async { Ok(Output::none()) });
+    first.register("work", |_| async { Ok(Output::none()) })?;
     let engine = first.start().await?;
-    let id = engine.submit(config(&["a"])).await?;
-    engine.wait(&id).await?;
+    let run = engine.submit(config(&["a"])).await?;
+    run.wait().await?;
     engine.close().await?;
     let note = dir.path().join("state").join("poisoned");
     std::fs::write(&note, "an error of a sync\n")?;
@@ -719,7 +730,7 @@ async fn a_ledger_left_after_an_error_of_a_sync_is_verified_before_anything_else
     }
     database.execute("UPDATE events SET wall = wall + 1 WHERE seq = 3", [])?;
     drop(database);
-    let refused = Engine::open(dir.path().join("state")).unwrap_err();
+    let refused = Engine::builder(dir.path().join("state")).unwrap_err();
     assert!(matches!(refused, StartError::NotVerified { .. }), "{refused}");
     assert!(note.exists(), "it stays closed until it verifies");
     Ok(())
@@ -749,11 +760,11 @@ impl SessionSpawner for Spawner {
 async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());
-    setup.register_spawner("work", Spawner);
+    setup.register_spawner("work", Spawner)?;
     let engine = setup.start().await?;
     let budget = CoordinationBudget::new(10, 600_000, 1_000, Some(5_000))?;
-    let id = engine.submit(CoordinationConfig::of_work(work(&["a"]), budget)?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let run = engine.submit(CoordinationConfig::of_work(work(&["a"]), budget)?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     let expected = [
         "started",
         "work_added",
@@ -763,8 +774,8 @@ async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() ->
         "unbound a SUCCESS",
         "completed",
     ];
-    assert_eq!(story(&engine, &id).await?, expected);
-    assert_eq!(engine.status(&id).await?.summary["usage"]["consumed_tokens"], 1_000);
+    assert_eq!(story(&engine, run.id()).await?, expected);
+    assert_eq!(run.status().await?.summary["usage"]["consumed_tokens"], 1_000);
     engine.close().await?;
     Ok(())
 }
@@ -775,11 +786,11 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     let mut setup = setup(dir.path());
     setup.register("work", |_| async {
         Ok(Output::text("my-secret-output").with_note("my-secret-note"))
-    });
+    })?;
     let engine = setup.start().await?;
     let running =
         engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("running")?).await?;
-    let id = engine
+    let run = engine
         .submit(
             config(&["a"])
                 .with_id("private")?
@@ -787,19 +798,19 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
                 .with_label("of", "my-secret-label"),
         )
         .await?;
-    engine.wait(&id).await?;
+    run.wait().await?;
     let request = |coordination: &CoordinationId| EraseRequest {
         payloads: Some((coordination.clone(), vec![Version(1), Version(4)])),
         blobs: vec![Digest::of(b"my-secret-output")],
         reason: "a person asked for it".to_owned(),
     };
-    let refused = engine.erase(request(&running)).await.unwrap_err();
+    let refused = engine.erase(request(running.id())).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "coordination running has not ended; payloads can be erased once it has"
     );
     let beyond = EraseRequest {
-        payloads: Some((id.clone(), vec![Version(5)])),
+        payloads: Some((run.id().clone(), vec![Version(5)])),
         blobs: vec![],
         reason: String::new(),
     };
@@ -808,7 +819,7 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
         refused.to_string(),
         "event 5 of coordination private cannot be erased; versions from 1 to below 5, its end, can"
     );
-    engine.erase(request(&id)).await?;
+    engine.erase(request(run.id())).await?;
     engine.close().await?;
 
     for entry in std::fs::read_dir(dir.path().join("state"))? {

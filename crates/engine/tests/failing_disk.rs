@@ -10,7 +10,7 @@ use antiphon::event::{CoordinationEvent, Event};
 use antiphon::id::Version;
 use antiphon::ledger::failing::{FailingStore, Faults, full, unsynced};
 use antiphon::ledger::{Location, OpenError};
-use antiphon::{Engine, EngineError, Failed, Output, Setup, StartError};
+use antiphon::{Engine, EngineBuilder, EngineError, Failed, Output, StartError};
 use tokio::sync::{Notify, Semaphore};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -34,8 +34,8 @@ impl Bench {
         })
     }
 
-    fn open(&self) -> std::result::Result<Setup, StartError> {
-        Engine::open_store(Arc::new(FailingStore::new(
+    fn open(&self) -> std::result::Result<EngineBuilder, StartError> {
+        Engine::builder_on(Arc::new(FailingStore::new(
             Location::directory(self.dir.path().join("state")).store(),
             &self.faults,
         )))
@@ -56,7 +56,7 @@ impl Bench {
         }
     }
 
-    async fn start_from(&self, mut setup: Setup) -> Result<Engine> {
+    async fn start_from(&self, mut setup: EngineBuilder) -> Result<Engine> {
         let (begun, go, runs) =
             (Arc::clone(&self.begun), Arc::clone(&self.go), Arc::clone(&self.runs));
         setup.register("work", move |session| {
@@ -67,7 +67,7 @@ impl Bench {
                 go.notified().await;
                 Ok(Output::text("done"))
             }
-        });
+        })?;
         Ok(setup.start().await?)
     }
 
@@ -109,7 +109,7 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
 -> Result {
     let bench = Bench::new()?;
     let engine = bench.start().await?;
-    let id = engine.submit(config("first", &["a", "b"])?).await?;
+    let run = engine.submit(config("first", &["a", "b"])?).await?;
     bench.begun.notified().await;
 
     bench.faults.full();
@@ -125,7 +125,7 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
     bench.faults.none();
     bench.begun.notified().await;
     bench.go.notify_one();
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     assert_eq!(
         bench.runs(),
         ["first.1", "first.2"],
@@ -139,7 +139,7 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
 async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() -> Result {
     let bench = Bench::new()?;
     let engine = bench.start().await?;
-    let id = engine.submit(config("first", &["a"])?).await?;
+    let run = engine.submit(config("first", &["a"])?).await?;
     bench.begun.notified().await;
 
     bench.faults.set(|_| Some(unsynced()));
@@ -148,15 +148,16 @@ async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() 
     bench.faults.none();
     let still = engine.submit(config("third", &["b"])?).await.unwrap_err();
     assert!(matches!(still, EngineError::Poisoned { .. }), "{still}");
-    let ends = engine.wait(&id).await.unwrap_err();
+    let ends = run.wait().await.unwrap_err();
     assert!(matches!(ends, EngineError::Poisoned { .. }), "no end will be recorded: {ends}");
     let closed = engine.close().await.unwrap_err();
     assert!(matches!(closed, EngineError::Poisoned { .. }), "{closed}");
 
     let engine = bench.start().await?;
+    let run = engine.run(run.id())?;
     bench.begun.notified().await;
     bench.go.notify_one();
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     assert_eq!(bench.runs(), ["first.1", "first.2"]);
     engine.close().await?;
     Ok(())
@@ -167,7 +168,7 @@ async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_be
 -> Result {
     let bench = Bench::new()?;
     let engine = bench.start().await?;
-    let id = engine.submit(config("first", &["a"])?).await?;
+    let run = engine.submit(config("first", &["a"])?).await?;
     bench.begun.notified().await;
     drop(engine);
 
@@ -177,7 +178,7 @@ async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_be
     bench.faults.none();
     bench.begun.notified().await;
     bench.go.notify_one();
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     let expected = [
         "started",
@@ -206,14 +207,14 @@ async fn a_session_stopped_for_its_time_has_timed_out_though_its_end_meets_a_ful
             faults.full();
             Ok(Output::none())
         }
-    });
+    })?;
     let engine = setup.start().await?;
     let items = vec![WorkSpec::function("a", "slow")?.with_timeout_ticks(1).with_attempts(1)];
-    let id =
+    let run =
         engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;
     bench.faults.failed().await;
     bench.faults.none();
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Failed);
+    assert_eq!(run.wait().await?.verdict, Verdict::Failed);
     engine.close().await?;
     assert_eq!(
         bench.story("coordination/first")?,
@@ -237,17 +238,17 @@ async fn sessions_that_fail_because_a_disk_stays_full_are_cancelled() -> Result 
             }
             Ok(Output::none())
         }
-    });
+    })?;
     let engine = bench.start_from(setup).await?;
     let items =
         vec![WorkSpec::function("a", "polite")?.with_attempts(1), WorkSpec::function("b", "work")?];
     let config =
         CoordinationConfig::of_work(items, budget()?)?.with_concurrency(2)?.with_id("first")?;
-    let id = engine.submit(config).await?;
+    let run = engine.submit(config).await?;
     bench.begun.notified().await;
     bench.faults.full();
     bench.go.notify_one();
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     let ends =
         ["bound", "bound", "unbound SUCCESS", "unbound CANCELLED", "bound", "unbound SUCCESS"];
@@ -275,7 +276,7 @@ async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_ov
             // As JSON six times as long: together they are larger than an append may be.
             Ok(Output::none().with_note("\u{1}".repeat(4_096)))
         }
-    });
+    })?;
     let engine = setup.start().await?;
     let names: Vec<String> = (0..SESSIONS).map(|number| format!("w{number}")).collect();
     let items = names
@@ -283,7 +284,7 @@ async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_ov
         .map(|name| WorkSpec::function(name, "chatty"))
         .collect::<std::result::Result<_, _>>()?;
     let budget = CoordinationBudget::new(10_000, 600_000, 1_000, None)?;
-    let id = engine
+    let run = engine
         .submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(SESSIONS as u32)?)
         .await?;
     begun.acquire_many(SESSIONS as u32).await?.forget();
@@ -295,7 +296,7 @@ async fn more_ends_than_one_append_holds_are_kept_on_a_full_disk_and_recorded_ov
         bench.faults.failed().await;
     }
     bench.faults.none();
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     Ok(())
 }
@@ -346,7 +347,7 @@ async fn sessions_are_stopped_while_a_disk_stays_full_though_only_commands_meet_
             stopped.notify_one();
             Ok(Output::none())
         }
-    });
+    })?;
     let engine = setup.start().await?;
     let items = vec![WorkSpec::function("a", "polite")?];
     engine.submit(CoordinationConfig::of_work(items, budget()?)?.with_id("first")?).await?;

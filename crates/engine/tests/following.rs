@@ -18,14 +18,14 @@ use antiphon::{CaughtError, Engine, Output, Reader, Subscription};
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 async fn engine(dir: &Path) -> Result<Engine> {
-    let mut setup = Engine::open(dir.join("state"))?;
-    setup.register("work", |_| async { Ok(Output::none()) });
+    let mut setup = Engine::builder(dir.join("state"))?;
+    setup.register("work", |_| async { Ok(Output::none()) })?;
     Ok(setup.start().await?)
 }
 
 async fn open(engine: &Engine, id: &str) -> Result<CoordinationId> {
     let budget = CoordinationBudget::new(1_000, 600_000, 1_000, None)?;
-    Ok(engine.submit(CoordinationConfig::open(vec![], budget)?.with_id(id)?).await?)
+    Ok(engine.submit(CoordinationConfig::open(vec![], budget)?.with_id(id)?).await?.id().clone())
 }
 
 /// Items that nobody carries out.
@@ -50,8 +50,8 @@ async fn a_named_reader_goes_on_after_what_it_acknowledged_also_after_a_restart(
     let dir = tempfile::tempdir()?;
     let first = engine(dir.path()).await?;
     let id = open(&first, "inbox").await?;
-    first.add_work(&id, idle(1, 1), None).await?;
-    let mut reader = first.reader("mailer", &id).await?;
+    first.run(&id)?.add_work(idle(1, 1)).await?;
+    let mut reader = first.run(&id)?.reader("mailer").await?;
     assert_eq!(take(&mut reader, 1).await?, ["1 coordination.started"]);
     reader.acknowledge().await?;
     assert_eq!(take(&mut reader, 1).await?, ["2 coordination.work_added"]);
@@ -59,16 +59,16 @@ async fn a_named_reader_goes_on_after_what_it_acknowledged_also_after_a_restart(
     first.close().await?;
 
     let second = engine(dir.path()).await?;
-    let mut reader = second.reader("mailer", &id).await?;
+    let mut reader = second.run(&id)?.reader("mailer").await?;
     assert_eq!(
         take(&mut reader, 2).await?,
         ["2 coordination.work_added", "3 coordination.resumed"]
     );
     reader.acknowledge().await?;
-    let mut reader = second.reader("mailer", &id).await?;
+    let mut reader = second.run(&id)?.reader("mailer").await?;
     assert_eq!(reader.acknowledged(), Version(3));
-    let mut another = second.reader("counter", &id).await?;
-    second.add_work(&id, idle(2, 1), None).await?;
+    let mut another = second.run(&id)?.reader("counter").await?;
+    second.run(&id)?.add_work(idle(2, 1)).await?;
     assert_eq!(take(&mut reader, 1).await?, ["4 coordination.work_added"]);
     assert_eq!(take(&mut another, 1).await?, ["1 coordination.started"]);
     second.close().await?;
@@ -82,11 +82,11 @@ async fn many_readers_acknowledge_while_work_goes_on_and_each_is_remembered() ->
     let id = open(&first, "inbox").await?;
     let mut acknowledged = Vec::new();
     for number in 0..20 {
-        let mut reader = first.reader(&format!("reader-{number}"), &id).await?;
+        let mut reader = first.run(&id)?.reader(&format!("reader-{number}")).await?;
         take(&mut reader, 1).await?;
         acknowledged.push(tokio::spawn(async move { reader.acknowledge().await }));
     }
-    first.add_work(&id, idle(1, 1), None).await?;
+    first.run(&id)?.add_work(idle(1, 1)).await?;
     for done in acknowledged {
         done.await??;
     }
@@ -94,7 +94,7 @@ async fn many_readers_acknowledge_while_work_goes_on_and_each_is_remembered() ->
     let second = engine(dir.path()).await?;
     for number in 0..20 {
         assert_eq!(
-            second.reader(&format!("reader-{number}"), &id).await?.acknowledged(),
+            second.run(&id)?.reader(&format!("reader-{number}")).await?.acknowledged(),
             Version(1)
         );
     }
@@ -145,7 +145,7 @@ async fn a_cursor_reads_one_coordination_under_a_name_that_fits() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = engine(dir.path()).await?;
     let (one, other) = (open(&engine, "one").await?, open(&engine, "other").await?);
-    let mut reader = engine.reader("mailer", &one).await?;
+    let mut reader = engine.run(&one)?.reader("mailer").await?;
     take(&mut reader, 1).await?;
     reader.acknowledge().await?;
     let long = "n".repeat(257);
@@ -163,7 +163,7 @@ async fn a_cursor_reads_one_coordination_under_a_name_that_fits() -> Result {
             "there is no coordination unknown; list shows what there is",
         ),
     ] {
-        assert_eq!(engine.reader(name, id).await.unwrap_err().to_string(), says);
+        assert_eq!(engine.run(id)?.reader(name).await.unwrap_err().to_string(), says);
     }
     engine.close().await?;
     Ok(())
@@ -174,13 +174,13 @@ async fn a_follower_that_fell_far_behind_misses_nothing_and_sees_nothing_twice()
     let dir = tempfile::tempdir()?;
     let engine = engine(dir.path()).await?;
     let id = open(&engine, "inbox").await?;
-    let mut events = engine.follow(&id, Version(0)).await?;
+    let mut events = engine.run(&id)?.follow().await?;
     events.next().await?;
-    engine.add_work(&id, idle(0, 1), None).await?;
+    engine.run(&id)?.add_work(idle(0, 1)).await?;
     assert_eq!(events.next().await?.unwrap().version, Version(2), "it is live now");
     let (mut last, mut bytes) = (Version(0), 0);
     for command in 1..=120 {
-        last = engine.add_work(&id, idle(command, 200), None).await?;
+        last = engine.run(&id)?.add_work(idle(command, 200)).await?;
     }
     for version in 3..=last.0 {
         let event = events.next().await?.unwrap();
@@ -188,7 +188,7 @@ async fn a_follower_that_fell_far_behind_misses_nothing_and_sees_nothing_twice()
         bytes += event.payload.bytes().unwrap().len();
     }
     assert!(bytes > 1024 * 1024, "{bytes} bytes would have waited in memory");
-    engine.add_work(&id, idle(121, 1), None).await?;
+    engine.run(&id)?.add_work(idle(121, 1)).await?;
     assert_eq!(events.next().await?.unwrap().version, last.next(), "it is live again");
     engine.close().await?;
     assert_eq!(events.next().await?, None);
@@ -207,7 +207,7 @@ async fn a_head_mark_that_cannot_be_written_is_counted() -> Result {
     let mut command = 0;
     while engine.caught().is_empty() {
         command += 1;
-        engine.add_work(&id, idle(command, 1), None).await?;
+        engine.run(&id)?.add_work(idle(command, 1)).await?;
     }
     assert_eq!(engine.caught().into_keys().collect::<Vec<_>>(), [CaughtError::HeadMarkNotWritten]);
     fs::remove_dir(&head)?;
@@ -220,8 +220,8 @@ async fn a_wait_that_is_given_up_at_any_point_misses_nothing() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = engine(dir.path()).await?;
     let id = open(&engine, "inbox").await?;
-    engine.add_work(&id, idle(1, 1), None).await?;
-    let mut events = engine.follow(&id, Version(0)).await?;
+    engine.run(&id)?.add_work(idle(1, 1)).await?;
+    let mut events = engine.run(&id)?.follow().await?;
     let mut seen = Vec::new();
     // Given up when it waits for the first time, then for the second time, and so on, until there
     // is an event; and after a while, where nothing happens that it could wait for once more.
@@ -244,7 +244,7 @@ async fn a_wait_that_is_given_up_at_any_point_misses_nothing() -> Result {
             None => patience += 1,
         }
         if seen.len() == 2 && patience == 4 {
-            engine.cancel(&id, "enough").await?;
+            engine.run(&id)?.cancel("enough").await?;
         }
     }
     let expected = [

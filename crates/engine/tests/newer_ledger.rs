@@ -29,7 +29,7 @@ fn config() -> Result<CoordinationConfig> {
 /// A ledger in which a run is open, with one more event at its end.
 async fn ledger(dir: &tempfile::TempDir, newer: &Newer) -> Result<Location> {
     let location = Location::directory(dir.path().join("state"));
-    let engine = Engine::open_at(&location)?.start().await?;
+    let engine = Engine::builder_at(&location)?.start().await?;
     engine.submit(config()?).await?;
     engine.close().await?;
     forge(location.store().as_ref(), newer)?;
@@ -92,21 +92,21 @@ async fn a_ledger_of_a_newer_version_is_read_and_every_writer_is_told_which_even
         let location = ledger(&dir, &newer).await?;
         let before = everything(location.store().as_ref())?;
 
-        let engine = Engine::open_at(&location)?.start().await?;
+        let engine = Engine::builder_at(&location)?.start().await?;
         let refused = |answer: std::result::Result<(), EngineError>| {
             assert_eq!(answer.unwrap_err().to_string(), says);
         };
         refused(engine.health().await);
         refused(engine.submit(config()?).await.map(drop));
         refused(
-            engine.add_work(&id, vec![WorkSpec::function("b", "nobody")?], None).await.map(drop),
+            engine.run(&id)?.add_work(vec![WorkSpec::function("b", "nobody")?]).await.map(drop),
         );
-        refused(engine.cancel(&id, "").await);
+        refused(engine.run(&id)?.cancel("").await.map(drop));
         // Nor does it claim to know the state.
-        refused(engine.why(&id, "a").await.map(drop));
-        refused(engine.wait(&id).await.map(drop));
+        refused(engine.run(&id)?.why("a").await.map(drop));
+        refused(engine.run(&id)?.wait().await.map(drop));
 
-        assert_eq!(engine.status(&id).await?.state, "running");
+        assert_eq!(engine.run(&id)?.status().await?.state, "running");
         let name = stream(newer.stream);
         let mut events = engine.follow_stream(&name, Version(0));
         let mut last = None;
@@ -115,7 +115,7 @@ async fn a_ledger_of_a_newer_version_is_read_and_every_writer_is_told_which_even
         }
         let last = last.unwrap();
         assert_eq!((&*last.kind, last.schema), (newer.kind, newer.schema));
-        let mut reader = engine.reader("mailer", &id).await?;
+        let mut reader = engine.run(&id)?.reader("mailer").await?;
         reader.next().await?.unwrap();
         refused(reader.acknowledge().await);
 

@@ -10,7 +10,7 @@ use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, Wo
 use antiphon::id::Version;
 use antiphon::ledger::failing::{FailingStore, Faults, refused};
 use antiphon::ledger::{Location, MemoryLedger, MemoryStore};
-use antiphon::{Engine, EngineError, Output, Setup};
+use antiphon::{Engine, EngineBuilder, EngineError, Output};
 use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -24,14 +24,14 @@ fn touches(append: &Append, id: &str) -> bool {
     append.events.iter().any(|event| event.stream.to_string() == format!("coordination/{id}"))
 }
 
-fn register(setup: &mut Setup) {
-    setup.register("work", |_| async { Ok(Output::none()) });
+fn register(setup: &mut EngineBuilder) {
+    setup.register("work", |_| async { Ok(Output::none()) }).unwrap();
 }
 
 #[tokio::test]
 async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
         Location::directory(dir.path().join("state")).store(),
         &faults,
     )))?;
@@ -46,11 +46,11 @@ async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
              report it if it is refused again"
         );
     }
-    let id = engine.submit(config("good")?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let run = engine.submit(config("good")?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     faults.none();
-    let id = engine.submit(config("bad")?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded, "nothing of it was there");
+    let run = engine.submit(config("bad")?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded, "nothing of it was there");
     engine.close().await?;
     Ok(())
 }
@@ -58,12 +58,12 @@ async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
         Location::directory(dir.path().join("state")).store(),
         &faults,
     )))?;
     register(&mut setup);
-    setup.register_plan("inner", config("inner")?);
+    setup.register_plan("inner", config("inner")?)?;
     let engine = setup.start().await?;
     let first = AtomicBool::new(true);
     faults.set(move |append| {
@@ -71,8 +71,8 @@ async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
     });
     let items = vec![WorkSpec::plan("nested", "inner")?];
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
-    let id = engine.submit(CoordinationConfig::of_work(items, budget)?.with_id("parent")?).await?;
-    assert_eq!(engine.wait(&id).await?.verdict, Verdict::Succeeded);
+    let run = engine.submit(CoordinationConfig::of_work(items, budget)?.with_id("parent")?).await?;
+    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     Ok(())
 }
@@ -80,7 +80,7 @@ async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
         Location::directory(dir.path().join("state")).store(),
         &faults,
     )))?;
@@ -90,11 +90,8 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
         append.events.iter().any(|event| &*event.kind == "coordination.session_unbound")
     };
     faults.set(move |append| ends(append).then(refused));
-    let id = engine.submit(config("good")?).await?;
-    assert!(
-        matches!(engine.wait(&id).await, Err(EngineError::Stopped)),
-        "its end cannot be recorded"
-    );
+    let run = engine.submit(config("good")?).await?;
+    assert!(matches!(run.wait().await, Err(EngineError::Stopped)), "its end cannot be recorded");
     let error = engine.submit(config("other")?).await.unwrap_err();
     assert!(matches!(error, EngineError::Poisoned { .. }), "{error}");
     assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
@@ -104,7 +101,7 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
 #[tokio::test]
 async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
         Location::directory(dir.path().join("state")).store(),
         &faults,
     )))?;
@@ -117,7 +114,7 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
             go.notified().await;
             Ok(Output::none())
         }
-    });
+    })?;
     let engine = setup.start().await?;
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None)?;
     let items = vec![WorkSpec::function("a", "work")?, WorkSpec::function("b", "work")?];
@@ -125,7 +122,8 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
     begun.notified().await;
     let first = AtomicBool::new(true);
     faults.set(move |_| first.swap(false, SeqCst).then(refused));
-    let close = tokio::spawn(engine.close());
+    let closing = engine.clone();
+    let close = tokio::spawn(async move { closing.close().await });
     // The close is taken in before the session ends: nothing else is left to be done.
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -150,15 +148,15 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
 #[tokio::test]
 async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::open_store(Arc::new(FailingStore::new(
+    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
         Location::directory(dir.path().join("state")).store(),
         &faults,
     )))?;
     register(&mut setup);
     let engine = setup.start().await?;
     for number in 0..20 {
-        let id = engine.submit(config(&format!("good-{number}"))?).await?;
-        engine.wait(&id).await?;
+        let run = engine.submit(config(&format!("good-{number}"))?).await?;
+        run.wait().await?;
     }
     faults.set(|append| touches(append, "bad").then(refused));
     let before = faults.read_back();
@@ -171,11 +169,11 @@ async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> R
 #[tokio::test]
 async fn an_engine_that_was_superseded_never_writes_again() -> Result {
     let ledger = MemoryLedger::default();
-    let mut setup = Engine::open_store(Arc::new(MemoryStore::over(&ledger)))?;
+    let mut setup = Engine::builder_on(Arc::new(MemoryStore::over(&ledger)))?;
     register(&mut setup);
     let first = setup.start().await?;
     ledger.disown();
-    let second = Engine::open_store(Arc::new(MemoryStore::over(&ledger)))?.start().await?;
+    let second = Engine::builder_on(Arc::new(MemoryStore::over(&ledger)))?.start().await?;
     for _ in 0..2 {
         let error = first.submit(config("late")?).await.unwrap_err();
         assert!(

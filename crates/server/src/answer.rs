@@ -1,6 +1,6 @@
 //! Answers as JSON, and what the engine says within the time that a client is given.
 
-use antiphon::{Engine, EngineError};
+use antiphon::EngineError;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -33,20 +33,17 @@ pub(crate) fn bytes_of(status: StatusCode, bytes: Vec<u8>) -> Response {
 }
 
 /// Asks the engine's decider, unless its mailbox is full, and not for ever.
-pub(crate) async fn ask<'a, T, F>(
-    shared: &'a Shared,
-    question: impl FnOnce(&'a Engine) -> F,
-) -> Result<T, Asked>
-where
-    F: Future<Output = Result<T, EngineError>> + 'a,
-{
+pub(crate) async fn ask<T>(
+    shared: &Shared,
+    question: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, Asked> {
     if !shared.engine().has_room() {
         return Err(Asked::Problem(Problem::new(
             Code::Busy,
             "the engine's mailbox is full, and nothing was asked of it; repeat the request in a moment",
         )));
     }
-    match timeout(shared.limits().answer_time, question(shared.engine())).await {
+    match timeout(shared.limits().answer_time, question).await {
         Ok(answer) => answer.map_err(Asked::Engine),
         Err(_) => Err(Asked::Problem(Problem::new(
             Code::NoAnswer,

@@ -31,7 +31,7 @@ pub struct BindError(#[from] pub SocketError);
 /// The local API of a running engine: HTTP over a Unix socket in its state directory.
 pub struct Server {
     listener: Listener,
-    engine: Arc<Engine>,
+    engine: Engine,
     limits: Limits,
     session_of: Option<SessionOf>,
 }
@@ -51,7 +51,7 @@ impl Server {
     ///
     /// # Errors
     /// [`SocketError`] if the ledger is not held by this process, or the socket cannot be made.
-    pub async fn bind(state_dir: impl AsRef<Path>, engine: Arc<Engine>) -> Result<Self, BindError> {
+    pub async fn bind(state_dir: impl AsRef<Path>, engine: Engine) -> Result<Self, BindError> {
         let listener = Listener::bind(state_dir.as_ref()).await?;
         Ok(Self { listener, engine, limits: Limits::default(), session_of: None })
     }

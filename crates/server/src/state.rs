@@ -2,9 +2,8 @@
 //!
 //! Nothing here outlives the server, and nothing of a request is kept here.
 
-use std::sync::Arc;
-
-use antiphon::Engine;
+use antiphon::id::CoordinationId;
+use antiphon::{Engine, EngineError, Run};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +21,7 @@ const LINGERING: usize = 32;
 
 /// What every request may need.
 pub(crate) struct Shared {
-    engine: Arc<Engine>,
+    engine: Engine,
     limits: Limits,
     compiling: Semaphore,
     exporting: Semaphore,
@@ -31,7 +30,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Arc<Engine>, limits: Limits, stopping: CancellationToken) -> Self {
+    pub(crate) fn new(engine: Engine, limits: Limits, stopping: CancellationToken) -> Self {
         Self {
             engine,
             limits,
@@ -44,6 +43,11 @@ impl Shared {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// A run of the engine.
+    pub(crate) fn run(&self, id: &CoordinationId) -> Result<Run, Problem> {
+        self.engine.run(id).map_err(|error| EngineError::from(error).into())
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use antiphon::id::{CoordinationId, Version};
+use antiphon::id::CoordinationId;
 use common::{Bench, PLAN, Result, Setting, Transcript, submission};
 
 /// Says a `GET`.
@@ -40,7 +40,7 @@ async fn stream(bench: &Bench, transcript: &mut Transcript, path: &str, headers:
 
 /// Waits until an item is bound.
 async fn bound(bench: &Bench, id: &CoordinationId) -> Result {
-    let mut events = bench.engine.follow(id, Version(0)).await?;
+    let mut events = bench.engine.run(id)?.follow().await?;
     while let Some(event) = events.next().await? {
         if event.kind == "coordination.session_bound" {
             return Ok(());
@@ -59,7 +59,7 @@ async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
                 tests: { command: [echo, tests], needs: [models] }\n";
     let body = submission("build", plan);
     post(&bench, &mut t, "/v1/runs", "", &body).await?;
-    bench.engine.wait(&CoordinationId::new("build")?).await?;
+    bench.engine.run(&CoordinationId::new("build")?)?.wait().await?;
     post(&bench, &mut t, "/v1/runs", "", &body).await?;
     get(&bench, &mut t, "/v1/runs/build").await?;
     get(&bench, &mut t, "/v1/runs/build/events?after=3&limit=2").await?;
@@ -107,7 +107,7 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
         r#"{"reason":"enough"}"#,
     )
     .await?;
-    bench.engine.wait(&id).await?;
+    bench.engine.run(&id)?.wait().await?;
     post(
         &bench,
         &mut t,
@@ -127,14 +127,14 @@ async fn open_coordinations_are_drained_and_closed() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     bench.start("closing", "open").await?;
     post(&bench, &mut t, "/v1/runs/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
-    bench.engine.wait(&CoordinationId::new("closing")?).await?;
+    bench.engine.run(&CoordinationId::new("closing")?)?.wait().await?;
     get(&bench, &mut t, "/v1/runs/closing/events?after=1").await?;
     bench.start("draining", "open\nwork a hold").await?;
     bound(&bench, &CoordinationId::new("draining")?).await?;
     post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
     post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
     bench.release.cancel();
-    bench.engine.wait(&CoordinationId::new("draining")?).await?;
+    bench.engine.run(&CoordinationId::new("draining")?)?.wait().await?;
     get(&bench, &mut t, "/v1/runs/draining/events?after=4").await?;
     t.check("drain_and_close");
     bench.stop().await
@@ -145,10 +145,10 @@ async fn lists_are_filtered_and_paged() -> Result {
     let (bench, mut t) = (Bench::new().await?, Transcript::default());
     for id in ["one", "two", "three"] {
         bench.start(id, "work a echo").await?;
-        bench.engine.wait(&CoordinationId::new(id)?).await?;
+        bench.engine.run(&CoordinationId::new(id)?)?.wait().await?;
     }
     bench.start("bad", "work a fail").await?;
-    bench.engine.wait(&CoordinationId::new("bad")?).await?;
+    bench.engine.run(&CoordinationId::new("bad")?)?.wait().await?;
     bench.start("going", "work a hold").await?;
     let ids = |answer: String| -> Result<String> {
         let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
@@ -178,7 +178,7 @@ async fn lists_are_filtered_and_paged() -> Result {
 async fn an_exported_receipt_verifies_without_the_ledger() -> Result {
     let bench = Bench::new().await?;
     bench.start("build", "work a echo").await?;
-    bench.engine.wait(&CoordinationId::new("build")?).await?;
+    bench.engine.run(&CoordinationId::new("build")?)?.wait().await?;
     let answer = bench.get("/v1/runs/build/receipt?evidence=true").await?;
     let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
     let report = antiphon::ledger::export::verify_export(body.as_bytes());

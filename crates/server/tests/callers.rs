@@ -101,7 +101,7 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
         expected.extend(["session_may_not", "403"]);
     }
     assert_eq!(codes(&printed), expected, "{printed}");
-    assert!(!bench.engine.status(&"mine".parse()?).await?.ended);
+    assert!(!bench.engine.run("mine")?.status().await?.ended);
     bench.stop().await
 }
 

@@ -6,7 +6,6 @@
 mod common;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
@@ -126,7 +125,7 @@ async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
     (&mut bench.served).await?;
     assert!(matches!(stream.next().await, Err(ClientError::NoEngine { .. })));
     assert_eq!(stream.version(), Version(3));
-    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine)).await?;
+    let server = Server::bind(&bench.dir, bench.engine.clone()).await?;
     bench.shutdown = CancellationToken::new();
     bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
     bench.release.cancel();

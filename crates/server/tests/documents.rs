@@ -7,7 +7,6 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, Code, Server};
@@ -53,9 +52,9 @@ async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
     let release = CancellationToken::new();
     let setting = Setting { processes: true, ..Setting::default() };
-    let engine = Arc::new(engine(Path::new(&dir), &release, &setting).await?);
+    let engine = engine(Path::new(&dir), &release, &setting).await?;
     start(&engine, "inbox", "open").await?;
-    let server = Server::bind(&dir, Arc::clone(&engine)).await?;
+    let server = Server::bind(&dir, engine.clone()).await?;
     let shutdown = CancellationToken::new();
     let served = tokio::spawn(server.serve(shutdown.clone()));
     println!("\nready");
@@ -64,7 +63,7 @@ async fn engine_in_a_process_of_its_own() -> Result {
     release.cancel();
     shutdown.cancel();
     served.await?;
-    Arc::into_inner(engine).ok_or("somebody holds the engine")?.close().await?;
+    engine.close().await?;
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 
 mod common;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
@@ -127,8 +126,8 @@ async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
         )
         .await?;
     bench.post("/v1/runs/large/close", "").await?;
-    timeout(FAR_TOO_LONG, bench.engine.wait(&id)).await??;
-    let last = bench.engine.status(&id).await?.version;
+    timeout(FAR_TOO_LONG, bench.engine.run(&id)?.wait()).await??;
+    let last = bench.engine.run(&id)?.status().await?.version;
     assert!(last > Version(600), "{last}");
     // Once the server has given the client up its place is free, and what was on its way is all
     // that comes.
@@ -171,7 +170,7 @@ async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone
     let bench = bench(Limits { drain: SHORT, ..Limits::default() }).await?;
     let items = many_items();
     bench.start("large", &format!("sessions 10000\n{items}")).await?;
-    bench.engine.wait(&CoordinationId::new("large")?).await?;
+    bench.engine.run(&CoordinationId::new("large")?)?.wait().await?;
     let mut stalled = bench.connect().await?;
     stalled
         .write_all(
@@ -201,9 +200,9 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     assert_eq!(code(&bench.submit("other", PLAN).await?), Some("no_answer"));
     let mut waiting = Vec::new();
     while bench.engine.has_room() {
-        let engine = Arc::clone(&bench.engine);
+        let engine = bench.engine.clone();
         waiting.push(tokio::spawn(async move {
-            engine.cancel(&CoordinationId::new("none")?, "").await
+            engine.run(&CoordinationId::new("none")?)?.cancel("").await
         }));
         tokio::task::yield_now().await;
     }

@@ -120,7 +120,7 @@ async fn a_secret_reaches_its_session_and_nothing_else() -> Result {
     assert!(answers[3].contains("there is no directory /[secret API_KEY]"), "{}", answers[3]);
     assert!(answers[8].contains("the plan needs the secret API_KEY"), "{}", answers[8]);
     let id = CoordinationId::new("fine")?;
-    bench.engine.wait(&id).await?;
+    bench.engine.run(&id)?.wait().await?;
     answers.push(bench.get("/v1/runs/fine/events").await?);
     let blobs: Vec<String> = files(&bench.dir)?.into_iter().map(|(_, text)| text).collect();
     let printed = format!("{}\n[secret API_KEY]", CANARY.len());

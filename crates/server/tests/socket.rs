@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::Arc;
 
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, SOCKET, Server, SocketError};
@@ -50,7 +49,7 @@ async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
     drop(StdListener::bind(bench.dir.join(SOCKET))?);
     drop(StdListener::bind(bench.dir.join("api.sock.new"))?);
     assert!(matches!(Client::connect(&bench.dir).await, Err(ClientError::NoEngine { .. })));
-    let server = Server::bind(&bench.dir, Arc::clone(&bench.engine)).await?;
+    let server = Server::bind(&bench.dir, bench.engine.clone()).await?;
     bench.shutdown = CancellationToken::new();
     bench.served = tokio::spawn(server.serve(bench.shutdown.clone()));
     assert_eq!(Client::connect(&bench.dir).await?.health().await?.pid, std::process::id());
@@ -60,7 +59,7 @@ async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
 #[tokio::test]
 async fn a_socket_where_somebody_answers_is_left_alone() -> Result {
     let bench = Bench::new().await?;
-    let second = Server::bind(&bench.dir, Arc::clone(&bench.engine)).await.map_err(|error| error.0);
+    let second = Server::bind(&bench.dir, bench.engine.clone()).await.map_err(|error| error.0);
     assert!(
         matches!(second, Err(SocketError::Answered { path }) if path == bench.dir.join(SOCKET))
     );
@@ -73,8 +72,7 @@ async fn what_is_no_socket_is_left_alone() -> Result {
     let mut bench = Bench::new().await?;
     served(&mut bench).await?;
     std::fs::write(bench.dir.join(SOCKET), "mine")?;
-    let refused =
-        Server::bind(&bench.dir, Arc::clone(&bench.engine)).await.map_err(|error| error.0);
+    let refused = Server::bind(&bench.dir, bench.engine.clone()).await.map_err(|error| error.0);
     assert!(
         matches!(refused, Err(SocketError::NotASocket { path }) if path == bench.dir.join(SOCKET))
     );
@@ -97,7 +95,7 @@ async fn a_socket_that_took_the_place_is_not_removed() -> Result {
 async fn only_the_process_that_holds_the_ledger_may_answer_there() -> Result {
     let bench = Bench::new().await?;
     let elsewhere = tempfile::tempdir()?;
-    let refused = Server::bind(elsewhere.path(), Arc::clone(&bench.engine)).await;
+    let refused = Server::bind(elsewhere.path(), bench.engine.clone()).await;
     let said = refused.map(|_| ()).map_err(|error| error.to_string());
     let dir = elsewhere.path().display();
     assert_eq!(
@@ -126,7 +124,7 @@ async fn a_path_that_is_too_long_for_a_socket_is_reached_all_the_same() -> Resul
 async fn engine_in_a_process_of_its_own() -> Result {
     let Some(dir) = std::env::var_os(STATE) else { return Ok(()) };
     let setting = Setting::default();
-    let engine = Arc::new(engine(Path::new(&dir), &CancellationToken::new(), &setting).await?);
+    let engine = engine(Path::new(&dir), &CancellationToken::new(), &setting).await?;
     start(&engine, "long", "work a hold").await?;
     let server = Server::bind(&dir, engine).await?;
     println!("\nready");

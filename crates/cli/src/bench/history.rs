@@ -1,7 +1,6 @@
 //! Ledgers with a past: many coordinations that have ended, and some that a crash has cut off.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use antiphon::{Engine, Output, SessionContext};
 use tokio::sync::mpsc;
@@ -21,29 +20,33 @@ const WIDTH: usize = 64;
 /// engine is dropped. Returns how many events it has.
 pub(super) fn make(dir: &Path, ended: usize, live: usize) -> Result<u64, CommandError> {
     runtime()?.block_on(async {
-        let mut setup = Engine::open(dir).map_err(CommandError::internal)?;
-        setup.register("nothing", |_: SessionContext| std::future::ready(Ok(Output::none())));
+        let mut setup = Engine::builder(dir).map_err(CommandError::internal)?;
+        setup
+            .register("nothing", |_: SessionContext| std::future::ready(Ok(Output::none())))
+            .map_err(CommandError::internal)?;
         let (hanging, mut hung) = mpsc::unbounded_channel();
-        setup.register("hang", move |session: SessionContext| {
-            let hanging = hanging.clone();
-            async move {
-                // The receiver lives until all have come this far.
-                let _ = hanging.send(());
-                session.stop_requested().await;
-                Ok(Output::none())
-            }
-        });
-        let engine = Arc::new(setup.start().await.map_err(CommandError::internal)?);
+        setup
+            .register("hang", move |session: SessionContext| {
+                let hanging = hanging.clone();
+                async move {
+                    // The receiver lives until all have come this far.
+                    let _ = hanging.send(());
+                    session.stop_requested().await;
+                    Ok(Output::none())
+                }
+            })
+            .map_err(CommandError::internal)?;
+        let engine = setup.start().await.map_err(CommandError::internal)?;
         let workers: Vec<_> = (0..WIDTH.min(ended))
             .map(|worker| {
-                let engine = Arc::clone(&engine);
+                let engine = engine.clone();
                 tokio::spawn(async move {
                     for _ in (worker..ended).step_by(WIDTH) {
-                        let id = engine
+                        let run = engine
                             .submit(config(items(ITEMS)?)?)
                             .await
                             .map_err(CommandError::internal)?;
-                        engine.wait(&id).await.map_err(CommandError::internal)?;
+                        run.wait().await.map_err(CommandError::internal)?;
                     }
                     Ok::<_, CommandError>(())
                 })

@@ -23,7 +23,7 @@ pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 /// Is the idle engine: opens one, waits, and prints the memory of this process.
 pub(crate) fn idle(dir: &Path) -> Result<(), CommandError> {
     runtime()?.block_on(async {
-        let setup = Engine::open(dir).map_err(CommandError::internal)?;
+        let setup = Engine::builder(dir).map_err(CommandError::internal)?;
         let engine = setup.start().await.map_err(CommandError::internal)?;
         tokio::time::sleep(REST).await;
         anstream::println!("{}", resident()?);

@@ -4,15 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use antiphon::Engine;
 use antiphon::coordination::Verdict;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon::id::{CoordinationId, SessionId, Version};
+use antiphon::id::{CoordinationId, SessionId};
 use antiphon::plan::{Compiled, Environment, parse};
 use antiphon::process::{Cause, ExitStatus, Launch, TreeEnd, WardenSetup, Wardens};
+use antiphon::{Engine, Submission};
 
 use super::report::Measured;
 use super::scratch::{fresh, runtime};
@@ -125,13 +124,12 @@ pub(super) fn many(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let plan = plan(&[program("true")?.display().to_string()], EACH, 1, dir.path())?;
     runtime()?.block_on(async {
-        let engine = Arc::new(engine(dir.path()).await?);
+        let engine = engine(dir.path()).await?;
         let (mut times, mut rates) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let before = Instant::now();
-            let runs: Vec<_> = (0..WIDTH)
-                .map(|_| tokio::spawn(run_one(Arc::clone(&engine), plan.clone())))
-                .collect();
+            let runs: Vec<_> =
+                (0..WIDTH).map(|_| tokio::spawn(run_one(engine.clone(), plan.clone()))).collect();
             let mut ran = Vec::with_capacity(WIDTH);
             for run in runs {
                 ran.push(run.await.map_err(CommandError::internal)??);
@@ -143,8 +141,6 @@ pub(super) fn many(dir: &Path) -> Result<Vec<Measured>, CommandError> {
                 }
             }
         }
-        let engine = Arc::into_inner(engine)
-            .ok_or_else(|| CommandError::internal("the engine is still in use"))?;
         engine.close().await.map_err(CommandError::internal)?;
         Ok(vec![Measured::timed("session.process.64", "ms", &mut times, &mut rates)])
     })
@@ -152,7 +148,7 @@ pub(super) fn many(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 
 /// An engine that runs processes.
 pub(super) async fn engine(dir: &Path) -> Result<Engine, CommandError> {
-    let mut setup = Engine::open(dir).map_err(CommandError::internal)?;
+    let mut setup = Engine::builder(dir).map_err(CommandError::internal)?;
     setup.run_processes(WardenSetup::default()).map_err(CommandError::internal)?;
     setup.start().await.map_err(CommandError::internal)
 }
@@ -177,12 +173,15 @@ pub(super) fn plan(
         .map_err(CommandError::internal)
 }
 
-async fn run_one(engine: Arc<Engine>, plan: Compiled) -> Result<CoordinationId, CommandError> {
-    let id = engine.submit_with(plan.config, plan.blobs).await.map_err(CommandError::internal)?;
-    let ended = engine.wait(&id).await.map_err(CommandError::internal)?;
+async fn run_one(engine: Engine, plan: Compiled) -> Result<CoordinationId, CommandError> {
+    let run = engine
+        .submit(Submission::new(plan.config).with_inputs(plan.blobs))
+        .await
+        .map_err(CommandError::internal)?;
+    let ended = run.wait().await.map_err(CommandError::internal)?;
     match ended.verdict {
-        Verdict::Succeeded => Ok(id),
-        verdict => Err(CommandError::internal(format!("coordination {id} ended as {verdict}"))),
+        Verdict::Succeeded => Ok(ended.coordination),
+        verdict => Err(CommandError::internal(format!("run {} ended as {verdict}", run.id()))),
     }
 }
 
@@ -191,7 +190,12 @@ async fn session_times(
     engine: &Engine,
     id: &CoordinationId,
 ) -> Result<Vec<Duration>, CommandError> {
-    let mut events = engine.follow(id, Version(0)).await.map_err(CommandError::internal)?;
+    let mut events = engine
+        .run(id)
+        .map_err(CommandError::internal)?
+        .follow()
+        .await
+        .map_err(CommandError::internal)?;
     let (mut bound, mut times) = (BTreeMap::new(), Vec::new());
     while let Some(recorded) = events.next().await.map_err(CommandError::internal)? {
         match CoordinationEvent::of(&recorded).map_err(CommandError::internal)? {

@@ -30,7 +30,7 @@ pub(super) fn run(dir: &Path, selection: &Selection) -> Result<Vec<Measured>, Co
     let events = history::make(dir.path(), 0, LIVE)?;
     let mut results = Vec::new();
     if selection.has("replay") {
-        let open = || Engine::open(dir.path()).map(drop).map_err(CommandError::internal);
+        let open = || Engine::builder(dir.path()).map(drop).map_err(CommandError::internal);
         results.push(repeated("replay", events, open)?);
     }
     if selection.has("verify") {
@@ -72,7 +72,7 @@ pub(super) fn open(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let events = history::make(dir.path(), ended, live)?;
     let serve = || {
         runtime()?.block_on(async {
-            let setup = Engine::open(dir.path()).map_err(CommandError::internal)?;
+            let setup = Engine::builder(dir.path()).map_err(CommandError::internal)?;
             let engine = setup.start().await.map_err(CommandError::internal)?;
             engine.submit(config(items(1)?)?).await.map(drop).map_err(CommandError::internal)
         })

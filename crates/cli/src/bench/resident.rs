@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use antiphon::Submission;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 
@@ -61,7 +62,7 @@ pub(crate) fn sessions_memory(dir: &Path) -> Result<(), CommandError> {
             let plan = plan(&command, sessions, sessions, dir)?;
             running.push(
                 engine
-                    .submit_with(plan.config, plan.blobs)
+                    .submit(Submission::new(plan.config).with_inputs(plan.blobs))
                     .await
                     .map_err(CommandError::internal)?,
             );
@@ -79,9 +80,9 @@ pub(crate) fn sessions_memory(dir: &Path) -> Result<(), CommandError> {
         let (pss, rss) =
             wardens.iter().fold((0, 0), |(pss, rss), warden| (pss + warden.pss, rss + warden.rss));
         anstream::println!("{grown} {} {}", pss / all, rss / all);
-        for id in running {
-            engine.cancel(&id, "measured").await.map_err(CommandError::internal)?;
-            engine.wait(&id).await.map_err(CommandError::internal)?;
+        for run in running {
+            run.cancel("measured").await.map_err(CommandError::internal)?;
+            run.wait().await.map_err(CommandError::internal)?;
         }
         engine.close().await.map_err(CommandError::internal)
     })

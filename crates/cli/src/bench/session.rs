@@ -29,29 +29,28 @@ type Beginnings = Arc<Mutex<Vec<(CoordinationId, Instant)>>>;
 
 /// An engine whose one function does nothing and notes when it began.
 struct Bench {
-    engine: Arc<Engine>,
+    engine: Engine,
     beginnings: Beginnings,
 }
 
 impl Bench {
     async fn open(dir: &Path) -> Result<Self, CommandError> {
         let beginnings = Beginnings::default();
-        let mut setup = Engine::open(dir).map_err(CommandError::internal)?;
+        let mut setup = Engine::builder(dir).map_err(CommandError::internal)?;
         let noted = Arc::clone(&beginnings);
-        setup.register("nothing", move |session: SessionContext| {
-            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-            noted.push((session.coordination().clone(), Instant::now()));
-            std::future::ready(Ok(Output::none()))
-        });
-        let engine = Arc::new(setup.start().await.map_err(CommandError::internal)?);
+        setup
+            .register("nothing", move |session: SessionContext| {
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                noted.push((session.coordination().clone(), Instant::now()));
+                std::future::ready(Ok(Output::none()))
+            })
+            .map_err(CommandError::internal)?;
+        let engine = setup.start().await.map_err(CommandError::internal)?;
         Ok(Self { engine, beginnings })
     }
 
     async fn close(self) -> Result<(), CommandError> {
-        match Arc::into_inner(self.engine) {
-            Some(engine) => engine.close().await.map_err(CommandError::internal),
-            None => Err(CommandError::internal("the engine is still in use")),
-        }
+        self.engine.close().await.map_err(CommandError::internal)
     }
 
     /// Runs as many coordinations at a time as there are configurations; gives the time that each
@@ -62,7 +61,7 @@ impl Bench {
     ) -> Result<Vec<Duration>, CommandError> {
         let runs: Vec<_> = configs
             .into_iter()
-            .map(|config| tokio::spawn(run_one(Arc::clone(&self.engine), config)))
+            .map(|config| tokio::spawn(run_one(self.engine.clone(), config)))
             .collect();
         let mut times = Vec::with_capacity(runs.len());
         for run in runs {
@@ -85,17 +84,14 @@ impl Bench {
 }
 
 /// From submission to the receipt.
-async fn run_one(
-    engine: Arc<Engine>,
-    config: CoordinationConfig,
-) -> Result<Duration, CommandError> {
+async fn run_one(engine: Engine, config: CoordinationConfig) -> Result<Duration, CommandError> {
     let before = Instant::now();
-    let id = engine.submit(config).await.map_err(CommandError::internal)?;
-    let ended = engine.wait(&id).await.map_err(CommandError::internal)?;
+    let run = engine.submit(config).await.map_err(CommandError::internal)?;
+    let ended = run.wait().await.map_err(CommandError::internal)?;
     if ended.verdict == Verdict::Succeeded {
         Ok(before.elapsed())
     } else {
-        Err(CommandError::internal(format!("coordination {id} ended as {}", ended.verdict)))
+        Err(CommandError::internal(format!("run {} ended as {}", run.id(), ended.verdict)))
     }
 }
 
@@ -153,11 +149,11 @@ pub(super) fn one_item(dir: &Path) -> Result<Vec<Measured>, CommandError> {
             let before = Instant::now();
             let submitters: Vec<_> = (0..SUBMITTERS)
                 .map(|_| {
-                    let (engine, one) = (Arc::clone(&bench.engine), one.clone());
+                    let (engine, one) = (bench.engine.clone(), one.clone());
                     tokio::spawn(async move {
                         let mut times = Vec::with_capacity(EACH);
                         for _ in 0..EACH {
-                            times.push(run_one(Arc::clone(&engine), one.clone()).await?);
+                            times.push(run_one(engine.clone(), one.clone()).await?);
                         }
                         Ok::<_, CommandError>(times)
                     })

@@ -77,7 +77,7 @@ impl Args {
         let here = std::env::current_dir().map_err(|error| {
             CommandError::new(Kind::Usage, format!("the current directory cannot be had: {error}"))
         })?;
-        let id = self.id.clone().map_or_else(Engine::mint, Ok)?;
+        let id = self.id.clone().unwrap_or_else(Engine::mint);
         let shown = Path::new("the command line");
         let sent = self
             .plan(&here)

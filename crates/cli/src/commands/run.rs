@@ -43,7 +43,7 @@ pub(crate) fn chosen(text: &str) -> Result<CoordinationId, String> {
 
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
-        let id = self.id.map_or_else(Engine::mint, Ok)?;
+        let id = self.id.unwrap_or_else(Engine::mint);
         let sent = Plan::read(&self.file)
             .map_err(Unsent::Plan)
             .and_then(|plan| request(&plan, &self.file, Some(&id)));

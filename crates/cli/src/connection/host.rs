@@ -26,7 +26,7 @@ pub(crate) enum Sessions {
 
 /// An engine with its server.
 pub(crate) struct Host {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Engine,
     server: JoinHandle<()>,
     stop: CancellationToken,
 }
@@ -36,24 +36,24 @@ impl Host {
     pub(super) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
-        let mut setup = Engine::open(dir)?.with_grace(Duration::ZERO);
+        let mut setup = Engine::builder(dir)?.with_grace(Duration::ZERO);
         if sessions == Sessions::Run {
             setup
                 .run_processes(WardenSetup::default())
                 .map_err(|error| CommandError::because(Kind::State, &error))?;
         }
-        let engine = Arc::new(setup.start().await?);
+        let engine = setup.start().await?;
         if let Err(refusal) = engine.health().await {
             // A newer version's ledger is read beside it, not served.
-            closed(engine).await?;
+            engine.close().await?;
             return Err(refusal.into());
         }
         let place = dir.to_owned();
-        let server = match Server::bind(dir, Arc::clone(&engine)).await {
+        let server = match Server::bind(dir, engine.clone()).await {
             Ok(server) => server.with_sessions(Arc::new(move |pid| session_of(&place, pid))),
             Err(error) => {
                 let told = CommandError::because(Kind::State, &error);
-                closed(engine).await?;
+                engine.close().await?;
                 return Err(told);
             }
         };
@@ -72,12 +72,6 @@ impl Host {
         self.server
             .await
             .map_err(|error| CommandError::internal(format!("the server has failed: {error}")))?;
-        closed(self.engine).await
+        Ok(self.engine.close().await?)
     }
-}
-
-async fn closed(engine: Arc<Engine>) -> Result<(), CommandError> {
-    let engine = Arc::into_inner(engine)
-        .ok_or_else(|| CommandError::internal("the engine is still in use"))?;
-    Ok(engine.close().await?)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use antiphon::EngineError;
 use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
@@ -24,8 +25,9 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
             );
             named.clone_from(&others);
         }
-        let version = host.engine.status(first).await?.version;
-        let mut events = host.engine.follow(first, version).await?;
+        let run = host.engine.run(first).map_err(EngineError::from)?;
+        let version = run.status().await?.version;
+        let mut events = run.follow_after(version).await?;
         tokio::select! {
             event = events.next() => drop(event?),
             interrupt = interrupts.next() => {

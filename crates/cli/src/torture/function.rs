@@ -132,7 +132,9 @@ pub(super) fn output_of(work: &str) -> String {
 async fn check_needs(journal: &Writer, session: &SessionContext) -> Result<(), Failed> {
     for need in &session.spec().needs {
         let Need::Work(work) = need else { continue };
-        let Some(bytes) = session.output_of(work.as_str()).await? else { continue };
+        let Some(bytes) = session.output_of(work).await?.and_then(Output::into_bytes) else {
+            continue;
+        };
         // A nested coordination puts out its receipt.
         if !work.as_str().starts_with("nested")
             && !bytes.starts_with(output_of(work.as_str()).as_bytes())

@@ -11,7 +11,7 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, SessionId, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location};
 use antiphon::process::{Guard, WardenSetup};
-use antiphon::{Engine, EngineError};
+use antiphon::{Engine, EngineError, Submission};
 use tokio::task::JoinSet;
 
 use super::function;
@@ -79,15 +79,13 @@ impl Victim {
             let mut next = 0;
             let mut random = Random::of(&[self.seed, self.run, u64::MAX]);
             loop {
-                let open = self.open(&journal).await?;
-                let engine = Arc::new(open);
+                let engine = self.open(&journal).await?;
                 for stranger in processes::strangers() {
                     let about = format!("the engine had started, and this was left of an earlier one: {stranger}");
                     journal.write(&Entry::Complained { about });
                 }
                 journal.write(&Entry::Opened { pid: std::process::id() });
                 self.keep_busy(&engine, &journal, &mut next, &mut random).await?;
-                let engine = Arc::into_inner(engine).ok_or("a driver outlived its wave")?;
                 engine.close().await?;
                 journal.write(&Entry::Closed { pid: std::process::id() });
                 if self.finish {
@@ -98,16 +96,16 @@ impl Victim {
     }
 
     async fn open(&self, journal: &Arc<Writer>) -> Result<Engine, Problem> {
-        let mut setup = Engine::open(state(&self.dir))?;
+        let mut setup = Engine::builder(state(&self.dir))?;
         let seed = self.seed;
         let function = |journal: Arc<Writer>| {
             move |session| function::carry_out(seed, Arc::clone(&journal), session)
         };
-        setup.register("plain", function(Arc::clone(journal)));
+        setup.register("plain", function(Arc::clone(journal)))?;
         let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };
-        setup.register_reporting("metered", capability, function(Arc::clone(journal)));
+        setup.register_reporting("metered", capability, function(Arc::clone(journal)))?;
         for (name, config) in workload::plans(&self.commands()?, seed)? {
-            setup.register_plan(name, config);
+            setup.register_plan(name, config)?;
         }
         #[cfg(target_os = "linux")]
         {
@@ -138,7 +136,7 @@ impl Victim {
     /// leaves while some still run.
     async fn keep_busy(
         &self,
-        engine: &Arc<Engine>,
+        engine: &Engine,
         journal: &Arc<Writer>,
         next: &mut u64,
         random: &mut Random,
@@ -188,7 +186,7 @@ impl Victim {
     fn drive(
         &self,
         drivers: &mut JoinSet<Result<(), Problem>>,
-        engine: &Arc<Engine>,
+        engine: &Engine,
         journal: &Arc<Writer>,
         run: u64,
         number: u64,
@@ -196,7 +194,7 @@ impl Victim {
         let id: CoordinationId = workload::id(run, number).parse()?;
         let commands = self.commands()?;
         let workload = workload::workload(&commands, self.seed, run, number)?;
-        let (engine, journal) = (Arc::clone(engine), Arc::clone(journal));
+        let (engine, journal) = (engine.clone(), Arc::clone(journal));
         let driver = Driver {
             engine,
             journal,
@@ -213,7 +211,7 @@ impl Victim {
 
 /// Sees one coordination through.
 struct Driver {
-    engine: Arc<Engine>,
+    engine: Engine,
     journal: Arc<Writer>,
     id: CoordinationId,
     workload: Workload,
@@ -223,9 +221,13 @@ struct Driver {
 
 impl Driver {
     async fn run(&self, random: &mut Random) -> Result<(), Problem> {
-        let id =
-            self.engine.submit_with(self.workload.config.clone(), self.commands.inputs()).await?;
-        self.journal.write(&Entry::Submitted { id });
+        let run = self
+            .engine
+            .submit(
+                Submission::new(self.workload.config.clone()).with_inputs(self.commands.inputs()),
+            )
+            .await?;
+        self.journal.write(&Entry::Submitted { id: run.id().clone() });
         match self.workload.handling {
             Handling::Leave => {}
             Handling::Stop(kind, after) => {
@@ -234,7 +236,7 @@ impl Driver {
             }
             Handling::Pause(after) => {
                 tokio::time::sleep(Duration::from_millis(after)).await;
-                if accepted(self.engine.pause(&self.id, "torture").await)?.is_some() {
+                if accepted(self.engine.run(&self.id)?.pause("torture").await)?.is_some() {
                     self.journal.write(&Entry::Paused { id: self.id.clone() });
                     tokio::time::sleep(Duration::from_millis(3)).await;
                 }
@@ -244,9 +246,9 @@ impl Driver {
                 for number in 0..random.between(1, 4) {
                     let command = CommandId::new(format!("add-{number}"))?;
                     let late = workload::late(&self.commands, random, number)?;
-                    if let Some(version) =
-                        accepted(self.engine.add_work(&self.id, late, Some(command.clone())).await)?
-                    {
+                    if let Some(version) = accepted(
+                        self.engine.run(&self.id)?.once(command.clone())?.add_work(late).await,
+                    )? {
                         self.journal.write(&Entry::Added { id: self.id.clone(), command, version });
                     }
                 }
@@ -258,9 +260,9 @@ impl Driver {
 
     async fn stop(&self, kind: StopKind) -> Result<(), Problem> {
         let stopped = match kind {
-            StopKind::Close => self.engine.close_coordination(&self.id).await,
-            StopKind::Drain => self.engine.drain(&self.id, "torture").await,
-            StopKind::Cancel => self.engine.cancel(&self.id, "torture").await,
+            StopKind::Close => self.engine.run(&self.id)?.close("closed").await,
+            StopKind::Drain => self.engine.run(&self.id)?.drain("torture").await,
+            StopKind::Cancel => self.engine.run(&self.id)?.cancel("torture").await,
         };
         if accepted(stopped)?.is_some() {
             self.journal.write(&Entry::Stopped { id: self.id.clone(), kind });
@@ -271,7 +273,7 @@ impl Driver {
     /// Lets a paused coordination go on, with more of everything.
     async fn go_on(&self) -> Result<(), Problem> {
         let raise = workload::raise(self.workload.config.budget());
-        if accepted(self.engine.continue_(&self.id, raise).await)?.is_some() {
+        if accepted(self.engine.run(&self.id)?.unpause_with(raise).await)?.is_some() {
             self.journal.write(&Entry::Continued { id: self.id.clone() });
         }
         Ok(())
@@ -282,7 +284,9 @@ impl Driver {
             self.stop(StopKind::Close).await?;
         }
         loop {
-            if let Ok(ended) = tokio::time::timeout(LOOK_AFTER, self.engine.wait(&self.id)).await {
+            if let Ok(ended) =
+                tokio::time::timeout(LOOK_AFTER, self.engine.run(&self.id)?.wait()).await
+            {
                 let ended = ended?;
                 for session in self.process_trace.living(&self.id)? {
                     let about = format!(
@@ -308,7 +312,7 @@ impl Driver {
     }
 
     async fn follow(&self) -> Result<(), Problem> {
-        let mut events = self.engine.follow(&self.id, Version(0)).await?;
+        let mut events = self.engine.run(&self.id)?.follow().await?;
         let mut last = Version(0);
         while let Some(event) = events.next().await? {
             if event.version != last.next() {

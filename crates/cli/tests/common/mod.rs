@@ -26,20 +26,26 @@ impl Fixture {
     pub(crate) fn new() -> Self {
         let fixture = Self::empty();
         fixture.block_on(async {
-            let mut setup = Engine::open(fixture.state()).unwrap();
-            setup.register("greet", |session: SessionContext| async move {
-                Ok(Put::text(format!("hello from {}", session.work())))
-            });
-            setup.register("flaky", |session: SessionContext| async move {
-                if session.attempt() == 1 {
-                    Err(Failed::because("no \u{1b}[31mluck"))
-                } else {
-                    Ok(Put::text("done").with_usage(120, 0))
-                }
-            });
-            setup.register("fail", |_: SessionContext| async move {
-                Err(Failed::because("it cannot be done"))
-            });
+            let mut setup = Engine::builder(fixture.state()).unwrap();
+            setup
+                .register("greet", |session: SessionContext| async move {
+                    Ok(Put::text(format!("hello from {}", session.work())))
+                })
+                .unwrap();
+            setup
+                .register("flaky", |session: SessionContext| async move {
+                    if session.attempt() == 1 {
+                        Err(Failed::because("no \u{1b}[31mluck"))
+                    } else {
+                        Ok(Put::text("done").with_usage(120, 0))
+                    }
+                })
+                .unwrap();
+            setup
+                .register("fail", |_: SessionContext| async move {
+                    Err(Failed::because("it cannot be done"))
+                })
+                .unwrap();
             let engine = setup.start().await.unwrap();
             let of = |work| CoordinationConfig::of_work(work, budget()).unwrap();
 
@@ -50,8 +56,8 @@ impl Fixture {
             let after = WorkSpec::function("after", "greet").unwrap().needs_work("bad").unwrap();
             let broken = of(vec![bad, after]).with_id("broken").unwrap();
             for config in [build, broken] {
-                let id = engine.submit(config).await.unwrap();
-                engine.wait(&id).await.unwrap();
+                let run = engine.submit(config).await.unwrap();
+                run.wait().await.unwrap();
             }
             engine
                 .submit(
@@ -71,7 +77,7 @@ impl Fixture {
     pub(crate) fn erased() -> Self {
         let fixture = Self::new();
         fixture.block_on(async {
-            let engine = Engine::open(fixture.state()).unwrap().start().await.unwrap();
+            let engine = Engine::builder(fixture.state()).unwrap().start().await.unwrap();
             let payloads = Some((CoordinationId::new("build").unwrap(), vec![Version(6)]));
             engine
                 .erase(EraseRequest {

@@ -196,7 +196,10 @@ impl WorkSpec {
     ///
     /// # Errors
     /// If one of the names is not a valid identifier.
-    pub fn function(id: &str, function: &str) -> Result<Self, crate::id::IdError> {
+    pub fn function(
+        id: impl AsRef<str>,
+        function: impl AsRef<str>,
+    ) -> Result<Self, crate::id::IdError> {
         Ok(Self::new(WorkId::new(id)?, Runner::Function(RunnerName::new(function)?)))
     }
 
@@ -204,7 +207,7 @@ impl WorkSpec {
     ///
     /// # Errors
     /// If one of the names is not a valid identifier.
-    pub fn plan(id: &str, plan: &str) -> Result<Self, crate::id::IdError> {
+    pub fn plan(id: impl AsRef<str>, plan: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         Ok(Self::new(WorkId::new(id)?, Runner::Plan(RunnerName::new(plan)?)))
     }
 
@@ -212,7 +215,7 @@ impl WorkSpec {
     ///
     /// # Errors
     /// If the id is not a valid identifier.
-    pub fn needs_work(mut self, id: &str) -> Result<Self, crate::id::IdError> {
+    pub fn needs_work(mut self, id: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.needs.push(Need::Work(WorkId::new(id)?));
         Ok(self)
     }
@@ -221,7 +224,7 @@ impl WorkSpec {
     ///
     /// # Errors
     /// If the name is not a valid identifier.
-    pub fn needs_group(mut self, group: &str) -> Result<Self, crate::id::IdError> {
+    pub fn needs_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.needs.push(Need::Group(GroupName::new(group)?));
         Ok(self)
     }
@@ -230,7 +233,7 @@ impl WorkSpec {
     ///
     /// # Errors
     /// If the name is not a valid identifier.
-    pub fn in_group(mut self, group: &str) -> Result<Self, crate::id::IdError> {
+    pub fn in_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.group = Some(GroupName::new(group)?);
         Ok(self)
     }

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon_core::id::{CoordinationId, StreamName};
 
-use super::{EngineError, Handle, Output};
 use crate::ledger::{ReadError, Store};
-use crate::mailbox::backwards;
+use crate::mailbox::{EngineError, Handle, backwards};
+use crate::session::Output;
 
 impl Handle {
     /// What an item's last session put out, found in the stream.

@@ -12,19 +12,32 @@ use antiphon_core::id::{CoordinationId, StreamName, Version};
 use antiphon_core::world::{Adder, Command, Origin, Rejection, Reply};
 
 use super::error::EngineError;
-use super::handle::{Handle, PAGE};
+use super::handle::{Handle, PAGE, version};
 use crate::ledger::{ReadError, Store};
 
 impl Handle {
-    /// Adds work; repeats the command with what the decider says must be read first. That is rare,
-    /// and each repeat knows more.
+    /// Adds work for the operator.
     pub(crate) async fn add_work(
         &self,
         coordination: CoordinationId,
         items: Vec<WorkSpec>,
+        inputs: Vec<Blob>,
+        origin: Origin,
+    ) -> Result<Version, EngineError> {
+        self.ask_for_work(coordination, items, inputs, Adder::Operator, origin).await.map(version)
+    }
+
+    /// Adds work; repeats the command with what the decider says must be read first. That is rare,
+    /// and each repeat knows more.
+    pub(super) async fn ask_for_work(
+        &self,
+        coordination: CoordinationId,
+        items: Vec<WorkSpec>,
+        inputs: Vec<Blob>,
         by: Adder,
         origin: Origin,
     ) -> Result<Reply, EngineError> {
+        self.require_inputs(&items, &inputs).await?;
         let mut recalled: Vec<Recalled> = Vec::new();
         loop {
             let (id, items, given) = (coordination.clone(), items.clone(), recalled.clone());
@@ -33,7 +46,7 @@ impl Handle {
                 items: items.clone(),
                 by,
                 recalled: given,
-                blobs: Vec::new(),
+                blobs: inputs.clone(),
             };
             match self.ask(command, origin.clone(), false).await {
                 Err(EngineError::Rejected(Rejection::Recall { archives })) => {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use antiphon_core::coordination::{ApplyError, ControllerError};
+use antiphon_core::digest::Digest;
 use antiphon_core::event::Unreadable;
-use antiphon_core::id::{CoordinationId, IdError, StreamName, Version};
+use antiphon_core::id::{CoordinationId, IdError, StreamName, Version, WorkId};
 use antiphon_core::live::EmitError;
 use antiphon_core::world::Rejection;
 
@@ -37,6 +38,14 @@ pub enum EngineError {
         version: Version,
         /// The version of its terminal event.
         last: Version,
+    },
+    /// An item names an input that nobody handed in.
+    #[error("the input {input} of item {work} was not handed in; submit it with the work")]
+    InputMissing {
+        /// The item.
+        work: WorkId,
+        /// The digest of the input.
+        input: Digest,
     },
     /// A name cannot be that of a cursor.
     #[error("the name of a cursor has 1 to {MAX_CURSOR_NAME_BYTES} bytes, not {length}")]
@@ -87,7 +96,7 @@ pub enum EngineError {
         reason: String,
     },
     /// The ledger could not be read.
-    #[error("the ledger could not be read: {source}")]
+    #[error("the ledger could not be read")]
     Read {
         /// Why.
         source: Arc<ReadError>,

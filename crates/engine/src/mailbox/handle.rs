@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::EngineError;
 use super::feed::Feed;
-use super::origin::{engine_origin, operator};
+use super::origin::engine_origin;
 use super::request::Request;
 use super::status::{Ended, Status, head_of, status_of};
 use crate::incidents::{Caught, CaughtError};
@@ -102,12 +102,13 @@ impl Handle {
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
+    /// Carries out a command that is recorded, and gives the version that it is recorded at.
     pub(crate) async fn command(
         &self,
         command: Command,
-        id: Option<CommandId>,
-    ) -> Result<Reply, EngineError> {
-        self.ask(command, operator(id), false).await
+        origin: Origin,
+    ) -> Result<Version, EngineError> {
+        self.ask(command, origin, false).await.map(version)
     }
 
     pub(crate) async fn start(
@@ -119,6 +120,7 @@ impl Handle {
         minted: bool,
         secrets: BTreeMap<String, String>,
     ) -> Result<Reply, EngineError> {
+        self.require_inputs(config.work(), &blobs).await?;
         let command = Command::Start { id, config: Box::new(config), blobs };
         self.send_command(command, origin, minted, secrets).await
     }
@@ -128,13 +130,13 @@ impl Handle {
         session: &SessionId,
         fence: Fence,
         items: Vec<WorkSpec>,
+        inputs: Vec<Blob>,
     ) -> Result<(), EngineError> {
         let by = Adder::Session(session.number, fence);
         let actor = Actor::new(format!("session:{session}"))?;
-        match self
-            .add_work(session.coordination.clone(), items, by, Origin { actor, id: None })
-            .await?
-        {
+        let origin = Origin { actor, id: None };
+        let added = self.ask_for_work(session.coordination.clone(), items, inputs, by, origin);
+        match added.await? {
             Reply::WriteRefused => {
                 Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into())
             }
@@ -240,6 +242,16 @@ impl Handle {
     }
 }
 
+/// The version that a command was recorded at.
+pub(super) fn version(reply: Reply) -> Version {
+    match reply {
+        Reply::Done { version } => version,
+        Reply::Existing { .. } | Reply::WriteRefused => {
+            unreachable!("BUG: only a start finds what exists, and only a session shows a fence")
+        }
+    }
+}
+
 /// The version that a coordination first recorded an accepted command at, among the last ones that
 /// it remembers: read backwards, and not on the decider's path.
 fn accepted(
@@ -282,7 +294,7 @@ pub(crate) fn backwards<T>(
 }
 
 /// The configuration that a nested plan was recorded as.
-fn nested_config(bytes: &[u8]) -> Result<CoordinationConfig, String> {
+pub(super) fn nested_config(bytes: &[u8]) -> Result<CoordinationConfig, String> {
     let plan = PlanSpec::from_bytes(bytes).map_err(|error| error.to_string())?;
     plan.config().map_err(|error| error.to_string())
 }

@@ -14,8 +14,19 @@ use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
 use crate::mailbox::{EngineError, Handle};
+use crate::submission::Addition;
 
 /// What a function leaves when it did its work.
+///
+/// ```
+/// use antiphon::Output;
+///
+/// let rows = Output::of_json(&vec![1, 2, 3])?.with_note("three rows");
+/// assert_eq!(rows.as_text(), Ok("[1,2,3]"));
+/// assert_eq!(rows.json::<Vec<u64>>()?, [1, 2, 3]);
+/// assert_eq!(rows.note(), Some("three rows"));
+/// # Ok::<(), antiphon::OutputError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     pub(crate) bytes: Option<Vec<u8>>,
@@ -46,6 +57,55 @@ impl Output {
         Self::bytes(text.into())
     }
 
+    /// A value as JSON, kept as a blob.
+    ///
+    /// # Errors
+    /// [`OutputError::NotJson`] if it cannot be written as JSON.
+    pub fn of_json(value: &(impl serde::Serialize + ?Sized)) -> Result<Self, OutputError> {
+        Ok(Self::bytes(serde_json::to_vec(value).map_err(OutputError::json)?))
+    }
+
+    /// Its bytes, if it has any.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.bytes.as_deref()
+    }
+
+    /// Its bytes as text; without any, the empty text.
+    ///
+    /// # Errors
+    /// [`Utf8Error`](std::str::Utf8Error) if they are no text.
+    pub fn as_text(&self) -> Result<&str, std::str::Utf8Error> {
+        std::str::from_utf8(self.as_bytes().unwrap_or_default())
+    }
+
+    /// Its bytes read as JSON.
+    ///
+    /// # Errors
+    /// [`OutputError`] if there are none, or they are not the JSON of such a value.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, OutputError> {
+        let bytes = self.as_bytes().ok_or(OutputError::Empty)?;
+        serde_json::from_slice(bytes).map_err(OutputError::json)
+    }
+
+    /// Its bytes, without a copy.
+    #[must_use]
+    pub fn into_bytes(self) -> Option<Vec<u8>> {
+        self.bytes
+    }
+
+    /// The sentence for the record.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    /// Its scores by name, in millionths.
+    #[must_use]
+    pub fn scores(&self) -> &BTreeMap<String, i64> {
+        &self.scores
+    }
+
     /// The same with a sentence for the record; at most 4,096 bytes of it are kept.
     #[must_use]
     pub fn with_note(self, note: impl Into<String>) -> Self {
@@ -67,6 +127,27 @@ impl Output {
     pub fn with_score(mut self, name: impl Into<String>, millionths: i64) -> Self {
         self.scores.insert(name.into(), millionths);
         self
+    }
+}
+
+/// Why an output is not the JSON that it was read or written as.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// There are no bytes.
+    #[error("there is no output to read")]
+    Empty,
+    /// The bytes, or the value, are not what was asked for.
+    #[error("the output is not the JSON that was expected")]
+    NotJson {
+        /// What is wrong.
+        source: Arc<serde_json::Error>,
+    },
+}
+
+impl OutputError {
+    fn json(source: serde_json::Error) -> Self {
+        Self::NotJson { source: Arc::new(source) }
     }
 }
 
@@ -242,9 +323,10 @@ impl SessionContext {
     ///
     /// # Errors
     /// If the ledger cannot be read.
-    pub async fn output_of(&self, work: &str) -> Result<Option<Vec<u8>>, EngineError> {
+    pub async fn output_of(&self, work: impl AsRef<str>) -> Result<Option<Output>, EngineError> {
+        let work = work.as_ref();
         match self.parts.spawn.outputs.iter().find(|(id, _)| id == work) {
-            Some((_, digest)) => self.parts.handle.blob(*digest).await,
+            Some((_, digest)) => Ok(self.parts.handle.blob(*digest).await?.map(Output::bytes)),
             None => Ok(None),
         }
     }
@@ -271,8 +353,8 @@ impl SessionContext {
     ///
     /// # Errors
     /// If the items are refused, or the session has ended.
-    pub async fn add_work(&self, items: Vec<WorkSpec>) -> Result<(), EngineError> {
-        let spawn = &self.parts.spawn;
-        self.parts.handle.add_work_from(&spawn.session, spawn.fence, items).await
+    pub async fn add_work(&self, work: impl Into<Addition>) -> Result<(), EngineError> {
+        let (spawn, Addition { items, inputs }) = (&self.parts.spawn, work.into());
+        self.parts.handle.add_work_from(&spawn.session, spawn.fence, items, inputs).await
     }
 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use self::end::result_of;
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
-use super::{Failed, SessionContext, SessionResult};
+use super::{Failed, Output, SessionContext, SessionResult};
 use crate::plan::{CommandSpec, Rendered, RenderedEnv, RenderedStdin};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, Stop, Wardens};
 use crate::usage::Charged;
@@ -71,7 +71,7 @@ impl Processes {
             CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
         let mut outputs = BTreeMap::new();
         for work in session.needed() {
-            if let Some(bytes) = session.output_of(work.as_str()).await? {
+            if let Some(bytes) = session.output_of(work).await?.and_then(Output::into_bytes) {
                 outputs.insert(work.clone(), bytes);
             }
         }

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon::Engine;
+use antiphon::Submission;
 use antiphon::coordination::Verdict;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon::id::{CoordinationId, Version};
+use antiphon::id::CoordinationId;
 use antiphon::ledger::verify::{Scope, verify_directory};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
 use antiphon::plan::{Environment, parse};
@@ -36,7 +37,7 @@ work:
 "#;
 
 async fn engine(state: &Path, grace: Duration) -> Engine {
-    let mut setup = Engine::open(state).unwrap().with_grace(grace);
+    let mut setup = Engine::builder(state).unwrap().with_grace(grace);
     setup.run_processes(WardenSetup::default()).unwrap();
     setup.start().await.unwrap()
 }
@@ -46,14 +47,19 @@ async fn submit(engine: &Engine, directory: &Path, plan: &str) -> CoordinationId
         .unwrap()
         .compile(&Environment::Of([].into()))
         .unwrap();
-    engine.submit_with(compiled.config, compiled.blobs).await.unwrap()
+    engine
+        .submit(Submission::new(compiled.config).with_inputs(compiled.blobs))
+        .await
+        .unwrap()
+        .id()
+        .clone()
 }
 
 /// Who ended and how, in the order of the items; each with what it printed.
 async fn ends(engine: &Engine, state: &Path, id: &CoordinationId) -> Vec<String> {
     let store = SqliteStore::at(state, SqliteOptions::default());
     let printed = |digest| String::from_utf8(store.blob(&digest).unwrap().unwrap()).unwrap();
-    let mut events = engine.follow(id, Version(0)).await.unwrap();
+    let mut events = engine.run(id).unwrap().follow().await.unwrap();
     let mut ends = Vec::new();
     while let Some(recorded) = events.next().await.unwrap() {
         if let CoordinationEvent::SessionUnbound(unbound) =
@@ -91,7 +97,7 @@ async fn closing_asks_processes_to_stop_and_leaves_none() {
 
     std::fs::write(directory.path().join("again"), "").unwrap();
     let second = engine(&state, Duration::from_secs(10)).await;
-    let ended = within(second.wait(&id)).await.unwrap();
+    let ended = within(second.run(&id).unwrap().wait()).await.unwrap();
     assert_eq!(ended.verdict, Verdict::Succeeded);
     let lost = r#""LOST", "the engine was closed while the session ran", true"#;
     let expected = [

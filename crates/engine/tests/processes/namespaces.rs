@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use antiphon::Submission;
+
 use antiphon::Engine;
 use antiphon::coordination::Blocked;
 use antiphon::id::CoordinationId;
@@ -45,7 +47,7 @@ pub(crate) fn run(words: &[&str]) {
         .build()
         .unwrap()
         .block_on(async {
-            let mut setup = Engine::open(directory.join("state")).unwrap();
+            let mut setup = Engine::builder(directory.join("state")).unwrap();
             setup.run_processes(WardenSetup::default()).unwrap();
             let engine = setup.start().await.unwrap();
             let id = CoordinationId::new("held").unwrap();
@@ -55,13 +57,16 @@ pub(crate) fn run(words: &[&str]) {
                     .compile(&Environment::Of([].into()))
                     .unwrap();
                 engine
-                    .submit_with(compiled.config.with_id("held").unwrap(), compiled.blobs)
+                    .submit(
+                        Submission::new(compiled.config.with_id("held").unwrap())
+                            .with_inputs(compiled.blobs),
+                    )
                     .await
                     .unwrap();
             } else {
                 let held = async {
                     loop {
-                        match engine.why(&id, "build").await.unwrap().as_slice() {
+                        match engine.run(&id).unwrap().why("build").await.unwrap().as_slice() {
                             [held @ Blocked::Held { left, .. }] if !left.is_empty() => {
                                 break held.to_string();
                             }
@@ -79,7 +84,7 @@ pub(crate) fn run(words: &[&str]) {
                 println!("{:?}", unseen(&directory.join("state")));
                 let _ = std::io::stdout().flush();
             }
-            let ended = engine.wait(&id).await.unwrap();
+            let ended = engine.run(&id).unwrap().wait().await.unwrap();
             println!("{}", ended.verdict);
             engine.close().await.unwrap();
         });

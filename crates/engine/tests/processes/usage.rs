@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use antiphon::Engine;
+use antiphon::Submission;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon::id::Version;
 use antiphon::plan::{Environment, parse};
 use antiphon::process::WardenSetup;
 
@@ -33,14 +33,15 @@ work:
 #[tokio::test(flavor = "multi_thread")]
 async fn usage_is_read_behind_a_cut_and_a_resumed_run_is_charged_once() {
     let directory = tempfile::tempdir().unwrap();
-    let mut setup = Engine::open(directory.path().join("state")).unwrap();
+    let mut setup = Engine::builder(directory.path().join("state")).unwrap();
     setup.run_processes(WardenSetup::default()).unwrap();
     let engine = setup.start().await.unwrap();
     let compiled = parse(PLAN, &Path::new(directory.path()).join("plan.yaml")).unwrap();
     let compiled = compiled.compile(&Environment::Of([].into())).unwrap();
-    let id = engine.submit_with(compiled.config, compiled.blobs).await.unwrap();
-    within(engine.wait(&id)).await.unwrap();
-    let mut events = engine.follow(&id, Version(0)).await.unwrap();
+    let run =
+        engine.submit(Submission::new(compiled.config).with_inputs(compiled.blobs)).await.unwrap();
+    within(run.wait()).await.unwrap();
+    let mut events = run.follow().await.unwrap();
     let mut told = Vec::new();
     while let Some(recorded) = events.next().await.unwrap() {
         if let CoordinationEvent::SessionUnbound(unbound) =

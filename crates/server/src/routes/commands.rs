@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::coordination::Raise;
-use antiphon::event::StopKind;
-use antiphon::id::{CommandId, CoordinationId};
-use antiphon::world::{Command, Reply};
+use antiphon::id::{CoordinationId, Version};
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::record::explained;
-use crate::answer::{Answer, ask, json};
-use crate::api::{self, Accepted, Code, Problem, Steer};
+use crate::answer::{Answer, Asked, ask, json};
+use crate::api::{self, Accepted, Steer};
 use crate::request::{Addressed, Fields, Key, Object, Operator};
 use crate::state::Shared;
 
@@ -65,14 +63,14 @@ async fn steer(
 ) -> Answer {
     let reason = body.optional_text("reason").unwrap_or_else(|| without_reason(how).to_owned());
     body.finish()?;
-    let coordination = target.id().clone();
-    let command = match how {
-        Steer::Cancel => Command::Stop { coordination, kind: StopKind::Cancel, reason },
-        Steer::Drain => Command::Stop { coordination, kind: StopKind::Drain, reason },
-        Steer::Close => Command::Stop { coordination, kind: StopKind::Close, reason },
-        Steer::Pause => Command::Pause { coordination, reason },
+    let command = shared.run(target.id())?.command(key.0);
+    let answer = match how {
+        Steer::Cancel => ask(&shared, command.cancel(reason)).await,
+        Steer::Drain => ask(&shared, command.drain(reason)).await,
+        Steer::Close => ask(&shared, command.close(reason)).await,
+        Steer::Pause => ask(&shared, command.pause(reason)).await,
     };
-    carry_out(&shared, target.id(), command, key.0).await
+    accepted(&shared, target.id(), answer).await
 }
 
 pub(super) async fn go_on(
@@ -84,8 +82,9 @@ pub(super) async fn go_on(
 ) -> Answer {
     let raise = asked(&read(&mut body));
     body.finish()?;
-    let command = Command::Continue { coordination: target.id().clone(), raise };
-    carry_out(&shared, target.id(), command, key).await
+    let command = shared.run(target.id())?.command(key);
+    let answer = ask(&shared, command.unpause_with(raise)).await;
+    accepted(&shared, target.id(), answer).await
 }
 
 fn read(body: &mut Fields) -> api::Raise {
@@ -117,19 +116,9 @@ fn asked(raise: &api::Raise) -> Raise {
     asked
 }
 
-async fn carry_out(
-    shared: &Shared,
-    id: &CoordinationId,
-    command: Command,
-    key: Option<CommandId>,
-) -> Answer {
-    match ask(shared, |engine| engine.command(command, key)).await {
-        Ok(Reply::Done { version }) => {
-            json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 })
-        }
-        Ok(Reply::Existing { .. } | Reply::WriteRefused) => {
-            Err(Problem::new(Code::Internal, "the engine gave an answer that is none to this"))
-        }
+async fn accepted(shared: &Shared, id: &CoordinationId, answer: Result<Version, Asked>) -> Answer {
+    match answer {
+        Ok(version) => json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 }),
         Err(asked) => Err(explained(shared, id, asked).await),
     }
 }

@@ -90,12 +90,10 @@ fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 async fn page(shared: &Shared, target: &Addressed, after: Version, limit: usize) -> Answer {
     // The head first: what is read after it is at least as new.
     let head = head(shared, target.id()).await?;
+    let run = shared.run(target.id())?;
     let (mut events, mut bytes, mut last) = (Vec::new(), 0, after);
     while events.len() < limit && bytes < PAGE_BYTES {
-        let recorded = shared
-            .engine()
-            .events(target.id(), last, READ_AT_ONCE.min(limit - events.len()))
-            .await?;
+        let recorded = run.events(last, READ_AT_ONCE.min(limit - events.len())).await?;
         let Some(newest) = recorded.last() else { break };
         last = newest.version;
         bytes += recorded
@@ -114,7 +112,7 @@ async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {
         // This is how a client of event streams is told not to come back.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let subscription = ask(shared, |engine| engine.follow(target.id(), after)).await?;
+    let subscription = ask(shared, shared.run(target.id())?.follow_after(after)).await?;
     let heartbeat = shared.limits().heartbeat;
     let following =
         Following { subscription, heartbeat, stopping: shared.stopping().clone(), failed: false };

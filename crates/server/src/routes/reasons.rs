@@ -13,7 +13,7 @@ use crate::state::Shared;
 
 pub(super) async fn why(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
     let (id, work) = (target.id(), target.part("work"));
-    match ask(&shared, |engine| engine.why(id, work)).await {
+    match ask(&shared, shared.run(id)?.why(work)).await {
         Ok(blocked) => {
             let reasons = blocked.iter().map(Why::from).collect();
             let (run, work) = (id.to_string(), work.to_owned());

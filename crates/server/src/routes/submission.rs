@@ -13,7 +13,6 @@ use antiphon::coordination::ControllerError;
 use antiphon::id::{CommandId, CoordinationId};
 use antiphon::plan::{Compiled, Environment, Plan, PlanError};
 use antiphon::process::MIN_SECRET_BYTES;
-use antiphon::world::Reply;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 
@@ -44,12 +43,12 @@ pub(super) async fn submit(
     let id = submission.id.clone();
     let refused = |error: ControllerError| Problem::new(Code::Refused, error.to_string());
     let config = config.with_id(id.as_str()).map_err(refused)?;
-    let secrets = submission.secrets.clone();
-    let started = ask(&shared, |engine| engine.start(id.clone(), config, blobs, secrets, key));
-    let existing = match started.await? {
-        Reply::Existing { .. } => true,
-        Reply::Done { .. } | Reply::WriteRefused => false,
-    };
+    let submitted = antiphon::Submission::new(config)
+        .with_inputs(blobs)
+        .with_secrets(&submission.secrets)
+        .with_command(key);
+    let submitted = ask(&shared, shared.engine().submit_or_find(submitted)).await?;
+    let existing = matches!(submitted, antiphon::Submitted::Existing(_));
     let status = if existing { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = json(status, &Submitted { id: id.to_string(), existing })?;
     if let Ok(location) = HeaderValue::try_from(run_path(id.as_str(), "")) {
@@ -101,7 +100,7 @@ impl Submission {
                 let detail = format!("without an `id` the Idempotency-Key is the id, but {error}");
                 Problem::new(Code::InvalidRequest, detail)
             })?),
-            (None, None) => Some(Engine::mint()?),
+            (None, None) => Some(Engine::mint()),
         };
         body.finish()?;
         let id = id.ok_or_else(|| Problem::new(Code::InvalidBody, "the id is no id"))?;

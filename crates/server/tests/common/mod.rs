@@ -36,7 +36,7 @@ extern "C" fn enter() {
 pub(crate) struct Bench {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) dir: PathBuf,
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Engine,
     /// Lets the sessions of `hold` go.
     pub(crate) release: CancellationToken,
     pub(crate) shutdown: CancellationToken,
@@ -70,8 +70,8 @@ impl Bench {
         setting: Setting,
     ) -> Result<Self> {
         let release = CancellationToken::new();
-        let engine = Arc::new(engine(&dir, &release, &setting).await?);
-        let mut server = Server::bind(&dir, Arc::clone(&engine)).await?.with_limits(setting.limits);
+        let engine = engine(&dir, &release, &setting).await?;
+        let mut server = Server::bind(&dir, engine.clone()).await?.with_limits(setting.limits);
         if let Some(session_of) = setting.session_of {
             server = server.with_sessions(session_of);
         }
@@ -126,7 +126,7 @@ impl Bench {
         self.release.cancel();
         self.shutdown.cancel();
         self.served.await?;
-        Arc::into_inner(self.engine).expect("the server let go of the engine").close().await?;
+        self.engine.close().await?;
         Ok(())
     }
 }
@@ -176,10 +176,10 @@ pub(crate) async fn engine(
     setting: &Setting,
 ) -> Result<Engine> {
     let setup = match setting.processes {
-        true => Engine::open(dir)?,
+        true => Engine::builder(dir)?,
         false => {
             let store = Location::directory(dir).store();
-            Engine::open_store(Arc::new(FailingStore::new(store, &setting.faults)))?
+            Engine::builder_on(Arc::new(FailingStore::new(store, &setting.faults)))?
         }
     };
     let mut setup = setup.with_grace(Duration::from_secs(5));
@@ -188,11 +188,11 @@ pub(crate) async fn engine(
     }
     setup.register("echo", |session: SessionContext| async move {
         Ok(Output::text(session.work().to_string()))
-    });
+    })?;
     setup.register(
         "fail",
         |_: SessionContext| async move { Err(Failed::because("it was told to")) },
-    );
+    )?;
     let release = release.clone();
     setup.register("hold", move |session: SessionContext| {
         let release = release.clone();
@@ -202,14 +202,14 @@ pub(crate) async fn engine(
                 () = session.stop_requested() => Err(Failed::because("it was asked to stop")),
             }
         }
-    });
+    })?;
     Ok(setup.start().await?)
 }
 
 /// Starts a run of functions.
 pub(crate) async fn start(engine: &Engine, id: &str, lines: &str) -> Result {
     let config = functions(lines).with_id(id)?;
-    engine.start(id.parse()?, config, Vec::new(), Default::default(), None).await?;
+    engine.submit(config).await?;
     Ok(())
 }
 

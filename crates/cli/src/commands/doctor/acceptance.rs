@@ -95,7 +95,7 @@ impl Acceptance {
             .map_err(CommandError::internal)?;
         runtime.block_on(async {
             // Nothing is registered, so no session starts.
-            let engine = Engine::open_at(&location)?.start().await?;
+            let engine = Engine::builder_at(&location)?.start().await?;
             engine.close().await?;
             Ok::<(), CommandError>(())
         })?;

@@ -43,14 +43,16 @@ fn left(ended: bool) -> Left {
     let dir = tempfile::tempdir().unwrap();
     let id: CoordinationId = "c".parse().unwrap();
     let receipt = tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let mut setup = Engine::open(dir.path().join("state")).unwrap();
-        setup.register("work", |session: SessionContext| async move {
-            if session.attempt() == 1 {
-                Err(Failed::because("not yet"))
-            } else {
-                Ok(Output::none())
-            }
-        });
+        let mut setup = Engine::builder(dir.path().join("state")).unwrap();
+        setup
+            .register("work", |session: SessionContext| async move {
+                if session.attempt() == 1 {
+                    Err(Failed::because("not yet"))
+                } else {
+                    Ok(Output::none())
+                }
+            })
+            .unwrap();
         let engine = setup.start().await.unwrap();
         let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
         engine
@@ -59,12 +61,12 @@ fn left(ended: bool) -> Left {
             .unwrap();
         let at_once = Backoff { initial_ns: 1, factor: 1, cap_ns: 1, jitter_ppm: 0 };
         let work = vec![WorkSpec::function("a", "work").unwrap().with_backoff(at_once)];
-        let mut events = engine.follow(&id, Version(0)).await.unwrap();
-        engine.add_work(&id, work, Some(CommandId::new("add-0").unwrap())).await.unwrap();
+        let mut events = engine.run(&id).unwrap().follow().await.unwrap();
+        engine.run(&id).unwrap().once("add-0").unwrap().add_work(work).await.unwrap();
         while events.next().await.unwrap().unwrap().version < Version(6) {}
         let receipt = if ended {
-            engine.close_coordination(&id).await.unwrap();
-            let ended = engine.wait(&id).await.unwrap();
+            engine.run(&id).unwrap().close("closed").await.unwrap();
+            let ended = engine.run(&id).unwrap().wait().await.unwrap();
             engine.blob(ended.receipt).await.unwrap()
         } else {
             None

@@ -1,0 +1,275 @@
+//! A ledger that was taken over, before anything runs on it: what carries sessions out is given here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_core::coordination::{Capability, CoordinationConfig, SessionSpawner};
+use antiphon_core::id::{IdError, RunnerName};
+
+use super::Engine;
+use crate::decider::{self, Recovered};
+use crate::ledger::verify::{Scope, verify};
+use crate::ledger::{Location, MarkFinding, Opened, Owner, Store};
+use crate::mailbox::StartError;
+use crate::orphans::{self, Orphans};
+use crate::process::{WardenSetup, Wardens, WardensError};
+use crate::session::{Processes, RunnerFn, Secrets, SessionContext, SessionResult, adapted, boxed};
+
+/// How long a session that was asked to stop has before it is abandoned, unless the builder is told
+/// otherwise.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// Name of the socket in the state directory, by which sessions reach the engine where it listens.
+const SOCKET: &str = "api.sock";
+
+/// Events of a coordination after which a snapshot is worth its cost, unless the builder is told
+/// otherwise.
+const SNAPSHOT_EVENTS: u64 = 10_000;
+
+/// An engine that is about to start: it holds the ledger already, and nothing runs yet. Register
+/// what carries sessions out, then [`EngineBuilder::start`].
+///
+/// ```
+/// use antiphon::{Engine, Output, RegisterError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let mut builder = Engine::builder(dir.path().join("state"))?;
+/// builder.register("greet", |_| async { Ok(Output::text("hello")) })?;
+/// let again = builder.register("greet", |_| async { Ok(Output::none()) });
+/// assert!(matches!(again, Err(RegisterError::Taken { .. })));
+/// let engine = builder.start().await?;
+/// engine.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct EngineBuilder {
+    store: Arc<dyn Store>,
+    recovered: Recovered,
+    functions: Vec<(RunnerName, Capability, RunnerFn)>,
+    plans: Vec<(RunnerName, CoordinationConfig)>,
+    /// The state directory, if the ledger has one.
+    directory: Option<PathBuf>,
+    processes: Option<Arc<Processes>>,
+    grace: Duration,
+    snapshot_every: u64,
+}
+
+impl std::fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("functions", &self.functions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a function or a plan was not registered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The name is not one that a work item could give.
+    #[error(transparent)]
+    Name(#[from] IdError),
+    /// Something of the same kind was registered under the name before.
+    #[error("{name:?} is registered already; give each function, and each plan, its own name")]
+    Taken {
+        /// The name.
+        name: RunnerName,
+    },
+}
+
+impl EngineBuilder {
+    /// Takes over the ledger at a location.
+    pub(super) fn at(location: &Location) -> Result<Self, StartError> {
+        let taken_over = Self::on(location.store())?;
+        Ok(Self { directory: Some(location.path().to_owned()), ..taken_over })
+    }
+
+    /// Takes over a ledger in any store.
+    pub(super) fn on(store: Arc<dyn Store>) -> Result<Self, StartError> {
+        let owner = Owner::this_process(crate::clock::wall());
+        let opened: Opened = store.open(&owner)?;
+        if opened.needs_verification {
+            let report = verify(store.as_ref(), &Scope::Ledger)?;
+            if let Some(finding) = report.findings.first() {
+                return Err(StartError::NotVerified { finding: finding.to_string() });
+            }
+            store.declare_verified()?;
+        }
+        let accepted_shorter = opened.mark != MarkFinding::Agrees;
+        let recovered = decider::recover(store.as_ref(), &owner, opened, accepted_shorter)?;
+        if recovered.is_newer() {
+            // Reading needs no ownership, and a version that can write must be able to take it.
+            store.close()?;
+        }
+        Ok(Self {
+            store,
+            recovered,
+            functions: Vec::new(),
+            plans: Vec::new(),
+            directory: None,
+            processes: None,
+            grace: DEFAULT_GRACE,
+            snapshot_every: SNAPSHOT_EVENTS,
+        })
+    }
+
+    /// Registers a function under a name that work items give as their runner.
+    ///
+    /// It may be called at any time with any session of such an item, also again for an item that a
+    /// crash took it from.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the name is not valid, or another function has it.
+    pub fn register<F, Fut>(
+        &mut self,
+        name: impl AsRef<str>,
+        function: F,
+    ) -> Result<&mut Self, RegisterError>
+    where
+        F: Fn(SessionContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = SessionResult> + Send + 'static,
+    {
+        self.register_reporting(name, Capability::default(), function)
+    }
+
+    /// Registers a function that reports what it uses, and so is granted tokens and cost.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::register`].
+    pub fn register_reporting<F, Fut>(
+        &mut self,
+        name: impl AsRef<str>,
+        capability: Capability,
+        function: F,
+    ) -> Result<&mut Self, RegisterError>
+    where
+        F: Fn(SessionContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = SessionResult> + Send + 'static,
+    {
+        self.add(name.as_ref(), capability, boxed(function))
+    }
+
+    /// Registers a blocking [`SessionSpawner`], as the kernel's contract has it. It reports tokens,
+    /// and so is granted some.
+    ///
+    /// A session of it cannot be stopped, only abandoned: the trait has no call for that.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::register`].
+    pub fn register_spawner(
+        &mut self,
+        name: impl AsRef<str>,
+        spawner: impl SessionSpawner + 'static,
+    ) -> Result<&mut Self, RegisterError> {
+        let capability = Capability { reports_tokens: true, ..Capability::default() };
+        self.add(name.as_ref(), capability, adapted(Arc::new(spawner)))
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        capability: Capability,
+        function: RunnerFn,
+    ) -> Result<&mut Self, RegisterError> {
+        let name = RunnerName::new(name)?;
+        if self.functions.iter().any(|(taken, _, _)| *taken == name) {
+            return Err(RegisterError::Taken { name });
+        }
+        self.functions.push((name, capability, function));
+        Ok(self)
+    }
+
+    /// Registers a configuration that items with a plan as their runner are carried out by, as
+    /// nested coordinations.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if the name is not valid, or another configuration has it.
+    pub fn register_plan(
+        &mut self,
+        name: impl AsRef<str>,
+        config: CoordinationConfig,
+    ) -> Result<&mut Self, RegisterError> {
+        let name = RunnerName::new(name)?;
+        if self.plans.iter().any(|(taken, _)| *taken == name) {
+            return Err(RegisterError::Taken { name });
+        }
+        self.plans.push((name, config));
+        Ok(self)
+    }
+
+    /// Lets items be carried out by processes, each session under a warden. Without this they stay
+    /// ready, and `why` says so.
+    ///
+    /// # Errors
+    /// [`WardensError`] if the ledger has no directory, this program cannot be its own warden and
+    /// names no other, or the system has not what it takes.
+    pub fn run_processes(&mut self, setup: WardenSetup) -> Result<&mut Self, WardensError> {
+        let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
+        let wardens = Wardens::open(directory, setup)?;
+        // Sessions run in directories of their own, so nothing that they are told may be relative
+        // to this process's.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let processes = Processes {
+            wardens,
+            secrets: Secrets::default(),
+            scratch_root: absolute(std::env::temp_dir()),
+            socket: absolute(directory.join(SOCKET)),
+            charged: Arc::default(),
+        };
+        self.processes = Some(Arc::new(processes));
+        Ok(self)
+    }
+
+    /// Sets how long a session that was asked to stop has before it is abandoned.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// Sets after how many events of a coordination its state is saved, so that the next start
+    /// replays only what follows.
+    #[must_use]
+    pub fn with_snapshot_every(self, events: u64) -> Self {
+        Self { snapshot_every: events, ..self }
+    }
+
+    /// Starts the engine, and with it what an earlier one left unfinished. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`] if time, timers or the writer thread cannot be had.
+    pub async fn start(self) -> Result<Engine, StartError> {
+        // Ending what an earlier engine left may take seconds.
+        let swept = tokio::task::spawn_blocking(move || self.swept()).await;
+        let (taken_over, orphans) = swept
+            .map_err(|error| StartError::System { what: "a thread", source: error.into() })??;
+        let Self { store, recovered, functions, plans, processes, grace, snapshot_every, .. } =
+            taken_over;
+        let parts = decider::Parts {
+            store,
+            recovered,
+            functions,
+            plans,
+            processes,
+            grace,
+            snapshot_every,
+            orphans,
+        };
+        let (handle, guard, task, leftovers) = decider::spawn(parts)?;
+        Ok(Engine::new(handle, guard, task, leftovers))
+    }
+
+    /// Ends what an earlier engine left running, whether this one runs processes or not.
+    fn swept(self) -> Result<(Self, Orphans), StartError> {
+        let orphans = match &self.directory {
+            // What a newer version runs is that version's to look after.
+            Some(directory) if !self.recovered.is_newer() => {
+                orphans::sweep(self.recovered.world(), self.store.as_ref(), directory)?
+            }
+            _ => Orphans::default(),
+        };
+        Ok((self, orphans))
+    }
+}

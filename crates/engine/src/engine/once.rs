@@ -1,0 +1,98 @@
+//! One command to a run, under an id or without one.
+
+use antiphon_core::coordination::Raise;
+use antiphon_core::event::StopKind;
+use antiphon_core::id::{CommandId, CoordinationId, Version};
+use antiphon_core::world::Command;
+
+use crate::mailbox::{EngineError, Handle, operator};
+use crate::submission::Addition;
+
+/// One command to a run, made by [`Run::once`](super::Run::once). Each answers with the version of
+/// the run's stream that it was recorded at.
+#[derive(Debug)]
+#[must_use = "nothing is asked of the run until one of the commands is given"]
+pub struct Once {
+    handle: Handle,
+    run: CoordinationId,
+    id: Option<CommandId>,
+}
+
+impl Once {
+    pub(super) fn new(handle: Handle, run: CoordinationId, id: Option<CommandId>) -> Self {
+        Self { handle, run, id }
+    }
+
+    /// As [`Run::cancel`](super::Run::cancel).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn cancel(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.stop(StopKind::Cancel, reason.into()).await
+    }
+
+    /// As [`Run::drain`](super::Run::drain).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn drain(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.stop(StopKind::Drain, reason.into()).await
+    }
+
+    /// As [`Run::close`](super::Run::close).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn close(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.stop(StopKind::Close, reason.into()).await
+    }
+
+    async fn stop(self, kind: StopKind, reason: String) -> Result<Version, EngineError> {
+        let command = Command::Stop { coordination: self.run.clone(), kind, reason };
+        self.handle.command(command, operator(self.id)).await
+    }
+
+    /// As [`Run::pause`](super::Run::pause).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn pause(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        let command = Command::Pause { coordination: self.run.clone(), reason: reason.into() };
+        self.handle.command(command, operator(self.id)).await
+    }
+
+    /// As [`Run::unpause`](super::Run::unpause).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn unpause(self) -> Result<Version, EngineError> {
+        self.unpause_with(Raise::new()).await
+    }
+
+    /// As [`Run::unpause_with`](super::Run::unpause_with).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn unpause_with(self, raise: Raise) -> Result<Version, EngineError> {
+        let command = Command::Continue { coordination: self.run.clone(), raise };
+        self.handle.command(command, operator(self.id)).await
+    }
+
+    /// As [`Run::raise`](super::Run::raise).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn raise(self, raise: Raise) -> Result<Version, EngineError> {
+        let command = Command::RaiseBudget { coordination: self.run.clone(), raise };
+        self.handle.command(command, operator(self.id)).await
+    }
+
+    /// As [`Run::add_work`](super::Run::add_work).
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn add_work(self, work: impl Into<Addition>) -> Result<Version, EngineError> {
+        let Addition { items, inputs } = work.into();
+        self.handle.add_work(self.run, items, inputs, operator(self.id)).await
+    }
+}

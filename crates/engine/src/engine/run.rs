@@ -1,0 +1,233 @@
+//! One run of an engine: waiting for it, steering it, looking at it.
+
+use std::sync::Arc;
+
+use antiphon_core::coordination::{Blocked, Raise};
+use antiphon_core::envelope::Recorded;
+use antiphon_core::id::{CommandId, CoordinationId, IdError, Version};
+
+use super::{Once, Reader, Subscription};
+use crate::ledger::export::{Export, ExportError, export};
+use crate::mailbox::{Ended, EngineError, Handle, Status};
+use crate::orphans::Leftovers;
+use crate::session::Output;
+use crate::submission::Addition;
+
+/// One run of an engine, by its id. It is cheap to clone, and no reason for the engine to live on:
+/// once the last clone of the [`Engine`](super::Engine) is dropped, everything asked of it says
+/// that the engine has stopped.
+///
+/// ```
+/// use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+/// use antiphon::{Engine, Output};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let mut builder = Engine::builder(dir.path().join("state"))?;
+/// builder.register("greet", |_| async { Ok(Output::text("hello")) })?;
+/// let engine = builder.start().await?;
+/// let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
+/// let inbox = CoordinationConfig::open(Vec::new(), budget)?.with_id("inbox")?;
+///
+/// let run = engine.submit(inbox).await?;
+/// run.add_work(WorkSpec::function("first", "greet")?).await?;
+/// run.once("tuesday")?.add_work(WorkSpec::function("second", "greet")?).await?;
+/// run.once("tuesday")?.add_work(WorkSpec::function("second", "greet")?).await?; // changes nothing
+/// run.close("no more today").await?;
+///
+/// let ended = engine.run("inbox")?.wait().await?;
+/// assert_eq!(ended.verdict, Verdict::Succeeded);
+/// assert_eq!(run.output("second").await?, Some(Output::text("hello")));
+/// engine.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Run {
+    handle: Handle,
+    leftovers: Arc<Leftovers>,
+    id: CoordinationId,
+}
+
+impl Run {
+    pub(super) fn new(handle: Handle, leftovers: Arc<Leftovers>, id: CoordinationId) -> Self {
+        Self { handle, leftovers, id }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &CoordinationId {
+        &self.id
+    }
+
+    /// Waits until it has ended; returns at once if it has.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownCoordination`] if there is none, or the engine stops first.
+    pub async fn wait(&self) -> Result<Ended, EngineError> {
+        self.handle.wait(&self.id).await
+    }
+
+    /// The next command under an id: given again, also once the run has ended, it changes nothing
+    /// and has the answer that it had first.
+    ///
+    /// # Errors
+    /// [`IdError`] if the text is no id of a command.
+    pub fn once(&self, command: impl AsRef<str>) -> Result<Once, IdError> {
+        Ok(self.command(Some(CommandId::new(command)?)))
+    }
+
+    /// The next command, under an id if it has one.
+    pub fn command(&self, id: Option<CommandId>) -> Once {
+        Once::new(self.handle.clone(), self.id.clone(), id)
+    }
+
+    /// Ends it: running sessions are asked to stop first.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not running, or is ending already.
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.command(None).cancel(reason).await
+    }
+
+    /// Lets running sessions come to their end and starts nothing new.
+    ///
+    /// # Errors
+    /// As [`Run::cancel`].
+    pub async fn drain(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.command(None).drain(reason).await
+    }
+
+    /// Takes no more work; it ends when what is there is done.
+    ///
+    /// # Errors
+    /// As [`Run::cancel`].
+    pub async fn close(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.command(None).close(reason).await
+    }
+
+    /// Starts nothing new until it is unpaused; running sessions are left alone.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not running, or paused already.
+    pub async fn pause(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+        self.command(None).pause(reason).await
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not paused, or its budget is used up.
+    pub async fn unpause(&self) -> Result<Version, EngineError> {
+        self.command(None).unpause().await
+    }
+
+    /// Ends a pause with higher ceilings.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not paused, or a ceiling would be lowered.
+    pub async fn unpause_with(&self, raise: Raise) -> Result<Version, EngineError> {
+        self.command(None).unpause_with(raise).await
+    }
+
+    /// Raises ceilings while it runs.
+    ///
+    /// # Errors
+    /// [`EngineError`] if it is not running, or a ceiling would be lowered.
+    pub async fn raise(&self, raise: Raise) -> Result<Version, EngineError> {
+        self.command(None).raise(raise).await
+    }
+
+    /// Adds work, with the inputs that it names.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the items are refused.
+    pub async fn add_work(&self, work: impl Into<Addition>) -> Result<Version, EngineError> {
+        self.command(None).add_work(work).await
+    }
+
+    /// Everything that keeps an item from running now; empty if it would start at the next turn.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the run is not live, or has no such item.
+    pub async fn why(&self, work: impl AsRef<str>) -> Result<Vec<Blocked>, EngineError> {
+        let (id, work) = (self.id.clone(), work.as_ref().to_owned());
+        let look = move |world: &antiphon_core::world::World, now: &_| world.why(&id, &work, now);
+        let mut reasons = self.handle.query(look).await??;
+        self.leftovers.explain(&mut reasons);
+        Ok(reasons)
+    }
+
+    /// The run at a glance, running or ended.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownCoordination`] if there is none.
+    pub async fn status(&self) -> Result<Status, EngineError> {
+        self.handle.status(&self.id).await
+    }
+
+    /// What the last session of an item put out, if one has.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such run, or the ledger cannot be read.
+    pub async fn output(&self, work: impl AsRef<str>) -> Result<Option<Output>, EngineError> {
+        self.handle.output(&self.id, work.as_ref()).await
+    }
+
+    /// Follows its events from the first one on: first what is recorded, then live, each once.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownCoordination`] if there is none.
+    pub async fn follow(&self) -> Result<Subscription, EngineError> {
+        self.follow_after(Version(0)).await
+    }
+
+    /// Follows its events from after a version on.
+    ///
+    /// # Errors
+    /// As [`Run::follow`].
+    pub async fn follow_after(&self, version: Version) -> Result<Subscription, EngineError> {
+        self.handle.follow(&self.id, version).await
+    }
+
+    /// Follows its events under a name: from after the last one that was acknowledged under it, in
+    /// this process or an earlier one.
+    ///
+    /// ```no_run
+    /// # async fn example(run: antiphon::Run) -> Result<(), antiphon::EngineError> {
+    /// let mut reader = run.reader("mailer").await?;
+    /// while let Some(event) = reader.next().await? {
+    ///     println!("{} {}", event.version, event.kind);
+    ///     reader.acknowledge().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such run, or the name reads another one.
+    pub async fn reader(&self, name: impl AsRef<str>) -> Result<Reader, EngineError> {
+        Reader::open(&self.handle, name.as_ref(), &self.id).await
+    }
+
+    /// Its events after a version, at most `limit`.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the ledger cannot be read.
+    pub async fn events(&self, after: Version, limit: usize) -> Result<Vec<Recorded>, EngineError> {
+        let stream = antiphon_core::id::StreamName::Coordination(self.id.clone());
+        self.handle.read(move |store| store.read_stream(&stream, after, limit)).await
+    }
+
+    /// Its receipt with the evidence, once it has ended.
+    ///
+    /// # Errors
+    /// [`ExportError`], or [`EngineError::Stopped`] in place of it if the runtime ends.
+    pub async fn export(&self) -> Result<Result<Export, ExportError>, EngineError> {
+        let (store, id) = (self.handle.store().clone(), self.id.clone());
+        tokio::task::spawn_blocking(move || export(store.as_ref(), &id))
+            .await
+            .map_err(|_| EngineError::Stopped)
+    }
+}

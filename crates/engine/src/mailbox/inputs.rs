@@ -1,0 +1,60 @@
+//! Inputs that items name: each is handed in with them, or is in the ledger already.
+
+use std::collections::BTreeMap;
+
+use antiphon_core::coordination::{CoordinationConfig, Runner, WorkSpec};
+use antiphon_core::digest::Digest;
+use antiphon_core::envelope::Blob;
+use antiphon_core::id::WorkId;
+
+use super::error::EngineError;
+use super::handle::{Handle, nested_config};
+
+impl Handle {
+    /// Refuses items whose input nobody handed in, those of nested plans included.
+    pub(super) async fn require_inputs(
+        &self,
+        items: &[WorkSpec],
+        inputs: &[Blob],
+    ) -> Result<(), EngineError> {
+        let absent: BTreeMap<Digest, WorkId> = not_handed_in(items, inputs);
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let missing = self.read(move |store| {
+            for (input, work) in absent {
+                if store.blob(&input)?.is_none() {
+                    return Ok(Some((work, input)));
+                }
+            }
+            Ok(None)
+        });
+        match missing.await? {
+            Some((work, input)) => Err(EngineError::InputMissing { work, input }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The inputs that are not among those handed in, each with an item that names it.
+fn not_handed_in(items: &[WorkSpec], inputs: &[Blob]) -> BTreeMap<Digest, WorkId> {
+    let given: BTreeMap<Digest, &Blob> = inputs.iter().map(|blob| (blob.digest, blob)).collect();
+    let mut absent = BTreeMap::new();
+    let mut nested: Vec<CoordinationConfig> = Vec::new();
+    let mut look = |items: &[WorkSpec], nested: &mut Vec<CoordinationConfig>| {
+        for item in items {
+            let Some(input) = item.input else { continue };
+            match (given.get(&input), &item.runner) {
+                (None, _) => drop(absent.entry(input).or_insert_with(|| item.id.clone())),
+                // One that is no plan fails when it is expanded, and says why.
+                (Some(plan), Runner::Nested { .. }) => nested.extend(nested_config(&plan.bytes)),
+                (Some(_), _) => {}
+            }
+        }
+    };
+    look(items, &mut nested);
+    while let Some(config) = nested.pop() {
+        look(config.work(), &mut nested);
+    }
+    absent
+}
