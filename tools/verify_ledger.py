@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A second verifier of the ledger format, written from docs/ledger-format.md and sharing no code with the first.
 
-Checks both chains, commits, payload and blob digests, head rows, cursors, the head mark and erasures. Does not rebuild receipts. Needs
-Python 3.11 and its standard library. Never writes into the directory.
+Checks both chains, commits, payload and blob digests, head rows, cursors, the head mark and erasures, and puts every receipt together
+again from the events of its coordination. Needs Python 3.11 and its standard library. Never writes into the directory.
 
     python3 tools/verify_ledger.py [--json] DIR
 
@@ -80,6 +80,210 @@ def shown(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
+def optional(value: bytes | None) -> bytes:
+    return u8(0) if value is None else u8(1) + value
+
+
+def words(value: str) -> bytes:
+    return text(value.encode())
+
+
+def one(value: object) -> tuple[str, object]:
+    """A value of an enumeration: its name, and what belongs to it."""
+    if type(value) is str:
+        return value, None
+    ((name, content),) = value.items()
+    return name, content
+
+
+U32, U64 = 2**32 - 1, 2**64 - 1
+FAILED = {"FAILURE", "TIMEOUT", "SPAWN_FAILED"}
+NO_ATTEMPT = {"LOST", "CANCELLED", "DEFERRED"}
+SKIPPED = {"not_claimable": b"C", "requested": b"Q", "rule": b"R"}
+STOPS = {
+    "AllWorkCompleted": "ALL_WORK_COMPLETED",
+    "WorkCompleted": "ALL_WORK_COMPLETED",
+    "CircuitBreakerTripped": "CIRCUIT_BREAKER_TRIPPED",
+    "UserRequested": "USER_REQUESTED",
+}
+# What belongs to an error, in the order of its bytes; its code; and the sentence that the first version hashed instead.
+ERRORS = {
+    "InvalidBudget": (["field"], "INVALID_BUDGET", "the budget is invalid: {field} must be greater than zero"),
+    "WorkQueueSizeExceeded": (
+        ["actual", "max"], "WORK_QUEUE_SIZE_EXCEEDED", "the work queue holds {actual} items; at most {max} are allowed",
+    ),
+    "TickRateMismatch": (
+        ["expected", "actual"], "TICK_RATE_MISMATCH",
+        "ticks come at {actual} Hz, but this coordination counts at {expected} Hz",
+    ),
+    "ClockRegression": (
+        ["last", "current"], "CLOCK_REGRESSION", "time went back from {last} to {current}; it may only go on",
+    ),
+    "WorkFailed": (["work_id"], "WORK_FAILED", "work {work_id} failed, and its failure policy ends the coordination"),
+}
+COUNTS = (
+    "sessions successful failed cancelled lost deferred work_succeeded work_failed work_skipped_by_rule work_skipped work_unfinished "
+    "critical_missed resumes writes_refused"
+).split()
+
+
+def completed(stop: object) -> bytes:
+    """How a coordination ended by itself."""
+    name, content = one(stop)
+    if name in STOPS:
+        return b"C" + words(STOPS[name])
+    if name == "BudgetExhausted":
+        return b"C" + words(f"BUDGET_EXHAUSTED_{content.upper()}")
+    error, values = one(content)
+    members, code, sentence = ERRORS[error]
+    if name == "Error":
+        return b"C" + words(f"ERROR ({sentence.format(**values)})")
+    if name == "Fault":
+        values = (values[member] for member in members)
+        return b"E" + words(code) + b"".join(words(value) if type(value) is str else u64(value) for value in values)
+    raise ValueError(f"no stop condition is called {name}")
+
+
+def aborted(reason: object) -> bytes:
+    """How a coordination was ended."""
+    name, content = one(reason)
+    if name == "Cancelled":
+        return b"A" + words(f"CANCELLED ({content['reason']})" if content["reason"] else "CANCELLED")
+    if name == "Error":
+        return b"A" + words(f"ERROR ({content['message']})")
+    codes = {"NoEligibleWork": "NO_ELIGIBLE_WORK", "StartCutOff": "START_CUT_OFF"}
+    parents = {"timed_out": "PARENT_TIMED_OUT", "ending": "PARENT_ENDING"}
+    return b"A" + words(parents[content] if name == "ParentStopped" else codes[name])
+
+
+@dataclass
+class Item:
+    """A work item of which the receipt does not know the outcome yet."""
+
+    critical: bool
+    attempts: int = 0
+    sessions: list[int] = field(default_factory=list)
+    output: bytes | None = None
+
+    def bytes(self, id_: str, outcome: bytes) -> bytes:
+        sessions = self.sessions[-100:]
+        return (
+            words(id_) + u32(self.attempts) + outcome + u32(len(sessions)) + b"".join(map(u64, sessions)) + optional(self.output)
+        )
+
+
+@dataclass
+class Receipt:
+    """A receipt, put together from the events of a coordination as they come."""
+
+    coordination: bytes
+    budget: dict = field(default_factory=dict)
+    started_at: int = 0
+    started_wall: int = 0
+    elapsed: int = 0
+    paused_since: int | None = None
+    paused: int = 0
+    usage: dict[str, int] = field(default_factory=lambda: dict(sessions=0, tokens=0, cache_tokens=0, cost=0, estimated=0))
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+    items: dict[str, Item] = field(default_factory=dict)
+    chunks: list[bytes] = field(default_factory=list)
+    outcomes: list[bytes] = field(default_factory=list)
+    epochs: list[bytes] = field(default_factory=list)
+
+    def take(self, kind: str, said: dict, at: int, wall: int) -> None:
+        """Takes in the next event, unless it is the last."""
+        if kind == "started":
+            self.budget, self.started_at, self.started_wall = said["budget"], at, wall
+            self.epochs.append(u64(said["epoch"]) + words(said["engine"]))
+            return
+        if kind == "work_added":
+            for item in said["items"]:
+                self.items[item["id"]] = Item(item.get("critical", False))
+        elif kind == "session_bound":
+            self.items[said["work"]].sessions.append(said["session"])
+        elif kind == "session_unbound":
+            self.unbind(said)
+        elif kind == "work_skipped":
+            for work in said["works"]:
+                self.finish(work, {"skipped": said["because"]})
+        elif kind == "paused":
+            self.paused_since = at
+        elif kind == "continued" and self.paused_since is not None:
+            self.paused, self.paused_since = self.paused + at - self.paused_since, None
+        elif kind == "budget_raised":
+            self.budget = said["budget"]
+        elif kind == "resumed":
+            self.epochs.append(u64(said["epoch"]) + words(said["engine"]))
+            self.counts["resumes"] += 1
+        elif kind == "write_refused":
+            self.counts["writes_refused"] += 1
+        self.pass_time(at)
+
+    def pass_time(self, at: int) -> None:
+        until = at if self.paused_since is None else min(at, self.paused_since)
+        nanoseconds = max(until - self.started_at - self.paused, 0)
+        self.elapsed = max(self.elapsed, min(nanoseconds * self.budget.get("tick_rate_hz", 1000) // 1_000_000_000, U64))
+
+    def unbind(self, said: dict) -> None:
+        item, (outcome, _), used = self.items[said["work"]], one(said["outcome"]), said["used"]
+        self.counts["sessions"] += 1
+        self.counts["successful" if outcome == "SUCCESS" else "failed" if outcome in FAILED else outcome.lower()] += 1
+        for meter, most in [("sessions", U32), ("tokens", U64), ("cache_tokens", U64), ("cost", U64), ("estimated", 1)]:
+            self.usage[meter] = min(self.usage[meter] + used.get(meter, 0), most)
+        item.attempts += outcome not in NO_ATTEMPT
+        if said.get("output") is not None:
+            item.output = bytes.fromhex(said["output"])
+        name, content = one(said["then"])
+        if name == "done":
+            self.finish(said["work"], content)
+
+    def finish(self, work: str, outcome: object) -> None:
+        """Notes what became of an item; `None` for one that did not come to its end."""
+        item, (name, because) = self.items.pop(work), one(outcome or "unfinished")
+        reason, root = one(because) if name == "skipped" else (None, None)
+        if reason is None:
+            code = {"succeeded": b"S", "failed": b"F", "unfinished": b"-"}[name]
+            count = f"work_{name}"
+        else:
+            code = b"N" + words(root) if reason == "need_failed" else SKIPPED[reason]
+            count = "work_skipped" if reason == "need_failed" else "work_skipped_by_rule"
+        self.counts[count] += 1
+        self.counts["critical_missed"] += item.critical and count not in ("work_succeeded", "work_skipped_by_rule")
+        if len(self.outcomes) == 1000:
+            self.chunks.append(sha(words("antiphon.receipt-chunk.1"), *self.outcomes))
+            self.outcomes = []
+        self.outcomes.append(item.bytes(work, code))
+
+    def verdict(self) -> str:
+        counts = self.counts
+        done, missed = counts["work_succeeded"] + counts["work_skipped_by_rule"], counts["critical_missed"]
+        left = counts["work_failed"] + counts["work_skipped"] + counts["work_unfinished"]
+        if missed == 0 and left == 0:
+            return "succeeded"
+        return "failed" if missed or counts["work_succeeded"] == 0 else "partial"
+
+    def end(self, kind: str, said: dict, at: int, wall: int, last: bytes, commit: bytes) -> bytes:
+        """The bytes, given the last event and where the evidence lies."""
+        self.pass_time(at)
+        for work in list(self.items):
+            self.finish(work, None)
+        ended, budget, usage = kind == "completed", self.budget, self.usage
+        cost, tokens, currency = (budget.get(name) for name in ("max_cost", "max_tokens", "currency"))
+        rate = budget.get("tick_rate_hz", 1000)
+        ticks = budget["max_duration_ticks"] if "max_duration_ticks" in budget else budget["max_duration_ms"]
+        return b"".join([
+            words("antiphon.receipt.1"), text(self.coordination),
+            completed(said["stop"]) if ended else aborted(said["reason"]), words(self.verdict() if ended else "aborted"),
+            u32(len(self.chunks)), *self.chunks, u32(len(self.outcomes)), *self.outcomes,
+            u32(usage["sessions"]), u64(self.elapsed), u64(rate), u64(usage["tokens"]), u64(usage["cache_tokens"]),
+            u64(usage["cost"]), u8(usage["estimated"]),
+            u32(budget["max_episodes"]), u64(ticks), u64(rate), optional(None if tokens is None else u64(tokens)),
+            optional(None if cost is None else u64(cost)), optional(None if currency is None else words(currency)),
+            u64(self.started_wall), u64(wall), *(u64(self.counts[name]) for name in COUNTS),
+            u64(1), last, commit, u32(len(self.epochs)), *self.epochs,
+        ])
+
+
 @dataclass
 class Stream:
     """A stream as its events leave it."""
@@ -92,11 +296,13 @@ class Stream:
     wall: int = 0
     ended: bool = False
     erased: dict[int, bool] = field(default_factory=dict)
+    # What its receipt says so far; None if it has none, or what came before cannot be relied on.
+    receipt: Receipt | None = None
 
 
 @dataclass
 class Verifier:
-    """One run over one ledger. Memory grows with the number of streams, not with that of events."""
+    """One run over one ledger. Memory grows with the streams and the items that have not ended, not with the events."""
 
     connection: sqlite3.Connection
     directory: Path
@@ -107,7 +313,9 @@ class Verifier:
     missing: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     # Blobs that were missing until an event named them as erased.
     erased: set[bytes] = field(default_factory=set)
-    counts: dict[str, int] = field(default_factory=lambda: dict(events=0, streams=0, commits=0, erased=0, blobs_erased=0))
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(("events", "streams", "commits", "receipts_rebuilt", "erased", "blobs_erased"), 0)
+    )
     epoch: int = 0
     # The id of the ledger, as its one row has it.
     id: bytes | None = None
@@ -184,7 +392,8 @@ class Verifier:
         for key, name in self.connection.execute("SELECT stream, name FROM streams"):
             if type(name) is bytes:
                 stream = self.streams[key] = self.names[name] = Stream(name)
-                stream.name = name
+                if name.startswith(b"coordination/"):
+                    stream.receipt = Receipt(name.removeprefix(b"coordination/"))
         commits = Commits(self)
         before_seq = before_at = 0
         for row in self.connection.execute(
@@ -202,7 +411,7 @@ class Verifier:
             except Malformed as error:
                 self.event("unreadable", stream.name, stream.version + 1, str(error))
                 commits.event(seq, None)
-                before_seq, stream.hash, stream.version = seq, None, stream.version + 1
+                before_seq, stream.hash, stream.version, stream.receipt = seq, None, stream.version + 1, None
                 continue
             self.counts["events"] += 1
             if seq != before_seq + 1:
@@ -210,14 +419,20 @@ class Verifier:
             if at < before_at:
                 self.event("time_back", stream.name, version, f"was recorded at {at} ns, after an event at {before_at} ns")
             before_seq, before_at = seq, max(at, before_at)
+            findings = len(self.findings)
             try:
+                last = u64(stream.version) + (stream.hash or GENESIS)
                 self.check_event(stream, version, at, row)
                 commits.event(seq, digest(row[12], "hash"))
                 commits.opened = self.opened
+                if findings != len(self.findings) or row[9] is None or commits.current is None:
+                    stream.receipt = None
+                elif stream.receipt is not None:
+                    self.check_receipt(stream, row, last, u64(commits.current[0] - 1) + commits.current[3])
             except (Malformed, struct.error) as error:
                 self.event("unreadable", stream.name, version, str(error))
                 commits.event(seq, None)
-                stream.version, stream.hash = version, None
+                stream.version, stream.hash, stream.receipt = version, None, None
         commits.finish()
         self.tip = commits.number
         self.counts["commits"] = commits.count
@@ -277,6 +492,24 @@ class Verifier:
                         self.missing.setdefault(bytes.fromhex(name), (stream, version))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self.event("undecodable", stream, version, f"does not decode: {error}")
+
+    def check_receipt(self, stream: Stream, row: tuple, last: bytes, commit: bytes) -> None:
+        """Takes an event into the receipt of its stream, which the last one must name."""
+        version, at, wall, kind = row[2], row[5], row[6], shown(row[3]).removeprefix("coordination.")
+        try:
+            said = json.loads(row[9])
+            if row[3] not in TERMINAL:
+                stream.receipt.take(kind, said, at, wall)
+                return
+            rebuilt = sha(stream.receipt.end(kind, said, at, wall, last, commit)).hex()
+            stream.receipt = None
+            self.counts["receipts_rebuilt"] += 1
+            if rebuilt != said["receipt"]:
+                message = f"names receipt {said['receipt']}, but its events give {rebuilt}"
+                self.event("receipt_differs", stream.name, version, message)
+        except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+            stream.receipt = None
+            self.event("not_replayable", stream.name, version, f"gives no receipt: {error}")
 
     def check_erasure(self, said: dict, by: int) -> None:
         for blob in said["blobs"]:
@@ -524,7 +757,8 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({"sound": not verifier.findings, **verifier.counts, "findings": verifier.findings}))
     else:
-        print("{events} events in {streams} streams, {commits} commits, {erased} payloads and {blobs_erased} blobs erased".format(**verifier.counts))
+        print("{events} events in {streams} streams, {commits} commits, {receipts_rebuilt} receipts rebuilt, ".format(**verifier.counts), end="")
+        print("{erased} payloads and {blobs_erased} blobs erased".format(**verifier.counts))
         for finding in verifier.findings:
             where = {key: value for key, value in finding.items() if key not in ("wrong", "message")}
             place = where.pop("place")

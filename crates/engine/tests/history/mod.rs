@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use antiphon::ledger::{MarkFinding, Owner, Store};
+use antiphon_core::append::Append;
 use antiphon_core::coordination::{
     Capability, CoordinationBudget, CoordinationConfig, Runner, Runners, SessionEnd,
     SessionOutcome, TreeReport, WorkSpec,
@@ -26,6 +27,8 @@ pub(crate) struct History<'a> {
     world: World,
     at: u64,
     running: VecDeque<Spawn>,
+    /// What a forger does to an append on its way to the store.
+    pub(crate) forge: fn(&mut Append),
 }
 
 impl<'a> History<'a> {
@@ -40,7 +43,7 @@ impl<'a> History<'a> {
         }
         let mut world = World::new(facts);
         world.set_runners(runners);
-        let mut history = Self { store, world, at: at.0, running: VecDeque::new() };
+        let mut history = Self { store, world, at: at.0, running: VecDeque::new(), forge: |_| {} };
         let now = history.now();
         history.world.open_ledger("host", 4711, false, &now).unwrap();
         history.settle();
@@ -133,7 +136,8 @@ impl<'a> History<'a> {
 
     fn turn(&mut self) -> bool {
         let now = self.now();
-        let Some(turn) = self.world.take_turn(&now) else { return false };
+        let Some(mut turn) = self.world.take_turn(&now) else { return false };
+        (self.forge)(&mut turn.append);
         if !turn.is_only_actions() {
             self.store.append(&turn.append, &[]).unwrap();
         }
