@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
-    AbortReason, ControllerError, Coordination, CoordinationConfig, CoordinationError,
+    AbortReason, Change, ControllerError, Coordination, CoordinationConfig, CoordinationError,
     CoordinationObjectiveReceiptV1, EfeObjective, End, Ending, MAX_TEXT_BYTES,
     MAX_TRACKED_OBJECTIVES, NextStep, Report, Runner, Runners, SessionEnd, SessionOutcome,
     SkipReason, StartFacts, StopCondition, WorkState, shortened,
@@ -239,7 +239,7 @@ impl CoordinationController {
         let (work_id, then, tokens_consumed) =
             (unbound.work.clone(), unbound.then.clone(), unbound.used.tokens);
         let event = self.emit(&CoordinationEvent::SessionUnbound(unbound), &now)?.clone();
-        self.skip_doomed(&now)?;
+        self.skip_hopeless(&now)?;
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
     }
 
@@ -257,12 +257,12 @@ impl CoordinationController {
         let skip = self.started()?.decide_skip(work_id, because)?;
         let now = Now::from(timestamp_ns);
         let event = self.emit(&CoordinationEvent::WorkSkipped(skip), &now)?.clone();
-        self.skip_doomed(&now)?;
+        self.skip_hopeless(&now)?;
         Ok(event)
     }
 
     /// Skips what can never run any more; nobody else would for a bare controller.
-    fn skip_doomed(&mut self, now: &Now) -> Result<(), ControllerError> {
+    fn skip_hopeless(&mut self, now: &Now) -> Result<(), ControllerError> {
         while let Some(skip) = self.started()?.propose_skip() {
             self.emit(&CoordinationEvent::WorkSkipped(skip), now)?;
         }
@@ -282,7 +282,7 @@ impl CoordinationController {
     ) -> Result<End, ControllerError> {
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
-        session.refuse_ended()?;
+        session.allow(Change::Complete)?;
         let holds = session.stop_condition_at(now.at);
         let stop = match stop {
             StopCondition::Error(CoordinationError::InvalidBudget { field }) => {
@@ -320,7 +320,7 @@ impl CoordinationController {
             }
             reason => reason,
         };
-        self.started()?.refuse_ended()?;
+        self.started()?.allow(Change::Abort)?;
         self.close_sessions(&now)?;
         self.live()?.finish(Ending::Aborted(reason), CommitTip::default(), stamp(&now, &caller()))
     }
@@ -333,10 +333,7 @@ impl CoordinationController {
                 .with_text("the coordination ended")
                 // What nobody reported must not move the stop condition that is being recorded.
                 .with_report(Report { estimated: true, ..Report::default() });
-            let mut unbound = self.started()?.decide_unbinding(session, end, now)?;
-            // The end is in the same append, so that its item stays without an outcome whatever its
-            // attempts.
-            unbound.then = NextStep::Retry(now.at);
+            let unbound = self.started()?.decide_unbinding(session, end, now)?;
             self.emit(&CoordinationEvent::SessionUnbound(unbound), now)?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::CoordinationError;
+use super::fault::CoordinationError;
 use super::stop::BudgetType;
 
 /// Longest name of a currency that a raised budget may bring, in bytes.
@@ -192,18 +192,18 @@ impl CoordinationBudget {
 /// What a coordination has used. No counter ever goes down.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BudgetUsage {
-    pub(super) consumed_episodes: u32,
+    consumed_episodes: u32,
     #[serde(alias = "elapsed_ms")]
-    pub(super) elapsed_ticks: u64,
+    elapsed_ticks: u64,
     #[serde(default = "legacy_tick_rate")]
-    pub(super) tick_rate_hz: u64,
-    pub(super) consumed_tokens: u64,
+    tick_rate_hz: u64,
+    consumed_tokens: u64,
     #[serde(default)]
-    pub(super) consumed_cache_tokens: u64,
+    consumed_cache_tokens: u64,
     #[serde(default)]
-    pub(super) consumed_cost: u64,
+    consumed_cost: u64,
     #[serde(default)]
-    pub(super) estimated: bool,
+    estimated: bool,
 }
 
 impl BudgetUsage {
@@ -282,6 +282,11 @@ impl BudgetUsage {
         Ok(())
     }
 
+    /// Moves the elapsed time on, in ticks of this usage's rate; it never goes back.
+    pub(super) fn advance(&mut self, elapsed_ticks: u64) {
+        self.elapsed_ticks = self.elapsed_ticks.max(elapsed_ticks);
+    }
+
     /// Adds what a session used; counters stay at their end instead of wrapping.
     pub fn charge(&mut self, used: &Usage) {
         self.consumed_episodes = self.consumed_episodes.saturating_add(used.sessions);
@@ -294,7 +299,16 @@ impl BudgetUsage {
     /// The strongest exhausted ceiling: duration, tokens, cost, sessions.
     #[must_use]
     pub fn check_budget_exhausted(&self, budget: &CoordinationBudget) -> Option<BudgetType> {
-        if self.elapsed_ticks >= budget.max_duration_ticks {
+        self.exhausted_after(0, budget)
+    }
+
+    /// The same once so much time has passed.
+    pub(super) fn exhausted_after(
+        &self,
+        elapsed_ticks: u64,
+        budget: &CoordinationBudget,
+    ) -> Option<BudgetType> {
+        if self.elapsed_ticks.max(elapsed_ticks) >= budget.max_duration_ticks {
             Some(BudgetType::Duration)
         } else if budget.max_tokens.is_some_and(|max| self.consumed_tokens >= max) {
             Some(BudgetType::Tokens)

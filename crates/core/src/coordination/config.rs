@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::admission;
 use super::budget::CoordinationBudget;
 use super::error::ControllerError;
 use super::event::{Mode, OnExhausted, Policies, Started};
-use super::planner::EfeWeights;
-use super::work::{Runner, WorkSpec};
-use super::{
+use super::limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY,
     MAX_WORK_QUEUE_SIZE,
 };
+use super::planner::EfeWeights;
+use super::work::{Runner, WorkSpec, admit};
 use crate::digest::Digest;
 use crate::id::{CoordinationId, Epoch, GroupName, SessionId, WorkId};
 
@@ -81,7 +80,7 @@ impl CoordinationConfig {
         let work = work.collect::<Result<Vec<_>, ControllerError>>()?;
         let config =
             Self { max_attempts_per_work, max_work_queue_size, ..Self::blank(work, budget) };
-        let _order = admission::admit(None, &BTreeMap::new(), &config.work)?;
+        let _order = admit(None, &BTreeMap::new(), &config.work)?;
         Ok(config)
     }
 
@@ -96,7 +95,7 @@ impl CoordinationConfig {
         if work.is_empty() {
             return Err(ControllerError::EmptyWorkQueue);
         }
-        let _order = admission::admit(None, &BTreeMap::new(), &work)?;
+        let _order = admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
     }
 
@@ -106,7 +105,7 @@ impl CoordinationConfig {
     /// # Errors
     /// What is wrong with the items.
     pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
-        let _order = admission::admit(None, &BTreeMap::new(), &work)?;
+        let _order = admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { mode: Mode::Open, max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
     }
 
@@ -121,7 +120,7 @@ impl CoordinationConfig {
             in_range("width", *width, MAX_CONCURRENCY)?;
         }
         queue_size(self.work.len(), self.max_work_queue_size)?;
-        admission::admit(None, &BTreeMap::new(), &self.work).map(|_| ())
+        admit(None, &BTreeMap::new(), &self.work).map(|_| ())
     }
 
     fn blank(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Self {

@@ -1,53 +1,9 @@
-//! What can be wrong with a command, a configuration or a history, one enum for each.
-
-use serde::{Deserialize, Serialize};
+//! Why a command, a configuration or a recorded event is refused.
 
 use super::stop::StopCondition;
 use crate::digest::Digest;
 use crate::id::{CoordinationId, GroupName, IdError, SessionId, StreamName, Version, WorkId};
 use crate::schema::Unreadable;
-
-/// What can be wrong with a coordination's state or configuration; recordable, as it may be why a
-/// coordination stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum CoordinationError {
-    /// A ceiling is zero or out of range.
-    #[error("the budget is invalid: {field} must be greater than zero")]
-    InvalidBudget {
-        /// The offending field.
-        field: String,
-    },
-    /// There are more items than allowed.
-    #[error("the work queue holds {actual} items; at most {max} are allowed")]
-    WorkQueueSizeExceeded {
-        /// Items found.
-        actual: usize,
-        /// Items allowed.
-        max: usize,
-    },
-    /// Ticks of another rate were offered.
-    #[error("ticks come at {actual} Hz, but this coordination counts at {expected} Hz")]
-    TickRateMismatch {
-        /// The coordination's rate.
-        expected: u64,
-        /// The rate offered.
-        actual: u64,
-    },
-    /// Time went back.
-    #[error("time went back from {last} to {current}; it may only go on")]
-    ClockRegression {
-        /// The last time seen.
-        last: u64,
-        /// The time offered.
-        current: u64,
-    },
-    /// An item failed for good whose failure policy is to end everything.
-    #[error("work {work_id} failed, and its failure policy ends the coordination")]
-    WorkFailed {
-        /// The item.
-        work_id: WorkId,
-    },
-}
 
 /// Why a command to a coordination was refused. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -192,6 +148,14 @@ pub enum ControllerError {
         looked_at: Version,
         /// The version of the item's last change.
         current: Version,
+    },
+    /// The caller claims to have seen what has not happened yet.
+    #[error("version {looked_at} is beyond version {last}, the last there is; look again")]
+    LookedAhead {
+        /// What the caller claims to have seen.
+        looked_at: Version,
+        /// The version of the last event.
+        last: Version,
     },
     /// All session slots are taken.
     #[error(

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::archive::Finished;
 use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
-use super::outcome::{NextStep, SessionOutcome, TreeReport};
 use super::planner::EfeWeights;
 use super::receipt::Counts;
+use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
-use super::work::{SkipReason, WorkSpec};
+use super::work::{Finished, SkipReason, WorkSpec};
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, GroupName, SessionId, Version, WorkId};
 use crate::schema::events;

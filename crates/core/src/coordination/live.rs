@@ -2,15 +2,14 @@
 
 use super::error::{ApplyError, ControllerError};
 use super::event::{Aborted, Completed, CoordinationEvent, SessionUnbound};
-use super::outcome::{SessionEnd, SessionOutcome};
 use super::receipt::{CoordinationReceipt, Ending};
-use super::session::Coordination;
-use super::{MAX_TEXT_BYTES, StopCause, shortened};
+use super::session::{SessionEnd, StopCause};
+use super::state::Coordination;
 use crate::digest::Digest;
 use crate::envelope::{Blob, CommitTip, Meta, Recorded};
 use crate::id::{StreamName, Version};
 use crate::live::{Aggregate, EmitError, Live, Stamp};
-use crate::time::{LedgerTime, Now};
+use crate::time::LedgerTime;
 
 /// A coordination that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +56,7 @@ impl Aggregate for Coordination {
     }
 
     fn has_ended(&self) -> bool {
-        self.status().is_terminal()
+        self.is_ended()
     }
 
     fn new_blobs(&self) -> &[Blob] {
@@ -83,8 +82,7 @@ impl Live<Coordination> {
         })
     }
 
-    /// Ends a session as it really ended: one that was asked to stop for its time has timed out,
-    /// whatever it says.
+    /// Ends a session as it really ended, whatever it says and whatever it was asked.
     pub(crate) fn unbind(
         &mut self,
         number: u64,
@@ -92,28 +90,10 @@ impl Live<Coordination> {
         asked: Option<StopCause>,
         stamp: Stamp<'_>,
     ) -> Result<SessionUnbound, ControllerError> {
-        end.outcome = match (asked, end.outcome) {
-            (
-                Some(StopCause::Timeout),
-                SessionOutcome::Success | SessionOutcome::Failure | SessionOutcome::Cancelled,
-            ) => SessionOutcome::Timeout,
-            (Some(StopCause::Ending), SessionOutcome::Failure) => SessionOutcome::Cancelled,
-            // A nested coordination that was cancelled for its time before a restart, which forgets
-            // who was asked.
-            (None, SessionOutcome::Cancelled) if self.is_overdue(number, stamp.now) => {
-                SessionOutcome::Timeout
-            }
-            (_, outcome) => outcome,
-        };
-        end.text = end.text.map(|text| shortened(text, MAX_TEXT_BYTES));
+        end.outcome = self.state().outcome_as_asked(number, end.outcome, asked, stamp.now);
         let unbound = self.state().decide_unbinding(number, end, stamp.now)?;
         self.record(&CoordinationEvent::SessionUnbound(unbound.clone()), stamp)?;
         Ok(unbound)
-    }
-
-    fn is_overdue(&self, number: u64, now: &Now) -> bool {
-        let binding = self.state().binding(number);
-        binding.is_some_and(|(binding, _)| binding.deadline <= now.at)
     }
 
     /// Ends the coordination: receipt, terminal event, receipt blob. No session may be bound.

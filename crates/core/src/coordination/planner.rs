@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TIER3_ESCALATION_THRESHOLD;
+use super::limits::TIER3_ESCALATION_THRESHOLD;
 use crate::digest::{Canonical, Digest};
 use crate::id::{CoordinationId, WorkId};
 

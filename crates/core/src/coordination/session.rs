@@ -1,438 +1,216 @@
-//! The aggregate: one coordination's state, as its events left it.
+//! The sessions of one coordination: which are bound, what they hold, and what they left behind.
+//!
+//! Owns every binding and what is reserved for it. What becomes of a session's item is the work's
+//! business; whether a session may be bound at all is asked of the whole coordination.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod binding;
+mod grant;
+mod outcome;
+mod unbinding;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::archive::Archive;
-use super::budget::{BudgetUsage, CoordinationBudget};
-use super::error::CoordinationError;
-use super::event::{Mode, Started, StopKind, StopRequested};
-use super::index::Index;
-use super::paged::Paged;
-use super::planner::EfeComponents;
-use super::receipt::{Counts, Ending, ReceiptBuilder};
-use super::stop::{CoordinationStatus, StopCondition};
-use super::work::{Binding, WorkItemTracking, WorkSpec, WorkState};
-use crate::digest::Digest;
-use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
-use crate::time::{Deadline, LedgerTime, WallTime, nanos, ticks};
+pub(crate) use outcome::shortened;
+pub use outcome::{NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport};
 
-/// An item as it stands.
+use super::budget::Grant;
+use super::event::{SessionBound, WriteRefused};
+use super::work::WorkState;
+use crate::id::Version;
+use crate::time::LedgerTime;
+
+/// One live session of a coordination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct WorkItem {
-    pub(super) spec: WorkSpec,
-    pub(super) state: WorkState,
-    pub(super) attempts: u32,
-    pub(super) sessions: Vec<u64>,
-    pub(super) changed: Version,
-    pub(super) tokens: u64,
-    pub(super) output: Option<Digest>,
-    /// It had left memory before; what it counts for was counted then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) recalled: bool,
+pub struct Binding {
+    /// Its number; the session's id is `<coordination>.<number>`.
+    pub session: u64,
+    /// Position of its item, in the order of addition.
+    item: u32,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+    /// What it may use.
+    pub grant: Grant,
+    /// When it was bound.
+    pub bound_at: LedgerTime,
+    /// When its time is over.
+    pub deadline: LedgerTime,
+    /// What it must show to write: the version of the event that bound it.
+    pub fence: Version,
+    /// Whether it is a nested coordination.
+    pub nested: bool,
 }
 
-/// One coordination as its events left it. Changes only through [`Coordination::apply`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Coordination {
-    pub(super) coordination_id: CoordinationId,
-    pub(super) started: Box<Started>,
-    pub(super) status: CoordinationStatus,
-    pub(super) version: Version,
-    pub(super) last_at: LedgerTime,
-    pub(super) last_wall: WallTime,
-    pub(super) started_at: LedgerTime,
-    pub(super) started_wall: WallTime,
-    pub(super) completed_wall: Option<WallTime>,
-    pub(super) paused: Option<(LedgerTime, String)>,
-    pub(super) paused_ns: u64,
-    pub(super) stop: Option<StopRequested>,
-    pub(super) tripped: bool,
-    pub(super) fault: Option<CoordinationError>,
-    pub(super) consecutive_failures: u32,
-    pub(super) items: Paged<WorkItem>,
-    pub(super) unfinished: u32,
-    pub(super) bound: BTreeMap<u64, Binding>,
-    pub(super) sessions: u64,
+impl Binding {
+    /// Position of its item, in the order of addition.
+    pub(super) fn item(&self) -> u32 {
+        self.item
+    }
+}
+
+/// What is granted to live sessions and not settled yet.
+///
+/// Tokens and cost are wide enough for any number of grants: without a ceiling they have no bound.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reserved {
+    sessions: u32,
+    tokens: u128,
+    cost: u128,
+}
+
+impl Reserved {
+    fn add(&mut self, grant: &Grant) {
+        self.sessions += grant.sessions;
+        self.tokens += u128::from(grant.tokens.unwrap_or(0));
+        self.cost += u128::from(grant.cost.unwrap_or(0));
+    }
+
+    fn subtract(&mut self, grant: &Grant) {
+        self.sessions -= grant.sessions;
+        self.tokens -= u128::from(grant.tokens.unwrap_or(0));
+        self.cost -= u128::from(grant.cost.unwrap_or(0));
+    }
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Sessions {
+    /// Number of the last one that was bound.
+    last: u64,
+    bound: BTreeMap<u64, Binding>,
     /// Sessions that ended and left something running, and the items that wait for it to be gone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) held: BTreeMap<u64, u32>,
-    /// Items to be skipped because of a failed root, in the order found.
-    pub(super) doomed: VecDeque<(u32, WorkId)>,
-    pub(super) receipt: ReceiptBuilder,
-    pub(super) receipt_digest: Option<Digest>,
-    pub(super) refused: BTreeSet<(u64, String)>,
-    pub(super) commands: VecDeque<(CommandId, Version)>,
-    #[serde(default, skip_serializing_if = "Archive::is_untouched")]
-    pub(super) archive: Archive,
+    leftovers: BTreeMap<u64, u32>,
+    /// Stale writes that are recorded: the session and what it tried.
+    refused: BTreeSet<(u64, String)>,
     #[serde(skip)]
-    pub(super) index: Index,
+    reserved: Reserved,
+    /// When time is over, for those that were not named overdue yet.
+    #[serde(skip)]
+    deadlines: BTreeSet<(LedgerTime, u64)>,
 }
 
-impl Coordination {
-    /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.2";
-
-    /// The coordination's id.
-    #[must_use]
-    pub fn coordination_id(&self) -> &CoordinationId {
-        &self.coordination_id
+impl Sessions {
+    /// Number of the last session that was bound, 0 if none was.
+    pub(super) fn last(&self) -> u64 {
+        self.last
     }
 
-    /// What it was started with.
-    #[must_use]
-    pub fn started(&self) -> &Started {
-        &self.started
+    /// Live sessions, by number.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Binding> {
+        self.bound.values()
     }
 
-    /// Where it is in its life.
-    #[must_use]
-    pub fn status(&self) -> &CoordinationStatus {
-        &self.status
+    pub(super) fn len(&self) -> usize {
+        self.bound.len()
     }
 
-    /// Version of its last event.
-    #[must_use]
-    pub fn version(&self) -> Version {
-        self.version
+    pub(super) fn is_empty(&self) -> bool {
+        self.bound.is_empty()
     }
 
-    /// The ceilings, as raised.
-    #[must_use]
-    pub fn budget(&self) -> &CoordinationBudget {
-        self.receipt.ceiling()
-    }
-
-    /// What it has used, as of its last event.
-    #[must_use]
-    pub fn budget_usage(&self) -> &BudgetUsage {
-        &self.receipt.usage
-    }
-
-    /// Sessions and items, counted.
-    #[must_use]
-    pub fn totals(&self) -> &Counts {
-        &self.receipt.totals
-    }
-
-    /// Ids of the items in memory, in the order of addition: of all, unless the coordination is
-    /// open and finished many.
-    pub fn work_queue(&self) -> impl Iterator<Item = &WorkId> {
-        self.items.iter().map(|(_, item)| &item.spec.id)
-    }
-
-    /// How many items were ever added.
-    #[must_use]
-    pub fn work_count(&self) -> u64 {
-        let unfinished = if self.status.is_terminal() { 0 } else { u64::from(self.unfinished) };
-        self.totals().items() + unfinished
-    }
-
-    /// What is known of one item.
-    #[must_use]
-    pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
-        let item = &self.items[*self.index.by_id.get(work)?];
-        Some(WorkItemTracking {
-            spec: &item.spec,
-            state: &item.state,
-            attempt_count: item.attempts,
-            sessions: &item.sessions,
-            changed: item.changed,
-            output: item.output,
-        })
-    }
-
-    /// The live sessions, by number.
-    pub fn bindings(&self) -> impl ExactSizeIterator<Item = (&Binding, &WorkId)> {
-        self.bound.values().map(|binding| (binding, &self.items[binding.item].spec.id))
-    }
-
-    /// One live session.
-    #[must_use]
-    pub fn binding(&self, session: u64) -> Option<(&Binding, &WorkSpec)> {
-        let binding = self.bound.get(&session)?;
-        Some((binding, &self.items[binding.item].spec))
+    pub(super) fn get(&self, number: u64) -> Option<&Binding> {
+        self.bound.get(&number)
     }
 
     /// The item that waits until nothing of a session is left.
-    #[must_use]
-    pub fn held_by(&self, session: u64) -> Option<&WorkId> {
-        self.held.get(&session).map(|position| &self.items[*position].spec.id)
+    pub(super) fn waits_for(&self, number: u64) -> Option<u32> {
+        self.leftovers.get(&number).copied()
     }
 
-    /// The sessions that ended and left something running which an item waits for.
-    pub fn holding(&self) -> impl Iterator<Item = u64> {
-        self.held.keys().copied()
+    /// The sessions that left something running which an item waits for.
+    pub(super) fn with_leftovers(&self) -> impl Iterator<Item = u64> {
+        self.leftovers.keys().copied()
     }
 
-    /// Items failed for good in a row.
-    #[must_use]
-    pub fn consecutive_failures(&self) -> u32 {
-        self.consecutive_failures
+    pub(super) fn has_refused(&self, number: u64, kind: &str) -> bool {
+        self.refused.contains(&(number, kind.to_owned()))
     }
 
-    /// Items without an outcome.
-    #[must_use]
-    pub fn work_left(&self) -> u32 {
-        self.unfinished
+    /// The first moment at which a session's time is over.
+    pub(super) fn next_deadline(&self) -> Option<LedgerTime> {
+        self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Wall-clock time of its start, in nanoseconds since 1970.
-    #[must_use]
-    pub fn started_at(&self) -> WallTime {
-        self.started_wall
-    }
-
-    /// Wall-clock time of its end.
-    #[must_use]
-    pub fn completed_at(&self) -> Option<WallTime> {
-        self.completed_wall
-    }
-
-    /// Why it is paused, if it is.
-    #[must_use]
-    pub fn pause_reason(&self) -> Option<&str> {
-        self.paused.as_ref().map(|(_, reason)| reason.as_str())
-    }
-
-    /// The strongest request to end it, if there was one.
-    #[must_use]
-    pub fn stop_request(&self) -> Option<&StopRequested> {
-        self.stop.as_ref()
-    }
-
-    /// Digest of its receipt, once it has ended.
-    #[must_use]
-    pub fn receipt_digest(&self) -> Option<Digest> {
-        self.receipt_digest
-    }
-
-    /// Number of the last session that was bound, 0 if none was.
-    #[must_use]
-    pub fn last_session(&self) -> u64 {
-        self.sessions
-    }
-
-    /// Ledger and wall-clock time of its last event.
-    #[must_use]
-    pub fn last_times(&self) -> (LedgerTime, WallTime) {
-        (self.last_at, self.last_wall)
-    }
-
-    /// Whether a stale write of this kind by this session is recorded already.
-    #[must_use]
-    pub fn has_refused(&self, session: u64, kind: &str) -> bool {
-        self.refused.contains(&(session, kind.to_owned()))
-    }
-
-    /// The epoch under which it was started or last resumed.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.receipt.epoch()
-    }
-
-    /// Whether this is the fence of a live session.
-    #[must_use]
-    pub fn shows_fence(&self, session: u64, fence: Fence) -> bool {
-        self.binding(session).is_some_and(|(binding, _)| binding.fence == fence)
-    }
-
-    /// Whether a ceiling is reached, as of the last event.
-    #[must_use]
-    pub fn is_exhausted(&self) -> bool {
-        self.receipt.usage.check_budget_exhausted(self.budget()).is_some()
-    }
-
-    /// The id of its n-th session.
-    #[must_use]
-    pub fn session_id(&self, number: u64) -> SessionId {
-        SessionId { coordination: self.coordination_id.clone(), number }
-    }
-
-    /// The version of the event that an accepted command with this id caused, among the last
-    /// [`MAX_REMEMBERED_COMMANDS`](super::MAX_REMEMBERED_COMMANDS).
-    #[must_use]
-    pub fn remembered(&self, command: &CommandId) -> Option<Version> {
-        self.index.commands.get(command).copied()
-    }
-
-    /// Why it must stop now, judged at a ledger time; see DESIGN's order of stops in
-    /// ARCHITECTURE.md.
-    #[must_use]
-    pub fn stop_condition_at(&self, at: LedgerTime) -> Option<StopCondition> {
-        if self.status == CoordinationStatus::Initializing {
-            return None;
-        }
-        let ends_when_done = self.started.mode == Mode::Closed || self.stop.is_some();
-        if self.unfinished == 0 && ends_when_done {
-            return Some(StopCondition::AllWorkCompleted);
-        }
-        if self.stop.as_ref().is_some_and(|stop| stop.kind >= StopKind::Drain) {
-            return Some(StopCondition::UserRequested);
-        }
-        if let Some(fault) = &self.fault {
-            return Some(StopCondition::Error(fault.clone()));
-        }
-        if self.tripped {
-            return Some(StopCondition::CircuitBreakerTripped);
-        }
-        let mut usage = self.receipt.usage.clone();
-        usage.elapsed_ticks = usage.elapsed_ticks.max(self.elapsed_ticks_at(at));
-        usage.check_budget_exhausted(self.budget()).map(StopCondition::BudgetExhausted)
-    }
-
-    /// Ticks since the start, pauses left out.
-    #[must_use]
-    pub fn elapsed_ticks_at(&self, at: LedgerTime) -> u64 {
-        ticks(self.elapsed_ns_at(at), self.budget().tick_rate_hz())
-    }
-
-    fn elapsed_ns_at(&self, at: LedgerTime) -> u64 {
-        let until = self.paused.as_ref().map_or(at, |(since, _)| at.min(*since));
-        until.since(self.started_at).saturating_sub(self.paused_ns)
-    }
-
-    /// When the time budget is used up, unless the coordination is paused or has ended.
-    #[must_use]
-    pub fn duration_end(&self) -> Option<LedgerTime> {
-        let whole = nanos(self.budget().max_duration_ticks(), self.budget().tick_rate_hz());
-        (self.paused.is_none() && !self.status.is_terminal())
-            .then(|| self.started_at.after(self.paused_ns).after(whole))
-    }
-
-    /// The earliest moments on the two clocks at which something is due. What was due by `seen` has
-    /// been dealt with.
-    #[must_use]
-    pub fn next_deadlines(&self, seen: LedgerTime) -> (Option<LedgerTime>, Option<WallTime>) {
-        if self.status.is_terminal() {
-            return (None, None);
-        }
-        let first = self.index.due_at.first().map(|(at, _)| *at);
-        let end = self.duration_end().filter(|end| *end > seen);
-        let at = match (first, end) {
-            (Some(first), Some(end)) => Some(first.min(end)),
-            (first, end) => first.or(end),
+    pub(super) fn bind(&mut self, bound: &SessionBound, item: u32, at: LedgerTime, fence: Version) {
+        self.last = bound.session;
+        let binding = Binding {
+            session: bound.session,
+            item,
+            attempt: bound.attempt,
+            grant: bound.grant,
+            bound_at: at,
+            deadline: bound.deadline,
+            fence,
+            nested: bound.nested,
         };
-        (at, self.index.due_wall.first().map(|(wall, _)| *wall))
+        self.reserved.add(&binding.grant);
+        self.deadlines.insert((binding.deadline, binding.session));
+        self.bound.insert(bound.session, binding);
     }
 
-    /// What the receipt is, given where its evidence lies; unfinished items come last, in the order
-    /// of addition.
-    #[must_use]
-    pub fn receipt(
-        &self,
-        ending: Ending,
-        at: LedgerTime,
-        wall: WallTime,
-        tip: crate::envelope::StreamTip,
-        commit: crate::envelope::CommitTip,
-    ) -> super::CoordinationReceipt {
-        let mut builder = self.receipt.clone().with_evidence(tip, commit);
-        builder.usage.elapsed_ticks = builder.usage.elapsed_ticks.max(self.elapsed_ticks_at(at));
-        // The terminal event has counted them already.
-        let uncounted = self.items.iter().filter(|_| !self.status.is_terminal());
-        for (_, item) in uncounted.filter(|(_, item)| !matches!(item.state, WorkState::Done(_))) {
-            builder.record_work_outcome(item.outcome(), item.spec.critical);
-        }
-        builder.end(ending, wall)
+    /// Ends a session that is bound.
+    pub(super) fn unbind(&mut self, number: u64) -> Binding {
+        let binding = self.bound.remove(&number).expect("BUG: check found the binding");
+        self.reserved.subtract(&binding.grant);
+        self.deadlines.remove(&(binding.deadline, number));
+        binding
     }
 
-    /// The state as bytes: equal states give equal bytes.
-    ///
-    /// # Panics
-    /// Never for values that exist: the state is plain data with text keys.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("BUG: the state is plain data with text keys")
+    /// Notes what an item waits for: that nothing of a session which ended is left.
+    pub(super) fn note_leftovers(&mut self, number: u64, item: u32) {
+        self.leftovers.insert(number, item);
     }
 
-    /// Reads a snapshot back.
-    ///
-    /// # Errors
-    /// If the bytes are not a snapshot of this format; the caller replays instead.
-    pub fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut session: Self = serde_json::from_slice(snapshot)?;
-        if !session.is_coherent() {
-            return Err(serde::de::Error::custom(
-                "the snapshot contradicts itself; replay the stream instead",
-            ));
-        }
-        session.rebuild_index();
-        Ok(session)
+    /// Nothing is left of a session, or nobody waits for it any more. Returns the item that did.
+    pub(super) fn forget_leftovers(&mut self, number: u64) -> Option<u32> {
+        self.leftovers.remove(&number)
     }
 
-    /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds
-    /// later.
-    fn is_coherent(&self) -> bool {
-        let state = |position: u32| self.items.get(position).map(|item| &item.state);
-        let left =
-            self.items.iter().filter(|(_, item)| !matches!(item.state, WorkState::Done(_))).count();
-        let running =
-            self.items.iter().filter(|(_, item)| matches!(item.state, WorkState::Bound(_))).count();
-        left == self.unfinished as usize
-            && running == self.bound.len()
-            && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
-            && self.held.iter().all(|(session, position)| {
-                state(*position) == Some(&WorkState::AwaitingCleanup(*session))
-            })
-            && self.archive_is_coherent()
-            && self.bound.iter().all(|(number, binding)| {
-                *number == binding.session
-                    && *number <= self.sessions
-                    && state(binding.item) == Some(&WorkState::Bound(*number))
-            })
-    }
-
-    /// The planner's score of an item, 0 if the planner is off.
-    pub(super) fn score(&self, item: &WorkItem) -> u32 {
-        self.started.policies.planner.as_ref().map_or(0, |weights| {
-            let most = self.max_attempts(item);
-            EfeComponents::observed(
-                item.attempts,
-                most,
-                item.output.is_some(),
-                item.tokens,
-                self.started.budget.max_tokens(),
-            )
-            .compute_efe(weights)
-        })
-    }
-
-    /// Attempts that an item may take.
-    pub(super) fn max_attempts(&self, item: &WorkItem) -> u32 {
-        item.spec.attempts.unwrap_or(self.started.policies.max_attempts)
-    }
-}
-
-impl WorkItem {
-    /// The moment it waits for, if it does.
-    pub(super) fn until(&self) -> Option<Deadline> {
-        match self.state {
-            WorkState::Delayed(deadline) => Some(deadline),
-            _ => None,
+    /// Whether a refused write may be recorded: it was stale, and is the first of its kind.
+    pub(super) fn check_refused(&self, refused: &WriteRefused) -> Result<(), String> {
+        let stale = self.get(refused.session).is_none_or(|live| live.fence != refused.fence);
+        let first = !self.has_refused(refused.session, &refused.kind);
+        if stale && first && refused.session <= self.last {
+            Ok(())
+        } else {
+            Err("the write was valid, or its refusal is recorded already".to_owned())
         }
     }
 
-    /// Whether a group that it needs may still hold it back: once it had a session, no more.
-    pub(super) fn can_wait_again(&self) -> bool {
-        match self.state {
-            WorkState::Waiting(_) => true,
-            WorkState::Ready => self.sessions.is_empty(),
-            _ => false,
-        }
+    pub(super) fn refuse(&mut self, refused: &WriteRefused) {
+        self.refused.insert((refused.session, refused.kind.clone()));
     }
 
-    pub(super) fn outcome(&self) -> super::WorkOutcome {
-        super::WorkOutcome {
-            work_id: self.spec.id.clone(),
-            attempts: self.attempts,
-            final_outcome: match &self.state {
-                WorkState::Done(outcome) => Some(outcome.clone()),
-                _ => None,
-            },
-            sessions: self.sessions.clone(),
-            output: self.output,
+    /// Names the sessions whose time is over since the last call. Touches only what is derived.
+    pub(super) fn take_overdue(&mut self, at: LedgerTime) -> Vec<u64> {
+        let mut overdue = Vec::new();
+        while let Some((_, number)) = self.deadlines.first().filter(|(end, _)| *end <= at).copied()
+        {
+            self.deadlines.pop_first();
+            overdue.push(number);
+        }
+        overdue
+    }
+
+    /// Whether what is stored twice agrees; `state` tells of the item at a position.
+    pub(super) fn is_coherent<'a>(&self, state: impl Fn(u32) -> Option<&'a WorkState>) -> bool {
+        self.bound.iter().all(|(number, binding)| {
+            *number == binding.session
+                && *number <= self.last
+                && state(binding.item) == Some(&WorkState::Bound(*number))
+        }) && self
+            .leftovers
+            .iter()
+            .all(|(number, item)| state(*item) == Some(&WorkState::AwaitingCleanup(*number)))
+    }
+
+    /// Builds what is derived anew, after a snapshot was read.
+    pub(super) fn rebuild(&mut self) {
+        (self.reserved, self.deadlines) = Default::default();
+        for binding in self.bound.values() {
+            self.reserved.add(&binding.grant);
+            self.deadlines.insert((binding.deadline, binding.session));
         }
     }
 }

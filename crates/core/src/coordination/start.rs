@@ -1,10 +1,10 @@
 //! The first events of a coordination.
 
-use super::admission;
 use super::config::{CoordinationConfig, StartFacts};
 use super::error::ControllerError;
 use super::event::CoordinationEvent;
-use super::session::Coordination;
+use super::state::Coordination;
+use super::work::events;
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{CoordinationId, StreamName};
 use crate::live::{Live, Stamp};
@@ -19,7 +19,7 @@ impl Live<Coordination> {
         stamp: Stamp<'_>,
     ) -> Result<(Self, Vec<CoordinationEvent>), ControllerError> {
         let (started, work) = config.into_start(facts);
-        let rest = admission::events(work)?;
+        let rest = events(work)?;
         let event = CoordinationEvent::Started(Box::new(started));
         let size = event.encode().len();
         if size > MAX_PAYLOAD_BYTES {

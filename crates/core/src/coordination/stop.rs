@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::CoordinationError;
+use super::fault::CoordinationError;
 
 /// A meter with a ceiling, in the order in which their exhaustion is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,11 +1,12 @@
 //! Why an item does not run now: a precise list of reasons.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::error::ControllerError;
 use super::runners::Runners;
-use super::session::Coordination;
-use super::stop::{CoordinationStatus, StopCondition};
+use super::state::Coordination;
+use super::stop::StopCondition;
 use super::work::{Need, Runner, WorkState};
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::time::{Deadline, Now};
@@ -177,39 +178,39 @@ impl Coordination {
         now: &Now,
         runners: &Runners,
     ) -> Result<Vec<Blocked>, ControllerError> {
-        let item = self.known_item(work)?;
-        match &item.state {
+        let item = self.work().known(work)?;
+        match item.state() {
             WorkState::Done(outcome) => {
                 return Ok(vec![Blocked::Finished { outcome: outcome.as_str() }]);
             }
             WorkState::Bound(session) => {
-                let attempt = item.attempts + 1;
+                let attempt = item.attempts() + 1;
                 return Ok(vec![Blocked::Running { session: self.session_id(*session), attempt }]);
             }
             _ => {}
         }
-        if self.status.is_terminal() {
+        if self.is_ended() {
             return Ok(vec![Blocked::Ended]);
         }
         let mut reasons = Vec::new();
-        if self.status == CoordinationStatus::Initializing {
+        if self.is_starting() {
             reasons.push(Blocked::Starting {
-                recorded: self.items.len(),
-                announced: self.started.items,
+                recorded: self.work().len(),
+                announced: self.started().items,
             });
         }
-        if matches!(item.state, WorkState::Waiting(_)) {
-            reasons.extend(item.spec.needs.iter().filter_map(|need| self.unmet_need(need)));
+        if matches!(item.state(), WorkState::Waiting(_)) {
+            reasons.extend(item.spec().needs.iter().filter_map(|need| self.unmet_need(need)));
         }
-        if let WorkState::AwaitingCleanup(session) = item.state {
+        if let WorkState::AwaitingCleanup(session) = *item.state() {
             reasons.push(Blocked::Held { session: self.session_id(session), left: Vec::new() });
         }
-        if let Some(until) = item.until().filter(|_| !self.is_claimable(item, now)) {
+        if let Some(until) = item.until().filter(|_| !self.is_due(item, now)) {
             reasons.push(Blocked::Delayed { until });
         }
         // A pause holds a used up budget: nothing stops before somebody has said how it goes on.
         let held = |stop: &StopCondition| {
-            self.paused.is_some() && matches!(stop, StopCondition::BudgetExhausted(_))
+            self.pause_reason().is_some() && matches!(stop, StopCondition::BudgetExhausted(_))
         };
         if let Some(stop) = self.stop_condition_at(now.at).filter(|stop| !held(stop)) {
             reasons.push(Blocked::Stopping { stop });
@@ -217,9 +218,9 @@ impl Coordination {
         if let Some(reason) = self.pause_reason() {
             reasons.push(Blocked::Paused { reason: reason.to_owned() });
         }
-        match runners.get(&item.spec.runner) {
+        match runners.get(&item.spec().runner) {
             None => reasons.push(Blocked::NoRunner {
-                runner: match &item.spec.runner {
+                runner: match &item.spec().runner {
                     Runner::Function(name) => format!("function {name}"),
                     Runner::Plan(name) => format!("plan {name}"),
                     Runner::Nested { .. } => "nested plan".to_owned(),
@@ -227,35 +228,34 @@ impl Coordination {
                     Runner::Caller => "caller".to_owned(),
                 },
             }),
-            Some(_) if !self.has_secrets_for(&item.spec.runner) => reasons.push(Blocked::NoSecrets),
+            Some(_) if !self.has_secrets_for(&item.spec().runner) => {
+                reasons.push(Blocked::NoSecrets)
+            }
             Some(capability) if reasons.is_empty() => {
-                let running =
-                    || self.bound.keys().map(|number| self.session_id(*number)).collect::<Vec<_>>();
-                if self.bound.len() >= self.started.concurrency as usize {
-                    reasons.push(Blocked::NoSlot {
-                        concurrency: self.started.concurrency,
-                        held_by: running(),
-                    });
-                } else if let Some(group) = item
-                    .spec
-                    .group
-                    .as_ref()
-                    .filter(|group| self.is_full(group, &Default::default()))
+                let running = || {
+                    let live = self.sessions().iter();
+                    live.map(|live| self.session_id(live.session)).collect::<Vec<_>>()
+                };
+                let concurrency = self.started().concurrency;
+                let full = item.spec().group.as_ref();
+                if self.sessions().len() >= concurrency as usize {
+                    reasons.push(Blocked::NoSlot { concurrency, held_by: running() });
+                } else if let Some(group) =
+                    full.filter(|group| self.is_full(group, &BTreeSet::new()))
                 {
-                    let held_by = self.bound.values().filter(|binding| {
-                        self.items[binding.item].spec.group.as_ref() == Some(group)
+                    let held_by = self.sessions().iter().filter(|live| {
+                        self.work().item(live.item()).spec().group.as_ref() == Some(group)
                     });
                     reasons.push(Blocked::GroupFull {
                         group: group.to_string(),
-                        held_by: held_by.map(|binding| self.session_id(binding.session)).collect(),
+                        held_by: held_by.map(|live| self.session_id(live.session)).collect(),
                     });
                 } else if let Err(ControllerError::NothingToGrant { meter }) =
-                    self.grant(item, now, capability)
+                    self.grant(item, now.at, capability)
                 {
                     reasons.push(Blocked::NothingToGrant { meter, held_by: running() });
                 }
-                let first =
-                    self.first_to_bind(now, runners).filter(|first| **first != item.spec.id);
+                let first = self.first_to_bind(now, runners).filter(|first| *first != item.id());
                 reasons.extend(first.map(|first| Blocked::Behind { work: first.clone() }));
             }
             Some(_) => {}
@@ -265,32 +265,19 @@ impl Coordination {
 
     fn unmet_need(&self, need: &Need) -> Option<Blocked> {
         match need {
-            Need::Work(id) => {
-                let state = self.index.by_id.get(id).map(|position| &self.items[*position]);
-                match state {
-                    None => {
-                        Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" })
-                    }
-                    Some(item) => match &item.state {
-                        WorkState::Done(outcome) if outcome.satisfies(item.spec.on_failure) => None,
-                        state => {
-                            Some(Blocked::NeedsWork { work: id.clone(), state: state.as_str() })
-                        }
-                    },
-                }
-            }
+            Need::Work(id) => match self.work().find(id.as_str()) {
+                None => Some(Blocked::NeedsWork { work: id.clone(), state: "not recorded yet" }),
+                Some(item) => match item.state() {
+                    WorkState::Done(outcome) if outcome.satisfies(item.spec().on_failure) => None,
+                    state => Some(Blocked::NeedsWork { work: id.clone(), state: state.as_str() }),
+                },
+            },
             Need::Group(name) => {
-                let group = self.index.groups.get(name)?;
-                let name = name.to_string();
-                match &group.failed {
-                    Some((_, root)) => {
-                        Some(Blocked::GroupFailed { group: name, work: root.clone() })
-                    }
-                    None if group.unfinished > 0 || group.members == 0 => {
-                        Some(Blocked::NeedsGroup { group: name, unfinished: group.unfinished })
-                    }
-                    None => None,
-                }
+                let group = name.to_string();
+                Some(match self.work().group_standing(name)? {
+                    Err(root) => Blocked::GroupFailed { group, work: root.clone() },
+                    Ok(unfinished) => Blocked::NeedsGroup { group, unfinished },
+                })
             }
         }
     }

@@ -1,499 +1,157 @@
-//! A work item: what it is, where it is in its life, and every legal move.
+//! The work of one coordination: its items, what they wait for, and which may start.
+//!
+//! Owns every move of an item. It decides nothing about sessions or budgets, and never asks how the
+//! coordination itself stands; whoever applies an event passes that on.
+
+mod adding;
+mod admission;
+mod archive;
+mod finished;
+mod group;
+mod item;
+mod leaving;
+mod needs;
+mod ready;
+mod schedule;
+mod skip;
+mod spec;
+mod state;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::budget::Grant;
-use crate::digest::Digest;
-use crate::id::{AgentId, GroupName, RunnerName, Version, WorkId};
-use crate::time::{Deadline, LedgerTime};
+pub(crate) use admission::events;
+pub(super) use admission::{admit, check_added, recalls};
+pub use archive::{Recalled, archived_items};
+pub use finished::Finished;
+pub(super) use item::WorkItem;
+pub use item::WorkItemTracking;
+pub(super) use needs::Done;
+pub(super) use ready::ReadyKey;
+pub use spec::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
+pub(super) use state::WorkMove;
+pub use state::{SkipReason, WorkItemOutcome, WorkState};
 
-/// How sessions of an item are carried out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Runner {
-    /// By a function registered under this name.
-    Function(RunnerName),
-    /// By a nested coordination whose configuration is registered under this name.
-    Plan(RunnerName),
-    /// By a nested coordination whose configuration is the item's input.
-    Nested {
-        /// Its ceiling of sessions, which it is granted as far as they are left.
-        sessions: u32,
-    },
-    /// By a process, as the item's input describes it.
-    Process {
-        /// Whether its usage can be read: only then is it granted tokens.
-        #[serde(default, skip_serializing_if = "is_default")]
-        reports_tokens: bool,
-        /// Whether its cost can be read: only then is it granted some.
-        #[serde(default, skip_serializing_if = "is_default")]
-        reports_cost: bool,
-        /// Whether it needs secrets, which nobody keeps: they come with the submission and are gone
-        /// with the engine.
-        #[serde(default, skip_serializing_if = "is_default")]
-        secrets: bool,
-    },
-    /// By whoever drives the coordination, through a [`SessionSpawner`](super::SessionSpawner) or
-    /// by hand.
-    Caller,
-}
+use self::archive::Archive;
+use self::group::Group;
+use self::ready::{Ready, Rules};
+use super::condition::Conditions;
+use super::error::ControllerError;
+use super::event::Started;
+use super::paged::Paged;
+use crate::id::{GroupName, WorkId};
 
-impl Runner {
-    /// Whether it starts only where the coordination's secrets are.
-    #[must_use]
-    pub fn needs_secrets(&self) -> bool {
-        matches!(self, Self::Process { secrets: true, .. })
-    }
-
-    /// Whether its sessions are coordinations.
-    #[must_use]
-    pub fn is_plan(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::Nested { .. })
-    }
-}
-
-/// What an item waits for before it may start.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Need {
-    /// The outcome of another item.
-    Work(WorkId),
-    /// The outcomes of all items of a group.
-    Group(GroupName),
-}
-
-/// What becomes of the others when an item fails for good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailurePolicy {
-    /// What needs it is skipped.
-    #[default]
-    SkipDependents,
-    /// What needs it goes on as if it had succeeded.
-    Continue,
-    /// The coordination stops.
-    Abort,
-}
-
-/// How long to wait between attempts: `initial x factor^(attempts - 1)`, at most `cap`, up to
-/// `jitter` of it left out at random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Backoff {
-    /// Wait after the first failed attempt, in nanoseconds.
-    pub initial_ns: u64,
-    /// By how much each further wait is longer.
-    pub factor: u32,
-    /// Longest wait, in nanoseconds.
-    pub cap_ns: u64,
-    /// How much of the wait is left to chance, in millionths: 0 none, 1,000,000 all.
-    pub jitter_ppm: u32,
-}
-
-impl Backoff {
-    /// The wait after so many failed attempts, in nanoseconds; `chance` is any random number.
-    #[must_use]
-    pub fn wait_ns(&self, attempts: u32, chance: u64) -> u64 {
-        let growth = u64::from(self.factor.max(1)).saturating_pow(attempts.saturating_sub(1));
-        let full = self.initial_ns.saturating_mul(growth).min(self.cap_ns);
-        let open = u128::from(full) * u128::from(self.jitter_ppm.min(1_000_000)) / 1_000_000;
-        // The random part is scaled from the whole 64-bit range onto [0, open].
-        let left_out = (open * u128::from(chance)) >> 64;
-        full - u64::try_from(left_out).unwrap_or(full)
-    }
-}
-
-/// One thing to be done, as it was submitted.
+/// The items in memory, and what follows from their states.
 ///
-/// ```
-/// use antiphon_core::coordination::{Need, WorkSpec};
-/// let test = WorkSpec::function("test", "cargo_test")?.needs_work("build")?.with_priority(5);
-/// assert_eq!(test.needs, [Need::Work("build".parse()?)]);
-/// # Ok::<(), antiphon_core::id::IdError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkSpec {
-    /// Its id, unique within the coordination.
-    pub id: WorkId,
-    /// How its sessions are carried out.
-    pub runner: Runner,
-    /// The name it speaks under, if not its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<AgentId>,
-    /// What it waits for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub needs: Vec<Need>,
-    /// The group it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<GroupName>,
-    /// Higher goes first.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub priority: i32,
-    /// Whether the coordination has failed if it does not succeed.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub critical: bool,
-    /// Attempts it may take; the coordination's default if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    /// Wait between attempts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backoff: Option<Backoff>,
-    /// Longest a session may take, in ticks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ticks: Option<u64>,
-    /// Most tokens a session is granted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<u64>,
-    /// Most cost a session is granted, in millionths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_cost: Option<u64>,
-    /// What becomes of the others when it fails for good.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub on_failure: FailurePolicy,
-    /// Condition under which it runs at all. Reserved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub when: Option<String>,
-    /// What undoes it. Reserved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub undo: Option<RunnerName>,
-    /// The command that decides its outcome. Reserved.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<String>,
-    /// Digest of its input blob.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<Digest>,
+/// What is not stored is rebuilt from what is, so that a snapshot cannot contradict it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Work {
+    items: Paged<WorkItem>,
+    unfinished: u32,
+    failed_in_a_row: u32,
+    /// Items that can never run, each with the failed one that is to blame, in the order found.
+    to_skip: VecDeque<(u32, WorkId)>,
+    #[serde(default, skip_serializing_if = "Archive::is_untouched")]
+    archive: Archive,
+    #[serde(skip)]
+    rules: Rules,
+    #[serde(skip)]
+    by_id: BTreeMap<WorkId, u32>,
+    #[serde(skip)]
+    groups: BTreeMap<GroupName, Group>,
+    #[serde(skip)]
+    conditions: Conditions,
+    #[serde(skip)]
+    ready: Ready,
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
+impl Work {
+    pub(super) fn new(started: &Started) -> Self {
+        Self { rules: Rules::of(started), ..Self::default() }
+    }
 
-impl WorkSpec {
-    /// An item carried out in the given way, without needs.
-    #[must_use]
-    pub fn new(id: WorkId, runner: Runner) -> Self {
-        Self {
-            id,
-            runner,
-            agent: None,
-            needs: Vec::new(),
-            group: None,
-            priority: 0,
-            critical: false,
-            attempts: None,
-            backoff: None,
-            timeout_ticks: None,
-            max_tokens: None,
-            max_cost: None,
-            on_failure: FailurePolicy::default(),
-            when: None,
-            undo: None,
-            check: None,
-            input: None,
+    /// Items in memory.
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Items in memory, in the order of addition.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &WorkItem)> {
+        self.items.iter()
+    }
+
+    /// Items without an outcome, in the order of addition.
+    pub(super) fn iter_unfinished(&self) -> impl Iterator<Item = &WorkItem> {
+        self.items.iter().map(|(_, item)| item).filter(|item| !item.is_done())
+    }
+
+    pub(super) fn item(&self, position: u32) -> &WorkItem {
+        &self.items[position]
+    }
+
+    pub(super) fn find(&self, work: &str) -> Option<&WorkItem> {
+        Some(&self.items[*self.by_id.get(work)?])
+    }
+
+    /// An item of whose id somebody is sure.
+    ///
+    /// # Errors
+    /// [`ControllerError::WorkLeftMemory`] or [`ControllerError::WorkNotFound`].
+    pub(super) fn known(&self, work: &str) -> Result<&WorkItem, ControllerError> {
+        match self.find(work) {
+            Some(item) => Ok(item),
+            None if self.archive.may_hold(work) => {
+                Err(ControllerError::WorkLeftMemory { work_id: work.to_owned() })
+            }
+            None => Err(ControllerError::WorkNotFound { work_id: work.to_owned() }),
         }
     }
 
-    /// An item carried out by a registered function.
-    ///
-    /// # Errors
-    /// If one of the names is not a valid identifier.
-    pub fn function(
-        id: impl AsRef<str>,
-        function: impl AsRef<str>,
-    ) -> Result<Self, crate::id::IdError> {
-        Ok(Self::new(WorkId::new(id)?, Runner::Function(RunnerName::new(function)?)))
+    /// Items without an outcome, counted.
+    pub(super) fn unfinished(&self) -> u32 {
+        self.unfinished
     }
 
-    /// An item carried out by a nested coordination.
-    ///
-    /// # Errors
-    /// If one of the names is not a valid identifier.
-    pub fn plan(id: impl AsRef<str>, plan: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
-        Ok(Self::new(WorkId::new(id)?, Runner::Plan(RunnerName::new(plan)?)))
+    /// Items failed for good in a row.
+    pub(super) fn failed_in_a_row(&self) -> u32 {
+        self.failed_in_a_row
     }
 
-    /// The same, waiting for another item.
-    ///
-    /// # Errors
-    /// If the id is not a valid identifier.
-    pub fn needs_work(mut self, id: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
-        self.needs.push(Need::Work(WorkId::new(id)?));
-        Ok(self)
+    /// Attempts that an item may take.
+    pub(super) fn max_attempts(&self, item: &WorkItem) -> u32 {
+        self.rules.max_attempts(item)
     }
 
-    /// The same, waiting for a whole group.
-    ///
-    /// # Errors
-    /// If the name is not a valid identifier.
-    pub fn needs_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
-        self.needs.push(Need::Group(GroupName::new(group)?));
-        Ok(self)
-    }
-
-    /// The same, in a group.
-    ///
-    /// # Errors
-    /// If the name is not a valid identifier.
-    pub fn in_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
-        self.group = Some(GroupName::new(group)?);
-        Ok(self)
-    }
-
-    /// The same with another priority; higher goes first.
-    #[must_use]
-    pub fn with_priority(self, priority: i32) -> Self {
-        Self { priority, ..self }
-    }
-
-    /// The same with so many attempts.
-    #[must_use]
-    pub fn with_attempts(self, attempts: u32) -> Self {
-        Self { attempts: Some(attempts), ..self }
-    }
-
-    /// The same with a wait between attempts.
-    #[must_use]
-    pub fn with_backoff(self, backoff: Backoff) -> Self {
-        Self { backoff: Some(backoff), ..self }
-    }
-
-    /// The same with a limit on each session, in ticks.
-    #[must_use]
-    pub fn with_timeout_ticks(self, ticks: u64) -> Self {
-        Self { timeout_ticks: Some(ticks), ..self }
-    }
-
-    /// The same, with the coordination failing if this does not succeed.
-    #[must_use]
-    pub fn critical(self) -> Self {
-        Self { critical: true, ..self }
-    }
-
-    /// The same with another failure policy.
-    #[must_use]
-    pub fn on_failure(self, on_failure: FailurePolicy) -> Self {
-        Self { on_failure, ..self }
-    }
-}
-
-/// Why an item was skipped.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SkipReason {
-    /// Something that it needs, directly or through others, failed or was skipped: this item.
-    NeedFailed(WorkId),
-    /// The system that owns the work says that it cannot be claimed.
-    NotClaimable,
-    /// Somebody asked for it.
-    Requested,
-    /// Its own condition did not hold.
-    Rule,
-}
-
-impl SkipReason {
-    /// Whether the item's own rule skipped it, which does not count against the verdict.
-    #[must_use]
-    pub fn is_own_rule(&self) -> bool {
-        !matches!(self, Self::NeedFailed(_))
-    }
-}
-
-/// How an item ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkItemOutcome {
-    /// It was done.
-    Succeeded,
-    /// It failed for good.
-    Failed,
-    /// It never ran, or not to its end.
-    Skipped(SkipReason),
-}
-
-impl WorkItemOutcome {
-    /// Whether what needs this item may go on, under the item's failure policy.
-    #[must_use]
-    pub fn satisfies(&self, policy: FailurePolicy) -> bool {
-        match self {
-            Self::Succeeded => true,
-            Self::Failed => policy == FailurePolicy::Continue,
-            Self::Skipped(reason) => reason.is_own_rule() || policy == FailurePolicy::Continue,
+    /// How a group stands that somebody needs: the root of its failure, or its unfinished members
+    /// if they hold back what needs it.
+    pub(super) fn group_standing(&self, group: &GroupName) -> Option<Result<u32, &WorkId>> {
+        let group = self.groups.get(group)?;
+        match group.failed_root() {
+            Some(root) => Some(Err(root)),
+            None => group.holds_back().then(|| Ok(group.unfinished())),
         }
     }
 
-    /// The outcome as one word.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Skipped(_) => "skipped",
-        }
-    }
-}
-
-/// Where an item is in its life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WorkState {
-    /// So many of its needs are not met yet.
-    Waiting(u32),
-    /// It may start.
-    Ready,
-    /// It may start at this moment: it is backing off, or a quota must refill.
-    Delayed(Deadline),
-    /// The session of this number carries it out.
-    Bound(u64),
-    /// The session of this number has ended, and left something running.
-    AwaitingCleanup(u64),
-    /// It has its outcome.
-    Done(WorkItemOutcome),
-}
-
-/// What can happen to an item.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WorkMove {
-    /// Its needs, as they stand, are so many; 0 makes it ready.
-    Needs(u32),
-    /// A session was bound to it.
-    Bind(u64),
-    /// Its session ended and it goes back to the ready work; or nothing is left of one that held
-    /// it.
-    Release,
-    /// The session of this number ended and left something running.
-    Hold(u64),
-    /// Its session ended and it waits for a moment.
-    Wait(Deadline),
-    /// It has its outcome.
-    Finish(WorkItemOutcome),
-}
-
-impl WorkState {
-    /// Every legal move; `None` for the rest.
-    #[must_use]
-    pub fn after(&self, happening: WorkMove) -> Option<Self> {
-        use WorkMove as M;
-        match (self, happening) {
-            (Self::Waiting(_) | Self::Ready, M::Needs(0)) => Some(Self::Ready),
-            (Self::Waiting(_) | Self::Ready, M::Needs(unmet)) => Some(Self::Waiting(unmet)),
-            (Self::Ready | Self::Delayed(_), M::Bind(session)) => Some(Self::Bound(session)),
-            (Self::Bound(_) | Self::AwaitingCleanup(_), M::Release) => Some(Self::Ready),
-            (Self::Bound(_), M::Hold(session)) => Some(Self::AwaitingCleanup(session)),
-            (Self::Bound(_), M::Wait(until)) => Some(Self::Delayed(until)),
-            (
-                Self::Bound(_),
-                M::Finish(outcome @ (WorkItemOutcome::Succeeded | WorkItemOutcome::Failed)),
-            ) => Some(Self::Done(outcome)),
-            (
-                Self::Waiting(_) | Self::Ready | Self::Delayed(_) | Self::AwaitingCleanup(_),
-                M::Finish(outcome @ WorkItemOutcome::Skipped(_)),
-            ) => Some(Self::Done(outcome)),
-            _ => None,
-        }
+    /// How many members of a group run, and how many may; `None` if it is not limited.
+    pub(super) fn running_of(&self, group: &GroupName) -> Option<(u32, u32)> {
+        let width = self.rules.width(group)?;
+        Some((self.groups.get(group).map_or(0, Group::running), width))
     }
 
-    /// The state as one word.
-    #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Waiting(_) => "waiting",
-            Self::Ready => "ready",
-            Self::Delayed(_) => "delayed",
-            Self::Bound(_) => "bound",
-            Self::AwaitingCleanup(_) => "held",
-            Self::Done(outcome) => outcome.as_str(),
-        }
-    }
-}
-
-/// One live session of a coordination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Binding {
-    /// Its number; the session's id is `<coordination>.<number>`.
-    pub session: u64,
-    /// Position of its item, in the order of addition.
-    pub(super) item: u32,
-    /// Which attempt it is, from 1.
-    pub attempt: u32,
-    /// What it may use.
-    pub grant: Grant,
-    /// When it was bound.
-    pub bound_at: LedgerTime,
-    /// When its time is over.
-    pub deadline: LedgerTime,
-    /// What it must show to write: the version of the event that bound it.
-    pub fence: Version,
-    /// Whether it is a nested coordination.
-    pub nested: bool,
-}
-
-/// What is known of one item's attempts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkItemTracking<'a> {
-    /// The item as it was submitted.
-    pub spec: &'a WorkSpec,
-    /// Where it is in its life.
-    pub state: &'a WorkState,
-    /// Attempts counted against its limit.
-    pub attempt_count: u32,
-    /// Numbers of its sessions, oldest first; bounded by `MAX_SESSION_IDS_PER_WORK`.
-    pub sessions: &'a [u64],
-    /// Version of the last event that changed it.
-    pub changed: Version,
-    /// Digest of what its last session put out.
-    pub output: Option<Digest>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_moves_of_the_table_are_legal() {
-        let states = [
-            WorkState::Waiting(1),
-            WorkState::Ready,
-            WorkState::Delayed(Deadline::Ledger(LedgerTime(1))),
-            WorkState::Bound(1),
-            WorkState::AwaitingCleanup(1),
-            WorkState::Done(WorkItemOutcome::Succeeded),
-        ];
-        let moves = [
-            WorkMove::Needs(0),
-            WorkMove::Bind(1),
-            WorkMove::Release,
-            WorkMove::Hold(1),
-            WorkMove::Wait(Deadline::Ledger(LedgerTime(1))),
-            WorkMove::Finish(WorkItemOutcome::Failed),
-            WorkMove::Finish(WorkItemOutcome::Skipped(SkipReason::Requested)),
-        ];
-        let table: Vec<String> = states
-            .iter()
-            .map(|state| {
-                let row =
-                    moves.iter().map(|m| if state.after(m.clone()).is_some() { 'x' } else { '.' });
-                format!("{:<9} {}", state.as_str(), row.collect::<String>())
-            })
-            .collect();
-        assert_eq!(
-            table,
-            [
-                "waiting   x.....x",
-                "ready     xx....x",
-                "delayed   .x....x",
-                "bound     ..xxxx.",
-                "held      ..x...x",
-                "succeeded ......."
-            ]
-        );
+    /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds
+    /// later.
+    pub(super) fn is_coherent(&self) -> bool {
+        self.iter_unfinished().count() == self.unfinished as usize && self.archive_is_coherent()
     }
 
-    #[test]
-    fn backoff_grows_to_its_cap_and_jitter_only_shortens_it() {
-        let backoff = Backoff { initial_ns: 1000, factor: 2, cap_ns: 5000, jitter_ppm: 500_000 };
-        let longest: Vec<u64> = (1..=5).map(|attempts| backoff.wait_ns(attempts, 0)).collect();
-        assert_eq!(longest, [1000, 2000, 4000, 5000, 5000]);
-        let shortest: Vec<u64> =
-            (1..=5).map(|attempts| backoff.wait_ns(attempts, u64::MAX)).collect();
-        assert_eq!(shortest, [501, 1001, 2001, 2501, 2501]);
+    /// Items that a session is bound to, counted one by one.
+    pub(super) fn running(&self) -> usize {
+        self.iter_unfinished().filter(|item| matches!(item.state(), WorkState::Bound(_))).count()
+    }
+
+    /// The state at a position that a snapshot names, if it holds one.
+    pub(super) fn state_at(&self, position: u32) -> Option<&WorkState> {
+        self.items.get(position).map(WorkItem::state)
     }
 }

@@ -7,8 +7,8 @@ use crate::coordination::event::{
     WriteRefused,
 };
 use crate::coordination::{
-    ControllerError, CoordinationConfig, CoordinationStatus, MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES,
-    Raise, Recalled, SessionEnd, SkipReason, StartFacts, StopCause, shortened,
+    Change, ControllerError, CoordinationConfig, MAX_RECALLED_ARCHIVES, MAX_TEXT_BYTES, Raise,
+    Recalled, SessionEnd, SkipReason, StartFacts, StopCause, shortened,
 };
 use crate::digest::Digest;
 use crate::envelope::Blob;
@@ -269,23 +269,14 @@ pub(super) fn handle(
         }
         Command::Pause { coordination, reason } => {
             let session = world.live(&coordination)?;
-            if session.pause_reason().is_some() {
-                return Err(session.not_in_state("is paused already").into());
-            }
-            if !session.status().is_running() {
-                return Err(session
-                    .not_in_state("is still being started; pause it once its start is complete")
-                    .into());
-            }
+            session.allow(Change::Pause)?;
             let paused =
                 Paused { by: origin.actor.clone(), reason: shortened(reason, MAX_TEXT_BYTES) };
             world.emit_all(&coordination, vec![CoordinationEvent::Paused(paused)], &origin, now)
         }
         Command::Continue { coordination, raise } => {
             let session = world.live(&coordination)?;
-            if session.pause_reason().is_none() {
-                return Err(session.not_in_state("is not paused").into());
-            }
+            session.allow(Change::Continue)?;
             let mut events = Vec::new();
             if !raise.is_empty() {
                 let budget = session.budget().raised(&raise)?;
@@ -304,9 +295,7 @@ pub(super) fn handle(
         }
         Command::RaiseBudget { coordination, raise } => {
             let session = world.live(&coordination)?;
-            if !session.status().is_running() {
-                return Err(session.not_in_state("is still being started").into());
-            }
+            session.allow(Change::Raise)?;
             let budget = session.budget().raised(&raise)?;
             nesting::refuse_above_grant(world, session, &budget)?;
             let raised = BudgetRaised { by: origin.actor.clone(), budget };
@@ -359,9 +348,8 @@ fn start(
         if session.started().plan != config.digest() {
             return Err(Rejection::Conflict { coordination: id });
         }
-        let cut_off = *session.status() == CoordinationStatus::Initializing
-            && session.stop_request().is_none()
-            && !world.is_starting(&id);
+        let cut_off =
+            session.is_starting() && session.stop_request().is_none() && !world.is_starting(&id);
         if cut_off {
             let rest: Vec<WorkSpec> =
                 config.work().iter().skip(session.work_queue().count()).cloned().collect();
@@ -389,14 +377,7 @@ fn stop(
     now: &Now,
 ) -> Result<Reply, Rejection> {
     let session = world.live(id)?;
-    if session.stop_request().is_some_and(|stop| stop.kind >= kind) {
-        return Err(session.not_in_state("is ending already").into());
-    }
-    if !session.status().is_running() && kind != StopKind::Cancel {
-        return Err(session
-            .not_in_state("is still being started; cancel it, or wait until its start is complete")
-            .into());
-    }
+    session.allow(Change::Stop(kind))?;
     let request = StopRequested {
         kind,
         by: origin.actor.clone(),

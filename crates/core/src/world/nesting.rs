@@ -23,7 +23,7 @@ pub(super) fn expanded(
     let runners = world.runners.clone();
     let member = world.member(parent)?;
     if !member.is_expanding(work.as_str()) {
-        let state = member.state().known_state(work.as_str())?;
+        let state = member.state().known_work(work.as_str())?.state.as_str();
         let instead = "nobody asked for its configuration";
         return Err(
             ControllerError::WorkNotClaimable { work_id: work.clone(), state, instead }.into()

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use super::{World, engine, stamp};
 use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{
-    AbortReason, ControllerError, Coordination, CoordinationStatus, Ending, SessionEnd,
-    SessionOutcome,
+    AbortReason, ControllerError, Coordination, Ending, SessionEnd, SessionOutcome,
 };
 use crate::envelope::{Blob, MAX_APPEND_BYTES};
 use crate::id::{CoordinationId, SessionId};
@@ -164,7 +163,6 @@ impl World {
 /// repeats the start under it, which completes it.
 fn is_given_up(session: &Coordination) -> bool {
     let started = session.started();
-    let cut_off =
-        *session.status() == CoordinationStatus::Initializing && session.stop_request().is_none();
+    let cut_off = session.is_starting() && session.stop_request().is_none();
     cut_off && (started.parent.is_some() || started.minted)
 }

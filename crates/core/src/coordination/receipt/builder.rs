@@ -6,7 +6,7 @@ use super::CoordinationReceipt;
 use super::content::{Ending, Evidence, WorkOutcome};
 use super::counts::Counts;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
-use crate::coordination::outcome::SessionOutcome;
+use crate::coordination::session::SessionOutcome;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::WorkItemOutcome;
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
@@ -21,8 +21,8 @@ pub struct ReceiptBuilder {
     coordination_id: CoordinationId,
     ceiling: CoordinationBudget,
     started_at: WallTime,
-    pub(in crate::coordination) usage: BudgetUsage,
-    pub(in crate::coordination) totals: Counts,
+    usage: BudgetUsage,
+    totals: Counts,
     chunks: Vec<Digest>,
     outcomes: Vec<WorkOutcome>,
     epochs: Vec<(Epoch, String)>,
@@ -91,6 +91,29 @@ impl ReceiptBuilder {
         *count += 1;
         self.totals.sessions += 1;
         self.usage.charge(used);
+    }
+
+    /// The time that has passed, in ticks; it never goes back.
+    pub(in crate::coordination) fn record_elapsed(&mut self, ticks: u64) {
+        self.usage.advance(ticks);
+    }
+
+    /// An engine took the coordination over.
+    pub(in crate::coordination) fn record_resume(&mut self) {
+        self.totals.resumes += 1;
+    }
+
+    /// A write was refused for want of a valid fence.
+    pub(in crate::coordination) fn record_refused_write(&mut self) {
+        self.totals.writes_refused += 1;
+    }
+
+    pub(in crate::coordination) fn usage(&self) -> &BudgetUsage {
+        &self.usage
+    }
+
+    pub(in crate::coordination) fn totals(&self) -> &Counts {
+        &self.totals
     }
 
     /// The epoch that works on the coordination.

@@ -5,7 +5,7 @@ use super::CoordinationReceipt;
 use super::content::{Ending, WorkOutcome};
 use super::counts::Counts;
 use super::wording;
-use crate::coordination::error::CoordinationError;
+use crate::coordination::fault::CoordinationError;
 use crate::coordination::stop::StopCondition;
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::digest::Canonical;

@@ -1,7 +1,7 @@
 //! Why bytes are not a receipt.
 
 use super::bytes::TAG;
-use crate::coordination::error::CoordinationError;
+use crate::coordination::fault::CoordinationError;
 use crate::id::IdError;
 
 /// Why bytes are not a receipt. `at` counts from 0 and says where in them the value begins that is

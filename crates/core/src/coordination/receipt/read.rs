@@ -9,8 +9,8 @@ use super::counts::Counts;
 use super::error::ReceiptError;
 use super::reader::Reader;
 use super::wording;
-use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
-use crate::coordination::error::CoordinationError;
+use crate::coordination::budget::{BudgetUsage, CoordinationBudget, Usage};
+use crate::coordination::fault::CoordinationError;
 use crate::coordination::stop::{StopCondition, Verdict};
 use crate::coordination::work::{SkipReason, WorkItemOutcome};
 use crate::coordination::{MAX_SESSION_IDS_PER_OUTCOME, MAX_WORK_OUTCOMES};
@@ -168,15 +168,19 @@ fn outcome(read: &mut Reader<'_>) -> Result<WorkOutcome, ReceiptError> {
 }
 
 fn usage(read: &mut Reader<'_>) -> Result<BudgetUsage, ReceiptError> {
-    Ok(BudgetUsage {
-        consumed_episodes: read.u32("the sessions used")?,
-        elapsed_ticks: read.u64("the ticks used")?,
-        tick_rate_hz: read.u64("the tick rate")?,
-        consumed_tokens: read.u64("the tokens used")?,
-        consumed_cache_tokens: read.u64("the cached tokens used")?,
-        consumed_cost: read.u64("the cost")?,
+    let sessions = read.u32("the sessions used")?;
+    let elapsed_ticks = read.u64("the ticks used")?;
+    let mut usage = BudgetUsage::with_tick_rate(read.u64("the tick rate")?);
+    usage.advance(elapsed_ticks);
+    usage.charge(&Usage {
+        sessions,
+        ticks: elapsed_ticks,
+        tokens: read.u64("the tokens used")?,
+        cache_tokens: read.u64("the cached tokens used")?,
+        cost: read.u64("the cost")?,
         estimated: read.flag("whether it is estimated")?,
-    })
+    });
+    Ok(usage)
 }
 
 fn ceiling(read: &mut Reader<'_>) -> Result<CoordinationBudget, ReceiptError> {

@@ -3,7 +3,7 @@
 //! Codes, and what callers said. The sentences in here are those that earlier versions hashed for
 //! an error: they are frozen, and what is shown to people may be worded otherwise.
 
-use crate::coordination::error::CoordinationError;
+use crate::coordination::fault::CoordinationError;
 use crate::coordination::stop::{AbortReason, BudgetType, ParentStop, StopCondition};
 use crate::id::WorkId;
 

@@ -1,16 +1,16 @@
-//! Whether work may be added: unique ids, needs that exist, no circles, nothing that has no meaning
+//! Whether work may be added: unique ids, needs that exist, no cycles, nothing that has no meaning
 //! yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::archive::Finished;
-use super::error::ControllerError;
-use super::event::{CoordinationEvent, WorkAdded};
-use super::session::Coordination;
-use super::work::{Need, Runner, WorkSpec, WorkState};
-use super::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
+use super::Work;
+use super::finished::Finished;
+use super::spec::{Need, Runner, WorkSpec};
+use crate::coordination::error::ControllerError;
+use crate::coordination::event::{CoordinationEvent, WorkAdded};
+use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
 use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{GroupName, WorkId};
 
@@ -22,18 +22,17 @@ const EVENT_FRAME_BYTES: usize = 64;
 ///
 /// # Errors
 /// A [`ControllerError`] names the first item that may not be added, and why.
-pub(super) fn admit(
-    there: Option<&Coordination>,
+pub(in crate::coordination) fn admit(
+    there: Option<&Work>,
     away: &BTreeMap<WorkId, Finished>,
     items: &[WorkSpec],
 ) -> Result<Vec<u32>, ControllerError> {
     let known = |id: &WorkId| {
-        there.is_some_and(|session| session.index.by_id.contains_key(id)) || away.contains_key(id)
+        there.is_some_and(|work| work.by_id.contains_key(id)) || away.contains_key(id)
     };
-    let known_group =
-        |group: &GroupName| there.is_some_and(|session| session.index.groups.contains_key(group));
+    let known_group = |group: &GroupName| there.is_some_and(|work| work.groups.contains_key(group));
     let mut added: BTreeMap<&WorkId, u32> = BTreeMap::new();
-    // Items that need only what was added before them cannot close a circle; most submissions come
+    // Items that need only what was added before them cannot close a cycle; most submissions come
     // in that order.
     let mut in_order = true;
     for (position, item) in (0..).zip(items) {
@@ -77,11 +76,50 @@ pub(super) fn admit(
     Graph { there, items, added, members }.needs_first()
 }
 
+/// Whether items may be added that an event holds. What was checked one by one while the start is
+/// incomplete may need what comes later.
+///
+/// # Errors
+/// A text says what is in the way.
+pub(in crate::coordination) fn check_added(
+    work: &Work,
+    added: &WorkAdded,
+    starting: bool,
+) -> Result<(), String> {
+    let (items, recalled) = (&added.items, &added.recalled);
+    if let Some(unknown) = recalled.iter().find(|item| !work.may_have_left(item.work.id.as_str())) {
+        return Err(format!("work {} never left memory", unknown.work.id));
+    }
+    let count = items.len() + recalled.len();
+    if count == 0 || count > MAX_ITEMS_PER_EVENT {
+        return Err(format!("{count} items in one event"));
+    }
+    let away = recalled.iter().map(|item| (item.work.id.clone(), item.clone())).collect();
+    let admitted = if starting {
+        check_fresh(|id| work.by_id.contains_key(id), items)
+    } else {
+        admit(Some(work), &away, items).map(|_order| ())
+    };
+    admitted.map_err(|error| error.to_string())
+}
+
+/// Checks each item by itself, and that no id is there twice.
+fn check_fresh(known: impl Fn(&WorkId) -> bool, items: &[WorkSpec]) -> Result<(), ControllerError> {
+    let mut fresh = BTreeSet::new();
+    for item in items {
+        check_item(item)?;
+        if known(&item.id) || !fresh.insert(&item.id) {
+            return Err(ControllerError::DuplicateWork { work_id: item.id.clone() });
+        }
+    }
+    Ok(())
+}
+
 /// Checks one item by itself.
 ///
 /// # Errors
 /// A [`ControllerError`] names what has no meaning yet, or is out of its range.
-pub(super) fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
+fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     let unsupported =
         |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
     if item.when.is_some() {
@@ -144,7 +182,7 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<CoordinationEvent>, Con
 }
 
 /// The events that take finished items back into memory, ahead of the work that needs them.
-pub(super) fn recalls(items: Vec<Finished>) -> Vec<CoordinationEvent> {
+pub(in crate::coordination) fn recalls(items: Vec<Finished>) -> Vec<CoordinationEvent> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let sized = items.into_iter().map(|item| (encoded_bytes(&item) + 1, item));
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
@@ -192,7 +230,7 @@ fn encoded_bytes(item: &impl Serialize) -> usize {
 
 /// What waits for what, over new items, items that are there, and groups.
 struct Graph<'a> {
-    there: Option<&'a Coordination>,
+    there: Option<&'a Work>,
     items: &'a [WorkSpec],
     added: BTreeMap<&'a WorkId, u32>,
     members: BTreeMap<&'a GroupName, Vec<u32>>,
@@ -206,20 +244,20 @@ enum Node<'a> {
 }
 
 impl<'a> Graph<'a> {
-    /// The new items in an order in which each comes after what it needs, or a circle through one
-    /// of them; without one before, every new circle goes through a new item.
+    /// The new items in an order in which each comes after what it needs, or a cycle through one
+    /// of them; without one before, every new cycle goes through a new item.
     fn needs_first(&self) -> Result<Vec<u32>, ControllerError> {
         let mut order = Vec::with_capacity(self.items.len());
-        let mut finished = std::collections::BTreeSet::new();
+        let mut finished = BTreeSet::new();
         for start in 0..self.items.len() {
             let start = Node::New(u32::try_from(start).unwrap_or(u32::MAX));
             let mut path: Vec<(Node<'a>, Vec<Node<'a>>)> = Vec::new();
-            let mut on_path = std::collections::BTreeSet::new();
+            let mut on_path = BTreeSet::new();
             let mut next = Some(start);
             loop {
                 if let Some(node) = next.take() {
                     if on_path.contains(&node) {
-                        return Err(self.circle(&path, &node));
+                        return Err(self.cycle(&path, &node));
                     }
                     if !finished.contains(&node) {
                         on_path.insert(node.clone());
@@ -248,8 +286,8 @@ impl<'a> Graph<'a> {
             Node::Old(position) => match self.there {
                 // Ready work counts too: a new member of a group that it needs would make it wait
                 // again.
-                Some(session) if session.items[*position].can_wait_again() => {
-                    self.targets(&session.items[*position].spec.needs)
+                Some(work) if work.items[*position].can_wait_again() => {
+                    self.targets(&work.items[*position].spec().needs)
                 }
                 _ => Vec::new(),
             },
@@ -262,12 +300,10 @@ impl<'a> Graph<'a> {
                     .map(|position| Node::New(*position));
                 // Only members that still run hold the barrier, and they are few beside all that
                 // were there.
-                let old = self.there.into_iter().flat_map(|session| session.items.iter()).filter(
-                    |(_, item)| {
-                        item.spec.group.as_ref() == Some(group)
-                            && !matches!(item.state, WorkState::Done(_))
-                    },
-                );
+                let old = self.there.into_iter().flat_map(|work| work.items.iter());
+                let old = old.filter(|(_, item)| {
+                    item.spec().group.as_ref() == Some(group) && !item.is_done()
+                });
                 new.chain(old.map(|(position, _)| Node::Old(position))).collect()
             }
         }
@@ -282,24 +318,24 @@ impl<'a> Graph<'a> {
                     Some(position) => Some(Node::New(*position)),
                     None => self
                         .there
-                        .and_then(|session| session.index.by_id.get(id))
+                        .and_then(|work| work.by_id.get(id))
                         .map(|position| Node::Old(*position)),
                 },
             })
             .collect()
     }
 
-    fn circle(&self, path: &[(Node<'a>, Vec<Node<'a>>)], closing: &Node<'a>) -> ControllerError {
+    fn cycle(&self, path: &[(Node<'a>, Vec<Node<'a>>)], closing: &Node<'a>) -> ControllerError {
         let start = path.iter().position(|(node, _)| node == closing).unwrap_or(0);
         let name = |node: &Node<'a>| match node {
             Node::New(position) => self.items[*position as usize].id.to_string(),
-            Node::Old(position) => self
-                .there
-                .map_or_else(String::new, |session| session.items[*position].spec.id.to_string()),
+            Node::Old(position) => {
+                self.there.map_or_else(String::new, |work| work.items[*position].id().to_string())
+            }
             Node::Group(group) => format!("group {group}"),
         };
-        let circle = path[start..].iter().map(|(node, _)| node).chain([closing]);
-        ControllerError::Cycle { path: circle.map(name).collect() }
+        let cycle = path[start..].iter().map(|(node, _)| node).chain([closing]);
+        ControllerError::Cycle { path: cycle.map(name).collect() }
     }
 }
 
@@ -323,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_through_work_that_waits_already_is_named() {
+    fn a_cycle_through_work_that_waits_already_is_named() {
         let controller =
             open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
         let refused = controller.session().unwrap().decide_work(
@@ -336,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_through_ready_work_is_named_and_one_through_started_work_is_none() {
+    fn a_cycle_through_ready_work_is_named_and_one_through_started_work_is_none() {
         let mut controller =
             open(vec![item("m").in_group("g").unwrap(), item("a").needs_group("g").unwrap()]);
         let bound = controller.prepare_session_spawn("m", 2, 2_000).unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::work::WorkItemOutcome;
+use crate::coordination::work::WorkItemOutcome;
 use crate::digest::Digest;
 use crate::time::{Deadline, LedgerTime};
 
@@ -169,4 +169,27 @@ pub struct Report {
     pub cost: u64,
     /// Whether the figures are an estimate.
     pub estimated: bool,
+}
+
+/// Why a running session is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopCause {
+    /// Its time is over.
+    Timeout,
+    /// Its coordination is ending.
+    Ending,
+}
+
+/// Cuts a text at a character boundary and says so.
+pub(crate) fn shortened(mut text: String, max: usize) -> String {
+    const MARK: &str = " [cut]";
+    if text.len() > max {
+        let mut end = max - MARK.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(MARK);
+    }
+    text
 }

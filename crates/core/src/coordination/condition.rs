@@ -1,0 +1,73 @@
+//! Who waits for what.
+//!
+//! One index from a thing that can happen to the items that wait for it, so that whatever happens
+//! wakes those alone, without a look at the others. Never stored: it follows from the items' states.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::paged::Paged;
+use crate::id::{GroupName, WorkId};
+
+/// The items that wait, by what they wait for. An item is its position in the order of addition.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Conditions {
+    /// For the outcome of the item at this position.
+    outcomes: Paged<Vec<u32>>,
+    /// For an item that is not recorded yet, while the start is incomplete.
+    unrecorded: BTreeMap<WorkId, Vec<u32>>,
+    /// For all of a group; whoever waited for one that is met stays, as it may open again.
+    groups: BTreeMap<GroupName, Vec<u32>>,
+}
+
+impl Conditions {
+    /// Enters the next item, for which others may have waited by its name.
+    pub(super) fn add(&mut self, id: &WorkId) {
+        let waiting = self.unrecorded.remove(id).unwrap_or_default();
+        self.outcomes.push(waiting);
+    }
+
+    /// Enters an item for which nobody waits by name, at its own position.
+    pub(super) fn add_at(&mut self, position: u32) {
+        self.outcomes.skip_to(position);
+        self.outcomes.push(Vec::new());
+    }
+
+    /// Leaves holes up to a position, where items were that left memory.
+    pub(super) fn skip_to(&mut self, position: u32) {
+        self.outcomes.skip_to(position);
+    }
+
+    pub(super) fn await_outcome(&mut self, of: u32, waiter: u32) {
+        self.outcomes[of].push(waiter);
+    }
+
+    pub(super) fn await_unrecorded(&mut self, id: &WorkId, waiter: u32) {
+        self.unrecorded.entry(id.clone()).or_default().push(waiter);
+    }
+
+    pub(super) fn await_group(&mut self, group: &GroupName, waiter: u32) {
+        self.groups.entry(group.clone()).or_default().push(waiter);
+    }
+
+    /// Who waited for this outcome; nobody does any more.
+    pub(super) fn take_outcome(&mut self, of: u32) -> Vec<u32> {
+        std::mem::take(&mut self.outcomes[of])
+    }
+
+    /// Who waits for this group.
+    pub(super) fn of_group(&self, group: &GroupName) -> &[u32] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes an item out that leaves memory.
+    pub(super) fn remove(&mut self, position: u32) {
+        self.outcomes.remove(position);
+    }
+
+    /// Takes out of the groups' lists what has left memory.
+    pub(super) fn forget_waiters(&mut self, left: &BTreeSet<u32>) {
+        for waiting in self.groups.values_mut() {
+            waiting.retain(|position| !left.contains(position));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What can be wrong with a coordination for good.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::WorkId;
+
+/// What can be wrong with a coordination's state or configuration; recordable, as it may be why a
+/// coordination stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum CoordinationError {
+    /// A ceiling is zero or out of range.
+    #[error("the budget is invalid: {field} must be greater than zero")]
+    InvalidBudget {
+        /// The offending field.
+        field: String,
+    },
+    /// There are more items than allowed.
+    #[error("the work queue holds {actual} items; at most {max} are allowed")]
+    WorkQueueSizeExceeded {
+        /// Items found.
+        actual: usize,
+        /// Items allowed.
+        max: usize,
+    },
+    /// Ticks of another rate were offered.
+    #[error("ticks come at {actual} Hz, but this coordination counts at {expected} Hz")]
+    TickRateMismatch {
+        /// The coordination's rate.
+        expected: u64,
+        /// The rate offered.
+        actual: u64,
+    },
+    /// Time went back.
+    #[error("time went back from {last} to {current}; it may only go on")]
+    ClockRegression {
+        /// The last time seen.
+        last: u64,
+        /// The time offered.
+        current: u64,
+    },
+    /// An item failed for good whose failure policy is to end everything.
+    #[error("work {work_id} failed, and its failure policy ends the coordination")]
+    WorkFailed {
+        /// The item.
+        work_id: WorkId,
+    },
+}

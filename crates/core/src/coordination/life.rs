@@ -1,0 +1,341 @@
+//! Where a coordination is in its life, and every legal move.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{StopKind, StopRequested};
+use super::fault::CoordinationError;
+use super::receipt::Ending;
+use super::stop::{CoordinationStatus, StopCondition};
+use crate::digest::Digest;
+use crate::time::WallTime;
+
+/// A life; what can be the case at a time is a variant's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Life {
+    /// Its work is still being recorded, and nothing is bound. It can only be cancelled.
+    Starting { stop: Option<StopRequested> },
+    /// Work is bound as slots and budget allow.
+    Active {
+        /// Why nothing new starts for a while.
+        pause: Option<String>,
+        /// The strongest request to end it.
+        stop: Option<StopRequested>,
+        trouble: Option<Trouble>,
+    },
+    /// Its terminal event is recorded. How it stood then is kept for those who look back.
+    Ended {
+        status: CoordinationStatus,
+        wall: WallTime,
+        receipt: Digest,
+        pause: Option<String>,
+        stop: Option<StopRequested>,
+    },
+}
+
+/// Why nothing new starts although work is left; running sessions are asked to stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Trouble {
+    /// Too many items in a row failed for good.
+    Tripped,
+    /// It cannot go on. Said before a tripped breaker, as it is more than a count.
+    Fault(CoordinationError),
+}
+
+/// A change that depends on where the coordination is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Record work that the start announced.
+    Begin,
+    AddWork,
+    Bind,
+    Pause,
+    Continue,
+    Raise,
+    Stop(StopKind),
+    Complete,
+    Abort,
+    /// Record what happened anyway: a session's end, a skip, a takeover, a refused write.
+    Note,
+}
+
+/// Why a change is not possible now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LifeError {
+    Starting(Change),
+    Begun,
+    Paused(Change),
+    NotPaused,
+    Stopping(Change),
+    Ended,
+}
+
+impl LifeError {
+    /// What the coordination is or has done, as the rest of a sentence about it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting(Change::AddWork) => {
+                "is still being started; add work once its start is complete"
+            }
+            Self::Starting(Change::Pause) => {
+                "is still being started; pause it once its start is complete"
+            }
+            Self::Starting(Change::Stop(_)) => {
+                "is still being started; cancel it, or wait until its start is complete"
+            }
+            Self::Starting(_) => "is still being started",
+            Self::Begun => "was started before",
+            Self::Paused(Change::Pause) => "is paused already",
+            Self::Paused(_) => "is paused; continue it first",
+            Self::NotPaused => "is not paused",
+            Self::Stopping(Change::AddWork) => "is ending and takes no more work",
+            Self::Stopping(_) => "is ending already",
+            Self::Ended => "has ended",
+        }
+    }
+}
+
+impl fmt::Display for LifeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Life {
+    /// The beginning of a life with so many items.
+    pub(super) fn begin(items: u32) -> Self {
+        if items == 0 { Self::active(None) } else { Self::Starting { stop: None } }
+    }
+
+    fn active(stop: Option<StopRequested>) -> Self {
+        Self::Active { pause: None, stop, trouble: None }
+    }
+
+    /// Every legal change; an error says what is in the way of the rest.
+    pub(super) fn allows(&self, change: Change) -> Result<(), LifeError> {
+        use Change as C;
+        match (self, change) {
+            (Self::Ended { .. }, _) => Err(LifeError::Ended),
+            (_, C::Note | C::Abort) => Ok(()),
+            (Self::Starting { .. }, C::Begin) => Ok(()),
+            (Self::Active { .. }, C::Begin) => Err(LifeError::Begun),
+            // What is not recorded whole can be ended, but not be brought to a good end.
+            (Self::Starting { stop: None }, C::Stop(StopKind::Cancel)) => Ok(()),
+            (Self::Starting { .. }, C::Stop(StopKind::Cancel)) => Err(LifeError::Stopping(change)),
+            (Self::Starting { .. }, _) => Err(LifeError::Starting(change)),
+            (Self::Active { pause: Some(_), .. }, C::Pause | C::Bind) => {
+                Err(LifeError::Paused(change))
+            }
+            (Self::Active { pause: None, .. }, C::Continue) => Err(LifeError::NotPaused),
+            (Self::Active { stop: Some(_), .. }, C::AddWork) => Err(LifeError::Stopping(change)),
+            // A request can only be followed by a stronger one.
+            (Self::Active { stop: Some(before), .. }, C::Stop(kind)) if before.kind >= kind => {
+                Err(LifeError::Stopping(change))
+            }
+            (Self::Active { .. }, _) => Ok(()),
+        }
+    }
+
+    /// The start is recorded whole.
+    pub(super) fn activate(&mut self) {
+        if let Self::Starting { stop } = self {
+            *self = Self::active(stop.take());
+        }
+    }
+
+    pub(super) fn pause(&mut self, reason: String) {
+        if let Self::Active { pause, .. } = self {
+            *pause = Some(reason);
+        }
+    }
+
+    pub(super) fn resume(&mut self) {
+        if let Self::Active { pause, .. } = self {
+            *pause = None;
+        }
+    }
+
+    pub(super) fn stop(&mut self, request: StopRequested) {
+        if let Self::Starting { stop } | Self::Active { stop, .. } = self {
+            *stop = Some(request);
+        }
+    }
+
+    /// Too many items in a row failed for good.
+    pub(super) fn trip(&mut self) {
+        if let Self::Active { trouble: trouble @ None, .. } = self {
+            *trouble = Some(Trouble::Tripped);
+        }
+    }
+
+    /// It cannot go on; the first reason stays.
+    pub(super) fn fail(&mut self, fault: CoordinationError) {
+        if let Self::Active { trouble: trouble @ (None | Some(Trouble::Tripped)), .. } = self {
+            *trouble = Some(Trouble::Fault(fault));
+        }
+    }
+
+    pub(super) fn end(&mut self, ending: Ending, wall: WallTime, receipt: Digest) {
+        let (pause, stop) = match self {
+            Self::Starting { stop } => (None, stop.take()),
+            Self::Active { pause, stop, .. } | Self::Ended { pause, stop, .. } => {
+                (pause.take(), stop.take())
+            }
+        };
+        let status = match ending {
+            Ending::Completed(stop) => CoordinationStatus::Completed(stop),
+            Ending::Aborted(reason) => CoordinationStatus::Aborted(reason),
+        };
+        *self = Self::Ended { status, wall, receipt, pause, stop };
+    }
+
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self, Self::Starting { .. })
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+
+    pub(super) fn pause_reason(&self) -> Option<&str> {
+        match self {
+            Self::Starting { .. } => None,
+            Self::Active { pause, .. } | Self::Ended { pause, .. } => pause.as_deref(),
+        }
+    }
+
+    pub(super) fn stop_request(&self) -> Option<&StopRequested> {
+        match self {
+            Self::Starting { stop } | Self::Active { stop, .. } | Self::Ended { stop, .. } => {
+                stop.as_ref()
+            }
+        }
+    }
+
+    /// What its trouble means for how it stops, while work is left.
+    pub(super) fn trouble(&self) -> Option<StopCondition> {
+        match self {
+            Self::Active { trouble: Some(Trouble::Tripped), .. } => {
+                Some(StopCondition::CircuitBreakerTripped)
+            }
+            Self::Active { trouble: Some(Trouble::Fault(fault)), .. } => {
+                Some(StopCondition::Error(fault.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_in_trouble(&self) -> bool {
+        matches!(self, Self::Active { trouble: Some(_), .. })
+    }
+
+    /// When it ended, and the digest of its receipt.
+    pub(super) fn end_facts(&self) -> Option<(WallTime, Digest)> {
+        match self {
+            Self::Ended { wall, receipt, .. } => Some((*wall, *receipt)),
+            _ => None,
+        }
+    }
+
+    /// The seed's view of it.
+    pub(super) fn status(&self) -> &CoordinationStatus {
+        match self {
+            Self::Starting { .. } => &CoordinationStatus::Initializing,
+            Self::Active { .. } => &CoordinationStatus::Running,
+            Self::Ended { status, .. } => status,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Actor;
+
+    fn stop(kind: StopKind) -> StopRequested {
+        StopRequested {
+            kind,
+            by: Actor::new("alice").unwrap(),
+            reason: String::new(),
+            parent: None,
+        }
+    }
+
+    #[test]
+    fn only_the_changes_of_the_table_are_legal() {
+        let after = |steps: &[fn(&mut Life)]| {
+            let mut life = Life::begin(1);
+            steps.iter().for_each(|step| step(&mut life));
+            life
+        };
+        let lives = [
+            ("starting", after(&[])),
+            ("cut short", after(&[|life| life.stop(stop(StopKind::Cancel))])),
+            ("active", after(&[Life::activate])),
+            ("paused", after(&[Life::activate, |life| life.pause(String::new())])),
+            ("tripped", after(&[Life::activate, Life::trip])),
+            ("closing", after(&[Life::activate, |life| life.stop(stop(StopKind::Close))])),
+            ("draining", after(&[Life::activate, |life| life.stop(stop(StopKind::Drain))])),
+            ("cancelled", after(&[Life::activate, |life| life.stop(stop(StopKind::Cancel))])),
+            (
+                "ended",
+                after(&[Life::activate, |life| {
+                    let ending = Ending::Completed(StopCondition::AllWorkCompleted);
+                    life.end(ending, WallTime(1), Digest::GENESIS);
+                }]),
+            ),
+        ];
+        let changes = [
+            ("begin", Change::Begin),
+            ("add", Change::AddWork),
+            ("bind", Change::Bind),
+            ("pause", Change::Pause),
+            ("continue", Change::Continue),
+            ("raise", Change::Raise),
+            ("close", Change::Stop(StopKind::Close)),
+            ("drain", Change::Stop(StopKind::Drain)),
+            ("cancel", Change::Stop(StopKind::Cancel)),
+            ("complete", Change::Complete),
+            ("abort", Change::Abort),
+            ("note", Change::Note),
+        ];
+        let mut table = vec![format!(
+            "{:9} {}",
+            "",
+            changes.iter().map(|(name, _)| format!("{name:9}")).collect::<String>().trim_end()
+        )];
+        table.extend(lives.iter().map(|(name, life)| {
+            let row = changes.iter().map(|(_, change)| match life.allows(*change) {
+                Ok(()) => "x        ",
+                Err(_) => ".        ",
+            });
+            format!("{name:9} {}", row.collect::<String>().trim_end())
+        }));
+        let legal = "
+          begin    add      bind     pause    continue raise    close    drain    cancel   complete abort    note
+starting  x        .        .        .        .        .        .        .        x        .        x        x
+cut short x        .        .        .        .        .        .        .        .        .        x        x
+active    .        x        x        x        .        x        x        x        x        x        x        x
+paused    .        x        .        .        x        x        x        x        x        x        x        x
+tripped   .        x        x        x        .        x        x        x        x        x        x        x
+closing   .        .        x        x        .        x        .        x        x        x        x        x
+draining  .        .        x        x        .        x        .        .        x        x        x        x
+cancelled .        .        x        x        .        x        .        .        .        x        x        x
+ended     .        .        .        .        .        .        .        .        .        .        .        .
+";
+        assert_eq!(table.join("\n"), legal.trim_matches('\n'));
+    }
+
+    #[test]
+    fn a_fault_goes_before_a_tripped_breaker_and_the_first_fault_stays() {
+        let fault = |field: &str| CoordinationError::InvalidBudget { field: field.to_owned() };
+        let mut life = Life::begin(0);
+        life.trip();
+        assert_eq!(life.trouble(), Some(StopCondition::CircuitBreakerTripped));
+        life.fail(fault("first"));
+        life.fail(fault("second"));
+        life.trip();
+        assert_eq!(life.trouble(), Some(StopCondition::Error(fault("first"))));
+    }
+}

@@ -1,0 +1,42 @@
+//! The limits of the kernel, in one place.
+
+/// Most items that a configuration takes, unless it says otherwise.
+pub const MAX_WORK_QUEUE_SIZE: usize = 1_000;
+/// Most entries of a reducer's maps.
+pub const MAX_HASHMAP_SIZE: usize = 10_000;
+/// Most session numbers kept for an item; older ones are in the ledger.
+pub const MAX_SESSION_IDS_PER_WORK: usize = 100;
+/// Items failed for good in a row that trip the breaker, unless the configuration says otherwise.
+pub const CIRCUIT_BREAKER_THRESHOLD: u32 = 3;
+/// Attempts of an item, unless the configuration says otherwise.
+pub const DEFAULT_MAX_ATTEMPTS_PER_WORK: u32 = 3;
+/// Most attempts that an item can be given.
+pub const MAX_ATTEMPTS_LIMIT: u32 = 100;
+/// Most items that a receipt spells out; each full thousand before them is a digest.
+pub const MAX_WORK_OUTCOMES: usize = 1_000;
+/// Most session numbers of an item in a receipt.
+pub const MAX_SESSION_IDS_PER_OUTCOME: usize = 100;
+/// Most objectives that a controller keeps for the planner.
+pub const MAX_TRACKED_OBJECTIVES: usize = 1_000;
+/// Attempts from which a planner decision leaves a receipt.
+pub const TIER3_ESCALATION_THRESHOLD: u32 = 3;
+/// Most items in one event.
+pub const MAX_ITEMS_PER_EVENT: usize = 1_000;
+/// Deepest nesting of coordinations.
+pub const MAX_DEPTH: u8 = 8;
+/// Longest text that a session leaves, in bytes; the rest is cut off.
+pub const MAX_TEXT_BYTES: usize = 4_096;
+/// Most scores that a session may give; further ones are left out.
+pub const MAX_SCORES: usize = 100;
+/// Longest name of a score, in bytes; scores with a longer one, or with control characters in it,
+/// are left out.
+pub const MAX_SCORE_NAME_BYTES: usize = 128;
+/// Finished items of an open coordination that stay in memory whatever happens; older ones do while
+/// unfinished work needs them. May be raised, never lowered: replay would miss what it then needs.
+pub const MAX_FINISHED_IN_MEMORY: usize = 10_000;
+/// Most archives that one command may need looked into.
+pub const MAX_RECALLED_ARCHIVES: usize = 1_000;
+/// Most sessions at a time.
+pub const MAX_CONCURRENCY: u32 = 10_000;
+/// Commands of a stream whose ids are remembered.
+pub const MAX_REMEMBERED_COMMANDS: usize = 10_000;

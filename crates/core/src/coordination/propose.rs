@@ -1,0 +1,156 @@
+//! What a coordination does next, as a proposal: nothing here changes its state.
+
+use std::collections::BTreeSet;
+
+use super::event::{CoordinationEvent, OnExhausted, Paused, StopKind};
+use super::receipt::Ending;
+use super::runners::Runners;
+use super::state::Coordination;
+use super::stop::{AbortReason, BudgetType, StopCondition};
+use super::work::{ReadyKey, Runner};
+use crate::id::{Actor, WorkId};
+use crate::time::Now;
+
+/// What a coordination would do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proposal {
+    /// Record this.
+    Event(CoordinationEvent),
+    /// Fetch the configuration of this nested item, then bind it.
+    Expand(WorkId),
+    /// End.
+    End(Ending),
+}
+
+impl Coordination {
+    /// What to do next. `None`: nothing until something happens or the next deadline comes.
+    ///
+    /// Items in `expanding` have been proposed for expansion and are waited for.
+    #[must_use]
+    pub fn propose(
+        &self,
+        now: &Now,
+        runners: &Runners,
+        expanding: &BTreeSet<WorkId>,
+    ) -> Option<Proposal> {
+        if self.life().is_ended() {
+            return None;
+        }
+        if let Some(stop) = self.stop_request().filter(|stop| stop.kind == StopKind::Cancel) {
+            let reason = match stop.parent {
+                Some(parent) => AbortReason::ParentStopped(parent),
+                None => AbortReason::Cancelled { reason: stop.reason.clone() },
+            };
+            return self.sessions().is_empty().then_some(Proposal::End(Ending::Aborted(reason)));
+        }
+        if self.life().is_starting() {
+            return None;
+        }
+        if let Some(skip) = self.work().propose_skip() {
+            return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
+        }
+        if let Some(stop) = self.stop_condition_at(now.at) {
+            return self.propose_stop(stop);
+        }
+        // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
+        if self.pause_reason().is_some()
+            || self.sessions().len() + expanding.len() >= self.started().concurrency as usize
+        {
+            return None;
+        }
+        self.propose_binding(now, runners, expanding)
+    }
+
+    /// What a stop condition leads to once no session is bound. A pause holds a used up budget.
+    fn propose_stop(&self, stop: StopCondition) -> Option<Proposal> {
+        if !self.sessions().is_empty() {
+            return None;
+        }
+        let StopCondition::BudgetExhausted(meter) = stop else {
+            return Some(Proposal::End(Ending::Completed(stop)));
+        };
+        if self.pause_reason().is_some() {
+            return None;
+        }
+        if self.started().policies.on_exhausted == OnExhausted::Stop {
+            return Some(Proposal::End(Ending::Completed(stop)));
+        }
+        let by = Actor::new("engine").expect("BUG: a constant name");
+        let meter = match meter {
+            BudgetType::Duration => "time",
+            BudgetType::Tokens => "tokens",
+            BudgetType::Cost => "cost",
+            BudgetType::Episodes => "sessions",
+        };
+        let reason = format!("its budget of {meter} is spent");
+        Some(Proposal::Event(CoordinationEvent::Paused(Paused { by, reason })))
+    }
+
+    /// The first ready item, in order, that has a runner and is granted something.
+    fn propose_binding(
+        &self,
+        now: &Now,
+        runners: &Runners,
+        expanding: &BTreeSet<WorkId>,
+    ) -> Option<Proposal> {
+        let mut best: Option<(ReadyKey, Proposal)> = None;
+        for (runner, ready) in self.work().ready() {
+            let Some(capability) = runners.get(runner).filter(|_| self.has_secrets_for(runner))
+            else {
+                continue;
+            };
+            for lane in ready.open(|group| self.is_full(group, expanding)) {
+                for key in lane {
+                    if best.as_ref().is_some_and(|(first, _)| first < key) {
+                        break;
+                    }
+                    let item = self.work().item(key.2);
+                    if expanding.contains(item.id()) || self.may_bind_item(item, now.at).is_err() {
+                        continue;
+                    }
+                    let Ok(grant) = self.grant(item, now.at, capability) else { break };
+                    let proposal = if runner.is_plan() {
+                        Proposal::Expand(item.id().clone())
+                    } else {
+                        let bound = self.binding_of(item, self.version(), grant, now);
+                        Proposal::Event(CoordinationEvent::SessionBound(bound))
+                    };
+                    best = Some((*key, proposal));
+                    break;
+                }
+            }
+        }
+        best.map(|(_, proposal)| proposal)
+    }
+
+    /// Whether the secrets that a runner needs are here.
+    pub(super) fn has_secrets_for(&self, runner: &Runner) -> bool {
+        self.has_secrets() || !runner.needs_secrets()
+    }
+
+    /// The item that a session would be bound to next, if a slot is free.
+    pub(super) fn first_to_bind(&self, now: &Now, runners: &Runners) -> Option<&WorkId> {
+        let proposal = self.propose_binding(now, runners, &BTreeSet::new())?;
+        let first = match &proposal {
+            Proposal::Expand(work) => work,
+            Proposal::Event(CoordinationEvent::SessionBound(bound)) => &bound.work,
+            _ => return None,
+        };
+        self.work().find(first.as_str()).map(super::work::WorkItem::id)
+    }
+
+    /// Whether something runs here or will of itself: a session, an item that waits for a moment,
+    /// one that could be bound now. Sessions of nested plans do not count, as what runs below them
+    /// does.
+    pub(crate) fn is_at_work(&self, now: &Now, runners: &Runners) -> bool {
+        let runs = self
+            .sessions()
+            .iter()
+            .any(|live| !self.work().item(live.item()).spec().runner.is_plan());
+        let waits = self.work().next_due() != (None, None);
+        let may_bind = self.pause_reason().is_none() && self.stop_condition_at(now.at).is_none();
+        runs || waits
+            || self.holding().next().is_some()
+            || (may_bind && self.first_to_bind(now, runners).is_some())
+    }
+}

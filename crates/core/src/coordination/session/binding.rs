@@ -1,0 +1,203 @@
+//! Whether a session may be bound to an item, and the event that binds it.
+
+use std::collections::BTreeSet;
+
+use crate::coordination::budget::Grant;
+use crate::coordination::error::ControllerError;
+use crate::coordination::event::SessionBound;
+use crate::coordination::life::Change;
+use crate::coordination::runners::{Capability, Runners};
+use crate::coordination::state::Coordination;
+use crate::coordination::work::{WorkItem, WorkMove, WorkState};
+use crate::digest::{Canonical, Digest};
+use crate::envelope::Meta;
+use crate::id::{GroupName, Version, WorkId};
+use crate::time::{Deadline, LedgerTime, Now, nanos};
+
+const NOT_READY: &str = "only work that is ready can be bound";
+
+impl Coordination {
+    /// Whether a session may be bound to an item, by a caller that looked at it at a version. Both
+    /// whoever decides and whoever checks a recorded binding ask here.
+    ///
+    /// # Errors
+    /// A [`ControllerError`] says what is in the way.
+    fn may_bind(
+        &self,
+        work: &str,
+        looked_at: Version,
+        at: LedgerTime,
+    ) -> Result<&WorkItem, ControllerError> {
+        let item = self.work().known(work)?;
+        self.allow(Change::Bind)?;
+        let concurrency = self.started().concurrency;
+        if let Some(first) =
+            self.sessions().iter().next().filter(|_| self.sessions().len() >= concurrency as usize)
+        {
+            let session_id = self.session_id(first.session);
+            return Err(ControllerError::SessionAlreadyBound { session_id, concurrency });
+        }
+        if let Some(stop) = self.stop_condition_at(at) {
+            return Err(ControllerError::MustStop { stop });
+        }
+        if looked_at > self.version() {
+            return Err(ControllerError::LookedAhead { looked_at, last: self.version() });
+        }
+        if looked_at < item.changed() {
+            return Err(ControllerError::WorkFreshnessViolation {
+                work_id: item.id().clone(),
+                looked_at,
+                current: item.changed(),
+            });
+        }
+        self.may_bind_item(item, at)?;
+        Ok(item)
+    }
+
+    /// The part of it that depends on the item alone.
+    pub(in crate::coordination) fn may_bind_item(
+        &self,
+        item: &WorkItem,
+        at: LedgerTime,
+    ) -> Result<(), ControllerError> {
+        let may_start = match item.state() {
+            // Wall time may be set back after the decision; ledger time may not.
+            WorkState::Delayed(Deadline::Ledger(until)) => *until <= at,
+            state => state.after(WorkMove::Bind(self.sessions().last() + 1)).is_some(),
+        };
+        if !may_start {
+            return Err(not_ready(item));
+        }
+        if let Some(group) = &item.spec().group
+            && self.is_full(group, &BTreeSet::new())
+        {
+            let width = self.started().widths[group];
+            return Err(ControllerError::GroupFull {
+                work_id: item.id().clone(),
+                group: group.clone(),
+                width,
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether as many members of a group run as may, those counted whose plan is being fetched.
+    pub(in crate::coordination) fn is_full(
+        &self,
+        group: &GroupName,
+        expanding: &BTreeSet<WorkId>,
+    ) -> bool {
+        let Some((running, width)) = self.work().running_of(group) else { return false };
+        let coming = expanding.iter().filter(|work| {
+            let item = self.work().find(work.as_str());
+            item.is_some_and(|item| item.spec().group.as_ref() == Some(group))
+        });
+        running as usize + coming.count() >= width as usize
+    }
+
+    /// Whether an item's moment has come now, or had come before wall time was set back.
+    pub(in crate::coordination) fn is_due(&self, item: &WorkItem, now: &Now) -> bool {
+        match item.state() {
+            WorkState::Ready => true,
+            WorkState::Delayed(until) => until.has_come(now) || self.work().is_listed(item),
+            _ => false,
+        }
+    }
+
+    /// The event that binds a session to this item now, whoever wants it. A caller that names no
+    /// version decides on what is there.
+    ///
+    /// # Errors
+    /// A [`ControllerError`] says what is in the way.
+    pub(crate) fn decide_binding(
+        &self,
+        work: &str,
+        looked_at: Option<Version>,
+        capability: Capability,
+        now: &Now,
+    ) -> Result<SessionBound, ControllerError> {
+        let looked_at = looked_at.unwrap_or(self.version());
+        let item = self.may_bind(work, looked_at, now.at)?;
+        if !self.is_due(item, now) {
+            return Err(not_ready(item));
+        }
+        let grant = self.grant(item, now.at, capability)?;
+        Ok(self.binding_of(item, looked_at, grant, now))
+    }
+
+    /// The event that binds a nested item, if it may still be bound.
+    pub(crate) fn decide_nested(
+        &self,
+        work: &str,
+        runners: &Runners,
+        now: &Now,
+    ) -> Result<SessionBound, ControllerError> {
+        let item = self.work().known(work)?;
+        let Some(capability) = runners.get(&item.spec().runner) else {
+            return Err(self.not_in_state("has no plan for this item any more"));
+        };
+        self.decide_binding(work, None, capability, now)
+    }
+
+    /// The event that binds the next session to an item.
+    pub(in crate::coordination) fn binding_of(
+        &self,
+        item: &WorkItem,
+        looked_at: Version,
+        grant: Grant,
+        now: &Now,
+    ) -> SessionBound {
+        let session = self.sessions().last() + 1;
+        SessionBound {
+            session,
+            work: item.id().clone(),
+            attempt: item.attempts() + 1,
+            looked_at,
+            grant,
+            deadline: now.at.after(nanos(grant.ticks, self.budget().tick_rate_hz())),
+            token: Digest::of(self.token(session, now).as_bytes()),
+            nested: item.spec().runner.is_plan(),
+            leases: Vec::new(),
+            context: None,
+        }
+    }
+
+    /// The secret that a session shows; the record holds only its digest.
+    #[must_use]
+    pub fn token(&self, session: u64, now: &Now) -> Digest {
+        let mut bytes = Canonical::new("antiphon.token.1");
+        bytes.digest(&Digest(now.random)).text(self.coordination_id().as_str()).u64(session);
+        bytes.hash()
+    }
+
+    /// Whether a recorded binding follows on this state.
+    pub(in crate::coordination) fn check_bound(
+        &self,
+        bound: &SessionBound,
+        meta: &Meta,
+    ) -> Result<(), String> {
+        let item = self
+            .may_bind(bound.work.as_str(), bound.looked_at, meta.at)
+            .map_err(|error| error.to_string())?;
+        let last = self.sessions().last();
+        if bound.session != last + 1 {
+            return Err(format!("session {} does not follow {last}", bound.session));
+        }
+        let attempts = item.attempts();
+        if bound.attempt != attempts + 1 || bound.attempt > self.work().max_attempts(item) {
+            return Err(format!("attempt {} does not follow {attempts}", bound.attempt));
+        }
+        if bound.deadline < meta.at {
+            return Err("its deadline lies in the past".to_owned());
+        }
+        self.check_grant(&bound.grant, meta.at)
+    }
+}
+
+fn not_ready(item: &WorkItem) -> ControllerError {
+    ControllerError::WorkNotClaimable {
+        work_id: item.id().clone(),
+        state: item.state().as_str(),
+        instead: NOT_READY,
+    }
+}

@@ -1,0 +1,105 @@
+//! What a session is granted, and what is left to grant.
+
+use super::Reserved;
+use crate::coordination::budget::Grant;
+use crate::coordination::error::ControllerError;
+use crate::coordination::runners::Capability;
+use crate::coordination::state::Coordination;
+use crate::coordination::work::WorkItem;
+use crate::time::LedgerTime;
+
+/// What is neither used nor reserved. After an overshoot nothing is left.
+struct Left {
+    sessions: u32,
+    ticks: u64,
+    /// Absent without a ceiling.
+    tokens: Option<u64>,
+    cost: Option<u64>,
+}
+
+impl Coordination {
+    fn left(&self, at: LedgerTime) -> Left {
+        let (budget, usage) = (self.budget(), self.budget_usage());
+        let Reserved { sessions, tokens, cost } = self.sessions().reserved;
+        let rest = |max: Option<u64>, used: u64, reserved: u128| {
+            let reserved = u64::try_from(reserved).unwrap_or(u64::MAX);
+            max.map(|max| max.saturating_sub(used).saturating_sub(reserved))
+        };
+        Left {
+            sessions: budget
+                .max_episodes()
+                .saturating_sub(usage.consumed_episodes())
+                .saturating_sub(sessions),
+            ticks: budget.max_duration_ticks().saturating_sub(self.elapsed_ticks_at(at)),
+            tokens: rest(budget.max_tokens(), usage.consumed_tokens(), tokens),
+            cost: rest(budget.max_cost(), usage.consumed_cost(), cost),
+        }
+    }
+
+    /// What a session of this item would be granted now.
+    ///
+    /// # Errors
+    /// [`ControllerError::NothingToGrant`] names the meter of which nothing is left.
+    pub(in crate::coordination) fn grant(
+        &self,
+        item: &WorkItem,
+        at: LedgerTime,
+        capability: Capability,
+    ) -> Result<Grant, ControllerError> {
+        let left = self.left(at);
+        let nothing = |meter| ControllerError::NothingToGrant { meter };
+        let sessions = capability.sessions.map_or(1, |ceiling| ceiling.max(1)).min(left.sessions);
+        if sessions == 0 {
+            return Err(nothing("sessions"));
+        }
+        let ticks = item.spec().timeout_ticks.unwrap_or(u64::MAX).min(left.ticks);
+        if ticks == 0 {
+            return Err(nothing("time"));
+        }
+        let concurrency = u64::from(self.started().concurrency);
+        let slots = concurrency.saturating_sub(self.sessions().len() as u64).max(1);
+        // Who does not report holds no grant. Who has no ceiling of its own shares what is left with
+        // those that may still start beside it.
+        let share = |reports: bool, own: Option<u64>, left: Option<u64>, meter| {
+            if !reports {
+                return Ok(None);
+            }
+            let Some(left) = left else { return Ok(own) };
+            match own.unwrap_or_else(|| left.div_ceil(slots)).min(left) {
+                0 => Err(nothing(meter)),
+                granted => Ok(Some(granted)),
+            }
+        };
+        let spec = item.spec();
+        Ok(Grant {
+            sessions,
+            ticks,
+            tokens: share(capability.reports_tokens, spec.max_tokens, left.tokens, "tokens")?,
+            cost: share(capability.reports_cost, spec.max_cost, left.cost, "cost")?,
+        })
+    }
+
+    /// Whether a recorded grant goes above nothing that is left.
+    pub(in crate::coordination) fn check_grant(
+        &self,
+        grant: &Grant,
+        at: LedgerTime,
+    ) -> Result<(), String> {
+        let left = self.left(at);
+        if grant.ticks == 0 || grant.ticks > left.ticks {
+            return Err(format!("it grants {} ticks of {}", grant.ticks, left.ticks));
+        }
+        if grant.sessions == 0 {
+            return Err("it grants no session".to_owned());
+        }
+        let meters = [
+            ("sessions", u64::from(grant.sessions), Some(left.sessions.into())),
+            ("tokens", grant.tokens.unwrap_or(0), left.tokens),
+            ("cost", grant.cost.unwrap_or(0), left.cost),
+        ];
+        match meters.iter().find(|(_, granted, left)| left.is_some_and(|left| *granted > left)) {
+            Some((meter, ..)) => Err(format!("it grants more {meter} than are left")),
+            None => Ok(()),
+        }
+    }
+}

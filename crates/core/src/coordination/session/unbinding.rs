@@ -1,0 +1,215 @@
+//! How a session's end is judged: once, for whoever decides and whoever checks a recorded end.
+
+use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, shortened};
+use crate::coordination::budget::Usage;
+use crate::coordination::error::ControllerError;
+use crate::coordination::event::SessionUnbound;
+use crate::coordination::limits::{MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES};
+use crate::coordination::state::Coordination;
+use crate::coordination::work::{WorkItem, WorkItemOutcome};
+use crate::time::{Deadline, Now, ticks};
+
+/// What follows for the item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sequel {
+    Succeed,
+    Fail,
+    /// It waits for a moment that somebody else set.
+    Wait(Deadline),
+    /// It waits until nothing of the session is left.
+    Hold,
+    /// It goes back to the ready work, at once or after a while.
+    Retry,
+}
+
+/// The outcome to be recorded: a session that left something running has not ended well, whatever
+/// it says.
+fn honest(said: SessionOutcome, clean: bool) -> SessionOutcome {
+    match said {
+        SessionOutcome::Success | SessionOutcome::Deferred { .. } if !clean => {
+            SessionOutcome::Failure
+        }
+        said => said,
+    }
+}
+
+/// What an honest outcome means for an item, given whether the session left nothing running and
+/// whether it was the item's last attempt.
+fn judge(outcome: SessionOutcome, clean: bool, last: bool) -> Sequel {
+    match outcome {
+        SessionOutcome::Success => Sequel::Succeed,
+        SessionOutcome::Deferred { until } => Sequel::Wait(until),
+        outcome if outcome.is_failed_attempt() && last => Sequel::Fail,
+        _ if !clean => Sequel::Hold,
+        _ => Sequel::Retry,
+    }
+}
+
+impl Sequel {
+    fn is(self, then: &NextStep) -> bool {
+        match (self, then) {
+            (Self::Succeed, NextStep::Done(WorkItemOutcome::Succeeded))
+            | (Self::Fail, NextStep::Done(WorkItemOutcome::Failed))
+            | (Self::Hold, NextStep::Hold)
+            | (Self::Retry, NextStep::Retry(_)) => true,
+            (Self::Wait(until), NextStep::Wait(then)) => until == *then,
+            _ => false,
+        }
+    }
+}
+
+impl Coordination {
+    /// A live session and its item.
+    ///
+    /// # Errors
+    /// [`ControllerError::SessionNotBound`].
+    fn bound(&self, session: u64) -> Result<(&Binding, &WorkItem), ControllerError> {
+        let binding = self.sessions().get(session).ok_or_else(|| {
+            ControllerError::SessionNotBound { session_id: self.session_id(session).to_string() }
+        })?;
+        Ok((binding, self.work().item(binding.item())))
+    }
+
+    /// The outcome of a session that may have been asked to stop: one whose time is over has timed
+    /// out, whatever it says, and one that stops when it is told to has not failed.
+    pub(crate) fn outcome_as_asked(
+        &self,
+        session: u64,
+        said: SessionOutcome,
+        asked: Option<StopCause>,
+        now: &Now,
+    ) -> SessionOutcome {
+        use SessionOutcome::{Cancelled, Failure, Success, Timeout};
+        let overdue = || self.sessions().get(session).is_some_and(|live| live.deadline <= now.at);
+        match (asked, said) {
+            (Some(StopCause::Timeout), Success | Failure | Cancelled) => Timeout,
+            (Some(StopCause::Ending), Failure) => Cancelled,
+            // A nested coordination that was cancelled for its time before a restart, which forgets
+            // who was asked.
+            (None, Cancelled) if overdue() => Timeout,
+            (_, said) => said,
+        }
+    }
+
+    /// The event that ends a session.
+    ///
+    /// # Errors
+    /// [`ControllerError::SessionNotBound`] if it is not bound.
+    pub fn decide_unbinding(
+        &self,
+        session: u64,
+        end: SessionEnd,
+        now: &Now,
+    ) -> Result<SessionUnbound, ControllerError> {
+        let (binding, item) = self.bound(session)?;
+        let clean = end.tree.as_ref().is_none_or(|tree| tree.clean);
+        let last = item.attempts() + 1 >= self.work().max_attempts(item);
+        let outcome = honest(end.outcome, clean);
+        let sequel = judge(outcome, clean, last);
+        let then = match sequel {
+            Sequel::Succeed => NextStep::Done(WorkItemOutcome::Succeeded),
+            Sequel::Fail => NextStep::Done(WorkItemOutcome::Failed),
+            Sequel::Wait(until) => NextStep::Wait(until),
+            Sequel::Hold => NextStep::Hold,
+            Sequel::Retry if outcome.is_attempt() => {
+                NextStep::Retry(now.at.after(back_off(item, session, now)))
+            }
+            Sequel::Retry => NextStep::Retry(now.at),
+        };
+        let used = self.used(binding, &end, now);
+        let scores = end.scores.into_iter().filter(|(name, _)| is_score_name(name));
+        Ok(SessionUnbound {
+            session,
+            work: item.id().clone(),
+            outcome,
+            text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
+            used,
+            scores: scores.take(MAX_SCORES).collect(),
+            output: end.output,
+            then,
+            tree: end.tree,
+        })
+    }
+
+    /// What a session used: as reported, else in proportion to its time, marked as an estimate.
+    fn used(&self, binding: &Binding, end: &SessionEnd, now: &Now) -> Usage {
+        let spent = ticks(now.at.since(binding.bound_at), self.budget().tick_rate_hz());
+        let Some(report) = end.reported else {
+            // What never started has used nothing.
+            if end.outcome == SessionOutcome::SpawnFailed {
+                return Usage { sessions: 1, ticks: spent, ..Usage::default() };
+            }
+            let share = |granted: Option<u64>| {
+                let whole = u128::from(binding.grant.ticks.max(1));
+                let part =
+                    u128::from(granted.unwrap_or(0)) * u128::from(spent.min(binding.grant.ticks));
+                u64::try_from(part.div_ceil(whole)).unwrap_or(u64::MAX)
+            };
+            let (tokens, cost) = (share(binding.grant.tokens), share(binding.grant.cost));
+            let estimated = tokens > 0 || cost > 0;
+            return Usage {
+                sessions: 1,
+                ticks: spent,
+                tokens,
+                cost,
+                estimated,
+                ..Usage::default()
+            };
+        };
+        Usage {
+            sessions: report.sessions.clamp(1, binding.grant.sessions),
+            ticks: spent,
+            tokens: report.tokens,
+            cache_tokens: report.cache_tokens,
+            cost: report.cost,
+            estimated: report.estimated,
+        }
+    }
+
+    /// Whether a recorded end follows on this state.
+    pub(in crate::coordination) fn check_unbound(
+        &self,
+        unbound: &SessionUnbound,
+    ) -> Result<(), String> {
+        let (binding, item) = self.bound(unbound.session).map_err(|error| error.to_string())?;
+        if *item.id() != unbound.work {
+            return Err(format!(
+                "session {} carries out {}, not {}",
+                unbound.session,
+                item.id(),
+                unbound.work
+            ));
+        }
+        let clean = unbound.tree.as_ref().is_none_or(|tree| tree.clean);
+        let last = item.attempts() + 1 >= self.work().max_attempts(item);
+        let outcome = honest(unbound.outcome, clean);
+        if outcome != unbound.outcome || !judge(outcome, clean, last).is(&unbound.then) {
+            return Err(format!(
+                "{:?} does not follow from {}",
+                unbound.then,
+                unbound.outcome.as_str()
+            ));
+        }
+        let (used, granted) = (unbound.used.sessions, binding.grant.sessions);
+        if used == 0 || used > granted {
+            return Err(format!("it used {used} sessions of {granted}"));
+        }
+        Ok(())
+    }
+}
+
+/// How long an item waits after a failed attempt, in nanoseconds.
+fn back_off(item: &WorkItem, session: u64, now: &Now) -> u64 {
+    let Some(backoff) = item.spec().backoff else { return 0 };
+    let mut chance = [0; 8];
+    chance.copy_from_slice(&now.random[..8]);
+    // Several sessions may end at one moment; their numbers keep their jitter apart.
+    let turn = u32::try_from(session % 64).unwrap_or(0);
+    backoff.wait_ns(item.attempts() + 1, u64::from_be_bytes(chance).rotate_left(turn))
+}
+
+/// Whether a score may have this name. As JSON a control character takes six bytes, with which the
+/// event might not fit its payload.
+fn is_score_name(name: &str) -> bool {
+    name.len() <= MAX_SCORE_NAME_BYTES && !name.chars().any(char::is_control)
+}

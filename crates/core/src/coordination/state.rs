@@ -1,0 +1,353 @@
+//! One coordination's state, as its events left it.
+//!
+//! It hands every event on to the part that it concerns: first to be checked completely, then to be
+//! applied. Live and replay go the same way. It judges nothing itself.
+
+mod reading;
+
+use serde::{Deserialize, Serialize};
+
+use super::age::Age;
+use super::error::{ApplyError, ControllerError};
+use super::event::{CoordinationEvent, SessionUnbound, Started};
+use super::fault::CoordinationError;
+use super::life::{Change, Life, LifeError};
+use super::receipt::{Ending, ReceiptBuilder};
+use super::remembered::Remembered;
+use super::session::{NextStep, Sessions};
+use super::started::check_started;
+use super::work::{Done, Work, check_added};
+use crate::envelope::Meta;
+use crate::id::{CoordinationId, Version};
+use crate::schema::AggregateEvent as _;
+use crate::time::{LedgerTime, Now, WallTime};
+
+/// One coordination as its events left it. Changes only through [`Coordination::apply`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Coordination {
+    coordination_id: CoordinationId,
+    started: Box<Started>,
+    started_wall: WallTime,
+    version: Version,
+    last_at: LedgerTime,
+    last_wall: WallTime,
+    age: Age,
+    life: Life,
+    work: Work,
+    sessions: Sessions,
+    /// What it has used and how its items ended, as far as it has come.
+    receipt: ReceiptBuilder,
+    commands: Remembered,
+    /// The latest ledger time that anybody mentioned; no event need have been recorded then.
+    #[serde(skip)]
+    woken_at: LedgerTime,
+    /// Whether this engine holds its secrets.
+    #[serde(skip)]
+    has_secrets: bool,
+}
+
+impl Coordination {
+    /// Tag of the snapshot bytes; a snapshot with another one is not used.
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.2";
+
+    /// Begins a coordination from its first event.
+    ///
+    /// # Errors
+    /// [`ApplyError::Illegal`] if the event is not `coordination.started`, or its numbers are out
+    /// of range.
+    pub fn begin(
+        id: CoordinationId,
+        event: &CoordinationEvent,
+        meta: &Meta,
+    ) -> Result<Self, ApplyError> {
+        let CoordinationEvent::Started(started) = event else {
+            return Err(illegal(event, "a coordination begins with coordination.started"));
+        };
+        if meta.version != Version(1) {
+            return Err(ApplyError::OutOfOrder { last: Version(0), actual: meta.version });
+        }
+        check_started(started).map_err(|why| illegal(event, why))?;
+        let mut receipt = ReceiptBuilder::new(id.clone(), started.budget.clone(), meta.wall.0);
+        receipt.record_epoch(started.epoch, &started.engine);
+        let mut begun = Self {
+            coordination_id: id,
+            started_wall: meta.wall,
+            version: meta.version,
+            last_at: meta.at,
+            last_wall: meta.wall,
+            age: Age::new(meta.at),
+            life: Life::begin(started.items),
+            work: Work::new(started),
+            sessions: Sessions::default(),
+            receipt,
+            commands: Remembered::default(),
+            woken_at: meta.at,
+            has_secrets: false,
+            started: started.clone(),
+        };
+        begun.remember(meta);
+        Ok(begun)
+    }
+
+    /// Applies the next event.
+    ///
+    /// # Errors
+    /// An [`ApplyError`] says why the event cannot follow; nothing has changed then.
+    pub fn apply(&mut self, event: &CoordinationEvent, meta: &Meta) -> Result<(), ApplyError> {
+        if meta.version != self.version.next() {
+            return Err(ApplyError::OutOfOrder { last: self.version, actual: meta.version });
+        }
+        if meta.at < self.last_at {
+            return Err(ApplyError::ClockRegression { last: self.last_at.0, current: meta.at.0 });
+        }
+        self.check(event, meta).map_err(|why| illegal(event, why))?;
+        self.work.forget_archived();
+        self.version = meta.version;
+        self.last_at = meta.at;
+        self.last_wall = meta.wall;
+        self.receipt.record_elapsed(self.elapsed_ticks_at(meta.at));
+        self.change(event, meta);
+        self.remember(meta);
+        // What was just recalled is there for the work that follows it.
+        if !matches!(event, CoordinationEvent::WorkAdded(_)) {
+            self.work.archive_oldest();
+        }
+        Ok(())
+    }
+
+    /// What stands in the way of an event. A history that was not decided by these rules is refused
+    /// here.
+    fn check(&self, event: &CoordinationEvent, meta: &Meta) -> Result<(), String> {
+        use CoordinationEvent as E;
+        let demand = |holds: bool, why: &str| if holds { Ok(()) } else { Err(why.to_owned()) };
+        let allow = |change| {
+            let allowed = self.life.allows(change);
+            allowed.map_err(|error: LifeError| format!("the coordination {error}"))
+        };
+        match event {
+            E::Started(_) => Err("it was started before".to_owned()),
+            E::WorkAdded(added) => {
+                let starting = self.life.is_starting();
+                allow(if starting { Change::Begin } else { Change::AddWork })?;
+                demand(
+                    !starting || self.work.len() + added.items.len() <= self.started.items as usize,
+                    "it adds more items than the start announced",
+                )?;
+                check_added(&self.work, added, starting)
+            }
+            E::SessionBound(bound) => self.check_bound(bound, meta),
+            E::SessionUnbound(unbound) => {
+                allow(Change::Note)?;
+                self.check_unbound(unbound)
+            }
+            E::SessionCleared(cleared) => {
+                allow(Change::Note)?;
+                let waits = self.sessions.waits_for(cleared.session).is_some();
+                demand(waits, "no work waits for what it left")
+            }
+            E::WorkSkipped(skipped) => {
+                allow(Change::Note)?;
+                self.work.check_skipped(skipped)
+            }
+            E::Paused(_) => allow(Change::Pause),
+            E::Continued(_) => allow(Change::Continue),
+            E::BudgetRaised(raised) => {
+                allow(Change::Raise)?;
+                demand(self.budget().is_raised_by(&raised.budget), "the new budget is not higher")
+            }
+            E::StopRequested(request) => allow(Change::Stop(request.kind)),
+            E::Resumed(resumed) => {
+                allow(Change::Note)?;
+                let swept = resumed.swept as usize;
+                demand(swept <= self.sessions.len(), "it sweeps more sessions than are bound")
+            }
+            E::WriteRefused(refused) => {
+                allow(Change::Note)?;
+                self.sessions.check_refused(refused)
+            }
+            E::Completed(completed) => {
+                allow(Change::Complete)?;
+                self.check_completed(completed, meta)
+            }
+            E::Aborted(aborted) => {
+                allow(Change::Abort)?;
+                self.check_aborted(aborted, meta)
+            }
+        }
+    }
+
+    /// Changes the state by an event that was checked.
+    fn change(&mut self, event: &CoordinationEvent, meta: &Meta) {
+        use CoordinationEvent as E;
+        match event {
+            // `begin` takes the first; a second is refused before it comes here.
+            E::Started(_) => {}
+            E::WorkAdded(added) => {
+                self.work.recall(&added.recalled);
+                for spec in &added.items {
+                    self.work.add(spec.clone(), meta.version);
+                }
+                if self.work.len() == self.started.items as usize {
+                    self.life.activate();
+                }
+            }
+            E::SessionBound(bound) => {
+                let item = self.work.bind(&bound.work, bound.session, meta.version);
+                self.sessions.bind(bound, item, meta.at, meta.version);
+            }
+            E::SessionUnbound(unbound) => self.unbind(unbound, meta),
+            E::SessionCleared(cleared) => {
+                if let Some(item) = self.sessions.forget_leftovers(cleared.session) {
+                    self.work.release(item, meta.version);
+                }
+            }
+            E::WorkSkipped(skipped) => {
+                for done in self.work.skip(skipped, meta.version) {
+                    self.count(done);
+                }
+            }
+            E::Paused(paused) => {
+                self.life.pause(paused.reason.clone());
+                self.age.pause(meta.at);
+            }
+            E::Continued(_) => {
+                self.life.resume();
+                self.age.resume(meta.at);
+            }
+            E::BudgetRaised(raised) => self.receipt.record_budget(raised.budget.clone()),
+            E::StopRequested(request) => self.life.stop(request.clone()),
+            E::Resumed(resumed) => {
+                self.receipt.record_epoch(resumed.epoch, &resumed.engine);
+                self.receipt.record_resume();
+            }
+            E::WriteRefused(refused) => {
+                self.sessions.refuse(refused);
+                self.receipt.record_refused_write();
+            }
+            E::Completed(end) => {
+                self.end(Ending::Completed(end.stop.clone()), end.receipt, meta);
+            }
+            E::Aborted(end) => {
+                self.end(Ending::Aborted(end.reason.clone()), end.receipt, meta);
+            }
+        }
+    }
+
+    fn unbind(&mut self, unbound: &SessionUnbound, meta: &Meta) {
+        let item = self.sessions.unbind(unbound.session).item();
+        self.receipt.record_session(unbound.outcome, &unbound.used);
+        if unbound.then == NextStep::Hold {
+            self.sessions.note_leftovers(unbound.session, item);
+        }
+        if let Some(done) = self.work.unbind(item, unbound, meta.at, meta.version) {
+            self.count(done);
+        }
+    }
+
+    /// Counts an item that got its outcome.
+    fn count(&mut self, done: Done) {
+        if let Some(session) = done.waited_for {
+            self.sessions.forget_leftovers(session);
+        }
+        if self.work.failed_in_a_row() >= self.started.policies.breaker {
+            self.life.trip();
+        }
+        if done.aborts {
+            let work_id = done.outcome.work_id.clone();
+            self.life.fail(CoordinationError::WorkFailed { work_id });
+        }
+        self.receipt.record_work_outcome(done.outcome, done.critical);
+    }
+
+    fn end(&mut self, ending: Ending, receipt: crate::digest::Digest, meta: &Meta) {
+        for item in self.work.iter_unfinished() {
+            self.receipt.record_work_outcome(item.outcome(), item.spec().critical);
+        }
+        self.life.end(ending, meta.wall, receipt);
+    }
+
+    fn remember(&mut self, meta: &Meta) {
+        if let Some(cause) = &meta.cause {
+            self.commands.add(cause, meta.version);
+        }
+    }
+
+    /// Whether a change is possible where the coordination is in its life.
+    ///
+    /// # Errors
+    /// [`ControllerError::CoordinationTerminal`] or [`ControllerError::NotInState`].
+    pub(crate) fn allow(&self, change: Change) -> Result<(), ControllerError> {
+        self.life.allows(change).map_err(|error| match error {
+            LifeError::Ended => {
+                let coordination_id = self.coordination_id.clone();
+                ControllerError::CoordinationTerminal { coordination_id }
+            }
+            error => self.not_in_state(error.as_str()),
+        })
+    }
+
+    pub(crate) fn not_in_state(&self, state: &'static str) -> ControllerError {
+        ControllerError::NotInState { coordination_id: self.coordination_id.clone(), state }
+    }
+
+    /// Makes work ready whose moment has come, and names the sessions whose time is over since the
+    /// last call.
+    ///
+    /// Touches only what is derived; the record says nothing of it.
+    pub fn wake(&mut self, now: &Now) -> Vec<u64> {
+        self.woken_at = self.woken_at.max(now.at);
+        self.work.wake(now);
+        self.sessions.take_overdue(now.at)
+    }
+
+    /// Says that the coordination's secrets are here. Touches only what is derived; the record says
+    /// nothing of it.
+    pub(crate) fn hold_secrets(&mut self) {
+        self.has_secrets = true;
+    }
+
+    /// Orders an item by a planner's score while the planner is on. Touches only what is derived;
+    /// the record says nothing of it.
+    pub(crate) fn record_score(&mut self, work: &str, score: u32) {
+        self.work.record_score(work, score);
+    }
+
+    /// The state as bytes: equal states give equal bytes.
+    ///
+    /// # Panics
+    /// Never for values that exist: the state is plain data with text keys.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("BUG: the state is plain data with text keys")
+    }
+
+    /// Reads a snapshot back.
+    ///
+    /// # Errors
+    /// If the bytes are not a snapshot of this format; the caller replays instead.
+    pub fn restore(snapshot: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut restored: Self = serde_json::from_slice(snapshot)?;
+        if !restored.is_coherent() {
+            return Err(serde::de::Error::custom(
+                "the snapshot contradicts itself; replay the stream instead",
+            ));
+        }
+        restored.woken_at = restored.last_at;
+        restored.work.rebuild(&restored.started, restored.life.is_starting());
+        restored.sessions.rebuild();
+        Ok(restored)
+    }
+
+    /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds
+    /// later.
+    fn is_coherent(&self) -> bool {
+        self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
+            && self.work.is_coherent()
+            && self.sessions.len() == self.work.running()
+            && self.sessions.is_coherent(|item| self.work.state_at(item))
+    }
+}
+
+fn illegal(event: &CoordinationEvent, why: impl Into<String>) -> ApplyError {
+    ApplyError::Illegal { event: event.kind(), why: why.into() }
+}

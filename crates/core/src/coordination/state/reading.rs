@@ -1,0 +1,300 @@
+//! What can be asked of a coordination. Nothing here changes it.
+
+use super::Coordination;
+use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
+use crate::coordination::error::ControllerError;
+use crate::coordination::event::{Started, StopRequested, WorkSkipped};
+use crate::coordination::life::Life;
+use crate::coordination::receipt::{Counts, ReceiptBuilder};
+use crate::coordination::session::{Binding, Sessions};
+use crate::coordination::stop::CoordinationStatus;
+use crate::coordination::work::{Recalled, Work, WorkItem, WorkItemTracking, WorkSpec};
+use crate::digest::Digest;
+use crate::envelope::Blob;
+use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
+use crate::time::{LedgerTime, WallTime, nanos, ticks};
+
+/// The parts, for those that decide.
+impl Coordination {
+    pub(in crate::coordination) fn life(&self) -> &Life {
+        &self.life
+    }
+
+    pub(in crate::coordination) fn work(&self) -> &Work {
+        &self.work
+    }
+
+    pub(in crate::coordination) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(in crate::coordination) fn receipt_so_far(&self) -> &ReceiptBuilder {
+        &self.receipt
+    }
+}
+
+impl Coordination {
+    /// The coordination's id.
+    #[must_use]
+    pub fn coordination_id(&self) -> &CoordinationId {
+        &self.coordination_id
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn started(&self) -> &Started {
+        &self.started
+    }
+
+    /// Where it is in its life, as the seed says it.
+    #[must_use]
+    pub fn status(&self) -> &CoordinationStatus {
+        self.life.status()
+    }
+
+    /// Whether its start is not recorded whole, so that nothing is bound.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.life.is_starting()
+    }
+
+    /// Whether it has ended, so that nothing can follow.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.life.is_ended()
+    }
+
+    /// Version of its last event.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The ceilings, as raised.
+    #[must_use]
+    pub fn budget(&self) -> &CoordinationBudget {
+        self.receipt.ceiling()
+    }
+
+    /// What it has used, as of its last event.
+    #[must_use]
+    pub fn budget_usage(&self) -> &BudgetUsage {
+        self.receipt.usage()
+    }
+
+    /// Sessions and items, counted.
+    #[must_use]
+    pub fn totals(&self) -> &Counts {
+        self.receipt.totals()
+    }
+
+    /// Ids of the items in memory, in the order of addition: of all, unless the coordination is
+    /// open and finished many.
+    pub fn work_queue(&self) -> impl Iterator<Item = &WorkId> {
+        self.work.iter().map(|(_, item)| item.id())
+    }
+
+    /// How many items were ever added.
+    #[must_use]
+    pub fn work_count(&self) -> u64 {
+        // The terminal event counts the unfinished ones.
+        let uncounted = if self.is_ended() { 0 } else { u64::from(self.work.unfinished()) };
+        self.totals().items() + uncounted
+    }
+
+    /// Items without an outcome.
+    #[must_use]
+    pub fn work_left(&self) -> u32 {
+        self.work.unfinished()
+    }
+
+    /// What is known of one item.
+    #[must_use]
+    pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
+        self.work.find(work).map(|item| item.tracking())
+    }
+
+    /// What is known of one item, or why nothing is.
+    pub(crate) fn known_work(&self, work: &str) -> Result<WorkItemTracking<'_>, ControllerError> {
+        self.work.known(work).map(WorkItem::tracking)
+    }
+
+    /// The next items that can never run, all of one root.
+    pub(crate) fn propose_skip(&self) -> Option<WorkSkipped> {
+        self.work.propose_skip()
+    }
+
+    /// The ready item that goes first, whatever its runner; what a serial caller takes next.
+    #[must_use]
+    pub fn current_work_id(&self) -> Option<&WorkId> {
+        self.work.first_ready()
+    }
+
+    /// Items failed for good in a row.
+    #[must_use]
+    pub fn consecutive_failures(&self) -> u32 {
+        self.work.failed_in_a_row()
+    }
+
+    /// The live sessions, by number.
+    pub fn bindings(&self) -> impl ExactSizeIterator<Item = (&Binding, &WorkId)> {
+        self.sessions.iter().map(|live| (live, self.work.item(live.item()).id()))
+    }
+
+    /// One live session.
+    #[must_use]
+    pub fn binding(&self, session: u64) -> Option<(&Binding, &WorkSpec)> {
+        let live = self.sessions.get(session)?;
+        Some((live, self.work.item(live.item()).spec()))
+    }
+
+    /// The item that waits until nothing of a session is left.
+    #[must_use]
+    pub fn held_by(&self, session: u64) -> Option<&WorkId> {
+        self.sessions.waits_for(session).map(|item| self.work.item(item).id())
+    }
+
+    /// The sessions that ended and left something running which an item waits for.
+    pub fn holding(&self) -> impl Iterator<Item = u64> {
+        self.sessions.with_leftovers()
+    }
+
+    /// Number of the last session that was bound, 0 if none was.
+    #[must_use]
+    pub fn last_session(&self) -> u64 {
+        self.sessions.last()
+    }
+
+    /// The id of its n-th session.
+    #[must_use]
+    pub fn session_id(&self, number: u64) -> SessionId {
+        SessionId { coordination: self.coordination_id.clone(), number }
+    }
+
+    /// Whether this is the fence of a live session.
+    #[must_use]
+    pub fn shows_fence(&self, session: u64, fence: Fence) -> bool {
+        self.sessions.get(session).is_some_and(|live| live.fence == fence)
+    }
+
+    /// Whether a stale write of this kind by this session is recorded already.
+    #[must_use]
+    pub fn has_refused(&self, session: u64, kind: &str) -> bool {
+        self.sessions.has_refused(session, kind)
+    }
+
+    /// Wall-clock time of its start, in nanoseconds since 1970.
+    #[must_use]
+    pub fn started_at(&self) -> WallTime {
+        self.started_wall
+    }
+
+    /// Wall-clock time of its end.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<WallTime> {
+        self.life.end_facts().map(|(wall, _)| wall)
+    }
+
+    /// Digest of its receipt, once it has ended.
+    #[must_use]
+    pub fn receipt_digest(&self) -> Option<Digest> {
+        self.life.end_facts().map(|(_, receipt)| receipt)
+    }
+
+    /// Why it is paused, if it is.
+    #[must_use]
+    pub fn pause_reason(&self) -> Option<&str> {
+        self.life.pause_reason()
+    }
+
+    /// The strongest request to end it, if there was one.
+    #[must_use]
+    pub fn stop_request(&self) -> Option<&StopRequested> {
+        self.life.stop_request()
+    }
+
+    /// Ledger and wall-clock time of its last event.
+    #[must_use]
+    pub fn last_times(&self) -> (LedgerTime, WallTime) {
+        (self.last_at, self.last_wall)
+    }
+
+    /// The latest ledger time that it was told, by an event or by [`Coordination::wake`].
+    #[must_use]
+    pub fn latest_at(&self) -> LedgerTime {
+        self.last_at.max(self.woken_at)
+    }
+
+    /// The epoch under which it was started or last resumed.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.receipt.epoch()
+    }
+
+    /// Whether a ceiling is reached, as of the last event.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.budget_usage().check_budget_exhausted(self.budget()).is_some()
+    }
+
+    /// The version of the event that an accepted command with this id caused, among the last
+    /// [`MAX_REMEMBERED_COMMANDS`](crate::coordination::MAX_REMEMBERED_COMMANDS).
+    #[must_use]
+    pub fn remembered(&self, command: &CommandId) -> Option<Version> {
+        self.commands.get(command)
+    }
+
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.has_secrets
+    }
+
+    /// Ticks since the start, pauses left out.
+    #[must_use]
+    pub fn elapsed_ticks_at(&self, at: LedgerTime) -> u64 {
+        ticks(self.age.at(at), self.budget().tick_rate_hz())
+    }
+
+    /// When the time budget is used up, unless the coordination is paused or has ended.
+    #[must_use]
+    pub fn duration_end(&self) -> Option<LedgerTime> {
+        let whole = nanos(self.budget().max_duration_ticks(), self.budget().tick_rate_hz());
+        self.age.reaches(whole).filter(|_| !self.is_ended())
+    }
+
+    /// The earliest moments on the two clocks at which something is due. What was due by `seen` has
+    /// been dealt with.
+    #[must_use]
+    pub fn next_deadlines(&self, seen: LedgerTime) -> (Option<LedgerTime>, Option<WallTime>) {
+        if self.is_ended() {
+            return (None, None);
+        }
+        let (item, wall) = self.work.next_due();
+        let end = self.duration_end().filter(|end| *end > seen);
+        let at = [item, self.sessions.next_deadline(), end].into_iter().flatten().min();
+        (at, wall)
+    }
+
+    /// Archive blobs that the last event made. They belong into the same append as the event.
+    #[must_use]
+    pub fn archived(&self) -> &[Blob] {
+        self.work.archived()
+    }
+
+    /// Archive blobs that must be looked into before this work can be added, besides those given.
+    #[must_use]
+    pub fn to_recall(&self, items: &[WorkSpec], given: &[Recalled]) -> Vec<Digest> {
+        self.work.to_recall(items, given)
+    }
+
+    /// The blobs that hold what has left memory; nothing needs them once the coordination has
+    /// ended.
+    pub(crate) fn archives(&self) -> &[Digest] {
+        self.work.archives()
+    }
+
+    /// How much a snapshot holds, in items; what has left weighs little.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.work.weight()
+    }
+}

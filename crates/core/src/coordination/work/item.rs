@@ -1,0 +1,209 @@
+//! An item as its sessions left it.
+
+use serde::{Deserialize, Serialize};
+
+use super::finished::Finished;
+use super::spec::WorkSpec;
+use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
+use crate::coordination::event::SessionUnbound;
+use crate::coordination::limits::MAX_SESSION_IDS_PER_WORK;
+use crate::coordination::receipt::WorkOutcome;
+use crate::digest::Digest;
+use crate::id::{Version, WorkId};
+use crate::time::Deadline;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::coordination) struct WorkItem {
+    spec: WorkSpec,
+    state: WorkState,
+    attempts: u32,
+    sessions: Vec<u64>,
+    changed: Version,
+    tokens: u64,
+    output: Option<Digest>,
+    /// It had left memory before; what it counts for was counted then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    recalled: bool,
+}
+
+/// What an item's state means for those that need it.
+pub(super) enum Standing {
+    Open,
+    Met,
+    /// It failed, or was skipped for this one, which did.
+    Failed(WorkId),
+}
+
+impl WorkItem {
+    pub(super) fn new(spec: WorkSpec, added: Version) -> Self {
+        Self {
+            spec,
+            state: WorkState::Waiting(0),
+            attempts: 0,
+            sessions: Vec::new(),
+            changed: added,
+            tokens: 0,
+            output: None,
+            recalled: false,
+        }
+    }
+
+    /// A finished item that is taken back into memory.
+    pub(super) fn recall(item: Finished) -> Self {
+        Self {
+            spec: item.work,
+            state: WorkState::Done(item.outcome),
+            attempts: item.attempts,
+            sessions: item.sessions,
+            changed: item.changed,
+            tokens: item.tokens,
+            output: item.output,
+            recalled: true,
+        }
+    }
+
+    pub(super) fn step(&mut self, happening: WorkMove, version: Version) {
+        self.state = self.state.after(happening).expect("BUG: check admits only legal moves");
+        self.changed = version;
+    }
+
+    pub(super) fn note_session(&mut self, session: u64) {
+        if self.sessions.len() == MAX_SESSION_IDS_PER_WORK {
+            self.sessions.remove(0);
+        }
+        self.sessions.push(session);
+    }
+
+    pub(super) fn charge(&mut self, unbound: &SessionUnbound) {
+        self.attempts += u32::from(unbound.outcome.is_attempt());
+        self.tokens = self.tokens.saturating_add(unbound.used.tokens);
+        self.output = unbound.output.or(self.output);
+    }
+
+    pub(in crate::coordination) fn spec(&self) -> &WorkSpec {
+        &self.spec
+    }
+
+    pub(in crate::coordination) fn id(&self) -> &WorkId {
+        &self.spec.id
+    }
+
+    pub(in crate::coordination) fn state(&self) -> &WorkState {
+        &self.state
+    }
+
+    pub(in crate::coordination) fn is_done(&self) -> bool {
+        matches!(self.state, WorkState::Done(_))
+    }
+
+    /// Attempts counted against its limit.
+    pub(in crate::coordination) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Version of the last event that changed it.
+    pub(in crate::coordination) fn changed(&self) -> Version {
+        self.changed
+    }
+
+    pub(super) fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        self.output.is_some()
+    }
+
+    pub(super) fn is_recalled(&self) -> bool {
+        self.recalled
+    }
+
+    /// The moment it waits for, if it does.
+    pub(in crate::coordination) fn until(&self) -> Option<Deadline> {
+        match self.state {
+            WorkState::Delayed(deadline) => Some(deadline),
+            _ => None,
+        }
+    }
+
+    /// Whether a group that it needs may still hold it back: once it had a session, no more.
+    pub(super) fn can_wait_again(&self) -> bool {
+        match self.state {
+            WorkState::Waiting(_) => true,
+            WorkState::Ready => self.sessions.is_empty(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match &self.state {
+            WorkState::Done(outcome) if outcome.satisfies(self.spec.on_failure) => Standing::Met,
+            WorkState::Done(WorkItemOutcome::Skipped(SkipReason::NeedFailed(root))) => {
+                Standing::Failed(root.clone())
+            }
+            WorkState::Done(_) => Standing::Failed(self.spec.id.clone()),
+            _ => Standing::Open,
+        }
+    }
+
+    pub(in crate::coordination) fn tracking(&self) -> WorkItemTracking<'_> {
+        WorkItemTracking {
+            spec: &self.spec,
+            state: &self.state,
+            attempt_count: self.attempts,
+            sessions: &self.sessions,
+            changed: self.changed,
+            output: self.output,
+        }
+    }
+
+    /// What the receipt says of it.
+    pub(in crate::coordination) fn outcome(&self) -> WorkOutcome {
+        WorkOutcome {
+            work_id: self.spec.id.clone(),
+            attempts: self.attempts,
+            final_outcome: match &self.state {
+                WorkState::Done(outcome) => Some(outcome.clone()),
+                _ => None,
+            },
+            sessions: self.sessions.clone(),
+            output: self.output,
+        }
+    }
+
+    /// What remains of it when it leaves memory.
+    ///
+    /// # Panics
+    /// If it has no outcome: only finished items leave.
+    pub(super) fn into_finished(self) -> Finished {
+        let WorkState::Done(outcome) = self.state else {
+            unreachable!("BUG: only finished items leave")
+        };
+        Finished {
+            work: self.spec,
+            outcome,
+            attempts: self.attempts,
+            sessions: self.sessions,
+            changed: self.changed,
+            tokens: self.tokens,
+            output: self.output,
+        }
+    }
+}
+
+/// What is known of one item's attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkItemTracking<'a> {
+    /// The item as it was submitted.
+    pub spec: &'a WorkSpec,
+    /// Where it is in its life.
+    pub state: &'a WorkState,
+    /// Attempts counted against its limit.
+    pub attempt_count: u32,
+    /// Numbers of its sessions, oldest first; bounded by `MAX_SESSION_IDS_PER_WORK`.
+    pub sessions: &'a [u64],
+    /// Version of the last event that changed it.
+    pub changed: Version,
+    /// Digest of what its last session put out.
+    pub output: Option<Digest>,
+}

@@ -1,0 +1,298 @@
+//! How items wait for each other: an item counts its unmet needs, and an outcome is passed on to
+//! what waits for it.
+
+use super::Work;
+use super::group::Group;
+use super::item::{Standing, WorkItem};
+use super::ready::Rules;
+use super::spec::{FailurePolicy, Need, WorkSpec};
+use super::state::{WorkItemOutcome, WorkMove, WorkState};
+use crate::coordination::condition::Conditions;
+use crate::coordination::event::{SessionUnbound, Started};
+use crate::coordination::receipt::WorkOutcome;
+use crate::coordination::session::{NextStep, SessionOutcome};
+use crate::id::{GroupName, Version, WorkId};
+use crate::time::{Deadline, LedgerTime};
+
+/// An item that got its outcome, for those who count.
+#[must_use = "the receipt and the breaker count it"]
+pub(in crate::coordination) struct Done {
+    pub(in crate::coordination) outcome: WorkOutcome,
+    pub(in crate::coordination) critical: bool,
+    /// It failed for good, and its failure policy ends the coordination.
+    pub(in crate::coordination) aborts: bool,
+    /// The session whose leftovers it waited for.
+    pub(in crate::coordination) waited_for: Option<u64>,
+}
+
+impl Work {
+    pub(in crate::coordination) fn add(&mut self, spec: WorkSpec, version: Version) {
+        let position = self.items.push(WorkItem::new(spec, version));
+        self.unfinished += 1;
+        let unmet = self.link(position);
+        if let Some(name) = self.items[position].spec().group.clone() {
+            self.join(name, version);
+        }
+        self.set_needs(position, unmet, version);
+    }
+
+    /// Enters an item into the index, counts its unmet needs, and finds out whether one of them has
+    /// failed already.
+    fn link(&mut self, position: u32) -> u32 {
+        let Self { items, by_id, groups, conditions, to_skip, .. } = self;
+        let spec = items[position].spec();
+        by_id.insert(spec.id.clone(), position);
+        conditions.add(&spec.id);
+        let mut unmet = 0;
+        for need in &spec.needs {
+            match need {
+                Need::Work(id) => match by_id.get(id).copied() {
+                    None => {
+                        conditions.await_unrecorded(id, position);
+                        unmet += 1;
+                    }
+                    Some(target) => match items[target].standing() {
+                        Standing::Open => {
+                            conditions.await_outcome(target, position);
+                            unmet += 1;
+                        }
+                        Standing::Met => {}
+                        Standing::Failed(root) => {
+                            unmet += 1;
+                            to_skip.push_back((position, root));
+                        }
+                    },
+                },
+                Need::Group(name) => {
+                    conditions.await_group(name, position);
+                    let group = groups.entry(name.clone()).or_default();
+                    if let Some(root) = group.failed_root() {
+                        unmet += 1;
+                        to_skip.push_back((position, root.clone()));
+                    } else if group.holds_back() {
+                        unmet += 1;
+                    }
+                }
+            }
+        }
+        unmet
+    }
+
+    /// Adds a member to a group; a group that was finished is open again for what never started.
+    fn join(&mut self, name: GroupName, version: Version) {
+        if !self.groups.entry(name.clone()).or_default().join() {
+            return;
+        }
+        for waiting in self.conditions.of_group(&name).to_vec() {
+            if self.items[waiting].can_wait_again() {
+                let unmet = match self.items[waiting].state() {
+                    WorkState::Waiting(unmet) => *unmet,
+                    _ => 0,
+                };
+                self.set_needs(waiting, unmet + 1, version);
+            }
+        }
+    }
+
+    /// Binds a session to an item; returns the item's position.
+    pub(in crate::coordination) fn bind(
+        &mut self,
+        work: &WorkId,
+        session: u64,
+        version: Version,
+    ) -> u32 {
+        let position = self.by_id[work];
+        self.unschedule(position);
+        let item = &mut self.items[position];
+        item.step(WorkMove::Bind(session), version);
+        item.note_session(session);
+        if let Some(group) = item.spec().group.as_ref() {
+            member_of(&mut self.groups, group).begin_session();
+        }
+        position
+    }
+
+    /// Ends an item's session; returns its outcome, if it has one now.
+    pub(in crate::coordination) fn unbind(
+        &mut self,
+        position: u32,
+        unbound: &SessionUnbound,
+        at: LedgerTime,
+        version: Version,
+    ) -> Option<Done> {
+        let item = &mut self.items[position];
+        item.charge(unbound);
+        if let Some(group) = item.spec().group.as_ref() {
+            member_of(&mut self.groups, group).end_session();
+        }
+        if unbound.outcome == SessionOutcome::Success {
+            self.failed_in_a_row = 0;
+        }
+        let happening = match &unbound.then {
+            NextStep::Done(outcome) => {
+                return Some(self.finish(position, outcome.clone(), version));
+            }
+            NextStep::Retry(then) if *then <= at => WorkMove::Release,
+            NextStep::Retry(then) => WorkMove::Wait(Deadline::Ledger(*then)),
+            NextStep::Wait(until) => WorkMove::Wait(*until),
+            NextStep::Hold => WorkMove::Hold(unbound.session),
+        };
+        item_moves(self, position, happening, version);
+        None
+    }
+
+    /// Nothing is left of what an item waited for.
+    pub(in crate::coordination) fn release(&mut self, position: u32, version: Version) {
+        item_moves(self, position, WorkMove::Release, version);
+    }
+
+    /// Gives an item its outcome and passes it on to what waits for it.
+    pub(super) fn finish(
+        &mut self,
+        position: u32,
+        outcome: WorkItemOutcome,
+        version: Version,
+    ) -> Done {
+        self.unschedule(position);
+        self.ready.forget_score(position);
+        let waited_for = match self.items[position].state() {
+            WorkState::AwaitingCleanup(session) => Some(*session),
+            _ => None,
+        };
+        let failed = outcome == WorkItemOutcome::Failed;
+        self.items[position].step(WorkMove::Finish(outcome), version);
+        self.unfinished -= 1;
+        if failed {
+            self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+        }
+        self.retire(position);
+        let item = &self.items[position];
+        let done = Done {
+            outcome: item.outcome(),
+            critical: item.spec().critical,
+            aborts: failed && item.spec().on_failure == FailurePolicy::Abort,
+            waited_for,
+        };
+        let (standing, group) = (item.standing(), item.spec().group.clone());
+        for dependent in self.conditions.take_outcome(position) {
+            match &standing {
+                Standing::Failed(root) => self.give_up(dependent, root),
+                _ => self.meet(dependent, version),
+            }
+        }
+        if let Some(name) = group {
+            self.leave(&name, position, &standing, version);
+        }
+        done
+    }
+
+    /// Takes a finished member out of its group's barrier.
+    fn leave(&mut self, name: &GroupName, position: u32, standing: &Standing, version: Version) {
+        let group = member_of(&mut self.groups, name);
+        let opens = group.finish();
+        match standing {
+            Standing::Failed(root) if group.fail(position, root) => {
+                for waiting in self.conditions.of_group(name).to_vec() {
+                    self.give_up(waiting, root);
+                }
+            }
+            Standing::Failed(_) => {}
+            Standing::Open | Standing::Met if opens => {
+                for waiting in self.conditions.of_group(name).to_vec() {
+                    self.meet(waiting, version);
+                }
+            }
+            Standing::Open | Standing::Met => {}
+        }
+    }
+
+    /// Notes that an item can never run, as this one failed.
+    fn give_up(&mut self, position: u32, root: &WorkId) {
+        if let WorkState::Waiting(_) = self.items[position].state() {
+            self.to_skip.push_back((position, root.clone()));
+        }
+    }
+
+    /// One need of a waiting item is met.
+    fn meet(&mut self, position: u32, version: Version) {
+        if let WorkState::Waiting(unmet) = *self.items[position].state() {
+            self.set_needs(position, unmet.saturating_sub(1), version);
+        }
+    }
+
+    fn set_needs(&mut self, position: u32, unmet: u32, version: Version) {
+        self.unschedule(position);
+        item_moves(self, position, WorkMove::Needs(unmet), version);
+    }
+
+    /// Builds what is derived anew, after a snapshot was read. While the start is incomplete items
+    /// may need what is not recorded yet.
+    pub(in crate::coordination) fn rebuild(&mut self, started: &Started, starting: bool) {
+        self.rules = Rules::of(started);
+        self.groups = self.archive.groups_that_left();
+        self.conditions = Conditions::default();
+        // Needs are linked against the final states, so that finished ones do not collect waiters
+        // again.
+        for (position, item) in self.items.iter() {
+            self.by_id.insert(item.id().clone(), position);
+            self.conditions.add_at(position);
+            let Some(name) = item.spec().group.clone().filter(|_| !item.is_recalled()) else {
+                continue;
+            };
+            let group = self.groups.entry(name).or_default();
+            match item.standing() {
+                Standing::Open => {
+                    group.join();
+                }
+                Standing::Failed(root) => {
+                    group.join_finished();
+                    group.fail(position, &root);
+                }
+                Standing::Met => group.join_finished(),
+            }
+            if let WorkState::Bound(_) = item.state() {
+                group.begin_session();
+            }
+        }
+        self.conditions.skip_to(self.items.given());
+        let positions: Vec<u32> = self.items.iter().map(|(position, _)| position).collect();
+        for position in positions {
+            self.link_again(position, starting);
+            self.schedule(position);
+        }
+    }
+
+    fn link_again(&mut self, position: u32, starting: bool) {
+        let Self { items, by_id, groups, conditions, .. } = self;
+        for need in &items[position].spec().needs {
+            match need {
+                Need::Work(id) => match by_id.get(id).copied() {
+                    // What it needed has left memory, so it is met or was the end of this one.
+                    None if !starting => {}
+                    None => conditions.await_unrecorded(id, position),
+                    Some(target) if matches!(items[target].standing(), Standing::Open) => {
+                        conditions.await_outcome(target, position);
+                    }
+                    Some(_) => {}
+                },
+                Need::Group(name) => {
+                    groups.entry(name.clone()).or_default();
+                    conditions.await_group(name, position);
+                }
+            }
+        }
+    }
+}
+
+/// Moves an item that the scheduler does not list now, and enters it as it stands then.
+fn item_moves(work: &mut Work, position: u32, happening: WorkMove, version: Version) {
+    work.items[position].step(happening, version);
+    work.schedule(position);
+}
+
+fn member_of<'a>(
+    groups: &'a mut std::collections::BTreeMap<GroupName, Group>,
+    name: &GroupName,
+) -> &'a mut Group {
+    groups.get_mut(name).expect("BUG: members have joined their group")
+}

@@ -1,0 +1,71 @@
+//! Where the scheduler looks: each item is entered as it stands.
+
+use super::ready::{Lanes, ReadyKey};
+use super::state::WorkState;
+use super::{Runner, Work, WorkItem};
+use crate::id::WorkId;
+use crate::time::{LedgerTime, Now, WallTime};
+
+impl Work {
+    /// Enters an item that may start, now or later.
+    pub(super) fn schedule(&mut self, position: u32) {
+        let item = &self.items[position];
+        match item.state() {
+            WorkState::Ready => self.ready.insert(&self.rules, item, position),
+            WorkState::Delayed(until) => self.ready.wait(*until, position),
+            _ => {}
+        }
+    }
+
+    /// Takes an item out that is about to change.
+    pub(super) fn unschedule(&mut self, position: u32) {
+        let item = &self.items[position];
+        match item.state() {
+            WorkState::Ready => {}
+            WorkState::Delayed(until) => self.ready.stop_waiting(*until, position),
+            _ => return,
+        }
+        self.ready.remove(&self.rules, item, position);
+    }
+
+    /// Makes work ready whose moment has come. Touches only what is derived; the record says
+    /// nothing of it.
+    pub(in crate::coordination) fn wake(&mut self, now: &Now) {
+        while let Some(position) = self.ready.take_due(now) {
+            self.ready.insert(&self.rules, &self.items[position], position);
+        }
+    }
+
+    /// Orders an item by a score from outside while the planner is on. Touches only what is
+    /// derived.
+    pub(in crate::coordination) fn record_score(&mut self, work: &str, score: u32) {
+        let Some(position) = self.by_id.get(work).copied() else { return };
+        let item = &self.items[position];
+        let listed = self.ready.remove(&self.rules, item, position);
+        self.ready.record_score(position, score);
+        if listed {
+            self.ready.insert(&self.rules, item, position);
+        }
+    }
+
+    /// Whether an item is among the ready ones: it is ready, or its moment has come.
+    pub(in crate::coordination) fn is_listed(&self, item: &WorkItem) -> bool {
+        self.ready.contains(&self.rules, item, self.by_id[item.id()])
+    }
+
+    /// Ready work, apart by runner.
+    pub(in crate::coordination) fn ready(&self) -> impl Iterator<Item = (&Runner, &Lanes)> {
+        self.ready.by_runner()
+    }
+
+    /// The ready item that goes first, whatever its runner.
+    pub(in crate::coordination) fn first_ready(&self) -> Option<&WorkId> {
+        let (_, _, position): &ReadyKey = self.ready.first()?;
+        Some(self.items[*position].id())
+    }
+
+    /// The earliest moments on the two clocks at which an item may start.
+    pub(in crate::coordination) fn next_due(&self) -> (Option<LedgerTime>, Option<WallTime>) {
+        self.ready.next_due()
+    }
+}

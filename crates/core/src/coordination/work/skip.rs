@@ -1,0 +1,135 @@
+//! Work that never runs: because what it needs failed, because its owner refuses it, or because
+//! somebody said so.
+
+use std::collections::BTreeSet;
+
+use super::needs::Done;
+use super::state::{SkipReason, WorkItemOutcome, WorkMove};
+use super::{Work, WorkItem};
+use crate::coordination::error::ControllerError;
+use crate::coordination::event::WorkSkipped;
+use crate::coordination::life::Change;
+use crate::coordination::limits::MAX_ITEMS_PER_EVENT;
+use crate::coordination::state::Coordination;
+use crate::envelope::MAX_PAYLOAD_BYTES;
+use crate::id::{Version, WorkId};
+
+impl Coordination {
+    /// The event that skips an item, because its owner refuses it or somebody asked for it.
+    ///
+    /// # Errors
+    /// A [`ControllerError`] says what is in the way.
+    pub(crate) fn decide_skip(
+        &self,
+        work: &str,
+        because: SkipReason,
+    ) -> Result<WorkSkipped, ControllerError> {
+        self.work().known(work)?;
+        self.allow(Change::Note)?;
+        if matches!(because, SkipReason::NeedFailed(_)) {
+            return Err(
+                self.not_in_state("skips dependents of failed work itself; give another reason")
+            );
+        }
+        let item = self.work().may_skip(work, &because)?;
+        Ok(WorkSkipped { works: vec![item.id().clone()], because })
+    }
+}
+
+impl Work {
+    /// Whether an item may be skipped; what needs a failed item is skipped without being asked for.
+    ///
+    /// # Errors
+    /// [`ControllerError`] says that there is no such item, or how it stands.
+    pub(in crate::coordination) fn may_skip(
+        &self,
+        work: &str,
+        because: &SkipReason,
+    ) -> Result<&WorkItem, ControllerError> {
+        let item = self.known(work)?;
+        let skip = WorkMove::Finish(WorkItemOutcome::Skipped(because.clone()));
+        match item.state().after(skip) {
+            Some(_) => Ok(item),
+            None => Err(ControllerError::WorkNotClaimable {
+                work_id: item.id().clone(),
+                state: item.state().as_str(),
+                instead: "only work that does not run and has no outcome can be skipped",
+            }),
+        }
+    }
+
+    /// Whether these items may be skipped together.
+    pub(in crate::coordination) fn check_skipped(
+        &self,
+        skipped: &WorkSkipped,
+    ) -> Result<(), String> {
+        if skipped.works.is_empty() || skipped.works.len() > MAX_ITEMS_PER_EVENT {
+            return Err(format!("{} items in one event", skipped.works.len()));
+        }
+        // They are skipped in the order in which they were found, so one walk finds them all.
+        let mut found = self.to_skip.iter();
+        let mut seen = BTreeSet::new();
+        for work in &skipped.works {
+            self.may_skip(work.as_str(), &skipped.because).map_err(|error| error.to_string())?;
+            if !seen.insert(work) {
+                return Err(format!("work {work} is skipped twice"));
+            }
+            if let SkipReason::NeedFailed(root) = &skipped.because
+                && !found.any(|(position, because)| {
+                    because == root
+                        && self.items.get(*position).is_some_and(|item| item.id() == work)
+                })
+            {
+                return Err(format!("work {work} does not need {root}, or that has not failed"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives items their outcome that will never run.
+    pub(in crate::coordination) fn skip(
+        &mut self,
+        skipped: &WorkSkipped,
+        version: Version,
+    ) -> Vec<Done> {
+        let mut done = Vec::with_capacity(skipped.works.len());
+        for work in &skipped.works {
+            let outcome = WorkItemOutcome::Skipped(skipped.because.clone());
+            done.push(self.finish(self.by_id[work], outcome, version));
+        }
+        while self.to_skip.front().is_some_and(|(position, _)| !self.is_undone(*position)) {
+            self.to_skip.pop_front();
+        }
+        done
+    }
+
+    /// The next items that can never run, all of one root.
+    pub(in crate::coordination) fn propose_skip(&self) -> Option<WorkSkipped> {
+        let mut left =
+            self.to_skip.iter().filter(|(position, _)| self.is_undone(*position)).peekable();
+        let root = left.peek()?.1.clone();
+        let mut works: Vec<WorkId> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut bytes = 0;
+        for (position, other) in left {
+            let id = self.items[*position].id();
+            // Twice its length, as JSON escapes some characters with one more.
+            bytes += 2 * id.as_str().len() + 3;
+            if *other != root
+                || works.len() == MAX_ITEMS_PER_EVENT
+                || bytes > MAX_PAYLOAD_BYTES - 1024
+            {
+                break;
+            }
+            if seen.insert(*position) {
+                works.push(id.clone());
+            }
+        }
+        Some(WorkSkipped { works, because: SkipReason::NeedFailed(root) })
+    }
+
+    /// Whether an item has no outcome yet; one that has left memory has.
+    fn is_undone(&self, position: u32) -> bool {
+        self.items.get(position).is_some_and(|item| !item.is_done())
+    }
+}

@@ -1,0 +1,289 @@
+//! A work item as it was submitted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::id::{AgentId, GroupName, RunnerName, WorkId};
+
+/// How sessions of an item are carried out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runner {
+    /// By a function registered under this name.
+    Function(RunnerName),
+    /// By a nested coordination whose configuration is registered under this name.
+    Plan(RunnerName),
+    /// By a nested coordination whose configuration is the item's input.
+    Nested {
+        /// Its ceiling of sessions, which it is granted as far as they are left.
+        sessions: u32,
+    },
+    /// By a process, as the item's input describes it.
+    Process {
+        /// Whether its usage can be read: only then is it granted tokens.
+        #[serde(default, skip_serializing_if = "is_default")]
+        reports_tokens: bool,
+        /// Whether its cost can be read: only then is it granted some.
+        #[serde(default, skip_serializing_if = "is_default")]
+        reports_cost: bool,
+        /// Whether it needs secrets, which nobody keeps: they come with the submission and are gone
+        /// with the engine.
+        #[serde(default, skip_serializing_if = "is_default")]
+        secrets: bool,
+    },
+    /// By whoever drives the coordination, through a [`SessionSpawner`](crate::coordination::SessionSpawner) or
+    /// by hand.
+    Caller,
+}
+
+impl Runner {
+    /// Whether it starts only where the coordination's secrets are.
+    #[must_use]
+    pub fn needs_secrets(&self) -> bool {
+        matches!(self, Self::Process { secrets: true, .. })
+    }
+
+    /// Whether its sessions are coordinations.
+    #[must_use]
+    pub fn is_plan(&self) -> bool {
+        matches!(self, Self::Plan(_) | Self::Nested { .. })
+    }
+}
+
+/// What an item waits for before it may start.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// The outcome of another item.
+    Work(WorkId),
+    /// The outcomes of all items of a group.
+    Group(GroupName),
+}
+
+/// What becomes of the others when an item fails for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailurePolicy {
+    /// What needs it is skipped.
+    #[default]
+    SkipDependents,
+    /// What needs it goes on as if it had succeeded.
+    Continue,
+    /// The coordination stops.
+    Abort,
+}
+
+/// How long to wait between attempts: `initial x factor^(attempts - 1)`, at most `cap`, up to
+/// `jitter` of it left out at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Wait after the first failed attempt, in nanoseconds.
+    pub initial_ns: u64,
+    /// By how much each further wait is longer.
+    pub factor: u32,
+    /// Longest wait, in nanoseconds.
+    pub cap_ns: u64,
+    /// How much of the wait is left to chance, in millionths: 0 none, 1,000,000 all.
+    pub jitter_ppm: u32,
+}
+
+impl Backoff {
+    /// The wait after so many failed attempts, in nanoseconds; `chance` is any random number.
+    #[must_use]
+    pub fn wait_ns(&self, attempts: u32, chance: u64) -> u64 {
+        let growth = u64::from(self.factor.max(1)).saturating_pow(attempts.saturating_sub(1));
+        let full = self.initial_ns.saturating_mul(growth).min(self.cap_ns);
+        let open = u128::from(full) * u128::from(self.jitter_ppm.min(1_000_000)) / 1_000_000;
+        // The random part is scaled from the whole 64-bit range onto [0, open].
+        let left_out = (open * u128::from(chance)) >> 64;
+        full - u64::try_from(left_out).unwrap_or(full)
+    }
+}
+
+/// One thing to be done, as it was submitted.
+///
+/// ```
+/// use antiphon_core::coordination::{Need, WorkSpec};
+/// let test = WorkSpec::function("test", "cargo_test")?.needs_work("build")?.with_priority(5);
+/// assert_eq!(test.needs, [Need::Work("build".parse()?)]);
+/// # Ok::<(), antiphon_core::id::IdError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkSpec {
+    /// Its id, unique within the coordination.
+    pub id: WorkId,
+    /// How its sessions are carried out.
+    pub runner: Runner,
+    /// The name it speaks under, if not its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// What it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
+    /// Higher goes first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub priority: i32,
+    /// Whether the coordination has failed if it does not succeed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub critical: bool,
+    /// Attempts it may take; the coordination's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// Wait between attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+    /// Longest a session may take, in ticks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ticks: Option<u64>,
+    /// Most tokens a session is granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// Most cost a session is granted, in millionths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost: Option<u64>,
+    /// What becomes of the others when it fails for good.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_failure: FailurePolicy,
+    /// Condition under which it runs at all. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
+    /// What undoes it. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<RunnerName>,
+    /// The command that decides its outcome. Reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// Digest of its input blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Digest>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl WorkSpec {
+    /// An item carried out in the given way, without needs.
+    #[must_use]
+    pub fn new(id: WorkId, runner: Runner) -> Self {
+        Self {
+            id,
+            runner,
+            agent: None,
+            needs: Vec::new(),
+            group: None,
+            priority: 0,
+            critical: false,
+            attempts: None,
+            backoff: None,
+            timeout_ticks: None,
+            max_tokens: None,
+            max_cost: None,
+            on_failure: FailurePolicy::default(),
+            when: None,
+            undo: None,
+            check: None,
+            input: None,
+        }
+    }
+
+    /// An item carried out by a registered function.
+    ///
+    /// # Errors
+    /// If one of the names is not a valid identifier.
+    pub fn function(
+        id: impl AsRef<str>,
+        function: impl AsRef<str>,
+    ) -> Result<Self, crate::id::IdError> {
+        Ok(Self::new(WorkId::new(id)?, Runner::Function(RunnerName::new(function)?)))
+    }
+
+    /// An item carried out by a nested coordination.
+    ///
+    /// # Errors
+    /// If one of the names is not a valid identifier.
+    pub fn plan(id: impl AsRef<str>, plan: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        Ok(Self::new(WorkId::new(id)?, Runner::Plan(RunnerName::new(plan)?)))
+    }
+
+    /// The same, waiting for another item.
+    ///
+    /// # Errors
+    /// If the id is not a valid identifier.
+    pub fn needs_work(mut self, id: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        self.needs.push(Need::Work(WorkId::new(id)?));
+        Ok(self)
+    }
+
+    /// The same, waiting for a whole group.
+    ///
+    /// # Errors
+    /// If the name is not a valid identifier.
+    pub fn needs_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        self.needs.push(Need::Group(GroupName::new(group)?));
+        Ok(self)
+    }
+
+    /// The same, in a group.
+    ///
+    /// # Errors
+    /// If the name is not a valid identifier.
+    pub fn in_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
+        self.group = Some(GroupName::new(group)?);
+        Ok(self)
+    }
+
+    /// The same with another priority; higher goes first.
+    #[must_use]
+    pub fn with_priority(self, priority: i32) -> Self {
+        Self { priority, ..self }
+    }
+
+    /// The same with so many attempts.
+    #[must_use]
+    pub fn with_attempts(self, attempts: u32) -> Self {
+        Self { attempts: Some(attempts), ..self }
+    }
+
+    /// The same with a wait between attempts.
+    #[must_use]
+    pub fn with_backoff(self, backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), ..self }
+    }
+
+    /// The same with a limit on each session, in ticks.
+    #[must_use]
+    pub fn with_timeout_ticks(self, ticks: u64) -> Self {
+        Self { timeout_ticks: Some(ticks), ..self }
+    }
+
+    /// The same, with the coordination failing if this does not succeed.
+    #[must_use]
+    pub fn critical(self) -> Self {
+        Self { critical: true, ..self }
+    }
+
+    /// The same with another failure policy.
+    #[must_use]
+    pub fn on_failure(self, on_failure: FailurePolicy) -> Self {
+        Self { on_failure, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_grows_to_its_cap_and_jitter_only_shortens_it() {
+        let backoff = Backoff { initial_ns: 1000, factor: 2, cap_ns: 5000, jitter_ppm: 500_000 };
+        let longest: Vec<u64> = (1..=5).map(|attempts| backoff.wait_ns(attempts, 0)).collect();
+        assert_eq!(longest, [1000, 2000, 4000, 5000, 5000]);
+        let shortest: Vec<u64> =
+            (1..=5).map(|attempts| backoff.wait_ns(attempts, u64::MAX)).collect();
+        assert_eq!(shortest, [501, 1001, 2001, 2501, 2501]);
+    }
+}
