@@ -92,3 +92,121 @@ fn receipts_of_earlier_versions_verify_and_are_exported_again_as_they_were() {
         }
     }
 }
+
+/// Processes of a session that b045367 ran, as they are left when its engine and its warden were
+/// killed: the agent, and one that it started in a session of its own.
+#[cfg(target_os = "linux")]
+mod left_running {
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::MetadataExt as _;
+    use std::process::{Child, Stdio};
+
+    use antiphon::Engine;
+    use antiphon::coordination::SessionOutcome;
+    use antiphon::event::{CoordinationEvent, Event};
+
+    use super::*;
+
+    const MARK: u64 = 4_741_708_675_775_725_567;
+
+    struct Tree {
+        agent: Child,
+        stray: u32,
+    }
+
+    impl Tree {
+        /// With what b045367 gave the processes of a session in their environment.
+        fn start() -> Self {
+            let script = "setsid sleep 600 > /dev/null & echo $!; exec sleep 600 > /dev/null";
+            let mut agent = Command::new("sh")
+                .args(["-c", script])
+                .env_clear()
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .env("ANTIPHON_COORDINATION", "overnight")
+                .env("ANTIPHON_SESSION", "overnight.2")
+                .env("ANTIPHON_TREE", format!("{MARK:016x}"))
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(agent.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            Self { agent, stray: line.trim().parse().unwrap() }
+        }
+
+        /// The bytes of the file `open` of the session's folder.
+        fn written(&self) -> String {
+            let number = |name: &str| fs::metadata(format!("/proc/self/ns/{name}")).unwrap().ino();
+            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+            let (agent, since) = (self.agent.id(), started(self.agent.id()));
+            format!(
+                "{{\"session\":\"overnight.2\",\"tattoo\":{{\"value\":{MARK},\"depth\":0}},\
+                 \"place\":{{\"boot\":\"{}\",\"namespace\":{},\"init_start\":{},\"own_clock\":{}}},\
+                 \"user\":{},\"engine\":{{\"pid\":{},\"start\":1}},\"since\":{since},\
+                 \"wall\":1795998335382306683,\"scratch\":\"/tmp/antiphon-d0b7e8f0e99445caaa2430dd398bbc02\"}}\n\
+                 {{\"warden\":{{\"pid\":{},\"start\":1}},\"agent\":{{\"pid\":{agent},\"start\":{since}}}}}\n",
+                boot.trim(),
+                number("pid"),
+                started(1),
+                number("time") == 0xEFFF_FFFA,
+                fs::metadata("/proc/self").unwrap().uid(),
+                std::process::id(),
+                std::process::id(),
+            )
+        }
+
+        fn lives(&self) -> [bool; 2] {
+            [self.agent.id(), self.stray].map(|pid| {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
+            })
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            if self.lives() != [false, false] {
+                let _ = self.agent.kill();
+                let _ = Command::new("kill").args(["-9", &self.stray.to_string()]).status();
+            }
+        }
+    }
+
+    /// When a process started, in clock ticks since boot.
+    fn started(pid: u32) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_b045367_left_running_is_ended_and_recorded_as_lost_at_the_next_start() {
+        let (dir, tree) = (ledger("b045367"), Tree::start());
+        let folder = dir.path().join("sessions/overnight.2");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("open"), tree.written()).unwrap();
+        fs::write(folder.join("stdout"), "").unwrap();
+        fs::write(folder.join("stderr"), "").unwrap();
+        assert_eq!(tree.lives(), [true, true]);
+
+        let engine = Engine::open(dir.path()).await.unwrap();
+        assert_eq!(tree.lives(), [false, false]);
+        let id = CoordinationId::new("overnight").unwrap();
+        let mut events = engine.run(&id).unwrap().follow().await.unwrap();
+        let lost = loop {
+            let event = events.next().await.unwrap().unwrap().event().unwrap();
+            if let Event::Coordination(CoordinationEvent::SessionUnbound(unbound)) = event
+                && unbound.session == 2
+            {
+                break unbound;
+            }
+        };
+        let tree = lost.tree.unwrap();
+        assert_eq!((lost.outcome, tree.killed, tree.clean), (SessionOutcome::Lost, 2, true));
+        assert_eq!(
+            lost.text.unwrap(),
+            "the engine stopped while the session ran; 2 processes that had survived it were ended"
+        );
+        engine.close().await.unwrap();
+        let report = verify_directory(dir.path(), &Scope::Ledger).unwrap();
+        assert!(report.is_sound(), "{report}");
+    }
+}

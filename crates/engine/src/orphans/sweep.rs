@@ -83,6 +83,8 @@ fn found(
     }
     let text = match killed {
         0 => "the engine stopped while the session ran".to_owned(),
+        1 => "the engine stopped while the session ran; 1 process that had survived it was ended"
+            .to_owned(),
         killed => format!(
             "the engine stopped while the session ran; {killed} processes that had survived it were ended"
         ),
