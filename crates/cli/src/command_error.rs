@@ -56,11 +56,12 @@ pub(crate) struct CommandError {
     kind: Kind,
     message: String,
     hint: Option<String>,
+    problem: Option<Box<Problem>>,
 }
 
 impl CommandError {
     pub(crate) fn new(kind: Kind, message: impl ToString) -> Self {
-        Self { kind, message: message.to_string(), hint: None }
+        Self { kind, message: message.to_string(), hint: None, problem: None }
     }
 
     pub(crate) fn internal(message: impl ToString) -> Self {
@@ -78,6 +79,11 @@ impl CommandError {
 
     pub(crate) fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What the engine answered with, if this is its refusal.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        self.problem.as_deref()
     }
 
     /// Tells the user, on stderr, and gives the exit code. There is nobody to tell that stderr is
@@ -159,10 +165,15 @@ impl From<ClientError> for CommandError {
         };
         let faults = error.problem().map_or(&[][..], |problem| &problem.errors);
         let details: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
-        match details.as_slice() {
+        let told = match details.as_slice() {
             [] => Self::because(kind, &error),
             details => Self::new(kind, format!("{error}: {}", details.join("; "))),
-        }
+        };
+        let problem = match error {
+            ClientError::Refused(problem) => Some(problem),
+            _ => None,
+        };
+        Self { problem, ..told }
     }
 }
 

@@ -247,3 +247,23 @@ fn a_directory_that_an_engine_without_a_socket_holds_is_told_by_its_exit_code() 
     assert_eq!(refused.status.code(), Some(11));
     Ok(())
 }
+
+#[test]
+fn what_only_the_engine_finds_wrong_with_a_plan_is_told_as_plan_check_tells_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let names: Vec<String> = (0..4_000).map(|n| format!("item-{n}-{}", "x".repeat(40))).collect();
+    let mut work: String =
+        names.iter().map(|name| format!("  {name}: {{ command: ['true'] }}\n")).collect();
+    work.push_str(&format!("  last: {{ command: ['true'], needs: [{}] }}\n", names.join(", ")));
+    plan(dir.path(), &work)?;
+    for flags in [&[][..], &["--json"]] {
+        let check = ran(dir.path(), &[&["plan", "check", "plan.yaml"], flags].concat())?;
+        let run = ran(dir.path(), &[&["run", "plan.yaml"], flags].concat())?;
+        assert_eq!(check.status.code(), Some(5), "{check:?}");
+        assert_eq!(
+            (run.status, run.stdout, run.stderr),
+            (check.status, check.stdout, check.stderr)
+        );
+    }
+    Ok(())
+}

@@ -12,6 +12,7 @@ mod load;
 mod mapping;
 mod objects;
 mod outline;
+mod requirements;
 mod resolve;
 mod schema;
 mod text;
@@ -26,6 +27,7 @@ pub use objects::{
     RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
 };
 pub use outline::{Outline, OutlineItem};
+pub use requirements::Requirements;
 pub use resolve::{CommandText, RenderError, TextPart};
 pub use schema::schema;
 pub use text::{

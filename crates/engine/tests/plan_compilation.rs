@@ -298,6 +298,32 @@ work:
 }
 
 #[test]
+fn what_a_plan_requires_is_all_that_it_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = "budget: { sessions: 9, duration: 1m }\n";
+    let inner = format!(
+        "name: inner\n{head}work: {{ c: {{ command: [c], env: {{ PROXY: {{ from: PROXY }}, IN: {{ secret: INNER }} }} }} }}\n"
+    );
+    std::fs::write(dir.path().join("inner.yaml"), inner).unwrap();
+    let outer = format!(
+        "name: outer\n{head}work:\n  a: {{ command: [a], env: {{ KEY: {{ secret: API_KEY }}, KEPT: {{ from: GONE, default: x }} }} }}\n  b: {{ plan: inner.yaml }}\n"
+    );
+    let plan = Plan::read_text(&outer, "outer.yaml", dir.path()).unwrap();
+    let required = plan.requirements(&environment()).unwrap();
+    let names: Vec<&str> = required.variables.keys().map(String::as_str).collect();
+    assert_eq!(names, ["HOME", "PATH", "PROXY"]);
+    let secrets: Vec<&str> = required.secrets.iter().map(|secret| &*secret.name).collect();
+    assert_eq!(secrets, ["API_KEY", "INNER"]);
+    let compiled = plan.compile(&Environment::Of(required.variables)).unwrap();
+    assert_eq!(compiled, plan.compile(&environment()).unwrap());
+    assert_eq!(compiled.secrets, required.secrets);
+
+    let without = Environment::Of(BTreeMap::new());
+    let told = plan.requirements(&without).unwrap_err();
+    assert_eq!(told, plan.compile(&without).unwrap_err());
+}
+
+#[test]
 fn files_that_are_no_plans_say_why() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p.yaml");

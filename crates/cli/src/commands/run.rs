@@ -77,7 +77,14 @@ pub(crate) async fn run(
         }
         Ok(end)
     });
-    let end = follower.detach(followed).await?;
+    let end = match follower.detach(followed).await {
+        Ok(end) => end,
+        // Only the engine compiles; what is wrong with the plan then is told as before that.
+        Err(error) => match error.problem().and_then(|problem| problem.plan_error(&request.name)) {
+            Some(problems) => return refused(&problems, options),
+            None => return Err(error),
+        },
+    };
     checked?;
     match end {
         Outcome::Ended(outcome) => Ok(outcome.exit_code()),

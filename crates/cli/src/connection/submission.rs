@@ -21,18 +21,19 @@ pub(crate) enum Unsent {
 }
 
 /// What is sent: the plan's text, with the variables and the values of the secrets that it names.
+/// The engine's side compiles it.
 pub(crate) fn request(
     plan: &Plan,
     shown: &Path,
     id: Option<&CoordinationId>,
 ) -> Result<SubmitRequest, Unsent> {
-    let compiled = plan.compile(&Environment::of_process()).map_err(Unsent::Plan)?;
-    let secrets = values(&compiled.secrets).map_err(Unsent::Command)?;
+    let needed = plan.requirements(&Environment::of_process()).map_err(Unsent::Plan)?;
+    let secrets = values(&needed.secrets).map_err(Unsent::Command)?;
     Ok(SubmitRequest {
         plan: plan.text().to_owned(),
         name: shown.display().to_string(),
         directory: plan.dir().display().to_string(),
-        environment: compiled.environment,
+        environment: needed.variables,
         secrets,
         id: id.map(ToString::to_string),
     })

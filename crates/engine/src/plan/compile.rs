@@ -36,9 +36,6 @@ pub struct Compiled {
     pub nested: Vec<(Digest, CoordinationConfig)>,
     /// The secrets that sessions ask for, by name.
     pub secrets: Vec<SecretSource>,
-    /// The variables that were taken from the environment: with these alone, the same comes out
-    /// again.
-    pub environment: BTreeMap<String, String>,
 }
 
 impl Plan {
@@ -54,14 +51,13 @@ impl Plan {
             nested: BTreeMap::new(),
         };
         let (spec, config) = compilation.plan(self, None)?;
-        let (secrets, environment) = compilation.caller.into_parts();
+        let (secrets, _) = compilation.caller.into_parts();
         Ok(Compiled {
             config,
             spec,
             blobs: compilation.blobs.into_values().collect(),
             nested: compilation.nested.into_iter().collect(),
             secrets,
-            environment,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::source::{Source, Span};
 
@@ -14,7 +14,7 @@ const MAX_PROBLEMS: usize = 100;
 const MAX_MESSAGE_CHARS: usize = 500;
 
 /// What kind of problem it is; a contract, as `--json` prints it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiagnosticCode {
     /// A file cannot be read, or is not UTF-8.

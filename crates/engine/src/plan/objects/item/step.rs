@@ -246,13 +246,13 @@ impl StepCommand {
         inputs.chain(stdin)
     }
 
-    /// The description that is recorded; sessions run in `dir`.
-    pub(in crate::plan) fn record(
+    /// The environment of its sessions; the commands of secrets run in `dir`.
+    pub(in crate::plan) fn environment(
         &self,
         dir: &Path,
         caller: &mut Caller<'_>,
         diagnostics: &mut Diagnostics<'_>,
-    ) -> CommandSpec {
+    ) -> BTreeMap<String, EnvValue> {
         let allowed = caller.allowed().into_iter();
         let mut env: BTreeMap<String, EnvValue> = allowed
             .map(|(name, value)| (name.to_owned(), EnvValue::Text(CommandText::known(value))))
@@ -260,6 +260,17 @@ impl StepCommand {
         for (name, value) in &self.env {
             env.insert(name.clone(), value.record(dir, caller, diagnostics));
         }
+        env
+    }
+
+    /// The description that is recorded; sessions run in `dir`.
+    pub(in crate::plan) fn record(
+        &self,
+        dir: &Path,
+        caller: &mut Caller<'_>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> CommandSpec {
+        let env = self.environment(dir, caller, diagnostics);
         let inputs =
             self.inputs.iter().map(|(name, (input, _))| (name.clone(), input.record(caller)));
         CommandSpec {
