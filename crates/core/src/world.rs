@@ -380,6 +380,9 @@ impl World {
             coordination: id.clone(),
             plan,
             verdict: end.receipt.verdict,
+            ending: end.receipt.ending.clone(),
+            usage: end.receipt.budget_usage.clone(),
+            counts: end.receipt.totals,
             receipt: end.receipt_hash,
         });
         if let Some(parent) = parent {

@@ -382,10 +382,7 @@ async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> 
         engine.submit(CoordinationConfig::of_work(work, budget())?.with_id("parent")?).await?;
     assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     let status = run.status().await?;
-    assert_eq!(
-        status.summary["usage"]["consumed_episodes"], 3,
-        "two of the child and one of its own"
-    );
+    assert_eq!(status.summary.usage.consumed_episodes(), 3, "two of the child and one of its own");
     let child: CoordinationId = "parent.1".parse()?;
     let child_story = story(&engine, &child).await?;
     assert_eq!(
@@ -400,7 +397,7 @@ async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> 
             "completed"
         ]
     );
-    assert_eq!(engine.run(&child)?.status().await?.summary["parent"], "parent.1");
+    assert_eq!(engine.run(&child)?.status().await?.summary.parent.unwrap().to_string(), "parent.1");
     engine.close().await?;
     Ok(())
 }
@@ -535,7 +532,7 @@ async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed(
     assert_eq!(twice.to_string(), "work a is there already; ids are unique within a coordination");
     run.close("closed").await?;
     assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
-    assert_eq!(run.status().await?.summary["totals"]["work_succeeded"], 1);
+    assert_eq!(run.status().await?.summary.totals.work_succeeded, 1);
     engine.close().await?;
     Ok(())
 }
@@ -601,7 +598,7 @@ async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Resul
     }
     run.close("closed").await?;
     run.wait().await?;
-    assert_eq!(run.status().await?.summary["totals"]["writes_refused"], 1);
+    assert_eq!(run.status().await?.summary.totals.writes_refused, 1);
     let expected = [
         "started",
         "work_added",
@@ -650,7 +647,7 @@ async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
     assert_eq!(run.wait().await?.verdict, Verdict::Failed);
     let status = run.status().await?;
     assert_eq!(
-        status.summary["ending"],
+        serde_json::to_value(status.summary.ending)?,
         serde_json::json!({"completed": {"Fault": {"WorkFailed": {"work_id": "a"}}}})
     );
     engine.close().await?;
@@ -670,7 +667,7 @@ async fn many_items_start_in_several_events_and_all_are_done() -> Result {
         engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(32)?).await?;
     assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     let status = run.status().await?;
-    assert_eq!(status.summary["totals"]["work_succeeded"], 2_500);
+    assert_eq!(status.summary.totals.work_succeeded, 2_500);
     engine.close().await?;
     Ok(())
 }
@@ -775,7 +772,7 @@ async fn a_blocking_spawner_carries_out_sessions_and_its_tokens_are_charged() ->
         "completed",
     ];
     assert_eq!(story(&engine, run.id()).await?, expected);
-    assert_eq!(run.status().await?.summary["usage"]["consumed_tokens"], 1_000);
+    assert_eq!(run.status().await?.summary.usage.consumed_tokens(), 1_000);
     engine.close().await?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 use antiphon::append::HeadRow;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::envelope::{Commit, StreamTip};
+use antiphon::head::Stage;
 use antiphon::id::{CommitNumber, CoordinationId, Seq, Version};
 use antiphon::ledger::conformance::{Chain, owner, stream};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location, Placed, PlacedCommit, Store};
@@ -106,7 +107,7 @@ async fn a_ledger_of_a_newer_version_is_read_and_every_writer_is_told_which_even
         refused(engine.run(&id)?.why("a").await.map(drop));
         refused(engine.run(&id)?.wait().await.map(drop));
 
-        assert_eq!(engine.run(&id)?.status().await?.state, "running");
+        assert_eq!(engine.run(&id)?.status().await?.stage, Stage::Running);
         let name = stream(newer.stream);
         let mut events = engine.follow_stream(&name, Version(0));
         let mut last = None;

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use antiphon::head::Stage;
 use antiphon::id::SessionId;
 use antiphon_server::{Limits, SOCKET, SessionOf};
 use common::{Bench, Result, Setting};
@@ -101,7 +102,7 @@ async fn a_process_inside_a_session_reads_its_own_coordination_and_nothing_else(
         expected.extend(["session_may_not", "403"]);
     }
     assert_eq!(codes(&printed), expected, "{printed}");
-    assert!(!bench.engine.run("mine")?.status().await?.ended);
+    assert_eq!(bench.engine.run("mine")?.status().await?.stage, Stage::Running);
     bench.stop().await
 }
 

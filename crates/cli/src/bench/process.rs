@@ -180,7 +180,7 @@ async fn run_one(engine: Engine, plan: Compiled) -> Result<CoordinationId, Comma
         .map_err(CommandError::internal)?;
     let ended = run.wait().await.map_err(CommandError::internal)?;
     match ended.verdict {
-        Verdict::Succeeded => Ok(ended.coordination),
+        Verdict::Succeeded => Ok(ended.run),
         verdict => Err(CommandError::internal(format!("run {} ended as {verdict}", run.id()))),
     }
 }

@@ -296,7 +296,7 @@ impl Driver {
                     self.journal.write(&Entry::Complained { about });
                 }
                 self.journal.write(&Entry::Ended {
-                    id: ended.coordination,
+                    id: ended.run,
                     verdict: ended.verdict,
                     receipt: ended.receipt,
                 });

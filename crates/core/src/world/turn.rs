@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ledger::OwnStream;
 use super::member::Member;
 use crate::append::{Append, Erasure};
-use crate::coordination::{Grant, Runner, StopCause, Verdict, WorkSpec};
+use crate::coordination::{
+    BudgetUsage, Counts, Ending, Grant, Runner, StopCause, Verdict, WorkSpec,
+};
 use crate::digest::Digest;
 use crate::envelope::{Blob, Commit, CommitTip, Recorded};
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
@@ -52,6 +54,12 @@ pub enum Action {
         plan: Digest,
         /// How it went.
         verdict: Verdict,
+        /// Why it ended.
+        ending: Ending,
+        /// What it used.
+        usage: BudgetUsage,
+        /// Sessions and items, counted.
+        counts: Counts,
         /// Digest of its receipt.
         receipt: Digest,
     },

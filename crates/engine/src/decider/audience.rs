@@ -69,7 +69,7 @@ impl Audience {
 
     /// Tells those who wait and follow that a coordination has ended.
     pub(super) fn announce(&mut self, ended: &Ended) {
-        self.feeds.end(&StreamName::Coordination(ended.coordination.clone()));
+        self.feeds.end(&StreamName::Coordination(ended.run.clone()));
         self.waiters.tell(ended);
     }
 

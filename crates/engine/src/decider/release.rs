@@ -76,8 +76,11 @@ impl Decider {
             Action::Expand { coordination, work, runner } => {
                 self.expand(coordination, work, &runner)
             }
-            Action::Ended { coordination, verdict, receipt, .. } => {
-                self.audience.announce(&Ended { coordination, verdict, receipt });
+            Action::Ended {
+                coordination: run, verdict, ending, usage, counts, receipt, ..
+            } => {
+                let ended = Ended { run, verdict, ending, usage, counts, receipt };
+                self.audience.announce(&ended);
             }
         }
     }

@@ -23,7 +23,7 @@ impl Waiters {
 
     /// Tells those who waited for it.
     pub(super) fn tell(&mut self, ended: &Ended) {
-        for waiter in self.0.remove(&ended.coordination).unwrap_or_default() {
+        for waiter in self.0.remove(&ended.run).unwrap_or_default() {
             // A caller that no longer waits is no error.
             let _ = waiter.send(Ok(Some(ended.clone())));
         }

@@ -16,7 +16,7 @@ impl Handle {
         id: &CoordinationId,
         work: &str,
     ) -> Result<Option<Output>, EngineError> {
-        self.status(id).await?;
+        self.require(id).await?;
         let (stream, work) = (StreamName::Coordination(id.clone()), work.to_owned());
         let found = self.read(move |store| last_session(store, &stream, &work)).await?;
         let Some(unbound) = found else { return Ok(None) };

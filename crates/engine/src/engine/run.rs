@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{Blocked, Raise};
+use antiphon_core::coordination::{Blocked, CoordinationReceipt, Raise};
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CommandId, CoordinationId, IdError, Version};
 
@@ -37,7 +37,9 @@ use crate::submission::Addition;
 /// run.close("no more today").await?;
 ///
 /// let ended = engine.run("inbox")?.wait().await?;
-/// assert_eq!(ended.verdict, Verdict::Succeeded);
+/// assert_eq!((ended.verdict, ended.counts.work_succeeded), (Verdict::Succeeded, 2));
+/// let receipt = run.receipt().await?.expect("it has ended");
+/// assert_eq!(receipt.work_outcomes[0].work_id, "first");
 /// assert_eq!(run.output("second").await?, Some(Output::text("hello")));
 /// engine.close().await?;
 /// # Ok(())
@@ -157,6 +159,20 @@ impl Run {
         let mut reasons = self.handle.query(look).await??;
         self.leftovers.explain(&mut reasons);
         Ok(reasons)
+    }
+
+    /// Its receipt, with what became of each item, once it has ended; `None` as long as it runs.
+    ///
+    /// # Errors
+    /// [`EngineError`] if there is no such run, or the receipt cannot be read.
+    pub async fn receipt(&self) -> Result<Option<CoordinationReceipt>, EngineError> {
+        let Some(digest) = self.status().await?.summary.receipt else { return Ok(None) };
+        let unreadable =
+            |reason: String| EngineError::Receipt { coordination: self.id.clone(), reason };
+        let bytes = self.handle.blob(digest).await?;
+        let bytes = bytes.ok_or_else(|| unreadable(format!("blob {digest} is gone")))?;
+        let receipt = CoordinationReceipt::from_bytes(&bytes);
+        receipt.map(Some).map_err(|error| unreadable(error.to_string()))
     }
 
     /// The run at a glance, running or ended.

@@ -42,7 +42,7 @@ impl Handle {
         id: &CoordinationId,
         after: Version,
     ) -> Result<Subscription, EngineError> {
-        self.status(id).await?;
+        self.require(id).await?;
         Ok(Subscription::new(self.clone(), StreamName::Coordination(id.clone()), after))
     }
 }

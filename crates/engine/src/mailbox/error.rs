@@ -101,6 +101,24 @@ pub enum EngineError {
         /// Why.
         source: Arc<ReadError>,
     },
+    /// The head row of a run is not what this version writes.
+    #[error(
+        "what the ledger says of run {coordination} at a glance cannot be read ({reason}); run `antiphon verify`"
+    )]
+    HeadRow {
+        /// The run.
+        coordination: CoordinationId,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The receipt of a run is not where its last event says, or is not what it was.
+    #[error("the receipt of run {coordination} cannot be read ({reason}); run `antiphon verify`")]
+    Receipt {
+        /// The run.
+        coordination: CoordinationId,
+        /// What is wrong.
+        reason: String,
+    },
     /// The engine has stopped.
     #[error("the engine has stopped")]
     Stopped,

@@ -9,7 +9,6 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Recorded};
-use antiphon_core::head::Stage;
 use antiphon_core::id::{
     Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
 };
@@ -21,7 +20,7 @@ use super::error::EngineError;
 use super::feed::Feed;
 use super::origin::engine_origin;
 use super::request::Request;
-use super::status::{Ended, Status, head_of, status_of};
+use super::status::{Ended, Status, end_of, head_of, status_of};
 use crate::incidents::{Caught, CaughtError};
 use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
 use crate::plan::PlanSpec;
@@ -203,14 +202,16 @@ impl Handle {
         if let Some(ended) = answer.await.map_err(|_| EngineError::Stopped)?? {
             return Ok(ended);
         }
-        // Not live: it has ended before, and its head row says how.
-        let unknown = || EngineError::UnknownCoordination { coordination: id.clone() };
+        // Not live: it has ended before, and its last event says how.
         let of = id.clone();
-        let head = self.read(move |store| Ok(head_of(store, &of))).await??;
-        let Ok(Stage::Ended(verdict)) = head.stage() else { return Err(unknown()) };
-        let receipt = head.run_summary().ok().and_then(|summary| summary.receipt);
-        let receipt = receipt.ok_or_else(unknown)?;
-        Ok(Ended { coordination: id.clone(), verdict, receipt })
+        let ended = self.read(move |store| Ok(end_of(store, &of))).await??;
+        ended.ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
+    }
+
+    /// Refuses what is asked of a run that was never submitted.
+    pub(crate) async fn require(&self, id: &CoordinationId) -> Result<(), EngineError> {
+        let id = id.clone();
+        self.read(move |store| Ok(head_of(store, &id).map(drop))).await?
     }
 
     /// What happens in a stream from now on.

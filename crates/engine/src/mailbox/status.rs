@@ -1,38 +1,64 @@
-//! How coordinations are and how they ended, as head rows tell.
+//! How runs are and how they ended, as head rows and last events say.
 
 use antiphon_core::append::HeadRow;
-use antiphon_core::coordination::Verdict;
+use antiphon_core::coordination::{BudgetUsage, Counts, Ending, Verdict};
 use antiphon_core::digest::Digest;
+use antiphon_core::event::CoordinationEvent;
+use antiphon_core::head::{RunSummary, Stage};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
 use super::error::EngineError;
 use crate::ledger::{HeadQuery, Store};
 
-/// How a coordination ended.
+/// How a run ended. What became of each item is in its receipt:
+/// [`Run::receipt`](crate::Run::receipt).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
-    /// The coordination.
-    pub coordination: CoordinationId,
+    /// Its id.
+    pub run: CoordinationId,
     /// How it went.
     pub verdict: Verdict,
+    /// Why it stopped.
+    pub ending: Ending,
+    /// What it used.
+    pub usage: BudgetUsage,
+    /// Sessions and items, counted.
+    pub counts: Counts,
     /// Digest of its receipt.
     pub receipt: Digest,
 }
 
-/// A coordination at a glance, from its head row.
+impl Ended {
+    /// The end of a run, as its last event says; `None` of any other event.
+    #[must_use]
+    pub fn of(run: CoordinationId, event: CoordinationEvent) -> Option<Self> {
+        let (verdict, ending, usage, counts, receipt) = match event {
+            CoordinationEvent::Completed(end) => {
+                (end.verdict, Ending::Completed(end.stop), end.usage, end.totals, end.receipt)
+            }
+            CoordinationEvent::Aborted(end) => {
+                (end.verdict, Ending::Aborted(end.reason), end.usage, end.totals, end.receipt)
+            }
+            _ => return None,
+        };
+        Some(Self { run, verdict, ending, usage, counts, receipt })
+    }
+}
+
+/// A run at a glance, from its head row.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
-    /// The coordination.
-    pub coordination: CoordinationId,
-    /// A word for its state.
-    pub state: String,
-    /// Whether it has ended.
-    pub ended: bool,
+    /// Its id.
+    pub run: CoordinationId,
+    /// Where it is in its life.
+    pub stage: Stage,
     /// Version of its last event.
     pub version: Version,
-    /// What lists and results need: name, usage, totals and, once it has ended, the receipt's
-    /// digest.
-    pub summary: serde_json::Value,
+    /// Its name, what it has used, its items and sessions counted and, once it has ended, the
+    /// receipt's digest.
+    pub summary: RunSummary,
 }
 
 pub(crate) fn head_of(store: &dyn Store, id: &CoordinationId) -> Result<HeadRow, EngineError> {
@@ -43,15 +69,23 @@ pub(crate) fn head_of(store: &dyn Store, id: &CoordinationId) -> Result<HeadRow,
         .ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
 }
 
-/// The head row of a coordination as its status.
-pub(crate) fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
+/// The head row of a run as its status.
+pub(super) fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
     let head = head_of(store, id)?;
-    let summary = serde_json::from_str(&head.summary).unwrap_or(serde_json::Value::Null);
+    let unreadable = |reason: String| EngineError::HeadRow { coordination: id.clone(), reason };
     Ok(Status {
-        coordination: id.clone(),
-        state: head.status,
-        ended: head.ended,
+        run: id.clone(),
+        stage: head.stage().map_err(|error| unreadable(error.to_string()))?,
         version: head.tip.version,
-        summary,
+        summary: head.run_summary().map_err(|error| unreadable(error.to_string()))?,
     })
+}
+
+/// How a run has ended, if it has.
+pub(super) fn end_of(store: &dyn Store, id: &CoordinationId) -> Result<Option<Ended>, EngineError> {
+    let head = head_of(store, id)?;
+    let before = Version(head.tip.version.0.saturating_sub(1));
+    let last = store.read_stream(&head.stream, before, 1)?.into_iter().next();
+    let event = last.and_then(|last| last.event().ok()?.in_coordination());
+    Ok(event.and_then(|event| Ended::of(id.clone(), event)))
 }
