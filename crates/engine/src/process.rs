@@ -25,10 +25,6 @@ mod launch;
 mod redaction;
 mod tree_end;
 
-#[cfg(not(target_os = "linux"))]
-mod elsewhere;
-#[cfg(target_os = "linux")]
-mod entry;
 #[cfg(target_os = "linux")]
 mod folder;
 #[cfg(target_os = "linux")]
@@ -36,21 +32,31 @@ mod identity;
 #[cfg(target_os = "linux")]
 mod init;
 #[cfg(target_os = "linux")]
+mod mark;
+#[cfg(target_os = "linux")]
+mod orphans;
+#[cfg(target_os = "linux")]
 mod placement;
 #[cfg(target_os = "linux")]
 mod proc_table;
 #[cfg(target_os = "linux")]
-mod remains;
+mod reexec;
 #[cfg(target_os = "linux")]
 mod running;
 #[cfg(target_os = "linux")]
 mod scratch;
 #[cfg(target_os = "linux")]
+mod session_processes;
+#[cfg(target_os = "linux")]
+mod setup;
+#[cfg(target_os = "linux")]
 mod signal;
 #[cfg(target_os = "linux")]
-mod sweep;
+mod start;
 #[cfg(target_os = "linux")]
-mod tattoo;
+mod sweep;
+#[cfg(not(target_os = "linux"))]
+mod unsupported;
 #[cfg(target_os = "linux")]
 mod warden;
 #[cfg(target_os = "linux")]
@@ -58,7 +64,7 @@ mod wardens;
 #[cfg(target_os = "linux")]
 mod wire;
 
-pub use launch::{Check, Guard, Launch, LaunchError, Limits, Scratch, Stop, WardensError};
+pub use launch::{Check, Guard, Launch, LaunchError, Limits, Scratch, StopReason, WardensError};
 pub use redaction::{MIN_SECRET_BYTES, Secret};
 pub use tree_end::{
     Captured, Cause, Checked, Containment, ExitStatus, Leftover, Limit, Protection, Resources,
@@ -66,15 +72,16 @@ pub use tree_end::{
 };
 
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{WardenSetup, Wardens, enter, session_of};
+pub use unsupported::{WardenSetup, Wardens, enter, session_of};
 #[cfg(target_os = "linux")]
 pub use {
-    entry::enter,
     folder::{Kept, SessionFolder},
     identity::ProcessIdentity,
+    orphans::{Orphan, OrphanPlace, OrphanState, orphans},
     placement::session_of,
-    remains::{KnownRemains, Remains, RemainsPlace, remains},
+    reexec::enter,
     running::Running,
+    setup::{WardenProgram, WardenSetup},
     sweep::{SweepVerdict, Swept, sweep},
-    wardens::{WardenProgram, WardenSetup, Wardens},
+    wardens::Wardens,
 };

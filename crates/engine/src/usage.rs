@@ -1,5 +1,5 @@
 //! What a process session says of itself: its usage, how it went, what it put out. Read leniently,
-//! told where it could not be read.
+//! reported where it could not be read.
 //!
 //! Nothing here is believed more than it must be: a process that exits with 0 and reports an error
 //! has failed, one without a report is charged an estimate, and a report that could be read only in
@@ -26,7 +26,7 @@ const MAX_TEXT: usize = 4_096;
 
 /// A run whose output is read.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Run<'a> {
+pub struct AgentRun<'a> {
     /// What it printed; the beginning of it if not all was kept.
     pub printed: &'a [u8],
     /// The end of what it printed, if something before that was left out.
@@ -37,7 +37,7 @@ pub struct Run<'a> {
     pub charged: Option<&'a Charged>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> AgentRun<'a> {
     /// A run that stands for itself, of which everything was kept.
     #[must_use]
     pub fn of(printed: &'a [u8]) -> Self {
@@ -47,11 +47,11 @@ impl<'a> Run<'a> {
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Reading {
+pub struct SessionReport {
     /// Tokens and cost; `None` if nothing was reported, and an estimate is charged.
     pub report: Option<Report>,
     /// How the session says it went.
-    pub said: Said,
+    pub outcome: ReportedOutcome,
     /// What it put out.
     pub output: Option<Value>,
     /// Scores in millionths, by name.
@@ -62,7 +62,7 @@ pub struct Reading {
 
 /// How a session says it went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Said {
+pub enum ReportedOutcome {
     /// Nothing: its exit code decides.
     #[default]
     Nothing,

@@ -4,14 +4,14 @@
 
 #[path = "processes/engine.rs"]
 mod engine;
-#[path = "processes/entry.rs"]
-mod entry;
 #[path = "processes/fixture.rs"]
 mod fixture;
 #[path = "processes/hostile.rs"]
 mod hostile;
 #[path = "processes/oracle.rs"]
 mod oracle;
+#[path = "processes/reexec.rs"]
+mod reexec;
 
 #[path = "processes/battery.rs"]
 mod battery;

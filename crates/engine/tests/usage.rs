@@ -2,7 +2,7 @@
 
 use antiphon::coordination::Report;
 use antiphon::time::WallTime;
-use antiphon::usage::{Charged, Reading, Run, Said, result_file};
+use antiphon::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, result_file};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -27,41 +27,41 @@ fn result(change: impl Fn(&mut Value)) -> String {
     line.to_string()
 }
 
-fn claude(stdout: &[u8], now: WallTime) -> Reading {
-    antiphon::usage::claude(&Run::of(stdout), now)
+fn claude(stdout: &[u8], now: WallTime) -> SessionReport {
+    antiphon::usage::claude(&AgentRun::of(stdout), now)
 }
 
-fn claude_stream(stdout: &[u8], now: WallTime) -> Reading {
-    antiphon::usage::claude_stream(&Run::of(stdout), now)
+fn claude_stream(stdout: &[u8], now: WallTime) -> SessionReport {
+    antiphon::usage::claude_stream(&AgentRun::of(stdout), now)
 }
 
-fn stream(lines: &[&str]) -> Reading {
+fn stream(lines: &[&str]) -> SessionReport {
     claude_stream(lines.join("\n").as_bytes(), NOW)
 }
 
 /// A stream of which something in the middle was left out.
-fn cut_stream(head: &str, tail: &str) -> Reading {
+fn cut_stream(head: &str, tail: &str) -> SessionReport {
     antiphon::usage::claude_stream(
-        &Run { printed: head.as_bytes(), tail: Some(tail.as_bytes()), ..Run::default() },
+        &AgentRun { printed: head.as_bytes(), tail: Some(tail.as_bytes()), ..AgentRun::default() },
         NOW,
     )
 }
 
 /// A run that was told to resume another one.
-fn resumed(line: &str, charged: Option<&Charged>) -> Reading {
+fn resumed(line: &str, charged: Option<&Charged>) -> SessionReport {
     antiphon::usage::claude_stream(
-        &Run { printed: line.as_bytes(), resumed: true, charged, ..Run::default() },
+        &AgentRun { printed: line.as_bytes(), resumed: true, charged, ..AgentRun::default() },
         NOW,
     )
 }
 
-fn reading(tokens: u64, cache_tokens: u64, cost: u64) -> Reading {
+fn reading(tokens: u64, cache_tokens: u64, cost: u64) -> SessionReport {
     let report = Report { tokens, cache_tokens, cost, ..Report::default() };
-    Reading {
+    SessionReport {
         report: Some(report),
-        said: Said::Succeeded,
+        outcome: ReportedOutcome::Succeeded,
         output: Some(json!("done")),
-        ..Reading::default()
+        ..SessionReport::default()
     }
 }
 
@@ -113,12 +113,15 @@ fn without_usage_by_model_the_figures_are_an_estimate_and_it_is_told() {
 #[test]
 fn an_error_in_the_result_is_a_failure_though_the_subtype_says_success() {
     let read = stream(&[&result(|line| line["is_error"] = true.into())]);
-    assert_eq!(read.said, Said::Failed("done".to_owned()));
+    assert_eq!(read.outcome, ReportedOutcome::Failed("done".to_owned()));
     let spent = result(|line| {
         line["subtype"] = "error_max_budget_usd".into();
         line["result"] = Value::Null;
     });
-    assert_eq!(stream(&[&spent]).said, Said::Failed("error_max_budget_usd".to_owned()));
+    assert_eq!(
+        stream(&[&spent]).outcome,
+        ReportedOutcome::Failed("error_max_budget_usd".to_owned())
+    );
 }
 
 #[test]
@@ -129,27 +132,30 @@ fn only_a_rejected_limit_defers_and_it_names_the_moment() {
     });
     let text = "You've hit your limit · resets 6am (UTC)".to_owned();
     let until = Some(WallTime(1_795_240_800_000_000_000));
-    assert_eq!(stream(&[REJECTED, &failed]).said, Said::Deferred { until, text: text.clone() });
+    assert_eq!(
+        stream(&[REJECTED, &failed]).outcome,
+        ReportedOutcome::Deferred { until, text: text.clone() }
+    );
     // The same text without the event still names the moment.
-    assert_eq!(stream(&[WARNED, &failed]).said, Said::Deferred { until, text });
-    assert_eq!(stream(&[ALLOWED, WARNED, &result(|_| ())]).said, Said::Succeeded);
+    assert_eq!(stream(&[WARNED, &failed]).outcome, ReportedOutcome::Deferred { until, text });
+    assert_eq!(stream(&[ALLOWED, WARNED, &result(|_| ())]).outcome, ReportedOutcome::Succeeded);
     let throttled = result(|line| {
         line["is_error"] = true.into();
         line["api_error_status"] = 429.into();
         line["result"] = "API Error".into();
     });
     assert_eq!(
-        stream(&[&throttled]).said,
-        Said::Deferred { until: None, text: "API Error".to_owned() }
+        stream(&[&throttled]).outcome,
+        ReportedOutcome::Deferred { until: None, text: "API Error".to_owned() }
     );
 }
 
 #[test]
 fn a_run_that_was_cut_off_reports_nothing_and_says_so() {
     let cut_off = &result(|_| ())[..40];
-    let expected = Reading {
+    let expected = SessionReport {
         degraded: Some("1 lines could not be read; no result line was found".to_owned()),
-        ..Reading::default()
+        ..SessionReport::default()
     };
     assert_eq!(stream(&[INIT, ASSISTANT, cut_off]), expected);
     assert_eq!(
@@ -170,14 +176,14 @@ fn a_result_behind_a_cut_is_read() {
     let failed = result(|line| line["is_error"] = true.into());
     let until = Some(WallTime(1_795_240_800_000_000_000));
     assert_eq!(
-        cut_stream(&format!("{REJECTED}\n"), &format!("x\n{failed}")).said,
-        Said::Deferred { until, text: "done".to_owned() }
+        cut_stream(&format!("{REJECTED}\n"), &format!("x\n{failed}")).outcome,
+        ReportedOutcome::Deferred { until, text: "done".to_owned() }
     );
     assert_eq!(cut_stream(INIT, &failed).degraded.as_deref(), Some("no result line was found"));
     // As one document only the end of an array can be read.
     let run = |tail: &str| {
         antiphon::usage::claude(
-            &Run { printed: b"[{", tail: Some(tail.as_bytes()), ..Run::default() },
+            &AgentRun { printed: b"[{", tail: Some(tail.as_bytes()), ..AgentRun::default() },
             NOW,
         )
     };
@@ -234,7 +240,7 @@ fn a_resumed_run_is_charged_what_came_since() {
     );
     let run = |line: &str| {
         antiphon::usage::claude(
-            &Run { printed: line.as_bytes(), charged: Some(&charged), ..Run::default() },
+            &AgentRun { printed: line.as_bytes(), charged: Some(&charged), ..AgentRun::default() },
             NOW,
         )
     };

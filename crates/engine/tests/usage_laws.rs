@@ -2,7 +2,9 @@
 //! bounded answer.
 
 use antiphon::time::WallTime;
-use antiphon::usage::{Charged, Reading, Run, Said, claude, claude_stream, result_file};
+use antiphon::usage::{
+    AgentRun, Charged, ReportedOutcome, SessionReport, claude, claude_stream, result_file,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -17,9 +19,9 @@ const MAX_TEXT: usize = 4_096;
 fn check(bytes: &[u8]) {
     let charged = Charged::default();
     let (head, tail) = bytes.split_at(bytes.len() / 2);
-    let whole = Run::of(bytes);
-    let cut = Run { printed: head, tail: Some(tail), ..whole };
-    let resumed = Run { resumed: true, charged: Some(&charged), ..whole };
+    let whole = AgentRun::of(bytes);
+    let cut = AgentRun { printed: head, tail: Some(tail), ..whole };
+    let resumed = AgentRun { resumed: true, charged: Some(&charged), ..whole };
     hold(&result_file(bytes));
     for run in [whole, cut, resumed, resumed] {
         hold(&claude(&run, NOW));
@@ -29,21 +31,23 @@ fn check(bytes: &[u8]) {
 
 /// The same for what takes longer to read.
 fn check_large(bytes: &[u8]) {
-    for reading in
-        [result_file(bytes), claude(&Run::of(bytes), NOW), claude_stream(&Run::of(bytes), NOW)]
-    {
+    for reading in [
+        result_file(bytes),
+        claude(&AgentRun::of(bytes), NOW),
+        claude_stream(&AgentRun::of(bytes), NOW),
+    ] {
         hold(&reading);
     }
 }
 
-fn hold(reading: &Reading) {
-    let text = match &reading.said {
-        Said::Nothing | Said::Succeeded => "",
-        Said::Failed(text) | Said::Deferred { text, .. } => text,
+fn hold(reading: &SessionReport) {
+    let text = match &reading.outcome {
+        ReportedOutcome::Nothing | ReportedOutcome::Succeeded => "",
+        ReportedOutcome::Failed(text) | ReportedOutcome::Deferred { text, .. } => text,
     };
     assert!(text.len() <= MAX_TEXT, "{} bytes of text", text.len());
-    let told = reading.degraded.as_deref().unwrap_or_default();
-    assert!(told.len() <= 300, "{told}");
+    let collected = reading.degraded.as_deref().unwrap_or_default();
+    assert!(collected.len() <= 300, "{collected}");
     assert!(reading.scores.values().all(|score| score.unsigned_abs() <= 9_000_000_000_000_000));
 }
 
@@ -188,8 +192,8 @@ fn a_member_of_ten_mebibytes_gives_a_bounded_answer() {
         // What follows a message that is too large is read all the same.
         let last =
             format!("{document}\n{{\"type\":\"result\",\"is_error\":true,\"result\":\"no\"}}");
-        let reading = claude_stream(&Run::of(last.as_bytes()), NOW);
-        assert_eq!(reading.said, Said::Failed("no".to_owned()));
+        let reading = claude_stream(&AgentRun::of(last.as_bytes()), NOW);
+        assert_eq!(reading.outcome, ReportedOutcome::Failed("no".to_owned()));
         assert_eq!(
             reading.degraded.as_deref(),
             Some("1 lines could not be read; the result line has no usage")

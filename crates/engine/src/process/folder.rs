@@ -15,9 +15,9 @@ use antiphon_core::id::SessionId;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{ProcessIdentity, Where};
-use super::tattoo::Tattoo;
+use super::mark::Mark;
 use super::tree_end::TreeEnd;
-use super::wire::Text;
+use super::wire::OsText;
 
 /// The folder of the sessions in a state directory.
 pub(super) const SESSIONS: &str = "sessions";
@@ -30,7 +30,9 @@ const MAX_NAME: usize = 120;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Opened {
     pub(super) session: SessionId,
-    pub(super) tattoo: Tattoo,
+    /// Under the name that it has in folders of every version.
+    #[serde(rename = "tattoo")]
+    pub(super) mark: Mark,
     pub(super) place: Where,
     pub(super) user: u32,
     pub(super) engine: Option<ProcessIdentity>,
@@ -38,7 +40,7 @@ pub(super) struct Opened {
     pub(super) since: u64,
     /// The wall clock, in nanoseconds; for people.
     pub(super) wall: u64,
-    pub(super) scratch: Option<Text>,
+    pub(super) scratch: Option<OsText>,
 }
 
 /// The second line: who they are.
@@ -162,7 +164,7 @@ impl SessionFolder {
         self.put(name.name(), bytes)
     }
 
-    /// Leaves the end for whoever comes.
+    /// Leaves the end for the next engine.
     pub(super) fn leave_end(&self, end: &TreeEnd) -> io::Result<()> {
         self.put(END, &line_of(end))
     }

@@ -10,9 +10,9 @@ use super::proc_table;
 /// A process: its id and when it started, in clock ticks since boot. The pair is not reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessIdentity {
-    /// Its id in the namespace of whoever wrote this.
+    /// Its id in the namespace of the process that recorded it.
     pub pid: i32,
-    /// When it started, as `/proc/<pid>/stat` tells.
+    /// When it started, from `/proc/<pid>/stat`.
     pub start: u64,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Where {
     /// When the first process of the namespace started; `None` if `/proc` is that of another
     /// namespace, or hides it.
     init_start: Option<u64>,
-    /// Whether that is told by the machine's own clock, so that no two processes can differ about
+    /// Whether that is by the machine's own clock, so that no two processes can differ about
     /// it.
     #[serde(default)]
     own_clock: bool,
@@ -50,7 +50,7 @@ pub(super) struct Where {
 
 /// How a recorded place compares with this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Visibility {
     Here,
     /// The machine was started again since: nothing of then runs.
     EarlierBoot,
@@ -60,7 +60,7 @@ pub(super) enum Place {
     /// id.
     Visible,
     /// Another process namespace, of which nothing can be seen here.
-    Elsewhere,
+    Hidden,
 }
 
 impl Where {
@@ -80,19 +80,19 @@ impl Where {
         }
     }
 
-    pub(super) fn seen_from(&self, here: &Self) -> Place {
+    pub(super) fn seen_from(&self, here: &Self) -> Visibility {
         let boots_are_known = !self.boot.is_empty() && !here.boot.is_empty();
         let same_first_process = self.init_start == here.init_start;
         if self.boot != here.boot && boots_are_known {
-            Place::EarlierBoot
+            Visibility::EarlierBoot
         } else if self.boot == here.boot && self.namespace == here.namespace && same_first_process {
-            Place::Here
+            Visibility::Here
         } else if boots_are_known && self.was_before(here) {
-            Place::Gone
+            Visibility::Gone
         } else if here.namespace == FIRST_NAMESPACE && here.init_start.is_some() {
-            Place::Visible
+            Visibility::Visible
         } else {
-            Place::Elsewhere
+            Visibility::Hidden
         }
     }
 
@@ -116,7 +116,7 @@ fn proc_is_own() -> bool {
     ids.is_some_and(|ids| ids.split_ascii_whitespace().count() == 1)
 }
 
-/// Now, in the clock ticks since boot in which the system tells when processes started.
+/// Now, in the clock ticks since boot in which the system counts when processes started.
 pub(super) fn ticks_now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let per_second = rustix::param::clock_ticks_per_second();
@@ -140,19 +140,19 @@ mod tests {
         let (first, container) =
             (place("now", FIRST_NAMESPACE, Some(1), true), place("now", 77, Some(500), true));
         let cases = [
-            (first.clone(), &first, Place::Here),
-            (container.clone(), &container, Place::Here),
-            (place("before", 77, Some(500), true), &container, Place::EarlierBoot),
-            // The number was given again.
-            (place("now", 77, Some(400), true), &container, Place::Gone),
-            (place("now", 77, Some(400), false), &container, Place::Elsewhere),
-            (place("now", 77, None, true), &container, Place::Elsewhere),
-            (place("", 77, Some(400), true), &container, Place::Elsewhere),
-            (place("now", 78, Some(400), true), &container, Place::Elsewhere),
-            (first.clone(), &container, Place::Elsewhere),
-            (container.clone(), &first, Place::Visible),
+            (first.clone(), &first, Visibility::Here),
+            (container.clone(), &container, Visibility::Here),
+            (place("before", 77, Some(500), true), &container, Visibility::EarlierBoot),
+            // The namespace's number was reused.
+            (place("now", 77, Some(400), true), &container, Visibility::Gone),
+            (place("now", 77, Some(400), false), &container, Visibility::Hidden),
+            (place("now", 77, None, true), &container, Visibility::Hidden),
+            (place("", 77, Some(400), true), &container, Visibility::Hidden),
+            (place("now", 78, Some(400), true), &container, Visibility::Hidden),
+            (first.clone(), &container, Visibility::Hidden),
+            (container.clone(), &first, Visibility::Visible),
             // A `/proc` that hides the first process may hide others.
-            (container.clone(), &place("now", FIRST_NAMESPACE, None, true), Place::Elsewhere),
+            (container.clone(), &place("now", FIRST_NAMESPACE, None, true), Visibility::Hidden),
         ];
         for (then, here, expected) in cases {
             assert_eq!(then.seen_from(here), expected, "{then:?} from {here:?}");
@@ -161,6 +161,6 @@ mod tests {
 
     #[test]
     fn a_process_is_where_it_is() {
-        assert_eq!(Where::here().seen_from(&Where::here()), Place::Here);
+        assert_eq!(Where::here().seen_from(&Where::here()), Visibility::Here);
     }
 }

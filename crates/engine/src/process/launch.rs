@@ -186,8 +186,8 @@ impl Scratch {
 
 /// Why a session is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stop {
-    /// Somebody wants it, or the run is over.
+pub enum StopReason {
+    /// A user wants it, or the run is over.
     Cancelled,
     /// It is over its time.
     TimedOut,
@@ -236,7 +236,7 @@ pub enum WardensError {
     Subreaper(io::Error),
 }
 
-/// Why a session did not get as far as its own program. Whether that program starts is told by its
+/// Why a session did not get as far as its own program. Whether that program starts is seen from its
 /// end.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {

@@ -8,16 +8,16 @@ use antiphon_core::id::SessionId;
 
 use super::folder::{SESSIONS, SessionFolder};
 use super::identity::ProcessIdentity;
+use super::mark;
 use super::proc_table;
-use super::tattoo;
 
 /// The session that a process belongs to by itself; `None` also for one whose parent or further
-/// ancestor is in a session, so whoever places a process asks of its ancestors, too. To be asked by
+/// ancestor is in a session, so callers that place a process ask about its ancestors too. To be called by
 /// the process that runs the sessions of this state directory. Reads `/proc` and blocks.
 #[must_use]
 pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
     let pid = i32::try_from(pid).ok()?;
-    let limit = proc_table::resident_limit(pid).filter(|limit| tattoo::is_mark(*limit));
+    let limit = proc_table::resident_limit(pid).filter(|limit| mark::is_mark(*limit));
     let here = rustix::process::getpid().as_raw_nonzero().get();
     let child = proc_table::stat(pid).filter(|seen| seen.parent == here);
     let child = child.map(|seen| ProcessIdentity { pid, start: seen.start });
@@ -28,7 +28,7 @@ pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
     folders.flatten().find_map(|entry| {
         let (opened, begun) = SessionFolder::at(entry.path()).lines().ok()?;
         let opened = opened?;
-        let is_marked = limit.is_some_and(|limit| opened.tattoo.covers(limit));
+        let is_marked = limit.is_some_and(|limit| opened.mark.covers(limit));
         let is_warden = child.is_some() && begun.is_some_and(|begun| begun.warden == child);
         (is_marked || is_warden).then_some(opened.session)
     })

@@ -1,12 +1,12 @@
-//! What `/proc` tells about processes. Every answer may be out of date when it arrives, so whoever
-//! acts on one checks again.
+//! What `/proc` tells about processes. Every answer may be out of date when it arrives, so code
+//! that acts on one checks again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// A line of `/proc/<pid>/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct ProcessStat {
     pub(super) pid: i32,
     pub(super) comm: Vec<u8>,
     pub(super) state: char,
@@ -19,7 +19,7 @@ pub(super) struct Seen {
     pub(super) resident_pages: u64,
 }
 
-impl Seen {
+impl ProcessStat {
     /// Whether anything of it still runs. A leader may be a zombie while its threads live on.
     pub(super) fn is_alive(&self) -> bool {
         match self.state {
@@ -32,11 +32,11 @@ impl Seen {
 }
 
 /// One process, if it exists and is visible.
-pub(super) fn stat(pid: i32) -> Option<Seen> {
+pub(super) fn stat(pid: i32) -> Option<ProcessStat> {
     parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-fn parse_stat(pid: i32, line: &[u8]) -> Option<Seen> {
+fn parse_stat(pid: i32, line: &[u8]) -> Option<ProcessStat> {
     // A process chooses its own name, brackets and all; after the last one the rest is numbers.
     let open = line.iter().position(|&byte| byte == b'(')?;
     let close = line.iter().rposition(|&byte| byte == b')')?;
@@ -48,7 +48,7 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Seen> {
     let number = |at: usize| field(at)?.parse::<u64>().ok();
     let id = |at: usize| field(at)?.parse::<i32>().ok();
     let cpu_ticks = (14..=17).filter_map(number).sum();
-    Some(Seen {
+    Some(ProcessStat {
         pid,
         comm,
         state: field(3)?.chars().next()?,
@@ -62,14 +62,14 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<Seen> {
 }
 
 /// Every process that is visible.
-pub(super) fn all() -> Vec<Seen> {
+pub(super) fn all() -> Vec<ProcessStat> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.filter_map(|entry| stat(entry.ok()?.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// Those below a process, by parents.
-pub(super) fn descendants(root: i32) -> Vec<Seen> {
-    let mut by_parent: BTreeMap<i32, Vec<Seen>> = BTreeMap::new();
+pub(super) fn descendants(root: i32) -> Vec<ProcessStat> {
+    let mut by_parent: BTreeMap<i32, Vec<ProcessStat>> = BTreeMap::new();
     for seen in all() {
         by_parent.entry(seen.parent).or_default().push(seen);
     }
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_name_with_brackets_does_not_shift_the_fields() {
         let line = b"77 (a) S 1 (b)) R 5 6 7 0 -1 0 0 0 0 0 10 20 3 4 20 0 1 0 999 4096 12 0 0";
-        let expected = Seen {
+        let expected = ProcessStat {
             pid: 77,
             comm: b"a) S 1 (b)".to_vec(),
             state: 'R',

@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 
 use super::folder::{Begun, Kept, Opened, SessionFolder};
 use super::identity::ProcessIdentity;
-use super::launch::Stop;
-use super::sweep::{Marked, Marks, end_marked};
+use super::launch::StopReason;
+use super::session_processes::{Cleared, SessionProcesses, end_processes};
+use super::setup::WardenSetup;
 use super::tree_end::{Captured, Cause, Containment, Protection, Resources, ResultFile, TreeEnd};
-use super::wardens::WardenSetup;
 use super::wire::{FromWarden, Inbox, ToWarden, frame};
 use super::{proc_table, scratch, signal};
 
@@ -30,14 +30,25 @@ const SECOND_CHANCE: Duration = Duration::from_secs(3);
 pub struct Running {
     session: SessionId,
     begun: Begun,
-    stops: mpsc::UnboundedSender<Stop>,
+    stops: mpsc::UnboundedSender<StopReason>,
     watch: JoinHandle<TreeEnd>,
     end: Option<TreeEnd>,
 }
 
 impl Running {
-    pub(super) fn new(session: SessionId, watch: Watch, begun: Begun) -> Self {
+    /// Watches a session that was let run under this warden.
+    pub(super) fn new(
+        session: SessionId,
+        begun: Begun,
+        warden: Child,
+        (stream, inbox): (UnixStream, Inbox),
+        folder: SessionFolder,
+        opened: Opened,
+        setup: WardenSetup,
+    ) -> Self {
         let (stops, asked) = mpsc::unbounded_channel();
+        let processes = SessionProcesses::of(&opened, Some(begun));
+        let watch = Watch { warden, stream, inbox, folder, processes, opened, setup };
         Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)), end: None }
     }
 
@@ -60,7 +71,7 @@ impl Running {
     }
 
     /// Asks it to stop; after its grace it is killed. The first reason counts.
-    pub fn stop(&self, stop: Stop) {
+    pub fn stop(&self, stop: StopReason) {
         // The watch is gone only when the session is.
         let _ = self.stops.send(stop);
     }
@@ -80,27 +91,27 @@ impl Running {
 
 /// What watches one session from the engine's side.
 #[derive(Debug)]
-pub(super) struct Watch {
-    pub(super) warden: Child,
-    pub(super) stream: UnixStream,
-    pub(super) inbox: Inbox,
-    pub(super) folder: SessionFolder,
-    pub(super) marks: Marks,
-    pub(super) opened: Opened,
-    pub(super) setup: WardenSetup,
+struct Watch {
+    warden: Child,
+    stream: UnixStream,
+    inbox: Inbox,
+    folder: SessionFolder,
+    processes: SessionProcesses,
+    opened: Opened,
+    setup: WardenSetup,
 }
 
 impl Watch {
-    async fn until_the_end(mut self, asked: mpsc::UnboundedReceiver<Stop>) -> TreeEnd {
+    async fn until_the_end(mut self, asked: mpsc::UnboundedReceiver<StopReason>) -> TreeEnd {
         // Opened while it is our child and not reaped, so it is about no other process, however
         // long this takes.
         let exit = self.exit_of_warden();
         let reported = self.listen(exit.as_ref(), asked).await;
         self.see_warden_gone(exit.as_ref(), reported.is_some()).await;
-        let Self { mut warden, folder, marks, opened, setup, .. } = self;
+        let Self { mut warden, folder, processes, opened, setup, .. } = self;
         let conclude = move || {
             let is_gone = matches!(warden.try_wait(), Ok(Some(_)) | Err(_));
-            let mut end = conclude(reported, &folder, &marks, &setup);
+            let mut end = conclude(reported, &folder, &processes, &setup);
             if !is_gone {
                 // Killed and still there: it hangs in a call of the system, and so may what it
                 // owns.
@@ -124,7 +135,7 @@ impl Watch {
     async fn listen(
         &mut self,
         exit: Option<&Exit>,
-        mut asked: mpsc::UnboundedReceiver<Stop>,
+        mut asked: mpsc::UnboundedReceiver<StopReason>,
     ) -> Option<TreeEnd> {
         let mut may_be_asked = true;
         let mut was_continued = false;
@@ -205,30 +216,30 @@ fn signal_warden(exit: Option<&Exit>, signal: Signal) {
 fn conclude(
     reported: Option<TreeEnd>,
     folder: &SessionFolder,
-    marks: &Marks,
+    processes: &SessionProcesses,
     setup: &WardenSetup,
 ) -> TreeEnd {
     match reported {
         Some(end) if end.clean => end,
         // Its warden gave up: what is left has come to us.
-        Some(end) => end.with_sweep(end_marked(marks, setup.end_within)),
+        Some(end) => end.with_sweep(end_processes(processes, setup.end_within)),
         None => {
-            let marked = end_marked(marks, setup.end_within);
-            folder.end().unwrap_or_else(|| lost_with_outputs(folder)).with_sweep(marked)
+            let cleared = end_processes(processes, setup.end_within);
+            folder.end().unwrap_or_else(|| lost_with_outputs(folder)).with_sweep(cleared)
         }
     }
 }
 
 impl TreeEnd {
-    /// The same after the engine has ended what carried the marks.
-    fn with_sweep(mut self, marked: Marked) -> Self {
-        if self.clean && marked.killed == 0 && marked.is_clean {
+    /// The same after the engine has ended what was left.
+    fn with_sweep(mut self, cleared: Cleared) -> Self {
+        if self.clean && cleared.killed == 0 && cleared.clean {
             return self;
         }
         self.containment = Containment::BestEffort;
-        self.killed += marked.killed;
-        self.clean = marked.is_clean;
-        self.leftovers = marked.leftovers;
+        self.killed += cleared.killed;
+        self.clean = cleared.clean;
+        self.leftovers = cleared.leftovers;
         self
     }
 }
@@ -245,7 +256,7 @@ fn lost_with_outputs(folder: &SessionFolder) -> TreeEnd {
     }
 }
 
-/// The end of a session of which nobody saw how it ended.
+/// The end of a session that was not seen to end.
 fn lost(cause: Cause) -> TreeEnd {
     TreeEnd {
         cause,

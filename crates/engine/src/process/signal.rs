@@ -1,13 +1,13 @@
-//! Signals to processes that were seen a moment ago, and to nobody who has their id by now.
+//! Signals to processes that were seen a moment ago, and never to others that reuse their pid.
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use super::identity::ProcessIdentity;
-use super::proc_table::{self, Seen};
+use super::proc_table::{self, ProcessStat};
 use super::tree_end::Leftover;
 
 /// Signals a process if it still is the one that was seen.
-pub(super) fn to_process(seen: &Seen, signal: Signal) {
+pub(super) fn to_process(seen: &ProcessStat, signal: Signal) {
     to_identity(ProcessIdentity { pid: seen.pid, start: seen.start }, signal);
 }
 
@@ -20,9 +20,9 @@ pub(super) fn to_identity(identity: ProcessIdentity, signal: Signal) -> bool {
 }
 
 /// Signals the group of a process below a warden. Every program of a session starts in a kernel
-/// session of its own, so such a group has nobody else in it; the warden's own kernel session is
+/// session of its own, so such a group has no other members; the warden's own kernel session is
 /// left alone.
-pub(super) fn to_group(seen: &Seen, warden_session: i32, signal: Signal) {
+pub(super) fn to_group(seen: &ProcessStat, warden_session: i32, signal: Signal) {
     if seen.group > 1
         && seen.session != warden_session
         && let Some(group) = Pid::from_raw(seen.group)
@@ -32,7 +32,7 @@ pub(super) fn to_group(seen: &Seen, warden_session: i32, signal: Signal) {
 }
 
 /// A process that is still there, for the record.
-pub(super) fn leftover(seen: &Seen) -> Leftover {
+pub(super) fn leftover(seen: &ProcessStat) -> Leftover {
     Leftover {
         pid: seen.pid,
         user: proc_table::user(seen.pid),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct TreeEnd {
     /// Why it ended.
     pub cause: Cause,
-    /// How the session's own program ended; `None` if it never ran or nobody could see it.
+    /// How the session's own program ended; `None` if it never ran or its end was not seen.
     pub status: Option<ExitStatus>,
     /// Whether it is established that nothing of it runs any more. Without this, an end is no
     /// success.
@@ -171,7 +171,7 @@ pub struct Captured {
     pub seen: u64,
     /// Whether something was dropped, because of the cap or because the disk refused it.
     pub cut: bool,
-    /// How many of the bytes kept are the last that were put out. They follow a line that tells how
+    /// How many of the bytes kept are the last that were put out. They follow a line that says how
     /// many were left out; none is there if all is kept, or only the beginning.
     #[serde(default)]
     pub tail: u64,

@@ -2,67 +2,68 @@
 //!
 //! It has one thread, is its session's subreaper, and answers to its engine over a socket. Time
 //! limits and graces are its own, so they hold while the engine is stopped or gone. When the engine
-//! goes away it ends the session at once and leaves the end for the next one.
+//! goes away it ends the session at once and leaves the end for the next one. It knows nothing of
+//! items or runs.
 
 mod capture;
+mod clock;
+mod engine_link;
 mod guard;
 mod program;
+mod program_end;
+mod result_file;
+mod signals;
+mod stage;
 mod tree;
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::Signal;
 
 use self::capture::Capture;
+use self::clock::now_ms;
+use self::engine_link::EngineLink;
 use self::guard::Prepared;
 use self::program::{Child, Program};
-use self::tree::{Ending, Reaper, Sample};
+use self::program_end::ProgramEnd;
+use self::signals::Signals;
+use self::stage::{Stage, ask_to_stop};
+use self::tree::{Reaper, Sample};
 use super::folder::{Kept, SessionFolder};
 use super::identity::ProcessIdentity;
-use super::launch::{Limits, Stop};
+use super::launch::{Limits, StopReason};
 use super::redaction::redacted;
 use super::scratch;
-use super::tree_end::{
-    Captured, Cause, Checked, Containment, ExitStatus, Protection, Resources, ResultFile,
-    StartFailure, TreeEnd,
-};
-use super::wire::{FromWarden, Inbox, Order, ToWarden, VERSION, frame};
+use super::session_processes::Cleared;
+use super::tree_end::Cause;
+use super::wire::{FromWarden, Order, VERSION};
 
 const SAMPLE_EVERY_MS: u64 = 250;
 
-/// Lives the life of a warden. Standard input is the socket to the engine, standard output the
-/// session's input.
-pub(super) fn live() -> i32 {
-    match Warden::be_born() {
+/// Serves as a warden and gives the exit code. Standard input is the socket to the engine, standard
+/// output the session's input.
+pub(super) fn run() -> i32 {
+    match Warden::attach() {
         // An engine that went away before it said what to do is no error.
         Ok(None) => 0,
-        Ok(Some((mut warden, order))) => warden.serve(&order),
+        Ok(Some((warden, order))) => warden.serve(&order),
         Err(_) => 1,
     }
 }
 
 struct Warden {
-    control: UnixStream,
-    inbox: Inbox,
-    signals: OwnedFd,
+    engine: EngineLink,
+    signals: Signals,
     input: File,
-    engine_is_gone: bool,
-    stop: Option<Stop>,
-    gate_is_open: bool,
-    next_beat_ms: u64,
-    beat_ms: u64,
 }
 
 impl Warden {
     /// Cuts every tie but the socket, and hears what is to be done.
-    fn be_born() -> io::Result<Option<(Self, Order)>> {
+    fn attach() -> io::Result<Option<(Self, Order)>> {
         let control = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
         let input = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
         let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
@@ -70,109 +71,28 @@ impl Warden {
         rustix::stdio::dup2_stdout(&null)?;
         rustix::stdio::dup2_stderr(&null)?;
         drop(null);
-        // What the engine may have leaked would keep somebody's pipe open for as long as the
-        // session lives.
+        // A descriptor that the engine leaked would keep a pipe open for as long as the session
+        // lives.
         close_all_but(control.as_raw_fd(), input.as_raw_fd());
         let _ = rustix::process::setsid();
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let _ = rustix::thread::set_name(c"antiphon-warden");
         // Its directory must not keep a file system busy.
         let _ = rustix::process::chdir("/");
-        let mut warden = Self {
-            control,
-            inbox: Inbox::default(),
-            signals: signals()?,
-            input,
-            engine_is_gone: false,
-            stop: None,
-            gate_is_open: false,
-            next_beat_ms: u64::MAX,
-            beat_ms: 0,
-        };
+        let mut warden =
+            Self { engine: EngineLink::new(control), signals: Signals::block()?, input };
         // A fork of a process with threads is half a process, and orphans come to its first thread
         // alone.
         if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
             let problem = "antiphon::process::enter() was called after a thread was started; call it first in main, outside of any runtime";
-            warden.say(&FromWarden::Unprepared(problem.to_owned()));
+            warden.engine.say(&FromWarden::Unprepared(problem.to_owned()));
             return Ok(None);
         }
-        warden.say(&FromWarden::Hello { version: VERSION.to_owned() });
-        let mut chunk = vec![0; 64 * 1024];
-        loop {
-            match warden.inbox.next().map_err(io::Error::other)? {
-                Some(ToWarden::Prepare(order)) => {
-                    warden.control.set_nonblocking(true)?;
-                    warden.beat_ms = order.beat_ms;
-                    warden.next_beat_ms = now_ms() + order.beat_ms;
-                    return Ok(Some((warden, *order)));
-                }
-                Some(_) => return Ok(None),
-                None => match warden.control.read(&mut chunk)? {
-                    0 => return Ok(None),
-                    length => warden.inbox.push(&chunk[..length]),
-                },
-            }
-        }
+        warden.engine.say(&FromWarden::Hello { version: VERSION.to_owned() });
+        Ok(warden.engine.take_order()?.map(|order| (warden, order)))
     }
 
-    /// Says something without ever waiting for the engine, which may be stopped.
-    fn say(&mut self, message: &FromWarden) {
-        let _ = self.control.write_all(&frame(message));
-    }
-
-    fn beat(&mut self) {
-        if now_ms() >= self.next_beat_ms {
-            self.next_beat_ms = now_ms() + self.beat_ms;
-            self.say(&FromWarden::Beat);
-        }
-    }
-
-    fn listen(&mut self) {
-        let mut chunk = [0; 4096];
-        loop {
-            match self.control.read(&mut chunk) {
-                Ok(0) => self.engine_is_gone = true,
-                Ok(length) => {
-                    self.inbox.push(&chunk[..length]);
-                    continue;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => self.engine_is_gone = true,
-            }
-            break;
-        }
-        loop {
-            match self.inbox.next() {
-                Ok(Some(ToWarden::Go)) => self.gate_is_open = true,
-                Ok(Some(ToWarden::Stop(stop))) => self.stop = self.stop.or(Some(stop)),
-                Ok(Some(ToWarden::Prepare(_)) | None) => return,
-                // Nobody to be trusted is at the other end.
-                Err(_) => {
-                    self.engine_is_gone = true;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Takes the signals that came. All but those about children ask for a stop.
-    fn take_signals(&mut self) {
-        // SAFETY: an all-zero `signalfd_siginfo` is valid.
-        let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
-        let size = size_of::<libc::signalfd_siginfo>();
-        // SAFETY: reads at most the size of the structure into it; the descriptor does not block.
-        while unsafe { libc::read(self.signals.as_raw_fd(), (&raw mut info).cast(), size) }
-            == size.cast_signed()
-        {
-            let signal = info.ssi_signo.cast_signed();
-            if signal != libc::SIGCHLD && signal != libc::SIGPIPE {
-                self.stop = self.stop.or(Some(Stop::Cancelled));
-            }
-        }
-    }
-
-    fn serve(&mut self, order: &Order) -> i32 {
+    fn serve(mut self, order: &Order) -> i32 {
         let folder = SessionFolder::at(order.folder.path());
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let guard = Prepared::best(order.guard, own, order.engine);
@@ -182,7 +102,7 @@ impl Warden {
                 command: &order.command,
                 directory: &order.directory,
                 environment: &order.environment,
-                tattoo: order.tattoo,
+                mark: order.mark,
                 limits: &limits,
                 stdin: None,
                 guard: &guard,
@@ -209,7 +129,7 @@ impl Warden {
         let main = match main {
             Ok(main) => main,
             Err(error) => {
-                self.say(&FromWarden::Unprepared(error.to_string()));
+                self.engine.say(&FromWarden::Unprepared(error.to_string()));
                 return 1;
             }
         };
@@ -228,7 +148,7 @@ impl Warden {
             };
             end = match self.carry_out(&job) {
                 Ok(check) => end.with_check(check),
-                Err(error) => end.with_check(Run::not_started("start the check", &error)),
+                Err(error) => end.with_check(ProgramEnd::not_started("start the check", &error)),
             };
         }
         for leftover in &mut end.leftovers {
@@ -237,36 +157,34 @@ impl Warden {
                     .into_owned();
         }
         if let Some((directory, cap)) = &order.scratch {
-            end.result = keep_result(order, &folder, directory.path(), *cap);
+            end.result = result_file::keep(&directory.path(), *cap, &order.secrets, &folder);
         }
         end.used.cpu_ms = tree::reaped_cpu_ms();
         // An engine that is there hears it; one that is not finds it.
         let _ = folder.leave_end(&end);
-        if self.engine_is_gone
+        if self.engine.is_gone()
             && let Some((directory, _)) = &order.scratch
         {
             scratch::remove(&directory.path());
         }
-        let _ = self.control.set_nonblocking(false);
-        let _ = self.control.set_write_timeout(Some(Duration::from_secs(5)));
-        self.say(&FromWarden::Ended(Box::new(end)));
+        self.engine.report(end);
         0
     }
 
     /// Runs one program to its end, and then ends all that it left.
-    fn carry_out(&mut self, job: &Job<'_>) -> io::Result<Run> {
+    fn carry_out(&mut self, job: &Job<'_>) -> io::Result<ProgramEnd> {
         let files = (job.folder.path_of(job.outputs.0), job.folder.path_of(job.outputs.1));
         let (secrets, cap) = (&job.order.secrets, job.order.output_cap);
-        let mut child = program::fork(&job.program, &[self.control.as_raw_fd()])?;
+        let mut child = program::fork(&job.program, &[self.engine.descriptor()])?;
         let mut reaper = Reaper { program: child.pid, ..Reaper::default() };
         let mut outputs = [
             Capture::new(child.stdout.take(), &files.0, secrets, cap)?,
             Capture::new(child.stderr.take(), &files.1, secrets, cap)?,
         ];
         if job.is_gated {
-            let born = ProcessIdentity::of(child.pid)
+            let forked = ProcessIdentity::of(child.pid)
                 .ok_or_else(|| io::Error::other("the program's process vanished"))?;
-            self.say(&FromWarden::Born(born));
+            self.engine.say(&FromWarden::Forked(forked));
         }
         let began_ms = now_ms();
         let cause = self.watch(job, &mut child, &mut reaper, &mut outputs);
@@ -274,19 +192,29 @@ impl Warden {
         let (failure, is_guarded) = child.started(&job.program);
         drop(child);
         let within = Duration::from_millis(job.order.end_within_ms);
-        let Ending { clean, killed, leftovers } =
-            tree::end_all(&mut reaper, within, || self.beat());
+        let Cleared { clean, killed, leftovers } =
+            tree::end_all(&mut reaper, within, || self.engine.beat());
         let [stdout, stderr] = outputs.map(Capture::finish);
         let never_ran = failure.is_some()
             || matches!(cause, Cause::NotStarted(_))
-            || (job.is_gated && !self.gate_is_open);
+            || (job.is_gated && !self.engine.gate_is_open());
         let cause = match (cause, failure) {
             (Cause::Exited, Some(failure)) => Cause::NotStarted(failure),
             (cause, _) => cause,
         };
         let status = reaper.status.filter(|_| !never_ran);
         let time_ms = now_ms().saturating_sub(began_ms);
-        Ok(Run { cause, status, clean, killed, leftovers, stdout, stderr, is_guarded, time_ms })
+        Ok(ProgramEnd {
+            cause,
+            status,
+            clean,
+            killed,
+            leftovers,
+            stdout,
+            stderr,
+            is_guarded,
+            time_ms,
+        })
     }
 
     /// Waits until the program has ended or has to be ended, and says why.
@@ -308,13 +236,13 @@ impl Warden {
             if reaper.status.is_some() {
                 return stage.cause_of_exit();
             }
-            if self.engine_is_gone {
+            if self.engine.is_gone() {
                 return Cause::EngineLost;
             }
             let now = now_ms();
-            stage = match (stage, self.stop) {
+            stage = match (stage, self.engine.stop_reason()) {
                 (Stage::AtGate, Some(stop)) => return stop.into(),
-                (Stage::AtGate, None) if self.gate_is_open || !job.is_gated => {
+                (Stage::AtGate, None) if self.engine.gate_is_open() || !job.is_gated => {
                     child.open_gate();
                     Stage::Running {
                         deadline_ms: job
@@ -323,10 +251,10 @@ impl Warden {
                     }
                 }
                 (Stage::Running { .. }, Some(stop)) => {
-                    ask_to_stop(child, job.order, stop.into(), now)
+                    ask_to_stop(child.pid, job.order.grace_ms, stop.into(), now)
                 }
                 (Stage::Running { deadline_ms }, None) if now >= deadline_ms => {
-                    ask_to_stop(child, job.order, Cause::TimedOut, now)
+                    ask_to_stop(child.pid, job.order.grace_ms, Cause::TimedOut, now)
                 }
                 (Stage::Stopping { kill_at_ms, cause }, _) if now >= kill_at_ms => return cause,
                 (stage, _) => stage,
@@ -337,8 +265,8 @@ impl Warden {
                     return Cause::OverLimit(limit);
                 }
             }
-            self.beat();
-            let wake_ms = stage.deadline_ms().min(next_sample_ms).min(self.next_beat_ms);
+            self.engine.beat();
+            let wake_ms = stage.deadline_ms().min(next_sample_ms).min(self.engine.next_beat_ms());
             self.wait(wake_ms.saturating_sub(now_ms()), outputs);
         }
     }
@@ -347,7 +275,7 @@ impl Warden {
         let timeout = Duration::from_millis(timeout_ms.min(60_000));
         let ready: Vec<bool> = {
             let mut polled = vec![
-                PollFd::new(&self.control, PollFlags::IN),
+                PollFd::new(&self.engine, PollFlags::IN),
                 PollFd::new(&self.signals, PollFlags::IN),
             ];
             let pipes: Vec<_> = outputs.iter().map(Capture::pipe).collect();
@@ -360,10 +288,10 @@ impl Warden {
         };
         // The control comes first and outputs are bounded, so a flood cannot keep a stop waiting.
         if ready[0] {
-            self.listen();
+            self.engine.listen();
         }
-        if ready[1] {
-            self.take_signals();
+        if ready[1] && self.signals.take() {
+            self.engine.stop(StopReason::Cancelled);
         }
         let mut index = 2;
         for output in outputs {
@@ -388,191 +316,13 @@ struct Job<'a> {
     is_gated: bool,
 }
 
-/// Where a program is.
-enum Stage {
-    AtGate,
-    Running { deadline_ms: u64 },
-    Stopping { kill_at_ms: u64, cause: Cause },
-}
-
-impl Stage {
-    fn deadline_ms(&self) -> u64 {
-        match self {
-            Self::AtGate => u64::MAX,
-            Self::Running { deadline_ms } => *deadline_ms,
-            Self::Stopping { kill_at_ms, .. } => *kill_at_ms,
-        }
-    }
-
-    fn cause_of_exit(self) -> Cause {
-        match self {
-            Self::Running { .. } => Cause::Exited,
-            Self::Stopping { cause, .. } => cause,
-            Self::AtGate => Cause::NotStarted(StartFailure {
-                step: "wait to be started".to_owned(),
-                errno: 0,
-                text: "something ended the process before its program was started".to_owned(),
-            }),
-        }
-    }
-}
-
-impl From<Stop> for Cause {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Cancelled => Self::Cancelled,
-            Stop::TimedOut => Self::TimedOut,
-        }
-    }
-}
-
-/// Asks the program's group to end. Whoever is stopped is continued, or the request would wait for
-/// ever.
-fn ask_to_stop(child: &Child, order: &Order, cause: Cause, now: u64) -> Stage {
-    if let Some(group) = rustix::process::Pid::from_raw(child.pid) {
-        for signal in [Signal::TERM, Signal::CONT] {
-            let _ = rustix::process::kill_process_group(group, signal);
-        }
-    }
-    Stage::Stopping { kill_at_ms: now.saturating_add(order.grace_ms), cause }
-}
-
-/// How one program went.
-struct Run {
-    cause: Cause,
-    status: Option<ExitStatus>,
-    clean: bool,
-    killed: u64,
-    leftovers: Vec<super::tree_end::Leftover>,
-    stdout: Captured,
-    stderr: Captured,
-    is_guarded: bool,
-    time_ms: u64,
-}
-
-impl Run {
-    fn not_started(step: &str, error: &io::Error) -> Self {
-        let errno = error.raw_os_error().unwrap_or(0);
-        let failure =
-            StartFailure { step: step.to_owned(), errno, text: format!("cannot {step}: {error}") };
-        Self {
-            cause: Cause::NotStarted(failure),
-            status: None,
-            clean: true,
-            killed: 0,
-            leftovers: Vec::new(),
-            stdout: Captured::default(),
-            stderr: Captured::default(),
-            is_guarded: true,
-            time_ms: 0,
-        }
-    }
-
-    fn end(self, guard: &Prepared) -> TreeEnd {
-        TreeEnd {
-            cause: self.cause,
-            status: self.status,
-            clean: self.clean,
-            containment: Containment::Warden,
-            protection: if self.is_guarded { guard.protection() } else { Protection::None },
-            killed: self.killed,
-            leftovers: self.leftovers,
-            stdout: self.stdout,
-            stderr: self.stderr,
-            check: None,
-            result: ResultFile::Absent,
-            used: Resources { time_ms: self.time_ms, cpu_ms: 0 },
-        }
-    }
-}
-
-impl TreeEnd {
-    /// The same with a check. Whatever ended the check by force ended the session.
-    fn with_check(mut self, check: Run) -> Self {
-        self.clean &= check.clean;
-        self.killed += check.killed;
-        self.leftovers.extend(check.leftovers);
-        self.used.time_ms += check.time_ms;
-        if matches!(check.cause, Cause::Cancelled | Cause::EngineLost) {
-            self.cause = check.cause.clone();
-        }
-        self.check = Some(Checked {
-            cause: check.cause,
-            status: check.status,
-            stdout: check.stdout,
-            stderr: check.stderr,
-        });
-        self
-    }
-}
-
-/// Reads the result file, which may be anything by now, and keeps it redacted.
-fn keep_result(order: &Order, folder: &SessionFolder, scratch: PathBuf, cap: u64) -> ResultFile {
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(scratch.join(super::launch::RESULT_FILE));
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return ResultFile::Absent,
-        Err(_) => return ResultFile::Unreadable,
-    };
-    // A link to a file of somebody else's would not have been followed; a hard link is the same
-    // danger.
-    let meta = match file.metadata() {
-        Ok(meta) if meta.is_file() && meta.nlink() == 1 => meta,
-        _ => return ResultFile::Unreadable,
-    };
-    if meta.len() > cap {
-        return ResultFile::TooLarge(meta.len());
-    }
-    let mut bytes = Vec::new();
-    match file.take(cap).read_to_end(&mut bytes) {
-        Ok(_) if folder.keep(Kept::Result, &redacted(&order.secrets, &bytes)).is_ok() => {
-            ResultFile::Kept
-        }
-        _ => ResultFile::Unreadable,
-    }
-}
-
 fn close_all_but(one: RawFd, other: RawFd) {
     let (low, high) = (one.min(other).cast_unsigned(), one.max(other).cast_unsigned());
     for (from, to) in [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)] {
         if from <= to {
-            // SAFETY: the descriptors in between are nobody's: this process has just begun and owns
-            // the two alone.
+            // SAFETY: this process has just begun and uses only the two: no other descriptor has
+            // an owner.
             unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
         }
     }
-}
-
-/// Blocks the signals that a warden listens to and gives them as a descriptor.
-fn signals() -> io::Result<OwnedFd> {
-    // SAFETY: the set is initialised by the first call and lives through the others; the descriptor
-    // is new, so nobody else owns it.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        for signal in
-            [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE]
-        {
-            libc::sigaddset(&raw mut set, signal);
-        }
-        // Ignored, an end would not be reported at all.
-        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
-        if libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        match libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) {
-            -1 => Err(io::Error::last_os_error()),
-            fd => Ok(OwnedFd::from_raw_fd(fd)),
-        }
-    }
-}
-
-/// Milliseconds since boot, suspend included.
-fn now_ms() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000
-        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }

@@ -1,5 +1,5 @@
-//! What engine and warden say to each other: frames of a length and JSON over a socket that nobody
-//! else has.
+//! What engine and warden say to each other: frames of a length and JSON over a socket that no other
+//! process has.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::identity::ProcessIdentity;
-use super::launch::{Guard, Limits, Stop};
+use super::launch::{Guard, Limits, StopReason};
+use super::mark::Mark;
 use super::redaction::Secret;
-use super::tattoo::Tattoo;
 use super::tree_end::TreeEnd;
 
 /// Longest frame that is accepted, in bytes: arguments and environment fit twice over.
@@ -26,7 +26,7 @@ pub(super) enum ToWarden {
     Prepare(Box<Order>),
     /// What was prepared is written down: it may run.
     Go,
-    Stop(Stop),
+    Stop(StopReason),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub(super) enum FromWarden {
         version: String,
     },
     /// The program's process is there and waits.
-    Born(ProcessIdentity),
+    Forked(ProcessIdentity),
     Unprepared(String),
     Beat,
     Ended(Box<TreeEnd>),
@@ -44,20 +44,20 @@ pub(super) enum FromWarden {
 /// All that a warden needs to know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Order {
-    pub(super) folder: Text,
+    pub(super) folder: OsText,
     pub(super) engine: i32,
-    pub(super) tattoo: Tattoo,
-    pub(super) command: Vec<Text>,
-    pub(super) directory: Text,
-    pub(super) environment: Vec<(Text, Text)>,
+    pub(super) mark: Mark,
+    pub(super) command: Vec<OsText>,
+    pub(super) directory: OsText,
+    pub(super) environment: Vec<(OsText, OsText)>,
     pub(super) secrets: Vec<Secret>,
     pub(super) has_stdin: bool,
     pub(super) limits: Limits,
     pub(super) time_limit_ms: Option<u64>,
     pub(super) grace_ms: u64,
     pub(super) output_cap: u64,
-    pub(super) check: Option<(Vec<Text>, u64)>,
-    pub(super) scratch: Option<(Text, u64)>,
+    pub(super) check: Option<(Vec<OsText>, u64)>,
+    pub(super) scratch: Option<(OsText, u64)>,
     pub(super) guard: Guard,
     pub(super) beat_ms: u64,
     pub(super) end_within_ms: u64,
@@ -66,12 +66,12 @@ pub(super) struct Order {
 /// Text of the operating system, which need not be UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Text {
+pub(super) enum OsText {
     Unicode(String),
     Bytes(Vec<u8>),
 }
 
-impl Text {
+impl OsText {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Self::Unicode(text) => text.as_bytes(),
@@ -88,7 +88,7 @@ impl Text {
     }
 }
 
-impl From<&OsStr> for Text {
+impl From<&OsStr> for OsText {
     fn from(text: &OsStr) -> Self {
         text.to_str().map_or_else(
             || Self::Bytes(text.as_bytes().to_vec()),
@@ -97,7 +97,7 @@ impl From<&OsStr> for Text {
     }
 }
 
-impl From<&Path> for Text {
+impl From<&Path> for OsText {
     fn from(path: &Path) -> Self {
         path.as_os_str().into()
     }
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn messages_come_out_whole_however_they_arrive() {
         let mut bytes = frame(&ToWarden::Go);
-        bytes.extend(frame(&ToWarden::Stop(Stop::TimedOut)));
+        bytes.extend(frame(&ToWarden::Stop(StopReason::TimedOut)));
         let mut inbox = Inbox::default();
         let mut heard = Vec::new();
         for byte in bytes {
@@ -180,8 +180,8 @@ mod tests {
     #[test]
     fn a_path_that_is_no_unicode_survives() {
         let path = Path::new(OsStr::from_bytes(b"/tmp/\xff\xfe"));
-        let text: Text =
-            serde_json::from_slice(&serde_json::to_vec(&Text::from(path)).unwrap()).unwrap();
+        let text: OsText =
+            serde_json::from_slice(&serde_json::to_vec(&OsText::from(path)).unwrap()).unwrap();
         assert_eq!(text.path(), path);
     }
 }

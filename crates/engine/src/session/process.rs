@@ -22,7 +22,7 @@ pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, Output, SessionContext, SessionResult};
 use crate::plan::{CommandSpec, Rendered, RenderedEnv, RenderedStdin};
-use crate::process::{Check, Launch, Limits, Scratch, Secret, Stop, Wardens};
+use crate::process::{Check, Launch, Limits, Scratch, Secret, StopReason, Wardens};
 use crate::usage::Charged;
 
 /// Largest file that is handed over as standard input, in bytes.
@@ -84,8 +84,8 @@ impl Processes {
             end = running.ended() => end,
             () = session.stop_requested() => {
                 running.stop(match session.stop_cause() {
-                    Some(StopCause::Timeout) => Stop::TimedOut,
-                    Some(StopCause::Ending) | None => Stop::Cancelled,
+                    Some(StopCause::Timeout) => StopReason::TimedOut,
+                    Some(StopCause::Ending) | None => StopReason::Cancelled,
                 });
                 running.ended().await
             }

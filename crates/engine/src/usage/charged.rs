@@ -6,8 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use antiphon_core::coordination::Report;
 
-/// Runs that are remembered. One that is resumed after so many others counts as one that nobody
-/// knows.
+/// Runs that are remembered. One that is resumed after so many others counts as unknown.
 const MAX_RUNS: usize = 10_000;
 
 /// Longest name of a run that is remembered, in bytes; real ones have 36.

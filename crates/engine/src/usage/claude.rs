@@ -13,7 +13,7 @@ use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{Reading, Run, Said, cut, limit, millionths};
+use super::{AgentRun, ReportedOutcome, SessionReport, cut, limit, millionths};
 
 /// The line that ends a run; fields that are not known here do not matter.
 #[derive(Debug, Default, Deserialize)]
@@ -79,26 +79,28 @@ const MAX_MESSAGE: usize = 1 << 20;
 
 /// Reads one JSON document: the result, or with `--verbose` an array of all messages.
 #[must_use]
-pub fn claude(run: &Run<'_>, now: WallTime) -> Reading {
-    let mut told = Told::default();
+pub fn claude(run: &AgentRun<'_>, now: WallTime) -> SessionReport {
+    let mut collected = Collected::default();
     let stdout = run.printed.trim_ascii();
     let read = match run.tail {
         Some(tail) => match last_result(tail) {
             Some(message) => {
-                told.take_message(message);
+                collected.take_message(message);
                 Ok(())
             }
             None => return unread("what it printed was cut, and its result with it".to_owned()),
         },
         None if stdout.starts_with(b"[") => {
             let mut document = serde_json::Deserializer::from_slice(stdout);
-            document.deserialize_seq(Messages(&mut told)).and_then(|()| document.end())
+            document.deserialize_seq(Messages(&mut collected)).and_then(|()| document.end())
         }
         // Where something is no JSON at all, it is told where it stops being that.
-        None => serde_json::from_slice::<IgnoredAny>(stdout).map(|_| told.take_message(stdout)),
+        None => {
+            serde_json::from_slice::<IgnoredAny>(stdout).map(|_| collected.take_message(stdout))
+        }
     };
     match read {
-        Ok(()) => told.reading(run, now),
+        Ok(()) => collected.reading(run, now),
         Err(error) if stdout.is_empty() => unread(format!("it printed nothing: {error}")),
         Err(error) => unread(format!("what it printed is not one JSON document: {error}")),
     }
@@ -115,7 +117,7 @@ fn last_result(tail: &[u8]) -> Option<&[u8]> {
 
 /// Reads a stream of lines, each a JSON document.
 #[must_use]
-pub fn claude_stream(run: &Run<'_>, now: WallTime) -> Reading {
+pub fn claude_stream(run: &AgentRun<'_>, now: WallTime) -> SessionReport {
     // A cut goes through two lines, which are not whole and say nothing.
     let is_end = |byte: &u8| *byte == b'\n';
     let (head, tail) = match run.tail {
@@ -126,21 +128,21 @@ pub fn claude_stream(run: &Run<'_>, now: WallTime) -> Reading {
             (head, tail.iter().position(is_end).map_or(&[][..], |begin| &tail[begin + 1..]))
         }
     };
-    let mut told = Told::default();
+    let mut collected = Collected::default();
     let lines = head.split(is_end).chain(tail.split(is_end));
     for line in lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-        told.take_message(line);
+        collected.take_message(line);
     }
-    told.reading(run, now)
+    collected.reading(run, now)
 }
 
-fn unread(degraded: String) -> Reading {
-    Reading { degraded: Some(degraded), ..Reading::default() }
+fn unread(degraded: String) -> SessionReport {
+    SessionReport { degraded: Some(degraded), ..SessionReport::default() }
 }
 
 /// The members of an array, one after the other: all of them at once may be many times as large as
 /// their text.
-struct Messages<'a>(&'a mut Told);
+struct Messages<'a>(&'a mut Collected);
 
 impl<'de> Visitor<'de> for Messages<'_> {
     type Value = ();
@@ -157,9 +159,9 @@ impl<'de> Visitor<'de> for Messages<'_> {
     }
 }
 
-/// What the messages told so far. It does not grow with their number.
+/// What the messages have said so far. It does not grow with their number.
 #[derive(Debug, Default)]
-struct Told {
+struct Collected {
     last: Option<Ended>,
     /// The figures of all results since the one before each.
     since: Since,
@@ -176,7 +178,7 @@ struct Since {
     costs_are_missing: bool,
 }
 
-impl Told {
+impl Collected {
     fn take_message(&mut self, message: &[u8]) {
         let read = (message.len() <= MAX_MESSAGE)
             .then(|| serde_json::from_slice::<Value>(message).ok())
@@ -208,24 +210,26 @@ impl Told {
         }
     }
 
-    fn reading(self, run: &Run<'_>, now: WallTime) -> Reading {
+    fn reading(self, run: &AgentRun<'_>, now: WallTime) -> SessionReport {
         let mut notes: Vec<String> = Vec::new();
         if self.unreadable > 0 {
             notes.push(format!("{} lines could not be read", self.unreadable));
         }
         let report = self.last.as_ref().and_then(|last| report(last, self.since, run, &mut notes));
-        let said = match &self.last {
+        let outcome = match &self.last {
             None => {
                 notes.push("no result line was found".to_owned());
-                let deferred =
-                    |until| Said::Deferred { until, text: "a limit was reached".to_owned() };
-                self.rejected.map_or(Said::Nothing, deferred)
+                let deferred = |until| ReportedOutcome::Deferred {
+                    until,
+                    text: "a limit was reached".to_owned(),
+                };
+                self.rejected.map_or(ReportedOutcome::Nothing, deferred)
             }
-            Some(ended) => said(ended, self.rejected, now),
+            Some(ended) => outcome_of(ended, self.rejected, now),
         };
         let output = self.last.and_then(|ended| ended.structured_output.or(ended.result));
         let degraded = (!notes.is_empty()).then(|| notes.join("; "));
-        Reading { report, said, output, scores: Default::default(), degraded }
+        SessionReport { report, outcome, output, scores: Default::default(), degraded }
     }
 }
 
@@ -242,7 +246,7 @@ impl Since {
     }
 }
 
-fn said(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) -> Said {
+fn outcome_of(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) -> ReportedOutcome {
     let subtype = ended.subtype.as_deref().unwrap_or("success");
     let text = match (&ended.result, &ended.errors) {
         (Some(Value::String(text)), _) if !text.is_empty() => text.clone(),
@@ -250,25 +254,33 @@ fn said(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) -> Sai
         _ => subtype.to_owned(),
     };
     if !ended.is_error && subtype == "success" {
-        return Said::Succeeded;
+        return ReportedOutcome::Succeeded;
     }
     let text = cut(&text);
     if let Some(until) = rejected {
-        return Said::Deferred { until: until.or_else(|| limit::reset(&text, now)), text };
+        return ReportedOutcome::Deferred {
+            until: until.or_else(|| limit::reset(&text, now)),
+            text,
+        };
     }
     if ended.api_error_status == Some(429) || limit::is_reached(&text) {
-        return Said::Deferred { until: limit::reset(&text, now), text };
+        return ReportedOutcome::Deferred { until: limit::reset(&text, now), text };
     }
-    Said::Failed(if subtype == "success" || text == subtype {
+    ReportedOutcome::Failed(if subtype == "success" || text == subtype {
         text
     } else {
         cut(&format!("{subtype}: {text}"))
     })
 }
 
-/// Adds up what was used: by model and with sub-agents where that is told, else by the main agent,
+/// Adds up what was used: by model and with sub-agents where that is reported, else by the main agent,
 /// marked as an estimate.
-fn report(last: &Ended, since: Since, run: &Run<'_>, notes: &mut Vec<String>) -> Option<Report> {
+fn report(
+    last: &Ended,
+    since: Since,
+    run: &AgentRun<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Report> {
     // Cost is cumulative, so the last line holds all of it.
     let cost = last.total_cost_usd.and_then(millionths);
     let total = last.models.as_ref().map(|models| sum(models.values(), cost.unwrap_or(0)));

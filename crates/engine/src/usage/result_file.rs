@@ -12,13 +12,13 @@ use antiphon_core::coordination::Report;
 use antiphon_core::time::WallTime;
 use serde_json::{Map, Value};
 
-use super::{Reading, Said, cut, millionths};
+use super::{ReportedOutcome, SessionReport, cut, millionths};
 
 /// Reads a result file; one that is empty says nothing.
 #[must_use]
-pub fn result_file(bytes: &[u8]) -> Reading {
+pub fn result_file(bytes: &[u8]) -> SessionReport {
     if bytes.trim_ascii().is_empty() {
-        return Reading::default();
+        return SessionReport::default();
     }
     match serde_json::from_slice::<Value>(bytes) {
         Ok(Value::Object(members)) => read(&members),
@@ -27,15 +27,15 @@ pub fn result_file(bytes: &[u8]) -> Reading {
     }
 }
 
-fn degraded(what: String) -> Reading {
-    Reading { degraded: Some(what), ..Reading::default() }
+fn degraded(what: String) -> SessionReport {
+    SessionReport { degraded: Some(what), ..SessionReport::default() }
 }
 
-fn read(members: &Map<String, Value>) -> Reading {
+fn read(members: &Map<String, Value>) -> SessionReport {
     let mut strange: Vec<&str> = Vec::new();
-    let mut reading = Reading {
+    let mut reading = SessionReport {
         output: members.get("output").filter(|output| !output.is_null()).cloned(),
-        ..Reading::default()
+        ..SessionReport::default()
     };
     let mut report = Report::default();
     let mut reported = false;
@@ -79,8 +79,8 @@ fn read(members: &Map<String, Value>) -> Reading {
     }
     match members.get("error") {
         None | Some(Value::Null | Value::Bool(false)) => {}
-        Some(Value::String(text)) => reading.said = Said::Failed(cut(text)),
-        Some(other) => reading.said = Said::Failed(cut(&other.to_string())),
+        Some(Value::String(text)) => reading.outcome = ReportedOutcome::Failed(cut(text)),
+        Some(other) => reading.outcome = ReportedOutcome::Failed(cut(&other.to_string())),
     }
     match members.get("deferred") {
         None | Some(Value::Null | Value::Bool(false)) => {}
@@ -93,7 +93,7 @@ fn read(members: &Map<String, Value>) -> Reading {
                 .get("reason")
                 .and_then(Value::as_str)
                 .unwrap_or("the session asked to be tried later");
-            reading.said = Said::Deferred { until, text: cut(text) };
+            reading.outcome = ReportedOutcome::Deferred { until, text: cut(text) };
         }
     }
     strange.dedup();
@@ -108,14 +108,14 @@ mod tests {
 
     #[test]
     fn every_member_may_be_left_out_and_unknown_ones_do_not_matter() {
-        assert_eq!(result_file(b" \n"), Reading::default());
-        assert_eq!(result_file(br#"{"colour": "red"}"#), Reading::default());
+        assert_eq!(result_file(b" \n"), SessionReport::default());
+        assert_eq!(result_file(br#"{"colour": "red"}"#), SessionReport::default());
         let full = br#"{"output": {"path": "a"}, "scores": {"coverage": 0.93, "bugs": -2}, "tokens": 12, "cache_tokens": 3, "cost": 0.02}"#;
-        let expected = Reading {
+        let expected = SessionReport {
             report: Some(Report { tokens: 12, cache_tokens: 3, cost: 20_000, ..Report::default() }),
             output: Some(serde_json::json!({"path": "a"})),
             scores: [("bugs".to_owned(), -2_000_000), ("coverage".to_owned(), 930_000)].into(),
-            ..Reading::default()
+            ..SessionReport::default()
         };
         assert_eq!(result_file(full), expected);
     }
@@ -123,18 +123,18 @@ mod tests {
     #[test]
     fn an_error_is_a_failure_and_a_deferral_waits() {
         assert_eq!(
-            result_file(br#"{"error": "no tests ran"}"#).said,
-            Said::Failed("no tests ran".to_owned())
+            result_file(br#"{"error": "no tests ran"}"#).outcome,
+            ReportedOutcome::Failed("no tests ran".to_owned())
         );
-        assert_eq!(result_file(br#"{"error": null}"#).said, Said::Nothing);
+        assert_eq!(result_file(br#"{"error": null}"#).outcome, ReportedOutcome::Nothing);
         let until = Some(WallTime(1_778_565_600_000_000_000));
         let deferred =
-            result_file(br#"{"deferred": {"until": 1778565600, "reason": "quota"}}"#).said;
-        assert_eq!(deferred, Said::Deferred { until, text: "quota".to_owned() });
+            result_file(br#"{"deferred": {"until": 1778565600, "reason": "quota"}}"#).outcome;
+        assert_eq!(deferred, ReportedOutcome::Deferred { until, text: "quota".to_owned() });
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_and_the_rest_is_taken() {
+    fn what_cannot_be_read_has_word_and_the_rest_is_taken() {
         let read = result_file(
             br#"{"tokens": "many", "cost": -1, "scores": {"a": "b", "c": 1}, "output": 7}"#,
         );
@@ -153,7 +153,7 @@ mod tests {
         assert!(
             result_file(b"{")
                 .degraded
-                .is_some_and(|told| told.starts_with("the result file is not JSON: "))
+                .is_some_and(|collected| collected.starts_with("the result file is not JSON: "))
         );
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use antiphon::process::{Cause, Containment, ExitStatus, Stop};
+use antiphon::process::{Cause, Containment, ExitStatus, StopReason};
 
 use crate::engine::hostile;
 use crate::fixture::{Fixture, eventually, marker, repetitions, within};
@@ -120,7 +120,7 @@ async fn whoever_stays_is_ended_with_everybody() {
             tokio::time::timeout(Duration::from_millis(round as u64 * 7 % 60), running.ended())
                 .await
                 .unwrap_err();
-            running.stop(Stop::Cancelled);
+            running.stop(StopReason::Cancelled);
             let began = Instant::now();
             let end = within(running.ended()).await;
             took.push(began.elapsed());

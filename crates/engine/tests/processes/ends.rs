@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::process::{
-    Captured, Cause, Containment, ExitStatus, Kept, Launch, Protection, ResultFile, Stop, TreeEnd,
-    WardenProgram, WardenSetup,
+    Captured, Cause, Containment, ExitStatus, Kept, Launch, Protection, ResultFile, StopReason,
+    TreeEnd, WardenProgram, WardenSetup,
 };
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -58,7 +58,7 @@ async fn a_session_that_ignores_the_request_to_stop_is_killed_after_its_grace() 
     let ignores =
         || fixture.wardens.folder(&session).read(Kept::Stdout).is_ok_and(|said| !said.is_empty());
     comes_about(ignores).await;
-    running.stop(Stop::Cancelled);
+    running.stop(StopReason::Cancelled);
     let end = within(running.ended()).await;
     let killed = ExitStatus::Signal { signal: 9, core: false };
     assert_eq!(

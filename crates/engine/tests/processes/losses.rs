@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use antiphon::process::{
-    Cause, Containment, ExitStatus, Guard, Kept, Protection, Stop, SweepVerdict, WardenSetup, sweep,
+    Cause, Containment, ExitStatus, Guard, Kept, Protection, StopReason, SweepVerdict, WardenSetup,
+    sweep,
 };
 use tempfile::TempDir;
 
@@ -317,7 +318,7 @@ async fn nested(fixture: &Fixture) -> (antiphon::process::Running, TempDir, Stri
 async fn a_session_takes_the_sessions_of_an_engine_inside_of_it_along() {
     let fixture = Fixture::with(unguarded());
     let (mut running, _directory, marker) = nested(&fixture).await;
-    running.stop(Stop::Cancelled);
+    running.stop(StopReason::Cancelled);
     let end = within(running.ended()).await;
     assert_eq!(
         (end.cause, end.clean, end.containment),
@@ -373,14 +374,14 @@ fn processes_that_are_not_the_sessions_are_not_touched() {
     // Another session is written down whose program's id belongs to somebody else by now, who
     // started at another time.
     let reused = decoys[0].0.id();
-    let tattoo = u64::from_str_radix(&engine.warden_mark(), 16).unwrap();
+    let mark = u64::from_str_radix(&engine.warden_mark(), 16).unwrap();
     let forged: Vec<String> = open
         .lines()
         .map(|line| match line.starts_with("{\"warden\"") {
             true => format!("{{\"warden\":{{\"pid\":{reused},\"start\":1}},\"agent\":{{\"pid\":{reused},\"start\":2}}}}\n"),
             false => format!(
                 "{}\n",
-                line.replace("killed.1", "forged.1").replace(&tattoo.to_string(), &(tattoo ^ 1 << 40).to_string())
+                line.replace("killed.1", "forged.1").replace(&mark.to_string(), &(mark ^ 1 << 40).to_string())
             ),
         })
         .collect();
@@ -416,14 +417,14 @@ fn another_boot_has_nothing_alive_and_another_namespace_is_not_guessed_at() {
         std::fs::write(&path, changed).unwrap();
         sweep(engine.directory.path()).map(|swept| swept[0].verdict)
     };
-    let elsewhere = open.replace("\"namespace\":", "\"namespace\":9");
-    assert_eq!(verdict_on(elsewhere.clone()).unwrap(), SweepVerdict::Gone, "its warden says so");
+    let unsupported = open.replace("\"namespace\":", "\"namespace\":9");
+    assert_eq!(verdict_on(unsupported.clone()).unwrap(), SweepVerdict::Gone, "its warden says so");
     std::fs::remove_file(engine.folder().join("end")).unwrap();
     let unseen = match namespaces::sees_all() {
         true => SweepVerdict::Gone,
         false => SweepVerdict::CannotVerify,
     };
-    assert_eq!(verdict_on(elsewhere).unwrap(), unseen);
+    assert_eq!(verdict_on(unsupported).unwrap(), unseen);
     let first_line = open.lines().next().unwrap().replace("\"namespace\":", "\"namespace\":9");
     assert_eq!(
         verdict_on(first_line + "\n").unwrap(),
@@ -467,7 +468,7 @@ async fn a_lost_warden_disturbs_no_other_session() {
     assert_eq!((ended.end.cause, ended.survivors), (Cause::WardenLost, Vec::new()));
     for (running, marker) in &mut others {
         assert_eq!(Oracle::of(marker).survivors().len(), 1);
-        running.stop(Stop::TimedOut);
+        running.stop(StopReason::TimedOut);
         let end = within(running.ended()).await;
         assert_eq!(
             (end.cause, end.clean, end.containment),

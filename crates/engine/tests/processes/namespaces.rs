@@ -13,7 +13,7 @@ use antiphon::Engine;
 use antiphon::coordination::Blocked;
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Environment, parse};
-use antiphon::process::{KnownRemains, RemainsPlace, SweepVerdict, WardenSetup, remains, sweep};
+use antiphon::process::{OrphanPlace, OrphanState, SweepVerdict, WardenSetup, orphans, sweep};
 use tempfile::TempDir;
 
 use crate::fixture::{eventually, marker};
@@ -93,10 +93,10 @@ pub(crate) fn run(words: &[&str]) {
 /// What may be left of each session where nothing of it can be seen.
 fn unseen(state: &Path) -> Vec<Option<String>> {
     let place = |known| match known {
-        KnownRemains::Begun { place: RemainsPlace::Elsewhere(left), .. } => Some(left),
+        OrphanState::Begun { place: OrphanPlace::Hidden(left), .. } => Some(left),
         _ => None,
     };
-    remains(state).unwrap().into_iter().map(|remains| place(remains.known)).collect()
+    orphans(state).unwrap().into_iter().map(|orphans| place(orphans.known)).collect()
 }
 
 /// This program in a process namespace of its own, below a shell; `None` where that is not
@@ -176,14 +176,14 @@ impl Container {
 
     /// What sweeps say, told from here and from a further namespace.
     fn swept(&self) -> (Vec<(SweepVerdict, u64)>, String) {
-        let elsewhere = in_another_namespace(r#""$0" sweep "$1""#)
+        let unsupported = in_another_namespace(r#""$0" sweep "$1""#)
             .unwrap()
             .arg(self.directory.path())
             .output()
             .unwrap();
         let here = sweep(self.directory.path()).unwrap();
         let here = here.iter().map(|swept| (swept.verdict, swept.killed)).collect();
-        (here, String::from_utf8(elsewhere.stdout).unwrap())
+        (here, String::from_utf8(unsupported.stdout).unwrap())
     }
 }
 
@@ -191,8 +191,8 @@ impl Container {
 fn what_is_left_in_a_container_is_ended_by_who_sees_it_and_not_guessed_at_by_others() {
     let Some(mut container) = Container::start("off", "killtwo") else { return };
     eventually("three daemons alone", || container.survivors().len() == 3);
-    let (here, elsewhere) = container.swept();
-    assert_eq!(elsewhere, "[(CannotVerify, 0)]\n");
+    let (here, unsupported) = container.swept();
+    assert_eq!(unsupported, "[(CannotVerify, 0)]\n");
     if sees_all() {
         assert_eq!(here, [(SweepVerdict::Gone, 3)]);
         assert_eq!(container.survivors(), Vec::<String>::new());
@@ -206,8 +206,8 @@ fn what_is_left_in_a_container_is_ended_by_who_sees_it_and_not_guessed_at_by_oth
 fn nothing_is_left_of_a_container_that_is_gone() {
     let Some(mut container) = Container::start("best", "hold") else { return };
     container.remove();
-    let (here, elsewhere) = container.swept();
-    assert_eq!(elsewhere, "[(CannotVerify, 0)]\n", "who cannot see does not know");
+    let (here, unsupported) = container.swept();
+    assert_eq!(unsupported, "[(CannotVerify, 0)]\n", "who cannot see does not know");
     assert_eq!(
         here,
         [(if sees_all() { SweepVerdict::Gone } else { SweepVerdict::CannotVerify }, 0)]

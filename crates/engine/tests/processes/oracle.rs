@@ -6,19 +6,19 @@ use std::path::Path;
 /// What tells the processes of one session from all others.
 pub(crate) struct Oracle {
     marker: String,
-    tattoo: Option<String>,
+    mark: Option<String>,
 }
 
 impl Oracle {
     /// Knows the word on the command line of the session's programs.
     pub(crate) fn of(marker: &str) -> Self {
-        Self { marker: marker.to_owned(), tattoo: None }
+        Self { marker: marker.to_owned(), mark: None }
     }
 
     /// And the limit that is written down for it, for processes that have no command line any more.
     pub(crate) fn with_folder(mut self, folder: &Path) -> Self {
         let open = fs::read_to_string(folder.join("open")).unwrap_or_default();
-        self.tattoo = open.split_once("\"tattoo\":{\"value\":").and_then(|(_, rest)| {
+        self.mark = open.split_once("\"tattoo\":{\"value\":").and_then(|(_, rest)| {
             let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
             (!digits.is_empty()).then_some(digits)
         });
@@ -36,9 +36,8 @@ impl Oracle {
             let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
             let limits = fs::read_to_string(entry.path().join("limits")).unwrap_or_default();
-            let is_tattooed =
-                self.tattoo.as_ref().is_some_and(|tattoo| limits.contains(tattoo.as_str()));
-            if !command.contains(&self.marker) && !is_tattooed {
+            let is_marked = self.mark.as_ref().is_some_and(|mark| limits.contains(mark.as_str()));
+            if !command.contains(&self.marker) && !is_marked {
                 continue;
             }
             let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };

@@ -121,9 +121,9 @@ impl Examination {
     /// What is left of sessions while no engine runs, and how many run under one.
     #[cfg(target_os = "linux")]
     pub(super) fn sessions(&mut self, dir: &Path) {
-        use antiphon::process::{KnownRemains, RemainsPlace, remains};
+        use antiphon::process::{OrphanPlace, OrphanState, orphans};
         const NAME: &str = "sessions";
-        let found = match remains(dir) {
+        let found = match orphans(dir) {
             Ok(found) => found,
             Err(error) => {
                 let text = format!("what is left of sessions cannot be listed: {error}");
@@ -135,30 +135,30 @@ impl Examination {
         }
         let own = rustix::process::geteuid();
         let (mut foreign, mut unclear, mut unseen, mut lines) = (false, false, false, Vec::new());
-        for remains in &found {
-            lines.push(match &remains.known {
-                KnownRemains::NeverBegun => {
-                    format!("{}: nothing of it was started", remains.folder.display())
+        for orphans in &found {
+            lines.push(match &orphans.known {
+                OrphanState::NeverBegun => {
+                    format!("{}: nothing of it was started", orphans.folder.display())
                 }
-                KnownRemains::NotUnderstood(how) => {
+                OrphanState::NotUnderstood(how) => {
                     unclear = true;
                     how.clone()
                 }
-                KnownRemains::Begun { session, user, since, place, alive } => {
+                OrphanState::Begun { session, user, since, place, alive } => {
                     foreign |= *user != own.as_raw() && !own.is_root();
                     let what = match place {
-                        RemainsPlace::EarlierBoot => {
+                        OrphanPlace::EarlierBoot => {
                             "nothing of it lives: the machine was started again since".to_owned()
                         }
-                        RemainsPlace::Gone => {
+                        OrphanPlace::Gone => {
                             "nothing of it lives: the container that it was in is gone".to_owned()
                         }
-                        RemainsPlace::Elsewhere(left) => {
+                        OrphanPlace::Hidden(left) => {
                             unseen = true;
                             format!("it may have left {left}")
                         }
-                        RemainsPlace::Here if alive.is_empty() => "nothing of it lives".to_owned(),
-                        RemainsPlace::Here => {
+                        OrphanPlace::Here if alive.is_empty() => "nothing of it lives".to_owned(),
+                        OrphanPlace::Here => {
                             let alive: Vec<String> =
                                 alive.iter().map(ToString::to_string).collect();
                             format!("alive: {}", alive.join(", "))

@@ -14,7 +14,7 @@ use crate::process::tree_end::Captured;
 const CHUNK: usize = 64 * 1024;
 /// How much is read before others get their turn.
 const READS: usize = 16;
-/// How much a pipe may hold that nobody writes to any more, at most.
+/// The most that a pipe may hold that no process writes to any more.
 const LAST_READS: usize = 64;
 /// How much of the end of an output is kept in memory, for when it is more than its cap. What
 /// agents report of a run comes last.
@@ -63,7 +63,7 @@ impl<'a> Capture<'a> {
         })
     }
 
-    /// The pipe, while somebody may write to it.
+    /// The pipe, while a process may write to it.
     pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(|pipe| pipe.as_fd())
     }
@@ -120,7 +120,7 @@ impl<'a> Capture<'a> {
         }
     }
 
-    /// Takes what is left in the pipe and closes it, whoever may still hold the other end.
+    /// Takes what is left in the pipe and closes it, even if a process still holds the other end.
     pub(super) fn finish(mut self) -> Captured {
         self.read(LAST_READS);
         self.pipe = None;

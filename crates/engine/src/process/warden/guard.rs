@@ -101,7 +101,7 @@ fn signal_scope() -> Option<OwnedFd> {
         )
     };
     let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
-    // SAFETY: the call has just made this descriptor, so nobody else owns it.
+    // SAFETY: the call has just made this descriptor, so nothing else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -12,9 +12,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::guard::Prepared;
 use crate::process::launch::Limits;
-use crate::process::tattoo::Tattoo;
+use crate::process::mark::Mark;
 use crate::process::tree_end::StartFailure;
-use crate::process::wire::Text;
+use crate::process::wire::OsText;
 
 /// Steps of the child that can fail, as bytes on the pipe that reports them.
 const DIRECTORY: u8 = 1;
@@ -26,10 +26,10 @@ const GUARD: u8 = 5;
 
 /// What to start.
 pub(super) struct Program<'a> {
-    pub(super) command: &'a [Text],
-    pub(super) directory: &'a Text,
-    pub(super) environment: &'a [(Text, Text)],
-    pub(super) tattoo: Tattoo,
+    pub(super) command: &'a [OsText],
+    pub(super) directory: &'a OsText,
+    pub(super) environment: &'a [(OsText, OsText)],
+    pub(super) mark: Mark,
     pub(super) limits: &'a Limits,
     pub(super) stdin: Option<BorrowedFd<'a>>,
     pub(super) guard: &'a Prepared,
@@ -80,7 +80,7 @@ fn describe(step: u8, errno: i32, program: &Program<'_>) -> StartFailure {
         DIRECTORY => format!("enter the directory {}", program.directory.lossy()),
         LIMITS => "set the limits".to_owned(),
         OUTPUTS => "connect the outputs".to_owned(),
-        _ => format!("start {:?}", program.command.first().map(Text::lossy).unwrap_or_default()),
+        _ => format!("start {:?}", program.command.first().map(OsText::lossy).unwrap_or_default()),
     };
     let text = format!("cannot {step}: {}", io::Error::from_raw_os_error(errno));
     StartFailure { step, errno, text }
@@ -104,7 +104,7 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
         gate: gate_out.as_raw_fd(),
         report: report_in.as_raw_fd(),
         standard: [stdin, stdout_in.as_raw_fd(), stderr_in.as_raw_fd()],
-        tattoo: program.tattoo.value,
+        mark: program.mark.value,
         limits: *program.limits,
         guard: program.guard,
     };
@@ -161,8 +161,8 @@ impl Texts {
         for (name, value) in program.environment {
             environment.push(c_string([name.bytes(), b"=", value.bytes()].concat())?);
         }
-        environment.push(c_string(program.tattoo.pair())?);
-        let name = program.command.first().map(Text::bytes).unwrap_or_default();
+        environment.push(c_string(program.mark.pair())?);
+        let name = program.command.first().map(OsText::bytes).unwrap_or_default();
         let mut candidates = Vec::new();
         if name.contains(&b'/') {
             candidates.push(c_string(name.to_vec())?);
@@ -189,7 +189,7 @@ struct ChildPlan<'a> {
     gate: RawFd,
     report: RawFd,
     standard: [RawFd; 3],
-    tattoo: u64,
+    mark: u64,
     limits: Limits,
     guard: &'a Prepared,
 }
@@ -207,7 +207,7 @@ impl ChildPlan<'_> {
             }
             // Best effort: who has a lower limit of this kind already keeps it, and is found by the
             // environment alone.
-            let _ = set_limit(libc::RLIMIT_RSS, self.tattoo);
+            let _ = set_limit(libc::RLIMIT_RSS, self.mark);
         }
         self.wait_at_gate();
         reset_signals();
@@ -249,7 +249,7 @@ impl ChildPlan<'_> {
     }
 
     fn set_limits(&self) -> Result<(), i32> {
-        // A core would hold secrets and lie in a directory of somebody.
+        // A core dump would contain secrets and lie in some directory.
         set_limit(libc::RLIMIT_CORE, 0)?;
         if let Some(files) = self.limits.open_files {
             lower_limit(libc::RLIMIT_NOFILE, files)?;
@@ -354,7 +354,7 @@ fn exec(texts: &Texts) -> i32 {
         unsafe { libc::execve(candidate.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
         match errno() {
             libc::ENOENT | libc::ENOTDIR => {}
-            // The search goes on, but this is what is told if it finds nothing better.
+            // The search continues, but this is reported if it finds nothing better.
             libc::EACCES => found = libc::EACCES,
             other => return other,
         }

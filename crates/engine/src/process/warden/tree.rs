@@ -10,9 +10,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::process::identity::ProcessIdentity;
-use crate::process::proc_table::{self, Seen};
+use crate::process::proc_table::{self, ProcessStat};
+use crate::process::session_processes::Cleared;
 use crate::process::signal;
-use crate::process::tree_end::{ExitStatus, Leftover, Limit};
+use crate::process::tree_end::{ExitStatus, Limit};
 
 /// Waits for everything that ends below this process.
 #[derive(Debug, Default)]
@@ -59,19 +60,11 @@ impl Reaper {
     }
 }
 
-/// What ending a tree came to.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
-    pub(super) clean: bool,
-    pub(super) killed: u64,
-    pub(super) leftovers: Vec<Leftover>,
-}
-
 const STOP_PASSES: usize = 6;
 const CLOSE_ROUNDS: usize = 50;
 
 /// Ends everything below this process. `tick` is called in between, often.
-pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMut()) -> Ending {
+pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMut()) -> Cleared {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let own_session = rustix::process::getsid(None).map_or(0, |sid| sid.as_raw_nonzero().get());
     let until = std::time::Instant::now() + within;
@@ -84,14 +77,14 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
     while !reaper.reap() {
         if std::time::Instant::now() >= until {
             let leftovers = proc_table::descendants(own).iter().map(signal::leftover).collect();
-            return Ending { clean: false, killed: count(&killed, reaper), leftovers };
+            return Cleared { clean: false, killed: count(&killed, reaper), leftovers };
         }
         tick();
         // What is stopped neither forks nor runs away, so the list below becomes complete.
         let mut stopped = HashSet::new();
         let mut found = Vec::new();
         for _ in 0..STOP_PASSES {
-            let new: Vec<Seen> = proc_table::descendants(own)
+            let new: Vec<ProcessStat> = proc_table::descendants(own)
                 .into_iter()
                 .filter(|seen| stopped.insert(seen.pid))
                 .collect();
@@ -109,7 +102,7 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
         }
         close_combat(reaper, own_session, &mut killed);
     }
-    Ending { clean: true, killed: count(&killed, reaper), leftovers: Vec::new() }
+    Cleared { clean: true, killed: count(&killed, reaper), leftovers: Vec::new() }
 }
 
 /// Kills what comes up as own child, faster than a scan of all processes could follow.
@@ -129,7 +122,7 @@ fn close_combat(reaper: &mut Reaper, own_session: i32, killed: &mut HashSet<Proc
     }
 }
 
-fn kill(seen: &Seen, own_session: i32, killed: &mut HashSet<ProcessIdentity>) {
+fn kill(seen: &ProcessStat, own_session: i32, killed: &mut HashSet<ProcessIdentity>) {
     // Zombies too: a leader that is one may have threads that run, and its id pins its group.
     if seen.is_alive() {
         killed.insert(ProcessIdentity { pid: seen.pid, start: seen.start });

@@ -13,7 +13,9 @@ use crate::process::{
     TreeEnd,
 };
 use crate::session::{Failed, Output, SessionResult};
-use crate::usage::{Charged, Reading, Run, Said, claude, claude_stream, result_file};
+use crate::usage::{
+    AgentRun, Charged, ReportedOutcome, SessionReport, claude, claude_stream, result_file,
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -105,14 +107,14 @@ fn read(
     folder: &SessionFolder,
     charged: &Charged,
     now: WallTime,
-) -> Reading {
+) -> SessionReport {
     let own = match &end.result {
-        ResultFile::Absent => Reading::default(),
+        ResultFile::Absent => SessionReport::default(),
         ResultFile::Kept => match folder.read(Kept::Result) {
             Ok(bytes) => result_file(&bytes),
-            Err(error) => Reading {
+            Err(error) => SessionReport {
                 degraded: Some(format!("the result file could not be read: {error}")),
-                ..Reading::default()
+                ..SessionReport::default()
             },
         },
         ResultFile::TooLarge(size) => {
@@ -120,11 +122,11 @@ fn read(
                 "the result file has {size} bytes and was not read; at most {} MiB are",
                 RESULT_CAP >> 20
             );
-            Reading { degraded: Some(degraded), ..Reading::default() }
+            SessionReport { degraded: Some(degraded), ..SessionReport::default() }
         }
-        ResultFile::Unreadable => Reading {
+        ResultFile::Unreadable => SessionReport {
             degraded: Some("the result file could not be read".to_owned()),
-            ..Reading::default()
+            ..SessionReport::default()
         },
     };
     let reader = match spec.usage {
@@ -138,12 +140,12 @@ fn read(
     let (head, tail) =
         if tail.is_empty() { (head, None) } else { (without_last_line(head), Some(tail)) };
     let said = reader(
-        &Run { printed: head, tail, resumed: resumes(&spec.run), charged: Some(charged) },
+        &AgentRun { printed: head, tail, resumed: resumes(&spec.run), charged: Some(charged) },
         now,
     );
-    Reading {
+    SessionReport {
         report: said.report.or(own.report),
-        said: if own.said == Said::Nothing { said.said } else { own.said },
+        outcome: if own.outcome == ReportedOutcome::Nothing { said.outcome } else { own.outcome },
         output: own.output.or(said.output),
         scores: own.scores,
         degraded: own.degraded.or(said.degraded),
@@ -187,7 +189,7 @@ fn resumes(run: &plan::Invocation) -> bool {
 fn judge(
     spec: &CommandSpec,
     end: &TreeEnd,
-    reading: &Reading,
+    reading: &SessionReport,
     folder: &SessionFolder,
     now: WallTime,
 ) -> Result<Option<Vec<u8>>, Failed> {
@@ -215,7 +217,7 @@ fn judge(
     if !end.clean {
         return failed("it left something running that cannot be ended".to_owned());
     }
-    if let Said::Deferred { until, text } = &reading.said {
+    if let ReportedOutcome::Deferred { until, text } = &reading.outcome {
         let earliest = now.0.saturating_add(SECOND);
         let until = until.map_or(now.0.saturating_add(WAIT_UNTOLD), |until| until.0);
         let until = WallTime(until.clamp(earliest, now.0.saturating_add(LONGEST_WAIT)));
@@ -230,14 +232,14 @@ fn judge(
         }
         (None, _) if spec.check.is_some() => return failed("its check was not run".to_owned()),
         (None, Some(status)) if !status.is_zero() => {
-            let text = match &reading.said {
-                Said::Failed(text) => text.clone(),
+            let text = match &reading.outcome {
+                ReportedOutcome::Failed(text) => text.clone(),
                 _ => last_words(folder, Kept::Stderr, Kept::Stdout),
             };
             return failed(joined(shown(status), text));
         }
         (None, _) => {
-            if let Said::Failed(text) = &reading.said {
+            if let ReportedOutcome::Failed(text) = &reading.outcome {
                 return failed(joined("it reports a failure".to_owned(), text.clone()));
             }
         }

@@ -16,10 +16,10 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 ///
 /// Only a program that has called this may be run again as the warden of its own sessions. As the
 /// first process of a container it also leaves a small one behind in its place that reaps orphans
-/// and passes signals on, and goes on in a child.
+/// and passes signals on, and continues in a child.
 pub fn enter() {
     if is_started_as_warden() {
-        std::process::exit(warden::live());
+        std::process::exit(warden::run());
     }
     init::step_down();
     ENTERED.store(true, Ordering::Relaxed);
@@ -33,9 +33,9 @@ pub(super) fn has_entered() -> bool {
 fn is_started_as_warden() -> bool {
     let mut arguments = std::env::args_os();
     let is_named = arguments.next().as_deref() == Some(OsStr::new(WARDEN_NAME));
-    let is_told = arguments.next().as_deref() == Some(OsStr::new(WARDEN_WORD));
-    // Whoever types the words at a shell has no socket there.
+    let has_word = arguments.next().as_deref() == Some(OsStr::new(WARDEN_WORD));
+    // A user who types the words at a shell has no socket there.
     is_named
-        && is_told
+        && has_word
         && std::fs::metadata("/proc/self/fd/0").is_ok_and(|meta| meta.file_type().is_socket())
 }

@@ -2,7 +2,7 @@
 //! process has.
 //!
 //! The limit has had no effect since Linux 2.4. It survives fork, exec, a new session and an
-//! emptied environment; anybody may read it, and nobody without privileges may raise it again.
+//! emptied environment; any process may read it, and none may raise it again without privileges.
 
 use std::io;
 
@@ -26,12 +26,12 @@ pub(super) fn is_mark(limit: u64) -> bool {
 /// The mark of one session's processes. Sessions of an engine that runs inside a session have marks
 /// that begin like that session's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Tattoo {
+pub(super) struct Mark {
     pub(super) value: u64,
     depth: usize,
 }
 
-impl Tattoo {
+impl Mark {
     /// A fresh mark for a session of this process; `None` if this process is itself too deep inside
     /// of sessions.
     pub(super) fn fresh() -> io::Result<Option<Self>> {
@@ -76,7 +76,7 @@ impl Tattoo {
     }
 }
 
-impl std::fmt::Display for Tattoo {
+impl std::fmt::Display for Mark {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:016x}", self.value)
     }
@@ -88,10 +88,10 @@ mod tests {
 
     #[test]
     fn an_outer_session_covers_the_sessions_inside_of_it_and_no_others() {
-        let outer = Tattoo::below(None, 0x1234_5678_9abc_def0).unwrap();
-        let middle = Tattoo::below(Some(outer.value), 0x0fed_cba9_8765_4321).unwrap();
-        let inner = Tattoo::below(Some(middle.value), u64::MAX).unwrap();
-        let other = Tattoo::below(None, 1).unwrap();
+        let outer = Mark::below(None, 0x1234_5678_9abc_def0).unwrap();
+        let middle = Mark::below(Some(outer.value), 0x0fed_cba9_8765_4321).unwrap();
+        let inner = Mark::below(Some(middle.value), u64::MAX).unwrap();
+        let other = Mark::below(None, 1).unwrap();
         assert!(
             outer.value > middle.value && middle.value > inner.value,
             "a limit can only be lowered"
@@ -107,12 +107,12 @@ mod tests {
         assert!(
             !outer.covers(other.value) && !other.covers(outer.value) && !outer.covers(u64::MAX)
         );
-        assert_eq!(Tattoo::below(Some(inner.value), 5), None, "no room for a fourth depth");
+        assert_eq!(Mark::below(Some(inner.value), 5), None, "no room for a fourth depth");
     }
 
     #[test]
     fn an_ordinary_limit_is_no_mark() {
-        let fresh = Tattoo::below(Some(1 << 40), 7).unwrap();
+        let fresh = Mark::below(Some(1 << 40), 7).unwrap();
         assert_eq!(fresh.depth, 0);
         assert!(!fresh.covers(1 << 40));
     }

@@ -1,4 +1,5 @@
-//! What is left of sessions in a state directory, looked at and not touched.
+//! What an engine that was killed has left of sessions in a state directory, looked at and not
+//! touched.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,23 +8,24 @@ use antiphon_core::id::SessionId;
 use antiphon_core::time::WallTime;
 
 use super::folder::{Opened, SESSIONS, SessionFolder};
-use super::identity::{Place, ProcessIdentity, Where};
-use super::sweep::{Marks, elsewhere, unrecorded_warden};
+use super::identity::{ProcessIdentity, Visibility, Where};
+use super::session_processes::SessionProcesses;
+use super::sweep::{advice_on_hidden, unrecorded_warden};
 use super::tree_end::Leftover;
 use super::{proc_table, signal};
 
 /// The folder of one session: of one that runs, or what an engine that was killed has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remains {
+pub struct Orphan {
     /// Where it is.
     pub folder: PathBuf,
     /// What is known of it.
-    pub known: KnownRemains,
+    pub known: OrphanState,
 }
 
-/// What a session's folder tells.
+/// What is known from a session's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KnownRemains {
+pub enum OrphanState {
     /// Nothing was started: its first line is torn.
     NeverBegun,
     /// It cannot be read, or is of another version.
@@ -37,7 +39,7 @@ pub enum KnownRemains {
         /// When.
         since: WallTime,
         /// Where its processes would be.
-        place: RemainsPlace,
+        place: OrphanPlace,
         /// Those that live, its warden among them.
         alive: Vec<Leftover>,
     },
@@ -45,7 +47,7 @@ pub enum KnownRemains {
 
 /// Whether this process can see the processes of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RemainsPlace {
+pub enum OrphanPlace {
     /// It can.
     Here,
     /// The machine was started again since, so there are none.
@@ -53,14 +55,14 @@ pub enum RemainsPlace {
     /// The container that they were in is gone, and with it they.
     Gone,
     /// It cannot: they are in another container. What may be left, and what to do then.
-    Elsewhere(String),
+    Hidden(String),
 }
 
 /// Looks at what is left of sessions, and ends nothing; [`sweep`](super::sweep) does that.
 ///
 /// # Errors
 /// If the folder of the sessions cannot be listed.
-pub fn remains(state_directory: &Path) -> io::Result<Vec<Remains>> {
+pub fn orphans(state_directory: &Path) -> io::Result<Vec<Orphan>> {
     let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -69,42 +71,48 @@ pub fn remains(state_directory: &Path) -> io::Result<Vec<Remains>> {
     for entry in entries {
         let folder = entry?.path();
         let known = known(&SessionFolder::at(folder.clone()));
-        found.push(Remains { folder, known });
+        found.push(Orphan { folder, known });
     }
     found.sort_by(|one, other| one.folder.cmp(&other.folder));
     Ok(found)
 }
 
-fn known(folder: &SessionFolder) -> KnownRemains {
+fn known(folder: &SessionFolder) -> OrphanState {
     let (opened, begun) = match folder.lines() {
         Ok((Some(opened), begun)) => (opened, begun),
-        Ok((None, _)) => return KnownRemains::NeverBegun,
-        Err(error) => return KnownRemains::NotUnderstood(error.to_string()),
+        Ok((None, _)) => return OrphanState::NeverBegun,
+        Err(error) => return OrphanState::NotUnderstood(error.to_string()),
     };
     // Without a second line nothing of it has run, and what a warden has established holds wherever
     // it is read.
     let may_live = begun.is_some() && !folder.end().is_some_and(|end| end.clean);
     let place = match opened.place.seen_from(&Where::here()) {
-        Place::EarlierBoot => RemainsPlace::EarlierBoot,
-        Place::Gone => RemainsPlace::Gone,
-        Place::Elsewhere if may_live => RemainsPlace::Elsewhere(elsewhere(&opened.session)),
-        Place::Here | Place::Visible | Place::Elsewhere => RemainsPlace::Here,
+        Visibility::EarlierBoot => OrphanPlace::EarlierBoot,
+        Visibility::Gone => OrphanPlace::Gone,
+        Visibility::Hidden if may_live => OrphanPlace::Hidden(advice_on_hidden(&opened.session)),
+        Visibility::Here | Visibility::Visible | Visibility::Hidden => OrphanPlace::Here,
     };
     let alive = match place {
-        RemainsPlace::Here => {
-            alive(&opened, Marks::of(&opened, begun), begun.and_then(|begun| begun.warden))
-        }
+        OrphanPlace::Here => alive(
+            &opened,
+            SessionProcesses::of(&opened, begun),
+            begun.and_then(|begun| begun.warden),
+        ),
         _ => Vec::new(),
     };
     let Opened { session, user, wall, .. } = opened;
-    KnownRemains::Begun { session, user, since: WallTime(wall), place, alive }
+    OrphanState::Begun { session, user, since: WallTime(wall), place, alive }
 }
 
-fn alive(opened: &Opened, marks: Marks, warden: Option<ProcessIdentity>) -> Vec<Leftover> {
-    let mut seen: Vec<proc_table::Seen> = marks.find();
+fn alive(
+    opened: &Opened,
+    marks: SessionProcesses,
+    warden: Option<ProcessIdentity>,
+) -> Vec<Leftover> {
+    let mut seen: Vec<proc_table::ProcessStat> = marks.find();
     let warden = warden.or_else(|| unrecorded_warden(opened)).filter(|warden| warden.exists());
     seen.extend(warden.and_then(|warden| proc_table::stat(warden.pid)));
-    seen.retain(proc_table::Seen::is_alive);
+    seen.retain(proc_table::ProcessStat::is_alive);
     seen.sort_by_key(|seen| seen.pid);
     seen.dedup_by_key(|seen| seen.pid);
     seen.iter().map(signal::leftover).collect()

@@ -1,4 +1,4 @@
-//! Systems on which nobody can prove that a session left nothing running: sessions as processes are
+//! Systems on which it cannot be proved that a session left nothing running: sessions as processes are
 //! refused there.
 
 use std::path::Path;

@@ -1,0 +1,285 @@
+//! One session on its way to run: written down first, then spawned under a warden, then let run.
+
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use antiphon_core::id::SessionId;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::folder::{Begun, Opened, SessionFolder};
+use super::identity::{ProcessIdentity, Where, ticks_now};
+use super::launch::{Launch, LaunchError};
+use super::mark::Mark;
+use super::running::Running;
+use super::scratch;
+use super::session_processes::{SessionProcesses, end_processes};
+use super::setup::{WardenProgram, WardenSetup};
+use super::wire::{
+    FromWarden, Inbox, Order, OsText, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame,
+};
+use crate::clock;
+
+/// How long a warden may take to answer before the session runs.
+const WARDEN_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+/// One session on its way to run.
+pub(super) struct Start {
+    session: SessionId,
+    folder: SessionFolder,
+    setup: WardenSetup,
+}
+
+/// A warden that was spawned, and what was written down before.
+struct Spawned {
+    warden: Child,
+    control: StdStream,
+    opened: Opened,
+    launch: Launch,
+}
+
+impl Start {
+    pub(super) fn new(session: SessionId, folder: SessionFolder, setup: WardenSetup) -> Self {
+        Self { session, folder, setup }
+    }
+
+    pub(super) fn failed(&self, doing: &'static str) -> impl Fn(io::Error) -> LaunchError + use<> {
+        let session = self.session.clone();
+        move |error| LaunchError::System { session: session.clone(), doing, error }
+    }
+
+    pub(super) async fn run(self, launch: Launch) -> Result<Running, LaunchError> {
+        let failed = self.failed("start a thread");
+        // fsync blocks: keep it off the runtime.
+        let (start, spawned) = tokio::task::spawn_blocking(move || {
+            let spawned = self.spawn(launch);
+            (self, spawned)
+        })
+        .await
+        .map_err(|error| failed(io::Error::other(error)))?;
+        let Spawned { mut warden, control, opened, launch } = spawned?;
+        let begun = match start.agree(&mut warden, control, &opened, launch).await {
+            Ok(begun) => begun,
+            Err(error) => {
+                start.abandon(warden, opened).await;
+                return Err(error);
+            }
+        };
+        let (stream, inbox, begun) = begun;
+        let Self { session, folder, setup } = start;
+        Ok(Running::new(session, begun, warden, (stream, inbox), folder, opened, setup))
+    }
+
+    /// Writes down that there will be something, then spawns the warden. Blocks.
+    fn spawn(&self, launch: Launch) -> Result<Spawned, LaunchError> {
+        let mark =
+            Mark::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
+        let opened = Opened {
+            session: self.session.clone(),
+            mark,
+            place: Where::here(),
+            user: rustix::process::geteuid().as_raw(),
+            engine: ProcessIdentity::of(rustix::process::getpid().as_raw_nonzero().get()),
+            since: ticks_now(),
+            wall: clock::wall().0,
+            scratch: launch.scratch.as_ref().map(|scratch| scratch.directory().into()),
+        };
+        match self.folder.open(&opened) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(LaunchError::StillThere(self.session.clone()));
+            }
+            Err(error) => {
+                let _ = self.folder.remove();
+                return Err(self.failed("write down that it is to start")(error));
+            }
+            Ok(()) => {}
+        }
+        match self.spawn_warden(&launch, mark) {
+            Ok((warden, control)) => Ok(Spawned { warden, control, opened, launch }),
+            Err(error) => {
+                self.forget(&opened);
+                Err(error)
+            }
+        }
+    }
+
+    fn spawn_warden(&self, launch: &Launch, mark: Mark) -> Result<(Child, StdStream), LaunchError> {
+        if let Some(scratch) = &launch.scratch {
+            scratch::make(scratch).map_err(self.failed("make its scratch directory"))?;
+        }
+        let input = input_of(launch).map_err(self.failed("prepare its input"))?;
+        let (control, theirs) = StdStream::pair().map_err(self.failed("make a socket"))?;
+        control.set_nonblocking(true).map_err(self.failed("make a socket"))?;
+        let program = match &self.setup.program {
+            // Also right after an upgrade has put another file in its place.
+            WardenProgram::Itself => Path::new("/proc/self/exe"),
+            WardenProgram::At(path) => path,
+        };
+        let warden = Command::new(program)
+            .arg0(WARDEN_NAME)
+            // The mark is how a sweep knows a warden that was not written down any more; the
+            // session is for people.
+            .args([WARDEN_WORD, &mark.to_string(), &self.session.to_string()])
+            // Nothing of the engine's environment, which may hold secrets, belongs to a warden.
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(input)
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(self.failed("spawn a warden"))?;
+        Ok((warden, control))
+    }
+
+    /// Tells the warden what to do, writes down who it is and what it forked, and lets that run.
+    async fn agree(
+        &self,
+        warden: &mut Child,
+        control: StdStream,
+        opened: &Opened,
+        launch: Launch,
+    ) -> Result<(UnixStream, Inbox, Begun), LaunchError> {
+        let talking = self.failed("talk to its warden");
+        let mut stream = UnixStream::from_std(control).map_err(&talking)?;
+        let mut inbox = Inbox::default();
+        let agreeing = async {
+            match self.hear(&mut stream, &mut inbox).await? {
+                FromWarden::Hello { version } if version == VERSION => {}
+                FromWarden::Unprepared(problem) => return Err(self.unprepared(problem)),
+                other => return Err(self.stranger(&other)),
+            }
+            let order = self.order(opened, launch);
+            stream
+                .write_all(&frame(&ToWarden::Prepare(Box::new(order))))
+                .await
+                .map_err(&talking)?;
+            match self.hear(&mut stream, &mut inbox).await? {
+                FromWarden::Forked(agent) => Ok(agent),
+                FromWarden::Unprepared(problem) => Err(self.unprepared(problem)),
+                other => Err(self.stranger(&other)),
+            }
+        };
+        let agent = match tokio::time::timeout(WARDEN_ANSWERS_WITHIN, agreeing).await {
+            Ok(agreed) => agreed?,
+            Err(late) => return Err(talking(io::Error::new(io::ErrorKind::TimedOut, late))),
+        };
+        let begun = Begun { warden: ProcessIdentity::of(warden.id().cast_signed()), agent };
+        let folder = self.folder.clone();
+        let written = tokio::task::spawn_blocking(move || folder.begin(&begun)).await;
+        written
+            .map_err(io::Error::other)
+            .and_then(|written| written)
+            .map_err(self.failed("write down who it is"))?;
+        stream.write_all(&frame(&ToWarden::Go)).await.map_err(&talking)?;
+        Ok((stream, inbox, begun))
+    }
+
+    async fn hear(
+        &self,
+        stream: &mut UnixStream,
+        inbox: &mut Inbox,
+    ) -> Result<FromWarden, LaunchError> {
+        let talking = self.failed("talk to its warden");
+        let mut chunk = [0; 4096];
+        loop {
+            match inbox.next() {
+                Ok(Some(FromWarden::Beat)) => {}
+                Ok(Some(message)) => return Ok(message),
+                Ok(None) => match stream.read(&mut chunk).await.map_err(&talking)? {
+                    0 => {
+                        return Err(talking(io::Error::new(
+                            io::ErrorKind::UnexpectedEof,
+                            "the warden ended",
+                        )));
+                    }
+                    length => inbox.push(&chunk[..length]),
+                },
+                Err(garbled) => return Err(talking(io::Error::other(garbled))),
+            }
+        }
+    }
+
+    fn unprepared(&self, problem: String) -> LaunchError {
+        LaunchError::Unprepared { session: self.session.clone(), problem }
+    }
+
+    fn stranger(&self, said: &FromWarden) -> LaunchError {
+        let found = match said {
+            FromWarden::Hello { version } => format!("it is of version {version}"),
+            other => format!("it said {other:?}"),
+        };
+        LaunchError::NotAWarden { session: self.session.clone(), found, expected: VERSION }
+    }
+
+    fn order(&self, opened: &Opened, launch: Launch) -> Order {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let texts = |texts: &[std::ffi::OsString]| {
+            texts.iter().map(|text| text.as_os_str().into()).collect::<Vec<OsText>>()
+        };
+        Order {
+            folder: self.folder.path().into(),
+            engine: rustix::process::getpid().as_raw_nonzero().get(),
+            mark: opened.mark,
+            command: texts(&launch.command),
+            directory: launch.directory.as_path().into(),
+            environment: launch
+                .environment
+                .iter()
+                .map(|(name, value)| (name.as_os_str().into(), value.as_os_str().into()))
+                .collect(),
+            has_stdin: launch.stdin.is_some(),
+            limits: launch.limits,
+            time_limit_ms: launch.time_limit.map(ms),
+            grace_ms: ms(launch.grace),
+            output_cap: launch.output_cap,
+            check: launch.check.as_ref().map(|check| (texts(&check.command), ms(check.time_limit))),
+            scratch: launch
+                .scratch
+                .as_ref()
+                .map(|scratch| (scratch.directory().into(), scratch.result_cap)),
+            secrets: launch.secrets,
+            guard: self.setup.guard,
+            beat_ms: ms(self.setup.beat).max(1),
+            end_within_ms: ms(self.setup.end_within),
+        }
+    }
+
+    /// Takes back everything, before anything of the session has run.
+    async fn abandon(self, mut warden: Child, opened: Opened) {
+        let taken_back = tokio::task::spawn_blocking(move || {
+            let _ = warden.kill();
+            let _ = warden.wait();
+            // What waited at its gate has come to this process.
+            let cleared =
+                end_processes(&SessionProcesses::of(&opened, None), self.setup.end_within);
+            if cleared.clean {
+                self.forget(&opened);
+            } else {
+                tracing::warn!(session = %self.session, leftovers = ?cleared.leftovers, "a session that did not start could not be ended");
+            }
+        });
+        let _ = taken_back.await;
+    }
+
+    fn forget(&self, opened: &Opened) {
+        if let Some(directory) = &opened.scratch {
+            scratch::remove(&directory.path());
+        }
+        if let Err(error) = self.folder.remove() {
+            tracing::warn!(session = %self.session, %error, "the folder of a session that did not start cannot be removed");
+        }
+    }
+}
+
+/// The session's input as a file in memory, so that no task has to write it and it is on no disk.
+fn input_of(launch: &Launch) -> io::Result<Stdio> {
+    let Some(bytes) = &launch.stdin else { return Ok(Stdio::null()) };
+    let file = rustix::fs::memfd_create("antiphon-stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(bytes)?;
+    Ok(file.into())
+}

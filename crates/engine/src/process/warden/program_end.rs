@@ -1,0 +1,78 @@
+//! How one program of a session went: the session's own, or its check.
+
+use std::io;
+
+use super::guard::Prepared;
+use crate::process::tree_end::{
+    Captured, Cause, Checked, Containment, ExitStatus, Leftover, Protection, Resources, ResultFile,
+    StartFailure, TreeEnd,
+};
+
+/// How one program went.
+pub(super) struct ProgramEnd {
+    pub(super) cause: Cause,
+    pub(super) status: Option<ExitStatus>,
+    pub(super) clean: bool,
+    pub(super) killed: u64,
+    pub(super) leftovers: Vec<Leftover>,
+    pub(super) stdout: Captured,
+    pub(super) stderr: Captured,
+    pub(super) is_guarded: bool,
+    pub(super) time_ms: u64,
+}
+
+impl ProgramEnd {
+    pub(super) fn not_started(step: &str, error: &io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or(0);
+        let failure =
+            StartFailure { step: step.to_owned(), errno, text: format!("cannot {step}: {error}") };
+        Self {
+            cause: Cause::NotStarted(failure),
+            status: None,
+            clean: true,
+            killed: 0,
+            leftovers: Vec::new(),
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+            is_guarded: true,
+            time_ms: 0,
+        }
+    }
+
+    pub(super) fn end(self, guard: &Prepared) -> TreeEnd {
+        TreeEnd {
+            cause: self.cause,
+            status: self.status,
+            clean: self.clean,
+            containment: Containment::Warden,
+            protection: if self.is_guarded { guard.protection() } else { Protection::None },
+            killed: self.killed,
+            leftovers: self.leftovers,
+            stdout: self.stdout,
+            stderr: self.stderr,
+            check: None,
+            result: ResultFile::Absent,
+            used: Resources { time_ms: self.time_ms, cpu_ms: 0 },
+        }
+    }
+}
+
+impl TreeEnd {
+    /// The same with a check. What ended the check by force ended the session too.
+    pub(super) fn with_check(mut self, check: ProgramEnd) -> Self {
+        self.clean &= check.clean;
+        self.killed += check.killed;
+        self.leftovers.extend(check.leftovers);
+        self.used.time_ms += check.time_ms;
+        if matches!(check.cause, Cause::Cancelled | Cause::EngineLost) {
+            self.cause = check.cause.clone();
+        }
+        self.check = Some(Checked {
+            cause: check.cause,
+            status: check.status,
+            stdout: check.stdout,
+            stderr: check.stderr,
+        });
+        self
+    }
+}

@@ -1,0 +1,62 @@
+//! The signals that a warden listens to, as a descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+/// Blocked and read from a descriptor.
+#[derive(Debug)]
+pub(super) struct Signals(OwnedFd);
+
+impl Signals {
+    /// Blocks them and opens the descriptor.
+    pub(super) fn block() -> io::Result<Self> {
+        // SAFETY: the set is initialised by the first call and lives through the others; the descriptor
+        // is new, so nothing else owns it.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            for signal in [
+                libc::SIGCHLD,
+                libc::SIGTERM,
+                libc::SIGINT,
+                libc::SIGHUP,
+                libc::SIGQUIT,
+                libc::SIGPIPE,
+            ] {
+                libc::sigaddset(&raw mut set, signal);
+            }
+            // Ignored, an end would not be reported at all.
+            libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+            if libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            match libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(Self(OwnedFd::from_raw_fd(fd))),
+            }
+        }
+    }
+
+    /// Takes the signals that came; whether one of them asks for a stop, as all do but those about
+    /// children.
+    pub(super) fn take(&self) -> bool {
+        let mut asks_for_stop = false;
+        // SAFETY: an all-zero `signalfd_siginfo` is valid.
+        let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+        let size = size_of::<libc::signalfd_siginfo>();
+        // SAFETY: reads at most the size of the structure into it; the descriptor does not block.
+        while unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size) }
+            == size.cast_signed()
+        {
+            let signal = info.ssi_signo.cast_signed();
+            asks_for_stop |= signal != libc::SIGCHLD && signal != libc::SIGPIPE;
+        }
+        asks_for_stop
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
