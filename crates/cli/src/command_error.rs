@@ -16,7 +16,7 @@ use crate::text::printable;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// Something went wrong that is nobody's input.
+    /// An internal or I/O error.
     Internal = 1,
     /// The command line makes no sense, or names something that is not there. clap uses the same
     /// number.
@@ -48,7 +48,8 @@ impl From<Kind> for ExitCode {
 }
 
 /// What to do about an engine that does not answer.
-const SILENT: &str = "it is stopped, as by Ctrl-Z, or hangs; let it go on or end its process, and another engine takes over";
+const SILENT: &str =
+    "it is stopped (Ctrl-Z) or hung; continue or kill its process, and another engine takes over";
 
 /// An error with what to do about it.
 #[derive(Debug)]
@@ -102,13 +103,13 @@ impl From<ReadError> for CommandError {
     fn from(error: ReadError) -> Self {
         let told = Self::because(Kind::State, &error);
         match error {
-            ReadError::Absent { .. } => told.with_hint(
-                "an engine creates it when it is first opened; name another one with --dir",
-            ),
+            ReadError::Absent { .. } => {
+                told.with_hint("`antiphon run` creates it; choose another with --dir")
+            }
             // Its message says what to do.
             ReadError::Damaged { .. } => told,
             ReadError::Fault(_) => {
-                told.with_hint("`antiphon doctor` tells what is wrong with a state directory")
+                told.with_hint("`antiphon doctor` explains what is wrong with a state directory")
             }
         }
     }
@@ -132,8 +133,9 @@ impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         match &error {
             OpenError::InUse { .. } => Self::because(Kind::Held, &error),
-            OpenError::Fault(_) => Self::because(Kind::State, &error)
-                .with_hint("name a directory that can be written with --dir or ANTIPHON_DIR, or see what `antiphon doctor` says"),
+            OpenError::Fault(_) => Self::because(Kind::State, &error).with_hint(
+                "choose a writable directory with --dir or ANTIPHON_DIR, or run `antiphon doctor`",
+            ),
             _ => Self::because(Kind::State, &error),
         }
     }
@@ -155,7 +157,7 @@ impl From<ClientError> for CommandError {
         }
         if let ClientError::Socket { .. } = error {
             return Self::because(Kind::State, &error)
-                .with_hint("it may belong to another user: go on as that one");
+                .with_hint("it may belong to another user; run as that user");
         }
         let kind = match error.problem().and_then(Problem::known_code) {
             Some(Code::InvalidPlan) => Kind::Plan,

@@ -26,8 +26,8 @@ use std::process::ExitCode;
 use crate::command_error::CommandError;
 use crate::options::Options;
 
-/// Coordinates workers that are expensive, forgetful and cannot be trusted, and leaves a record
-/// that can be checked.
+/// Runs workers that are expensive, forgetful and not to be trusted, and leaves a record that can
+/// be checked.
 #[derive(Debug, clap::Parser)]
 #[command(name = "antiphon", version, max_term_width = 100)]
 pub(crate) struct CommandLine {

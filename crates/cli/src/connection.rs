@@ -68,7 +68,7 @@ impl Connection {
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
                     if told_at.take_if(|at| Instant::now() >= *at).is_some() {
                         anstream::eprintln!(
-                            "waiting for the engine that holds {} to answer or to end",
+                            "waiting for the engine that holds {} to answer or exit",
                             dir.display()
                         );
                     }
@@ -76,7 +76,7 @@ impl Connection {
                 }
                 Err(error) if error.kind() == Kind::Held => {
                     return Err(error.with_hint(
-                        "it does not answer at its socket: it is a program of its own, or hangs",
+                        "it does not answer on its socket; it is another program, or it hangs",
                     ));
                 }
                 Err(error) => return Err(error),

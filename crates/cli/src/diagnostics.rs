@@ -9,6 +9,7 @@ use antiphon::plan::{Diagnostic, PlanError};
 use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
+use crate::labels::counted;
 use crate::options::Options;
 use crate::output::Output;
 use crate::text::printable;
@@ -69,7 +70,7 @@ fn summary(problems: &PlanError) -> String {
         .first()
         .map(|problem| problem.path.display().to_string())
         .unwrap_or_default();
-    let count = if found == 1 { "one problem".to_owned() } else { format!("{found} problems") };
+    let count = counted(found, "problem");
     let shown = if problems.left_out > 0 {
         format!(", the first {} of them above", problems.diagnostics.len())
     } else {

@@ -80,17 +80,17 @@ impl RunFollower {
                 Ok(outcome) => return Ok(outcome),
                 Err(Stopped::Failed(error)) => return Err(error),
                 Err(Stopped::Gone) if self.connection.host.is_some() => {
-                    let what = "the engine of this process has stopped by itself";
+                    let what = "the engine in this process stopped unexpectedly";
                     return Err(CommandError::new(Kind::State, what)
-                        .with_hint("`antiphon doctor` looks at the state directory"));
+                        .with_hint("`antiphon doctor` examines the state directory"));
                 }
                 Err(Stopped::Gone) => {
                     if !self.reconnect(&mut progress, view).await? {
                         return Ok(Outcome::Terminated);
                     }
                     view.tell(match self.connection.host {
-                        Some(_) => "the engine that carried this out has gone; this process goes on with it",
-                        None => "the engine that carried this out has gone; another one goes on with it",
+                        Some(_) => "the engine has gone; this process takes over",
+                        None => "the engine has gone; another one takes over",
                     })?;
                 }
             }
@@ -119,7 +119,7 @@ impl RunFollower {
             }
             progress.press();
             view.tell(
-                "nothing new starts once there is an engine again; Ctrl-C again ends this process",
+                "waiting for an engine; nothing new will start. Press Ctrl-C again to leave",
             )?;
         }
     }
@@ -180,7 +180,7 @@ impl RunFollower {
             Some(outcome) => Ok(Outcome::Ended(outcome.clone())),
             None => Err(Stopped::Failed(CommandError::new(
                 Kind::State,
-                format!("the end of {} is not readable", progress.id()),
+                format!("cannot read how {} ended", progress.id()),
             ))),
         }
     }
@@ -222,8 +222,8 @@ async fn reasons(
 
 fn terminated(id: &CoordinationId, hosts: bool) -> String {
     match hosts {
-        true => format!("this process was told to stop; `antiphon resume {id}` goes on"),
-        false => format!("this process was told to stop; the engine goes on with {id}"),
+        true => format!("interrupted; `antiphon resume {id}` continues it"),
+        false => format!("interrupted; the engine keeps running {id}"),
     }
 }
 

@@ -44,7 +44,7 @@ impl Ledger {
         let dir = state_dir::find(options);
         let absent =
             |what: String, hint: String| Err(CommandError::new(Kind::State, what).with_hint(hint));
-        let elsewhere = "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
+        let elsewhere = "choose a state directory with --dir or ANTIPHON_DIR, or change to a directory that has one; `antiphon run` creates one";
         if !dir.exists() {
             return absent(
                 format!("there is no state directory {}", dir.display()),
@@ -56,11 +56,8 @@ impl Ledger {
         }
         let has_ledger = Location::directory(&dir).files().database().try_exists();
         if let Err(error) = &has_ledger {
-            let hint = "it may belong to another user: go on as that one, or name another with --dir or ANTIPHON_DIR";
-            return absent(
-                format!("{} cannot be looked into: {error}", dir.display()),
-                hint.to_owned(),
-            );
+            let hint = "it may belong to another user; run as that user, or choose another with --dir or ANTIPHON_DIR";
+            return absent(format!("cannot read {}: {error}", dir.display()), hint.to_owned());
         }
         if !has_ledger.is_ok_and(|has| has) {
             let inside = dir.join(state_dir::NAME);
@@ -166,10 +163,8 @@ impl Ledger {
                 older_than = Some(head.stream);
             }
         }
-        let told = CommandError::new(
-            Kind::Usage,
-            format!("there is no coordination in {}", self.dir.display()),
-        );
+        let told =
+            CommandError::new(Kind::Usage, format!("there are no runs in {}", self.dir.display()));
         Err(told.with_hint("`antiphon run FILE` starts one"))
     }
 
@@ -186,20 +181,20 @@ impl Ledger {
             false => Ok(()),
             true => Err(CommandError::new(
                 Kind::Usage,
-                format!("{id} has ended already: {}", head.status),
+                format!("{id} has already ended: {}", head.status),
             )
-            .with_hint(format!("`antiphon receipt show {id}` shows what it came to"))),
+            .with_hint(format!("`antiphon receipt show {id}` shows the result"))),
         }
     }
 
     fn unknown(&self, id: &CoordinationId) -> Result<CommandError, CommandError> {
         let told = CommandError::new(
             Kind::Usage,
-            format!("there is no coordination {id} in {}", self.dir.display()),
+            format!("there is no run {id} in {}", self.dir.display()),
         );
         let near = self.near(id)?;
         Ok(told.with_hint(match near.as_slice() {
-            [] => "`antiphon list` shows those that are".to_owned(),
+            [] => "`antiphon list` shows the runs there are".to_owned(),
             near => format!("did you mean {}?", near.join(" or ")),
         }))
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// State directory; by default the nearest `.antiphon` upwards, else one here
+    /// State directory; by default the nearest `.antiphon` here or in a parent directory, else a new one here
     #[arg(long, global = true, env = "ANTIPHON_DIR", value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Print JSON instead of text

@@ -10,6 +10,6 @@ pub(crate) fn on_a_runtime(
 ) -> Result<ExitCode, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime
-        .map_err(|error| CommandError::internal(format!("no runtime can be had: {error}")))?;
+        .map_err(|error| CommandError::internal(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(command)
 }

@@ -34,7 +34,7 @@ pub(crate) fn age(since: WallTime) -> String {
 /// as all times here are.
 pub(crate) fn since(text: &str) -> Result<WallTime, String> {
     ago(text, Timestamp::now()).ok_or_else(|| {
-        "say how long ago, as `10m`, `1h30m` or `2d`, or a time, as `2026-11-21T08:30`".to_owned()
+        "expected how long ago, such as `10m`, `1h30m` or `2d`, or a time, such as `2026-11-21T08:30`".to_owned()
     })
 }
 

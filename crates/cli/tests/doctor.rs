@@ -21,7 +21,7 @@ const SOUND: [&str; 7] = [
     "lock         ok       free; the file is left from process <pid> on <host> (antiphon 0.1.0), which took it at <time>",
     "disk errors  ok       none noted",
     "ledger       ok       format 1, epoch 1, id <hash>",
-    "contents     ok       3 coordinations (1 failed, 1 running, 1 succeeded), 18 events in <n> commits",
+    "contents     ok       3 runs (1 failed, 1 running, 1 succeeded), 18 events in <n> commits",
     "head mark    ok       commit <n> of epoch 1, written <age> ago; the ledger reaches it",
     "record       ok       18 events verified, 2 receipts rebuilt, 0 payloads erased",
 ];
@@ -47,7 +47,7 @@ fn a_directory_that_is_not_there_is_explained() {
         &fixture.run("doctor"),
         "\
 directory  problem  <dir>/state does not exist
-                    what to do: name another one with --dir or ANTIPHON_DIR; an engine creates it when it is first opened
+                    what to do: choose another with --dir or ANTIPHON_DIR; `antiphon run` creates it
 
 1 problem
 --- exit 3
@@ -63,7 +63,7 @@ fn a_directory_of_something_else_is_explained() {
     let said = fixture.run("doctor");
     let end = "\
 ledger       problem  there is none, but there is \"notes.txt\"
-                      what to do: name a state directory with --dir or ANTIPHON_DIR
+                      what to do: choose a state directory with --dir or ANTIPHON_DIR
 
 1 problem
 --- exit 3
@@ -80,12 +80,12 @@ fn who_holds_the_ledger_is_named() {
         engine.run(&id).unwrap().pause("to look at it").await.unwrap();
         let held = "\
 lock         ok       held by process <pid> on <host> (antiphon 0.1.0), which took it at <time>
-socket       note     nobody answers, so nobody but the holder can submit, cancel or ask
-                      what to do: nothing if that is a program of its own, which has no socket, or has only just begun; else end it, and the next engine goes on where it stopped";
+socket       note     nothing answers, so only the holder can submit, cancel or ask
+                      what to do: nothing if the holder is another program without a socket, or has just started; otherwise kill it, and the next engine continues where it stopped";
         let running: [(usize, &str); 5] = [
             (1, held),
             (3, "ledger       ok       format 1, epoch 2, id <hash>"),
-            (4, "contents     ok       3 coordinations (1 failed, 1 paused, 1 succeeded), 21 events in <n> commits"),
+            (4, "contents     ok       3 runs (1 failed, 1 paused, 1 succeeded), 21 events in <n> commits"),
             (5, "head mark    ok       commit <n> of epoch 2, written <age> ago; the ledger reaches it"),
             (6, "record       ok       21 events verified, 2 receipts rebuilt, 0 payloads erased"),
         ];
@@ -94,7 +94,7 @@ socket       note     nobody answers, so nobody but the holder can submit, cance
             &fixture.run("doctor --accept-missing-mark"),
             &report(
                 &running,
-                "\nnothing is wrong\n--- stderr\nerror: an engine holds the ledger, so its head mark has been accepted already\n--- exit 3\n",
+                "\nnothing is wrong\n--- stderr\nerror: an engine holds the ledger, so its head mark is already accepted\n--- exit 3\n",
             ),
         );
         engine.close().await.unwrap();
@@ -120,12 +120,12 @@ fn what_a_crash_leaves_is_no_problem() {
     }
     let said = fixture.run("doctor --quick");
     let end = "\
-contents     note     3 coordinations (1 failed, 1 paused, 1 succeeded), 21 events in <n> commits
-                      the last engine did not close it
-                      what to do: nothing; the next engine goes on where that one stopped
+contents     note     3 runs (1 failed, 1 paused, 1 succeeded), 21 events in <n> commits
+                      the last engine did not shut down cleanly
+                      what to do: nothing; the next engine continues where that one stopped
 head mark    ok       commit <n> of epoch 2, written <age> ago; the ledger reaches it
 record       note     not verified
-                      what to do: leave --quick away, or run `antiphon verify`
+                      what to do: run without --quick, or run `antiphon verify`
 
 nothing is wrong
 --- exit 0
@@ -141,7 +141,7 @@ fn a_note_of_a_disk_error_is_a_problem() {
     let explained = "\
 disk errors  problem  An error of a sync: could not sync ledger.db-wal: Input/output error
                       The next start verifies the ledger.
-                      what to do: look after the disk, verify the ledger, then start an engine; it takes the note away once it has verified";
+                      what to do: check the disk, verify the ledger, then start an engine, which removes this note once it has verified the ledger";
     check(&fixture.run("doctor"), &report(&[(2, explained)], "\n1 problem\n--- exit 4\n"));
 }
 
@@ -156,7 +156,7 @@ fn a_damaged_database_is_a_problem() {
     let said = fixture.run("doctor");
     let end = "\
 ledger       problem  the ledger is damaged: file is not a database
-                      what to do: keep the directory as it is for evidence, and restore a copy
+                      what to do: keep the directory as evidence, and restore a copy
 
 1 problem
 --- exit 3
@@ -169,7 +169,7 @@ fn erased_payloads_are_named_as_not_rebuildable() {
     let fixture = Fixture::erased();
     let said = fixture.run("doctor");
     let end = "\
-record       ok       22 events verified, 1 receipts rebuilt, 1 payloads erased
+record       ok       22 events verified, 1 receipt rebuilt, 1 payload erased
                       coordination/build: not rebuildable: 1 erased, as recorded
 
 nothing is wrong
@@ -186,22 +186,22 @@ fn a_missing_head_mark_is_accepted_only_by_its_flag_and_on_the_record() {
                    the ledger is whole; restore it, or accept the missing mark, which will be recorded";
     let explained = format!(
         "head mark    problem  {refusal}\n                      \
-         what to do: restore the directory from a copy, or go on with --accept-missing-mark"
+         what to do: restore the directory from a copy, or continue with --accept-missing-mark"
     );
     check(&fixture.run("doctor"), &report(&[(5, &explained)], "\n1 problem\n--- exit 4\n"));
 
     let loss =
-        "nobody can tell any more whether acknowledged work at the end of the ledger is missing";
+        "nothing can tell any more whether acknowledged work at the end of the ledger is missing";
     let wrong = fixture.run("doctor --accept-shorter");
     let end = format!(
-        "--- stderr\nerror: this ledger is not opened by the flag that was given: {refusal}\n\
-         hint: --accept-missing-mark is the one; then {loss}\n--- exit 2\n"
+        "--- stderr\nerror: this flag does not open the ledger: {refusal}\n\
+         hint: use --accept-missing-mark; then {loss}\n--- exit 2\n"
     );
     assert!(wrong.ends_with(&end), "{wrong}");
 
     let accepted = fixture.run("doctor --accept-missing-mark");
     let end = format!(
-        "1 problem\n\naccepted and recorded: {loss}; engines open the ledger again\n--- stderr\ngoing on: {loss}\n--- exit 0\n"
+        "1 problem\n\naccepted and recorded: {loss}; engines can open the ledger again\n--- stderr\ncontinuing: {loss}\n--- exit 0\n"
     );
     assert!(accepted.ends_with(&end), "{accepted}");
     check(
@@ -217,7 +217,7 @@ fn a_missing_head_mark_is_accepted_only_by_its_flag_and_on_the_record() {
     let end = "\
 --- stderr
 error: there is nothing to accept: the head mark does not keep the ledger from being opened
-hint: leave --accept-shorter and --accept-missing-mark away
+hint: run without --accept-shorter and --accept-missing-mark
 --- exit 2
 ";
     assert!(again.ends_with(end), "{again}");
@@ -231,7 +231,7 @@ fn a_shorter_ledger_is_accepted_by_its_flag_and_says_what_is_lost() {
     HeadMark { commit: ahead, ..mark }.write(&fixture.state()).unwrap();
     let explained = "head mark    problem  the ledger ends at commit <n> of epoch 1, but its head mark knows commit <n> of epoch 1: \
                      acknowledged work is missing; restore it from a copy, or accept the shorter ledger, which will be recorded\n                      \
-                     what to do: restore the directory from a copy, or go on with --accept-shorter";
+                     what to do: restore the directory from a copy, or continue with --accept-shorter";
     check(&fixture.run("doctor"), &report(&[(5, explained)], "\n1 problem\n--- exit 4\n"));
 
     let accepted =
@@ -241,7 +241,7 @@ fn a_shorter_ledger_is_accepted_by_its_flag_and_says_what_is_lost() {
     assert_eq!(
         accepted["accepted"],
         format!(
-            "accepted and recorded: 3 commits of acknowledged work are given up: {last} is the last that is left; engines open the ledger again"
+            "accepted and recorded: 3 commits of acknowledged work are given up; the last one left is {last}; engines can open the ledger again"
         )
     );
     assert!(fixture.run("doctor").ends_with("\nnothing is wrong\n--- exit 0\n"));
@@ -253,8 +253,8 @@ fn a_removed_database_beside_its_mark_is_explained() {
     std::fs::remove_file(fixture.state().join("ledger.db")).unwrap();
     let said = fixture.run("doctor");
     let end = "\
-ledger       problem  there is none, but a head mark knows commit <n> of epoch 1
-                      what to do: restore `ledger.db` and `blobs` from a copy; --accept-shorter begins anew, and everything is lost
+ledger       problem  there is none, but a head mark names commit <n> of epoch 1
+                      what to do: restore `ledger.db` and `blobs` from a copy; --accept-shorter starts over, and everything is lost
 
 1 problem
 --- exit 3
@@ -285,8 +285,8 @@ socket       note     api.sock is left from an engine that was killed
     std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
         .unwrap();
     let told = "\
-socket       problem  api.sock is no socket
-                      what to do: move it away; no engine can answer there while it is in the way";
+socket       problem  api.sock is not a socket
+                      what to do: move it away; no engine can listen while it is there";
     check(&fixture.run("doctor"), &beside("", told, "\n1 problem\n--- exit 4\n"));
 }
 
@@ -296,9 +296,11 @@ fn an_engine_that_gives_no_answer_is_a_problem() {
     fixture.block_on(async {
         let engine = Engine::builder(fixture.state()).unwrap().start().await.unwrap();
         let silent = UnixListener::bind(fixture.state().join("api.sock")).unwrap();
-        std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
+            .unwrap();
         let said = fixture.run("doctor --quick");
-        let told = "socket       problem  the engine gives no answer within 2 s: it is stopped, or hangs\n";
+        let told =
+            "socket       problem  the engine did not answer within 2 s: it is stopped or hung\n";
         assert!(said.contains(told) && said.ends_with("\n1 problem\n--- exit 4\n"), "{said}");
         drop(silent);
         engine.close().await.unwrap();
@@ -313,7 +315,7 @@ fn permissions_that_let_others_in_are_told() {
         .unwrap();
     let told = "\
 directory    note     <dir>/state is open to other users (mode 755)
-                      what to do: the next engine makes it private; until then `chmod 700` does
+                      what to do: the next engine makes it private; `chmod 700` does so now
 files        note     ledger.db is open to other users (mode 644)
                       what to do: `chmod 700 <dir>/state && chmod -R go= <dir>/state`; that is safe while an engine runs";
     check(&fixture.run("doctor"), &report(&[(0, told)], "\nnothing is wrong\n--- exit 0\n"));
@@ -356,7 +358,7 @@ fn a_blob_that_is_missing_is_a_problem_with_what_to_do() {
         ": its file is missing; keep the ledger as it is for evidence, and restore a copy\n";
     assert!(said.contains("                      blob ") && said.contains(finding), "{said}");
     assert!(
-        said.ends_with("what to do: as said with each finding; do not remove anything by hand\n\n1 problem\n--- exit 4\n"),
+        said.ends_with("what to do: see each finding; do not remove anything by hand\n\n1 problem\n--- exit 4\n"),
         "{said}"
     );
 }
@@ -411,10 +413,7 @@ fn what_a_killed_engine_left_running_is_named_and_left_alone() {
         "{said}"
     );
     assert!(said.contains(&format!("pid {pid} (sleep)")), "{said}");
-    assert!(
-        said.contains("the next engine ends what lives of them before it begins anything"),
-        "{said}"
-    );
+    assert!(said.contains("the next engine ends what is left before it starts anything"), "{said}");
     assert!(said.ends_with("\nnothing is wrong\n--- exit 0\n"), "{said}");
 
     let ends: Vec<_> =
@@ -430,5 +429,8 @@ fn what_a_killed_engine_left_running_is_named_and_left_alone() {
         .unwrap();
     }
     let said = fixture.run("doctor --quick");
-    assert!(said.contains("left.1 of user") && said.contains(": nothing of it lives\n"), "{said}");
+    assert!(
+        said.contains("left.1 of user") && said.contains(": nothing of it is running\n"),
+        "{said}"
+    );
 }

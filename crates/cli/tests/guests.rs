@@ -62,11 +62,14 @@ fn an_engine_names_what_its_end_would_interrupt() -> Result {
         host.0.stderr.take().ok_or("no standard error")?,
     ));
     let mut told = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
-    assert_eq!(told()?, "this process stays until what others submitted to it is done: visit");
+    assert_eq!(
+        told()?,
+        "this process keeps running until runs submitted to it by others are done: visit"
+    );
     host.signal(Signal::INT)?;
     assert_eq!(
         told()?,
-        "ending now would interrupt visit, which would go on with the next engine; Ctrl-C again ends"
+        "stopping now would interrupt visit until the next engine resumes them; press Ctrl-C again to stop"
     );
     host.signal(Signal::INT)?;
     assert_eq!(host.0.wait()?.code(), Some(0), "its own run succeeded");
@@ -95,7 +98,7 @@ fn a_guest_goes_on_when_the_engine_is_killed_under_it() -> Result {
     assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
     let guest = guest.end()?;
     assert!(
-        String::from_utf8_lossy(&guest.stderr).contains("this process goes on with it"),
+        String::from_utf8_lossy(&guest.stderr).contains("this process takes over"),
         "{guest:?}"
     );
     assert_eq!(
@@ -128,7 +131,7 @@ fn ctrl_c_in_a_guest_ends_its_own_run_alone() -> Result {
     let mut said = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
     let mut line = String::new();
     std::io::BufRead::read_line(&mut said, &mut line)?;
-    assert_eq!(line, "nothing new starts; running sessions may end. Ctrl-C again ends them\n");
+    assert_eq!(line, "waiting for running sessions; press Ctrl-C again to stop them\n");
     say(&guest_ends, "end")?;
     assert_eq!(guest.0.wait()?.code(), Some(8), "it was stopped on request");
     say(&host_ends, "end")?;
@@ -175,26 +178,26 @@ fn a_coordination_is_paused_continued_and_cancelled_from_elsewhere() -> Result {
     };
     assert_eq!(
         said(&["pause", "steered"])?,
-        ("steered is paused; `antiphon continue steered` lets it go on\n".to_owned(), Some(0))
+        ("steered paused; `antiphon continue steered` continues it\n".to_owned(), Some(0))
     );
     assert_eq!(
         said(&["why", "steered"])?.0,
-        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is bound; the coordination is paused: paused by an operator\n"
+        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is bound; the coordination is paused\n"
     );
     say(&ends, "end")?;
     assert_eq!(
         said(&["continue", "steered", "--sessions", "30"])?,
-        ("steered goes on\n".to_owned(), Some(0))
+        ("steered continued\n".to_owned(), Some(0))
     );
     heard(&second_runs)?;
     let (cancelled, code) = said(&["cancel", "steered", "--reason", "not needed"])?;
-    assert!(cancelled.starts_with("steered has ended: aborted, receipt "), "{cancelled}");
+    assert!(cancelled.starts_with("steered ended: aborted, receipt "), "{cancelled}");
     assert_eq!(code, Some(0));
     assert_eq!(run.end()?.status.code(), Some(8));
     let (again, code) = said(&["cancel", "steered"])?;
     assert_eq!(
         again,
-        "error: steered has ended already: aborted\nhint: `antiphon receipt show steered` shows what it came to\n"
+        "error: steered has already ended: aborted\nhint: `antiphon receipt show steered` shows the result\n"
     );
     assert_eq!(code, Some(2));
     Ok(())
@@ -223,7 +226,7 @@ fn what_a_killed_engine_left_is_resumed_or_cancelled() -> Result {
     assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
     let again = ran(dir.path(), &["resume"])?;
     assert!(
-        String::from_utf8_lossy(&again.stderr).starts_with("nothing is unfinished in"),
+        String::from_utf8_lossy(&again.stderr).starts_with("there are no unfinished runs in"),
         "{again:?}"
     );
     let list = String::from_utf8(ran(dir.path(), &["list", "--json"])?.stdout)?;
@@ -253,7 +256,7 @@ fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
     std::io::BufRead::read_line(&mut said, &mut line)?;
     assert_eq!(
         line,
-        "keyed cannot go on by itself; `antiphon why keyed` tells what it waits for\n"
+        "keyed cannot continue by itself; `antiphon why keyed` shows what it waits for\n"
     );
     let why = String::from_utf8(ran(dir.path(), &["why", "keyed", "uses"])?.stdout)?;
     assert_eq!(
@@ -321,12 +324,7 @@ fn a_guest_says_that_its_run_is_paused() -> Result {
     let mut told = String::new();
     let mut stderr = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
     std::io::BufRead::read_line(&mut stderr, &mut told)?;
-    assert!(
-        told.starts_with(
-            "visit is paused, and this process waits; `antiphon continue visit` lets it go on"
-        ),
-        "{told}"
-    );
+    assert!(told.starts_with("visit is paused; `antiphon continue visit` continues it"), "{told}");
     assert_eq!(ran(dir.path(), &["continue", "visit"])?.status.code(), Some(0));
     assert_eq!(guest.0.wait()?.code(), Some(0));
     say(&host_ends, "end")?;

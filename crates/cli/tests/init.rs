@@ -11,7 +11,7 @@ fn the_starter_plan_runs_as_it_is() {
     let fixture = Fixture::empty();
     check(
         &fixture.run("init"),
-        "plan.yaml is there; look at it, then\n\n    antiphon run plan.yaml\n--- exit 0\n",
+        "wrote plan.yaml; look it over, then run it with\n\n    antiphon run plan.yaml\n--- exit 0\n",
     );
     check(
         &fixture.run("plan check plan.yaml"),
@@ -47,8 +47,8 @@ fn a_file_that_is_there_is_not_written_over() {
     std::fs::write(fixture.path("mine.yaml"), "mine").unwrap();
     check(
         &fixture.run("init mine.yaml"),
-        "--- stderr\nerror: mine.yaml is there already; nothing was written\n\
-         hint: name another file, as in `antiphon init other.yaml`\n--- exit 2\n",
+        "--- stderr\nerror: mine.yaml already exists; nothing was written\n\
+         hint: choose another name, as in `antiphon init other.yaml`\n--- exit 2\n",
     );
     assert_eq!(std::fs::read_to_string(fixture.path("mine.yaml")).unwrap(), "mine");
     check(

@@ -62,7 +62,7 @@ fn a_listing_that_is_cut_off_says_so() {
 ID       NAME  STATUS   WORK  SESSIONS  STARTED               AGE
 service  -     running  0/0   0         <time>  <age>
 --- stderr
-there are more; --limit 0 shows all
+2 more not shown; use --limit 0 to show all
 --- exit 0
 ",
     );
@@ -97,7 +97,7 @@ fn json_has_one_object_a_line() {
 #[test]
 fn a_missing_directory_is_named_with_what_to_do() {
     let fixture = Fixture::empty();
-    let hint = "name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened";
+    let hint = "choose a state directory with --dir or ANTIPHON_DIR, or change to a directory that has one; `antiphon run` creates one";
     for command in ["list", "log build", "receipt show build", "verify", "verify build"] {
         check(
             &fixture.run(command),

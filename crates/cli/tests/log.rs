@@ -111,15 +111,15 @@ fn events_are_narrowed_to_an_item_a_session_and_a_time() {
     );
     check(
         &fixture.run("log build --work test --session 1"),
-        "--- stderr\nno such event\n--- exit 0\n",
+        "--- stderr\nno matching events\n--- exit 0\n",
     );
     check(
         &fixture.run("log build --since 2200-01-01"),
-        "--- stderr\nno such event since <time>\n--- exit 0\n",
+        "--- stderr\nno matching events since <time>\n--- exit 0\n",
     );
     let wrong = fixture.run("log build --since soon");
     assert!(
-        wrong.contains("say how long ago, as `<age>`") && wrong.ends_with("--- exit 2\n"),
+        wrong.contains("expected how long ago, such as `<age>`") && wrong.ends_with("--- exit 2\n"),
         "{wrong}"
     );
 }
@@ -164,7 +164,7 @@ fn without_a_name_the_newest_coordination_is_meant_and_told() {
         "\
 1  <time>  coordination.started          started service: 0 items, 1 at a time; at most 10 sessions, 1m00s, 5000 tokens; open to more work
 --- stderr
-coordination/service, the newest
+showing coordination/service, the newest run
 --- exit 0
 ",
     );
@@ -174,7 +174,7 @@ coordination/service, the newest
     });
     check(
         &empty.run("log"),
-        "--- stderr\nerror: there is no coordination in <dir>/state\n\
+        "--- stderr\nerror: there are no runs in <dir>/state\n\
          hint: `antiphon run FILE` starts one\n--- exit 2\n",
     );
 }
@@ -186,19 +186,19 @@ fn an_empty_answer_is_explained() {
         &fixture.run("log build --type paused --from 8"),
         "\
 --- stderr
-no event is of type paused; there are coordination.completed, coordination.session_unbound
+no events of type paused; there are coordination.completed, coordination.session_unbound
 --- exit 0
 ",
     );
     check(
         &fixture.run("log build --from 99"),
-        "--- stderr\nno event from version 99 on; the last one is 9\n--- exit 0\n",
+        "--- stderr\nno events from version 99 on; the last is 9\n--- exit 0\n",
     );
     check(
         &fixture.run("log build --type bound"),
         "\
 --- stderr
-error: invalid value 'bound' for '--type <PATTERN>': there is no such type; did you mean session_bound or session_unbound?
+error: invalid value 'bound' for '--type <PATTERN>': unknown event type; did you mean session_bound or session_unbound?
 
 For more information, try '--help'.
 --- exit 2
@@ -236,7 +236,7 @@ fn names_that_are_not_there_suggest_near_ones() {
     let fixture = Fixture::new();
     let told = |name: &str, hint: &str| {
         format!(
-            "--- stderr\nerror: there is no coordination {name} in <dir>/state\nhint: {hint}\n--- exit 2\n"
+            "--- stderr\nerror: there is no run {name} in <dir>/state\nhint: {hint}\n--- exit 2\n"
         )
     };
     check(&fixture.run("log buidl"), &told("buidl", "did you mean build?"));
@@ -244,7 +244,7 @@ fn names_that_are_not_there_suggest_near_ones() {
     check(&fixture.run("verify bui"), &told("bui", "did you mean build?"));
     check(
         &fixture.run("receipt show something-else"),
-        &told("something-else", "`antiphon list` shows those that are"),
+        &told("something-else", "`antiphon list` shows the runs there are"),
     );
     check(
         &fixture.run("log pool/gpu"),

@@ -167,7 +167,7 @@ fn a_file_that_is_not_there_is_told_as_a_plan_that_cannot_be_run() {
 error: cannot read this file: No such file or directory (os error 2)
 --> nowhere.yaml
 
-error: nowhere.yaml cannot be run: one problem
+error: nowhere.yaml cannot be run: 1 problem
 --- exit 5
 ",
     );

@@ -13,9 +13,9 @@ fn a_receipt_is_shown_with_verdict_usage_items_and_evidence() {
     check(
         &fixture.run("receipt show build"),
         "\
-coordination  build (Build it)
+run           build (Build it)
 verdict       succeeded
-why it ended  ALL_WORK_COMPLETED
+why it ended  no work is left
 started       <time>
 ended         <time>, <span> s later
 
@@ -92,7 +92,7 @@ fn items_that_the_receipt_holds_as_digests_are_shown_too() {
     });
     let shown = fixture.run("receipt show wide");
     let note = "work          1002 succeeded, 0 failed, 0 skipped, 0 unfinished\n              \
-                The receipt holds the first 1000 to end as digests.\n";
+                The receipt holds the first 1000 finished items as digests.\n";
     assert!(shown.contains(note), "{shown}");
     let items: Vec<&str> = shown
         .lines()
@@ -128,8 +128,8 @@ fn an_exported_receipt_is_verified_without_its_ledger() {
     std::fs::remove_dir_all(fixture.state()).unwrap();
     check(
         &fixture.run("verify build.json"),
-        "9 events in 1 streams, 1 commits\n1 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n"
-            .replace("1 commits", "<n> commits")
+        "9 events in 1 stream, 1 commit\n1 receipt rebuilt, 0 payloads erased\nsound\n--- exit 0\n"
+            .replace("1 commit", "<n> commits")
             .as_str(),
     );
 }
@@ -144,7 +144,7 @@ fn an_export_writes_over_nothing_else() {
     );
     check(
         &fixture.run("receipt export broken -o receipt.json"),
-        "--- stderr\nerror: receipt.json holds something else\nhint: name another file, or remove that one\n--- exit 2\n",
+        "--- stderr\nerror: receipt.json already exists with other contents\nhint: choose another file, or remove that one\n--- exit 2\n",
     );
 }
 
@@ -155,7 +155,7 @@ fn of_an_erased_coordination_the_hash_is_left() {
         &fixture.run("receipt show build"),
         "\
 receipt  <hash>
-Payloads of this coordination were erased: the receipt cannot be rebuilt, only its hash is left to compare.
+Payloads of this run were erased, so its receipt cannot be rebuilt; only its hash can be compared.
 --- exit 0
 ",
     );

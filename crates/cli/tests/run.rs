@@ -196,7 +196,7 @@ fn a_state_directory_that_cannot_be_made_is_told_and_nothing_runs() -> Result {
     let told = String::from_utf8(refused.stderr)?;
     assert!(
         told.starts_with("error: could not list ")
-            && told.contains("hint: name a directory that can be written"),
+            && told.contains("hint: choose a writable directory"),
         "{told}"
     );
     assert_eq!((refused.status.code(), dir.path().join("done").exists()), (Some(3), false));
@@ -223,7 +223,7 @@ fn ctrl_c_ends_the_wait_for_an_engine_that_does_not_answer() -> Result {
     let mut run = Running::start(dir.path(), &["run", "plan.yaml"])?;
     let mut lines = BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
     let waits = format!(
-        "waiting for the engine that holds {} to answer or to end",
+        "waiting for the engine that holds {} to answer or exit",
         dir.path().join("state").display()
     );
     assert_eq!(lines.next().ok_or("it said nothing")??, waits);

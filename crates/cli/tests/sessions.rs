@@ -136,7 +136,7 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
     let mut told = std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
     assert_eq!(
         told.next().ok_or("it told nothing")??,
-        "outer cannot go on by itself; `antiphon why outer` tells what it waits for"
+        "outer cannot continue by itself; `antiphon why outer` shows what it waits for"
     );
     let why = ran(dir.path(), &["why", "outer"])?;
     assert_eq!(

@@ -15,10 +15,10 @@ fn without_an_id_it_is_of_the_newest_that_has_not_ended() {
     check(
         &Fixture::new().run("status"),
         "\
-coordination  service
+run           service
 status        running
 started       <time>, <age> ago
-engine        none runs; its time stands still until one takes it up again
+engine        not running; `antiphon resume service` continues it
 
 sessions ░░░░░░░░ 0/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 0/5000  cost 0.00
 --- exit 0
@@ -32,7 +32,7 @@ fn what_has_ended_is_shown_with_what_each_item_said() {
     check(
         &fixture.run("status build"),
         "\
-coordination  build (Build it)
+run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
 
@@ -47,7 +47,7 @@ sessions ██░░░░░░ 3/10  time ░░░░░░░░ <age>/1m00
     check(
         &fixture.run("status coordination/broken"),
         "\
-coordination  broken
+run           broken
 status        failed
 started       <time>, <age> ago
 
@@ -62,7 +62,7 @@ sessions █░░░░░░░ 1/10  time ░░░░░░░░ <age>/1m00
     check(
         &fixture.run("status broken --limit 1"),
         "\
-coordination  broken
+run           broken
 status        failed
 started       <time>, <age> ago
 
@@ -81,10 +81,10 @@ fn what_was_erased_is_said_and_is_no_error() {
     check(
         &Fixture::erased().run("status build"),
         "\
-coordination  build (Build it)
+run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
-note: this is as it was before version 6, which cannot be read: its payload was erased
+note: shown as it was before version 6, which cannot be read: its payload was erased
 
 ITEM     STATE    ATTEMPT  TIME  WHY
 compile  done     1        <age>
@@ -102,7 +102,7 @@ fn a_coordination_that_is_not_there_is_refused() {
         &Fixture::new().run("status bild"),
         "\
 --- stderr
-error: there is no coordination bild in <dir>/state
+error: there is no run bild in <dir>/state
 hint: did you mean build?
 --- exit 2
 ",
@@ -112,7 +112,7 @@ hint: did you mean build?
         "\
 --- stderr
 error: there is no state directory <dir>/state
-hint: name a state directory with --dir or ANTIPHON_DIR, or go to where one is; an engine creates it when it is opened
+hint: choose a state directory with --dir or ANTIPHON_DIR, or change to a directory that has one; `antiphon run` creates one
 --- exit 3
 ",
     );
@@ -197,7 +197,7 @@ work:
     check(
         &fixture.run("status"),
         "\
-coordination  seen (test)
+run           seen (test)
 status        running
 started       <time>, <age> ago
 
@@ -215,10 +215,10 @@ sessions ░░░░░░░░ 1/20  time ░░░░░░░░ <age>/5m00
     check(
         &fixture.run("status"),
         "\
-coordination  seen (test)
+run           seen (test)
 status        running
 started       <time>, <age> ago
-engine        none runs; its time stands still until one takes it up again
+engine        not running; `antiphon resume seen` continues it
 
 ITEM   STATE    ATTEMPT  TIME  WHY
 stays  running  1        <age>

@@ -55,7 +55,7 @@ fn the_last_frame_and_the_summary_stay_on_a_clean_terminal() -> Result {
             "sessions ░░░░░░░░ 2/200 time ░░░░░░░░ <time>/5m00s tokens 0 cost 0.00",
             "partial in <time> 2 sessions",
             "receipt <hash> verified",
-            "look at it with `antiphon receipt show shown`"
+            "details: `antiphon receipt show shown`"
         ],
         "{text:?}"
     );
@@ -77,19 +77,19 @@ fn ctrl_c_is_answered_above_the_frame_and_leaves_the_terminal_clean() -> Result 
         OnTerminal::start(dir.path(), RUN, (24, 80), |command| _ = command.env("NO_COLOR", "1"))?;
     assert_eq!(std::fs::read_to_string(dir.path().join("pipe"))?, "here\n");
     run.signal(Signal::INT)?;
-    run.until("Ctrl-C again ends them")?;
+    run.until("press Ctrl-C again to stop them")?;
     run.signal(Signal::INT)?;
     let (text, screen, status) = run.end()?;
     assert_eq!(
         masked(&screen.lines())[..2],
         [
-            "nothing new starts; running sessions may end. Ctrl-C again ends them",
-            "running sessions are ended"
+            "waiting for running sessions; press Ctrl-C again to stop them",
+            "stopping running sessions"
         ],
         "{text:?}"
     );
     assert!(
-        screen.lines().contains(&"look at it with `antiphon receipt show shown`".to_owned()),
+        screen.lines().contains(&"details: `antiphon receipt show shown`".to_owned()),
         "{text:?}"
     );
     assert_eq!(status.code(), Some(8));
@@ -154,7 +154,7 @@ fn a_terminal_that_obeys_nothing_gets_lines() -> Result {
             "<time> done only (session 1) after <time>",
             "succeeded in <time> 1 session",
             "receipt <hash> verified",
-            "look at it with `antiphon receipt show shown`"
+            "details: `antiphon receipt show shown`"
         ]
     );
     Ok(())

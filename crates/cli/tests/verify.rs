@@ -14,7 +14,7 @@ fn a_sound_ledger_is_sound_as_a_whole_and_in_parts() {
     for coordination in ["build", "coordination/build"] {
         check(
             &fixture.run(&format!("verify {coordination}")),
-            "9 events in 1 streams, <n> commits\n1 receipts rebuilt, 0 payloads erased\nsound\n--- exit 0\n",
+            "9 events in 1 stream, <n> commits\n1 receipt rebuilt, 0 payloads erased\nsound\n--- exit 0\n",
         );
     }
     let report = fixture.objects("verify --json").remove(0);
@@ -36,7 +36,7 @@ fn findings_name_stream_and_version_and_exit_with_four() {
     check(
         &fixture.run("verify forged.json"),
         &format!(
-            "9 events in 1 streams, <n> commits\n0 receipts rebuilt, 0 payloads erased\n\
+            "9 events in 1 stream, <n> commits\n0 receipts rebuilt, 0 payloads erased\n\
              event 4 of `coordination/build`: {hash}; {remedy}\n\
              the exported receipt: {differs}; {export_again}\nNOT SOUND: 2 findings\n--- exit 4\n"
         ),
@@ -98,7 +98,7 @@ fn what_cannot_be_read_exits_with_three() {
         "\
 --- stderr
 error: could not read the ledger: disk I/O error: Error code 266: disk I/O error
-hint: `antiphon doctor` tells what is wrong with a state directory
+hint: `antiphon doctor` explains what is wrong with a state directory
 --- exit 3
 ",
     );

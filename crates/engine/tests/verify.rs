@@ -65,10 +65,9 @@ fn one_coordination_is_verified_by_itself() {
     let store = memory();
     assert_eq!(
         one(&store, "last"),
-        "5 events in 1 streams, 1 commits\n1 receipts rebuilt, 0 payloads erased\nsound\n"
+        "5 events in 1 stream, 1 commit\n1 receipt rebuilt, 0 payloads erased\nsound\n"
     );
-    let running =
-        "5 events in 1 streams, 0 commits\n0 receipts rebuilt, 0 payloads erased\nsound\n";
+    let running = "5 events in 1 stream, 0 commits\n0 receipts rebuilt, 0 payloads erased\nsound\n";
     assert_eq!(one(&store, "endless"), running);
     let private = one(&store, "private");
     assert!(

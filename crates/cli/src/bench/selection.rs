@@ -15,7 +15,7 @@ impl Selection {
             given.iter().find(|name| !all().any(|known| known.starts_with(name.as_str())))
         {
             let hint = format!(
-                "known are {}; the beginning of a name stands for all that begin so",
+                "known names are {}; a prefix selects every measurement that begins with it",
                 all().collect::<Vec<_>>().join(", ")
             );
             return Err(CommandError::new(

@@ -9,21 +9,22 @@ use antiphon::ledger::{Backup, BackupError};
 use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
+use crate::labels::counted;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::output::Output;
 use crate::text::printable;
 use crate::timestamps;
 
-/// Copy the ledger, also while an engine writes to it
+/// Copy the ledger, even while an engine writes to it
 ///
-/// DEST becomes a state directory that holds the ledger as of one commit:
-/// `antiphon verify --dir DEST` checks it, and every command goes on with it under --dir DEST. It
-/// is there whole or not at all; while it is made it is DEST.unfinished. Sessions that run now are
-/// lost to the copy, and would be tried again there. See docs/backup.md.
+/// DEST becomes a state directory that holds the ledger as of one commit. Check it with
+/// `antiphon verify --dir DEST`; every command works on it with --dir DEST. It appears whole or not
+/// at all: until it is finished it is called DEST.unfinished. Sessions that are running now count
+/// as interrupted in the copy and would be tried again there. See docs/backup.md.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where the copy goes; there must be nothing yet, or an empty directory
+    /// Where the copy goes; must not exist, or be an empty directory
     #[arg(value_name = "DEST")]
     place: PathBuf,
 }
@@ -52,11 +53,13 @@ impl Args {
             let place = self.place.display();
             let (number, took) = (commits.number, timestamps::span(took));
             output.line(format!(
-                "{} events in {number} commits, {bytes} bytes, in {took}",
-                events.0
+                "{} in {}, {}, in {took}",
+                counted(events.0, "event"),
+                counted(number.0, "commit"),
+                counted(bytes, "byte")
             ))?;
             output.line(format!(
-                "to check it: antiphon verify --dir {}",
+                "check it with: antiphon verify --dir {}",
                 printable(&place.to_string())
             ))?;
         }
@@ -73,10 +76,10 @@ impl From<BackupError> for CommandError {
             | BackupError::Inside { .. }
             | BackupError::InTheWay { .. } => told(Kind::Usage),
             BackupError::Mark(_) | BackupError::Identity(_) => {
-                told(Kind::State).with_hint("`antiphon doctor` tells what is safe to do")
+                told(Kind::State).with_hint("`antiphon doctor` shows what is safe to do")
             }
             BackupError::Write(_) => told(Kind::State).with_hint(
-                "see that the place can be written and has room; its parent must be there",
+                "check that the destination is writable and has room, and that its parent directory exists",
             ),
             BackupError::Read(_)
             | BackupError::Format(_)

@@ -8,13 +8,13 @@ use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::state_dir;
 
-/// Measure this machine and print medians with the conditions
+/// Measure performance on this machine, and print medians and conditions
 ///
-/// The files lie in a temporary directory below the state directory, so that its disk is what is
-/// measured.
+/// Files are written to a temporary directory inside the state directory, so that its disk is what
+/// is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Names of measurements, or the beginnings of names; all if none is given
+    /// Names of measurements, or prefixes of names; all by default
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Be the idle engine that another process measures
@@ -48,7 +48,7 @@ impl Args {
                 Kind::State,
                 format!("cannot make a directory in {}: {error}", below.display()),
             )
-            .with_hint("name one on the disk to be measured with --dir")
+            .with_hint("choose one on the disk to be measured with --dir")
         })?;
         let conditions = Conditions::here(place.path())?;
         let report = Report { conditions, results: bench::run(place.path(), &selection)? };

@@ -1,4 +1,4 @@
-//! `antiphon cancel`: ends a coordination, and waits until nothing of it runs.
+//! `antiphon cancel`: ends a run, and waits until nothing of it is left.
 
 use std::process::ExitCode;
 
@@ -15,21 +15,21 @@ use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
 use crate::text::painted;
 
-/// End a coordination
+/// Cancel a run
 ///
-/// Running sessions are asked to stop, then ended with all that they started; the command returns
-/// when nothing of the coordination runs any more. Without a running engine the end is recorded all
-/// the same.
+/// Running sessions are asked to stop, then killed with everything they started; the command
+/// returns once nothing of the run is left. If no engine is running, the cancellation is recorded
+/// all the same.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The coordination
+    /// The run
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: CoordinationId,
-    /// Let running sessions come to their end, and start nothing new
+    /// Let running sessions finish, and start nothing new
     #[arg(long)]
     drain: bool,
-    /// Why; recorded
-    #[arg(long, value_name = "TEXT", default_value = "cancelled by an operator")]
+    /// Reason to record
+    #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 }
 
@@ -54,7 +54,7 @@ impl Args {
             (false, Some(outcome)) => {
                 let verdict = outcome.verdict.to_string();
                 output.line(format!(
-                    "{} has ended: {}, receipt {}",
+                    "{} ended: {}, receipt {}",
                     self.id,
                     painted(&verdict, &verdict),
                     outcome.receipt

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use crate::command_error::CommandError;
 use crate::output::Output;
 
-/// Print completions for a shell
+/// Print a completion script for a shell
 ///
 /// For bash: `antiphon completions bash > ~/.local/share/bash-completion/completions/antiphon`. For
 /// zsh, into a file `_antiphon` in a directory of $fpath; for fish, into

@@ -13,24 +13,24 @@ use crate::options::Options;
 use crate::output::Output;
 use crate::runtime::on_a_runtime;
 
-/// Let a paused coordination go on, with higher ceilings if given
+/// Continue a paused run, with higher ceilings if given
 ///
-/// Ceilings are totals, as in the plan; none may be lower than it is.
+/// Ceilings are totals, as in the plan, and can only be raised.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The coordination
+    /// The run
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: CoordinationId,
-    /// Most sessions
+    /// Maximum number of sessions
     #[arg(long, value_name = "N")]
     sessions: Option<u32>,
-    /// Longest time from start to end, such as 2h
+    /// Maximum time from start to end, such as 2h
     #[arg(long, value_name = "DURATION")]
     duration: Option<Millis>,
-    /// Most tokens, such as 500k
+    /// Maximum tokens, such as 500k
     #[arg(long, value_name = "N")]
     tokens: Option<Count>,
-    /// Highest cost, such as "12.50 USD"
+    /// Maximum cost, such as "12.50 USD"
     #[arg(long, value_name = "COST")]
     cost: Option<Cost>,
 }
@@ -54,7 +54,7 @@ impl Args {
             async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
         let (accepted, acted_on) = Connection::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != Raise::default() => error.with_hint(format!(
-                "it must be paused, and ceilings are totals, none lower than it is; `antiphon status {}` shows both",
+                "the run must be paused, and ceilings are totals that can only be raised; `antiphon status {}` shows both",
                 self.id
             )),
             _ => error,
@@ -62,10 +62,10 @@ impl Args {
         let mut output = Output::stdout();
         match (json, acted_on) {
             (true, _) => output.json(&accepted)?,
-            (false, true) => output.line(format!("{} goes on", self.id))?,
+            (false, true) => output.line(format!("{} continued", self.id))?,
             (false, false) => {
                 output.line(format!(
-                    "{} may go on; no engine runs, so `antiphon resume {}` does it",
+                    "{} continued, but no engine is running; `antiphon resume {}` starts one",
                     self.id, self.id
                 ))?;
             }

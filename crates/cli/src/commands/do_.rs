@@ -23,51 +23,52 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// Run any command with a budget, an owned process tree and a receipt
 ///
-/// What it prints is passed on, and kept as evidence. It sees an allow-list of the environment,
-/// what --env and --secret name, and the ANTIPHON_ variables of a session; its standard input is
-/// closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it failed.
+/// Its output is passed through and kept as evidence. The command sees a few standard environment
+/// variables, those named with --env and --secret, and the ANTIPHON_ variables of a session; its
+/// standard input is closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it
+/// failed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true)]
     command: Vec<String>,
-    /// Run it under this id; the same command under the same id goes on where it stopped
+    /// Id of the run; the same command under the same id continues where it stopped
     #[arg(long, value_name = "ID", value_parser = chosen)]
     id: Option<CoordinationId>,
-    /// Longest time of an attempt; then all its processes are ended
+    /// Time limit of each attempt, after which all its processes are killed
     #[arg(long, value_name = "DURATION")]
     timeout: Option<Millis>,
-    /// How often it may be tried
+    /// Maximum number of attempts
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
-    /// Longest time in all
+    /// Time limit of all attempts together
     #[arg(long, value_name = "DURATION", default_value = "1d")]
     duration: Millis,
-    /// Most tokens; with --usage
+    /// Maximum tokens; requires --usage
     #[arg(long, value_name = "N", requires = "usage")]
     tokens: Option<Count>,
-    /// Highest cost, such as "2.50 USD"; with --usage
+    /// Maximum cost, such as "2.50 USD"; requires --usage
     #[arg(long, value_name = "COST", requires = "usage")]
     cost: Option<Cost>,
-    /// How what it uses is read: `result`, `claude` or `claude-stream`
+    /// How its usage is read: `result`, `claude` or `claude-stream`
     #[arg(long, value_name = "HOW")]
     usage: Option<String>,
-    /// Most memory of all its processes
+    /// Maximum memory of all its processes together
     #[arg(long, value_name = "SIZE")]
     memory: Option<Bytes>,
-    /// Most processes at a time
+    /// Maximum number of processes at a time
     #[arg(long, value_name = "N")]
     processes: Option<Count>,
-    /// Decides whether it succeeded: a script for `sh -c` that is run after it
+    /// Script for `sh -c` that runs after the command and decides whether it succeeded
     #[arg(long, value_name = "SCRIPT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     check: Option<String>,
-    /// A variable that it sees: NAME for the one here, or NAME=VALUE
+    /// Environment variable to pass: NAME as it is here, or NAME=VALUE
     #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
-    /// A variable that it sees and that is kept out of everything that is recorded
+    /// Environment variable to pass whose value is kept out of everything recorded
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
-    /// The file that is its standard input
+    /// File to read its standard input from
     #[arg(long, value_name = "FILE")]
     stdin: Option<String>,
 }
@@ -75,7 +76,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let here = std::env::current_dir().map_err(|error| {
-            CommandError::new(Kind::Usage, format!("the current directory cannot be had: {error}"))
+            CommandError::new(Kind::Usage, format!("cannot tell the current directory: {error}"))
         })?;
         let id = self.id.clone().unwrap_or_else(Engine::mint);
         let shown = Path::new("the command line");

@@ -1,5 +1,5 @@
-//! `antiphon doctor`: explains a state directory, and goes on with a ledger that its head mark does
-//! not vouch for.
+//! `antiphon doctor`: explains a state directory, and opens a ledger that its head mark does not
+//! vouch for.
 
 mod acceptance;
 mod engine;
@@ -18,13 +18,13 @@ use crate::text::{painted, printable};
 use acceptance::Acceptance;
 use examination::{Examination, State};
 
-/// Explain what is wrong with a state directory, and what is safe to do
+/// Diagnose a state directory, and explain what is safe to do
 ///
-/// Reads only, unless one of the two --accept flags is given. Exits with 0 if nothing is wrong, 4
-/// if something is, 3 if there is no ledger or it cannot be read.
+/// Changes nothing unless one of the two --accept flags is given. Exits with 0 if nothing is wrong,
+/// 4 if something is, 3 if there is no ledger or it cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Do not verify the whole record, which takes longer the longer it is
+    /// Skip verifying the whole ledger, which takes longer the more it holds
     #[arg(long)]
     quick: bool,
     #[command(flatten)]

@@ -17,8 +17,8 @@ const STARTER: &str = include_str!("init/starter.yaml");
 
 /// Write a starter plan that runs as it is
 ///
-/// It needs nothing but a shell, and shows needs, an output that another item uses by name, a retry
-/// and a budget. A file that is there is never written over.
+/// The plan needs nothing but a shell, and shows needs, an output that another item uses by name, a
+/// retry and a budget. An existing file is never overwritten.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -32,9 +32,9 @@ impl Args {
         let failed = |error: std::io::Error| match error.kind() {
             ErrorKind::AlreadyExists => CommandError::new(
                 Kind::Usage,
-                format!("{shown} is there already; nothing was written"),
+                format!("{shown} already exists; nothing was written"),
             )
-            .with_hint("name another file, as in `antiphon init other.yaml`"),
+            .with_hint("choose another name, as in `antiphon init other.yaml`"),
             _ => CommandError::new(Kind::State, format!("could not write {shown}: {error}")),
         };
         let mut file =
@@ -45,8 +45,9 @@ impl Args {
         if options.json {
             output.json(&json!({ "file": self.file, "next": format!("antiphon run {quoted}") }))?;
         } else {
-            output
-                .line(format!("{shown} is there; look at it, then\n\n    antiphon run {quoted}"))?;
+            output.line(format!(
+                "wrote {shown}; look it over, then run it with\n\n    antiphon run {quoted}"
+            ))?;
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)

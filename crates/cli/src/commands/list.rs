@@ -1,4 +1,4 @@
-//! `antiphon list`: coordinations at a glance, from head rows alone.
+//! `antiphon list`: runs at a glance, from head rows alone.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use antiphon::append::HeadRow;
 use antiphon::coordination::{Counts, Stage};
 use antiphon::head::RunSummary;
+use antiphon::id::StreamName;
 use antiphon::ledger::{HeadFilter, HeadQuery};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
@@ -18,22 +19,22 @@ use crate::output::Output;
 use crate::table::Table;
 use crate::timestamps;
 
-/// List coordinations, newest first
+/// List runs, newest first
 ///
-/// With --json, one object on a line: id, name, status, ended, version, hash, started, changed,
-/// summary.
+/// With --json, prints one object per line: id, name, status, ended, version, hash, started,
+/// changed, summary.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only those in this state
+    /// Only runs with this status
     #[arg(long, ignore_case = true, value_name = "STATUS", value_parser = stages())]
     status: Option<Stage>,
-    /// At most so many; 0 for all
+    /// Show at most N runs; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     limit: usize,
-    /// Only those that have ended
+    /// Only runs that have ended
     #[arg(long, conflicts_with = "running")]
     ended: bool,
-    /// Only those that have not ended
+    /// Only runs that have not ended
     #[arg(long)]
     running: bool,
 }
@@ -62,17 +63,12 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         let limit = if self.limit == 0 { usize::MAX } else { self.limit };
-        let filter = HeadFilter {
-            prefix: COORDINATIONS.to_owned(),
-            status: self.status.map(|stage| stage.as_str().to_owned()),
-            ended: if self.ended { Some(true) } else { self.running.then_some(false) },
-            older_than: None,
-            // One more tells whether there are more.
-            limit: limit.saturating_add(1),
-        };
+        // One more tells whether there are more.
+        let filter = self.filter(None, limit.saturating_add(1));
         let mut heads = ledger.store.heads(&HeadQuery::List(filter))?;
         let more = heads.len() > limit;
         heads.truncate(limit);
+        let left_out = if more { self.left_out(&ledger, heads.last())? } else { 0 };
 
         let mut output = Output::stdout();
         if options.json {
@@ -89,10 +85,31 @@ impl Args {
             table.print("", &mut output)?;
         }
         output.finish()?;
-        if more {
-            let _told = writeln!(anstream::stderr(), "there are more; --limit 0 shows all");
+        if left_out > 0 {
+            // Where standard error is closed, nothing can be said.
+            let _unseen = writeln!(
+                anstream::stderr(),
+                "{left_out} more not shown; use --limit 0 to show all"
+            );
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn filter(&self, older_than: Option<StreamName>, limit: usize) -> HeadFilter {
+        HeadFilter {
+            prefix: COORDINATIONS.to_owned(),
+            status: self.status.map(|stage| stage.as_str().to_owned()),
+            ended: if self.ended { Some(true) } else { self.running.then_some(false) },
+            older_than,
+            limit,
+        }
+    }
+
+    /// How many there are beyond the last that is shown.
+    fn left_out(&self, ledger: &Ledger, last: Option<&HeadRow>) -> Result<usize, CommandError> {
+        let older_than = last.map(|head| head.stream.clone());
+        let filter = self.filter(older_than, usize::MAX);
+        Ok(ledger.store.heads(&HeadQuery::List(filter))?.len())
     }
 }
 

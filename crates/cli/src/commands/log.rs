@@ -20,42 +20,42 @@ use crate::text::printable;
 use crate::timestamps;
 use filter::{Filter, Kinds};
 
-/// Print the events of a coordination
+/// Print the events of a run
 ///
-/// With --follow, those that come later are printed as they are recorded, until the coordination
-/// has ended; it waits across a restart of the engine, and ends with whoever reads its output. With
-/// --json, one object on a line: the event's envelope, with the payload as it is stored, and
-/// `time`, which is `wall` for people.
+/// With --follow, keeps printing events as they are recorded until the run has ended, also across a
+/// restart of the engine; it stops when its output is no longer read. With --json, prints one
+/// object per line: the event's envelope, its payload as stored, and `time`, which is `wall` in
+/// readable form.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A coordination, `ledger`, or any other stream by its name; if absent the coordination that
-    /// `status` shows
-    #[arg(value_name = "COORDINATION | STREAM", value_parser = ledger::stream)]
+    /// The id of a run, `ledger`, or the name of another stream; by default the run that `status`
+    /// shows
+    #[arg(value_name = "RUN | STREAM", value_parser = ledger::stream)]
     stream: Option<StreamName>,
-    /// From this version on
+    /// Start at this version
     #[arg(long, value_name = "VERSION", conflicts_with = "after")]
     from: Option<u64>,
-    /// Only what comes after this version
+    /// Start after this version
     #[arg(long, value_name = "VERSION")]
     after: Option<u64>,
-    /// Only what was recorded since then: `10m`, `1h30m`, `2d` ago, or a time such as
-    /// `2026-11-21T08:30` (UTC unless it says otherwise)
+    /// Only events recorded since then: a duration ago, such as `10m`, `1h30m` or `2d`, or a time,
+    /// such as `2026-11-21T08:30` (UTC unless it says otherwise)
     #[arg(long, value_name = "DURATION | TIME", value_parser = timestamps::since)]
     since: Option<WallTime>,
-    /// Only the last so many of those that are asked for; 0 for all
+    /// Only the last N matching events; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,
-    /// Wait for further events until the coordination has ended
+    /// Keep printing new events until the run has ended
     #[arg(long, short)]
     follow: bool,
-    /// Only events of this type, such as `session_bound`, with or without `coordination.` before
-    /// it; `*` stands for any text. May be given more than once
+    /// Only events of this type, such as `session_bound` or `coordination.session_bound`; `*`
+    /// matches any text. May be given more than once
     #[arg(long = "type", short = 't', value_name = "PATTERN", value_parser = filter::kinds)]
     kinds: Vec<Kinds>,
-    /// Only events that concern this item
+    /// Only events of this item
     #[arg(long, value_name = "ID", value_parser = filter::work)]
     work: Option<WorkId>,
-    /// Only events that concern the session with this number
+    /// Only events of the session with this number
     #[arg(long, value_name = "N")]
     session: Option<u64>,
 }
@@ -127,7 +127,7 @@ impl Args {
 /// The stream of the newest coordination, which is told, since nobody named it.
 fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
     let stream = StreamName::Coordination(ledger.newest()?);
-    let _told = writeln!(anstream::stderr(), "{stream}, the newest");
+    let _told = writeln!(anstream::stderr(), "showing {stream}, the newest run");
     Ok(stream)
 }
 

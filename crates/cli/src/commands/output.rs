@@ -15,20 +15,20 @@ use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
 use crate::output::Output;
 
-/// Print what a session of an item printed
+/// Print the output of an item's session
 ///
-/// The item's last session, unless another is named; also of one that still runs, as far as it is.
-/// Its standard output goes to standard output, its standard error to standard error. Of a
-/// function, which prints nothing, what it put out.
+/// Prints the output of the item's last session, unless another is given; of a running one, what it
+/// has printed so far. Its standard output goes to standard output, its standard error to standard
+/// error. For a function, prints its result.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The coordination
+    /// The run
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: CoordinationId,
     /// The item
     #[arg(value_name = "ITEM")]
     work: String,
-    /// The number of a session; `antiphon receipt show` lists them
+    /// Number of the session; `antiphon log ID` shows them
     #[arg(long, value_name = "N")]
     session: Option<u64>,
 }
@@ -103,7 +103,7 @@ impl Args {
                 folder.read(kept).map_err(|error| {
                     CommandError::new(
                         Kind::State,
-                        format!("what session {session} prints cannot be read: {error}"),
+                        format!("cannot read what session {session} prints: {error}"),
                     )
                 })
             };
@@ -135,9 +135,9 @@ impl Args {
         }
         let told = |what: String| CommandError::new(Kind::Usage, what);
         Ok(match self.session {
-            None => told(format!("no session of {work} has begun"))
-                .with_hint(format!("`antiphon why {id} {work}` tells why")),
-            Some(session) => told(format!("session {session} of {id} is none of {work}"))
+            None => told(format!("no session of {work} has started"))
+                .with_hint(format!("`antiphon why {id} {work}` shows why")),
+            Some(session) => told(format!("session {session} of {id} is not one of {work}"))
                 .with_hint(format!("`antiphon log {id} --work {work}` shows its sessions")),
         })
     }
@@ -149,8 +149,8 @@ fn blob(ledger: &Ledger, digest: Option<&Digest>) -> Result<Vec<u8>, CommandErro
     ledger.store.blob(digest)?.ok_or_else(|| {
         CommandError::new(
             Kind::State,
-            format!("the bytes {digest} are not there; they were erased, or are lost"),
+            format!("the output {digest} is missing: it was erased or lost"),
         )
-        .with_hint("`antiphon verify` tells which")
+        .with_hint("`antiphon verify` shows which")
     })
 }

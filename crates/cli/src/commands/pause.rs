@@ -1,4 +1,4 @@
-//! `antiphon pause`: nothing new starts until the coordination is continued.
+//! `antiphon pause`: nothing new starts until the run is continued.
 
 use std::process::ExitCode;
 
@@ -12,16 +12,16 @@ use crate::options::Options;
 use crate::output::Output;
 use crate::runtime::on_a_runtime;
 
-/// Start nothing new of a coordination until it is continued
+/// Pause a run: start nothing new until it is continued
 ///
-/// What runs goes on. `antiphon continue ID` ends the pause.
+/// Running sessions keep running. `antiphon continue ID` ends the pause.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The coordination
+    /// The run
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: CoordinationId,
-    /// Why; recorded
-    #[arg(long, value_name = "TEXT", default_value = "paused by an operator")]
+    /// Reason to record
+    #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 }
 
@@ -39,7 +39,7 @@ impl Args {
             match options.json {
                 true => output.json(&accepted)?,
                 false => output.line(format!(
-                    "{} is paused; `antiphon continue {}` lets it go on",
+                    "{} paused; `antiphon continue {}` continues it",
                     self.id, self.id
                 ))?,
             }

@@ -1,4 +1,4 @@
-//! `antiphon receipt`: what a coordination came to, and the evidence for it.
+//! `antiphon receipt`: the result of a run, and the evidence for it.
 
 mod items;
 mod rendering;
@@ -17,7 +17,7 @@ use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::output::Output;
 
-/// Show or export the receipt of a coordination
+/// Show or export the receipt of a run
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -26,23 +26,22 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Show what a coordination came to: verdict, usage, every item, evidence
+    /// Show the result of a run: verdict, usage, every item, evidence
     ///
-    /// With --json: the receipt's hash, the receipt, and all items, also those that the receipt
-    /// holds as digests.
+    /// With --json, prints the receipt's hash, the receipt, and all items, including those that the
+    /// receipt holds as digests.
     Show {
-        /// A coordination that has ended
-        #[arg(value_parser = ledger::coordination)]
-        coordination: CoordinationId,
+        /// A run that has ended
+        #[arg(value_name = "ID", value_parser = ledger::coordination)]
+        id: CoordinationId,
     },
-    /// Write a receipt with its evidence into one file, which `antiphon verify FILE` checks without
-    /// the ledger
+    /// Write a receipt with its evidence to a file that `antiphon verify` can check without the
+    /// ledger
     Export {
-        /// A coordination that has ended
-        #[arg(value_parser = ledger::coordination)]
-        coordination: CoordinationId,
-        /// Where to; a file that holds something else is not written over. Standard output if
-        /// absent
+        /// A run that has ended
+        #[arg(value_name = "ID", value_parser = ledger::coordination)]
+        id: CoordinationId,
+        /// Output file, standard output by default; a file with other contents is not overwritten
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
@@ -52,11 +51,9 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         match self.action {
-            Action::Show { coordination } => {
-                show(&evidence(&ledger, &coordination)?, &ledger, options)?
-            }
-            Action::Export { coordination, output } => {
-                write(&evidence(&ledger, &coordination)?, output.as_deref(), options)?
+            Action::Show { id } => show(&evidence(&ledger, &id)?, &ledger, options)?,
+            Action::Export { id, output } => {
+                write(&evidence(&ledger, &id)?, output.as_deref(), options)?
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -93,7 +90,7 @@ fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), Comma
         None => {
             output.line(format!("receipt  {}", export.receipt))?;
             output.line(
-                "Payloads of this coordination were erased: the receipt cannot be rebuilt, only its hash is left to compare.",
+                "Payloads of this run were erased, so its receipt cannot be rebuilt; only its hash can be compared.",
             )?;
         }
     }
@@ -136,9 +133,9 @@ fn create(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
             Ok(there) if there == bytes => Ok(()),
             _ => Err(CommandError::new(
                 Kind::Usage,
-                format!("{} holds something else", file.display()),
+                format!("{} already exists with other contents", file.display()),
             )
-            .with_hint("name another file, or remove that one")),
+            .with_hint("choose another file, or remove that one")),
         },
         Err(error) => Err(failed(&error.error)),
     }

@@ -1,4 +1,4 @@
-//! `antiphon resume`: what an engine has left unfinished goes on.
+//! `antiphon resume`: runs that an engine left unfinished.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,15 +18,14 @@ use crate::view::View;
 /// Coordinations that are taken up at a time.
 const MOST: usize = 1_000;
 
-/// Take up coordinations that an engine has left unfinished
+/// Resume runs that an engine left unfinished
 ///
-/// Without an ID, all of them; those that wait for somebody come last. The secrets of a
-/// coordination went with the engine that had them: items that need some are started again by
-/// `antiphon run PLAN --id ID`. Exits like `run`; of several coordinations, with the code of the
-/// first that did not succeed.
+/// Without an ID, resumes all of them. Secrets are never stored: to continue a run that needs them,
+/// use `antiphon run PLAN --id ID` instead. Exits like `run`; with several runs, with the code of
+/// the first that did not succeed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The coordinations
+    /// The runs
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     ids: Vec<CoordinationId>,
 }
@@ -42,7 +41,7 @@ impl Args {
             ledger.head(&antiphon::id::StreamName::Coordination(id.clone()))?;
         }
         if ids.is_empty() {
-            anstream::eprintln!("nothing is unfinished in {}", ledger.dir.display());
+            anstream::eprintln!("there are no unfinished runs in {}", ledger.dir.display());
             return Ok(ExitCode::SUCCESS);
         }
         on_a_runtime(resume(ledger, options.json, ids))

@@ -19,19 +19,19 @@ use crate::runtime::on_a_runtime;
 use crate::state_dir;
 use crate::view::View;
 
-/// Run a plan: real processes, a budget, a receipt
+/// Run a plan within its budget, and leave a receipt
 ///
-/// If an engine runs in the state directory already, the plan is submitted to it and followed here.
-/// Ctrl-C once lets running sessions end and starts nothing new; twice ends them. Exits with 0 if
-/// it succeeded, 5 if the plan cannot be run, 6 if only a part was done, 7 if it failed, 8 if it
-/// was stopped or aborted, 9 if its budget was spent, 10 if its breaker tripped. With --json, the
-/// events, one on a line.
+/// If an engine is already running in the state directory, the plan is submitted to it and followed
+/// here. Press Ctrl-C once to finish running sessions and start nothing new, twice to stop them.
+/// Exits with 0 if the run succeeded, 5 if the plan cannot be run, 6 if only part of it was done, 7
+/// if it failed, 8 if it was stopped or aborted, 9 if its budget was spent, 10 if its breaker
+/// tripped. With --json, prints the events, one per line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Run it under this id; the same plan under the same id goes on where it stopped
+    /// Id of the run; the same plan under the same id continues where it stopped
     #[arg(long, value_name = "ID", value_parser = chosen)]
     id: Option<CoordinationId>,
 }
@@ -99,8 +99,8 @@ pub(crate) fn check(dir: &Path, id: &CoordinationId) -> Result<(), CommandError>
         None => Ok(()),
         Some(finding) => Err(CommandError::new(
             Kind::Verification,
-            format!("the record of {id} does not hold together: {finding}"),
+            format!("the record of {id} does not verify: {finding}"),
         )
-        .with_hint(format!("`antiphon verify {id}` tells all that is wrong"))),
+        .with_hint(format!("`antiphon verify {id}` lists everything that is wrong"))),
     }
 }

@@ -1,4 +1,4 @@
-//! `antiphon status`: how far a coordination is, from its events, beside whatever engine owns it.
+//! `antiphon status`: how far a run is, from its events, beside whatever engine owns it.
 
 mod object;
 mod run_status;
@@ -13,16 +13,16 @@ use crate::options::Options;
 use crate::output::Output;
 use run_status::RunStatus;
 
-/// Show how far a coordination is
+/// Show the progress of a run
 ///
-/// Every item with its state and what it waits for, the meters, and what pauses or stops it. Reads
-/// the ledger beside a running engine. With --json, one object.
+/// Shows every item with its state and what it waits for, the meters, and why the run is paused or
+/// stopping. Reads the ledger even while an engine writes to it. With --json, prints one object.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A coordination; by default the newest that has not ended, else the newest
+    /// The run; by default the newest unfinished one, else the newest
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: Option<CoordinationId>,
-    /// At most so many lines of items, what runs and what failed first; 0 for all
+    /// Show at most N lines of items, running and failed ones first; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 0)]
     limit: usize,
 }

@@ -7,22 +7,22 @@ use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::torture::{Program, Torture, Victim};
 
-/// Prove the promises on this disk, under kill -9
+/// Test the promises on this disk, under kill -9
 ///
-/// Each round runs a process that coordinates random work on a ledger, in functions and in
-/// processes, kills it with SIGKILL, often with its wardens, and checks that nothing acknowledged
-/// is lost, that no item ever had two live sessions, that no process outlived the end of its
-/// session, that no budget was exceeded and that every receipt can be rebuilt. Exit code 4 if
-/// something was not as promised.
+/// Each round starts a process that runs random work on a ledger, in functions and in processes,
+/// kills it with SIGKILL, often together with its wardens, and checks that nothing acknowledged was
+/// lost, that no item ever had two live sessions, that no process outlived the end of its session,
+/// that no budget was exceeded and that every receipt can be rebuilt. Exits with 4 if a promise was
+/// broken.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How many processes are killed
+    /// Number of processes to kill
     #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// What the work and the order of kills follow from; a random one by default
+    /// Seed for the work and the order of kills; random by default
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Make the ledgers in this directory, and leave a failing one there
+    /// Keep the ledgers in this directory, and leave a failing one there
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Be the process that is killed

@@ -1,4 +1,4 @@
-//! `antiphon verify`: a ledger, one coordination, or an exported receipt without any ledger.
+//! `antiphon verify`: a ledger, one run, or an exported receipt without any ledger.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -15,18 +15,18 @@ use crate::options::Options;
 use crate::output::Output;
 use crate::text::{painted, printable};
 
-/// Check that the record holds together
+/// Verify the ledger, a run or an exported receipt
 ///
-/// Without an argument the whole ledger is read: every hash, both chains, the head mark, head rows
-/// and blobs are checked, and every receipt is rebuilt. Exits with 0 if all is sound, 4 if
-/// something is wrong, 3 if it cannot be read.
+/// Without an argument, verifies the whole ledger: every hash, both chains, the head mark, head
+/// rows and blobs are checked, and every receipt is rebuilt. Exits with 0 if everything is sound, 4
+/// if something is wrong, 3 if it cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file that `antiphon receipt export` wrote, or a coordination of the ledger; a file goes
-    /// first, `coordination/ID` is never one
-    #[arg(value_name = "COORDINATION | FILE")]
+    /// A file that `antiphon receipt export` wrote, or the id of a run; a file of that name goes
+    /// first, unless the run is given as `coordination/ID`
+    #[arg(value_name = "RUN | FILE")]
     target: Option<String>,
-    /// Check also that the ledger goes on from an earlier receipt: a file, or the receipt's hash
+    /// Also check that the ledger extends the one that issued this receipt, given as a file or hash
     #[arg(long, value_name = "FILE | HASH", conflicts_with = "target")]
     against: Option<String>,
 }
@@ -57,10 +57,7 @@ fn whole(scope: &Scope, options: &Options) -> Result<Report, CommandError> {
 
 fn coordination(target: &str, options: &Options) -> Result<Report, CommandError> {
     let no_target = |how: String| {
-        CommandError::new(
-            Kind::Usage,
-            format!("{target:?} is neither a file nor a coordination: {how}"),
-        )
+        CommandError::new(Kind::Usage, format!("{target:?} is neither a file nor a run: {how}"))
     };
     let id = ledger::coordination(target).map_err(no_target)?;
     let ledger = Ledger::find(options)?;

@@ -18,12 +18,12 @@ use crate::text::printable;
 /// Items that are told of when none is named.
 const MOST: usize = 50;
 
-/// Tell what keeps an item from running
+/// Explain why an item is not running
 ///
-/// Without an item, of every unfinished one (the first 50).
+/// Without an item, explains every unfinished one (the first 50).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The coordination
+    /// The run
     #[arg(value_name = "ID", value_parser = ledger::coordination)]
     id: CoordinationId,
     /// The item
@@ -66,7 +66,7 @@ impl Args {
                 if options.json {
                     output.json(&json!({ "work": work, "reasons": reasons }))?;
                 } else if reasons.is_empty() {
-                    output.line(format!("{}: nothing; it is about to start", printable(work)))?;
+                    output.line(format!("{}: nothing, it is about to start", printable(work)))?;
                 } else {
                     output.line(format!(
                         "{}: {}",
@@ -95,7 +95,7 @@ impl Args {
                 let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
                 if works.is_empty() {
                     anstream::eprintln!(
-                        "every item of {id} has its outcome; `antiphon receipt show {id}` shows them"
+                        "every item of {id} is finished; `antiphon status {id}` shows them"
                     );
                 }
                 Ok(works)
@@ -115,7 +115,7 @@ fn recorded(session: &Coordination, work: String) -> Result<Told, CommandError> 
     let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
     if !session.status().is_terminal() {
         let id = session.coordination_id();
-        reasons.push(format!("no engine runs; `antiphon resume {id}` goes on"));
+        reasons.push(format!("no engine is running; `antiphon resume {id}` starts one"));
     }
     Ok(Told { work, reasons })
 }

@@ -71,7 +71,7 @@ impl Host {
         self.stop.cancel();
         self.server
             .await
-            .map_err(|error| CommandError::internal(format!("the server has failed: {error}")))?;
+            .map_err(|error| CommandError::internal(format!("the server failed: {error}")))?;
         Ok(self.engine.close().await?)
     }
 }

@@ -24,9 +24,8 @@ pub(crate) struct Interrupts {
 impl Interrupts {
     pub(crate) fn catch() -> Result<Self, CommandError> {
         let caught = |kind| {
-            signal(kind).map_err(|error| {
-                CommandError::internal(format!("signals cannot be caught: {error}"))
-            })
+            signal(kind)
+                .map_err(|error| CommandError::internal(format!("cannot catch signals: {error}")))
         };
         Ok(Self {
             interrupt: caught(SignalKind::interrupt())?,

@@ -73,7 +73,7 @@ fn value(source: &SecretSource) -> Result<String, CommandError> {
             let ran = ran.map_err(|error| {
                 absent(
                     format!("the command for the secret {name} cannot be run: {error}"),
-                    "mend it",
+                    "fix the command",
                 )
             })?;
             if !ran.status.success() {

@@ -21,7 +21,7 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
         let names = some_of(&others);
         if !others.is_subset(&named) {
             anstream::eprintln!(
-                "this process stays until what others submitted to it is done: {names}"
+                "this process keeps running until runs submitted to it by others are done: {names}"
             );
             named.clone_from(&others);
         }
@@ -35,7 +35,7 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
                     return Ok(());
                 }
                 asked = true;
-                anstream::eprintln!("ending now would interrupt {names}, which would go on with the next engine; Ctrl-C again ends");
+                anstream::eprintln!("stopping now would interrupt {names} until the next engine resumes them; press Ctrl-C again to stop");
             }
         }
     }

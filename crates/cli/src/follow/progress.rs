@@ -92,9 +92,9 @@ impl Progress {
             1 => Steering(
                 Steer::Drain,
                 "interrupted",
-                "nothing new starts; running sessions may end. Ctrl-C again ends them",
+                "waiting for running sessions; press Ctrl-C again to stop them",
             ),
-            _ => Steering(Steer::Cancel, "interrupted twice", "running sessions are ended"),
+            _ => Steering(Steer::Cancel, "interrupted twice", "stopping running sessions"),
         });
     }
 
@@ -105,9 +105,7 @@ impl Progress {
             Ok(Ok(_)) => view.tell(text)?,
             Ok(Err(error)) if has_gone(&error) => return Err(Stopped::Gone),
             Ok(Err(error)) => view.tell(&error.to_string())?,
-            Err(_) => {
-                view.tell("the engine does not answer; it is stopped, as by Ctrl-Z, or hangs")?
-            }
+            Err(_) => view.tell("the engine does not answer; it is stopped (Ctrl-Z) or hung")?,
         }
         self.steering = None;
         Ok(())
@@ -131,12 +129,12 @@ impl Progress {
         let Ok(found) = connection.client.status(id).await else { return Ok(()) };
         match found.status.parse() {
             Ok(Stage::Paused) => view.tell(&format!(
-                "{id} is paused, and this process waits; `antiphon continue {id}` lets it go on, with --sessions, --duration, --tokens \
-                 or --cost for a higher ceiling"
+                "{id} is paused; `antiphon continue {id}` continues it, with --sessions, --duration, --tokens or \
+                 --cost to raise a ceiling"
             ))?,
-            Ok(Stage::Starting) => view.tell(&format!("{id} was not submitted whole; the same submission again completes it"))?,
+            Ok(Stage::Starting) => view.tell(&format!("{id} was only partly submitted; submit it again to complete it"))?,
             Ok(Stage::Running) if connection.host.is_some() => {
-                view.tell(&format!("{id} cannot go on by itself; `antiphon why {id}` tells what it waits for"))?;
+                view.tell(&format!("{id} cannot continue by itself; `antiphon why {id}` shows what it waits for"))?;
             }
             _ => {}
         }

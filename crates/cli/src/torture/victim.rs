@@ -335,7 +335,7 @@ impl Driver {
 }
 
 impl Driver {
-    /// When the record says that a session ended clean, nothing of it lives.
+    /// When the record says that a session ended clean, nothing of it is running.
     fn look_for_remains(&self, event: &Recorded) -> Result<(), Problem> {
         let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(event)? else {
             return Ok(());

@@ -49,7 +49,7 @@ impl Row {
             (Class::Done, _) => None,
             (_, text) => text.clone(),
         };
-        let child = self.child.as_ref().map(|child| format!("coordination {child}"));
+        let child = self.child.as_ref().map(|child| format!("run {child}"));
         let parts: Vec<String> = [self.waits.clone(), child, text].into_iter().flatten().collect();
         parts.join("; ")
     }
@@ -99,7 +99,7 @@ impl<'a> Rows<'a> {
             }
             WorkState::AwaitingCleanup(number) => {
                 row.waits = Some(format!(
-                    "session {number} left something running, which must be gone first"
+                    "session {number} left something running; waiting until that is gone"
                 ));
             }
             WorkState::Done(WorkItemOutcome::Skipped(reason)) => {

@@ -37,7 +37,7 @@ impl Summary<'_> {
                 self.outcome.receipt,
                 if self.outcome.verified { ", verified" } else { "" }
             ),
-            format!("look at it with `antiphon receipt show {}`", printable(self.id.as_str())),
+            format!("details: `antiphon receipt show {}`", printable(self.id.as_str())),
         ]
     }
 

@@ -91,7 +91,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
 ✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
 - after                   needs broken, which did not succeed
 ↻ quota         1.0s      deferred until 2025-11-21T04:16:00Z; rate limit
-! daemon        1.0s      session 4 left something running, which must be gone first; left a process
+! daemon        1.0s      session 4 left something running; waiting until that is gone; left a process
 · tests                   needs validators, flaky, quota and 1 more
 · next                    ready: all 2 slots are taken
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m14s/10m00s  tokens ░░░░░░░░ ~12.3k/200k  cost ░░░░░░░░ ~0.12345/5.00 EUR
@@ -143,7 +143,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
 ⠋ validators    0.0s
 ⠋ flaky         0.0s  #2  before: exit 2: 日本語
 ✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
-! daemon        1.0s      session 4 left something running, which must be gone…
+! daemon        1.0s      session 4 left something running; waiting until that…
 ↻ quota         1.0s      deferred until 2025-11-21T04:16:00Z; rate limit
   and 4 more: 2 waiting, 1 skipped, 1 done
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
@@ -213,10 +213,7 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
 fn a_nested_plan_names_the_coordination_that_carries_it_out() {
     let mut history = History::of(vec![WorkSpec::plan("deploy", "plan").unwrap()], 1);
     history.bind("deploy");
-    check(
-        &shown(&history.board(), &history, 9, 80)[1..2],
-        "⠋ deploy    0.0s  coordination run-1.1",
-    );
+    check(&shown(&history.board(), &history, 9, 80)[1..2], "⠋ deploy    0.0s  run run-1.1");
 }
 
 #[test]
@@ -249,7 +246,7 @@ note: shown as it was before version 8, which cannot be read: its payload was er
 codegen  running  1 of 9 ended, 1 running  run-1
   9 items: 1 running, 1 delayed, 6 waiting, 1 done
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
-note: shown as it was before version 8, which cannot be read: coordination.session_unbound (sche…
+note: shown as it was before version 8, which cannot be read: coordination.session_unbound has sch…
 ",
     );
     let mut history = story();

@@ -204,12 +204,14 @@ pub(crate) fn masked(text: &str) -> String {
         rest = after;
         if !is_part(first) {
             masked.push_str(word);
+            // What precedes a word ends with its line.
+            words.extend(word.contains('\n').then(|| "\n".to_owned()));
             continue;
         }
         masked.push_str(mask(word, &words, after));
         words.push(word.to_owned());
     }
-    masked
+    masked.replace("<n> commit\n", "<n> commits\n").replace("<n> commit,", "<n> commits,")
 }
 
 fn mask<'a>(word: &'a str, before: &[String], after: &str) -> &'a str {
@@ -221,7 +223,7 @@ fn mask<'a>(word: &'a str, before: &[String], after: &str) -> &'a str {
         _ if word.len() >= 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T' => "<time>",
         _ if is_number(word) && last(1) == "process" => "<pid>",
         // How many turns it takes to record something is the engine's business.
-        _ if is_number(word) && (last(1) == "commit" || after.starts_with(" commits")) => "<n>",
+        _ if is_number(word) && (last(1) == "commit" || after.starts_with(" commit")) => "<n>",
         _ if last(1) == "on" && last(3) == "process" => "<host>",
         _ if word.split_once('.').is_some_and(|(a, b)| is_number(a) && b.len() == 3)
             && after.starts_with(" s") =>

@@ -44,9 +44,8 @@ pub(crate) fn ran(dir: &Path, arguments: &[&str]) -> Result<Ran> {
 /// What a run printed, without its times and ids.
 pub(crate) fn story(output: &Ran) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
-    let lines = text
-        .lines()
-        .filter(|line| !line.starts_with("receipt ") && !line.starts_with("look at it"));
+    let lines =
+        text.lines().filter(|line| !line.starts_with("receipt ") && !line.starts_with("details:"));
     lines
         .map(|line| {
             line.split_whitespace()

@@ -14,12 +14,12 @@ use crate::text::printable;
 /// What may be missing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Acceptance {
-    /// Go on with a ledger that is shorter than its head mark or differs from it. What is missing
-    /// stays missing; that is recorded
+    /// Accept a ledger that is shorter than its head mark or differs from it. What is missing stays
+    /// missing, and this is recorded
     #[arg(long)]
     accept_shorter: bool,
-    /// Go on with a ledger whose head mark is missing or damaged. Nobody can tell then whether its
-    /// end is missing; that is recorded
+    /// Accept a ledger whose head mark is missing or damaged. Nothing can tell then whether its end
+    /// is missing, and this is recorded
     #[arg(long)]
     accept_missing_mark: bool,
 }
@@ -38,7 +38,7 @@ impl Acceptance {
         if examination.held {
             return Err(CommandError::new(
                 Kind::State,
-                "an engine holds the ledger, so its head mark has been accepted already",
+                "an engine holds the ledger, so its head mark is already accepted",
             ));
         }
         let Some(refusal) = &examination.refusal else {
@@ -46,7 +46,7 @@ impl Acceptance {
             Kind::Usage,
             "there is nothing to accept: the head mark does not keep the ledger from being opened",
         )
-        .with_hint("leave --accept-shorter and --accept-missing-mark away"));
+        .with_hint("run without --accept-shorter and --accept-missing-mark"));
         };
         let (flag, given, loss) = match refusal {
         MarkRefusal::Shorter { ledger, mark, .. } => {
@@ -55,9 +55,9 @@ impl Acceptance {
                 "--accept-shorter",
                 self.accept_shorter,
                 match missing {
-                    0 => "the ownership that the head mark knows is given up, with whatever was recorded under it".to_owned(),
+                    0 => "the ownership that the head mark names is given up, with everything recorded under it".to_owned(),
                     _ => {
-                        format!("{missing} commits of acknowledged work are given up: {} is the last that is left", ledger.number)
+                        format!("{missing} commits of acknowledged work are given up; the last one left is {}", ledger.number)
                     }
                 },
             )
@@ -65,22 +65,22 @@ impl Acceptance {
         MarkRefusal::Differs { mark, .. } => (
             "--accept-shorter",
             self.accept_shorter,
-            format!("what the head mark knows at commit {} is given up for what the ledger has there", mark.commit.number),
+            format!("what the head mark names at commit {} is given up for what the ledger has there", mark.commit.number),
         ),
         MarkRefusal::Missing { .. } | MarkRefusal::Unreadable { .. } => (
             "--accept-missing-mark",
             self.accept_missing_mark,
-            "nobody can tell any more whether acknowledged work at the end of the ledger is missing".to_owned(),
+            "nothing can tell any more whether acknowledged work at the end of the ledger is missing".to_owned(),
         ),
     };
         if !given {
             return Err(CommandError::new(
                 Kind::Usage,
-                format!("this ledger is not opened by the flag that was given: {refusal}"),
+                format!("this flag does not open the ledger: {refusal}"),
             )
-            .with_hint(format!("{flag} is the one; then {loss}")));
+            .with_hint(format!("use {flag}; then {loss}")));
         }
-        let _told = writeln!(anstream::stderr(), "going on: {}", printable(&loss));
+        let _told = writeln!(anstream::stderr(), "continuing: {}", printable(&loss));
 
         let mut location = Location::directory(dir);
         if self.accept_shorter {
@@ -99,6 +99,6 @@ impl Acceptance {
             engine.close().await?;
             Ok::<(), CommandError>(())
         })?;
-        Ok(format!("accepted and recorded: {loss}; engines open the ledger again"))
+        Ok(format!("accepted and recorded: {loss}; engines can open the ledger again"))
     }
 }

@@ -9,6 +9,7 @@ use antiphon_server::{Client, ClientError, SOCKET};
 
 use super::examination::Examination;
 use crate::command_error::chain;
+use crate::labels::counted;
 use crate::timestamps;
 
 /// How long an engine may take to say that it is there.
@@ -34,16 +35,16 @@ impl Examination {
             Ok(Some(LockHolder::Named(owner))) => {
                 self.held = true;
                 if is_gone(&owner) {
-                    let text = format!("held, but {} is not there any more", named(&owner));
-                    let advice = "a process that it started has kept its lock, or it runs in another container; \
-                                  see who has the file `lock` open: `fuser -v`, as this user or root";
+                    let text = format!("held, but {} no longer exists", named(&owner));
+                    let advice = "a process that it started still holds its lock, or it runs in another container; \
+                                  find out who has the file `lock` open: `fuser -v`, as this user or root";
                     return self.note(NAME, text, advice);
                 }
                 self.ok(NAME, format!("held by {}", named(&owner)));
             }
             Ok(Some(LockHolder::Unnamed)) => {
                 self.held = true;
-                self.ok(NAME, "held by an engine that has not said its name");
+                self.ok(NAME, "held by an engine that has not recorded its name");
             }
             Ok(None) => match directory.last_holder() {
                 Some(owner) => {
@@ -54,7 +55,7 @@ impl Examination {
             Err(fault) => self.problem(
                 NAME,
                 chain(&fault),
-                "see that this user may read and write the directory",
+                "check that this user may read and write the directory",
             ),
         }
     }
@@ -66,8 +67,8 @@ impl Examination {
             Ok(found) if !found.file_type().is_socket() => {
                 return self.problem(
                     NAME,
-                    format!("{SOCKET} is no socket"),
-                    "move it away; no engine can answer there while it is in the way",
+                    format!("{SOCKET} is not a socket"),
+                    "move it away; no engine can listen while it is there",
                 );
             }
             Ok(_) => true,
@@ -79,30 +80,30 @@ impl Examination {
             (false, Answer::Engine) => {
                 self.problem(
                     NAME,
-                    "somebody answers though nobody holds the ledger",
-                    "see who listens there: `fuser -v`, as this user or root",
+                    "something answers although no engine holds the ledger",
+                    "find out what listens there: `fuser -v`, as this user or root",
                 );
             }
             (true, Answer::Nobody) => {
-                let advice = "nothing if that is a program of its own, which has no socket, or has only just begun; else end it, \
-                              and the next engine goes on where it stopped";
+                let advice = "nothing if the holder is another program without a socket, or has just started; otherwise kill it, \
+                              and the next engine continues where it stopped";
                 self.note(
                     NAME,
-                    "nobody answers, so nobody but the holder can submit, cancel or ask",
+                    "nothing answers, so only the holder can submit, cancel or ask",
                     advice,
                 );
             }
             (_, Answer::Silence) => {
                 let text = format!(
-                    "the engine gives no answer within {} s: it is stopped, or hangs",
+                    "the engine did not answer within {} s: it is stopped or hung",
                     PATIENCE.as_secs()
                 );
-                let advice = "look at the process that the lock names; `kill -CONT` lets one go on that was stopped; ending it with `kill` \
-                              is safe, and the next engine goes on where it stopped";
+                let advice = "look at the process that the lock names; `kill -CONT` continues one that was stopped; ending it with `kill` \
+                              is safe, and the next engine continues where it stopped";
                 self.problem(NAME, text, advice);
             }
             (_, Answer::Refusal(why)) => {
-                self.note(NAME, why, "ask as the user who owns the directory")
+                self.note(NAME, why, "run this as the user who owns the directory")
             }
             (false, Answer::Nobody) if found => {
                 self.note(
@@ -126,8 +127,8 @@ impl Examination {
         let found = match orphans(dir) {
             Ok(found) => found,
             Err(error) => {
-                let text = format!("what is left of sessions cannot be listed: {error}");
-                return self.problem(NAME, text, "see that this user may read the directory");
+                let text = format!("cannot list what is left of sessions: {error}");
+                return self.problem(NAME, text, "check that this user may read the directory");
             }
         };
         if found.is_empty() {
@@ -135,10 +136,10 @@ impl Examination {
         }
         let own = rustix::process::geteuid();
         let (mut foreign, mut unclear, mut unseen, mut lines) = (false, false, false, Vec::new());
-        for orphans in &found {
-            lines.push(match &orphans.known {
+        for orphan in &found {
+            lines.push(match &orphan.known {
                 OrphanState::NeverBegun => {
-                    format!("{}: nothing of it was started", orphans.folder.display())
+                    format!("{}: it never started", orphan.folder.display())
                 }
                 OrphanState::NotUnderstood(how) => {
                     unclear = true;
@@ -148,16 +149,18 @@ impl Examination {
                     foreign |= *user != own.as_raw() && !own.is_root();
                     let what = match place {
                         OrphanPlace::EarlierBoot => {
-                            "nothing of it lives: the machine was started again since".to_owned()
+                            "nothing of it is running: the machine has rebooted since".to_owned()
                         }
                         OrphanPlace::Gone => {
-                            "nothing of it lives: the container that it was in is gone".to_owned()
+                            "nothing of it is running: its container is gone".to_owned()
                         }
                         OrphanPlace::Hidden(left) => {
                             unseen = true;
                             format!("it may have left {left}")
                         }
-                        OrphanPlace::Here if alive.is_empty() => "nothing of it lives".to_owned(),
+                        OrphanPlace::Here if alive.is_empty() => {
+                            "nothing of it is running".to_owned()
+                        }
                         OrphanPlace::Here => {
                             let alive: Vec<String> =
                                 alive.iter().map(ToString::to_string).collect();
@@ -165,7 +168,7 @@ impl Examination {
                         }
                     };
                     format!(
-                        "{session} of user {user}, begun at {}: {what}",
+                        "{session} of user {user}, started at {}: {what}",
                         timestamps::seconds(*since)
                     )
                 }
@@ -176,33 +179,29 @@ impl Examination {
         if left_out > 0 {
             lines.push(format!("and {left_out} more"));
         }
-        let count = if found.len() == 1 {
-            "1 session".to_owned()
-        } else {
-            format!("{} sessions", found.len())
-        };
+        let count = counted(found.len(), "session");
         let listed = lines.join("\n");
         match (unclear, foreign, self.held) {
             _ if unseen => self.problem(
                 NAME,
-                format!("{count}, not all of which can be seen from here\n{listed}"),
-                "look whether the container runs; remove no folder before it is gone. Until then the items wait",
+                format!("{count}, not all of which are visible from here\n{listed}"),
+                "check whether the container is running; remove no folder before it is gone. Until then the items wait",
             ),
             (true, ..) => self.problem(
                 NAME,
                 format!("{count}, not all of which are understood\n{listed}"),
-                "start an engine of the version that began them; it ends what is left of them",
+                "start an engine of the version that started them; it ends what is left",
             ),
             (_, true, _) => self.problem(
                 NAME,
                 format!("{count}, not all of this user\n{listed}"),
-                "start the next engine as the user who began them; only that user and root can end what is left of them",
+                "start the next engine as the user who started them; only that user and root can end what is left",
             ),
             (_, _, true) => self.ok(NAME, format!("{count} under the engine\n{listed}")),
             _ => self.note(
                 NAME,
                 format!("{count} left from an engine that was killed\n{listed}"),
-                "nothing by hand: the next engine ends what lives of them before it begins anything, and `antiphon resume` starts one",
+                "nothing by hand: the next engine ends what is left before it starts anything, and `antiphon resume` starts one",
             ),
         }
     }

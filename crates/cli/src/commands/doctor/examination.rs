@@ -14,6 +14,7 @@ use antiphon::time::WallTime;
 use serde::Serialize;
 
 use crate::command_error::chain;
+use crate::labels::counted;
 use crate::ledger::{COORDINATIONS, Ledger};
 use crate::timestamps;
 
@@ -133,15 +134,15 @@ impl Examination {
         let shown = dir.display();
         match std::fs::metadata(dir) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let advice = "name another one with --dir or ANTIPHON_DIR; an engine creates it when it is first opened";
+                let advice = "choose another with --dir or ANTIPHON_DIR; `antiphon run` creates it";
                 self.problem(NAME, format!("{shown} does not exist"), advice);
                 return false;
             }
             Err(error) => {
                 self.problem(
                     NAME,
-                    format!("{shown} cannot be looked at: {error}"),
-                    "see that this user may read it",
+                    format!("cannot examine {shown}: {error}"),
+                    "check that this user may read it",
                 );
                 return false;
             }
@@ -149,18 +150,14 @@ impl Examination {
                 self.problem(
                     NAME,
                     format!("{shown} is not a directory"),
-                    "name another one with --dir or ANTIPHON_DIR",
+                    "choose another with --dir or ANTIPHON_DIR",
                 );
                 return false;
             }
             Ok(found) if found.permissions().mode() & 0o077 != 0 => {
                 let mode = found.permissions().mode() & 0o777;
                 let text = format!("{shown} is open to other users (mode {mode:o})");
-                self.note(
-                    NAME,
-                    text,
-                    "the next engine makes it private; until then `chmod 700` does",
-                );
+                self.note(NAME, text, "the next engine makes it private; `chmod 700` does so now");
             }
             Ok(_) => self.ok(NAME, shown.to_string()),
         }
@@ -172,11 +169,11 @@ impl Examination {
         match Location::directory(dir).files().poison_note() {
             Ok(None) => self.ok(NAME, "none noted"),
             Ok(Some(note)) => {
-                let advice = "look after the disk, verify the ledger, then start an engine; it takes the note away once it has verified";
+                let advice = "check the disk, verify the ledger, then start an engine, which removes this note once it has verified the ledger";
                 self.problem(NAME, note.trim_end().to_owned(), advice);
             }
             Err(fault) => {
-                self.problem(NAME, chain(&fault), "see that this user may read the directory")
+                self.problem(NAME, chain(&fault), "check that this user may read the directory")
             }
         }
     }
@@ -186,10 +183,10 @@ impl Examination {
             ReadError::Absent { .. } => match HeadMark::read(dir) {
                 Ok(Some(mark)) => {
                     let text = format!(
-                        "there is none, but a head mark knows commit {} of epoch {}",
+                        "there is none, but a head mark names commit {} of epoch {}",
                         mark.commit.number, mark.epoch
                     );
-                    let advice = "restore `ledger.db` and `blobs` from a copy; --accept-shorter begins anew, and everything is lost";
+                    let advice = "restore `ledger.db` and `blobs` from a copy; --accept-shorter starts over, and everything is lost";
                     self.problem("ledger", text, advice);
                     self.refusal = mark.check(Default::default(), Default::default(), None).err();
                 }
@@ -198,8 +195,8 @@ impl Examination {
                     None => {
                         self.problem(
                             "ledger",
-                            "there is none; the directory is empty",
-                            "an engine creates it when it is opened",
+                            "there is none, and the directory is empty",
+                            "`antiphon run` creates one",
                         );
                     }
                     Some(entry) => {
@@ -207,20 +204,20 @@ impl Examination {
                         self.problem(
                             "ledger",
                             text,
-                            "name a state directory with --dir or ANTIPHON_DIR",
+                            "choose a state directory with --dir or ANTIPHON_DIR",
                         );
                     }
                 },
             },
             ReadError::Damaged { what, how } => {
-                let advice = "keep the directory as it is for evidence, and restore a copy";
+                let advice = "keep the directory as evidence, and restore a copy";
                 self.problem("ledger", format!("{what} is damaged: {how}"), advice);
             }
             ReadError::Fault(fault) => {
                 self.problem(
                     "ledger",
                     chain(fault),
-                    "see that this user may read it and that the disk is well",
+                    "check that this user may read it and that the disk is healthy",
                 );
             }
         }
@@ -234,15 +231,15 @@ impl Examination {
             self.ok(NAME, format!("format {format}, epoch {epoch}, id {ledger}"));
         } else {
             let text = format!(
-                "format {format}, of which this version knows nothing (it knows {FORMAT}), id {ledger}"
+                "format {format}, which this version cannot read (it reads {FORMAT}), id {ledger}"
             );
-            self.problem(NAME, text, "use the version that wrote it, or a newer one");
+            self.problem(NAME, text, "use the version that wrote it or a newer one");
             return;
         }
         self.contents(dir, position);
         self.head_mark(dir, position);
         if quick {
-            self.note("record", "not verified", "leave --quick away, or run `antiphon verify`");
+            self.note("record", "not verified", "run without --quick, or run `antiphon verify`");
         } else {
             self.record(dir);
         }
@@ -252,7 +249,7 @@ impl Examination {
         const NAME: &str = "contents";
         let store = Ledger::at(dir).store;
         let (mut states, mut older_than) = (BTreeMap::<String, u64>::new(), None);
-        let mut coordinations = 0;
+        let mut runs = 0;
         loop {
             let filter = HeadFilter {
                 prefix: COORDINATIONS.to_owned(),
@@ -266,13 +263,13 @@ impl Examination {
                     return self.problem(
                         NAME,
                         chain(&error),
-                        "run `antiphon verify` for all that is wrong",
+                        "run `antiphon verify` for everything that is wrong",
                     );
                 }
             };
             let Some(last) = page.last() else { break };
             older_than = Some(last.stream.clone());
-            coordinations += page.len();
+            runs += page.len();
             for head in page {
                 *states.entry(head.status).or_default() += 1;
             }
@@ -283,8 +280,10 @@ impl Examination {
             if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
         let Position { commits, events, .. } = position;
         let text = format!(
-            "{coordinations} coordinations{states}, {} events in {} commits",
-            events.0, commits.number
+            "{}{states}, {} in {}",
+            counted(runs, "run"),
+            counted(events.0, "event"),
+            counted(commits.number.0, "commit")
         );
         match store
             .heads(&HeadQuery::Stream(StreamName::Ledger))
@@ -294,8 +293,8 @@ impl Examination {
             Some(head) if head.is_open_ledger() && !self.held => {
                 self.note(
                     NAME,
-                    text + "\nthe last engine did not close it",
-                    "nothing; the next engine goes on where that one stopped",
+                    text + "\nthe last engine did not shut down cleanly",
+                    "nothing; the next engine continues where that one stopped",
                 );
             }
             _ => self.ok(NAME, text),
@@ -304,7 +303,7 @@ impl Examination {
 
     fn head_mark(&mut self, dir: &Path, position: &Position) {
         const NAME: &str = "head mark";
-        let go_on = "restore the directory from a copy, or go on";
+        let go_on = "restore the directory from a copy, or continue";
         let mark = match HeadMark::read(dir) {
             Ok(Some(mark)) => mark,
             Ok(None) if position.commits == Default::default() => {
@@ -324,10 +323,10 @@ impl Examination {
                 return;
             }
             Err(error @ MarkError::Io { .. }) => {
-                return self.problem(NAME, error.to_string(), "see that this user may read it");
+                return self.problem(NAME, error.to_string(), "check that this user may read it");
             }
             Err(error @ MarkError::Damaged { .. }) => {
-                let text = format!("{error}, so nobody can tell whether the ledger is whole");
+                let text = format!("{error}, so nothing can tell whether the ledger is complete");
                 self.problem(NAME, text, format!("{go_on} with --accept-missing-mark"));
                 self.refusal = Some(error.into());
                 return;
@@ -355,9 +354,11 @@ impl Examination {
                 self.problem(NAME, refusal.to_string(), format!("{go_on} with --accept-shorter"));
                 self.refusal = Some(refusal);
             }
-            Err(error) => {
-                self.problem(NAME, chain(&error), "run `antiphon verify` for all that is wrong")
-            }
+            Err(error) => self.problem(
+                NAME,
+                chain(&error),
+                "run `antiphon verify` for everything that is wrong",
+            ),
         }
     }
 
@@ -373,7 +374,7 @@ impl Examination {
                 return self.problem(
                     NAME,
                     chain(&error),
-                    "see that this user may read it and that the disk is well",
+                    "check that this user may read it and that the disk is healthy",
                 );
             }
         };
@@ -383,9 +384,9 @@ impl Examination {
         }
         let advice = match report.findings.len() as u64 + report.omitted {
             all if all > SHOWN as u64 => {
-                format!("`antiphon verify` names all {all} and what to do about each")
+                format!("`antiphon verify` lists all {all} and what to do about each")
             }
-            _ => "as said with each finding; do not remove anything by hand".to_owned(),
+            _ => "see each finding; do not remove anything by hand".to_owned(),
         };
         self.problem(NAME, text, advice);
     }
@@ -394,10 +395,13 @@ impl Examination {
 fn verified(report: &Report) -> String {
     let Report { events, receipts_rebuilt, erased, blobs_erased, .. } = report;
     let mut text = format!(
-        "{events} events verified, {receipts_rebuilt} receipts rebuilt, {erased} payloads erased"
+        "{} verified, {} rebuilt, {} erased",
+        counted(*events, "event"),
+        counted(*receipts_rebuilt, "receipt"),
+        counted(*erased, "payload")
     );
     if *blobs_erased > 0 {
-        text.push_str(&format!(", {blobs_erased} blobs erased"));
+        text.push_str(&format!(", {} erased", counted(*blobs_erased, "blob")));
     }
     for stream in &report.not_rebuildable {
         text.push_str(&format!(

@@ -41,11 +41,11 @@ pub(super) fn kinds(pattern: &str) -> Result<Kinds, String> {
     }
     Err(match near.as_slice() {
         [] => format!(
-            "there is no such type; there are {}",
+            "unknown event type; known types are {}",
             Event::kinds().collect::<Vec<_>>().join(", ")
         ),
         near => format!(
-            "there is no such type; did you mean {}?",
+            "unknown event type; did you mean {}?",
             near[..near.len().min(OFFERED)].join(" or ")
         ),
     })
@@ -218,7 +218,7 @@ impl<'a> Filter<'a> {
         let named: Vec<&str> = self.kinds.iter().map(|of| of.pattern.as_str()).collect();
         match (&self.work, &self.since) {
             _ if begin >= last => {
-                format!("no event from version {} on; the last one is {last}", begin.next())
+                format!("no events from version {} on; the last is {last}", begin.next())
             }
             (Some(work), _) if !self.is_there && begin == Version(0) => {
                 match self.near.as_slice() {
@@ -228,17 +228,13 @@ impl<'a> Filter<'a> {
                     near => format!("there is no item {work}; did you mean {}?", near.join(" or ")),
                 }
             }
-            (_, Some(since)) => format!("no such event since {}", timestamps::seconds(*since)),
+            (_, Some(since)) => format!("no matching events since {}", timestamps::seconds(*since)),
             _ if self.others.is_empty() || self.work.is_some() || self.session.is_some() => {
-                "no such event".to_owned()
+                "no matching events".to_owned()
             }
             _ => {
                 let others: Vec<&str> = self.others.iter().map(String::as_str).collect();
-                format!(
-                    "no event is of type {}; there are {}",
-                    named.join(" or "),
-                    others.join(", ")
-                )
+                format!("no events of type {}; there are {}", named.join(" or "), others.join(", "))
             }
         }
     }
@@ -301,12 +297,12 @@ mod tests {
         let told = |pattern: &str| kinds(pattern).unwrap_err();
         assert_eq!(
             told("bound"),
-            "there is no such type; did you mean session_bound or session_unbound?"
+            "unknown event type; did you mean session_bound or session_unbound?"
         );
         assert_eq!(
             told("coordination.sesion_unbound"),
-            "there is no such type; did you mean session_unbound or session_bound or session_cleared?"
+            "unknown event type; did you mean session_unbound or session_bound or session_cleared?"
         );
-        assert!(told("zzz").starts_with("there is no such type; there are ledger.opened, "));
+        assert!(told("zzz").starts_with("unknown event type; known types are ledger.opened, "));
     }
 }

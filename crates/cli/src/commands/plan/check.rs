@@ -8,15 +8,16 @@ use serde_json::json;
 
 use crate::command_error::CommandError;
 use crate::diagnostics::refused;
+use crate::labels::counted;
 use crate::options::Options;
 use crate::output::Output;
 use crate::text::{painted, printable};
 
-/// Tell everything that is wrong with a plan file
+/// List everything that is wrong with a plan file
 ///
-/// Looks at the plan, the plans in it and the files that they name, and runs nothing. Exits with 0
-/// if the plan can be run, 5 if it cannot. With --json, one object: ok, problems (code, message,
-/// hint, path, line, column, text), left_out.
+/// Checks the plan, the plans nested in it and the files they name, and runs nothing. Exits with 0
+/// if the plan can be run, 5 if it cannot. With --json, prints one object: ok, problems (code,
+/// message, hint, path, line, column, text), left_out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file
@@ -35,10 +36,8 @@ impl Args {
             Ok(plan) => {
                 let outline = plan.outline();
                 let items: usize = outline.items.iter().map(|item| item.cells).sum();
-                let count =
-                    if items == 1 { "one item".to_owned() } else { format!("{items} items") };
-                let text =
-                    format!("{} can be run: {count}, {}", self.file.display(), outline.budget());
+                let (items, budget) = (counted(items, "item"), outline.budget());
+                let text = format!("{} can be run: {items}, {budget}", self.file.display());
                 output.line(painted(&printable(&text), "ok"))?;
             }
             Err(problems) => return refused(problems, options),

@@ -7,7 +7,7 @@ use crate::output::Output;
 
 /// Print the JSON Schema of plan files
 ///
-/// docs/plan.md says how an editor is told of it.
+/// See docs/plan.md for how to use it in an editor.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 

@@ -13,10 +13,11 @@ use crate::output::Output;
 use crate::table::Table;
 use crate::text::printable;
 
-/// Show the items of a plan, and what they wait for
+/// Show the items of a plan and what they need
 ///
-/// Items come after what they need; a matrix is one line. With --json, one object: name, sessions,
-/// duration_ms, tokens, cost, concurrency, items (id, cells, runs, group, needs, critical).
+/// Items come after what they need; a matrix is one line. With --json, prints one object: name,
+/// sessions, duration_ms, tokens, cost, concurrency, items (id, cells, runs, group, needs,
+/// critical).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The plan file

@@ -1,12 +1,12 @@
 //! A receipt for people: verdict first, then usage against ceilings, every item, and where the
-//! evidence lies.
+//! evidence is.
 
 use antiphon::append::HeadRow;
 use antiphon::coordination::{CoordinationReceipt, Counts, Ending, MAX_WORK_OUTCOMES, WorkOutcome};
 use antiphon::time;
 
 use crate::command_error::CommandError;
-use crate::labels::{cost, work_outcome};
+use crate::labels::{self, cost, counted, work_outcome};
 use crate::output::Output;
 use crate::table::Table;
 use crate::text::{painted, printable};
@@ -37,11 +37,11 @@ fn outcome(
     let name = name.map(|name| format!(" ({})", printable(&name))).unwrap_or_default();
     let verdict = receipt.verdict.as_str();
     let why = match &receipt.ending {
-        Ending::Completed(stop) => stop.to_string(),
-        Ending::Aborted(reason) => reason.to_string(),
+        Ending::Completed(stop) => labels::stop(stop),
+        Ending::Aborted(reason) => labels::abort(reason),
     };
     let wall = receipt.completed_at.0.saturating_sub(receipt.started_at.0);
-    output.line(format!("coordination  {}{name}", receipt.coordination_id))?;
+    output.line(format!("run           {}{name}", receipt.coordination_id))?;
     output.line(format!("verdict       {}", painted(verdict, verdict)))?;
     output.line(format!("why it ended  {}", printable(&why)))?;
     output.line(format!("started       {}", timestamps::millis(receipt.started_at)))?;
@@ -74,7 +74,7 @@ fn usage(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), Comma
     output.line("")?;
     table.print("", output)?;
     if used.is_estimated() {
-        output.line("Usage is partly an estimate: a session ended without a report.")?;
+        output.line("Usage is partly estimated: a session ended without reporting it.")?;
     }
     output.line("")?;
     output.line(format!("sessions      {}", sessions(&receipt.totals)))
@@ -97,7 +97,7 @@ fn sessions(totals: &Counts) -> String {
         (successful, "successful"),
         (failed, "failed"),
         (cancelled, "cancelled"),
-        (lost, "lost"),
+        (lost, "interrupted"),
         (deferred, "deferred"),
     ];
     let kinds: Vec<String> = kinds
@@ -110,10 +110,10 @@ fn sessions(totals: &Counts) -> String {
         text.push_str(&format!(": {}", kinds.join(", ")));
     }
     if resumes > 0 {
-        text.push_str(&format!("; taken over {resumes} times"));
+        text.push_str(&format!("; resumed {}", counted(resumes, "time")));
     }
     if writes_refused > 0 {
-        text.push_str(&format!("; {writes_refused} writes refused"));
+        text.push_str(&format!("; {} refused", counted(writes_refused, "write")));
     }
     text
 }
@@ -138,7 +138,7 @@ fn work(
     if !receipt.outcome_chunks.is_empty() {
         let digests = receipt.outcome_chunks.len();
         output.line(format!(
-            "              The receipt holds the first {} to end as digests.",
+            "              The receipt holds the first {} finished items as digests.",
             digests * MAX_WORK_OUTCOMES
         ))?;
     }

@@ -53,7 +53,7 @@ impl RunStatus {
             name if name == board.id().as_str() => String::new(),
             name => format!(" ({})", printable(name)),
         };
-        output.line(format!("coordination  {}{name}", printable(board.id().as_str())))?;
+        output.line(format!("run           {}{name}", printable(board.id().as_str())))?;
         output.line(format!("status        {}", painted(&head.status, &head.status)))?;
         output.line(format!(
             "started       {}, {} ago",
@@ -61,9 +61,10 @@ impl RunStatus {
             timestamps::age(head.started)
         ))?;
         if !head.ended && !self.owned {
-            output.line(
-                "engine        none runs; its time stands still until one takes it up again",
-            )?;
+            output.line(format!(
+                "engine        not running; `antiphon resume {}` continues it",
+                printable(board.id().as_str())
+            ))?;
         }
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;

@@ -57,14 +57,12 @@ impl Report {
 impl fmt::Display for Report {
     /// Plain lines: counts, what cannot be rebuilt, findings, and `sound` or their number last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{} events in {} streams, {} commits",
-            self.events, self.streams, self.commits
-        )?;
-        write!(f, "{} receipts rebuilt, {} payloads erased", self.receipts_rebuilt, self.erased)?;
+        let (events, streams) = (counted(self.events, "event"), counted(self.streams, "stream"));
+        writeln!(f, "{events} in {streams}, {}", counted(self.commits, "commit"))?;
+        let receipts = counted(self.receipts_rebuilt, "receipt");
+        write!(f, "{receipts} rebuilt, {} erased", counted(self.erased, "payload"))?;
         if self.blobs_erased > 0 {
-            write!(f, ", {} blobs erased", self.blobs_erased)?;
+            write!(f, ", {} erased", counted(self.blobs_erased, "blob"))?;
         }
         writeln!(f)?;
         for NotRebuildable { stream, erased } in &self.not_rebuildable {
@@ -79,4 +77,8 @@ impl fmt::Display for Report {
             all => writeln!(f, "NOT SOUND: {all} findings"),
         }
     }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
