@@ -207,8 +207,8 @@ fn a_missing_head_mark_is_accepted_only_by_its_flag_and_on_the_record() {
     check(
         &fixture.run("log ledger --from 3"),
         "\
-3  <time>  ledger.opened  epoch 2, antiphon 0.1.0, process <pid> on <host>, going on against the head mark
-4  <time>  ledger.closed
+3  <time>  ledger.opened  opened in epoch 2 by antiphon 0.1.0, process <pid> on <host>, although its head mark did not vouch for it
+4  <time>  ledger.closed  closed
 --- exit 0
 ",
     );
