@@ -1,4 +1,4 @@
-//! Who stands behind a connection, by the kernel's word and not by the caller's.
+//! Who is at the other end of a connection: the kernel says so, and nothing in a request does.
 //!
 //! A process inside a session's tree is that session, whatever it says. One that descends from the
 //! engine without a session's warden between, and one that cannot be placed, is refused. Everybody
@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 use crate::api::{Code, Problem};
 
-/// Tells of a process whether it belongs to a session by itself: as its warden, or by its mark.
+/// Says whether a process belongs to a session in its own right: as its warden, or by its mark.
 /// Asked of the caller and of each of its ancestors, by process id. It is called on a blocking
 /// thread and may read `/proc`.
 pub type SessionOf = Arc<dyn Fn(u32) -> Option<SessionId> + Send + Sync>;
@@ -23,11 +23,11 @@ pub type SessionOf = Arc<dyn Fn(u32) -> Option<SessionId> + Send + Sync>;
 /// Who a caller is.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
-    /// Whoever runs the engine.
+    /// A person or program that runs the engine.
     Operator,
     /// A process inside a session's tree.
     Session(SessionId),
-    /// Somebody who gets nothing but this answer.
+    /// A caller that gets this answer and no other.
     Refused(Problem),
 }
 
@@ -83,8 +83,8 @@ impl Peer {
                 ));
             }
         };
-        // The number may belong to somebody else by now: what was read counts only if the caller is
-        // still there.
+        // The number may belong to another process by now: what was read counts only if the caller
+        // is still there.
         if self.pidfd.as_ref().is_some_and(|pidfd| linux::pid_of(pidfd) != Some(pid)) {
             return unplaced(format!(
                 "process {pid} ended while it was being placed; repeat the call"

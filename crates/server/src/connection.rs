@@ -28,10 +28,10 @@ use crate::state::Shared;
 /// The least that hyper takes as a limit on heads, in bytes.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
 
-/// How long somebody who is turned away is listened to.
+/// How long the request of a caller that is turned away is read.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// What a connection needs.
+/// One connection, with what its requests need.
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     router: Router,
@@ -54,7 +54,7 @@ impl Connection {
         let peer = match Peer::of(&stream) {
             Ok(peer) => peer,
             Err(error) => {
-                return tracing::debug!(%error, "a caller was gone before it could be placed");
+                return tracing::debug!(%error, "a caller disconnected before it was identified");
             }
         };
         let session_of = self.session_of.clone();
@@ -127,8 +127,8 @@ async fn answer(
     Ok(response)
 }
 
-/// Tells somebody for whom there is no place, and waits a moment for what it says, as far as that
-/// is possible: a connection that ends with bytes unread may take the answer with it.
+/// Refuses a caller for whom there is no place, and reads its request for a moment if it can: a
+/// connection that ends with bytes unread may take the answer with it.
 pub(crate) async fn turn_away(stream: UnixStream, shared: &Shared) {
     let problem = Problem::new(
         Code::TooManyConnections,
@@ -143,7 +143,7 @@ pub(crate) async fn turn_away(stream: UnixStream, shared: &Shared) {
     .into_bytes();
     answer.extend(body);
     // It fits into an empty buffer; what did not would have to wait for the client.
-    let _told = stream.try_write(&answer);
+    let _written = stream.try_write(&answer);
     if let Some(_place) = shared.place_to_linger() {
         let mut buffer = vec![0; 4096];
         let heard = async {

@@ -1,8 +1,8 @@
 //! The local API of Antiphon: HTTP over a Unix socket in the state directory, and a client for it.
 //!
 //! [`Server`] speaks for a running [`Engine`](antiphon::Engine): it reads requests, asks the
-//! engine, and writes answers. It decides nothing, keeps nothing, and no client can delay the
-//! engine. [`Client`] reaches that engine from another process.
+//! engine, and writes answers. It decides nothing and keeps nothing, and no client can delay
+//! the engine. [`Client`] reaches that engine from another process.
 //!
 //! The types that go over the socket need neither: without the default features the crate is those
 //! types alone; the feature `client` adds the client, and `server` the server.

@@ -13,11 +13,10 @@ use tokio::time::timeout;
 
 use crate::socket::{SOCKET, ShortPath, SocketError, connect, is_gone};
 
-/// Its name while it is being made.
+/// The socket's name until it is ready.
 const DRAFT: &str = "api.sock.new";
 
-/// How long an engine may take to let somebody connect before it counts as one that is there and
-/// busy.
+/// How long an engine may take to accept a connection before it counts as there and busy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The socket of an engine, while it is there.
@@ -30,7 +29,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Makes the socket. Needs the ledger's lock, so that a socket where nobody answers is one that
+    /// Makes the socket. Needs the ledger's lock, so that a socket that does not answer is one that
     /// a dead engine left.
     pub(crate) async fn bind(dir: &Path) -> Result<Self, SocketError> {
         refuse_others(dir)?;
@@ -99,7 +98,7 @@ fn refuse_others(dir: &Path) -> Result<(), SocketError> {
 async fn is_answered(dir: &Path) -> Result<bool, SocketError> {
     match timeout(PATIENCE, connect(dir)).await {
         Ok(Err(error)) if is_gone(&error) => Ok(false),
-        // Also one that is too busy to answer, or that we may not talk to, is there.
+        // One that is too busy to answer, or that we may not talk to, is there, too.
         _ => Ok(true),
     }
 }

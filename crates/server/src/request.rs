@@ -22,7 +22,7 @@ use crate::state::Shared;
 
 pub(crate) use fields::{Fields, pointer};
 
-/// Somebody who runs the engine, and no session.
+/// A caller that runs the engine, and is no session.
 pub(crate) struct Operator;
 
 impl<S: Sync> FromRequestParts<S> for Operator {

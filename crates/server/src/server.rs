@@ -75,9 +75,9 @@ impl Server {
         self.listener.path()
     }
 
-    /// Answers until told to stop. Then the socket goes, streams end, and requests that are being
-    /// answered have a moment to end. When this returns nothing of the server holds the engine any
-    /// more.
+    /// Answers until `shutdown` is cancelled. Then the socket is removed, streams end, and requests
+    /// that are being answered have a moment to end. When this returns nothing of the server holds
+    /// the engine any more.
     pub async fn serve(self, shutdown: CancellationToken) {
         let Self { listener, engine, limits, session_of } = self;
         // Streams end with the server, also if its future is dropped.

@@ -25,7 +25,7 @@ pub enum SocketError {
         /// Who holds it.
         holder: String,
     },
-    /// Somebody answers at the socket.
+    /// An engine answers at the socket already.
     #[error("somebody answers at {} already", path.display())]
     Answered {
         /// The socket.
@@ -64,8 +64,8 @@ pub(crate) async fn connect(dir: &Path) -> io::Result<UnixStream> {
     UnixStream::connect(short.as_path()).await
 }
 
-/// Whether an error of connecting says that nobody answers. Reset: whoever did went while this was
-/// on its way.
+/// Whether an error of connecting says that no engine answers. Reset: the engine that did ended
+/// while the connection was being made.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     use ErrorKind::{ConnectionRefused, ConnectionReset, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | ConnectionRefused | ConnectionReset)

@@ -1,4 +1,4 @@
-//! A socket whose other end must keep reading: a write that nobody takes for too long is an error.
+//! A socket whose other end must keep reading: a write that is not read for too long is an error.
 
 use std::io;
 use std::pin::Pin;

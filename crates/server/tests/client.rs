@@ -1,4 +1,4 @@
-//! A guest of a running engine: typed calls, typed refusals, and a stream that goes on where it
+//! A client of a running engine: typed calls, typed refusals, and a stream that resumes where it
 //! broke.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]

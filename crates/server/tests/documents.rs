@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-/// Tells this program, run again, that it is the engine's process, and where the state directory
+/// Says to this program, run again, that it is the engine's process, and where the state directory
 /// is.
 const STATE: &str = "ANTIPHON_TEST_STATE";
 

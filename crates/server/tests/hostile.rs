@@ -241,7 +241,7 @@ async fn a_ledger_that_takes_nothing_in_says_so() -> Result {
     assert_eq!(code(&bench.submit("other", PLAN).await?), Some("read_only"));
     assert!(bench.get("/v1/runs/long").await?.starts_with("HTTP/1.1 200 OK\n"));
     faults.set(|_| Some(unsynced()));
-    // The next command that is taken in meets the failing sync.
+    // The next command that is recorded meets the failing sync.
     let poisoned = timeout(FAR_TOO_LONG, async {
         loop {
             let answer = bench.post("/v1/runs/long/pause", "").await?;

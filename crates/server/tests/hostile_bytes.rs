@@ -1,4 +1,4 @@
-//! Whatever bytes arrive, the server answers or hangs up, and goes on.
+//! Whatever bytes arrive, the server answers or hangs up, and keeps serving.
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 

@@ -183,22 +183,22 @@ async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
 
 #[test]
 fn what_passes_by_itself_is_told_with_when_to_ask_again() {
-    let told = |error: EngineError| {
+    let answered = |error: EngineError| {
         let problem = Problem::from(error);
         (problem.code.clone(), problem.status, problem.known_code().and_then(Code::retry_after))
     };
     let reason = || "there is no room".to_owned();
-    assert_eq!(told(Rejection::TakingOver.into()), ("taking_over".to_owned(), 503, Some(1)));
+    assert_eq!(answered(Rejection::TakingOver.into()), ("taking_over".to_owned(), 503, Some(1)));
     assert_eq!(
-        told(EngineError::NotTaken { reason: reason() }),
+        answered(EngineError::NotTaken { reason: reason() }),
         ("not_taken".to_owned(), 503, Some(1))
     );
     assert_eq!(
-        told(EngineError::ReadOnly { reason: reason() }),
+        answered(EngineError::ReadOnly { reason: reason() }),
         ("read_only".to_owned(), 503, Some(1))
     );
     assert_eq!(
-        told(EngineError::Poisoned { reason: reason() }),
+        answered(EngineError::Poisoned { reason: reason() }),
         ("poisoned".to_owned(), 503, None)
     );
 }

@@ -17,7 +17,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 const CANARY: &str = "canary-3f9a-\"quoted\"\\and/slashed";
 
-/// Everything that anybody logs, down to the finest level.
+/// Everything that is logged, down to the finest level.
 static LOG: Mutex<String> = Mutex::new(String::new());
 
 struct Everything;
@@ -94,7 +94,7 @@ async fn a_secret_reaches_its_session_and_nothing_else() -> Result {
     let key = serde_json::json!({ "API_KEY": CANARY });
     // It says how long the value is, and then the value itself.
     let tells = "shell: 'printf %s \"$API_KEY\" | wc -c; printf %s \"$API_KEY\"'";
-    // The value stands in the plan, at a place that is wrong.
+    // The plan quotes the value where a key belongs.
     let quoting =
         bench.post("/v1/runs", &body("quoting", &format!("'{CANARY}': 1"), key.clone())).await?;
     assert!(quoting.contains("an item has no key `[secret API_KEY]`"), "{quoting}");

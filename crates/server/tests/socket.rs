@@ -1,5 +1,5 @@
-//! The socket file: private, replaced only when nobody answers, reached however long its path is,
-//! gone with its server.
+//! The socket file: private, replaced only when no engine answers, reached however long its path
+//! is, gone with its server.
 
 mod common;
 
@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-/// Tells this program, run again, that it is the engine to be killed, and where its state directory
-/// is.
+/// Says to this program, run again, that it is the engine to be killed, and where its state
+/// directory is.
 const STATE: &str = "ANTIPHON_TEST_STATE";
 
 /// Stops the server of a bench and keeps the engine.
@@ -151,7 +151,7 @@ async fn a_guest_goes_on_with_the_engine_that_follows_one_that_was_killed() -> R
     }
     process.kill().await?;
     assert!(matches!(stream.next().await, Err(ClientError::NoEngine { .. })));
-    assert!(dir.join(SOCKET).exists(), "nobody was left to remove it");
+    assert!(dir.join(SOCKET).exists(), "nothing was left to remove it");
     let bench = Bench::at(folder, dir, Setting::default()).await?;
     bench.release.cancel();
     let mut types = Vec::new();

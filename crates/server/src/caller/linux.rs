@@ -1,4 +1,4 @@
-//! Where a process stands among the others: its ancestors, as `/proc` has them.
+//! Where a process is in the process tree: its ancestors, as `/proc` shows them.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use antiphon::id::SessionId;
 use tokio::net::UnixStream;
 
-/// Tells of a process whether it belongs to a session by itself.
+/// Says whether a process belongs to a session in its own right.
 type Asked = dyn Fn(u32) -> Option<SessionId> + Send + Sync;
 
 /// Deepest line of ancestors that is followed.
@@ -15,7 +15,7 @@ const MAX_ANCESTORS: usize = 4_096;
 /// Times that a line of ancestors is read again because it changed meanwhile.
 const MAX_READINGS: usize = 16;
 
-/// Where a process stands.
+/// Where a process is, seen from the engine.
 pub(super) enum Place {
     Outside,
     Inside(SessionId),
@@ -39,7 +39,7 @@ pub(super) fn pidfd(stream: &UnixStream) -> io::Result<Option<OwnedFd>> {
         )
     };
     if answer == 0 && fd >= 0 {
-        // SAFETY: the kernel has just made this descriptor for us, and nobody else knows its
+        // SAFETY: the kernel has just made this descriptor for us, and nothing else has its
         // number.
         return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
     }
@@ -49,7 +49,7 @@ pub(super) fn pidfd(stream: &UnixStream) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// The process that a descriptor stands for; `None` once it has ended.
+/// The process of a descriptor; `None` once it has ended.
 pub(super) fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
     let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
     facts.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
@@ -90,7 +90,7 @@ fn ancestors(pid: u32, engine: u32) -> io::Result<Option<Vec<u32>>> {
                 line.push(above);
                 last = above;
             }
-            // Somebody between has ended; the caller itself must be there.
+            // An ancestor has ended; the caller itself must be there.
             Err(error) if last != pid && error.kind() == io::ErrorKind::NotFound => {
                 return if is_there(last) {
                     Err(io::Error::other(format!(

@@ -9,7 +9,7 @@ use crate::api::{NotAnEvent, Problem};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody answers at the socket of the state directory.
+    /// No engine answers at the socket of the state directory.
     #[error("no engine answers in {}", dir.display())]
     NoEngine {
         /// The state directory.
@@ -26,7 +26,7 @@ pub enum ClientError {
         /// How.
         source: io::Error,
     },
-    /// The engine is there and says nothing.
+    /// The engine accepts connections and does not answer.
     #[error("the engine in {} does not answer", dir.display())]
     Silent {
         /// The state directory.

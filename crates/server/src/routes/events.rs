@@ -1,4 +1,4 @@
-//! The events of a run: a page of them, or a stream that goes on until its end.
+//! The events of a run: a page of them, or a stream of them until the run ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +109,7 @@ async fn page(shared: &Shared, target: &Addressed, after: Version, limit: usize)
 async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {
     let head = head(shared, target.id()).await?;
     if head.ended && after >= head.tip.version {
-        // This is how a client of event streams is told not to come back.
+        // To a client of event streams this means: do not reconnect.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let subscription = ask(shared, shared.run(target.id())?.follow_after(after)).await?;
@@ -125,7 +125,7 @@ async fn stream(shared: &Shared, target: &Addressed, after: Version) -> Answer {
 }
 
 /// A stream of events on its way to a client. It is asked for the next one when the client has
-/// taken those before, so a slow client delays nobody.
+/// taken those before, so a slow client delays nothing else.
 struct Following {
     subscription: Subscription,
     heartbeat: Duration,

@@ -55,7 +55,7 @@ pub(super) async fn list(
             Some(head(&shared, &id).await.map_err(|_| unknown())?.stream)
         }
     };
-    // One more tells whether there are more.
+    // One more is read to know whether another page follows.
     let filter = HeadFilter {
         prefix: STREAMS_OF_RUNS.to_owned(),
         status,

@@ -116,8 +116,9 @@ impl Submission {
         }
         let environment = Environment::Of(self.environment.clone());
         let plan = Plan::read_text(&self.plan, &self.name, &self.directory);
-        let compiled =
-            plan.and_then(|plan| plan.compile(&environment)).map_err(|error| self.told(&error))?;
+        let compiled = plan
+            .and_then(|plan| plan.compile(&environment))
+            .map_err(|error| self.problem(&error))?;
         match compiled.secrets.iter().find(|secret| !self.secrets.contains_key(&secret.name)) {
             None => Ok(compiled),
             Some(absent) => Err(refused(format!(
@@ -127,8 +128,8 @@ impl Submission {
         }
     }
 
-    /// What is wrong with the plan, without the values of secrets that stand in it.
-    fn told(&self, error: &PlanError) -> Problem {
+    /// What is wrong with the plan, without the values of secrets that it quotes.
+    fn problem(&self, error: &PlanError) -> Problem {
         let mut problem = Problem::of_plan(error, &self.name);
         problem.detail = self.redacted(problem.detail);
         for fault in &mut problem.errors {
