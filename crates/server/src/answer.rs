@@ -40,7 +40,7 @@ pub(crate) async fn ask<T>(
     if !shared.engine().has_room() {
         return Err(Asked::Problem(Problem::new(
             Code::Busy,
-            "the engine's mailbox is full, and nothing was asked of it; repeat the request in a moment",
+            "the engine's mailbox is full, so it did not get the request; repeat it in a moment",
         )));
     }
     match timeout(shared.limits().answer_time, question).await {

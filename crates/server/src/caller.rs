@@ -59,7 +59,7 @@ impl Peer {
         if self.uid != ours && self.uid != 0 {
             let uid = self.uid;
             let detail = format!(
-                "user {uid} may not talk to an engine of user {ours}; run the command as that user"
+                "this engine belongs to user {ours}, and user {uid} may not use it; run the command as that user"
             );
             return Caller::Refused(Problem::new(Code::ForeignUser, detail));
         }
@@ -71,7 +71,7 @@ impl Peer {
         let unplaced = |why: String| Caller::Refused(Problem::new(Code::UnplacedCaller, why));
         let Some(pid) = self.pid else {
             return unplaced(
-                "the caller is in another process namespace; call from where the engine runs"
+                "the caller is in another process namespace; call from the one of the engine"
                     .to_owned(),
             );
         };
@@ -79,7 +79,7 @@ impl Peer {
             Ok(place) => place,
             Err(error) => {
                 return unplaced(format!(
-                    "process {pid} cannot be placed ({error}); repeat the call"
+                    "process {pid} cannot be identified ({error}); repeat the call"
                 ));
             }
         };
@@ -87,14 +87,14 @@ impl Peer {
         // is still there.
         if self.pidfd.as_ref().is_some_and(|pidfd| linux::pid_of(pidfd) != Some(pid)) {
             return unplaced(format!(
-                "process {pid} ended while it was being placed; repeat the call"
+                "process {pid} ended while it was being identified; repeat the call"
             ));
         }
         match place {
             linux::Place::Outside => Caller::Operator,
             linux::Place::Inside(session) => Caller::Session(session),
             linux::Place::Stray => unplaced(format!(
-                "process {pid} descends from the engine, but from no session; call from outside, or from within a session"
+                "process {pid} is a descendant of the engine and in no session; call from outside the engine, or from a session"
             )),
         }
     }

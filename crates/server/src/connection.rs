@@ -117,7 +117,7 @@ async fn answer(
                 Some(Ok(response)) => response,
                 None => Problem::new(
                     Code::Internal,
-                    "the request met a mistake in Antiphon; please report it",
+                    "the request met an internal error; please report it",
                 )
                 .into_response(),
             }

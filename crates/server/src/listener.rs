@@ -89,7 +89,7 @@ fn refuse_others(dir: &Path) -> Result<(), SocketError> {
     let holder = match held {
         Ok(Some(LockHolder::Named(owner))) if owner.pid == std::process::id() => return Ok(()),
         Ok(Some(holder)) => format!("it is held by {holder}"),
-        Ok(None) => "nobody holds it".to_owned(),
+        Ok(None) => "no process holds it".to_owned(),
         Err(fault) => format!("its lock cannot be read: {fault}"),
     };
     Err(SocketError::NotOwner { dir: dir.to_owned(), holder })

@@ -31,9 +31,8 @@ impl<S: Sync> FromRequestParts<S> for Operator {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         match caller(parts)? {
             Caller::Session(session) => {
-                let detail = format!(
-                    "this call comes from session {session}, which may only read its own run"
-                );
+                let detail =
+                    format!("the caller is session {session}, which may only read its own run");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
             Caller::Operator => Ok(Self),
@@ -73,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
         match caller(parts)? {
             Caller::Session(session) if session.coordination != id => {
                 let detail =
-                    format!("this call comes from session {session}, which may not read run {id}");
+                    format!("the caller is session {session}, which may not read run {id}");
                 Err(Problem::new(Code::SessionMayNot, detail))
             }
             Caller::Refused(problem) => Err(problem.clone()),
@@ -83,7 +82,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
 }
 
 fn caller(parts: &Parts) -> Result<&Caller, Problem> {
-    let unplaced = || Problem::new(Code::UnplacedCaller, "the caller was not placed");
+    let unplaced = || Problem::new(Code::UnplacedCaller, "the caller was not identified");
     parts.extensions.get::<Caller>().ok_or_else(unplaced)
 }
 
@@ -100,18 +99,16 @@ impl<S: Sync> FromRequestParts<S> for Key {
         let mut given = parts.headers.get_all("idempotency-key").iter();
         let (Some(value), None) = (given.next(), given.next()) else {
             return if parts.headers.contains_key("idempotency-key") {
-                Err(invalid("is there twice; give it one value".to_owned()))
+                Err(invalid("is there twice; give it once".to_owned()))
             } else {
                 Ok(Self(None))
             };
         };
-        let text = value
-            .to_str()
-            .map_err(|_| invalid("holds something else than printable ASCII".to_owned()))?;
+        let text = value.to_str().map_err(|_| invalid("must be printable ASCII".to_owned()))?;
         // As the draft of its standard has it, the value is a text in quotes.
         let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-        let id =
-            CommandId::new(text).map_err(|error| invalid(format!("is no command id: {error}")))?;
+        let id = CommandId::new(text)
+            .map_err(|error| invalid(format!("is not a command id: {error}")))?;
         Ok(Self(Some(id)))
     }
 }
@@ -130,10 +127,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
                 let text = error.body_text();
                 let what =
                     text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-                Err(Problem::new(
-                    Code::InvalidRequest,
-                    format!("a parameter of the query makes no sense: {what}"),
-                ))
+                Err(Problem::new(Code::InvalidRequest, format!("invalid query: {what}")))
             }
         }
     }
@@ -162,7 +156,7 @@ impl FromRequest<Arc<Shared>> for Object {
         }
         match serde_json::from_slice(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(Fields::new(fields))),
-            Ok(_) => Err(Problem::new(Code::InvalidBody, "the body is JSON, but no object")),
+            Ok(_) => Err(Problem::new(Code::InvalidBody, "the body is JSON, but not an object")),
             Err(error) => Err(malformed(&error)),
         }
     }
@@ -174,8 +168,10 @@ async fn body(body: Body, shared: &Shared) -> Result<Bytes, Problem> {
     match timeout(limits.body_time, to_bytes(body, limits.body_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_large(&error) => {
-            let detail =
-                format!("the body has more than the {} bytes that are allowed", limits.body_bytes);
+            let detail = format!(
+                "the body is larger than {} bytes, the most that is allowed",
+                limits.body_bytes
+            );
             Err(Problem::new(Code::BodyTooLarge, detail))
         }
         Ok(Err(_)) => {
@@ -183,7 +179,7 @@ async fn body(body: Body, shared: &Shared) -> Result<Bytes, Problem> {
         }
         Err(_) => {
             let detail =
-                format!("the body did not come within {} s", limits.body_time.as_secs_f64());
+                format!("the body did not arrive within {} s", limits.body_time.as_secs_f64());
             Err(Problem::new(Code::BodyTimeout, detail))
         }
     }

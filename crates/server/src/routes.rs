@@ -38,10 +38,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn unknown_path() -> Problem {
-    Problem::new(
-        Code::UnknownPath,
-        "there is nothing under this path; docs/api.md lists what there is",
-    )
+    Problem::new(Code::UnknownPath, "there is nothing under this path; docs/api.md lists the paths")
 }
 
 async fn wrong_method(request: Request) -> Problem {

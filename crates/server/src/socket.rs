@@ -26,19 +26,19 @@ pub enum SocketError {
         holder: String,
     },
     /// An engine answers at the socket already.
-    #[error("somebody answers at {} already", path.display())]
+    #[error("an engine answers at {} already", path.display())]
     Answered {
         /// The socket.
         path: PathBuf,
     },
     /// Something else has the socket's name.
-    #[error("{} is no socket; move it away", path.display())]
+    #[error("{} is not a socket; move it away", path.display())]
     NotASocket {
         /// The file.
         path: PathBuf,
     },
     /// The path does not fit into a socket's address, and there is no `/proc` to shorten it.
-    #[error("the path {} is longer than the {MAX_PATH_BYTES} bytes that a socket may have; use a state directory with a shorter path", path.display())]
+    #[error("the path {} has more than the {MAX_PATH_BYTES} bytes that a socket may have; use a state directory with a shorter path", path.display())]
     TooLong {
         /// The path.
         path: PathBuf,

@@ -58,7 +58,7 @@ async fn a_process_below_the_engine_that_is_no_session_is_refused() -> Result {
     let script_of = format!("{}; ( {} )", curl("/v1/health"), curl("/v1/nothing"));
     let printed = script(&bench.dir, &script_of, |_| {}).await?;
     assert_eq!(codes(&printed), ["unplaced_caller", "403", "unplaced_caller", "403"]);
-    assert!(printed.contains("descends from the engine, but from no session"), "{printed}");
+    assert!(printed.contains("is a descendant of the engine and in no session"), "{printed}");
     bench.stop().await
 }
 
@@ -158,8 +158,8 @@ async fn another_user_is_refused_even_where_the_file_would_let_it() -> Result {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))?;
     }
     let refused = String::from_utf8(ask("http://x/v1/health").output().await?.stdout)?;
-    let expected = "{\"type\":\"urn:antiphon:error:foreign_user\",\"title\":\"The caller is another user than the engine\",\"status\":403,\
-                    \"code\":\"foreign_user\",\"detail\":\"user 65534 may not talk to an engine of user 0; run the command as that user\"}\n";
+    let expected = "{\"type\":\"urn:antiphon:error:foreign_user\",\"title\":\"The caller is not the engine's user\",\"status\":403,\
+                    \"code\":\"foreign_user\",\"detail\":\"this engine belongs to user 0, and user 65534 may not use it; run the command as that user\"}\n";
     assert_eq!(refused, expected);
     bench.stop().await
 }

@@ -208,9 +208,8 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     }
     let busy = bench.post("/v1/runs/long/cancel", "").await?;
     let expected = "HTTP/1.1 429 Too Many Requests\ncontent-type: application/problem+json\nretry-after: 1\ncontent-length: \
-                    219\nconnection: close\n\n{\"type\":\"urn:antiphon:error:busy\",\"title\":\"The engine has more to do than it can \
-                    take in\",\"status\":429,\"code\":\"busy\",\"detail\":\"the engine's mailbox is full, and nothing was asked of it; repeat \
-                    the request in a moment\"}\n";
+                    195\nconnection: close\n\n{\"type\":\"urn:antiphon:error:busy\",\"title\":\"The engine's mailbox is full\",\"status\":429,\"code\":\"busy\",\"detail\":\"the engine's mailbox is full, so it did not get the \
+                    request; repeat it in a moment\"}\n";
     assert_eq!(busy, expected);
     assert_eq!(code(&bench.get("/v1/health").await?), Some("busy"));
     assert!(

@@ -97,7 +97,7 @@ async fn a_secret_reaches_its_session_and_nothing_else() -> Result {
     // The plan quotes the value where a key belongs.
     let quoting =
         bench.post("/v1/runs", &body("quoting", &format!("'{CANARY}': 1"), key.clone())).await?;
-    assert!(quoting.contains("an item has no key `[secret API_KEY]`"), "{quoting}");
+    assert!(quoting.contains("unknown key `[secret API_KEY]`"), "{quoting}");
     assert!(quoting.contains("\"text\":\"    '[secret API_KEY]': 1\""), "{quoting}");
     let mut answers = vec![quoting];
     for body in [

@@ -101,7 +101,7 @@ async fn only_the_process_that_holds_the_ledger_may_answer_there() -> Result {
     assert_eq!(
         said,
         Err(format!(
-            "{dir} is not held by this process (nobody holds it); only the engine that owns it may answer there"
+            "{dir} is not held by this process (no process holds it); only the engine that owns it may answer there"
         ))
     );
     assert!(!elsewhere.path().join(SOCKET).exists());

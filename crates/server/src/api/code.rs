@@ -44,12 +44,12 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     MalformedBody = "malformed_body", 400, "The body is not JSON";
-    /// A query parameter, a header or an id in the path makes no sense.
-    InvalidRequest = "invalid_request", 400, "The request makes no sense";
-    /// The caller is another user than the engine.
-    ForeignUser = "foreign_user", 403, "The caller is another user than the engine";
-    /// The caller is a process that cannot be placed.
-    UnplacedCaller = "unplaced_caller", 403, "The caller cannot be placed";
+    /// A query parameter, a header or an id in the path is wrong.
+    InvalidRequest = "invalid_request", 400, "The request is invalid";
+    /// The caller is neither the engine's user nor root.
+    ForeignUser = "foreign_user", 403, "The caller is not the engine's user";
+    /// The caller is a process that cannot be identified.
+    UnplacedCaller = "unplaced_caller", 403, "The caller cannot be identified";
     /// The caller runs inside a session, which may not ask for this.
     SessionMayNot = "session_may_not", 403, "A session may not ask for this";
     /// There is nothing under this path.
@@ -57,24 +57,24 @@ codes! {
     /// There is no such run.
     UnknownRun = "unknown_run", 404, "There is no such run";
     /// There is no such item in the run.
-    UnknownWork = "unknown_work", 404, "There is no such work in the run";
-    /// The path takes other methods.
-    WrongMethod = "wrong_method", 405, "The path takes other methods";
+    UnknownWork = "unknown_work", 404, "There is no such item in the run";
+    /// The path does not take this method.
+    WrongMethod = "wrong_method", 405, "The path does not take this method";
     /// The body did not come in time.
     BodyTimeout = "body_timeout", 408, "The body did not come in time";
     /// The id is taken by a run that was started with something else.
     IdTaken = "id_taken", 409, "The id is taken";
-    /// The run is not in the state that this is for.
-    WrongState = "wrong_state", 409, "The run is not in the state for this";
+    /// The run's state does not allow this.
+    WrongState = "wrong_state", 409, "The run's state does not allow this";
     /// The run has ended.
     RunEnded = "run_ended", 409, "The run has ended";
-    /// The run has not ended, and so has no receipt.
+    /// The run has not ended and has no receipt yet.
     NotEnded = "not_ended", 409, "The run has not ended";
     /// What was asked for was erased.
     Erased = "erased", 410, "What was asked for was erased";
     /// The body is larger than allowed.
     BodyTooLarge = "body_too_large", 413, "The body is too large";
-    /// The body is something else than JSON by its own word.
+    /// The body's media type is not that of JSON.
     WrongMediaType = "wrong_media_type", 415, "The body must be JSON";
     /// The body is JSON, but not of the shape that the path takes.
     InvalidBody = "invalid_body", 422, "The body does not have the right shape";
@@ -83,20 +83,20 @@ codes! {
     /// The engine's rules forbid it.
     Refused = "refused", 422, "The engine's rules forbid this";
     /// The mailbox is full.
-    Busy = "busy", 429, "The engine has more to do than it can take in";
+    Busy = "busy", 429, "The engine's mailbox is full";
     /// The evidence for what was asked is damaged.
-    Damaged = "damaged", 500, "The ledger is damaged there";
+    Damaged = "damaged", 500, "The ledger is damaged";
     /// The ledger cannot be read.
     Unreadable = "unreadable", 500, "The ledger cannot be read";
-    /// A mistake of ours.
-    Internal = "internal", 500, "A mistake in Antiphon";
+    /// An error in Antiphon itself.
+    Internal = "internal", 500, "An internal error";
     /// There are too many connections.
     TooManyConnections = "too_many_connections", 503, "There are too many connections";
-    /// What an earlier engine left is not taken over yet.
-    TakingOver = "taking_over", 503, "The engine is still taking over what it found";
+    /// The engine has not yet recovered what an earlier one left.
+    TakingOver = "taking_over", 503, "The engine is still starting";
     /// The ledger refused to record the command; nothing has changed.
-    NotTaken = "not_taken", 503, "The ledger did not take this in";
-    /// The ledger takes nothing in for now.
+    NotTaken = "not_taken", 503, "The ledger did not record this";
+    /// The ledger records nothing for now.
     ReadOnly = "read_only", 503, "The ledger is read-only for now";
     /// The ledger is closed to writes until a restart has verified it.
     Poisoned = "poisoned", 503, "The ledger is closed to writes";

@@ -94,7 +94,7 @@ fn ancestors(pid: u32, engine: u32) -> io::Result<Option<Vec<u32>>> {
             Err(error) if last != pid && error.kind() == io::ErrorKind::NotFound => {
                 return if is_there(last) {
                     Err(io::Error::other(format!(
-                        "/proc hides process {last}, from which it descends; see the mount option hidepid"
+                        "/proc hides its ancestor {last}; see the mount option hidepid"
                     )))
                 } else {
                     Ok(None)

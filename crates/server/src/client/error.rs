@@ -36,7 +36,7 @@ pub enum ClientError {
     #[error("the connection to the engine broke: {0}")]
     Broken(String),
     /// The answer is not of the shape that this version knows.
-    #[error("the engine's answer is not understood ({0}); it may be of another version")]
+    #[error("the engine's answer is not understood ({0}); the engine may be another version")]
     NotUnderstood(String),
 }
 

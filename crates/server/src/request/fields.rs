@@ -28,7 +28,7 @@ impl Fields {
         });
     }
 
-    /// A text that must be there.
+    /// A required string.
     pub(crate) fn text(&mut self, name: &str) -> String {
         match self.optional_text(name) {
             Some(text) => text,
@@ -42,7 +42,7 @@ impl Fields {
         }
     }
 
-    /// A text that may be there.
+    /// An optional string.
     pub(crate) fn optional_text(&mut self, name: &str) -> Option<String> {
         match self.left.remove(name)? {
             Value::Null => None,
@@ -50,14 +50,14 @@ impl Fields {
             other => {
                 self.fault(
                     format!("/{name}"),
-                    format!("`{name}` must be a text, not {}", kind(&other)),
+                    format!("`{name}` must be a string, not {}", kind(&other)),
                 );
                 None
             }
         }
     }
 
-    /// An object of texts that may be there.
+    /// An optional object of strings.
     pub(crate) fn texts(&mut self, name: &str) -> BTreeMap<String, String> {
         let fields = match self.left.remove(name) {
             None | Some(Value::Null) => return BTreeMap::new(),
@@ -65,7 +65,7 @@ impl Fields {
             Some(other) => {
                 self.fault(
                     format!("/{name}"),
-                    format!("`{name}` must be an object of texts, not {}", kind(&other)),
+                    format!("`{name}` must be an object of strings, not {}", kind(&other)),
                 );
                 return BTreeMap::new();
             }
@@ -78,14 +78,14 @@ impl Fields {
                 }
                 other => self.fault(
                     pointer(name, &key),
-                    format!("every value in `{name}` must be a text, not {}", kind(&other)),
+                    format!("every value of `{name}` must be a string, not {}", kind(&other)),
                 ),
             }
         }
         texts
     }
 
-    /// A positive whole number that may be there.
+    /// An optional positive integer.
     pub(crate) fn number(&mut self, name: &str, max: u64) -> Option<u64> {
         match self.left.remove(name)? {
             Value::Null => None,
@@ -107,16 +107,16 @@ impl Fields {
     /// Nothing else may be there, and nothing may have been wrong.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for name in std::mem::take(&mut self.left).keys() {
-            self.fault(pointer_to(name), "nothing of this name is known here");
+            self.fault(pointer_to(name), "unknown field");
         }
         match self.faults.len() {
             0 => Ok(()),
-            1 => Err(Problem::new(Code::InvalidBody, "one thing is wrong with the body")
-                .with_errors(self.faults)),
-            n => {
-                Err(Problem::new(Code::InvalidBody, format!("{n} things are wrong with the body"))
+            1 => {
+                Err(Problem::new(Code::InvalidBody, "the body has an error")
                     .with_errors(self.faults))
             }
+            n => Err(Problem::new(Code::InvalidBody, format!("the body has {n} errors"))
+                .with_errors(self.faults)),
         }
     }
 }
@@ -133,10 +133,10 @@ fn pointer_to(key: &str) -> String {
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "a truth value",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
 }

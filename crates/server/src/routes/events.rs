@@ -56,7 +56,7 @@ pub(super) async fn events(
         .any(|kind| kind.trim().starts_with("text/event-stream"))
     {
         if query.limit.is_some() {
-            return Err(Problem::new(Code::InvalidRequest, "a stream of events has no limit"));
+            return Err(Problem::new(Code::InvalidRequest, "a stream of events takes no `limit`"));
         }
         let after = resumed(&headers)?.unwrap_or(after);
         return stream(&shared, &target, checked(after)?).await;
@@ -82,8 +82,9 @@ fn checked(after: u64) -> Result<Version, Problem> {
 fn resumed(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let version = value.to_str().ok().and_then(|text| text.parse().ok());
-    let invalid =
-        || Problem::new(Code::InvalidRequest, "the header Last-Event-ID is no version of an event");
+    let invalid = || {
+        Problem::new(Code::InvalidRequest, "the header Last-Event-ID is not a version of an event")
+    };
     version.map(Some).ok_or_else(invalid)
 }
 

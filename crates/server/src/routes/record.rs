@@ -26,9 +26,8 @@ pub(super) async fn explained(shared: &Shared, id: &CoordinationId, asked: Asked
             match head(shared, id).await {
                 Ok(head) if head.ended => {
                     let status = head.status;
-                    let detail = format!(
-                        "run {id} has ended ({status}); its receipt says what became of everything"
-                    );
+                    let detail =
+                        format!("run {id} has ended ({status}); its receipt says how it went");
                     Problem::new(Code::RunEnded, detail)
                 }
                 Ok(_) => Problem::new(

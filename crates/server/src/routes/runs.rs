@@ -35,9 +35,7 @@ pub(super) async fn list(
     }
     let ended = match (running, ended) {
         (true, true) => {
-            return Err(invalid(
-                "nothing is running and has ended; give one of the two".to_owned(),
-            ));
+            return Err(invalid("`running` and `ended` exclude each other".to_owned()));
         }
         (false, false) => None,
         (_, ended) => Some(ended),
@@ -50,7 +48,7 @@ pub(super) async fn list(
         None => None,
         Some(cursor) => {
             let unknown =
-                || invalid(format!("{cursor:?} is no cursor; give `next` of the page before"));
+                || invalid(format!("{cursor:?} is not a cursor; give `next` of the previous page"));
             let id = CoordinationId::new(&cursor).map_err(|_| unknown())?;
             Some(head(&shared, &id).await.map_err(|_| unknown())?.stream)
         }

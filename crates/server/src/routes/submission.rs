@@ -63,7 +63,7 @@ async fn compiled(shared: &Shared, submission: Arc<Submission>) -> Result<Compil
     tokio::task::spawn_blocking(move || submission.compile()).await.unwrap_or_else(|_| {
         Err(Problem::new(
             Code::Internal,
-            "compiling the plan met a mistake in Antiphon; please report it",
+            "compiling the plan met an internal error; please report it",
         ))
     })
 }
@@ -81,7 +81,7 @@ impl Submission {
         if !directory.as_os_str().is_empty() && !directory.is_absolute() {
             body.fault(
                 "/directory".to_owned(),
-                "`directory` must be an absolute path, as the engine has another one of its own",
+                "`directory` must be an absolute path, as the engine's working directory may differ",
             );
         }
         for (name, value) in &secrets {
@@ -103,7 +103,7 @@ impl Submission {
             (None, None) => Some(Engine::mint()),
         };
         body.finish()?;
-        let id = id.ok_or_else(|| Problem::new(Code::InvalidBody, "the id is no id"))?;
+        let id = id.ok_or_else(|| Problem::new(Code::InvalidBody, "the id is not valid"))?;
         Ok(Self { id, plan, name, directory, environment, secrets })
     }
 
