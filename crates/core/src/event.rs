@@ -140,8 +140,9 @@ mod tests {
             [
                 "coordination/nightly 3: coordination.noted (schema 1) is not known to this \
                  version; open the ledger with the version that wrote it",
-                "coordination/nightly 3: coordination.paused has schema 2, and this version reads \
-                 up to 1; open the ledger with the version that wrote it",
+                "coordination/nightly 3: coordination.paused (schema 2) is not known to this \
+                 version, which reads up to schema 1; open the ledger with the version that wrote \
+                 it",
             ]
         );
         assert!(!refused("coordination.paused", 1).error.is_newer(), "that is damage");

@@ -26,7 +26,7 @@ pub enum DecodeError {
     },
     /// A type that this version knows, in a schema that it does not.
     #[error(
-        "{kind} has schema {schema}, and this version reads up to {highest}; \
+        "{kind} (schema {schema}) is not known to this version, which reads up to schema {highest}; \
          open the ledger with the version that wrote it"
     )]
     UnknownSchema {
@@ -274,9 +274,9 @@ mod tests {
                 refused(1, "{}"),
             ],
             [
-                "bell.rung has schema 0, and this version reads up to 2; \
+                "bell.rung (schema 0) is not known to this version, which reads up to schema 2; \
                  open the ledger with the version that wrote it",
-                "bell.rung has schema 3, and this version reads up to 2; \
+                "bell.rung (schema 3) is not known to this version, which reads up to schema 2; \
                  open the ledger with the version that wrote it",
                 "the payload of bell.rung is not what schema 1 promises: \
                  it says what only schema 2 can",
