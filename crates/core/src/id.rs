@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -205,9 +205,20 @@ id_type! {
     /// Who caused an event: `engine`, `operator`, `session:<id>` and the like.
     Actor, "actor", "", |_| false
 }
+
 id_type! {
     /// Makes a command idempotent: the same id gives the same answer.
     CommandId, "command id", "", |_| false
+}
+
+static ENGINE: LazyLock<Actor> = LazyLock::new(|| Actor("engine".into()));
+
+impl Actor {
+    /// Who does what the engine does of itself.
+    #[must_use]
+    pub fn engine() -> &'static Self {
+        &ENGINE
+    }
 }
 
 impl CoordinationId {

@@ -200,7 +200,13 @@ impl<A: Aggregate> Live<A> {
     }
 }
 
-impl Stamp<'_> {
+impl<'a> Stamp<'a> {
+    /// What the engine does of itself, now.
+    #[must_use]
+    pub fn by_engine(now: &'a Now) -> Self {
+        Self { now, actor: Actor::engine(), cause: None }
+    }
+
     fn meta(&self, tip: StreamTip) -> Meta {
         Meta {
             version: tip.version.next(),

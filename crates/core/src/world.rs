@@ -3,30 +3,38 @@
 //! [`World::handle`] takes a command, [`World::expire`] lets time pass, [`World::take_turn`] hands
 //! out what to append and what to release once that is durable. State moves at once; if the append
 //! fails, the world is thrown away and rebuilt from the ledger.
+//!
+//! A rebuild keeps what the ledger has and nothing else. Sessions run on, and their ends are handed
+//! in again. Who was asked to stop, which configurations were asked for and which secrets are here
+//! is forgotten: overdue sessions are asked again, items are expanded again, and the engine says
+//! again which secrets it holds. Of starts that were under way only the recorded part is left; the
+//! next turns give them up, or whoever chose the id repeats the start.
 
-mod command;
+mod answer;
+pub mod commands;
 mod deadlines;
-mod ledger;
 mod member;
 mod nesting;
+mod own_stream;
+mod schedule;
 mod takeover;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub use command::{Adder, Command, Origin, Rejection, Reply};
-pub use ledger::{EraseRequest, LedgerFacts};
-pub use takeover::Found;
+pub use answer::{Done, Origin, Rejection, Started, Written};
+pub use commands::{Ask, Command, EraseRequest, Reply};
+pub use own_stream::LedgerFacts;
+pub use takeover::SweptEnd;
 pub use turn::{Action, Spawn, Turn};
 
-use crate::append::Erasure;
 use deadlines::Deadlines;
 use member::Member;
 
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{Blocked, Coordination, Ending, Proposal, Runners, StopCause, WorkSpec};
-use crate::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
-use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version};
+use crate::coordination::{Blocked, ControllerError, Coordination, Runners};
+use crate::envelope::{CommitTip, StreamTip};
+use crate::id::{CoordinationId, Epoch, SessionId};
 use crate::live::{Live, Stamp};
 use crate::time::{LedgerTime, Now, WallTime};
 
@@ -39,12 +47,12 @@ pub struct World {
     /// What is left to do of a takeover, ahead of everything else.
     takeover: VecDeque<takeover::Step>,
     /// How swept sessions ended, until their ends are recorded.
-    found: BTreeMap<SessionId, Found>,
-    /// Starts that go on in the next turns, ahead of what is not being taken over.
+    swept: BTreeMap<SessionId, SweptEnd>,
+    /// Starts that continue in the next turns, ahead of what is not being taken over.
     starting: VecDeque<(CoordinationId, VecDeque<CoordinationEvent>)>,
     /// Coordinations that may have something to do.
-    restless: BTreeSet<CoordinationId>,
-    ledger: ledger::OwnStream,
+    runnable: BTreeSet<CoordinationId>,
+    ledger: own_stream::OwnStream,
     commit: CommitTip,
     epoch: Epoch,
     engine: String,
@@ -60,10 +68,10 @@ impl World {
             runners: Runners::default(),
             deadlines: Deadlines::default(),
             takeover: VecDeque::new(),
-            found: BTreeMap::new(),
+            swept: BTreeMap::new(),
             starting: VecDeque::new(),
-            restless: BTreeSet::new(),
-            ledger: ledger::OwnStream::new(&facts),
+            runnable: BTreeSet::new(),
+            ledger: own_stream::OwnStream::new(&facts),
             commit: facts.commit,
             epoch: facts.epoch,
             engine: facts.engine,
@@ -72,19 +80,19 @@ impl World {
     }
 
     /// Takes in a coordination that replay or a snapshot gave. Ended ones are let go at once.
-    pub fn adopt(&mut self, session: Coordination, tip: StreamTip) {
+    pub fn restore(&mut self, session: Coordination, tip: StreamTip) {
         if session.status().is_terminal() {
             return;
         }
         let id = session.coordination_id().clone();
         self.members.insert(id.clone(), Member::new(Live::restore(session, tip)));
-        self.restless.insert(id);
+        self.runnable.insert(id);
     }
 
     /// Says what there is to carry sessions out. Work that waited for one of them may start.
     pub fn set_runners(&mut self, runners: Runners) {
         self.runners = runners;
-        self.restless.extend(self.members.keys().cloned());
+        self.runnable.extend(self.members.keys().cloned());
     }
 
     /// Says that a coordination's secrets are here. Work of it and of what is nested in it that
@@ -95,7 +103,7 @@ impl World {
         for (member_id, member) in &mut self.members {
             if member_id == id || member_id.as_str().starts_with(&nested) {
                 member.hold_secrets();
-                self.restless.insert(member_id.clone());
+                self.runnable.insert(member_id.clone());
             }
         }
     }
@@ -104,33 +112,16 @@ impl World {
     ///
     /// # Errors
     /// A [`Rejection`] says what is wrong and what to do.
-    pub fn handle(
+    pub fn handle<C: Ask>(
         &mut self,
-        command: Command,
+        command: C,
         origin: Origin,
         now: &Now,
-    ) -> Result<Reply, Rejection> {
+    ) -> Result<C::Reply, Rejection> {
         if self.is_taking_over() {
             return Err(Rejection::TakingOver);
         }
-        command::handle(self, command, origin, now)
-    }
-
-    /// Lets what is due happen, as much as one turn holds; a takeover deals with it itself.
-    pub fn expire(&mut self, now: &Now) {
-        while !self.is_taking_over() && self.draft.bytes() < MAX_APPEND_BYTES / 2 {
-            let Some(id) = self.deadlines.first_due(now).cloned() else { return };
-            self.forget_deadlines(&id);
-            self.wake(&id, now);
-            self.restless.insert(id);
-        }
-    }
-
-    fn wake(&mut self, id: &CoordinationId, now: &Now) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        for number in member.wake(now) {
-            self.stop_session(id, number, StopCause::Timeout, now);
-        }
+        command.carry_out(self, origin, now)
     }
 
     /// The earliest moments on the two clocks at which [`World::expire`] has something to do.
@@ -207,7 +198,7 @@ impl World {
     /// Whether another turn has something to do at once.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        self.is_taking_over() || !self.starting.is_empty() || !self.restless.is_empty()
+        self.is_taking_over() || !self.starting.is_empty() || !self.runnable.is_empty()
     }
 
     /// Whether a coordination's start goes on in the next turns, so that nobody may be told yet
@@ -224,199 +215,51 @@ impl World {
         self.draft.bytes()
     }
 
-    /// Lets coordinations do what they can, and hands out the turn; `None` if nothing happened.
-    pub fn take_turn(&mut self, now: &Now) -> Option<Turn> {
-        self.go_on_taking_over(now);
-        if !self.is_taking_over() {
-            self.go_on(now);
-        }
-        self.draft.take(&mut self.commit, self.epoch, &self.ledger, &mut self.members)
-    }
-
-    fn go_on(&mut self, now: &Now) {
-        self.go_on_starting(now);
-        while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
-            let Some(id) = self.restless.pop_first() else { break };
-            self.settle(&id, now);
-        }
-    }
-
-    /// Records further items of starts that did not fit one turn.
-    fn go_on_starting(&mut self, now: &Now) {
-        while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
-            let Some((id, events)) = self.starting.front_mut() else { return };
-            let (next, id) = (events.front().cloned(), id.clone());
-            match (next, self.members.get_mut(&id)) {
-                (Some(event), Some(member)) => {
-                    // Time that went back refuses it for now, like everything else.
-                    if member.live.record(&event, stamp(now, &engine())).is_err() {
-                        return;
-                    }
-                    self.draft.collect(&mut member.live);
-                    events.pop_front();
-                }
-                _ => {
-                    self.starting.pop_front();
-                    self.restless.insert(id);
-                }
-            }
-        }
-    }
-
-    /// Lets one coordination do what it can until it waits for something.
-    fn settle(&mut self, id: &CoordinationId, now: &Now) {
-        let actor = engine();
-        loop {
-            if self.draft.bytes() >= MAX_APPEND_BYTES / 2 {
-                self.restless.insert(id.clone());
-                return;
-            }
-            let Some(member) = self.members.get_mut(id) else { return };
-            let stopping = member.stop_sessions();
-            if !stopping.is_empty() {
-                for number in stopping {
-                    self.stop_session(id, number, StopCause::Ending, now);
-                }
-                continue;
-            }
-            match member.propose(now, &self.runners) {
-                None => break,
-                Some(Proposal::Event(event)) => {
-                    let bound = match &event {
-                        CoordinationEvent::SessionBound(bound) => {
-                            Some((bound.session, bound.grant))
-                        }
-                        _ => None,
-                    };
-                    let Ok(version) = member
-                        .live
-                        .record(&event, stamp(now, &actor))
-                        .map(|recorded| recorded.version)
-                    else {
-                        break;
-                    };
-                    self.draft.collect(&mut member.live);
-                    if let Some((number, _)) = bound {
-                        self.release(id, number, version, now);
-                    }
-                }
-                Some(Proposal::Expand(work)) => {
-                    let runner = member
-                        .state()
-                        .work_tracking(work.as_str())
-                        .map(|item| item.spec.runner.clone());
-                    member.expand(work.clone());
-                    if let Some(runner) = runner {
-                        self.draft.act(Action::Expand { coordination: id.clone(), work, runner });
-                    }
-                }
-                Some(Proposal::End(ending)) => {
-                    self.end(id, ending, now);
-                    return;
-                }
-            }
-        }
-        self.note_deadlines(id, now);
-    }
-
-    /// Releases a bound session once the turn is durable.
-    fn release(&mut self, id: &CoordinationId, number: u64, fence: Version, now: &Now) {
-        let Some(session) = self.coordination(id) else { return };
-        let Some((binding, spec)) = session.binding(number) else { return };
-        let outputs = spec.needs.iter().filter_map(|need| match need {
-            crate::coordination::Need::Work(work) => {
-                let output = session.work_tracking(work.as_str())?.output?;
-                Some((work.clone(), output))
-            }
-            crate::coordination::Need::Group(_) => None,
-        });
-        self.draft.act(Action::Spawn(Box::new(Spawn {
-            session: session.session_id(number),
-            attempt: binding.attempt,
-            fence,
-            grant: binding.grant,
-            deadline: binding.deadline,
-            time_ns: binding.deadline.since(binding.bound_at),
-            token: session.token(number, now),
-            outputs: outputs.collect(),
-            spec: spec.clone(),
-        })));
-    }
-
-    /// Asks a session to stop: a nested coordination is cancelled here, anything else by whoever
-    /// runs it.
-    fn stop_session(&mut self, id: &CoordinationId, number: u64, cause: StopCause, now: &Now) {
-        let session = SessionId { coordination: id.clone(), number };
-        let nested = self
-            .coordination(id)
-            .and_then(|s| s.binding(number))
-            .is_some_and(|(binding, _)| binding.nested);
-        if nested {
-            nesting::cancel(self, &session, cause, now);
-        } else {
-            self.draft.act(Action::Stop { session, cause });
-        }
-    }
-
-    /// Ends a coordination: receipt, terminal event, word to its parent; then it leaves memory with
-    /// the turn.
-    fn end(&mut self, id: &CoordinationId, ending: Ending, now: &Now) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        let Ok(end) = member.live.finish(ending, self.commit, stamp(now, &engine())) else {
-            return;
-        };
-        self.draft.collect(&mut member.live);
-        self.forget_deadlines(id);
-        let parent = self.coordination(id).and_then(|session| session.started().parent.clone());
-        let (plan, archives) = match self.coordination(id) {
-            Some(session) => (session.started().plan, session.archives().to_vec()),
-            None => return,
-        };
-        // Nothing names them, so nobody could have them erased later.
-        for archive in archives {
-            self.draft.erase(Erasure::Blob(archive));
-        }
-        self.draft.act(Action::Ended {
-            coordination: id.clone(),
-            plan,
-            verdict: end.receipt.verdict,
-            ending: end.receipt.ending.clone(),
-            usage: end.receipt.budget_usage.clone(),
-            counts: end.receipt.totals,
-            receipt: end.receipt_hash,
-        });
-        if let Some(parent) = parent {
-            nesting::child_ended(self, &parent, &end, now);
-        }
-    }
-
-    fn note_deadlines(&mut self, id: &CoordinationId, now: &Now) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        let due = member.state().next_deadlines(now.at);
-        if due != member.due() {
-            self.deadlines.forget(id, member.due());
-            self.deadlines.list(id, due);
-            member.set_due(due);
-        }
-    }
-
-    fn forget_deadlines(&mut self, id: &CoordinationId) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        self.deadlines.forget(id, member.due());
-        member.set_due((None, None));
-    }
-
     fn member(&mut self, id: &CoordinationId) -> Result<&mut Member, Rejection> {
         self.members.get_mut(id).ok_or_else(|| Rejection::unknown(id))
     }
-}
 
-/// The actor of what the engine does of itself.
-fn engine() -> Actor {
-    Actor::new("engine").expect("BUG: a constant name")
-}
+    /// One coordination that has not ended, for a command.
+    fn unended(&self, id: &CoordinationId) -> Result<&Coordination, Rejection> {
+        let state = self.coordination(id).ok_or_else(|| Rejection::unknown(id))?;
+        if state.status().is_terminal() {
+            return Err(
+                ControllerError::CoordinationTerminal { coordination_id: id.clone() }.into()
+            );
+        }
+        Ok(state)
+    }
 
-/// What the engine does of itself, now.
-fn stamp<'a>(now: &'a Now, actor: &'a Actor) -> Stamp<'a> {
-    Stamp { now, actor, cause: None }
+    /// What a command came to that was carried out before under the same id.
+    fn repeated(&self, id: &CoordinationId, origin: &Origin) -> Option<Done> {
+        let version = self.coordination(id)?.remembered(origin.id.as_ref()?)?;
+        Some(Done { version })
+    }
+
+    /// Records decided events of one command; the first carries its id.
+    fn record_all(
+        &mut self,
+        id: &CoordinationId,
+        events: Vec<CoordinationEvent>,
+        origin: &Origin,
+        now: &Now,
+    ) -> Result<Done, Rejection> {
+        let member = self.member(id)?;
+        let version = member.tip().version.next();
+        let mut cause = origin.id.as_ref();
+        for event in events {
+            let stamp = Stamp { now, actor: &origin.actor, cause: cause.take() };
+            member.record(&event, stamp)?;
+        }
+        self.collect(id);
+        self.runnable.insert(id.clone());
+        Ok(Done { version })
+    }
+
+    /// Moves what a coordination emitted into the turn.
+    fn collect(&mut self, id: &CoordinationId) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.hand_over(&mut self.draft);
+        }
+    }
 }

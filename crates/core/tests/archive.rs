@@ -18,7 +18,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, WorkId};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Adder, Command, Rejection, Reply, Spawn, Turn};
+use antiphon_core::world::{Action, Command, Rejection, Reply, Spawn, Turn, commands};
 use auditor::{Audited, Restart};
 
 /// Enough for one batch to leave.
@@ -57,7 +57,11 @@ impl Desk {
         let budget = CoordinationBudget::new(1_000_000, 1_000_000_000, 1_000, None).unwrap();
         let config =
             CoordinationConfig::open(Vec::new(), budget).unwrap().with_concurrency(5_000).unwrap();
-        let start = Command::Start { id: id(), config: Box::new(config), blobs: Vec::new() };
+        let start = Command::Start(commands::Start {
+            id: id(),
+            config: Box::new(config),
+            blobs: Vec::new(),
+        });
         assert!(desk.tell(start).is_ok());
         for part in work.chunks(1_000) {
             assert!(desk.add(part.to_vec()).is_ok());
@@ -92,14 +96,12 @@ impl Desk {
     fn add(&mut self, items: Vec<WorkSpec>) -> Result<usize, Rejection> {
         let mut recalled: Vec<Recalled> = Vec::new();
         for looked in 0.. {
-            let by = Adder::Operator;
-            let command = Command::AddWork {
+            let command = Command::AddWork(commands::AddWork {
                 coordination: id(),
                 items: items.clone(),
-                by,
                 recalled: recalled.clone(),
                 blobs: Vec::new(),
-            };
+            });
             match self.tell(command) {
                 Err(Rejection::Recall { archives }) => {
                     recalled.extend(archives.iter().map(|name| {
@@ -118,13 +120,13 @@ impl Desk {
         let output = Blob::new(format!("output of {}", spawn.spec.id).into_bytes());
         let end = SessionEnd { output: Some(output.digest), ..SessionEnd::new(outcome) };
         let (session, fence): (SessionId, Fence) = (session.clone(), spawn.fence);
-        let command = Command::EndSession {
+        let command = Command::EndSession(commands::EndSession {
             session,
             fence,
             end: Box::new(end),
             asked: None,
             blobs: vec![output],
-        };
+        });
         assert!(self.audited.tell(command, &now(self.passed)).is_ok());
     }
 
@@ -292,8 +294,11 @@ fn the_receipt_counts_what_left_memory() {
     desk.end(&hold, SessionOutcome::Success);
     desk.settle();
     desk.work_off();
-    let stop =
-        Command::Stop { coordination: id(), kind: StopKind::Close, reason: "done".to_owned() };
+    let stop = Command::Stop(commands::Stop {
+        coordination: id(),
+        kind: StopKind::Close,
+        reason: "done".to_owned(),
+    });
     assert!(desk.tell(stop).is_ok());
     let erased = desk.erased.len();
     let archives = desk.blobs.values().filter(|blob| archived_items(&blob.bytes).is_ok()).count();

@@ -8,7 +8,7 @@ use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Epoch};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Command, LedgerFacts, Origin, World};
+use antiphon_core::world::{Command, LedgerFacts, Origin, World, commands};
 
 const NOW: Now = Now { at: LedgerTime(1), wall: WallTime(1), random: [0; 32] };
 
@@ -32,7 +32,11 @@ fn words(commands: &[fn(CoordinationId) -> Command]) -> Vec<String> {
     let config =
         CoordinationConfig::of_work(vec![WorkSpec::function("a", "missing").unwrap()], budget)
             .unwrap();
-    let start = Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() };
+    let start = Command::Start(commands::Start {
+        id: id.clone(),
+        config: Box::new(config),
+        blobs: Vec::new(),
+    });
     let commands = std::iter::once(start).chain(commands.iter().map(|command| command(id.clone())));
     let mut words = Vec::new();
     for command in commands {
@@ -45,15 +49,15 @@ fn words(commands: &[fn(CoordinationId) -> Command]) -> Vec<String> {
 }
 
 fn pause(coordination: CoordinationId) -> Command {
-    Command::Pause { coordination, reason: String::new() }
+    Command::Pause(commands::Pause { coordination, reason: String::new() })
 }
 
 fn close(coordination: CoordinationId) -> Command {
-    Command::Stop { coordination, kind: StopKind::Close, reason: String::new() }
+    Command::Stop(commands::Stop { coordination, kind: StopKind::Close, reason: String::new() })
 }
 
 fn drain(coordination: CoordinationId) -> Command {
-    Command::Stop { coordination, kind: StopKind::Drain, reason: String::new() }
+    Command::Stop(commands::Stop { coordination, kind: StopKind::Drain, reason: String::new() })
 }
 
 #[test]

@@ -11,7 +11,7 @@ use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::Epoch;
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, LedgerFacts, Origin, World};
+use antiphon_core::world::{Action, Command, LedgerFacts, Origin, World, commands};
 
 #[test]
 fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
@@ -37,7 +37,7 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     let config = Box::new(CoordinationConfig::of_work(vec![work], budget).unwrap());
     world
         .handle(
-            Command::Start { id: "c".parse().unwrap(), config, blobs: Vec::new() },
+            Command::Start(commands::Start { id: "c".parse().unwrap(), config, blobs: Vec::new() }),
             origin.clone(),
             &now,
         )
@@ -57,7 +57,13 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     let (session, fence, end) = (spawn.session.clone(), spawn.fence, Box::new(end));
     world
         .handle(
-            Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() },
+            Command::EndSession(commands::EndSession {
+                session,
+                fence,
+                end,
+                asked: None,
+                blobs: Vec::new(),
+            }),
             origin,
             &now,
         )

@@ -11,7 +11,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
 use antiphon_core::id::{CoordinationId, Epoch, StreamName};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Command, LedgerFacts, Origin, Rejection, Turn, World};
+use antiphon_core::world::{Command, LedgerFacts, Origin, Rejection, Turn, World, commands};
 
 const SESSIONS: usize = 2_000;
 const COORDINATIONS: usize = 25;
@@ -55,7 +55,11 @@ fn start(id: &str, items: usize) -> Command {
         .unwrap()
         .with_concurrency(10_000)
         .unwrap();
-    Command::Start { id: id.parse().unwrap(), config: Box::new(config), blobs: Vec::new() }
+    Command::Start(commands::Start {
+        id: id.parse().unwrap(),
+        config: Box::new(config),
+        blobs: Vec::new(),
+    })
 }
 
 fn origin() -> Origin {
@@ -75,7 +79,7 @@ fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anyth
     let mut second = world(2);
     for number in 0..COORDINATIONS {
         let other = snapshot.replace("\"c0\"", &format!("\"c{number}\""));
-        second.adopt(Coordination::restore(other.as_bytes()).unwrap(), tip);
+        second.restore(Coordination::restore(other.as_bytes()).unwrap(), tip);
     }
     second.resume(&now()).unwrap();
     let refused = second.handle(start("new", 1), origin(), &now()).unwrap_err();

@@ -11,7 +11,7 @@ use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::CoordinationEvent;
 use antiphon_core::id::{CoordinationId, Epoch, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Turn, World};
+use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Turn, World, commands};
 
 const UNTIL: WallTime = WallTime(1_000);
 
@@ -68,11 +68,11 @@ fn config(items: Vec<WorkSpec>) -> CoordinationConfig {
 /// The answer to an expansion.
 fn expanded(coordination: &CoordinationId, work: &WorkId) -> Command {
     let inner = config(vec![WorkSpec::function("x", "missing").unwrap()]);
-    Command::Expanded {
+    Command::Expanded(commands::Expanded {
         coordination: coordination.clone(),
         work: work.clone(),
         config: Ok(Box::new(inner)),
-    }
+    })
 }
 
 /// A coordination of one nested item that was deferred until a moment of wall time.
@@ -82,7 +82,11 @@ fn deferred(id: &CoordinationId, work: &WorkId) -> Coordination {
         config(vec![WorkSpec::plan(work.as_str(), "inner").unwrap()]).with_id(id.as_str()).unwrap();
     handle(
         &mut first,
-        Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() },
+        Command::Start(commands::Start {
+            id: id.clone(),
+            config: Box::new(config),
+            blobs: Vec::new(),
+        }),
         &now(1, 1),
     );
     turns(&mut first, &now(1, 1));
@@ -106,7 +110,7 @@ fn a_deferred_nested_item_whose_moment_had_come_is_bound_when_its_plan_comes() {
     let session = deferred(&id, &work);
     let tip = StreamTip { version: session.version(), hash: Digest::of(b"the last event") };
     let mut second = world(2);
-    second.adopt(session, tip);
+    second.restore(session, tip);
     second.resume(&now(3, 3)).unwrap();
     assert_eq!(turns(&mut second, &now(3, 3)), (vec!["coordination.resumed".to_owned()], 0));
     assert_eq!(second.next_deadline().1, Some(UNTIL));

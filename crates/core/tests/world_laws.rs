@@ -18,7 +18,7 @@ use antiphon_core::coordination::{
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Adder, Command, Origin, Reply, Turn};
+use antiphon_core::world::{Action, Command, Origin, Reply, Turn, Written, commands};
 use auditor::{Audited, Restart};
 use proptest::prelude::*;
 
@@ -101,13 +101,13 @@ impl Desk {
     fn end(&mut self, session: &SessionId, end: SessionEnd) -> bool {
         let fence = self.running.remove(session).unwrap();
         self.ended.insert(session.clone(), fence);
-        self.tell(Command::EndSession {
+        self.tell(Command::EndSession(commands::EndSession {
             session: session.clone(),
             fence,
             end: Box::new(end),
             asked: None,
             blobs: Vec::new(),
-        })
+        }))
     }
 
     fn some_coordination(&self, pick: u16) -> Option<CoordinationId> {
@@ -125,7 +125,7 @@ impl Desk {
         let Some((coordination, work, runner)) = nth(&all, pick) else { return };
         self.expanding.remove(&(coordination.clone(), work.clone(), runner.clone()));
         let config = if well { Ok(Box::new(plan(&runner))) } else { Err("it is gone".to_owned()) };
-        self.tell(Command::Expanded { coordination, work, config });
+        self.tell(Command::Expanded(commands::Expanded { coordination, work, config }));
     }
 
     fn step(&mut self, (kind, a, b): Step) {
@@ -145,11 +145,11 @@ impl Desk {
                 }) {
                     return;
                 }
-                self.tell(Command::Start {
+                self.tell(Command::Start(commands::Start {
                     id,
                     config: Box::new(some_config(a)),
                     blobs: Vec::new(),
-                });
+                }));
             }
             4..=15 => {
                 let all: Vec<_> = self.running.keys().cloned().collect();
@@ -164,10 +164,19 @@ impl Desk {
                 let fence = if b.is_multiple_of(2) { fence } else { Version(u64::from(b)) };
                 let end = Box::new(SessionEnd::new(SessionOutcome::Success));
                 let reply = self.audited.tell(
-                    Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() },
+                    Command::EndSession(commands::EndSession {
+                        session,
+                        fence,
+                        end,
+                        asked: None,
+                        blobs: Vec::new(),
+                    }),
                     &self.now(),
                 );
-                assert!(!matches!(reply, Ok(Reply::Done { .. })), "a stale fence was taken");
+                assert!(
+                    !matches!(reply, Ok(Reply::EndSession(Written::Done(_)))),
+                    "a stale fence was taken"
+                );
                 self.turns();
             }
             18..=21 => self.expand(a, !b.is_multiple_of(5)),
@@ -193,50 +202,55 @@ impl Desk {
         let works: Vec<String> = session.work_queue().map(ToString::to_string).collect();
         let higher = raised(session.budget(), u32::from(b % 7), u64::from(b % 3) * 10_000);
         let command = match kind {
-            29 => Command::Stop { coordination, kind: StopKind::Cancel, reason },
-            30 => Command::Stop { coordination, kind: StopKind::Drain, reason },
-            31 => Command::Stop { coordination, kind: StopKind::Close, reason },
-            32 => Command::Pause { coordination, reason },
-            33 => Command::Continue {
+            29 => Command::Stop(commands::Stop { coordination, kind: StopKind::Cancel, reason }),
+            30 => Command::Stop(commands::Stop { coordination, kind: StopKind::Drain, reason }),
+            31 => Command::Stop(commands::Stop { coordination, kind: StopKind::Close, reason }),
+            32 => Command::Pause(commands::Pause { coordination, reason }),
+            33 => Command::Continue(commands::Continue {
                 coordination,
                 raise: if b.is_multiple_of(2) { higher } else { Raise::new() },
-            },
-            34 => Command::RaiseBudget { coordination, raise: higher },
+            }),
+            34 => Command::RaiseBudget(commands::RaiseBudget { coordination, raise: higher }),
             35 => match nth(&works, b) {
-                Some(work) => Command::Skip { coordination, work, because: SkipReason::Requested },
+                Some(work) => Command::Skip(commands::Skip {
+                    coordination,
+                    work,
+                    because: SkipReason::Requested,
+                }),
                 None => return,
             },
             36 => {
                 let work = works.first().map_or("none", String::as_str).parse().unwrap();
-                Command::Expanded { coordination, work, config: Err("nobody asked".to_owned()) }
+                Command::Expanded(commands::Expanded {
+                    coordination,
+                    work,
+                    config: Err("nobody asked".to_owned()),
+                })
             }
             37 => {
                 let number = session.bindings().next().map_or(1, |(binding, _)| binding.session);
-                let by = if b.is_multiple_of(2) {
-                    Adder::Operator
-                } else {
-                    Adder::Session(number, Version(u64::from(b % 8)))
-                };
                 let mut dice = Dice(u64::from(b));
                 let mut known: Vec<WorkId> =
                     works.iter().map(|work| work.parse().unwrap()).collect();
                 let items = (0..=b % 3)
                     .map(|number| dice.item(&format!("n{b}-{number}"), &mut known))
                     .collect();
-                Command::AddWork {
-                    coordination,
-                    items,
-                    by,
-                    recalled: Vec::new(),
-                    blobs: Vec::new(),
+                let (recalled, blobs) = (Vec::new(), Vec::new());
+                if b.is_multiple_of(2) {
+                    commands::AddWork { coordination, items, recalled, blobs }.into()
+                } else {
+                    let session = SessionId { coordination, number };
+                    let fence = Version(u64::from(b % 8));
+                    commands::AddSessionWork { session, fence, items, recalled, blobs }.into()
                 }
             }
             // Time that went back.
             38 => {
                 let then = now(self.passed.saturating_sub(u64::from(b) * SECOND / 100));
-                let _ = self
-                    .audited
-                    .tell(Command::Stop { coordination, kind: StopKind::Drain, reason }, &then);
+                let _ = self.audited.tell(
+                    Command::Stop(commands::Stop { coordination, kind: StopKind::Drain, reason }),
+                    &then,
+                );
                 return self.turns();
             }
             _ => {
@@ -246,7 +260,7 @@ impl Desk {
                 };
                 let now = self.now();
                 let first = self.audited.tell_as(
-                    Command::Pause { coordination: coordination.clone(), reason },
+                    Command::Pause(commands::Pause { coordination: coordination.clone(), reason }),
                     origin.clone(),
                     &now,
                 );
@@ -254,7 +268,10 @@ impl Desk {
                 if let (Ok(first), true) =
                     (first, self.audited.world.coordination(&coordination).is_some())
                 {
-                    let again = Command::Pause { coordination, reason: "again".to_owned() };
+                    let again = Command::Pause(commands::Pause {
+                        coordination,
+                        reason: "again".to_owned(),
+                    });
                     let again = self.audited.tell_as(again, origin, &now);
                     assert_eq!(again, Ok(first), "the same command id is answered the same");
                     assert!(
@@ -307,20 +324,23 @@ impl Desk {
             } else if !self.expanding.is_empty() {
                 self.expand(0, true);
             } else if let Some((coordination, raise)) = self.paused() {
-                if !self.tell(Command::Continue { coordination: coordination.clone(), raise }) {
+                if !self.tell(Command::Continue(commands::Continue {
+                    coordination: coordination.clone(),
+                    raise,
+                })) {
                     // A nested one may not get more than its grant.
-                    self.tell(Command::Stop {
+                    self.tell(Command::Stop(commands::Stop {
                         coordination,
                         kind: StopKind::Drain,
                         reason: String::new(),
-                    });
+                    }));
                 }
             } else if let Some(coordination) = self.waiting_open() {
-                assert!(self.tell(Command::Stop {
+                assert!(self.tell(Command::Stop(commands::Stop {
                     coordination,
                     kind: StopKind::Close,
                     reason: String::new()
-                }));
+                })));
             } else {
                 let left: Vec<_> = self
                     .audited
@@ -538,7 +558,11 @@ fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
     };
     desk.audited
         .tell(
-            Command::Start { id: id.clone(), config: Box::new(config), blobs: Vec::new() },
+            Command::Start(commands::Start {
+                id: id.clone(),
+                config: Box::new(config),
+                blobs: Vec::new(),
+            }),
             &now(0),
         )
         .unwrap();
@@ -548,7 +572,16 @@ fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
         desk.audited.world.coordination(&session.coordination).unwrap().binding(1).unwrap().0.fence;
     let end = Box::new(SessionEnd::new(SessionOutcome::Failure));
     desk.audited
-        .tell(Command::EndSession { session, fence, end, asked: None, blobs: Vec::new() }, &now(1))
+        .tell(
+            Command::EndSession(commands::EndSession {
+                session,
+                fence,
+                end,
+                asked: None,
+                blobs: Vec::new(),
+            }),
+            &now(1),
+        )
         .unwrap();
     count(&desk.audited.turns(&now(1), usize::MAX));
     assert_eq!(

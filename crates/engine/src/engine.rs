@@ -15,7 +15,7 @@ use std::sync::Arc;
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
 use antiphon_core::id::{CoordinationId, IdError, StreamName, Version};
-use antiphon_core::world::{Command, EraseRequest, Reply};
+use antiphon_core::world::{EraseRequest, Started};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
@@ -159,8 +159,8 @@ impl Engine {
         let run = self.run_of(id.clone());
         let origin = operator(command);
         match self.handle().start(id, config, inputs, origin, minted, secrets).await? {
-            Reply::Existing { .. } => Ok(Submitted::Existing(run)),
-            Reply::Done { .. } | Reply::WriteRefused => Ok(Submitted::New(run)),
+            Started::Existing { .. } => Ok(Submitted::Existing(run)),
+            Started::New => Ok(Submitted::New(run)),
         }
     }
 
@@ -215,7 +215,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if the run has not ended, or the store refuses.
     pub async fn erase(&self, request: EraseRequest) -> Result<(), EngineError> {
-        self.handle().command(Command::Erase(request), operator(None)).await.map(drop)
+        self.handle().command(request, operator(None)).await.map(drop)
     }
 
     /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it,

@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::coordination::event::SessionUnbound;
+use super::turn::Draft;
+use crate::append::HeadRow;
+use crate::coordination::event::{CoordinationEvent, SessionUnbound};
 use crate::coordination::{
-    ControllerError, Coordination, Proposal, Runners, SessionEnd, StopCause,
+    ControllerError, Coordination, End, Ending, Proposal, Runners, SessionEnd, StopCause,
 };
-use crate::id::WorkId;
-use crate::live::{Live, Stamp};
+use crate::envelope::{CommitTip, StreamTip};
+use crate::id::{Version, WorkId};
+use crate::live::{EmitError, Live, Stamp};
 use crate::time::{LedgerTime, Now, WallTime};
 
 /// One coordination in the world.
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) live: Live<Coordination>,
+    live: Live<Coordination>,
     unrecorded: Unrecorded,
 }
 
@@ -38,6 +41,42 @@ impl Member {
 
     pub(super) fn state(&self) -> &Coordination {
         self.live.state()
+    }
+
+    pub(super) fn tip(&self) -> StreamTip {
+        self.live.tip()
+    }
+
+    pub(super) fn head(&self) -> HeadRow {
+        self.live.head()
+    }
+
+    pub(super) fn refuse_regression(&self, now: &Now) -> Result<(), EmitError> {
+        self.live.refuse_regression(now)
+    }
+
+    /// Records a decided event; returns the version it has.
+    pub(super) fn record(
+        &mut self,
+        event: &CoordinationEvent,
+        stamp: Stamp<'_>,
+    ) -> Result<Version, ControllerError> {
+        self.live.record(event, stamp).map(|recorded| recorded.version)
+    }
+
+    /// Ends it; no session may be bound.
+    pub(super) fn finish(
+        &mut self,
+        ending: Ending,
+        commit: CommitTip,
+        stamp: Stamp<'_>,
+    ) -> Result<End, ControllerError> {
+        self.live.finish(ending, commit, stamp)
+    }
+
+    /// Moves what was emitted into the turn.
+    pub(super) fn hand_over(&mut self, draft: &mut Draft) {
+        draft.collect(&mut self.live);
     }
 
     /// The next thing to do of itself.

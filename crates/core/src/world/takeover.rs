@@ -6,19 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{World, engine, stamp};
+use super::World;
 use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{
     AbortReason, ControllerError, Coordination, Ending, SessionEnd, SessionOutcome,
 };
-use crate::envelope::{Blob, MAX_APPEND_BYTES};
+use crate::envelope::Blob;
 use crate::id::{CoordinationId, SessionId};
-use crate::live::EmitError;
+use crate::live::{EmitError, Stamp};
 use crate::time::Now;
 
 /// What a restart found of a session that an earlier engine ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct SweptEnd {
     /// How it ended.
     pub end: SessionEnd,
     /// Output that its end names.
@@ -57,12 +57,12 @@ impl World {
     /// As [`World::resume`].
     pub fn resume_with(
         &mut self,
-        found: BTreeMap<SessionId, Found>,
+        swept: BTreeMap<SessionId, SweptEnd>,
         now: &Now,
     ) -> Result<(), EmitError> {
-        self.found = found;
+        self.swept = swept;
         for member in self.members.values() {
-            member.live.refuse_regression(now)?;
+            member.refuse_regression(now)?;
         }
         let ids = || self.members.keys().cloned();
         let each = ids().flat_map(|id| [Step::GiveUp(id.clone()), Step::Wake(id)]);
@@ -85,8 +85,8 @@ impl World {
     }
 
     /// Takes as many steps as one turn holds.
-    pub(super) fn go_on_taking_over(&mut self, now: &Now) {
-        while self.draft.bytes() < MAX_APPEND_BYTES / 2 {
+    pub(super) fn continue_taking_over(&mut self, now: &Now) {
+        while self.draft.has_room() {
             let Some(step) = self.takeover.pop_front() else { return };
             let taken = match &step {
                 Step::Resume(id) => self.resume_one(id, now),
@@ -97,7 +97,7 @@ impl World {
                 }
                 Step::Wake(id) => {
                     self.wake(id, now);
-                    self.restless.insert(id.clone());
+                    self.runnable.insert(id.clone());
                     Ok(())
                 }
             };
@@ -121,8 +121,8 @@ impl World {
         if session.epoch() != self.epoch {
             let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
             let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
-            member.live.record(&CoordinationEvent::Resumed(resumed), stamp(now, &engine()))?;
-            self.draft.collect(&mut member.live);
+            member.record(&CoordinationEvent::Resumed(resumed), Stamp::by_engine(now))?;
+            member.hand_over(&mut self.draft);
         }
         for session in lost.into_iter().rev() {
             self.takeover.push_front(Step::Lose(session));
@@ -136,17 +136,15 @@ impl World {
             SessionEnd::new(SessionOutcome::Lost)
                 .with_text("the engine stopped while the session ran")
         };
-        let Found { end, blobs } = self
-            .found
+        let SweptEnd { end, blobs } = self
+            .swept
             .get(session)
             .cloned()
-            .unwrap_or_else(|| Found { end: lost(), blobs: Vec::new() });
-        member.unbind(session.number, end, None, stamp(now, &engine()))?;
-        self.draft.collect(&mut member.live);
-        for blob in blobs {
-            self.draft.add_blob(blob);
-        }
-        self.found.remove(session);
+            .unwrap_or_else(|| SweptEnd { end: lost(), blobs: Vec::new() });
+        member.unbind(session.number, end, None, Stamp::by_engine(now))?;
+        member.hand_over(&mut self.draft);
+        self.draft.add_blobs(blobs);
+        self.swept.remove(session);
         Ok(())
     }
 

@@ -1,20 +1,28 @@
 //! One turn on its way out: what to append, and what to release once that is durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::ledger::OwnStream;
-use super::member::Member;
-use crate::append::{Append, Erasure};
+use crate::append::{Append, Erasure, HeadRow};
 use crate::coordination::{
     BudgetUsage, Counts, Ending, Grant, Runner, StopCause, Verdict, WorkSpec,
 };
 use crate::digest::Digest;
-use crate::envelope::{Blob, Commit, CommitTip, Recorded};
+use crate::envelope::{Blob, Commit, CommitTip, MAX_APPEND_BYTES, MAX_INLINE_BLOB_BYTES, Recorded};
 use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
 use crate::live::{Aggregate, Live};
 use crate::time::LedgerTime;
 
+/// Bytes of payload from which nothing that continues of itself is added to a turn: what comes
+/// before it is checked, not what it adds, and one step adds a few events at most.
+const TURN_ROOM: usize = MAX_APPEND_BYTES / 2;
+
 /// A turn: append it, then act.
+///
+/// The order in which it leaves is what makes it safe. The append goes first, whole: events, the
+/// blobs they name, the new head rows and what is erased become durable together or not at all, and
+/// large blobs before the events that name them. Only then the actions are carried out, in their
+/// order, and callers are answered: a session that ran, or an answer that was given, without its
+/// record would be lost by a crash, while a record without its action is found and taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "append it, and only once it is durable carry out its actions"]
 pub struct Turn {
@@ -114,9 +122,9 @@ impl Draft {
         }
     }
 
-    pub(super) fn add_blob(&mut self, blob: Blob) {
+    fn add_blob(&mut self, blob: Blob) {
         if !self.blobs.iter().any(|known| known.digest == blob.digest) {
-            self.bytes += blob.bytes.len().min(crate::envelope::MAX_INLINE_BLOB_BYTES);
+            self.bytes += blob.bytes.len().min(MAX_INLINE_BLOB_BYTES);
             self.blobs.push(blob);
         }
     }
@@ -133,32 +141,34 @@ impl Draft {
         self.bytes
     }
 
-    /// Links what there is into one commit and lets ended coordinations go.
+    /// Adds blobs that an event of the turn names.
+    pub(super) fn add_blobs(&mut self, blobs: Vec<Blob>) {
+        for blob in blobs {
+            self.add_blob(blob);
+        }
+    }
+
+    /// Whether what continues of itself may add to the turn.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes < TURN_ROOM
+    }
+
+    /// The streams that its events belong to.
+    pub(super) fn touched(&self) -> impl Iterator<Item = &StreamName> {
+        self.touched.iter()
+    }
+
+    /// Links what there is into one commit; `heads` are the rows of the streams that it touches.
     pub(super) fn take(
         &mut self,
         tip: &mut CommitTip,
         epoch: Epoch,
-        ledger: &OwnStream,
-        members: &mut BTreeMap<CoordinationId, Member>,
+        heads: Vec<HeadRow>,
     ) -> Option<Turn> {
         if self.events.is_empty() && self.actions.is_empty() {
             return None;
         }
         let draft = std::mem::take(self);
-        let mut heads = Vec::with_capacity(draft.touched.len());
-        for stream in &draft.touched {
-            match stream {
-                StreamName::Ledger => heads.extend(ledger.live().map(Live::head)),
-                StreamName::Coordination(id) => {
-                    let Some(member) = members.get(id) else { continue };
-                    heads.push(member.live.head());
-                    if member.state().status().is_terminal() {
-                        members.remove(id);
-                    }
-                }
-                StreamName::Pool(_) => {}
-            }
-        }
         let commit = Commit::link(*tip, epoch, draft.events.iter().map(|event| event.hash));
         if !draft.events.is_empty() {
             *tip = commit.tip();

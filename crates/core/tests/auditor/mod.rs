@@ -133,7 +133,7 @@ impl Audited {
                     Coordination::restore(&self.replayed[id].snapshot()).unwrap()
                 }
             };
-            self.world.adopt(session, self.tip(stream));
+            self.world.restore(session, self.tip(stream));
         }
         self.world.resume(now).unwrap();
         self.turns(now, usize::MAX)

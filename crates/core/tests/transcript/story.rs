@@ -10,7 +10,9 @@ use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, Version, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Adder, Command, Origin, Reply, Turn};
+use antiphon_core::world::{
+    Action, Command, Done, Origin, Reply, Started, Turn, Written, commands,
+};
 
 use super::render;
 use super::words::{self, Words};
@@ -116,10 +118,26 @@ impl Story {
         let origin = Origin { actor, id: words.get("id").map(|id| id.parse().unwrap()) };
         let reply = self.audited.tell_as(command, origin, &now(self.passed));
         let mut out = vec![match &reply {
-            Ok(Reply::Done { version: Version(0) }) => "done".to_owned(),
-            Ok(Reply::Done { version }) => format!("done at {version}"),
-            Ok(Reply::Existing { coordination }) => format!("{coordination} is there already"),
-            Ok(Reply::WriteRefused) => "write refused".to_owned(),
+            Ok(Reply::Expanded(())) => "done".to_owned(),
+            Ok(Reply::Start(Started::New)) => "done at 1".to_owned(),
+            Ok(Reply::Start(Started::Existing { coordination })) => {
+                format!("{coordination} is there already")
+            }
+            Ok(Reply::EndSession(Written::Refused) | Reply::AddSessionWork(Written::Refused)) => {
+                "write refused".to_owned()
+            }
+            Ok(
+                Reply::EndSession(Written::Done(Done { version }))
+                | Reply::AddSessionWork(Written::Done(Done { version }))
+                | Reply::AddWork(Done { version })
+                | Reply::Cleared(Done { version })
+                | Reply::Stop(Done { version })
+                | Reply::Pause(Done { version })
+                | Reply::Continue(Done { version })
+                | Reply::RaiseBudget(Done { version })
+                | Reply::Skip(Done { version })
+                | Reply::Erase(Done { version }),
+            ) => format!("done at {version}"),
             Err(refusal) => format!("refused: {refusal}"),
         }];
         out.extend(self.turns(words.number("turns").unwrap_or(usize::MAX)));
@@ -131,43 +149,47 @@ impl Story {
             words.at(1).parse().map_err(|error| format!("{error}"))
         };
         let reason = words.text("reason");
-        let stop = |kind| Ok(Command::Stop { coordination: id()?, kind, reason: reason.clone() });
+        let stop = |kind| {
+            Ok(Command::Stop(commands::Stop { coordination: id()?, kind, reason: reason.clone() }))
+        };
         match words.at(0) {
             "start" => {
                 let (id, mut config) = (id()?, words::config(words, items)?);
                 if !words.has("minted") {
                     config = config.with_id(id.as_str()).map_err(|error| error.to_string())?;
                 }
-                Ok(Command::Start { id, config: Box::new(config), blobs: Vec::new() })
+                Ok(Command::Start(commands::Start {
+                    id,
+                    config: Box::new(config),
+                    blobs: Vec::new(),
+                }))
             }
             "add" => {
-                let by = match words.get("by").filter(|by| by.contains('.')) {
-                    Some(session) => {
-                        let session: SessionId = session.parse().unwrap();
-                        Adder::Session(session.number, self.fence(&session, words))
-                    }
-                    None => Adder::Operator,
+                let (items, recalled, blobs) = (words::work(items), Vec::new(), Vec::new());
+                let Some(session) = words.get("by").filter(|by| by.contains('.')) else {
+                    let coordination = id()?;
+                    let work = commands::AddWork { coordination, items, recalled, blobs };
+                    return Ok(work.into());
                 };
-                Ok(Command::AddWork {
-                    coordination: id()?,
-                    items: words::work(items),
-                    by,
-                    recalled: Vec::new(),
-                    blobs: Vec::new(),
-                })
+                let session: SessionId = session.parse().unwrap();
+                let fence = self.fence(&session, words);
+                let work = commands::AddSessionWork { session, fence, items, recalled, blobs };
+                Ok(work.into())
             }
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();
                 let fence = self.fence(&session, words);
-                Ok(Command::EndSession {
+                Ok(Command::EndSession(commands::EndSession {
                     session,
                     fence,
                     end: Box::new(self.end(words)),
                     asked: None,
                     blobs: Vec::new(),
-                })
+                }))
             }
-            "cleared" => Ok(Command::Cleared { session: words.at(1).parse().unwrap() }),
+            "cleared" => {
+                Ok(Command::Cleared(commands::Cleared { session: words.at(1).parse().unwrap() }))
+            }
             "expand" => {
                 let work: WorkId = words.at(2).parse().unwrap();
                 let config = match words.get("error") {
@@ -177,25 +199,25 @@ impl Story {
                         Ok(Box::new(words::config(&Words::parse(line), items)?))
                     }
                 };
-                Ok(Command::Expanded { coordination: id()?, work, config })
+                Ok(Command::Expanded(commands::Expanded { coordination: id()?, work, config }))
             }
             "close" => stop(StopKind::Close),
             "drain" => stop(StopKind::Drain),
             "cancel" => stop(StopKind::Cancel),
-            "pause" => Ok(Command::Pause { coordination: id()?, reason }),
+            "pause" => Ok(Command::Pause(commands::Pause { coordination: id()?, reason })),
             "continue" | "raise" => {
                 let coordination = id()?;
                 let raise = words::raise(words);
                 Ok(match words.at(0) {
-                    "raise" => Command::RaiseBudget { coordination, raise },
-                    _ => Command::Continue { coordination, raise },
+                    "raise" => Command::RaiseBudget(commands::RaiseBudget { coordination, raise }),
+                    _ => Command::Continue(commands::Continue { coordination, raise }),
                 })
             }
-            "skip" => Ok(Command::Skip {
+            "skip" => Ok(Command::Skip(commands::Skip {
                 coordination: id()?,
                 work: words.at(2).to_owned(),
                 because: SkipReason::Requested,
-            }),
+            })),
             other => panic!("{other} is no command"),
         }
     }

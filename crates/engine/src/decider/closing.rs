@@ -4,7 +4,7 @@
 use antiphon_core::coordination::{SessionEnd, SessionOutcome};
 use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
-use antiphon_core::world::Command;
+use antiphon_core::world::commands;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -77,7 +77,7 @@ impl Decider {
         for (session, fence) in self.sessions.to_abandon() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
-            let command = Command::EndSession {
+            let command = commands::EndSession {
                 session,
                 fence,
                 end: Box::new(end),

@@ -5,7 +5,9 @@ use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::head::without_erased;
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Command, EraseRequest, Origin, Rejection, Reply};
+use antiphon_core::world::{
+    Command, EraseRequest, Origin, Rejection, Reply, Started, Written, commands,
+};
 
 use super::Decider;
 use crate::incidents::CaughtError;
@@ -23,7 +25,7 @@ impl Decider {
     }
 
     pub(super) fn present(&mut self, end: Ending, now: &Now) {
-        let command = Command::EndSession {
+        let command = commands::EndSession {
             session: end.session.clone(),
             fence: end.fence,
             end: Box::new(end.end.clone()),
@@ -31,12 +33,12 @@ impl Decider {
             blobs: end.blobs.clone(),
         };
         match self.world.handle(command, engine_origin(), now) {
-            Ok(Reply::WriteRefused) => self.caught.note(
+            Ok(Written::Refused) => self.caught.note(
                 CaughtError::StaleEnd,
                 &end.session,
                 &"its fence is not valid any more",
             ),
-            Ok(_) => {}
+            Ok(Written::Done(_)) => {}
             Err(error) => self.caught.note(CaughtError::LateEnd, &end.session, &error),
         }
         self.draft.records(end);
@@ -46,7 +48,7 @@ impl Decider {
         match request {
             Request::Command { command, origin, minted, secrets, reply } => {
                 let started = match &command {
-                    Command::Start { id, .. } => Some(id.clone()),
+                    Command::Start(commands::Start { id, .. }) => Some(id.clone()),
                     _ => None,
                 };
                 let result = self.on_command(command, origin, minted, now);
@@ -114,11 +116,11 @@ impl Decider {
         if let Some(refusal) = self.disk.refusal() {
             return Err(refusal);
         }
-        if let Command::Start { id, config, .. } = &command
+        if let Command::Start(commands::Start { id, config, .. }) = &command
             && !minted
             && let Some(reply) = self.find_ended(id, config)?
         {
-            return Ok(reply);
+            return Ok(Reply::Start(reply));
         }
         let redacted = match &command {
             Command::Erase(request) => self.check_erasure(request)?,
@@ -142,18 +144,18 @@ impl Decider {
         &self,
         id: &CoordinationId,
         config: &CoordinationConfig,
-    ) -> Result<Option<Reply>, EngineError> {
+    ) -> Result<Option<Started>, EngineError> {
         if self.world.coordination(id).is_some() {
             return Ok(None);
         }
         let same = |head: &HeadRow| head.run_summary().is_ok_and(|it| it.plan == config.digest());
         match head_of(self.disk.store(), id) {
-            Ok(head) if same(&head) => Ok(Some(Reply::Existing { coordination: id.clone() })),
+            Ok(head) if same(&head) => Ok(Some(Started::Existing { coordination: id.clone() })),
             Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
             // It ended in a turn that is on its way to the disk.
             Err(EngineError::UnknownCoordination { .. }) if self.audience.ending(id).is_some() => {
                 if self.audience.ending(id) == Some(&config.digest()) {
-                    Ok(Some(Reply::Existing { coordination: id.clone() }))
+                    Ok(Some(Started::Existing { coordination: id.clone() }))
                 } else {
                     Err(Rejection::Conflict { coordination: id.clone() }.into())
                 }

@@ -111,7 +111,7 @@ pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, S
     let heads = store.heads(&HeadQuery::List(filter))?;
     let live: Vec<StreamName> = heads.into_iter().map(|head| head.stream).collect();
     for (session, tip) in replay_all(store, &live)? {
-        world.adopt(session, tip);
+        world.restore(session, tip);
     }
     Ok(world)
 }

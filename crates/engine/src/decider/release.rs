@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::Runner;
 use antiphon_core::id::{CoordinationId, SessionId, WorkId};
-use antiphon_core::world::{Action, Command};
+use antiphon_core::world::{Action, commands};
 
 use super::Decider;
 use super::disk::Written;
@@ -146,7 +146,7 @@ impl Decider {
         let config = config.ok_or_else(|| "its plan is not registered any more".to_owned());
         let (now, subject) = (self.now(), format!("{work} of {coordination}"));
         if let Err(error) = self.world.handle(
-            Command::Expanded { coordination, work, config },
+            commands::Expanded { coordination, work, config },
             engine_origin(),
             &now,
         ) {

@@ -3,7 +3,7 @@
 use antiphon_core::coordination::Raise;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{CommandId, CoordinationId, Version};
-use antiphon_core::world::Command;
+use antiphon_core::world::commands;
 
 use crate::mailbox::{EngineError, Handle, operator};
 use crate::submission::Addition;
@@ -48,7 +48,7 @@ impl Once {
     }
 
     async fn stop(self, kind: StopKind, reason: String) -> Result<Version, EngineError> {
-        let command = Command::Stop { coordination: self.run.clone(), kind, reason };
+        let command = commands::Stop { coordination: self.run.clone(), kind, reason };
         self.handle.command(command, operator(self.id)).await
     }
 
@@ -57,7 +57,7 @@ impl Once {
     /// # Errors
     /// The same.
     pub async fn pause(self, reason: impl Into<String>) -> Result<Version, EngineError> {
-        let command = Command::Pause { coordination: self.run.clone(), reason: reason.into() };
+        let command = commands::Pause { coordination: self.run.clone(), reason: reason.into() };
         self.handle.command(command, operator(self.id)).await
     }
 
@@ -74,7 +74,7 @@ impl Once {
     /// # Errors
     /// The same.
     pub async fn unpause_with(self, raise: Raise) -> Result<Version, EngineError> {
-        let command = Command::Continue { coordination: self.run.clone(), raise };
+        let command = commands::Continue { coordination: self.run.clone(), raise };
         self.handle.command(command, operator(self.id)).await
     }
 
@@ -83,7 +83,7 @@ impl Once {
     /// # Errors
     /// The same.
     pub async fn raise(self, raise: Raise) -> Result<Version, EngineError> {
-        let command = Command::RaiseBudget { coordination: self.run.clone(), raise };
+        let command = commands::RaiseBudget { coordination: self.run.clone(), raise };
         self.handle.command(command, operator(self.id)).await
     }
 

@@ -8,11 +8,11 @@ use antiphon_core::coordination::{
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
-use antiphon_core::id::{CoordinationId, StreamName, Version};
-use antiphon_core::world::{Adder, Command, Origin, Rejection, Reply};
+use antiphon_core::id::{CoordinationId, Fence, SessionId, StreamName, Version};
+use antiphon_core::world::{Ask, Origin, Rejection, Written, commands};
 
 use super::error::EngineError;
-use super::handle::{Handle, PAGE, version};
+use super::handle::{Handle, PAGE};
 use crate::ledger::{ReadError, Store};
 
 impl Handle {
@@ -24,36 +24,54 @@ impl Handle {
         inputs: Vec<Blob>,
         origin: Origin,
     ) -> Result<Version, EngineError> {
-        self.ask_for_work(coordination, items, inputs, Adder::Operator, origin).await.map(version)
+        let command = |recalled| commands::AddWork {
+            coordination: coordination.clone(),
+            items: items.clone(),
+            recalled,
+            blobs: inputs.clone(),
+        };
+        self.require_inputs(&items, &inputs).await?;
+        let done = self.ask_for_work(command, &coordination, &items, origin).await?;
+        Ok(done.version)
     }
 
-    /// Adds work; repeats the command with what the decider says must be read first. That is rare,
-    /// and each repeat knows more.
-    pub(super) async fn ask_for_work(
+    /// Adds work for a session.
+    pub(super) async fn add_session_work(
         &self,
-        coordination: CoordinationId,
+        session: &SessionId,
+        fence: Fence,
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
-        by: Adder,
         origin: Origin,
-    ) -> Result<Reply, EngineError> {
+    ) -> Result<Written, EngineError> {
+        let command = |recalled| commands::AddSessionWork {
+            session: session.clone(),
+            fence,
+            items: items.clone(),
+            recalled,
+            blobs: inputs.clone(),
+        };
         self.require_inputs(&items, &inputs).await?;
+        self.ask_for_work(command, &session.coordination, &items, origin).await
+    }
+
+    /// Repeats a command with what the decider says must be read first. That is rare, and each
+    /// repeat knows more.
+    async fn ask_for_work<C: Ask>(
+        &self,
+        command: impl Fn(Vec<Recalled>) -> C,
+        coordination: &CoordinationId,
+        items: &[WorkSpec],
+        origin: Origin,
+    ) -> Result<C::Reply, EngineError> {
         let mut recalled: Vec<Recalled> = Vec::new();
         loop {
-            let (id, items, given) = (coordination.clone(), items.clone(), recalled.clone());
-            let command = Command::AddWork {
-                coordination: id,
-                items: items.clone(),
-                by,
-                recalled: given,
-                blobs: inputs.clone(),
-            };
-            match self.ask(command, origin.clone(), false).await {
+            match self.ask(command(recalled.clone()), origin.clone(), false).await {
                 Err(EngineError::Rejected(Rejection::Recall { archives })) => {
-                    let items = Arc::new(items);
+                    let items = Arc::new(items.to_vec());
                     for archive in archives {
                         recalled
-                            .push(self.recalled(&coordination, archive, Arc::clone(&items)).await?);
+                            .push(self.recalled(coordination, archive, Arc::clone(&items)).await?);
                     }
                 }
                 answer => return answer,

@@ -13,7 +13,7 @@ use antiphon_core::id::{
     Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
 };
 use antiphon_core::time::Now;
-use antiphon_core::world::{Adder, Command, Origin, Reply, World};
+use antiphon_core::world::{Ask, Command, Done, Origin, Reply, Started, World, Written, commands};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::EngineError;
@@ -68,25 +68,31 @@ impl Handle {
         &self.store
     }
 
-    pub(crate) async fn ask(
+    pub(crate) async fn ask<C: Ask>(
         &self,
-        command: Command,
+        command: C,
         origin: Origin,
         minted: bool,
-    ) -> Result<Reply, EngineError> {
-        let repeated = origin.id.clone().zip(command.coordination().cloned());
+    ) -> Result<C::Reply, EngineError> {
+        let command: Command = command.into();
+        let repeated = match (&origin.id, command.coordination(), command.repeated()) {
+            (Some(id), Some(coordination), Some(reply)) => {
+                Some((id.clone(), coordination.clone(), reply))
+            }
+            _ => None,
+        };
         let answer = self.send_command(command, origin, minted, BTreeMap::new()).await;
         // What is asked of a coordination that has ended may be the repeat of a command that it has
         // accepted.
-        if let (Some((id, coordination)), Err(EngineError::Rejected(rejection))) =
+        if let (Some((id, coordination, reply)), Err(EngineError::Rejected(rejection))) =
             (repeated, &answer)
             && rejection.is_not_running()
             && let Some(version) =
                 self.read(move |store| accepted(store, coordination, &id)).await?
         {
-            return Ok(Reply::Done { version });
+            return Ok(own::<C>(reply(Done { version })));
         }
-        answer
+        answer.map(own::<C>)
     }
 
     async fn send_command(
@@ -104,10 +110,10 @@ impl Handle {
     /// Carries out a command that is recorded, and gives the version that it is recorded at.
     pub(crate) async fn command(
         &self,
-        command: Command,
+        command: impl Ask<Reply = Done>,
         origin: Origin,
     ) -> Result<Version, EngineError> {
-        self.ask(command, origin, false).await.map(version)
+        self.ask(command, origin, false).await.map(|done| done.version)
     }
 
     pub(crate) async fn start(
@@ -118,10 +124,11 @@ impl Handle {
         origin: Origin,
         minted: bool,
         secrets: BTreeMap<String, String>,
-    ) -> Result<Reply, EngineError> {
+    ) -> Result<Started, EngineError> {
         self.require_inputs(config.work(), &blobs).await?;
-        let command = Command::Start { id, config: Box::new(config), blobs };
-        self.send_command(command, origin, minted, secrets).await
+        let command = commands::Start { id, config: Box::new(config), blobs };
+        let reply = self.send_command(command.into(), origin, minted, secrets).await?;
+        Ok(own::<commands::Start>(reply))
     }
 
     pub(crate) async fn add_work_from(
@@ -131,15 +138,13 @@ impl Handle {
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
     ) -> Result<(), EngineError> {
-        let by = Adder::Session(session.number, fence);
         let actor = Actor::new(format!("session:{session}"))?;
         let origin = Origin { actor, id: None };
-        let added = self.ask_for_work(session.coordination.clone(), items, inputs, by, origin);
-        match added.await? {
-            Reply::WriteRefused => {
+        match self.add_session_work(session, fence, items, inputs, origin).await? {
+            Written::Done(_) => Ok(()),
+            Written::Refused => {
                 Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into())
             }
-            Reply::Done { .. } | Reply::Existing { .. } => Ok(()),
         }
     }
 
@@ -153,8 +158,9 @@ impl Handle {
             Err(error) => Err(error.to_string()),
         };
         let subject = format!("{work} of {coordination}");
-        if let Err(error) =
-            self.ask(Command::Expanded { coordination, work, config }, engine_origin(), false).await
+        if let Err(error) = self
+            .ask(commands::Expanded { coordination, work, config }, engine_origin(), false)
+            .await
         {
             self.caught.note(CaughtError::LateExpansion, &subject, &error);
         }
@@ -243,16 +249,6 @@ impl Handle {
     }
 }
 
-/// The version that a command was recorded at.
-pub(super) fn version(reply: Reply) -> Version {
-    match reply {
-        Reply::Done { version } => version,
-        Reply::Existing { .. } | Reply::WriteRefused => {
-            unreachable!("BUG: only a start finds what exists, and only a session shows a fence")
-        }
-    }
-}
-
 /// The version that a coordination first recorded an accepted command at, among the last ones that
 /// it remembers: read backwards, and not on the decider's path.
 fn accepted(
@@ -298,4 +294,9 @@ pub(crate) fn backwards<T>(
 pub(super) fn nested_config(bytes: &[u8]) -> Result<CoordinationConfig, String> {
     let plan = PlanSpec::from_bytes(bytes).map_err(|error| error.to_string())?;
     plan.config().map_err(|error| error.to_string())
+}
+
+/// The reply of a command's own kind.
+fn own<C: Ask>(reply: Reply) -> C::Reply {
+    C::reply_of(reply).expect("BUG: a command is answered by the reply of its own kind")
 }

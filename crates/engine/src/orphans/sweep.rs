@@ -6,7 +6,7 @@ use std::path::Path;
 
 use antiphon_core::coordination::{SessionEnd, SessionOutcome, TreeReport};
 use antiphon_core::id::SessionId;
-use antiphon_core::world::{Found, World};
+use antiphon_core::world::{SweptEnd, World};
 
 use crate::ledger::{ReadError, Store};
 use crate::mailbox::StartError;
@@ -19,7 +19,7 @@ use crate::usage::Charged;
 #[derive(Debug, Default)]
 pub(crate) struct Orphans {
     /// How sessions ended that are still bound.
-    pub(crate) found: BTreeMap<SessionId, Found>,
+    pub(crate) found: BTreeMap<SessionId, SweptEnd>,
     /// Sessions of which nothing is left; what was kept of them goes once that is recorded.
     pub(crate) gone: Vec<SessionId>,
     /// Sessions of which something is left.
@@ -54,7 +54,7 @@ fn found(
     store: &dyn Store,
     directory: &Path,
     swept: Swept,
-) -> Result<Option<(SessionId, Found)>, ReadError> {
+) -> Result<Option<(SessionId, SweptEnd)>, ReadError> {
     let clean = swept.is_clean();
     let leftovers = swept.left();
     let Swept { session, killed, end, .. } = swept;
@@ -79,7 +79,7 @@ fn found(
             &Charged::default(),
             crate::clock::wall(),
         ));
-        return Ok(Some((session, Found { end, blobs })));
+        return Ok(Some((session, SweptEnd { end, blobs })));
     }
     let text = match killed {
         0 => "the engine stopped while the session ran".to_owned(),
@@ -97,5 +97,5 @@ fn found(
         ..TreeReport::default()
     };
     let end = SessionEnd::new(SessionOutcome::Lost).with_text(text).with_tree(tree);
-    Ok(Some((session, Found { end, blobs: Vec::new() })))
+    Ok(Some((session, SweptEnd { end, blobs: Vec::new() })))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::id::SessionId;
-use antiphon_core::world::Command;
+use antiphon_core::world::commands;
 
 use super::report::Leftovers;
 use crate::mailbox::{EngineError, Handle, engine_origin};
@@ -58,6 +58,6 @@ pub(crate) fn watch(
 impl Handle {
     /// Tells the decider that nothing of a session is left.
     async fn cleared(&self, session: SessionId) -> Result<(), EngineError> {
-        self.ask(Command::Cleared { session }, engine_origin(), false).await.map(|_| ())
+        self.ask(commands::Cleared { session }, engine_origin(), false).await.map(|_| ())
     }
 }

@@ -15,7 +15,7 @@ use antiphon_core::envelope::Blob;
 use antiphon_core::event::StopKind;
 use antiphon_core::id::{Actor, CoordinationId, RunnerName, Version};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Command, EraseRequest, Origin, Reply, Spawn, World};
+use antiphon_core::world::{Action, Command, EraseRequest, Origin, Reply, Spawn, World, commands};
 
 const WALL: u64 = 1_700_000_000_000_000_000;
 const MILLISECOND: u64 = 1_000_000;
@@ -68,21 +68,21 @@ impl<'a> History<'a> {
             .unwrap()
             .with_concurrency(2)
             .unwrap();
-        self.command(Command::Start {
+        self.command(Command::Start(commands::Start {
             id: coordination(id),
             config: Box::new(config),
             blobs: Vec::new(),
-        });
+        }));
     }
 
     /// Ends one from outside.
     pub(crate) fn cancel(&mut self, id: &str) {
         let reason = "not wanted any more".to_owned();
-        self.command(Command::Stop {
+        self.command(Command::Stop(commands::Stop {
             coordination: coordination(id),
             kind: StopKind::Cancel,
             reason,
-        });
+        }));
         self.settle();
     }
 
@@ -118,13 +118,13 @@ impl<'a> History<'a> {
                 match end_of(&spawn) {
                     Some((end, blobs)) => {
                         let (session, fence) = (spawn.session.clone(), spawn.fence);
-                        self.command(Command::EndSession {
+                        self.command(Command::EndSession(commands::EndSession {
                             session,
                             fence,
                             end: Box::new(end),
                             asked: None,
                             blobs,
-                        });
+                        }));
                         break;
                     }
                     None => left.push_back(spawn),
@@ -151,13 +151,13 @@ impl<'a> History<'a> {
                     };
                     let spawn = self.running.remove(at).unwrap();
                     let end = Box::new(SessionEnd::new(SessionOutcome::Cancelled));
-                    self.command(Command::EndSession {
+                    self.command(Command::EndSession(commands::EndSession {
                         session,
                         fence: spawn.fence,
                         end,
                         asked: None,
                         blobs: Vec::new(),
-                    });
+                    }));
                 }
                 Action::Expand { .. } | Action::Ended { .. } => {}
             }

@@ -7,7 +7,7 @@ use crate::coordination::error::ControllerError;
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::life::Change;
 use crate::coordination::state::Coordination;
-use crate::envelope::MAX_APPEND_BYTES;
+use crate::envelope::MAX_COMMAND_BYTES;
 use crate::schema::AggregateEvent as _;
 
 impl Coordination {
@@ -49,8 +49,7 @@ impl Coordination {
         }
         decided.extend(added);
         let actual = decided.iter().map(|event| event.encode().len() as u64).sum();
-        // An append holds two turns' worth at most, so that the other half is left for what follows.
-        let max = MAX_APPEND_BYTES as u64 / 2;
+        let max = MAX_COMMAND_BYTES as u64;
         if actual > max {
             return Err(ControllerError::OutOfRange {
                 field: "bytes of work added at once",

@@ -1,0 +1,110 @@
+//! Who asks the world, and what it answers.
+
+use crate::coordination::ControllerError;
+use crate::digest::Digest;
+use crate::id::{Actor, CommandId, CoordinationId, Version};
+use crate::live::EmitError;
+
+/// Who asks, and under which id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// An id that makes the command idempotent.
+    pub id: Option<CommandId>,
+}
+
+impl Origin {
+    /// The engine, of itself.
+    #[must_use]
+    pub fn engine() -> Self {
+        Self { actor: Actor::engine().clone(), id: None }
+    }
+}
+
+/// A change that is on the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// Where the stream first tells of it.
+    pub version: Version,
+}
+
+/// What a start came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Started {
+    /// It is on the record.
+    New,
+    /// The coordination was there before, started with the same configuration.
+    Existing {
+        /// Its id.
+        coordination: CoordinationId,
+    },
+}
+
+/// What a session's write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is on the record.
+    Done(Done),
+    /// The session's fence was stale: nothing was changed but the count of such writes.
+    Refused,
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The coordination's own rules forbid it.
+    #[error(transparent)]
+    Refused(#[from] ControllerError),
+    /// It could not be recorded at this moment.
+    #[error(transparent)]
+    NotRecorded(#[from] EmitError),
+    /// What an earlier engine left is not taken over yet.
+    #[error(
+        "the engine is still taking over what it found in the ledger; repeat the command in a moment"
+    )]
+    TakingOver,
+    /// There is no such live coordination.
+    #[error("coordination {coordination} is not running; list shows what there is")]
+    UnknownCoordination {
+        /// The id.
+        coordination: CoordinationId,
+    },
+    /// The id is taken by a coordination that was started with something else.
+    #[error(
+        "coordination {coordination} exists already and was started with a different configuration; choose another id"
+    )]
+    Conflict {
+        /// The id.
+        coordination: CoordinationId,
+    },
+    /// It depends on finished items that left memory: repeat the command with these blobs.
+    #[error("this depends on finished items that left memory; they must be read first")]
+    Recall {
+        /// The blobs that may hold them.
+        archives: Vec<Digest>,
+    },
+    /// Only what has ended can be erased.
+    #[error("coordination {coordination} has not ended; payloads can be erased once it has")]
+    StillRunning {
+        /// The id.
+        coordination: CoordinationId,
+    },
+}
+
+impl Rejection {
+    /// Whether it says no more than that the coordination does not run.
+    #[must_use]
+    pub fn is_not_running(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownCoordination { .. }
+                | Self::Refused(ControllerError::CoordinationTerminal { .. })
+        )
+    }
+
+    pub(super) fn unknown(coordination: &CoordinationId) -> Self {
+        Self::UnknownCoordination { coordination: coordination.clone() }
+    }
+}

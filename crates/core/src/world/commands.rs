@@ -1,0 +1,169 @@
+//! What may be asked of the world: one file for each noun, one line for each command.
+
+mod erasing;
+mod expanding;
+mod sessions;
+mod starting;
+mod steering;
+mod working;
+
+pub use erasing::EraseRequest;
+pub use expanding::Expanded;
+pub use sessions::{Cleared, EndSession};
+pub use starting::Start;
+pub use steering::{Continue, Pause, RaiseBudget, Stop};
+pub use working::{AddSessionWork, AddWork, Skip};
+
+use super::World;
+use super::answer::{Done, Origin, Rejection, Started, Written};
+use crate::id::CoordinationId;
+use crate::time::Now;
+
+/// A command with the reply that it has.
+pub trait Ask: Into<Command> + carry_out::CarryOut {
+    /// Its own reply out of those of all commands; `None` for that of another command.
+    fn reply_of(reply: Reply) -> Option<<Self as carry_out::CarryOut>::Reply>;
+}
+
+/// Sealed: only the world carries commands out, as only it knows when it may.
+pub(super) mod carry_out {
+    use super::{Now, Origin, Rejection, World};
+
+    /// A command, as the world carries it out.
+    pub trait CarryOut {
+        /// What it comes to.
+        type Reply;
+
+        /// Carries it out, or refuses it and changes nothing.
+        ///
+        /// # Errors
+        /// A [`Rejection`] says what is wrong and what to do.
+        fn carry_out(
+            self,
+            world: &mut World,
+            origin: Origin,
+            now: &Now,
+        ) -> Result<Self::Reply, Rejection>;
+    }
+}
+
+macro_rules! commands {
+    ($($(#[$doc:meta])* $name:ident($command:ident) -> $reply:ident,)*) => {
+        /// Something that is asked of the world.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Command {
+            $($(#[$doc])* $name($command),)*
+        }
+
+        /// What a command came to.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Reply {
+            $($(#[$doc])* $name($reply),)*
+        }
+
+        $(
+            impl From<$command> for Command {
+                fn from(command: $command) -> Self {
+                    Self::$name(command)
+                }
+            }
+
+            impl Ask for $command {
+                fn reply_of(reply: Reply) -> Option<$reply> {
+                    match reply {
+                        Reply::$name(reply) => Some(reply),
+                        _ => None,
+                    }
+                }
+            }
+        )*
+
+        impl Ask for Command {
+            fn reply_of(reply: Reply) -> Option<Reply> {
+                Some(reply)
+            }
+        }
+
+        impl carry_out::CarryOut for Command {
+            type Reply = Reply;
+
+            fn carry_out(
+                self,
+                world: &mut World,
+                origin: Origin,
+                now: &Now,
+            ) -> Result<Reply, Rejection> {
+                match self {
+                    $(Self::$name(command) => {
+                        command.carry_out(world, origin, now).map(Reply::$name)
+                    })*
+                }
+            }
+        }
+    };
+}
+
+/// The answer to an expansion is taken in.
+pub type Taken = ();
+
+commands! {
+    /// Start a coordination.
+    Start(Start) -> Started,
+    /// Add work, from outside.
+    AddWork(AddWork) -> Done,
+    /// Add work, from a session.
+    AddSessionWork(AddSessionWork) -> Written,
+    /// A session ended.
+    EndSession(EndSession) -> Written,
+    /// Nothing is left of a session that had left something running.
+    Cleared(Cleared) -> Done,
+    /// Answer to [`Action::Expand`](super::Action::Expand).
+    Expanded(Expanded) -> Taken,
+    /// End a coordination in some way.
+    Stop(Stop) -> Done,
+    /// Start nothing new for a while.
+    Pause(Pause) -> Done,
+    /// Go on, with higher ceilings if given.
+    Continue(Continue) -> Done,
+    /// Raise ceilings.
+    RaiseBudget(RaiseBudget) -> Done,
+    /// Skip an item.
+    Skip(Skip) -> Done,
+    /// Erase payloads or blobs.
+    Erase(EraseRequest) -> Done,
+}
+
+impl Command {
+    /// The coordination that it goes to, if there is one already and the command may have an id.
+    #[must_use]
+    pub fn coordination(&self) -> Option<&CoordinationId> {
+        match self {
+            Self::AddWork(AddWork { coordination, .. })
+            | Self::Stop(Stop { coordination, .. })
+            | Self::Pause(Pause { coordination, .. })
+            | Self::Continue(Continue { coordination, .. })
+            | Self::RaiseBudget(RaiseBudget { coordination, .. })
+            | Self::Skip(Skip { coordination, .. }) => Some(coordination),
+            Self::Start(_)
+            | Self::AddSessionWork(_)
+            | Self::EndSession(_)
+            | Self::Cleared(_)
+            | Self::Expanded(_)
+            | Self::Erase(_) => None,
+        }
+    }
+
+    /// How it is answered if it was carried out before.
+    #[must_use]
+    pub fn repeated(&self) -> Option<fn(Done) -> Reply> {
+        match self {
+            Self::AddWork(_) => Some(Reply::AddWork),
+            Self::Stop(_) => Some(Reply::Stop),
+            Self::Pause(_) => Some(Reply::Pause),
+            Self::Continue(_) => Some(Reply::Continue),
+            Self::RaiseBudget(_) => Some(Reply::RaiseBudget),
+            Self::Skip(_) => Some(Reply::Skip),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What sessions report, and what is seen of them.
+
+use super::carry_out::CarryOut;
+use crate::coordination::event::{CoordinationEvent, SessionCleared, WriteRefused};
+use crate::coordination::{ControllerError, SessionEnd, StopCause};
+use crate::envelope::Blob;
+use crate::id::{Fence, SessionId};
+use crate::live::Stamp;
+use crate::time::Now;
+use crate::world::World;
+use crate::world::answer::{Done, Origin, Rejection, Written};
+
+/// A session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndSession {
+    /// The session.
+    pub session: SessionId,
+    /// What it shows.
+    pub fence: Fence,
+    /// How it ended.
+    pub end: Box<SessionEnd>,
+    /// Why it had been asked to stop, as its runner remembers; a world that was built anew does
+    /// not.
+    pub asked: Option<StopCause>,
+    /// Output that it names.
+    pub blobs: Vec<Blob>,
+}
+
+/// Nothing is left of a session that had left something running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cleared {
+    /// The session.
+    pub session: SessionId,
+}
+
+impl CarryOut for EndSession {
+    type Reply = Written;
+
+    fn carry_out(
+        self,
+        world: &mut World,
+        _origin: Origin,
+        now: &Now,
+    ) -> Result<Written, Rejection> {
+        let Self { session, fence, end, asked, blobs } = self;
+        let id = &session.coordination;
+        let state = world.unended(id)?;
+        if !state.shows_fence(session.number, fence) {
+            world.refuse_write(&session, fence, "completion", now)?;
+            return Ok(Written::Refused);
+        }
+        if state.binding(session.number).is_some_and(|(binding, _)| binding.nested) {
+            let coordination_id = session.nested_coordination().map_err(ControllerError::from)?;
+            let state = "carries this session out, which ends when it ends; stop it instead";
+            return Err(ControllerError::NotInState { coordination_id, state }.into());
+        }
+        let member = world.member(id)?;
+        member.unbind(session.number, *end, asked, Stamp::by_engine(now))?;
+        let version = member.tip().version;
+        world.draft.add_blobs(blobs);
+        world.collect(id);
+        world.runnable.insert(id.clone());
+        Ok(Written::Done(Done { version }))
+    }
+}
+
+impl CarryOut for Cleared {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let Self { session } = self;
+        if world.unended(&session.coordination)?.held_by(session.number).is_none() {
+            return Err(ControllerError::HoldsNothing { session_id: session }.into());
+        }
+        let event = CoordinationEvent::SessionCleared(SessionCleared { session: session.number });
+        world.record_all(&session.coordination, vec![event], &origin, now)
+    }
+}
+
+impl World {
+    /// Refuses a write behind a stale fence; the first of its kind by a session goes on the record.
+    pub(super) fn refuse_write(
+        &mut self,
+        session: &SessionId,
+        fence: Fence,
+        kind: &str,
+        now: &Now,
+    ) -> Result<(), Rejection> {
+        let (id, number) = (&session.coordination, session.number);
+        let state = self.unended(id)?;
+        if !state.has_refused(number, kind) && number <= state.last_session() {
+            let refused = WriteRefused { session: number, fence, kind: kind.to_owned() };
+            let event = CoordinationEvent::WriteRefused(refused);
+            self.record_all(id, vec![event], &Origin::engine(), now)?;
+        }
+        Ok(())
+    }
+}

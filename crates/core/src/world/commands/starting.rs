@@ -1,0 +1,77 @@
+//! Starting a coordination.
+
+use super::carry_out::CarryOut;
+use crate::coordination::{ControllerError, CoordinationConfig, StartFacts, WorkSpec, work_events};
+use crate::envelope::Blob;
+use crate::id::{CoordinationId, SessionId};
+use crate::live::{Live, Stamp};
+use crate::time::Now;
+use crate::world::World;
+use crate::world::answer::{Origin, Rejection, Started};
+use crate::world::member::Member;
+
+/// Start a coordination under an id. The caller has seen that no ended one has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Its id.
+    pub id: CoordinationId,
+    /// What it is started with.
+    pub config: Box<CoordinationConfig>,
+    /// Inputs that its items name.
+    pub blobs: Vec<Blob>,
+}
+
+impl CarryOut for Start {
+    type Reply = Started;
+
+    /// The same start again finds the first, and goes on with one that was cut off.
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Started, Rejection> {
+        let Self { id, config, blobs } = self;
+        if let Some(state) = world.coordination(&id) {
+            if state.started().plan != config.digest() {
+                return Err(Rejection::Conflict { coordination: id });
+            }
+            let cut_off =
+                state.is_starting() && state.stop_request().is_none() && !world.is_starting(&id);
+            if cut_off {
+                let rest: Vec<WorkSpec> =
+                    config.work().iter().skip(state.work_queue().count()).cloned().collect();
+                let events = work_events(rest)?;
+                world.starting.push_back((id.clone(), events.into()));
+            }
+            return Ok(Started::Existing { coordination: id });
+        }
+        // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that
+        // carry them out.
+        let id = CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?;
+        let stamp = Stamp { now, actor: &origin.actor, cause: origin.id.as_ref() };
+        world.begin(id, *config, None, stamp)?;
+        world.draft.add_blobs(blobs);
+        Ok(Started::New)
+    }
+}
+
+impl World {
+    /// Begins a coordination; items that do not fit this turn follow in the next ones.
+    pub(in crate::world) fn begin(
+        &mut self,
+        id: CoordinationId,
+        config: CoordinationConfig,
+        parent: Option<(SessionId, u8)>,
+        stamp: Stamp<'_>,
+    ) -> Result<(), ControllerError> {
+        let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
+        let minted = parent.is_none() && config.id().is_none();
+        let facts =
+            StartFacts { parent, depth, minted, engine: self.engine.clone(), epoch: self.epoch };
+        let (live, rest) = Live::start(id.clone(), config, facts, stamp)?;
+        self.members.insert(id.clone(), Member::new(live));
+        self.collect(&id);
+        if rest.is_empty() {
+            self.runnable.insert(id);
+        } else {
+            self.starting.push_back((id, rest.into()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+//! How operators steer a coordination that runs.
+
+use super::carry_out::CarryOut;
+use crate::coordination::event::{
+    BudgetRaised, Continued, CoordinationEvent, Paused, StopKind, StopRequested,
+};
+use crate::coordination::{Change, MAX_TEXT_BYTES, Raise, shortened};
+use crate::id::CoordinationId;
+use crate::time::Now;
+use crate::world::World;
+use crate::world::answer::{Done, Origin, Rejection};
+
+/// End a coordination in some way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// How.
+    pub kind: StopKind,
+    /// Why.
+    pub reason: String,
+}
+
+/// Start nothing new for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Go on, with higher ceilings if given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Continue {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// The ceilings to raise.
+    pub raise: Raise,
+}
+
+/// Raise ceilings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaiseBudget {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// The ceilings to raise.
+    pub raise: Raise,
+}
+
+impl CarryOut for Stop {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let Self { coordination, kind, reason } = self;
+        if let Some(done) = world.repeated(&coordination, &origin) {
+            return Ok(done);
+        }
+        world.unended(&coordination)?.allow(Change::Stop(kind))?;
+        let reason = shortened(reason, MAX_TEXT_BYTES);
+        let request = StopRequested { kind, by: origin.actor.clone(), reason, parent: None };
+        let event = CoordinationEvent::StopRequested(request);
+        world.record_all(&coordination, vec![event], &origin, now)
+    }
+}
+
+impl CarryOut for Pause {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let Self { coordination, reason } = self;
+        if let Some(done) = world.repeated(&coordination, &origin) {
+            return Ok(done);
+        }
+        world.unended(&coordination)?.allow(Change::Pause)?;
+        let reason = shortened(reason, MAX_TEXT_BYTES);
+        let event = CoordinationEvent::Paused(Paused { by: origin.actor.clone(), reason });
+        world.record_all(&coordination, vec![event], &origin, now)
+    }
+}
+
+impl CarryOut for Continue {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let Self { coordination, raise } = self;
+        if let Some(done) = world.repeated(&coordination, &origin) {
+            return Ok(done);
+        }
+        let state = world.unended(&coordination)?;
+        state.allow(Change::Continue)?;
+        let mut events = Vec::new();
+        if !raise.is_empty() {
+            events.push(raised(world, &coordination, &raise, &origin)?);
+        } else if state.is_exhausted() {
+            let state = state.not_in_state("has used up its budget; raise a ceiling to continue");
+            return Err(state.into());
+        }
+        events.push(CoordinationEvent::Continued(Continued { by: origin.actor.clone() }));
+        world.record_all(&coordination, events, &origin, now)
+    }
+}
+
+impl CarryOut for RaiseBudget {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let Self { coordination, raise } = self;
+        if let Some(done) = world.repeated(&coordination, &origin) {
+            return Ok(done);
+        }
+        world.unended(&coordination)?.allow(Change::Raise)?;
+        let event = raised(world, &coordination, &raise, &origin)?;
+        world.record_all(&coordination, vec![event], &origin, now)
+    }
+}
+
+/// The event that raises ceilings: no lower than they are, no higher than a parent granted.
+fn raised(
+    world: &World,
+    id: &CoordinationId,
+    raise: &Raise,
+    origin: &Origin,
+) -> Result<CoordinationEvent, Rejection> {
+    let state = world.unended(id)?;
+    let budget = state.budget().raised(raise)?;
+    world.refuse_above_grant(state, &budget)?;
+    Ok(CoordinationEvent::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }))
+}

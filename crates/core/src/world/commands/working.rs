@@ -1,0 +1,117 @@
+//! Adding and skipping work.
+
+use super::carry_out::CarryOut;
+use crate::coordination::event::CoordinationEvent;
+use crate::coordination::{ControllerError, MAX_RECALLED_ARCHIVES, Recalled, SkipReason, WorkSpec};
+use crate::envelope::Blob;
+use crate::id::{CoordinationId, Fence, SessionId};
+use crate::time::Now;
+use crate::world::World;
+use crate::world::answer::{Done, Origin, Rejection, Written};
+
+/// Add work, from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddWork {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// The items.
+    pub items: Vec<WorkSpec>,
+    /// What was found in the blobs that [`Rejection::Recall`] asked for.
+    pub recalled: Vec<Recalled>,
+    /// Inputs that the items name.
+    pub blobs: Vec<Blob>,
+}
+
+/// Add work, from a session, which must be live and show its fence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddSessionWork {
+    /// The session.
+    pub session: SessionId,
+    /// What it shows.
+    pub fence: Fence,
+    /// The items.
+    pub items: Vec<WorkSpec>,
+    /// What was found in the blobs that [`Rejection::Recall`] asked for.
+    pub recalled: Vec<Recalled>,
+    /// Inputs that the items name.
+    pub blobs: Vec<Blob>,
+}
+
+/// Skip an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skip {
+    /// The coordination.
+    pub coordination: CoordinationId,
+    /// The item.
+    pub work: String,
+    /// Why.
+    pub because: SkipReason,
+}
+
+impl CarryOut for AddWork {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        if let Some(done) = world.repeated(&self.coordination, &origin) {
+            return Ok(done);
+        }
+        add(world, self, None, &origin, now)
+    }
+}
+
+impl CarryOut for AddSessionWork {
+    type Reply = Written;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Written, Rejection> {
+        let Self { session, fence, items, recalled, blobs } = self;
+        if let Some(done) = world.repeated(&session.coordination, &origin) {
+            return Ok(Written::Done(done));
+        }
+        if !world.member(&session.coordination)?.state().shows_fence(session.number, fence) {
+            world.refuse_write(&session, fence, "work", now)?;
+            return Ok(Written::Refused);
+        }
+        let work = AddWork { coordination: session.coordination, items, recalled, blobs };
+        add(world, work, Some(session.number), &origin, now).map(Written::Done)
+    }
+}
+
+/// Adds work, for a session of this number or for somebody outside.
+fn add(
+    world: &mut World,
+    work: AddWork,
+    adder: Option<u64>,
+    origin: &Origin,
+    now: &Now,
+) -> Result<Done, Rejection> {
+    let AddWork { coordination, items, recalled, blobs } = work;
+    let state = world.member(&coordination)?.state();
+    let missing = state.to_recall(&items, &recalled);
+    if !missing.is_empty() {
+        let actual = (missing.len() + recalled.len()) as u64;
+        let max = MAX_RECALLED_ARCHIVES as u64;
+        if actual > max {
+            let field = "archives of finished items needed at once";
+            return Err(ControllerError::OutOfRange { field, actual, min: 0, max }.into());
+        }
+        return Err(Rejection::Recall { archives: missing });
+    }
+    let events = state.decide_work(items, adder, &recalled)?;
+    let done = world.record_all(&coordination, events, origin, now)?;
+    world.draft.add_blobs(blobs);
+    Ok(done)
+}
+
+impl CarryOut for Skip {
+    type Reply = Done;
+
+    fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let Self { coordination, work, because } = self;
+        if let Some(done) = world.repeated(&coordination, &origin) {
+            return Ok(done);
+        }
+        let skip = world.member(&coordination)?.state().decide_skip(&work, because)?;
+        let event = CoordinationEvent::WorkSkipped(skip);
+        world.record_all(&coordination, vec![event], &origin, now)
+    }
+}
