@@ -161,6 +161,7 @@ pub struct Commit {
 
 /// The end of the commit chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CommitTip {
     /// Number of the last commit, 0 if there is none.
     pub number: CommitNumber,

@@ -9,6 +9,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods, clippy::disallowed_macros)]
 
 pub mod append;
+mod bounded;
 mod contract;
 pub mod coordination;
 pub mod digest;

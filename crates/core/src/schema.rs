@@ -2,7 +2,9 @@
 //!
 //! The meaning of a (type, schema) never changes. A payload is written in the lowest schema that
 //! can say it, so that a ledger that uses no newer feature stays readable by an older version; what
-//! a version does not know is a typed error, on which it opens the ledger read-only.
+//! a version does not know is a typed error, on which it opens the ledger read-only. Payloads are
+//! read strictly: a member that a schema does not have is refused, never left out, so that a new
+//! member comes with a new schema.
 
 use serde::de::DeserializeOwned;
 

@@ -11,7 +11,9 @@ use antiphon::ledger::export::{Export, export, verify_export};
 use antiphon::ledger::verify::{Earlier, Scope, verify, verify_directory};
 use antiphon::ledger::{SqliteOptions, SqliteStore, Store};
 use antiphon_core::coordination::CoordinationReceipt;
-use antiphon_core::id::CoordinationId;
+use antiphon_core::event::{DecodeError, Event};
+use antiphon_core::id::{CoordinationId, Seq};
+use serde_json::Value;
 
 const VERSIONS: [&str; 1] = ["b045367"];
 
@@ -91,6 +93,55 @@ fn receipts_of_earlier_versions_verify_and_are_exported_again_as_they_were() {
             assert!(report.is_sound(), "{version}, {id}: {report}");
         }
     }
+}
+
+/// Every object in a value, but those whose members are names that callers choose.
+fn objects(value: &Value, place: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            if !["/labels", "/widths", "/scores"].iter().any(|name| place.ends_with(name)) {
+                found.push(place.to_owned());
+            }
+            for (name, member) in members {
+                objects(member, &format!("{place}/{name}"), found);
+            }
+        }
+        Value::Array(members) => {
+            for (index, member) in members.iter().enumerate() {
+                objects(member, &format!("{place}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn no_event_of_an_earlier_version_may_have_a_member_that_does_not_exist() {
+    let mut refused = 0;
+    for version in VERSIONS {
+        let dir = ledger(version);
+        let store = SqliteStore::at(dir.path(), SqliteOptions::default());
+        for placed in store.read_all(Seq(0), usize::MAX).unwrap() {
+            let event = placed.event;
+            let payload: Value = serde_json::from_slice(event.payload.bytes().unwrap()).unwrap();
+            let mut places = Vec::new();
+            objects(&payload, "", &mut places);
+            for place in places {
+                let mut changed = payload.clone();
+                changed.pointer_mut(&place).unwrap()["unknown"] = 1.into();
+                let bytes = serde_json::to_vec(&changed).unwrap();
+                let read = Event::decode(&event.kind, event.schema, &bytes);
+                assert!(
+                    matches!(read, Err(DecodeError::Malformed { .. })),
+                    "{} {}{place}: {read:?}",
+                    event.stream,
+                    event.version
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 200, "{refused}");
 }
 
 /// Processes of a session that b045367 ran, as they are left when its engine and its warden were

@@ -37,6 +37,7 @@ pub struct CoordinationBudget {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct BudgetFields {
     max_episodes: u32,
     #[serde(alias = "max_duration_ms")]
@@ -191,6 +192,7 @@ impl CoordinationBudget {
 
 /// What a coordination has used. No counter ever goes down.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BudgetUsage {
     consumed_episodes: u32,
     #[serde(alias = "elapsed_ms")]
@@ -324,6 +326,7 @@ impl BudgetUsage {
 
 /// What one session may use: reserved when it is bound, settled when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Grant {
     /// Sessions: 1, or the ceiling of a nested coordination.
     pub sessions: u32,
@@ -339,6 +342,7 @@ pub struct Grant {
 
 /// What one session has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Usage {
     /// Sessions: 1, or those of the nested coordination.
     pub sessions: u32,

@@ -10,6 +10,7 @@ use super::receipt::Counts;
 use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
+use super::{MAX_ITEMS_PER_EVENT, MAX_SCORES};
 use crate::digest::Digest;
 use crate::id::{Actor, Epoch, GroupName, SessionId, Version, WorkId};
 use crate::schema::events;
@@ -82,6 +83,7 @@ pub enum OnExhausted {
 
 /// Rules of a coordination that hold for all its items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Policies {
     /// Attempts of an item that does not say otherwise.
     pub max_attempts: u32,
@@ -97,6 +99,7 @@ pub struct Policies {
 
 /// Payload of `coordination.started`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Started {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,16 +145,23 @@ fn is_zero(value: &u8) -> bool {
 
 /// Payload of `coordination.work_added`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkAdded {
     /// The items, at most 1,000, in order.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_ITEMS_PER_EVENT, _, _>")]
     pub items: Vec<WorkSpec>,
     /// Finished items that had left memory and are needed again.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_ITEMS_PER_EVENT, _, _>"
+    )]
     pub recalled: Vec<Finished>,
 }
 
 /// Payload of `coordination.session_bound`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionBound {
     /// Number of the session; its id is `<coordination>.<number>`.
     pub session: u64,
@@ -180,6 +190,7 @@ pub struct SessionBound {
 
 /// Payload of `coordination.session_unbound`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionUnbound {
     /// Number of the session.
     pub session: u64,
@@ -193,7 +204,11 @@ pub struct SessionUnbound {
     /// What it used.
     pub used: Usage,
     /// Scores it gave, in millionths, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "crate::bounded::map::<MAX_SCORES, _, _, _>"
+    )]
     pub scores: BTreeMap<String, i64>,
     /// Digest of what it put out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -219,6 +234,7 @@ impl SessionUnbound {
 
 /// Payload of `coordination.session_cleared`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SessionCleared {
     /// Number of the session.
     pub session: u64,
@@ -226,8 +242,10 @@ pub struct SessionCleared {
 
 /// Payload of `coordination.work_skipped`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkSkipped {
     /// The items, at most 1,000.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_ITEMS_PER_EVENT, _, _>")]
     pub works: Vec<WorkId>,
     /// Why, the same for all.
     pub because: SkipReason,
@@ -235,6 +253,7 @@ pub struct WorkSkipped {
 
 /// Payload of `coordination.paused`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Paused {
     /// Who wanted it.
     pub by: Actor,
@@ -244,6 +263,7 @@ pub struct Paused {
 
 /// Payload of `coordination.continued`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Continued {
     /// Who wanted it.
     pub by: Actor,
@@ -251,6 +271,7 @@ pub struct Continued {
 
 /// Payload of `coordination.budget_raised`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BudgetRaised {
     /// Who did it.
     pub by: Actor,
@@ -272,6 +293,7 @@ pub enum StopKind {
 
 /// Payload of `coordination.stop_requested`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StopRequested {
     /// How it is to end.
     pub kind: StopKind,
@@ -299,6 +321,7 @@ impl StopRequested {
 
 /// Payload of `coordination.resumed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Resumed {
     /// The new epoch.
     pub epoch: Epoch,
@@ -310,6 +333,7 @@ pub struct Resumed {
 
 /// Payload of `coordination.write_refused`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WriteRefused {
     /// Number of the session.
     pub session: u64,
@@ -321,6 +345,7 @@ pub struct WriteRefused {
 
 /// Payload of `coordination.completed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Completed {
     /// Why it stopped.
     pub stop: StopCondition,
@@ -336,6 +361,7 @@ pub struct Completed {
 
 /// Payload of `coordination.aborted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Aborted {
     /// Why it stopped.
     pub reason: AbortReason,

@@ -7,6 +7,7 @@ use crate::id::WorkId;
 /// What can be wrong with a coordination's state or configuration; recordable, as it may be why a
 /// coordination stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(deny_unknown_fields)]
 pub enum CoordinationError {
     /// A ceiling is zero or out of range.
     #[error("the budget is invalid: {field} must be greater than zero")]

@@ -204,6 +204,7 @@ pub struct EfeObjective {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ObjectiveFields {
     work_id: WorkId,
     components: EfeComponents,
@@ -261,6 +262,7 @@ impl EfeObjective {
 /// Evidence of a planner decision on an item that escalated: it took [`TIER3_ESCALATION_THRESHOLD`]
 /// attempts or more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CoordinationObjectiveReceiptV1 {
     /// The coordination.
     pub coordination_id: CoordinationId,

@@ -20,6 +20,7 @@ pub use self::content::{Ending, Evidence, WorkOutcome};
 pub use self::counts::Counts;
 pub use self::error::ReceiptError;
 pub use self::store::ContentStore;
+use super::MAX_WORK_OUTCOMES;
 use super::budget::{BudgetUsage, CoordinationBudget};
 use super::stop::{StopCondition, Verdict};
 use crate::digest::Digest;
@@ -29,6 +30,7 @@ use crate::time::WallTime;
 
 /// Tamper-evident evidence of how a coordination went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CoordinationReceipt {
     /// The coordination.
     pub coordination_id: CoordinationId,
@@ -40,6 +42,7 @@ pub struct CoordinationReceipt {
     pub outcome_chunks: Vec<Digest>,
     /// The items after those: in the order in which they ended, then the unfinished ones in the
     /// order of addition.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
     pub work_outcomes: Vec<WorkOutcome>,
     /// What it used.
     pub budget_usage: BudgetUsage,

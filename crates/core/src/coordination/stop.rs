@@ -78,6 +78,7 @@ impl fmt::Display for StopCondition {
 /// Why a coordination was aborted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[serde(deny_unknown_fields)]
 pub enum AbortReason {
     /// It was cancelled.
     Cancelled {

@@ -20,6 +20,7 @@ events! {
 
 /// Payload of `ledger.opened`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LedgerOpened {
     /// Version of the ledger format.
     pub format: u32,
@@ -40,10 +41,12 @@ pub struct LedgerOpened {
 
 /// Payload of `ledger.closed`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LedgerClosed {}
 
 /// Payload of `ledger.erased`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LedgerErased {
     /// The stream whose payloads were erased.
     pub stream: Option<String>,

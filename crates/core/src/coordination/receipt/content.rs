@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::coordination::MAX_SESSION_IDS_PER_OUTCOME;
 use crate::coordination::stop::{AbortReason, StopCondition};
 use crate::coordination::work::WorkItemOutcome;
 use crate::digest::Digest;
@@ -20,6 +21,7 @@ pub enum Ending {
 
 /// What became of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkOutcome {
     /// The item.
     pub work_id: WorkId,
@@ -29,6 +31,7 @@ pub struct WorkOutcome {
     pub final_outcome: Option<WorkItemOutcome>,
     /// Numbers of its sessions, the last [`MAX_SESSION_IDS_PER_OUTCOME`] of them; ids are
     /// `<coordination>.<number>`.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_SESSION_IDS_PER_OUTCOME, _, _>")]
     pub sessions: Vec<u64>,
     /// Digest of what its last session put out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,6 +40,7 @@ pub struct WorkOutcome {
 
 /// Where in the ledger the evidence lies.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// Version of the last event before the terminal one; the first is always 1.
     pub last_version: Version,

@@ -7,6 +7,7 @@ use crate::coordination::stop::Verdict;
 /// Sessions and items of a coordination, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Sessions that ended, in whatever way.
     pub sessions: u64,

@@ -9,6 +9,7 @@ use crate::time::{Deadline, LedgerTime};
 /// How a session ended. Written in capitals, as in `session_unbound(reason = SPAWN_FAILED)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(deny_unknown_fields)]
 pub enum SessionOutcome {
     /// It did its work.
     Success,
@@ -76,6 +77,7 @@ pub enum NextStep {
 
 /// What became of the processes of a session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TreeReport {
     /// How its own program ended: `exit 0`, `signal 9`; absent if it never ran or nobody saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

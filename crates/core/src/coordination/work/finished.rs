@@ -11,6 +11,7 @@ use crate::id::Version;
 /// A finished item, as blobs and events carry it. The shape is part of the ledger's format: replay
 /// must give the same bytes for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finished {
     /// The item as it was submitted.
     pub work: WorkSpec,

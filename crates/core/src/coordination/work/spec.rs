@@ -8,6 +8,7 @@ use crate::id::{AgentId, GroupName, RunnerName, WorkId};
 /// How sessions of an item are carried out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[serde(deny_unknown_fields)]
 pub enum Runner {
     /// By a function registered under this name.
     Function(RunnerName),
@@ -76,6 +77,7 @@ pub enum FailurePolicy {
 /// How long to wait between attempts: `initial x factor^(attempts - 1)`, at most `cap`, up to
 /// `jitter` of it left out at random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Backoff {
     /// Wait after the first failed attempt, in nanoseconds.
     pub initial_ns: u64,
@@ -109,6 +111,7 @@ impl Backoff {
 /// # Ok::<(), antiphon_core::id::IdError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct WorkSpec {
     /// Its id, unique within the coordination.
     pub id: WorkId,
