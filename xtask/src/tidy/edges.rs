@@ -23,6 +23,7 @@ const EDGES: &[Allowed] = &[
         package: "antiphon",
         normal: &[
             "antiphon-core",
+            "futures-core",
             "granit-parser",
             "jiff",
             "libc",

@@ -2,32 +2,68 @@
 //! and in order.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
+use futures_core::Stream;
 
 use super::{EngineError, Handle};
 use crate::mailbox::{Fed, Feed};
 
-/// The events of one stream, from a version on.
+/// The events of one stream, from a version on: a [`Stream`], whose items are also given by
+/// [`Subscription::next`].
 ///
 /// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound
 /// of bytes, and is read from the ledger beyond that. Nobody waits for it.
-#[derive(Debug)]
 pub struct Subscription {
     handle: Handle,
     stream: StreamName,
     after: Version,
     page: VecDeque<Recorded>,
     source: Source,
+    asked: Option<Asked>,
     ended: bool,
+}
+
+/// What the store or the decider is asked.
+type Asked = Pin<Box<dyn Future<Output = Result<Answer, EngineError>> + Send>>;
+
+enum Answer {
+    Page(Vec<Recorded>),
+    Feed(Feed),
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Subscription")
+            .field("stream", &self.stream)
+            .field("after", &self.after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Its items are what [`Subscription::next`] gives.
+impl Stream for Subscription {
+    type Item = Result<Recorded, EngineError>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Recorded, EngineError>>> {
+        self.poll(context)
+    }
 }
 
 /// Where the next event comes from.
 #[derive(Debug)]
 enum Source {
-    /// The store, until nothing more is recorded; then there is a feed.
+    /// The store, until nothing more is recorded.
     Recorded,
+    /// A feed that is asked for, as all that is recorded was read.
+    Caught,
     /// The store once more, as events may have been recorded before the feed was there.
     Joining(Feed),
     /// Memory.
@@ -55,6 +91,7 @@ impl Subscription {
             after,
             page: VecDeque::new(),
             source: Source::Recorded,
+            asked: None,
             ended: false,
         }
     }
@@ -65,14 +102,18 @@ impl Subscription {
     /// # Errors
     /// [`EngineError`] if the ledger cannot be read.
     pub async fn next(&mut self) -> Result<Option<Recorded>, EngineError> {
+        poll_fn(|context| self.poll(context)).await.transpose()
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Recorded, EngineError>>> {
         while !self.ended {
             if let Some(event) = self.page.pop_front() {
-                return Ok(Some(self.deliver(event)));
+                return Poll::Ready(Some(Ok(self.deliver(event))));
             }
             if let Source::Live(feed) = &mut self.source {
-                match feed.next().await {
+                match ready!(feed.poll_next(context)) {
                     Fed::Event(event) if event.version == self.after.next() => {
-                        return Ok(Some(self.deliver((*event).clone())));
+                        return Poll::Ready(Some(Ok(self.deliver((*event).clone()))));
                     }
                     // It was read from the store already.
                     Fed::Event(event) if event.version <= self.after => {}
@@ -81,33 +122,46 @@ impl Subscription {
                 }
                 continue;
             }
-            self.page = self.handle.page(self.stream.clone(), self.after).await?.into();
-            if self.page.is_empty() {
-                self.go_on().await?;
+            let answer = ready!(self.asking().as_mut().poll(context));
+            self.asked = None;
+            match answer {
+                Ok(Answer::Page(page)) if page.is_empty() => self.read_all(),
+                Ok(Answer::Page(page)) => self.page = page.into(),
+                Ok(Answer::Feed(feed)) => self.source = Source::Joining(feed),
+                Err(EngineError::Stopped) if matches!(self.source, Source::Caught) => {
+                    self.source = Source::Rest;
+                }
+                Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
-        Ok(None)
+        Poll::Ready(None)
     }
 
-    /// All that is recorded was read. Nothing changes before an answer is there: whoever waits may
-    /// give up and ask again.
-    async fn go_on(&mut self) -> Result<(), EngineError> {
-        if matches!(self.source, Source::Recorded) {
-            self.source = match self.handle.feed(self.stream.clone()).await {
-                Ok(feed) => Source::Joining(feed),
-                Err(EngineError::Stopped) => Source::Rest,
-                Err(error) => return Err(error),
-            };
-            return Ok(());
-        }
+    /// What was asked stays asked while nobody polls, so that no answer is lost.
+    fn asking(&mut self) -> &mut Asked {
+        let (handle, stream, after) = (&self.handle, &self.stream, self.after);
+        let feed = matches!(self.source, Source::Caught);
+        self.asked.get_or_insert_with(|| {
+            let (handle, stream) = (handle.clone(), stream.clone());
+            match feed {
+                true => Box::pin(async move { handle.feed(stream).await.map(Answer::Feed) }),
+                false => {
+                    Box::pin(async move { handle.page(stream, after).await.map(Answer::Page) })
+                }
+            }
+        })
+    }
+
+    /// All that is recorded was read.
+    fn read_all(&mut self) {
         self.source = match std::mem::replace(&mut self.source, Source::Rest) {
+            Source::Recorded | Source::Caught => Source::Caught,
             Source::Joining(feed) | Source::Live(feed) => Source::Live(feed),
-            Source::Recorded | Source::Rest => {
+            Source::Rest => {
                 self.ended = true;
                 Source::Rest
             }
         };
-        Ok(())
     }
 
     /// The version of the last event that was given out, or that it began after.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::StreamName;
@@ -112,15 +113,15 @@ impl Feed {
         Self { events: mpsc::unbounded_channel().1, state: Arc::default() }
     }
 
-    pub(crate) async fn next(&mut self) -> Fed {
-        match self.events.recv().await {
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Fed> {
+        self.events.poll_recv(context).map(|event| match event {
             Some(event) => {
                 self.state.waiting.fetch_sub(weight(&event), Ordering::Relaxed);
                 Fed::Event(event)
             }
             None if self.state.lost.load(Ordering::Acquire) => Fed::Lost,
             None => Fed::Ended,
-        }
+        })
     }
 }
 
@@ -130,6 +131,8 @@ fn weight(event: &Recorded) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use antiphon_core::digest::Digest;
     use antiphon_core::envelope::Payload;
     use antiphon_core::id::{Actor, Version};
@@ -161,7 +164,7 @@ mod tests {
     async fn drained(mut feed: Feed) -> (Vec<u64>, Fed) {
         let mut versions = Vec::new();
         loop {
-            match feed.next().await {
+            match poll_fn(|context| feed.poll_next(context)).await {
                 Fed::Event(event) => versions.push(event.version.0),
                 other => return (versions, other),
             }
@@ -174,7 +177,9 @@ mod tests {
         let (slow, mut quick) = (feeds.open(build()), feeds.open(build()));
         for version in 1..=40 {
             feeds.deliver(event(version, 60_000));
-            assert!(matches!(quick.next().await, Fed::Event(event) if event.version.0 == version));
+            assert!(
+                matches!(poll_fn(|context| quick.poll_next(context)).await, Fed::Event(event) if event.version.0 == version)
+            );
         }
         feeds.end(&build());
         // 17 events of 60,512 bytes are below 1 MiB, 18 are above.
