@@ -11,8 +11,8 @@ use antiphon_core::coordination::{
     CoordinationReceipt, CoordinationReducer, CoordinationStatus, EfeComponents, EfeObjective,
     EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES,
     MAX_WORK_QUEUE_SIZE, NextStep, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner,
-    SessionOutcome, SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition, Verdict,
-    WorkItemOutcome, WorkOutcome, WorkSpec,
+    SessionOutcome, SessionSpawner, SessionTerminationInfo, SkipReason, SpawnError, StopCondition,
+    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
@@ -630,4 +630,138 @@ fn work_whose_back_off_has_passed_is_ready_again_and_overdue_sessions_are_named_
     let over = controller.session().unwrap().binding(2).unwrap().0.deadline.0;
     assert_eq!(controller.expire(over), [bound.session_id]);
     assert_eq!(controller.expire(over), []);
+}
+
+#[test]
+fn what_is_bound_records_the_version_that_its_caller_looked_at() {
+    let mut controller = controller(&["a", "b"], 3);
+    let looked_at = controller.version().0;
+    run(&mut controller, "a", SessionOutcome::Success, 2_000);
+    let bound = controller.prepare_session_spawn("b", looked_at, 3_000).unwrap();
+    let CoordinationEvent::SessionBound(event) = decode(&bound.binding_event) else {
+        panic!("{bound:?}")
+    };
+    assert_eq!((event.looked_at, bound.binding_event.version), (Version(looked_at), Version(5)));
+}
+
+#[test]
+fn a_version_beyond_the_stream_is_refused() {
+    let mut controller = controller(&["a"], 3);
+    let (last, ahead) = (controller.version(), controller.version().next());
+    let refused = ControllerError::LookedAhead { looked_at: ahead, last };
+    assert_eq!(controller.prepare_session_spawn("a", ahead.0, 2_000), Err(refused.clone()));
+    let fresh = controller.check_work_freshness("a", ahead.0, true).unwrap();
+    assert_eq!(
+        (fresh.is_eligible, fresh.skip_reason.as_deref()),
+        (false, Some("version 3 is beyond version 2, the last there is; look again"))
+    );
+    assert_eq!(fresh.skip_reason, Some(refused.to_string()));
+}
+
+/// Whether work is eligible, and that the binding itself is refused for the same reason.
+fn refusal(controller: &CoordinationController, work: &str, seq: u64, time: u64) -> Option<String> {
+    let fresh = controller.check_work_freshness(work, seq, true).unwrap();
+    let bound = controller.clone().prepare_session_spawn(work, seq, time);
+    assert_eq!(fresh.skip_reason, bound.err().map(|error| error.to_string()));
+    assert_eq!(fresh.is_eligible, fresh.skip_reason.is_none());
+    fresh.skip_reason
+}
+
+#[test]
+fn work_is_eligible_just_where_it_can_be_bound() {
+    let mut controller = controller(&["a", "b", "c"], 1);
+    let seen = controller.version().0;
+    assert_eq!(refusal(&controller, "a", seen, 2_000), None);
+    let not_claimable = controller.check_work_freshness("a", seen, false).unwrap();
+    assert_eq!(not_claimable.skip_reason.as_deref(), Some("work is not claimable"));
+
+    let _bound = controller.prepare_session_spawn("a", seen, 2_000).unwrap();
+    let taken = "session c.1 is bound, and the concurrency of 1 allows no further one";
+    for work in ["a", "b"] {
+        assert_eq!(refusal(&controller, work, 3, 2_000).as_deref(), Some(taken));
+    }
+    controller.record_session_termination("c.1", "a", SessionOutcome::Success, 10, 2_000).unwrap();
+    let changed = "work a changed at version 4 after it was looked at (version 3); look again";
+    assert_eq!(refusal(&controller, "a", 3, 2_000).as_deref(), Some(changed));
+    let done = "work a is succeeded; only work that is ready can be bound";
+    assert_eq!(refusal(&controller, "a", 4, 2_000).as_deref(), Some(done));
+
+    controller.complete(StopCondition::UserRequested, 3_000).unwrap();
+    let ended = "coordination c has ended; nothing can be added to its record";
+    assert_eq!(refusal(&controller, "b", 5, 3_000).as_deref(), Some(ended));
+}
+
+#[test]
+fn work_that_waits_is_eligible_once_its_moment_has_come_and_none_is_once_the_budget_is_used() {
+    let backoff = Backoff { initial_ns: 1_000, factor: 1, cap_ns: 1_000, jitter_ppm: 0 };
+    let item = WorkSpec::new("a".parse().unwrap(), Runner::Caller).with_backoff(backoff);
+    let mut controller = CoordinationController::new(
+        CoordinationConfig::of_work(vec![item], budget()).unwrap().with_id("c").unwrap(),
+    );
+    controller.start(1).unwrap();
+    run(&mut controller, "a", SessionOutcome::Failure, 10);
+    let seen = controller.version().0;
+    let waits = "work a is delayed; only work that is ready can be bound";
+    assert_eq!(refusal(&controller, "a", seen, 10).as_deref(), Some(waits));
+    assert_eq!(controller.expire(1_009), []);
+    assert_eq!(refusal(&controller, "a", seen, 1_009).as_deref(), Some(waits));
+    assert_eq!(controller.expire(1_010), []);
+    assert_eq!(refusal(&controller, "a", seen, 1_010), None);
+
+    let whole = 1 + 5_000_000 * 1_000;
+    assert_eq!(controller.expire(whole), []);
+    let spent = "nothing new may start: BUDGET_EXHAUSTED_DURATION";
+    assert_eq!(refusal(&controller, "a", seen, whole).as_deref(), Some(spent));
+}
+
+fn scored(work: &str, violation: f64) -> EfeObjective {
+    let components = EfeComponents::new(violation, 0.0, 0.0).unwrap();
+    EfeObjective::new(work.parse().unwrap(), components, EfeWeights::default())
+}
+
+#[test]
+fn recorded_objectives_order_ready_work_while_the_planner_is_on() {
+    let work = || ["a", "b", "c"].map(str::to_owned).to_vec();
+    let config = CoordinationConfig::new(work(), budget(), 3).unwrap();
+    let mut off = CoordinationController::new(config.clone());
+    let mut on = CoordinationController::new(config.with_planner(EfeWeights::default()));
+    for controller in [&mut off, &mut on] {
+        controller.start(1_000).unwrap();
+        for (work, violation) in [("a", 0.9), ("b", 0.5), ("c", 0.1)] {
+            let receipt = controller.record_advisory_objective(scored(work, violation)).unwrap();
+            assert_eq!(receipt, None, "it has not escalated");
+        }
+    }
+    let first = |controller: &CoordinationController| controller.current_work_id().cloned();
+    assert_eq!((first(&off), first(&on)), (Some("a".parse().unwrap()), Some("c".parse().unwrap())));
+    on.record_advisory_objective(scored("c", 0.7)).unwrap();
+    assert_eq!(first(&on), Some("b".parse().unwrap()), "the last score counts");
+    run(&mut on, "b", SessionOutcome::Failure, 2_000);
+    assert_eq!(first(&on), Some("b".parse().unwrap()), "it goes by its score again");
+    assert_eq!(on.advisory_score_for("b"), Some(500_000));
+    // A score authorises nothing: whoever wants other work gets it.
+    assert!(on.prepare_session_spawn("a", on.version().0, 3_000).is_ok());
+}
+
+#[test]
+fn work_that_its_owner_refuses_whole_is_never_a_success() {
+    let mut refused = controller(&["a", "b"], 3);
+    for work in ["a", "b"] {
+        refused.skip_work_item(work, SkipReason::NotClaimable, 2_000).unwrap();
+    }
+    let stop = refused.check_stop_condition().unwrap();
+    let end = refused.complete(stop, 2_000).unwrap();
+    assert_eq!(
+        (&*end.event.kind, end.receipt.ending, end.receipt.verdict),
+        ("coordination.aborted", Ending::Aborted(AbortReason::NoEligibleWork), Verdict::Aborted)
+    );
+
+    let mut skipped = controller(&["a", "b"], 3);
+    skipped.skip_work_item("a", SkipReason::NotClaimable, 2_000).unwrap();
+    skipped.skip_work_item("b", SkipReason::Rule, 2_000).unwrap();
+    let end = skipped.complete(StopCondition::AllWorkCompleted, 2_000).unwrap();
+    assert_eq!(
+        (&*end.event.kind, end.receipt.verdict),
+        ("coordination.completed", Verdict::Succeeded)
+    );
 }

@@ -64,5 +64,5 @@ fn drain(coordination: CoordinationId) -> Command {
 fn what_takes_no_more_work_is_paused_as_long_as_its_pause_lasts() {
     assert_eq!(words(&[pause, close]), ["running", "paused", "paused"]);
     assert_eq!(words(&[close]), ["running", "stopping"]);
-    assert_eq!(words(&[pause, drain]), ["running", "paused", "failed"]);
+    assert_eq!(words(&[pause, drain]), ["running", "paused", "aborted"]);
 }

@@ -167,4 +167,23 @@ proptest! {
         history.run_to_the_end();
         history.refuses_what_may_not_follow();
     }
+
+    /// In every state a caller and a record are refused the same, and work is eligible just where
+    /// it can be bound.
+    #[test]
+    fn in_every_state_callers_and_records_are_answered_alike(
+        plan in plans(),
+        steps in prop::collection::vec(steps(), 0..40),
+        stop in stops(),
+    ) {
+        let mut history = History::begin(&plan);
+        for step in &steps {
+            history.take(step);
+            history.callers_and_records_get_the_same_answer();
+        }
+        if let Some(kind) = stop {
+            history.take(&Step::Stop(kind));
+            history.callers_and_records_get_the_same_answer();
+        }
+    }
 }

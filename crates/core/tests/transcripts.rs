@@ -74,6 +74,7 @@ stories! {
     nested,
     nested_budget,
     nested_cancel,
+    no_eligible_work,
     pause_and_continue,
     processes,
     retry_then_success,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
-    AbortReason, Change, ControllerError, Coordination, CoordinationConfig, CoordinationError,
-    CoordinationObjectiveReceiptV1, EfeObjective, End, Ending, MAX_TEXT_BYTES,
+    AbortReason, Capability, Change, ControllerError, Coordination, CoordinationConfig,
+    CoordinationError, CoordinationObjectiveReceiptV1, EfeObjective, End, Ending, MAX_TEXT_BYTES,
     MAX_TRACKED_OBJECTIVES, NextStep, Report, Runner, Runners, SessionEnd, SessionOutcome,
-    SkipReason, StartFacts, StopCondition, WorkState, shortened,
+    SkipReason, StartFacts, StopCondition, shortened,
 };
 use crate::digest::Canonical;
 use crate::envelope::{Blob, CommitTip, Recorded, StreamTip};
@@ -82,6 +82,11 @@ fn caller() -> Actor {
     Actor::new("caller").expect("BUG: a constant name")
 }
 
+/// What whoever drives a bare controller can do, whatever an item's runner.
+fn capability() -> Capability {
+    Runners::caller().get(&Runner::Caller).unwrap_or_default()
+}
+
 fn stamp<'a>(now: &'a Now, actor: &'a Actor) -> Stamp<'a> {
     Stamp { now, actor, cause: None }
 }
@@ -149,32 +154,30 @@ impl CoordinationController {
     }
 
     /// Whether work may be bound by a caller that looked at version `seq_id`, given what the work's
-    /// owner says.
+    /// owner says. Judged at the latest time that the controller was told, by the same rule that
+    /// [`CoordinationController::prepare_session_spawn`] goes by.
     ///
     /// # Errors
-    /// [`ControllerError::WorkNotFound`] or [`ControllerError::NotStarted`].
+    /// [`ControllerError::WorkNotFound`], [`ControllerError::WorkLeftMemory`] or
+    /// [`ControllerError::NotStarted`].
     pub fn check_work_freshness(
         &self,
         work_id: &str,
         seq_id: u64,
         is_claimable: bool,
     ) -> Result<FreshnessCheck, ControllerError> {
-        let item = self.started()?.known_work(work_id)?;
-        let skip_reason = if !is_claimable {
-            Some("work is not claimable".to_owned())
-        } else if Version(seq_id) < item.changed {
-            Some(format!("work changed at version {}, after version {seq_id}", item.changed))
-        } else if matches!(*item.state, WorkState::Ready | WorkState::Delayed(_)) {
-            None
+        let session = self.started()?;
+        let work_id = session.known_work(work_id)?.spec.id.clone();
+        let (at, wall) = (session.latest_at(), session.last_times().1);
+        let now = Now { at, wall, random: [0; 32] };
+        let skip_reason = if is_claimable {
+            let looked_at = Some(Version(seq_id));
+            let decided = session.decide_binding(work_id.as_str(), looked_at, capability(), &now);
+            decided.err().map(|error| error.to_string())
         } else {
-            Some(format!("work is {}", item.state.as_str()))
+            Some("work is not claimable".to_owned())
         };
-        Ok(FreshnessCheck {
-            work_id: item.spec.id.clone(),
-            seq_id,
-            is_eligible: skip_reason.is_none(),
-            skip_reason,
-        })
+        Ok(FreshnessCheck { work_id, seq_id, is_eligible: skip_reason.is_none(), skip_reason })
     }
 
     /// Binds the next session to an item. Append the event before the session starts.
@@ -189,8 +192,7 @@ impl CoordinationController {
     ) -> Result<SpawnResult, ControllerError> {
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
-        let capability = Runners::caller().get(&Runner::Caller).unwrap_or_default();
-        let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability, &now)?;
+        let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability(), &now)?;
         let (session_id, attempt_number) = (session.session_id(bound.session), bound.attempt);
         let work_id = bound.work.clone();
         let binding_event = self.emit(&CoordinationEvent::SessionBound(bound), &now)?.clone();
@@ -270,7 +272,8 @@ impl CoordinationController {
     }
 
     /// Completes the coordination with a stop condition that holds; sessions that are still bound
-    /// are closed first.
+    /// are closed first. Where there was work and none of it could ever be claimed, it is aborted
+    /// for that instead.
     ///
     /// # Errors
     /// [`ControllerError::WrongStopCondition`] if another holds, or none; `UserRequested` and
@@ -297,7 +300,9 @@ impl CoordinationController {
             return Err(ControllerError::WrongStopCondition { claimed: stop, actual: holds });
         }
         self.close_sessions(&now)?;
-        self.live()?.finish(Ending::Completed(stop), CommitTip::default(), stamp(&now, &caller()))
+        // Whoever drives a bare controller can claim whatever is ready.
+        let ending = self.started()?.ending_on(stop, |_| true);
+        self.live()?.finish(ending, CommitTip::default(), stamp(&now, &caller()))
     }
 
     /// Aborts the coordination; sessions that are still bound are closed first.
@@ -339,7 +344,9 @@ impl CoordinationController {
         Ok(())
     }
 
-    /// Scores an item for the planner; an item that escalated leaves a receipt of the decision.
+    /// Scores an item for the planner, which orders ready work by it while it is on; an item that
+    /// escalated leaves a receipt of the decision. A score is not in the record: it is gone with
+    /// the controller.
     ///
     /// # Errors
     /// [`ControllerError::WorkNotFound`], or [`ControllerError::OutOfRange`] beyond
@@ -367,7 +374,9 @@ impl CoordinationController {
                 max,
             });
         }
-        self.objectives.insert(objective.work_id().clone(), objective);
+        let (work, score) = (objective.work_id().clone(), objective.efe_score());
+        self.live()?.derived().record_score(work.as_str(), score);
+        self.objectives.insert(work, objective);
         Ok(receipt)
     }
 

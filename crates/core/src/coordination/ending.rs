@@ -4,7 +4,8 @@ use super::budget::BudgetUsage;
 use super::event::{Aborted, Completed, Mode, StopKind};
 use super::receipt::{CoordinationReceipt, Counts, Ending};
 use super::state::Coordination;
-use super::stop::{StopCondition, Verdict};
+use super::stop::{AbortReason, StopCondition, Verdict};
+use super::work::Runner;
 use crate::envelope::{CommitTip, Meta, StreamTip};
 use crate::time::{LedgerTime, WallTime};
 
@@ -39,6 +40,25 @@ impl Coordination {
         cancelled || (self.life().is_in_trouble() && self.work().unfinished() > 0)
     }
 
+    /// How it ends on a stop condition, given which runners there are: a closed coordination of
+    /// whose work nothing could ever be claimed has not completed, whatever stopped it.
+    pub(crate) fn ending_on(
+        &self,
+        stop: StopCondition,
+        is_there: impl Fn(&Runner) -> bool,
+    ) -> Ending {
+        if self.started().mode == Mode::Closed
+            && self.work_count() > 0
+            && self.last_session() == 0
+            && !self.work().has_skipped_by_own_rule()
+            && !self.work().ready().any(|(runner, lanes)| !lanes.is_empty() && is_there(runner))
+        {
+            Ending::Aborted(AbortReason::NoEligibleWork)
+        } else {
+            Ending::Completed(stop)
+        }
+    }
+
     /// What the receipt is, given where its evidence lies; unfinished items come last, in the order
     /// of addition.
     #[must_use]
@@ -61,7 +81,8 @@ impl Coordination {
         builder.end(ending, wall)
     }
 
-    /// Whether a recorded end by itself follows on this state.
+    /// Whether a recorded end by itself follows on this state. It may be one without eligible work:
+    /// older versions completed those.
     pub(super) fn check_completed(&self, completed: &Completed, meta: &Meta) -> Result<(), String> {
         let given =
             matches!(completed.stop, StopCondition::UserRequested | StopCondition::Error(_));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::event::{CoordinationEvent, OnExhausted, Paused, StopKind};
 use super::receipt::Ending;
-use super::runners::Runners;
+use super::runners::{Capability, Runners};
 use super::state::Coordination;
 use super::stop::{AbortReason, BudgetType, StopCondition};
 use super::work::{ReadyKey, Runner};
@@ -50,7 +50,7 @@ impl Coordination {
             return Some(Proposal::Event(CoordinationEvent::WorkSkipped(skip)));
         }
         if let Some(stop) = self.stop_condition_at(now.at) {
-            return self.propose_stop(stop);
+            return self.propose_stop(stop, runners);
         }
         // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
         if self.pause_reason().is_some()
@@ -62,19 +62,21 @@ impl Coordination {
     }
 
     /// What a stop condition leads to once no session is bound. A pause holds a used up budget.
-    fn propose_stop(&self, stop: StopCondition) -> Option<Proposal> {
+    fn propose_stop(&self, stop: StopCondition, runners: &Runners) -> Option<Proposal> {
         if !self.sessions().is_empty() {
             return None;
         }
-        let StopCondition::BudgetExhausted(meter) = stop else {
-            return Some(Proposal::End(Ending::Completed(stop)));
+        let exhausted = match stop {
+            StopCondition::BudgetExhausted(_) if self.pause_reason().is_some() => return None,
+            StopCondition::BudgetExhausted(meter) => Some(meter),
+            _ => None,
         };
-        if self.pause_reason().is_some() {
-            return None;
-        }
-        if self.started().policies.on_exhausted == OnExhausted::Stop {
-            return Some(Proposal::End(Ending::Completed(stop)));
-        }
+        let Some(meter) =
+            exhausted.filter(|_| self.started().policies.on_exhausted == OnExhausted::Pause)
+        else {
+            let is_there = |runner: &Runner| self.capability_of(runner, runners).is_some();
+            return Some(Proposal::End(self.ending_on(stop, is_there)));
+        };
         let by = Actor::new("engine").expect("BUG: a constant name");
         let meter = match meter {
             BudgetType::Duration => "time",
@@ -95,10 +97,7 @@ impl Coordination {
     ) -> Option<Proposal> {
         let mut best: Option<(ReadyKey, Proposal)> = None;
         for (runner, ready) in self.work().ready() {
-            let Some(capability) = runners.get(runner).filter(|_| self.has_secrets_for(runner))
-            else {
-                continue;
-            };
+            let Some(capability) = self.capability_of(runner, runners) else { continue };
             for lane in ready.open(|group| self.is_full(group, expanding)) {
                 for key in lane {
                     if best.as_ref().is_some_and(|(first, _)| first < key) {
@@ -121,6 +120,11 @@ impl Coordination {
             }
         }
         best.map(|(_, proposal)| proposal)
+    }
+
+    /// What a runner can do, if it is there with the secrets that it needs.
+    fn capability_of(&self, runner: &Runner, runners: &Runners) -> Option<Capability> {
+        runners.get(runner).filter(|_| self.has_secrets_for(runner))
     }
 
     /// Whether the secrets that a runner needs are here.

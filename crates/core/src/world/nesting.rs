@@ -65,6 +65,10 @@ impl World {
                 Verdict::Aborted,
                 Ending::Aborted(AbortReason::Error { .. } | AbortReason::StartCutOff),
             ) => SessionOutcome::Lost,
+            // Another attempt would find as little; each must count, or there would be no end of them.
+            (Verdict::Aborted, Ending::Aborted(AbortReason::NoEligibleWork)) => {
+                SessionOutcome::Failure
+            }
             (Verdict::Aborted, _) => SessionOutcome::Cancelled,
             (Verdict::Partial | Verdict::Failed, _) => SessionOutcome::Failure,
         };

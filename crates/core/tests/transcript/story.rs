@@ -216,7 +216,11 @@ impl Story {
             "skip" => Ok(Command::Skip(commands::Skip {
                 coordination: id()?,
                 work: words.at(2).to_owned(),
-                because: SkipReason::Requested,
+                because: match words.get("because") {
+                    Some("not-claimable") => SkipReason::NotClaimable,
+                    Some("rule") => SkipReason::Rule,
+                    _ => SkipReason::Requested,
+                },
             })),
             other => panic!("{other} is no command"),
         }

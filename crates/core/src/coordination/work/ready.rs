@@ -89,6 +89,10 @@ impl Lanes {
         narrow.map(|(_, lane)| lane).chain([&self.free])
     }
 
+    pub(in crate::coordination) fn is_empty(&self) -> bool {
+        self.first().is_none()
+    }
+
     fn first(&self) -> Option<&ReadyKey> {
         self.narrow.values().filter_map(BTreeSet::first).chain(self.free.first()).min()
     }

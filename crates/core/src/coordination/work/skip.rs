@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::needs::Done;
-use super::state::{SkipReason, WorkItemOutcome, WorkMove};
+use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
 use super::{Work, WorkItem};
 use crate::coordination::error::ControllerError;
 use crate::coordination::event::WorkSkipped;
@@ -101,6 +101,17 @@ impl Work {
             self.to_skip.pop_front();
         }
         done
+    }
+
+    /// Whether an item was skipped by its own rule or on request, rather than for want of a claim
+    /// or of what it needs.
+    pub(in crate::coordination) fn has_skipped_by_own_rule(&self) -> bool {
+        self.items.iter().any(|(_, item)| {
+            let WorkState::Done(WorkItemOutcome::Skipped(because)) = item.state() else {
+                return false;
+            };
+            matches!(because, SkipReason::Rule | SkipReason::Requested)
+        })
     }
 
     /// The next items that can never run, all of one root.
