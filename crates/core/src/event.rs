@@ -47,6 +47,13 @@ impl Event {
         }
     }
 
+    /// Whether an event of this type ends its stream. The type is known also where the payload was
+    /// erased or cannot be read.
+    #[must_use]
+    pub fn is_terminal_kind(kind: &str) -> bool {
+        CoordinationEvent::is_terminal_kind(kind)
+    }
+
     /// Reads a recorded payload.
     ///
     /// # Errors

@@ -36,16 +36,16 @@ pub(crate) fn bytes_of(status: StatusCode, bytes: Vec<u8>) -> Response {
 pub(crate) async fn ask<T>(
     shared: &Shared,
     question: impl Future<Output = Result<T, EngineError>>,
-) -> Result<T, Asked> {
+) -> Result<T, Unanswered> {
     if !shared.engine().has_room() {
-        return Err(Asked::Problem(Problem::new(
+        return Err(Unanswered::Problem(Problem::new(
             Code::Busy,
             "the engine's mailbox is full, so it did not get the request; repeat it in a moment",
         )));
     }
     match timeout(shared.limits().answer_time, question).await {
-        Ok(answer) => answer.map_err(Asked::Engine),
-        Err(_) => Err(Asked::Problem(Problem::new(
+        Ok(answer) => answer.map_err(Unanswered::Engine),
+        Err(_) => Err(Unanswered::Problem(Problem::new(
             Code::NoAnswer,
             "the engine did not answer in time, and whether a command was carried out is unknown; repeat it with the same \
              Idempotency-Key",
@@ -55,18 +55,18 @@ pub(crate) async fn ask<T>(
 
 /// Why a question has no answer.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum Unanswered {
     /// The engine says so.
     Engine(EngineError),
     /// The engine was not asked, or did not answer.
     Problem(Problem),
 }
 
-impl From<Asked> for Problem {
-    fn from(asked: Asked) -> Self {
+impl From<Unanswered> for Problem {
+    fn from(asked: Unanswered) -> Self {
         match asked {
-            Asked::Engine(error) => error.into(),
-            Asked::Problem(problem) => problem,
+            Unanswered::Engine(error) => error.into(),
+            Unanswered::Problem(problem) => problem,
         }
     }
 }

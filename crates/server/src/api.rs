@@ -16,10 +16,10 @@ mod submission;
 mod utc;
 
 pub use code::Code;
-pub use command::{Accepted, Raise, Steer};
+pub use command::{Accepted, RaiseRequest, Steer};
 pub use event::{EventLine, EventPage, NotAnEvent};
 pub use health::Health;
 pub use problem::{Fault, Problem};
 pub use reasons::{Reasons, Why};
 pub use run::{ListPage, ListQuery, RunLine};
-pub use submission::{SubmitRequest, Submitted};
+pub use submission::{SubmitAnswer, SubmitRequest};

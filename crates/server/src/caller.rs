@@ -91,9 +91,9 @@ impl Peer {
             ));
         }
         match place {
-            linux::Place::Outside => Caller::Operator,
-            linux::Place::Inside(session) => Caller::Session(session),
-            linux::Place::Stray => unplaced(format!(
+            linux::Ancestry::Unrelated => Caller::Operator,
+            linux::Ancestry::OfSession(session) => Caller::Session(session),
+            linux::Ancestry::OfEngine => unplaced(format!(
                 "process {pid} is a descendant of the engine and in no session; call from outside the engine, or from a session"
             )),
         }

@@ -43,7 +43,7 @@ mod state;
 
 pub use api::{
     Accepted, Code, EventLine, EventPage, Fault, Health, ListPage, ListQuery, NotAnEvent, Problem,
-    Raise, Reasons, RunLine, Steer, SubmitRequest, Submitted, Why,
+    RaiseRequest, Reasons, RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;

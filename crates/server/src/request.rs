@@ -87,9 +87,9 @@ fn caller(parts: &Parts) -> Result<&Caller, Problem> {
 }
 
 /// The id that makes a command idempotent, from the header `Idempotency-Key`.
-pub(crate) struct Key(pub(crate) Option<CommandId>);
+pub(crate) struct IdempotencyKey(pub(crate) Option<CommandId>);
 
-impl<S: Sync> FromRequestParts<S> for Key {
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -134,9 +134,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
 }
 
 /// The body as a JSON object; an empty one is an empty object.
-pub(crate) struct Object(pub(crate) Fields);
+pub(crate) struct JsonBody(pub(crate) Fields);
 
-impl FromRequest<Arc<Shared>> for Object {
+impl FromRequest<Arc<Shared>> for JsonBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, shared: &Arc<Shared>) -> Result<Self, Problem> {

@@ -194,7 +194,7 @@ async fn without_an_id_the_key_is_the_id_and_without_both_a_new_one_is_made() ->
     assert!(first.ends_with("\n{\"id\":\"mine\",\"existing\":false}\n"), "{first}");
     let again = bench.post_with("/v1/runs", "idempotency-key: mine\r\n", body).await?;
     assert!(again.ends_with("\n{\"id\":\"mine\",\"existing\":true}\n"), "{again}");
-    let minted = |answer: String| -> Result<antiphon_server::Submitted> {
+    let minted = |answer: String| -> Result<antiphon_server::SubmitAnswer> {
         Ok(serde_json::from_str(answer.split_once("\n\n").ok_or("no body")?.1)?)
     };
     let (one, two) = (

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{
-    Client, ClientError, Code, EventStream, Limits, ListQuery, Raise, Server, Steer, SubmitRequest,
+    Client, ClientError, Code, EventStream, Limits, ListQuery, RaiseRequest, Server, Steer,
+    SubmitRequest,
 };
 use common::{Bench, PLAN, Result, Setting, until};
 use tokio::io::AsyncWriteExt as _;
@@ -70,7 +71,9 @@ async fn a_guest_does_all_that_the_api_offers() -> Result {
     assert_eq!(client.why(&id, "b").await?.reasons[0].reason, "needs_work");
     let paused = client.steer(&id, Steer::Pause, "lunch", Some("k2")).await?;
     assert_eq!(client.steer(&id, Steer::Pause, "lunch", Some("k2")).await?, paused);
-    client.continue_(&id, &Raise { sessions: Some(200), ..Raise::default() }, None).await?;
+    client
+        .continue_(&id, &RaiseRequest { sessions: Some(200), ..RaiseRequest::default() }, None)
+        .await?;
     let mut stream = client.follow(&id, Version(0));
     tokio::task::spawn_blocking(move || std::fs::write(gate, "")).await??;
     let expected = [

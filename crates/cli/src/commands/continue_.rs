@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
-use antiphon_server::{Client, Raise};
+use antiphon_server::{Client, RaiseRequest};
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
@@ -43,7 +43,7 @@ impl Args {
     }
 
     async fn go_on(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        let raise = Raise {
+        let raise = RaiseRequest {
             sessions: self.sessions,
             duration_ms: self.duration.map(|duration| duration.0),
             tokens: self.tokens.map(|tokens| tokens.0),
@@ -53,7 +53,7 @@ impl Args {
         let go_on =
             async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
         let (accepted, acted_on) = Connection::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
-            Kind::Usage if raise != Raise::default() => error.with_hint(format!(
+            Kind::Usage if raise != RaiseRequest::default() => error.with_hint(format!(
                 "the run must be paused, and ceilings are totals that can only be raised; `antiphon status {}` shows both",
                 self.id
             )),

@@ -57,6 +57,13 @@ impl CoordinationEvent {
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Completed(_) | Self::Aborted(_))
     }
+
+    /// Whether an event of this type ends its stream. The type is known also where the payload was
+    /// erased or cannot be read.
+    #[must_use]
+    pub fn is_terminal_kind(kind: &str) -> bool {
+        matches!(kind, "coordination.completed" | "coordination.aborted")
+    }
 }
 
 /// Whether work may come and go.

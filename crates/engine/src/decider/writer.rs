@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use antiphon_core::append::Append;
+use antiphon_core::event::Event;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::crash;
@@ -129,9 +130,7 @@ fn write_all(
         match job {
             Job::Append(append) => {
                 crash::point("append.before");
-                let ends = append.events.iter().any(|event| {
-                    matches!(&*event.kind, "coordination.completed" | "coordination.aborted")
-                });
+                let ends = append.events.iter().any(|event| Event::is_terminal_kind(&event.kind));
                 if ends {
                     crash::point("receipt.before");
                 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use antiphon_core::envelope::Recorded;
+use antiphon_core::event::Event;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 use futures_core::Stream;
 
@@ -182,7 +183,7 @@ impl Subscription {
 
     fn deliver(&mut self, event: Recorded) -> Recorded {
         self.after = event.version;
-        self.ended = matches!(&*event.kind, "coordination.completed" | "coordination.aborted");
+        self.ended = Event::is_terminal_kind(&event.kind);
         event
     }
 }

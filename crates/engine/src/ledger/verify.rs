@@ -20,6 +20,7 @@ use std::path::Path;
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::CommitTip;
+use antiphon_core::event::Event;
 use antiphon_core::event::{AggregateEvent as _, LedgerEvent};
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
@@ -33,7 +34,6 @@ use self::earlier::Watch;
 use self::erasures::Erasures;
 use self::head_rows::EndedStreams;
 use self::pages::Page;
-use self::stream::is_terminal;
 use super::error::ReadError;
 use super::head_mark::MarkRefusal;
 use super::head_mark::{HeadMark, MarkError};
@@ -223,9 +223,9 @@ impl<'a> Pass<'a> {
         }
         let before = Version(version.0 - 1);
         let ended = match self.store.read_stream(stream, Version(before.0 - 1), 1) {
-            Ok(events) => events
-                .first()
-                .is_some_and(|event| event.version == before && is_terminal(&event.kind)),
+            Ok(events) => events.first().is_some_and(|event| {
+                event.version == before && Event::is_terminal_kind(&event.kind)
+            }),
             Err(ReadError::Damaged { .. }) => false,
             Err(fault) => return Err(fault),
         };

@@ -31,7 +31,7 @@ impl Steer {
 /// Higher ceilings; what is absent stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields' names say it")]
-pub struct Raise {
+pub struct RaiseRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

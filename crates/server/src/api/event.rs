@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use antiphon::envelope::{Payload, Recorded};
+use antiphon::event::Event;
 use antiphon::id::Version;
 use antiphon::time::{LedgerTime, WallTime};
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,7 @@ impl EventLine {
     /// Whether nothing follows it.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
-        matches!(&*self.r#type, "coordination.completed" | "coordination.aborted")
+        Event::is_terminal_kind(&self.r#type)
     }
 }
 

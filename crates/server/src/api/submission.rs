@@ -38,7 +38,7 @@ impl fmt::Debug for SubmitRequest {
 
 /// The run of a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Submitted {
+pub struct SubmitAnswer {
     /// The run's id.
     pub id: String,
     /// Whether an earlier submission of the same had started it.

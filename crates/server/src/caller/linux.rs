@@ -7,7 +7,7 @@ use antiphon::id::SessionId;
 use tokio::net::UnixStream;
 
 /// Says whether a process belongs to a session in its own right.
-type Asked = dyn Fn(u32) -> Option<SessionId> + Send + Sync;
+type SessionProbe = dyn Fn(u32) -> Option<SessionId> + Send + Sync;
 
 /// Deepest line of ancestors that is followed.
 const MAX_ANCESTORS: usize = 4_096;
@@ -16,11 +16,11 @@ const MAX_ANCESTORS: usize = 4_096;
 const MAX_READINGS: usize = 16;
 
 /// Where a process is, seen from the engine.
-pub(super) enum Place {
-    Outside,
-    Inside(SessionId),
+pub(super) enum Ancestry {
+    Unrelated,
+    OfSession(SessionId),
     /// Below the engine, but below no warden.
-    Stray,
+    OfEngine,
 }
 
 /// A descriptor of the process that connected; `None` where the kernel is older than that
@@ -55,14 +55,14 @@ pub(super) fn pid_of(pidfd: &OwnedFd) -> Option<u32> {
     facts.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
 }
 
-pub(super) fn place(pid: u32, session_of: Option<&Asked>) -> io::Result<Place> {
+pub(super) fn place(pid: u32, session_of: Option<&SessionProbe>) -> io::Result<Ancestry> {
     let engine = std::process::id();
     for _ in 0..MAX_READINGS {
         let Some(line) = ancestors(pid, engine)? else { continue };
         if let Some(session_of) = session_of
             && let Some(session) = line.iter().find_map(|pid| session_of(*pid))
         {
-            return Ok(Place::Inside(session));
+            return Ok(Ancestry::OfSession(session));
         }
         // A parent that ends meanwhile hands its children over: the line counts if it is the
         // same afterwards.
@@ -70,7 +70,7 @@ pub(super) fn place(pid: u32, session_of: Option<&Asked>) -> io::Result<Place> {
             continue;
         }
         let below = line.len() > 1 && line.last() == Some(&engine);
-        return Ok(if below { Place::Stray } else { Place::Outside });
+        return Ok(if below { Ancestry::OfEngine } else { Ancestry::Unrelated });
     }
     Err(io::Error::other("its ancestors keep changing"))
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::error::ClientError;
 use super::{Client, exchange};
-use crate::api::{Accepted, Raise, Steer};
+use crate::api::{Accepted, RaiseRequest, Steer};
 use crate::path::run_path;
 
 impl Client {
@@ -31,7 +31,7 @@ impl Client {
     pub async fn continue_(
         &self,
         id: &CoordinationId,
-        raise: &Raise,
+        raise: &RaiseRequest,
         key: Option<&str>,
     ) -> Result<Accepted, ClientError> {
         exchange::post(&self.dir, &run_path(id.as_str(), "/continue"), raise, key).await

@@ -4,7 +4,7 @@ use antiphon::id::CoordinationId;
 
 use super::error::ClientError;
 use super::{Client, exchange};
-use crate::api::{ListPage, ListQuery, Reasons, RunLine, SubmitRequest, Submitted};
+use crate::api::{ListPage, ListQuery, Reasons, RunLine, SubmitAnswer, SubmitRequest};
 use crate::path::{RUNS, run_path, segment};
 
 impl Client {
@@ -16,7 +16,7 @@ impl Client {
         &self,
         request: &SubmitRequest,
         key: Option<&str>,
-    ) -> Result<Submitted, ClientError> {
+    ) -> Result<SubmitAnswer, ClientError> {
         exchange::post(&self.dir, RUNS, request, key).await
     }
 

@@ -1,4 +1,4 @@
-//! Commands to a running coordination: cancel, drain, close, pause, continue.
+//! Commands to a run in progress: cancel, drain, close, pause, continue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::record::explained;
-use crate::answer::{Answer, Asked, ask, json};
+use crate::answer::{Answer, Unanswered, ask, json};
 use crate::api::{self, Accepted, Steer};
-use crate::request::{Addressed, Fields, Key, Object, Operator};
+use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Operator};
 use crate::state::Shared;
 
 pub(super) async fn cancel(
     state: State<Arc<Shared>>,
     _: Operator,
     target: Addressed,
-    key: Key,
-    body: Object,
+    key: IdempotencyKey,
+    body: JsonBody,
 ) -> Answer {
     steer(state, Steer::Cancel, target, key, body).await
 }
@@ -28,8 +28,8 @@ pub(super) async fn drain(
     state: State<Arc<Shared>>,
     _: Operator,
     target: Addressed,
-    key: Key,
-    body: Object,
+    key: IdempotencyKey,
+    body: JsonBody,
 ) -> Answer {
     steer(state, Steer::Drain, target, key, body).await
 }
@@ -38,8 +38,8 @@ pub(super) async fn close(
     state: State<Arc<Shared>>,
     _: Operator,
     target: Addressed,
-    key: Key,
-    body: Object,
+    key: IdempotencyKey,
+    body: JsonBody,
 ) -> Answer {
     steer(state, Steer::Close, target, key, body).await
 }
@@ -48,8 +48,8 @@ pub(super) async fn pause(
     state: State<Arc<Shared>>,
     _: Operator,
     target: Addressed,
-    key: Key,
-    body: Object,
+    key: IdempotencyKey,
+    body: JsonBody,
 ) -> Answer {
     steer(state, Steer::Pause, target, key, body).await
 }
@@ -58,8 +58,8 @@ async fn steer(
     State(shared): State<Arc<Shared>>,
     how: Steer,
     target: Addressed,
-    key: Key,
-    Object(mut body): Object,
+    key: IdempotencyKey,
+    JsonBody(mut body): JsonBody,
 ) -> Answer {
     let reason = body.optional_text("reason").unwrap_or_else(|| without_reason(how).to_owned());
     body.finish()?;
@@ -77,8 +77,8 @@ pub(super) async fn go_on(
     State(shared): State<Arc<Shared>>,
     _: Operator,
     target: Addressed,
-    Key(key): Key,
-    Object(mut body): Object,
+    IdempotencyKey(key): IdempotencyKey,
+    JsonBody(mut body): JsonBody,
 ) -> Answer {
     let raise = asked(&read(&mut body));
     body.finish()?;
@@ -87,8 +87,8 @@ pub(super) async fn go_on(
     accepted(&shared, target.id(), answer).await
 }
 
-fn read(body: &mut Fields) -> api::Raise {
-    api::Raise {
+fn read(body: &mut Fields) -> api::RaiseRequest {
+    api::RaiseRequest {
         sessions: body
             .number("sessions", u32::MAX.into())
             .and_then(|sessions| u32::try_from(sessions).ok()),
@@ -99,7 +99,7 @@ fn read(body: &mut Fields) -> api::Raise {
 }
 
 /// What the engine is asked to raise.
-fn asked(raise: &api::Raise) -> Raise {
+fn asked(raise: &api::RaiseRequest) -> Raise {
     let mut asked = Raise::new();
     if let Some(total) = raise.sessions {
         asked = asked.sessions(total);
@@ -116,7 +116,11 @@ fn asked(raise: &api::Raise) -> Raise {
     asked
 }
 
-async fn accepted(shared: &Shared, id: &CoordinationId, answer: Result<Version, Asked>) -> Answer {
+async fn accepted(
+    shared: &Shared,
+    id: &CoordinationId,
+    answer: Result<Version, Unanswered>,
+) -> Answer {
     match answer {
         Ok(version) => json(StatusCode::OK, &Accepted { run: id.to_string(), version: version.0 }),
         Err(asked) => Err(explained(shared, id, asked).await),

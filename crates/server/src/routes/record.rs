@@ -6,7 +6,7 @@ use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::HeadQuery;
 use antiphon::world::Rejection;
 
-use crate::answer::Asked;
+use crate::answer::Unanswered;
 use crate::api::{Code, Problem};
 use crate::state::Shared;
 
@@ -20,9 +20,9 @@ pub(super) async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow
 
 /// What the engine's refusal means: a run that is not running may have ended, or may never
 /// have been.
-pub(super) async fn explained(shared: &Shared, id: &CoordinationId, asked: Asked) -> Problem {
+pub(super) async fn explained(shared: &Shared, id: &CoordinationId, asked: Unanswered) -> Problem {
     match asked {
-        Asked::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => {
+        Unanswered::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => {
             match head(shared, id).await {
                 Ok(head) if head.ended => {
                     let status = head.status;

@@ -17,13 +17,13 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 
 use crate::answer::{Answer, ask, json};
-use crate::api::{Code, Problem, Submitted};
+use crate::api::{Code, Problem, SubmitAnswer};
 use crate::path::run_path;
-use crate::request::{Fields, Key, Object, Operator, pointer};
+use crate::request::{Fields, IdempotencyKey, JsonBody, Operator, pointer};
 use crate::state::Shared;
 
 /// A plan with all that it needs from its submitter. Not `Debug`: it holds values of secrets.
-struct Submission {
+struct PlanSubmission {
     id: CoordinationId,
     plan: String,
     name: String,
@@ -35,10 +35,10 @@ struct Submission {
 pub(super) async fn submit(
     State(shared): State<Arc<Shared>>,
     _: Operator,
-    Key(key): Key,
-    Object(body): Object,
+    IdempotencyKey(key): IdempotencyKey,
+    JsonBody(body): JsonBody,
 ) -> Answer {
-    let submission = Arc::new(Submission::read(body, key.as_ref())?);
+    let submission = Arc::new(PlanSubmission::read(body, key.as_ref())?);
     let Compiled { config, blobs, .. } = compiled(&shared, Arc::clone(&submission)).await?;
     let id = submission.id.clone();
     let refused = |error: ControllerError| Problem::new(Code::Refused, error.to_string());
@@ -50,14 +50,14 @@ pub(super) async fn submit(
     let submitted = ask(&shared, shared.engine().submit_or_find(submitted)).await?;
     let existing = matches!(submitted, antiphon::Submitted::Existing(_));
     let status = if existing { StatusCode::OK } else { StatusCode::CREATED };
-    let mut response = json(status, &Submitted { id: id.to_string(), existing })?;
+    let mut response = json(status, &SubmitAnswer { id: id.to_string(), existing })?;
     if let Ok(location) = HeaderValue::try_from(run_path(id.as_str(), "")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
 }
 
-async fn compiled(shared: &Shared, submission: Arc<Submission>) -> Result<Compiled, Problem> {
+async fn compiled(shared: &Shared, submission: Arc<PlanSubmission>) -> Result<Compiled, Problem> {
     let _place = shared.place_to_compile().await?;
     // The thread may outlive the server: it holds what it needs, and not the engine.
     tokio::task::spawn_blocking(move || submission.compile()).await.unwrap_or_else(|_| {
@@ -68,7 +68,7 @@ async fn compiled(shared: &Shared, submission: Arc<Submission>) -> Result<Compil
     })
 }
 
-impl Submission {
+impl PlanSubmission {
     /// The id is the one that was asked for, else the key, so that the same submission again finds
     /// the first, else a new one.
     fn read(mut body: Fields, key: Option<&CommandId>) -> Result<Self, Problem> {

@@ -9,10 +9,11 @@ use std::collections::HashMap;
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Canonical;
 use antiphon_core::envelope::Recorded;
+use antiphon_core::event::Event;
 use antiphon_core::id::{StreamName, Version};
 
 use super::finding::{Findings, Place, Wrong};
-use super::stream::{ComputedHead, StreamCheck, is_terminal};
+use super::stream::{ComputedHead, StreamCheck};
 use crate::ledger::error::ReadError;
 use crate::ledger::store::{HeadFilter, HeadQuery, Store};
 
@@ -153,7 +154,7 @@ fn ended_row(store: &dyn Store, row: &HeadRow, findings: &mut Findings) -> Resul
 fn of_events(first: &Recorded, last: &Recorded) -> ComputedHead {
     ComputedHead {
         tip: antiphon_core::envelope::StreamTip { version: last.version, hash: last.hash },
-        ended: is_terminal(&last.kind),
+        ended: Event::is_terminal_kind(&last.kind),
         started: first.wall,
         changed: (last.at, last.wall),
     }

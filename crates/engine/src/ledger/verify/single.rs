@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Recorded};
-use antiphon_core::event::{AggregateEvent as _, LedgerEvent};
+use antiphon_core::event::{AggregateEvent as _, Event, LedgerEvent};
 use antiphon_core::id::{CommitNumber, CoordinationId, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
 use super::finding::{Findings, Place, Wrong};
 use super::head_rows;
 use super::report::{NotRebuildable, Report};
-use super::stream::{Said, StreamCheck, is_terminal};
+use super::stream::{Said, StreamCheck};
 use crate::ledger::error::ReadError;
 use crate::ledger::store::{HeadQuery, Placed, PlacedCommit, Store};
 
@@ -26,7 +26,7 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
     let mut missing = Vec::new();
     let torn = read_stream(store, &stream, |event| {
         report.events += 1;
-        let before = if is_terminal(&event.kind) {
+        let before = if Event::is_terminal_kind(&event.kind) {
             Some(ending_commit(store, event, &mut findings)?)
         } else {
             None

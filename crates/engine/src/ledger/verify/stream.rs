@@ -127,7 +127,7 @@ impl StreamCheck {
         self.version = event.version;
         self.hash = Some(event.hash);
         self.changed = (event.at, event.wall);
-        let ends = is_terminal(&event.kind);
+        let ends = Event::is_terminal_kind(&event.kind);
         self.ended |= ends;
         let payload = match &event.payload {
             Payload::Bytes(bytes) => bytes,
@@ -212,9 +212,4 @@ impl StreamCheck {
 fn blobs_of(unbound: &SessionUnbound) -> Vec<Digest> {
     let printed = unbound.tree.iter().flat_map(|tree| [tree.stdout, tree.stderr]);
     std::iter::once(unbound.output).chain(printed).flatten().collect()
-}
-
-/// Whether a type ends its stream; the envelope tells, also where the payload does not decode.
-pub(in crate::ledger) fn is_terminal(kind: &str) -> bool {
-    matches!(kind, "coordination.completed" | "coordination.aborted")
 }
