@@ -45,8 +45,8 @@ impl<'a> AgentRun<'a> {
     }
 }
 
-/// What was read.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct SessionReport {
     /// Tokens and cost; `None` if nothing was reported, and an estimate is charged.
     pub report: Option<Report>,
@@ -62,6 +62,7 @@ pub struct SessionReport {
 
 /// How a session says it went.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum ReportedOutcome {
     /// Nothing: its exit code decides.
     #[default]
@@ -74,7 +75,6 @@ pub enum ReportedOutcome {
     Deferred {
         /// Until when, if it says so.
         until: Option<WallTime>,
-        /// What it said.
         text: String,
     },
 }

@@ -24,8 +24,8 @@ const MAX_BLOB_BYTES: usize = 64 << 20;
 
 /// What a plan comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Compiled {
-    /// What is started.
     pub config: CoordinationConfig,
     /// The same as data, to be sent or recorded.
     pub spec: PlanSpec,

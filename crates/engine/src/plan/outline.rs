@@ -13,8 +13,8 @@ use crate::coordination::Need;
 
 /// A plan at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Outline {
-    /// Its name.
     pub name: String,
     /// Most sessions.
     pub sessions: u32,
@@ -34,12 +34,11 @@ pub struct Outline {
 
 /// An item, or a matrix of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct OutlineItem {
-    /// Its id.
     pub id: String,
     /// How many cells it has; 1 without a matrix.
     pub cells: usize,
-    /// What it runs.
     pub runs: String,
     /// The group it is in.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -56,6 +56,7 @@ pub struct SessionFolder(PathBuf);
 
 /// One of the things that are kept of a session until its end is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Kept {
     /// Standard output of its program.
     Stdout,
@@ -65,7 +66,6 @@ pub enum Kept {
     CheckStdout,
     /// Standard error of its check.
     CheckStderr,
-    /// Its result file.
     Result,
 }
 

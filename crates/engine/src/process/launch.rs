@@ -207,6 +207,7 @@ pub enum Guard {
 
 /// Why processes cannot be run here at all.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum WardensError {
     /// The operating system has none of what the promise needs.
     #[error(
@@ -226,7 +227,6 @@ pub enum WardensError {
     /// The folder of the sessions cannot be made.
     #[error("cannot prepare {}: {error}", path.display())]
     Folder {
-        /// The folder.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
@@ -239,6 +239,7 @@ pub enum WardensError {
 /// Why a session did not get as far as its own program. Whether that program starts is seen from its
 /// end.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum LaunchError {
     /// There is nothing to run.
     #[error("the command is empty; give it a program")]
@@ -247,31 +248,19 @@ pub enum LaunchError {
     #[error(
         "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would tear ordinary text, so it is refused"
     )]
-    ShortSecret {
-        /// Its name.
-        name: String,
-    },
+    ShortSecret { name: String },
     /// An argument or a variable holds a NUL byte, which the system takes as its end.
     #[error("an argument or a variable holds a NUL byte; remove it")]
     Nul,
     /// The name of a variable is empty or holds `=`.
     #[error("the environment has a variable named {name:?}; names are not empty and hold no `=`")]
-    BadVariable {
-        /// The name.
-        name: String,
-    },
+    BadVariable { name: String },
     /// The directory is not absolute.
     #[error("the directory {} is relative; give it from the root", directory.display())]
-    RelativeDirectory {
-        /// The directory.
-        directory: PathBuf,
-    },
+    RelativeDirectory { directory: PathBuf },
     /// The scratch directory lies inside the state directory.
     #[error("the scratch directory {} is inside the state directory, where no secret may be; choose another root", scratch.display())]
-    ScratchInside {
-        /// The scratch directory.
-        scratch: PathBuf,
-    },
+    ScratchInside { scratch: PathBuf },
     /// The name of a file for the scratch directory is not a plain one.
     #[error(
         "a file for the scratch directory has a name that is empty, hidden or a path; give it a plain name"
@@ -290,7 +279,6 @@ pub enum LaunchError {
     /// A file, a socket or a process could not be had. Nothing of the session has run.
     #[error("session {session}: cannot {doing}: {error}")]
     System {
-        /// The session.
         session: SessionId,
         /// What was being done.
         doing: &'static str,
@@ -301,20 +289,8 @@ pub enum LaunchError {
     #[error(
         "session {session}: the warden is not one of this version of antiphon ({found}); name the executable of version {expected}"
     )]
-    NotAWarden {
-        /// The session.
-        session: SessionId,
-        /// What it said.
-        found: String,
-        /// This version.
-        expected: &'static str,
-    },
+    NotAWarden { session: SessionId, found: String, expected: &'static str },
     /// The warden could not prepare the session.
     #[error("session {session}: the warden could not prepare it: {problem}")]
-    Unprepared {
-        /// The session.
-        session: SessionId,
-        /// What it said.
-        problem: String,
-    },
+    Unprepared { session: SessionId, problem: String },
 }

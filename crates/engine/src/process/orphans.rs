@@ -16,8 +16,8 @@ use super::{proc_table, signal};
 
 /// The folder of one session: of one that runs, or what an engine that was killed has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Orphan {
-    /// Where it is.
     pub folder: PathBuf,
     /// What is known of it.
     pub known: OrphanState,
@@ -25,6 +25,7 @@ pub struct Orphan {
 
 /// What is known from a session's folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum OrphanState {
     /// Nothing was started: its first line is torn.
     NeverBegun,
@@ -32,11 +33,9 @@ pub enum OrphanState {
     NotUnderstood(String),
     /// A session was begun.
     Begun {
-        /// Which.
         session: SessionId,
         /// The user who ran it.
         user: u32,
-        /// When.
         since: WallTime,
         /// Where its processes would be.
         place: OrphanPlace,

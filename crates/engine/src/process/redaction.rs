@@ -14,10 +14,10 @@ const MAX_BACKSLASHES: usize = 8;
 
 /// A value that may appear nowhere, and the name that takes its place.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Secret {
     /// The name under which it is known.
     pub name: String,
-    /// The value.
     pub value: String,
 }
 

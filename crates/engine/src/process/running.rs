@@ -52,14 +52,14 @@ impl Running {
         Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)), end: None }
     }
 
-    /// Its id.
     #[must_use]
+    #[expect(missing_docs, reason = "the name says it")]
     pub fn session(&self) -> &SessionId {
         &self.session
     }
 
-    /// Its own program.
     #[must_use]
+    #[expect(missing_docs, reason = "the name says it")]
     pub fn agent(&self) -> ProcessIdentity {
         self.begun.agent
     }

@@ -25,8 +25,8 @@ const WARDEN_FINISHES_WITHIN: Duration = Duration::from_secs(10);
 /// What an earlier start had left of a session, and what became of it. The session's folder stays
 /// until its end is recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Swept {
-    /// The session.
     pub session: SessionId,
     /// What could be said about it.
     pub verdict: SweepVerdict,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// The end of a session's processes, as far as it could be established.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct TreeEnd {
-    /// Why it ended.
     pub cause: Cause,
     /// How the session's own program ended; `None` if it never ran or its end was not seen.
     pub status: Option<ExitStatus>,
@@ -20,9 +20,7 @@ pub struct TreeEnd {
     pub killed: u64,
     /// Those that could not be ended, as far as they are known.
     pub leftovers: Vec<Leftover>,
-    /// Its standard output.
     pub stdout: Captured,
-    /// Its standard error.
     pub stderr: Captured,
     /// What the check came to; `None` if there was none or it was not run, because the session did
     /// not end by itself and clean.
@@ -75,20 +73,17 @@ pub struct StartFailure {
 /// A limit of the whole tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Limit {
     /// Resident memory, in bytes.
     Memory {
-        /// What was found.
         found: u64,
     },
-    /// Processes.
     Processes {
-        /// What was found.
         found: u64,
     },
     /// Processor time, in milliseconds.
     Cpu {
-        /// What was found.
         found: u64,
     },
 }
@@ -96,12 +91,12 @@ pub enum Limit {
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum ExitStatus {
     /// With a code.
     Code(i32),
     /// By a signal, which is not the same as a code of 128 and more.
     Signal {
-        /// Its number.
         signal: i32,
         /// Whether it left a core.
         core: bool,
@@ -141,10 +136,9 @@ pub enum Protection {
 
 /// A process that could not be ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Leftover {
-    /// Its id.
     pub pid: i32,
-    /// Its user.
     pub user: Option<u32>,
     /// The name it gave itself.
     pub name: String,
@@ -179,14 +173,11 @@ pub struct Captured {
 
 /// What a check came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Checked {
-    /// Why it ended.
     pub cause: Cause,
-    /// How it ended.
     pub status: Option<ExitStatus>,
-    /// Its standard output.
     pub stdout: Captured,
-    /// Its standard error.
     pub stderr: Captured,
 }
 

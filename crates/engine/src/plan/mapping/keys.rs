@@ -7,12 +7,12 @@ use std::fmt;
 
 /// A mapping with fixed keys.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Object {
     /// Its name in the schema.
     pub name: &'static str,
     /// What it is, for messages: "the plan", "a runner".
     pub what: &'static str,
-    /// Its keys.
     pub keys: &'static [Key],
     /// Names that are reserved for a later version.
     pub later: &'static [&'static str],
@@ -20,12 +20,10 @@ pub struct Object {
     pub open: bool,
 }
 
-/// One key.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Key {
-    /// The key.
     pub name: &'static str,
-    /// What it takes.
     pub kind: Kind,
     /// What it means, in one or two sentences.
     pub doc: &'static str,
@@ -37,8 +35,8 @@ pub struct Key {
 
 /// What a key takes.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
-    /// A text.
     Text,
     /// A text with placeholders.
     Template,
@@ -60,7 +58,6 @@ pub enum Kind {
     Share,
     /// One of some words.
     Word(&'static [&'static str]),
-    /// A list.
     List(&'static Self),
     /// A mapping from names of the user's own.
     Names(&'static Self),

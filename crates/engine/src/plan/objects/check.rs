@@ -32,8 +32,8 @@ pub(super) static CHECK: Object = Object {
 /// A command that decides whether a session succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct CheckSpec {
-    /// What is run.
     pub run: Invocation,
     /// Longest time that it takes; what is left of the session's if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

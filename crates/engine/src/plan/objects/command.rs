@@ -12,9 +12,9 @@ use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml
 
 pub(super) const COMMAND: Kind = Kind::List(&Kind::Template);
 
-/// What is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Invocation {
     /// A program and its arguments; each stays one argument, whatever is filled in.
     Argv(Vec<CommandText>),

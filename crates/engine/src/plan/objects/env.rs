@@ -80,8 +80,8 @@ pub(super) static SECRET_COMMAND: Object = Object {
 /// The value of an environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum EnvValue {
-    /// A text.
     Text(CommandText),
     /// The value of the secret of this name, which whoever submits holds.
     Secret(String),
@@ -89,8 +89,8 @@ pub enum EnvValue {
 
 /// The value of an environment variable with everything filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum RenderedEnv {
-    /// A text.
     Text(String),
     /// The value of the secret of this name.
     Secret(String),

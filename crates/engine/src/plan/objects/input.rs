@@ -26,6 +26,7 @@ pub(super) static INPUT_VALUE: Object = Object {
 /// What an item reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum InputSource {
     /// A file, by its path.
     File {
@@ -35,7 +36,6 @@ pub enum InputSource {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<Digest>,
     },
-    /// A value.
     Value(CommandText),
 }
 

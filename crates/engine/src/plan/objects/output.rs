@@ -27,21 +27,14 @@ pub enum OutputSource {
 
 /// Why a session that ended well has not put out what it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum OutputError {
     /// A file is not there.
     #[error("the output {name:?} is missing: there is no file {}", path.display())]
-    NoFile {
-        /// The name.
-        name: String,
-        /// The path.
-        path: PathBuf,
-    },
+    NoFile { name: String, path: PathBuf },
     /// The result file does not hold a name.
     #[error("the output {name:?} is missing from the `output` of the result file")]
-    NotInResult {
-        /// The name.
-        name: String,
-    },
+    NotInResult { name: String },
 }
 
 #[derive(Debug, Default)]

@@ -29,17 +29,16 @@ pub(super) static STDIN_FILE: Object = Object {
 /// Where standard input comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum StdinSource {
-    /// A text.
     Text(CommandText),
-    /// A file.
     File(CommandText),
 }
 
 /// Standard input with everything filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum RenderedStdin {
-    /// A text.
     Text(String),
     /// A file, by its absolute path.
     File(PathBuf),

@@ -82,26 +82,18 @@ pub(in crate::plan) const STANDARD_INPUT: Room =
 
 /// Why a command cannot be started with what there is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum RenderError {
     /// An item that it needs has put out nothing, such as one that failed and whose failure is
     /// passed over.
     #[error("{work} has no output, which this session's command needs")]
-    NoOutput {
-        /// The item.
-        work: WorkId,
-    },
+    NoOutput { work: WorkId },
     /// The output lacks a name.
     #[error("the output of {work} has no {name:?}, which this session's command needs")]
-    NoName {
-        /// The item.
-        work: WorkId,
-        /// The name.
-        name: String,
-    },
+    NoName { work: WorkId, name: String },
     /// The output is not JSON, or not text.
     #[error("the output of {work} cannot be filled in, because it is not {wanted}")]
     NotText {
-        /// The item.
         work: WorkId,
         /// What it would have to be.
         wanted: &'static str,

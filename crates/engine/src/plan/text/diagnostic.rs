@@ -63,17 +63,14 @@ pub enum DiagnosticCode {
     MissingVariable,
 }
 
-/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Diagnostic {
-    /// Its kind.
     pub code: DiagnosticCode,
-    /// What is wrong.
     pub message: String,
     /// What to do about it, if there is something to suggest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The file.
     #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Where in the file, unless it is about the whole file.

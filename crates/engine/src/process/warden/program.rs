@@ -24,7 +24,6 @@ const EXEC: u8 = 4;
 /// Reported, and no reason not to start.
 const GUARD: u8 = 5;
 
-/// What to start.
 pub(super) struct Program<'a> {
     pub(super) command: &'a [OsText],
     pub(super) directory: &'a OsText,

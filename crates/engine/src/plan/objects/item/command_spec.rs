@@ -30,10 +30,10 @@ pub const COMMAND_SCHEMA: u32 = 1;
 /// What a session of an item runs, and within which limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct CommandSpec {
     /// [`COMMAND_SCHEMA`] of the version that wrote it.
     pub schema: u32,
-    /// What is run.
     pub run: Invocation,
     /// The directory that it runs in: the plan file's, absolute.
     pub dir: PathBuf,
@@ -62,12 +62,12 @@ pub struct CommandSpec {
 
 /// A command with everything filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Rendered {
     /// The program and its arguments; of a script `sh -c` and the script.
     pub argv: Vec<String>,
     /// The environment besides `ANTIPHON_*`; secrets by name.
     pub env: BTreeMap<String, RenderedEnv>,
-    /// Standard input.
     pub stdin: Option<RenderedStdin>,
     /// The program that decides, and its arguments.
     pub check: Option<Vec<String>>,
@@ -77,15 +77,13 @@ pub struct Rendered {
 
 /// Why a description cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum CommandError {
     /// It was written by a version that knows more.
     #[error(
         "the description of this command has schema {found}, but this version reads {COMMAND_SCHEMA}; use the version that submitted it"
     )]
-    Schema {
-        /// The schema found.
-        found: u32,
-    },
+    Schema { found: u32 },
     /// It is not a description of a command.
     #[error("this is not the description of a command: {0}")]
     Malformed(#[from] serde_json::Error),

@@ -14,12 +14,11 @@ pub const PLAN_SCHEMA: u32 = 1;
 /// A plan as it is recorded, so that a nested one can be started after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct PlanSpec {
     /// [`PLAN_SCHEMA`] of the version that wrote it.
     pub schema: u32,
-    /// Its name.
     pub name: String,
-    /// Its ceilings.
     pub budget: CoordinationBudget,
     /// Sessions at a time.
     pub concurrency: u32,
@@ -32,27 +31,23 @@ pub struct PlanSpec {
     /// Whether it pauses at a ceiling.
     #[serde(default)]
     pub pausing: bool,
-    /// Its labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// How many cells of a matrix, by its group, run at a time.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub widths: BTreeMap<GroupName, u32>,
-    /// Its items.
     pub work: Vec<WorkSpec>,
 }
 
 /// Why recorded bytes are no plan.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum PlanSpecError {
     /// They were written by a version that knows more.
     #[error(
         "this nested plan has schema {found}, but this version reads {PLAN_SCHEMA}; use the version that submitted it"
     )]
-    Schema {
-        /// The schema found.
-        found: u32,
-    },
+    Schema { found: u32 },
     /// They are not a plan.
     #[error("this is not a nested plan: {0}")]
     Malformed(#[from] serde_json::Error),
