@@ -12,7 +12,8 @@
 //!         let wardens = Wardens::open(".antiphon".as_ref(), WardenSetup::default())?;
 //!         wardens.sweep()?; // what an earlier start left running
 //!         let session = "nightly.1".parse()?;
-//!         let mut running = wardens.launch(&session, Launch::new(["make", "check"], "/srv/project")).await?;
+//!         let mut running = wardens.launch(&session, Launch::new(["make", "check"],
+//! "/srv/project")).await?;
 //!         let end = running.ended().await;
 //!         println!("{:?}, nothing left: {}", end.status, end.clean);
 //!         wardens.forget(&session)?; // once the end is recorded

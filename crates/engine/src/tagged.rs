@@ -27,7 +27,7 @@ pub(crate) enum TaggedError<V> {
 
 /// Reads a document of a known version.
 ///
-/// The version is looked at first: what a later one has besides would otherwise be reported as
+/// The version is looked at first: what a later one has in addition would otherwise be reported as
 /// malformed.
 pub(crate) fn read<Tag, V, T>(
     bytes: &[u8],

@@ -1,5 +1,5 @@
-//! What a plan takes from whoever submits it: variables, where the values of secrets come from, and
-//! digests of input files.
+//! What a plan takes from the caller, the process that submits it: variables, where the values of
+//! secrets come from, and digests of input files.
 //!
 //! It never reads the value of a secret.
 
@@ -20,7 +20,7 @@ const ALLOWED: &[&str] = &[
 /// Largest input file whose digest is recorded, in bytes.
 const MAX_HASHED_BYTES: u64 = 16 << 20;
 
-/// The environment of whoever submits a plan.
+/// The environment of the caller, the process that submits a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Environment {
     /// These variables, and no others.
@@ -48,7 +48,7 @@ impl Environment {
     }
 }
 
-/// A secret, and where whoever submits takes its value from.
+/// A secret, and where the caller takes its value from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretSource {
     /// The name that descriptions of commands give.
@@ -71,7 +71,7 @@ pub enum SecretFrom {
     },
 }
 
-/// Whoever submits a plan, and what was taken from them.
+/// The caller, and what was taken from it.
 #[derive(Debug)]
 pub(in crate::plan) struct Caller<'e> {
     environment: &'e Environment,

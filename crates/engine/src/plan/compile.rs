@@ -1,7 +1,7 @@
 //! A plan as the engine takes it: a configuration, the blobs that its items name, and the secrets
-//! that somebody must hold.
+//! that the caller must provide.
 //!
-//! Everything about the text was reported before; here come only what the environment lacks and
+//! Everything about the text was reported before; what is left is what the environment lacks and
 //! what the recorded form is too large for.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ const MAX_ITEM_BYTES: usize = MAX_PAYLOAD_BYTES - 1024;
 /// What all blobs of a plan may take, in bytes.
 const MAX_BLOB_BYTES: usize = 64 << 20;
 
-/// What a plan comes to.
+/// What a plan compiles to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Compiled {
@@ -39,11 +39,11 @@ pub struct Compiled {
 }
 
 impl Plan {
-    /// What the plan comes to, submitted from this environment.
+    /// Compiles the plan, submitted from this environment.
     ///
     /// # Errors
-    /// [`PlanError`] names the variables that are missing, secrets of one name from two sources, and
-    /// what the kernel does not take.
+    /// [`PlanError`] names the variables that are missing, secrets of one name from two sources,
+    /// and what the kernel does not take.
     pub fn compile(&self, environment: &Environment) -> Result<Compiled, PlanError> {
         let mut compilation = Compilation {
             caller: Caller::new(environment),

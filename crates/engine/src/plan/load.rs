@@ -58,7 +58,7 @@ impl Plan {
         Ok(Arc::unwrap_or_clone(loaded.plan))
     }
 
-    /// Reads a plan that somebody sent as text, and the nested plans that it names, which are read
+    /// Reads a plan that was sent as text, and the nested plans that it names, which are read
     /// from disk. Diagnostics call it `shown`; relative paths start from `dir`, which must be
     /// absolute.
     ///
@@ -239,7 +239,7 @@ impl Loader {
         }
     }
 
-    /// A nested plan. `None` if what is wrong with it is told where it is named.
+    /// A nested plan. `None` if what is wrong with it is reported where it is named.
     fn below(
         &mut self,
         path: &Path,
@@ -294,10 +294,10 @@ impl Loader {
 /// A nested plan's path as the one above is shown, if that leads there, else from where relative
 /// paths start.
 fn shown_below(above: &Path, dir: &Path, below: &str) -> PathBuf {
-    let beside = above.parent().unwrap_or(Path::new(""));
-    match std::path::absolute(beside) {
-        Ok(absolute) if absolute == dir => beside.join(below),
-        _ if beside.as_os_str().is_empty()
+    let directory = above.parent().unwrap_or(Path::new(""));
+    match std::path::absolute(directory) {
+        Ok(absolute) if absolute == dir => directory.join(below),
+        _ if directory.as_os_str().is_empty()
             && std::env::current_dir().is_ok_and(|here| here == dir) =>
         {
             below.into()

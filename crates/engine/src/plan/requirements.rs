@@ -1,4 +1,4 @@
-//! What a plan takes from whoever submits it, so that they can send it to where the plan is
+//! What a plan takes from its caller, so that the caller can send it to where the plan is
 //! compiled.
 //!
 //! Nothing is compiled for that, no input file is read, and no secret is looked up.
@@ -10,7 +10,7 @@ use super::load::Plan;
 use super::objects::StepWork;
 use super::text::{Diagnostics, PlanError};
 
-/// What a plan and the plans in it take from whoever submits it.
+/// What a plan and the plans in it take from the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
     /// The variables that are taken from the environment: with these alone, the plan compiles to
@@ -45,7 +45,7 @@ fn ask(plan: &Plan, caller: &mut Caller<'_>) -> Result<(), PlanError> {
                 command.environment(plan.dir(), caller, &mut diagnostics);
             }
             StepWork::Plan { path, .. } => {
-                // Cells of a matrix and items may carry out the same plan; it takes the same.
+                // Cells of a matrix and items may run the same plan; it takes the same.
                 let Some(below) = plan.nested(&path.value).filter(|_| asked.insert(&path.value))
                 else {
                     continue;

@@ -2,8 +2,8 @@
 
 use std::io;
 
-/// If this process is the first of its namespace, forks: the child continues, and this process stays
-/// as its init.
+/// If this process is the first of its namespace, forks: the child continues, and this process
+/// stays as its init.
 pub(super) fn step_down() {
     // With threads it is too late: only this one would be in the child.
     let has_threads = || std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1);

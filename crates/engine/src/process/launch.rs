@@ -236,8 +236,8 @@ pub enum WardensError {
     Subreaper(io::Error),
 }
 
-/// Why a session did not get as far as its own program. Whether that program starts is seen from its
-/// end.
+/// Why a session did not get as far as its own program. Whether that program starts is seen from
+/// its end.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LaunchError {

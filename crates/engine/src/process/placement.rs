@@ -12,8 +12,8 @@ use super::mark;
 use super::proc_table;
 
 /// The session that a process belongs to by itself; `None` also for one whose parent or further
-/// ancestor is in a session, so callers that place a process ask about its ancestors too. To be called by
-/// the process that runs the sessions of this state directory. Reads `/proc` and blocks.
+/// ancestor is in a session, so callers that place a process ask about its ancestors too. To be
+/// called by the process that runs the sessions of this state directory. Reads `/proc` and blocks.
 #[must_use]
 pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
     let pid = i32::try_from(pid).ok()?;

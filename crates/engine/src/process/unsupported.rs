@@ -1,5 +1,5 @@
-//! Systems on which it cannot be proved that a session left nothing running: sessions as processes are
-//! refused there.
+//! Systems on which it cannot be proved that a session left nothing running: sessions as processes
+//! are refused there.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The sessions folder of a state directory: what an earlier engine left in it is swept, and sessions
-//! are started in it.
+//! The sessions folder of a state directory: what an earlier engine left in it is swept, and
+//! sessions are started in it.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;

@@ -1,5 +1,5 @@
-//! What engine and warden say to each other: frames of a length and JSON over a socket that no other
-//! process has.
+//! What engine and warden say to each other: frames of a length and JSON over a socket that no
+//! other process has.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};

@@ -273,8 +273,8 @@ fn outcome_of(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) 
     })
 }
 
-/// Adds up what was used: by model and with sub-agents where that is reported, else by the main agent,
-/// marked as an estimate.
+/// Adds up what was used: by model and with sub-agents where that is reported, else by the main
+/// agent, marked as an estimate.
 fn report(
     last: &Ended,
     since: Since,

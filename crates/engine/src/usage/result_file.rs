@@ -2,7 +2,8 @@
 //! say.
 //!
 //! ```json
-//! { "output": {"path": "models.py"}, "scores": {"coverage": 0.93}, "tokens": 1200, "cache_tokens": 300, "cost": 0.02,
+//! { "output": {"path": "models.py"}, "scores": {"coverage": 0.93}, "tokens": 1200, "cache_tokens":
+//! 300, "cost": 0.02,
 //!   "error": "why it failed", "deferred": {"until": 1778565600, "reason": "quota"} }
 //! ```
 //!

@@ -37,7 +37,7 @@ pub(super) fn read(path: &Path) -> Result<String, PlanError> {
 
 /// The text of a file, or where in it something else than UTF-8 begins.
 fn decoded(bytes: &[u8], path: &Path) -> Result<String, PlanError> {
-    // What a plan begins with has one byte in UTF-8, and a zero beside it in UTF-16.
+    // The first character of a plan has one byte in UTF-8, and an additional zero byte in UTF-16.
     if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..]) {
         let message = "this file is UTF-16, but plans are UTF-8; save it as UTF-8";
         return Err(PlanError::of_file(DiagnosticCode::Unreadable, path, message));

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::plan::objects::{Step, StepWork};
 use crate::plan::text::{DiagnosticCode, Diagnostics, suggestion};
 
-/// Files of a directory that are looked through for one that was meant.
+/// How many files of a directory are searched for a similar name.
 const LOOKED_THROUGH: usize = 1_000;
 
 /// Reports input files that are neither there nor made by an item of the plan.
@@ -35,7 +35,7 @@ pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mu
     }
 }
 
-/// A file beside the one that is not there, which may have been meant.
+/// Suggests a file in the same directory with a similar name.
 pub(super) fn similar_file(path: &Path) -> Option<String> {
     let entries = fs::read_dir(path.parent()?).ok()?.take(LOOKED_THROUGH).flatten();
     let mut names: Vec<String> =

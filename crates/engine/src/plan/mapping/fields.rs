@@ -42,7 +42,7 @@ pub(in crate::plan) struct Fields<'n> {
 pub(in crate::plan) type UnknownKey<'n> = (&'n Spanned<String>, &'n Node);
 
 impl<'n> Fields<'n> {
-    /// Sorts the keys of a mapping; those that the table does not know are told.
+    /// Sorts the keys of a mapping; those that the table does not know are reported.
     pub(in crate::plan) fn read(
         node: &'n Node,
         object: &'static Object,
@@ -66,8 +66,8 @@ impl<'n> Fields<'n> {
             Yaml::Broken => return None,
             _ => {
                 let message = format!("{} must be a mapping, found {}", object.what, node.kind());
-                let told = diagnostics.error(DiagnosticCode::WrongType, node.span, message);
-                told.hint(format!("valid keys: {}", enumerate(&object.names())));
+                let reported = diagnostics.error(DiagnosticCode::WrongType, node.span, message);
+                reported.hint(format!("valid keys: {}", enumerate(&object.names())));
                 return None;
             }
         };
@@ -121,7 +121,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// Tells of a key that has no meaning, with the one that was meant.
+/// Reports an unknown key, with the one that was probably intended.
 pub(in crate::plan) fn unknown_key(
     key: &Spanned<String>,
     object: &Object,

@@ -1,7 +1,7 @@
 //! What the table of an object's keys is made of.
 //!
-//! The objects' files hold the tables; the reader looks keys up in them, and the JSON Schema and the
-//! reference in `docs/plan.md` follow from them.
+//! The objects' files hold the tables; the reader looks keys up in them, and the JSON Schema and
+//! the reference in `docs/plan.md` follow from them.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct Object {
     pub keys: &'static [Key],
     /// Names that are reserved for a later version.
     pub later: &'static [&'static str],
-    /// Whether keys of the user's own are allowed besides: the parameters of a runner.
+    /// Whether other keys are allowed as well: the parameters of a runner.
     pub open: bool,
 }
 
@@ -27,7 +27,7 @@ pub struct Key {
     pub kind: Kind,
     /// What it means, in one or two sentences.
     pub doc: &'static str,
-    /// The key with a value, as it stands in a plan.
+    /// The key with a value, as it is written in a plan.
     pub example: &'static str,
     /// Whether it must be there.
     pub required: bool,

@@ -138,7 +138,7 @@ impl CommandAst {
         }
     }
 
-    /// What it runs, for people.
+    /// What it runs, to be shown.
     pub(super) fn label(&self) -> String {
         match self {
             Self::Argv(argv) => argv.iter().map(first_text).collect::<Vec<_>>().join(" "),

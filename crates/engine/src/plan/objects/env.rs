@@ -83,7 +83,7 @@ pub(super) static SECRET_COMMAND: Object = Object {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum EnvValue {
     Text(CommandText),
-    /// The value of the secret of this name, which whoever submits holds.
+    /// The value of the secret of this name, which the caller provides.
     Secret(String),
 }
 
@@ -104,7 +104,7 @@ pub(super) enum EnvAst {
     Secret { name: Spanned<String>, command: Option<Vec<String>> },
 }
 
-/// A variable of one cell, before the environment of whoever submits is known.
+/// A variable of one cell, before the environment of the caller is known.
 #[derive(Debug, Clone)]
 pub(super) enum ResolvedEnv {
     Text(CommandText),
@@ -242,7 +242,7 @@ impl EnvAst {
         }
         let variable = diagnostics.text(node)?;
         if !is_variable(&variable.value) {
-            // Whatever stands here may be the secret itself.
+            // This may be the secret itself.
             diagnostics.mask(variable.span);
             diagnostics
                 .error(

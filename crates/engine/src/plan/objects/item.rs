@@ -1,7 +1,7 @@
 //! `work:`: the items.
 //!
-//! [`ItemAst`] is an item as it is written; a [`Step`] is one cell of it, resolved; what is recorded
-//! of its command is a [`CommandSpec`].
+//! [`ItemAst`] is an item as it is written; a [`Step`] is one cell of it, resolved; what is
+//! recorded of its command is a [`CommandSpec`].
 
 mod command_spec;
 mod how;

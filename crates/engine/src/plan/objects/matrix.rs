@@ -68,7 +68,7 @@ impl MatrixAst {
         self.axes.is_empty()
     }
 
-    /// One cell for each combination, the last list going round fastest; no more than `left`.
+    /// One cell for each combination, the last list varying fastest; no more than `left`.
     pub(super) fn cells(
         &self,
         id: &Spanned<String>,
@@ -105,7 +105,7 @@ impl MatrixAst {
             };
             match WorkId::new(&name) {
                 Ok(id) => cells.push(Cell { id, values }),
-                // A name that is bad by itself was reported where it stands; what is left is the
+                // A name that is bad by itself was reported already; what is left is the
                 // length of the cell's.
                 Err(error) if WorkId::new(&id.value).is_ok() => {
                     diagnostics

@@ -1,4 +1,4 @@
-//! `output:`: what an item puts out, by name.
+//! `output:`: the outputs of an item, by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum OutputSource {
     Result,
 }
 
-/// Why a session that ended well has not put out what it should.
+/// Why a session that ended well lacks a declared output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum OutputError {
@@ -122,7 +122,7 @@ impl OutputSource {
     }
 }
 
-/// What a session that ended well puts out, as JSON bytes; `result` is the `output` of its result
+/// The output of a session that ended well, as JSON bytes; `result` is the `output` of its result
 /// file.
 pub(super) fn session_output(
     outputs: &BTreeMap<String, OutputSource>,

@@ -1,4 +1,4 @@
-//! Secrets that stand in a plan: told, and kept out of what is shown.
+//! Secrets that a plan contains: reported, and kept out of what is shown.
 //!
 //! This finds what looks like one. It is a net under a mistake, not a promise that there is none.
 

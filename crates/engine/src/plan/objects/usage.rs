@@ -35,7 +35,7 @@ impl UsageReader {
         diagnostics.choice(node, &READERS)
     }
 
-    /// Whether there is somebody to grant tokens and cost to.
+    /// Whether tokens and cost are measured, so that limits on them can be enforced.
     #[must_use]
     pub fn reports(self) -> bool {
         self != Self::None

@@ -36,7 +36,7 @@ pub(in crate::plan) struct ItemTexts<'p> {
     pub(in crate::plan) inputs: &'p BTreeMap<String, (InputText, Span)>,
 }
 
-/// Where a text stands, which says what its placeholders may name.
+/// Where a text is written, which decides what its placeholders may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::plan) enum Scope {
     /// In a runner, which serves many items.
@@ -56,8 +56,8 @@ pub(in crate::plan) struct CellResolver<'a, 's, 'p> {
     dir: &'s Path,
     expansion: &'s mut Expansion,
     diagnostics: &'s mut Diagnostics<'a>,
-    /// What it needs, each with where that is written; naming the output of a member of a group adds
-    /// the member.
+    /// What it needs, each with where that is written; naming the output of a member of a group
+    /// adds the member.
     needs: Vec<(Need, Span)>,
     needed: BTreeSet<Need>,
     /// Whether one of its needs names nothing, so that what it needs is not known.
@@ -171,9 +171,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 },
                 Piece::Hole(_, span) => {
                     let message = "this must be known before anything runs";
-                    let told =
+                    let reported =
                         self.diagnostics.error(DiagnosticCode::BadPlaceholder, *span, message);
-                    told.hint("only parameters of the item's matrix can be used here");
+                    reported.hint("only parameters of the item's matrix can be used here");
                 }
             }
         }
@@ -217,9 +217,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                     "`{}` is missing `{name}`, which its runner `{}` requires",
                     item.id.value, runner
                 );
-                let told =
+                let reported =
                     self.diagnostics.error(DiagnosticCode::MissingParameter, item.id.span, message);
-                told.hint(format!("add `{name}: ..`"));
+                reported.hint(format!("add `{name}: ..`"));
             }
             _ => self.no_such_parameter(name, span),
         }
@@ -228,12 +228,12 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
 
     fn input(&mut self, name: &str, span: Span, scope: Scope) -> CommandText {
         if scope == Scope::Input {
-            let told = self.diagnostics.error(
+            let reported = self.diagnostics.error(
                 DiagnosticCode::BadPlaceholder,
                 span,
                 "an input cannot refer to another input",
             );
-            told.hint("write out its path");
+            reported.hint("write out its path");
             return CommandText::default();
         }
         let item = self.item;
@@ -254,7 +254,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
     }
 
-    /// The item or matrix whose output a placeholder stands for; it must be needed, directly or by
+    /// The item or matrix whose output a placeholder refers to; it must be needed, directly or by
     /// its group.
     fn output(&mut self, of: &str, name: Option<&str>, span: Span) -> Option<TextPart> {
         let names = self.names;
@@ -327,8 +327,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         let hint = if self.names.has_item(name) {
             Some(format!("to use the output of that item, write {{{{{name}.output}}}}"))
         } else {
-            let meant = suggestion(name, known.iter().copied());
-            meant.or_else(|| {
+            let similar = suggestion(name, known.iter().copied());
+            similar.or_else(|| {
                 (!known.is_empty()).then(|| format!("its matrix defines {}", enumerate(&known)))
             })
         };

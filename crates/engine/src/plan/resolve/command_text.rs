@@ -7,7 +7,7 @@ use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A text whose parts are known, or put out by an item that is needed. Recorded as one text where
+/// A text whose parts are known, or are outputs of needed items. Recorded as one text where
 /// all of it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "TextForm", into = "TextForm")]
@@ -84,11 +84,10 @@ pub(in crate::plan) const STANDARD_INPUT: Room =
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum RenderError {
-    /// An item that it needs has put out nothing, such as one that failed and whose failure is
-    /// passed over.
+    /// An item that it needs has no output, for example because it failed and its failure is
     #[error("{work} has no output, which this session's command needs")]
     NoOutput { work: WorkId },
-    /// The output lacks a name.
+    /// The output has no part of this name.
     #[error("the output of {work} has no {name:?}, which this session's command needs")]
     NoName { work: WorkId, name: String },
     /// The output is not JSON, or not text.

@@ -11,7 +11,7 @@ const MAX_NEEDS: usize = 100_000;
 /// What all texts of all cells may weigh, in bytes.
 const MAX_WEIGHT: usize = 16 << 20;
 
-/// What a piece of a text weighs besides its bytes.
+/// What a piece of a text weighs in addition to its bytes.
 pub(in crate::plan) const PIECE_WEIGHT: usize = 32;
 
 /// What is left of the bounds; `None` once one was passed, which is reported once.

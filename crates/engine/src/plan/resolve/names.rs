@@ -31,9 +31,9 @@ pub(in crate::plan) struct NamedItem<'p> {
     pub(in crate::plan) has_matrix: bool,
     /// The group that it says it is in.
     pub(in crate::plan) group: Option<&'p Spanned<String>>,
-    /// Whether it is a nested plan, which puts out its receipt and nothing by name.
+    /// Whether it is a nested plan, whose output is its receipt.
     pub(in crate::plan) is_plan: bool,
-    /// What it says that it puts out.
+    /// The outputs that it declares.
     pub(in crate::plan) outputs: Option<BTreeSet<&'p str>>,
 }
 
@@ -57,7 +57,7 @@ impl NamedItem<'_> {
 pub(super) struct OutputOf<'a, 'p> {
     pub(super) item: &'a NamedItem<'p>,
     pub(super) ids: Vec<WorkId>,
-    /// Whether all cells of a matrix are meant, however many there are.
+    /// Whether these are all cells of a matrix, however many there are.
     pub(super) all_cells: bool,
 }
 
@@ -128,7 +128,7 @@ impl<'p> Names<'p> {
         Some(OutputOf { item, ids: item.cell_ids().cloned().collect(), all_cells: true })
     }
 
-    /// What a name in `needs` stands for; reports it if it is nothing.
+    /// What a name in `needs` refers to; an unknown name is reported.
     pub(super) fn need(
         &self,
         name: &str,
@@ -159,7 +159,7 @@ impl<'p> Names<'p> {
         Vec::new()
     }
 
-    /// The name that was meant, or those that there are.
+    /// A similar name, or those that there are.
     pub(super) fn suggestion(&self, name: &str) -> Option<String> {
         let base = name.split('[').next().unwrap_or_default();
         if let Some(index) = self.by_name.get(base).filter(|_| base != name) {

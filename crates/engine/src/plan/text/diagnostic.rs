@@ -25,7 +25,7 @@ pub enum DiagnosticCode {
     Syntax,
     /// Something of YAML that plans do not have: tags, several documents, merge keys.
     NotInPlans,
-    /// A key stands twice.
+    /// A key that appears twice.
     DuplicateKey,
     /// A key that has no meaning.
     UnknownKey,
@@ -55,7 +55,7 @@ pub enum DiagnosticCode {
     MissingParameter,
     /// A parameter that nothing uses.
     UnusedParameter,
-    /// A secret that stands in the plan itself.
+    /// A secret that the plan itself contains.
     InlineSecret,
     /// An input file that is not there.
     MissingFile,
@@ -84,16 +84,16 @@ fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Err
     serializer.collect_str(&path.display())
 }
 
-/// Where in a file something stands.
+/// A position in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Position {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// The line's text; long ones are cut around what is meant, and secrets are not shown.
+    /// The line's text; long ones are cut around the mark, and secrets are not shown.
     pub text: String,
-    /// What is meant, in bytes of `text`.
+    /// The part of `text` that the diagnostic is about, in bytes.
     #[serde(skip)]
     pub mark: std::ops::Range<usize>,
 }
@@ -229,8 +229,8 @@ impl<'a> Diagnostics<'a> {
         self.masked.push(span);
     }
 
-    /// Whether so much is wrong that what to do about more is not worth diagnostics out; a plan must be
-    /// refused already.
+    /// Whether so much is wrong that hints for further problems are not worth the search; the plan
+    /// is refused anyway.
     pub(in crate::plan) fn is_full(&self) -> bool {
         self.found.len() > 10 * MAX_PROBLEMS
     }

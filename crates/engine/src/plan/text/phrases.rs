@@ -1,15 +1,15 @@
-//! Phrases that many messages share: lists of names, what was probably meant, long texts cut.
+//! Phrases that many messages share: lists of names, likely corrections, long texts cut.
 
-/// How alike texts are (from 0 to 1) of which one may have been meant by the other.
+/// How similar two names must be (from 0 to 1) for one to be suggested instead of the other.
 const ALIKE: f64 = 0.8;
 
-/// Names that are looked through for one that was meant; there may be thousands.
+/// How many known names are searched for a similar one; there may be thousands.
 const LOOKED_THROUGH: usize = 1_000;
 
 /// Names that a message lists; of more it says how many there are.
 const LISTED: usize = 12;
 
-/// The name that was meant, as a question.
+/// Suggests the known name that is most similar.
 pub(in crate::plan) fn suggestion<'k>(
     name: &str,
     known: impl Iterator<Item = &'k str>,
@@ -22,7 +22,7 @@ pub(in crate::plan) fn suggestion<'k>(
         let alike = strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());
         if close { alike.max(ALIKE) } else { alike }
     };
-    // Nobody means by a very long text one of our names.
+    // A very long text is no misspelling of one of our names.
     if name.len() > 256 {
         return None;
     }

@@ -1,11 +1,11 @@
-//! The text of a plan file, and where in it something stands.
+//! The text of a plan file, and positions in it.
 
 use std::path::{Path, PathBuf};
 
 /// Longest part of a line that is shown, in characters; plans may be one long line.
 const SHOWN_CHARS: usize = 160;
 
-/// What stands in a line for a secret that should not be there.
+/// What is shown in place of a secret.
 const MASK: char = '*';
 
 /// A part of the text, in bytes.
@@ -34,13 +34,13 @@ impl<T> Spanned<T> {
     }
 }
 
-/// A line, as much of it as is shown, and the part that is meant. Columns count characters from 1.
+/// A line, as much of it as is shown, and the part that is marked. Columns count characters from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plan) struct Excerpt {
     pub(in crate::plan) line: usize,
     pub(in crate::plan) column: usize,
     pub(in crate::plan) text: String,
-    /// The part that is meant, in bytes of `text`.
+    /// The marked part, in bytes of `text`.
     pub(in crate::plan) mark: std::ops::Range<usize>,
 }
 
@@ -95,7 +95,7 @@ impl Source {
         while !whole.is_char_boundary(at) {
             at -= 1;
         }
-        // White space at the end is nothing to show, unless it is meant.
+        // White space at the end is not shown, unless it is marked.
         let shown = &whole[..whole
             .trim_end()
             .len()
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_around_what_is_meant() {
+    fn a_long_line_is_cut_around_what_is_marked() {
         let text = format!("{}here{}", "x".repeat(1000), "y".repeat(1000));
         let (line, column, shown, marked) = excerpt(&text, 1000..1004);
         assert_eq!((line, column, marked.as_str()), (1, 1001, "here"));

@@ -16,19 +16,19 @@ pub(in crate::plan) enum Piece {
     Hole(Hole, Span),
 }
 
-/// What a placeholder stands for.
+/// What a placeholder refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plan) enum Hole {
     /// A parameter of a runner, or of a matrix.
     Parameter(String),
     /// The path of an input.
     Input(String),
-    /// What an item has put out, or one part of it. The item's name may hold matrix parameters.
+    /// The output of an item, or one part of it. The item's name may contain matrix parameters.
     Output { item: Template, name: Option<String> },
 }
 
 impl Template {
-    /// Reads a text; malformed placeholders are told and left out.
+    /// Reads a text; malformed placeholders are reported and left out.
     pub(in crate::plan) fn read(text: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) -> Self {
         Self::parse(text, diagnostics, true)
     }
@@ -103,7 +103,7 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
 }
 
 /// Where the placeholder that begins before this text ends; placeholders and quotes inside of it
-/// are passed over.
+/// are skipped.
 fn closing(text: &str) -> Option<usize> {
     let (mut depth, mut quote) = (0_usize, None);
     let bytes = text.as_bytes();
@@ -173,7 +173,7 @@ pub(in crate::plan) fn is_name(text: &str) -> bool {
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
-/// Where in the file the text begins, if it stands there as it is: without escapes, and on one
+/// Where in the file the text begins, if the file contains it as it is: without escapes, and on one
 /// line.
 fn content(text: &Spanned<String>, diagnostics: &Diagnostics<'_>) -> Option<usize> {
     let written = diagnostics.source().slice(text.span);
@@ -195,10 +195,10 @@ mod tests {
             &Spanned::new(text.to_owned(), Span::new(0, text.len())),
             &mut diagnostics,
         );
-        let told =
+        let reported =
             diagnostics.finish().err().map_or(String::new(), |problems| format!(" !! {problems}"));
         let pieces: Vec<String> = template.pieces.iter().map(shown).collect();
-        format!("{}{told}", pieces.join("|"))
+        format!("{}{reported}", pieces.join("|"))
     }
 
     fn shown(piece: &Piece) -> String {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_placeholders_are_told() {
+    fn malformed_placeholders_are_reported() {
         assert_eq!(
             read("a {{b"),
             "a  !! p.yaml:1:3: this placeholder is not closed (close it with `}}`; to write two braces as text, use {{\"{{\"}})"

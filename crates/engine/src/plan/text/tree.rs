@@ -1,7 +1,7 @@
 //! The YAML of a plan as a tree in which everything knows its place.
 //!
 //! A deserialiser would stop at the first problem; this tree is read by hand, so that all of them
-//! are told at once. Its size is bounded while it grows, whatever aliases multiply.
+//! are reported at once. Its size is bounded while it grows, however aliases multiply.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 32;
 /// What all nodes may weigh with their aliases written out, in bytes.
 const MAX_WEIGHT: usize = 8 << 20;
 
-/// What a node weighs besides its text.
+/// What a node weighs in addition to its text.
 const NODE_WEIGHT: usize = 32;
 
 /// Longest single text, in bytes.
@@ -39,7 +39,7 @@ pub(in crate::plan) enum Yaml {
     Quoted(String),
     List(Vec<Node>),
     Map(Vec<(Spanned<String>, Node)>),
-    /// Something that a problem was told of already.
+    /// Something that was already reported.
     Broken,
 }
 
@@ -63,8 +63,7 @@ impl Node {
     }
 }
 
-/// Reads the one document of a plan. `None` if there is no tree to look at; the problem is told
-/// then.
+/// Reads the one document of a plan. `None` if there is no tree to look at; the problem is
 pub(in crate::plan) fn read(diagnostics: &mut Diagnostics<'_>) -> Option<Node> {
     let source = diagnostics.source();
     let mut options = Options::default();
@@ -90,7 +89,7 @@ pub(in crate::plan) fn read(diagnostics: &mut Diagnostics<'_>) -> Option<Node> {
 /// Why there is no more to read.
 enum Halt {
     Syntax(ScanError),
-    /// A problem was told, and going on makes no sense.
+    /// A problem was reported, and continuing makes no sense.
     Reported,
 }
 
@@ -103,7 +102,7 @@ impl From<ScanError> for Halt {
 struct Builder<'a, 'b> {
     parser: Parser<'a, StrInput<'a>>,
     diagnostics: &'b mut Diagnostics<'a>,
-    /// What an alias stands for; `None` while its anchor is still being read.
+    /// What an alias refers to; `None` while its anchor is still being read.
     anchors: BTreeMap<usize, Option<(Node, usize)>>,
     weight: usize,
     last: Span,

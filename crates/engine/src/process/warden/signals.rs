@@ -10,8 +10,8 @@ pub(super) struct Signals(OwnedFd);
 impl Signals {
     /// Blocks them and opens the descriptor.
     pub(super) fn block() -> io::Result<Self> {
-        // SAFETY: the set is initialised by the first call and lives through the others; the descriptor
-        // is new, so nothing else owns it.
+        // SAFETY: the set is initialised by the first call and lives through the others; the
+        // descriptor is new, so nothing else owns it.
         unsafe {
             let mut set: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut set);

@@ -37,7 +37,7 @@ pub struct CommandSpec {
     pub run: Invocation,
     /// The directory that it runs in: the plan file's, absolute.
     pub dir: PathBuf,
-    /// Its environment, besides `ANTIPHON_*`.
+    /// Its environment, except `ANTIPHON_*`.
     pub env: BTreeMap<String, EnvValue>,
     /// What it reads from standard input; closed if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct CommandSpec {
     /// What it reads, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, InputSource>,
-    /// What it puts out, by name. Without any, the output is what its result file says.
+    /// Its outputs, by name. Without any, the output is what its result file says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, OutputSource>,
 }
@@ -66,7 +66,7 @@ pub struct CommandSpec {
 pub struct Rendered {
     /// The program and its arguments; of a script `sh -c` and the script.
     pub argv: Vec<String>,
-    /// The environment besides `ANTIPHON_*`; secrets by name.
+    /// The environment except `ANTIPHON_*`; secrets by name.
     pub env: BTreeMap<String, RenderedEnv>,
     pub stdin: Option<RenderedStdin>,
     /// The program that decides, and its arguments.
@@ -141,7 +141,7 @@ impl CommandSpec {
         })
     }
 
-    /// What a session that ended well puts out, as JSON bytes; `result` is the `output` of its
+    /// The output of a session that ended well, as JSON bytes; `result` is the `output` of its
     /// result file.
     ///
     /// # Errors

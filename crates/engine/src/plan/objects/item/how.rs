@@ -1,4 +1,4 @@
-//! How an item is carried out: by a runner with parameters, by a command of its own, or as a nested
+//! How an item is executed: by a runner with parameters, by a command of its own, or as a nested
 //! plan.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use crate::plan::text::{
     DiagnosticCode, Diagnostics, Spanned, Template, Yaml, all_of, enumerate, shorten, suggestion,
 };
 
-/// The ways to carry out an item, of which each has one.
+/// The ways to execute an item, of which each has one.
 const WAYS: &[&str] = &["runner", "command", "shell", "plan"];
 
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl How {
             Self::Runner(runner) => {
                 runners.get(&runner.value).map_or(&none, |runner| runner.parameters())
             }
-            // Which keys are parameters of a runner that is not known nobody can say; those that
+            // Which keys are parameters of an unknown runner cannot be said; those that
             // are nearly keys of items are mistakes.
             Self::Broken if fields.get("runner").is_some() => {
                 for (key, _) in others {
@@ -106,7 +106,7 @@ impl How {
                 diagnostics
                     .error(DiagnosticCode::WrongType, value.span, message)
                     .hint("values are never split; use several parameters or a file");
-                // It is given, if badly; that it lacks would be a second problem.
+                // It is given, if wrongly; reporting it as missing would be a second problem.
                 None
             } else {
                 process_text::template(value, diagnostics).map(|read| read.value)

@@ -47,7 +47,7 @@ pub(in crate::plan) struct Step {
     pub(in crate::plan) span: Span,
     /// The id of the item that it comes from: its own, unless it is a cell.
     pub(in crate::plan) item: String,
-    /// What it runs, for people.
+    /// What it runs, to be shown.
     pub(in crate::plan) label: String,
     agent: Option<AgentId>,
     pub(in crate::plan) group: Option<GroupName>,
@@ -63,7 +63,7 @@ pub(in crate::plan) struct Step {
     pub(in crate::plan) work: StepWork,
 }
 
-/// How a step is carried out.
+/// How a step is executed.
 #[derive(Debug, Clone)]
 pub(in crate::plan) enum StepWork {
     Command(Box<StepCommand>),
@@ -75,7 +75,7 @@ pub(in crate::plan) enum StepWork {
     },
 }
 
-/// A command before the environment of whoever submits it is known.
+/// A command before the environment of the caller is known.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct StepCommand {
     run: Invocation,
@@ -90,7 +90,7 @@ pub(in crate::plan) struct StepCommand {
 }
 
 impl ItemAst {
-    /// What a cell waits for, and the step if there is one: an item that cannot be carried out may
+    /// What a cell waits for, and the step if there is one: an item that cannot be executed may
     /// be in a cycle all the same.
     pub(in crate::plan::objects) fn resolve(
         &self,
