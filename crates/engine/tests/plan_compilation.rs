@@ -302,11 +302,13 @@ fn what_a_plan_requires_is_all_that_it_takes() {
     let dir = tempfile::tempdir().unwrap();
     let head = "budget: { sessions: 9, duration: 1m }\n";
     let inner = format!(
-        "name: inner\n{head}work: {{ c: {{ command: [c], env: {{ PROXY: {{ from: PROXY }}, IN: {{ secret: INNER }} }} }} }}\n"
+        "name: inner\n{head}work: {{ c: {{ command: [c], env: {{ PROXY: {{ from: PROXY }}, IN: {{ \
+        secret: INNER }} }} }} }}\n"
     );
     std::fs::write(dir.path().join("inner.yaml"), inner).unwrap();
     let outer = format!(
-        "name: outer\n{head}work:\n  a: {{ command: [a], env: {{ KEY: {{ secret: API_KEY }}, KEPT: {{ from: GONE, default: x }} }} }}\n  b: {{ plan: inner.yaml }}\n"
+        "name: outer\n{head}work:\n  a: {{ command: [a], env: {{ KEY: {{ secret: API_KEY }}, KEPT: \
+        {{ from: GONE, default: x }} }} }}\n  b: {{ plan: inner.yaml }}\n"
     );
     let plan = Plan::read_text(&outer, "outer.yaml", dir.path()).unwrap();
     let required = plan.requirements(&environment()).unwrap();
@@ -333,7 +335,8 @@ fn files_that_are_no_plans_say_why() {
     };
     assert_eq!(
         reported(b"work: {}\nname: \xff"),
-        "<dir>/p.yaml:2:7: this file is not UTF-8: byte 16 does not start a character (save it as UTF-8)"
+        "<dir>/p.yaml:2:7: this file is not UTF-8: byte 16 does not start a character (save it as \
+        UTF-8)"
     );
     let utf16 = "<dir>/p.yaml: this file is UTF-16, but plans are UTF-8; save it as UTF-8";
     assert_eq!(
@@ -380,7 +383,8 @@ fn sessions_must_be_enough_for_the_items_of_nested_plans_too() {
     let reported = Plan::read(dir.path().join("outer.yaml")).unwrap_err().to_string();
     assert_eq!(
         reported.replace(dir.path().to_str().unwrap(), "<dir>"),
-        "<dir>/outer.yaml:2:21: 8 sessions cannot be enough for 3 items and those of its nested plans, which take at least 9"
+        "<dir>/outer.yaml:2:21: 8 sessions cannot be enough for 3 items and those of its nested \
+        plans, which take at least 9"
     );
 }
 
@@ -400,6 +404,7 @@ work:
         Plan::read(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "<dir>");
     assert_eq!(
         reported,
-        "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; list a file that an item creates in its `output`)"
+        "<dir>/p.yaml:5:58: there is no file gen/b.py (paths start from the plan's directory; list \
+        a file that an item creates in its `output`)"
     );
 }

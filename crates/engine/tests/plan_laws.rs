@@ -155,8 +155,10 @@ proptest! {
     #[test]
     fn pieces_of_plans_are_read_to_their_end(text in pieces()) {
         check(&text);
-        check(&format!("name: a\nbudget: {{ sessions: 5, duration: 1m }}\nwork:\n  a: {{ {text} }}\n"));
-        check(&format!("name: a\nbudget: {{ sessions: 5, duration: 1m }}\nwork:\n  a:\n    command: [x]\n    {text}\n"));
+        check(&format!("name: a\nbudget: {{ sessions: 5, duration: 1m }}\nwork:\n  a: {{ {text} \
+            }}\n"));
+        check(&format!("name: a\nbudget: {{ sessions: 5, duration: 1m }}\nwork:\n  a:\n    \
+            command: [x]\n    {text}\n"));
     }
 
     #[test]
@@ -251,7 +253,8 @@ fn matrices_and_what_they_repeat_are_bounded() {
     let values: Vec<String> = (0..1_000).map(|value| value.to_string()).collect();
     let values = values.join(", ");
     let text = format!(
-        "{HEAD}work: {{ a: {{ command: [\"{{{{x}}}}{{{{y}}}}\"], matrix: {{ x: [{values}], y: [{values}] }} }} }}\n"
+        "{HEAD}work: {{ a: {{ command: [\"{{{{x}}}}{{{{y}}}}\"], matrix: {{ x: [{values}], y: \
+        [{values}] }} }} }}\n"
     );
     assert_eq!(codes(&text), ["too-large"]);
     let long = "y".repeat(60_000);
@@ -266,7 +269,8 @@ fn matrices_and_what_they_repeat_are_bounded() {
     assert_eq!(codes(&text), ["too-large"]);
     let repeated = "{{x}}".repeat(5_000);
     let text = format!(
-        "{HEAD}runners: {{ r: {{ command: [\"{repeated}\"] }} }}\nwork: {{ a: {{ runner: r, x: {} }} }}\n",
+        "{HEAD}runners: {{ r: {{ command: [\"{repeated}\"] }} }}\nwork: {{ a: {{ runner: r, x: {} \
+        }} }}\n",
         "z".repeat(60_000)
     );
     assert_eq!(codes(&text), ["too-large"]);
@@ -331,7 +335,8 @@ fn many_of_one_thing_are_read_without_looking_through_all_for_each() {
     assert_eq!(codes(&text), ["bad-placeholder"]);
     let cells = many(|n| n.to_string(), 9_000);
     let text = format!(
-        "{HEAD}env: {{ {} }}\nwork: {{ a: {{ command: [\"{{{{x}}}}\"], matrix: {{ x: [{cells}] }} }} }}\n",
+        "{HEAD}env: {{ {} }}\nwork: {{ a: {{ command: [\"{{{{x}}}}\"], matrix: {{ x: [{cells}] }} \
+        }} }}\n",
         many(|n| format!("A{n}: \"\""), 20_000)
     );
     assert_eq!(codes(&text), ["too-large"]);

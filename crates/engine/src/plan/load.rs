@@ -215,7 +215,8 @@ impl Loader {
             && (steps.len() as u64..sessions).contains(&u64::from(plan.budget().max_episodes()))
         {
             let message = format!(
-                "{} cannot be enough for {} and those of its nested plans, which take at least {sessions}",
+                "{} cannot be enough for {} and those of its nested plans, which take at least \
+                {sessions}",
                 numbered(plan.budget().max_episodes().into(), "session"),
                 numbered(steps.len() as u64, "item"),
             );

@@ -211,7 +211,8 @@ pub enum Guard {
 pub enum WardensError {
     /// The operating system has none of what the promise needs.
     #[error(
-        "sessions as processes need Linux; this system offers no way to prove that a session left nothing running"
+        "sessions as processes need Linux; this system offers no way to prove that a session left \
+        nothing running"
     )]
     Unsupported,
     /// The program did not call [`enter`](super::enter) first, and named no other program as
@@ -246,7 +247,8 @@ pub enum LaunchError {
     NoProgram,
     /// A secret is too short to be replaced.
     #[error(
-        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would tear ordinary text, so it is refused"
+        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would tear \
+        ordinary text, so it is refused"
     )]
     ShortSecret { name: String },
     /// An argument or a variable holds a NUL byte, which the system takes as its end.
@@ -259,11 +261,13 @@ pub enum LaunchError {
     #[error("the directory {} is relative; give it from the root", directory.display())]
     RelativeDirectory { directory: PathBuf },
     /// The scratch directory lies inside the state directory.
-    #[error("the scratch directory {} is inside the state directory, where no secret may be; choose another root", scratch.display())]
+    #[error("the scratch directory {} is inside the state directory, where no secret may be; \
+        choose another root", scratch.display())]
     ScratchInside { scratch: PathBuf },
     /// The name of a file for the scratch directory is not a plain one.
     #[error(
-        "a file for the scratch directory has a name that is empty, hidden or a path; give it a plain name"
+        "a file for the scratch directory has a name that is empty, hidden or a path; give it a \
+        plain name"
     )]
     BadScratchFile,
     /// This process is itself inside of sessions, three deep.
@@ -273,7 +277,8 @@ pub enum LaunchError {
     TooDeep,
     /// A session of this id is still written down: it runs, or its end has not been recorded.
     #[error(
-        "session {0} is still in the sessions folder; sweep and record its end before it is started again"
+        "session {0} is still in the sessions folder; sweep and record its end before it is \
+        started again"
     )]
     StillThere(SessionId),
     /// A file, a socket or a process could not be had. Nothing of the session has run.
@@ -287,7 +292,8 @@ pub enum LaunchError {
     },
     /// The program that was named as warden does not behave as this version's.
     #[error(
-        "session {session}: the warden is not one of this version of antiphon ({found}); name the executable of version {expected}"
+        "session {session}: the warden is not one of this version of antiphon ({found}); name the \
+        executable of version {expected}"
     )]
     NotAWarden { session: SessionId, found: String, expected: &'static str },
     /// The warden could not prepare the session.

@@ -23,7 +23,8 @@ pub(super) fn remove(directory: &Path) {
     if std::fs::remove_dir_all(directory).is_err() && directory.is_dir() {
         permit(directory);
         if let Err(error) = std::fs::remove_dir_all(directory) {
-            tracing::warn!(directory = %directory.display(), %error, "a session's scratch directory cannot be removed");
+            tracing::warn!(directory = %directory.display(), %error, "a session's scratch \
+                directory cannot be removed");
         }
     }
 }

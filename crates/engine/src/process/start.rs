@@ -259,7 +259,8 @@ impl Start {
             if cleared.clean {
                 self.forget(&opened);
             } else {
-                tracing::warn!(session = %self.session, leftovers = ?cleared.leftovers, "a session that did not start could not be ended");
+                tracing::warn!(session = %self.session, leftovers = ?cleared.leftovers, "a session \
+                    that did not start could not be ended");
             }
         });
         let _ = taken_back.await;
@@ -270,7 +271,8 @@ impl Start {
             scratch::remove(&directory.path());
         }
         if let Err(error) = self.folder.remove() {
-            tracing::warn!(session = %self.session, %error, "the folder of a session that did not start cannot be removed");
+            tracing::warn!(session = %self.session, %error, "the folder of a session that did not \
+                start cannot be removed");
         }
     }
 }

@@ -84,7 +84,8 @@ impl Warden {
         // A fork of a process with threads is half a process, and orphans come to its first thread
         // alone.
         if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
-            let problem = "antiphon::process::enter() was called after a thread was started; call it first in main, outside of any runtime";
+            let problem = "antiphon::process::enter() was called after a thread was started; call \
+                it first in main, outside of any runtime";
             warden.engine.say(&FromWarden::Unprepared(problem.to_owned()));
             return Ok(None);
         }

@@ -311,7 +311,11 @@ fn report(
             },
             (Some(_), _) => total,
             (None, Some(main)) => {
-                notes.push("it resumed a run whose usage is not known, so what sub-agents used is not counted".to_owned());
+                notes.push(
+                    "it resumed a run whose usage is not known, so what sub-agents used is \
+                    not counted"
+                        .to_owned(),
+                );
                 let own = main.report();
                 Report { cost: part(total, own.tokens), ..own }
             }

@@ -26,7 +26,8 @@ concurrency: 3
 runners:
   sh: { command: [/bin/sh, -c, "{{script}}", "MARKER"], grace: 300ms, env: { PATH: /usr/bin:/bin } }
 work:
-  polite: { runner: sh, script: "trap 'echo goodbye; exit 0' TERM; test -e again && exit 0; echo > up-polite; sleep 1000 & wait" }
+  polite: { runner: sh, script: "trap 'echo goodbye; exit 0' TERM; test -e again && exit 0; echo > \
+      up-polite; sleep 1000 & wait" }
   rude: { runner: sh, script: "trap '' TERM; test -e again && exit 0; echo > up-rude; sleep 1000; :" }
   daemon:
     runner: sh
@@ -128,7 +129,8 @@ async fn a_process_that_ends_within_the_grace_is_not_asked_to_stop() {
     )
     .unwrap();
     let engine = engine(&state, Duration::from_secs(50)).await;
-    let plan = "name: brief\nbudget: { sessions: 1, duration: 1m }\nwork: { brief: { command: [/bin/cat, pipe] } }\n";
+    let plan = "name: brief\nbudget: { sessions: 1, duration: 1m }\nwork: { brief: { command: \
+        [/bin/cat, pipe] } }\n";
     let id = submit(&engine, directory.path(), plan).await;
     // Opening it waits for who reads.
     let write =

@@ -181,7 +181,8 @@ async fn a_session_that_is_written_down_is_not_started_again() {
     assert_eq!(
         again.to_string(),
         format!(
-            "session {session} is still in the sessions folder; sweep and record its end before it is started again"
+            "session {session} is still in the sessions folder; sweep and record its end before it \
+            is started again"
         )
     );
     fixture.wardens.forget(&session).unwrap();

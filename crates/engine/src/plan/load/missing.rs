@@ -26,7 +26,8 @@ pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mu
         }
         let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
         let hint = similar_file(&path).unwrap_or_else(|| {
-            "paths start from the plan's directory; list a file that an item creates in its `output`"
+            "paths start from the plan's directory; list a file that an item creates in its \
+            `output`"
                 .to_owned()
         });
         diagnostics

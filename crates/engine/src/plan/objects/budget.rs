@@ -24,7 +24,8 @@ pub(super) static BUDGET: Object = Object {
             "tokens",
             Kind::Count,
             "tokens: 200k",
-            "The most tokens, uncached input and output together. Enforced only for sessions with `usage`.",
+            "The most tokens, uncached input and output together. Enforced only for sessions with \
+            `usage`.",
         ),
         key(
             "cost",

@@ -64,7 +64,8 @@ impl CommandAst {
         if let Yaml::Plain(text) | Yaml::Quoted(text) = &node.value
             && text.contains(|c: char| "|&;<>$`*?\"'()".contains(c))
         {
-            let message = "a command is a list of a program and its arguments, and does not go through a shell";
+            let message = "a command is a list of a program and its arguments, and does not go \
+                through a shell";
             diagnostics
                 .error(DiagnosticCode::WrongType, node.span, message)
                 .hint("write it as [program, argument, ..], or use `shell` instead of `command`");
@@ -96,10 +97,12 @@ impl CommandAst {
                 .error(
                     DiagnosticCode::BadPlaceholder,
                     script.span,
-                    "a script cannot use placeholders, because the shell would split or run their values",
+                    "a script cannot use placeholders, because the shell would split or run their \
+                    values",
                 )
                 .hint(
-                    "pass the value through `env`, for example env: { FILE: \"{{file}}\" }, and write \"$FILE\"",
+                    "pass the value through `env`, for example env: { FILE: \"{{file}}\" }, and \
+                    write \"$FILE\"",
                 );
             return None;
         }

@@ -31,7 +31,8 @@ pub(super) static ENV_FROM: Object = Object {
             "default",
             Kind::Text,
             "default: none",
-            "The value if the caller does not have the variable. Without a default, the variable must be set.",
+            "The value if the caller does not have the variable. Without a default, the variable \
+            must be set.",
         ),
     ],
     later: &[],
@@ -58,7 +59,8 @@ pub(super) static ENV_SECRET: Object = Object {
         "secret",
         Kind::Either(&[Kind::Text, Kind::Of(&SECRET_COMMAND)]),
         "secret: API_KEY",
-        "Where the value comes from when the plan is submitted: a variable in the caller's environment, or `{ command: .. }`. The value is never stored.",
+        "Where the value comes from when the plan is submitted: a variable in the caller's \
+        environment, or `{ command: .. }`. The value is never stored.",
     )],
     later: &[],
     open: false,
@@ -248,7 +250,8 @@ impl EnvAst {
                 .error(
                     DiagnosticCode::InlineSecret,
                     variable.span,
-                    "`secret` takes the name of a variable in the caller's environment, not the value",
+                    "`secret` takes the name of a variable in the caller's environment, not the \
+                    value",
                 )
                 .hint(format!("for example `{}: {{ secret: {} }}`", name.value, name.value));
             return None;

@@ -70,13 +70,15 @@ pub(super) static ITEM: Object = Object {
             "input",
             Kind::Names(&INPUT),
             "input: { contract: contract.json }",
-            "The files that it reads, by name: `{{input.contract}}` is the path. `{ value: .. }` gives a value instead of a file.",
+            "The files that it reads, by name: `{{input.contract}}` is the path. `{ value: .. }` \
+            gives a value instead of a file.",
         ),
         key(
             "output",
             OUTPUT,
             "output: { models: gen/models.py }",
-            "Its outputs, by name: files that must exist when it ends, or names that its result file must contain.",
+            "Its outputs, by name: files that must exist when it ends, or names that its result \
+            file must contain.",
         ),
         key(
             "needs",
@@ -148,19 +150,23 @@ pub(super) static ITEM: Object = Object {
             "check",
             Kind::Either(&[COMMAND, Kind::Of(&CHECK)]),
             "check: [python3, check.py]",
-            "A command that decides whether the item succeeded. It runs afterwards in the same session; exit code 0 of the item's own command is then not enough.",
+            "A command that decides whether the item succeeded. It runs afterwards in the same \
+            session; exit code 0 of the item's own command is then not enough.",
         ),
         key(
             "on_failure",
             Kind::Word(&["skip_dependents", "continue", "abort"]),
             "on_failure: continue",
-            "What happens when it has failed permanently: the items that need it are skipped (`skip_dependents`, the default) or run anyway (`continue`), or the whole run stops (`abort`).",
+            "What happens when it has failed permanently: the items that need it are skipped \
+            (`skip_dependents`, the default) or run anyway (`continue`), or the whole run stops \
+            (`abort`).",
         ),
         key(
             "on_exhausted",
             ON_EXHAUSTED,
             "on_exhausted: pause",
-            "With `plan`: what the nested run does when its budget is used up, instead of its own `on_exhausted`.",
+            "With `plan`: what the nested run does when its budget is used up, instead of its own \
+            `on_exhausted`.",
         ),
         key(
             "as",
@@ -172,7 +178,8 @@ pub(super) static ITEM: Object = Object {
             "matrix",
             MATRIX,
             "matrix: { market: [us, eu], year: [2024, 2025] }",
-            "Makes one item for each combination, `id[us,2024]` and so on. The names of the lists are parameters of the item.",
+            "Makes one item for each combination, `id[us,2024]` and so on. The names of the lists \
+            are parameters of the item.",
         ),
         key(
             "width",

@@ -47,7 +47,8 @@ impl MatrixAst {
             if !is_name(&name.value) || item.key(&name.value).is_some() {
                 let message =
                     format!("`{}` is not a valid name for a parameter", shorten(&name.value));
-                let hint = "a parameter starts with a letter or `_`, followed by letters, digits, `_` or `-`, and is not a key of items";
+                let hint = "a parameter starts with a letter or `_`, followed by letters, digits, \
+                    `_` or `-`, and is not a key of items";
                 diagnostics.error(DiagnosticCode::BadId, name.span, message).hint(hint);
                 continue;
             }
@@ -139,7 +140,8 @@ fn values(list: &[Node], diagnostics: &mut Diagnostics<'_>) -> Vec<String> {
         let Some(text) = diagnostics.text(entry) else { continue };
         let unfit = |c: char| c.is_control() || "[],{}".contains(c);
         if text.value.is_empty() || text.value.contains(unfit) {
-            let message = "matrix values become part of an id: they cannot be empty or contain brackets, braces, commas or control characters";
+            let message = "matrix values become part of an id: they cannot be empty or contain \
+                brackets, braces, commas or control characters";
             diagnostics.error(DiagnosticCode::BadId, text.span, message);
         } else if !known.insert(text.value.clone()) {
             diagnostics.error(

@@ -61,7 +61,8 @@ pub(super) static PLAN: Object = Object {
             "retry",
             Kind::Of(&RETRY),
             "retry: { attempts: 2 }",
-            "How items without a `retry` of their own are retried. Default: 3 attempts without waiting.",
+            "How items without a `retry` of their own are retried. Default: 3 attempts without \
+            waiting.",
         ),
         key(
             "breaker",
@@ -73,7 +74,8 @@ pub(super) static PLAN: Object = Object {
             "on_exhausted",
             ON_EXHAUSTED,
             "on_exhausted: pause",
-            "What the run does when its budget is used up: it ends (`stop`, the default), or waits for an operator to raise the budget (`pause`).",
+            "What the run does when its budget is used up: it ends (`stop`, the default), or waits \
+            for an operator to raise the budget (`pause`).",
         ),
         key(
             "env",

@@ -18,7 +18,8 @@ pub(super) static RETRY: Object = Object {
             "backoff",
             Kind::Duration,
             "backoff: 1s",
-            "How long to wait after the first failed attempt; the wait doubles after each further one.",
+            "How long to wait after the first failed attempt; the wait doubles after each further \
+            one.",
         ),
         key("cap", Kind::Duration, "cap: 5m", "The longest wait. Default: 10m."),
         key(

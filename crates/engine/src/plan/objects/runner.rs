@@ -19,13 +19,15 @@ pub(super) static RUNNER: Object = Object {
             "command",
             COMMAND,
             "command: [python3, \"{{script}}\"]",
-            "The program and its arguments, without a shell. The value of a `{{parameter}}` always stays a single argument.",
+            "The program and its arguments, without a shell. The value of a `{{parameter}}` always \
+            stays a single argument.",
         ),
         key(
             "shell",
             Kind::Text,
             "shell: sort \"$IN\" | uniq -c",
-            "A script for `sh -c`, instead of `command`. It cannot use placeholders; pass values through `env`.",
+            "A script for `sh -c`, instead of `command`. It cannot use placeholders; pass values \
+            through `env`.",
         ),
         key(
             "env",
@@ -44,7 +46,9 @@ pub(super) static RUNNER: Object = Object {
             "usage",
             USAGE,
             "usage: claude",
-            "How tokens and cost are measured: not at all (`none`, the default), from the session's result file (`result`), or from the output of `claude -p` as JSON (`claude`) or as a stream of JSON (`claude-stream`).",
+            "How tokens and cost are measured: not at all (`none`, the default), from the \
+            session's result file (`result`), or from the output of `claude -p` as JSON (`claude`) \
+            or as a stream of JSON (`claude-stream`).",
         ),
         key(
             "timeout",
@@ -56,7 +60,8 @@ pub(super) static RUNNER: Object = Object {
             "grace",
             Kind::Duration,
             "grace: 10s",
-            "How long a session has to stop after it is asked to, before it is killed. Default: 10s.",
+            "How long a session has to stop after it is asked to, before it is killed. Default: \
+            10s.",
         ),
     ],
     later: &["resources", "leases"],

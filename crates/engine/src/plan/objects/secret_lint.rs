@@ -28,8 +28,16 @@ pub(in crate::plan) fn inspect_text(text: &Spanned<String>, diagnostics: &mut Di
     if words.any(is_token) || text.value.contains(PRIVATE_KEY) {
         diagnostics.mask(text.span);
         diagnostics
-            .error(DiagnosticCode::InlineSecret, text.span, "this looks like a secret, and plans are stored")
-            .hint("remove it, revoke it where it was issued, and refer to it by name: env: { NAME: { secret: NAME } }");
+            .error(
+                DiagnosticCode::InlineSecret,
+                text.span,
+                "this looks like a secret, and plans \
+                are stored",
+            )
+            .hint(
+                "remove it, revoke it where it was issued, and refer to it by name: env: { NAME: \
+                { secret: NAME } }",
+            );
     }
 }
 
@@ -49,7 +57,8 @@ pub(in crate::plan) fn inspect_variable(
     diagnostics.mask(value.span);
     let message = format!("the plan contains the value of `{}`, and plans are stored", name.value);
     let hint = format!(
-        "refer to it by name: {0}: {{ secret: {0} }}; if it is not a secret, write {0}: {{ text: .. }}",
+        "refer to it by name: {0}: {{ secret: {0} }}; if it is not a secret, write {0}: {{ text: \
+        .. }}",
         name.value
     );
     diagnostics.error(DiagnosticCode::InlineSecret, value.span, message).hint(hint);

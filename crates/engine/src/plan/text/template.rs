@@ -151,8 +151,15 @@ fn hole(name: &str, span: Span, diagnostics: &mut Diagnostics<'_>, outputs: bool
         return Some(Hole::Output { item, name: part.map(str::to_owned) });
     }
     diagnostics
-        .error(DiagnosticCode::BadPlaceholder, span, format!("`{}` is not a valid placeholder", shorten(name)))
-        .hint("placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and {{ITEM.output.NAME}}");
+        .error(
+            DiagnosticCode::BadPlaceholder,
+            span,
+            format!("`{}` is not a valid placeholder", shorten(name)),
+        )
+        .hint(
+            "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and \
+            {{ITEM.output.NAME}}",
+        );
     None
 }
 
@@ -227,9 +234,11 @@ mod tests {
     fn malformed_placeholders_are_reported() {
         assert_eq!(
             read("a {{b"),
-            "a  !! p.yaml:1:3: this placeholder is not closed (close it with `}}`; to write two braces as text, use {{\"{{\"}})"
+            "a  !! p.yaml:1:3: this placeholder is not closed (close it with `}}`; to write two \
+            braces as text, use {{\"{{\"}})"
         );
-        let how = "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and {{ITEM.output.NAME}}";
+        let how = "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and \
+            {{ITEM.output.NAME}}";
         assert_eq!(read("{{}}"), format!(" !! p.yaml:1:1: `` is not a valid placeholder ({how})"));
         assert_eq!(
             read("{{a b}}"),

@@ -280,8 +280,16 @@ impl<'a> Builder<'a, '_> {
             let name = match key.value {
                 Yaml::Plain(name) if name == "<<" => {
                     self.diagnostics
-                        .error(DiagnosticCode::NotInPlans, key.span, "merge keys (`<<`) are not part of YAML 1.2 and not supported in plans")
-                        .hint("write the keys out, or reuse a whole value by its alias: `retry: *name`");
+                        .error(
+                            DiagnosticCode::NotInPlans,
+                            key.span,
+                            "merge keys (`<<`) are not \
+                            part of YAML 1.2 and not supported in plans",
+                        )
+                        .hint(
+                            "write the keys out, or reuse a whole value by its alias: `retry: \
+                            *name`",
+                        );
                     continue;
                 }
                 Yaml::Plain(name) | Yaml::Quoted(name) => name,
@@ -362,7 +370,11 @@ impl<'a> Builder<'a, '_> {
         } else if text.get(at..).unwrap_or_default().starts_with("{{") || before.ends_with("{{") {
             Some("quote placeholders: \"{{..}}\"".to_owned())
         } else if error.info().contains("did not find expected key") {
-            Some("this line's indentation does not match the lines above, or one of those is incomplete".to_owned())
+            Some(
+                "this line's indentation does not match the lines above, or one of those is \
+                incomplete"
+                    .to_owned(),
+            )
         } else {
             None
         };

@@ -81,7 +81,8 @@ pub struct Rendered {
 pub enum CommandError {
     /// It was written by a version that knows more.
     #[error(
-        "the description of this command has schema {found}, but this version reads {COMMAND_SCHEMA}; use the version that submitted it"
+        "the description of this command has schema {found}, but this version reads \
+        {COMMAND_SCHEMA}; use the version that submitted it"
     )]
     Schema { found: u32 },
     /// It is not a description of a command.

@@ -45,7 +45,8 @@ pub struct PlanSpec {
 pub enum PlanSpecError {
     /// They were written by a version that knows more.
     #[error(
-        "this nested plan has schema {found}, but this version reads {PLAN_SCHEMA}; use the version that submitted it"
+        "this nested plan has schema {found}, but this version reads {PLAN_SCHEMA}; use the \
+        version that submitted it"
     )]
     Schema { found: u32 },
     /// They are not a plan.
