@@ -106,7 +106,7 @@ fn without_usage_by_model_the_figures_are_an_estimate_and_it_is_told() {
     );
     assert_eq!(
         read.degraded.as_deref(),
-        Some("usage by model is missing, so what sub-agents used is not counted")
+        Some("usage by model is missing, so usage by sub-agents is not counted")
     );
 }
 
@@ -154,7 +154,7 @@ fn only_a_rejected_limit_defers_and_it_names_the_moment() {
 fn a_run_that_was_cut_off_reports_nothing_and_says_so() {
     let cut_off = &result(|_| ())[..40];
     let expected = SessionReport {
-        degraded: Some("1 lines could not be read; no result line was found".to_owned()),
+        degraded: Some("1 line could not be read; no result line was found".to_owned()),
         ..SessionReport::default()
     };
     assert_eq!(stream(&[INIT, ASSISTANT, cut_off]), expected);
@@ -193,7 +193,7 @@ fn a_result_behind_a_cut_is_read() {
     assert_eq!(run(&format!("ntent\"}},{last}]")), reading(147, 400, 24_000));
     assert_eq!(
         run("ntent").degraded.as_deref(),
-        Some("what it printed was cut, and its result with it")
+        Some("its output was cut, and its result with it")
     );
 }
 
@@ -229,7 +229,7 @@ fn a_resumed_run_is_charged_what_came_since() {
     assert_eq!(first.report, Some(estimate));
     assert_eq!(
         first.degraded.as_deref(),
-        Some("it resumed a run whose usage is not known, so what sub-agents used is not counted")
+        Some("it resumed a run whose usage is unknown, so usage by sub-agents is not counted")
     );
     assert_eq!(resumed(&later, Some(&charged)), reading(40, 100, 6_000));
     // Figures that begin anew are taken as they are, and those of another run have nothing to do

@@ -196,7 +196,7 @@ fn a_member_of_ten_mebibytes_gives_a_bounded_answer() {
         assert_eq!(reading.outcome, ReportedOutcome::Failed("no".to_owned()));
         assert_eq!(
             reading.degraded.as_deref(),
-            Some("1 lines could not be read; the result line has no usage")
+            Some("1 line could not be read; the result line has no usage")
         );
     }
     let scores = format!("{{\"scores\":{{\"{filling}\":1e999}}}}");

@@ -218,8 +218,9 @@ pub enum WardensError {
     /// The program did not call [`enter`](super::enter) first, and named no other program as
     /// warden.
     #[error(
-        "this program cannot run sessions as processes: it would have to run itself as their warden; call antiphon::process::enter() first \
-         in main, or name the antiphon executable as warden"
+        "this program cannot run sessions as processes, because it would have to run itself as \
+        their warden; call antiphon::process::enter() first in main, or name the antiphon \
+        executable as warden"
     )]
     NotEntered,
     /// The ledger is not in a directory, so what runs could not be found again after a crash.
@@ -233,7 +234,7 @@ pub enum WardensError {
         error: io::Error,
     },
     /// This process cannot be made the one to which orphans of its wardens come.
-    #[error("cannot take care of orphaned processes (PR_SET_CHILD_SUBREAPER): {0}")]
+    #[error("cannot adopt orphaned processes (PR_SET_CHILD_SUBREAPER): {0}")]
     Subreaper(io::Error),
 }
 
@@ -243,22 +244,22 @@ pub enum WardensError {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LaunchError {
     /// There is nothing to run.
-    #[error("the command is empty; give it a program")]
+    #[error("the command is empty; add a program")]
     NoProgram,
     /// A secret is too short to be replaced.
     #[error(
-        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would tear \
+        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would garble \
         ordinary text, so it is refused"
     )]
     ShortSecret { name: String },
     /// An argument or a variable holds a NUL byte, which the system takes as its end.
-    #[error("an argument or a variable holds a NUL byte; remove it")]
+    #[error("an argument or a variable contains a NUL byte; remove it")]
     Nul,
     /// The name of a variable is empty or holds `=`.
-    #[error("the environment has a variable named {name:?}; names are not empty and hold no `=`")]
+    #[error("the environment has a variable named {name:?}; names cannot be empty or contain `=`")]
     BadVariable { name: String },
     /// The directory is not absolute.
-    #[error("the directory {} is relative; give it from the root", directory.display())]
+    #[error("the directory {} is relative; use an absolute path", directory.display())]
     RelativeDirectory { directory: PathBuf },
     /// The scratch directory lies inside the state directory.
     #[error("the scratch directory {} is inside the state directory, where no secret may be; \

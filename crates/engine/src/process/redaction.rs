@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// Shortest secret that is accepted, in bytes; replacing shorter ones would tear ordinary text.
+/// Shortest secret that is accepted, in bytes; replacing shorter ones would garble ordinary text.
 pub const MIN_SECRET_BYTES: usize = 8;
 
 /// Backslashes in a row that are looked through: so many stand before a quote in JSON in JSON in

@@ -103,8 +103,9 @@ fn folders(state_directory: &Path) -> io::Result<Vec<SessionFolder>> {
 /// What an operator has to do about a session of which nothing can be seen.
 pub(super) fn advice_on_hidden(session: &SessionId) -> String {
     format!(
-        "whatever it left in the container, or other process namespace, that it was started in, which cannot be seen from here; once you \
-         have made sure that this container is gone, remove the folder {SESSIONS}/{} of the state directory",
+        "possibly processes in the container or other process namespace where it was started, \
+         which cannot be seen from here; once you have made sure that this container is gone, \
+         remove the folder {SESSIONS}/{} of the state directory",
         name_of(session)
     )
 }

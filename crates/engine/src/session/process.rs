@@ -66,7 +66,7 @@ impl Processes {
         let description = session
             .input()
             .await?
-            .ok_or_else(|| refused("the description of its command is gone".to_owned()))?;
+            .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
         let spec =
             CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
         let mut outputs = BTreeMap::new();
@@ -107,7 +107,7 @@ impl Processes {
         outputs: &BTreeMap<WorkId, Vec<u8>>,
     ) -> Result<Launch, String> {
         let mut scratch = Scratch::below(&self.scratch_root)
-            .map_err(|error| format!("no scratch directory can be had: {error}"))?;
+            .map_err(|error| format!("cannot create a scratch directory: {error}"))?;
         scratch.result_cap = RESULT_CAP;
         let context = context_of(session, &filled, outputs).to_string().into_bytes();
         scratch.files.push((CONTEXT_FILE.to_owned(), context));
@@ -118,8 +118,9 @@ impl Processes {
                 RenderedEnv::Text(text) => text,
                 RenderedEnv::Secret(secret) => {
                     let value = values.as_ref().and_then(|values| values.get(&secret));
-                    let value = value
-                        .ok_or_else(|| format!("the value of the secret {secret} is not here"))?;
+                    let value = value.ok_or_else(|| {
+                        format!("the value of the secret {secret} is not available")
+                    })?;
                     secrets.push(Secret { name: secret, value: value.clone() });
                     value.clone()
                 }
@@ -233,7 +234,7 @@ fn read_input(path: &Path) -> Result<Vec<u8>, String> {
     let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
     if size > MAX_STDIN {
         return Err(format!(
-            "its standard input, {}, has {size} bytes; at most {MAX_STDIN} are handed over",
+            "its standard input, {}, has {size} bytes; at most {MAX_STDIN} are allowed",
             path.display()
         ));
     }

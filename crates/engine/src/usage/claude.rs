@@ -88,7 +88,7 @@ pub fn claude(run: &AgentRun<'_>, now: WallTime) -> SessionReport {
                 collected.take_message(message);
                 Ok(())
             }
-            None => return unread("what it printed was cut, and its result with it".to_owned()),
+            None => return unread("its output was cut, and its result with it".to_owned()),
         },
         None if stdout.starts_with(b"[") => {
             let mut document = serde_json::Deserializer::from_slice(stdout);
@@ -102,7 +102,7 @@ pub fn claude(run: &AgentRun<'_>, now: WallTime) -> SessionReport {
     match read {
         Ok(()) => collected.reading(run, now),
         Err(error) if stdout.is_empty() => unread(format!("it printed nothing: {error}")),
-        Err(error) => unread(format!("what it printed is not one JSON document: {error}")),
+        Err(error) => unread(format!("its output is not a single JSON document: {error}")),
     }
 }
 
@@ -213,7 +213,10 @@ impl Collected {
     fn reading(self, run: &AgentRun<'_>, now: WallTime) -> SessionReport {
         let mut notes: Vec<String> = Vec::new();
         if self.unreadable > 0 {
-            notes.push(format!("{} lines could not be read", self.unreadable));
+            notes.push(match self.unreadable {
+                1 => "1 line could not be read".to_owned(),
+                lines => format!("{lines} lines could not be read"),
+            });
         }
         let report = self.last.as_ref().and_then(|last| report(last, self.since, run, &mut notes));
         let outcome = match &self.last {
@@ -312,7 +315,7 @@ fn report(
             (Some(_), _) => total,
             (None, Some(main)) => {
                 notes.push(
-                    "it resumed a run whose usage is not known, so what sub-agents used is \
+                    "it resumed a run whose usage is unknown, so usage by sub-agents is \
                     not counted"
                         .to_owned(),
                 );
@@ -321,7 +324,7 @@ fn report(
             }
             (None, None) => {
                 notes.push(
-                    "it resumed a run whose usage is not known and may be counted again".to_owned(),
+                    "it resumed a run whose usage is unknown and may be counted again".to_owned(),
                 );
                 Report { estimated: true, ..total }
             }
@@ -329,7 +332,7 @@ fn report(
         (Some(total), _) => total,
         (None, Some(main)) => {
             notes.push(
-                "usage by model is missing, so what sub-agents used is not counted".to_owned(),
+                "usage by model is missing, so usage by sub-agents is not counted".to_owned(),
             );
             Report { cost: cost_since, ..main.report() }
         }

@@ -93,13 +93,13 @@ fn read(members: &Map<String, Value>) -> SessionReport {
             let text = deferred
                 .get("reason")
                 .and_then(Value::as_str)
-                .unwrap_or("the session asked to be tried later");
+                .unwrap_or("the session asked to be retried later");
             reading.outcome = ReportedOutcome::Deferred { until, text: cut(text) };
         }
     }
     strange.dedup();
     reading.degraded = (!strange.is_empty())
-        .then(|| format!("of the result file, {} could not be read", strange.join(", ")));
+        .then(|| format!("in the result file, {} could not be read", strange.join(", ")));
     reading
 }
 
@@ -141,7 +141,7 @@ mod tests {
         );
         assert_eq!(
             read.degraded.as_deref(),
-            Some("of the result file, tokens, cost, scores could not be read")
+            Some("in the result file, tokens, cost, scores could not be read")
         );
         assert_eq!(
             (read.report, read.output, read.scores),

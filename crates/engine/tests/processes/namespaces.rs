@@ -27,11 +27,12 @@ runners: { sh: { command: [/bin/sh, -c, "{{script}}"], env: { PATH: /usr/bin:/bi
 work: { build: { runner: sh, script: "test -e again && exit 0; echo > up; sleep 1000" } }
 "#;
 
-/// What is told of a session that cannot be seen.
-const UNSEEN: &str = "whatever it left in the container, or other process namespace, that it was started in, which cannot be seen from here; \
-                      once you have made sure that this container is gone, remove the folder sessions/held.1 of the state directory";
+/// What is said about a session that cannot be seen.
+const UNSEEN: &str = "possibly processes in the container or other process namespace where it was started, which \
+     cannot be seen from here; once you have made sure that this container is gone, remove the \
+     folder sessions/held.1 of the state directory";
 
-/// An engine that begins, an engine that goes on, or a sweep, in a process of its own.
+/// An engine that begins, an engine that continues, or a sweep, in a process of its own.
 pub(crate) fn run(words: &[&str]) {
     let directory = Path::new(words[1]);
     if words[0] == "sweep" {

@@ -28,7 +28,7 @@ impl Stage {
             Self::AtGate => Cause::NotStarted(StartFailure {
                 step: "wait to be started".to_owned(),
                 errno: 0,
-                text: "something ended the process before its program was started".to_owned(),
+                text: "the process was ended before its program was started".to_owned(),
             }),
         }
     }

@@ -49,7 +49,7 @@ pub(crate) fn result_of(
                 Some(digest)
             }
             Err(error) => {
-                unread.push(format!("what it printed could not be kept: {error}"));
+                unread.push(format!("its output could not be stored: {error}"));
                 None
             }
         }
@@ -73,9 +73,7 @@ pub(crate) fn result_of(
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reading.report.or_else(|| (spec.usage == UsageReader::None).then(Report::default));
     unread.extend(
-        reading
-            .degraded
-            .map(|what| format!("what it says of itself could be read only in part: {what}")),
+        reading.degraded.map(|what| format!("its report could only be read in part: {what}")),
     );
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
@@ -207,15 +205,15 @@ fn judge(
         Cause::EngineLost => {
             return Err(Failed::of(
                 SessionOutcome::Lost,
-                "the engine went away while the session ran",
+                "the engine stopped while the session ran",
             ));
         }
         Cause::WardenLost => {
-            return failed("its warden was lost, and what it ran was ended".to_owned());
+            return failed("its warden was lost, and its processes were ended".to_owned());
         }
     }
     if !end.clean {
-        return failed("it left something running that cannot be ended".to_owned());
+        return failed("it left processes running that cannot be ended".to_owned());
     }
     if let ReportedOutcome::Deferred { until, text } = &reading.outcome {
         let earliest = now.0.saturating_add(SECOND);
@@ -240,7 +238,7 @@ fn judge(
         }
         (None, _) => {
             if let ReportedOutcome::Failed(text) = &reading.outcome {
-                return failed(joined("it reports a failure".to_owned(), text.clone()));
+                return failed(joined("it reported a failure".to_owned(), text.clone()));
             }
         }
     }
@@ -298,9 +296,9 @@ fn shown(status: ExitStatus) -> String {
 
 fn over(limit: Limit) -> String {
     match limit {
-        Limit::Memory { found } => format!("it was over its limit of memory, with {found} bytes"),
-        Limit::Processes { found } => format!("it was over its limit of processes, with {found}"),
-        Limit::Cpu { found } => format!("it was over its limit of processor time, with {found} ms"),
+        Limit::Memory { found } => format!("it exceeded its memory limit with {found} bytes"),
+        Limit::Processes { found } => format!("it exceeded its limit on processes with {found}"),
+        Limit::Cpu { found } => format!("it exceeded its limit on CPU time with {found} ms"),
     }
 }
 
