@@ -267,7 +267,7 @@ pub enum LaunchError {
     ScratchInside { scratch: PathBuf },
     /// The name of a file for the scratch directory is not a plain one.
     #[error(
-        "a file for the scratch directory has a name that is empty, hidden or a path; give it a \
+        "a file for the scratch directory has a name that is empty, hidden or a path; use a \
         plain name"
     )]
     BadScratchFile,
