@@ -4,7 +4,7 @@
 //! Run it with `cargo run --release --example codegen_pipeline`; kill it with `kill -9` in the
 //! middle and run it again: it goes on where it stopped.
 
-use antiphon::coordination::{Backoff, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+use antiphon::{Backoff, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::{Engine, Failed, Output, SessionContext, Submission};
 
 /// The contract: a name and its fields, each with a type.
@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unwrap();
     let engine = setup.start().await?;
 
-    let input = antiphon::digest::Digest::of(CONTRACT.as_bytes());
+    let input = antiphon::Digest::of(CONTRACT.as_bytes());
     let generate =
         |id: &str| WorkSpec::function(id, id).map(|work| WorkSpec { input: Some(input), ..work });
     let work = vec![

@@ -38,7 +38,7 @@ use closing::Closing;
 /// Dropping the last clone without closing it is a crash: what ran is found lost at the next start.
 ///
 /// ```
-/// use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+/// use antiphon::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 /// use antiphon::{Engine, Output};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,57 +1,56 @@
 //! A coordination engine for workers that are expensive, forgetful and cannot be trusted.
 //!
 //! [`Engine`] owns a state directory, carries out sessions by registered functions, and leaves a
-//! ledger and one receipt for each coordination. What it decides is in the pure core, re-exported
-//! here as [`coordination`], [`event`], [`id`] and [`time`].
-//!
-//! The README has a complete example.
-//!
-//! The seed of the kernel, as it was written:
+//! ledger and one receipt for each run. Every step is in the ledger before it has an effect, so
+//! after a crash it continues where it stopped.
 //!
 //! ```
-//! use antiphon::coordination::{
-//!     CoordinationConfig, CoordinationController, CoordinationBudget,
+//! use antiphon::{
+//!     CoordinationBudget, CoordinationConfig, Engine, Failed, Output, SessionContext, Verdict,
+//!     WorkSpec,
 //! };
 //!
-//! # let timestamp_ns = 1_700_000_000_000_000_000;
-//! let budget = CoordinationBudget::new(
-//!     10,           // max 10 episodes
-//!     5_000_000,    // max 5M ticks
-//!     1_000_000,    // 1MHz tick rate (5 seconds)
-//!     Some(100_000) // max 100k tokens
-//! ).unwrap();
-//!
-//! let config = CoordinationConfig::new(
-//!     vec!["work-1".to_string(), "work-2".to_string()],
-//!     budget,
-//!     3, // max 3 attempts per work
-//! ).unwrap();
-//!
-//! let mut controller = CoordinationController::new(config);
-//! let started_event = controller.start(timestamp_ns).unwrap();
-//! ```
-//!
-//! ```
-//! use antiphon::coordination::{SessionSpawner, SessionTerminationInfo, SpawnError};
-//!
-//! struct LocalSpawner;
-//!
-//! impl SessionSpawner for LocalSpawner {
-//!     fn spawn(&self, session_id: &str, work_id: &str) -> Result<(), SpawnError> {
-//!         // Start session (implementation-specific)
-//!         Ok(())
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let state = dir.path().join("state");
+//! let mut builder = Engine::builder(state)?; // takes over what an earlier run left
+//! builder.register("download", |session: SessionContext| async move {
+//!     match session.attempt() {
+//!         1 => Err(Failed::because("the connection was reset")), // retried, up to three attempts
+//!         _ => Ok(Output::of_json(&[40, 2])?),
 //!     }
+//! })?;
+//! builder.register("report", |session: SessionContext| async move {
+//!     let rows = session.output_of("download").await?.unwrap_or_default();
+//!     let total: u32 = rows.json::<Vec<u32>>()?.iter().sum();
+//!     Ok(Output::text(format!("{total} rows")))
+//! })?;
+//! let engine = builder.start().await?;
 //!
-//!     fn observe_termination(
-//!         &self,
-//!         session_id: &str,
-//!     ) -> Result<SessionTerminationInfo, SpawnError> {
-//!         Ok(SessionTerminationInfo::success(session_id, 1000))
-//!     }
-//! }
+//! let work = vec![
+//!     WorkSpec::function("download", "download")?,
+//!     WorkSpec::function("report", "report")?.needs_work("download")?,
+//! ];
+//! let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?; // ten sessions; a minute
+//! let run = engine.submit(CoordinationConfig::of_work(work, budget)?.with_id("nightly")?).await?;
+//!
+//! let ended = run.wait().await?;
+//! assert_eq!((ended.verdict, ended.usage.consumed_episodes()), (Verdict::Succeeded, 3));
+//! assert_eq!(run.output("report").await?, Some(Output::text("42 rows")));
+//! engine.close().await?;
+//! # Ok(())
+//! # }
 //! ```
+//!
+//! A run is what the kernel, its events and the names of types call a *coordination*. The kernel by
+//! itself, as its seed has it, is [`coordination`]; plan files are read by [`plan`], sessions as
+//! processes are owned by [`process`], and [`ledger`] reads, verifies and copies a ledger without an
+//! engine.
 
 mod clock;
+pub mod coordination;
+#[doc(hidden)]
 pub mod crash;
 mod decider;
 mod engine;
@@ -67,9 +66,7 @@ mod submission;
 mod tagged;
 pub mod usage;
 
-pub use antiphon_core::{
-    append, coordination, digest, envelope, event, head, id, live, replay, time, world,
-};
+pub use antiphon_core::event;
 
 pub use engine::{
     Engine, EngineBuilder, Once, Reader, RegisterError, Run, Submitted, Subscription,
@@ -78,6 +75,33 @@ pub use incidents::CaughtError;
 pub use mailbox::{Ended, EngineError, StartError, Status};
 pub use session::{Failed, Output, OutputError, SessionContext, SessionResult};
 pub use submission::{Addition, Submission};
+
+// What a run is made of.
+pub use antiphon_core::coordination::{
+    Backoff, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
+    CoordinationError, EfeWeights, FailurePolicy, Grant, Need, Raise, Runner, SessionSpawner,
+    WorkSpec,
+};
+// What is known of one.
+pub use antiphon_core::coordination::{
+    AbortReason, Blocked, BudgetUsage, CoordinationReceipt, Counts, Ending, SessionOutcome,
+    SkipReason, StopCondition, Verdict, WorkItemOutcome, WorkOutcome,
+};
+pub use antiphon_core::event::{CoordinationEvent, Event, StopKind};
+pub use antiphon_core::head::{RunSummary, Stage};
+// Ids, times, and what the ledger holds.
+pub use antiphon_core::digest::Digest;
+pub use antiphon_core::envelope::Recorded;
+pub use antiphon_core::id::{
+    AgentId, CommandId, CoordinationId, Fence, GroupName, IdError, RunnerName, SessionId,
+    StreamName, Version, WorkId,
+};
+pub use antiphon_core::time::{Deadline, LedgerTime, WallTime};
+pub use antiphon_core::world::{EraseRequest, Rejection};
+
+// Seams of the kernel for the other crates of this workspace and for tests; no part of the API.
+#[doc(hidden)]
+pub use antiphon_core::{append, digest, envelope, head, id, live, replay, time, world};
 
 /// Compiles and runs the README's example.
 #[cfg(doctest)]

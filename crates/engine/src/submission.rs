@@ -12,8 +12,8 @@ use antiphon_core::id::CommandId;
 /// A [`CoordinationConfig`] alone converts.
 ///
 /// ```
-/// use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-/// use antiphon::digest::Digest;
+/// use antiphon::{CoordinationBudget, CoordinationConfig, WorkSpec};
+/// use antiphon::Digest;
 /// use antiphon::{Engine, Failed, Output, SessionContext, Submission, EngineError};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

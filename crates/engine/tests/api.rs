@@ -7,17 +7,17 @@ use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-use antiphon::coordination::{
-    CoordinationBudget, CoordinationConfig, Ending, Raise, StopCondition, Verdict, WorkItemOutcome,
-    WorkSpec,
-};
-use antiphon::digest::Digest;
-use antiphon::head::Stage;
-use antiphon::id::{IdError, Version};
+use antiphon::Digest;
+use antiphon::Stage;
 use antiphon::{
     Addition, Engine, EngineBuilder, EngineError, Failed, Output, OutputError, RegisterError,
     SessionContext, Submission, Submitted,
 };
+use antiphon::{
+    CoordinationBudget, CoordinationConfig, Ending, Raise, StopCondition, Verdict, WorkItemOutcome,
+    WorkSpec,
+};
+use antiphon::{IdError, Version};
 use futures_core::Stream;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;

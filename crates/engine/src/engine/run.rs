@@ -18,7 +18,7 @@ use crate::submission::Addition;
 /// that the engine has stopped.
 ///
 /// ```
-/// use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
+/// use antiphon::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 /// use antiphon::{Engine, Output};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
