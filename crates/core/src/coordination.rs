@@ -102,9 +102,9 @@ pub use crate::head::{Stage, UnknownStage};
 pub use budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
-pub use error::{ApplyError, ControllerError};
+pub use error::{ApplyError, ControllerError, NotNow};
 pub use fault::CoordinationError;
-pub(crate) use life::Change;
+pub use life::{Change, LifeError};
 pub use limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY,
     MAX_DEPTH, MAX_FINISHED_IN_MEMORY, MAX_HASHMAP_SIZE, MAX_ITEMS_PER_EVENT,

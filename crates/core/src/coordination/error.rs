@@ -1,5 +1,6 @@
 //! Why a command, a configuration or a recorded event is refused.
 
+use super::life::LifeError;
 use super::stop::StopCondition;
 use crate::digest::Digest;
 use crate::id::{CoordinationId, GroupName, IdError, SessionId, StreamName, Version, WorkId};
@@ -225,12 +226,12 @@ pub enum ControllerError {
         coordination_id: CoordinationId,
     },
     /// The coordination is not in the state that the command is for.
-    #[error("coordination {coordination_id} {state}")]
+    #[error("coordination {coordination_id} {reason}")]
     NotInState {
         /// The id.
         coordination_id: CoordinationId,
         /// What is in the way.
-        state: &'static str,
+        reason: NotNow,
     },
     /// A ceiling would be lowered, or the tick rate or currency changed.
     #[error(
@@ -267,6 +268,27 @@ pub enum ControllerError {
         /// The time offered.
         current: u64,
     },
+}
+
+/// What is in the way of a command, as the coordination stands: the rest of a sentence about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotNow {
+    /// It is elsewhere in its life.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+    /// A ceiling is reached, and none was raised.
+    #[error("has used up its budget; raise a ceiling to continue")]
+    BudgetUsedUp,
+    /// The session is carried out by this coordination, so it cannot be ended by itself.
+    #[error("carries this session out, which ends when it ends; stop it instead")]
+    CarriesOutSession,
+    /// Nothing carries the nested item out any more.
+    #[error("has no plan for this item any more")]
+    NoPlan,
+    /// What needs a failed item is skipped without being asked for.
+    #[error("skips dependents of failed work itself; give another reason")]
+    SkipsDependents,
 }
 
 /// Why a recorded event cannot follow on the state it meets. Nothing has changed then.

@@ -45,7 +45,9 @@ pub(super) enum Trouble {
 
 /// A change that depends on where the coordination is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variants' names say it")]
+pub enum Change {
     /// Record work that the start announced.
     Begin,
     AddWork,
@@ -60,9 +62,12 @@ pub(crate) enum Change {
     Note,
 }
 
-/// Why a change is not possible now.
+/// Why a change is not possible now: what the coordination is or has done, as the rest of a sentence
+/// about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LifeError {
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the variants' names say it")]
+pub enum LifeError {
     Starting(Change),
     Begun,
     Paused(Change),
@@ -71,10 +76,11 @@ pub(crate) enum LifeError {
     Ended,
 }
 
-impl LifeError {
-    /// What the coordination is or has done, as the rest of a sentence about it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
+impl std::error::Error for LifeError {}
+
+impl fmt::Display for LifeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Starting(Change::AddWork) => {
                 "is still being started; add work once its start is complete"
             }
@@ -92,13 +98,7 @@ impl LifeError {
             Self::Stopping(Change::AddWork) => "is ending and takes no more work",
             Self::Stopping(_) => "is ending already",
             Self::Ended => "has ended",
-        }
-    }
-}
-
-impl fmt::Display for LifeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        })
     }
 }
 

@@ -8,7 +8,7 @@ mod reading;
 use serde::{Deserialize, Serialize};
 
 use super::age::Age;
-use super::error::{ApplyError, ControllerError};
+use super::error::{ApplyError, ControllerError, NotNow};
 use super::event::{CoordinationEvent, SessionUnbound, Started};
 use super::fault::CoordinationError;
 use super::life::{Change, Life, LifeError};
@@ -282,12 +282,13 @@ impl Coordination {
                 let coordination_id = self.coordination_id.clone();
                 ControllerError::CoordinationTerminal { coordination_id }
             }
-            error => self.not_in_state(error.as_str()),
+            error => self.not_now(error),
         })
     }
 
-    pub(crate) fn not_in_state(&self, state: &'static str) -> ControllerError {
-        ControllerError::NotInState { coordination_id: self.coordination_id.clone(), state }
+    pub(crate) fn not_now(&self, reason: impl Into<NotNow>) -> ControllerError {
+        let coordination_id = self.coordination_id.clone();
+        ControllerError::NotInState { coordination_id, reason: reason.into() }
     }
 
     /// Makes work ready whose moment has come, and names the sessions whose time is over since the

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::coordination::budget::Grant;
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::{ControllerError, NotNow};
 use crate::coordination::event::SessionBound;
 use crate::coordination::life::Change;
 use crate::coordination::runners::{Capability, Runners};
@@ -134,7 +134,7 @@ impl Coordination {
     ) -> Result<SessionBound, ControllerError> {
         let item = self.work().known(work)?;
         let Some(capability) = runners.get(&item.spec().runner) else {
-            return Err(self.not_in_state("has no plan for this item any more"));
+            return Err(self.not_now(NotNow::NoPlan));
         };
         self.decide_binding(work, None, capability, now)
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::needs::Done;
 use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
 use super::{Work, WorkItem};
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::{ControllerError, NotNow};
 use crate::coordination::event::WorkSkipped;
 use crate::coordination::life::Change;
 use crate::coordination::limits::MAX_ITEMS_PER_EVENT;
@@ -27,9 +27,7 @@ impl Coordination {
         self.work().known(work)?;
         self.allow(Change::Note)?;
         if matches!(because, SkipReason::NeedFailed(_)) {
-            return Err(
-                self.not_in_state("skips dependents of failed work itself; give another reason")
-            );
+            return Err(self.not_now(NotNow::SkipsDependents));
         }
         let item = self.work().may_skip(work, &because)?;
         Ok(WorkSkipped { works: vec![item.id().clone()], because })

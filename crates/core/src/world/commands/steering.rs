@@ -4,7 +4,7 @@ use super::carry_out::CarryOut;
 use crate::coordination::event::{
     BudgetRaised, Continued, CoordinationEvent, Paused, StopKind, StopRequested,
 };
-use crate::coordination::{Change, MAX_TEXT_BYTES, Raise, shortened};
+use crate::coordination::{Change, MAX_TEXT_BYTES, NotNow, Raise, shortened};
 use crate::id::CoordinationId;
 use crate::time::Now;
 use crate::world::World;
@@ -93,8 +93,7 @@ impl CarryOut for Continue {
         if !raise.is_empty() {
             events.push(raised(world, &coordination, &raise, &origin)?);
         } else if state.is_exhausted() {
-            let state = state.not_in_state("has used up its budget; raise a ceiling to continue");
-            return Err(state.into());
+            return Err(state.not_now(NotNow::BudgetUsedUp).into());
         }
         events.push(CoordinationEvent::Continued(Continued { by: origin.actor.clone() }));
         world.record_all(&coordination, events, &origin, now)
