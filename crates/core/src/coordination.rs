@@ -106,9 +106,9 @@ pub use error::{ApplyError, ControllerError, NotNow};
 pub use fault::CoordinationError;
 pub use life::{Change, LifeError};
 pub use limits::{
-    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY,
-    MAX_DEPTH, MAX_FINISHED_IN_MEMORY, MAX_HASHMAP_SIZE, MAX_ITEMS_PER_EVENT,
-    MAX_RECALLED_ARCHIVES, MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES,
+    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ARCHIVES_READ,
+    MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_DEPTH, MAX_FINISHED_IN_MEMORY, MAX_HASHMAP_SIZE,
+    MAX_ITEMS_PER_EVENT, MAX_REMEMBERED_COMMANDS, MAX_SCORE_NAME_BYTES, MAX_SCORES,
     MAX_SESSION_IDS_PER_OUTCOME, MAX_SESSION_IDS_PER_WORK, MAX_TEXT_BYTES, MAX_TRACKED_OBJECTIVES,
     MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, TIER3_ESCALATION_THRESHOLD,
 };
@@ -130,6 +130,6 @@ pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCond
 pub use why::Blocked;
 pub(crate) use work::events as work_events;
 pub use work::{
-    Backoff, FailurePolicy, Finished, Need, Recalled, Runner, SkipReason, WorkItemOutcome,
+    ArchivedWork, Backoff, FailurePolicy, Finished, Need, Runner, SkipReason, WorkItemOutcome,
     WorkItemTracking, WorkSpec, WorkState, archived_items,
 };

@@ -9,9 +9,8 @@ use std::collections::BTreeMap;
 
 use antiphon_core::append::Erasure;
 use antiphon_core::coordination::{
-    Blocked, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
-    MAX_FINISHED_IN_MEMORY, Recalled, Runners, SessionEnd, SessionOutcome, WorkSpec,
-    archived_items,
+    ArchivedWork, Blocked, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
+    MAX_FINISHED_IN_MEMORY, Runners, SessionEnd, SessionOutcome, WorkSpec, archived_items,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -94,18 +93,18 @@ impl Desk {
 
     /// Adds work as the engine's shell does; says how often it had to look into archives.
     fn add(&mut self, items: Vec<WorkSpec>) -> Result<usize, Rejection> {
-        let mut recalled: Vec<Recalled> = Vec::new();
+        let mut archived: Vec<ArchivedWork> = Vec::new();
         for looked in 0.. {
             let command = Command::AddWork(commands::AddWork {
                 coordination: id(),
                 items: items.clone(),
-                recalled: recalled.clone(),
+                archived: archived.clone(),
                 blobs: Vec::new(),
             });
             match self.tell(command) {
-                Err(Rejection::Recall { archives }) => {
-                    recalled.extend(archives.iter().map(|name| {
-                        Recalled::read(*name, &self.blobs[name].bytes, &items).unwrap()
+                Err(Rejection::ArchivesNeeded { archives }) => {
+                    archived.extend(archives.iter().map(|name| {
+                        ArchivedWork::read(*name, &self.blobs[name].bytes, &items).unwrap()
                     }));
                 }
                 Err(other) => return Err(other),
@@ -259,7 +258,7 @@ fn an_id_is_never_used_twice_though_its_item_left_memory() {
 fn a_damaged_archive_is_refused() {
     let desk = long_lived();
     let name = desk.blobs.keys().next().copied().unwrap();
-    let refused = Recalled::read(name, b"[]", &[item("late")]);
+    let refused = ArchivedWork::read(name, b"[]", &[item("late")]);
     assert_eq!(refused, Err(ControllerError::ArchiveDamaged { archive: name }));
 }
 

@@ -235,13 +235,13 @@ impl Desk {
                 let items = (0..=b % 3)
                     .map(|number| dice.item(&format!("n{b}-{number}"), &mut known))
                     .collect();
-                let (recalled, blobs) = (Vec::new(), Vec::new());
+                let (archived, blobs) = (Vec::new(), Vec::new());
                 if b.is_multiple_of(2) {
-                    commands::AddWork { coordination, items, recalled, blobs }.into()
+                    commands::AddWork { coordination, items, archived, blobs }.into()
                 } else {
                     let session = SessionId { coordination, number };
                     let fence = Version(u64::from(b % 8));
-                    commands::AddSessionWork { session, fence, items, recalled, blobs }.into()
+                    commands::AddSessionWork { session, fence, items, archived, blobs }.into()
                 }
             }
             // Time that went back.

@@ -35,7 +35,7 @@ pub const MAX_SCORE_NAME_BYTES: usize = 128;
 /// unfinished work needs them. May be raised, never lowered: replay would miss what it then needs.
 pub const MAX_FINISHED_IN_MEMORY: usize = 10_000;
 /// Most archives that one command may need looked into.
-pub const MAX_RECALLED_ARCHIVES: usize = 1_000;
+pub const MAX_ARCHIVES_READ: usize = 1_000;
 /// Most sessions at a time.
 pub const MAX_CONCURRENCY: u32 = 10_000;
 /// Commands of a stream whose ids are remembered.

@@ -183,7 +183,7 @@ impl Coordination {
             // `begin` takes the first; a second is refused before it comes here.
             E::Started(_) => {}
             E::WorkAdded(added) => {
-                self.work.recall(&added.recalled);
+                self.work.bring_back(&added.recalled);
                 for spec in &added.items {
                     self.work.add(spec.clone(), meta.version);
                 }

@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use admission::events;
-pub(super) use admission::{admit, check_added, recalls};
-pub use archive::{Recalled, archived_items};
+pub(super) use admission::{admit, brought_back, check_added};
+pub use archive::{ArchivedWork, archived_items};
 pub use finished::Finished;
 pub(super) use item::WorkItem;
 pub use item::WorkItemTracking;

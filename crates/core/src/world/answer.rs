@@ -81,7 +81,7 @@ pub enum Rejection {
     },
     /// It depends on finished items that left memory: repeat the command with these blobs.
     #[error("this depends on finished items that left memory; they must be read first")]
-    Recall {
+    ArchivesNeeded {
         /// The blobs that may hold them.
         archives: Vec<Digest>,
     },

@@ -165,15 +165,15 @@ impl Story {
                 }))
             }
             "add" => {
-                let (items, recalled, blobs) = (words::work(items), Vec::new(), Vec::new());
+                let (items, archived, blobs) = (words::work(items), Vec::new(), Vec::new());
                 let Some(session) = words.get("by").filter(|by| by.contains('.')) else {
                     let coordination = id()?;
-                    let work = commands::AddWork { coordination, items, recalled, blobs };
+                    let work = commands::AddWork { coordination, items, archived, blobs };
                     return Ok(work.into());
                 };
                 let session: SessionId = session.parse().unwrap();
                 let fence = self.fence(&session, words);
-                let work = commands::AddSessionWork { session, fence, items, recalled, blobs };
+                let work = commands::AddSessionWork { session, fence, items, archived, blobs };
                 Ok(work.into())
             }
             "end" => {

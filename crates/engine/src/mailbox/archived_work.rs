@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use antiphon_core::coordination::{
-    ControllerError, CoordinationReducer, Recalled, Reducer as _, ReducerContext, WorkSpec,
+    ArchivedWork, ControllerError, CoordinationReducer, Reducer as _, ReducerContext, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -24,10 +24,10 @@ impl Handle {
         inputs: Vec<Blob>,
         origin: Origin,
     ) -> Result<Version, EngineError> {
-        let command = |recalled| commands::AddWork {
+        let command = |archived| commands::AddWork {
             coordination: coordination.clone(),
             items: items.clone(),
-            recalled,
+            archived,
             blobs: inputs.clone(),
         };
         self.require_inputs(&items, &inputs).await?;
@@ -44,11 +44,11 @@ impl Handle {
         inputs: Vec<Blob>,
         origin: Origin,
     ) -> Result<Written, EngineError> {
-        let command = |recalled| commands::AddSessionWork {
+        let command = |archived| commands::AddSessionWork {
             session: session.clone(),
             fence,
             items: items.clone(),
-            recalled,
+            archived,
             blobs: inputs.clone(),
         };
         self.require_inputs(&items, &inputs).await?;
@@ -59,19 +59,20 @@ impl Handle {
     /// repeat knows more.
     async fn ask_for_work<C: Ask>(
         &self,
-        command: impl Fn(Vec<Recalled>) -> C,
+        command: impl Fn(Vec<ArchivedWork>) -> C,
         coordination: &CoordinationId,
         items: &[WorkSpec],
         origin: Origin,
     ) -> Result<C::Reply, EngineError> {
-        let mut recalled: Vec<Recalled> = Vec::new();
+        let mut archived: Vec<ArchivedWork> = Vec::new();
         loop {
-            match self.ask(command(recalled.clone()), origin.clone(), false).await {
-                Err(EngineError::Rejected(Rejection::Recall { archives })) => {
+            match self.ask(command(archived.clone()), origin.clone(), false).await {
+                Err(EngineError::Rejected(Rejection::ArchivesNeeded { archives })) => {
                     let items = Arc::new(items.to_vec());
                     for archive in archives {
-                        recalled
-                            .push(self.recalled(coordination, archive, Arc::clone(&items)).await?);
+                        archived.push(
+                            self.read_archive(coordination, archive, Arc::clone(&items)).await?,
+                        );
                     }
                 }
                 answer => return answer,
@@ -79,25 +80,25 @@ impl Handle {
         }
     }
 
-    async fn recalled(
+    async fn read_archive(
         &self,
         coordination: &CoordinationId,
         archive: Digest,
         items: Arc<Vec<WorkSpec>>,
-    ) -> Result<Recalled, EngineError> {
+    ) -> Result<ArchivedWork, EngineError> {
         let id = coordination.clone();
         let read = self.read(move |store| {
             let there = match store.blob(&archive) {
                 Err(ReadError::Damaged { .. }) => None,
                 there => there?,
             };
-            let read = there.map(|bytes| Recalled::read(archive, &bytes, &items));
-            if let Some(Ok(recalled)) = read {
-                return Ok(Ok(recalled));
+            let read = there.map(|bytes| ArchivedWork::read(archive, &bytes, &items));
+            if let Some(Ok(archived)) = read {
+                return Ok(Ok(archived));
             }
             let again = made_again(store, &id, archive)?;
             let damaged = Err(ControllerError::ArchiveDamaged { archive });
-            Ok(again.map_or(damaged, |blob| Recalled::read(archive, &blob.bytes, &items)))
+            Ok(again.map_or(damaged, |blob| ArchivedWork::read(archive, &blob.bytes, &items)))
         });
         Ok(read.await??)
     }

@@ -8,7 +8,7 @@ use crate::coordination::life::Life;
 use crate::coordination::receipt::{Counts, ReceiptBuilder};
 use crate::coordination::session::{Binding, Sessions};
 use crate::coordination::stop::CoordinationStatus;
-use crate::coordination::work::{Recalled, Work, WorkItem, WorkItemTracking, WorkSpec};
+use crate::coordination::work::{ArchivedWork, Work, WorkItem, WorkItemTracking, WorkSpec};
 use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
@@ -282,8 +282,8 @@ impl Coordination {
 
     /// Archive blobs that must be looked into before this work can be added, besides those given.
     #[must_use]
-    pub fn to_recall(&self, items: &[WorkSpec], given: &[Recalled]) -> Vec<Digest> {
-        self.work.to_recall(items, given)
+    pub fn archives_needed(&self, items: &[WorkSpec], given: &[ArchivedWork]) -> Vec<Digest> {
+        self.work.archives_needed(items, given)
     }
 
     /// The blobs that hold what has left memory; nothing needs them once the coordination has

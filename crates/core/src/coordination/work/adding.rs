@@ -1,8 +1,8 @@
 //! How work comes to a coordination that runs.
 
-use super::archive::Recalled;
+use super::archive::ArchivedWork;
 use super::spec::WorkSpec;
-use super::{admit, events, recalls};
+use super::{admit, brought_back, events};
 use crate::coordination::error::ControllerError;
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::life::Change;
@@ -11,7 +11,7 @@ use crate::envelope::MAX_COMMAND_BYTES;
 use crate::schema::AggregateEvent as _;
 
 impl Coordination {
-    /// The events that add work, checked against what is there; `recalled` is what has left memory
+    /// The events that add work, checked against what is there; `archived` is what has left memory
     /// and may be meant.
     ///
     /// # Errors
@@ -20,7 +20,7 @@ impl Coordination {
         &self,
         items: Vec<WorkSpec>,
         adder: Option<u64>,
-        recalled: &[Recalled],
+        archived: &[ArchivedWork],
     ) -> Result<Vec<CoordinationEvent>, ControllerError> {
         self.allow(Change::AddWork)?;
         if items.is_empty() {
@@ -38,9 +38,9 @@ impl Coordination {
                 });
             }
         }
-        let away = self.work().found_in(recalled, &items);
+        let away = self.work().found_in(archived, &items);
         let order = admit(Some(self.work()), &away, &items)?;
-        let mut decided = recalls(away.into_values().collect());
+        let mut decided = brought_back(away.into_values().collect());
         let mut added = events(items.clone())?;
         if added.len() > 1 {
             // Each event must hold by itself on what is there before it.

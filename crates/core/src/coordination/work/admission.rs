@@ -182,7 +182,7 @@ pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<CoordinationEvent>, Con
 }
 
 /// The events that take finished items back into memory, ahead of the work that needs them.
-pub(in crate::coordination) fn recalls(items: Vec<Finished>) -> Vec<CoordinationEvent> {
+pub(in crate::coordination) fn brought_back(items: Vec<Finished>) -> Vec<CoordinationEvent> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let sized = items.into_iter().map(|item| (encoded_bytes(&item) + 1, item));
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);

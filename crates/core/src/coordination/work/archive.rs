@@ -198,12 +198,12 @@ pub fn archived_items(bytes: &[u8]) -> Result<Vec<Finished>, serde_json::Error> 
 /// An archive blob that was looked into for new work, with those of its items that the work names.
 /// Reading it is slow, so whoever gives the command does it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recalled {
+pub struct ArchivedWork {
     archive: Digest,
     items: Vec<Finished>,
 }
 
-impl Recalled {
+impl ArchivedWork {
     /// Looks into a blob for what new work names: the items themselves and what they need.
     ///
     /// # Errors
@@ -220,7 +220,7 @@ impl Recalled {
     }
 }
 
-impl Recalled {
+impl ArchivedWork {
     /// The blob.
     pub(super) fn archive(&self) -> Digest {
         self.archive

@@ -49,7 +49,7 @@ impl WorkItem {
     }
 
     /// A finished item that is taken back into memory.
-    pub(super) fn recall(item: Finished) -> Self {
+    pub(super) fn bring_back(item: Finished) -> Self {
         Self {
             spec: item.work,
             state: WorkState::Done(item.outcome),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Work;
-use super::archive::{Recalled, named};
+use super::archive::{ArchivedWork, named};
 use super::finished::Finished;
 use super::item::{Standing, WorkItem};
 use super::spec::{Need, WorkSpec};
@@ -32,10 +32,10 @@ impl Work {
     }
 
     /// Archive blobs that must be looked into before this work can be added, besides those given.
-    pub(in crate::coordination) fn to_recall(
+    pub(in crate::coordination) fn archives_needed(
         &self,
         items: &[WorkSpec],
-        given: &[Recalled],
+        given: &[ArchivedWork],
     ) -> Vec<Digest> {
         if self.archive.len() == 0 {
             return Vec::new();
@@ -45,20 +45,19 @@ impl Work {
             away.flat_map(|id| self.archive.candidates(id.as_str())).collect();
         wanted
             .into_iter()
-            .filter(|digest| !given.iter().any(|recalled| recalled.archive() == *digest))
+            .filter(|digest| !given.iter().any(|work| work.archive() == *digest))
             .collect()
     }
 
-    /// What new work means of what was recalled: an item is there already, or is needed.
+    /// What new work means of what was archived: an item is there already, or is needed.
     pub(in crate::coordination) fn found_in(
         &self,
-        recalled: &[Recalled],
+        archived: &[ArchivedWork],
         items: &[WorkSpec],
     ) -> BTreeMap<WorkId, Finished> {
         let named: BTreeSet<&WorkId> = named(items).collect();
-        let all = recalled
-            .iter()
-            .flat_map(|recalled| recalled.items().iter().map(|item| (recalled.archive(), item)));
+        let all =
+            archived.iter().flat_map(|work| work.items().iter().map(|item| (work.archive(), item)));
         let meant = all.filter(|(archive, item)| {
             let id = &item.work.id;
             let left = !self.by_id.contains_key(id);
@@ -117,13 +116,13 @@ impl Work {
     }
 
     /// Takes items back that new work needs.
-    pub(in crate::coordination) fn recall(&mut self, recalled: &[Finished]) {
+    pub(in crate::coordination) fn bring_back(&mut self, recalled: &[Finished]) {
         for item in recalled {
             let id = item.work.id.clone();
             if self.by_id.contains_key(&id) {
                 continue;
             }
-            let position = self.items.push(WorkItem::recall(item.clone()));
+            let position = self.items.push(WorkItem::bring_back(item.clone()));
             self.conditions.add_at(position);
             self.by_id.insert(id, position);
             self.archive.retire(position);

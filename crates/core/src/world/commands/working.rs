@@ -2,7 +2,7 @@
 
 use super::carry_out::CarryOut;
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{ControllerError, MAX_RECALLED_ARCHIVES, Recalled, SkipReason, WorkSpec};
+use crate::coordination::{ArchivedWork, ControllerError, MAX_ARCHIVES_READ, SkipReason, WorkSpec};
 use crate::envelope::Blob;
 use crate::id::{CoordinationId, Fence, SessionId};
 use crate::time::Now;
@@ -16,8 +16,8 @@ pub struct AddWork {
     pub coordination: CoordinationId,
     /// The items.
     pub items: Vec<WorkSpec>,
-    /// What was found in the blobs that [`Rejection::Recall`] asked for.
-    pub recalled: Vec<Recalled>,
+    /// What was found in the blobs that [`Rejection::ArchivesNeeded`] asked for.
+    pub archived: Vec<ArchivedWork>,
     /// Inputs that the items name.
     pub blobs: Vec<Blob>,
 }
@@ -31,8 +31,8 @@ pub struct AddSessionWork {
     pub fence: Fence,
     /// The items.
     pub items: Vec<WorkSpec>,
-    /// What was found in the blobs that [`Rejection::Recall`] asked for.
-    pub recalled: Vec<Recalled>,
+    /// What was found in the blobs that [`Rejection::ArchivesNeeded`] asked for.
+    pub archived: Vec<ArchivedWork>,
     /// Inputs that the items name.
     pub blobs: Vec<Blob>,
 }
@@ -63,7 +63,7 @@ impl CarryOut for AddSessionWork {
     type Reply = Written;
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Written, Rejection> {
-        let Self { session, fence, items, recalled, blobs } = self;
+        let Self { session, fence, items, archived, blobs } = self;
         if let Some(done) = world.repeated(&session.coordination, &origin) {
             return Ok(Written::Done(done));
         }
@@ -71,7 +71,7 @@ impl CarryOut for AddSessionWork {
             world.refuse_write(&session, fence, "work", now)?;
             return Ok(Written::Refused);
         }
-        let work = AddWork { coordination: session.coordination, items, recalled, blobs };
+        let work = AddWork { coordination: session.coordination, items, archived, blobs };
         add(world, work, Some(session.number), &origin, now).map(Written::Done)
     }
 }
@@ -84,19 +84,19 @@ fn add(
     origin: &Origin,
     now: &Now,
 ) -> Result<Done, Rejection> {
-    let AddWork { coordination, items, recalled, blobs } = work;
+    let AddWork { coordination, items, archived, blobs } = work;
     let state = world.member(&coordination)?.state();
-    let missing = state.to_recall(&items, &recalled);
+    let missing = state.archives_needed(&items, &archived);
     if !missing.is_empty() {
-        let actual = (missing.len() + recalled.len()) as u64;
-        let max = MAX_RECALLED_ARCHIVES as u64;
+        let actual = (missing.len() + archived.len()) as u64;
+        let max = MAX_ARCHIVES_READ as u64;
         if actual > max {
             let field = "archives of finished items needed at once";
             return Err(ControllerError::OutOfRange { field, actual, min: 0, max }.into());
         }
-        return Err(Rejection::Recall { archives: missing });
+        return Err(Rejection::ArchivesNeeded { archives: missing });
     }
-    let events = state.decide_work(items, adder, &recalled)?;
+    let events = state.decide_work(items, adder, &archived)?;
     let done = world.record_all(&coordination, events, origin, now)?;
     world.draft.add_blobs(blobs);
     Ok(done)
