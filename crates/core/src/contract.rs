@@ -8,5 +8,7 @@ mod spawner;
 pub use controller::{
     CoordinationController, FreshnessCheck, SpawnResult, Start, TerminationResult,
 };
-pub use reducer::{CoordinationReducer, CoordinationState, Reducer, ReducerContext};
+pub use reducer::{
+    CheckpointError, CoordinationReducer, CoordinationState, Reducer, ReducerContext,
+};
 pub use spawner::{SessionSpawner, SessionTerminationInfo, SpawnError};

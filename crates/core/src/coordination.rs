@@ -93,9 +93,9 @@ mod why;
 mod work;
 
 pub use crate::contract::{
-    CoordinationController, CoordinationReducer, CoordinationState, FreshnessCheck, Reducer,
-    ReducerContext, SessionSpawner, SessionTerminationInfo, SpawnError, SpawnResult, Start,
-    TerminationResult,
+    CheckpointError, CoordinationController, CoordinationReducer, CoordinationState,
+    FreshnessCheck, Reducer, ReducerContext, SessionSpawner, SessionTerminationInfo, SpawnError,
+    SpawnResult, Start, TerminationResult,
 };
 pub use crate::envelope::Meta;
 pub use crate::head::{Stage, UnknownStage};

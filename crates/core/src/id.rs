@@ -357,10 +357,10 @@ macro_rules! number_type {
         pub struct $name(pub u64);
 
         impl $name {
-            /// The one after this.
+            /// The one after this; the last one is followed by itself.
             #[must_use]
             pub fn next(self) -> Self {
-                Self(self.0 + 1)
+                Self(self.0.saturating_add(1))
             }
         }
 

@@ -90,20 +90,22 @@ impl<A: Aggregate> Live<A> {
     ///
     /// # Errors
     /// The event is no first one, or says what cannot be.
-    pub fn begin(
+    pub(crate) fn begin(
         stream: &StreamName,
         event: &A::Event,
         stamp: Stamp<'_>,
     ) -> Result<Self, A::Error> {
         let tip = StreamTip::default();
         let state = A::begin(stream, event, &stamp.meta(tip))?;
-        let mut live = Self::restore(state, tip);
+        let mut live = Self { state, tip, events: Vec::new(), blobs: Vec::new() };
         live.enter(event, stamp);
         Ok(live)
     }
 
-    /// Continues what replay or a snapshot gave.
+    /// Continues what replay or a snapshot gave. Of the tip only the hash is taken: the version is
+    /// that of the state.
     pub fn restore(state: A, tip: StreamTip) -> Self {
+        let tip = StreamTip { version: state.version(), ..tip };
         Self { state, tip, events: Vec::new(), blobs: Vec::new() }
     }
 
@@ -114,7 +116,11 @@ impl<A: Aggregate> Live<A> {
     ///
     /// # Panics
     /// If the event was decided wrongly: what is decided can be applied.
-    pub fn emit(&mut self, event: &A::Event, stamp: Stamp<'_>) -> Result<&Recorded, EmitError> {
+    pub(crate) fn emit(
+        &mut self,
+        event: &A::Event,
+        stamp: Stamp<'_>,
+    ) -> Result<&Recorded, EmitError> {
         if self.state.has_ended() {
             return Err(EmitError::Ended { stream: self.state.stream() });
         }

@@ -23,9 +23,11 @@ impl<A: Aggregate> Replay<A> {
         Self { stream, state: None, tip: StreamTip::default() }
     }
 
-    /// Behind what a snapshot holds.
+    /// Behind what a snapshot holds. Of the tip only the hash is taken: the version is that of the
+    /// state.
     #[must_use]
     pub fn behind(state: A, tip: StreamTip) -> Self {
+        let tip = StreamTip { version: state.version(), ..tip };
         Self { stream: state.stream(), state: Some(state), tip }
     }
 

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    AbortReason, Backoff, BudgetType, BudgetUsage, ControllerError, CoordinationBudget,
+    AbortReason, ApplyError, Backoff, BudgetType, BudgetUsage, ControllerError, CoordinationBudget,
     CoordinationConfig, CoordinationController, CoordinationError, CoordinationObjectiveReceiptV1,
     CoordinationReceipt, CoordinationReducer, CoordinationStatus, EfeComponents, EfeObjective,
-    EfeWeights, Ending, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES,
-    MAX_WORK_QUEUE_SIZE, NextStep, PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner,
-    SessionOutcome, SessionSpawner, SessionTerminationInfo, SkipReason, SpawnError, StopCondition,
-    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
+    EfeWeights, Ending, Grant, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE,
+    MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, NextStep, PlannerError, ReceiptBuilder, Reducer,
+    ReducerContext, Runner, SessionOutcome, SessionSpawner, SessionTerminationInfo, SkipReason,
+    SpawnError, StopCondition, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded};
@@ -764,4 +764,95 @@ fn work_that_its_owner_refuses_whole_is_never_a_success() {
         (&*end.event.kind, end.receipt.verdict),
         ("coordination.completed", Verdict::Succeeded)
     );
+}
+
+/// A reducer that has seen these events.
+fn reduced(events: &[Recorded]) -> CoordinationReducer {
+    let mut reducer = CoordinationReducer::new();
+    for (seq_id, event) in (1..).zip(events) {
+        reducer.apply(event, &ReducerContext::replay(seq_id)).unwrap();
+    }
+    reducer
+}
+
+#[test]
+fn a_reducer_goes_on_from_its_checkpoint_as_if_it_had_never_stopped() {
+    let mut controller = controller(&["a", "b"], 3);
+    run(&mut controller, "a", SessionOutcome::Success, 2_000);
+    run(&mut controller, "b", SessionOutcome::Failure, 3_000);
+    let events = controller.take_events();
+    let whole = reduced(&events).checkpoint();
+    for stop in 0..=events.len() {
+        let checkpoint = reduced(&events[..stop]).checkpoint();
+        let mut reducer = CoordinationReducer::from_checkpoint(&checkpoint).unwrap();
+        assert_eq!(reducer.checkpoint(), checkpoint);
+        // From the first event: those that the checkpoint holds are known.
+        for event in &events {
+            reducer.apply(event, &ReducerContext::replay(1)).unwrap();
+        }
+        assert_eq!(reducer.checkpoint(), whole, "stopped after {stop}");
+    }
+}
+
+#[test]
+fn what_is_no_checkpoint_is_refused() {
+    let events = controller(&["a"], 3).take_events();
+    let checkpoint = String::from_utf8(reduced(&events).checkpoint()).unwrap();
+    let hash = format!("\"{}\"", events[0].hash);
+    let refused = |changed: String| {
+        CoordinationReducer::from_checkpoint(changed.as_bytes()).unwrap_err().to_string()
+    };
+    assert_eq!(
+        vec![
+            refused(checkpoint[..checkpoint.len() - 2].to_owned()),
+            refused(checkpoint.replace("reducer.1", "reducer.9")),
+            refused(checkpoint.replace("\"seen\"", "\"saw\"")),
+            refused(checkpoint.replace(&format!("{hash},"), "")),
+        ],
+        [
+            "the checkpoint cannot be read",
+            "the checkpoint is of format \"antiphon.reducer.9\", and this version reads \
+             \"antiphon.reducer.1\"",
+            "the checkpoint cannot be read",
+            "the checkpoint contradicts itself about coordination c",
+        ]
+    );
+}
+
+#[test]
+fn another_event_at_a_version_that_was_seen_is_refused_and_the_same_one_ignored() {
+    let events = controller(&["a"], 3).take_events();
+    let mut reducer = reduced(&events);
+    let before = reducer.checkpoint();
+    for event in &events {
+        assert_eq!(reducer.apply(event, &ReducerContext::replay(1)), Ok(()));
+        let mut other = event.clone();
+        other.actor = Actor::new("somebody").unwrap();
+        other.hash = other.computed_hash();
+        assert_eq!(
+            reducer.apply(&other, &ReducerContext::replay(1)),
+            Err(ApplyError::AnotherEvent {
+                version: event.version,
+                known: event.hash,
+                actual: other.hash,
+            })
+        );
+    }
+    let mut nowhere = events[0].clone();
+    nowhere.version = Version(0);
+    assert_eq!(
+        reducer.apply(&nowhere, &ReducerContext::replay(1)),
+        Err(ApplyError::OutOfOrder { last: Version(2), actual: Version(0) })
+    );
+    assert_eq!(reducer.checkpoint(), before);
+}
+
+#[test]
+fn a_grant_whose_ticks_come_at_no_rate_is_refused() {
+    let grant = Grant { sessions: 1, ticks: 5, ..Grant::default() };
+    assert_eq!(
+        budget().within(&grant, 0),
+        Err(CoordinationError::InvalidBudget { field: "grant_rate_hz".to_owned() })
+    );
+    assert_eq!(budget().within(&grant, 1_000).unwrap().max_episodes(), 1);
 }

@@ -151,14 +151,19 @@ impl CoordinationBudget {
 
     /// The budget of a nested coordination: its own ceilings, none above what its session was
     /// granted.
-    #[must_use]
-    pub fn within(&self, grant: &Grant, grant_rate_hz: u64) -> Self {
+    ///
+    /// # Errors
+    /// [`CoordinationError::InvalidBudget`] if the grant's ticks come at no rate.
+    pub fn within(&self, grant: &Grant, grant_rate_hz: u64) -> Result<Self, CoordinationError> {
+        if grant_rate_hz == 0 {
+            return Err(CoordinationError::InvalidBudget { field: "grant_rate_hz".to_owned() });
+        }
         let granted_ns = crate::time::nanos(grant.ticks, grant_rate_hz);
         let lower = |own: Option<u64>, granted: Option<u64>| match (own, granted) {
             (Some(own), Some(granted)) => Some(own.min(granted)),
             (own, granted) => own.or(granted),
         };
-        Self {
+        Ok(Self {
             max_episodes: self.max_episodes.min(grant.sessions).max(1),
             max_duration_ticks: self
                 .max_duration_ticks
@@ -168,7 +173,7 @@ impl CoordinationBudget {
             max_tokens: lower(self.max_tokens, grant.tokens),
             max_cost: lower(self.max_cost, grant.cost),
             currency: self.currency.clone(),
-        }
+        })
     }
 
     /// Whether another budget may replace this one while the coordination runs: same tick rate, no

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::budget::CoordinationBudget;
 use super::error::ControllerError;
 use super::event::{Mode, OnExhausted, Policies, Started};
+use super::fault::CoordinationError;
 use super::limits::{
     CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY,
     MAX_WORK_QUEUE_SIZE,
@@ -212,9 +213,15 @@ impl CoordinationConfig {
     }
 
     /// The same budgeted by what a parent's session was granted.
-    #[must_use]
-    pub fn within(self, grant: &super::Grant, grant_rate_hz: u64) -> Self {
-        Self { budget: self.budget.within(grant, grant_rate_hz), ..self }
+    ///
+    /// # Errors
+    /// [`CoordinationError::InvalidBudget`] if the grant's ticks come at no rate.
+    pub fn within(
+        self,
+        grant: &super::Grant,
+        grant_rate_hz: u64,
+    ) -> Result<Self, CoordinationError> {
+        Ok(Self { budget: self.budget.within(grant, grant_rate_hz)?, ..self })
     }
 
     /// The id that the user chose, if any.

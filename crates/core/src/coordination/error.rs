@@ -328,6 +328,18 @@ pub enum ApplyError {
         /// What is in the way.
         why: String,
     },
+    /// Another event was seen at that version.
+    #[error(
+        "version {version} has hash {known}, and an event with hash {actual} is offered for it"
+    )]
+    AnotherEvent {
+        /// The version.
+        version: Version,
+        /// The hash of the event that was seen.
+        known: Digest,
+        /// The hash of the event offered.
+        actual: Digest,
+    },
     /// The event belongs to a coordination that is not known.
     #[error("coordination {coordination_id} is not known; its first event is missing")]
     CoordinationNotFound {

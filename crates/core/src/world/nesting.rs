@@ -21,7 +21,7 @@ impl World {
         let Some(parent) = &state.started().parent else { return Ok(()) };
         let granted = self.coordination(&parent.coordination).and_then(|above| {
             let (binding, _) = above.binding(parent.number)?;
-            Some(budget.within(&binding.grant, above.budget().tick_rate_hz()))
+            budget.within(&binding.grant, above.budget().tick_rate_hz()).ok()
         });
         if granted.as_ref() == Some(budget) {
             Ok(())

@@ -41,11 +41,15 @@ pub struct Counts {
 
 impl Counts {
     pub(in crate::coordination) fn items(&self) -> u64 {
-        self.work_succeeded
-            + self.work_failed
-            + self.work_skipped_by_rule
-            + self.work_skipped
-            + self.work_unfinished
+        [
+            self.work_succeeded,
+            self.work_failed,
+            self.work_skipped_by_rule,
+            self.work_skipped,
+            self.work_unfinished,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 
     /// How a coordination with these totals went, if it was not aborted.
@@ -53,7 +57,7 @@ impl Counts {
     pub fn verdict(&self) -> Verdict {
         if self.critical_missed > 0 {
             Verdict::Failed
-        } else if self.work_succeeded + self.work_skipped_by_rule == self.items() {
+        } else if self.work_succeeded.saturating_add(self.work_skipped_by_rule) == self.items() {
             Verdict::Succeeded
         } else if self.work_succeeded == 0 {
             Verdict::Failed

@@ -54,7 +54,7 @@ impl CarryOut for Expanded {
         member.record(&CoordinationEvent::SessionBound(bound), Stamp::by_engine(now))?;
         world.collect(&parent);
         let started = config.and_then(|config| {
-            let config = config.within(&grant, rate);
+            let config = config.within(&grant, rate).map_err(|error| error.to_string())?;
             child.start(world, config, &work, now)
         });
         if let Err(reason) = started {
