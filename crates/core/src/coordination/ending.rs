@@ -85,7 +85,7 @@ impl Coordination {
     /// older versions completed those.
     pub(super) fn check_completed(&self, completed: &Completed, meta: &Meta) -> Result<(), String> {
         let given =
-            matches!(completed.stop, StopCondition::UserRequested | StopCondition::Error(_));
+            completed.stop == StopCondition::UserRequested || completed.stop.error().is_some();
         if !given && self.stop_condition_at(meta.at).as_ref() != Some(&completed.stop) {
             return Err("its stop condition does not hold".to_owned());
         }
