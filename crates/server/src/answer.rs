@@ -47,8 +47,8 @@ pub(crate) async fn ask<T>(
         Ok(answer) => answer.map_err(Unanswered::Engine),
         Err(_) => Err(Unanswered::Problem(Problem::new(
             Code::NoAnswer,
-            "the engine did not answer in time, and whether a command was carried out is unknown; repeat it with the same \
-             Idempotency-Key",
+            "the engine did not answer in time, and whether a command was carried out is unknown; \
+             repeat it with the same Idempotency-Key",
         ))),
     }
 }

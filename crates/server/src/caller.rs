@@ -59,7 +59,8 @@ impl Peer {
         if self.uid != ours && self.uid != 0 {
             let uid = self.uid;
             let detail = format!(
-                "this engine belongs to user {ours}, and user {uid} may not use it; run the command as that user"
+                "this engine belongs to user {ours}, and user {uid} may not use it; \
+                 run the command as that user"
             );
             return Caller::Refused(Problem::new(Code::ForeignUser, detail));
         }
@@ -94,7 +95,8 @@ impl Peer {
             linux::Ancestry::Unrelated => Caller::Operator,
             linux::Ancestry::OfSession(session) => Caller::Session(session),
             linux::Ancestry::OfEngine => unplaced(format!(
-                "process {pid} is a descendant of the engine and in no session; call from outside the engine, or from a session"
+                "process {pid} is a descendant of the engine and in no session; \
+                 call from outside the engine, or from a session"
             )),
         }
     }

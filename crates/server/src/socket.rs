@@ -16,43 +16,30 @@ const MAX_PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Why the socket cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum SocketError {
     /// The ledger of the directory is not held by this process.
-    #[error("{} is not held by this process ({holder}); only the engine that owns it may answer there", dir.display())]
-    NotOwner {
-        /// The state directory.
-        dir: PathBuf,
-        /// Who holds it.
-        holder: String,
-    },
+    #[error(
+        "{} is not held by this process ({holder}); only the engine that owns it may answer there",
+        dir.display()
+    )]
+    NotOwner { dir: PathBuf, holder: String },
     /// An engine answers at the socket already.
     #[error("an engine answers at {} already", path.display())]
-    Answered {
-        /// The socket.
-        path: PathBuf,
-    },
+    Answered { path: PathBuf },
     /// Something else has the socket's name.
     #[error("{} is not a socket; move it away", path.display())]
-    NotASocket {
-        /// The file.
-        path: PathBuf,
-    },
+    NotASocket { path: PathBuf },
     /// The path does not fit into a socket's address, and there is no `/proc` to shorten it.
-    #[error("the path {} has more than the {MAX_PATH_BYTES} bytes that a socket may have; use a state directory with a shorter path", path.display())]
-    TooLong {
-        /// The path.
-        path: PathBuf,
-    },
+    #[error(
+        "the path {} has more than the {MAX_PATH_BYTES} bytes that a socket may have; \
+         use a state directory with a shorter path",
+        path.display()
+    )]
+    TooLong { path: PathBuf },
     /// The system refused.
-    #[error("could not {doing} {}: {source}", path.display())]
-    System {
-        /// What was being done.
-        doing: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error("could not {doing} {}", path.display())]
+    System { doing: &'static str, path: PathBuf, source: io::Error },
 }
 
 /// Connects to the engine of a state directory.

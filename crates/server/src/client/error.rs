@@ -1,4 +1,4 @@
-//! Why a call has no answer.
+//! Why a call of the client has no answer.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,30 +8,20 @@ use crate::api::{NotAnEvent, Problem};
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum ClientError {
     /// No engine answers at the socket of the state directory.
     #[error("no engine answers in {}", dir.display())]
-    NoEngine {
-        /// The state directory.
-        dir: PathBuf,
-    },
+    NoEngine { dir: PathBuf },
     /// The engine refused, and says why.
     #[error(transparent)]
     Refused(Box<Problem>),
     /// The socket failed.
-    #[error("the engine's socket in {} failed: {source}", dir.display())]
-    Socket {
-        /// The state directory.
-        dir: PathBuf,
-        /// How.
-        source: io::Error,
-    },
+    #[error("the engine's socket in {} failed", dir.display())]
+    Socket { dir: PathBuf, source: io::Error },
     /// The engine accepts connections and does not answer.
     #[error("the engine in {} does not answer", dir.display())]
-    Silent {
-        /// The state directory.
-        dir: PathBuf,
-    },
+    Silent { dir: PathBuf },
     /// The connection broke before the answer was there.
     #[error("the connection to the engine broke: {0}")]
     Broken(String),

@@ -81,13 +81,14 @@ impl PlanSubmission {
         if !directory.as_os_str().is_empty() && !directory.is_absolute() {
             body.fault(
                 "/directory".to_owned(),
-                "`directory` must be an absolute path, as the engine's working directory may differ",
+                "`directory` must be an absolute path: the engine may run in another directory",
             );
         }
         for (name, value) in &secrets {
             if value.len() < MIN_SECRET_BYTES {
                 let detail = format!(
-                    "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, too few to tell it from other text"
+                    "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, \
+                     too few to tell it from other text"
                 );
                 body.fault(pointer("secrets", name), detail);
             }
