@@ -9,7 +9,7 @@ use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
-    HeadFilter, HeadQuery, Location, OpenError, Position, Store, UnknownFormat,
+    HeadFilter, HeadQuery, LedgerPosition, Location, OpenError, Store, UnknownFormat,
 };
 
 use crate::command_error::{CommandError, Kind};
@@ -71,7 +71,7 @@ impl Ledger {
         let ledger = Self::at(&dir);
         // What keeps the format from being read comes up with what is read next.
         match ledger.location.position() {
-            Ok(Position { format, .. }) => {
+            Ok(LedgerPosition { format, .. }) => {
                 UnknownFormat::refuse(format).map_err(OpenError::from)?;
                 Ok(ledger)
             }

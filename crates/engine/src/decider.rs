@@ -31,19 +31,19 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::DropGuard;
 
 use crate::clock::Clock;
-use crate::incidents::{Caught, CaughtError};
+use crate::incidents::{Incident, Incidents};
 use crate::mailbox::{Handle, StartError};
 use crate::orphans::Leftovers;
 use audience::Audience;
 use closing::Closing;
-use disk::{Disk, Health};
+use disk::{Disk, DiskHealth};
 use inputs::{Input, Inputs, Listening};
 use opening::Opening;
 pub(crate) use opening::Parts;
 pub(crate) use recovery::{Recovered, recover};
 use sessions::Sessions;
 use snapshots::Snapshots;
-use turns::Draft;
+use turns::TurnDraft;
 
 /// Most requests and ends taken into one turn, so that a turn stays short and its callers wait for
 /// a bounded time.
@@ -64,11 +64,11 @@ struct Decider {
     opening: Opening,
     closing: Option<Closing>,
     /// What the next turn lets out beside what the world decides.
-    draft: Draft,
+    draft: TurnDraft,
     inputs: Inputs,
     clock: Clock,
     handle: Handle,
-    caught: Arc<Caught>,
+    incidents: Arc<Incidents>,
     leftovers: Arc<Leftovers>,
 }
 
@@ -123,7 +123,7 @@ impl Decider {
         let deadlines =
             if self.disk.is_sound() { self.world.next_deadline() } else { (None, None) };
         if let Err(error) = self.inputs.arm(&self.clock, deadlines) {
-            self.caught.note(CaughtError::DeadlineNotArmed, &"the next deadline", &error);
+            self.incidents.note(Incident::DeadlineNotArmed, &"the next deadline", &error);
         }
         let (takes, gathers) = (self.disk.has_room(), self.gathers());
         Listening {
@@ -141,9 +141,11 @@ impl Decider {
     /// until it is written or nothing is left.
     fn has_more(&self) -> bool {
         match self.disk.health() {
-            Health::Sound => self.world.has_more(),
-            Health::Proving { .. } => self.disk.nothing_in_flight() || self.world.has_more(),
-            Health::Full { .. } | Health::Poisoned { .. } | Health::Newer { .. } => false,
+            DiskHealth::Sound => self.world.has_more(),
+            DiskHealth::Proving { .. } => self.disk.nothing_in_flight() || self.world.has_more(),
+            DiskHealth::Full { .. } | DiskHealth::Poisoned { .. } | DiskHealth::Newer { .. } => {
+                false
+            }
         }
     }
 
@@ -153,9 +155,11 @@ impl Decider {
         let closed = self.closing.as_ref().is_some_and(Closing::is_recorded);
         !closed
             && match self.disk.health() {
-                Health::Sound => !self.world.is_taking_over(),
-                Health::Proving { .. } => false,
-                Health::Full { .. } | Health::Poisoned { .. } | Health::Newer { .. } => true,
+                DiskHealth::Sound => !self.world.is_taking_over(),
+                DiskHealth::Proving { .. } => false,
+                DiskHealth::Full { .. }
+                | DiskHealth::Poisoned { .. }
+                | DiskHealth::Newer { .. } => true,
             }
     }
 
@@ -183,7 +187,7 @@ impl Decider {
 
     fn now(&self) -> Now {
         self.clock.now().unwrap_or_else(|error| {
-            self.caught.note(CaughtError::NoRandomness, &"this turn", &error);
+            self.incidents.note(Incident::NoRandomness, &"this turn", &error);
             let at = self.clock.at();
             Now { at, ..Now::from(crate::clock::wall().0) }
         })

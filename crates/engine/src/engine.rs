@@ -26,7 +26,7 @@ pub use reader::Reader;
 pub use run::Run;
 pub use subscription::Subscription;
 
-use crate::incidents::CaughtError;
+use crate::incidents::Incident;
 use crate::ledger::{HeadQuery, Location, Store};
 use crate::mailbox::{EngineError, Handle, Request, StartError, operator};
 use crate::orphans::Leftovers;
@@ -221,8 +221,8 @@ impl Engine {
     /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it,
     /// and all are in the log.
     #[must_use]
-    pub fn caught(&self) -> BTreeMap<CaughtError, u64> {
-        self.handle().caught()
+    pub fn incidents(&self) -> BTreeMap<Incident, u64> {
+        self.handle().incidents()
     }
 
     /// Whether the mailbox has room now. Where it has none callers wait, and a server may send them

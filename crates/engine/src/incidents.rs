@@ -10,17 +10,17 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum CaughtError {
+pub enum Incident {
     /// A snapshot was not saved; the next start replays more.
     SnapshotNotSaved,
     /// The head mark was not written and is tried again; until then a loss of the ledger's end
     /// could go unseen.
     HeadMarkNotWritten,
-    /// An append failed; who waited for it was told.
+    /// An append failed; the callers that waited for it got the error.
     AppendFailed,
-    /// A cursor was not moved; who acknowledged was told.
+    /// A cursor was not moved; the reader that acknowledged got the error.
     CursorNotMoved,
-    /// The plan of a nested item came after its coordination had gone on without it.
+    /// The plan of a nested item arrived after its coordination had ended or gone ahead without it.
     LateExpansion,
     /// A session reported its end without a valid fence.
     StaleEnd,
@@ -30,13 +30,13 @@ pub enum CaughtError {
     LossNotRecorded,
     /// The timer for the next deadline could not be set.
     DeadlineNotArmed,
-    /// The system gave no randomness; tokens were made of the time.
+    /// The system gave no randomness; tokens were derived from the time.
     NoRandomness,
     /// The writer's thread is gone.
     WriterGone,
 }
 
-use CaughtError as Kind;
+use Incident as Kind;
 
 const KINDS: [Kind; 11] = [
     Kind::SnapshotNotSaved,
@@ -52,7 +52,7 @@ const KINDS: [Kind; 11] = [
     Kind::WriterGone,
 ];
 
-impl CaughtError {
+impl Incident {
     /// Its name, as it is in logs and reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -80,24 +80,24 @@ impl CaughtError {
     }
 }
 
-impl fmt::Display for CaughtError {
+impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-/// How often each was caught since the engine started.
+/// How often each occurred since the engine started.
 #[derive(Debug, Default)]
-pub(crate) struct Caught([AtomicU64; KINDS.len()]);
+pub(crate) struct Incidents([AtomicU64; KINDS.len()]);
 
-impl Caught {
+impl Incidents {
     /// Logs an error and counts it. `subject` is what it concerns: a session, a stream.
     pub(crate) fn note(&self, kind: Kind, subject: &dyn fmt::Display, error: &dyn fmt::Display) {
         self.0[kind as usize].fetch_add(1, Ordering::Relaxed);
         if kind.is_usual() {
-            tracing::warn!(caught = %kind, %subject, %error, "an error was caught");
+            tracing::warn!(incident = %kind, %subject, %error, "the engine dealt with an error by itself");
         } else {
-            tracing::error!(caught = %kind, %subject, %error, "an error was caught");
+            tracing::error!(incident = %kind, %subject, %error, "the engine dealt with an error by itself");
         }
     }
 
@@ -115,14 +115,14 @@ mod tests {
 
     #[test]
     fn every_kind_is_counted_by_itself_under_one_name() {
-        let caught = Caught::default();
+        let incidents = Incidents::default();
         for (times, kind) in KINDS.into_iter().enumerate() {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
             for _ in 0..times {
-                caught.note(kind, &"a test", &"an error");
+                incidents.note(kind, &"a test", &"an error");
             }
         }
         let expected: BTreeMap<_, _> = KINDS.into_iter().zip(0..).skip(1).collect();
-        assert_eq!(caught.counts(), expected);
+        assert_eq!(incidents.counts(), expected);
     }
 }

@@ -71,7 +71,7 @@ pub use antiphon_core::event;
 pub use engine::{
     Engine, EngineBuilder, Once, Reader, RegisterError, Run, Submitted, Subscription,
 };
-pub use incidents::CaughtError;
+pub use incidents::Incident;
 pub use mailbox::{Ended, EngineError, StartError, Status};
 pub use session::{Failed, Output, OutputError, SessionContext, SessionResult};
 pub use submission::{Addition, Submission};

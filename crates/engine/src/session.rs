@@ -8,5 +8,5 @@ mod spawner;
 pub(crate) use context::{ContextParts, RunnerFn, boxed};
 pub use context::{Failed, Output, OutputError, SessionContext, SessionResult};
 pub(crate) use process::{Processes, Secrets, result_of};
-pub(crate) use running::{CLOSED, Ending, Patience, Running, end_of};
+pub(crate) use running::{CLOSED, Patience, ReportedEnd, RunningSessions, end_of};
 pub(crate) use spawner::adapted;

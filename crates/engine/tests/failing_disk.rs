@@ -168,7 +168,7 @@ async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_be
 -> Result {
     let bench = Bench::new()?;
     let engine = bench.start().await?;
-    let run = engine.submit(config("first", &["a"])?).await?;
+    engine.submit(config("first", &["a"])?).await?;
     bench.begun.notified().await;
     drop(engine);
 
@@ -178,7 +178,7 @@ async fn a_full_disk_at_the_start_does_not_keep_what_the_last_engine_ran_from_be
     bench.faults.none();
     bench.begun.notified().await;
     bench.go.notify_one();
-    assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
+    assert_eq!(engine.run("first")?.wait().await?.verdict, Verdict::Succeeded);
     engine.close().await?;
     let expected = [
         "started",

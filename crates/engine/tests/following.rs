@@ -13,7 +13,7 @@ use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::digest::Digest;
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::world::EraseRequest;
-use antiphon::{CaughtError, Engine, Output, Reader, Subscription};
+use antiphon::{Engine, Incident, Output, Reader, Subscription};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -199,17 +199,17 @@ async fn a_follower_that_fell_far_behind_misses_nothing_and_sees_nothing_twice()
 async fn a_head_mark_that_cannot_be_written_is_counted() -> Result {
     let dir = tempfile::tempdir()?;
     let engine = engine(dir.path()).await?;
-    assert!(engine.caught().is_empty());
+    assert!(engine.incidents().is_empty());
     let head = dir.path().join("state/head");
     fs::remove_file(&head)?;
     fs::create_dir(&head)?;
     let id = open(&engine, "inbox").await?;
     let mut command = 0;
-    while engine.caught().is_empty() {
+    while engine.incidents().is_empty() {
         command += 1;
         engine.run(&id)?.add_work(idle(command, 1)).await?;
     }
-    assert_eq!(engine.caught().into_keys().collect::<Vec<_>>(), [CaughtError::HeadMarkNotWritten]);
+    assert_eq!(engine.incidents().into_keys().collect::<Vec<_>>(), [Incident::HeadMarkNotWritten]);
     fs::remove_dir(&head)?;
     engine.close().await?;
     Ok(())

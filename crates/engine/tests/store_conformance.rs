@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where anything is not as it should be")]
 
-use antiphon::ledger::conformance::Place;
+use antiphon::ledger::conformance::StoreUnderTest;
 use antiphon::ledger::{
     MemoryLedger, MemoryStore, Refusal, SqliteOptions, SqliteStore, Store, WriteError,
 };
 
 struct Memory(MemoryLedger);
 
-impl Place for Memory {
+impl StoreUnderTest for Memory {
     type Store = MemoryStore;
 
     fn empty() -> Self {
@@ -27,7 +27,7 @@ impl Place for Memory {
 
 struct Sqlite(tempfile::TempDir);
 
-impl Place for Sqlite {
+impl StoreUnderTest for Sqlite {
     type Store = SqliteStore;
 
     fn empty() -> Self {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Decider;
 use super::snapshots::snapshot_of;
-use crate::incidents::CaughtError;
+use crate::incidents::Incident;
 use crate::mailbox::{EngineError, engine_origin};
 use crate::session::CLOSED;
 
@@ -85,12 +85,12 @@ impl Decider {
                 blobs: Vec::new(),
             };
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
-                self.caught.note(CaughtError::LossNotRecorded, &subject, &error);
+                self.incidents.note(Incident::LossNotRecorded, &subject, &error);
             }
         }
         self.sessions.abandon();
         if let Err(error) = self.world.close_ledger(now) {
-            self.caught.note(CaughtError::LossNotRecorded, &"the ledger", &error);
+            self.incidents.note(Incident::LossNotRecorded, &"the ledger", &error);
         }
     }
 

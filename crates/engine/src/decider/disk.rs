@@ -11,8 +11,8 @@ use antiphon_core::world::LedgerFacts;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::turns::Turn;
-use super::writer::{Ack, Job, Writer};
+use super::turns::TurnInFlight;
+use super::writer::{Ack, WriteJob, WriterThread};
 use crate::ledger::{AppendError, Cursor, Snapshot, Store};
 use crate::mailbox::EngineError;
 
@@ -30,7 +30,7 @@ const GATHER_BESIDE: usize = 1 << 20;
 const RETRY_FULL: Duration = Duration::from_millis(500);
 
 /// Whether the ledger takes anything in.
-pub(super) enum Health {
+pub(super) enum DiskHealth {
     Sound,
     /// Read-only until a write succeeds; tried again at the moment given.
     Full {
@@ -52,7 +52,7 @@ pub(super) enum Health {
     },
 }
 
-impl Health {
+impl DiskHealth {
     /// What a failed append makes of it.
     fn after(&self, error: &AppendError, now: Instant) -> Self {
         match (error, self) {
@@ -86,9 +86,9 @@ impl Health {
 /// How a turn went.
 pub(super) enum Written {
     /// It is durable.
-    Durable(Turn),
+    Durable(TurnInFlight),
     /// It was not recorded.
-    Failed(Turn, AppendError),
+    Failed(TurnInFlight, AppendError),
     /// It had been given up before.
     Void,
 }
@@ -96,14 +96,14 @@ pub(super) enum Written {
 /// What the decider has of the disk.
 pub(super) struct Disk {
     store: Arc<dyn Store>,
-    writer: Writer,
+    writer: WriterThread,
     writer_gone: bool,
     /// The ledger as it was opened, with the end of the commit chain as it was last durable.
     durable: LedgerFacts,
-    in_flight: VecDeque<Turn>,
+    in_flight: VecDeque<TurnInFlight>,
     /// Acknowledgements of turns that were given up.
     void_acks: usize,
-    health: Health,
+    health: DiskHealth,
     /// When the disk was first found full, unless a write has succeeded since: that there was
     /// nothing to write is no success.
     full_since: Option<Instant>,
@@ -112,11 +112,11 @@ pub(super) struct Disk {
 impl Disk {
     pub(super) fn new(
         store: Arc<dyn Store>,
-        writer: Writer,
+        writer: WriterThread,
         durable: LedgerFacts,
         newer: Option<Unreadable>,
     ) -> Self {
-        let health = newer.map_or(Health::Sound, |unreadable| Health::Newer { unreadable });
+        let health = newer.map_or(DiskHealth::Sound, |unreadable| DiskHealth::Newer { unreadable });
         Self {
             store,
             writer,
@@ -137,12 +137,12 @@ impl Disk {
         &self.durable
     }
 
-    pub(super) fn health(&self) -> &Health {
+    pub(super) fn health(&self) -> &DiskHealth {
         &self.health
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        matches!(self.health, Health::Sound)
+        matches!(self.health, DiskHealth::Sound)
     }
 
     /// What a command is refused with now, if it is.
@@ -152,12 +152,12 @@ impl Disk {
 
     /// Whether this engine writes nothing any more, whatever happens.
     pub(super) fn is_closed_to_writes(&self) -> bool {
-        matches!(self.health, Health::Poisoned { .. } | Health::Newer { .. })
+        matches!(self.health, DiskHealth::Poisoned { .. } | DiskHealth::Newer { .. })
     }
 
     /// Whether this engine never wrote, as it does not know all events of the ledger.
     pub(super) fn is_newer(&self) -> bool {
-        matches!(self.health, Health::Newer { .. })
+        matches!(self.health, DiskHealth::Newer { .. })
     }
 
     /// What a look at the live state is refused with now, if it is: what a poisoned ledger holds is
@@ -168,16 +168,16 @@ impl Disk {
 
     pub(super) fn may_write(&self) -> bool {
         match &self.health {
-            Health::Sound | Health::Proving { .. } => true,
-            Health::Full { retry, .. } => *retry <= Instant::now(),
-            Health::Poisoned { .. } | Health::Newer { .. } => false,
+            DiskHealth::Sound | DiskHealth::Proving { .. } => true,
+            DiskHealth::Full { retry, .. } => *retry <= Instant::now(),
+            DiskHealth::Poisoned { .. } | DiskHealth::Newer { .. } => false,
         }
     }
 
     /// When a full disk is tried again although nothing happens.
     pub(super) fn retry(&self) -> Option<Instant> {
         match &self.health {
-            Health::Full { retry, .. } if self.in_flight.is_empty() => Some(*retry),
+            DiskHealth::Full { retry, .. } if self.in_flight.is_empty() => Some(*retry),
             _ => None,
         }
     }
@@ -200,20 +200,21 @@ impl Disk {
     /// Whether a turn of so many bytes is small beside the one that is being written: it could not
     /// be written sooner, and what comes meanwhile shares its sync.
     pub(super) fn gathers(&self, turn_bytes: usize) -> bool {
-        let small =
-            |written: &Turn| written.bytes <= GATHER_BESIDE && turn_bytes * GATHER < written.bytes;
+        let small = |written: &TurnInFlight| {
+            written.bytes <= GATHER_BESIDE && turn_bytes * GATHER < written.bytes
+        };
         self.in_flight.back().is_some_and(small)
     }
 
     /// Sends a turn on its way.
-    pub(super) fn append(&mut self, append: Box<Append>, turn: Turn) {
+    pub(super) fn append(&mut self, append: Box<Append>, turn: TurnInFlight) {
         self.in_flight.push_back(turn);
-        self.writer.send(Job::Append(append));
+        self.writer.send(WriteJob::Append(append));
     }
 
     /// Has what a turn without an append lets out wait for the last one on its way. Gives it back
     /// if there is none: all that it rests on is durable.
-    pub(super) fn rest_on_the_last(&mut self, turn: Turn) -> Option<Turn> {
+    pub(super) fn rest_on_the_last(&mut self, turn: TurnInFlight) -> Option<TurnInFlight> {
         match self.in_flight.back_mut() {
             Some(last) => {
                 last.join(turn);
@@ -224,7 +225,7 @@ impl Disk {
     }
 
     pub(super) fn save(&self, snapshot: Snapshot) {
-        self.writer.send(Job::Save(snapshot));
+        self.writer.send(WriteJob::Save(snapshot));
     }
 
     pub(super) fn move_cursor(
@@ -232,7 +233,7 @@ impl Disk {
         cursor: Cursor,
         reply: oneshot::Sender<Result<(), EngineError>>,
     ) {
-        self.writer.send(Job::Move(cursor, reply));
+        self.writer.send(WriteJob::Move(cursor, reply));
     }
 
     /// What the writer says of the turn that was sent first.
@@ -244,7 +245,7 @@ impl Disk {
         match (self.in_flight.pop_front(), ack) {
             (None, _) => Written::Void,
             (Some(turn), Ok(())) => {
-                self.health = Health::Sound;
+                self.health = DiskHealth::Sound;
                 self.full_since = None;
                 self.durable.commit = turn.commit;
                 Written::Durable(turn)
@@ -256,13 +257,13 @@ impl Disk {
     /// There was nothing to write, so nothing keeps the ledger from taking something in.
     pub(super) fn prove(&mut self) {
         if self.in_flight.is_empty() {
-            self.health = Health::Sound;
+            self.health = DiskHealth::Sound;
         }
     }
 
     /// After a failed append: the turns behind it were decided on a state that never was, and the
     /// writer refuses each of them. Returns them.
-    pub(super) fn fail(&mut self, error: &AppendError) -> Vec<Turn> {
+    pub(super) fn fail(&mut self, error: &AppendError) -> Vec<TurnInFlight> {
         self.health = self.health.after(error, Instant::now());
         self.void_acks = self.in_flight.len();
         self.in_flight.drain(..).collect()
@@ -271,18 +272,18 @@ impl Disk {
     /// Has a full disk wait before it is tried again: building the world may have taken longer than
     /// the wait, and others are to have their turn. Returns how long it has been full.
     pub(super) fn wait_for_room(&mut self, failed_at: Instant) -> Option<Duration> {
-        let Health::Full { retry, .. } = &mut self.health else { return None };
+        let DiskHealth::Full { retry, .. } = &mut self.health else { return None };
         *retry = Instant::now() + RETRY_FULL;
         Some(failed_at.duration_since(*self.full_since.get_or_insert(failed_at)))
     }
 
     /// Closes the ledger to writes until a restart has verified it.
     pub(super) fn poison(&mut self, reason: String) {
-        self.health = Health::Poisoned { reason };
+        self.health = DiskHealth::Poisoned { reason };
     }
 
     /// The writer's thread is gone: nothing that is on its way arrives.
-    pub(super) fn lose_writer(&mut self) -> Vec<Turn> {
+    pub(super) fn lose_writer(&mut self) -> Vec<TurnInFlight> {
         self.writer_gone = true;
         self.void_acks = 0;
         self.in_flight.drain(..).collect()

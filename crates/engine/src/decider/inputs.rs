@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::writer::Ack;
 use crate::clock::{Clock, Timer};
 use crate::mailbox::Request;
-use crate::session::Ending;
+use crate::session::ReportedEnd;
 
 /// What can happen to the decider.
 pub(super) enum Input {
@@ -17,7 +17,7 @@ pub(super) enum Input {
     /// The writer's thread ended without having been asked to.
     WriterLost,
     /// A session has ended.
-    SessionEnded(Ending),
+    SessionEnded(ReportedEnd),
     /// A caller asks for something.
     Request(Request),
     /// A deadline of the world has come.
@@ -53,7 +53,7 @@ pub(super) struct Listening {
 /// The lanes.
 pub(super) struct Inputs {
     requests: mpsc::Receiver<Request>,
-    ends: mpsc::UnboundedReceiver<Ending>,
+    ends: mpsc::UnboundedReceiver<ReportedEnd>,
     acks: mpsc::UnboundedReceiver<Ack>,
     /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their
     /// own.
@@ -64,7 +64,7 @@ pub(super) struct Inputs {
 impl Inputs {
     pub(super) fn new(
         requests: mpsc::Receiver<Request>,
-        ends: mpsc::UnboundedReceiver<Ending>,
+        ends: mpsc::UnboundedReceiver<ReportedEnd>,
         acks: mpsc::UnboundedReceiver<Ack>,
         dropped: CancellationToken,
         timer: Timer,
@@ -103,7 +103,7 @@ impl Inputs {
         self.acks.try_recv().ok()
     }
 
-    pub(super) fn next_end(&mut self) -> Option<Ending> {
+    pub(super) fn next_end(&mut self) -> Option<ReportedEnd> {
         self.ends.try_recv().ok()
     }
 

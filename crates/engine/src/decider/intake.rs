@@ -10,12 +10,12 @@ use antiphon_core::world::{
 };
 
 use super::Decider;
-use crate::incidents::CaughtError;
+use crate::incidents::Incident;
 use crate::mailbox::{EngineError, Feed, Release, Request, engine_origin, head_of};
-use crate::session::Ending;
+use crate::session::ReportedEnd;
 
 impl Decider {
-    pub(super) fn on_end(&mut self, mut end: Ending, now: &Now) {
+    pub(super) fn on_end(&mut self, mut end: ReportedEnd, now: &Now) {
         self.sessions.ended(&mut end);
         if self.disk.is_sound() && !self.world.is_taking_over() {
             self.present(end, now);
@@ -24,7 +24,7 @@ impl Decider {
         }
     }
 
-    pub(super) fn present(&mut self, end: Ending, now: &Now) {
+    pub(super) fn present(&mut self, end: ReportedEnd, now: &Now) {
         let command = commands::EndSession {
             session: end.session.clone(),
             fence: end.fence,
@@ -33,13 +33,13 @@ impl Decider {
             blobs: end.blobs.clone(),
         };
         match self.world.handle(command, engine_origin(), now) {
-            Ok(Written::Refused) => self.caught.note(
-                CaughtError::StaleEnd,
+            Ok(Written::Refused) => self.incidents.note(
+                Incident::StaleEnd,
                 &end.session,
                 &"its fence is not valid any more",
             ),
             Ok(Written::Done(_)) => {}
-            Err(error) => self.caught.note(CaughtError::LateEnd, &end.session, &error),
+            Err(error) => self.incidents.note(Incident::LateEnd, &end.session, &error),
         }
         self.draft.records(end);
     }

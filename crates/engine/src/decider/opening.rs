@@ -18,10 +18,10 @@ use super::inputs::Inputs;
 use super::recovery::Recovered;
 use super::sessions::Sessions;
 use super::snapshots::Snapshots;
-use super::turns::Draft;
-use super::writer::Writer;
+use super::turns::TurnDraft;
+use super::writer::WriterThread;
 use crate::clock::Timer;
-use crate::incidents::Caught;
+use crate::incidents::Incidents;
 use crate::ledger::{Owner, Store};
 use crate::mailbox::{Handle, StartError};
 use crate::orphans::{Leftovers, Orphans};
@@ -93,10 +93,10 @@ impl Decider {
         let sessions = Sessions::new(functions, plans, processes, ended, grace);
         world.set_runners(sessions.runners().clone());
         let (mailbox, requests) = mpsc::channel(MAILBOX);
-        let caught = Arc::new(Caught::default());
+        let incidents = Arc::new(Incidents::default());
         let leftovers = Arc::<Leftovers>::default();
-        let (writer, acks) = Writer::start(Arc::clone(&store), Arc::clone(&caught))?;
-        let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&caught));
+        let (writer, acks) = WriterThread::start(Arc::clone(&store), Arc::clone(&incidents))?;
+        let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents));
         let timer = Timer::new().map_err(system("a timer"))?;
         let decider = Self {
             world,
@@ -106,11 +106,11 @@ impl Decider {
             snapshots: Snapshots::new(snapshot_every),
             opening,
             closing: None,
-            draft: Draft::default(),
+            draft: TurnDraft::default(),
             inputs: Inputs::new(requests, ends, acks, dropped, timer),
             clock,
             handle,
-            caught,
+            incidents,
             leftovers,
         };
         Ok((decider, guard))

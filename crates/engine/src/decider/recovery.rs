@@ -142,7 +142,7 @@ fn replay_all(store: &dyn Store, live: &[StreamName]) -> Replayed {
 fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Replayed {
     let mut replays = streams
         .iter()
-        .map(|stream| Reading::begin(store, stream))
+        .map(|stream| StreamReplay::begin(store, stream))
         .collect::<Result<Vec<_>, _>>()?;
     let mut behind: BinaryHeap<_> =
         replays.iter().enumerate().map(|(n, replay)| Reverse((replay.at, n))).collect();
@@ -151,18 +151,18 @@ fn replay_abreast(store: &dyn Store, streams: &[StreamName], page: usize) -> Rep
             behind.push(Reverse((replays[n].at, n)));
         }
     }
-    replays.into_iter().map(Reading::end).collect()
+    replays.into_iter().map(StreamReplay::end).collect()
 }
 
 /// One stream while it is read and replayed.
-struct Reading<'a> {
+struct StreamReplay<'a> {
     stream: &'a StreamName,
     replay: Replay<Coordination>,
     /// When the last event that was read happened.
     at: LedgerTime,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> StreamReplay<'a> {
     /// From the snapshot, if there is one.
     fn begin(store: &dyn Store, stream: &'a StreamName) -> Result<Self, StartError> {
         let snapshot = store.load_snapshot(stream, Coordination::SNAPSHOT_FORMAT)?;

@@ -9,18 +9,18 @@ use antiphon_core::world::{Action, commands};
 
 use super::Decider;
 use super::disk::Written;
-use super::turns::{Draft, Turn};
+use super::turns::{TurnDraft, TurnInFlight};
 use super::writer::Ack;
 use crate::crash;
-use crate::incidents::CaughtError;
+use crate::incidents::Incident;
 use crate::mailbox::{Ended, engine_origin};
 use crate::orphans::{self, Orphans};
-use crate::session::Ending;
+use crate::session::ReportedEnd;
 
 impl Decider {
     /// Lets out what needs no append: now if all that it rests on is durable, else with the turn
     /// before.
-    pub(super) fn let_out(&mut self, draft: Draft, actions: Vec<Action>) {
+    pub(super) fn let_out(&mut self, draft: TurnDraft, actions: Vec<Action>) {
         if let Some(turn) = self.disk.rest_on_the_last(draft.without_append(actions)) {
             self.release(turn);
         }
@@ -43,7 +43,7 @@ impl Decider {
 
     /// Lets out what has become durable. Events go to those who follow before sessions start and
     /// callers are answered, so that whoever acts on an answer finds its events delivered.
-    fn release(&mut self, turn: Turn) {
+    fn release(&mut self, turn: TurnInFlight) {
         let is_empty = turn.actions.is_empty() && turn.releases.is_empty();
         if !is_empty {
             crash::point("release.before");
@@ -87,7 +87,7 @@ impl Decider {
 
     /// What was kept of a process session goes once its end is recorded, unless something of it is
     /// left.
-    fn let_process_go(&self, end: &Ending) {
+    fn let_process_go(&self, end: &ReportedEnd) {
         let (Some(processes), Some(tree)) = (self.sessions.processes(), &end.end.tree) else {
             return;
         };
@@ -150,7 +150,7 @@ impl Decider {
             engine_origin(),
             &now,
         ) {
-            self.caught.note(CaughtError::LateExpansion, &subject, &error);
+            self.incidents.note(Incident::LateExpansion, &subject, &error);
         }
     }
 }

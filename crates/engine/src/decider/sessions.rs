@@ -11,7 +11,7 @@ use antiphon_core::world::Spawn;
 use tokio::sync::mpsc;
 
 use crate::mailbox::Handle;
-use crate::session::{Ending, Patience, Processes, RunnerFn, Running};
+use crate::session::{Patience, Processes, ReportedEnd, RunnerFn, RunningSessions};
 
 /// What carries sessions out, and those that run.
 pub(super) struct Sessions {
@@ -21,10 +21,10 @@ pub(super) struct Sessions {
     process_runner: Option<RunnerFn>,
     /// What the world may bind now.
     runners: Runners,
-    running: Running,
+    running: RunningSessions,
     grace: Duration,
     /// Ends that wait for the ledger to take something in again.
-    kept: VecDeque<Ending>,
+    kept: VecDeque<ReportedEnd>,
 }
 
 impl Sessions {
@@ -32,7 +32,7 @@ impl Sessions {
         functions: Vec<(RunnerName, Capability, RunnerFn)>,
         plans: Vec<(RunnerName, CoordinationConfig)>,
         processes: Option<Arc<Processes>>,
-        ends: mpsc::UnboundedSender<Ending>,
+        ends: mpsc::UnboundedSender<ReportedEnd>,
         grace: Duration,
     ) -> Self {
         let mut runners = Runners::default();
@@ -51,7 +51,7 @@ impl Sessions {
             process_runner: processes.as_ref().map(Processes::runner),
             processes,
             runners,
-            running: Running::new(ends, grace),
+            running: RunningSessions::new(ends, grace),
             grace,
             kept: VecDeque::new(),
         }
@@ -98,16 +98,16 @@ impl Sessions {
     }
 
     /// Takes a session off the list of those that run, and completes its end.
-    pub(super) fn ended(&mut self, end: &mut Ending) {
+    pub(super) fn ended(&mut self, end: &mut ReportedEnd) {
         self.running.ended(end);
     }
 
     /// Keeps an end outside of the world until a write may succeed again.
-    pub(super) fn keep(&mut self, ends: impl IntoIterator<Item = Ending>) {
+    pub(super) fn keep(&mut self, ends: impl IntoIterator<Item = ReportedEnd>) {
         self.kept.extend(ends);
     }
 
-    pub(super) fn next_kept(&mut self) -> Option<Ending> {
+    pub(super) fn next_kept(&mut self) -> Option<ReportedEnd> {
         self.kept.pop_front()
     }
 

@@ -4,18 +4,18 @@ use antiphon_core::coordination::StopCause;
 use tokio::time::Instant;
 
 use super::Decider;
-use super::disk::Health;
+use super::disk::DiskHealth;
 use super::recovery;
-use super::turns::Turn;
-use crate::incidents::CaughtError;
+use super::turns::TurnInFlight;
+use crate::incidents::Incident;
 use crate::ledger::AppendError;
 use crate::mailbox::{EngineError, StartError};
 
 impl Decider {
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept
     /// and presented again.
-    pub(super) fn on_failed_append(&mut self, failed: Turn, error: &AppendError) {
-        self.caught.note(CaughtError::AppendFailed, &"a turn", error);
+    pub(super) fn on_failed_append(&mut self, failed: TurnInFlight, error: &AppendError) {
+        self.incidents.note(Incident::AppendFailed, &"a turn", error);
         let failed_at = Instant::now();
         let behind = self.disk.fail(error);
         let answer = self.disk.refusal().unwrap_or(EngineError::Stopped);
@@ -23,7 +23,7 @@ impl Decider {
         let given_up = std::iter::once(failed).chain(behind).chain([draft]);
         let kept: Vec<_> = given_up.flat_map(|turn| turn.give_up(&answer)).collect();
         self.audience.give_up(&answer);
-        if let Health::Poisoned { reason } = self.disk.health() {
+        if let DiskHealth::Poisoned { reason } = self.disk.health() {
             return self.poison(reason.clone());
         }
         if let Err(error) = self.rebuild() {
@@ -68,7 +68,7 @@ impl Decider {
     /// an error of a sync.
     pub(super) fn on_writer_lost(&mut self) {
         let reason = "the writer's thread ended";
-        self.caught.note(CaughtError::WriterGone, &"the ledger", &reason);
+        self.incidents.note(Incident::WriterGone, &"the ledger", &reason);
         let answer = EngineError::Poisoned { reason: reason.to_owned() };
         for turn in self.disk.lose_writer() {
             turn.give_up(&answer);

@@ -8,17 +8,17 @@ use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::world::Action;
 
 use crate::mailbox::{EngineError, Release};
-use crate::session::Ending;
+use crate::session::ReportedEnd;
 
 /// What the next turn lets out beside what the world decides.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct TurnDraft {
     releases: Vec<Release>,
-    ends: Vec<Ending>,
+    ends: Vec<ReportedEnd>,
     redacted: BTreeMap<StreamName, HeadRow>,
 }
 
-impl Draft {
+impl TurnDraft {
     /// Answers a caller with this turn.
     pub(super) fn answer(&mut self, release: Release) {
         self.releases.push(release);
@@ -30,7 +30,7 @@ impl Draft {
     }
 
     /// Notes a session's end that this turn records.
-    pub(super) fn records(&mut self, end: Ending) {
+    pub(super) fn records(&mut self, end: ReportedEnd) {
         self.ends.push(end);
     }
 
@@ -45,9 +45,9 @@ impl Draft {
     }
 
     /// The turn that only lets something out.
-    pub(super) fn without_append(self, actions: Vec<Action>) -> Turn {
+    pub(super) fn without_append(self, actions: Vec<Action>) -> TurnInFlight {
         let Self { releases, ends, redacted: _ } = self;
-        Turn { actions, releases, ends, ..Turn::default() }
+        TurnInFlight { actions, releases, ends, ..TurnInFlight::default() }
     }
 
     /// The turn that an append carries, with the events that somebody follows.
@@ -57,7 +57,7 @@ impl Draft {
         actions: Vec<Action>,
         takes_over: bool,
         followed: impl Fn(&StreamName) -> bool,
-    ) -> Turn {
+    ) -> TurnInFlight {
         let Self { releases, ends, redacted } = self;
         append.heads.extend(redacted.into_values());
         let events = append.events.iter();
@@ -70,18 +70,18 @@ impl Draft {
         });
         let ended = ended.collect();
         let commit = append.commit.tip();
-        Turn { actions, releases, deliveries, ends, ended, bytes, commit, takes_over }
+        TurnInFlight { actions, releases, deliveries, ends, ended, bytes, commit, takes_over }
     }
 }
 
 /// A turn on its way to the disk.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct TurnInFlight {
     pub(super) actions: Vec<Action>,
     pub(super) releases: Vec<Release>,
     pub(super) deliveries: Vec<Recorded>,
     /// Ends of sessions that it records.
-    pub(super) ends: Vec<Ending>,
+    pub(super) ends: Vec<ReportedEnd>,
     /// Coordinations that end with it.
     pub(super) ended: Vec<CoordinationId>,
     /// Bytes of payload.
@@ -92,7 +92,7 @@ pub(super) struct Turn {
     pub(super) takes_over: bool,
 }
 
-impl Turn {
+impl TurnInFlight {
     /// Lets out what another turn, which has nothing to append, would have let out.
     pub(super) fn join(&mut self, other: Self) {
         self.actions.extend(other.actions);
@@ -102,7 +102,7 @@ impl Turn {
 
     /// Tells everybody who waits for it that it was not recorded. The ends that it would have
     /// recorded are left.
-    pub(super) fn give_up(self, answer: &EngineError) -> Vec<Ending> {
+    pub(super) fn give_up(self, answer: &EngineError) -> Vec<ReportedEnd> {
         for release in self.releases {
             release(Err(answer.clone()));
         }

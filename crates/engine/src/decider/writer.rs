@@ -13,7 +13,7 @@ use antiphon_core::event::Event;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::crash;
-use crate::incidents::{Caught, CaughtError};
+use crate::incidents::{Incident, Incidents};
 use crate::ledger::{AppendError, Cursor, Snapshot, Store};
 use crate::mailbox::{EngineError, StartError};
 
@@ -24,7 +24,7 @@ const MARK_WITHIN: Duration = Duration::from_millis(60);
 const MOVES_AT_ONCE: usize = 1_024;
 
 /// Something to be written.
-pub(super) enum Job {
+pub(super) enum WriteJob {
     /// A turn; is acknowledged.
     Append(Box<Append>),
     /// A cursor to be moved with the next append, or by itself if none waits; the reader is told
@@ -37,31 +37,31 @@ pub(super) enum Job {
 /// The writer's end on the decider's side. Dropping the sender lets the thread finish what it has
 /// and close the store.
 #[derive(Debug)]
-pub(super) struct Writer {
-    jobs: Option<Sender<Job>>,
+pub(super) struct WriterThread {
+    jobs: Option<Sender<WriteJob>>,
     thread: Option<JoinHandle<Result<(), String>>>,
 }
 
 /// How an append went.
 pub(super) type Ack = Result<(), AppendError>;
 
-impl Writer {
+impl WriterThread {
     /// Starts the thread.
     pub(super) fn start(
         store: Arc<dyn Store>,
-        caught: Arc<Caught>,
+        incidents: Arc<Incidents>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Ack>), StartError> {
         let (jobs, receiver) = channel();
         let (acks, acknowledged) = mpsc::unbounded_channel();
         let thread = std::thread::Builder::new()
             .name("antiphon-writer".to_owned())
-            .spawn(move || run(store.as_ref(), &receiver, &acks, &caught))
+            .spawn(move || run(store.as_ref(), &receiver, &acks, &incidents))
             .map_err(|source| StartError::System { what: "the writer thread", source })?;
         Ok((Self { jobs: Some(jobs), thread: Some(thread) }, acknowledged))
     }
 
     /// Hands a job over; the thread ends only after this is dropped.
-    pub(super) fn send(&self, job: Job) {
+    pub(super) fn send(&self, job: WriteJob) {
         if let Some(jobs) = &self.jobs
             && jobs.send(job).is_err()
         {
@@ -80,7 +80,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterThread {
     fn drop(&mut self) {
         if let Err(error) = self.finish() {
             tracing::error!(error, "the ledger was not closed in order");
@@ -90,9 +90,9 @@ impl Drop for Writer {
 
 fn run(
     store: &dyn Store,
-    jobs: &Receiver<Job>,
+    jobs: &Receiver<WriteJob>,
     acks: &mpsc::UnboundedSender<Ack>,
-    caught: &Caught,
+    incidents: &Incidents,
 ) -> Result<(), String> {
     std::thread::scope(|scope| {
         // Room for one: an append that finds it taken is covered by the mark that is asked for
@@ -101,9 +101,9 @@ fn run(
         let (closing, closed) = channel();
         let marker = std::thread::Builder::new().name("antiphon-mark".to_owned());
         let marker = marker
-            .spawn_scoped(scope, move || keep_marked(store, &to_mark, &closed, caught))
+            .spawn_scoped(scope, move || keep_marked(store, &to_mark, &closed, incidents))
             .map_err(|error| error.to_string())?;
-        write_all(store, jobs, acks, &appended, caught);
+        write_all(store, jobs, acks, &appended, incidents);
         drop::<(SyncSender<()>, Sender<()>)>((appended, closing));
         if marker.join().is_err() {
             tracing::error!("the thread that marks the head panicked");
@@ -117,25 +117,25 @@ fn run(
 /// nothing may be acknowledged.
 fn write_all(
     store: &dyn Store,
-    jobs: &Receiver<Job>,
+    jobs: &Receiver<WriteJob>,
     acks: &mpsc::UnboundedSender<Ack>,
     appended: &SyncSender<()>,
-    caught: &Caught,
+    incidents: &Incidents,
 ) {
     let mut moves = Moves::default();
-    let mut next: Option<Job> = None;
+    let mut next: Option<WriteJob> = None;
     // A snapshot that follows a failed append is of a state that never was.
     let mut written = true;
     while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
         match job {
-            Job::Append(append) => {
+            WriteJob::Append(append) => {
                 crash::point("append.before");
                 let ends = append.events.iter().any(|event| Event::is_terminal_kind(&event.kind));
                 if ends {
                     crash::point("receipt.before");
                 }
                 let result = store.append(&append, moves.cursors()).map(|_| ());
-                moves.answer(&result, caught);
+                moves.answer(&result, incidents);
                 if ends {
                     crash::point("receipt.after");
                 }
@@ -147,19 +147,19 @@ fn write_all(
                 // Without a decider nobody waits for the answer.
                 let _ = acks.send(result);
             }
-            Job::Move(cursor, reply) => {
+            WriteJob::Move(cursor, reply) => {
                 moves.add(cursor, reply);
                 next = jobs.try_recv().ok();
                 if moves.must_go(next.as_ref()) {
                     let result = store.move_cursors(moves.cursors());
-                    moves.answer(&result, caught);
+                    moves.answer(&result, incidents);
                 }
             }
-            Job::Save(_) if !written => {}
-            Job::Save(snapshot) => {
+            WriteJob::Save(_) if !written => {}
+            WriteJob::Save(snapshot) => {
                 crash::point("snapshot.before");
                 if let Err(error) = store.save_snapshot(&snapshot) {
-                    caught.note(CaughtError::SnapshotNotSaved, &snapshot.stream, &error);
+                    incidents.note(Incident::SnapshotNotSaved, &snapshot.stream, &error);
                 }
                 crash::point("snapshot.after");
             }
@@ -168,7 +168,12 @@ fn write_all(
 }
 
 /// Writes the head mark soon after every append, beside the appends: it is a sync of its own.
-fn keep_marked(store: &dyn Store, appended: &Receiver<()>, closed: &Receiver<()>, caught: &Caught) {
+fn keep_marked(
+    store: &dyn Store,
+    appended: &Receiver<()>,
+    closed: &Receiver<()>,
+    incidents: &Incidents,
+) {
     while appended.recv().is_ok() {
         loop {
             // What is appended until then shares the mark. Closing marks the head itself.
@@ -184,7 +189,7 @@ fn keep_marked(store: &dyn Store, appended: &Receiver<()>, closed: &Receiver<()>
             match marked {
                 Ok(()) => break,
                 Err(error) => {
-                    caught.note(CaughtError::HeadMarkNotWritten, &"the ledger", &error);
+                    incidents.note(Incident::HeadMarkNotWritten, &"the ledger", &error);
                 }
             }
         }
@@ -209,17 +214,17 @@ impl Moves {
     }
 
     /// Whether nothing comes that they could share a transaction with.
-    fn must_go(&self, next: Option<&Job>) -> bool {
+    fn must_go(&self, next: Option<&WriteJob>) -> bool {
         match next {
-            Some(Job::Append(_)) => false,
-            Some(Job::Move(..)) => self.cursors.len() >= MOVES_AT_ONCE,
-            Some(Job::Save(_)) | None => true,
+            Some(WriteJob::Append(_)) => false,
+            Some(WriteJob::Move(..)) => self.cursors.len() >= MOVES_AT_ONCE,
+            Some(WriteJob::Save(_)) | None => true,
         }
     }
 
-    fn answer(&mut self, result: &Result<(), AppendError>, caught: &Caught) {
+    fn answer(&mut self, result: &Result<(), AppendError>, incidents: &Incidents) {
         if let (Err(error), Some(cursor)) = (result, self.cursors.first()) {
-            caught.note(CaughtError::CursorNotMoved, &cursor.name, error);
+            incidents.note(Incident::CursorNotMoved, &cursor.name, error);
         }
         self.cursors.clear();
         for reply in self.replies.drain(..) {
@@ -254,22 +259,22 @@ mod tests {
         let mut moves = |name: &str| {
             let (reply, answer) = oneshot::channel();
             answers.push(answer);
-            Job::Move(
+            WriteJob::Move(
                 Cursor { name: name.to_owned(), stream: StreamName::Ledger, version: Version(1) },
                 reply,
             )
         };
         sender.send(moves("with an append")).unwrap();
         sender.send(moves("with the same")).unwrap();
-        sender.send(Job::Append(Box::new(append.clone()))).unwrap();
+        sender.send(WriteJob::Append(Box::new(append.clone()))).unwrap();
         sender.send(moves("with a refused append")).unwrap();
         // It does not continue the ledger a second time.
-        sender.send(Job::Append(Box::new(append))).unwrap();
+        sender.send(WriteJob::Append(Box::new(append))).unwrap();
         sender.send(moves("alone")).unwrap();
         drop(sender);
-        let caught = Caught::default();
+        let incidents = Incidents::default();
         let (acks, _acknowledged) = mpsc::unbounded_channel();
-        run(&store, &jobs, &acks, &caught).unwrap();
+        run(&store, &jobs, &acks, &incidents).unwrap();
         let answers: Vec<_> =
             answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
         let refused = answers[2].as_ref().unwrap_err();
@@ -284,8 +289,8 @@ mod tests {
             names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();
         assert_eq!(moved, told);
         assert_eq!(
-            caught.counts().into_iter().collect::<Vec<_>>(),
-            [(CaughtError::CursorNotMoved, 1)]
+            incidents.counts().into_iter().collect::<Vec<_>>(),
+            [(Incident::CursorNotMoved, 1)]
         );
     }
 }

@@ -24,7 +24,7 @@ pub struct Subscription {
     stream: StreamName,
     after: Version,
     page: VecDeque<Recorded>,
-    source: Source,
+    source: NextFrom,
     asked: Option<Asked>,
     ended: bool,
 }
@@ -60,11 +60,11 @@ impl Stream for Subscription {
 
 /// Where the next event comes from.
 #[derive(Debug)]
-enum Source {
+enum NextFrom {
     /// The store, until nothing more is recorded.
     Recorded,
     /// A feed that is asked for, as all that is recorded was read.
-    Caught,
+    Incidents,
     /// The store once more, as events may have been recorded before the feed was there.
     Joining(Feed),
     /// Memory.
@@ -91,7 +91,7 @@ impl Subscription {
             stream,
             after,
             page: VecDeque::new(),
-            source: Source::Recorded,
+            source: NextFrom::Recorded,
             asked: None,
             ended: false,
         }
@@ -111,15 +111,15 @@ impl Subscription {
             if let Some(event) = self.page.pop_front() {
                 return Poll::Ready(Some(Ok(self.deliver(event))));
             }
-            if let Source::Live(feed) = &mut self.source {
+            if let NextFrom::Live(feed) = &mut self.source {
                 match ready!(feed.poll_next(context)) {
                     Fed::Event(event) if event.version == self.after.next() => {
                         return Poll::Ready(Some(Ok(self.deliver((*event).clone()))));
                     }
                     // It was read from the store already.
                     Fed::Event(event) if event.version <= self.after => {}
-                    Fed::Event(_) | Fed::Lost => self.source = Source::Recorded,
-                    Fed::Ended => self.source = Source::Rest,
+                    Fed::Event(_) | Fed::Lost => self.source = NextFrom::Recorded,
+                    Fed::Ended => self.source = NextFrom::Rest,
                 }
                 continue;
             }
@@ -128,9 +128,9 @@ impl Subscription {
             match answer {
                 Ok(Answer::Page(page)) if page.is_empty() => self.read_all(),
                 Ok(Answer::Page(page)) => self.page = page.into(),
-                Ok(Answer::Feed(feed)) => self.source = Source::Joining(feed),
-                Err(EngineError::Stopped) if matches!(self.source, Source::Caught) => {
-                    self.source = Source::Rest;
+                Ok(Answer::Feed(feed)) => self.source = NextFrom::Joining(feed),
+                Err(EngineError::Stopped) if matches!(self.source, NextFrom::Incidents) => {
+                    self.source = NextFrom::Rest;
                 }
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
@@ -141,7 +141,7 @@ impl Subscription {
     /// What was asked stays asked while nobody polls, so that no answer is lost.
     fn asking(&mut self) -> &mut Asked {
         let (handle, stream, after) = (&self.handle, &self.stream, self.after);
-        let feed = matches!(self.source, Source::Caught);
+        let feed = matches!(self.source, NextFrom::Incidents);
         self.asked.get_or_insert_with(|| {
             let (handle, stream) = (handle.clone(), stream.clone());
             match feed {
@@ -155,12 +155,12 @@ impl Subscription {
 
     /// All that is recorded was read.
     fn read_all(&mut self) {
-        self.source = match std::mem::replace(&mut self.source, Source::Rest) {
-            Source::Recorded | Source::Caught => Source::Caught,
-            Source::Joining(feed) | Source::Live(feed) => Source::Live(feed),
-            Source::Rest => {
+        self.source = match std::mem::replace(&mut self.source, NextFrom::Rest) {
+            NextFrom::Recorded | NextFrom::Incidents => NextFrom::Incidents,
+            NextFrom::Joining(feed) | NextFrom::Live(feed) => NextFrom::Live(feed),
+            NextFrom::Rest => {
                 self.ended = true;
-                Source::Rest
+                NextFrom::Rest
             }
         };
     }

@@ -1,6 +1,6 @@
 //! What every store does, as a suite that a store of another crate can run, too.
 //!
-//! A crate that keeps ledgers elsewhere implements [`Place`] and writes
+//! A crate that keeps ledgers elsewhere implements [`StoreUnderTest`] and writes
 //! `antiphon::store_conformance! { mine: Mine }` in a test: each behaviour becomes a test of its own.
 //! The suite knows nothing about how a store keeps a ledger.
 
@@ -20,7 +20,7 @@ use antiphon_core::envelope::{
 use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use antiphon_core::time::LedgerTime;
 
-pub use chain::{Chain, Turn, WALL, owner, relink, stream};
+pub use chain::{AppendBuilder, Chain, WALL, owner, relink, stream};
 
 use super::error::{AppendError, OpenError, Refusal, WriteError};
 use super::store::{
@@ -28,7 +28,7 @@ use super::store::{
 };
 
 /// Somewhere that a ledger is kept.
-pub trait Place {
+pub trait StoreUnderTest {
     /// Its stores.
     type Store: Store;
 
@@ -58,7 +58,7 @@ fn everything(store: &impl Store) -> Everything {
     }
 }
 
-fn opened(place: &impl Place) -> (impl Store, Chain) {
+fn opened(place: &impl StoreUnderTest) -> (impl Store, Chain) {
     let store = place.store();
     let opened = store.open(&owner("one")).unwrap();
     let heads = store.heads(&HeadQuery::List(HeadFilter::default())).unwrap();
@@ -86,7 +86,7 @@ fn names(store: &impl Store, filter: HeadFilter) -> Vec<String> {
         .collect()
 }
 
-pub fn a_new_ledger_is_empty_and_in_its_first_epoch<P: Place>() {
+pub fn a_new_ledger_is_empty_and_in_its_first_epoch<P: StoreUnderTest>() {
     let place = P::empty();
     let store = place.store();
     let found = store.open(&owner("one")).unwrap();
@@ -107,7 +107,7 @@ pub fn a_new_ledger_is_empty_and_in_its_first_epoch<P: Place>() {
     assert_ne!(found.ledger, other.ledger, "ids are random");
 }
 
-pub fn what_is_appended_is_read_back_whole<P: Place>() {
+pub fn what_is_appended_is_read_back_whole<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let first = chain.turn().event("ledger", "ledger.opened", r#"{"epoch":1}"#).build();
@@ -156,7 +156,7 @@ pub fn what_is_appended_is_read_back_whole<P: Place>() {
     assert_eq!(store.read_stream(&stream("coordination/b"), Version(0), usize::MAX).unwrap(), []);
 }
 
-pub fn every_event_is_placed_in_its_commit<P: Place>() {
+pub fn every_event_is_placed_in_its_commit<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let mut expected = Vec::new();
@@ -177,7 +177,7 @@ pub fn every_event_is_placed_in_its_commit<P: Place>() {
     }
 }
 
-pub fn an_append_that_does_not_continue_its_stream_is_refused<P: Place>() {
+pub fn an_append_that_does_not_continue_its_stream_is_refused<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     store.append(&chain.event("coordination/a", "coordination.started", "{}"), &[]).unwrap();
@@ -207,7 +207,7 @@ pub fn an_append_that_does_not_continue_its_stream_is_refused<P: Place>() {
     store.append(&sound, &[]).unwrap();
 }
 
-pub fn an_append_that_does_not_continue_the_commits_is_refused<P: Place>() {
+pub fn an_append_that_does_not_continue_the_commits_is_refused<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     store.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
@@ -232,7 +232,7 @@ pub fn an_append_that_does_not_continue_the_commits_is_refused<P: Place>() {
     );
 }
 
-pub fn an_append_without_events_or_fitting_head_rows_is_refused<P: Place>() {
+pub fn an_append_without_events_or_fitting_head_rows_is_refused<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let nothing = chain.turn().build_aside();
@@ -262,7 +262,7 @@ pub fn an_append_without_events_or_fitting_head_rows_is_refused<P: Place>() {
     assert_eq!(refused(&store, &bad), Refusal::HeadConflict { stream: stream("coordination/b") });
 }
 
-pub fn an_ended_stream_takes_in_nothing_more<P: Place>() {
+pub fn an_ended_stream_takes_in_nothing_more<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let end = chain
@@ -284,7 +284,7 @@ pub fn an_ended_stream_takes_in_nothing_more<P: Place>() {
     );
 }
 
-pub fn sizes_over_the_limits_are_refused<P: Place>() {
+pub fn sizes_over_the_limits_are_refused<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let text = "x".repeat(MAX_PAYLOAD_BYTES);
@@ -326,7 +326,7 @@ pub fn sizes_over_the_limits_are_refused<P: Place>() {
     );
 }
 
-pub fn only_the_owner_writes<P: Place>() {
+pub fn only_the_owner_writes<P: StoreUnderTest>() {
     let place = P::empty();
     let store = place.store();
     let found = store.open(&owner("one")).unwrap();
@@ -357,7 +357,7 @@ pub fn only_the_owner_writes<P: Place>() {
     assert_eq!(second.open(&owner("two")).unwrap().epoch, Epoch(2));
 }
 
-pub fn a_superseded_owner_is_refused_whatever_it_does<P: Place>() {
+pub fn a_superseded_owner_is_refused_whatever_it_does<P: StoreUnderTest>() {
     let place = P::empty();
     let (old, mut chain) = opened(&place);
     old.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
@@ -396,7 +396,7 @@ pub fn a_superseded_owner_is_refused_whatever_it_does<P: Place>() {
     assert!(matches!(old.mark_head(), Err(WriteError::Refused(refusal)) if refusal == over));
 }
 
-pub fn a_ledger_is_found_again_as_it_was_left<P: Place>() {
+pub fn a_ledger_is_found_again_as_it_was_left<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     store.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
@@ -424,7 +424,7 @@ pub fn a_ledger_is_found_again_as_it_was_left<P: Place>() {
     );
 }
 
-pub fn head_rows_are_listed_newest_first_and_filtered<P: Place>() {
+pub fn head_rows_are_listed_newest_first_and_filtered<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     for name in ["ledger", "coordination/a", "pool/gpu", "coordination/b", "coordination/ab"] {
@@ -473,7 +473,7 @@ pub fn head_rows_are_listed_newest_first_and_filtered<P: Place>() {
     assert_eq!(store.heads(&HeadQuery::Stream(stream("coordination/c"))).unwrap(), []);
 }
 
-pub fn blobs_small_and_large_are_kept_under_their_digest<P: Place>() {
+pub fn blobs_small_and_large_are_kept_under_their_digest<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let blobs: Vec<Blob> = [0, 1, 64 * 1024, 64 * 1024 + 1, 3 << 20]
@@ -512,7 +512,7 @@ pub fn blobs_small_and_large_are_kept_under_their_digest<P: Place>() {
     assert_eq!(store.blob(&refused_with.digest).unwrap(), None);
 }
 
-pub fn a_snapshot_of_another_format_is_as_good_as_absent<P: Place>() {
+pub fn a_snapshot_of_another_format_is_as_good_as_absent<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     store.append(&chain.event("coordination/a", "coordination.started", "{}"), &[]).unwrap();
@@ -536,7 +536,7 @@ pub fn a_snapshot_of_another_format_is_as_good_as_absent<P: Place>() {
     assert_eq!(store.load_snapshot(&a, "2").unwrap(), Some(snapshot));
 }
 
-pub fn cursors_move_with_an_append_or_alone<P: Place>() {
+pub fn cursors_move_with_an_append_or_alone<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let at = |version| Cursor {
@@ -570,7 +570,7 @@ pub fn cursors_move_with_an_append_or_alone<P: Place>() {
     ));
 }
 
-pub fn erasing_keeps_the_chains_and_nothing_else<P: Place>() {
+pub fn erasing_keeps_the_chains_and_nothing_else<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let secret = Blob::new(b"the secret in a small blob".to_vec());
@@ -646,7 +646,7 @@ pub fn erasing_keeps_the_chains_and_nothing_else<P: Place>() {
     );
 }
 
-pub fn what_must_not_be_erased_is_refused<P: Place>() {
+pub fn what_must_not_be_erased_is_refused<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     let turn = chain
@@ -679,7 +679,7 @@ pub fn what_must_not_be_erased_is_refused<P: Place>() {
     }
 }
 
-pub fn readers_see_whole_appends_while_one_writes<P: Place>()
+pub fn readers_see_whole_appends_while_one_writes<P: StoreUnderTest>()
 where
     P::Store: Sync,
 {
@@ -719,7 +719,7 @@ where
     });
 }
 
-pub fn many_streams_and_appends_stay_linked<P: Place>() {
+pub fn many_streams_and_appends_stay_linked<P: StoreUnderTest>() {
     let place = P::empty();
     let (store, mut chain) = opened(&place);
     for round in 0..30 {

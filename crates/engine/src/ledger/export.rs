@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ReadError;
 use super::store::Store;
 use super::verify::{
-    Findings, NotRebuildable, Place, Report, Said, StreamCheck, Wrong, locate, read_stream,
+    Consequence, Findings, NotRebuildable, Place, Report, StreamCheck, Wrong, locate, read_stream,
 };
 use crate::tagged::{self, Format, TaggedError};
 
@@ -356,7 +356,7 @@ fn rebuild(
     let mut ended = None;
     for event in events {
         ended = match check.check(event, Some(before), findings) {
-            Said::Ended { receipt: Some(recorded), rebuilt } => {
+            Consequence::Ended { receipt: Some(recorded), rebuilt } => {
                 let differs = rebuilt
                     .as_ref()
                     .map(|receipt| receipt.compute_hash())

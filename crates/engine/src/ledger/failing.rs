@@ -20,10 +20,10 @@ type Rule = Box<dyn Fn(&Append) -> Option<AppendError> + Send>;
 
 /// What appends meet. Clones set the same rule.
 #[derive(Clone, Default)]
-pub struct Faults(Arc<Shared>);
+pub struct Faults(Arc<FaultState>);
 
 #[derive(Default)]
-struct Shared {
+struct FaultState {
     rule: Mutex<Option<Rule>>,
     stuck: Mutex<bool>,
     unstuck: Condvar,

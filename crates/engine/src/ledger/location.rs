@@ -8,7 +8,7 @@ use super::directory::StateDirectory;
 use super::error::ReadError;
 use super::head_mark::HeadMark;
 use super::head_mark::MarkRefusal;
-use super::sqlite::{Backup, BackupError, Position, SqliteOptions, SqliteStore};
+use super::sqlite::{Backup, BackupError, LedgerPosition, SqliteOptions, SqliteStore};
 use super::store::Store;
 use super::verify::{Report, Scope, verify_directory};
 use super::watch::Watch;
@@ -68,7 +68,7 @@ impl Location {
     ///
     /// # Errors
     /// When there is no ledger, or it cannot be read.
-    pub fn position(&self) -> Result<Position, ReadError> {
+    pub fn position(&self) -> Result<LedgerPosition, ReadError> {
         self.sqlite().position()
     }
 

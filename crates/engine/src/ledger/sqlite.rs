@@ -34,8 +34,8 @@ pub use backup::{Backup, BackupError};
 pub use baseline::{AppendBaseline, sqlite_version};
 use identity::Identity;
 pub use options::SqliteOptions;
-pub use position::Position;
-use reader::{Reader, Readers};
+pub use position::LedgerPosition;
+use reader::{ReadConnection, ReadConnections};
 use writer::Writer;
 
 use crate::locked::locked;
@@ -48,7 +48,7 @@ use crate::locked::locked;
 pub struct SqliteStore {
     dir: StateDirectory,
     options: SqliteOptions,
-    readers: Readers,
+    readers: ReadConnections,
     // Locked for a whole append: there is one writer, and readers never take it.
     owned: Mutex<Option<Owned>>,
     // What the last successful append left, for the mark; separate so that marking never waits for
@@ -72,7 +72,7 @@ impl SqliteStore {
     pub fn at(dir: impl AsRef<Path>, options: SqliteOptions) -> Self {
         let dir = StateDirectory::new(dir.as_ref());
         Self {
-            readers: Readers::new(dir.clone(), options.vfs.clone()),
+            readers: ReadConnections::new(dir.clone(), options.vfs.clone()),
             dir,
             options,
             owned: Mutex::new(None),
@@ -85,7 +85,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When there is no ledger, or it cannot be read.
-    pub fn position(&self) -> Result<Position, ReadError> {
+    pub fn position(&self) -> Result<LedgerPosition, ReadError> {
         self.readers.read(|reader| reader.position())
     }
 
@@ -236,7 +236,7 @@ impl Store for SqliteStore {
     }
 
     fn damages(&self) -> Result<Vec<Damage>, ReadError> {
-        let mut damages = self.readers.read(Reader::damages)?;
+        let mut damages = self.readers.read(ReadConnection::damages)?;
         damages.extend(self.damaged_identity()?);
         Ok(damages)
     }

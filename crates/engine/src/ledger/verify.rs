@@ -30,7 +30,7 @@ pub use finding::{Finding, Place, Wrong};
 pub use report::{NotRebuildable, Report};
 
 use self::commit_chain::CommitChain;
-use self::earlier::Watch;
+use self::earlier::EarlierCheck;
 use self::erasures::Erasures;
 use self::head_rows::EndedStreams;
 use self::pages::Page;
@@ -42,7 +42,7 @@ use super::store::{Damage, Placed, Store};
 
 pub(super) use self::finding::Findings;
 pub(super) use self::single::{locate, read_stream};
-pub(super) use self::stream::{Said, StreamCheck};
+pub(super) use self::stream::{Consequence, StreamCheck};
 
 /// What is to be verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,9 +62,9 @@ pub enum Scope {
 /// When the store cannot be read at all. What is damaged is in the report.
 pub fn verify(store: &dyn Store, scope: &Scope) -> Result<Report, ReadError> {
     match scope {
-        Scope::Ledger => whole(store, &Mark::None, None),
+        Scope::Ledger => whole(store, &MarkToReach::None, None),
         Scope::Coordination(id) => single::coordination(store, id),
-        Scope::Against(earlier) => whole(store, &Mark::None, Some(earlier)),
+        Scope::Against(earlier) => whole(store, &MarkToReach::None, Some(earlier)),
     }
 }
 
@@ -77,12 +77,12 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> 
     let store = SqliteStore::at(dir, SqliteOptions::default());
     // Read first: an engine that goes on meanwhile only adds to what the mark knows.
     let mark = match HeadMark::read(dir) {
-        Ok(Some(mark)) => Mark::Known(mark, &store),
-        Ok(None) => Mark::Missing(
+        Ok(Some(mark)) => MarkToReach::Known(mark, &store),
+        Ok(None) => MarkToReach::Missing(
             MarkRefusal::Missing { path: HeadMark::path(dir), commits: CommitNumber(0) }
                 .to_string(),
         ),
-        Err(source @ MarkError::Damaged { .. }) => Mark::Damaged(source.to_string()),
+        Err(source @ MarkError::Damaged { .. }) => MarkToReach::Damaged(source.to_string()),
         Err(MarkError::Io { path, source }) => {
             return Err(super::fault::Fault::io(format!("read {}", path.display()), source).into());
         }
@@ -95,7 +95,7 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> 
 }
 
 /// What the head mark is, if there can be one.
-enum Mark<'a> {
+enum MarkToReach<'a> {
     None,
     Known(HeadMark, &'a SqliteStore),
     Missing(String),
@@ -104,12 +104,12 @@ enum Mark<'a> {
 
 fn whole(
     store: &dyn Store,
-    mark: &Mark<'_>,
+    mark: &MarkToReach<'_>,
     earlier: Option<&Earlier>,
 ) -> Result<Report, ReadError> {
     std::thread::scope(|scope| {
         let pages = pages::read_ahead(scope, store);
-        let mut pass = Pass::new(store, earlier);
+        let mut pass = LedgerPass::new(store, earlier);
         for page in pages {
             match page {
                 Page::Events(events) => {
@@ -127,7 +127,7 @@ fn whole(
 }
 
 /// One pass over the whole ledger.
-struct Pass<'a> {
+struct LedgerPass<'a> {
     store: &'a dyn Store,
     report: Report,
     findings: Findings,
@@ -135,16 +135,16 @@ struct Pass<'a> {
     streams: HashMap<StreamName, StreamCheck>,
     ended: EndedStreams,
     erasures: Erasures,
-    watch: Option<Watch<'a>>,
+    watch: Option<EarlierCheck<'a>>,
     damages: Vec<Damage>,
     seq: Seq,
     at: LedgerTime,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> LedgerPass<'a> {
     fn new(store: &'a dyn Store, earlier: Option<&'a Earlier>) -> Self {
         let mut findings = Findings::default();
-        let watch = earlier.map(|earlier| Watch::new(earlier, &mut findings));
+        let watch = earlier.map(|earlier| EarlierCheck::new(earlier, &mut findings));
         Self {
             store,
             report: Report::default(),
@@ -188,24 +188,24 @@ impl<'a> Pass<'a> {
             watch.event(event, before, self.commits.tip(), &said);
         }
         match said {
-            Said::Nothing => {}
-            Said::Erased => {
+            Consequence::Nothing => {}
+            Consequence::Erased => {
                 self.report.erased += 1;
                 self.erasures.payload(stream, version);
             }
-            Said::Ledger(LedgerEvent::Erased(erased)) => {
+            Consequence::Ledger(LedgerEvent::Erased(erased)) => {
                 for (stream, erased) in self.erasures.named(&erased) {
                     self.still_there(&stream, erased, version)?;
                 }
             }
-            Said::Ledger(LedgerEvent::Opened(opened)) => self.commits.opened(opened.epoch),
-            Said::Ledger(_) => {}
-            Said::Names(blobs) => {
+            Consequence::Ledger(LedgerEvent::Opened(opened)) => self.commits.opened(opened.epoch),
+            Consequence::Ledger(_) => {}
+            Consequence::Names(blobs) => {
                 for blob in blobs {
                     self.blob(blob, stream, version)?;
                 }
             }
-            Said::Ended { receipt, rebuilt } => {
+            Consequence::Ended { receipt, rebuilt } => {
                 if let Some(receipt) = receipt {
                     self.receipt(receipt, rebuilt.as_deref(), stream, version)?;
                 }
@@ -360,7 +360,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn finish(mut self, mark: &Mark<'_>) -> Result<Report, ReadError> {
+    fn finish(mut self, mark: &MarkToReach<'_>) -> Result<Report, ReadError> {
         let tip = self.commits.finish(self.seq, &mut self.findings)?;
         if !self.erasures.is_settled() {
             self.look_beyond()?;
@@ -383,15 +383,15 @@ impl<'a> Pass<'a> {
 
 fn check_mark(
     store: &dyn Store,
-    mark: &Mark<'_>,
+    mark: &MarkToReach<'_>,
     tip: CommitTip,
     findings: &mut Findings,
 ) -> Result<(), ReadError> {
     let how = match mark {
-        Mark::None => return Ok(()),
-        Mark::Missing(_) if tip.number == CommitNumber(0) => return Ok(()),
-        Mark::Missing(how) | Mark::Damaged(how) => how.clone(),
-        Mark::Known(mark, ledger) => {
+        MarkToReach::None => return Ok(()),
+        MarkToReach::Missing(_) if tip.number == CommitNumber(0) => return Ok(()),
+        MarkToReach::Missing(how) | MarkToReach::Damaged(how) => how.clone(),
+        MarkToReach::Known(mark, ledger) => {
             let at_mark = match mark.commit.number.0.checked_sub(1) {
                 None => None,
                 Some(before) => match store.commits(CommitNumber(before), 1) {

@@ -22,24 +22,24 @@ const ENVELOPE_BYTES: usize = 512;
 /// The decider's side: every feed of every stream that is followed.
 #[derive(Debug, Default)]
 pub(crate) struct Feeds {
-    feeds: HashMap<StreamName, Vec<Source>>,
+    feeds: HashMap<StreamName, Vec<FollowerQueue>>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct FollowerQueue {
     events: mpsc::UnboundedSender<Arc<Recorded>>,
-    state: Arc<State>,
+    state: Arc<Backlog>,
 }
 
 /// The follower's side.
 #[derive(Debug)]
 pub(crate) struct Feed {
     events: mpsc::UnboundedReceiver<Arc<Recorded>>,
-    state: Arc<State>,
+    state: Arc<Backlog>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Backlog {
     waiting: AtomicUsize,
     lost: AtomicBool,
 }
@@ -67,11 +67,11 @@ impl Feeds {
     /// A feed of a stream from now on.
     pub(crate) fn open(&mut self, stream: StreamName) -> Feed {
         let (events, receiver) = mpsc::unbounded_channel();
-        let state = Arc::new(State::default());
+        let state = Arc::new(Backlog::default());
         let sources = self.feeds.entry(stream).or_default();
         // Where nothing happens for long, those that left are found here.
         sources.retain(|source| !source.events.is_closed());
-        sources.push(Source { events, state: Arc::clone(&state) });
+        sources.push(FollowerQueue { events, state: Arc::clone(&state) });
         Feed { events: receiver, state }
     }
 
@@ -95,7 +95,7 @@ impl Feeds {
     }
 }
 
-impl Source {
+impl FollowerQueue {
     /// Whether the follower is still there and takes the event.
     fn takes(&self, event: &Arc<Recorded>) -> bool {
         let waiting = self.state.waiting.fetch_add(weight(event), Ordering::Relaxed);

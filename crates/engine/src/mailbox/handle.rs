@@ -21,7 +21,7 @@ use super::feed::Feed;
 use super::origin::engine_origin;
 use super::request::Request;
 use super::status::{Ended, Status, end_of, head_of, status_of};
-use crate::incidents::{Caught, CaughtError};
+use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
 use crate::plan::PlanSpec;
 
@@ -33,7 +33,7 @@ pub(crate) const PAGE: usize = 1_000;
 pub(crate) struct Handle {
     mailbox: mpsc::Sender<Request>,
     store: Arc<dyn Store>,
-    caught: Arc<Caught>,
+    incidents: Arc<Incidents>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -46,9 +46,9 @@ impl Handle {
     pub(crate) fn new(
         mailbox: mpsc::Sender<Request>,
         store: Arc<dyn Store>,
-        caught: Arc<Caught>,
+        incidents: Arc<Incidents>,
     ) -> Self {
-        Self { mailbox, store, caught }
+        Self { mailbox, store, incidents }
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<(), EngineError> {
@@ -162,7 +162,7 @@ impl Handle {
             .ask(commands::Expanded { coordination, work, config }, engine_origin(), false)
             .await
         {
-            self.caught.note(CaughtError::LateExpansion, &subject, &error);
+            self.incidents.note(Incident::LateExpansion, &subject, &error);
         }
     }
 
@@ -234,9 +234,9 @@ impl Handle {
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
-    /// The errors caught so far.
-    pub(crate) fn caught(&self) -> BTreeMap<CaughtError, u64> {
-        self.caught.counts()
+    /// The errors dealt with so far.
+    pub(crate) fn incidents(&self) -> BTreeMap<Incident, u64> {
+        self.incidents.counts()
     }
 
     /// The events of a stream after a version, one page.

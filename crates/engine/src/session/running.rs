@@ -23,7 +23,7 @@ use crate::mailbox::Handle;
 
 /// A session's end on its way to the decider.
 #[derive(Debug, Clone)]
-pub(crate) struct Ending {
+pub(crate) struct ReportedEnd {
     pub(crate) session: SessionId,
     pub(crate) fence: Fence,
     pub(crate) end: SessionEnd,
@@ -60,16 +60,16 @@ pub(crate) enum Patience {
 
 /// The sessions that run now.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct RunningSessions {
     tasks: HashMap<SessionId, Task>,
     abandoned: Vec<CancellationToken>,
-    ends: mpsc::UnboundedSender<Ending>,
+    ends: mpsc::UnboundedSender<ReportedEnd>,
     grace: Duration,
 }
 
-impl Running {
+impl RunningSessions {
     /// Nothing runs; ends will be sent to the decider's own lane.
-    pub(crate) fn new(ends: mpsc::UnboundedSender<Ending>, grace: Duration) -> Self {
+    pub(crate) fn new(ends: mpsc::UnboundedSender<ReportedEnd>, grace: Duration) -> Self {
         Self { tasks: HashMap::new(), abandoned: Vec::new(), ends, grace }
     }
 
@@ -101,7 +101,7 @@ impl Running {
         let Some(function) = function.cloned() else {
             let end = SessionEnd::new(SessionOutcome::SpawnFailed)
                 .with_text("the function is not registered any more");
-            return self.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
+            return self.send(ReportedEnd { session, fence, end, asked: None, blobs: Vec::new() });
         };
         let stop = CancellationToken::new();
         let asked = Arc::new(OnceLock::new());
@@ -122,7 +122,7 @@ impl Running {
             let result = guarded.await;
             let (end, blobs) = end_of(result);
             // The decider is gone only when the engine is: then nobody can be told.
-            let _ = ends.send(Ending { session: id, fence, end, asked: None, blobs });
+            let _ = ends.send(ReportedEnd { session: id, fence, end, asked: None, blobs });
         });
         self.tasks.insert(
             session,
@@ -153,7 +153,7 @@ impl Running {
             let _ = tokio::time::timeout(grace, gone.cancelled()).await;
             let end = SessionEnd::new(SessionOutcome::Cancelled)
                 .with_text("it did not stop within the grace and was abandoned");
-            let _ = ends.send(Ending { session, fence, end, asked: None, blobs: Vec::new() });
+            let _ = ends.send(ReportedEnd { session, fence, end, asked: None, blobs: Vec::new() });
         });
     }
 
@@ -183,7 +183,7 @@ impl Running {
 
     /// Forgets a session whose end has arrived, and notes with the end why it had been asked to
     /// stop.
-    pub(crate) fn ended(&mut self, end: &mut Ending) {
+    pub(crate) fn ended(&mut self, end: &mut ReportedEnd) {
         let Some(task) = self.tasks.remove(&end.session) else { return };
         end.asked = task.asked.get().copied();
         if task.cut_off && end.asked.is_none() && end.end.outcome == SessionOutcome::Cancelled {
@@ -213,12 +213,12 @@ impl Running {
         let _ = tokio::time::timeout(self.grace, all).await;
     }
 
-    fn send(&self, ending: Ending) {
+    fn send(&self, ending: ReportedEnd) {
         let _ = self.ends.send(ending);
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSessions {
     fn drop(&mut self) {
         self.abandon();
     }

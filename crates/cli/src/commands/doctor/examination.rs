@@ -8,7 +8,8 @@ use std::path::Path;
 use antiphon::id::StreamName;
 use antiphon::ledger::verify::{Place, Report, Scope};
 use antiphon::ledger::{
-    FORMAT, HeadFilter, HeadMark, HeadQuery, Location, MarkError, MarkRefusal, Position, ReadError,
+    FORMAT, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, MarkError, MarkRefusal,
+    ReadError,
 };
 use antiphon::time::WallTime;
 use serde::Serialize;
@@ -223,9 +224,9 @@ impl Examination {
         }
     }
 
-    fn ledger(&mut self, dir: &Path, position: &Position, quick: bool) {
+    fn ledger(&mut self, dir: &Path, position: &LedgerPosition, quick: bool) {
         const NAME: &str = "ledger";
-        let Position { ledger, format, epoch, .. } = position;
+        let LedgerPosition { ledger, format, epoch, .. } = position;
         self.readable = true;
         if *format == FORMAT {
             self.ok(NAME, format!("format {format}, epoch {epoch}, id {ledger}"));
@@ -245,7 +246,7 @@ impl Examination {
         }
     }
 
-    fn contents(&mut self, dir: &Path, position: &Position) {
+    fn contents(&mut self, dir: &Path, position: &LedgerPosition) {
         const NAME: &str = "contents";
         let store = Ledger::at(dir).store;
         let (mut states, mut older_than) = (BTreeMap::<String, u64>::new(), None);
@@ -278,7 +279,7 @@ impl Examination {
             states.into_iter().map(|(state, count)| format!("{count} {state}")).collect();
         let states =
             if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };
-        let Position { commits, events, .. } = position;
+        let LedgerPosition { commits, events, .. } = position;
         let text = format!(
             "{}{states}, {} in {}",
             counted(runs, "run"),
@@ -301,7 +302,7 @@ impl Examination {
         }
     }
 
-    fn head_mark(&mut self, dir: &Path, position: &Position) {
+    fn head_mark(&mut self, dir: &Path, position: &LedgerPosition) {
         const NAME: &str = "head mark";
         let go_on = "restore the directory from a copy, or continue";
         let mark = match HeadMark::read(dir) {

@@ -13,7 +13,7 @@ use antiphon_core::envelope::{Blob, CommitTip};
 use antiphon_core::id::{Epoch, Seq};
 use rusqlite::backup::StepResult;
 
-use super::reader::Reader;
+use super::reader::ReadConnection;
 use super::rows::{damaged, read_error};
 use super::turn::names_file;
 use super::{Identity, SqliteStore, connection};
@@ -259,7 +259,7 @@ fn copy_ahead(from: &BlobFiles, to: &BlobFiles) -> Result<(), BackupError> {
 
 /// Checks and copies what one transaction sees.
 fn copy_snapshot(
-    reader: &Reader,
+    reader: &ReadConnection,
     mark: Result<Option<HeadMark>, MarkError>,
     dir: &StateDirectory,
     folder: &Path,
@@ -296,7 +296,7 @@ fn copy_snapshot(
 }
 
 /// Copies every page. The transaction is the caller's, so no append makes SQLite begin again.
-fn copy_pages(reader: &Reader, path: &Path) -> Result<(), BackupError> {
+fn copy_pages(reader: &ReadConnection, path: &Path) -> Result<(), BackupError> {
     durable::create_empty(path)?;
     let doing = || format!("copy the database to {}", path.display());
     let fault = |error| Fault::sql(doing(), error);

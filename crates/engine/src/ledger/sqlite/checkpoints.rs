@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-use super::connection::{self, Pass};
+use super::connection::{self, CheckpointPass};
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::fault::Fault;
 
@@ -55,7 +55,7 @@ pub(super) struct Checkpoints {
     /// Whether a pass runs beside.
     running: bool,
     /// What the last pass did, until the writer has gone on from it.
-    done: Option<Pass>,
+    done: Option<CheckpointPass>,
     beside: Option<Beside>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Checkpoints {
 #[derive(Debug)]
 struct Beside {
     go: Sender<()>,
-    passes: Receiver<Result<Pass, Fault>>,
+    passes: Receiver<Result<CheckpointPass, Fault>>,
     thread: JoinHandle<()>,
 }
 
@@ -122,7 +122,7 @@ impl Checkpoints {
         settled
     }
 
-    fn take(&mut self, pass: Result<Pass, Fault>) -> Result<(), Fault> {
+    fn take(&mut self, pass: Result<CheckpointPass, Fault>) -> Result<(), Fault> {
         self.running = false;
         match pass {
             Ok(pass) => self.done = Some(pass),
@@ -155,7 +155,7 @@ impl Checkpoints {
         match self.done.take() {
             None if self.running || pages < self.at => Ok(()),
             None => self.begin(writing, dir, vfs),
-            Some(Pass { log, copied }) => {
+            Some(CheckpointPass { log, copied }) => {
                 let left = pages.saturating_sub(copied);
                 if copied < log || left == 0 {
                     // A reader is in the way, or nothing is.

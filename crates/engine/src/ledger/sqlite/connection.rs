@@ -80,7 +80,7 @@ pub(super) fn copying(path: &Path) -> rusqlite::Result<Connection> {
 
 /// What a checkpoint did.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pass {
+pub(super) struct CheckpointPass {
     /// Pages of the WAL when it began.
     pub(super) log: u32,
     /// Pages from the start of the WAL that are in the database now.
@@ -88,13 +88,13 @@ pub(super) struct Pass {
 }
 
 /// Copies the WAL back into the database as far as readers allow, without waiting for them.
-pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<Pass> {
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<CheckpointPass> {
     // Negative numbers say that another checkpoint was running.
     let pages = |row: &rusqlite::Row<'_>, index| {
         row.get::<_, i64>(index).map(|pages| u32::try_from(pages).unwrap_or(0))
     };
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok(Pass { log: pages(row, 1)?, copied: pages(row, 2)? })
+        Ok(CheckpointPass { log: pages(row, 1)?, copied: pages(row, 2)? })
     })
 }
 

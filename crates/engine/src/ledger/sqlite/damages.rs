@@ -2,12 +2,12 @@
 
 use antiphon_core::digest::Digest;
 
-use super::reader::{Reader, cursor, snapshot};
+use super::reader::{ReadConnection, cursor, snapshot};
 use super::rows::{self, Columns, HEAD_COLUMNS};
 use crate::ledger::error::ReadError;
 use crate::ledger::store::Damage;
 
-impl Reader {
+impl ReadConnection {
     pub(super) fn damages(&mut self) -> Result<Vec<Damage>, ReadError> {
         self.consistent(|reader| {
             let mut damages = Vec::new();

@@ -4,7 +4,7 @@ use antiphon_core::envelope::CommitTip;
 use antiphon_core::id::{CommitNumber, Epoch, Seq};
 use rusqlite::params;
 
-use super::reader::Reader;
+use super::reader::ReadConnection;
 use super::rows::{integer, read_error};
 use super::tail::{commit_tip, identity};
 use crate::ledger::error::ReadError;
@@ -15,7 +15,7 @@ use crate::ledger::sqlite::SqliteStore;
 
 /// How far a ledger has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
+pub struct LedgerPosition {
     /// Which ledger this is.
     pub ledger: LedgerId,
     /// The format it is kept in.
@@ -28,13 +28,13 @@ pub struct Position {
     pub events: Seq,
 }
 
-impl Reader {
-    pub(super) fn position(&self) -> Result<Position, ReadError> {
+impl ReadConnection {
+    pub(super) fn position(&self) -> Result<LedgerPosition, ReadError> {
         self.consistent(Self::position_now)
     }
 
     /// The same inside of a transaction that the caller began.
-    pub(super) fn position_now(&self) -> Result<Position, ReadError> {
+    pub(super) fn position_now(&self) -> Result<LedgerPosition, ReadError> {
         let (format, ledger, epoch) = identity(&self.connection)?;
         let commits = commit_tip(
             &self.connection,
@@ -46,7 +46,7 @@ impl Reader {
             .query_row("SELECT max(seq) FROM events", [], |row| row.get(0))
             .map_err(|error| read_error("the end of the ledger", error))?;
         let events = Seq(events.unwrap_or_default().cast_unsigned());
-        Ok(Position { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
+        Ok(LedgerPosition { ledger, format, epoch, commits: commits.unwrap_or_default(), events })
     }
 
     pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {

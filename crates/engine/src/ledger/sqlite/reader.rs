@@ -31,25 +31,25 @@ const NAMES: usize = 10_000;
 
 /// The readers of one state directory.
 #[derive(Debug)]
-pub(super) struct Readers {
+pub(super) struct ReadConnections {
     dir: StateDirectory,
     vfs: Option<String>,
-    idle: Mutex<Vec<Reader>>,
+    idle: Mutex<Vec<ReadConnection>>,
 }
 
-impl Readers {
+impl ReadConnections {
     pub(super) fn new(dir: StateDirectory, vfs: Option<String>) -> Self {
         Self { dir, vfs, idle: Mutex::default() }
     }
 
     pub(super) fn read<T>(
         &self,
-        act: impl FnOnce(&mut Reader) -> Result<T, ReadError>,
+        act: impl FnOnce(&mut ReadConnection) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
         let idle = locked(&self.idle).pop();
         let mut reader = match idle {
             Some(reader) => reader,
-            None => Reader::open(&self.dir, self.vfs.as_deref())?,
+            None => ReadConnection::open(&self.dir, self.vfs.as_deref())?,
         };
         // A reader that met an error is not used again: its connection may be what is wrong.
         let found = act(&mut reader)?;
@@ -74,13 +74,13 @@ fn was_never_finished(dir: &StateDirectory, error: &rusqlite::Error) -> bool {
 
 /// One connection for reading.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct ReadConnection {
     pub(super) connection: Connection,
     pub(super) blobs: BlobFiles,
     names: HashMap<i64, StreamName>,
 }
 
-impl Reader {
+impl ReadConnection {
     fn open(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, ReadError> {
         let absent = || ReadError::Absent { dir: dir.path().to_owned() };
         let connection = match connection::reading(&dir.database(), vfs) {

@@ -142,7 +142,10 @@ fn bind(statement: &mut Statement<'_>, values: &[&dyn ToSql]) -> rusqlite::Resul
     Ok(())
 }
 
-pub(super) fn write_cursors(connection: &Connection, cursors: &[Cursor]) -> Result<(), Stop> {
+pub(super) fn write_cursors(
+    connection: &Connection,
+    cursors: &[Cursor],
+) -> Result<(), TransactionError> {
     for cursor in cursors {
         let digest = cursor.digest();
         let parameters = params![
@@ -168,7 +171,7 @@ pub(super) fn erase(
     tail: &mut Tail,
     append: &Append,
     admitted: &Admitted<'_>,
-) -> Result<Vec<Digest>, Stop> {
+) -> Result<Vec<Digest>, TransactionError> {
     let fault = |error| Fault::sql("erase", error);
     for (stream, versions) in admission::payload_erasures(append) {
         let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
@@ -223,24 +226,24 @@ pub(super) fn names_file(connection: &Connection, digest: &Digest) -> Result<boo
 }
 
 /// Why a transaction does not go on.
-pub(super) enum Stop {
+pub(super) enum TransactionError {
     Refused(Refusal),
     Fault(Fault),
 }
 
-impl From<Refusal> for Stop {
+impl From<Refusal> for TransactionError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<Fault> for Stop {
+impl From<Fault> for TransactionError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl From<ReadError> for Stop {
+impl From<ReadError> for TransactionError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Fault(fault) => Self::Fault(fault),

@@ -13,7 +13,7 @@ use super::identity::Identity;
 use super::options::SqliteOptions;
 use super::rows::{integer, read_error};
 use super::tail::{Tail, commit_tip, data_version, identity, last_at};
-use super::turn::{Stop, erase, insert_events, names_file, write_cursors, write_turn};
+use super::turn::{TransactionError, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
@@ -49,13 +49,13 @@ pub(super) struct Writer {
 }
 
 /// What the database holds when it is opened, before the epoch is raised.
-pub(super) struct Found<'a> {
+pub(super) struct FoundLedger<'a> {
     connection: &'a Connection,
     pub(super) epoch: Epoch,
     pub(super) commits: CommitTip,
 }
 
-impl Found<'_> {
+impl FoundLedger<'_> {
     /// The commit with a number.
     pub(super) fn commit(&self, number: CommitNumber) -> Result<Option<CommitTip>, ReadError> {
         commit_tip(
@@ -72,7 +72,7 @@ impl Writer {
         dir: &StateDirectory,
         options: &SqliteOptions,
         needs_verification: bool,
-        check: impl FnOnce(&Found<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
+        check: impl FnOnce(&FoundLedger<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
     ) -> Result<(Self, Opened), OpenError> {
         dir.write_new("ledger.db", b"")?;
         let mut connection = connection::writing(&dir.database(), options.vfs.as_deref())
@@ -91,7 +91,7 @@ impl Writer {
         row.check(None)?;
         let epoch = row.epoch;
         let (finding, mark) =
-            check(&Found { connection: &transaction, epoch, commits: tail.commits })?;
+            check(&FoundLedger { connection: &transaction, epoch, commits: tail.commits })?;
         let epoch = match mark {
             // An owner that raised the epoch and never came to mark it has written nothing under
             // it.
@@ -160,7 +160,7 @@ impl Writer {
         let written = self.write_blob_files(append, &mut files).and_then(|()| {
             self.transact("append", |connection, tail| {
                 let admitted = admission::admit(append, tail.epoch, tail.commits, |stream| {
-                    tail.find(connection, stream).map_err(Stop::from)
+                    tail.find(connection, stream).map_err(TransactionError::from)
                 })?;
                 write_turn(connection, tail, append, &admitted)?;
                 write_cursors(connection, cursors)?;
@@ -268,7 +268,7 @@ impl Writer {
     fn transact<T>(
         &mut self,
         doing: &str,
-        write: impl FnOnce(&Connection, &mut Tail) -> Result<T, Stop>,
+        write: impl FnOnce(&Connection, &mut Tail) -> Result<T, TransactionError>,
     ) -> Result<T, AppendError> {
         let Self { connection, tail, epoch, .. } = self;
         let run =
@@ -276,7 +276,7 @@ impl Writer {
         let began = if connection.is_autocommit() { run("BEGIN IMMEDIATE") } else { Ok(0) };
         began.map_err(|error| Fault::sql(format!("begin to {doing}"), error))?;
 
-        let outcome = tail.refresh(connection).map_err(Stop::from).and_then(|()| {
+        let outcome = tail.refresh(connection).map_err(TransactionError::from).and_then(|()| {
             if tail.epoch != *epoch {
                 return Err(Refusal::Superseded { ours: *epoch, theirs: tail.epoch }.into());
             }
@@ -290,7 +290,7 @@ impl Writer {
                     // A full disk is found while the WAL is written, before its commit record is
                     // whole. Of every other error at this point nobody knows what it left.
                     if fault.disk_full {
-                        Stop::Fault(fault)
+                        TransactionError::Fault(fault)
                     } else {
                         return Err(self.poison(fault));
                     }
@@ -305,9 +305,9 @@ impl Writer {
         }
         self.tail.forget();
         Err(match stop {
-            Stop::Refused(refusal) => refusal.into(),
-            Stop::Fault(fault) if fault.sync_failed => self.poison(fault),
-            Stop::Fault(source) => AppendError::NotWritten { source },
+            TransactionError::Refused(refusal) => refusal.into(),
+            TransactionError::Fault(fault) if fault.sync_failed => self.poison(fault),
+            TransactionError::Fault(source) => AppendError::NotWritten { source },
         })
     }
 

@@ -5,7 +5,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Recorded};
 
 use super::finding::{Findings, Place, Wrong};
-use super::stream::Said;
+use super::stream::Consequence;
 use crate::ledger::export::{Export, verify_export};
 
 /// An earlier receipt.
@@ -41,13 +41,13 @@ impl Earlier {
 }
 
 /// Watches a ledger go by and looks for what the earlier receipt saw.
-pub(super) struct Watch<'a> {
+pub(super) struct EarlierCheck<'a> {
     earlier: &'a Earlier,
     seen: bool,
     wrong: Vec<String>,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> EarlierCheck<'a> {
     /// What is wrong with the export itself is found first.
     pub(super) fn new(earlier: &'a Earlier, findings: &mut Findings) -> Self {
         if let Earlier::Export(export) = earlier {
@@ -65,12 +65,11 @@ impl<'a> Watch<'a> {
         event: &Recorded,
         before: Option<CommitTip>,
         commit: Option<CommitTip>,
-        said: &Said,
+        said: &Consequence,
     ) {
         match self.earlier {
             Earlier::Receipt(hash) => {
-                self.seen |=
-                    matches!(said, Said::Ended { receipt: Some(receipt), .. } if receipt == hash);
+                self.seen |= matches!(said, Consequence::Ended { receipt: Some(receipt), .. } if receipt == hash);
             }
             Earlier::Export(export) => {
                 let Some(expected) = export.hash_at(&event.stream, event.version) else { return };

@@ -12,7 +12,7 @@ use antiphon_core::time::LedgerTime;
 use super::finding::{Findings, Place, Wrong};
 use super::head_rows;
 use super::report::{NotRebuildable, Report};
-use super::stream::{Said, StreamCheck};
+use super::stream::{Consequence, StreamCheck};
 use crate::ledger::error::ReadError;
 use crate::ledger::store::{HeadQuery, Placed, PlacedCommit, Store};
 
@@ -34,18 +34,20 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
         let commit = before.flatten();
         report.commits += u64::from(commit.is_some());
         match check.check(event, commit, &mut findings) {
-            Said::Erased => report.erased += 1,
-            Said::Names(blobs) => {
+            Consequence::Erased => report.erased += 1,
+            Consequence::Names(blobs) => {
                 for blob in blobs {
                     blob_is_there(store, blob, event, &mut missing, &mut findings)?;
                 }
             }
-            Said::Ended { receipt: Some(receipt), rebuilt } => {
+            Consequence::Ended { receipt: Some(receipt), rebuilt } => {
                 report.receipts_rebuilt +=
                     u64::from(same_receipt(receipt, rebuilt.as_deref(), event, &mut findings));
                 blob_is_there(store, receipt, event, &mut missing, &mut findings)?;
             }
-            Said::Nothing | Said::Ledger(_) | Said::Ended { receipt: None, .. } => {}
+            Consequence::Nothing
+            | Consequence::Ledger(_)
+            | Consequence::Ended { receipt: None, .. } => {}
         }
         Ok(())
     });
@@ -224,7 +226,7 @@ fn ending_commit(
 /// The commit that holds an event, with the hashes of its events, and the end of the chain before
 /// it.
 #[derive(Debug)]
-pub(in crate::ledger) struct Held {
+pub(in crate::ledger) struct HoldingCommit {
     pub(in crate::ledger) before: CommitTip,
     pub(in crate::ledger) commit: PlacedCommit,
     pub(in crate::ledger) events: Vec<Digest>,
@@ -234,7 +236,7 @@ pub(in crate::ledger) struct Held {
 pub(in crate::ledger) fn locate(
     store: &dyn Store,
     event: &Recorded,
-) -> Result<Option<Held>, ReadError> {
+) -> Result<Option<HoldingCommit>, ReadError> {
     let earlier = |after: u64| -> Result<bool, ReadError> {
         Ok(store.read_all(Seq(after), 1)?.first().is_some_and(|placed| placed.event.at < event.at))
     };
@@ -273,7 +275,7 @@ pub(in crate::ledger) fn locate(
     let Some(&commit) = commits.first() else { return Ok(None) };
     let size = usize::try_from(commit.commit.events).unwrap_or(usize::MAX);
     let events = store.read_all(Seq(commit.first.0.saturating_sub(1)), size)?;
-    Ok(Some(Held {
+    Ok(Some(HoldingCommit {
         before,
         commit,
         events: events.iter().map(|placed| placed.event.hash).collect(),

@@ -36,7 +36,7 @@ pub(in crate::ledger) struct ComputedHead {
 
 /// What an event gave beside its place in the chain.
 #[derive(Debug)]
-pub(in crate::ledger) enum Said {
+pub(in crate::ledger) enum Consequence {
     /// Nothing that concerns others.
     Nothing,
     /// The payload is erased.
@@ -100,7 +100,7 @@ impl StreamCheck {
         event: &Recorded,
         commit: Option<CommitTip>,
         findings: &mut Findings,
-    ) -> Said {
+    ) -> Consequence {
         let before = findings.list.len() as u64 + findings.omitted;
         let mut wrong = |wrong| findings.event(&self.name, event.version, wrong);
         if self.ended {
@@ -138,17 +138,19 @@ impl StreamCheck {
                     findings.event(&self.name, event.version, Wrong::MustNotBeErased);
                 }
                 return if ends {
-                    Said::Ended { receipt: None, rebuilt: None }
+                    Consequence::Ended { receipt: None, rebuilt: None }
                 } else {
-                    Said::Erased
+                    Consequence::Erased
                 };
             }
         };
         match Event::decode(&event.kind, event.schema, payload) {
             Ok(Event::Coordination(decoded)) => self.replay(event, decoded, tip, commit, findings),
-            Ok(Event::Ledger(decoded)) if self.name == StreamName::Ledger => Said::Ledger(decoded),
+            Ok(Event::Ledger(decoded)) if self.name == StreamName::Ledger => {
+                Consequence::Ledger(decoded)
+            }
             // It is misplaced, which was found above.
-            Ok(_) => Said::Nothing,
+            Ok(_) => Consequence::Nothing,
             Err(error) => {
                 findings.event(
                     &self.name,
@@ -156,7 +158,11 @@ impl StreamCheck {
                     Wrong::Undecodable { how: error.to_string() },
                 );
                 self.replay = None;
-                if ends { Said::Ended { receipt: None, rebuilt: None } } else { Said::Nothing }
+                if ends {
+                    Consequence::Ended { receipt: None, rebuilt: None }
+                } else {
+                    Consequence::Nothing
+                }
             }
         }
     }
@@ -168,7 +174,7 @@ impl StreamCheck {
         tip: StreamTip,
         commit: Option<CommitTip>,
         findings: &mut Findings,
-    ) -> Said {
+    ) -> Consequence {
         let end = match &event {
             CoordinationEvent::Completed(completed) => {
                 Some((Ending::Completed(completed.stop.clone()), completed.receipt))
@@ -201,9 +207,11 @@ impl StreamCheck {
             self.replay = None;
         }
         match (end, event) {
-            (Some((_, receipt)), _) => Said::Ended { receipt: Some(receipt), rebuilt },
-            (None, CoordinationEvent::SessionUnbound(unbound)) => Said::Names(blobs_of(&unbound)),
-            _ => Said::Nothing,
+            (Some((_, receipt)), _) => Consequence::Ended { receipt: Some(receipt), rebuilt },
+            (None, CoordinationEvent::SessionUnbound(unbound)) => {
+                Consequence::Names(blobs_of(&unbound))
+            }
+            _ => Consequence::Nothing,
         }
     }
 }
