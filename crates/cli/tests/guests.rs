@@ -182,7 +182,7 @@ fn a_coordination_is_paused_continued_and_cancelled_from_elsewhere() -> Result {
     );
     assert_eq!(
         said(&["why", "steered"])?.0,
-        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is bound; the coordination is paused\n"
+        "first: it runs: session steered.1, attempt 1\nsecond: it needs first, which is running; the run is paused\n"
     );
     say(&ends, "end")?;
     assert_eq!(
@@ -261,7 +261,7 @@ fn an_item_whose_secret_went_with_its_engine_waits_and_says_so() -> Result {
     let why = String::from_utf8(ran(dir.path(), &["why", "keyed", "uses"])?.stdout)?;
     assert_eq!(
         why,
-        "uses: its secrets went with the engine that had them; submit the coordination again to bring them\n"
+        "uses: its secrets went with the engine that had them; submit the run again to bring them\n"
     );
     // A guest brings the secret to the engine that runs.
     let brought = antiphon(dir.path(), &["run", "plan.yaml", "--id", "keyed"])

@@ -63,15 +63,15 @@ fn a_chain_of_a_hundred_thousand_items_is_no_circle_and_its_closing_is_found() {
 fn what_is_unknown_repeated_or_not_supported_is_named() {
     assert_eq!(
         refusal(vec![item("a").needs_work("z").unwrap()]),
-        "work a needs z, which is neither there nor being added"
+        "work a needs z, which does not exist and is not being added"
     );
     assert_eq!(
         refusal(vec![item("a").needs_group("z").unwrap()]),
-        "work a needs z, which is neither there nor being added"
+        "work a needs z, which does not exist and is not being added"
     );
     assert_eq!(
         refusal(vec![item("a"), item("a")]),
-        "work a is there already; ids are unique within a coordination"
+        "work a already exists; ids are unique within a run"
     );
     let unsupported = [
         (WorkSpec { when: Some("x".to_owned()), ..item("a") }, "when"),

@@ -676,18 +676,18 @@ fn work_is_eligible_just_where_it_can_be_bound() {
     assert_eq!(not_claimable.skip_reason.as_deref(), Some("work is not claimable"));
 
     let _bound = controller.prepare_session_spawn("a", seen, 2_000).unwrap();
-    let taken = "session c.1 is bound, and the concurrency of 1 allows no further one";
+    let taken = "session c.1 is running, and the concurrency of 1 allows no more";
     for work in ["a", "b"] {
         assert_eq!(refusal(&controller, work, 3, 2_000).as_deref(), Some(taken));
     }
     controller.record_session_termination("c.1", "a", SessionOutcome::Success, 10, 2_000).unwrap();
     let changed = "work a changed at version 4 after it was looked at (version 3); look again";
     assert_eq!(refusal(&controller, "a", 3, 2_000).as_deref(), Some(changed));
-    let done = "work a is succeeded; only work that is ready can be bound";
+    let done = "work a has succeeded; only work that is ready can be bound";
     assert_eq!(refusal(&controller, "a", 4, 2_000).as_deref(), Some(done));
 
     controller.complete(StopCondition::UserRequested, 3_000).unwrap();
-    let ended = "coordination c has ended; nothing can be added to its record";
+    let ended = "run c has ended; nothing can be added to its record";
     assert_eq!(refusal(&controller, "b", 5, 3_000).as_deref(), Some(ended));
 }
 

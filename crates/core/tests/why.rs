@@ -62,15 +62,15 @@ fn work_waits_for_needs_and_groups() {
     assert_eq!(
         why(&mut history),
         "a: it runs: session c.1, attempt 1\nb: all 1 slots are taken by c.1\n\
-         c: it needs a, which is bound; it needs group g, of which 2 have no outcome\n"
+         c: it needs a, which is running; it needs group g, of which 2 have no outcome\n"
     );
     history.take(&end(SessionOutcome::Failure));
     assert_eq!(
         why(&mut history),
-        "a: it has failed\nb: next\nc: it needs a, which is failed; it needs group g, in which a failed\n"
+        "a: it has failed\nb: next\nc: it needs a, which has failed; it needs group g, in which a failed\n"
     );
     history.take(&Step::Propose);
-    assert_eq!(why(&mut history), "a: it has failed\nb: next\nc: it has skipped\n");
+    assert_eq!(why(&mut history), "a: it has failed\nb: next\nc: it was skipped\n");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn work_whose_start_is_incomplete_says_how_to_go_on() {
     let mut history = History::of_first(config, 1);
     assert_eq!(
         why(&mut history),
-        "a: the start is incomplete: 1 of 2 items are recorded; submit it again to go on; it needs b, which is not recorded yet\n"
+        "a: the start is incomplete: 1 of 2 items are recorded; submit it again to complete it; it needs b, which is not recorded yet\n"
     );
 }
 
@@ -108,19 +108,19 @@ fn work_waits_for_moments_on_both_clocks() {
 fn paused_and_stopping_coordinations_say_so() {
     let mut paused = history(vec![caller("a")]);
     paused.take(&Step::Pause);
-    assert_eq!(why(&mut paused), "a: the coordination is paused: wanted\n");
+    assert_eq!(why(&mut paused), "a: the run is paused: wanted\n");
     let mut drained = history(vec![caller("a")]);
     drained.take(&Step::Stop(StopKind::Drain));
-    assert_eq!(why(&mut drained), "a: the coordination is stopping: USER_REQUESTED\n");
+    assert_eq!(why(&mut drained), "a: the run is stopping: USER_REQUESTED\n");
     drained.run_to_the_end();
-    assert_eq!(why(&mut drained), "a: the coordination has ended\n");
+    assert_eq!(why(&mut drained), "a: the run has ended\n");
     let mut failed =
         history(vec![caller("a").with_attempts(1).on_failure(FailurePolicy::Abort), caller("b")]);
     failed.take(&Step::Propose);
     failed.take(&end(SessionOutcome::Failure));
     assert_eq!(
         why(&mut failed),
-        "a: it has failed\nb: the coordination is stopping: ERROR (work a failed, and its failure policy ends the coordination)\n"
+        "a: it has failed\nb: the run is stopping: ERROR (work a failed, and its failure policy ends the run)\n"
     );
 }
 
@@ -147,6 +147,6 @@ fn work_that_is_granted_nothing_names_who_holds_the_rest() {
     history.take(&Step::Propose);
     assert_eq!(
         why(&mut history),
-        "a: it runs: session c.1, attempt 1\nb: no tokens left to grant; c.1 hold the rest\n"
+        "a: it runs: session c.1, attempt 1\nb: no tokens left to grant; c.1 holds the rest\n"
     );
 }

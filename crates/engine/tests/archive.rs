@@ -74,7 +74,7 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
     assert_eq!(gone.to_string(), "work i1 has finished and left memory; its events are in the log");
     let twice =
         engine.run(&id)?.add_work(vec![WorkSpec::function("i1", "work")?]).await.unwrap_err();
-    assert_eq!(twice.to_string(), "work i1 is there already; ids are unique within a coordination");
+    assert_eq!(twice.to_string(), "work i1 already exists; ids are unique within a run");
     engine.close().await?;
 
     // Every archive is lost or damaged; they follow from the events.
@@ -101,7 +101,7 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
         [],
         |row| row.get(0),
     )?;
-    assert_eq!(left, 0, "nobody could have them erased once the coordination has ended");
+    assert_eq!(left, 0, "nobody could have them erased once the run has ended");
     let report = verify(&SqliteStore::at(&state, SqliteOptions::default()), &Scope::Ledger)?;
     assert!(report.is_sound(), "{report}");
     Ok(())

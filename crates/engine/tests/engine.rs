@@ -250,7 +250,7 @@ async fn what_ran_when_the_engine_died_is_lost_and_runs_again() -> Result {
     let other = engine.submit(config(&["c"]).with_id("nightly")?).await;
     assert_eq!(
         other.unwrap_err().to_string(),
-        "coordination nightly exists already and was started with a different configuration; choose another id"
+        "run nightly already exists and was started with a different configuration; choose another id"
     );
     engine.close().await?;
     Ok(())
@@ -529,7 +529,7 @@ async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed(
     let first = run.once("delivery-1")?.add_work(work(&["a"])).await?;
     assert_eq!(run.once("delivery-1")?.add_work(work(&["a"])).await?, first);
     let twice = run.add_work(work(&["a"])).await.unwrap_err();
-    assert_eq!(twice.to_string(), "work a is there already; ids are unique within a coordination");
+    assert_eq!(twice.to_string(), "work a already exists; ids are unique within a run");
     run.close("closed").await?;
     assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
     assert_eq!(run.status().await?.summary.totals.work_succeeded, 1);
@@ -553,7 +553,7 @@ async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_
         .await?;
     run.close("closed").await?;
     run.wait().await?;
-    let ended = "coordination inbox is not running; list shows what there is";
+    let ended = "run inbox is not running; list shows what there is";
     let answers_alike = async |engine: &Engine| -> Result {
         let run = engine.run("inbox")?;
         assert_eq!(run.once("delivery-1")?.add_work(work(&["a"])).await?, early);
@@ -593,7 +593,7 @@ async fn work_added_behind_a_stale_fence_is_refused_and_recorded_once() -> Resul
         let refused = stale.add_work(work(&["late"])).await.unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "session \"inbox.1\" is not bound here; it has ended or never was"
+            "session \"inbox.1\" is not running; it has ended or never started"
         );
     }
     run.close("closed").await?;
@@ -804,7 +804,7 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     let refused = engine.erase(request(running.id())).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "coordination running has not ended; payloads can be erased once it has"
+        "run running has not ended; payloads can be erased once it has"
     );
     let beyond = EraseRequest {
         payloads: Some((run.id().clone(), vec![Version(5)])),

@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 /// A victim that lives so long has not met its end, which is a finding.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How long a wait goes on before it is looked whether the coordination is paused.
+/// How long a wait goes on before it is looked whether the run is paused.
 const LOOK_AFTER: Duration = Duration::from_millis(150);
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;

@@ -365,7 +365,7 @@ mod tests {
         );
         assert_eq!(
             refused("work", serde_json::json!([])),
-            "the work queue is empty; give at least one item, or open the coordination for work to come"
+            "the work queue is empty; give at least one item, or start an open run"
         );
         assert_eq!(
             refused("extra", 1.into()),

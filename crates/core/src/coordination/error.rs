@@ -11,9 +11,7 @@ use crate::schema::Unreadable;
 #[non_exhaustive]
 pub enum ControllerError {
     /// A closed coordination was given no work.
-    #[error(
-        "the work queue is empty; give at least one item, or open the coordination for work to come"
-    )]
+    #[error("the work queue is empty; give at least one item, or start an open run")]
     EmptyWorkQueue,
     /// There are more items than the configuration allows.
     #[error(
@@ -41,13 +39,13 @@ pub enum ControllerError {
     #[error(transparent)]
     Id(#[from] IdError),
     /// Two items have the same id.
-    #[error("work {work_id} is there already; ids are unique within a coordination")]
+    #[error("work {work_id} already exists; ids are unique within a run")]
     DuplicateWork {
         /// The repeated id.
         work_id: WorkId,
     },
     /// An item needs one that does not exist.
-    #[error("work {work_id} needs {need}, which is neither there nor being added")]
+    #[error("work {work_id} needs {need}, which does not exist and is not being added")]
     UnknownNeed {
         /// The needing item.
         work_id: WorkId,
@@ -55,7 +53,7 @@ pub enum ControllerError {
         need: String,
     },
     /// As many items of its group run as may.
-    #[error("work {work_id} waits: {width} of group {group} run, which is as many as may")]
+    #[error("work {work_id} waits: group {group} has reached its limit of sessions, {width}")]
     GroupFull {
         /// The item.
         work_id: WorkId,
@@ -67,7 +65,7 @@ pub enum ControllerError {
     /// Items wait for each other in a circle.
     #[error("these wait for each other and would never start: {}", path.join(" -> "))]
     Cycle {
-        /// The circle, its first member repeated at the end.
+        /// The cycle, its first member repeated at the end.
         path: Vec<String>,
     },
     /// A part of an item's description has no meaning yet.
@@ -79,7 +77,7 @@ pub enum ControllerError {
         feature: &'static str,
     },
     /// An item is carried out by a process or a nested coordination, and nothing says which.
-    #[error("work {work_id} has no input that describes what carries it out")]
+    #[error("work {work_id} has no input that says what to run")]
     NoDescription {
         /// The item.
         work_id: WorkId,
@@ -117,7 +115,7 @@ pub enum ControllerError {
         max: i32,
     },
     /// The work is not in this coordination.
-    #[error("there is no work {work_id:?} in this coordination")]
+    #[error("there is no work {work_id:?} in this run")]
     WorkNotFound {
         /// The text given.
         work_id: String,
@@ -129,7 +127,7 @@ pub enum ControllerError {
         work_id: String,
     },
     /// The work cannot be bound or skipped as it stands.
-    #[error("work {work_id} is {state}; {instead}")]
+    #[error("work {work_id} {} {state}; {instead}", verb(state))]
     WorkNotClaimable {
         /// The item.
         work_id: WorkId,
@@ -159,9 +157,7 @@ pub enum ControllerError {
         last: Version,
     },
     /// All session slots are taken.
-    #[error(
-        "session {session_id} is bound, and the concurrency of {concurrency} allows no further one"
-    )]
+    #[error("session {session_id} is running, and the concurrency of {concurrency} allows no more")]
     SessionAlreadyBound {
         /// One of the bound sessions.
         session_id: SessionId,
@@ -169,7 +165,7 @@ pub enum ControllerError {
         concurrency: u32,
     },
     /// The session is not bound: it never was, has ended, or belongs to something else.
-    #[error("session {session_id:?} is not bound here; it has ended or never was")]
+    #[error("session {session_id:?} is not running; it has ended or never started")]
     SessionNotBound {
         /// The text given.
         session_id: String,
@@ -197,7 +193,7 @@ pub enum ControllerError {
         stop: StopCondition,
     },
     /// The stop condition that the caller gave does not hold.
-    #[error("the coordination cannot complete with {claimed}: {}", actual.as_ref().map_or_else(|| "no stop condition holds".to_owned(), |stop| format!("what holds is {stop}")))]
+    #[error("the run cannot complete with {claimed}: {}", actual.as_ref().map_or_else(|| "no stop condition holds".to_owned(), |stop| format!("{stop} holds instead")))]
     WrongStopCondition {
         /// What the caller gave.
         claimed: StopCondition,
@@ -211,22 +207,22 @@ pub enum ControllerError {
         meter: &'static str,
     },
     /// The coordination was not started.
-    #[error("the coordination was not started; call start first")]
+    #[error("the run was not started; call start first")]
     NotStarted,
     /// The coordination was started before.
-    #[error("coordination {coordination_id} exists already")]
+    #[error("run {coordination_id} already exists")]
     CoordinationAlreadyExists {
         /// The id.
         coordination_id: CoordinationId,
     },
     /// The coordination has ended.
-    #[error("coordination {coordination_id} has ended; nothing can be added to its record")]
+    #[error("run {coordination_id} has ended; nothing can be added to its record")]
     CoordinationTerminal {
         /// The id.
         coordination_id: CoordinationId,
     },
     /// The coordination is not in the state that the command is for.
-    #[error("coordination {coordination_id} {reason}")]
+    #[error("run {coordination_id} {reason}")]
     NotInState {
         /// The id.
         coordination_id: CoordinationId,
@@ -235,7 +231,7 @@ pub enum ControllerError {
     },
     /// A ceiling would be lowered, or the tick rate or currency changed.
     #[error(
-        "a budget can only be raised while the coordination runs, at the same tick rate and in the same currency"
+        "the budget of a run can only be raised, at the same tick rate and in the same currency"
     )]
     BudgetNotRaised,
     /// A ceiling would be raised that the budget does not have.
@@ -246,14 +242,14 @@ pub enum ControllerError {
     },
     /// A nested coordination would get more than the session that it carries out was granted.
     #[error(
-        "this budget is above what session {session_id} was granted; a nested coordination cannot be given more"
+        "this budget is above what session {session_id} was granted; a nested run cannot be given more"
     )]
     AboveGrant {
         /// The session of its parent.
         session_id: SessionId,
     },
     /// Coordinations are nested too deep.
-    #[error("work {work_id} would nest coordinations more than {max} deep")]
+    #[error("work {work_id} would nest runs more than {max} deep")]
     TooDeep {
         /// The item.
         work_id: WorkId,
@@ -289,6 +285,15 @@ pub enum NotNow {
     /// What needs a failed item is skipped without being asked for.
     #[error("skips dependents of failed work itself; give another reason")]
     SkipsDependents,
+}
+
+/// The verb that goes with the word for an item's state.
+pub(super) fn verb(state: &str) -> &'static str {
+    match state {
+        "succeeded" | "failed" => "has",
+        "skipped" => "was",
+        _ => "is",
+    }
 }
 
 /// Why a recorded event cannot follow on the state it meets. Nothing has changed then.

@@ -24,7 +24,7 @@ pub enum CoordinationError {
         max: usize,
     },
     /// Ticks of another rate were offered.
-    #[error("ticks come at {actual} Hz, but this coordination counts at {expected} Hz")]
+    #[error("ticks come at {actual} Hz, but this run counts at {expected} Hz")]
     TickRateMismatch {
         /// The coordination's rate.
         expected: u64,
@@ -40,7 +40,7 @@ pub enum CoordinationError {
         current: u64,
     },
     /// An item failed for good whose failure policy is to end everything.
-    #[error("work {work_id} failed, and its failure policy ends the coordination")]
+    #[error("work {work_id} failed, and its failure policy ends the run")]
     WorkFailed {
         /// The item.
         work_id: WorkId,

@@ -92,11 +92,11 @@ impl fmt::Display for LifeError {
             }
             Self::Starting(_) => "is still being started",
             Self::Begun => "was started before",
-            Self::Paused(Change::Pause) => "is paused already",
+            Self::Paused(Change::Pause) => "is already paused",
             Self::Paused(_) => "is paused; continue it first",
             Self::NotPaused => "is not paused",
             Self::Stopping(Change::AddWork) => "is ending and takes no more work",
-            Self::Stopping(_) => "is ending already",
+            Self::Stopping(_) => "is already ending",
             Self::Ended => "has ended",
         })
     }

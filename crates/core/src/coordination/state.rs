@@ -122,7 +122,7 @@ impl Coordination {
         let demand = |holds: bool, why: &str| if holds { Ok(()) } else { Err(why.to_owned()) };
         let allow = |change| {
             let allowed = self.life.allows(change);
-            allowed.map_err(|error: LifeError| format!("the coordination {error}"))
+            allowed.map_err(|error: LifeError| format!("the run {error}"))
         };
         match event {
             E::Started(_) => Err("it was started before".to_owned()),

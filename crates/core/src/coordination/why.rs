@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::error::ControllerError;
+use super::error::{ControllerError, verb};
 use super::runners::Runners;
 use super::state::Coordination;
 use super::stop::StopCondition;
@@ -130,10 +130,13 @@ impl fmt::Display for Blocked {
             |ids: &[SessionId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Starting { recorded, announced } => {
-                write!(f, "the start is incomplete: {recorded} of {announced} items are recorded; submit it again to go on")
+                write!(f, "the start is incomplete: {recorded} of {announced} items are recorded; submit it again to complete it")
             }
-            Self::NeedsWork { work, state } => write!(f, "it needs {work}, which is {state}"),
-            Self::NeedsGroup { group, unfinished } => write!(f, "it needs group {group}, of which {unfinished} have no outcome"),
+            Self::NeedsWork { work, state } => write!(f, "it needs {work}, which {} {state}", verb(state)),
+            Self::NeedsGroup { group, unfinished } => {
+                let have = if *unfinished == 1 { "has" } else { "have" };
+                write!(f, "it needs group {group}, of which {unfinished} {have} no outcome")
+            },
             Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
             Self::Delayed { until } => write!(f, "it waits until {}", until),
             Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
@@ -146,20 +149,23 @@ impl fmt::Display for Blocked {
             Self::Held { session, left } => {
                 write!(f, "session {session} ended; it waits until this is gone: {}", left.join(", "))
             }
-            Self::Finished { outcome } => write!(f, "it has {outcome}"),
-            Self::Paused { reason } if reason.is_empty() => f.write_str("the coordination is paused"),
-            Self::Paused { reason } => write!(f, "the coordination is paused: {reason}"),
-            Self::Stopping { stop } => write!(f, "the coordination is stopping: {stop}"),
-            Self::Ended => f.write_str("the coordination has ended"),
+            Self::Finished { outcome } => write!(f, "it {} {outcome}", verb(outcome)),
+            Self::Paused { reason } if reason.is_empty() => f.write_str("the run is paused"),
+            Self::Paused { reason } => write!(f, "the run is paused: {reason}"),
+            Self::Stopping { stop } => write!(f, "the run is stopping: {stop}"),
+            Self::Ended => f.write_str("the run has ended"),
             Self::NoSlot { concurrency, held_by } => {
                 write!(f, "all {concurrency} slots are taken by {}", list(held_by))
             }
             Self::NothingToGrant { meter, held_by } if held_by.is_empty() => write!(f, "no {meter} left to grant"),
-            Self::NothingToGrant { meter, held_by } => write!(f, "no {meter} left to grant; {} hold the rest", list(held_by)),
-            Self::GroupFull { group, held_by } => write!(f, "as many of group {group} run as may: {}", list(held_by)),
+            Self::NothingToGrant { meter, held_by } => {
+                let hold = if held_by.len() == 1 { "holds" } else { "hold" };
+                write!(f, "no {meter} left to grant; {} {hold} the rest", list(held_by))
+            },
+            Self::GroupFull { group, held_by } => write!(f, "group {group} has reached its limit of sessions: {}", list(held_by)),
             Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
             Self::NoSecrets => {
-                f.write_str("its secrets went with the engine that had them; submit the coordination again to bring them")
+                f.write_str("its secrets went with the engine that had them; submit the run again to bring them")
             }
             Self::Expanding => f.write_str("its plan is being fetched"),
             Self::Behind { work } => write!(f, "{work} goes first"),

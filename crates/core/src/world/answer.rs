@@ -66,14 +66,14 @@ pub enum Rejection {
     )]
     TakingOver,
     /// There is no such live coordination.
-    #[error("coordination {coordination} is not running; list shows what there is")]
+    #[error("run {coordination} is not running; list shows what there is")]
     UnknownCoordination {
         /// The id.
         coordination: CoordinationId,
     },
     /// The id is taken by a coordination that was started with something else.
     #[error(
-        "coordination {coordination} exists already and was started with a different configuration; choose another id"
+        "run {coordination} already exists and was started with a different configuration; choose another id"
     )]
     Conflict {
         /// The id.
@@ -86,7 +86,7 @@ pub enum Rejection {
         archives: Vec<Digest>,
     },
     /// Only what has ended can be erased.
-    #[error("coordination {coordination} has not ended; payloads can be erased once it has")]
+    #[error("run {coordination} has not ended; payloads can be erased once it has")]
     StillRunning {
         /// The id.
         coordination: CoordinationId,

@@ -79,7 +79,7 @@ impl History {
         let recorded = self.recorded(CoordinationEvent::WorkSkipped(skipped));
         match refused {
             Some(ControllerError::CoordinationTerminal { .. }) => {
-                assert_eq!(recorded.as_deref(), Some("the coordination has ended"));
+                assert_eq!(recorded.as_deref(), Some("the run has ended"));
             }
             refused => assert_eq!(refused.map(|error| error.to_string()), recorded, "{work}"),
         }

@@ -448,7 +448,7 @@ impl History {
         })
     }
 
-    /// Goes on until the coordination has ended, ending every session that it opens. Fails if it
+    /// Goes on until the run has ended, ending every session that it opens. Fails if it
     /// ever stands still.
     pub(crate) fn run_to_the_end(&mut self) {
         for turn in 0..10_000 {

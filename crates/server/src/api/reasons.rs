@@ -102,8 +102,8 @@ mod tests {
                 r#""starting",{"announced":2,"recorded":1}"#,
             ),
             (
-                Blocked::NeedsWork { work: work.clone(), state: "bound" },
-                r#""needs_work",{"state":"bound","work":"models"}"#,
+                Blocked::NeedsWork { work: work.clone(), state: "running" },
+                r#""needs_work",{"state":"running","work":"models"}"#,
             ),
             (
                 Blocked::NeedsGroup { group: group.clone(), unfinished: 3 },

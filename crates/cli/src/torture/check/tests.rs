@@ -398,7 +398,7 @@ fn two_ends_of_one_coordination_are_found() {
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
             "event 9 of `coordination/c`: follows the end of its stream; keep the ledger as it is for evidence, and restore a copy",
             "the table of head rows, which lacks 1 streams that have ended: has no head row; restore a copy; the events themselves are not touched by this",
-            "coordination/c at version 9: coordination.completed is not possible here: the coordination has ended",
+            "coordination/c at version 9: coordination.completed is not possible here: the run has ended",
             "coordination/c: 2 terminal events",
             "1 coordinations have ended, but 0 receipts could be rebuilt",
         ]

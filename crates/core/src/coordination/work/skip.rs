@@ -51,7 +51,7 @@ impl Work {
             None => Err(ControllerError::WorkNotClaimable {
                 work_id: item.id().clone(),
                 state: item.state().as_str(),
-                instead: "only work that does not run and has no outcome can be skipped",
+                instead: "only work that is neither running nor finished can be skipped",
             }),
         }
     }

@@ -129,8 +129,8 @@ impl WorkState {
             Self::Waiting(_) => "waiting",
             Self::Ready => "ready",
             Self::Delayed(_) => "delayed",
-            Self::Bound(_) => "bound",
-            Self::AwaitingCleanup(_) => "held",
+            Self::Bound(_) => "running",
+            Self::AwaitingCleanup(_) => "awaiting cleanup",
             Self::Done(outcome) => outcome.as_str(),
         }
     }
@@ -165,18 +165,18 @@ mod tests {
             .map(|state| {
                 let row =
                     moves.iter().map(|m| if state.after(m.clone()).is_some() { 'x' } else { '.' });
-                format!("{:<9} {}", state.as_str(), row.collect::<String>())
+                format!("{:<16} {}", state.as_str(), row.collect::<String>())
             })
             .collect();
         assert_eq!(
             table,
             [
-                "waiting   x.....x",
-                "ready     xx....x",
-                "delayed   .x....x",
-                "bound     ..xxxx.",
-                "held      ..x...x",
-                "succeeded ......."
+                "waiting          x.....x",
+                "ready            xx....x",
+                "delayed          .x....x",
+                "running          ..xxxx.",
+                "awaiting cleanup ..x...x",
+                "succeeded        ......."
             ]
         );
     }
