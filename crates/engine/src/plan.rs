@@ -23,7 +23,7 @@ pub use load::{Plan, parse};
 pub use mapping::{Key, Kind, Object};
 pub use objects::{
     COMMAND_SCHEMA, CheckSpec, CommandError, CommandSpec, EnvValue, InputSource, Invocation,
-    OBJECTS, OutputError, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError, Rendered,
+    MissingOutput, OBJECTS, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError, Rendered,
     RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
 };
 pub use outline::{Outline, OutlineItem};
@@ -31,5 +31,6 @@ pub use requirements::Requirements;
 pub use resolve::{CommandText, RenderError, TextPart};
 pub use schema::schema;
 pub use text::{
-    Bytes, Cost, Count, Diagnostic, DiagnosticCode, Millis, PlanError, Position, Share, UnitError,
+    Bytes, Cost, Count, Diagnostic, DiagnosticCode, Millis, PlanError, Share, TextPosition,
+    UnitError,
 };

@@ -81,7 +81,7 @@ pub use {
     orphans::{Orphan, OrphanPlace, OrphanState, orphans},
     placement::session_of,
     reexec::enter,
-    running::Running,
+    running::RunningTree,
     setup::{WardenProgram, WardenSetup},
     sweep::{SweepVerdict, Swept, sweep},
     wardens::Wardens,

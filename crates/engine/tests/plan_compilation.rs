@@ -9,7 +9,7 @@ use antiphon::coordination::{CoordinationConfig, Runner};
 use antiphon::digest::Digest;
 use antiphon::id::WorkId;
 use antiphon::plan::{
-    CommandSpec, Compiled, Environment, OutputError, Plan, PlanSpec, RenderError, Rendered,
+    CommandSpec, Compiled, Environment, MissingOutput, Plan, PlanSpec, RenderError, Rendered,
     RenderedEnv, RenderedStdin, SecretFrom, parse,
 };
 use serde_json::{Value, json};
@@ -240,7 +240,7 @@ work:
         put_out("files", Some(json!({ "more": 1 })), true),
         Ok(Some(json!({ "more": 1, "model": "/plans/out/m.py" })))
     );
-    let absent = OutputError::NoFile { name: "model".into(), path: "/plans/out/m.py".into() };
+    let absent = MissingOutput::NoFile { name: "model".into(), path: "/plans/out/m.py".into() };
     assert_eq!(put_out("files", None, false), Err(absent));
     assert_eq!(
         put_out("names", Some(json!({ "path": "x" })), true),
@@ -248,7 +248,7 @@ work:
     );
     assert_eq!(
         put_out("names", Some(json!("path")), true),
-        Err(OutputError::NotInResult { name: "path".into() })
+        Err(MissingOutput::NotInResult { name: "path".into() })
     );
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::objects::{PlanAst, ResolvedPlan, StepWork};
-use super::text::{DiagnosticCode, Diagnostics, PlanError, Source, Span, numbered, read_tree};
+use super::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span, numbered, read_tree};
 use crate::coordination::MAX_DEPTH;
 use missing::{refuse_missing_inputs, similar_file};
 
@@ -22,7 +22,7 @@ const MAX_FILES: usize = 256;
 /// A plan without a problem.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    source: Source,
+    source: SourceText,
     /// The absolute directory that relative paths start from, and that sessions run in.
     dir: PathBuf,
     resolved: ResolvedPlan,
@@ -40,7 +40,7 @@ pub struct Plan {
 /// [`PlanError`] lists everything that is wrong.
 pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
     let dir = path.parent().unwrap_or(path);
-    let source = Source::new(path, text);
+    let source = SourceText::new(path, text);
     let mut diagnostics = Diagnostics::new(&source);
     let resolved = resolve(dir, &mut diagnostics);
     diagnostics.finish()?;
@@ -76,7 +76,7 @@ impl Plan {
         let real = shown.file_name().and_then(|name| fs::canonicalize(dir.join(name)).ok());
         loader.above.extend(real);
         file::check_size(text.len(), shown)?;
-        let loaded = loader.whole(Source::new(shown, text), dir.to_owned())?;
+        let loaded = loader.whole(SourceText::new(shown, text), dir.to_owned())?;
         Ok(Arc::unwrap_or_clone(loaded.plan))
     }
 
@@ -98,7 +98,7 @@ impl Plan {
         &self.dir
     }
 
-    pub(super) fn source(&self) -> &Source {
+    pub(super) fn source(&self) -> &SourceText {
         &self.source
     }
 
@@ -155,14 +155,15 @@ impl Loader {
             std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
         let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
         self.above.push(real.clone());
-        let found = file::read(shown).and_then(|text| self.whole(Source::new(shown, &text), dir));
+        let found =
+            file::read(shown).and_then(|text| self.whole(SourceText::new(shown, &text), dir));
         self.above.pop();
         self.files.insert(real, found.clone());
         found
     }
 
     /// What a text and the plans that it names come to; relative paths start from `dir`.
-    fn whole(&mut self, source: Source, dir: PathBuf) -> Result<Loaded, PlanError> {
+    fn whole(&mut self, source: SourceText, dir: PathBuf) -> Result<Loaded, PlanError> {
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
             let message = format!(

@@ -31,7 +31,7 @@ pub use env::{EnvValue, RenderedEnv};
 pub use input::InputSource;
 pub use item::{COMMAND_SCHEMA, CommandError, CommandSpec, Rendered};
 pub use limits::SessionLimits;
-pub use output::{OutputError, OutputSource};
+pub use output::{MissingOutput, OutputSource};
 pub use plan::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
 pub use stdin::{RenderedStdin, StdinSource};
 pub use usage::UsageReader;

@@ -11,7 +11,7 @@ mod names;
 
 pub use command_text::{CommandText, RenderError, TextPart};
 
-pub(in crate::plan) use cell::{CellResolver, InputText, ItemTexts, Parameter, Scope};
+pub(in crate::plan) use cell::{CellResolver, InputText, ItemTexts, Parameter, TextScope};
 pub(in crate::plan) use command_text::STANDARD_INPUT;
 pub(in crate::plan) use cycles::{Wait, refuse_cycles};
 pub(in crate::plan) use expansion::{Expansion, MAX_CELLS, PIECE_WEIGHT};

@@ -28,7 +28,7 @@ const MAX_NAME: usize = 120;
 
 /// The first line: enough to find whatever may have come of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Opened {
+pub(super) struct OpenRecord {
     pub(super) session: SessionId,
     /// Under the name that it has in folders of every version.
     #[serde(rename = "tattoo")]
@@ -119,7 +119,7 @@ impl SessionFolder {
     }
 
     /// Writes the first line, and makes it durable together with the folder.
-    pub(super) fn open(&self, opened: &Opened) -> io::Result<()> {
+    pub(super) fn open(&self, opened: &OpenRecord) -> io::Result<()> {
         DirBuilder::new().mode(0o700).create(&self.0)?;
         let mut file =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(OPEN))?;
@@ -139,7 +139,7 @@ impl SessionFolder {
     /// What the lines say; `None` for the first when it was torn, and then nothing was spawned.
     ///
     /// A line that is whole and not understood is an error: what it speaks of may be running.
-    pub(super) fn lines(&self) -> io::Result<(Option<Opened>, Option<Begun>)> {
+    pub(super) fn lines(&self) -> io::Result<(Option<OpenRecord>, Option<Begun>)> {
         let path = self.0.join(OPEN);
         let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use antiphon_core::id::SessionId;
 use antiphon_core::time::WallTime;
 
-use super::folder::{Opened, SESSIONS, SessionFolder};
+use super::folder::{OpenRecord, SESSIONS, SessionFolder};
 use super::identity::{ProcessIdentity, Visibility, Where};
 use super::session_processes::SessionProcesses;
 use super::sweep::{advice_on_hidden, unrecorded_warden};
@@ -99,12 +99,12 @@ fn known(folder: &SessionFolder) -> OrphanState {
         ),
         _ => Vec::new(),
     };
-    let Opened { session, user, wall, .. } = opened;
+    let OpenRecord { session, user, wall, .. } = opened;
     OrphanState::Begun { session, user, since: WallTime(wall), place, alive }
 }
 
 fn alive(
-    opened: &Opened,
+    opened: &OpenRecord,
     marks: SessionProcesses,
     warden: Option<ProcessIdentity>,
 ) -> Vec<Leftover> {

@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::folder::{Begun, Kept, Opened, SessionFolder};
+use super::folder::{Begun, Kept, OpenRecord, SessionFolder};
 use super::identity::ProcessIdentity;
 use super::launch::StopReason;
 use super::session_processes::{Cleared, SessionProcesses, end_processes};
@@ -27,7 +27,7 @@ const SECOND_CHANCE: Duration = Duration::from_secs(3);
 
 /// A session that runs. Dropping it ends the session at once and without grace.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningTree {
     session: SessionId,
     begun: Begun,
     stops: mpsc::UnboundedSender<StopReason>,
@@ -35,7 +35,7 @@ pub struct Running {
     end: Option<TreeEnd>,
 }
 
-impl Running {
+impl RunningTree {
     /// Watches a session that was let run under this warden.
     pub(super) fn new(
         session: SessionId,
@@ -43,12 +43,12 @@ impl Running {
         warden: Child,
         (stream, inbox): (UnixStream, Inbox),
         folder: SessionFolder,
-        opened: Opened,
+        opened: OpenRecord,
         setup: WardenSetup,
     ) -> Self {
         let (stops, asked) = mpsc::unbounded_channel();
         let processes = SessionProcesses::of(&opened, Some(begun));
-        let watch = Watch { warden, stream, inbox, folder, processes, opened, setup };
+        let watch = WardenWatch { warden, stream, inbox, folder, processes, opened, setup };
         Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)), end: None }
     }
 
@@ -91,17 +91,17 @@ impl Running {
 
 /// What watches one session from the engine's side.
 #[derive(Debug)]
-struct Watch {
+struct WardenWatch {
     warden: Child,
     stream: UnixStream,
     inbox: Inbox,
     folder: SessionFolder,
     processes: SessionProcesses,
-    opened: Opened,
+    opened: OpenRecord,
     setup: WardenSetup,
 }
 
-impl Watch {
+impl WardenWatch {
     async fn until_the_end(mut self, asked: mpsc::UnboundedReceiver<StopReason>) -> TreeEnd {
         // Opened while it is our child and not reaped, so it is about no other process, however
         // long this takes.

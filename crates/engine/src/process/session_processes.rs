@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
-use super::folder::{Begun, Opened};
+use super::folder::{Begun, OpenRecord};
 use super::identity::ProcessIdentity;
 use super::mark::Mark;
 use super::proc_table::{self, ProcessStat};
@@ -30,7 +30,7 @@ pub(super) struct SessionProcesses {
 }
 
 impl SessionProcesses {
-    pub(super) fn of(opened: &Opened, begun: Option<Begun>) -> Self {
+    pub(super) fn of(opened: &OpenRecord, begun: Option<Begun>) -> Self {
         Self { mark: opened.mark, agent: begun.map(|begun| begun.agent), since: opened.since }
     }
 

@@ -12,11 +12,11 @@ use antiphon_core::id::SessionId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::folder::{Begun, Opened, SessionFolder};
+use super::folder::{Begun, OpenRecord, SessionFolder};
 use super::identity::{ProcessIdentity, Where, ticks_now};
 use super::launch::{Launch, LaunchError};
 use super::mark::Mark;
-use super::running::Running;
+use super::running::RunningTree;
 use super::scratch;
 use super::session_processes::{SessionProcesses, end_processes};
 use super::setup::{WardenProgram, WardenSetup};
@@ -39,7 +39,7 @@ pub(super) struct Start {
 struct Spawned {
     warden: Child,
     control: StdStream,
-    opened: Opened,
+    opened: OpenRecord,
     launch: Launch,
 }
 
@@ -53,7 +53,7 @@ impl Start {
         move |error| LaunchError::System { session: session.clone(), doing, error }
     }
 
-    pub(super) async fn run(self, launch: Launch) -> Result<Running, LaunchError> {
+    pub(super) async fn run(self, launch: Launch) -> Result<RunningTree, LaunchError> {
         let failed = self.failed("start a thread");
         // fsync blocks: keep it off the runtime.
         let (start, spawned) = tokio::task::spawn_blocking(move || {
@@ -72,14 +72,14 @@ impl Start {
         };
         let (stream, inbox, begun) = begun;
         let Self { session, folder, setup } = start;
-        Ok(Running::new(session, begun, warden, (stream, inbox), folder, opened, setup))
+        Ok(RunningTree::new(session, begun, warden, (stream, inbox), folder, opened, setup))
     }
 
     /// Writes down that there will be something, then spawns the warden. Blocks.
     fn spawn(&self, launch: Launch) -> Result<Spawned, LaunchError> {
         let mark =
             Mark::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
-        let opened = Opened {
+        let opened = OpenRecord {
             session: self.session.clone(),
             mark,
             place: Where::here(),
@@ -140,7 +140,7 @@ impl Start {
         &self,
         warden: &mut Child,
         control: StdStream,
-        opened: &Opened,
+        opened: &OpenRecord,
         launch: Launch,
     ) -> Result<(UnixStream, Inbox, Begun), LaunchError> {
         let talking = self.failed("talk to its warden");
@@ -215,7 +215,7 @@ impl Start {
         LaunchError::NotAWarden { session: self.session.clone(), found, expected: VERSION }
     }
 
-    fn order(&self, opened: &Opened, launch: Launch) -> Order {
+    fn order(&self, opened: &OpenRecord, launch: Launch) -> Order {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let texts = |texts: &[std::ffi::OsString]| {
             texts.iter().map(|text| text.as_os_str().into()).collect::<Vec<OsText>>()
@@ -249,7 +249,7 @@ impl Start {
     }
 
     /// Takes back everything, before anything of the session has run.
-    async fn abandon(self, mut warden: Child, opened: Opened) {
+    async fn abandon(self, mut warden: Child, opened: OpenRecord) {
         let taken_back = tokio::task::spawn_blocking(move || {
             let _ = warden.kill();
             let _ = warden.wait();
@@ -266,7 +266,7 @@ impl Start {
         let _ = taken_back.await;
     }
 
-    fn forget(&self, opened: &Opened) {
+    fn forget(&self, opened: &OpenRecord) {
         if let Some(directory) = &opened.scratch {
             scratch::remove(&directory.path());
         }

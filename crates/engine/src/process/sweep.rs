@@ -11,7 +11,7 @@ use antiphon_core::id::SessionId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::folder::{Begun, Opened, SESSIONS, SessionFolder, name_of};
+use super::folder::{Begun, OpenRecord, SESSIONS, SessionFolder, name_of};
 use super::identity::{ProcessIdentity, Visibility, Where};
 use super::proc_table::{self, ProcessStat};
 use super::session_processes::{Cleared, SessionProcesses, end_processes};
@@ -116,7 +116,7 @@ pub(super) fn sweep_folder(folder: &SessionFolder) -> io::Result<Option<Swept>> 
     Ok(opened.map(|opened| sweep_session(folder, opened, begun)))
 }
 
-fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -> Swept {
+fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun>) -> Swept {
     let (cleared, verdict) = match opened.place.seen_from(&Where::here()) {
         Visibility::EarlierBoot => (Cleared::default(), SweepVerdict::EarlierBoot),
         Visibility::Gone => (Cleared::default(), SweepVerdict::NamespaceGone),
@@ -131,7 +131,7 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
         Visibility::Here => end_visible(&opened, begun),
         // Neither ids nor the beginning of time need be the same there. The marks are.
         Visibility::Visible => {
-            let (cleared, verdict) = end_visible(&Opened { since: 0, ..opened.clone() }, None);
+            let (cleared, verdict) = end_visible(&OpenRecord { since: 0, ..opened.clone() }, None);
             let has_run = verdict == SweepVerdict::NeverRan && begun.is_some();
             (cleared, if has_run { SweepVerdict::Gone } else { verdict })
         }
@@ -162,7 +162,7 @@ fn sweep_session(folder: &SessionFolder, opened: Opened, begun: Option<Begun>) -
 }
 
 /// Ends what is left of a session whose processes can all be seen.
-fn end_visible(opened: &Opened, begun: Option<Begun>) -> (Cleared, SweepVerdict) {
+fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (Cleared, SweepVerdict) {
     let recorded = begun.and_then(|begun| begun.warden);
     if let Some(warden) = recorded.or_else(|| unrecorded_warden(opened)) {
         let_finish(warden);
@@ -178,7 +178,7 @@ fn end_visible(opened: &Opened, begun: Option<Begun>) -> (Cleared, SweepVerdict)
 
 /// A warden whose engine died before it could write down which process that is; the mark is among
 /// its arguments.
-pub(super) fn unrecorded_warden(opened: &Opened) -> Option<ProcessIdentity> {
+pub(super) fn unrecorded_warden(opened: &OpenRecord) -> Option<ProcessIdentity> {
     let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.mark);
     let is_it = |seen: &ProcessStat| {
         seen.start >= opened.since

@@ -98,7 +98,7 @@ impl Warden {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let guard = Prepared::best(order.guard, own, order.engine);
         let limits = order.limits;
-        let mut job = Job {
+        let mut job = Assignment {
             program: Program {
                 command: &order.command,
                 directory: &order.directory,
@@ -140,7 +140,7 @@ impl Warden {
         {
             let program = Program { command, stdin: None, ..job.program };
             let time_limit_ms = Some(*time_limit_ms);
-            let job = Job {
+            let job = Assignment {
                 program,
                 outputs: (Kept::CheckStdout, Kept::CheckStderr),
                 time_limit_ms,
@@ -173,7 +173,7 @@ impl Warden {
     }
 
     /// Runs one program to its end, and then ends all that it left.
-    fn carry_out(&mut self, job: &Job<'_>) -> io::Result<ProgramEnd> {
+    fn carry_out(&mut self, job: &Assignment<'_>) -> io::Result<ProgramEnd> {
         let files = (job.folder.path_of(job.outputs.0), job.folder.path_of(job.outputs.1));
         let (secrets, cap) = (&job.order.secrets, job.order.output_cap);
         let mut child = program::fork(&job.program, &[self.engine.descriptor()])?;
@@ -221,7 +221,7 @@ impl Warden {
     /// Waits until the program has ended or has to be ended, and says why.
     fn watch(
         &mut self,
-        job: &Job<'_>,
+        job: &Assignment<'_>,
         child: &mut Child,
         reaper: &mut Reaper,
         outputs: &mut [Capture<'_>; 2],
@@ -307,7 +307,7 @@ impl Warden {
 }
 
 /// One program to carry out.
-struct Job<'a> {
+struct Assignment<'a> {
     program: Program<'a>,
     order: &'a Order,
     folder: &'a SessionFolder,

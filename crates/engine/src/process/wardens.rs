@@ -10,7 +10,7 @@ use antiphon_core::id::SessionId;
 use super::folder::{SESSIONS, SessionFolder};
 use super::launch::{Launch, LaunchError, WardensError};
 use super::reexec;
-use super::running::Running;
+use super::running::RunningTree;
 use super::setup::{WardenProgram, WardenSetup};
 use super::start::Start;
 use super::sweep::{self, Swept};
@@ -92,7 +92,7 @@ impl Wardens {
         &self,
         session: &SessionId,
         launch: Launch,
-    ) -> Result<Running, LaunchError> {
+    ) -> Result<RunningTree, LaunchError> {
         launch.validate(&self.sessions)?;
         let start = Start::new(session.clone(), self.folder(session), self.setup.clone());
         let failed = start.failed("start a task");

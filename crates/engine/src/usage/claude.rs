@@ -18,7 +18,7 @@ use super::{AgentRun, ReportedOutcome, SessionReport, cut, limit, millionths};
 /// The line that ends a run; fields that are not known here do not matter.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Ended {
+struct ResultMessage {
     session_id: Option<String>,
     subtype: Option<String>,
     is_error: bool,
@@ -162,7 +162,7 @@ impl<'de> Visitor<'de> for Messages<'_> {
 /// What the messages have said so far. It does not grow with their number.
 #[derive(Debug, Default)]
 struct Collected {
-    last: Option<Ended>,
+    last: Option<ResultMessage>,
     /// The figures of all results since the one before each.
     since: Since,
     rejected: Option<Option<WallTime>>,
@@ -188,7 +188,7 @@ impl Collected {
             return;
         };
         match message.get("type").and_then(Value::as_str) {
-            Some("result") => match serde_json::from_value::<Ended>(message) {
+            Some("result") => match serde_json::from_value::<ResultMessage>(message) {
                 Ok(ended) => {
                     self.since.take(ended.since.as_ref());
                     self.last = Some(ended);
@@ -249,7 +249,11 @@ impl Since {
     }
 }
 
-fn outcome_of(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) -> ReportedOutcome {
+fn outcome_of(
+    ended: &ResultMessage,
+    rejected: Option<Option<WallTime>>,
+    now: WallTime,
+) -> ReportedOutcome {
     let subtype = ended.subtype.as_deref().unwrap_or("success");
     let text = match (&ended.result, &ended.errors) {
         (Some(Value::String(text)), _) if !text.is_empty() => text.clone(),
@@ -279,7 +283,7 @@ fn outcome_of(ended: &Ended, rejected: Option<Option<WallTime>>, now: WallTime) 
 /// Adds up what was used: by model and with sub-agents where that is reported, else by the main
 /// agent, marked as an estimate.
 fn report(
-    last: &Ended,
+    last: &ResultMessage,
     since: Since,
     run: &AgentRun<'_>,
     notes: &mut Vec<String>,

@@ -301,7 +301,7 @@ async fn an_end_that_is_not_complete_says_so_and_names_who_is_left() {
 }
 
 /// An engine inside of a session, which has a session of its own.
-async fn nested(fixture: &Fixture) -> (antiphon::process::Running, TempDir, String) {
+async fn nested(fixture: &Fixture) -> (antiphon::process::RunningTree, TempDir, String) {
     let (directory, marker) = (tempfile::tempdir().unwrap(), marker());
     let mut launch = hostile("", "", &[]);
     launch.command.truncate(1);

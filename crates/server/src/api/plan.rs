@@ -1,6 +1,6 @@
 //! What is wrong with a plan, as a problem and back.
 
-use antiphon::plan::{Diagnostic, DiagnosticCode, PlanError, Position};
+use antiphon::plan::{Diagnostic, DiagnosticCode, PlanError, TextPosition};
 
 use super::code::Code;
 use super::problem::{Fault, Problem};
@@ -46,7 +46,7 @@ fn diagnostic(fault: &Fault, name: &str) -> Option<Diagnostic> {
             // The mark comes from outside: one that does not fit would be cut out of a character.
             let marked = fault.mark.filter(|(start, end)| text.get(*start..*end).is_some());
             let (start, end) = marked.unwrap_or((0, text.len()));
-            Some(Position {
+            Some(TextPosition {
                 line: usize::try_from(line).ok()?,
                 column: usize::try_from(column).ok()?,
                 text: text.clone(),

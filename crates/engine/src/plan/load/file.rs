@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::plan::text::{DiagnosticCode, Diagnostics, PlanError, Source, Span};
+use crate::plan::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span};
 
 /// Largest plan file, in bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -46,7 +46,7 @@ fn decoded(bytes: &[u8], path: &Path) -> Result<String, PlanError> {
         Ok(text) => return Ok(text.to_owned()),
         Err(error) => error.valid_up_to(),
     };
-    let source = Source::new(path, &String::from_utf8_lossy(bytes));
+    let source = SourceText::new(path, &String::from_utf8_lossy(bytes));
     let mut diagnostics = Diagnostics::new(&source);
     let mark = Span::new(at, at + char::REPLACEMENT_CHARACTER.len_utf8());
     let message = format!("this file is not UTF-8: byte {} does not start a character", at + 1);

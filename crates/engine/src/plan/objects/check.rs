@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{COMMAND, CommandAst, Invocation};
 use crate::plan::mapping::{Fields, Kind, Object, key};
-use crate::plan::resolve::{CellResolver, Scope};
+use crate::plan::resolve::{CellResolver, TextScope};
 use crate::plan::text::{Diagnostics, Millis, Node, Yaml};
 
 pub(super) static CHECK: Object = Object {
@@ -60,6 +60,6 @@ impl CheckAst {
     }
 
     pub(super) fn resolve(&self, resolver: &mut CellResolver<'_, '_, '_>) -> CheckSpec {
-        CheckSpec { run: self.command.resolve(Scope::Item, resolver), timeout: self.timeout }
+        CheckSpec { run: self.command.resolve(TextScope::Item, resolver), timeout: self.timeout }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{process_text, secret_lint};
 use crate::plan::mapping::{Fields, Kind};
-use crate::plan::resolve::{CellResolver, CommandText, RenderError, Scope};
+use crate::plan::resolve::{CellResolver, CommandText, RenderError, TextScope};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml, all_of};
 
 pub(super) const COMMAND: Kind = Kind::List(&Kind::Template);
@@ -127,7 +127,7 @@ impl CommandAst {
 
     pub(super) fn resolve(
         &self,
-        scope: Scope,
+        scope: TextScope,
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> Invocation {
         match self {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{process_text, secret_lint};
 use crate::plan::caller::{Caller, SecretFrom};
 use crate::plan::mapping::{Fields, Kind, Object, key, required, unknown_key};
-use crate::plan::resolve::{CellResolver, CommandText, PIECE_WEIGHT, RenderError, Scope};
+use crate::plan::resolve::{CellResolver, CommandText, PIECE_WEIGHT, RenderError, TextScope};
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, Yaml, enumerate, shorten,
 };
@@ -270,7 +270,7 @@ impl EnvAst {
 
     pub(super) fn resolve(
         &self,
-        scope: Scope,
+        scope: TextScope,
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> ResolvedEnv {
         match self {

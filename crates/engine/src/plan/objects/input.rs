@@ -10,7 +10,7 @@ use super::names::check_part_name;
 use super::process_text;
 use crate::plan::caller::Caller;
 use crate::plan::mapping::{Fields, Kind, Object, required};
-use crate::plan::resolve::{CellResolver, CommandText, InputText, Scope};
+use crate::plan::resolve::{CellResolver, CommandText, InputText, TextScope};
 use crate::plan::text::{Diagnostics, Node, Span, Yaml};
 
 pub(super) const INPUT: Kind = Kind::Either(&[Kind::Template, Kind::Of(&INPUT_VALUE)]);
@@ -76,7 +76,7 @@ pub(super) fn resolve_all(
         }
         let input = match input {
             InputText::File(path) => InputSource::File { path: resolver.path(path), digest: None },
-            InputText::Value(value) => InputSource::Value(resolver.text(value, Scope::Input)),
+            InputText::Value(value) => InputSource::Value(resolver.text(value, TextScope::Input)),
         };
         resolved.insert(name.clone(), (input, *span));
     }

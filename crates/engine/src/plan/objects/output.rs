@@ -28,7 +28,7 @@ pub enum OutputSource {
 /// Why a session that ended well lacks a declared output.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum OutputError {
+pub enum MissingOutput {
     /// A file is not there.
     #[error("the output {name:?} is missing: there is no file {}", path.display())]
     NoFile { name: String, path: PathBuf },
@@ -128,7 +128,7 @@ pub(super) fn session_output(
     outputs: &BTreeMap<String, OutputSource>,
     result: Option<&Value>,
     exists: impl Fn(&Path) -> bool,
-) -> Result<Option<Vec<u8>>, OutputError> {
+) -> Result<Option<Vec<u8>>, MissingOutput> {
     if outputs.is_empty() {
         return Ok(result.map(|value| value.to_string().into_bytes()));
     }
@@ -139,13 +139,13 @@ pub(super) fn session_output(
     for (name, source) in outputs {
         match source {
             OutputSource::File(path) if !exists(path) => {
-                return Err(OutputError::NoFile { name: name.clone(), path: path.clone() });
+                return Err(MissingOutput::NoFile { name: name.clone(), path: path.clone() });
             }
             OutputSource::File(path) => {
                 all.insert(name.clone(), path.to_string_lossy().into());
             }
             OutputSource::Result if !all.contains_key(name) => {
-                return Err(OutputError::NotInResult { name: name.clone() });
+                return Err(MissingOutput::NotInResult { name: name.clone() });
             }
             OutputSource::Result => {}
         }

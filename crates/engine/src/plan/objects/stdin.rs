@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process_text;
 use crate::plan::mapping::{Fields, Kind, Object, required};
-use crate::plan::resolve::{CellResolver, CommandText, RenderError, STANDARD_INPUT, Scope};
+use crate::plan::resolve::{CellResolver, CommandText, RenderError, STANDARD_INPUT, TextScope};
 use crate::plan::text::{Diagnostics, Node, Span, Spanned, Template, Yaml};
 
 pub(super) const STDIN: Kind = Kind::Either(&[Kind::Template, Kind::Of(&STDIN_FILE)]);
@@ -77,7 +77,7 @@ impl StdinAst {
 
     pub(super) fn resolve(
         &self,
-        scope: Scope,
+        scope: TextScope,
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> StdinSource {
         match &self.0.value {

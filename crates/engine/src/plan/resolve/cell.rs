@@ -38,7 +38,7 @@ pub(in crate::plan) struct ItemTexts<'p> {
 
 /// Where a text is written, which decides what its placeholders may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::plan) enum Scope {
+pub(in crate::plan) enum TextScope {
     /// In a runner, which serves many items.
     Runner,
     /// In the item itself.
@@ -125,7 +125,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
     }
 
     /// A text with its placeholders filled in, but for outputs.
-    pub(in crate::plan) fn text(&mut self, template: &Template, scope: Scope) -> CommandText {
+    pub(in crate::plan) fn text(&mut self, template: &Template, scope: TextScope) -> CommandText {
         let mut text = CommandText::default();
         for piece in &template.pieces {
             let bytes = if let Piece::Text(known) = piece { known.len() } else { 0 };
@@ -144,7 +144,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
 
     /// The path of an input: absolute, unless it begins with an output.
     pub(in crate::plan) fn path(&mut self, template: &Template) -> CommandText {
-        let mut text = self.text(template, Scope::Input);
+        let mut text = self.text(template, TextScope::Input);
         if let Some(TextPart::Known(first)) = text.0.first_mut() {
             *first = self.dir.join(&*first).to_string_lossy().into_owned();
         }
@@ -180,11 +180,11 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         name
     }
 
-    fn hole(&mut self, hole: &Hole, span: Span, scope: Scope) -> CommandText {
+    fn hole(&mut self, hole: &Hole, span: Span, scope: TextScope) -> CommandText {
         match hole {
             Hole::Parameter(name) => self.parameter(name, span, scope),
             Hole::Input(name) => self.input(name, span, scope),
-            Hole::Output { .. } if scope == Scope::Runner => {
+            Hole::Output { .. } if scope == TextScope::Runner => {
                 let message =
                     "a runner is shared by many items, so it cannot refer to the output of one";
                 let hint = "use {{name}} here and set it in the item: name: \"{{ITEM.output}}\"";
@@ -198,21 +198,21 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
     }
 
-    fn parameter(&mut self, name: &str, span: Span, scope: Scope) -> CommandText {
+    fn parameter(&mut self, name: &str, span: Span, scope: TextScope) -> CommandText {
         let item = self.item;
-        if let Some(parameter) = item.parameters.get(name).filter(|_| scope == Scope::Runner) {
+        if let Some(parameter) = item.parameters.get(name).filter(|_| scope == TextScope::Runner) {
             if self.cell.value(name).is_some() {
                 let message = format!("`{name}` is set both here and by the matrix");
                 self.diagnostics.error(DiagnosticCode::Conflict, parameter.key, message);
             }
-            return self.text(&parameter.value, Scope::Item);
+            return self.text(&parameter.value, TextScope::Item);
         }
         if let Some(value) = self.cell.value(name) {
             self.used.insert(name.to_owned());
             return CommandText::known(value);
         }
         match (scope, item.runner) {
-            (Scope::Runner, Some(runner)) => {
+            (TextScope::Runner, Some(runner)) => {
                 let message = format!(
                     "`{}` is missing `{name}`, which its runner `{}` requires",
                     item.id.value, runner
@@ -226,8 +226,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         CommandText::default()
     }
 
-    fn input(&mut self, name: &str, span: Span, scope: Scope) -> CommandText {
-        if scope == Scope::Input {
+    fn input(&mut self, name: &str, span: Span, scope: TextScope) -> CommandText {
+        if scope == TextScope::Input {
             let reported = self.diagnostics.error(
                 DiagnosticCode::BadPlaceholder,
                 span,
@@ -239,10 +239,10 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         let item = self.item;
         match item.inputs.get(name) {
             Some((InputText::File(path), _)) => self.path(path),
-            Some((InputText::Value(value), _)) => self.text(value, Scope::Input),
+            Some((InputText::Value(value), _)) => self.text(value, TextScope::Input),
             None => {
                 let (at, by) = match scope {
-                    Scope::Runner => (item.id.span, ", which its runner requires"),
+                    TextScope::Runner => (item.id.span, ", which its runner requires"),
                     _ => (span, ""),
                 };
                 let hint = suggestion(name, item.inputs.keys().map(String::as_str));

@@ -20,7 +20,7 @@ pub(in crate::plan) struct Wait {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mark {
+enum Visit {
     New,
     OnPath,
     Done,
@@ -39,28 +39,28 @@ struct Waiter {
 pub(in crate::plan) fn refuse_cycles(waits: &[Wait], diagnostics: &mut Diagnostics<'_>) {
     let waiters = waiters(waits);
     let mut reported = 0;
-    let mut marks = vec![Mark::New; waiters.len()];
+    let mut marks = vec![Visit::New; waiters.len()];
     for start in 0..waiters.len() {
-        if marks[start] != Mark::New {
+        if marks[start] != Visit::New {
             continue;
         }
-        marks[start] = Mark::OnPath;
+        marks[start] = Visit::OnPath;
         // The path, and for each node on it how many of its targets were followed.
         let mut path: Vec<(usize, usize)> = vec![(start, 0)];
         while let Some((at, followed)) = path.last_mut() {
             let Some((target, _)) = waiters[*at].targets.get(*followed).copied() else {
-                marks[*at] = Mark::Done;
+                marks[*at] = Visit::Done;
                 path.pop();
                 continue;
             };
             *followed += 1;
             match marks[target] {
-                Mark::Done => {}
-                Mark::New => {
-                    marks[target] = Mark::OnPath;
+                Visit::Done => {}
+                Visit::New => {
+                    marks[target] = Visit::OnPath;
                     path.push((target, 0));
                 }
-                Mark::OnPath => {
+                Visit::OnPath => {
                     let from =
                         path.iter().position(|(node, _)| *node == target).unwrap_or_default();
                     report(&path[from..], &waiters, diagnostics);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 
 /// Problems that are kept; a file in another language would give thousands.
 const MAX_PROBLEMS: usize = 100;
@@ -75,7 +75,7 @@ pub struct Diagnostic {
     pub path: PathBuf,
     /// Where in the file, unless it is about the whole file.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Position>,
+    pub place: Option<TextPosition>,
 }
 
 /// Also a path that is not in UTF-8, as far as it can be.
@@ -86,7 +86,7 @@ fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Err
 
 /// A position in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Position {
+pub struct TextPosition {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -178,7 +178,7 @@ fn cut(text: String) -> String {
 /// Problems of one file while it is read.
 #[derive(Debug)]
 pub(in crate::plan) struct Diagnostics<'a> {
-    source: &'a Source,
+    source: &'a SourceText,
     found: Vec<Pending>,
     masked: Vec<Span>,
 }
@@ -206,11 +206,11 @@ impl Reported<'_> {
 }
 
 impl<'a> Diagnostics<'a> {
-    pub(in crate::plan) fn new(source: &'a Source) -> Self {
+    pub(in crate::plan) fn new(source: &'a SourceText) -> Self {
         Self { source, found: Vec::new(), masked: Vec::new() }
     }
 
-    pub(in crate::plan) fn source(&self) -> &'a Source {
+    pub(in crate::plan) fn source(&self) -> &'a SourceText {
         self.source
     }
 
@@ -248,7 +248,7 @@ impl<'a> Diagnostics<'a> {
         let (source, masked) = (self.source, &self.masked);
         let problems = self.found.into_iter().map(|found| {
             let excerpt = source.excerpt(found.span, masked);
-            let place = Position {
+            let place = TextPosition {
                 line: excerpt.line,
                 column: excerpt.column,
                 text: excerpt.text,

@@ -46,14 +46,14 @@ pub(in crate::plan) struct Excerpt {
 
 /// A plan file that was read.
 #[derive(Debug, Clone)]
-pub(in crate::plan) struct Source {
+pub(in crate::plan) struct SourceText {
     path: PathBuf,
     text: String,
     /// Where each line begins.
     lines: Vec<usize>,
 }
 
-impl Source {
+impl SourceText {
     pub(in crate::plan) fn new(path: &Path, text: &str) -> Self {
         let breaks =
             text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
@@ -139,8 +139,8 @@ mod tests {
     use super::*;
 
     fn excerpt(text: &str, span: std::ops::Range<usize>) -> (usize, usize, String, String) {
-        let found =
-            Source::new(Path::new("p.yaml"), text).excerpt(Span::new(span.start, span.end), &[]);
+        let found = SourceText::new(Path::new("p.yaml"), text)
+            .excerpt(Span::new(span.start, span.end), &[]);
         let marked = found.text[found.mark].to_owned();
         (found.line, found.column, found.text, marked)
     }
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let source = Source::new(Path::new("p.yaml"), "key: hunter2 # mine\n");
+        let source = SourceText::new(Path::new("p.yaml"), "key: hunter2 # mine\n");
         assert_eq!(
             source.excerpt(Span::new(0, 3), &[Span::new(5, 12)]).text,
             "key: ******* # mine"

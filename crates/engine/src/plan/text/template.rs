@@ -193,10 +193,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::plan::text::source::Source;
+    use crate::plan::text::source::SourceText;
 
     fn read(text: &str) -> String {
-        let source = Source::new(Path::new("p.yaml"), text);
+        let source = SourceText::new(Path::new("p.yaml"), text);
         let mut diagnostics = Diagnostics::new(&source);
         let template = Template::read(
             &Spanned::new(text.to_owned(), Span::new(0, text.len())),

@@ -17,7 +17,7 @@ use crate::plan::objects::command::Invocation;
 use crate::plan::objects::env::{EnvValue, RenderedEnv};
 use crate::plan::objects::input::InputSource;
 use crate::plan::objects::limits::SessionLimits;
-use crate::plan::objects::output::{self, OutputError, OutputSource};
+use crate::plan::objects::output::{self, MissingOutput, OutputSource};
 use crate::plan::objects::stdin::{RenderedStdin, StdinSource};
 use crate::plan::objects::usage::UsageReader;
 use crate::plan::resolve::RenderError;
@@ -146,12 +146,12 @@ impl CommandSpec {
     /// result file.
     ///
     /// # Errors
-    /// [`OutputError`] names what the plan says and the session did not keep.
+    /// [`MissingOutput`] names what the plan says and the session did not keep.
     pub fn session_output(
         &self,
         result: Option<&Value>,
         exists: impl Fn(&Path) -> bool,
-    ) -> Result<Option<Vec<u8>>, OutputError> {
+    ) -> Result<Option<Vec<u8>>, MissingOutput> {
         output::session_output(&self.outputs, result, exists)
     }
 }

@@ -24,7 +24,7 @@ use crate::plan::objects::runner::{RunnerAst, Runners};
 use crate::plan::objects::settings::SettingsAst;
 use crate::plan::objects::stdin::StdinSource;
 use crate::plan::objects::usage::UsageReader;
-use crate::plan::resolve::{CellResolver, CommandText, Scope, Wait};
+use crate::plan::resolve::{CellResolver, CommandText, TextScope, Wait};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Span, Spanned};
 
 /// How long a session that was asked to end has, unless the plan says otherwise.
@@ -167,16 +167,18 @@ impl ItemAst {
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> Option<StepCommand> {
         let (command, scope) = match (&self.how, runner) {
-            (How::Own(command), _) => (command, Scope::Item),
-            (How::Runner(_), Some(runner)) => (runner.command()?, Scope::Runner),
+            (How::Own(command), _) => (command, TextScope::Item),
+            (How::Runner(_), Some(runner)) => (runner.command()?, TextScope::Runner),
             _ => return None,
         };
         let shared = runner.map(RunnerAst::settings);
         let run = command.resolve(scope, resolver);
         let env = self.env(env_of_plan, shared, resolver)?;
         let stdin = match (&self.settings.stdin, shared.and_then(|shared| shared.stdin.as_ref())) {
-            (Some(own), _) => Some((own.resolve(Scope::Item, resolver), own.span())),
-            (None, Some(shared)) => Some((shared.resolve(Scope::Runner, resolver), shared.span())),
+            (Some(own), _) => Some((own.resolve(TextScope::Item, resolver), own.span())),
+            (None, Some(shared)) => {
+                Some((shared.resolve(TextScope::Runner, resolver), shared.span()))
+            }
             (None, None) => None,
         };
         let check = self.check.as_ref().map(|check| check.resolve(resolver));
@@ -197,9 +199,9 @@ impl ItemAst {
     ) -> Option<BTreeMap<String, ResolvedEnv>> {
         let mut env = BTreeMap::new();
         for (scope, variables) in [
-            (Scope::Item, Some(of_plan)),
-            (Scope::Runner, shared.map(|shared| &shared.env)),
-            (Scope::Item, Some(&self.settings.env)),
+            (TextScope::Item, Some(of_plan)),
+            (TextScope::Runner, shared.map(|shared| &shared.env)),
+            (TextScope::Item, Some(&self.settings.env)),
         ] {
             for (name, value) in variables.into_iter().flatten() {
                 if !resolver.weigh(name.len()) {
