@@ -9,7 +9,7 @@
 //! ```
 //! use antiphon_core::coordination::{
 //!     CoordinationBudget, CoordinationConfig, CoordinationController, CoordinationReducer, Reducer, ReducerContext,
-//!     SessionOutcome, SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition,
+//!     SessionSpawner, SessionTerminationInfo, SpawnError, StopCondition,
 //! };
 //!
 //! struct LocalSpawner;
@@ -24,7 +24,7 @@
 //! }
 //!
 //! let budget = CoordinationBudget::new(10, 5_000_000, 1_000_000, Some(100_000))?;
-//! let config = CoordinationConfig::new(vec!["work-1".to_string(), "work-2".to_string()], budget, 3)?;
+//! let config = CoordinationConfig::new(vec!["work-1".into(), "work-2".into()], budget, 3)?;
 //! let mut controller = CoordinationController::new(config);
 //! let spawner = LocalSpawner;
 //! let mut time = 1_700_000_000_000_000_000;
@@ -33,21 +33,15 @@
 //! let mut seen = controller.take_events(); // append them to a ledger before going on
 //! while controller.check_stop_condition().is_none() {
 //!     time += 1_000_000;
-//!     let work_id = controller.current_work_id().expect("work is left").to_string();
+//!     let work_id = controller.current_work_id().expect("work is left").clone();
 //!     let fresh = controller.check_work_freshness(&work_id, controller.version().0, true)?;
 //!     assert!(fresh.is_eligible);
 //!     let bound = controller.prepare_session_spawn(&work_id, fresh.seq_id, time)?;
 //!     seen.extend(controller.take_events()); // durable before the session starts
-//!     let (session_id, work_id) = (bound.session_id.to_string(), bound.work_id.as_str());
-//!     let (outcome, tokens) = match spawner.spawn(&session_id, work_id) {
-//!         Ok(()) => {
-//!             let ended = spawner.observe_termination(&session_id)?;
-//!             (ended.outcome, ended.tokens_consumed)
-//!         }
-//!         Err(_) => (SessionOutcome::SpawnFailed, 0),
-//!     };
+//!     let ended = spawner.carry_out(&bound)?;
 //!     time += 1_000_000;
-//!     controller.record_session_termination(&session_id, work_id, outcome, tokens, time)?;
+//!     let (outcome, tokens) = (ended.outcome, ended.tokens_consumed);
+//!     controller.record_session_termination(&bound.session_id, &work_id, outcome, tokens, time)?;
 //! }
 //! let stop = controller.check_stop_condition().expect("the loop ended");
 //! assert_eq!(stop, StopCondition::AllWorkCompleted);
@@ -99,7 +93,7 @@ pub use crate::contract::{
 };
 pub use crate::envelope::Meta;
 pub use crate::head::{Stage, UnknownStage};
-pub use budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
+pub use budget::{Budget, BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub use error::{ApplyError, ControllerError, NotNow};

@@ -1,6 +1,7 @@
 //! Time as the core sees it: always handed in, never read.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,12 @@ impl LedgerTime {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// How long an engine has owned the ledger by then.
+    #[must_use]
+    pub fn as_duration(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
     /// Nanoseconds since an earlier time, 0 if that is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {
@@ -34,6 +41,14 @@ impl LedgerTime {
 )]
 #[serde(transparent)]
 pub struct WallTime(pub u64);
+
+impl WallTime {
+    /// How long after the beginning of 1970, UTC.
+    #[must_use]
+    pub fn since_1970(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+}
 
 impl fmt::Display for WallTime {
     /// To the second, in UTC: `2026-11-21T08:30:00Z`.

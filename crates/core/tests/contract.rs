@@ -15,7 +15,7 @@ use antiphon_core::coordination::{
     SpawnError, StopCondition, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{Payload, Recorded};
+use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{Actor, StreamName, Version, WorkId};
 use antiphon_core::time::{LedgerTime, WallTime};
@@ -855,4 +855,36 @@ fn a_grant_whose_ticks_come_at_no_rate_is_refused() {
         Err(CoordinationError::InvalidBudget { field: "grant_rate_hz".to_owned() })
     );
     assert_eq!(budget().within(&grant, 1_000).unwrap().max_episodes(), 1);
+}
+
+#[test]
+fn two_starts_of_one_configuration_at_one_moment_have_ids_of_their_own() {
+    let config = CoordinationConfig::new(vec!["a".to_owned()], budget(), 3).unwrap();
+    let started: Vec<_> = (0..3)
+        .map(|_| CoordinationController::new(config.clone()).start(1_000).unwrap().coordination_id)
+        .collect();
+    assert!(started[0] != started[1] && started[1] != started[2] && started[0] != started[2]);
+}
+
+#[test]
+fn a_controller_is_resumed_only_where_its_stream_ends() {
+    let mut before = controller(&["a"], 3);
+    let session = before.session().unwrap().clone();
+    let tip = before.tip();
+    for version in [Version(0), Version(1), Version(3)] {
+        let refused = CoordinationController::resume(session.clone(), StreamTip { version, ..tip });
+        assert_eq!(
+            refused.err(),
+            Some(ControllerError::AnotherTip {
+                coordination_id: "c".parse().unwrap(),
+                state: Version(2),
+                tip: version,
+            })
+        );
+    }
+    let mut after = CoordinationController::resume(session, tip).unwrap();
+    let bound = |controller: &mut CoordinationController| {
+        controller.prepare_session_spawn("a", 2, 2_000).unwrap().binding_event
+    };
+    assert_eq!(bound(&mut after), bound(&mut before));
 }

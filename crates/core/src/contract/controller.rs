@@ -1,6 +1,8 @@
 //! One coordination driven by its caller: it decides, applies and keeps the events to be appended.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
@@ -9,7 +11,7 @@ use crate::coordination::{
     MAX_TRACKED_OBJECTIVES, NextStep, Report, Runner, Runners, SessionEnd, SessionOutcome,
     SkipReason, StartFacts, StopCondition, shortened,
 };
-use crate::digest::Canonical;
+use crate::digest::{Canonical, Digest};
 use crate::envelope::{Blob, CommitTip, Recorded, StreamTip};
 use crate::id::{Actor, CoordinationId, Epoch, SessionId, Version, WorkId};
 use crate::live::{Live, Stamp};
@@ -71,12 +73,41 @@ pub struct TerminationResult {
 
 /// One coordination live. Its methods decide, apply, and leave events in the outbox; refused calls
 /// change nothing.
+///
+/// The caller appends what [`CoordinationController::take_events`] gives before it acts on it, and
+/// carries the sessions out.
+///
+/// ```
+/// use antiphon_core::coordination::{
+///     CoordinationBudget, CoordinationConfig, CoordinationController, SessionOutcome, StopCondition,
+/// };
+/// let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
+/// let config = CoordinationConfig::new(vec!["build".to_owned()], budget, 3)?.with_id("nightly")?;
+/// let mut controller = CoordinationController::new(config);
+/// controller.start(1_000)?;
+///
+/// let bound = controller.prepare_session_spawn("build", controller.version().0, 2_000)?;
+/// assert_eq!(bound.session_id.to_string(), "nightly.1");
+/// let events = controller.take_events(); // to be appended before the session starts
+/// assert_eq!(events.len(), 3);
+///
+/// let (session, work) = (&bound.session_id, &bound.work_id);
+/// controller.record_session_termination(session, work, SessionOutcome::Success, 250, 3_000)?;
+/// assert_eq!(controller.check_stop_condition(), Some(StopCondition::AllWorkCompleted));
+/// let end = controller.complete(StopCondition::AllWorkCompleted, 4_000)?;
+/// assert_eq!(end.receipt.budget_usage.consumed_tokens(), 250);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct CoordinationController {
     config: Option<CoordinationConfig>,
     live: Option<Live<Coordination>>,
     objectives: BTreeMap<WorkId, EfeObjective>,
 }
+
+/// Bare coordinations that were started without a chosen id. It tells two of them apart whatever
+/// their clock says; nothing is decided by it.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 fn caller() -> Actor {
     Actor::new("caller").expect("BUG: a constant name")
@@ -98,21 +129,40 @@ impl CoordinationController {
         Self { config: Some(config), live: None, objectives: BTreeMap::new() }
     }
 
-    /// Takes over what replay or a snapshot gave.
-    #[must_use]
-    pub fn resume(session: Coordination, tip: StreamTip) -> Self {
+    /// Takes over what replay or a snapshot gave, and where its stream ends.
+    ///
+    /// # Errors
+    /// [`ControllerError::AnotherTip`] if the stream ends at another version than the state.
+    pub fn resume(session: Coordination, tip: StreamTip) -> Result<Self, ControllerError> {
+        if tip.version != session.version() {
+            return Err(ControllerError::AnotherTip {
+                coordination_id: session.coordination_id().clone(),
+                state: session.version(),
+                tip: tip.version,
+            });
+        }
         let live = Some(Live::restore(session, tip));
-        Self { config: None, live, objectives: BTreeMap::new() }
+        Ok(Self { config: None, live, objectives: BTreeMap::new() })
     }
 
-    /// Starts the coordination. Without a chosen id it gets one made of its configuration and the
-    /// time.
+    /// Starts the coordination. Without a chosen id it gets one made of its configuration, the time,
+    /// and how many were started before in this process. Where several processes may start the same
+    /// configuration at the same nanosecond, choose ids, or use
+    /// [`CoordinationController::start_at`].
     ///
     /// # Errors
     /// [`ControllerError::CoordinationAlreadyExists`] if it was started before, or an item is too
     /// large to record.
     pub fn start(&mut self, timestamp_ns: u64) -> Result<Start, ControllerError> {
-        let now = Now::from(timestamp_ns);
+        self.start_at(&Now::from(timestamp_ns))
+    }
+
+    /// The same with random bytes of the caller, which make an id that is not chosen distinct
+    /// everywhere.
+    ///
+    /// # Errors
+    /// As [`CoordinationController::start`].
+    pub fn start_at(&mut self, now: &Now) -> Result<Start, ControllerError> {
         if let Some(session) = self.session() {
             return Err(ControllerError::CoordinationAlreadyExists {
                 coordination_id: session.coordination_id().clone(),
@@ -122,8 +172,10 @@ impl CoordinationController {
         let id = match config.id() {
             Some(id) => id.clone(),
             None => {
-                let mut bytes = Canonical::new("antiphon.coordination-id.1");
-                bytes.digest(&config.digest()).u64(timestamp_ns);
+                let mut bytes = Canonical::new("antiphon.coordination-id.2");
+                bytes.digest(&config.digest()).u64(now.at.0).u64(now.wall.0);
+                // Recorded with the first event: replay never asks for it again.
+                bytes.u64(STARTED.fetch_add(1, Ordering::Relaxed)).digest(&Digest(now.random));
                 CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
             }
         };
@@ -135,7 +187,7 @@ impl CoordinationController {
             epoch: Epoch(0),
         };
         let actor = caller();
-        let stamp = stamp(&now, &actor);
+        let stamp = stamp(now, &actor);
         let (mut live, rest) = Live::start(id.clone(), config, facts, stamp)?;
         for event in rest {
             live.record(&event, stamp)?;
@@ -162,12 +214,12 @@ impl CoordinationController {
     /// [`ControllerError::NotStarted`].
     pub fn check_work_freshness(
         &self,
-        work_id: &str,
+        work_id: impl AsRef<str>,
         seq_id: u64,
         is_claimable: bool,
     ) -> Result<FreshnessCheck, ControllerError> {
         let session = self.started()?;
-        let work_id = session.known_work(work_id)?.spec.id.clone();
+        let work_id = session.known_work(work_id.as_ref())?.spec.id.clone();
         let (at, wall) = (session.latest_at(), session.last_times().1);
         let now = Now { at, wall, random: [0; 32] };
         let skip_reason = if is_claimable {
@@ -186,10 +238,11 @@ impl CoordinationController {
     /// A [`ControllerError`] says what is in the way.
     pub fn prepare_session_spawn(
         &mut self,
-        work_id: &str,
+        work_id: impl AsRef<str>,
         seq_id: u64,
         timestamp_ns: u64,
     ) -> Result<SpawnResult, ControllerError> {
+        let work_id = work_id.as_ref();
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
         let bound = session.decide_binding(work_id, Some(Version(seq_id)), capability(), &now)?;
@@ -208,22 +261,24 @@ impl CoordinationController {
         overdue.into_iter().map(|number| live.state().session_id(number)).collect()
     }
 
-    /// Ends a session: charges it and decides what follows for its item.
+    /// Ends a session: charges it and decides what follows for its item. The session is given as a
+    /// [`SessionId`] or as text.
     ///
     /// # Errors
     /// [`ControllerError::SessionNotBound`], [`ControllerError::SessionWorkMismatch`] or
     /// [`ControllerError::ClockRegression`].
     pub fn record_session_termination(
         &mut self,
-        session_id: &str,
-        work_id: &str,
+        session_id: impl fmt::Display,
+        work_id: impl AsRef<str>,
         outcome: SessionOutcome,
         tokens: u64,
         timestamp_ns: u64,
     ) -> Result<TerminationResult, ControllerError> {
+        let (session_id, work_id) = (session_id.to_string(), work_id.as_ref());
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
-        let not_bound = || ControllerError::SessionNotBound { session_id: session_id.to_owned() };
+        let not_bound = || ControllerError::SessionNotBound { session_id: session_id.clone() };
         let id: SessionId = session_id.parse().map_err(|_| not_bound())?;
         if id.coordination != *session.coordination_id() {
             return Err(not_bound());
@@ -252,11 +307,11 @@ impl CoordinationController {
     /// its outcome.
     pub fn skip_work_item(
         &mut self,
-        work_id: &str,
+        work_id: impl AsRef<str>,
         because: SkipReason,
         timestamp_ns: u64,
     ) -> Result<Recorded, ControllerError> {
-        let skip = self.started()?.decide_skip(work_id, because)?;
+        let skip = self.started()?.decide_skip(work_id.as_ref(), because)?;
         let now = Now::from(timestamp_ns);
         let event = self.emit(&CoordinationEvent::WorkSkipped(skip), &now)?.clone();
         self.skip_hopeless(&now)?;
@@ -382,8 +437,8 @@ impl CoordinationController {
 
     /// The planner's score of an item, in millionths, if it was scored.
     #[must_use]
-    pub fn advisory_score_for(&self, work_id: &str) -> Option<u32> {
-        self.objectives.get(work_id).map(EfeObjective::efe_score)
+    pub fn advisory_score_for(&self, work_id: impl AsRef<str>) -> Option<u32> {
+        self.objectives.get(work_id.as_ref()).map(EfeObjective::efe_score)
     }
 
     /// The ready item that goes first.

@@ -1,5 +1,6 @@
 //! How a bare controller's sessions are carried out, kept as the seed has it.
 
+use super::controller::SpawnResult;
 use crate::coordination::SessionOutcome;
 
 /// Starts sessions and waits for their ends, on behalf of whoever drives a
@@ -19,6 +20,19 @@ pub trait SessionSpawner: Send + Sync {
     /// # Errors
     /// A [`SpawnError`] says why its end was not seen.
     fn observe_termination(&self, session_id: &str) -> Result<SessionTerminationInfo, SpawnError>;
+
+    /// Starts a session that was bound and waits for its end; one that does not start has ended with
+    /// [`SessionOutcome::SpawnFailed`].
+    ///
+    /// # Errors
+    /// A [`SpawnError`] says why its end was not seen.
+    fn carry_out(&self, bound: &SpawnResult) -> Result<SessionTerminationInfo, SpawnError> {
+        let session_id = bound.session_id.to_string();
+        match self.spawn(&session_id, bound.work_id.as_str()) {
+            Ok(()) => self.observe_termination(&session_id),
+            Err(_) => Ok(SessionTerminationInfo::new(&session_id, SessionOutcome::SpawnFailed, 0)),
+        }
+    }
 }
 
 /// How a session ended.

@@ -1,5 +1,7 @@
 //! What a coordination may use, what it has used, and what one session is granted.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::fault::CoordinationError;
@@ -34,6 +36,62 @@ pub struct CoordinationBudget {
     max_cost: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     currency: Option<String>,
+}
+
+/// A budget in the making: sessions and time always have a ceiling, tokens and cost may.
+///
+/// ```
+/// use std::time::Duration;
+/// use antiphon_core::coordination::{Budget, CoordinationBudget};
+/// let budget = Budget::sessions(10)
+///     .within(Duration::from_secs(60))
+///     .tokens(100_000)
+///     .cost(2_500_000, "EUR") // millionths
+///     .build()?;
+/// assert_eq!(budget, CoordinationBudget::new(10, 60_000, 1_000, Some(100_000))?.with_max_cost(2_500_000, "EUR"));
+/// assert!(Budget::sessions(10).build().is_err(), "no time");
+/// # Ok::<(), antiphon_core::coordination::CoordinationError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "build it"]
+pub struct Budget {
+    sessions: u32,
+    milliseconds: u64,
+    tokens: Option<u64>,
+    cost: Option<(u64, String)>,
+}
+
+impl Budget {
+    /// At most so many sessions.
+    pub fn sessions(sessions: u32) -> Self {
+        Self { sessions, milliseconds: 0, tokens: None, cost: None }
+    }
+
+    /// At most so long from start to end, in milliseconds rounded up.
+    pub fn within(self, duration: Duration) -> Self {
+        let milliseconds = duration.as_nanos().div_ceil(1_000_000);
+        Self { milliseconds: u64::try_from(milliseconds).unwrap_or(u64::MAX), ..self }
+    }
+
+    /// At most so many tokens, fresh input and output.
+    pub fn tokens(self, tokens: u64) -> Self {
+        Self { tokens: Some(tokens), ..self }
+    }
+
+    /// At most such a cost, in millionths of a currency.
+    pub fn cost(self, millionths: u64, currency: impl Into<String>) -> Self {
+        Self { cost: Some((millionths, currency.into())), ..self }
+    }
+
+    /// The budget, if sessions and time have a ceiling above zero.
+    ///
+    /// # Errors
+    /// [`CoordinationError::InvalidBudget`] names the one that has none.
+    pub fn build(self) -> Result<CoordinationBudget, CoordinationError> {
+        let budget = CoordinationBudget::new(self.sessions, self.milliseconds, 1_000, self.tokens)?;
+        let (cost, currency) = self.cost.unzip();
+        Ok(budget.with_cost(cost, currency))
+    }
 }
 
 #[derive(Deserialize)]

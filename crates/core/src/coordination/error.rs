@@ -206,6 +206,19 @@ pub enum ControllerError {
         /// The meter.
         meter: &'static str,
     },
+    /// The state and the end of the stream that were given do not belong together.
+    #[error(
+        "the state of coordination {coordination_id} is that of version {state}, \
+         but its stream is said to end at version {tip}"
+    )]
+    AnotherTip {
+        /// The id.
+        coordination_id: CoordinationId,
+        /// The version that the state has taken in.
+        state: Version,
+        /// The version that the stream is said to end at.
+        tip: Version,
+    },
     /// The coordination was not started.
     #[error("the run was not started; call start first")]
     NotStarted,

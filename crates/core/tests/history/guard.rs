@@ -27,7 +27,7 @@ impl History {
 
     fn caller(&self) -> CoordinationController {
         let tip = StreamTip { version: self.live.version(), hash: Digest::GENESIS };
-        CoordinationController::resume(self.live.clone(), tip)
+        CoordinationController::resume(self.live.clone(), tip).unwrap()
     }
 
     fn recorded(&self, event: CoordinationEvent) -> Option<String> {

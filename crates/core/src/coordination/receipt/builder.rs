@@ -16,6 +16,29 @@ use crate::id::{CoordinationId, Epoch, Version};
 use crate::time::WallTime;
 
 /// Gathers a receipt while a coordination runs; full thousands of items are kept as digests.
+///
+/// ```
+/// use antiphon_core::coordination::{
+///     CoordinationBudget, ReceiptBuilder, SessionOutcome, StopCondition, Usage, Verdict,
+///     WorkItemOutcome, WorkOutcome,
+/// };
+/// let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
+/// let mut builder = ReceiptBuilder::new("nightly".parse()?, budget, 1_000);
+/// let used = Usage { sessions: 1, tokens: 250, ..Usage::default() };
+/// builder.record_session(SessionOutcome::Success, &used);
+/// let outcome = WorkOutcome {
+///     work_id: "build".parse()?,
+///     attempts: 1,
+///     final_outcome: Some(WorkItemOutcome::Succeeded),
+///     sessions: vec![1],
+///     output: None,
+/// };
+/// builder.record_work_outcome(outcome, true); // a critical item
+/// let receipt = builder.build(StopCondition::AllWorkCompleted, 2_000);
+/// assert_eq!(receipt.verdict, Verdict::Succeeded);
+/// assert!(receipt.verify(&receipt.compute_hash()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptBuilder {
     coordination_id: CoordinationId,

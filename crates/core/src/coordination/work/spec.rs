@@ -1,5 +1,7 @@
 //! A work item as it was submitted.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -90,6 +92,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// A first wait, by how much each further one is longer, and the longest; without chance.
+    #[must_use]
+    pub fn new(initial: Duration, factor: u32, cap: Duration) -> Self {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Self { initial_ns: nanos(initial), factor, cap_ns: nanos(cap), jitter_ppm: 0 }
+    }
+
+    /// The same with so much of each wait left to chance, in millionths.
+    #[must_use]
+    pub fn with_jitter(self, jitter_ppm: u32) -> Self {
+        Self { jitter_ppm, ..self }
+    }
+
     /// The wait after so many failed attempts, in nanoseconds; `chance` is any random number.
     #[must_use]
     pub fn wait_ns(&self, attempts: u32, chance: u64) -> u64 {
