@@ -5,9 +5,10 @@
 //! after a crash it continues where it stopped.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use antiphon::{
-//!     CoordinationBudget, CoordinationConfig, Engine, Failed, Output, SessionContext, Verdict,
-//!     WorkSpec,
+//!     Budget, CoordinationConfig, Engine, Failed, Output, SessionContext, Verdict, WorkSpec,
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -32,7 +33,7 @@
 //!     WorkSpec::function("download", "download")?,
 //!     WorkSpec::function("report", "report")?.needs_work("download")?,
 //! ];
-//! let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?; // ten sessions; a minute
+//! let budget = Budget::sessions(10).within(Duration::from_secs(60)).build()?;
 //! let run = engine.submit(CoordinationConfig::of_work(work, budget)?.with_id("nightly")?).await?;
 //!
 //! let ended = run.wait().await?;
@@ -78,7 +79,7 @@ pub use submission::{Addition, Submission};
 
 // What a run is made of.
 pub use antiphon_core::coordination::{
-    Backoff, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
+    Backoff, Budget, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
     CoordinationError, EfeWeights, FailurePolicy, Grant, Need, Raise, Runner, SessionSpawner,
     WorkSpec,
 };
