@@ -385,7 +385,7 @@ fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
     let lower = ran(dir.path(), &["continue", "first", "--sessions", "0"])?;
     let told = String::from_utf8(lower.stderr)?;
     assert!(
-        told.contains("one thing is wrong with the body: ") && told.contains("ceilings are totals"),
+        told.contains("the body has an error: ") && told.contains("ceilings are totals"),
         "{told}"
     );
     assert_eq!(lower.status.code(), Some(2));
