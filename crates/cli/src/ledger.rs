@@ -9,7 +9,7 @@ use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
-    HeadFilter, HeadQuery, LedgerPosition, Location, OpenError, Store, UnknownFormat,
+    Events, HeadFilter, HeadQuery, LedgerPosition, Location, OpenError, Store, UnknownFormat,
 };
 
 use crate::command_error::{CommandError, Kind};
@@ -129,13 +129,10 @@ impl Ledger {
         stream: &StreamName,
         mut look: impl FnMut(&Recorded) -> Result<(), CommandError>,
     ) -> Result<(), CommandError> {
-        let mut after = Version(0);
-        loop {
-            let page = self.store.read_stream(stream, after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.version;
-            page.iter().try_for_each(&mut look)?;
+        for event in Events::after(self.store.as_ref(), stream.clone(), Version(0)) {
+            look(&event?)?;
         }
+        Ok(())
     }
 
     /// The newest coordination that has not ended, else the newest; not one that carries out a

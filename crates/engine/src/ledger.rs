@@ -10,6 +10,7 @@ pub mod conformance;
 mod directory;
 mod durable;
 mod error;
+mod events;
 pub mod export;
 #[cfg(feature = "testing")]
 pub mod failing;
@@ -28,6 +29,7 @@ pub use directory::StateDirectory;
 pub use error::{
     AppendError, FORMAT, IdentityRefusal, OpenError, ReadError, Refusal, UnknownFormat, WriteError,
 };
+pub use events::Events;
 pub use fault::Fault;
 pub use head_mark::{HeadMark, MarkError, MarkRefusal};
 pub use location::Location;

@@ -64,8 +64,8 @@ fn everything(store: &dyn Store) -> Result<(Vec<Placed>, Vec<PlacedCommit>, Vec<
 const NOT_KNOWN: [(Newer, &str); 4] = [
     (
         Newer { stream: "coordination/run", kind: "coordination.paused", schema: 7, payload: "{}" },
-        "the ledger is read-only for this version of antiphon: coordination/run 3: coordination.paused has schema 7, \
-         and this version reads up to 1; open the ledger with the version that wrote it",
+        "the ledger is read-only for this version of antiphon: coordination/run 3: coordination.paused (schema 7) \
+         is not known to this version, which reads up to schema 1; open the ledger with the version that wrote it",
     ),
     (
         Newer { stream: "coordination/run", kind: "coordination.sung", schema: 1, payload: "{}" },
@@ -74,8 +74,8 @@ const NOT_KNOWN: [(Newer, &str); 4] = [
     ),
     (
         Newer { stream: "ledger", kind: "ledger.opened", schema: 2, payload: "{}" },
-        "the ledger is read-only for this version of antiphon: ledger 3: ledger.opened has schema 2, and this version \
-         reads up to 1; open the ledger with the version that wrote it",
+        "the ledger is read-only for this version of antiphon: ledger 3: ledger.opened (schema 2) is not known to this \
+         version, which reads up to schema 1; open the ledger with the version that wrote it",
     ),
     (
         Newer { stream: "pool/gpu", kind: "pool.declared", schema: 1, payload: "{}" },

@@ -30,7 +30,7 @@ fn against(store: &dyn Store, earlier: &[u8]) -> Report {
 
 const STORY: &str = "\
 52 events in 7 streams, 23 commits
-4 receipts rebuilt, 2 payloads erased, 1 blobs erased
+4 receipts rebuilt, 2 payloads erased, 1 blob erased
 `coordination/private`: not rebuildable: 2 erased
 sound
 ";

@@ -177,7 +177,7 @@ fn a_printed_blob_that_was_erased_is_told_as_erased() {
             .contains("\n2 receipts rebuilt, 0 payloads erased, 3 blobs erased\n")
     );
     let one = |id| ledger.verify(&Scope::Coordination(coordination(id)));
-    assert!(one("small").contains(" 0 payloads erased, 1 blobs erased\n"), "{}", one("small"));
+    assert!(one("small").contains(" 0 payloads erased, 1 blob erased\n"), "{}", one("small"));
     assert!(one("large").contains(" 0 payloads erased, 2 blobs erased\n"), "{}", one("large"));
 }
 

@@ -13,7 +13,7 @@ use antiphon_core::time::LedgerTime;
 use antiphon_core::world::{LedgerFacts, World};
 
 use crate::clock::Clock;
-use crate::ledger::{HeadFilter, HeadQuery, Opened, Owner, Store};
+use crate::ledger::{Events, HeadFilter, HeadQuery, Opened, Owner, Store};
 use crate::mailbox::StartError;
 
 /// Events, or commits, read at a time.
@@ -85,14 +85,11 @@ fn read_others(store: &dyn Store) -> Result<(), StartError> {
     let live = HeadFilter { ended: Some(false), ..HeadFilter::default() };
     let streams = store.heads(&HeadQuery::List(live))?.into_iter().map(|head| head.stream);
     for stream in streams.filter(|stream| !matches!(stream, StreamName::Coordination(_))) {
-        let mut after = Version(0);
-        loop {
-            let page = store.read_stream(&stream, after, PAGE)?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
+        for event in Events::after(store, stream.clone(), Version(0)) {
             // What is damaged is found by verifying, and concerns nothing that is decided.
-            let newer = page.iter().filter_map(|event| event.event().err());
-            if let Some(source) = newer.into_iter().find(|unreadable| unreadable.error.is_newer()) {
+            if let Err(source) = event?.event()
+                && source.error.is_newer()
+            {
                 return Err(StartError::Replay { stream, source: source.into() });
             }
         }

@@ -3,17 +3,16 @@
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{
-    ArchivedWork, ControllerError, CoordinationReducer, Reducer as _, ReducerContext, WorkSpec,
-};
+use antiphon_core::coordination::{ArchivedWork, ControllerError, Coordination, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, StreamName, Version};
+use antiphon_core::replay::Replay;
 use antiphon_core::world::{Ask, Origin, Rejection, Written, commands};
 
 use super::error::EngineError;
-use super::handle::{Handle, PAGE};
-use crate::ledger::{ReadError, Store};
+use super::handle::Handle;
+use crate::ledger::{Events, ReadError, Store};
 
 impl Handle {
     /// Adds work for the operator.
@@ -112,19 +111,15 @@ fn made_again(
 ) -> Result<Option<Blob>, ReadError> {
     tracing::warn!(coordination = %id, archive = %digest, "finished items that left memory are not where they were put; replaying");
     let stream = StreamName::Coordination(id.clone());
-    let (mut reducer, mut after) = (CoordinationReducer::new(), Version(0));
-    loop {
-        let page = store.read_stream(&stream, after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(None) };
-        after = last.version;
-        for event in &page {
-            if reducer.apply(event, &ReducerContext::replay(event.version.0)).is_err() {
-                return Ok(None);
-            }
-            let made = reducer.state().get(id).map_or(&[][..], |session| session.archived());
-            if let Some(blob) = made.iter().find(|blob| blob.digest == digest) {
-                return Ok(Some(blob.clone()));
-            }
+    let mut replay = Replay::<Coordination>::of(stream.clone());
+    for event in Events::after(store, stream, Version(0)) {
+        if replay.take(&event?).is_err() {
+            return Ok(None);
+        }
+        let made = replay.state().map_or(&[][..], |state| state.archived());
+        if let Some(blob) = made.iter().find(|blob| blob.digest == digest) {
+            return Ok(Some(blob.clone()));
         }
     }
+    Ok(None)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, Event};
 use antiphon::id::{StreamName, Version, WorkId};
-use antiphon::ledger::{ReadError, Store};
+use antiphon::ledger::{Events, ReadError, Store};
 use antiphon::time::WallTime;
 
 use crate::ledger::PAGE;
@@ -178,19 +178,16 @@ impl<'a> Filter<'a> {
 
     /// The item that a session was bound to.
     fn work_of(&self, session: u64) -> Result<Option<WorkId>, ReadError> {
-        let mut after = Version(0);
-        loop {
-            let page = self.store.read_stream(self.stream, after, PAGE)?;
-            let Some(last) = page.last() else { return Ok(None) };
-            after = last.version;
-            for event in page.iter().filter(|event| &*event.kind == "coordination.session_bound") {
-                if let Some(CoordinationEvent::SessionBound(bound)) = decoded(event)
-                    && bound.session == session
-                {
-                    return Ok(Some(bound.work));
-                }
+        for event in Events::after(self.store, self.stream.clone(), Version(0)) {
+            let event = event?;
+            if event.kind == "coordination.session_bound"
+                && let Some(CoordinationEvent::SessionBound(bound)) = decoded(&event)
+                && bound.session == session
+            {
+                return Ok(Some(bound.work));
             }
         }
+        Ok(None)
     }
 
     /// Keeps the ids that are most like the one that is asked for, while that one is not found.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use antiphon::append::HeadRow;
 use antiphon::id::{CoordinationId, StreamName, Version};
+use antiphon::ledger::Events;
 use antiphon::time::Now;
 
 use crate::command_error::CommandError;
-use crate::ledger::{Ledger, PAGE};
+use crate::ledger::Ledger;
 use crate::output::Output;
 use crate::table::Table;
 use crate::text::{painted, printable};
@@ -33,15 +34,11 @@ impl RunStatus {
         let owned =
             !head.ended && ledger.location.files().holder().is_ok_and(|holder| holder.is_some());
         let mut board = Board::new(id);
-        let mut after = Version(0);
         // What is recorded later than the head row was read is left for another look, so that both
         // say the same.
-        while after < head.tip.version {
-            let left = usize::try_from(head.tip.version.0 - after.0).unwrap_or(PAGE);
-            let page = ledger.store.read_stream(&stream, after, PAGE.min(left))?;
-            let Some(last) = page.last() else { break };
-            after = last.version;
-            page.iter().for_each(|event| board.take(event));
+        let known = usize::try_from(head.tip.version.0).unwrap_or(usize::MAX);
+        for event in Events::after(ledger.store.as_ref(), stream, Version(0)).take(known) {
+            board.take(&event?);
         }
         let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
         Ok(Self { head, board, owned, now })
