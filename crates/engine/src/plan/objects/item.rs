@@ -1,4 +1,6 @@
-//! `work:`: the items.
+//! The items of `work:`: their keys, how each is executed, and what is recorded of its command.
+//!
+//! An item never starts anything, and knows no other item except by name.
 //!
 //! [`ItemAst`] is an item as it is written; a [`Step`] is one cell of it, resolved; what is
 //! recorded of its command is a [`CommandSpec`].

@@ -1,4 +1,6 @@
-//! The whole file.
+//! The whole file: its keys, the plan that they resolve to, and what is recorded of a nested one.
+//!
+//! It never reads a file or an environment.
 //!
 //! [`PlanAst`] is a plan as it is written; a [`ResolvedPlan`] is one in which every name is known;
 //! what is recorded of a nested one is a [`PlanSpec`].
