@@ -8,6 +8,7 @@ use crate::id::WorkId;
 /// coordination stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub enum CoordinationError {
     /// A ceiling is zero or out of range.
     #[error("the budget is invalid: {field} must be greater than zero")]

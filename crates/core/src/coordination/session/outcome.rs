@@ -10,6 +10,7 @@ use crate::time::{Deadline, LedgerTime};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub enum SessionOutcome {
     /// It did its work.
     Success,
