@@ -24,8 +24,8 @@ pub struct Append {
 
 /// What is known of a stream without reading it: one row a stream, rebuildable from the events.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct HeadRow {
-    /// The stream.
     pub stream: StreamName,
     /// Version and hash of its last event.
     pub tip: StreamTip,
@@ -62,14 +62,13 @@ impl HeadRow {
 
 /// What an append takes out of the ledger for good. Chains and envelopes stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum Erasure {
     /// The payloads of some events of an ended coordination.
     Payloads {
-        /// The stream.
         stream: StreamName,
         /// The versions, in rising order.
         versions: Vec<Version>,
     },
-    /// A blob.
     Blob(Digest),
 }

@@ -54,6 +54,7 @@ impl Payload {
 
 /// One event with its envelope: the unit of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Recorded {
     /// The stream it belongs to.
     pub stream: StreamName,
@@ -63,15 +64,12 @@ pub struct Recorded {
     pub kind: Cow<'static, str>,
     /// Which shape of that type the payload has, from 1.
     pub schema: u32,
-    /// Ledger time.
     pub at: LedgerTime,
     /// Wall-clock time, as data.
     pub wall: WallTime,
-    /// Who caused it.
     pub actor: Actor,
     /// The id of the command that caused it, if it had one.
     pub cause: Option<CommandId>,
-    /// What it says.
     pub payload: Payload,
     /// Hash of the event before it in its stream; [`Digest::GENESIS`] for the first.
     pub prev: Digest,
@@ -111,12 +109,11 @@ impl Recorded {
 
 /// What an event's envelope tells the state.
 #[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Meta {
     /// Its position in the stream.
     pub version: Version,
-    /// Ledger time.
     pub at: LedgerTime,
-    /// Wall-clock time.
     pub wall: WallTime,
     /// The command that caused it, if it had an id.
     pub cause: Option<CommandId>,
@@ -199,10 +196,9 @@ impl Commit {
 
 /// A blob, named by the SHA-256 of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Blob {
-    /// Its name.
     pub digest: Digest,
-    /// Its bytes.
     pub bytes: Vec<u8>,
 }
 

@@ -48,29 +48,25 @@ pub trait Aggregate: Sized + Debug {
 
 /// Why an event could not be recorded. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum EmitError {
     /// Time went back.
     #[error("time went back from {last} ns to {current} ns; it may only go on")]
     ClockRegression {
         /// The last time seen.
         last: u64,
-        /// The time offered.
         current: u64,
     },
     /// The stream has ended.
     #[error("{stream} has ended; nothing can be added to its record")]
-    Ended {
-        /// The stream.
-        stream: StreamName,
-    },
+    Ended { stream: StreamName },
 }
 
 /// Who caused an event, when, and by which command.
 #[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Stamp<'a> {
-    /// When.
     pub now: &'a Now,
-    /// Who.
     pub actor: &'a Actor,
     /// The command's id, if it has one.
     pub cause: Option<&'a CommandId>,

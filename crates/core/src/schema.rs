@@ -14,47 +14,31 @@ use crate::id::{StreamName, Version};
 /// Why recorded bytes are not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum DecodeError {
     /// A type that this version does not know.
     #[error(
         "{kind} (schema {schema}) is not known to this version; \
          open the ledger with the version that wrote it"
     )]
-    UnknownType {
-        /// The type found.
-        kind: String,
-        /// The schema found.
-        schema: u32,
-    },
+    UnknownType { kind: String, schema: u32 },
     /// A type that this version knows, in a schema that it does not.
     #[error(
         "{kind} (schema {schema}) is not known to this version, which reads up to schema {highest}; \
          open the ledger with the version that wrote it"
     )]
     UnknownSchema {
-        /// The type.
         kind: String,
-        /// The schema found.
         schema: u32,
         /// The highest one that this version reads.
         highest: u32,
     },
     /// The payload does not have the shape of its type.
     #[error("the payload of {kind} is not what schema {schema} promises: {message}")]
-    Malformed {
-        /// The type.
-        kind: String,
-        /// The schema.
-        schema: u32,
-        /// What is wrong.
-        message: String,
-    },
+    Malformed { kind: String, schema: u32, message: String },
     /// The payload was erased.
     #[error("the payload of {kind} was erased")]
-    Erased {
-        /// The type.
-        kind: String,
-    },
+    Erased { kind: String },
 }
 
 impl DecodeError {
@@ -68,10 +52,9 @@ impl DecodeError {
 /// An event that cannot be read, and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{stream} {version}: {error}")]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Unreadable {
-    /// The stream.
     pub stream: StreamName,
-    /// The version there.
     pub version: Version,
     /// What is wrong with it; names its type and schema.
     pub error: DecodeError,

@@ -107,6 +107,7 @@ pub struct Policies {
 /// Payload of `coordination.started`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Started {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -117,7 +118,6 @@ pub struct Started {
     /// Whether work may come and go.
     #[serde(default)]
     pub mode: Mode,
-    /// Its ceilings.
     pub budget: CoordinationBudget,
     /// Sessions at a time.
     pub concurrency: u32,
@@ -169,10 +169,10 @@ pub struct WorkAdded {
 /// Payload of `coordination.session_bound`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct SessionBound {
     /// Number of the session; its id is `<coordination>.<number>`.
     pub session: u64,
-    /// The item.
     pub work: WorkId,
     /// Which attempt it is, from 1.
     pub attempt: u32,
@@ -198,17 +198,15 @@ pub struct SessionBound {
 /// Payload of `coordination.session_unbound`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct SessionUnbound {
     /// Number of the session.
     pub session: u64,
-    /// The item.
     pub work: WorkId,
-    /// How it ended.
     pub outcome: SessionOutcome,
     /// What it said about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What it used.
     pub used: Usage,
     /// Scores it gave, in millionths, by name.
     #[serde(
@@ -261,28 +259,26 @@ pub struct WorkSkipped {
 /// Payload of `coordination.paused`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Paused {
-    /// Who wanted it.
     pub by: Actor,
-    /// Why.
     pub reason: String,
 }
 
 /// Payload of `coordination.continued`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Continued {
-    /// Who wanted it.
     pub by: Actor,
 }
 
 /// Payload of `coordination.budget_raised`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct BudgetRaised {
-    /// Who did it.
     pub by: Actor,
-    /// The new ceilings.
     pub budget: CoordinationBudget,
 }
 
@@ -301,10 +297,10 @@ pub enum StopKind {
 /// Payload of `coordination.stop_requested`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct StopRequested {
     /// How it is to end.
     pub kind: StopKind,
-    /// Who wanted it.
     pub by: Actor,
     /// Why, in the words of whoever wanted it.
     pub reason: String,
@@ -329,8 +325,8 @@ impl StopRequested {
 /// Payload of `coordination.resumed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Resumed {
-    /// The new epoch.
     pub epoch: Epoch,
     /// Version of the engine.
     pub engine: String,
@@ -353,12 +349,10 @@ pub struct WriteRefused {
 /// Payload of `coordination.completed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Completed {
-    /// Why it stopped.
     pub stop: StopCondition,
-    /// How it went.
     pub verdict: Verdict,
-    /// What it used.
     pub usage: BudgetUsage,
     /// Sessions and items, counted.
     pub totals: Counts,
@@ -369,12 +363,10 @@ pub struct Completed {
 /// Payload of `coordination.aborted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Aborted {
-    /// Why it stopped.
     pub reason: AbortReason,
-    /// How it went.
     pub verdict: Verdict,
-    /// What it used.
     pub usage: BudgetUsage,
     /// Sessions and items, counted.
     pub totals: Counts,

@@ -12,6 +12,7 @@ use crate::id::{SessionId, StreamName, Version};
 /// What lists and results need to know of a coordination without its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct RunSummary {
     /// Why it ended, once it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +34,6 @@ pub struct RunSummary {
     /// Digest of its receipt, once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Digest>,
-    /// Sessions that run.
     pub running: u64,
     /// Sessions that ended and items with an outcome, counted.
     pub totals: Counts,
@@ -46,10 +46,9 @@ pub struct RunSummary {
 /// The summary of a head row is not what this version writes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the summary of {stream} is not what this version writes: {message}")]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct UnreadableSummary {
-    /// The stream.
     pub stream: StreamName,
-    /// What is wrong.
     pub message: String,
 }
 

@@ -47,6 +47,7 @@ pub struct LedgerClosed {}
 /// Payload of `ledger.erased`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct LedgerErased {
     /// The stream whose payloads were erased.
     pub stream: Option<String>,
@@ -54,6 +55,5 @@ pub struct LedgerErased {
     pub versions: Vec<Version>,
     /// The blobs that were erased.
     pub blobs: Vec<Digest>,
-    /// Why.
     pub reason: String,
 }

@@ -22,6 +22,7 @@ pub struct LedgerStream {
 /// Why an event cannot follow in the ledger's stream. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum LedgerStreamError {
     /// The event cannot be read.
     #[error(transparent)]
@@ -31,7 +32,6 @@ pub enum LedgerStreamError {
     OutOfOrder {
         /// The last version seen.
         last: Version,
-        /// The version offered.
         actual: Version,
     },
     /// Time went back.
@@ -39,7 +39,6 @@ pub enum LedgerStreamError {
     ClockRegression {
         /// The last time seen.
         last: u64,
-        /// The time offered.
         current: u64,
     },
     /// The stream begins with another event.
@@ -59,7 +58,6 @@ pub enum LedgerStreamError {
     /// It was opened under an epoch that is not above the last.
     #[error("epoch {actual} does not follow epoch {last}")]
     EpochNotAbove {
-        /// The last one.
         last: Epoch,
         /// The one in the event.
         actual: Epoch,

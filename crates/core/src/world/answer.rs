@@ -7,8 +7,8 @@ use crate::live::EmitError;
 
 /// Who asks, and under which id.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Origin {
-    /// Who.
     pub actor: Actor,
     /// An id that makes the command idempotent.
     pub id: Option<CommandId>,
@@ -31,14 +31,12 @@ pub struct Done {
 
 /// What a start came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum Started {
     /// It is on the record.
     New,
     /// The coordination was there before, started with the same configuration.
-    Existing {
-        /// Its id.
-        coordination: CoordinationId,
-    },
+    Existing { coordination: CoordinationId },
 }
 
 /// What a session's write came to.
@@ -53,6 +51,7 @@ pub enum Written {
 /// Why a command was refused. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum Rejection {
     /// The coordination's own rules forbid it.
     #[error(transparent)]
@@ -67,18 +66,12 @@ pub enum Rejection {
     TakingOver,
     /// There is no such live coordination.
     #[error("run {coordination} is not running; list shows what there is")]
-    UnknownCoordination {
-        /// The id.
-        coordination: CoordinationId,
-    },
+    UnknownCoordination { coordination: CoordinationId },
     /// The id is taken by a coordination that was started with something else.
     #[error(
         "run {coordination} already exists and was started with a different configuration; choose another id"
     )]
-    Conflict {
-        /// The id.
-        coordination: CoordinationId,
-    },
+    Conflict { coordination: CoordinationId },
     /// It depends on finished items that left memory: repeat the command with these blobs.
     #[error("this depends on finished items that left memory; they must be read first")]
     ArchivesNeeded {
@@ -87,10 +80,7 @@ pub enum Rejection {
     },
     /// Only what has ended can be erased.
     #[error("run {coordination} has not ended; payloads can be erased once it has")]
-    StillRunning {
-        /// The id.
-        coordination: CoordinationId,
-    },
+    StillRunning { coordination: CoordinationId },
 }
 
 impl Rejection {

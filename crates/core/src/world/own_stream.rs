@@ -11,12 +11,12 @@ use crate::time::{Now, WallTime};
 
 /// What the store knows of a ledger that was just taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct LedgerFacts {
     /// Version of the ledger format.
     pub format: u32,
     /// The ledger's random id.
     pub ledger: Digest,
-    /// The new epoch.
     pub epoch: Epoch,
     /// The end of the commit chain.
     pub commit: CommitTip,

@@ -18,8 +18,8 @@ use crate::time::Now;
 
 /// What a restart found of a session that an earlier engine ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct SweptEnd {
-    /// How it ended.
     pub end: SessionEnd,
     /// Output that its end names.
     pub blobs: Vec<Blob>,

@@ -34,37 +34,29 @@ pub struct Turn {
 
 /// Something that the shell does for the core.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum Action {
-    /// Start this session.
     Spawn(Box<Spawn>),
     /// Fetch the configuration of a nested item and answer with
     /// [`Command::Expanded`](super::Command::Expanded).
     Expand {
-        /// The coordination.
         coordination: CoordinationId,
-        /// The item.
         work: WorkId,
         /// What is to be expanded.
         runner: Runner,
     },
     /// Ask this session to stop, end it after the grace, and report its end.
     Stop {
-        /// The session.
         session: SessionId,
-        /// Why.
         cause: StopCause,
     },
     /// A coordination has ended: wake those who wait for it.
     Ended {
-        /// The coordination.
         coordination: CoordinationId,
         /// Digest of what it was started with.
         plan: Digest,
-        /// How it went.
         verdict: Verdict,
-        /// Why it ended.
         ending: Ending,
-        /// What it used.
         usage: BudgetUsage,
         /// Sessions and items, counted.
         counts: Counts,
@@ -75,8 +67,8 @@ pub enum Action {
 
 /// A session to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Spawn {
-    /// Its id.
     pub session: SessionId,
     /// Which attempt it is, from 1.
     pub attempt: u32,
@@ -92,7 +84,6 @@ pub struct Spawn {
     pub token: Digest,
     /// What the items that it needs have put out.
     pub outputs: Vec<(WorkId, Digest)>,
-    /// The item.
     pub spec: WorkSpec,
 }
 

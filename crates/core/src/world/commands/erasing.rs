@@ -15,12 +15,12 @@ const MAX_ERASED_AT_ONCE: usize = 500;
 
 /// What to erase, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct EraseRequest {
     /// The coordination, which must have ended, and the versions whose payloads go.
     pub payloads: Option<(CoordinationId, Vec<Version>)>,
     /// The blobs that go.
     pub blobs: Vec<Digest>,
-    /// Why.
     pub reason: String,
 }
 

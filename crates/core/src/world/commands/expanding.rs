@@ -13,10 +13,9 @@ use crate::world::answer::{Origin, Rejection};
 
 /// Answer to [`Action::Expand`](crate::world::Action::Expand).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Expanded {
-    /// The coordination.
     pub coordination: CoordinationId,
-    /// The item.
     pub work: WorkId,
     /// The configuration, or why there is none.
     pub config: Result<Box<CoordinationConfig>, String>,

@@ -12,12 +12,10 @@ use crate::world::answer::{Done, Origin, Rejection, Written};
 
 /// A session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct EndSession {
-    /// The session.
     pub session: SessionId,
-    /// What it shows.
     pub fence: Fence,
-    /// How it ended.
     pub end: Box<SessionEnd>,
     /// Why it had been asked to stop, as its runner remembers; a world that was built anew does
     /// not.
@@ -28,8 +26,8 @@ pub struct EndSession {
 
 /// Nothing is left of a session that had left something running.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Cleared {
-    /// The session.
     pub session: SessionId,
 }
 

@@ -12,8 +12,8 @@ use crate::world::member::Member;
 
 /// Start a coordination under an id. The caller has seen that no ended one has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Start {
-    /// Its id.
     pub id: CoordinationId,
     /// What it is started with.
     pub config: Box<CoordinationConfig>,

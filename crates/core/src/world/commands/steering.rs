@@ -12,28 +12,25 @@ use crate::world::answer::{Done, Origin, Rejection};
 
 /// End a coordination in some way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Stop {
-    /// The coordination.
     pub coordination: CoordinationId,
-    /// How.
     pub kind: StopKind,
-    /// Why.
     pub reason: String,
 }
 
 /// Start nothing new for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Pause {
-    /// The coordination.
     pub coordination: CoordinationId,
-    /// Why.
     pub reason: String,
 }
 
 /// Go on, with higher ceilings if given.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Continue {
-    /// The coordination.
     pub coordination: CoordinationId,
     /// The ceilings to raise.
     pub raise: Raise,
@@ -41,8 +38,8 @@ pub struct Continue {
 
 /// Raise ceilings.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct RaiseBudget {
-    /// The coordination.
     pub coordination: CoordinationId,
     /// The ceilings to raise.
     pub raise: Raise,

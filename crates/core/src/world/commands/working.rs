@@ -11,10 +11,9 @@ use crate::world::answer::{Done, Origin, Rejection, Written};
 
 /// Add work, from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct AddWork {
-    /// The coordination.
     pub coordination: CoordinationId,
-    /// The items.
     pub items: Vec<WorkSpec>,
     /// What was found in the blobs that [`Rejection::ArchivesNeeded`] asked for.
     pub archived: Vec<ArchivedWork>,
@@ -24,12 +23,10 @@ pub struct AddWork {
 
 /// Add work, from a session, which must be live and show its fence.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct AddSessionWork {
-    /// The session.
     pub session: SessionId,
-    /// What it shows.
     pub fence: Fence,
-    /// The items.
     pub items: Vec<WorkSpec>,
     /// What was found in the blobs that [`Rejection::ArchivesNeeded`] asked for.
     pub archived: Vec<ArchivedWork>,
@@ -39,12 +36,10 @@ pub struct AddSessionWork {
 
 /// Skip an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Skip {
-    /// The coordination.
     pub coordination: CoordinationId,
-    /// The item.
     pub work: String,
-    /// Why.
     pub because: SkipReason,
 }
 
