@@ -14,7 +14,7 @@ use super::proc_table;
 const MARKED: u64 = 1 << 62;
 /// The random bits that each depth of nesting draws, from the top. What is left below is all ones.
 const DEPTHS: [u64; 3] = [((1 << 30) - 1) << 32, ((1 << 20) - 1) << 12, (1 << 12) - 1];
-/// The variable of the environment that carries the tattoo once more, for processes whose limit was
+/// The variable of the environment that carries the mark once more, for processes whose limit was
 /// changed.
 pub(super) const VARIABLE: &str = "ANTIPHON_TREE";
 
