@@ -4,6 +4,8 @@
 //! Run it with `cargo run --release --example codegen_pipeline`; kill it with `kill -9` in the
 //! middle and run it again: it goes on where it stopped.
 
+use std::time::Duration;
+
 use antiphon::{Backoff, CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::{Engine, Failed, Output, SessionContext, Submission};
 
@@ -62,16 +64,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = setup.start().await?;
 
     let input = antiphon::Digest::of(CONTRACT.as_bytes());
-    let generate =
-        |id: &str| WorkSpec::function(id, id).map(|work| WorkSpec { input: Some(input), ..work });
+    let generate = |id: &str| WorkSpec::function(id, id).map(|work| work.with_input(input));
     let work = vec![
         generate("models")?,
-        generate("validators")?.with_backoff(Backoff {
-            initial_ns: 50_000_000,
-            factor: 2,
-            cap_ns: 1_000_000_000,
-            jitter_ppm: 0,
-        }),
+        generate("validators")?.with_backoff(Backoff::new(
+            Duration::from_millis(50),
+            2,
+            Duration::from_secs(1),
+        )),
         WorkSpec::function("tests", "tests")?
             .needs_work("models")?
             .needs_work("validators")?

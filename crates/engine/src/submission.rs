@@ -26,7 +26,7 @@ use antiphon_core::id::CommandId;
 /// })?;
 /// let engine = builder.start().await?;
 ///
-/// let item = WorkSpec { input: Some(Digest::of(b"hello")), ..WorkSpec::function("a", "shout")? };
+/// let item = WorkSpec::function("a", "shout")?.with_input(Digest::of(b"hello"));
 /// let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
 /// let config = CoordinationConfig::of_work(vec![item], budget)?.with_id("greeting")?;
 /// let refused = engine.submit(config.clone()).await;

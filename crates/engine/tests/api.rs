@@ -11,7 +11,7 @@ use antiphon::Digest;
 use antiphon::Stage;
 use antiphon::{
     Addition, Engine, EngineBuilder, EngineError, Failed, Output, OutputError, RegisterError,
-    SessionContext, Submission, Submitted,
+    SessionContext, StartError, Submission, Submitted,
 };
 use antiphon::{
     CoordinationBudget, CoordinationConfig, Ending, Raise, StopCondition, Verdict, WorkItemOutcome,
@@ -31,7 +31,7 @@ fn item(id: &str) -> WorkSpec {
 }
 
 fn with_input(id: &str, input: &str) -> WorkSpec {
-    WorkSpec { input: Some(Digest::of(input.as_bytes())), ..item(id) }
+    item(id).with_input(Digest::of(input.as_bytes()))
 }
 
 fn inbox() -> CoordinationConfig {
@@ -226,6 +226,22 @@ async fn a_run_that_nobody_submitted_and_a_text_that_is_no_id_are_told_apart() -
     assert!(matches!(unknown, EngineError::UnknownCoordination { .. }), "{unknown}");
     engine.close().await?;
     Ok(())
+}
+
+#[test]
+fn an_error_says_its_cause_once() {
+    let cause = || std::io::Error::other("the disk is gone");
+    let start = StartError::System { what: "a thread", error: cause() };
+    let said = |error: &dyn std::error::Error| {
+        std::iter::successors(Some(error), |error| error.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(said(&start), ["the system refused a thread: the disk is gone"]);
+    let json = serde_json::from_str::<u8>("x").unwrap_err();
+    let text = json.to_string();
+    let output = OutputError::NotJson { source: std::sync::Arc::new(json) };
+    assert_eq!(said(&output), ["the output is not the JSON that was expected", &*text]);
 }
 
 #[test]

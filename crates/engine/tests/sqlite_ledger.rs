@@ -257,7 +257,7 @@ fn a_ledger_without_a_readable_mark_is_refused_until_that_is_accepted() {
     assert!(
         matches!(
             found,
-            Err(OpenError::Mark(MarkRefusal::Unreadable { source: MarkError::Damaged { .. } }))
+            Err(OpenError::Mark(MarkRefusal::Unreadable { error: MarkError::Damaged { .. } }))
         ),
         "{found:?}"
     );

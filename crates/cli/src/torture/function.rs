@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use antiphon::coordination::Need;
 use antiphon::id::{SessionId, WorkId};
-use antiphon::time::{Deadline, WallTime};
 use antiphon::{Failed, Output, SessionContext, SessionResult};
 
 use super::journal::{Entry, Writer};
@@ -80,12 +79,7 @@ pub(super) async fn carry_out(
         Some("doomed") => return Err(Failed::because("it never works")),
         Some("panics") if session.attempt() == 1 => panic!("a function may panic"),
         Some("defers") if random.one_in(2) => {
-            let wall = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap_or_default()
-                + Duration::from_millis(3);
-            let until =
-                Deadline::Wall(WallTime(u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX)));
+            let until = std::time::SystemTime::now() + Duration::from_millis(3);
             return Err(Failed::deferred(until, "the quota refills soon"));
         }
         Some("hangs") => {

@@ -78,7 +78,7 @@ impl DiskHealth {
             Self::Full { reason, .. } => Some(EngineError::ReadOnly { reason: reason.clone() }),
             Self::Proving { reason } => Some(EngineError::NotTaken { reason: reason.clone() }),
             Self::Poisoned { reason } => Some(EngineError::Poisoned { reason: reason.clone() }),
-            Self::Newer { unreadable } => Some(EngineError::Newer { source: unreadable.clone() }),
+            Self::Newer { unreadable } => Some(EngineError::Newer { event: unreadable.clone() }),
         }
     }
 }

@@ -81,7 +81,7 @@ impl Decider {
             parts;
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
-        let system = |what| move |source| StartError::System { what, source };
+        let system = |what| move |error| StartError::System { what, error };
         let Recovered { mut world, clock, facts, owner, accepted_shorter, newer } = recovered;
         let opening = Opening { owner, accepted_shorter, orphans, recorded: false };
         let now = clock.now().map_err(system("randomness"))?;

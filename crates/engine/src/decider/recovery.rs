@@ -61,7 +61,7 @@ pub(crate) fn recover(
     let facts = opened.facts(started, env!("CARGO_PKG_VERSION"));
     let recovered = read_others(store).and_then(|()| rebuild(store, &facts));
     let (world, newer) = match recovered {
-        Err(StartError::Replay { source: ApplyError::Unreadable(unreadable), .. })
+        Err(StartError::Replay { error: ApplyError::Unreadable(unreadable), .. })
             if unreadable.error.is_newer() =>
         {
             (World::new(facts.clone()), Some(unreadable))
@@ -90,7 +90,7 @@ fn read_others(store: &dyn Store) -> Result<(), StartError> {
             if let Err(source) = event?.event()
                 && source.error.is_newer()
             {
-                return Err(StartError::Replay { stream, source: source.into() });
+                return Err(StartError::Replay { stream, error: source.into() });
             }
         }
     }
@@ -193,7 +193,7 @@ impl<'a> StreamReplay<'a> {
         if !recorded.is_sound() || recorded.prev != self.replay.tip().hash {
             return Err(self.damaged(recorded.version));
         }
-        let broken = |source| StartError::Replay { stream: self.stream.clone(), source };
+        let broken = |error| StartError::Replay { stream: self.stream.clone(), error };
         self.replay.take(recorded).map_err(broken)?;
         self.at = recorded.at;
         Ok(())

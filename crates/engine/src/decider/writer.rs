@@ -56,7 +56,7 @@ impl WriterThread {
         let thread = std::thread::Builder::new()
             .name("antiphon-writer".to_owned())
             .spawn(move || run(store.as_ref(), &receiver, &acks, &incidents))
-            .map_err(|source| StartError::System { what: "the writer thread", source })?;
+            .map_err(|error| StartError::System { what: "the writer thread", error })?;
         Ok((Self { jobs: Some(jobs), thread: Some(thread) }, acknowledged))
     }
 

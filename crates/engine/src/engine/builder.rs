@@ -244,7 +244,7 @@ impl EngineBuilder {
         // Ending what an earlier engine left may take seconds.
         let swept = tokio::task::spawn_blocking(move || self.swept()).await;
         let (taken_over, orphans) = swept
-            .map_err(|error| StartError::System { what: "a thread", source: error.into() })??;
+            .map_err(|error| StartError::System { what: "a thread", error: error.into() })??;
         let Self { store, recovered, functions, plans, processes, grace, snapshot_every, .. } =
             taken_over;
         let parts = decider::Parts {

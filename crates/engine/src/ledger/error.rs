@@ -51,7 +51,7 @@ pub enum OpenError {
     Mark(#[from] MarkRefusal),
     /// The row that says which ledger this is was changed.
     #[error("the row of the table `ledger` was changed: {0}; restore the ledger from a copy")]
-    Identity(#[from] IdentityRefusal),
+    Identity(IdentityRefusal),
     /// The ledger is damaged.
     #[error(transparent)]
     Damaged(#[from] ReadError),

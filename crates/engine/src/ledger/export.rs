@@ -125,7 +125,7 @@ pub enum ExportError {
 pub enum NotAnExport {
     /// It is not JSON, or not of this shape.
     #[error("it does not have the shape of an exported receipt: {0}")]
-    Shape(#[from] serde_json::Error),
+    Shape(serde_json::Error),
     /// It says that it is something else.
     #[error("its format is {found:?}, and only {EXPORT_FORMAT:?} is known to this version")]
     Format {

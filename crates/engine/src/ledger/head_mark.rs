@@ -38,12 +38,12 @@ pub enum MarkError {
         path: PathBuf,
     },
     /// The file cannot be read.
-    #[error("could not read the head mark {}: {source}", path.display())]
+    #[error("could not read the head mark {}: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
@@ -83,11 +83,11 @@ pub enum MarkRefusal {
         commits: CommitNumber,
     },
     /// The head mark cannot be read.
-    #[error("{source}; restore the file, or accept the missing mark, which will be recorded")]
+    #[error("{error}; restore the file, or accept the missing mark, which will be recorded")]
     Unreadable {
         /// Why.
         #[from]
-        source: MarkError,
+        error: MarkError,
     },
 }
 
@@ -115,7 +115,7 @@ impl HeadMark {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(MarkError::Io { path, source }),
+            Err(source) => return Err(MarkError::Io { path, error: source }),
         };
         match str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()) {
             Some(mark) => Ok(Some(mark)),

@@ -139,7 +139,7 @@ impl SqliteStore {
                 let path = HeadMark::path(self.dir.path());
                 return Err(MarkRefusal::Missing { path, commits: commits.number }.into());
             }
-            Err(source) => return Err(MarkRefusal::Unreadable { source }.into()),
+            Err(source) => return Err(MarkRefusal::Unreadable { error: source }.into()),
         };
         match mark.check(epoch, commits, commit(mark.commit.number)?) {
             Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),

@@ -83,7 +83,7 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> 
                 .to_string(),
         ),
         Err(source @ MarkError::Damaged { .. }) => MarkToReach::Damaged(source.to_string()),
-        Err(MarkError::Io { path, source }) => {
+        Err(MarkError::Io { path, error: source }) => {
             return Err(super::fault::Fault::io(format!("read {}", path.display()), source).into());
         }
     };

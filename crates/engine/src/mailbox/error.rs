@@ -1,4 +1,6 @@
 //! What can go wrong with a running engine, and with starting one.
+//!
+//! An error that says its cause in its own sentence has no source, so that no report says it twice.
 
 use std::sync::Arc;
 
@@ -72,10 +74,10 @@ pub enum EngineError {
     },
     /// The ledger holds an event that this version does not know: it can be read, but whatever this
     /// version wrote would rest on a state that leaves something out.
-    #[error("the ledger is read-only for this version of antiphon: {source}")]
+    #[error("the ledger is read-only for this version of antiphon: {event}")]
     Newer {
         /// The event: its stream, version, type and schema.
-        source: Unreadable,
+        event: Unreadable,
     },
     /// The store refused the append that this was part of. Nothing was recorded; the engine goes on
     /// from what is.
@@ -96,10 +98,10 @@ pub enum EngineError {
         reason: String,
     },
     /// The ledger could not be read.
-    #[error("the ledger could not be read")]
+    #[error("the ledger could not be read: {error}")]
     Read {
         /// Why.
-        source: Arc<ReadError>,
+        error: Arc<ReadError>,
     },
     /// The head row of a run is not what this version writes.
     #[error(
@@ -125,8 +127,8 @@ pub enum EngineError {
 }
 
 impl From<ReadError> for EngineError {
-    fn from(source: ReadError) -> Self {
-        Self::Read { source: Arc::new(source) }
+    fn from(error: ReadError) -> Self {
+        Self::Read { error: Arc::new(error) }
     }
 }
 
@@ -161,12 +163,12 @@ pub enum StartError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The record of a stream does not hold together.
-    #[error("`{stream}` cannot be replayed: {source}; run `antiphon verify`")]
+    #[error("`{stream}` cannot be replayed: {error}; run `antiphon verify`")]
     Replay {
         /// The stream.
         stream: StreamName,
         /// What is wrong.
-        source: ApplyError,
+        error: ApplyError,
     },
     /// An event's bytes are not those that were hashed.
     #[error("`{stream}` is damaged at version {version}; run `antiphon verify`")]
@@ -188,12 +190,12 @@ pub enum StartError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The system refused something that the engine needs.
-    #[error("the system refused {what}: {source}")]
+    #[error("the system refused {what}: {error}")]
     System {
         /// What was asked for.
         what: &'static str,
         /// Why it was refused.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The system's clock went back behind the ledger's time.
     #[error(transparent)]

@@ -36,7 +36,7 @@ pub(crate) fn sweep(
     directory: &Path,
 ) -> Result<Orphans, StartError> {
     let swept = process::sweep(directory)
-        .map_err(|source| StartError::System { what: "the folder of the sessions", source })?;
+        .map_err(|error| StartError::System { what: "the folder of the sessions", error })?;
     let mut orphans = Orphans::default();
     for swept in swept {
         if swept.is_clean() { &mut orphans.gone } else { &mut orphans.left }

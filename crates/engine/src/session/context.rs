@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use antiphon_core::coordination::{Grant, Report, SessionOutcome, StopCause, TreeReport, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
-use antiphon_core::time::{Deadline, LedgerTime};
+use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
@@ -184,8 +185,13 @@ impl Failed {
 
     /// A quota or rate limit keeps it from working before a moment: no attempt is counted.
     #[must_use]
-    pub fn deferred(until: Deadline, text: impl Into<String>) -> Self {
-        Self::of(SessionOutcome::Deferred { until }, text)
+    pub fn deferred(until: SystemTime, text: impl Into<String>) -> Self {
+        let since = until.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self::deferred_to(WallTime(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)), text)
+    }
+
+    pub(crate) fn deferred_to(until: WallTime, text: impl Into<String>) -> Self {
+        Self::of(SessionOutcome::Deferred { until: Deadline::Wall(until) }, text)
     }
 
     /// The same with what the session used.

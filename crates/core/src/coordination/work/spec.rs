@@ -254,6 +254,12 @@ impl WorkSpec {
         Ok(self)
     }
 
+    /// The same with an input: the digest of bytes that are handed in with the work.
+    #[must_use]
+    pub fn with_input(self, input: Digest) -> Self {
+        Self { input: Some(input), ..self }
+    }
+
     /// The same with another priority; higher goes first.
     #[must_use]
     pub fn with_priority(self, priority: i32) -> Self {

@@ -92,7 +92,7 @@ pub enum BackupError {
     Mark(#[from] MarkRefusal),
     /// The row that says which ledger this is was changed.
     #[error("the row of the table `ledger` was changed: {0}")]
-    Identity(#[from] IdentityRefusal),
+    Identity(IdentityRefusal),
     /// The ledger cannot be read, or is damaged.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -266,7 +266,7 @@ fn copy_snapshot(
 ) -> Result<(Backup, Vec<Digest>), BackupError> {
     let position = reader.position_now()?;
     UnknownFormat::refuse(position.format)?;
-    Identity::read(&reader.connection)?.check(None)?;
+    Identity::read(&reader.connection)?.check(None).map_err(BackupError::Identity)?;
     match mark.map_err(MarkRefusal::from)? {
         Some(mark) => {
             mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?)?

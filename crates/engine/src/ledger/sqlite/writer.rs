@@ -88,7 +88,7 @@ impl Writer {
         let mut tail = Tail::default();
         tail.reload(&transaction)?;
         let row = Identity::read(&transaction)?;
-        row.check(None)?;
+        row.check(None).map_err(OpenError::Identity)?;
         let epoch = row.epoch;
         let (finding, mark) =
             check(&FoundLedger { connection: &transaction, epoch, commits: tail.commits })?;
@@ -96,7 +96,7 @@ impl Writer {
             // An owner that raised the epoch and never came to mark it has written nothing under
             // it.
             Some(mark) if finding == MarkFinding::Agrees => {
-                row.check(Some(&mark))?;
+                row.check(Some(&mark)).map_err(OpenError::Identity)?;
                 epoch.max(mark.epoch.next())
             }
             // Above the mark too: an epoch that was lost with the end of the ledger is not given

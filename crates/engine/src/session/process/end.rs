@@ -3,7 +3,7 @@
 
 use antiphon_core::coordination::{Report, SessionOutcome, TreeReport};
 use antiphon_core::envelope::Blob;
-use antiphon_core::time::{Deadline, WallTime};
+use antiphon_core::time::WallTime;
 use serde_json::Value;
 
 use super::RESULT_CAP;
@@ -219,7 +219,7 @@ fn judge(
         let earliest = now.0.saturating_add(SECOND);
         let until = until.map_or(now.0.saturating_add(WAIT_UNTOLD), |until| until.0);
         let until = WallTime(until.clamp(earliest, now.0.saturating_add(LONGEST_WAIT)));
-        return Err(Failed::deferred(Deadline::Wall(until), text.clone()));
+        return Err(Failed::deferred_to(until, text.clone()));
     }
     match (&end.check, end.status) {
         // A check decides, whatever the program's exit code is.

@@ -87,7 +87,7 @@ pub enum CommandError {
     Schema { found: u32 },
     /// It is not a description of a command.
     #[error("this is not the description of a command: {0}")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(serde_json::Error),
 }
 
 impl CommandSpec {

@@ -51,7 +51,7 @@ pub enum PlanSpecError {
     Schema { found: u32 },
     /// They are not a plan.
     #[error("this is not a nested plan: {0}")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(serde_json::Error),
 }
 
 impl PlanSpec {
