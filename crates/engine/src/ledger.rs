@@ -30,6 +30,7 @@ pub use error::{
     AppendError, FORMAT, IdentityRefusal, OpenError, ReadError, Refusal, UnknownFormat, WriteError,
 };
 pub use events::Events;
+pub(crate) use events::{PAGE, backwards};
 pub use fault::Fault;
 pub use head_mark::{HeadMark, MarkError, MarkRefusal};
 pub use location::Location;

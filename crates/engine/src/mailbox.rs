@@ -14,7 +14,7 @@ mod status;
 
 pub use error::{EngineError, StartError};
 pub(crate) use feed::{Fed, Feed, Feeds};
-pub(crate) use handle::{Handle, backwards};
+pub(crate) use handle::Handle;
 pub(crate) use origin::{engine_origin, operator};
 pub(crate) use request::{Release, Request};
 pub(crate) use status::head_of;

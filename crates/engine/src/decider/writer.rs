@@ -1,5 +1,11 @@
-//! The one thread that writes: appends in order and tells how each went. A second one keeps the
+//! The one thread that writes: appends in order and says how each went. A second one keeps the
 //! head mark fresh.
+//!
+//! fsync blocks, so it is kept off the runtime: a worker thread that waits for a disk would carry
+//! out no session. Jobs are carried out in the order in which they were sent, as each append
+//! continues the one before, and a snapshot may only be of what was appended before it. An append
+//! is acknowledged after it is durable and after a mark was asked for, so that an acknowledged
+//! commit that the mark does not know is never older than the stated window.
 
 use std::sync::Arc;
 use std::sync::mpsc::{
@@ -17,7 +23,8 @@ use crate::incidents::{Incident, Incidents};
 use crate::ledger::{AppendError, Cursor, Snapshot, Store};
 use crate::mailbox::{EngineError, StartError};
 
-/// How long after an append the head mark may lag; promised are 100 ms, and writing it takes some.
+/// How long after an append the head mark may lag: 100 ms are promised, and writing it takes a part
+/// of them.
 const MARK_WITHIN: Duration = Duration::from_millis(60);
 
 /// Cursors that are moved in one transaction.
@@ -27,10 +34,10 @@ const MOVES_AT_ONCE: usize = 1_024;
 pub(super) enum WriteJob {
     /// A turn; is acknowledged.
     Append(Box<Append>),
-    /// A cursor to be moved with the next append, or by itself if none waits; the reader is told
-    /// once it is durable.
+    /// A cursor to be moved with the next append, or by itself if none waits; the reader gets its
+    /// answer once it is durable.
     Move(Cursor, oneshot::Sender<Result<(), EngineError>>),
-    /// A snapshot of what was appended before; a cache, so its failure is only told.
+    /// A snapshot of what was appended before; a cache, so a failure is only noted.
     Save(Snapshot),
 }
 

@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon_core::id::{CoordinationId, StreamName};
 
+use crate::ledger::backwards;
 use crate::ledger::{ReadError, Store};
-use crate::mailbox::{EngineError, Handle, backwards};
+use crate::mailbox::{EngineError, Handle};
 use crate::session::Output;
 
 impl Handle {

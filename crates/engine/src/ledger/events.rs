@@ -1,12 +1,16 @@
-//! One stream, event by event.
+//! One stream, event by event, forwards or backwards, so that none is ever in memory whole.
+
+use std::ops::ControlFlow;
 
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{StreamName, Version};
 
-use super::{ReadError, Store};
+use super::error::ReadError;
+use super::store::{HeadQuery, Store};
 
-/// Events read at a time.
-const PAGE: usize = 1_000;
+/// Events read at a time: enough that a query costs little beside its rows, and few enough that a
+/// page of the largest events stays below a hundred megabytes.
+pub(crate) const PAGE: usize = 1_000;
 
 /// The events of a stream after a version, in order; read a page at a time, as they are asked for.
 /// It ends where the stream ends at that moment, or with the first error.
@@ -47,4 +51,25 @@ impl<S: Store + ?Sized> Iterator for Events<'_, S> {
         self.after = event.version;
         Some(Ok(event))
     }
+}
+
+/// Looks at the events of a stream, the last one first, until something is found.
+pub(crate) fn backwards<T>(
+    store: &dyn Store,
+    stream: &StreamName,
+    mut look: impl FnMut(&Recorded) -> ControlFlow<T>,
+) -> Result<Option<T>, ReadError> {
+    let head = store.heads(&HeadQuery::Stream(stream.clone()))?.into_iter().next();
+    let mut before = head.map_or(Version(0), |head| head.tip.version).next();
+    while before > Version(1) {
+        let after = Version((before.0 - 1).saturating_sub(PAGE as u64));
+        let page = store.read_stream(stream, after, PAGE)?;
+        for recorded in page.iter().rev().filter(|recorded| recorded.version < before) {
+            if let ControlFlow::Break(found) = look(recorded) {
+                return Ok(Some(found));
+            }
+        }
+        before = after.next();
+    }
+    Ok(None)
 }

@@ -22,11 +22,8 @@ use super::origin::engine_origin;
 use super::request::Request;
 use super::status::{Ended, Status, end_of, head_of, status_of};
 use crate::incidents::{Incident, Incidents};
-use crate::ledger::{Cursor, HeadQuery, ReadError, Store};
+use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
 use crate::plan::PlanSpec;
-
-/// Events read from the store at a time.
-pub(crate) const PAGE: usize = 1_000;
 
 /// Reaches the decider and reads the ledger.
 #[derive(Clone)]
@@ -181,7 +178,8 @@ impl Handle {
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
-    /// Reads the store off the runtime's threads.
+    /// Reads the store off the runtime's threads: a read may wait for a disk, and a thread that waits
+    /// carries out nothing else.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
@@ -267,27 +265,6 @@ fn accepted(
         }
     })?;
     Ok(found.flatten())
-}
-
-/// Looks at the events of a stream, the last one first, until something is found.
-pub(crate) fn backwards<T>(
-    store: &dyn Store,
-    stream: &StreamName,
-    mut look: impl FnMut(&Recorded) -> ControlFlow<T>,
-) -> Result<Option<T>, ReadError> {
-    let head = store.heads(&HeadQuery::Stream(stream.clone()))?.into_iter().next();
-    let mut before = head.map_or(Version(0), |head| head.tip.version).next();
-    while before > Version(1) {
-        let after = Version((before.0 - 1).saturating_sub(PAGE as u64));
-        let page = store.read_stream(stream, after, PAGE)?;
-        for recorded in page.iter().rev().filter(|recorded| recorded.version < before) {
-            if let ControlFlow::Break(found) = look(recorded) {
-                return Ok(Some(found));
-            }
-        }
-        before = after.next();
-    }
-    Ok(None)
 }
 
 /// The configuration that a nested plan was recorded as.
