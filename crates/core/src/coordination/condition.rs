@@ -1,7 +1,8 @@
 //! Who waits for what.
 //!
 //! One index from a thing that can happen to the items that wait for it, so that whatever happens
-//! wakes those alone, without a look at the others. Never stored: it follows from the items' states.
+//! wakes those alone, without a look at the others. It is never stored: it follows from the items'
+//! states.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ pub(super) struct Conditions {
     outcomes: Paged<Vec<u32>>,
     /// For an item that is not recorded yet, while the start is incomplete.
     unrecorded: BTreeMap<WorkId, Vec<u32>>,
-    /// For all of a group; whoever waited for one that is met stays, as it may open again.
+    /// For all of a group. An item stays listed when the group is met, as it may open again.
     groups: BTreeMap<GroupName, Vec<u32>>,
 }
 
@@ -26,7 +27,7 @@ impl Conditions {
         self.outcomes.push(waiting);
     }
 
-    /// Enters an item for which nobody waits by name, at its own position.
+    /// Enters an item that nothing waits for by name, at its own position.
     pub(super) fn add_at(&mut self, position: u32) {
         self.outcomes.skip_to(position);
         self.outcomes.push(Vec::new());
@@ -49,7 +50,7 @@ impl Conditions {
         self.groups.entry(group.clone()).or_default().push(waiter);
     }
 
-    /// Who waited for this outcome; nobody does any more.
+    /// Takes out the items that waited for this outcome.
     pub(super) fn take_outcome(&mut self, of: u32) -> Vec<u32> {
         std::mem::take(&mut self.outcomes[of])
     }

@@ -9,6 +9,7 @@ use crate::schema::Unreadable;
 /// Why a command to a coordination was refused. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum ControllerError {
     /// A closed coordination was given no work.
     #[error("the work queue is empty; give at least one item, or start an open run")]
@@ -17,52 +18,28 @@ pub enum ControllerError {
     #[error(
         "the work queue holds {actual} items; at most {max} are allowed: raise max_work_queue_size"
     )]
-    WorkQueueSizeExceeded {
-        /// Items found.
-        actual: usize,
-        /// Items allowed.
-        max: usize,
-    },
+    WorkQueueSizeExceeded { actual: usize, max: usize },
     /// A number of the configuration is out of its range.
     #[error("{field} is {actual}; it must be between {min} and {max}")]
-    OutOfRange {
-        /// The offending field.
-        field: &'static str,
-        /// The value found.
-        actual: u64,
-        /// Smallest allowed.
-        min: u64,
-        /// Largest allowed.
-        max: u64,
-    },
+    OutOfRange { field: &'static str, actual: u64, min: u64, max: u64 },
     /// An identifier is not one.
     #[error(transparent)]
     Id(#[from] IdError),
     /// Two items have the same id.
     #[error("work {work_id} already exists; ids are unique within a run")]
-    DuplicateWork {
-        /// The repeated id.
-        work_id: WorkId,
-    },
+    DuplicateWork { work_id: WorkId },
     /// An item needs one that does not exist.
     #[error("work {work_id} needs {need}, which does not exist and is not being added")]
-    UnknownNeed {
-        /// The needing item.
-        work_id: WorkId,
-        /// What it needs.
-        need: String,
-    },
+    UnknownNeed { work_id: WorkId, need: String },
     /// As many items of its group run as may.
     #[error("work {work_id} waits: group {group} has reached its limit of sessions, {width}")]
     GroupFull {
-        /// The item.
         work_id: WorkId,
-        /// Its group.
         group: GroupName,
         /// How many may run.
         width: u32,
     },
-    /// Items wait for each other in a circle.
+    /// Items wait for each other in a cycle.
     #[error("these wait for each other and would never start: {}", path.join(" -> "))]
     Cycle {
         /// The cycle, its first member repeated at the end.
@@ -70,78 +47,48 @@ pub enum ControllerError {
     },
     /// A part of an item's description has no meaning yet.
     #[error("work {work_id} uses `{feature}`, which this version does not support yet")]
-    NotYetSupported {
-        /// The item.
-        work_id: WorkId,
-        /// The unsupported part.
-        feature: &'static str,
-    },
+    NotYetSupported { work_id: WorkId, feature: &'static str },
     /// An item is carried out by a process or a nested coordination, and nothing says which.
     #[error("work {work_id} has no input that says what to run")]
-    NoDescription {
-        /// The item.
-        work_id: WorkId,
-    },
+    NoDescription { work_id: WorkId },
     /// One item's description is too large to be recorded.
     #[error(
-        "the description of work {work_id} takes {actual} bytes; at most {max} are allowed: put large values into its input"
+        "the description of work {work_id} takes {actual} bytes; at most {max} are allowed: \
+         put large values into its input"
     )]
-    WorkTooLarge {
-        /// The item.
-        work_id: WorkId,
-        /// Bytes found.
-        actual: usize,
-        /// Bytes allowed.
-        max: usize,
-    },
+    WorkTooLarge { work_id: WorkId, actual: usize, max: usize },
     /// What is kept of finished items that left memory is not what its name says.
     #[error(
-        "blob {archive}, which holds finished items, is damaged; run verify, and restore it from a copy"
+        "blob {archive}, which holds finished items, is damaged; run verify, and restore it \
+         from a copy"
     )]
-    ArchiveDamaged {
-        /// Its digest.
-        archive: Digest,
-    },
+    ArchiveDamaged { archive: Digest },
     /// A session added work with a higher priority than its own.
     #[error(
-        "work {work_id} has priority {actual}, but the session that adds it has {max}; it cannot outrank it"
+        "work {work_id} has priority {actual}, but the session that adds it has {max}; \
+         it cannot outrank it"
     )]
-    OutranksAdder {
-        /// The item.
-        work_id: WorkId,
-        /// Its priority.
-        actual: i32,
-        /// The adder's priority.
-        max: i32,
-    },
+    OutranksAdder { work_id: WorkId, actual: i32, max: i32 },
     /// The work is not in this coordination.
     #[error("there is no work {work_id:?} in this run")]
-    WorkNotFound {
-        /// The text given.
-        work_id: String,
-    },
+    WorkNotFound { work_id: String },
     /// The work finished so long ago that it is not in memory any more.
     #[error("work {work_id} has finished and left memory; its events are in the log")]
-    WorkLeftMemory {
-        /// The item.
-        work_id: String,
-    },
+    WorkLeftMemory { work_id: String },
     /// The work cannot be bound or skipped as it stands.
     #[error("work {work_id} {} {state}; {instead}", verb(state))]
     WorkNotClaimable {
-        /// The item.
         work_id: WorkId,
-        /// Its state.
         state: &'static str,
         /// What to do instead.
         instead: &'static str,
     },
     /// The caller looked at the work before it last changed.
     #[error(
-        "work {work_id} changed at version {current} after it was looked at (version {looked_at}); look again"
+        "work {work_id} changed at version {current} after it was looked at (version {looked_at}); \
+         look again"
     )]
     WorkFreshnessViolation {
-        /// The item.
         work_id: WorkId,
         /// What the caller had seen.
         looked_at: Version,
@@ -166,20 +113,13 @@ pub enum ControllerError {
     },
     /// The session is not bound: it never was, has ended, or belongs to something else.
     #[error("session {session_id:?} is not running; it has ended or never started")]
-    SessionNotBound {
-        /// The text given.
-        session_id: String,
-    },
+    SessionNotBound { session_id: String },
     /// No item waits for what the session left running.
     #[error("no work waits for what session {session_id} left running")]
-    HoldsNothing {
-        /// The session.
-        session_id: SessionId,
-    },
+    HoldsNothing { session_id: SessionId },
     /// The session carries out other work than the caller says.
     #[error("session {session_id} carries out {actual}, not {claimed:?}")]
     SessionWorkMismatch {
-        /// The session.
         session_id: SessionId,
         /// The work it is bound to.
         actual: WorkId,
@@ -193,26 +133,24 @@ pub enum ControllerError {
         stop: StopCondition,
     },
     /// The stop condition that the caller gave does not hold.
-    #[error("the run cannot complete with {claimed}: {}", actual.as_ref().map_or_else(|| "no stop condition holds".to_owned(), |stop| format!("{stop} holds instead")))]
+    #[error(
+        "the run cannot complete with {claimed}: {} holds",
+        actual.as_ref().map_or_else(|| "no stop condition".to_owned(), ToString::to_string)
+    )]
     WrongStopCondition {
         /// What the caller gave.
         claimed: StopCondition,
-        /// What holds.
         actual: Option<StopCondition>,
     },
     /// A meter has nothing left to grant because running sessions hold the rest.
     #[error("no {meter} left to grant now; running sessions hold the rest")]
-    NothingToGrant {
-        /// The meter.
-        meter: &'static str,
-    },
+    NothingToGrant { meter: &'static str },
     /// The state and the end of the stream that were given do not belong together.
     #[error(
-        "the state of coordination {coordination_id} is that of version {state}, \
+        "the state of run {coordination_id} is that of version {state}, \
          but its stream is said to end at version {tip}"
     )]
     AnotherTip {
-        /// The id.
         coordination_id: CoordinationId,
         /// The version that the state has taken in.
         state: Version,
@@ -224,20 +162,13 @@ pub enum ControllerError {
     NotStarted,
     /// The coordination was started before.
     #[error("run {coordination_id} already exists")]
-    CoordinationAlreadyExists {
-        /// The id.
-        coordination_id: CoordinationId,
-    },
+    CoordinationAlreadyExists { coordination_id: CoordinationId },
     /// The coordination has ended.
     #[error("run {coordination_id} has ended; nothing can be added to its record")]
-    CoordinationTerminal {
-        /// The id.
-        coordination_id: CoordinationId,
-    },
+    CoordinationTerminal { coordination_id: CoordinationId },
     /// The coordination is not in the state that the command is for.
     #[error("run {coordination_id} {reason}")]
     NotInState {
-        /// The id.
         coordination_id: CoordinationId,
         /// What is in the way.
         reason: NotNow,
@@ -249,13 +180,11 @@ pub enum ControllerError {
     BudgetNotRaised,
     /// A ceiling would be raised that the budget does not have.
     #[error("the budget has no ceiling on {meter} to raise")]
-    NoCeiling {
-        /// `tokens` or `cost`.
-        meter: &'static str,
-    },
+    NoCeiling { meter: &'static str },
     /// A nested coordination would get more than the session that it carries out was granted.
     #[error(
-        "this budget is above what session {session_id} was granted; a nested run cannot be given more"
+        "this budget is above what session {session_id} was granted; a nested run cannot be \
+         given more"
     )]
     AboveGrant {
         /// The session of its parent.
@@ -263,18 +192,12 @@ pub enum ControllerError {
     },
     /// Coordinations are nested too deep.
     #[error("work {work_id} would nest runs more than {max} deep")]
-    TooDeep {
-        /// The item.
-        work_id: WorkId,
-        /// Deepest nesting allowed.
-        max: u8,
-    },
+    TooDeep { work_id: WorkId, max: u8 },
     /// Time went back.
     #[error("time went back from {last} ns to {current} ns; it may only go on")]
     ClockRegression {
         /// The last time seen.
         last: u64,
-        /// The time offered.
         current: u64,
     },
 }
@@ -312,22 +235,19 @@ pub(super) fn verb(state: &str) -> &'static str {
 /// Why a recorded event cannot follow on the state it meets. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum ApplyError {
     /// The payload is not what its type and schema promise.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
     /// The stream is not a coordination's.
     #[error("{stream} is not the stream of a coordination")]
-    NotACoordination {
-        /// The stream.
-        stream: StreamName,
-    },
+    NotACoordination { stream: StreamName },
     /// The event does not follow the last one.
     #[error("version {actual} does not follow version {last}")]
     OutOfOrder {
         /// The last version seen.
         last: Version,
-        /// The version offered.
         actual: Version,
     },
     /// Time went back.
@@ -335,13 +255,11 @@ pub enum ApplyError {
     ClockRegression {
         /// The last time seen.
         last: u64,
-        /// The time offered.
         current: u64,
     },
     /// The event is not possible in this state.
     #[error("{event} is not possible here: {why}")]
     Illegal {
-        /// The event's type.
         event: &'static str,
         /// What is in the way.
         why: String,
@@ -351,7 +269,6 @@ pub enum ApplyError {
         "version {version} has hash {known}, and an event with hash {actual} is offered for it"
     )]
     AnotherEvent {
-        /// The version.
         version: Version,
         /// The hash of the event that was seen.
         known: Digest,
@@ -360,16 +277,8 @@ pub enum ApplyError {
     },
     /// The event belongs to a coordination that is not known.
     #[error("coordination {coordination_id} is not known; its first event is missing")]
-    CoordinationNotFound {
-        /// The id.
-        coordination_id: CoordinationId,
-    },
+    CoordinationNotFound { coordination_id: CoordinationId },
     /// The state is at its bound.
     #[error("{what} would exceed its limit of {max} entries")]
-    LimitExceeded {
-        /// The bounded map.
-        what: &'static str,
-        /// Its limit.
-        max: usize,
-    },
+    LimitExceeded { what: &'static str, max: usize },
 }

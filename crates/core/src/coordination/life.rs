@@ -62,7 +62,7 @@ pub enum Change {
     Note,
 }
 
-/// Why a change is not possible now: what the coordination is or has done, as the rest of a sentence
+/// Why a change is not possible now: what the coordination is or has done, as the end of a sentence
 /// about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -300,29 +300,29 @@ mod tests {
             ("abort", Change::Abort),
             ("note", Change::Note),
         ];
-        let mut table = vec![format!(
-            "{:9} {}",
-            "",
-            changes.iter().map(|(name, _)| format!("{name:9}")).collect::<String>().trim_end()
-        )];
-        table.extend(lives.iter().map(|(name, life)| {
-            let row = changes.iter().map(|(_, change)| match life.allows(*change) {
-                Ok(()) => "x        ",
-                Err(_) => ".        ",
-            });
-            format!("{name:9} {}", row.collect::<String>().trim_end())
+        let row = |name: &str, cells: Vec<&str>| {
+            let cells = cells.iter().map(|cell| format!("{cell:10}")).collect::<String>();
+            format!("{name:9}{}", cells.trim_end())
+        };
+        let mut table = vec![row("", lives.iter().map(|(name, _)| *name).collect())];
+        table.extend(changes.iter().map(|(name, change)| {
+            let allowed = |life: &Life| if life.allows(*change).is_ok() { "x" } else { "." };
+            row(name, lives.iter().map(|(_, life)| allowed(life)).collect())
         }));
         let legal = "
-          begin    add      bind     pause    continue raise    close    drain    cancel   complete abort    note
-starting  x        .        .        .        .        .        .        .        x        .        x        x
-cut short x        .        .        .        .        .        .        .        .        .        x        x
-active    .        x        x        x        .        x        x        x        x        x        x        x
-paused    .        x        .        .        x        x        x        x        x        x        x        x
-tripped   .        x        x        x        .        x        x        x        x        x        x        x
-closing   .        .        x        x        .        x        .        x        x        x        x        x
-draining  .        .        x        x        .        x        .        .        x        x        x        x
-cancelled .        .        x        x        .        x        .        .        .        x        x        x
-ended     .        .        .        .        .        .        .        .        .        .        .        .
+         starting  cut short active    paused    tripped   closing   draining  cancelled ended
+begin    x         x         .         .         .         .         .         .         .
+add      .         .         x         x         x         .         .         .         .
+bind     .         .         x         .         x         x         x         x         .
+pause    .         .         x         .         x         x         x         x         .
+continue .         .         .         x         .         .         .         .         .
+raise    .         .         x         x         x         x         x         x         .
+close    .         .         x         x         x         .         .         .         .
+drain    .         .         x         x         x         x         .         .         .
+cancel   x         .         x         x         x         x         x         .         .
+complete .         .         x         x         x         x         x         x         .
+abort    x         x         x         x         x         x         x         x         .
+note     x         x         x         x         x         x         x         x         .
 ";
         assert_eq!(table.join("\n"), legal.trim_matches('\n'));
     }

@@ -162,7 +162,7 @@ impl Sessions {
         self.leftovers.insert(number, item);
     }
 
-    /// Nothing is left of a session, or nobody waits for it any more. Returns the item that did.
+    /// Nothing is left of a session, or no item waits for that any more. Returns the item that did.
     pub(super) fn forget_leftovers(&mut self, number: u64) -> Option<u32> {
         self.leftovers.remove(&number)
     }

@@ -38,7 +38,7 @@ pub struct Coordination {
     /// What it has used and how its items ended, as far as it has come.
     receipt: ReceiptBuilder,
     commands: Remembered,
-    /// The latest ledger time that anybody mentioned; no event need have been recorded then.
+    /// The latest ledger time it was told; no event need have been recorded then.
     #[serde(skip)]
     woken_at: LedgerTime,
     /// Whether this engine holds its secrets.

@@ -14,105 +14,65 @@ use crate::time::{Deadline, Now};
 /// One thing that keeps an item from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
 pub enum Blocked {
     /// The start is not complete.
-    Starting {
-        /// Items recorded.
-        recorded: usize,
-        /// Items announced.
-        announced: u32,
-    },
+    Starting { recorded: usize, announced: u32 },
     /// It waits for another item, which stands so.
     NeedsWork {
-        /// The item.
         work: WorkId,
         /// Its state in one word.
         state: &'static str,
     },
     /// It waits for a group, of which so many items have no outcome.
     NeedsGroup {
-        /// The group.
         group: String,
         /// Items without an outcome.
         unfinished: u32,
     },
     /// It needs a group in which this item failed, or was skipped for one that did.
-    GroupFailed {
-        /// The group.
-        group: String,
-        /// The item.
-        work: WorkId,
-    },
+    GroupFailed { group: String, work: WorkId },
     /// It waits for a moment.
-    Delayed {
-        /// The moment.
-        until: Deadline,
-    },
+    Delayed { until: Deadline },
     /// A session carries it out.
     Running {
-        /// The session.
         session: SessionId,
         /// Which attempt it is.
         attempt: u32,
     },
     /// This session ended and left something running, which must be gone first.
     Held {
-        /// The session.
         session: SessionId,
         /// What is known to be left, or may be, and what to do then. The state of a coordination
         /// does not tell; who looks does.
         left: Vec<String>,
     },
     /// The nested coordination that carries it out is paused.
-    NestedPaused {
-        /// That coordination.
-        coordination: CoordinationId,
-        /// Why.
-        reason: String,
-    },
+    NestedPaused { coordination: CoordinationId, reason: String },
     /// It has its outcome.
-    Finished {
-        /// In one word.
-        outcome: &'static str,
-    },
+    Finished { outcome: &'static str },
     /// The coordination is paused.
-    Paused {
-        /// Why.
-        reason: String,
-    },
+    Paused { reason: String },
     /// The coordination is ending.
-    Stopping {
-        /// Why.
-        stop: StopCondition,
-    },
+    Stopping { stop: StopCondition },
     /// The coordination has ended.
     Ended,
     /// All slots are taken, by these sessions.
     NoSlot {
         /// Sessions at a time.
         concurrency: u32,
-        /// Those that run.
         held_by: Vec<SessionId>,
     },
     /// As many items of its group run as may, in these sessions.
-    GroupFull {
-        /// The group.
-        group: String,
-        /// Those that run.
-        held_by: Vec<SessionId>,
-    },
+    GroupFull { group: String, held_by: Vec<SessionId> },
     /// Nothing is left to grant because these sessions hold it.
     NothingToGrant {
-        /// The meter.
         meter: &'static str,
         /// The sessions that hold reservations.
         held_by: Vec<SessionId>,
     },
-    /// Nobody is there to carry it out.
-    NoRunner {
-        /// What is missing.
-        runner: String,
-    },
+    /// Its runner is not there.
+    NoRunner { runner: String },
     /// It needs secrets, which are not kept and went with an earlier engine.
     NoSecrets,
     /// Its nested plan was asked for and has not come yet.
@@ -130,24 +90,47 @@ impl fmt::Display for Blocked {
             |ids: &[SessionId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Starting { recorded, announced } => {
-                write!(f, "the start is incomplete: {recorded} of {announced} items are recorded; submit it again to complete it")
+                write!(
+                    f,
+                    "the start is incomplete: {recorded} of {announced} items are recorded; \
+                     submit it again to complete it"
+                )
             }
-            Self::NeedsWork { work, state } => write!(f, "it needs {work}, which {} {state}", verb(state)),
+            Self::NeedsWork { work, state } => {
+                write!(f, "it needs {work}, which {} {state}", verb(state))
+            }
             Self::NeedsGroup { group, unfinished } => {
                 let have = if *unfinished == 1 { "has" } else { "have" };
                 write!(f, "it needs group {group}, of which {unfinished} {have} no outcome")
-            },
-            Self::GroupFailed { group, work } => write!(f, "it needs group {group}, in which {work} failed"),
+            }
+            Self::GroupFailed { group, work } => {
+                write!(f, "it needs group {group}, in which {work} failed")
+            }
             Self::Delayed { until } => write!(f, "it waits until {}", until),
-            Self::Running { session, attempt } => write!(f, "it runs: session {session}, attempt {attempt}"),
+            Self::Running { session, attempt } => {
+                write!(f, "it runs: session {session}, attempt {attempt}")
+            }
             Self::NestedPaused { coordination, reason } => {
-                write!(f, "it waits for {coordination}, which carries it out and is paused: {reason}")
+                write!(
+                    f,
+                    "it waits for {coordination}, which carries it out and is paused: \
+                     {reason}"
+                )
             }
             Self::Held { session, left } if left.is_empty() => {
-                write!(f, "session {session} ended and left something running; it waits until that is gone")
+                write!(
+                    f,
+                    "session {session} ended and left something running; it waits until that \
+                     is gone"
+                )
             }
             Self::Held { session, left } => {
-                write!(f, "session {session} ended; it waits until this is gone: {}", left.join(", "))
+                write!(
+                    f,
+                    "session {session} ended; it waits until this is gone: \
+                     {}",
+                    left.join(", ")
+                )
             }
             Self::Finished { outcome } => write!(f, "it {} {outcome}", verb(outcome)),
             Self::Paused { reason } if reason.is_empty() => f.write_str("the run is paused"),
@@ -157,16 +140,21 @@ impl fmt::Display for Blocked {
             Self::NoSlot { concurrency, held_by } => {
                 write!(f, "all {concurrency} slots are taken by {}", list(held_by))
             }
-            Self::NothingToGrant { meter, held_by } if held_by.is_empty() => write!(f, "no {meter} left to grant"),
+            Self::NothingToGrant { meter, held_by } if held_by.is_empty() => {
+                write!(f, "no {meter} left to grant")
+            }
             Self::NothingToGrant { meter, held_by } => {
                 let hold = if held_by.len() == 1 { "holds" } else { "hold" };
                 write!(f, "no {meter} left to grant; {} {hold} the rest", list(held_by))
-            },
-            Self::GroupFull { group, held_by } => write!(f, "group {group} has reached its limit of sessions: {}", list(held_by)),
-            Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
-            Self::NoSecrets => {
-                f.write_str("its secrets went with the engine that had them; submit the run again to bring them")
             }
+            Self::GroupFull { group, held_by } => {
+                write!(f, "group {group} has reached its limit of sessions: {}", list(held_by))
+            }
+            Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
+            Self::NoSecrets => f.write_str(
+                "its secrets went with the engine that had them; submit the run again to \
+                     bring them",
+            ),
             Self::Expanding => f.write_str("its plan is being fetched"),
             Self::Behind { work } => write!(f, "{work} goes first"),
         }

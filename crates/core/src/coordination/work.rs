@@ -1,7 +1,7 @@
 //! The work of one coordination: its items, what they wait for, and which may start.
 //!
-//! Owns every move of an item. It decides nothing about sessions or budgets, and never asks how the
-//! coordination itself stands; whoever applies an event passes that on.
+//! Owns every move of an item. It decides nothing about sessions or budgets, and never asks
+//! where the coordination is in its life; what applies an event passes that on.
 
 mod adding;
 mod admission;

@@ -17,8 +17,8 @@ use crate::time::{Deadline, LedgerTime, Now, nanos};
 const NOT_READY: &str = "only work that is ready can be bound";
 
 impl Coordination {
-    /// Whether a session may be bound to an item, by a caller that looked at it at a version. Both
-    /// whoever decides and whoever checks a recorded binding ask here.
+    /// Whether a session may be bound to an item, by a caller that looked at it at a version. A
+    /// decision and the check of a recorded binding both ask here.
     ///
     /// # Errors
     /// A [`ControllerError`] says what is in the way.
@@ -104,7 +104,7 @@ impl Coordination {
         }
     }
 
-    /// The event that binds a session to this item now, whoever wants it. A caller that names no
+    /// The event that binds a session to this item now. A caller that names no
     /// version decides on what is there.
     ///
     /// # Errors

@@ -58,8 +58,8 @@ impl Coordination {
         }
         let concurrency = u64::from(self.started().concurrency);
         let slots = concurrency.saturating_sub(self.sessions().len() as u64).max(1);
-        // Who does not report holds no grant. Who has no ceiling of its own shares what is left with
-        // those that may still start beside it.
+        // What does not report holds no grant. What has no ceiling of its own shares what is left
+        // with the sessions that may still start beside it.
         let share = |reports: bool, own: Option<u64>, left: Option<u64>, meter| {
             if !reports {
                 return Ok(None);

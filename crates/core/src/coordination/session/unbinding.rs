@@ -1,4 +1,4 @@
-//! How a session's end is judged: once, for whoever decides and whoever checks a recorded end.
+//! How a session's end is judged: once, for a decision and for the check of a recorded end.
 
 use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, shortened};
 use crate::coordination::budget::Usage;

@@ -34,8 +34,8 @@ pub enum Runner {
         #[serde(default, skip_serializing_if = "is_default")]
         secrets: bool,
     },
-    /// By whoever drives the coordination, through a [`SessionSpawner`](crate::coordination::SessionSpawner) or
-    /// by hand.
+    /// By the program that drives the coordination, by hand or through a
+    /// [`SessionSpawner`](crate::coordination::SessionSpawner).
     Caller,
 }
 
