@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use antiphon::coordination::{AbortReason, BudgetType, SkipReason, StopCondition, WorkItemOutcome};
+use antiphon::coordination::{AbortReason, SkipReason, WorkItemOutcome};
 
 /// What became of an item.
 pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
@@ -20,24 +20,6 @@ pub(crate) fn skip_reason(reason: &SkipReason) -> String {
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "on request".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),
-    }
-}
-
-/// Why a coordination stops.
-pub(crate) fn stop(condition: &StopCondition) -> String {
-    match condition {
-        StopCondition::AllWorkCompleted => "no work is left".to_owned(),
-        StopCondition::BudgetExhausted(meter) => match meter {
-            BudgetType::Duration => "its budget of time is spent".to_owned(),
-            BudgetType::Tokens => "its budget of tokens is spent".to_owned(),
-            BudgetType::Cost => "its budget of cost is spent".to_owned(),
-            BudgetType::Episodes => "its budget of sessions is spent".to_owned(),
-        },
-        StopCondition::CircuitBreakerTripped => {
-            "too many items failed in a row, which tripped the breaker".to_owned()
-        }
-        StopCondition::UserRequested => "it was stopped on request".to_owned(),
-        other => other.to_string(),
     }
 }
 

@@ -64,7 +64,7 @@ impl RunOutcome {
     pub(crate) fn stop(&self) -> Option<String> {
         match &self.why {
             Why::Completed(StopCondition::AllWorkCompleted) => None,
-            Why::Completed(stop) => Some(labels::stop(stop)),
+            Why::Completed(stop) => Some(stop.describe()),
             Why::Aborted(reason) => Some(labels::abort(reason)),
         }
     }

@@ -50,14 +50,14 @@ pub enum IdError {
     /// The id looks like that of a session or a nested coordination, which the engine hands out
     /// itself.
     #[error(
-        "the coordination id {text:?} ends in a dot and a number, which is how sessions and nested coordinations are named; choose another ending"
+        "the run id {text:?} ends in a dot and a number, which is how sessions and nested runs are named; choose another ending"
     )]
     Reserved {
         /// The offending text.
         text: String,
     },
     /// A session id is not of the form `<coordination>.<n>`.
-    #[error("{text:?} is not a session id; it has the form <coordination>.<number>")]
+    #[error("{text:?} is not a session id; it has the form <run>.<number>")]
     NotASession {
         /// The offending text.
         text: String,
@@ -183,7 +183,7 @@ macro_rules! id_type {
 
 id_type! {
     /// Names a coordination: 1 to 256 bytes, no control characters, white space or slashes.
-    CoordinationId, "coordination id", ", white space and slashes", |c| c.is_whitespace() || c == '/' || c == '\\'
+    CoordinationId, "run id", ", white space and slashes", |c| c.is_whitespace() || c == '/' || c == '\\'
 }
 id_type! {
     /// Names a work item within its coordination: 1 to 256 bytes, no control characters.
@@ -231,7 +231,7 @@ impl CoordinationId {
         let id = Self::new(text)?;
         if id.0.len() > MAX_CHOSEN_ID_BYTES {
             return Err(IdError::TooLong {
-                what: "coordination id",
+                what: "run id",
                 actual: id.0.len(),
                 max: MAX_CHOSEN_ID_BYTES,
             });
@@ -399,7 +399,7 @@ mod tests {
 
     #[test]
     fn ids_refuse_what_would_break_a_stream_name() {
-        assert_eq!(CoordinationId::new(""), Err(IdError::Empty { what: "coordination id" }));
+        assert_eq!(CoordinationId::new(""), Err(IdError::Empty { what: "run id" }));
         assert!(matches!(
             CoordinationId::new("a/b"),
             Err(IdError::BadCharacter { found: '/', .. })

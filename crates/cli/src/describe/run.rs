@@ -61,7 +61,7 @@ pub(super) fn resumed(resumed: &Resumed) -> Sentence {
 
 pub(super) fn completed(completed: &Completed) -> Sentence {
     let verdict = completed.verdict.as_str();
-    let stop = labels::stop(&completed.stop);
+    let stop = completed.stop.describe();
     Sentence::new(verdict, verdict, format!(": {stop}; receipt {}", completed.receipt))
 }
 

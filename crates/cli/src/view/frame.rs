@@ -10,7 +10,6 @@ use super::board::{Board, Class, ClassCounts, Shown};
 use super::line::{Line, prefix, width};
 use super::meters::{Meter, meters};
 use super::row::{Row, Rows};
-use crate::labels;
 use crate::text::printable;
 use crate::timestamps;
 
@@ -250,7 +249,7 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
             }
             (Stage::Running, ..) => {
                 if let Some(stop) = session.stop_condition_at(now.at) {
-                    note("nothing new starts", &labels::stop(&stop));
+                    note("nothing new starts", &stop.describe());
                 }
             }
             _ => {}

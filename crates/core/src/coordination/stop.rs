@@ -63,6 +63,28 @@ impl StopCondition {
     }
 }
 
+impl StopCondition {
+    /// Why a run stops, in words for people; nothing is recorded of them.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::AllWorkCompleted => "no work is left".to_owned(),
+            Self::BudgetExhausted(BudgetType::Duration) => "its budget of time is spent".to_owned(),
+            Self::BudgetExhausted(BudgetType::Tokens) => "its budget of tokens is spent".to_owned(),
+            Self::BudgetExhausted(BudgetType::Cost) => "its budget of cost is spent".to_owned(),
+            Self::BudgetExhausted(BudgetType::Episodes) => {
+                "its budget of sessions is spent".to_owned()
+            }
+            Self::CircuitBreakerTripped => {
+                "too many items failed in a row, which tripped the breaker".to_owned()
+            }
+            Self::UserRequested => "stopped on request".to_owned(),
+            Self::Error(error) => format!("an error: {error}"),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for StopCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -85,21 +85,21 @@ pub struct ExportedCommit {
 pub enum ExportError {
     /// There is no such coordination.
     #[error(
-        "there is no coordination {coordination} in this ledger; `antiphon list` shows those that are"
+        "there is no run {coordination} in this ledger; `antiphon list` shows the runs there are"
     )]
     Absent {
         /// The coordination.
         coordination: CoordinationId,
     },
     /// It has not ended.
-    #[error("coordination {coordination} has not ended and has no receipt yet")]
+    #[error("run {coordination} has not ended and has no receipt yet")]
     NotEnded {
         /// The coordination.
         coordination: CoordinationId,
     },
     /// The receipt is gone.
     #[error(
-        "the receipt of coordination {coordination} was erased, and so were payloads that it could be rebuilt from"
+        "the receipt of run {coordination} was erased, and so were payloads that it could be rebuilt from"
     )]
     Erased {
         /// The coordination.
@@ -107,7 +107,7 @@ pub enum ExportError {
     },
     /// The ledger is damaged where the receipt's evidence lies.
     #[error(
-        "the evidence for the receipt of coordination {coordination} is damaged ({how}); run `antiphon verify`"
+        "the evidence for the receipt of run {coordination} is damaged ({how}); run `antiphon verify`"
     )]
     Damaged {
         /// The coordination.
@@ -273,9 +273,9 @@ impl Export {
                     });
                 }
             }
-            _ => wrong(Wrong::NotAnExport {
-                how: "its last event does not end the coordination".to_owned(),
-            }),
+            _ => {
+                wrong(Wrong::NotAnExport { how: "its last event does not end the run".to_owned() })
+            }
         }
         let ExportedCommit { number, epoch, prev, hash, events } = self.commit;
         let mut wrong = |wrong| findings.add(Place::Commit { commit: number }, wrong);

@@ -24,14 +24,14 @@ pub enum EngineError {
     #[error(transparent)]
     Id(#[from] IdError),
     /// There is no such coordination, neither running nor ended.
-    #[error("there is no coordination {coordination}; list shows what there is")]
+    #[error("there is no run {coordination}; `antiphon list` shows the runs there are")]
     UnknownCoordination {
         /// The id.
         coordination: CoordinationId,
     },
     /// An event cannot be erased: it does not exist, or ends its coordination.
     #[error(
-        "event {version} of coordination {coordination} cannot be erased; versions from 1 to below {last}, its end, can"
+        "event {version} of run {coordination} cannot be erased; only versions from 1 to below {last}, its end, can be"
     )]
     NotErasable {
         /// The coordination.
@@ -56,7 +56,7 @@ pub enum EngineError {
         length: usize,
     },
     /// The cursor of this name is in another stream.
-    #[error("the cursor {name:?} reads `{stream}`; choose another name for another coordination")]
+    #[error("the cursor {name:?} reads `{stream}`; choose another name for another run")]
     CursorTaken {
         /// The name.
         name: String,

@@ -37,7 +37,7 @@ fn outcome(
     let name = name.map(|name| format!(" ({})", printable(&name))).unwrap_or_default();
     let verdict = receipt.verdict.as_str();
     let why = match &receipt.ending {
-        Ending::Completed(stop) => labels::stop(stop),
+        Ending::Completed(stop) => stop.describe(),
         Ending::Aborted(reason) => labels::abort(reason),
     };
     let wall = receipt.completed_at.0.saturating_sub(receipt.started_at.0);

@@ -100,12 +100,11 @@ impl<'a> EarlierCheck<'a> {
         if !self.seen {
             wrong.push(match self.earlier {
                 Earlier::Receipt(hash) => {
-                    format!("no coordination in this ledger ended with receipt {hash}")
+                    format!("no run in this ledger ended with receipt {hash}")
                 }
-                Earlier::Export(export) => format!(
-                    "coordination {} did not end in this ledger as it says",
-                    export.coordination
-                ),
+                Earlier::Export(export) => {
+                    format!("run {} did not end in this ledger as it says", export.coordination)
+                }
             });
         }
         for how in wrong {

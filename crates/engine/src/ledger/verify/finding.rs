@@ -150,7 +150,7 @@ pub enum Wrong {
     },
     /// The payload of an event that must stay is erased.
     #[error(
-        "has an erased payload, which neither the end of a coordination nor the `ledger` stream may have"
+        "has an erased payload, which neither the end of a run nor the `ledger` stream may have"
     )]
     MustNotBeErased,
     /// A commit number is missing.

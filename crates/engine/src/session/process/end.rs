@@ -199,7 +199,7 @@ fn judge(
         }
         Cause::TimedOut => return Err(Failed::of(SessionOutcome::Timeout, "timed out")),
         Cause::Cancelled => {
-            return Err(Failed::of(SessionOutcome::Cancelled, "it was asked to stop"));
+            return Err(Failed::of(SessionOutcome::Cancelled, "asked to stop"));
         }
         Cause::OverLimit(limit) => return failed(over(*limit)),
         Cause::EngineLost => {
