@@ -109,7 +109,7 @@ fn what_has_not_ended_has_no_receipt() {
         &Fixture::new().run("receipt show service"),
         "\
 --- stderr
-error: coordination service has not ended and has no receipt yet
+error: run service has not ended and has no receipt yet
 hint: `antiphon list --running` shows how far it is
 --- exit 2
 ",

@@ -246,7 +246,7 @@ note: shown as it was before version 8, which cannot be read: its payload was er
 codegen  running  1 of 9 ended, 1 running  run-1
   9 items: 1 running, 1 delayed, 6 waiting, 1 done
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
-note: shown as it was before version 8, which cannot be read: coordination.session_unbound has sch…
+note: shown as it was before version 8, which cannot be read: coordination.session_unbound (schema…
 ",
     );
     let mut history = story();
