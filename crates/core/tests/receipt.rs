@@ -253,7 +253,7 @@ fn what_is_wrong_with_a_receipt_is_named_with_its_place() {
         ],
         [
             "the bytes do not begin as a receipt does, with `antiphon.receipt.1`",
-            "at byte 22: the coordination id \"r n\" holds ' '; control characters, white space \
+            "at byte 22: the run id \"r n\" holds ' '; control characters, white space \
              and slashes are not allowed in it",
             "the coordination at byte 22 is not UTF-8",
             "the kind of ending at byte 29 is 88, which means nothing there",

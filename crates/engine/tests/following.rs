@@ -160,7 +160,7 @@ async fn a_cursor_reads_one_coordination_under_a_name_that_fits() -> Result {
         (
             "new",
             &CoordinationId::new("unknown")?,
-            "there is no coordination unknown; list shows what there is",
+            "there is no run unknown; `antiphon list` shows the runs there are",
         ),
     ] {
         assert_eq!(engine.run(id)?.reader(name).await.unwrap_err().to_string(), says);
