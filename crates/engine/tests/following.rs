@@ -153,7 +153,7 @@ async fn a_cursor_reads_one_coordination_under_a_name_that_fits() -> Result {
         (
             "mailer",
             &other,
-            "the cursor \"mailer\" reads `coordination/one`; choose another name for another coordination",
+            "the cursor \"mailer\" reads `coordination/one`; choose another name for another run",
         ),
         ("", &one, "the name of a cursor has 1 to 256 bytes, not 0"),
         (&long, &one, "the name of a cursor has 1 to 256 bytes, not 257"),

@@ -237,7 +237,7 @@ fn an_item_whose_session_cannot_be_seen_waits_until_its_folder_is_removed() {
     let mut says = BufReader::new(second.stdout.take().unwrap());
     assert_eq!(
         line(&mut says),
-        format!("session held.1 ended; waits until this is gone: {UNSEEN}")
+        format!("session held.1 ended; it waits until this is gone: {UNSEEN}")
     );
     assert_eq!(line(&mut says), format!("[Some({UNSEEN:?})]"));
     assert_eq!(unseen(&directory.path().join("state")), [None], "it was started here");
