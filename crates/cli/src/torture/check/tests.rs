@@ -434,12 +434,9 @@ fn two_bindings_of_one_item_are_found() {
     assert_eq!(
         retold.checked(&journal).unwrap_err(),
         [
-            not_replayable(
-                4,
-                "session c.1 is bound, and the concurrency of 1 allows no further one"
-            )
-            .as_str(),
-            "coordination/c at version 4: coordination.session_bound is not possible here: session c.1 is bound, and the concurrency of 1 allows no further one",
+            not_replayable(4, "session c.1 is running, and the concurrency of 1 allows no more")
+                .as_str(),
+            "coordination/c at version 4: coordination.session_bound is not possible here: session c.1 is running, and the concurrency of 1 allows no more",
             "coordination/c at version 5: version 5 does not follow version 3",
         ]
     );
