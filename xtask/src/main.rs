@@ -18,9 +18,6 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["check", names @ ..] => check::run(names),
-        ["cycles"] => {
-            workspace::Workspace::load().and_then(|workspace| tidy::list_cycles(&workspace))
-        }
         [other, ..] => Err(format!("there is no chore `{other}`\n\n{}", help())),
     };
     match outcome {
@@ -36,7 +33,6 @@ fn help() -> String {
     let mut text = String::from(
         "cargo xtask check           run every step; this is what CI runs\n\
          cargo xtask check STEP..    run some of them\n\
-         cargo xtask cycles          list the modules that depend on each other\n\
          cargo xtask help            print this\n\nSteps:\n",
     );
     for step in steps::ALL {

@@ -15,6 +15,11 @@ pub(crate) const ALL: &[Step] = &[
     Step { name: "rules", title: "the rules of the repository are kept", run: rules },
     Step { name: "format", title: "the code is formatted", run: format },
     Step { name: "clippy", title: "no warnings, in any target, with every feature", run: clippy },
+    Step {
+        name: "features",
+        title: "the API's types and the client build without the server",
+        run: features,
+    },
     Step { name: "test", title: "tests and the examples in the documentation", run: test },
     Step { name: "examples", title: "every example runs", run: examples::run },
     Step { name: "torture", title: "a sample of kill -9, resume and verify", run: torture::run },
@@ -40,6 +45,12 @@ fn clippy(_: &Workspace) -> Result<Done, String> {
     cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])
         .run()
         .map(|()| Done::Passed)
+}
+
+fn features(_: &Workspace) -> Result<Done, String> {
+    let check = ["check", "-p", "antiphon-server", "--lib", "--no-default-features"];
+    cargo(check).run()?;
+    cargo([&check[..], &["--features", "client"]].concat()).run().map(|()| Done::Passed)
 }
 
 fn test(_: &Workspace) -> Result<Done, String> {

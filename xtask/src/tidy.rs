@@ -34,6 +34,7 @@ const RULES: &[Rule] = &[
         name: "every crate takes version, edition and lints from the workspace",
         breaches: manifest::breaches,
     },
+    Rule { name: "no module depends on one that depends on it", breaches: cycles::breaches },
     Rule { name: "nothing is promised that cannot be kept", breaches: promises::breaches },
     Rule { name: "every dependency says why it is there", breaches: dependencies::breaches },
     Rule {
@@ -52,12 +53,6 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), String> {
         }
     }
     if text.is_empty() { Ok(()) } else { Err(text) }
-}
-
-/// Lists the modules that depend on each other.
-pub(crate) fn list_cycles(workspace: &Workspace) -> Result<(), String> {
-    let breaches = cycles::breaches(workspace)?;
-    if breaches.is_empty() { Ok(()) } else { Err(breaches.join("\n")) }
 }
 
 #[cfg(test)]
@@ -88,6 +83,11 @@ mod tests {
     #[test]
     fn every_crate_takes_version_and_lints_from_the_workspace() {
         assert_eq!(breaches_here(manifest::breaches), Ok(vec![]));
+    }
+
+    #[test]
+    fn no_module_depends_on_one_that_depends_on_it() {
+        assert_eq!(breaches_here(cycles::breaches), Ok(vec![]));
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn in_line(line: &str, testing: bool) -> Option<String> {
         ));
     }
     if line.starts_with("#[ignore") {
-        return Some("an ignored test; mend it or remove it".to_owned());
+        return Some("an ignored test; fix it or remove it".to_owned());
     }
     for unfinished in ["todo!", "unimplemented!"] {
         if line.contains(unfinished) {
@@ -167,7 +167,7 @@ mod tests {
             "crates/core/src/string_utils.rs:1: a banner; let a module or a type do the dividing",
             "crates/core/src/string_utils.rs:2: `StoreManager` says no job; name it for what it does, or put its code where it is used",
             "crates/core/src/string_utils.rs:3: `todo!`; finish it, or refuse the case with a typed error",
-            "crates/core/src/string_utils.rs:6: an ignored test; mend it or remove it",
+            "crates/core/src/string_utils.rs:6: an ignored test; fix it or remove it",
             "crates/core/src/string_utils.rs:7: a test that sleeps; wait for the event itself, or hand in the time",
         ];
         assert_eq!(in_file("crates/core/src/string_utils.rs", text), expected);
