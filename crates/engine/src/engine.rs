@@ -9,7 +9,6 @@ mod run;
 mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use antiphon_core::append::HeadRow;
@@ -27,8 +26,8 @@ pub use run::Run;
 pub use subscription::Subscription;
 
 use crate::incidents::Incident;
-use crate::ledger::{HeadQuery, Location, Store};
-use crate::mailbox::{EngineError, Handle, Request, StartError, operator};
+use crate::ledger::HeadQuery;
+use crate::mailbox::{EngineError, Handle, Request, operator};
 use crate::orphans::Leftovers;
 use crate::submission::Submission;
 use closing::Closing;
@@ -78,40 +77,6 @@ pub enum Submitted {
 }
 
 impl Engine {
-    /// Takes over the ledger in a state directory, creating it if there is none, and starts an
-    /// engine without functions, which carries nothing out: it steers runs and reads them.
-    ///
-    /// # Errors
-    /// [`StartError`] if another engine owns it, it is damaged, or it does not reach its head mark.
-    pub async fn open(dir: impl AsRef<Path>) -> Result<Self, StartError> {
-        Self::builder(dir)?.start().await
-    }
-
-    /// Takes over the ledger in a state directory, creating it if there is none. What carries
-    /// sessions out is registered before the engine starts.
-    ///
-    /// # Errors
-    /// As [`Engine::open`].
-    pub fn builder(dir: impl AsRef<Path>) -> Result<EngineBuilder, StartError> {
-        Self::builder_at(&Location::directory(dir.as_ref()))
-    }
-
-    /// The same for a ledger at a location.
-    ///
-    /// # Errors
-    /// As [`Engine::open`].
-    pub fn builder_at(location: &Location) -> Result<EngineBuilder, StartError> {
-        EngineBuilder::at(location)
-    }
-
-    /// Takes over a ledger in any store.
-    ///
-    /// # Errors
-    /// As [`Engine::open`].
-    pub fn builder_on(store: Arc<dyn Store>) -> Result<EngineBuilder, StartError> {
-        EngineBuilder::on(store)
-    }
-
     fn new(
         handle: Handle,
         guard: DropGuard,

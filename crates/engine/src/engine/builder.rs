@@ -1,6 +1,6 @@
 //! A ledger that was taken over, before anything runs on it: what carries sessions out is given here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +78,42 @@ pub enum RegisterError {
         /// The name.
         name: RunnerName,
     },
+}
+
+impl Engine {
+    /// Takes over the ledger in a state directory, creating it if there is none, and starts an
+    /// engine without functions, which carries nothing out: it steers runs and reads them.
+    ///
+    /// # Errors
+    /// [`StartError`] if another engine owns it, it is damaged, or it does not reach its head mark.
+    pub async fn open(dir: impl AsRef<Path>) -> Result<Self, StartError> {
+        Self::builder(dir)?.start().await
+    }
+
+    /// Takes over the ledger in a state directory, creating it if there is none. What carries
+    /// sessions out is registered before the engine starts.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn builder(dir: impl AsRef<Path>) -> Result<EngineBuilder, StartError> {
+        Self::builder_at(&Location::directory(dir.as_ref()))
+    }
+
+    /// The same for a ledger at a location.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn builder_at(location: &Location) -> Result<EngineBuilder, StartError> {
+        EngineBuilder::at(location)
+    }
+
+    /// Takes over a ledger in any store.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn builder_on(store: Arc<dyn Store>) -> Result<EngineBuilder, StartError> {
+        EngineBuilder::on(store)
+    }
 }
 
 impl EngineBuilder {
