@@ -387,8 +387,7 @@ impl Board {
     /// that are looked at first.
     pub(crate) fn unexplained(&self) -> Vec<WorkId> {
         let Some(session) = self.replay.state() else { return Vec::new() };
-        let has_slot = session.bindings().len() < session.started().concurrency as usize;
-        if !has_slot || session.stage() != Stage::Running {
+        if !session.has_slot(0) || session.stage() != Stage::Running {
             return Vec::new();
         }
         let waiting = self
@@ -448,11 +447,7 @@ impl Board {
 
 /// How it went, if this event says so; it can be read also where others before it cannot.
 fn verdict(recorded: &Recorded) -> Option<Verdict> {
-    match CoordinationEvent::of(recorded).ok()? {
-        CoordinationEvent::Completed(completed) => Some(completed.verdict),
-        CoordinationEvent::Aborted(aborted) => Some(aborted.verdict),
-        _ => None,
-    }
+    CoordinationEvent::of(recorded).ok()?.ending().map(|end| end.verdict)
 }
 
 fn last(unbound: &SessionUnbound, took_ns: u64) -> Last {

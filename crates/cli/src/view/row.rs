@@ -159,8 +159,7 @@ impl<'a> Rows<'a> {
         if let Some(reason) = self.asked.get(id) {
             return Some(printable(reason).into_owned());
         }
-        let slots = session.started().concurrency;
-        (session.bindings().len() >= slots as usize).then(|| match slots {
+        (!session.has_slot(0)).then(|| match session.started().concurrency {
             1 => "one at a time".to_owned(),
             slots => format!("all {slots} slots are taken"),
         })

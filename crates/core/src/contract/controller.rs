@@ -341,19 +341,20 @@ impl CoordinationController {
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
         session.allow(Change::Complete)?;
-        let holds = session.stop_condition_at(now.at);
         let stop = match stop {
-            StopCondition::Error(CoordinationError::InvalidBudget { field }) => {
-                StopCondition::Error(CoordinationError::InvalidBudget {
-                    field: shortened(field, MAX_TEXT_BYTES),
+            // What the first version worded is recorded as a code by now.
+            StopCondition::Error(error) | StopCondition::WordedError(error) => {
+                StopCondition::Error(match error {
+                    CoordinationError::InvalidBudget { field } => {
+                        let field = shortened(field, MAX_TEXT_BYTES);
+                        CoordinationError::InvalidBudget { field }
+                    }
+                    error => error,
                 })
             }
             stop => stop,
         };
-        let free = matches!(stop, StopCondition::UserRequested | StopCondition::Error(_));
-        if !free && holds.as_ref() != Some(&stop) {
-            return Err(ControllerError::WrongStopCondition { claimed: stop, actual: holds });
-        }
+        session.may_complete(&stop, now.at)?;
         self.close_sessions(&now)?;
         // Whoever drives a bare controller can claim whatever is ready.
         let ending = self.started()?.ending_on(stop, |_| true);

@@ -9,10 +9,10 @@ use super::error::ControllerError;
 use super::event::{Mode, OnExhausted, Policies, Started};
 use super::fault::CoordinationError;
 use super::limits::{
-    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY,
-    MAX_WORK_QUEUE_SIZE,
+    CIRCUIT_BREAKER_THRESHOLD, DEFAULT_MAX_ATTEMPTS_PER_WORK, MAX_WORK_QUEUE_SIZE,
 };
 use super::planner::EfeWeights;
+use super::started::Setting;
 use super::work::{Runner, WorkSpec, admit};
 use crate::digest::Digest;
 use crate::id::{CoordinationId, Epoch, GroupName, SessionId, WorkId};
@@ -75,7 +75,7 @@ impl CoordinationConfig {
         if work_ids.is_empty() {
             return Err(ControllerError::EmptyWorkQueue);
         }
-        in_range("max_attempts_per_work", max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
+        Setting::MaxAttempts.check(max_attempts_per_work)?;
         queue_size(work_ids.len(), max_work_queue_size)?;
         let work = work_ids.iter().map(|id| Ok(WorkSpec::new(WorkId::new(id)?, Runner::Caller)));
         let work = work.collect::<Result<Vec<_>, ControllerError>>()?;
@@ -114,11 +114,11 @@ impl CoordinationConfig {
         if self.work.is_empty() && self.mode == Mode::Closed {
             return Err(ControllerError::EmptyWorkQueue);
         }
-        in_range("max_attempts_per_work", self.max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
-        in_range("concurrency", self.concurrency, MAX_CONCURRENCY)?;
-        in_range("breaker", self.breaker, u32::MAX)?;
+        Setting::MaxAttempts.check(self.max_attempts_per_work)?;
+        Setting::Concurrency.check(self.concurrency)?;
+        Setting::Breaker.check(self.breaker)?;
         for width in self.widths.values() {
-            in_range("width", *width, MAX_CONCURRENCY)?;
+            Setting::Width.check(*width)?;
         }
         queue_size(self.work.len(), self.max_work_queue_size)?;
         admit(None, &BTreeMap::new(), &self.work).map(|_| ())
@@ -159,18 +159,18 @@ impl CoordinationConfig {
     /// The same with so many sessions at a time.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`].
+    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`](super::MAX_CONCURRENCY).
     pub fn with_concurrency(self, concurrency: u32) -> Result<Self, ControllerError> {
-        in_range("concurrency", concurrency, MAX_CONCURRENCY)?;
+        Setting::Concurrency.check(concurrency)?;
         Ok(Self { concurrency, ..self })
     }
 
     /// The same with at most so many items of a group running at a time, besides the limit on all.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`].
+    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`](super::MAX_CONCURRENCY).
     pub fn with_width(mut self, group: GroupName, width: u32) -> Result<Self, ControllerError> {
-        in_range("width", width, MAX_CONCURRENCY)?;
+        Setting::Width.check(width)?;
         self.widths.insert(group, width);
         Ok(self)
     }
@@ -178,9 +178,9 @@ impl CoordinationConfig {
     /// The same with so many attempts for items that do not say otherwise.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_ATTEMPTS_LIMIT`].
+    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_ATTEMPTS_LIMIT`](super::MAX_ATTEMPTS_LIMIT).
     pub fn with_max_attempts(self, max_attempts_per_work: u32) -> Result<Self, ControllerError> {
-        in_range("max_attempts_per_work", max_attempts_per_work, MAX_ATTEMPTS_LIMIT)?;
+        Setting::MaxAttempts.check(max_attempts_per_work)?;
         Ok(Self { max_attempts_per_work, ..self })
     }
 
@@ -189,7 +189,7 @@ impl CoordinationConfig {
     /// # Errors
     /// [`ControllerError::OutOfRange`] for 0.
     pub fn with_breaker(self, breaker: u32) -> Result<Self, ControllerError> {
-        in_range("breaker", breaker, u32::MAX)?;
+        Setting::Breaker.check(breaker)?;
         Ok(Self { breaker, ..self })
     }
 
@@ -321,14 +321,6 @@ pub(crate) struct StartFacts {
     pub(crate) minted: bool,
     pub(crate) engine: String,
     pub(crate) epoch: Epoch,
-}
-
-fn in_range(field: &'static str, actual: u32, max: u32) -> Result<(), ControllerError> {
-    if (1..=max).contains(&actual) {
-        Ok(())
-    } else {
-        Err(ControllerError::OutOfRange { field, actual: actual.into(), min: 1, max: max.into() })
-    }
 }
 
 fn queue_size(actual: usize, max: usize) -> Result<(), ControllerError> {

@@ -1,10 +1,10 @@
 //! How a coordination comes to its end: when it must stop, why, and with which receipt.
 
-use super::budget::BudgetUsage;
-use super::event::{Aborted, Completed, Mode, StopKind};
-use super::receipt::{CoordinationReceipt, Counts, Ending};
+use super::error::ControllerError;
+use super::event::{Mode, RecordedEnding, StopKind};
+use super::receipt::{CoordinationReceipt, Ending};
 use super::state::Coordination;
-use super::stop::{AbortReason, StopCondition, Verdict};
+use super::stop::{AbortReason, StopCondition};
 use super::work::Runner;
 use crate::envelope::{CommitTip, Meta, StreamTip};
 use crate::time::{LedgerTime, WallTime};
@@ -81,38 +81,42 @@ impl Coordination {
         builder.end(ending, wall)
     }
 
-    /// Whether a recorded end by itself follows on this state. It may be one without eligible work:
-    /// older versions completed those.
-    pub(super) fn check_completed(&self, completed: &Completed, meta: &Meta) -> Result<(), String> {
-        let given =
-            completed.stop == StopCondition::UserRequested || completed.stop.error().is_some();
-        if !given && self.stop_condition_at(meta.at).as_ref() != Some(&completed.stop) {
-            return Err("its stop condition does not hold".to_owned());
-        }
-        let ending = Ending::Completed(completed.stop.clone());
-        self.check_end(ending, meta, &completed.usage, &completed.totals, completed.verdict)
-    }
-
-    /// Whether a recorded end from outside follows on this state.
-    pub(super) fn check_aborted(&self, aborted: &Aborted, meta: &Meta) -> Result<(), String> {
-        let ending = Ending::Aborted(aborted.reason.clone());
-        self.check_end(ending, meta, &aborted.usage, &aborted.totals, aborted.verdict)
-    }
-
-    fn check_end(
+    /// Whether it may complete with a stop condition. Deciding and checking a recorded end both ask
+    /// here.
+    ///
+    /// # Errors
+    /// [`ControllerError::WrongStopCondition`] if it does not hold.
+    pub(crate) fn may_complete(
         &self,
-        ending: Ending,
-        meta: &Meta,
-        usage: &BudgetUsage,
-        totals: &Counts,
-        verdict: Verdict,
-    ) -> Result<(), String> {
+        stop: &StopCondition,
+        at: LedgerTime,
+    ) -> Result<(), ControllerError> {
+        // A request and an error are for the caller to know. An error may be worded, as the first
+        // version recorded it; nothing decides on one of those any more.
+        let is_given = *stop == StopCondition::UserRequested || stop.error().is_some();
+        let actual = self.stop_condition_at(at);
+        if is_given || actual.as_ref() == Some(stop) {
+            return Ok(());
+        }
+        Err(ControllerError::WrongStopCondition { claimed: stop.clone(), actual })
+    }
+
+    /// Whether a pause keeps it from stopping: nothing stops for a spent budget until somebody says
+    /// how it continues.
+    pub(super) fn is_held_by_pause(&self, stop: &StopCondition) -> bool {
+        self.pause_reason().is_some() && matches!(stop, StopCondition::BudgetExhausted(_))
+    }
+
+    /// Whether a recorded end says what the stream does. It may have completed without any eligible
+    /// work: older versions recorded that so.
+    pub(super) fn check_end(&self, end: RecordedEnding<'_>, meta: &Meta) -> Result<(), String> {
         if !self.sessions().is_empty() {
             return Err("sessions are bound".to_owned());
         }
-        let expected =
-            self.receipt(ending, meta.at, meta.wall, StreamTip::default(), CommitTip::default());
-        if (usage, totals, verdict) == (&expected.budget_usage, &expected.totals, expected.verdict)
+        let (tip, commit) = (StreamTip::default(), CommitTip::default());
+        let expected = self.receipt(end.ending, meta.at, meta.wall, tip, commit);
+        if (end.usage, end.totals, end.verdict)
+            == (&expected.budget_usage, expected.totals, expected.verdict)
         {
             Ok(())
         } else {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{BudgetUsage, CoordinationBudget, Grant, Usage};
 use super::planner::EfeWeights;
-use super::receipt::Counts;
+use super::receipt::{Counts, Ending};
 use super::session::{NextStep, SessionOutcome, TreeReport};
 use super::stop::{AbortReason, ParentStop, StopCondition, Verdict};
 use super::work::{Finished, SkipReason, WorkSpec};
@@ -372,6 +372,48 @@ pub struct Aborted {
     pub totals: Counts,
     /// Digest of the receipt.
     pub receipt: Digest,
+}
+
+/// What the event that ends a coordination says, however it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub struct RecordedEnding<'a> {
+    pub ending: Ending,
+    pub verdict: Verdict,
+    pub usage: &'a BudgetUsage,
+    /// Sessions and items, counted.
+    pub totals: Counts,
+    /// Digest of the receipt.
+    pub receipt: Digest,
+}
+
+impl<'a> From<&'a Completed> for RecordedEnding<'a> {
+    fn from(end: &'a Completed) -> Self {
+        let Completed { stop, verdict, usage, totals, receipt } = end;
+        let ending = Ending::Completed(stop.clone());
+        Self { ending, verdict: *verdict, usage, totals: *totals, receipt: *receipt }
+    }
+}
+
+impl<'a> From<&'a Aborted> for RecordedEnding<'a> {
+    fn from(end: &'a Aborted) -> Self {
+        let Aborted { reason, verdict, usage, totals, receipt } = end;
+        let ending = Ending::Aborted(reason.clone());
+        Self { ending, verdict: *verdict, usage, totals: *totals, receipt: *receipt }
+    }
+}
+
+impl CoordinationEvent {
+    /// How the coordination ended, if this is the event that ends it.
+    #[must_use]
+    pub fn ending(&self) -> Option<RecordedEnding<'_>> {
+        match self {
+            Self::Completed(end) => Some(RecordedEnding::from(&**end)),
+            Self::Aborted(end) => Some(RecordedEnding::from(&**end)),
+            _ => None,
+        }
+    }
 }
 
 /// Schema 2 records an error as a code, which the receipt hashes instead of a sentence.

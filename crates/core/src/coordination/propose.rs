@@ -53,21 +53,18 @@ impl Coordination {
             return self.propose_stop(stop, runners);
         }
         // What is being expanded keeps its slot, so that nothing behind it overtakes it meanwhile.
-        if self.pause_reason().is_some()
-            || self.sessions().len() + expanding.len() >= self.started().concurrency as usize
-        {
+        if self.pause_reason().is_some() || !self.has_slot(expanding.len()) {
             return None;
         }
         self.propose_binding(now, runners, expanding)
     }
 
-    /// What a stop condition leads to once no session is bound. A pause holds a used up budget.
+    /// What a stop condition leads to once no session is bound.
     fn propose_stop(&self, stop: StopCondition, runners: &Runners) -> Option<Proposal> {
-        if !self.sessions().is_empty() {
+        if !self.sessions().is_empty() || self.is_held_by_pause(&stop) {
             return None;
         }
         let exhausted = match stop {
-            StopCondition::BudgetExhausted(_) if self.pause_reason().is_some() => return None,
             StopCondition::BudgetExhausted(meter) => Some(meter),
             _ => None,
         };

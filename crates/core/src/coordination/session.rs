@@ -123,8 +123,15 @@ impl Sessions {
         self.leftovers.keys().copied()
     }
 
-    pub(super) fn has_refused(&self, number: u64, kind: &str) -> bool {
-        self.refused.contains(&(number, kind.to_owned()))
+    /// Whether this is the fence of a live session.
+    pub(super) fn shows_fence(&self, number: u64, fence: Version) -> bool {
+        self.get(number).is_some_and(|live| live.fence == fence)
+    }
+
+    /// Whether a refused write goes on the record: the first of its kind by a session that there
+    /// was.
+    pub(super) fn is_first_refusal(&self, number: u64, kind: &str) -> bool {
+        number <= self.last && !self.refused.contains(&(number, kind.to_owned()))
     }
 
     /// The first moment at which a session's time is over.
@@ -169,9 +176,8 @@ impl Sessions {
 
     /// Whether a refused write may be recorded: it was stale, and is the first of its kind.
     pub(super) fn check_refused(&self, refused: &WriteRefused) -> Result<(), String> {
-        let stale = self.get(refused.session).is_none_or(|live| live.fence != refused.fence);
-        let first = !self.has_refused(refused.session, &refused.kind);
-        if stale && first && refused.session <= self.last {
+        let stale = !self.shows_fence(refused.session, refused.fence);
+        if stale && self.is_first_refusal(refused.session, &refused.kind) {
             Ok(())
         } else {
             Err("the write was valid, or its refusal is recorded already".to_owned())

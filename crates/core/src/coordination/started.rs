@@ -1,22 +1,53 @@
 //! What a coordination is started with, as its first event says it.
 
+use super::error::ControllerError;
 use super::event::Started;
 use super::limits::{MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_DEPTH};
 
+/// A number that a start chooses. Configurations and recorded starts are checked by one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    MaxAttempts,
+    Breaker,
+    Concurrency,
+    /// Of one group.
+    Width,
+}
+
+impl Setting {
+    /// The name that people give it, and its largest value; the smallest is 1.
+    fn range(self) -> (&'static str, u32) {
+        match self {
+            Self::MaxAttempts => ("max_attempts_per_work", MAX_ATTEMPTS_LIMIT),
+            Self::Breaker => ("breaker", u32::MAX),
+            Self::Concurrency => ("concurrency", MAX_CONCURRENCY),
+            Self::Width => ("width", MAX_CONCURRENCY),
+        }
+    }
+
+    /// Whether it may have this value.
+    ///
+    /// # Errors
+    /// [`ControllerError::OutOfRange`].
+    pub(super) fn check(self, actual: u32) -> Result<(), ControllerError> {
+        let (field, max) = self.range();
+        if (1..=max).contains(&actual) {
+            return Ok(());
+        }
+        Err(ControllerError::OutOfRange { field, actual: actual.into(), min: 1, max: max.into() })
+    }
+}
+
 /// Whether a first event's numbers are in range.
 pub(super) fn check_started(started: &Started) -> Result<(), String> {
-    let in_range = |what: &str, value: u32, max: u32| {
-        if (1..=max).contains(&value) {
-            Ok(())
-        } else {
-            Err(format!("{what} is {value}; it must be between 1 and {max}"))
-        }
-    };
-    in_range("max_attempts", started.policies.max_attempts, MAX_ATTEMPTS_LIMIT)?;
-    in_range("breaker", started.policies.breaker, u32::MAX)?;
-    in_range("concurrency", started.concurrency, MAX_CONCURRENCY)?;
-    for (group, width) in &started.widths {
-        in_range(&format!("the width of group {group}"), *width, MAX_CONCURRENCY)?;
+    let widths = started.widths.values().map(|width| (Setting::Width, *width));
+    let settings = [
+        (Setting::MaxAttempts, started.policies.max_attempts),
+        (Setting::Breaker, started.policies.breaker),
+        (Setting::Concurrency, started.concurrency),
+    ];
+    for (setting, actual) in settings.into_iter().chain(widths) {
+        setting.check(actual).map_err(|error| error.to_string())?;
     }
     if started.depth > MAX_DEPTH {
         return Err(format!("it is nested {} deep", started.depth));

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::age::Age;
 use super::error::{ApplyError, ControllerError, NotNow};
-use super::event::{CoordinationEvent, SessionUnbound, Started};
+use super::event::{CoordinationEvent, RecordedEnding, SessionUnbound, Started};
 use super::fault::CoordinationError;
 use super::life::{Change, Life, LifeError};
-use super::receipt::{Ending, ReceiptBuilder};
+use super::receipt::ReceiptBuilder;
 use super::remembered::Remembered;
 use super::session::{NextStep, Sessions};
 use super::started::check_started;
@@ -142,8 +142,7 @@ impl Coordination {
             }
             E::SessionCleared(cleared) => {
                 allow(Change::Note)?;
-                let waits = self.sessions.waits_for(cleared.session).is_some();
-                demand(waits, "no work waits for what it left")
+                self.may_clear(cleared.session).map_err(|error| error.to_string())
             }
             E::WorkSkipped(skipped) => {
                 allow(Change::Note)?;
@@ -167,11 +166,12 @@ impl Coordination {
             }
             E::Completed(completed) => {
                 allow(Change::Complete)?;
-                self.check_completed(completed, meta)
+                self.may_complete(&completed.stop, meta.at).map_err(|error| error.to_string())?;
+                self.check_end(RecordedEnding::from(&**completed), meta)
             }
             E::Aborted(aborted) => {
                 allow(Change::Abort)?;
-                self.check_aborted(aborted, meta)
+                self.check_end(RecordedEnding::from(&**aborted), meta)
             }
         }
     }
@@ -224,12 +224,8 @@ impl Coordination {
                 self.sessions.refuse(refused);
                 self.receipt.record_refused_write();
             }
-            E::Completed(end) => {
-                self.end(Ending::Completed(end.stop.clone()), end.receipt, meta);
-            }
-            E::Aborted(end) => {
-                self.end(Ending::Aborted(end.reason.clone()), end.receipt, meta);
-            }
+            E::Completed(end) => self.end(RecordedEnding::from(&**end), meta),
+            E::Aborted(end) => self.end(RecordedEnding::from(&**end), meta),
         }
     }
 
@@ -259,11 +255,11 @@ impl Coordination {
         self.receipt.record_work_outcome(done.outcome, done.critical);
     }
 
-    fn end(&mut self, ending: Ending, receipt: crate::digest::Digest, meta: &Meta) {
+    fn end(&mut self, end: RecordedEnding<'_>, meta: &Meta) {
         for item in self.work.iter_unfinished() {
             self.receipt.record_work_outcome(item.outcome(), item.spec().critical);
         }
-        self.life.end(ending, meta.wall, receipt);
+        self.life.end(end.ending, meta.wall, end.receipt);
     }
 
     fn remember(&mut self, meta: &Meta) {

@@ -202,11 +202,8 @@ impl Coordination {
         if let Some(until) = item.until().filter(|_| !self.is_due(item, now)) {
             reasons.push(Blocked::Delayed { until });
         }
-        // A pause holds a used up budget: nothing stops before somebody has said how it goes on.
-        let held = |stop: &StopCondition| {
-            self.pause_reason().is_some() && matches!(stop, StopCondition::BudgetExhausted(_))
-        };
-        if let Some(stop) = self.stop_condition_at(now.at).filter(|stop| !held(stop)) {
+        let stop = self.stop_condition_at(now.at);
+        if let Some(stop) = stop.filter(|stop| !self.is_held_by_pause(stop)) {
             reasons.push(Blocked::Stopping { stop });
         }
         if let Some(reason) = self.pause_reason() {
@@ -232,7 +229,7 @@ impl Coordination {
                 };
                 let concurrency = self.started().concurrency;
                 let full = item.spec().group.as_ref();
-                if self.sessions().len() >= concurrency as usize {
+                if !self.has_slot(0) {
                     reasons.push(Blocked::NoSlot { concurrency, held_by: running() });
                 } else if let Some(group) =
                     full.filter(|group| self.is_full(group, &BTreeSet::new()))

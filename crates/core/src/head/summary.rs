@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::append::HeadRow;
-use crate::coordination::{BudgetUsage, Coordination, CoordinationStatus, Counts, Ending};
+use crate::coordination::{BudgetUsage, Coordination, Counts, Ending};
 use crate::digest::Digest;
 use crate::id::{SessionId, StreamName, Version};
 
@@ -56,11 +56,7 @@ impl RunSummary {
     pub(super) fn of(state: &Coordination) -> Self {
         let started = state.started();
         Self {
-            ending: match state.status() {
-                CoordinationStatus::Completed(stop) => Some(Ending::Completed(stop.clone())),
-                CoordinationStatus::Aborted(reason) => Some(Ending::Aborted(reason.clone())),
-                CoordinationStatus::Initializing | CoordinationStatus::Running => None,
-            },
+            ending: state.ending(),
             labels: started.labels.clone(),
             name: started.name.clone(),
             parent: started.parent.clone(),

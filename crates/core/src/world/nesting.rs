@@ -13,6 +13,9 @@ use crate::time::Now;
 
 impl World {
     /// Nobody raises a nested coordination above what its session was granted.
+    ///
+    /// This guard is asked when a raise is decided and never again: the grant is in the parent's
+    /// stream, and a recorded event is checked against its own stream alone.
     pub(super) fn refuse_above_grant(
         &self,
         state: &Coordination,

@@ -32,17 +32,16 @@ pub struct Ended {
 impl Ended {
     /// The end of a run, as its last event says; `None` of any other event.
     #[must_use]
-    pub fn of(run: CoordinationId, event: CoordinationEvent) -> Option<Self> {
-        let (verdict, ending, usage, counts, receipt) = match event {
-            CoordinationEvent::Completed(end) => {
-                (end.verdict, Ending::Completed(end.stop), end.usage, end.totals, end.receipt)
-            }
-            CoordinationEvent::Aborted(end) => {
-                (end.verdict, Ending::Aborted(end.reason), end.usage, end.totals, end.receipt)
-            }
-            _ => return None,
-        };
-        Some(Self { run, verdict, ending, usage, counts, receipt })
+    pub fn of(run: CoordinationId, event: &CoordinationEvent) -> Option<Self> {
+        let end = event.ending()?;
+        Some(Self {
+            run,
+            verdict: end.verdict,
+            ending: end.ending,
+            usage: end.usage.clone(),
+            counts: end.totals,
+            receipt: end.receipt,
+        })
     }
 }
 
@@ -87,5 +86,5 @@ pub(super) fn end_of(store: &dyn Store, id: &CoordinationId) -> Result<Option<En
     let before = Version(head.tip.version.0.saturating_sub(1));
     let last = store.read_stream(&head.stream, before, 1)?.into_iter().next();
     let event = last.and_then(|last| last.event().ok()?.in_coordination());
-    Ok(event.and_then(|event| Ended::of(id.clone(), event)))
+    Ok(event.and_then(|event| Ended::of(id.clone(), &event)))
 }

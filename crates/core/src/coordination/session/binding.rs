@@ -31,9 +31,7 @@ impl Coordination {
         let item = self.work().known(work)?;
         self.allow(Change::Bind)?;
         let concurrency = self.started().concurrency;
-        if let Some(first) =
-            self.sessions().iter().next().filter(|_| self.sessions().len() >= concurrency as usize)
-        {
+        if let Some(first) = self.sessions().iter().next().filter(|_| !self.has_slot(0)) {
             let session_id = self.session_id(first.session);
             return Err(ControllerError::SessionAlreadyBound { session_id, concurrency });
         }

@@ -1,6 +1,6 @@
 //! How a session's end is judged: once, for a decision and for the check of a recorded end.
 
-use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, shortened};
+use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, TreeReport, shortened};
 use crate::coordination::budget::Usage;
 use crate::coordination::error::ControllerError;
 use crate::coordination::event::SessionUnbound;
@@ -70,6 +70,20 @@ impl Coordination {
         Ok((binding, self.work().item(binding.item())))
     }
 
+    /// The outcome of an item's session to be recorded, and what follows for the item. Deciding and
+    /// checking a recorded end both ask here.
+    fn verdict_of(
+        &self,
+        item: &WorkItem,
+        said: SessionOutcome,
+        tree: Option<&TreeReport>,
+    ) -> (SessionOutcome, Sequel) {
+        let clean = tree.is_none_or(|tree| tree.clean);
+        let last = item.attempts() + 1 >= self.work().max_attempts(item);
+        let outcome = honest(said, clean);
+        (outcome, judge(outcome, clean, last))
+    }
+
     /// The outcome of a session that may have been asked to stop: one whose time is over has timed
     /// out, whatever it says, and one that stops when it is told to has not failed.
     pub(crate) fn outcome_as_asked(
@@ -102,10 +116,7 @@ impl Coordination {
         now: &Now,
     ) -> Result<SessionUnbound, ControllerError> {
         let (binding, item) = self.bound(session)?;
-        let clean = end.tree.as_ref().is_none_or(|tree| tree.clean);
-        let last = item.attempts() + 1 >= self.work().max_attempts(item);
-        let outcome = honest(end.outcome, clean);
-        let sequel = judge(outcome, clean, last);
+        let (outcome, sequel) = self.verdict_of(item, end.outcome, end.tree.as_deref());
         let then = match sequel {
             Sequel::Succeed => NextStep::Done(WorkItemOutcome::Succeeded),
             Sequel::Fail => NextStep::Done(WorkItemOutcome::Failed),
@@ -180,10 +191,8 @@ impl Coordination {
                 unbound.work
             ));
         }
-        let clean = unbound.tree.as_ref().is_none_or(|tree| tree.clean);
-        let last = item.attempts() + 1 >= self.work().max_attempts(item);
-        let outcome = honest(unbound.outcome, clean);
-        if outcome != unbound.outcome || !judge(outcome, clean, last).is(&unbound.then) {
+        let (outcome, sequel) = self.verdict_of(item, unbound.outcome, unbound.tree.as_deref());
+        if outcome != unbound.outcome || !sequel.is(&unbound.then) {
             return Err(format!(
                 "{:?} does not follow from {}",
                 unbound.then,

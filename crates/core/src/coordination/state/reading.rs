@@ -5,7 +5,7 @@ use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
 use crate::coordination::error::ControllerError;
 use crate::coordination::event::{Started, StopRequested, WorkSkipped};
 use crate::coordination::life::Life;
-use crate::coordination::receipt::{Counts, ReceiptBuilder};
+use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder};
 use crate::coordination::session::{Binding, Sessions};
 use crate::coordination::stop::CoordinationStatus;
 use crate::coordination::work::{ArchivedWork, Work, WorkItem, WorkItemTracking, WorkSpec};
@@ -171,16 +171,34 @@ impl Coordination {
         SessionId { coordination: self.coordination_id.clone(), number }
     }
 
+    /// Whether another session may run at the same time, besides those that are live and so many
+    /// items whose plan is being fetched, each of which keeps a slot.
+    #[must_use]
+    pub fn has_slot(&self, expanding: usize) -> bool {
+        self.sessions.len() + expanding < self.started.concurrency as usize
+    }
+
     /// Whether this is the fence of a live session.
     #[must_use]
     pub fn shows_fence(&self, session: u64, fence: Fence) -> bool {
-        self.sessions.get(session).is_some_and(|live| live.fence == fence)
+        self.sessions.shows_fence(session, fence)
     }
 
-    /// Whether a stale write of this kind by this session is recorded already.
-    #[must_use]
-    pub fn has_refused(&self, session: u64, kind: &str) -> bool {
-        self.sessions.has_refused(session, kind)
+    /// Whether a stale write of this kind by this session is still to be recorded.
+    pub(crate) fn is_first_refusal(&self, session: u64, kind: &str) -> bool {
+        self.sessions.is_first_refusal(session, kind)
+    }
+
+    /// Whether an item waits until nothing of a session is left. Deciding and checking that it is
+    /// gone both ask here.
+    ///
+    /// # Errors
+    /// [`ControllerError::HoldsNothing`].
+    pub(crate) fn may_clear(&self, session: u64) -> Result<(), ControllerError> {
+        match self.sessions.waits_for(session) {
+            Some(_) => Ok(()),
+            None => Err(ControllerError::HoldsNothing { session_id: self.session_id(session) }),
+        }
     }
 
     /// Wall-clock time of its start, in nanoseconds since 1970.
@@ -252,6 +270,16 @@ impl Coordination {
     #[must_use]
     pub fn elapsed_ticks_at(&self, at: LedgerTime) -> u64 {
         ticks(self.age.at(at), self.budget().tick_rate_hz())
+    }
+
+    /// How it ended, if it has.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self.status() {
+            CoordinationStatus::Completed(stop) => Some(Ending::Completed(stop.clone())),
+            CoordinationStatus::Aborted(reason) => Some(Ending::Aborted(reason.clone())),
+            CoordinationStatus::Initializing | CoordinationStatus::Running => None,
+        }
     }
 
     /// When the time budget is used up, unless the coordination is paused or has ended.

@@ -27,16 +27,7 @@ impl Coordination {
             return Err(ControllerError::EmptyWorkQueue);
         }
         if let Some(number) = adder {
-            let id = self.session_id(number).to_string();
-            let (_, own) =
-                self.binding(number).ok_or(ControllerError::SessionNotBound { session_id: id })?;
-            if let Some(item) = items.iter().find(|item| item.priority > own.priority) {
-                return Err(ControllerError::OutranksAdder {
-                    work_id: item.id.clone(),
-                    actual: item.priority,
-                    max: own.priority,
-                });
-            }
+            self.refuse_outranking(number, &items)?;
         }
         let away = self.work().found_in(archived, &items);
         let order = admit(Some(self.work()), &away, &items)?;
@@ -59,5 +50,23 @@ impl Coordination {
             });
         }
         Ok(decided)
+    }
+
+    /// No session adds work that outranks its own.
+    ///
+    /// This guard is asked when work is decided and never again: the event that adds work does not
+    /// say which session added it, so a recorded one cannot be checked for it.
+    fn refuse_outranking(&self, adder: u64, items: &[WorkSpec]) -> Result<(), ControllerError> {
+        let (_, own) = self.binding(adder).ok_or_else(|| ControllerError::SessionNotBound {
+            session_id: self.session_id(adder).to_string(),
+        })?;
+        match items.iter().find(|item| item.priority > own.priority) {
+            Some(item) => Err(ControllerError::OutranksAdder {
+                work_id: item.id.clone(),
+                actual: item.priority,
+                max: own.priority,
+            }),
+            None => Ok(()),
+        }
     }
 }

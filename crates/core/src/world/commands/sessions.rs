@@ -67,9 +67,7 @@ impl CarryOut for Cleared {
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
         let Self { session } = self;
-        if world.unended(&session.coordination)?.held_by(session.number).is_none() {
-            return Err(ControllerError::HoldsNothing { session_id: session }.into());
-        }
+        world.unended(&session.coordination)?.may_clear(session.number)?;
         let event = CoordinationEvent::SessionCleared(SessionCleared { session: session.number });
         world.record_all(&session.coordination, vec![event], &origin, now)
     }
@@ -85,8 +83,7 @@ impl World {
         now: &Now,
     ) -> Result<(), Rejection> {
         let (id, number) = (&session.coordination, session.number);
-        let state = self.unended(id)?;
-        if !state.has_refused(number, kind) && number <= state.last_session() {
+        if self.unended(id)?.is_first_refusal(number, kind) {
             let refused = WriteRefused { session: number, fence, kind: kind.to_owned() };
             let event = CoordinationEvent::WriteRefused(refused);
             self.record_all(id, vec![event], &Origin::engine(), now)?;

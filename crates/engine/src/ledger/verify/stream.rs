@@ -1,6 +1,6 @@
 //! One stream while it is verified: its chain, and the replay that its receipt is rebuilt by.
 
-use antiphon_core::coordination::{Coordination, CoordinationReceipt, Ending};
+use antiphon_core::coordination::{Coordination, CoordinationReceipt};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
 use antiphon_core::event::{CoordinationEvent, Event, LedgerEvent, SessionUnbound, belongs_in};
@@ -175,15 +175,7 @@ impl StreamCheck {
         commit: Option<CommitTip>,
         findings: &mut Findings,
     ) -> Consequence {
-        let end = match &event {
-            CoordinationEvent::Completed(completed) => {
-                Some((Ending::Completed(completed.stop.clone()), completed.receipt))
-            }
-            CoordinationEvent::Aborted(aborted) => {
-                Some((Ending::Aborted(aborted.reason.clone()), aborted.receipt))
-            }
-            _ => None,
-        };
+        let end = event.ending().map(|end| (end.ending, end.receipt));
         let mut rebuilt = None;
         let applied = match &mut self.replay {
             None => Ok(()),
