@@ -49,7 +49,7 @@ class Sessions(unittest.TestCase):
 
 
 class Mending(Sessions):
-    def test_the_package_is_broken_and_the_stand_in_mends_it(self):
+    def test_the_package_is_broken_and_the_stand_in_fixes_it(self):
         broken = self.step("verify", "repo", "build/repo", code=1)
         self.assertEqual(broken.stderr, "verify.py: the tests of build/repo fail\n")
         lines = self.claude()
@@ -131,12 +131,12 @@ class StandIn(Sessions):
 
     def test_a_budget_that_is_too_small_ends_the_run(self):
         of_a_cent = ["0.01" if flag == "0.50" else flag for flag in FLAGS]
-        ended = self.session([sys.executable, "stand-in/claude", *of_a_cent, EDITING], "mend it")
+        ended = self.session([sys.executable, "stand-in/claude", *of_a_cent, EDITING], "fix it")
         result = json.loads(ended.stdout.splitlines()[-1])
         self.assertEqual((result["subtype"], result["is_error"], "result" in result), ("error_max_budget_usd", True, False))
 
     def test_what_the_real_one_refuses_is_refused(self):
-        def refusal(flags, prompt="mend it"):
+        def refusal(flags, prompt="fix it"):
             ended = self.session([sys.executable, "stand-in/claude", *flags], prompt)
             self.assertEqual((ended.returncode, ended.stdout), (1, ""))
             return ended.stderr
@@ -149,7 +149,7 @@ class StandIn(Sessions):
         command = [sys.executable, "stand-in/claude", *FLAGS, EDITING]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, cwd=self.dir, env=os.environ | {"CLAUDE_STAND_IN": "hang"}, **pipes) as process:
-            process.stdin.write("mend it")
+            process.stdin.write("fix it")
             process.stdin.close()
             said = [json.loads(process.stdout.readline())["type"] for _ in range(2)]
             process.terminate()

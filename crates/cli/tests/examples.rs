@@ -109,7 +109,7 @@ fn codegen_catches_a_generator_that_lies() {
 }
 
 #[test]
-fn agents_mend_the_package_within_their_budget() {
+fn agents_fix_the_package_within_their_budget() {
     let told = Clone::new().told(AGENTS, "", 0);
     assert_eq!(told.matches("2970 tokens").count(), 2, "{told}");
     assert!(told.contains("5 sessions, 5940 tokens, 0.0842 USD"), "{told}");

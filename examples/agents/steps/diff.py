@@ -1,4 +1,4 @@
-"""Writes what was changed as a patch, and puts it out for the reviewer. No change is an error.
+"""Writes the changes as a patch, and returns it as output for the reviewer. No change is an error.
 
     diff.py REPOSITORY COPY PATCH
 """

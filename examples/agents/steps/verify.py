@@ -1,4 +1,4 @@
-"""Decides whether the copy is mended: its tests are those of the repository, and they pass. What the agent said does not count.
+"""Decides whether the copy is fixed: its tests are those of the repository, and they pass. What the agent says does not count.
 
     verify.py REPOSITORY COPY
 """

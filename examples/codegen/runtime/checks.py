@@ -1,6 +1,6 @@
 """Checks that validators are put together from. Each reads a JSON value into a model and writes a model as JSON again.
 
-A check tells every problem it finds, with its place as a JSON pointer, and goes on.
+A check reports every problem it finds, with its place as a JSON pointer, and continues.
 """
 
 import datetime

@@ -45,12 +45,12 @@ def run(step):
         result = step(*sys.argv[1:]) or {}
     except StepError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
-        _tell({"error": str(error)})
+        _write({"error": str(error)})
         sys.exit(1)
-    _tell(result)
+    _write(result)
 
 
-def _tell(result):
+def _write(result):
     path = os.environ.get("ANTIPHON_RESULT")
     if path is not None:
         write(path, json.dumps(result))

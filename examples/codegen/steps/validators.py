@@ -1,4 +1,4 @@
-"""Writes the validators of a contract: they read a document into its models, or tell every problem of it.
+"""Writes the validators of a contract: they read a document into its models, or report every problem in it.
 
     validators.py FOLDER        inputs: contract, models        output: FOLDER/validators.py
 """
