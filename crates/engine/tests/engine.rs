@@ -814,7 +814,7 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     let refused = engine.erase(beyond).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "event 5 of coordination private cannot be erased; versions from 1 to below 5, its end, can"
+        "event 5 of run private cannot be erased; only versions from 1 to below 5, its end, can be"
     );
     engine.erase(request(run.id())).await?;
     engine.close().await?;
