@@ -51,7 +51,7 @@ pub trait Aggregate: Sized + Debug {
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub enum EmitError {
     /// Time went back.
-    #[error("time went back from {last} ns to {current} ns; it may only go on")]
+    #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.
         last: u64,

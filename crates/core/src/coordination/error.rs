@@ -127,7 +127,7 @@ pub enum ControllerError {
         claimed: String,
     },
     /// The coordination must stop instead.
-    #[error("nothing new may start: {stop}")]
+    #[error("no new session can start: {}", stop.describe_of_the_run())]
     MustStop {
         /// The condition that holds.
         stop: StopCondition,
@@ -147,8 +147,7 @@ pub enum ControllerError {
     NothingToGrant { meter: &'static str },
     /// The state and the end of the stream that were given do not belong together.
     #[error(
-        "the state of run {coordination_id} is that of version {state}, \
-         but its stream is said to end at version {tip}"
+        "the state of run {coordination_id} is at version {state}, but the given tip is at version {tip}"
     )]
     AnotherTip {
         coordination_id: CoordinationId,
@@ -194,7 +193,7 @@ pub enum ControllerError {
     #[error("work {work_id} would nest runs more than {max} deep")]
     TooDeep { work_id: WorkId, max: u8 },
     /// Time went back.
-    #[error("time went back from {last} ns to {current} ns; it may only go on")]
+    #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.
         last: u64,
@@ -251,7 +250,7 @@ pub enum ApplyError {
         actual: Version,
     },
     /// Time went back.
-    #[error("time went back from {last} ns to {current} ns")]
+    #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.
         last: u64,

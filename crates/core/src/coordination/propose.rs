@@ -6,7 +6,7 @@ use super::event::{CoordinationEvent, OnExhausted, Paused, StopKind};
 use super::receipt::Ending;
 use super::runners::{Capability, Runners};
 use super::state::Coordination;
-use super::stop::{AbortReason, BudgetType, StopCondition};
+use super::stop::{AbortReason, StopCondition};
 use super::work::{ReadyKey, Runner};
 use crate::id::{Actor, WorkId};
 use crate::time::Now;
@@ -64,24 +64,14 @@ impl Coordination {
         if !self.sessions().is_empty() || self.is_held_by_pause(&stop) {
             return None;
         }
-        let exhausted = match stop {
-            StopCondition::BudgetExhausted(meter) => Some(meter),
-            _ => None,
-        };
-        let Some(meter) =
-            exhausted.filter(|_| self.started().policies.on_exhausted == OnExhausted::Pause)
-        else {
+        let pauses = matches!(stop, StopCondition::BudgetExhausted(_))
+            && self.started().policies.on_exhausted == OnExhausted::Pause;
+        if !pauses {
             let is_there = |runner: &Runner| self.capability_of(runner, runners).is_some();
             return Some(Proposal::End(self.ending_on(stop, is_there)));
         };
         let by = Actor::new("engine").expect("BUG: a constant name");
-        let meter = match meter {
-            BudgetType::Duration => "time",
-            BudgetType::Tokens => "tokens",
-            BudgetType::Cost => "cost",
-            BudgetType::Episodes => "sessions",
-        };
-        let reason = format!("its budget of {meter} is spent");
+        let reason = stop.describe();
         Some(Proposal::Event(CoordinationEvent::Paused(Paused { by, reason })))
     }
 

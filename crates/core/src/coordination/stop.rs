@@ -19,6 +19,29 @@ pub enum BudgetType {
     Episodes,
 }
 
+impl BudgetType {
+    /// What it counts, in a word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Duration => "time",
+            Self::Tokens => "tokens",
+            Self::Cost => "cost",
+            Self::Episodes => "sessions",
+        }
+    }
+
+    /// Its part of a budget, for people.
+    fn budget(self) -> &'static str {
+        match self {
+            Self::Duration => "time budget",
+            Self::Tokens => "token budget",
+            Self::Cost => "cost budget",
+            Self::Episodes => "session budget",
+        }
+    }
+}
+
 impl fmt::Display for BudgetType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -64,17 +87,21 @@ impl StopCondition {
 }
 
 impl StopCondition {
+    /// Why no session of a run can start, in words for people.
+    pub(super) fn describe_of_the_run(&self) -> String {
+        match self {
+            Self::BudgetExhausted(meter) => format!("the {} is spent", meter.budget()),
+            Self::UserRequested => "the run was stopped on request".to_owned(),
+            other => other.describe(),
+        }
+    }
+
     /// Why a run stops, in words for people; nothing is recorded of them.
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
             Self::AllWorkCompleted => "no work is left".to_owned(),
-            Self::BudgetExhausted(BudgetType::Duration) => "its budget of time is spent".to_owned(),
-            Self::BudgetExhausted(BudgetType::Tokens) => "its budget of tokens is spent".to_owned(),
-            Self::BudgetExhausted(BudgetType::Cost) => "its budget of cost is spent".to_owned(),
-            Self::BudgetExhausted(BudgetType::Episodes) => {
-                "its budget of sessions is spent".to_owned()
-            }
+            Self::BudgetExhausted(meter) => format!("its {} is spent", meter.budget()),
             Self::CircuitBreakerTripped => {
                 "too many items failed in a row, which tripped the breaker".to_owned()
             }

@@ -11,6 +11,10 @@ use super::work::{Need, Runner, WorkState};
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::time::{Deadline, Now};
 
+/// What [`Blocked::NoRunner`] names where the item says no name itself.
+const PROCESSES: &str = "process runner";
+const CALLER: &str = "caller";
+
 /// One thing that keeps an item from running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -135,7 +139,10 @@ impl fmt::Display for Blocked {
             Self::Finished { outcome } => write!(f, "it {} {outcome}", verb(outcome)),
             Self::Paused { reason } if reason.is_empty() => f.write_str("the run is paused"),
             Self::Paused { reason } => write!(f, "the run is paused: {reason}"),
-            Self::Stopping { stop } => write!(f, "the run is stopping: {stop}"),
+            Self::Stopping { stop: StopCondition::UserRequested } => {
+                f.write_str("the run is stopping on request")
+            }
+            Self::Stopping { stop } => write!(f, "the run is stopping: {}", stop.describe()),
             Self::Ended => f.write_str("the run has ended"),
             Self::NoSlot { concurrency, held_by } => {
                 write!(f, "all {concurrency} slots are taken by {}", list(held_by))
@@ -150,7 +157,11 @@ impl fmt::Display for Blocked {
             Self::GroupFull { group, held_by } => {
                 write!(f, "group {group} has reached its limit of sessions: {}", list(held_by))
             }
-            Self::NoRunner { runner } => write!(f, "no {runner} is registered"),
+            Self::NoRunner { runner } => match runner.as_str() {
+                PROCESSES => f.write_str("this engine cannot run processes"),
+                CALLER => f.write_str("this item is run by its caller"),
+                named => write!(f, "no {named} is registered"),
+            },
             Self::NoSecrets => f.write_str(
                 "its secrets went with the engine that had them; submit the run again to \
                      bring them",
@@ -215,8 +226,8 @@ impl Coordination {
                     Runner::Function(name) => format!("function {name}"),
                     Runner::Plan(name) => format!("plan {name}"),
                     Runner::Nested { .. } => "nested plan".to_owned(),
-                    Runner::Process { .. } => "process runner".to_owned(),
-                    Runner::Caller => "caller".to_owned(),
+                    Runner::Process { .. } => PROCESSES.to_owned(),
+                    Runner::Caller => CALLER.to_owned(),
                 },
             }),
             Some(_) if !self.has_secrets_for(&item.spec().runner) => {

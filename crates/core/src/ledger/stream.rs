@@ -35,7 +35,7 @@ pub enum LedgerStreamError {
         actual: Version,
     },
     /// Time went back.
-    #[error("time went back from {last} ns to {current} ns")]
+    #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.
         last: u64,

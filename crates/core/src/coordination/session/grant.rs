@@ -5,6 +5,7 @@ use crate::coordination::budget::Grant;
 use crate::coordination::error::ControllerError;
 use crate::coordination::runners::Capability;
 use crate::coordination::state::Coordination;
+use crate::coordination::stop::BudgetType;
 use crate::coordination::work::WorkItem;
 use crate::time::LedgerTime;
 
@@ -47,14 +48,14 @@ impl Coordination {
         capability: Capability,
     ) -> Result<Grant, ControllerError> {
         let left = self.left(at);
-        let nothing = |meter| ControllerError::NothingToGrant { meter };
+        let nothing = |meter: BudgetType| ControllerError::NothingToGrant { meter: meter.word() };
         let sessions = capability.sessions.map_or(1, |ceiling| ceiling.max(1)).min(left.sessions);
         if sessions == 0 {
-            return Err(nothing("sessions"));
+            return Err(nothing(BudgetType::Episodes));
         }
         let ticks = item.spec().timeout_ticks.unwrap_or(u64::MAX).min(left.ticks);
         if ticks == 0 {
-            return Err(nothing("time"));
+            return Err(nothing(BudgetType::Duration));
         }
         let concurrency = u64::from(self.started().concurrency);
         let slots = concurrency.saturating_sub(self.sessions().len() as u64).max(1);
@@ -74,8 +75,13 @@ impl Coordination {
         Ok(Grant {
             sessions,
             ticks,
-            tokens: share(capability.reports_tokens, spec.max_tokens, left.tokens, "tokens")?,
-            cost: share(capability.reports_cost, spec.max_cost, left.cost, "cost")?,
+            tokens: share(
+                capability.reports_tokens,
+                spec.max_tokens,
+                left.tokens,
+                BudgetType::Tokens,
+            )?,
+            cost: share(capability.reports_cost, spec.max_cost, left.cost, BudgetType::Cost)?,
         })
     }
 
@@ -93,12 +99,12 @@ impl Coordination {
             return Err("it grants no session".to_owned());
         }
         let meters = [
-            ("sessions", u64::from(grant.sessions), Some(left.sessions.into())),
-            ("tokens", grant.tokens.unwrap_or(0), left.tokens),
-            ("cost", grant.cost.unwrap_or(0), left.cost),
+            (BudgetType::Episodes, u64::from(grant.sessions), Some(left.sessions.into())),
+            (BudgetType::Tokens, grant.tokens.unwrap_or(0), left.tokens),
+            (BudgetType::Cost, grant.cost.unwrap_or(0), left.cost),
         ];
         match meters.iter().find(|(_, granted, left)| left.is_some_and(|left| *granted > left)) {
-            Some((meter, ..)) => Err(format!("it grants more {meter} than are left")),
+            Some((meter, ..)) => Err(format!("it grants more {} than is left", meter.word())),
             None => Ok(()),
         }
     }

@@ -31,7 +31,7 @@ impl CarryOut for Expanded {
         let member = world.member(&parent)?;
         if !member.is_expanding(work.as_str()) {
             let state = member.state().known_work(work.as_str())?.state.as_str();
-            let instead = "nobody asked for its configuration";
+            let instead = "its configuration was not requested";
             return Err(ControllerError::WorkNotClaimable { work_id: work, state, instead }.into());
         }
         member.refuse_regression(now)?;
