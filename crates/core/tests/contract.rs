@@ -710,7 +710,7 @@ fn work_that_waits_is_eligible_once_its_moment_has_come_and_none_is_once_the_bud
 
     let whole = 1 + 5_000_000 * 1_000;
     assert_eq!(controller.expire(whole), []);
-    let spent = "nothing new may start: BUDGET_EXHAUSTED_DURATION";
+    let spent = "no new session can start: the time budget is spent";
     assert_eq!(refusal(&controller, "a", seen, whole).as_deref(), Some(spent));
 }
 

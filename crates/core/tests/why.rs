@@ -111,7 +111,7 @@ fn paused_and_stopping_coordinations_say_so() {
     assert_eq!(why(&mut paused), "a: the run is paused: wanted\n");
     let mut drained = history(vec![caller("a")]);
     drained.take(&Step::Stop(StopKind::Drain));
-    assert_eq!(why(&mut drained), "a: the run is stopping: USER_REQUESTED\n");
+    assert_eq!(why(&mut drained), "a: the run is stopping on request\n");
     drained.run_to_the_end();
     assert_eq!(why(&mut drained), "a: the run has ended\n");
     let mut failed =
@@ -120,7 +120,7 @@ fn paused_and_stopping_coordinations_say_so() {
     failed.take(&end(SessionOutcome::Failure));
     assert_eq!(
         why(&mut failed),
-        "a: it has failed\nb: the run is stopping: ERROR (work a failed, and its failure policy ends the run)\n"
+        "a: it has failed\nb: the run is stopping: an error: work a failed, and its failure policy ends the run\n"
     );
 }
 

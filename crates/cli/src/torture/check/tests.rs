@@ -416,8 +416,8 @@ fn a_budget_that_was_exceeded_is_found() {
     assert_eq!(
         retold.checked(&retold.journal()).unwrap_err(),
         [
-            not_replayable(5, "nothing new may start: BUDGET_EXHAUSTED_EPISODES").as_str(),
-            "coordination/c at version 5: coordination.session_bound is not possible here: nothing new may start: BUDGET_EXHAUSTED_EPISODES",
+            not_replayable(5, "no new session can start: the session budget is spent").as_str(),
+            "coordination/c at version 5: coordination.session_bound is not possible here: no new session can start: the session budget is spent",
             "coordination/c at version 5: 0 live sessions of item a",
             "coordination/c at version 6: version 6 does not follow version 4",
         ]
