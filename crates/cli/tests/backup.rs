@@ -94,7 +94,7 @@ fn places_that_cannot_be_used_are_told() {
     let fixture = Fixture::new();
     let taken = |name: &str| {
         format!(
-            "--- stderr\nerror: {name} is there already and is no empty directory; name one that does not exist yet\n--- exit 2\n"
+            "--- stderr\nerror: {name} already exists and is not empty; name one that does not exist yet\n--- exit 2\n"
         )
     };
     check(&fixture.run("backup state"), &taken("state"));
@@ -102,7 +102,7 @@ fn places_that_cannot_be_used_are_told() {
     check(&fixture.run("backup file"), &taken("file"));
     check(
         &fixture.run("backup state/copy"),
-        "--- stderr\nerror: state/copy is inside of the state directory <dir>/state; name a place outside of it\n--- exit 2\n",
+        "--- stderr\nerror: state/copy is inside the state directory <dir>/state; name a place outside of it\n--- exit 2\n",
     );
     let absent = fixture.run("backup absent/copy");
     assert!(

@@ -182,8 +182,8 @@ nothing is wrong
 fn a_missing_head_mark_is_accepted_only_by_its_flag_and_on_the_record() {
     let fixture = Fixture::new();
     std::fs::remove_file(fixture.state().join("head")).unwrap();
-    let refusal = "the ledger has <n> commits but no head mark (<dir>/state/head): the file was removed, so nobody can tell whether \
-                   the ledger is whole; restore it, or accept the missing mark, which will be recorded";
+    let refusal = "the ledger has <n> commits but no head mark (<dir>/state/head): the file was removed, so it is unknown whether \
+                   the ledger is complete; restore it, or accept the missing mark, which will be recorded";
     let explained = format!(
         "head mark    problem  {refusal}\n                      \
          what to do: restore the directory from a copy, or continue with --accept-missing-mark"

@@ -29,7 +29,7 @@ fn findings_name_stream_and_version_and_exit_with_four() {
         serde_json::from_slice(&std::fs::read(fixture.path("build.json")).unwrap()).unwrap();
     export["events"][3]["actor"] = "operator".into();
     std::fs::write(fixture.path("forged.json"), export.to_string()).unwrap();
-    let hash = "its content does not have its hash: type, actor, time, payload or another part was changed";
+    let hash = "its content does not match its hash: type, actor, time, payload or another part was changed";
     let remedy = "keep the ledger as it is for evidence, and restore a copy";
     let differs = "its rendering is not that of the receipt that its events give";
     let export_again = "do not rely on this file; export the receipt again";

@@ -87,7 +87,7 @@ async fn a_submission_whose_input_nobody_handed_in_is_refused() -> Result {
     assert_eq!(
         refused.to_string(),
         format!(
-            "the input {} of item b was not handed in; submit it with the work",
+            "item b names input {}, which was not supplied; submit it with the work",
             Digest::of(b"world")
         )
     );

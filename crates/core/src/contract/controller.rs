@@ -391,7 +391,7 @@ impl CoordinationController {
             self.started()?.bindings().map(|(binding, _)| binding.session).collect();
         for session in open {
             let end = SessionEnd::new(SessionOutcome::Cancelled)
-                .with_text("the coordination ended")
+                .with_text("the run ended")
                 // What nobody reported must not move the stop condition that is being recorded.
                 .with_report(Report { estimated: true, ..Report::default() });
             let unbound = self.started()?.decide_unbinding(session, end, now)?;

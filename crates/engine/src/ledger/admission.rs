@@ -161,10 +161,10 @@ pub(super) fn admit_erasure(
     for &version in versions {
         match known {
             _ if !matches!(stream, StreamName::Coordination(_)) => {
-                return refuse(version, "only coordinations can be erased");
+                return refuse(version, "only runs can be erased");
             }
             Some(known) if !known.ended => {
-                return refuse(version, "the coordination has not ended");
+                return refuse(version, "the run has not ended");
             }
             Some(known) if version == known.tip.version => {
                 return refuse(version, "it is the terminal event");

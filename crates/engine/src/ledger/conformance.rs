@@ -659,8 +659,8 @@ pub fn what_must_not_be_erased_is_refused<P: StoreUnderTest>() {
         .head("coordination/ended", "succeeded", true, "{}");
     store.append(&turn.build(), &[]).unwrap();
     let cases = [
-        ("ledger", 1, "only coordinations can be erased"),
-        ("coordination/running", 1, "the coordination has not ended"),
+        ("ledger", 1, "only runs can be erased"),
+        ("coordination/running", 1, "the run has not ended"),
         ("coordination/ended", 2, "it is the terminal event"),
         ("coordination/ended", 3, "there is no such event"),
         ("coordination/ended", 0, "there is no such event"),

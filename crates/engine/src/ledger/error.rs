@@ -36,7 +36,7 @@ pub enum OpenError {
         kind: &'static str,
     },
     /// The directory holds something, and it is not a ledger.
-    #[error("{} holds {found:?} and no ledger; name an empty directory, or one that does not exist yet", dir.display())]
+    #[error("{} contains {found:?} but no ledger; name an empty directory, or one that does not exist yet", dir.display())]
     NotAStateDirectory {
         /// The directory.
         dir: PathBuf,
@@ -136,7 +136,7 @@ pub enum AppendError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Nothing was written; the same append may be repeated.
-    #[error("the append was not written and may be repeated")]
+    #[error("the append was not written; it can be retried")]
     NotWritten {
         /// Why.
         #[from]
@@ -161,12 +161,12 @@ pub enum Refusal {
     NotOpen,
     /// An earlier append met an error of a sync.
     #[error(
-        "the ledger takes in nothing after an error of a sync; restart the engine, which will verify it"
+        "the ledger accepts no writes after an fsync error; restart the engine, which will verify it"
     )]
     Poisoned,
     /// Somebody else has taken the ledger over.
     #[error(
-        "epoch {ours} of the ledger is over, its owner is of epoch {theirs} now; stop this engine"
+        "another engine took over the ledger (epoch {theirs}, this one has {ours}); stop this engine"
     )]
     Superseded {
         /// The epoch of the append.
@@ -201,7 +201,7 @@ pub enum Refusal {
         stream: StreamName,
     },
     /// A head row is missing, repeated, or does not stand at the end of its stream.
-    #[error("the head row of `{stream}` does not stand at the end of the stream")]
+    #[error("the head row of `{stream}` does not match the end of the stream")]
     HeadConflict {
         /// The stream.
         stream: StreamName,

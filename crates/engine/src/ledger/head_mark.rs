@@ -74,7 +74,7 @@ pub enum MarkRefusal {
     },
     /// There is a ledger, but no head mark.
     #[error(
-        "the ledger has {commits} commits but no head mark ({}): the file was removed, so nobody can tell whether the ledger is whole; restore it, or accept the missing mark, which will be recorded", path.display()
+        "the ledger has {commits} commits but no head mark ({}): the file was removed, so it is unknown whether the ledger is complete; restore it, or accept the missing mark, which will be recorded", path.display()
     )]
     Missing {
         /// Where it should be.

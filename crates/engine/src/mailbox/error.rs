@@ -42,7 +42,7 @@ pub enum EngineError {
         last: Version,
     },
     /// An item names an input that nobody handed in.
-    #[error("the input {input} of item {work} was not handed in; submit it with the work")]
+    #[error("item {work} names input {input}, which was not supplied; submit it with the work")]
     InputMissing {
         /// The item.
         work: WorkId,
@@ -104,9 +104,7 @@ pub enum EngineError {
         error: Arc<ReadError>,
     },
     /// The head row of a run is not what this version writes.
-    #[error(
-        "what the ledger says of run {coordination} at a glance cannot be read ({reason}); run `antiphon verify`"
-    )]
+    #[error("the head row of run {coordination} cannot be read ({reason}); run `antiphon verify`")]
     HeadRow {
         /// The run.
         coordination: CoordinationId,
@@ -179,9 +177,7 @@ pub enum StartError {
         version: antiphon_core::id::Version,
     },
     /// Verification after an error of a sync found the ledger damaged.
-    #[error(
-        "the ledger was left by an engine that met an error of a sync, and does not verify: {finding}"
-    )]
+    #[error("the previous engine hit an fsync error, and the ledger does not verify: {finding}")]
     NotVerified {
         /// The first finding.
         finding: String,

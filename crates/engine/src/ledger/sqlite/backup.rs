@@ -54,13 +54,13 @@ pub struct Backup {
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Something is there already.
-    #[error("{} is there already and is no empty directory; name one that does not exist yet", place.display())]
+    #[error("{} already exists and is not empty; name one that does not exist yet", place.display())]
     Taken {
         /// Where the backup was to be.
         place: PathBuf,
     },
     /// The backup would be inside of what it is a backup of.
-    #[error("{} is inside of the state directory {}; name a place outside of it", place.display(), dir.display())]
+    #[error("{} is inside the state directory {}; name a place outside of it", place.display(), dir.display())]
     Inside {
         /// Where the backup was to be.
         place: PathBuf,

@@ -103,7 +103,7 @@ impl<'a> EarlierCheck<'a> {
                     format!("no run in this ledger ended with receipt {hash}")
                 }
                 Earlier::Export(export) => {
-                    format!("run {} did not end in this ledger as it says", export.coordination)
+                    format!("run {} ended differently in this ledger", export.coordination)
                 }
             });
         }

@@ -74,7 +74,7 @@ pub enum Wrong {
     },
     /// An event does not have the hash that its content gives.
     #[error(
-        "its content does not have its hash: type, actor, time, payload or another part was changed"
+        "its content does not match its hash: type, actor, time, payload or another part was changed"
     )]
     HashDiffers,
     /// A version is missing, or there twice.
@@ -205,7 +205,7 @@ pub enum Wrong {
     #[error("has no head row")]
     HeadMissing,
     /// A head row has no events.
-    #[error("has a head row, but not the events that it stands for")]
+    #[error("has a head row but no events")]
     EventsMissing,
     /// The head mark says something else than the ledger, or cannot be read.
     #[error("{how}")]
