@@ -1,54 +1,49 @@
-//! Closing the engine once, whoever asks for it and however often.
+//! Closing the engine once, whichever clone asks for it and however often.
 
-use tokio::sync::{Mutex, oneshot};
+use std::sync::Mutex;
+
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::locked::locked;
 use crate::mailbox::{EngineError, Handle, Request};
 
-/// How far closing has come.
-#[derive(Debug)]
-pub(super) struct Closing(Mutex<Progress>);
+type Outcome = Result<(), EngineError>;
 
+/// Closes the engine at the first call; every call waits for the same outcome.
 #[derive(Debug)]
-enum Progress {
-    /// The decider runs.
-    Open(Option<JoinHandle<()>>),
-    /// A task of its own closes it, so that a caller may give up waiting.
-    Asked(JoinHandle<Result<(), EngineError>>),
-    Closed(Result<(), EngineError>),
+pub(super) struct Closing {
+    /// The running decider and where its end is announced; taken by the first call.
+    open: Mutex<Option<(JoinHandle<()>, watch::Sender<Option<Outcome>>)>>,
+    outcome: watch::Receiver<Option<Outcome>>,
 }
 
 impl Closing {
     pub(super) fn new(decider: JoinHandle<()>) -> Self {
-        Self(Mutex::new(Progress::Open(Some(decider))))
+        let (announce, outcome) = watch::channel(None);
+        Self { open: Mutex::new(Some((decider, announce))), outcome }
     }
 
-    /// Closes it, or waits with whoever did.
-    pub(super) async fn close(&self, handle: &Handle) -> Result<(), EngineError> {
-        // Held over the wait: those who close it wait for the same thing.
-        let mut progress = self.0.lock().await;
-        if let Progress::Open(decider) = &mut *progress {
-            let closing = closed(decider.take(), handle.clone());
-            *progress = Progress::Asked(tokio::spawn(closing));
+    /// Closes it, or waits until the call that came first has.
+    pub(super) async fn close(&self, handle: &Handle) -> Outcome {
+        let open = locked(&self.open).take();
+        if let Some((decider, announce)) = open {
+            let handle = handle.clone();
+            // A task of its own, so that a caller may give up waiting.
+            tokio::spawn(async move { announce.send_replace(Some(closed(decider, handle).await)) });
         }
-        if let Progress::Asked(closing) = &mut *progress {
-            let result = closing.await.unwrap_or(Err(EngineError::Stopped));
-            *progress = Progress::Closed(result);
-        }
-        match &*progress {
-            Progress::Closed(result) => result.clone(),
-            Progress::Open(_) | Progress::Asked(_) => Err(EngineError::Stopped),
-        }
+        let mut outcome = self.outcome.clone();
+        // Nothing is announced if the task is gone, as when the runtime ends.
+        let announced = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
+        announced.ok().flatten().unwrap_or(Err(EngineError::Stopped))
     }
 }
 
-async fn closed(decider: Option<JoinHandle<()>>, handle: Handle) -> Result<(), EngineError> {
+async fn closed(decider: JoinHandle<()>, handle: Handle) -> Result<(), EngineError> {
     let (reply, answer) = oneshot::channel();
     handle.send(Request::Close { reply }).await?;
     let answer = answer.await.map_err(|_| EngineError::Stopped)?;
     // The decider has nothing left to do; that it panicked would be a broken invariant.
-    if let Some(decider) = decider {
-        decider.await.map_err(|_| EngineError::Stopped)?;
-    }
+    decider.await.map_err(|_| EngineError::Stopped)?;
     answer
 }

@@ -65,7 +65,7 @@ impl Handle {
     ) -> Result<C::Reply, EngineError> {
         let mut archived: Vec<ArchivedWork> = Vec::new();
         loop {
-            match self.ask(command(archived.clone()), origin.clone(), false).await {
+            match self.ask(command(archived.clone()), origin.clone()).await {
                 Err(EngineError::Rejected(Rejection::ArchivesNeeded { archives })) => {
                     let items = Arc::new(items.to_vec());
                     for archive in archives {

@@ -69,7 +69,6 @@ impl Handle {
         &self,
         command: C,
         origin: Origin,
-        minted: bool,
     ) -> Result<C::Reply, EngineError> {
         let command: Command = command.into();
         let repeated = match (&origin.id, command.coordination(), command.repeated()) {
@@ -78,7 +77,7 @@ impl Handle {
             }
             _ => None,
         };
-        let answer = self.send_command(command, origin, minted, BTreeMap::new()).await;
+        let answer = self.send_command(command, origin, false, BTreeMap::new()).await;
         // What is asked of a coordination that has ended may be the repeat of a command that it has
         // accepted.
         if let (Some((id, coordination, reply)), Err(EngineError::Rejected(rejection))) =
@@ -110,7 +109,7 @@ impl Handle {
         command: impl Ask<Reply = Done>,
         origin: Origin,
     ) -> Result<Version, EngineError> {
-        self.ask(command, origin, false).await.map(|done| done.version)
+        self.ask(command, origin).await.map(|done| done.version)
     }
 
     pub(crate) async fn start(
@@ -155,10 +154,8 @@ impl Handle {
             Err(error) => Err(error.to_string()),
         };
         let subject = format!("{work} of {coordination}");
-        if let Err(error) = self
-            .ask(commands::Expanded { coordination, work, config }, engine_origin(), false)
-            .await
-        {
+        let expanded = commands::Expanded { coordination, work, config };
+        if let Err(error) = self.ask(expanded, engine_origin()).await {
             self.incidents.note(Incident::LateExpansion, &subject, &error);
         }
     }

@@ -58,6 +58,6 @@ pub(crate) fn watch(
 impl Handle {
     /// Tells the decider that nothing of a session is left.
     async fn cleared(&self, session: SessionId) -> Result<(), EngineError> {
-        self.ask(commands::Cleared { session }, engine_origin(), false).await.map(|_| ())
+        self.ask(commands::Cleared { session }, engine_origin()).await.map(|_| ())
     }
 }
