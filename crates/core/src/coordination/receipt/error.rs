@@ -38,9 +38,9 @@ pub enum ReceiptError {
     #[error("the first version at byte {at} is {found}; every stream begins with 1")]
     FirstVersion { at: usize, found: u64 },
     /// An identifier is none.
-    #[error("at byte {at}: {source}")]
-    Id { at: usize, source: IdError },
+    #[error("at byte {at}: {error}")]
+    Id { at: usize, error: IdError },
     /// A ceiling is none.
-    #[error("at byte {at}: {source}")]
-    Budget { at: usize, source: CoordinationError },
+    #[error("at byte {at}: {error}")]
+    Budget { at: usize, error: CoordinationError },
 }

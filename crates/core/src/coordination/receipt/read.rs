@@ -69,7 +69,7 @@ fn id<T: FromStr<Err = IdError>>(
     what: &'static str,
 ) -> Result<T, ReceiptError> {
     let at = read.at();
-    read.text(what)?.parse().map_err(|source| ReceiptError::Id { at, source })
+    read.text(what)?.parse().map_err(|error| ReceiptError::Id { at, error })
 }
 
 /// A text that stands for something.
@@ -191,7 +191,7 @@ fn ceiling(read: &mut Reader<'_>) -> Result<CoordinationBudget, ReceiptError> {
     let cost = read.optional("that of cost", |read| read.u64("that of cost"))?;
     let currency = read.optional("the currency", |read| read.text("the currency"))?;
     let budget = CoordinationBudget::new(sessions, ticks, rate, tokens)
-        .map_err(|source| ReceiptError::Budget { at, source })?;
+        .map_err(|error| ReceiptError::Budget { at, error })?;
     Ok(budget.with_cost(cost, currency.map(str::to_owned)))
 }
 
