@@ -316,11 +316,16 @@ pub enum StreamName {
     Pool(Arc<str>),
 }
 
+impl StreamName {
+    /// How the names of the streams of coordinations begin; their ids follow.
+    pub const COORDINATIONS: &str = "coordination/";
+}
+
 impl fmt::Display for StreamName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ledger => f.write_str("ledger"),
-            Self::Coordination(id) => write!(f, "coordination/{id}"),
+            Self::Coordination(id) => write!(f, "{}{id}", Self::COORDINATIONS),
             Self::Pool(name) => write!(f, "pool/{name}"),
         }
     }
@@ -338,7 +343,7 @@ impl FromStr for StreamName {
         if text == "ledger" {
             return Ok(Self::Ledger);
         }
-        if let Some(id) = text.strip_prefix("coordination/") {
+        if let Some(id) = text.strip_prefix(Self::COORDINATIONS) {
             return Ok(Self::Coordination(CoordinationId::new(id)?));
         }
         if let Some(name) = text.strip_prefix("pool/") {

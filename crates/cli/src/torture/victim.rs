@@ -8,7 +8,7 @@ use std::time::Duration;
 use antiphon::coordination::Capability;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
-use antiphon::id::{CommandId, CoordinationId, SessionId, Version};
+use antiphon::id::{CommandId, CoordinationId, SessionId, StreamName, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location};
 use antiphon::process::{Guard, WardenSetup};
 use antiphon::{Engine, EngineError, Submission};
@@ -172,14 +172,14 @@ impl Victim {
     fn unended(&self) -> Result<Vec<(u64, u64)>, Problem> {
         let store = Location::directory(state(&self.dir)).store();
         let filter = HeadFilter {
-            prefix: "coordination/".to_owned(),
+            prefix: StreamName::COORDINATIONS.to_owned(),
             ended: Some(false),
             ..HeadFilter::default()
         };
         let heads = store.heads(&HeadQuery::List(filter))?;
         let names = heads.iter().map(|head| head.stream.to_string());
         Ok(names
-            .filter_map(|name| workload::numbers(name.strip_prefix("coordination/")?))
+            .filter_map(|name| workload::numbers(name.strip_prefix(StreamName::COORDINATIONS)?))
             .collect())
     }
 

@@ -101,7 +101,7 @@ fn read_others(store: &dyn Store) -> Result<(), StartError> {
 pub(super) fn rebuild(store: &dyn Store, facts: &LedgerFacts) -> Result<World, StartError> {
     let mut world = World::new(facts.clone());
     let filter = HeadFilter {
-        prefix: "coordination/".to_owned(),
+        prefix: StreamName::COORDINATIONS.to_owned(),
         ended: Some(false),
         ..HeadFilter::default()
     };

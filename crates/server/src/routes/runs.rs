@@ -14,9 +14,6 @@ use crate::api::{Code, ListPage, ListQuery, Problem, RunLine};
 use crate::request::{Addressed, Operator, Parameters};
 use crate::state::Shared;
 
-/// How the names of their streams begin.
-const STREAMS_OF_RUNS: &str = "coordination/";
-
 /// Runs on a page, unless the query says otherwise.
 const DEFAULT_PAGE: usize = 50;
 
@@ -55,7 +52,7 @@ pub(super) async fn list(
     };
     // One more is read to know whether another page follows.
     let filter = HeadFilter {
-        prefix: STREAMS_OF_RUNS.to_owned(),
+        prefix: StreamName::COORDINATIONS.to_owned(),
         status,
         ended,
         older_than,
