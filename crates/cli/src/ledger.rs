@@ -17,10 +17,7 @@ use crate::options::Options;
 use crate::state_dir;
 
 /// Before the id of a coordination in the name of its stream.
-pub(crate) const COORDINATIONS: &str = "coordination/";
-
-/// Events read at a time.
-pub(crate) const PAGE: usize = 1_000;
+pub(crate) const COORDINATIONS: &str = StreamName::COORDINATIONS;
 
 /// Newest coordinations among which a name that was meant is looked for.
 const LOOKED_THROUGH: usize = 1_000;

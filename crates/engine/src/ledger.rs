@@ -29,7 +29,7 @@ pub use directory::StateDirectory;
 pub use error::{
     AppendError, FORMAT, IdentityRefusal, OpenError, ReadError, Refusal, UnknownFormat, WriteError,
 };
-pub use events::Events;
+pub use events::{AllEvents, Events};
 pub(crate) use events::{PAGE, backwards};
 pub use fault::Fault;
 pub use head_mark::{HeadMark, MarkError, MarkRefusal};

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use antiphon::envelope::Recorded;
 use antiphon::id::{StreamName, Version, WorkId};
-use antiphon::ledger::Woken;
+use antiphon::ledger::{Events, Woken};
 use antiphon::time::WallTime;
 
 use crate::command_error::CommandError;
 use crate::describe;
-use crate::ledger::{self, Ledger, PAGE};
+use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::output::Output;
 use crate::text::printable;
@@ -86,29 +86,30 @@ impl Args {
         let mut printed = false;
         let mut output = Output::stdout();
         while output.is_open() {
-            let page = ledger.store.read_stream(&stream, after, PAGE)?;
-            let Some(last) = page.last() else {
-                let Some(watch) = &mut watch else { break };
-                let now = ledger.head(&stream)?;
-                if now.ended && now.tip.version <= after {
-                    break;
-                }
-                output.flush()?;
-                match watch.wait(std::io::stdout().as_fd()).map_err(CommandError::internal)? {
-                    Woken::Changed => continue,
-                    Woken::HungUp => break,
-                }
-            };
-            after = last.version;
-            for event in &page {
-                if filter.wants(event)? {
+            for event in Events::after(ledger.store.as_ref(), stream.clone(), after) {
+                let event = event?;
+                after = event.version;
+                if filter.wants(&event)? {
                     printed = true;
                     if options.json {
-                        output.json(&describe::json(event))?
+                        output.json(&describe::json(&event))?
                     } else {
-                        output.line(text(event, width))?
+                        output.line(text(&event, width))?
                     }
                 }
+                if !output.is_open() {
+                    break;
+                }
+            }
+            let Some(watch) = watch.as_mut().filter(|_| output.is_open()) else { break };
+            let now = ledger.head(&stream)?;
+            if now.ended && now.tip.version <= after {
+                break;
+            }
+            output.flush()?;
+            match watch.wait(std::io::stdout().as_fd()).map_err(CommandError::internal)? {
+                Woken::Changed => {}
+                Woken::HungUp => break,
             }
         }
         output.finish()?;

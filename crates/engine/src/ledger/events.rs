@@ -1,12 +1,12 @@
-//! One stream, event by event, forwards or backwards, so that none is ever in memory whole.
+//! A stream or the whole ledger, event by event, so that neither is ever in memory whole.
 
 use std::ops::ControlFlow;
 
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{StreamName, Version};
+use antiphon_core::id::{Seq, StreamName, Version};
 
 use super::error::ReadError;
-use super::store::{HeadQuery, Store};
+use super::store::{HeadQuery, Placed, Store};
 
 /// Events read at a time: enough that a query costs little beside its rows, and few enough that a
 /// page of the largest events stays below a hundred megabytes.
@@ -20,14 +20,13 @@ pub struct Events<'a, S: ?Sized> {
     store: &'a S,
     stream: StreamName,
     after: Version,
-    page: std::vec::IntoIter<Recorded>,
-    ended: bool,
+    pages: Pages<Recorded>,
 }
 
 impl<'a, S: Store + ?Sized> Events<'a, S> {
     /// Those after a version; 0 for all.
     pub fn after(store: &'a S, stream: StreamName, after: Version) -> Self {
-        Self { store, stream, after, page: Vec::new().into_iter(), ended: false }
+        Self { store, stream, after, pages: Pages::unread() }
     }
 }
 
@@ -35,8 +34,56 @@ impl<S: Store + ?Sized> Iterator for Events<'_, S> {
     type Item = Result<Recorded, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        let next = self.pages.next(|| self.store.read_stream(&self.stream, self.after, PAGE))?;
+        Some(next.inspect(|event| self.after = event.version))
+    }
+}
+
+/// The events of all streams after an address, in the order of the ledger; read a page at a time,
+/// as they are asked for. It ends where the ledger ends at that moment, or with the first error.
+#[derive(Debug)]
+#[must_use = "nothing is read until it is iterated over"]
+pub struct AllEvents<'a, S: ?Sized> {
+    store: &'a S,
+    after: Seq,
+    pages: Pages<Placed>,
+}
+
+impl<'a, S: Store + ?Sized> AllEvents<'a, S> {
+    /// Those after an address; 0 for all.
+    pub fn after(store: &'a S, after: Seq) -> Self {
+        Self { store, after, pages: Pages::unread() }
+    }
+}
+
+impl<S: Store + ?Sized> Iterator for AllEvents<'_, S> {
+    type Item = Result<Placed, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.pages.next(|| self.store.read_all(self.after, PAGE))?;
+        Some(next.inspect(|placed| self.after = placed.seq))
+    }
+}
+
+/// What is left of the page that was read last.
+#[derive(Debug)]
+struct Pages<T> {
+    page: std::vec::IntoIter<T>,
+    ended: bool,
+}
+
+impl<T> Pages<T> {
+    fn unread() -> Self {
+        Self { page: Vec::new().into_iter(), ended: false }
+    }
+
+    /// The next of the page, or the first of the next one; an empty page or an error is the end.
+    fn next(
+        &mut self,
+        read: impl FnOnce() -> Result<Vec<T>, ReadError>,
+    ) -> Option<Result<T, ReadError>> {
         if self.page.len() == 0 && !self.ended {
-            match self.store.read_stream(&self.stream, self.after, PAGE) {
+            match read() {
                 Ok(page) => {
                     self.ended = page.is_empty();
                     self.page = page.into_iter();
@@ -47,9 +94,7 @@ impl<S: Store + ?Sized> Iterator for Events<'_, S> {
                 }
             }
         }
-        let event = self.page.next()?;
-        self.after = event.version;
-        Some(Ok(event))
+        self.page.next().map(Ok)
     }
 }
 

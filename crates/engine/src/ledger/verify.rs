@@ -35,6 +35,7 @@ use self::erasures::Erasures;
 use self::head_rows::EndedStreams;
 use self::pages::Page;
 use super::error::ReadError;
+use super::events::AllEvents;
 use super::head_mark::MarkRefusal;
 use super::head_mark::{HeadMark, MarkError};
 use super::sqlite::{SqliteOptions, SqliteStore};
@@ -302,26 +303,22 @@ impl<'a> LedgerPass<'a> {
     /// Looks for erasures by an engine that has gone on since the last event was read: what they
     /// took may have been missed here.
     fn look_beyond(&mut self) -> Result<(), ReadError> {
-        let mut after = self.seq;
-        loop {
-            let page = match self.store.read_all(after, pages::PAGE) {
-                Ok(page) => page,
+        for placed in AllEvents::after(self.store, self.seq) {
+            let event = match placed {
+                Ok(placed) => placed.event,
                 Err(ReadError::Damaged { .. }) => return Ok(()),
                 Err(fault) => return Err(fault),
             };
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.seq;
-            for Placed { event, .. } in &page {
-                let decoded = event
-                    .payload
-                    .bytes()
-                    .map(|payload| LedgerEvent::decode(&event.kind, event.schema, payload));
-                if let Some(Ok(LedgerEvent::Erased(erased))) = decoded {
-                    // What is there is no concern of events that were not checked.
-                    let _there = self.erasures.named(&erased);
-                }
+            let decoded = event
+                .payload
+                .bytes()
+                .map(|payload| LedgerEvent::decode(&event.kind, event.schema, payload));
+            if let Some(Ok(LedgerEvent::Erased(erased))) = decoded {
+                // What is there is no concern of events that were not checked.
+                let _there = self.erasures.named(&erased);
             }
         }
+        Ok(())
     }
 
     fn let_go(&mut self, stream: &StreamName) {

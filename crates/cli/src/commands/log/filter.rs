@@ -8,8 +8,10 @@ use antiphon::id::{StreamName, Version, WorkId};
 use antiphon::ledger::{Events, ReadError, Store};
 use antiphon::time::WallTime;
 
-use crate::ledger::PAGE;
 use crate::timestamps;
+
+/// Events read at a time, from the end backwards.
+const PAGE: usize = 1_000;
 
 /// Names that are offered instead of one that is not there.
 const OFFERED: usize = 3;

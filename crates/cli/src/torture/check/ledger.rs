@@ -6,14 +6,11 @@ use std::path::Path;
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, Seq, SessionId, StreamName, Version, WorkId};
-use antiphon::ledger::Location;
+use antiphon::ledger::{AllEvents, Location};
 use antiphon::replay::Replay;
 
 use super::findings::Findings;
 use super::record::Record;
-
-/// Events read at a time.
-const PAGE: usize = 4_000;
 
 /// The ledger as its events tell it.
 #[derive(Debug, Default)]
@@ -26,21 +23,16 @@ pub(super) struct ReadLedger {
 impl ReadLedger {
     pub(super) fn read(&mut self, state: &Path, findings: &mut Findings) -> Result<(), String> {
         let store = Location::directory(state).store();
-        let mut after = Seq(0);
-        loop {
-            let page = store
-                .read_all(after, PAGE)
-                .map_err(|error| format!("the ledger cannot be read: {error}"))?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.seq;
-            for placed in &page {
-                self.events += 1;
-                match &placed.event.stream {
-                    StreamName::Coordination(id) => self.take(id, &placed.event, findings),
-                    _ => self.closed += u64::from(&*placed.event.kind == "ledger.closed"),
-                }
+        for placed in AllEvents::after(store.as_ref(), Seq(0)) {
+            let event =
+                placed.map_err(|error| format!("the ledger cannot be read: {error}"))?.event;
+            self.events += 1;
+            match &event.stream {
+                StreamName::Coordination(id) => self.take(id, &event, findings),
+                _ => self.closed += u64::from(&*event.kind == "ledger.closed"),
             }
         }
+        Ok(())
     }
 
     pub(super) fn take(

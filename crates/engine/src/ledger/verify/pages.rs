@@ -10,7 +10,7 @@ use crate::ledger::error::ReadError;
 use crate::ledger::store::{Damage, Placed, Store};
 
 /// Events that are read at once.
-pub(super) const PAGE: usize = 1_024;
+const PAGE: usize = 1_024;
 
 /// Pages that wait to be checked.
 const AHEAD: usize = 2;

@@ -14,7 +14,8 @@ use super::head_rows;
 use super::report::{NotRebuildable, Report};
 use super::stream::{Consequence, StreamCheck};
 use crate::ledger::error::ReadError;
-use crate::ledger::store::{HeadQuery, Placed, PlacedCommit, Store};
+use crate::ledger::events::AllEvents;
+use crate::ledger::store::{HeadQuery, PlacedCommit, Store};
 
 /// Events that are read at once.
 const PAGE: usize = 1_024;
@@ -248,21 +249,18 @@ pub(in crate::ledger) fn locate(
         let middle = low + (high - low) / 2;
         if earlier(middle)? { low = middle + 1 } else { high = middle }
     }
-    let mut after = Seq(low);
-    let found = loop {
-        let page = store.read_all(after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(None) };
-        let is_it = |placed: &&Placed| {
-            placed.event.stream == event.stream && placed.event.version == event.version
-        };
-        if let Some(found) = page.iter().find(is_it) {
-            break found.commit;
+    let mut found = None;
+    for placed in AllEvents::after(store, Seq(low)) {
+        let placed = placed?;
+        if placed.event.stream == event.stream && placed.event.version == event.version {
+            found = Some(placed.commit);
+            break;
         }
-        if last.event.at > event.at {
-            return Ok(None);
+        if placed.event.at > event.at {
+            break;
         }
-        after = last.seq;
-    };
+    }
+    let Some(found) = found else { return Ok(None) };
     let before = match found.0.checked_sub(2) {
         None => CommitTip::default(),
         Some(number) => store
