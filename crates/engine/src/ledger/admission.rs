@@ -152,6 +152,10 @@ pub(super) fn admit<'a, E: From<Refusal>>(
 }
 
 /// Checks an erasure of payloads against the stream it is to happen in, as it is after the append.
+///
+/// The decider asks much the same of the head row, so that a user is refused before anything is
+/// recorded. The store asks again because it is the last that can keep evidence from being
+/// destroyed, whoever makes the append, and because it judges the stream as the append leaves it.
 pub(super) fn admit_erasure(
     stream: &StreamName,
     versions: &[Version],
