@@ -101,16 +101,15 @@ impl CommandError {
 
 impl From<ReadError> for CommandError {
     fn from(error: ReadError) -> Self {
-        let told = Self::because(Kind::State, &error);
+        let command_error = Self::because(Kind::State, &error);
         match error {
             ReadError::Absent { .. } => {
-                told.with_hint("`antiphon run` creates it; choose another with --dir")
+                command_error.with_hint("`antiphon run` creates it; choose another with --dir")
             }
             // Its message says what to do.
-            ReadError::Damaged { .. } => told,
-            ReadError::Fault(_) => {
-                told.with_hint("`antiphon doctor` explains what is wrong with a state directory")
-            }
+            ReadError::Damaged { .. } => command_error,
+            ReadError::Fault(_) => command_error
+                .with_hint("`antiphon doctor` explains what is wrong with a state directory"),
         }
     }
 }
@@ -167,7 +166,7 @@ impl From<ClientError> for CommandError {
         };
         let faults = error.problem().map_or(&[][..], |problem| &problem.errors);
         let details: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
-        let told = match details.as_slice() {
+        let command_error = match details.as_slice() {
             [] => Self::because(kind, &error),
             details => Self::new(kind, format!("{error}: {}", details.join("; "))),
         };
@@ -175,7 +174,7 @@ impl From<ClientError> for CommandError {
             ClientError::Refused(problem) => Some(problem),
             _ => None,
         };
-        Self { problem, ..told }
+        Self { problem, ..command_error }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an event says: to people in one sentence, to programs as JSON.
 //!
-//! `log`, the lines of a run and the names in its frame all read the sentences here; nothing else
-//! turns an event into words.
+//! `log`, the lines of a run and the names in its frame all read the sentences here. The frame
+//! itself and `status` show the state that events add up to, in words of their own.
 
 mod json;
 mod ledger;

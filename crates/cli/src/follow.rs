@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub(crate) enum Outcome {
     /// It has ended.
     Ended(RunOutcome),
-    /// This process was told to stop.
+    /// This process was asked to stop.
     Terminated,
 }
 
@@ -50,7 +50,7 @@ impl RunFollower {
         let mut interrupts = Interrupts::catch()?;
         tokio::select! {
             connection = Connection::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), connection: connection?, interrupts }),
-            _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before anything was done")),
+            _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before the run was submitted")),
         }
     }
 
@@ -89,8 +89,8 @@ impl RunFollower {
                         return Ok(Outcome::Terminated);
                     }
                     view.tell(match self.connection.host {
-                        Some(_) => "the engine has gone; this process takes over",
-                        None => "the engine has gone; another one takes over",
+                        Some(_) => "the engine exited; this process takes over",
+                        None => "the engine exited; another engine takes over",
                     })?;
                 }
             }
@@ -186,7 +186,7 @@ impl RunFollower {
     }
 
     /// Leaves in good order: an engine of this process stays while it carries something out for
-    /// others, unless it was told to stop.
+    /// others, unless it was asked to stop.
     pub(crate) async fn detach(
         mut self,
         followed: Result<Outcome, CommandError>,

@@ -157,9 +157,9 @@ impl Ledger {
                 older_than = Some(head.stream);
             }
         }
-        let told =
+        let command_error =
             CommandError::new(Kind::Usage, format!("there are no runs in {}", self.dir.display()));
-        Err(told.with_hint("`antiphon run FILE` starts one"))
+        Err(command_error.with_hint("`antiphon run FILE` starts one"))
     }
 
     fn is_nested(&self, stream: &StreamName) -> Result<bool, CommandError> {
@@ -182,12 +182,12 @@ impl Ledger {
     }
 
     fn unknown(&self, id: &CoordinationId) -> Result<CommandError, CommandError> {
-        let told = CommandError::new(
+        let command_error = CommandError::new(
             Kind::Usage,
             format!("there is no run {id} in {}", self.dir.display()),
         );
         let near = self.near(id)?;
-        Ok(told.with_hint(match near.as_slice() {
+        Ok(command_error.with_hint(match near.as_slice() {
             [] => "`antiphon list` shows the runs there are".to_owned(),
             near => format!("did you mean {}?", near.join(" or ")),
         }))
@@ -218,10 +218,10 @@ impl Ledger {
 /// An item that is not in a coordination.
 pub(crate) fn unknown_item(session: &Coordination, work: &str) -> CommandError {
     let id = session.coordination_id();
-    let told = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
+    let command_error = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
     match alike(work, session.work_queue().map(WorkId::as_str)).as_slice() {
-        [] => told.with_hint(format!("`antiphon status {id}` shows its items")),
-        near => told.with_hint(format!("did you mean {}?", near.join(" or "))),
+        [] => command_error.with_hint(format!("`antiphon status {id}` shows its items")),
+        near => command_error.with_hint(format!("did you mean {}?", near.join(" or "))),
     }
 }
 

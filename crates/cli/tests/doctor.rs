@@ -207,7 +207,7 @@ fn a_missing_head_mark_is_accepted_only_by_its_flag_and_on_the_record() {
     check(
         &fixture.run("log ledger --from 3"),
         "\
-3  <time>  ledger.opened  opened in epoch 2 by antiphon 0.1.0, process <pid> on <host>, although its head mark did not vouch for it
+3  <time>  ledger.opened  opened in epoch 2 by antiphon 0.1.0, process <pid> on <host>, despite its head mark
 4  <time>  ledger.closed  closed
 --- exit 0
 ",
@@ -241,7 +241,7 @@ fn a_shorter_ledger_is_accepted_by_its_flag_and_says_what_is_lost() {
     assert_eq!(
         accepted["accepted"],
         format!(
-            "accepted and recorded: 3 commits of acknowledged work are given up; the last one left is {last}; engines can open the ledger again"
+            "accepted and recorded: 3 commits of acknowledged work are discarded; the last one left is {last}; engines can open the ledger again"
         )
     );
     assert!(fixture.run("doctor").ends_with("\nnothing is wrong\n--- exit 0\n"));

@@ -230,7 +230,7 @@ fn ctrl_c_ends_the_wait_for_an_engine_that_does_not_answer() -> Result {
     run.signal(rustix::process::Signal::INT)?;
     assert_eq!(
         lines.next().ok_or("it said nothing more")??,
-        "error: interrupted before anything was done"
+        "error: interrupted before the run was submitted"
     );
     assert_eq!(run.0.wait()?.code(), Some(8));
     Ok(())

@@ -96,14 +96,12 @@ impl Run {
                 }
                 Some(Proposal::End(ending)) => return self.end(ending),
                 Some(Proposal::Expand(work)) => {
-                    return Err(CommandError::internal(format!(
-                        "{work} is no nested coordination"
-                    )));
+                    return Err(CommandError::internal(format!("{work} is not a nested run")));
                 }
                 None => {
-                    let number = open
-                        .pop_front()
-                        .ok_or_else(|| CommandError::internal("the coordination stands still"))?;
+                    let number = open.pop_front().ok_or_else(|| {
+                        CommandError::internal("no session of the run can start or end")
+                    })?;
                     let end = SessionEnd::new(SessionOutcome::Success);
                     let unbound = self
                         .session
@@ -125,7 +123,7 @@ impl Run {
             CommitTip::default(),
         );
         let Ending::Completed(stop) = ending else {
-            return Err(CommandError::internal("the coordination was aborted"));
+            return Err(CommandError::internal("the run was aborted"));
         };
         self.apply(&CoordinationEvent::Completed(Box::new(Completed {
             stop,

@@ -11,8 +11,8 @@ use crate::output::Output;
 ///
 /// For bash: `antiphon completions bash > ~/.local/share/bash-completion/completions/antiphon`. For
 /// zsh, into a file `_antiphon` in a directory of $fpath; for fish, into
-/// ~/.config/fish/completions/antiphon.fish; for elvish and PowerShell, into the file that the
-/// shell reads at its start.
+/// ~/.config/fish/completions/antiphon.fish; for elvish and PowerShell, into your shell's
+/// startup file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The shell

@@ -39,10 +39,10 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         ledger.unended(&self.id)?;
-        on_a_runtime(self.go_on(ledger, options.json))
+        on_a_runtime(self.resume(ledger, options.json))
     }
 
-    async fn go_on(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
+    async fn resume(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
         let raise = RaiseRequest {
             sessions: self.sessions,
             duration_ms: self.duration.map(|duration| duration.0),
@@ -50,9 +50,9 @@ impl Args {
             cost: self.cost.as_ref().map(|cost| cost.millionths),
         };
         self.check_currency(&ledger)?;
-        let go_on =
+        let request =
             async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
-        let (accepted, acted_on) = Connection::command(&ledger.dir, go_on).await.map_err(|error| match error.kind() {
+        let (accepted, acted_on) = Connection::command(&ledger.dir, request).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != RaiseRequest::default() => error.with_hint(format!(
                 "the run must be paused, and ceilings are totals that can only be raised; `antiphon status {}` shows both",
                 self.id

@@ -23,7 +23,7 @@ use filter::{Filter, Kinds};
 /// Print the events of a run
 ///
 /// With --follow, keeps printing events as they are recorded until the run has ended, also across a
-/// restart of the engine; it stops when its output is no longer read. With --json, prints one
+/// restart of the engine; it exits when its output is closed. With --json, prints one
 /// object per line: the event's envelope, its payload as stored, and `time`, which is `wall` in
 /// readable form.
 #[derive(Debug, clap::Args)]

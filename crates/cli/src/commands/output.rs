@@ -34,7 +34,7 @@ pub(crate) struct Args {
 }
 
 /// A session of the item.
-struct Found {
+struct FoundSession {
     number: u64,
     /// Absent while it runs.
     end: Option<Box<SessionUnbound>>,
@@ -70,19 +70,22 @@ impl Args {
     }
 
     /// The session that is meant.
-    fn find(&self, ledger: &Ledger) -> Result<Option<Found>, CommandError> {
-        let mut found: Option<Found> = None;
+    fn find(&self, ledger: &Ledger) -> Result<Option<FoundSession>, CommandError> {
+        let mut found: Option<FoundSession> = None;
         ledger.each_event(&StreamName::Coordination(self.id.clone()), |event| {
             match CoordinationEvent::of(event) {
                 Ok(CoordinationEvent::SessionBound(bound))
                     if self.means(bound.work.as_str(), bound.session) =>
                 {
-                    found = Some(Found { number: bound.session, end: None });
+                    found = Some(FoundSession { number: bound.session, end: None });
                 }
                 Ok(CoordinationEvent::SessionUnbound(unbound))
                     if self.means(unbound.work.as_str(), unbound.session) =>
                 {
-                    found = Some(Found { number: unbound.session, end: Some(Box::new(unbound)) });
+                    found = Some(FoundSession {
+                        number: unbound.session,
+                        end: Some(Box::new(unbound)),
+                    });
                 }
                 _ => {}
             }
@@ -95,7 +98,7 @@ impl Args {
         work == self.work && self.session.is_none_or(|wanted| wanted == session)
     }
 
-    fn printed(&self, ledger: &Ledger, found: &Found) -> Result<Printed, CommandError> {
+    fn printed(&self, ledger: &Ledger, found: &FoundSession) -> Result<Printed, CommandError> {
         let Some(end) = &found.end else {
             let session = SessionId { coordination: self.id.clone(), number: found.number };
             let folder = SessionFolder::in_state_directory(&ledger.dir, &session);

@@ -22,8 +22,8 @@ use crate::text::{painted, printable};
 /// if something is wrong, 3 if it cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file that `antiphon receipt export` wrote, or the id of a run; a file of that name goes
-    /// first, unless the run is given as `coordination/ID`
+    /// A file that `antiphon receipt export` wrote, or the id of a run; a file with that name
+    /// takes precedence, unless the run is given as `coordination/ID`
     #[arg(value_name = "RUN | FILE")]
     target: Option<String>,
     /// Also check that the ledger extends the one that issued this receipt, given as a file or hash

@@ -52,9 +52,9 @@ impl Host {
         let server = match Server::bind(dir, engine.clone()).await {
             Ok(server) => server.with_sessions(Arc::new(move |pid| session_of(&place, pid))),
             Err(error) => {
-                let told = CommandError::because(Kind::State, &error);
+                let command_error = CommandError::because(Kind::State, &error);
                 engine.close().await?;
-                return Err(told);
+                return Err(command_error);
             }
         };
         let stop = CancellationToken::new();

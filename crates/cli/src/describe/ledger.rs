@@ -7,8 +7,7 @@ use crate::labels::counted;
 
 pub(super) fn opened(opened: &LedgerOpened) -> Sentence {
     let LedgerOpened { epoch, host, pid, engine, accepted_shorter, .. } = opened;
-    let accepted =
-        if *accepted_shorter { ", although its head mark did not vouch for it" } else { "" };
+    let accepted = if *accepted_shorter { ", despite its head mark" } else { "" };
     let text = format!(" in epoch {epoch} by antiphon {engine}, process {pid} on {host}{accepted}");
     Sentence::new("opened", "", text)
 }

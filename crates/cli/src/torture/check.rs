@@ -18,6 +18,7 @@ use antiphon::ledger::verify::Scope;
 
 use super::journal::Journal;
 use super::process_trace::ProcessTrace;
+use crate::labels::counted;
 use findings::Findings;
 use ledger::ReadLedger;
 
@@ -87,8 +88,9 @@ pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Coverage, Vec<Str
     coverage.events = ledger.events;
     if coverage.receipts_rebuilt != coverage.ended {
         findings.add(format!(
-            "{} coordinations have ended, but {} receipts could be rebuilt",
-            coverage.ended, coverage.receipts_rebuilt
+            "{} ended, but {} could be rebuilt",
+            counted(coverage.ended, "run"),
+            counted(coverage.receipts_rebuilt, "receipt")
         ));
     }
     coverage.acknowledged = acknowledged::check(&ledger, journal, &mut findings);

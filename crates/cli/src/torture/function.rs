@@ -76,7 +76,7 @@ pub(super) async fn carry_out(
         Some("flaky") if random.one_in(2) => {
             return Err(Failed::because("half of the time it does not work"));
         }
-        Some("doomed") => return Err(Failed::because("it never works")),
+        Some("always_fails") => return Err(Failed::because("it never works")),
         Some("panics") if session.attempt() == 1 => panic!("a function may panic"),
         Some("defers") if random.one_in(2) => {
             let until = std::time::SystemTime::now() + Duration::from_millis(3);

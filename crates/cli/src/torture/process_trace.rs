@@ -1,5 +1,5 @@
-//! The spoor: a file for each process of a session, outside of the state directory, from which
-//! anybody can tell whether it lives.
+//! The traces of processes: a file for each process of a session, outside of the state directory,
+//! which shows whether the process lives.
 //!
 //! A process leaves its file first and looks for others then, so of two that live at a time at
 //! least one sees the other.
@@ -18,7 +18,7 @@ use super::processes::Identity;
 #[derive(Debug, Clone)]
 pub(super) struct TraceDirectory(PathBuf);
 
-/// What a session was told of itself.
+/// What a session knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Assignment {
     pub(super) session: SessionId,
@@ -49,7 +49,7 @@ pub(super) struct Observation {
 impl TraceDirectory {
     /// That of the ledger in a directory.
     pub(super) fn of(dir: &Path) -> Self {
-        Self(dir.join("spoor"))
+        Self(dir.join("traces"))
     }
 
     fn item(&self, session: &SessionId, work: &WorkId) -> PathBuf {

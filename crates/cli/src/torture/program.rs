@@ -24,7 +24,7 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 /// A process of a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
-    /// Where the state directory and the spoor are.
+    /// Where the state directory and the traces of processes are.
     pub(crate) dir: PathBuf,
     pub(crate) seed: u64,
     /// What a process that is not the session's own program is there for.

@@ -253,7 +253,7 @@ impl Ledger {
     fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Coverage, Trouble> {
         let tracks = TraceDirectory::of(&self.dir)
             .tracks()
-            .map_err(|error| Trouble::Io("read the spoor".to_owned(), error))?;
+            .map_err(|error| Trouble::Io("read the traces".to_owned(), error))?;
         let left =
             Left { state: &victim::state(&self.dir), journal: &self.journal, tracks: &tracks };
         match check(&left, finished) {

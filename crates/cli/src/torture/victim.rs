@@ -240,7 +240,7 @@ impl Driver {
                     self.journal.write(&Entry::Paused { id: self.id.clone() });
                     tokio::time::sleep(Duration::from_millis(3)).await;
                 }
-                self.go_on().await?;
+                self.resume().await?;
             }
             Handling::Add => {
                 for number in 0..random.between(1, 4) {
@@ -271,7 +271,7 @@ impl Driver {
     }
 
     /// Lets a paused coordination go on, with more of everything.
-    async fn go_on(&self) -> Result<(), Problem> {
+    async fn resume(&self) -> Result<(), Problem> {
         let raise = workload::raise(self.workload.config.budget());
         if accepted(self.engine.run(&self.id)?.unpause_with(raise).await)?.is_some() {
             self.journal.write(&Entry::Continued { id: self.id.clone() });
@@ -303,7 +303,7 @@ impl Driver {
                 return Ok(());
             }
             // It may be paused for want of budget.
-            self.go_on().await?;
+            self.resume().await?;
             if self.workload.open {
                 // It may have been started in the meantime.
                 self.stop(StopKind::Close).await?;

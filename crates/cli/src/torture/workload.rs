@@ -27,7 +27,7 @@ const BEHAVIOURS: [(&str, u64); 13] = [
     ("steady", 12),
     ("slow", 4),
     ("flaky", 4),
-    ("doomed", 1),
+    ("always_fails", 1),
     ("panics", 1),
     ("defers", 2),
     ("hangs", 1),

@@ -31,7 +31,7 @@ pub(crate) struct Size {
 
 /// When it is, and which turn of the spinner.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct FrameTime {
     pub(crate) wall: WallTime,
     pub(crate) turn: usize,
 }
@@ -41,10 +41,10 @@ pub(crate) struct Moment {
 pub(crate) fn frame(
     board: &Board,
     asked: &BTreeMap<WorkId, String>,
-    moment: Moment,
+    time: FrameTime,
     size: Size,
 ) -> Vec<String> {
-    let now = board.present(moment.wall);
+    let now = board.present(time.wall);
     let columns = size.columns.saturating_sub(1).max(1);
     let room = size.rows.saturating_sub(1).max(1);
     let mut below = gauges(board, &now, columns);
@@ -56,7 +56,7 @@ pub(crate) fn frame(
     // reason is seen to the last.
     let below = &below[below.len().saturating_sub(room - 1)..];
     let items =
-        items(board, &Rows::new(board, now, asked), moment.turn, room - 1 - below.len(), columns);
+        items(board, &Rows::new(board, now, asked), time.turn, room - 1 - below.len(), columns);
     let lines = std::iter::once(heading(board)).chain(items).chain(below.iter().cloned());
     lines.map(|line| line.cut(columns)).collect()
 }
@@ -156,7 +156,7 @@ impl ShownRow {
             line.push(format!("{:<4}", attempt.unwrap_or_default()));
         }
         line.push(match self {
-            Self::Item(row) => told(row),
+            Self::Item(row) => description(row),
             Self::Group(_, counts) => class_counts(counts),
         });
         line
@@ -164,7 +164,7 @@ impl ShownRow {
 }
 
 /// What stands behind the numbers of an item; its mark says the state of most.
-fn told(row: &Row) -> String {
+fn description(row: &Row) -> String {
     let detail = row.detail();
     match (row.state, &row.waits) {
         ("retries" | "deferred", _) => format!("{} {detail}", row.state),

@@ -12,7 +12,7 @@ use antiphon::id::{CoordinationId, WorkId};
 use rustix::termios::tcgetwinsize;
 
 use super::board::Board;
-use super::frame::{Moment, Size, frame};
+use super::frame::{FrameTime, Size, frame};
 use super::line::width;
 use super::plain::Plain;
 use crate::command_error::CommandError;
@@ -107,7 +107,7 @@ impl Live {
         self.draw()?;
         let lines = self.told.summary(outcome).lines();
         for line in lines {
-            self.output.line(self.shown(line))?;
+            self.output.line(self.plain_or_coloured(line))?;
         }
         self.output.flush()
     }
@@ -117,7 +117,7 @@ impl Live {
         let lines = frame(
             &self.board,
             &self.asked,
-            Moment { wall: timestamps::now(), turn: self.turn },
+            FrameTime { wall: timestamps::now(), turn: self.turn },
             size,
         );
         let mut text = format!("{BEGIN}{}", self.up(size));
@@ -146,7 +146,7 @@ impl Live {
         }
     }
 
-    fn shown(&self, line: String) -> String {
+    fn plain_or_coloured(&self, line: String) -> String {
         if self.coloured { line } else { anstream::adapter::strip_str(&line).to_string() }
     }
 }

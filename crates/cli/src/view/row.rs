@@ -109,7 +109,7 @@ impl<'a> Rows<'a> {
             _ if session.status().is_terminal() => row.state = "not done",
             WorkState::Delayed(until) if !until.has_come(&self.now) => {
                 row.state = if is_deferred(item.last.as_ref()) { "deferred" } else { "retries" };
-                row.waits = Some(moment(*until, &self.now));
+                row.waits = Some(remaining(*until, &self.now));
             }
             WorkState::Waiting(_) => row.waits = self.needs(session, &tracking),
             WorkState::Ready | WorkState::Delayed(_) => {
@@ -170,7 +170,7 @@ fn is_deferred(last: Option<&Last>) -> bool {
     last.is_some_and(|last| matches!(last.outcome, SessionOutcome::Deferred { .. }))
 }
 
-fn moment(until: Deadline, now: &Now) -> String {
+fn remaining(until: Deadline, now: &Now) -> String {
     match until {
         Deadline::Ledger(at) => format!("in {}", timestamps::elapsed(at.since(now.at))),
         Deadline::Wall(wall) => format!("until {}", timestamps::seconds(wall)),

@@ -7,7 +7,7 @@ use antiphon::event::{CoordinationEvent, Paused, StopKind, StopRequested};
 use antiphon::id::{Actor, WorkId};
 
 use super::board::Board;
-use super::frame::{Moment, Size, frame};
+use super::frame::{FrameTime, Size, frame};
 use super::history::History;
 use super::line::width;
 
@@ -44,7 +44,7 @@ fn story() -> History {
 
 fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<String> {
     let size = Size { rows, columns };
-    let lines = frame(board, &BTreeMap::new(), Moment { wall: history.wall(), turn: 0 }, size);
+    let lines = frame(board, &BTreeMap::new(), FrameTime { wall: history.wall(), turn: 0 }, size);
     let bare: Vec<String> =
         lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
     assert!(bare.len() < rows.max(2), "{rows} rows: {bare:#?}");
@@ -61,7 +61,7 @@ fn shown_within(board: &Board, history: &History, rows: usize, columns: usize) -
     let lines = frame(
         board,
         &BTreeMap::new(),
-        Moment { wall: history.wall(), turn: 0 },
+        FrameTime { wall: history.wall(), turn: 0 },
         Size { rows, columns },
     );
     let bare: Vec<String> =
@@ -203,7 +203,7 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
     let lines = frame(
         &board,
         &asked,
-        Moment { wall: history.wall(), turn: 0 },
+        FrameTime { wall: history.wall(), turn: 0 },
         Size { rows: 9, columns: 80 },
     );
     check(&lines[1..2], "· deploy          ready: its secrets\\u{7} are gone");

@@ -55,9 +55,10 @@ impl Acceptance {
                 "--accept-shorter",
                 self.accept_shorter,
                 match missing {
-                    0 => "the ownership that the head mark names is given up, with everything recorded under it".to_owned(),
+                    0 => "the epoch in the head mark is discarded, with everything recorded under it".to_owned(),
+                    1 => format!("1 commit of acknowledged work is discarded; the last one left is {}", ledger.number),
                     _ => {
-                        format!("{missing} commits of acknowledged work are given up; the last one left is {}", ledger.number)
+                        format!("{missing} commits of acknowledged work are discarded; the last one left is {}", ledger.number)
                     }
                 },
             )
@@ -65,7 +66,7 @@ impl Acceptance {
         MarkRefusal::Differs { mark, .. } => (
             "--accept-shorter",
             self.accept_shorter,
-            format!("what the head mark names at commit {} is given up for what the ledger has there", mark.commit.number),
+            format!("commit {} in the head mark is replaced by the ledger's own commit", mark.commit.number),
         ),
         MarkRefusal::Missing { .. } | MarkRefusal::Unreadable { .. } => (
             "--accept-missing-mark",

@@ -74,7 +74,7 @@ impl Examination {
             Ok(_) => true,
             Err(_) => false,
         };
-        let answer = if found { knock(dir) } else { Answer::Nobody };
+        let answer = if found { probe(dir) } else { Answer::Nobody };
         match (self.held, answer) {
             (true, Answer::Engine) => self.ok(NAME, "the engine answers"),
             (false, Answer::Engine) => {
@@ -207,7 +207,7 @@ impl Examination {
     }
 }
 
-fn knock(dir: &Path) -> Answer {
+fn probe(dir: &Path) -> Answer {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Answer::Silence;
     };

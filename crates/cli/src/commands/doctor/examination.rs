@@ -304,7 +304,7 @@ impl Examination {
 
     fn head_mark(&mut self, dir: &Path, position: &LedgerPosition) {
         const NAME: &str = "head mark";
-        let go_on = "restore the directory from a copy, or continue";
+        let advice = "restore the directory from a copy, or continue";
         let mark = match HeadMark::read(dir) {
             Ok(Some(mark)) => mark,
             Ok(None) if position.commits == Default::default() => {
@@ -318,7 +318,7 @@ impl Examination {
                 self.problem(
                     NAME,
                     refusal.to_string(),
-                    format!("{go_on} with --accept-missing-mark"),
+                    format!("{advice} with --accept-missing-mark"),
                 );
                 self.refusal = Some(refusal);
                 return;
@@ -328,7 +328,7 @@ impl Examination {
             }
             Err(error @ MarkError::Damaged { .. }) => {
                 let text = format!("{error}, so nothing can tell whether the ledger is complete");
-                self.problem(NAME, text, format!("{go_on} with --accept-missing-mark"));
+                self.problem(NAME, text, format!("{advice} with --accept-missing-mark"));
                 self.refusal = Some(error.into());
                 return;
             }
@@ -352,7 +352,7 @@ impl Examination {
                 );
             }
             Ok(Err(refusal)) => {
-                self.problem(NAME, refusal.to_string(), format!("{go_on} with --accept-shorter"));
+                self.problem(NAME, refusal.to_string(), format!("{advice} with --accept-shorter"));
                 self.refusal = Some(refusal);
             }
             Err(error) => self.problem(

@@ -51,7 +51,7 @@ pub(super) fn check(ledger: &ReadLedger, journal: &Journal, findings: &mut Findi
             for pair in sessions.windows(2) {
                 if pair[1].0 < pair[0].1 {
                     findings.add(format!(
-                        "item {work} of {coordination} had two live sessions: {} and {}, which began before the other was gone",
+                        "item {work} of {coordination} had two sessions at once: {} and {}, which began before the first had exited",
                         pair[0].2, pair[1].2
                     ));
                 }

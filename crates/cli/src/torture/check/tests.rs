@@ -258,7 +258,8 @@ fn two_live_sessions_of_one_item_are_found() {
             *at_ns = 399;
         }
     }
-    let found = "item a of c had two live sessions: 1 and 2, which began before the other was gone";
+    let found =
+        "item a of c had two sessions at once: 1 and 2, which began before the first had exited";
     assert_eq!(left.checked(&journal), Err(vec![found.to_owned()]));
 }
 
@@ -400,7 +401,7 @@ fn two_ends_of_one_coordination_are_found() {
             "the table of head rows, which lacks 1 streams that have ended: has no head row; restore a copy; the events themselves are not touched by this",
             "coordination/c at version 9: coordination.completed is not possible here: the run has ended",
             "coordination/c: 2 terminal events",
-            "1 coordinations have ended, but 0 receipts could be rebuilt",
+            "1 run ended, but 0 receipts could be rebuilt",
         ]
     );
 }
@@ -458,7 +459,7 @@ fn a_receipt_with_other_bytes_is_found() {
         retold.checked(&retold.journal()).unwrap_err(),
         [
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
-            "1 coordinations have ended, but 0 receipts could be rebuilt",
+            "1 run ended, but 0 receipts could be rebuilt",
         ]
     );
 }
