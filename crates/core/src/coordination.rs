@@ -96,7 +96,10 @@ pub use crate::head::{Stage, UnknownStage};
 pub use budget::{Budget, BudgetUsage, CoordinationBudget, Grant, Usage};
 pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
-pub use error::{ApplyError, ControllerError, NotNow};
+pub use error::{
+    AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, NotNow,
+    RaiseError, SkipError, StateError, TerminationError, WorkError,
+};
 pub use fault::CoordinationError;
 pub use life::{Change, LifeError};
 pub use limits::{

@@ -32,7 +32,7 @@ use deadlines::Deadlines;
 use member::Member;
 
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{Blocked, ControllerError, Coordination, Runners};
+use crate::coordination::{Blocked, Coordination, Runners, StateError};
 use crate::envelope::{CommitTip, StreamTip};
 use crate::id::{CoordinationId, Epoch, SessionId};
 use crate::live::{Live, Stamp};
@@ -223,9 +223,7 @@ impl World {
     fn unended(&self, id: &CoordinationId) -> Result<&Coordination, Rejection> {
         let state = self.coordination(id).ok_or_else(|| Rejection::unknown(id))?;
         if state.status().is_terminal() {
-            return Err(
-                ControllerError::CoordinationTerminal { coordination_id: id.clone() }.into()
-            );
+            return Err(StateError::CoordinationTerminal { coordination_id: id.clone() }.into());
         }
         Ok(state)
     }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use antiphon_core::coordination::{
-    ControllerError, Coordination, CoordinationBudget, CoordinationConfig, CoordinationController,
-    MAX_DEPTH, Runner, WorkSpec,
+    ConfigError, ControllerError, Coordination, CoordinationBudget, CoordinationConfig,
+    CoordinationController, MAX_DEPTH, Runner, WorkSpec,
 };
 use antiphon_core::id::{CoordinationId, IdError, WorkId};
 
@@ -53,7 +53,7 @@ fn a_chain_of_a_hundred_thousand_items_is_no_circle_and_its_closing_is_found() {
         .unwrap()
         .needs
         .push("w99999".parse().map(antiphon_core::coordination::Need::Work).unwrap());
-    let Err(ControllerError::Cycle { path }) = CoordinationConfig::of_work(work, budget()) else {
+    let Err(ConfigError::Cycle { path }) = CoordinationConfig::of_work(work, budget()) else {
         panic!("it is a circle")
     };
     assert_eq!(path.len(), 100_001);

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use antiphon_core::append::Erasure;
 use antiphon_core::coordination::{
-    ArchivedWork, Blocked, Capability, ControllerError, CoordinationBudget, CoordinationConfig,
-    MAX_FINISHED_IN_MEMORY, Runners, SessionEnd, SessionOutcome, WorkSpec, archived_items,
+    ArchiveDamaged, ArchivedWork, Blocked, Capability, ConfigError, CoordinationBudget,
+    CoordinationConfig, MAX_FINISHED_IN_MEMORY, Runners, SessionEnd, SessionOutcome, WorkSpec,
+    archived_items,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -245,10 +246,10 @@ fn a_need_on_a_failed_item_or_group_that_left_memory_skips_what_needs_it() {
 fn an_id_is_never_used_twice_though_its_item_left_memory() {
     let mut desk = long_lived();
     let twice = desk.add(vec![item("i3")]).unwrap_err();
-    assert_eq!(twice, ControllerError::DuplicateWork { work_id: "i3".parse().unwrap() }.into());
+    assert_eq!(twice, ConfigError::DuplicateWork { work_id: "i3".parse().unwrap() }.into());
     let unknown = desk.add(vec![item("x").needs_work("nowhere").unwrap()]).unwrap_err();
     let expected =
-        ControllerError::UnknownNeed { work_id: "x".parse().unwrap(), need: "nowhere".to_owned() };
+        ConfigError::UnknownNeed { work_id: "x".parse().unwrap(), need: "nowhere".to_owned() };
     assert_eq!(unknown, expected.into());
     // Nothing in memory or archives has such names, so nothing is read for them.
     assert_eq!(desk.add(vec![item("fresh"), item("fresher").needs_work("fresh").unwrap()]), Ok(0));
@@ -259,7 +260,7 @@ fn a_damaged_archive_is_refused() {
     let desk = long_lived();
     let name = desk.blobs.keys().next().copied().unwrap();
     let refused = ArchivedWork::read(name, b"[]", &[item("late")]);
-    assert_eq!(refused, Err(ControllerError::ArchiveDamaged { archive: name }));
+    assert_eq!(refused, Err(ArchiveDamaged { archive: name }));
 }
 
 #[test]

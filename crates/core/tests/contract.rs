@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    AbortReason, ApplyError, Backoff, BudgetType, BudgetUsage, ControllerError, CoordinationBudget,
-    CoordinationConfig, CoordinationController, CoordinationError, CoordinationObjectiveReceiptV1,
-    CoordinationReceipt, CoordinationReducer, CoordinationStatus, EfeComponents, EfeObjective,
-    EfeWeights, Ending, Grant, HashMismatch, MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE,
-    MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, NextStep, PlannerError, ReceiptBuilder, Reducer,
-    ReducerContext, Runner, SessionOutcome, SessionSpawner, SessionTerminationInfo, SkipReason,
-    SpawnError, StopCondition, Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
+    AbortReason, ApplyError, Backoff, BindError, BudgetType, BudgetUsage, ConfigError,
+    ControllerError, CoordinationBudget, CoordinationConfig, CoordinationController,
+    CoordinationError, CoordinationObjectiveReceiptV1, CoordinationReceipt, CoordinationReducer,
+    CoordinationStatus, EfeComponents, EfeObjective, EfeWeights, Ending, Grant, HashMismatch,
+    MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, NextStep,
+    PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner, SessionOutcome, SessionSpawner,
+    SessionTerminationInfo, SkipReason, SpawnError, StateError, StopCondition, TerminationError,
+    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
@@ -68,7 +69,7 @@ fn inv_co01_one_session_runs_at_a_time() {
     let before = controller.session().unwrap().snapshot();
     assert_eq!(
         controller.prepare_session_spawn("b", controller.version().0, 2_000),
-        Err(ControllerError::SessionAlreadyBound { session_id: bound.session_id, concurrency: 1 })
+        Err(BindError::SessionAlreadyBound { session_id: bound.session_id, concurrency: 1 }.into())
     );
     assert_eq!(controller.session().unwrap().snapshot(), before);
 }
@@ -131,7 +132,7 @@ fn inv_co04_a_tripped_breaker_lets_nothing_start() {
     let stop = StopCondition::CircuitBreakerTripped;
     assert_eq!(controller.check_stop_condition(), Some(stop.clone()));
     let refused = controller.prepare_session_spawn("d", controller.version().0, 2_000);
-    assert_eq!(refused, Err(ControllerError::MustStop { stop: stop.clone() }));
+    assert_eq!(refused, Err(BindError::MustStop { stop: stop.clone() }.into()));
     let end = controller.complete(stop, 2_000).unwrap();
     assert_eq!((end.receipt.verdict, end.receipt.totals.work_unfinished), (Verdict::Failed, 1));
 }
@@ -372,11 +373,11 @@ fn ctr_co04_complete_and_abort_give_the_one_terminal_event() {
     let end = aborted.abort(reason.clone(), 2_000).unwrap();
     assert_eq!(&*end.event.kind, "coordination.aborted");
     assert_eq!(aborted.session().unwrap().status(), &CoordinationStatus::Aborted(reason.clone()));
-    let over = ControllerError::CoordinationTerminal { coordination_id: "c".parse().unwrap() };
+    let over = StateError::CoordinationTerminal { coordination_id: "c".parse().unwrap() };
     let events = aborted.take_events().len();
-    assert_eq!(aborted.abort(reason, 3_000), Err(over.clone()));
-    assert_eq!(aborted.complete(StopCondition::UserRequested, 3_000), Err(over.clone()));
-    assert_eq!(aborted.prepare_session_spawn("a", 9, 3_000), Err(over));
+    assert_eq!(aborted.abort(reason, 3_000), Err(over.clone().into()));
+    assert_eq!(aborted.complete(StopCondition::UserRequested, 3_000), Err(over.clone().into()));
+    assert_eq!(aborted.prepare_session_spawn("a", 9, 3_000), Err(over.into()));
     assert_eq!((events, aborted.take_events()), (3, Vec::new()));
 }
 
@@ -393,7 +394,10 @@ fn ctr_co06_a_queue_beyond_its_limit_is_refused() {
     let work = |count: usize| (0..count).map(|number| format!("w{number}")).collect::<Vec<_>>();
     assert!(CoordinationConfig::new(work(MAX_WORK_QUEUE_SIZE), budget(), 3).is_ok());
     let refused = CoordinationConfig::new(work(MAX_WORK_QUEUE_SIZE + 1), budget(), 3);
-    assert_eq!(refused, Err(ControllerError::WorkQueueSizeExceeded { actual: 1_001, max: 1_000 }));
+    assert_eq!(
+        refused,
+        Err(ConfigError::WorkQueueSizeExceeded { actual: 1_001, max: 1_000 }.into())
+    );
     let raised = CoordinationConfig::with_max_queue_size(work(1_001), budget(), 3, 2_000).unwrap();
     assert!(CoordinationController::new(raised).start(1_000).is_ok());
 }
@@ -405,12 +409,13 @@ fn ctr_co07_attempts_lie_between_one_and_a_hundred() {
         let actual = attempts.into();
         assert_eq!(
             with(attempts),
-            Err(ControllerError::OutOfRange {
+            Err(ConfigError::OutOfRange {
                 field: "max_attempts_per_work",
                 actual,
                 min: 1,
                 max: 100
-            })
+            }
+            .into())
         );
     }
     assert!(with(1).is_ok() && with(MAX_ATTEMPTS_LIMIT).is_ok());
@@ -541,17 +546,17 @@ fn foreign_sessions_and_work_are_refused_and_change_nothing() {
             controller.record_session_termination(session, "a", SessionOutcome::Success, 1, 3_000);
         assert_eq!(
             refused,
-            Err(ControllerError::SessionNotBound { session_id: session.to_owned() })
+            Err(TerminationError::SessionNotBound { session_id: session.to_owned() }.into())
         );
     }
     let refused =
         controller.record_session_termination("c.1", "b", SessionOutcome::Success, 1, 3_000);
-    let mismatch = ControllerError::SessionWorkMismatch {
+    let mismatch = TerminationError::SessionWorkMismatch {
         session_id: "c.1".parse().unwrap(),
         actual: "a".parse().unwrap(),
         claimed: "b".to_owned(),
     };
-    assert_eq!(refused, Err(mismatch));
+    assert_eq!(refused, Err(mismatch.into()));
     let refused = controller.complete(StopCondition::AllWorkCompleted, 3_000);
     assert_eq!(
         refused,
@@ -648,8 +653,8 @@ fn what_is_bound_records_the_version_that_its_caller_looked_at() {
 fn a_version_beyond_the_stream_is_refused() {
     let mut controller = controller(&["a"], 3);
     let (last, ahead) = (controller.version(), controller.version().next());
-    let refused = ControllerError::LookedAhead { looked_at: ahead, last };
-    assert_eq!(controller.prepare_session_spawn("a", ahead.0, 2_000), Err(refused.clone()));
+    let refused = BindError::LookedAhead { looked_at: ahead, last };
+    assert_eq!(controller.prepare_session_spawn("a", ahead.0, 2_000), Err(refused.clone().into()));
     let fresh = controller.check_work_freshness("a", ahead.0, true).unwrap();
     assert_eq!(
         (fresh.is_eligible, fresh.skip_reason.as_deref()),

@@ -83,6 +83,11 @@ pub use antiphon_core::coordination::{
     CoordinationError, EfeWeights, FailurePolicy, Grant, Need, Raise, Runner, SessionSpawner,
     WorkSpec,
 };
+// Why one does not take a command.
+pub use antiphon_core::coordination::{
+    AddError, ArchiveDamaged, BindError, ConfigError, NotNow, RaiseError, SkipError, StateError,
+    TerminationError, WorkError,
+};
 // What is known of one.
 pub use antiphon_core::coordination::{
     AbortReason, Blocked, BudgetUsage, CoordinationReceipt, Counts, Ending, SessionOutcome,

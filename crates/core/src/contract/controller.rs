@@ -9,7 +9,7 @@ use crate::coordination::{
     AbortReason, Capability, Change, ControllerError, Coordination, CoordinationConfig,
     CoordinationError, CoordinationObjectiveReceiptV1, EfeObjective, End, Ending, MAX_TEXT_BYTES,
     MAX_TRACKED_OBJECTIVES, NextStep, Report, Runner, Runners, SessionEnd, SessionOutcome,
-    SkipReason, StartFacts, StopCondition, shortened,
+    SkipReason, StartFacts, StopCondition, TerminationError, shortened,
 };
 use crate::digest::{Canonical, Digest};
 use crate::envelope::{Blob, CommitTip, Recorded, StreamTip};
@@ -210,7 +210,7 @@ impl CoordinationController {
     /// [`CoordinationController::prepare_session_spawn`] goes by.
     ///
     /// # Errors
-    /// [`ControllerError::WorkNotFound`], [`ControllerError::WorkLeftMemory`] or
+    /// [`ControllerError::Work`] if there is no such item in memory, or
     /// [`ControllerError::NotStarted`].
     pub fn check_work_freshness(
         &self,
@@ -265,7 +265,7 @@ impl CoordinationController {
     /// [`SessionId`] or as text.
     ///
     /// # Errors
-    /// [`ControllerError::SessionNotBound`], [`ControllerError::SessionWorkMismatch`] or
+    /// [`ControllerError::Termination`] or
     /// [`ControllerError::ClockRegression`].
     pub fn record_session_termination(
         &mut self,
@@ -278,18 +278,19 @@ impl CoordinationController {
         let (session_id, work_id) = (session_id.to_string(), work_id.as_ref());
         let now = Now::from(timestamp_ns);
         let session = self.started()?;
-        let not_bound = || ControllerError::SessionNotBound { session_id: session_id.clone() };
+        let not_bound = || TerminationError::SessionNotBound { session_id: session_id.clone() };
         let id: SessionId = session_id.parse().map_err(|_| not_bound())?;
         if id.coordination != *session.coordination_id() {
-            return Err(not_bound());
+            return Err(not_bound().into());
         }
         let (_, spec) = session.binding(id.number).ok_or_else(not_bound)?;
         if spec.id != *work_id {
-            return Err(ControllerError::SessionWorkMismatch {
+            return Err(TerminationError::SessionWorkMismatch {
                 session_id: id,
                 actual: spec.id.clone(),
                 claimed: work_id.to_owned(),
-            });
+            }
+            .into());
         }
         let end = SessionEnd::new(outcome).with_report(Report { tokens, ..Report::default() });
         let unbound = session.decide_unbinding(id.number, end, &now)?;
@@ -302,8 +303,8 @@ impl CoordinationController {
 
     /// Skips an item that its owner says cannot be claimed, or that nobody wants any more.
     ///
-    /// # Errors
-    /// [`ControllerError::WorkNotFound`] or [`ControllerError::WorkNotClaimable`] if it runs or has
+    /// [`ControllerError::Work`] if there is no such item, or it runs or has
+    /// [`ControllerError::Work`] or [`WorkError::WorkNotClaimable`] if it runs or has
     /// its outcome.
     pub fn skip_work_item(
         &mut self,
@@ -364,7 +365,7 @@ impl CoordinationController {
     /// Aborts the coordination; sessions that are still bound are closed first.
     ///
     /// # Errors
-    /// [`ControllerError::CoordinationTerminal`] if it has ended, [`ControllerError::NotStarted`]
+    /// [`ControllerError::State`] if it has ended, [`ControllerError::NotStarted`]
     /// if it never began.
     pub fn abort(
         &mut self,
@@ -405,7 +406,7 @@ impl CoordinationController {
     /// the controller.
     ///
     /// # Errors
-    /// [`ControllerError::WorkNotFound`], or [`ControllerError::OutOfRange`] beyond
+    /// [`ControllerError::Work`], or [`ControllerError::TooManyObjectives`] beyond
     /// [`MAX_TRACKED_OBJECTIVES`].
     pub fn record_advisory_objective(
         &mut self,
@@ -422,13 +423,7 @@ impl CoordinationController {
         if !self.objectives.contains_key(objective.work_id())
             && self.objectives.len() == MAX_TRACKED_OBJECTIVES
         {
-            let max = MAX_TRACKED_OBJECTIVES as u64;
-            return Err(ControllerError::OutOfRange {
-                field: "objectives",
-                actual: max + 1,
-                min: 0,
-                max,
-            });
+            return Err(ControllerError::TooManyObjectives { max: MAX_TRACKED_OBJECTIVES });
         }
         let (work, score) = (objective.work_id().clone(), objective.efe_score());
         self.live()?.derived().record_score(work.as_str(), score);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::budget::CoordinationBudget;
-use super::error::ControllerError;
+use super::error::{ConfigError, ControllerError};
 use super::event::{Mode, OnExhausted, Policies, Started};
 use super::fault::CoordinationError;
 use super::limits::{
@@ -51,9 +51,8 @@ impl CoordinationConfig {
     /// Work that the caller carries out, one item after the other, as the seed has it.
     ///
     /// # Errors
-    /// [`ControllerError::EmptyWorkQueue`], [`ControllerError::WorkQueueSizeExceeded`],
-    /// [`ControllerError::OutOfRange`] for the attempts, [`ControllerError::Id`] or
-    /// [`ControllerError::DuplicateWork`].
+    /// [`ControllerError::EmptyWorkQueue`], [`ControllerError::Id`], or the [`ConfigError`] that
+    /// says what else is wrong.
     pub fn new(
         work_ids: Vec<String>,
         budget: CoordinationBudget,
@@ -78,7 +77,7 @@ impl CoordinationConfig {
         Setting::MaxAttempts.check(max_attempts_per_work)?;
         queue_size(work_ids.len(), max_work_queue_size)?;
         let work = work_ids.iter().map(|id| Ok(WorkSpec::new(WorkId::new(id)?, Runner::Caller)));
-        let work = work.collect::<Result<Vec<_>, ControllerError>>()?;
+        let work = work.collect::<Result<Vec<_>, ConfigError>>()?;
         let config =
             Self { max_attempts_per_work, max_work_queue_size, ..Self::blank(work, budget) };
         let _order = admit(None, &BTreeMap::new(), &config.work)?;
@@ -88,13 +87,10 @@ impl CoordinationConfig {
     /// Described work, with needs, priorities, runners and so on. Takes as many items as there are.
     ///
     /// # Errors
-    /// [`ControllerError::EmptyWorkQueue`], or what is wrong with the items.
-    pub fn of_work(
-        work: Vec<WorkSpec>,
-        budget: CoordinationBudget,
-    ) -> Result<Self, ControllerError> {
+    /// [`ConfigError::EmptyWorkQueue`], or what is wrong with the items.
+    pub fn of_work(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ConfigError> {
         if work.is_empty() {
-            return Err(ControllerError::EmptyWorkQueue);
+            return Err(ConfigError::EmptyWorkQueue);
         }
         let _order = admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
@@ -105,14 +101,14 @@ impl CoordinationConfig {
     ///
     /// # Errors
     /// What is wrong with the items.
-    pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ControllerError> {
+    pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ConfigError> {
         let _order = admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { mode: Mode::Open, max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })
     }
 
-    fn check(&self) -> Result<(), ControllerError> {
+    fn check(&self) -> Result<(), ConfigError> {
         if self.work.is_empty() && self.mode == Mode::Closed {
-            return Err(ControllerError::EmptyWorkQueue);
+            return Err(ConfigError::EmptyWorkQueue);
         }
         Setting::MaxAttempts.check(self.max_attempts_per_work)?;
         Setting::Concurrency.check(self.concurrency)?;
@@ -145,8 +141,8 @@ impl CoordinationConfig {
     /// The same under an id that the user chose; starting it again finds the first.
     ///
     /// # Errors
-    /// [`ControllerError::Id`] says what is wrong with the text.
-    pub fn with_id(self, id: impl AsRef<str>) -> Result<Self, ControllerError> {
+    /// [`ConfigError::Id`] says what is wrong with the text.
+    pub fn with_id(self, id: impl AsRef<str>) -> Result<Self, ConfigError> {
         Ok(Self { id: Some(CoordinationId::chosen(id)?), ..self })
     }
 
@@ -159,8 +155,8 @@ impl CoordinationConfig {
     /// The same with so many sessions at a time.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`](super::MAX_CONCURRENCY).
-    pub fn with_concurrency(self, concurrency: u32) -> Result<Self, ControllerError> {
+    /// [`ConfigError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`](super::MAX_CONCURRENCY).
+    pub fn with_concurrency(self, concurrency: u32) -> Result<Self, ConfigError> {
         Setting::Concurrency.check(concurrency)?;
         Ok(Self { concurrency, ..self })
     }
@@ -168,8 +164,8 @@ impl CoordinationConfig {
     /// The same with at most so many items of a group running at a time, besides the limit on all.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`](super::MAX_CONCURRENCY).
-    pub fn with_width(mut self, group: GroupName, width: u32) -> Result<Self, ControllerError> {
+    /// [`ConfigError::OutOfRange`] unless 1 to [`MAX_CONCURRENCY`](super::MAX_CONCURRENCY).
+    pub fn with_width(mut self, group: GroupName, width: u32) -> Result<Self, ConfigError> {
         Setting::Width.check(width)?;
         self.widths.insert(group, width);
         Ok(self)
@@ -178,8 +174,8 @@ impl CoordinationConfig {
     /// The same with so many attempts for items that do not say otherwise.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] unless 1 to [`MAX_ATTEMPTS_LIMIT`](super::MAX_ATTEMPTS_LIMIT).
-    pub fn with_max_attempts(self, max_attempts_per_work: u32) -> Result<Self, ControllerError> {
+    /// [`ConfigError::OutOfRange`] unless 1 to [`MAX_ATTEMPTS_LIMIT`](super::MAX_ATTEMPTS_LIMIT).
+    pub fn with_max_attempts(self, max_attempts_per_work: u32) -> Result<Self, ConfigError> {
         Setting::MaxAttempts.check(max_attempts_per_work)?;
         Ok(Self { max_attempts_per_work, ..self })
     }
@@ -187,8 +183,8 @@ impl CoordinationConfig {
     /// The same with a breaker that trips after so many items failed for good in a row.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`] for 0.
-    pub fn with_breaker(self, breaker: u32) -> Result<Self, ControllerError> {
+    /// [`ConfigError::OutOfRange`] for 0.
+    pub fn with_breaker(self, breaker: u32) -> Result<Self, ConfigError> {
         Setting::Breaker.check(breaker)?;
         Ok(Self { breaker, ..self })
     }
@@ -323,8 +319,8 @@ pub(crate) struct StartFacts {
     pub(crate) epoch: Epoch,
 }
 
-fn queue_size(actual: usize, max: usize) -> Result<(), ControllerError> {
-    if actual <= max { Ok(()) } else { Err(ControllerError::WorkQueueSizeExceeded { actual, max }) }
+fn queue_size(actual: usize, max: usize) -> Result<(), ConfigError> {
+    if actual <= max { Ok(()) } else { Err(ConfigError::WorkQueueSizeExceeded { actual, max }) }
 }
 
 #[cfg(test)]

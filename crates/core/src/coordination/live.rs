@@ -1,6 +1,6 @@
 //! A coordination that is being written: how a session's end and its own end become events.
 
-use super::error::{ApplyError, ControllerError};
+use super::error::{ApplyError, ControllerError, StateError};
 use super::event::{Aborted, Completed, CoordinationEvent, SessionUnbound};
 use super::receipt::{CoordinationReceipt, Ending};
 use super::session::{SessionEnd, StopCause};
@@ -77,7 +77,7 @@ impl Live<Coordination> {
                 ControllerError::ClockRegression { last, current }
             }
             EmitError::Ended { .. } => {
-                ControllerError::CoordinationTerminal { coordination_id: id }
+                StateError::CoordinationTerminal { coordination_id: id }.into()
             }
         })
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::budget::CoordinationBudget;
-use super::error::ControllerError;
+use super::error::RaiseError;
 
 /// Higher ceilings for a coordination that runs, each to a total or by an amount. What is not named
 /// stays as it is.
@@ -111,9 +111,9 @@ impl CoordinationBudget {
     /// This budget with higher ceilings.
     ///
     /// # Errors
-    /// [`ControllerError::BudgetNotRaised`] if one would be lower than it is,
-    /// [`ControllerError::NoCeiling`] if there is none to raise.
-    pub fn raised(&self, raise: &Raise) -> Result<Self, ControllerError> {
+    /// [`RaiseError::BudgetNotRaised`] if one would be lower than it is,
+    /// [`RaiseError::NoCeiling`] if there is none to raise.
+    pub fn raised(&self, raise: &Raise) -> Result<Self, RaiseError> {
         let rate = self.tick_rate_hz();
         let ticks = match raise.nanos {
             Some(Step::To(total)) => crate::time::ticks(total, rate),
@@ -127,17 +127,17 @@ impl CoordinationBudget {
         let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
         let meter = |meter, step: Option<Step>, ceiling: Option<u64>| match (step, ceiling) {
             (Some(step), Some(ceiling)) => Ok(Some(step.from(ceiling))),
-            (Some(_), None) => Err(ControllerError::NoCeiling { meter }),
+            (Some(_), None) => Err(RaiseError::NoCeiling { meter }),
             (None, ceiling) => Ok(ceiling),
         };
         let tokens = meter("tokens", raise.tokens, self.max_tokens())?;
         let cost = meter("cost", raise.cost, self.max_cost())?;
-        let raised = Self::new(sessions, ticks, rate, tokens)
-            .map_err(|_| ControllerError::BudgetNotRaised)?;
+        let raised =
+            Self::new(sessions, ticks, rate, tokens).map_err(|_| RaiseError::BudgetNotRaised)?;
         let raised = match (cost, self.currency()) {
             (Some(cost), Some(currency)) => raised.with_max_cost(cost, currency),
             _ => raised,
         };
-        if self.is_raised_by(&raised) { Ok(raised) } else { Err(ControllerError::BudgetNotRaised) }
+        if self.is_raised_by(&raised) { Ok(raised) } else { Err(RaiseError::BudgetNotRaised) }
     }
 }

@@ -1,7 +1,7 @@
 //! The first events of a coordination.
 
 use super::config::{CoordinationConfig, StartFacts};
-use super::error::ControllerError;
+use super::error::ConfigError;
 use super::event::CoordinationEvent;
 use super::state::Coordination;
 use super::work::events;
@@ -17,18 +17,13 @@ impl Live<Coordination> {
         config: CoordinationConfig,
         facts: StartFacts,
         stamp: Stamp<'_>,
-    ) -> Result<(Self, Vec<CoordinationEvent>), ControllerError> {
+    ) -> Result<(Self, Vec<CoordinationEvent>), ConfigError> {
         let (started, work) = config.into_start(facts);
         let rest = events(work)?;
         let event = CoordinationEvent::Started(Box::new(started));
         let size = event.encode().len();
         if size > MAX_PAYLOAD_BYTES {
-            return Err(ControllerError::OutOfRange {
-                field: "name and labels",
-                actual: size as u64,
-                min: 0,
-                max: MAX_PAYLOAD_BYTES as u64,
-            });
+            return Err(ConfigError::StartTooLarge { actual: size, max: MAX_PAYLOAD_BYTES });
         }
         let live = Self::begin(&StreamName::Coordination(id), &event, stamp)
             .expect("BUG: a checked configuration starts");

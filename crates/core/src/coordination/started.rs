@@ -1,6 +1,6 @@
 //! What a coordination is started with, as its first event says it.
 
-use super::error::ControllerError;
+use super::error::ConfigError;
 use super::event::Started;
 use super::limits::{MAX_ATTEMPTS_LIMIT, MAX_CONCURRENCY, MAX_DEPTH};
 
@@ -28,13 +28,13 @@ impl Setting {
     /// Whether it may have this value.
     ///
     /// # Errors
-    /// [`ControllerError::OutOfRange`].
-    pub(super) fn check(self, actual: u32) -> Result<(), ControllerError> {
+    /// [`ConfigError::OutOfRange`].
+    pub(super) fn check(self, actual: u32) -> Result<(), ConfigError> {
         let (field, max) = self.range();
         if (1..=max).contains(&actual) {
             return Ok(());
         }
-        Err(ControllerError::OutOfRange { field, actual: actual.into(), min: 1, max: max.into() })
+        Err(ConfigError::OutOfRange { field, actual: actual.into(), min: 1, max: max.into() })
     }
 }
 

@@ -8,7 +8,7 @@ mod reading;
 use serde::{Deserialize, Serialize};
 
 use super::age::Age;
-use super::error::{ApplyError, ControllerError, NotNow};
+use super::error::{ApplyError, NotNow, StateError};
 use super::event::{CoordinationEvent, RecordedEnding, SessionUnbound, Started};
 use super::fault::CoordinationError;
 use super::life::{Change, Life, LifeError};
@@ -271,20 +271,20 @@ impl Coordination {
     /// Whether a change is possible where the coordination is in its life.
     ///
     /// # Errors
-    /// [`ControllerError::CoordinationTerminal`] or [`ControllerError::NotInState`].
-    pub(crate) fn allow(&self, change: Change) -> Result<(), ControllerError> {
+    /// [`StateError::CoordinationTerminal`] or [`StateError::NotInState`].
+    pub(crate) fn allow(&self, change: Change) -> Result<(), StateError> {
         self.life.allows(change).map_err(|error| match error {
             LifeError::Ended => {
                 let coordination_id = self.coordination_id.clone();
-                ControllerError::CoordinationTerminal { coordination_id }
+                StateError::CoordinationTerminal { coordination_id }
             }
             error => self.not_now(error),
         })
     }
 
-    pub(crate) fn not_now(&self, reason: impl Into<NotNow>) -> ControllerError {
+    pub(crate) fn not_now(&self, reason: impl Into<NotNow>) -> StateError {
         let coordination_id = self.coordination_id.clone();
-        ControllerError::NotInState { coordination_id, reason: reason.into() }
+        StateError::NotInState { coordination_id, reason: reason.into() }
     }
 
     /// Makes work ready whose moment has come, and names the sessions whose time is over since the

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::error::{ControllerError, verb};
+use super::error::{BindError, WorkError, verb};
 use super::runners::Runners;
 use super::state::Coordination;
 use super::stop::StopCondition;
@@ -176,13 +176,8 @@ impl Coordination {
     /// Everything that keeps an item from running now; empty if it would be bound at the next turn.
     ///
     /// # Errors
-    /// [`ControllerError::WorkNotFound`].
-    pub fn why(
-        &self,
-        work: &str,
-        now: &Now,
-        runners: &Runners,
-    ) -> Result<Vec<Blocked>, ControllerError> {
+    /// [`WorkError::WorkNotFound`].
+    pub fn why(&self, work: &str, now: &Now, runners: &Runners) -> Result<Vec<Blocked>, WorkError> {
         let item = self.work().known(work)?;
         match item.state() {
             WorkState::Done(outcome) => {
@@ -252,7 +247,7 @@ impl Coordination {
                         group: group.to_string(),
                         held_by: held_by.map(|live| self.session_id(live.session)).collect(),
                     });
-                } else if let Err(ControllerError::NothingToGrant { meter }) =
+                } else if let Err(BindError::NothingToGrant { meter }) =
                     self.grant(item, now.at, capability)
                 {
                     reasons.push(Blocked::NothingToGrant { meter, held_by: running() });

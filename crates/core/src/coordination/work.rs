@@ -37,7 +37,7 @@ use self::archive::Archive;
 use self::group::Group;
 use self::ready::{Ready, Rules};
 use super::condition::Conditions;
-use super::error::ControllerError;
+use super::error::WorkError;
 use super::event::Started;
 use super::paged::Paged;
 use crate::id::{GroupName, WorkId};
@@ -97,14 +97,14 @@ impl Work {
     /// An item of whose id somebody is sure.
     ///
     /// # Errors
-    /// [`ControllerError::WorkLeftMemory`] or [`ControllerError::WorkNotFound`].
-    pub(super) fn known(&self, work: &str) -> Result<&WorkItem, ControllerError> {
+    /// [`WorkError::WorkLeftMemory`] or [`WorkError::WorkNotFound`].
+    pub(super) fn known(&self, work: &str) -> Result<&WorkItem, WorkError> {
         match self.find(work) {
             Some(item) => Ok(item),
             None if self.archive.may_hold(work) => {
-                Err(ControllerError::WorkLeftMemory { work_id: work.to_owned() })
+                Err(WorkError::WorkLeftMemory { work_id: work.to_owned() })
             }
-            None => Err(ControllerError::WorkNotFound { work_id: work.to_owned() }),
+            None => Err(WorkError::WorkNotFound { work_id: work.to_owned() }),
         }
     }
 

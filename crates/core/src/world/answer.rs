@@ -1,6 +1,9 @@
 //! Who asks the world, and what it answers.
 
-use crate::coordination::ControllerError;
+use crate::coordination::{
+    AddError, ArchiveDamaged, ConfigError, ControllerError, RaiseError, SkipError, StateError,
+    TerminationError, WorkError,
+};
 use crate::digest::Digest;
 use crate::id::{Actor, CommandId, CoordinationId, Version};
 use crate::live::EmitError;
@@ -78,10 +81,41 @@ pub enum Rejection {
         /// The blobs that may hold them.
         archives: Vec<Digest>,
     },
+    /// It depends on more of them than one command can.
+    #[error(
+        "this depends on finished items in {actual} archives; at most {max} can be read for one \
+         command: add the work in parts"
+    )]
+    TooManyArchives { actual: usize, max: usize },
+    /// An archive of finished items cannot be used.
+    #[error(transparent)]
+    ArchiveDamaged(#[from] ArchiveDamaged),
+    /// One erasure names nothing, or more than its event can hold.
+    #[error("an erasure names {actual} events and blobs; it must be between 1 and {max}")]
+    ErasureSize { actual: usize, max: usize },
     /// Only what has ended can be erased.
     #[error("run {coordination} has not ended; payloads can be erased once it has")]
     StillRunning { coordination: CoordinationId },
 }
+
+macro_rules! refused_by_its_rules {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Rejection {
+            fn from(error: $error) -> Self {
+                Self::Refused(error.into())
+            }
+        }
+    )*};
+}
+refused_by_its_rules!(
+    AddError,
+    ConfigError,
+    RaiseError,
+    SkipError,
+    StateError,
+    TerminationError,
+    WorkError
+);
 
 impl Rejection {
     /// Whether it says no more than that the coordination does not run.
@@ -90,7 +124,7 @@ impl Rejection {
         matches!(
             self,
             Self::UnknownCoordination { .. }
-                | Self::Refused(ControllerError::CoordinationTerminal { .. })
+                | Self::Refused(ControllerError::State(StateError::CoordinationTerminal { .. }))
         )
     }
 

@@ -4,8 +4,8 @@
 use super::World;
 use crate::coordination::event::{CoordinationEvent, StopKind, StopRequested};
 use crate::coordination::{
-    AbortReason, ControllerError, Coordination, CoordinationBudget, End, Ending, ParentStop,
-    Report, SessionEnd, SessionOutcome, StopCause, Verdict,
+    AbortReason, Coordination, CoordinationBudget, End, Ending, ParentStop, RaiseError, Report,
+    SessionEnd, SessionOutcome, StopCause, Verdict,
 };
 use crate::id::{Actor, SessionId};
 use crate::live::Stamp;
@@ -20,7 +20,7 @@ impl World {
         &self,
         state: &Coordination,
         budget: &CoordinationBudget,
-    ) -> Result<(), ControllerError> {
+    ) -> Result<(), RaiseError> {
         let Some(parent) = &state.started().parent else { return Ok(()) };
         let granted = self.coordination(&parent.coordination).and_then(|above| {
             let (binding, _) = above.binding(parent.number)?;
@@ -29,7 +29,7 @@ impl World {
         if granted.as_ref() == Some(budget) {
             Ok(())
         } else {
-            Err(ControllerError::AboveGrant { session_id: parent.clone() })
+            Err(RaiseError::AboveGrant { session_id: parent.clone() })
         }
     }
 

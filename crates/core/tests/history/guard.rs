@@ -2,7 +2,8 @@
 
 use antiphon_core::coordination::event::{CoordinationEvent, SessionBound, WorkSkipped};
 use antiphon_core::coordination::{
-    ApplyError, ControllerError, CoordinationController, Grant, SkipReason, WorkState,
+    ApplyError, BindError, ControllerError, CoordinationController, Grant, SkipReason, StateError,
+    WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::StreamTip;
@@ -61,7 +62,7 @@ impl History {
             context: None,
         }));
         // What a caller is granted depends on what it reports; a record holds the grant.
-        if !matches!(refused, Some(ControllerError::NothingToGrant { .. })) {
+        if !matches!(refused, Some(ControllerError::Bind(BindError::NothingToGrant { .. }))) {
             assert_eq!(refused.map(|error| error.to_string()), recorded, "{work} at {looked_at}");
         }
 
@@ -78,7 +79,7 @@ impl History {
         let skipped = WorkSkipped { works: vec![work.clone()], because };
         let recorded = self.recorded(CoordinationEvent::WorkSkipped(skipped));
         match refused {
-            Some(ControllerError::CoordinationTerminal { .. }) => {
+            Some(ControllerError::State(StateError::CoordinationTerminal { .. })) => {
                 assert_eq!(recorded.as_deref(), Some("the run has ended"));
             }
             refused => assert_eq!(refused.map(|error| error.to_string()), recorded, "{work}"),

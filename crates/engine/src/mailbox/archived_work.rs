@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{ArchivedWork, ControllerError, Coordination, WorkSpec};
+use antiphon_core::coordination::{ArchiveDamaged, ArchivedWork, Coordination, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, StreamName, Version};
@@ -96,10 +96,10 @@ impl Handle {
                 return Ok(Ok(archived));
             }
             let again = made_again(store, &id, archive)?;
-            let damaged = Err(ControllerError::ArchiveDamaged { archive });
+            let damaged = Err(ArchiveDamaged { archive });
             Ok(again.map_or(damaged, |blob| ArchivedWork::read(archive, &blob.bytes, &items)))
         });
-        Ok(read.await??)
+        Ok(read.await?.map_err(Rejection::from)?)
     }
 }
 

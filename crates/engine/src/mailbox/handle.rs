@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{
-    ControllerError, CoordinationConfig, MAX_REMEMBERED_COMMANDS, WorkSpec,
+    CoordinationConfig, MAX_REMEMBERED_COMMANDS, TerminationError, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Recorded};
@@ -139,7 +139,8 @@ impl Handle {
         match self.add_session_work(session, fence, items, inputs, origin).await? {
             Written::Done(_) => Ok(()),
             Written::Refused => {
-                Err(ControllerError::SessionNotBound { session_id: session.to_string() }.into())
+                let error = TerminationError::SessionNotBound { session_id: session.to_string() };
+                Err(EngineError::Rejected(error.into()))
             }
         }
     }

@@ -13,7 +13,7 @@ use super::caller::{Caller, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::{PlanSpec, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
-use crate::coordination::{ControllerError, CoordinationConfig, Runner};
+use crate::coordination::{ConfigError, CoordinationConfig, Runner};
 
 /// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its
 /// frame.
@@ -135,7 +135,7 @@ impl Compilation<'_> {
         let spec = plan.resolved().record(work, pausing);
         // What the kernel refuses was refused before, with its place; this is for what only the
         // kernel knows.
-        let refused = |error: ControllerError| {
+        let refused = |error: ConfigError| {
             PlanError::of_file(DiagnosticCode::BadValue, plan.source().path(), error.to_string())
         };
         let config = spec.config().map_err(refused)?;

@@ -1,7 +1,7 @@
 //! An error as RFC 9457 has it: `application/problem+json` with a stable code.
 
 use antiphon::EngineError;
-use antiphon::coordination::ControllerError;
+use antiphon::coordination::{ControllerError, StateError, WorkError};
 use antiphon::ledger::export::ExportError;
 use antiphon::world::Rejection;
 use serde::{Deserialize, Serialize};
@@ -138,11 +138,11 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::Conflict { .. } => Code::IdTaken,
         Rejection::StillRunning { .. } => Code::WrongState,
         Rejection::Refused(error) => match error {
-            ControllerError::CoordinationTerminal { .. } => Code::RunEnded,
-            ControllerError::NotInState { .. } => Code::WrongState,
-            ControllerError::WorkNotFound { .. } | ControllerError::WorkLeftMemory { .. } => {
-                Code::UnknownWork
-            }
+            ControllerError::State(StateError::CoordinationTerminal { .. }) => Code::RunEnded,
+            ControllerError::State(_) => Code::WrongState,
+            ControllerError::Work(
+                WorkError::WorkNotFound { .. } | WorkError::WorkLeftMemory { .. },
+            ) => Code::UnknownWork,
             _ => Code::Refused,
         },
         _ => Code::Refused,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use antiphon::Engine;
-use antiphon::coordination::ControllerError;
+use antiphon::coordination::ConfigError;
 use antiphon::id::{CommandId, CoordinationId};
 use antiphon::plan::{Compiled, Environment, Plan, PlanError};
 use antiphon::process::MIN_SECRET_BYTES;
@@ -41,7 +41,7 @@ pub(super) async fn submit(
     let submission = Arc::new(PlanSubmission::read(body, key.as_ref())?);
     let Compiled { config, blobs, .. } = compiled(&shared, Arc::clone(&submission)).await?;
     let id = submission.id.clone();
-    let refused = |error: ControllerError| Problem::new(Code::Refused, error.to_string());
+    let refused = |error: ConfigError| Problem::new(Code::Refused, error.to_string());
     let config = config.with_id(id.as_str()).map_err(refused)?;
     let submitted = antiphon::Submission::new(config)
         .with_inputs(blobs)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::coordination::budget::Grant;
-use crate::coordination::error::{ControllerError, NotNow};
+use crate::coordination::error::{BindError, NotNow, WorkError};
 use crate::coordination::event::SessionBound;
 use crate::coordination::life::Change;
 use crate::coordination::runners::{Capability, Runners};
@@ -21,28 +21,28 @@ impl Coordination {
     /// decision and the check of a recorded binding both ask here.
     ///
     /// # Errors
-    /// A [`ControllerError`] says what is in the way.
+    /// A [`BindError`] says what is in the way.
     fn may_bind(
         &self,
         work: &str,
         looked_at: Version,
         at: LedgerTime,
-    ) -> Result<&WorkItem, ControllerError> {
+    ) -> Result<&WorkItem, BindError> {
         let item = self.work().known(work)?;
         self.allow(Change::Bind)?;
         let concurrency = self.started().concurrency;
         if let Some(first) = self.sessions().iter().next().filter(|_| !self.has_slot(0)) {
             let session_id = self.session_id(first.session);
-            return Err(ControllerError::SessionAlreadyBound { session_id, concurrency });
+            return Err(BindError::SessionAlreadyBound { session_id, concurrency });
         }
         if let Some(stop) = self.stop_condition_at(at) {
-            return Err(ControllerError::MustStop { stop });
+            return Err(BindError::MustStop { stop });
         }
         if looked_at > self.version() {
-            return Err(ControllerError::LookedAhead { looked_at, last: self.version() });
+            return Err(BindError::LookedAhead { looked_at, last: self.version() });
         }
         if looked_at < item.changed() {
-            return Err(ControllerError::WorkFreshnessViolation {
+            return Err(BindError::WorkFreshnessViolation {
                 work_id: item.id().clone(),
                 looked_at,
                 current: item.changed(),
@@ -57,20 +57,20 @@ impl Coordination {
         &self,
         item: &WorkItem,
         at: LedgerTime,
-    ) -> Result<(), ControllerError> {
+    ) -> Result<(), BindError> {
         let may_start = match item.state() {
             // Wall time may be set back after the decision; ledger time may not.
             WorkState::Delayed(Deadline::Ledger(until)) => *until <= at,
             state => state.after(WorkMove::Bind(self.sessions().last() + 1)).is_some(),
         };
         if !may_start {
-            return Err(not_ready(item));
+            return Err(not_ready(item).into());
         }
         if let Some(group) = &item.spec().group
             && self.is_full(group, &BTreeSet::new())
         {
             let width = self.started().widths[group];
-            return Err(ControllerError::GroupFull {
+            return Err(BindError::GroupFull {
                 work_id: item.id().clone(),
                 group: group.clone(),
                 width,
@@ -106,18 +106,18 @@ impl Coordination {
     /// version decides on what is there.
     ///
     /// # Errors
-    /// A [`ControllerError`] says what is in the way.
+    /// A [`BindError`] says what is in the way.
     pub(crate) fn decide_binding(
         &self,
         work: &str,
         looked_at: Option<Version>,
         capability: Capability,
         now: &Now,
-    ) -> Result<SessionBound, ControllerError> {
+    ) -> Result<SessionBound, BindError> {
         let looked_at = looked_at.unwrap_or(self.version());
         let item = self.may_bind(work, looked_at, now.at)?;
         if !self.is_due(item, now) {
-            return Err(not_ready(item));
+            return Err(not_ready(item).into());
         }
         let grant = self.grant(item, now.at, capability)?;
         Ok(self.binding_of(item, looked_at, grant, now))
@@ -129,10 +129,10 @@ impl Coordination {
         work: &str,
         runners: &Runners,
         now: &Now,
-    ) -> Result<SessionBound, ControllerError> {
+    ) -> Result<SessionBound, BindError> {
         let item = self.work().known(work)?;
         let Some(capability) = runners.get(&item.spec().runner) else {
-            return Err(self.not_now(NotNow::NoPlan));
+            return Err(self.not_now(NotNow::NoPlan).into());
         };
         self.decide_binding(work, None, capability, now)
     }
@@ -192,8 +192,8 @@ impl Coordination {
     }
 }
 
-fn not_ready(item: &WorkItem) -> ControllerError {
-    ControllerError::WorkNotClaimable {
+fn not_ready(item: &WorkItem) -> WorkError {
+    WorkError::WorkNotClaimable {
         work_id: item.id().clone(),
         state: item.state().as_str(),
         instead: NOT_READY,

@@ -2,7 +2,7 @@
 
 use super::Reserved;
 use crate::coordination::budget::Grant;
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::BindError;
 use crate::coordination::runners::Capability;
 use crate::coordination::state::Coordination;
 use crate::coordination::stop::BudgetType;
@@ -40,15 +40,15 @@ impl Coordination {
     /// What a session of this item would be granted now.
     ///
     /// # Errors
-    /// [`ControllerError::NothingToGrant`] names the meter of which nothing is left.
+    /// [`BindError::NothingToGrant`] names the meter of which nothing is left.
     pub(in crate::coordination) fn grant(
         &self,
         item: &WorkItem,
         at: LedgerTime,
         capability: Capability,
-    ) -> Result<Grant, ControllerError> {
+    ) -> Result<Grant, BindError> {
         let left = self.left(at);
-        let nothing = |meter: BudgetType| ControllerError::NothingToGrant { meter: meter.word() };
+        let nothing = |meter: BudgetType| BindError::NothingToGrant { meter: meter.word() };
         let sessions = capability.sessions.map_or(1, |ceiling| ceiling.max(1)).min(left.sessions);
         if sessions == 0 {
             return Err(nothing(BudgetType::Episodes));

@@ -2,7 +2,7 @@
 
 use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, TreeReport, shortened};
 use crate::coordination::budget::Usage;
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::TerminationError;
 use crate::coordination::event::SessionUnbound;
 use crate::coordination::limits::{MAX_SCORE_NAME_BYTES, MAX_SCORES, MAX_TEXT_BYTES};
 use crate::coordination::state::Coordination;
@@ -62,10 +62,10 @@ impl Coordination {
     /// A live session and its item.
     ///
     /// # Errors
-    /// [`ControllerError::SessionNotBound`].
-    fn bound(&self, session: u64) -> Result<(&Binding, &WorkItem), ControllerError> {
+    /// [`TerminationError::SessionNotBound`].
+    fn bound(&self, session: u64) -> Result<(&Binding, &WorkItem), TerminationError> {
         let binding = self.sessions().get(session).ok_or_else(|| {
-            ControllerError::SessionNotBound { session_id: self.session_id(session).to_string() }
+            TerminationError::SessionNotBound { session_id: self.session_id(session).to_string() }
         })?;
         Ok((binding, self.work().item(binding.item())))
     }
@@ -108,13 +108,13 @@ impl Coordination {
     /// The event that ends a session.
     ///
     /// # Errors
-    /// [`ControllerError::SessionNotBound`] if it is not bound.
+    /// [`TerminationError::SessionNotBound`] if it is not bound.
     pub fn decide_unbinding(
         &self,
         session: u64,
         end: SessionEnd,
         now: &Now,
-    ) -> Result<SessionUnbound, ControllerError> {
+    ) -> Result<SessionUnbound, TerminationError> {
         let (binding, item) = self.bound(session)?;
         let (outcome, sequel) = self.verdict_of(item, end.outcome, end.tree.as_deref());
         let then = match sequel {

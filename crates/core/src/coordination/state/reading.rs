@@ -2,7 +2,7 @@
 
 use super::Coordination;
 use crate::coordination::budget::{BudgetUsage, CoordinationBudget};
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::{TerminationError, WorkError};
 use crate::coordination::event::{Started, StopRequested, WorkSkipped};
 use crate::coordination::life::Life;
 use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder};
@@ -115,7 +115,7 @@ impl Coordination {
     }
 
     /// What is known of one item, or why nothing is.
-    pub(crate) fn known_work(&self, work: &str) -> Result<WorkItemTracking<'_>, ControllerError> {
+    pub(crate) fn known_work(&self, work: &str) -> Result<WorkItemTracking<'_>, WorkError> {
         self.work.known(work).map(WorkItem::tracking)
     }
 
@@ -193,11 +193,11 @@ impl Coordination {
     /// gone both ask here.
     ///
     /// # Errors
-    /// [`ControllerError::HoldsNothing`].
-    pub(crate) fn may_clear(&self, session: u64) -> Result<(), ControllerError> {
+    /// [`TerminationError::HoldsNothing`].
+    pub(crate) fn may_clear(&self, session: u64) -> Result<(), TerminationError> {
         match self.sessions.waits_for(session) {
             Some(_) => Ok(()),
-            None => Err(ControllerError::HoldsNothing { session_id: self.session_id(session) }),
+            None => Err(TerminationError::HoldsNothing { session_id: self.session_id(session) }),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::archive::ArchivedWork;
 use super::spec::WorkSpec;
 use super::{admit, brought_back, events};
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::{AddError, ConfigError, TerminationError};
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::life::Change;
 use crate::coordination::state::Coordination;
@@ -15,16 +15,16 @@ impl Coordination {
     /// and may be meant.
     ///
     /// # Errors
-    /// A [`ControllerError`] says what is in the way.
+    /// A [`AddError`] says what is in the way.
     pub(crate) fn decide_work(
         &self,
         items: Vec<WorkSpec>,
         adder: Option<u64>,
         archived: &[ArchivedWork],
-    ) -> Result<Vec<CoordinationEvent>, ControllerError> {
+    ) -> Result<Vec<CoordinationEvent>, AddError> {
         self.allow(Change::AddWork)?;
         if items.is_empty() {
-            return Err(ControllerError::EmptyWorkQueue);
+            return Err(ConfigError::EmptyWorkQueue.into());
         }
         if let Some(number) = adder {
             self.refuse_outranking(number, &items)?;
@@ -42,12 +42,7 @@ impl Coordination {
         let actual = decided.iter().map(|event| event.encode().len() as u64).sum();
         let max = MAX_COMMAND_BYTES as u64;
         if actual > max {
-            return Err(ControllerError::OutOfRange {
-                field: "bytes of work added at once",
-                actual,
-                min: 1,
-                max,
-            });
+            return Err(AddError::TooMuchAtOnce { actual, max });
         }
         Ok(decided)
     }
@@ -56,12 +51,12 @@ impl Coordination {
     ///
     /// This guard is asked when work is decided and never again: the event that adds work does not
     /// say which session added it, so a recorded one cannot be checked for it.
-    fn refuse_outranking(&self, adder: u64, items: &[WorkSpec]) -> Result<(), ControllerError> {
-        let (_, own) = self.binding(adder).ok_or_else(|| ControllerError::SessionNotBound {
+    fn refuse_outranking(&self, adder: u64, items: &[WorkSpec]) -> Result<(), AddError> {
+        let (_, own) = self.binding(adder).ok_or_else(|| TerminationError::SessionNotBound {
             session_id: self.session_id(adder).to_string(),
         })?;
         match items.iter().find(|item| item.priority > own.priority) {
-            Some(item) => Err(ControllerError::OutranksAdder {
+            Some(item) => Err(AddError::OutranksAdder {
                 work_id: item.id.clone(),
                 actual: item.priority,
                 max: own.priority,

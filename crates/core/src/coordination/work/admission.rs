@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Work;
 use super::finished::Finished;
 use super::spec::{Need, Runner, WorkSpec};
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::ConfigError;
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
 use crate::coordination::limits::{MAX_ATTEMPTS_LIMIT, MAX_ITEMS_PER_EVENT};
 use crate::envelope::MAX_PAYLOAD_BYTES;
@@ -21,12 +21,12 @@ const EVENT_FRAME_BYTES: usize = 64;
 /// in which needs come first.
 ///
 /// # Errors
-/// A [`ControllerError`] names the first item that may not be added, and why.
+/// A [`ConfigError`] names the first item that may not be added, and why.
 pub(in crate::coordination) fn admit(
     there: Option<&Work>,
     away: &BTreeMap<WorkId, Finished>,
     items: &[WorkSpec],
-) -> Result<Vec<u32>, ControllerError> {
+) -> Result<Vec<u32>, ConfigError> {
     let known = |id: &WorkId| {
         there.is_some_and(|work| work.by_id.contains_key(id)) || away.contains_key(id)
     };
@@ -45,7 +45,7 @@ pub(in crate::coordination) fn admit(
             };
         }
         if known(&item.id) || added.insert(&item.id, position).is_some() {
-            return Err(ControllerError::DuplicateWork { work_id: item.id.clone() });
+            return Err(ConfigError::DuplicateWork { work_id: item.id.clone() });
         }
     }
     if in_order {
@@ -66,7 +66,7 @@ pub(in crate::coordination) fn admit(
                 }
             };
             if !exists {
-                return Err(ControllerError::UnknownNeed {
+                return Err(ConfigError::UnknownNeed {
                     work_id: item.id.clone(),
                     need: name.to_owned(),
                 });
@@ -104,12 +104,12 @@ pub(in crate::coordination) fn check_added(
 }
 
 /// Checks each item by itself, and that no id is there twice.
-fn check_fresh(known: impl Fn(&WorkId) -> bool, items: &[WorkSpec]) -> Result<(), ControllerError> {
+fn check_fresh(known: impl Fn(&WorkId) -> bool, items: &[WorkSpec]) -> Result<(), ConfigError> {
     let mut fresh = BTreeSet::new();
     for item in items {
         check_item(item)?;
         if known(&item.id) || !fresh.insert(&item.id) {
-            return Err(ControllerError::DuplicateWork { work_id: item.id.clone() });
+            return Err(ConfigError::DuplicateWork { work_id: item.id.clone() });
         }
     }
     Ok(())
@@ -118,10 +118,10 @@ fn check_fresh(known: impl Fn(&WorkId) -> bool, items: &[WorkSpec]) -> Result<()
 /// Checks one item by itself.
 ///
 /// # Errors
-/// A [`ControllerError`] names what has no meaning yet, or is out of its range.
-fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
+/// A [`ConfigError`] names what has no meaning yet, or is out of its range.
+fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
     let unsupported =
-        |feature| Err(ControllerError::NotYetSupported { work_id: item.id.clone(), feature });
+        |feature| Err(ConfigError::NotYetSupported { work_id: item.id.clone(), feature });
     if item.when.is_some() {
         return unsupported("when");
     }
@@ -133,11 +133,11 @@ fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
     }
     if matches!(item.runner, Runner::Process { .. } | Runner::Nested { .. }) && item.input.is_none()
     {
-        return Err(ControllerError::NoDescription { work_id: item.id.clone() });
+        return Err(ConfigError::NoDescription { work_id: item.id.clone() });
     }
     let positive = |field, value: Option<u64>, max: u64| match value {
         Some(actual) if actual == 0 || actual > max => {
-            Err(ControllerError::OutOfRange { field, actual, min: 1, max })
+            Err(ConfigError::OutOfRange { field, actual, min: 1, max })
         }
         _ => Ok(()),
     };
@@ -152,18 +152,14 @@ fn check_item(item: &WorkSpec) -> Result<(), ControllerError> {
 /// Splits items into events that each keep the limits on count and payload.
 ///
 /// # Errors
-/// [`ControllerError::WorkTooLarge`] names an item that alone is too large.
-pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<CoordinationEvent>, ControllerError> {
+/// [`ConfigError::WorkTooLarge`] names an item that alone is too large.
+pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<CoordinationEvent>, ConfigError> {
     let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
     let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
     for item in items {
         let size = encoded_bytes(&item) + 1;
         if size > most {
-            return Err(ControllerError::WorkTooLarge {
-                work_id: item.id,
-                actual: size,
-                max: most,
-            });
+            return Err(ConfigError::WorkTooLarge { work_id: item.id, actual: size, max: most });
         }
         if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
             events.push(CoordinationEvent::WorkAdded(WorkAdded {
@@ -246,7 +242,7 @@ enum Node<'a> {
 impl<'a> Graph<'a> {
     /// The new items in an order in which each comes after what it needs, or a cycle through one
     /// of them; without one before, every new cycle goes through a new item.
-    fn needs_first(&self) -> Result<Vec<u32>, ControllerError> {
+    fn needs_first(&self) -> Result<Vec<u32>, ConfigError> {
         let mut order = Vec::with_capacity(self.items.len());
         let mut finished = BTreeSet::new();
         for start in 0..self.items.len() {
@@ -325,7 +321,7 @@ impl<'a> Graph<'a> {
             .collect()
     }
 
-    fn cycle(&self, path: &[(Node<'a>, Vec<Node<'a>>)], closing: &Node<'a>) -> ControllerError {
+    fn cycle(&self, path: &[(Node<'a>, Vec<Node<'a>>)], closing: &Node<'a>) -> ConfigError {
         let start = path.iter().position(|(node, _)| node == closing).unwrap_or(0);
         let name = |node: &Node<'a>| match node {
             Node::New(position) => self.items[*position as usize].id.to_string(),
@@ -335,7 +331,7 @@ impl<'a> Graph<'a> {
             Node::Group(group) => format!("group {group}"),
         };
         let cycle = path[start..].iter().map(|(node, _)| node).chain([closing]);
-        ControllerError::Cycle { path: cycle.map(name).collect() }
+        ConfigError::Cycle { path: cycle.map(name).collect() }
     }
 }
 
@@ -368,7 +364,7 @@ mod tests {
             &[],
         );
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
-        assert_eq!(refused, Err(ControllerError::Cycle { path }));
+        assert_eq!(refused, Err(ConfigError::Cycle { path }.into()));
     }
 
     #[test]
@@ -384,7 +380,7 @@ mod tests {
         let path = ["b", "a", "group g", "b"].map(str::to_owned).to_vec();
         assert_eq!(
             controller.session().unwrap().decide_work(late(), None, &[]),
-            Err(ControllerError::Cycle { path })
+            Err(ConfigError::Cycle { path }.into())
         );
         let _bound = controller.prepare_session_spawn("a", controller.version().0, 3_000).unwrap();
         assert!(controller.session().unwrap().decide_work(late(), None, &[]).is_ok());

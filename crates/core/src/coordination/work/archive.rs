@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::finished::Finished;
 use super::group::Group;
 use super::spec::{Need, WorkSpec};
-use crate::coordination::error::ControllerError;
+use crate::coordination::error::ArchiveDamaged;
 use crate::coordination::limits::MAX_FINISHED_IN_MEMORY;
 use crate::digest::Digest;
 use crate::envelope::{Blob, MAX_INLINE_BLOB_BYTES};
@@ -207,9 +207,9 @@ impl ArchivedWork {
     /// Looks into a blob for what new work names: the items themselves and what they need.
     ///
     /// # Errors
-    /// [`ControllerError::ArchiveDamaged`] if its bytes are not what its name says.
-    pub fn read(archive: Digest, bytes: &[u8], work: &[WorkSpec]) -> Result<Self, ControllerError> {
-        let damaged = || ControllerError::ArchiveDamaged { archive };
+    /// [`ArchiveDamaged`] if its bytes are not what its name says.
+    pub fn read(archive: Digest, bytes: &[u8], work: &[WorkSpec]) -> Result<Self, ArchiveDamaged> {
+        let damaged = || ArchiveDamaged { archive };
         if Digest::of(bytes) != archive {
             return Err(damaged());
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::needs::Done;
 use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
 use super::{Work, WorkItem};
-use crate::coordination::error::{ControllerError, NotNow};
+use crate::coordination::error::{NotNow, SkipError, WorkError};
 use crate::coordination::event::WorkSkipped;
 use crate::coordination::life::Change;
 use crate::coordination::limits::MAX_ITEMS_PER_EVENT;
@@ -18,16 +18,16 @@ impl Coordination {
     /// The event that skips an item, because its owner refuses it or somebody asked for it.
     ///
     /// # Errors
-    /// A [`ControllerError`] says what is in the way.
+    /// A [`SkipError`] says what is in the way.
     pub(crate) fn decide_skip(
         &self,
         work: &str,
         because: SkipReason,
-    ) -> Result<WorkSkipped, ControllerError> {
+    ) -> Result<WorkSkipped, SkipError> {
         self.work().known(work)?;
         self.allow(Change::Note)?;
         if matches!(because, SkipReason::NeedFailed(_)) {
-            return Err(self.not_now(NotNow::SkipsDependents));
+            return Err(self.not_now(NotNow::SkipsDependents).into());
         }
         let item = self.work().may_skip(work, &because)?;
         Ok(WorkSkipped { works: vec![item.id().clone()], because })
@@ -38,17 +38,17 @@ impl Work {
     /// Whether an item may be skipped; what needs a failed item is skipped without being asked for.
     ///
     /// # Errors
-    /// [`ControllerError`] says that there is no such item, or how it stands.
+    /// [`WorkError`] says that there is no such item, or how it stands.
     pub(in crate::coordination) fn may_skip(
         &self,
         work: &str,
         because: &SkipReason,
-    ) -> Result<&WorkItem, ControllerError> {
+    ) -> Result<&WorkItem, WorkError> {
         let item = self.known(work)?;
         let skip = WorkMove::Finish(WorkItemOutcome::Skipped(because.clone()));
         match item.state().after(skip) {
             Some(_) => Ok(item),
-            None => Err(ControllerError::WorkNotClaimable {
+            None => Err(WorkError::WorkNotClaimable {
                 work_id: item.id().clone(),
                 state: item.state().as_str(),
                 instead: "only work that is neither running nor finished can be skipped",

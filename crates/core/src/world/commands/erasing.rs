@@ -2,7 +2,7 @@
 
 use super::carry_out::CarryOut;
 use crate::append::Erasure;
-use crate::coordination::{ControllerError, MAX_TEXT_BYTES, shortened};
+use crate::coordination::{MAX_TEXT_BYTES, shortened};
 use crate::digest::Digest;
 use crate::id::{CoordinationId, StreamName, Version};
 use crate::ledger::event::{LedgerErased, LedgerEvent};
@@ -33,13 +33,7 @@ impl CarryOut for EraseRequest {
         let versions = self.payloads.as_ref().map_or(0, |(_, versions)| versions.len());
         let actual = versions + self.blobs.len();
         if actual == 0 || actual > MAX_ERASED_AT_ONCE {
-            return Err(ControllerError::OutOfRange {
-                field: "erasures",
-                actual: actual as u64,
-                min: 1,
-                max: MAX_ERASED_AT_ONCE as u64,
-            }
-            .into());
+            return Err(Rejection::ErasureSize { actual, max: MAX_ERASED_AT_ONCE });
         }
         if let Some((id, _)) = &self.payloads
             && world.coordination(id).is_some()

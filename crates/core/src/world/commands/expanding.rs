@@ -3,7 +3,7 @@
 use super::carry_out::CarryOut;
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
-    ControllerError, CoordinationConfig, MAX_DEPTH, SessionEnd, SessionOutcome,
+    ConfigError, CoordinationConfig, MAX_DEPTH, SessionEnd, SessionOutcome, WorkError,
 };
 use crate::id::{CoordinationId, SessionId, WorkId};
 use crate::live::Stamp;
@@ -32,7 +32,7 @@ impl CarryOut for Expanded {
         if !member.is_expanding(work.as_str()) {
             let state = member.state().known_work(work.as_str())?.state.as_str();
             let instead = "its configuration was not requested";
-            return Err(ControllerError::WorkNotClaimable { work_id: work, state, instead }.into());
+            return Err(WorkError::WorkNotClaimable { work_id: work, state, instead }.into());
         }
         member.refuse_regression(now)?;
         member.expanded(&work);
@@ -83,7 +83,7 @@ impl Child {
         now: &Now,
     ) -> Result<(), String> {
         if self.depth > MAX_DEPTH {
-            let too_deep = ControllerError::TooDeep { work_id: work.clone(), max: MAX_DEPTH };
+            let too_deep = ConfigError::TooDeep { work_id: work.clone(), max: MAX_DEPTH };
             return Err(too_deep.to_string());
         }
         let id = self.session.nested_coordination().map_err(|error| error.to_string())?;

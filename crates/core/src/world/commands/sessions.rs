@@ -2,7 +2,7 @@
 
 use super::carry_out::CarryOut;
 use crate::coordination::event::{CoordinationEvent, SessionCleared, WriteRefused};
-use crate::coordination::{ControllerError, NotNow, SessionEnd, StopCause};
+use crate::coordination::{ControllerError, NotNow, SessionEnd, StateError, StopCause};
 use crate::envelope::Blob;
 use crate::id::{Fence, SessionId};
 use crate::live::Stamp;
@@ -50,7 +50,7 @@ impl CarryOut for EndSession {
         if state.binding(session.number).is_some_and(|(binding, _)| binding.nested) {
             let coordination_id = session.nested_coordination().map_err(ControllerError::from)?;
             let reason = NotNow::CarriesOutSession;
-            return Err(ControllerError::NotInState { coordination_id, reason }.into());
+            return Err(StateError::NotInState { coordination_id, reason }.into());
         }
         let member = world.member(id)?;
         member.unbind(session.number, *end, asked, Stamp::by_engine(now))?;

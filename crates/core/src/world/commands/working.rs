@@ -2,7 +2,7 @@
 
 use super::carry_out::CarryOut;
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{ArchivedWork, ControllerError, MAX_ARCHIVES_READ, SkipReason, WorkSpec};
+use crate::coordination::{ArchivedWork, MAX_ARCHIVES_READ, SkipReason, WorkSpec};
 use crate::envelope::Blob;
 use crate::id::{CoordinationId, Fence, SessionId};
 use crate::time::Now;
@@ -83,11 +83,9 @@ fn add(
     let state = world.member(&coordination)?.state();
     let missing = state.archives_needed(&items, &archived);
     if !missing.is_empty() {
-        let actual = (missing.len() + archived.len()) as u64;
-        let max = MAX_ARCHIVES_READ as u64;
-        if actual > max {
-            let field = "archives of finished items needed at once";
-            return Err(ControllerError::OutOfRange { field, actual, min: 0, max }.into());
+        let actual = missing.len() + archived.len();
+        if actual > MAX_ARCHIVES_READ {
+            return Err(Rejection::TooManyArchives { actual, max: MAX_ARCHIVES_READ });
         }
         return Err(Rejection::ArchivesNeeded { archives: missing });
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use antiphon_core::id::GroupName;
 use serde::{Deserialize, Serialize};
 
-use crate::coordination::{ControllerError, CoordinationBudget, CoordinationConfig, WorkSpec};
+use crate::coordination::{ConfigError, CoordinationBudget, CoordinationConfig, WorkSpec};
 use crate::tagged::{self, Schema, TaggedError};
 
 /// The version of the form that nested plans are written in.
@@ -78,8 +78,8 @@ impl PlanSpec {
     /// What is started.
     ///
     /// # Errors
-    /// [`ControllerError`] if the kernel takes less than the plan holds.
-    pub fn config(&self) -> Result<CoordinationConfig, ControllerError> {
+    /// [`ConfigError`] if the kernel takes less than the plan holds.
+    pub fn config(&self) -> Result<CoordinationConfig, ConfigError> {
         let mut config = CoordinationConfig::of_work(self.work.clone(), self.budget.clone())?
             .with_name(&self.name);
         config = config.with_concurrency(self.concurrency)?;

@@ -1,0 +1,24 @@
+//! Why a budget cannot be raised.
+
+use crate::id::SessionId;
+
+/// Why a budget cannot be raised.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub enum RaiseError {
+    /// A ceiling would be lowered, or the tick rate or currency changed.
+    #[error(
+        "the budget of a run can only be raised, at the same tick rate and in the same currency"
+    )]
+    BudgetNotRaised,
+    /// A ceiling would be raised that the budget does not have.
+    #[error("the budget has no ceiling on {meter} to raise")]
+    NoCeiling { meter: &'static str },
+    /// A nested coordination would get more than the session that it carries out was granted.
+    #[error(
+        "this budget is above what session {session_id} was granted; a nested run cannot be \
+         given more"
+    )]
+    AboveGrant { session_id: SessionId },
+}

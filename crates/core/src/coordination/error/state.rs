@@ -1,0 +1,38 @@
+//! Why a coordination, as it stands, does not take a command.
+
+use crate::coordination::life::LifeError;
+use crate::id::CoordinationId;
+
+/// Why a coordination does not take a command now. Nothing has changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the fields' names say it")]
+pub enum StateError {
+    /// The coordination has ended.
+    #[error("run {coordination_id} has ended; nothing can be added to its record")]
+    CoordinationTerminal { coordination_id: CoordinationId },
+    /// The coordination is not in the state that the command is for.
+    #[error("run {coordination_id} {reason}")]
+    NotInState { coordination_id: CoordinationId, reason: NotNow },
+}
+
+/// What is in the way of a command, as the coordination stands: the rest of a sentence about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotNow {
+    /// It is elsewhere in its life.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+    /// A ceiling is reached, and none was raised.
+    #[error("has used up its budget; raise a ceiling to continue")]
+    BudgetUsedUp,
+    /// The session is carried out by this coordination, so it cannot be ended by itself.
+    #[error("carries this session out, which ends when it ends; stop it instead")]
+    CarriesOutSession,
+    /// Nothing carries the nested item out any more.
+    #[error("has no plan for this item any more")]
+    NoPlan,
+    /// What needs a failed item is skipped without being asked for.
+    #[error("skips dependents of failed work itself; give another reason")]
+    SkipsDependents,
+}
