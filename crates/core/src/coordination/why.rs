@@ -226,7 +226,7 @@ impl Coordination {
                 },
             }),
             Some(_) if !self.has_secrets_for(&item.spec().runner) => {
-                reasons.push(Blocked::NoSecrets)
+                reasons.push(Blocked::NoSecrets);
             }
             Some(capability) if reasons.is_empty() => {
                 let running = || {

@@ -198,7 +198,7 @@ impl World {
             verdict: end.receipt.verdict,
             ending: end.receipt.ending.clone(),
             usage: end.receipt.budget_usage.clone(),
-            counts: end.receipt.totals,
+            counts: Box::new(end.receipt.totals),
             receipt: end.receipt_hash,
         });
         if let Some(parent) = parent {

@@ -59,7 +59,7 @@ pub enum Action {
         ending: Ending,
         usage: BudgetUsage,
         /// Sessions and items, counted.
-        counts: Counts,
+        counts: Box<Counts>,
         /// Digest of its receipt.
         receipt: Digest,
     },

@@ -79,7 +79,7 @@ impl Decider {
             Action::Ended {
                 coordination: run, verdict, ending, usage, counts, receipt, ..
             } => {
-                let ended = Ended { run, verdict, ending, usage, counts, receipt };
+                let ended = Ended { run, verdict, ending, usage, counts: *counts, receipt };
                 self.audience.announce(&ended);
             }
         }
