@@ -100,7 +100,7 @@ impl Torture {
                 match ledger.finish() {
                     Ok(now) => seen = now,
                     Err(trouble) => {
-                        report.failure = Some(self.failure(&report, None, &ledger, trouble)?)
+                        report.failure = Some(self.failure(&report, None, &ledger, trouble)?);
                     }
                 }
             }

@@ -107,7 +107,7 @@ fn what_a_crash_leaves_is_no_problem() {
     fixture.block_on(async {
         let engine = Engine::builder(fixture.state()).unwrap().start().await.unwrap();
         engine
-            .run(&CoordinationId::new("service").unwrap())
+            .run(CoordinationId::new("service").unwrap())
             .unwrap()
             .pause("before the crash")
             .await

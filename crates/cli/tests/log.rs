@@ -133,7 +133,7 @@ fn the_last_of_a_long_log_are_found_from_its_end() {
         setup.register("work", |_| async { Ok(Output::none()) }).unwrap();
         let engine = setup.start().await.unwrap();
         let items = (0..1_200)
-            .map(|number| WorkSpec::function(&format!("item-{number}"), "work").unwrap())
+            .map(|number| WorkSpec::function(format!("item-{number}"), "work").unwrap())
             .collect();
         let budget = CoordinationBudget::new(2_000, 600_000, 1_000, None).unwrap();
         let config = CoordinationConfig::of_work(items, budget)
@@ -170,7 +170,7 @@ showing coordination/service, the newest run
     );
     let empty = Fixture::empty();
     empty.block_on(async {
-        Engine::builder(empty.state()).unwrap().start().await.unwrap().close().await.unwrap()
+        Engine::builder(empty.state()).unwrap().start().await.unwrap().close().await.unwrap();
     });
     check(
         &empty.run("log"),

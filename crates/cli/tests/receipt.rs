@@ -77,7 +77,7 @@ fn items_that_the_receipt_holds_as_digests_are_shown_too() {
         setup.register("nothing", |_: SessionContext| async move { Ok(Output::none()) }).unwrap();
         let engine = setup.start().await.unwrap();
         let work = (0..1_002)
-            .map(|number| WorkSpec::function(&format!("item-{number}"), "nothing").unwrap())
+            .map(|number| WorkSpec::function(format!("item-{number}"), "nothing").unwrap())
             .collect();
         let budget = CoordinationBudget::new(2_000, 600_000, 1_000, None).unwrap();
         let config = CoordinationConfig::of_work(work, budget)

@@ -67,7 +67,7 @@ fn config(name: &str) -> CoordinationConfig {
         WorkSpec::function("spends", "spends").unwrap(),
     ];
     work.extend((0..BREAKER).map(|number| {
-        WorkSpec::function(&format!("fails-{number}"), "fails").unwrap().with_attempts(1)
+        WorkSpec::function(format!("fails-{number}"), "fails").unwrap().with_attempts(1)
     }));
     work.push(WorkSpec::function("later", "stays").unwrap().needs_work("stays").unwrap());
     let budget = CoordinationBudget::new(100, 3_600_000, 1_000, Some(TOKENS)).unwrap();

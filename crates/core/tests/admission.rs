@@ -45,7 +45,7 @@ fn a_circle_is_named_from_its_first_member_back_to_it() {
 #[test]
 fn a_chain_of_a_hundred_thousand_items_is_no_circle_and_its_closing_is_found() {
     let mut work: Vec<WorkSpec> = (1..100_000)
-        .map(|n| item(&format!("w{n}")).needs_work(&format!("w{}", n - 1)).unwrap())
+        .map(|n| item(&format!("w{n}")).needs_work(format!("w{}", n - 1)).unwrap())
         .collect();
     work.push(item("w0"));
     assert!(CoordinationConfig::of_work(work.clone(), budget()).is_ok());
@@ -109,7 +109,7 @@ fn limits_of_nothing_are_refused_because_nothing_would_start() {
 fn an_item_too_large_to_record_is_named_and_nothing_is_started() {
     let mut large = item("a");
     for number in 0..1_000 {
-        large = large.needs_work(&format!("{number:0>250}")).unwrap();
+        large = large.needs_work(format!("{number:0>250}")).unwrap();
     }
     let mut work: Vec<WorkSpec> =
         (0..1_000).map(|number| item(&format!("{number:0>250}"))).collect();

@@ -41,7 +41,7 @@ fn run(
 ) -> NextStep {
     let bound = controller.prepare_session_spawn(work, controller.version().0, time).unwrap();
     controller
-        .record_session_termination(&bound.session_id.to_string(), work, outcome, 10, time)
+        .record_session_termination(bound.session_id.to_string(), work, outcome, 10, time)
         .unwrap()
         .then
 }
@@ -185,7 +185,7 @@ fn inv_co07_no_counter_of_usage_falls() {
     assert_eq!(refused, Err(ControllerError::ClockRegression { last: 2_000, current: 1_999 }));
     assert_eq!(controller.session().unwrap().snapshot(), snapshot);
     let ended = controller.record_session_termination(
-        &bound.session_id.to_string(),
+        bound.session_id.to_string(),
         "a",
         SessionOutcome::Success,
         1,

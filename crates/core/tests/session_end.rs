@@ -33,7 +33,7 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     runners.add_function("work".parse().unwrap(), Capability::default());
     world.set_runners(runners);
     let budget = CoordinationBudget::new(10, 60_000, 1_000, None).unwrap();
-    let work = WorkSpec::function(&"\"".repeat(256), "work").unwrap();
+    let work = WorkSpec::function("\"".repeat(256), "work").unwrap();
     let config = Box::new(CoordinationConfig::of_work(vec![work], budget).unwrap());
     world
         .handle(

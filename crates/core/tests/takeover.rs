@@ -46,7 +46,7 @@ fn turns(world: &mut World) -> Vec<Turn> {
 fn start(id: &str, items: usize) -> Command {
     let long = "x".repeat(200);
     let work = (0..items)
-        .map(|number| WorkSpec::function(&format!("{long}{number}"), "work").unwrap())
+        .map(|number| WorkSpec::function(format!("{long}{number}"), "work").unwrap())
         .collect();
     let budget = CoordinationBudget::new(1_000_000, 600_000, 1_000, None).unwrap();
     let config = CoordinationConfig::of_work(work, budget)

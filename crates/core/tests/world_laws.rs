@@ -91,7 +91,7 @@ impl Desk {
                     self.expanding.insert((coordination.clone(), work.clone(), runner.clone()));
                 }
                 Action::Stop { session, .. } => {
-                    assert!(self.running.contains_key(session), "{session} is stopped but not run")
+                    assert!(self.running.contains_key(session), "{session} is stopped but not run");
                 }
                 Action::Ended { .. } => {}
             }
@@ -525,9 +525,9 @@ proptest! {
 /// Items of which the first is needed by all others.
 fn fan(items: usize, pad: usize) -> CoordinationConfig {
     let id = |number: usize| format!("w{number}-{}", "x".repeat(pad));
-    let root = WorkSpec::function(&id(0), "work").unwrap().with_attempts(1);
+    let root = WorkSpec::function(id(0), "work").unwrap().with_attempts(1);
     let rest = (1..items)
-        .map(|number| WorkSpec::function(&id(number), "work").unwrap().needs_work(&id(0)).unwrap());
+        .map(|number| WorkSpec::function(id(number), "work").unwrap().needs_work(id(0)).unwrap());
     let budget = CoordinationBudget::new(10_000, 1_000_000, 1000, None).unwrap();
     CoordinationConfig::of_work(std::iter::once(root).chain(rest).collect(), budget).unwrap()
 }
@@ -536,9 +536,9 @@ fn fan(items: usize, pad: usize) -> CoordinationConfig {
 fn chain(items: usize) -> CoordinationConfig {
     let root = WorkSpec::function("w0", "work").unwrap().with_attempts(1);
     let rest = (1..items).map(|number| {
-        WorkSpec::function(&format!("w{number}"), "work")
+        WorkSpec::function(format!("w{number}"), "work")
             .unwrap()
-            .needs_work(&format!("w{}", number - 1))
+            .needs_work(format!("w{}", number - 1))
             .unwrap()
     });
     let budget = CoordinationBudget::new(10_000, 1_000_000, 1000, None).unwrap();

@@ -181,7 +181,8 @@ async fn an_engine_is_closed_once_for_all_its_clones() -> Result {
     let run = engine.submit(inbox()).await?;
     let clone = engine.clone();
     let (first, second) = tokio::join!(engine.close(), clone.close());
-    (first?, second?);
+    first?;
+    second?;
     engine.close().await?;
     assert!(matches!(run.pause("").await, Err(EngineError::Stopped)));
     // The ledger is free, though the clones are still there.

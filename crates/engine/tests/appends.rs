@@ -21,8 +21,8 @@ async fn ten_sequential_steps_are_eleven_appends() -> Outcome {
     setup.register("step", |_: SessionContext| async { Ok(Output::none()) }).unwrap();
     let engine = setup.start().await?;
     let steps = (1..=10).map(|n| {
-        let step = WorkSpec::function(&format!("step-{n}"), "step")?;
-        if n > 1 { step.needs_work(&format!("step-{}", n - 1)) } else { Ok(step) }
+        let step = WorkSpec::function(format!("step-{n}"), "step")?;
+        if n > 1 { step.needs_work(format!("step-{}", n - 1)) } else { Ok(step) }
     });
     let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
     let config = CoordinationConfig::of_work(steps.collect::<Result<_, _>>()?, budget)?;

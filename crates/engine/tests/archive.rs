@@ -62,8 +62,8 @@ async fn work_may_need_what_left_memory_long_ago_even_if_its_blob_is_lost() -> R
         )
         .await?;
     for part in 0..ITEMS / 1_000 {
-        let items = (part * 1_000..(part + 1) * 1_000)
-            .map(|n| WorkSpec::function(&format!("i{n}"), "work"));
+        let items =
+            (part * 1_000..(part + 1) * 1_000).map(|n| WorkSpec::function(format!("i{n}"), "work"));
         engine.run(&id)?.add_work(items.collect::<std::result::Result<Vec<_>, _>>()?).await?;
     }
     until_run(&told, ITEMS).await;

@@ -23,12 +23,12 @@ type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 fn config() -> Result<CoordinationConfig> {
     let root = |number: usize| format!("root{number}-{}", "x".repeat(240));
     let mut work: Vec<WorkSpec> = (0..200)
-        .map(|number| WorkSpec::function(&root(number), "missing"))
+        .map(|number| WorkSpec::function(root(number), "missing"))
         .collect::<std::result::Result<_, _>>()?;
     for number in 0..180 {
-        let mut item = WorkSpec::function(&format!("w{number}"), "missing")?;
+        let mut item = WorkSpec::function(format!("w{number}"), "missing")?;
         for other in 0..200 {
-            item = item.needs_work(&root(other))?;
+            item = item.needs_work(root(other))?;
         }
         work.push(item);
     }

@@ -661,7 +661,7 @@ async fn many_items_start_in_several_events_and_all_are_done() -> Result {
     setup.register("work", |_| async { Ok(Output::none()) })?;
     let engine = setup.start().await?;
     let items: Vec<WorkSpec> =
-        (0..2_500).map(|n| WorkSpec::function(&format!("cell-{n}"), "work").unwrap()).collect();
+        (0..2_500).map(|n| WorkSpec::function(format!("cell-{n}"), "work").unwrap()).collect();
     let budget = CoordinationBudget::new(3_000, 600_000, 1_000, None)?;
     let run =
         engine.submit(CoordinationConfig::of_work(items, budget)?.with_concurrency(32)?).await?;

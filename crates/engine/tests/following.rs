@@ -31,7 +31,7 @@ async fn open(engine: &Engine, id: &str) -> Result<CoordinationId> {
 /// Items that nobody carries out.
 fn idle(command: u32, count: u32) -> Vec<WorkSpec> {
     (0..count)
-        .map(|number| WorkSpec::function(&format!("item-{command}-{number}"), "nobody").unwrap())
+        .map(|number| WorkSpec::function(format!("item-{command}-{number}"), "nobody").unwrap())
         .collect()
 }
 

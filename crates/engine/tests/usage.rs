@@ -85,7 +85,7 @@ fn cumulative_figures_of_several_results_are_not_added_up() {
 fn figures_since_the_last_result_are_added_up() {
     let since = |tokens: u64| {
         result(move |line| {
-            line["model_usage_since_last_result"] = json!({"m": {"inputTokens": tokens}})
+            line["model_usage_since_last_result"] = json!({"m": {"inputTokens": tokens}});
         })
     };
     assert_eq!(stream(&[&since(5), &since(6)]), reading(11, 0, 24_000));
@@ -252,7 +252,7 @@ fn a_resumed_run_that_tells_what_it_used_is_not_estimated() {
     let since = |cost: Option<f64>| {
         result(move |line| {
             line["model_usage_since_last_result"] =
-                json!({"m": {"inputTokens": 49, "costUSD": cost}})
+                json!({"m": {"inputTokens": 49, "costUSD": cost}});
         })
     };
     assert_eq!(resumed(&since(Some(0.002)), None), reading(49, 0, 2_000));

@@ -98,9 +98,7 @@ async fn run_one(engine: Engine, config: CoordinationConfig) -> Result<Duration,
 /// So many items, each carried out by the function that does nothing.
 pub(super) fn items(count: usize) -> Result<Vec<WorkSpec>, CommandError> {
     (0..count)
-        .map(|n| {
-            WorkSpec::function(&format!("item-{n}"), "nothing").map_err(CommandError::internal)
-        })
+        .map(|n| WorkSpec::function(format!("item-{n}"), "nothing").map_err(CommandError::internal))
         .collect()
 }
 
@@ -177,7 +175,7 @@ pub(super) fn one_item(dir: &Path) -> Result<Vec<Measured>, CommandError> {
 /// Ten items that each need the one before.
 pub(super) fn steps(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let chain = items(10)?.into_iter().enumerate().map(|(n, item)| match n.checked_sub(1) {
-        Some(before) => item.needs_work(&format!("item-{before}")),
+        Some(before) => item.needs_work(format!("item-{before}")),
         None => Ok(item),
     });
     let chain = chain.collect::<Result<Vec<_>, _>>().map_err(CommandError::internal)?;

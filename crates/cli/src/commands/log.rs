@@ -92,9 +92,9 @@ impl Args {
                 if filter.wants(&event)? {
                     printed = true;
                     if options.json {
-                        output.json(&describe::json(&event))?
+                        output.json(&describe::json(&event))?;
                     } else {
-                        output.line(text(&event, width))?
+                        output.line(text(&event, width))?;
                     }
                 }
                 if !output.is_open() {

@@ -53,7 +53,7 @@ impl Args {
         match self.action {
             Action::Show { id } => show(&evidence(&ledger, &id)?, &ledger, options)?,
             Action::Export { id, output } => {
-                write(&evidence(&ledger, &id)?, output.as_deref(), options)?
+                write(&evidence(&ledger, &id)?, output.as_deref(), options)?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -85,7 +85,7 @@ fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), Comma
             }
         }
         None if options.json => {
-            output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?
+            output.json(&json!({ "hash": export.receipt, "receipt": null, "items": null }))?;
         }
         None => {
             output.line(format!("receipt  {}", export.receipt))?;

@@ -106,10 +106,14 @@ impl fmt::Display for Report {
         let Some(failure) = &self.failure else { return writeln!(f, "every promise held") };
         match &failure.kill {
             Some(kill) => {
-                writeln!(f, "FAILED in round {}, whose victim was killed {kill}:", failure.round)?
+                writeln!(f, "FAILED in round {}, whose victim was killed {kill}:", failure.round)?;
             }
             None => {
-                writeln!(f, "FAILED after round {}, when the ledger was to finish:", failure.round)?
+                writeln!(
+                    f,
+                    "FAILED after round {}, when the ledger was to finish:",
+                    failure.round
+                )?;
             }
         }
         for finding in &failure.findings {

@@ -303,7 +303,7 @@ impl Board {
         self.replay.apply(recorded, &event).map_err(|error| error.to_string())?;
         match &event {
             CoordinationEvent::WorkAdded(added) => {
-                added.items.iter().for_each(|spec| self.add(spec))
+                added.items.iter().for_each(|spec| self.add(spec));
             }
             CoordinationEvent::SessionBound(bound) => self.look_at(&bound.work),
             CoordinationEvent::SessionUnbound(unbound) => {
@@ -313,10 +313,10 @@ impl Board {
                 self.look_at(&unbound.work);
             }
             CoordinationEvent::WorkSkipped(skipped) => {
-                skipped.works.iter().for_each(|work| self.look_at(work))
+                skipped.works.iter().for_each(|work| self.look_at(work));
             }
             CoordinationEvent::Completed(_) | CoordinationEvent::Aborted(_) => {
-                self.verdict = verdict(recorded)
+                self.verdict = verdict(recorded);
             }
             _ => freed.iter().for_each(|work| self.look_at(work)),
         }

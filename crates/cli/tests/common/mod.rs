@@ -185,7 +185,7 @@ pub(crate) fn stable(mut value: serde_json::Value) -> serde_json::Value {
             }
         }
         serde_json::Value::Array(items) => {
-            items.iter_mut().for_each(|item| *item = stable(item.take()))
+            items.iter_mut().for_each(|item| *item = stable(item.take()));
         }
         _ => {}
     }

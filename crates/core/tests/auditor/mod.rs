@@ -242,10 +242,10 @@ impl Audited {
         }
         match &event {
             CoordinationEvent::WorkAdded(added) => {
-                assert!(added.items.len() <= MAX_ITEMS_PER_EVENT)
+                assert!(added.items.len() <= MAX_ITEMS_PER_EVENT);
             }
             CoordinationEvent::WorkSkipped(skipped) => {
-                assert!(skipped.works.len() <= MAX_ITEMS_PER_EVENT)
+                assert!(skipped.works.len() <= MAX_ITEMS_PER_EVENT);
             }
             CoordinationEvent::SessionBound(bound) => {
                 let session = &self.replayed[&id];

@@ -72,7 +72,7 @@ impl Plan {
             let item = draft.spec(&work.iter().map(|item| item.id.clone()).collect::<Vec<_>>());
             let mut with_group = item.clone();
             if let Some(group) = draft.needs_group {
-                with_group = with_group.needs_group(&format!("g{group}")).unwrap();
+                with_group = with_group.needs_group(format!("g{group}")).unwrap();
             }
             work.push(with_group);
             // A need on a group that nobody is in, and what would close a circle, is left out.
@@ -118,7 +118,7 @@ impl Draft {
             }
         }
         if let Some(group) = self.group {
-            item = item.in_group(&format!("g{group}")).unwrap();
+            item = item.in_group(format!("g{group}")).unwrap();
         }
         WorkSpec {
             priority: self.priority,

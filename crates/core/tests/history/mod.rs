@@ -361,7 +361,7 @@ impl History {
                 if item.group.is_some() {
                     item.needs.clear();
                 } else if let Some(group) = draft.needs_group {
-                    item = item.needs_group(&format!("g{group}")).unwrap();
+                    item = item.needs_group(format!("g{group}")).unwrap();
                 }
                 CoordinationEvent::WorkAdded(WorkAdded { items: vec![item], recalled: Vec::new() })
             }

@@ -74,7 +74,7 @@ impl Decider {
             Action::Spawn(spawn) => self.sessions.start(*spawn, &self.handle),
             Action::Stop { session, cause } => self.sessions.stop(&session, cause),
             Action::Expand { coordination, work, runner } => {
-                self.expand(coordination, work, &runner)
+                self.expand(coordination, work, &runner);
             }
             Action::Ended {
                 coordination: run, verdict, ending, usage, counts, receipt, ..

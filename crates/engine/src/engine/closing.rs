@@ -10,11 +10,14 @@ use crate::mailbox::{EngineError, Handle, Request};
 
 type Outcome = Result<(), EngineError>;
 
+/// The running decider, and where its end is announced.
+type Open = (JoinHandle<()>, watch::Sender<Option<Outcome>>);
+
 /// Closes the engine at the first call; every call waits for the same outcome.
 #[derive(Debug)]
 pub(super) struct Closing {
-    /// The running decider and where its end is announced; taken by the first call.
-    open: Mutex<Option<(JoinHandle<()>, watch::Sender<Option<Outcome>>)>>,
+    /// Taken by the first call.
+    open: Mutex<Option<Open>>,
     outcome: watch::Receiver<Option<Outcome>>,
 }
 

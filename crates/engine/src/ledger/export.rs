@@ -274,7 +274,7 @@ impl Export {
                 }
             }
             _ => {
-                wrong(Wrong::NotAnExport { how: "its last event does not end the run".to_owned() })
+                wrong(Wrong::NotAnExport { how: "its last event does not end the run".to_owned() });
             }
         }
         let ExportedCommit { number, epoch, prev, hash, events } = self.commit;

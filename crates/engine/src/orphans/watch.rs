@@ -39,7 +39,7 @@ pub(crate) fn watch(
                 }
                 Ok(Ok(_)) => break,
                 Ok(Err(error)) => {
-                    tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen")
+                    tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen");
                 }
                 // The runtime ends.
                 Err(_) => return,
@@ -49,7 +49,7 @@ pub(crate) fn watch(
         match handle.cleared(session.clone()).await {
             Ok(()) => processes.forget(&session),
             Err(error) => {
-                tracing::debug!(%session, %error, "nothing waits for what a session left running")
+                tracing::debug!(%session, %error, "nothing waits for what a session left running");
             }
         }
     });

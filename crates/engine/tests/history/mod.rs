@@ -61,7 +61,7 @@ impl<'a> History<'a> {
     /// Starts a coordination of functions, two at a time.
     pub(crate) fn start(&mut self, id: &str, functions: &[&str]) {
         let work = functions.iter().enumerate().map(|(number, function)| {
-            WorkSpec::function(&format!("item-{number}"), function).unwrap().with_attempts(2)
+            WorkSpec::function(format!("item-{number}"), function).unwrap().with_attempts(2)
         });
         let budget = CoordinationBudget::new(1_000, 1_000_000, 1_000, None).unwrap();
         let config = CoordinationConfig::of_work(work.collect(), budget)

@@ -48,7 +48,7 @@ impl Examination {
             }
             Ok(None) => match directory.last_holder() {
                 Some(owner) => {
-                    self.ok(NAME, format!("free; the file is left from {}", named(&owner)))
+                    self.ok(NAME, format!("free; the file is left from {}", named(&owner)));
                 }
                 None => self.ok(NAME, "free"),
             },
@@ -103,7 +103,7 @@ impl Examination {
                 self.problem(NAME, text, advice);
             }
             (_, Answer::Refusal(why)) => {
-                self.note(NAME, why, "run this as the user who owns the directory")
+                self.note(NAME, why, "run this as the user who owns the directory");
             }
             (false, Answer::Nobody) if found => {
                 self.note(

@@ -174,7 +174,7 @@ impl Examination {
                 self.problem(NAME, note.trim_end().to_owned(), advice);
             }
             Err(fault) => {
-                self.problem(NAME, chain(&fault), "check that this user may read the directory")
+                self.problem(NAME, chain(&fault), "check that this user may read the directory");
             }
         }
     }

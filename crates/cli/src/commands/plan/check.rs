@@ -31,7 +31,7 @@ impl Args {
         let mut output = Output::stdout();
         match &checked {
             Ok(_) if options.json => {
-                output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?
+                output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?;
             }
             Ok(plan) => {
                 let outline = plan.outline();

@@ -14,9 +14,9 @@ pub(super) struct Findings {
 impl Findings {
     pub(super) fn add(&mut self, finding: impl Display) {
         if self.list.len() < MAX_FINDINGS {
-            self.list.push(finding.to_string())
+            self.list.push(finding.to_string());
         } else {
-            self.more += 1
+            self.more += 1;
         }
     }
 

@@ -76,7 +76,7 @@ impl Record {
         }
         match event {
             CoordinationEvent::SessionBound(bound) => {
-                self.take_binding(bound, recorded.version, place, findings)
+                self.take_binding(bound, recorded.version, place, findings);
             }
             CoordinationEvent::SessionUnbound(SessionUnbound {
                 session,

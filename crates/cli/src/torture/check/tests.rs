@@ -343,7 +343,7 @@ fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
     let retold =
         left.told_anew(|events| events.truncate(left.at("coordination.session_bound")), &[]);
     assert!(
-        Location::directory(&retold.dir.path().join("state"))
+        Location::directory(retold.dir.path().join("state"))
             .verify(&Scope::Ledger)
             .unwrap()
             .is_sound()
@@ -608,7 +608,7 @@ fn an_output_that_is_gone_or_damaged_is_found() {
     let tree = json!({ "containment": "warden", "clean": true, "stdout": &digest });
     let prints = |events: &mut Vec<Recorded>| {
         change(&mut events[left.at("coordination.session_unbound")], |end| {
-            end["tree"] = tree.clone()
+            end["tree"] = tree.clone();
         });
     };
     let retold = left.told_anew(prints, &[printed]);

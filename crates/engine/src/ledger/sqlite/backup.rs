@@ -269,7 +269,7 @@ fn copy_snapshot(
     Identity::read(&reader.connection)?.check(None).map_err(BackupError::Identity)?;
     match mark.map_err(MarkRefusal::from)? {
         Some(mark) => {
-            mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?)?
+            mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?)?;
         }
         None if position.commits == CommitTip::default() => {}
         None => {

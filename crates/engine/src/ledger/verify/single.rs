@@ -71,7 +71,7 @@ pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Rep
     match store.heads(&HeadQuery::Stream(stream.clone())) {
         Ok(rows) => match rows.first() {
             Some(row) if check.version() > Version(0) => {
-                head_rows::live_row(store, row, &check, &mut findings)?
+                head_rows::live_row(store, row, &check, &mut findings)?;
             }
             Some(_) => findings.add(place(), Wrong::EventsMissing),
             None => findings.add(place(), Wrong::HeadMissing),
