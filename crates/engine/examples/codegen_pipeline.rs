@@ -42,25 +42,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "pub fn check(value: &{name}) -> Result<(), &'static str> {{\n{lines}    Ok(())\n}}\n"
         )))
     })?;
-    setup
-        .register("tests", |session: SessionContext| async move {
-            let mut code = String::new();
-            for part in ["models", "validators"] {
-                let output = session
-                    .output_of(part)
-                    .await?
-                    .ok_or_else(|| Failed::because(format!("{part} left nothing")))?;
-                code.push_str(output.as_text()?);
-            }
-            let balanced = code.matches('{').count() == code.matches('}').count();
-            let whole = code.contains("pub struct Order") && code.contains("customer is empty");
-            if balanced && whole {
-                Ok(Output::text(code))
-            } else {
-                Err(Failed::because("the generated code does not hold together"))
-            }
-        })
-        .unwrap();
+    setup.register("tests", |session: SessionContext| async move {
+        let mut code = String::new();
+        for part in ["models", "validators"] {
+            let output = session
+                .output_of(part)
+                .await?
+                .ok_or_else(|| Failed::because(format!("{part} left nothing")))?;
+            code.push_str(output.as_text()?);
+        }
+        let balanced = code.matches('{').count() == code.matches('}').count();
+        let whole = code.contains("pub struct Order") && code.contains("customer is empty");
+        if balanced && whole {
+            Ok(Output::text(code))
+        } else {
+            Err(Failed::because("the generated code does not hold together"))
+        }
+    })?;
     let engine = setup.start().await?;
 
     let input = antiphon::Digest::of(CONTRACT.as_bytes());

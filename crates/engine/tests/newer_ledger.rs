@@ -1,7 +1,5 @@
 //! A ledger with an event that only a newer version knows: it is read, and nothing is written to it.
 
-#![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
-
 use antiphon::append::HeadRow;
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::envelope::{Commit, StreamTip};

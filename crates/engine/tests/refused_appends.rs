@@ -25,7 +25,8 @@ fn touches(append: &Append, id: &str) -> bool {
 }
 
 fn register(setup: &mut EngineBuilder) {
-    setup.register("work", |_| async { Ok(Output::none()) }).unwrap();
+    let work = |_| async { Ok(Output::none()) };
+    setup.register("work", work).expect("nobody has taken the name");
 }
 
 #[tokio::test]

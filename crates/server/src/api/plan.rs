@@ -14,8 +14,11 @@ impl Problem {
             n => format!("{name} has {n} problems"),
         };
         let faults = error.diagnostics.iter().map(|diagnostic| fault(diagnostic, name)).collect();
-        Self { left_out: error.left_out, ..Self::new(Code::InvalidPlan, detail) }
-            .with_errors(faults)
+        Self {
+            left_out: u32::try_from(error.left_out).unwrap_or(u32::MAX),
+            ..Self::new(Code::InvalidPlan, detail)
+        }
+        .with_errors(faults)
     }
 
     /// What is wrong with the plan that was sent under `name`, if that is the problem.
@@ -30,7 +33,7 @@ impl Problem {
         let diagnostics: Option<Vec<_>> =
             self.errors.iter().map(|fault| diagnostic(fault, name)).collect();
         let diagnostics = diagnostics.filter(|diagnostics| !diagnostics.is_empty())?;
-        Some(PlanError { diagnostics, left_out: self.left_out })
+        Some(PlanError { diagnostics, left_out: self.left_out as usize })
     }
 }
 

@@ -29,11 +29,11 @@ pub struct Problem {
     pub errors: Box<[Fault]>,
     /// How many more things are wrong with the plan than `errors` holds.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub left_out: usize,
+    pub left_out: u32,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(left_out: &usize) -> bool {
+fn is_zero(left_out: &u32) -> bool {
     *left_out == 0
 }
 
