@@ -31,7 +31,6 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// How it was left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It has ended.
     Ended(RunOutcome),
     /// This process was asked to stop.
     Terminated,

@@ -38,7 +38,6 @@ enum Look {
     Live(Box<Live>),
     /// A line for what happens.
     Plain(Output, Box<Plain>),
-    /// The events themselves.
     Json(Output),
     /// What the one command of a coordination prints.
     Echo(Box<Echo>),

@@ -18,6 +18,7 @@ pub const MAX_CHOSEN_ID_BYTES: usize = 200;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum IdError {
     /// The text is empty.
     #[error("the {what} is empty; give it at least one character")]
@@ -40,7 +41,6 @@ pub enum IdError {
     BadCharacter {
         /// Which identifier was being read.
         what: &'static str,
-        /// The offending text.
         text: String,
         /// The first offending character.
         found: char,
@@ -52,24 +52,15 @@ pub enum IdError {
     #[error(
         "the run id {text:?} ends in a dot and a number, which is how sessions and nested runs are named; choose another ending"
     )]
-    Reserved {
-        /// The offending text.
-        text: String,
-    },
+    Reserved { text: String },
     /// A session id is not of the form `<coordination>.<n>`.
     #[error("{text:?} is not a session id; it has the form <run>.<number>")]
-    NotASession {
-        /// The offending text.
-        text: String,
-    },
+    NotASession { text: String },
     /// A stream name is none of `ledger`, `coordination/<id>`, `pool/<name>`.
     #[error(
         "{text:?} is not a stream; streams are `ledger`, `coordination/<id>` and `pool/<name>`"
     )]
-    NotAStream {
-        /// The offending text.
-        text: String,
-    },
+    NotAStream { text: String },
 }
 
 fn check(
@@ -307,12 +298,11 @@ impl<'de> Deserialize<'de> for SessionId {
 
 /// The name of a stream of the ledger.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum StreamName {
     /// What happens to the ledger itself.
     Ledger,
-    /// One coordination.
     Coordination(CoordinationId),
-    /// One pool.
     Pool(Arc<str>),
 }
 

@@ -50,7 +50,6 @@ pub trait Aggregate: Sized + Debug {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub enum EmitError {
-    /// Time went back.
     #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.

@@ -110,10 +110,9 @@ impl Deadline {
 /// A bare `u64` (the seed's `timestamp_ns`) converts: it serves as both clocks, and brings no
 /// randomness.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Now {
-    /// Ledger time.
     pub at: LedgerTime,
-    /// Wall-clock time.
     pub wall: WallTime,
     /// Fresh random bytes, for tokens and jitter.
     pub random: [u8; 32],

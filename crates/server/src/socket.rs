@@ -37,7 +37,6 @@ pub enum SocketError {
         path.display()
     )]
     TooLong { path: PathBuf },
-    /// The system refused.
     #[error("could not {doing} {}", path.display())]
     System { doing: &'static str, path: PathBuf, source: io::Error },
 }

@@ -18,7 +18,6 @@ use crate::command_error::{CommandError, Kind};
 /// Whether an engine carries out sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sessions {
-    /// It does.
     Run,
     /// It only records: what is ready stays ready.
     Leave,

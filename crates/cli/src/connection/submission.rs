@@ -14,7 +14,6 @@ use crate::command_error::{CommandError, Kind};
 
 /// Why a plan cannot be sent.
 pub(crate) enum Unsent {
-    /// It has problems.
     Plan(PlanError),
     /// Something that it needs is not here.
     Command(CommandError),

@@ -18,30 +18,68 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "saw", rename_all = "snake_case")]
 pub(super) enum Entry {
-    /// The engine started.
-    Opened { pid: u32 },
+    Opened {
+        pid: u32,
+    },
     /// A coordination was accepted, or found.
-    Submitted { id: CoordinationId },
+    Submitted {
+        id: CoordinationId,
+    },
     /// Work was added under a command id.
-    Added { id: CoordinationId, command: CommandId, version: Version },
+    Added {
+        id: CoordinationId,
+        command: CommandId,
+        version: Version,
+    },
     /// A request to end was accepted.
-    Stopped { id: CoordinationId, kind: StopKind },
+    Stopped {
+        id: CoordinationId,
+        kind: StopKind,
+    },
     /// A pause was accepted.
-    Paused { id: CoordinationId },
+    Paused {
+        id: CoordinationId,
+    },
     /// A coordination went on.
-    Continued { id: CoordinationId },
+    Continued {
+        id: CoordinationId,
+    },
     /// A wait came to its end.
-    Ended { id: CoordinationId, verdict: Verdict, receipt: Digest },
+    Ended {
+        id: CoordinationId,
+        verdict: Verdict,
+        receipt: Digest,
+    },
     /// A follower was given an event.
-    Delivered { id: CoordinationId, version: Version, hash: Digest },
+    Delivered {
+        id: CoordinationId,
+        version: Version,
+        hash: Digest,
+    },
     /// The engine was closed in order.
-    Closed { pid: u32 },
+    Closed {
+        pid: u32,
+    },
     /// A function began. The time counts from boot.
-    Began { session: SessionId, work: WorkId, fence: Version, attempt: u32, pid: u32, at_ns: u64 },
+    Began {
+        session: SessionId,
+        work: WorkId,
+        fence: Version,
+        attempt: u32,
+        pid: u32,
+        at_ns: u64,
+    },
     /// A function came to its end or was dropped.
-    Left { session: SessionId, work: WorkId, pid: u32, at_ns: u64 },
+    Left {
+        session: SessionId,
+        work: WorkId,
+        pid: u32,
+        at_ns: u64,
+    },
     /// Something was not as promised.
-    Complained { about: String },
+    Complained {
+        about: String,
+    },
 }
 
 /// The victim's end.

@@ -60,7 +60,6 @@ const LONG_WAIT: u64 = 12_000;
 /// What the victim does with a coordination besides waiting for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// Nothing.
     Leave,
     /// Ends it in some way after so many milliseconds.
     Stop(StopKind, u64),
@@ -68,7 +67,6 @@ pub(super) enum Handling {
     Pause(u64),
     /// Adds work, under command ids that are repeated after a restart.
     Add,
-    /// Follows its events.
     Follow,
 }
 

@@ -19,8 +19,8 @@ use crate::time::Now;
 
 /// A coordination that was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Start {
-    /// Its id.
     pub coordination_id: CoordinationId,
     /// The `coordination.started` event; the items follow in
     /// [`CoordinationController::take_events`].
@@ -29,24 +29,23 @@ pub struct Start {
 
 /// Whether work may be bound on what the caller has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct FreshnessCheck {
-    /// The item.
     pub work_id: WorkId,
     /// The version that the caller looked at.
     pub seq_id: u64,
     /// Whether it may be bound.
     pub is_eligible: bool,
-    /// Why not.
     pub skip_reason: Option<String>,
 }
 
 /// A session that may start once its event is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "append the binding event before spawning the session"]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct SpawnResult {
     /// The session's id, known before it is bound.
     pub session_id: SessionId,
-    /// The item.
     pub work_id: WorkId,
     /// Which attempt it is, from 1.
     pub attempt_number: u32,
@@ -56,12 +55,10 @@ pub struct SpawnResult {
 
 /// A session that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct TerminationResult {
-    /// The session.
     pub session_id: SessionId,
-    /// The item.
     pub work_id: WorkId,
-    /// How it ended.
     pub outcome: SessionOutcome,
     /// Tokens charged.
     pub tokens_consumed: u64,

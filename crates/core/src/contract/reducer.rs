@@ -117,22 +117,17 @@ struct Kept {
 /// Why bytes are not a checkpoint. Replay the events instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum CheckpointError {
     /// They do not have the shape of one, or a state in them contradicts itself.
     #[error("the checkpoint cannot be read")]
     Unreadable(#[from] serde_json::Error),
     /// Another version of this library wrote them.
     #[error("the checkpoint is of format {found:?}, and this version reads {CHECKPOINT:?}")]
-    Format {
-        /// What they say.
-        found: String,
-    },
+    Format { found: String },
     /// A coordination has not as many hashes as events, or is in it twice.
     #[error("the checkpoint contradicts itself about coordination {coordination_id}")]
-    Contradiction {
-        /// The coordination.
-        coordination_id: CoordinationId,
-    },
+    Contradiction { coordination_id: CoordinationId },
 }
 
 /// Folds coordination events into a [`CoordinationState`].

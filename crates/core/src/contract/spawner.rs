@@ -37,10 +37,9 @@ pub trait SessionSpawner: Send + Sync {
 
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct SessionTerminationInfo {
-    /// The session.
     pub session_id: String,
-    /// How it ended.
     pub outcome: SessionOutcome,
     /// Fresh input and output tokens it used.
     pub tokens_consumed: u64,
@@ -69,29 +68,18 @@ impl SessionTerminationInfo {
 /// Why a session did not start, or its end was not seen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum SpawnError {
     /// It could not be started.
     #[error("the session could not be started: {reason}")]
-    SpawnFailed {
-        /// What went wrong.
-        reason: String,
-    },
+    SpawnFailed { reason: String },
     /// It did not end in time.
     #[error("session {session_id} did not end in time")]
-    ObservationTimeout {
-        /// The session.
-        session_id: String,
-    },
+    ObservationTimeout { session_id: String },
     /// No such session was started.
     #[error("session {session_id} was never started")]
-    SessionNotFound {
-        /// The session.
-        session_id: String,
-    },
+    SessionNotFound { session_id: String },
     /// The spawner itself failed.
     #[error("the spawner failed: {message}")]
-    Internal {
-        /// What went wrong.
-        message: String,
-    },
+    Internal { message: String },
 }

@@ -79,7 +79,6 @@ pub enum ControllerError {
     /// The planner scores as many items as it may.
     #[error("the planner has scores of {max} items; no more can be scored")]
     TooManyObjectives { max: usize },
-    /// Time went back.
     #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression { last: u64, current: u64 },
 }

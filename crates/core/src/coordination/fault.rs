@@ -9,41 +9,24 @@ use crate::id::WorkId;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum CoordinationError {
     /// A ceiling is zero or out of range.
     #[error("the budget is invalid: {field} must be greater than zero")]
-    InvalidBudget {
-        /// The offending field.
-        field: String,
-    },
+    InvalidBudget { field: String },
     /// There are more items than allowed.
     #[error("the work queue holds {actual} items; at most {max} are allowed")]
-    WorkQueueSizeExceeded {
-        /// Items found.
-        actual: usize,
-        /// Items allowed.
-        max: usize,
-    },
+    WorkQueueSizeExceeded { actual: usize, max: usize },
     /// Ticks of another rate were offered.
     #[error("ticks come at {actual} Hz, but this run counts at {expected} Hz")]
-    TickRateMismatch {
-        /// The coordination's rate.
-        expected: u64,
-        /// The rate offered.
-        actual: u64,
-    },
-    /// Time went back.
+    TickRateMismatch { expected: u64, actual: u64 },
     #[error("time went back from {last} to {current}; it may only go on")]
     ClockRegression {
         /// The last time seen.
         last: u64,
-        /// The time offered.
         current: u64,
     },
     /// An item failed for good whose failure policy is to end everything.
     #[error("work {work_id} failed, and its failure policy ends the run")]
-    WorkFailed {
-        /// The item.
-        work_id: WorkId,
-    },
+    WorkFailed { work_id: WorkId },
 }

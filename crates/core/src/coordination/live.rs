@@ -13,12 +13,11 @@ use crate::time::LedgerTime;
 
 /// A coordination that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct End {
-    /// The receipt.
     pub receipt: CoordinationReceipt,
     /// Its digest, which is in the event and names the blob.
     pub receipt_hash: Digest,
-    /// The terminal event.
     pub event: Recorded,
 }
 

@@ -15,27 +15,17 @@ const ONE: u32 = 1_000_000;
 /// Why planner input was refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum PlannerError {
     /// A number is not a number, or infinite.
     #[error("{field} is {value}; it must be a finite number")]
-    InvalidFloat {
-        /// The offending field.
-        field: &'static str,
-        /// The value found.
-        value: f64,
-    },
+    InvalidFloat { field: &'static str, value: f64 },
     /// A score is outside of its range.
     #[error("{field} is {value}; it must be between 0 and 1")]
-    OutOfRange {
-        /// The offending field.
-        field: &'static str,
-        /// The value found.
-        value: f64,
-    },
+    OutOfRange { field: &'static str, value: f64 },
     /// A stored score is not what its inputs give.
     #[error("the score of {work_id} is {claimed} millionths, but its inputs give {computed}")]
     ForgedScore {
-        /// The item.
         work_id: WorkId,
         /// The score found, in millionths.
         claimed: u32,
@@ -263,10 +253,9 @@ impl EfeObjective {
 /// attempts or more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct CoordinationObjectiveReceiptV1 {
-    /// The coordination.
     pub coordination_id: CoordinationId,
-    /// The item.
     pub work_id: WorkId,
     /// Digest of components and weights.
     pub objective_inputs_hash: Digest,

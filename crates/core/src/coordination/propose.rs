@@ -13,12 +13,11 @@ use crate::time::Now;
 
 /// What a coordination would do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Proposal {
-    /// Record this.
     Event(CoordinationEvent),
     /// Fetch the configuration of this nested item, then bind it.
     Expand(WorkId),
-    /// End.
     End(Ending),
 }
 

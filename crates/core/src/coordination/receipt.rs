@@ -31,12 +31,10 @@ use crate::time::WallTime;
 /// Tamper-evident evidence of how a coordination went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct CoordinationReceipt {
-    /// The coordination.
     pub coordination_id: CoordinationId,
-    /// Why it ended.
     pub ending: Ending,
-    /// How it went.
     pub verdict: Verdict,
     /// Digests over each full thousand of items, in the order in which they ended.
     pub outcome_chunks: Vec<Digest>,
@@ -44,7 +42,6 @@ pub struct CoordinationReceipt {
     /// order of addition.
     #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
     pub work_outcomes: Vec<WorkOutcome>,
-    /// What it used.
     pub budget_usage: BudgetUsage,
     /// What it might have used.
     pub budget_ceiling: CoordinationBudget,
@@ -61,8 +58,8 @@ pub struct CoordinationReceipt {
 /// The receipt is not the one that was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this receipt has hash {actual}, not {expected}; it is another one, or was changed")]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct HashMismatch {
-    /// The hash expected.
     pub expected: Digest,
     /// The hash of this receipt.
     pub actual: Digest,

@@ -10,7 +10,6 @@ pub(super) enum Setting {
     MaxAttempts,
     Breaker,
     Concurrency,
-    /// Of one group.
     Width,
 }
 

@@ -8,12 +8,11 @@ use super::fault::CoordinationError;
 
 /// A meter with a ceiling, in the order in which their exhaustion is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum BudgetType {
-    /// Time.
     Duration,
     /// Fresh input and output tokens.
     Tokens,
-    /// Money.
     Cost,
     /// Sessions.
     Episodes,
@@ -128,15 +127,13 @@ impl fmt::Display for StopCondition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum AbortReason {
-    /// It was cancelled.
     Cancelled {
-        /// What was said.
         reason: String,
     },
     /// The engine could not go on with it.
     Error {
-        /// What went wrong.
         message: String,
     },
     /// Nothing in it can ever start.
@@ -183,10 +180,10 @@ impl fmt::Display for AbortReason {
 /// How a coordination went, apart from why it stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Verdict {
     /// Every item succeeded or was skipped by its own rule.
     Succeeded,
-    /// Some did.
     Partial,
     /// A critical item did not, or none did.
     Failed,

@@ -8,6 +8,7 @@ use crate::coordination::{Coordination, CoordinationStatus, Verdict};
 
 /// Where a coordination is in its life; a head row has it as its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Stage {
     /// Its start is not recorded whole.
     Starting,
@@ -17,7 +18,6 @@ pub enum Stage {
     Paused,
     /// Nothing new starts, or no more work is taken, and it ends.
     Stopping,
-    /// It has ended.
     Ended(Verdict),
 }
 
@@ -56,8 +56,8 @@ impl fmt::Display for Stage {
 /// A text is no stage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no status; they are {}", Stage::ALL.map(Stage::as_str).join(", "))]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct UnknownStage {
-    /// The text.
     pub text: String,
 }
 

@@ -34,7 +34,6 @@ pub enum LedgerStreamError {
         last: Version,
         actual: Version,
     },
-    /// Time went back.
     #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.

@@ -51,12 +51,14 @@ macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident($command:ident) -> $reply:ident,)*) => {
         /// Something that is asked of the world.
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names of its variants say it")]
         pub enum Command {
             $($(#[$doc])* $name($command),)*
         }
 
         /// What a command came to.
         #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names of its variants say it")]
         pub enum Reply {
             $($(#[$doc])* $name($reply),)*
         }
@@ -107,13 +109,11 @@ macro_rules! commands {
 pub type Taken = ();
 
 commands! {
-    /// Start a coordination.
     Start(Start) -> Started,
     /// Add work, from outside.
     AddWork(AddWork) -> Done,
     /// Add work, from a session.
     AddSessionWork(AddSessionWork) -> Written,
-    /// A session ended.
     EndSession(EndSession) -> Written,
     /// Nothing is left of a session that had left something running.
     Cleared(Cleared) -> Done,
@@ -125,9 +125,7 @@ commands! {
     Pause(Pause) -> Done,
     /// Go on, with higher ceilings if given.
     Continue(Continue) -> Done,
-    /// Raise ceilings.
     RaiseBudget(RaiseBudget) -> Done,
-    /// Skip an item.
     Skip(Skip) -> Done,
     /// Erase payloads or blobs.
     Erase(EraseRequest) -> Done,

@@ -85,7 +85,6 @@ impl DiskHealth {
 
 /// How a turn went.
 pub(super) enum Written {
-    /// It is durable.
     Durable(TurnInFlight),
     /// It was not recorded.
     Failed(TurnInFlight, AppendError),

@@ -84,7 +84,6 @@ pub(super) struct TurnInFlight {
     pub(super) ends: Vec<ReportedEnd>,
     /// Coordinations that end with it.
     pub(super) ended: Vec<CoordinationId>,
-    /// Bytes of payload.
     pub(super) bytes: usize,
     /// The end of the commit chain with this.
     pub(super) commit: CommitTip,

@@ -68,16 +68,14 @@ impl std::fmt::Debug for EngineBuilder {
 /// Why a function or a plan was not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum RegisterError {
     /// The name is not one that a work item could give.
     #[error(transparent)]
     Name(#[from] IdError),
     /// Something of the same kind was registered under the name before.
     #[error("{name:?} is registered already; give each function, and each plan, its own name")]
-    Taken {
-        /// The name.
-        name: RunnerName,
-    },
+    Taken { name: RunnerName },
 }
 
 impl Engine {

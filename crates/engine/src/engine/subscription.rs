@@ -67,7 +67,6 @@ enum NextFrom {
     Incidents,
     /// The store once more, as events may have been recorded before the feed was there.
     Joining(Feed),
-    /// Memory.
     Live(Feed),
     /// The store, and nothing after it.
     Rest,

@@ -19,7 +19,6 @@ const MAX_INTEGER: u64 = i64::MAX as u64;
 pub(super) struct Known {
     /// The store's key for it.
     pub(super) key: i64,
-    /// Its end.
     pub(super) tip: StreamTip,
     /// Whether it has ended.
     pub(super) ended: bool,

@@ -14,11 +14,11 @@ pub const FORMAT: u32 = 1;
 
 /// Why a ledger was not opened. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum OpenError {
     /// Another engine owns the ledger.
     #[error("the ledger in {} is in use by {holder}; stop that engine, or submit to it instead", dir.display())]
     InUse {
-        /// The state directory.
         dir: PathBuf,
         /// Who owns it.
         holder: LockHolder,
@@ -29,16 +29,10 @@ pub enum OpenError {
     /// The directory is on a file system that other machines write to, where neither locks nor the
     /// database's log can be relied on.
     #[error("{} is on a network file system ({kind}), which loses locks and syncs; put the state directory on a local disk", dir.display())]
-    NetworkFileSystem {
-        /// The state directory.
-        dir: PathBuf,
-        /// Which file system.
-        kind: &'static str,
-    },
+    NetworkFileSystem { dir: PathBuf, kind: &'static str },
     /// The directory holds something, and it is not a ledger.
     #[error("{} contains {found:?} but no ledger; name an empty directory, or one that does not exist yet", dir.display())]
     NotAStateDirectory {
-        /// The directory.
         dir: PathBuf,
         /// Something that is in there.
         found: String,
@@ -66,8 +60,8 @@ pub enum OpenError {
     "the ledger has format {found}, and this version of antiphon knows {FORMAT}; \
      use the version that wrote it, or a newer one"
 )]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct UnknownFormat {
-    /// Its format.
     pub found: u32,
 }
 
@@ -84,6 +78,7 @@ impl UnknownFormat {
 /// What the one row of the table `ledger`, which no chain covers, says otherwise than the ledger's
 /// events.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum IdentityRefusal {
     /// Another ledger.
     #[error(
@@ -97,7 +92,6 @@ pub enum IdentityRefusal {
         /// The last event that names it.
         version: Version,
     },
-    /// Another format.
     #[error("it says format {row}, but event {version} of `ledger` was recorded in format {event}")]
     Format {
         /// The format in the row.
@@ -131,6 +125,7 @@ pub enum IdentityRefusal {
 
 /// Why an append did not succeed, by what is on the disk now.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum AppendError {
     /// Nothing was written, and the same append will be refused again.
     #[error(transparent)]
@@ -138,7 +133,6 @@ pub enum AppendError {
     /// Nothing was written; the same append may be repeated.
     #[error("the append was not written; it can be retried")]
     NotWritten {
-        /// Why.
         #[from]
         source: Fault,
     },
@@ -147,14 +141,12 @@ pub enum AppendError {
     #[error(
         "it is unknown whether the append was written; restart the engine, which will verify the ledger"
     )]
-    Unknown {
-        /// Why.
-        source: Fault,
-    },
+    Unknown { source: Fault },
 }
 
 /// Why an append was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Refusal {
     /// The ledger is not open.
     #[error("the ledger is not open for writing; open it first")]
@@ -187,29 +179,20 @@ pub enum Refusal {
         "event {found} of `{stream}` does not continue the stream, which ends at version {tip}"
     )]
     StreamConflict {
-        /// The stream.
         stream: StreamName,
-        /// Its last version.
         tip: Version,
         /// The version that was to be appended.
         found: Version,
     },
     /// An event follows the end of its stream.
     #[error("`{stream}` has ended and takes in no event")]
-    StreamEnded {
-        /// The stream.
-        stream: StreamName,
-    },
+    StreamEnded { stream: StreamName },
     /// A head row is missing, repeated, or does not stand at the end of its stream.
     #[error("the head row of `{stream}` does not match the end of the stream")]
-    HeadConflict {
-        /// The stream.
-        stream: StreamName,
-    },
+    HeadConflict { stream: StreamName },
     /// Something in the append is larger than the format allows.
     #[error("the {what} has {actual}, at most {max} are allowed")]
     TooLarge {
-        /// What.
         what: String,
         /// How much it has.
         actual: u64,
@@ -221,22 +204,10 @@ pub enum Refusal {
     Empty,
     /// An event to be written comes with its payload erased already.
     #[error("event {version} of `{stream}` has no payload; only written events can be erased")]
-    NoPayload {
-        /// The stream.
-        stream: StreamName,
-        /// The event.
-        version: Version,
-    },
+    NoPayload { stream: StreamName, version: Version },
     /// A payload cannot be erased.
     #[error("event {version} of `{stream}` cannot be erased: {why}")]
-    NotErasable {
-        /// The stream.
-        stream: StreamName,
-        /// The event.
-        version: Version,
-        /// Why not.
-        why: &'static str,
-    },
+    NotErasable { stream: StreamName, version: Version, why: &'static str },
 }
 
 impl Refusal {
@@ -248,13 +219,11 @@ impl Refusal {
 
 /// Why something was not read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum ReadError {
     /// There is no ledger yet.
     #[error("there is no ledger in {}", dir.display())]
-    Absent {
-        /// The state directory.
-        dir: PathBuf,
-    },
+    Absent { dir: PathBuf },
     /// What was read is not what any writer of this format writes.
     #[error("{what} is damaged: {how}; run `antiphon verify`")]
     Damaged {

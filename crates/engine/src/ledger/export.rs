@@ -25,9 +25,9 @@ pub const EXPORT_FORMAT: &str = "antiphon.receipt-export.1";
 /// A receipt with its evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Export {
     format: String,
-    /// The coordination.
     pub coordination: CoordinationId,
     /// The receipt: SHA-256 of its canonical bytes.
     pub receipt: Digest,
@@ -39,7 +39,6 @@ pub struct Export {
     events: Vec<ExportedEvent>,
     /// The end of the commit chain before the commit that ends the coordination.
     pub before: CommitTip,
-    /// That commit.
     pub commit: ExportedCommit,
 }
 
@@ -67,14 +66,13 @@ struct ExportedEvent {
 /// A commit with the hashes of its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct ExportedCommit {
-    /// Its number.
     pub number: CommitNumber,
     /// The ownership it was made under.
     pub epoch: Epoch,
     /// Hash of the commit before.
     pub prev: Digest,
-    /// Its hash.
     pub hash: Digest,
     /// Hashes of its events, in ledger order.
     pub events: Vec<Digest>,
@@ -82,35 +80,26 @@ pub struct ExportedCommit {
 
 /// Why a receipt was not exported.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum ExportError {
     /// There is no such coordination.
     #[error(
         "there is no run {coordination} in this ledger; `antiphon list` shows the runs there are"
     )]
-    Absent {
-        /// The coordination.
-        coordination: CoordinationId,
-    },
+    Absent { coordination: CoordinationId },
     /// It has not ended.
     #[error("run {coordination} has not ended and has no receipt yet")]
-    NotEnded {
-        /// The coordination.
-        coordination: CoordinationId,
-    },
+    NotEnded { coordination: CoordinationId },
     /// The receipt is gone.
     #[error(
         "the receipt of run {coordination} was erased, and so were payloads that it could be rebuilt from"
     )]
-    Erased {
-        /// The coordination.
-        coordination: CoordinationId,
-    },
+    Erased { coordination: CoordinationId },
     /// The ledger is damaged where the receipt's evidence lies.
     #[error(
         "the evidence for the receipt of run {coordination} is damaged ({how}); run `antiphon verify`"
     )]
     Damaged {
-        /// The coordination.
         coordination: CoordinationId,
         /// The first thing that is wrong.
         how: String,
@@ -122,16 +111,14 @@ pub enum ExportError {
 
 /// Why a file is no exported receipt.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum NotAnExport {
     /// It is not JSON, or not of this shape.
     #[error("it does not have the shape of an exported receipt: {0}")]
     Shape(serde_json::Error),
     /// It says that it is something else.
     #[error("its format is {found:?}, and only {EXPORT_FORMAT:?} is known to this version")]
-    Format {
-        /// What it says.
-        found: String,
-    },
+    Format { found: String },
 }
 
 /// Collects the receipt of a coordination that has ended, and its evidence.

@@ -21,26 +21,22 @@ const TAG: &str = "antiphon.head.1";
 
 /// What was durable when the mark was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct HeadMark {
-    /// The ownership.
     pub epoch: Epoch,
-    /// The last commit.
     pub commit: CommitTip,
 }
 
 /// Why a head mark was not read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum MarkError {
     /// The file is there, and is not what a mark looks like.
     #[error("the head mark {} is damaged", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-    },
+    Damaged { path: PathBuf },
     /// The file cannot be read.
     #[error("could not read the head mark {}: {error}", path.display())]
     Io {
-        /// The file.
         path: PathBuf,
         /// What the system said.
         error: std::io::Error,
@@ -49,6 +45,7 @@ pub enum MarkError {
 
 /// Why a ledger was refused for its head mark.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum MarkRefusal {
     /// The ledger has lost its end.
     #[error(
@@ -59,7 +56,6 @@ pub enum MarkRefusal {
         ledger: CommitTip,
         /// The epoch that the ledger has.
         ledger_epoch: Epoch,
-        /// The mark.
         mark: HeadMark,
     },
     /// The ledger holds another commit where the mark was made.
@@ -69,7 +65,6 @@ pub enum MarkRefusal {
     Differs {
         /// What the ledger has at the number of the mark.
         ledger: CommitTip,
-        /// The mark.
         mark: HeadMark,
     },
     /// There is a ledger, but no head mark.
@@ -85,7 +80,6 @@ pub enum MarkRefusal {
     /// The head mark cannot be read.
     #[error("{error}; restore the file, or accept the missing mark, which will be recorded")]
     Unreadable {
-        /// Why.
         #[from]
         error: MarkError,
     },

@@ -7,10 +7,9 @@ use antiphon_core::time::WallTime;
 
 /// Who takes a ledger over; told to those who come second.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Owner {
-    /// The machine.
     pub host: String,
-    /// The process.
     pub pid: u32,
     /// Version of the engine.
     pub engine: String,

@@ -131,6 +131,7 @@ pub trait Store: Send + Sync {
 /// What an owner goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "the next append continues these tips under this epoch"]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Opened {
     /// Which ledger this is.
     pub ledger: LedgerId,
@@ -138,7 +139,6 @@ pub struct Opened {
     pub format: u32,
     /// The ownership that begins now.
     pub epoch: Epoch,
-    /// The last commit.
     pub commits: CommitTip,
     /// The end of the `ledger` stream.
     pub ledger_stream: StreamTip,
@@ -188,21 +188,20 @@ pub enum MarkFinding {
 
 /// An event with its place in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Placed {
-    /// Its address.
     pub seq: Seq,
     /// The commit that it is part of.
     pub commit: CommitNumber,
-    /// The event.
     pub event: Recorded,
 }
 
 /// A commit with the place of its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct PlacedCommit {
     /// Address of its first event; the others follow without gaps.
     pub first: Seq,
-    /// The commit.
     pub commit: Commit,
 }
 
@@ -244,14 +243,13 @@ impl Default for HeadFilter {
 
 /// The state of one stream at a version: a cache, never evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Snapshot {
-    /// The stream.
     pub stream: StreamName,
     /// The version that the state has taken in.
     pub version: Version,
     /// Which shape of the state the bytes have.
     pub format: String,
-    /// The state.
     pub bytes: Vec<u8>,
 }
 
@@ -271,8 +269,8 @@ impl Snapshot {
 
 /// How far a named reader has come in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Cursor {
-    /// The reader.
     pub name: String,
     /// The stream it reads.
     pub stream: StreamName,

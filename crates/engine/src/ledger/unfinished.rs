@@ -45,7 +45,6 @@ pub(super) enum Hindrance {
     Underway(PathBuf),
     /// Something that nobody here made is where it would be built.
     Foreign(PathBuf),
-    /// The disk failed.
     Fault(Fault),
 }
 

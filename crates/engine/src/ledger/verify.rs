@@ -47,8 +47,8 @@ pub(super) use self::stream::{Consequence, StreamCheck};
 
 /// What is to be verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Scope {
-    /// Everything.
     Ledger,
     /// One coordination: its stream, its receipt, and the commit that ends it.
     Coordination(CoordinationId),

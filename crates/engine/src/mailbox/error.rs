@@ -16,6 +16,7 @@ use crate::ledger::{AppendError, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Wr
 /// Why the engine did not do what it was asked. Unless it says so, nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum EngineError {
     /// The command is against the rules.
     #[error(transparent)]
@@ -25,18 +26,13 @@ pub enum EngineError {
     Id(#[from] IdError),
     /// There is no such coordination, neither running nor ended.
     #[error("there is no run {coordination}; `antiphon list` shows the runs there are")]
-    UnknownCoordination {
-        /// The id.
-        coordination: CoordinationId,
-    },
+    UnknownCoordination { coordination: CoordinationId },
     /// An event cannot be erased: it does not exist, or ends its coordination.
     #[error(
         "event {version} of run {coordination} cannot be erased; only versions from 1 to below {last}, its end, can be"
     )]
     NotErasable {
-        /// The coordination.
         coordination: CoordinationId,
-        /// The version given.
         version: Version,
         /// The version of its terminal event.
         last: Version,
@@ -44,7 +40,6 @@ pub enum EngineError {
     /// An item names an input that nobody handed in.
     #[error("item {work} names input {input}, which was not supplied; submit it with the work")]
     InputMissing {
-        /// The item.
         work: WorkId,
         /// The digest of the input.
         input: Digest,
@@ -57,21 +52,13 @@ pub enum EngineError {
     },
     /// The cursor of this name is in another stream.
     #[error("the cursor {name:?} reads `{stream}`; choose another name for another run")]
-    CursorTaken {
-        /// The name.
-        name: String,
-        /// What it reads.
-        stream: StreamName,
-    },
+    CursorTaken { name: String, stream: StreamName },
     /// The ledger takes in nothing for now: the disk is full, or something else keeps it from
     /// writing.
     #[error(
         "the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command"
     )]
-    ReadOnly {
-        /// What keeps it.
-        reason: String,
-    },
+    ReadOnly { reason: String },
     /// The ledger holds an event that this version does not know: it can be read, but whatever this
     /// version wrote would rest on a state that leaves something out.
     #[error("the ledger is read-only for this version of antiphon: {event}")]
@@ -84,41 +71,22 @@ pub enum EngineError {
     #[error(
         "the ledger refused to record this ({reason}); nothing has changed; repeat the command, and report it if it is refused again"
     )]
-    NotTaken {
-        /// Why.
-        reason: String,
-    },
+    NotTaken { reason: String },
     /// The ledger takes in nothing until the engine was restarted, which verifies it. Whether this
     /// command was recorded is unknown.
     #[error(
         "the ledger is closed to writes until the engine is restarted, which verifies it ({reason})"
     )]
-    Poisoned {
-        /// What happened.
-        reason: String,
-    },
+    Poisoned { reason: String },
     /// The ledger could not be read.
     #[error("the ledger could not be read: {error}")]
-    Read {
-        /// Why.
-        error: Arc<ReadError>,
-    },
+    Read { error: Arc<ReadError> },
     /// The head row of a run is not what this version writes.
     #[error("the head row of run {coordination} cannot be read ({reason}); run `antiphon verify`")]
-    HeadRow {
-        /// The run.
-        coordination: CoordinationId,
-        /// What is wrong.
-        reason: String,
-    },
+    HeadRow { coordination: CoordinationId, reason: String },
     /// The receipt of a run is not where its last event says, or is not what it was.
     #[error("the receipt of run {coordination} cannot be read ({reason}); run `antiphon verify`")]
-    Receipt {
-        /// The run.
-        coordination: CoordinationId,
-        /// What is wrong.
-        reason: String,
-    },
+    Receipt { coordination: CoordinationId, reason: String },
     /// The engine has stopped.
     #[error("the engine has stopped")]
     Stopped,
@@ -153,6 +121,7 @@ impl From<ControllerError> for EngineError {
 /// Why an engine could not be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum StartError {
     /// The ledger could not be taken over.
     #[error(transparent)]
@@ -162,26 +131,13 @@ pub enum StartError {
     Read(#[from] ReadError),
     /// The record of a stream does not hold together.
     #[error("`{stream}` cannot be replayed: {error}; run `antiphon verify`")]
-    Replay {
-        /// The stream.
-        stream: StreamName,
-        /// What is wrong.
-        error: ApplyError,
-    },
+    Replay { stream: StreamName, error: ApplyError },
     /// An event's bytes are not those that were hashed.
     #[error("`{stream}` is damaged at version {version}; run `antiphon verify`")]
-    Damaged {
-        /// The stream.
-        stream: StreamName,
-        /// The version.
-        version: antiphon_core::id::Version,
-    },
+    Damaged { stream: StreamName, version: antiphon_core::id::Version },
     /// Verification after an error of a sync found the ledger damaged.
     #[error("the previous engine hit an fsync error, and the ledger does not verify: {finding}")]
-    NotVerified {
-        /// The first finding.
-        finding: String,
-    },
+    NotVerified { finding: String },
     /// The ledger was verified, but the note that it must be could not be taken back.
     #[error(transparent)]
     Write(#[from] WriteError),

@@ -20,7 +20,6 @@ pub(crate) type Look = Box<dyn FnOnce(&World, &Now) -> Release + Send>;
 
 /// Something asked of the decider.
 pub(crate) enum Request {
-    /// A command.
     Command {
         command: Command,
         origin: Origin,

@@ -14,14 +14,11 @@ use crate::ledger::{HeadQuery, Store};
 /// [`Run::receipt`](crate::Run::receipt).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Ended {
-    /// Its id.
     pub run: CoordinationId,
-    /// How it went.
     pub verdict: Verdict,
-    /// Why it stopped.
     pub ending: Ending,
-    /// What it used.
     pub usage: BudgetUsage,
     /// Sessions and items, counted.
     pub counts: Counts,
@@ -48,8 +45,8 @@ impl Ended {
 /// A run at a glance, from its head row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Status {
-    /// Its id.
     pub run: CoordinationId,
     /// Where it is in its life.
     pub stage: Stage,

@@ -18,12 +18,10 @@ pub struct Outline {
     pub name: String,
     /// Most sessions.
     pub sessions: u32,
-    /// Longest time.
     pub duration_ms: u64,
     /// Most tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
-    /// Highest cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
     /// Sessions at a time.

@@ -195,13 +195,13 @@ pub enum StopReason {
 
 /// Which protection against signals from inside a session is tried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Guard {
     /// The best that the kernel has.
     #[default]
     Best,
     /// The filter of system calls, also where the kernel has better.
     Seccomp,
-    /// None.
     Off,
 }
 

@@ -46,8 +46,8 @@ pub enum OrphanState {
 
 /// Whether this process can see the processes of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum OrphanPlace {
-    /// It can.
     Here,
     /// The machine was started again since, so there are none.
     EarlierBoot,

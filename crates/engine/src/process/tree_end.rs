@@ -93,7 +93,6 @@ pub enum Limit {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum ExitStatus {
-    /// With a code.
     Code(i32),
     /// By a signal, which is not the same as a code of 128 and more.
     Signal {
@@ -184,10 +183,9 @@ pub struct Checked {
 /// What a session left as result file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum ResultFile {
-    /// None.
     Absent,
-    /// One, kept redacted.
     Kept,
     /// One of this size, which is over the cap and was not read.
     TooLarge(u64),

@@ -134,16 +134,14 @@ impl Output {
 /// Why an output is not the JSON that it was read or written as.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum OutputError {
     /// There are no bytes.
     #[error("there is no output to read")]
     Empty,
     /// The bytes, or the value, are not what was asked for.
     #[error("the output is not the JSON that was expected")]
-    NotJson {
-        /// What is wrong.
-        source: Arc<serde_json::Error>,
-    },
+    NotJson { source: Arc<serde_json::Error> },
 }
 
 impl OutputError {

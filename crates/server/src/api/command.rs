@@ -45,8 +45,8 @@ pub struct RaiseRequest {
 
 /// A command that is on the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Accepted {
-    /// The run's id.
     pub run: String,
     /// The version of the event that the command caused.
     pub version: u64,

@@ -15,6 +15,7 @@ use super::utc::utc;
 
 /// An event, as `antiphon log --json` prints it.
 #[derive(Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct EventLine {
     /// The stream that it is in.
     pub stream: String,
@@ -30,7 +31,6 @@ pub struct EventLine {
     pub wall: u64,
     /// The same in UTC.
     pub time: String,
-    /// Who caused it.
     pub actor: String,
     /// The id of the command that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,6 @@ pub struct EventLine {
     pub erased: Option<String>,
     /// Hash of the event before it.
     pub prev: String,
-    /// Its own hash.
     pub hash: String,
 }
 

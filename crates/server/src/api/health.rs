@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of an engine that takes commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Health {
     /// `ok`; in every other case the answer is a problem.
     pub status: String,
-    /// The engine's version.
     pub engine: String,
     /// The process id of the engine.
     pub pid: u32,

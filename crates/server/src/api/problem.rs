@@ -13,6 +13,7 @@ const TYPE: &str = "urn:antiphon:error:";
 
 /// An answer that says what went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Problem {
     /// A name for the kind of problem: the code as a URN.
     pub r#type: String,
@@ -20,7 +21,6 @@ pub struct Problem {
     pub title: String,
     /// The status of the answer.
     pub status: u16,
-    /// The stable code.
     pub code: String,
     /// What happened this time, and what to do.
     pub detail: String,
@@ -39,8 +39,8 @@ fn is_zero(left_out: &u32) -> bool {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Fault {
-    /// What is wrong.
     pub detail: String,
     /// The kind of problem, where it is one of a plan, as `antiphon plan check --json` prints it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,6 @@ pub struct Fault {
     /// The column, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
-    /// The line's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// What is meant in `text`: the first byte, and the first one after it.

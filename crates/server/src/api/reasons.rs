@@ -8,10 +8,9 @@ use serde_json::{Value, json};
 
 /// Why an item does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Reasons {
-    /// The run's id.
     pub run: String,
-    /// The item's id.
     pub work: String,
     /// Everything that keeps the item from running; empty if it starts at the next turn.
     pub reasons: Vec<Why>,

@@ -9,8 +9,8 @@ use super::utc::utc;
 
 /// A run at a glance, as `antiphon list --json` prints it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct RunLine {
-    /// Its id.
     pub id: String,
     /// Its name, if the plan gives one.
     pub name: Option<String>,

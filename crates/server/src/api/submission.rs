@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// A plan to run. `Debug` shows the names of secrets, and no value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct SubmitRequest {
-    /// The plan's text.
     pub plan: String,
     /// What messages call the plan, such as the path of its file.
     pub name: String,
@@ -38,8 +38,8 @@ impl fmt::Debug for SubmitRequest {
 
 /// The run of a submission.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct SubmitAnswer {
-    /// The run's id.
     pub id: String,
     /// Whether an earlier submission of the same had started it.
     pub existing: bool,

@@ -16,7 +16,6 @@ pub enum ClientError {
     /// The engine refused, and says why.
     #[error(transparent)]
     Refused(Box<Problem>),
-    /// The socket failed.
     #[error("the engine's socket in {} failed", dir.display())]
     Socket { dir: PathBuf, source: io::Error },
     /// The engine accepts connections and does not answer.

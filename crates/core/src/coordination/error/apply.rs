@@ -22,7 +22,6 @@ pub enum ApplyError {
         last: Version,
         actual: Version,
     },
-    /// Time went back.
     #[error("the clock went back from {last} ns to {current} ns")]
     ClockRegression {
         /// The last time seen.

@@ -22,8 +22,8 @@ pub enum Ending {
 /// What became of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct WorkOutcome {
-    /// The item.
     pub work_id: WorkId,
     /// Attempts counted against its limit.
     pub attempts: u32,

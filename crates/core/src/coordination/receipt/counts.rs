@@ -8,6 +8,7 @@ use crate::coordination::stop::Verdict;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Counts {
     /// Sessions that ended, in whatever way.
     pub sessions: u64,
@@ -21,7 +22,6 @@ pub struct Counts {
     pub lost: u64,
     /// Sessions that a quota kept from working.
     pub deferred: u64,
-    /// Items that succeeded.
     pub work_succeeded: u64,
     /// Items that failed for good.
     pub work_failed: u64,

@@ -11,10 +11,10 @@ use crate::time::{Deadline, LedgerTime};
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum SessionOutcome {
     /// It did its work.
     Success,
-    /// It did not.
     Failure,
     /// Its time was over.
     Timeout,
@@ -110,8 +110,8 @@ fn is_zero(value: &u32) -> bool {
 
 /// What a session reports when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct SessionEnd {
-    /// How it ended.
     pub outcome: SessionOutcome,
     /// What it says about it: an error, a reason, a summary.
     pub text: Option<String>,

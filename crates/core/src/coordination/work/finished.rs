@@ -12,10 +12,10 @@ use crate::id::Version;
 /// must give the same bytes for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Finished {
     /// The item as it was submitted.
     pub work: WorkSpec,
-    /// Its outcome.
     pub outcome: WorkItemOutcome,
     /// Attempts counted against its limit.
     pub attempts: u32,

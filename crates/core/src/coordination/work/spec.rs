@@ -66,13 +66,13 @@ pub enum Need {
 /// What becomes of the others when an item fails for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum FailurePolicy {
     /// What needs it is skipped.
     #[default]
     SkipDependents,
     /// What needs it goes on as if it had succeeded.
     Continue,
-    /// The coordination stops.
     Abort,
 }
 
@@ -127,6 +127,7 @@ impl Backoff {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct WorkSpec {
     /// Its id, unique within the coordination.
     pub id: WorkId,
@@ -141,7 +142,6 @@ pub struct WorkSpec {
     /// The group it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupName>,
-    /// Higher goes first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub priority: i32,
     /// Whether the coordination has failed if it does not succeed.
@@ -150,7 +150,6 @@ pub struct WorkSpec {
     /// Attempts it may take; the coordination's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
-    /// Wait between attempts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
     /// Longest a session may take, in ticks.

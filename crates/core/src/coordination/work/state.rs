@@ -31,8 +31,8 @@ impl SkipReason {
 /// How an item ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum WorkItemOutcome {
-    /// It was done.
     Succeeded,
     /// It failed for good.
     Failed,
@@ -65,10 +65,10 @@ impl WorkItemOutcome {
 /// Where an item is in its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum WorkState {
     /// So many of its needs are not met yet.
     Waiting(u32),
-    /// It may start.
     Ready,
     /// It may start at this moment: it is backing off, or a quota must refill.
     Delayed(Deadline),

@@ -52,6 +52,7 @@ pub struct Backup {
 
 /// Why a backup was not made. Nothing is left at its place.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum BackupError {
     /// Something is there already.
     #[error("{} already exists and is not empty; name one that does not exist yet", place.display())]
@@ -64,7 +65,6 @@ pub enum BackupError {
     Inside {
         /// Where the backup was to be.
         place: PathBuf,
-        /// The state directory.
         dir: PathBuf,
     },
     /// Another process makes a backup at the same place.

@@ -15,14 +15,13 @@ use crate::ledger::sqlite::SqliteStore;
 
 /// How far a ledger has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct LedgerPosition {
     /// Which ledger this is.
     pub ledger: LedgerId,
     /// The format it is kept in.
     pub format: u32,
-    /// The last ownership.
     pub epoch: Epoch,
-    /// The last commit.
     pub commits: CommitTip,
     /// Address of the last event, which is the number of events.
     pub events: Seq,

@@ -10,8 +10,8 @@ use crate::ledger::export::{Export, verify_export};
 
 /// An earlier receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Earlier {
-    /// An exported receipt.
     Export(Box<Export>),
     /// The hash of a receipt.
     Receipt(Digest),

@@ -13,11 +13,10 @@ const MAX_FINDINGS: usize = 1_000;
 
 /// One thing that is not as a sound ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Finding {
-    /// Where.
     #[serde(flatten)]
     pub place: Place,
-    /// What.
     #[serde(flatten)]
     pub wrong: Wrong,
 }
@@ -25,29 +24,23 @@ pub struct Finding {
 /// Where something is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "place", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Place {
-    /// An event.
     Event {
-        /// Its stream.
         #[serde(serialize_with = "as_text")]
         stream: StreamName,
-        /// Its version.
         version: Version,
     },
     /// An event that cannot be read so far as to tell its stream.
     Address {
-        /// Its address.
         seq: Seq,
     },
     /// The head row of a stream, or the stream as a whole.
     Stream {
-        /// The stream.
         #[serde(serialize_with = "as_text")]
         stream: StreamName,
     },
-    /// A commit.
     Commit {
-        /// Its number.
         commit: CommitNumber,
     },
     /// The file `head`.
@@ -57,7 +50,6 @@ pub enum Place {
         /// What, as the store names it.
         what: String,
     },
-    /// An exported receipt.
     Export,
 }
 
@@ -65,6 +57,7 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "wrong", rename_all = "snake_case")]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum Wrong {
     /// It cannot be read.
     #[error("cannot be read: {how}")]
@@ -90,24 +83,15 @@ pub enum Wrong {
     PrevDiffers,
     /// An address is missing.
     #[error("has address {seq} where {expected} follows: events between are missing")]
-    AddressGap {
-        /// Its address.
-        seq: Seq,
-        /// The address expected.
-        expected: Seq,
-    },
+    AddressGap { seq: Seq, expected: Seq },
     /// A type of event is in a stream where it has no place.
     #[error("is of type {kind}, which has no place in this stream")]
-    Misplaced {
-        /// The type.
-        kind: String,
-    },
+    Misplaced { kind: String },
     /// Ledger time went back.
     #[error("was recorded at ledger time {} ns, after an event at {} ns; time does not go back", at.0, before.0)]
     TimeBack {
         /// The latest time before it.
         before: LedgerTime,
-        /// Its time.
         at: LedgerTime,
     },
     /// An event follows the end of its stream.
@@ -127,18 +111,10 @@ pub enum Wrong {
     },
     /// The receipt that the events give is not the one that was recorded.
     #[error("names receipt {recorded}, but its events give {rebuilt}")]
-    ReceiptDiffers {
-        /// The digest recorded.
-        recorded: Digest,
-        /// The digest rebuilt.
-        rebuilt: Digest,
-    },
+    ReceiptDiffers { recorded: Digest, rebuilt: Digest },
     /// An event names a blob that is not there.
     #[error("names blob {blob}, which is missing, and no `ledger.erased` event names it")]
-    BlobMissing {
-        /// The blob.
-        blob: Digest,
-    },
+    BlobMissing { blob: Digest },
     /// A payload is erased, and no event says so.
     #[error("has an erased payload that no `ledger.erased` event names")]
     ErasedUnnamed,
@@ -184,7 +160,6 @@ pub enum Wrong {
     EpochFalls {
         /// The epoch before it.
         before: Epoch,
-        /// Its epoch.
         epoch: Epoch,
     },
     /// A commit has another epoch than the ownership that it was made under.
@@ -192,15 +167,11 @@ pub enum Wrong {
     EpochDiffers {
         /// The epoch that the events tell.
         opened: Epoch,
-        /// Its epoch.
         epoch: Epoch,
     },
     /// A head row says something else than its stream.
     #[error("its head row does not say what its events say: {field} differs")]
-    HeadDiffers {
-        /// Which column.
-        field: &'static str,
-    },
+    HeadDiffers { field: &'static str },
     /// A stream has no head row.
     #[error("has no head row")]
     HeadMissing,
@@ -209,10 +180,7 @@ pub enum Wrong {
     EventsMissing,
     /// The head mark says something else than the ledger, or cannot be read.
     #[error("{how}")]
-    Mark {
-        /// What is wrong.
-        how: String,
-    },
+    Mark { how: String },
     /// Something beside the chains is damaged.
     #[error("{how}")]
     Damaged {
@@ -238,10 +206,7 @@ pub enum Wrong {
     RenderingDiffers,
     /// The earlier receipt is not from this ledger, or the ledger was rewritten since.
     #[error("is not what the earlier receipt saw: {how}")]
-    NotExtended {
-        /// What differs.
-        how: String,
-    },
+    NotExtended { how: String },
 }
 
 impl Wrong {

@@ -20,10 +20,12 @@ const MAX_UNREADABLE: u64 = 1_000;
 
 /// What comes out of the ledger, in its order.
 pub(super) enum Page {
-    /// Events.
     Events(Vec<Placed>),
     /// An event at this address, or shortly after it, cannot be read.
-    Unreadable { seq: Seq, how: String },
+    Unreadable {
+        seq: Seq,
+        how: String,
+    },
     /// What the store finds wrong beside the chains; the last to come.
     Damages(Vec<Damage>),
     /// Nothing further can be read.

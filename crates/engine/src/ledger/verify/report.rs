@@ -10,12 +10,11 @@ use super::finding::{Finding, Findings, as_text};
 /// What a verification looked at and what it found.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[must_use = "a report may hold findings"]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Report {
-    /// Events checked.
     pub events: u64,
     /// Streams that they are in.
     pub streams: u64,
-    /// Commits checked.
     pub commits: u64,
     /// Receipts that were rebuilt from their events and are the same, byte for byte.
     pub receipts_rebuilt: u64,
@@ -33,8 +32,8 @@ pub struct Report {
 
 /// A stream that is verified by its envelopes, chains and receipt digest alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct NotRebuildable {
-    /// The stream.
     #[serde(serialize_with = "as_text")]
     pub stream: StreamName,
     /// Payloads that were erased.

@@ -63,7 +63,6 @@ pub enum Kind {
     Names(&'static Self),
     /// A mapping with fixed keys.
     Of(&'static Object),
-    /// One of several.
     Either(&'static [Self]),
 }
 

@@ -43,7 +43,6 @@ pub(super) enum OutputAst {
     Any,
     /// Names in the result file.
     Names(BTreeSet<String>),
-    /// Files by name.
     Files(BTreeMap<String, Spanned<Template>>),
 }
 

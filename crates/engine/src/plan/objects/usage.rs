@@ -18,8 +18,8 @@ const READERS: [(&str, UsageReader); 4] = [
 /// How tokens and cost are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum UsageReader {
-    /// Not at all.
     #[default]
     None,
     /// From the result file.

@@ -86,8 +86,8 @@ fn as_text<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Err
 
 /// A position in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct TextPosition {
-    /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
