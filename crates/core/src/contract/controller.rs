@@ -300,9 +300,8 @@ impl CoordinationController {
 
     /// Skips an item that its owner says cannot be claimed, or that nobody wants any more.
     ///
-    /// [`ControllerError::Work`] if there is no such item, or it runs or has
-    /// [`ControllerError::Work`] or [`WorkError::WorkNotClaimable`] if it runs or has
-    /// its outcome.
+    /// # Errors
+    /// [`ControllerError::Work`] if there is no such item, or it runs or has its outcome.
     pub fn skip_work_item(
         &mut self,
         work_id: impl AsRef<str>,
