@@ -209,7 +209,7 @@ impl World {
     }
 
     /// Bytes of payload that the turn holds so far; callers stop handing in commands well before
-    /// [`MAX_APPEND_BYTES`].
+    /// [`MAX_APPEND_BYTES`](crate::envelope::MAX_APPEND_BYTES).
     #[must_use]
     pub fn turn_bytes(&self) -> usize {
         self.draft.bytes()
