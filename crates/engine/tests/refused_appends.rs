@@ -92,7 +92,8 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
     };
     faults.set(move |append| ends(append).then(refused));
     let run = engine.submit(config("good")?).await?;
-    assert!(matches!(run.wait().await, Err(EngineError::Stopped)), "its end cannot be recorded");
+    let error = run.wait().await.unwrap_err();
+    assert!(matches!(error, EngineError::Poisoned { .. }), "its end cannot be recorded: {error}");
     let error = engine.submit(config("other")?).await.unwrap_err();
     assert!(matches!(error, EngineError::Poisoned { .. }), "{error}");
     assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));

@@ -105,9 +105,10 @@ impl Audience {
         self.waiters.keep(is_live);
     }
 
-    /// Lets all go: no end and no event will be recorded any more.
-    pub(super) fn dismiss(&mut self) {
-        self.waiters.clear();
+    /// Lets all go: no end and no event will be recorded any more. A caller that waits already is
+    /// answered like one that comes later.
+    pub(super) fn dismiss(&mut self, answer: &EngineError) {
+        self.waiters.refuse(answer);
         self.feeds.clear();
     }
 }

@@ -79,9 +79,10 @@ impl Decider {
     /// Nothing is taken in any more; those who wait for an end are let go, as none will be
     /// recorded.
     fn poison(&mut self, reason: String) {
-        self.audience.give_up(&EngineError::Poisoned { reason: reason.clone() });
+        let answer = EngineError::Poisoned { reason: reason.clone() };
+        self.audience.give_up(&answer);
         self.sessions.stop_all(StopCause::Ending);
-        self.audience.dismiss();
+        self.audience.dismiss(&answer);
         self.disk.poison(reason);
     }
 }

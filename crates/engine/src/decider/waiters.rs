@@ -38,9 +38,11 @@ impl Waiters {
         }
     }
 
-    /// Lets all of them go without an answer.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// Refuses all of them: no end will be recorded any more.
+    pub(super) fn refuse(&mut self, answer: &EngineError) {
+        for waiter in self.0.drain().flat_map(|(_, waiting)| waiting) {
+            let _ = waiter.send(Err(answer.clone()));
+        }
     }
 }
 
