@@ -3,7 +3,6 @@
 use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::{BudgetUsage, Counts, Ending, Verdict};
 use antiphon_core::digest::Digest;
-use antiphon_core::event::CoordinationEvent;
 use antiphon_core::head::{RunSummary, Stage};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
@@ -24,22 +23,6 @@ pub struct Ended {
     pub counts: Counts,
     /// Digest of its receipt.
     pub receipt: Digest,
-}
-
-impl Ended {
-    /// The end of a run, as its last event says; `None` of any other event.
-    #[must_use]
-    pub fn of(run: CoordinationId, event: &CoordinationEvent) -> Option<Self> {
-        let end = event.ending()?;
-        Some(Self {
-            run,
-            verdict: end.verdict,
-            ending: end.ending,
-            usage: end.usage.clone(),
-            counts: end.totals,
-            receipt: end.receipt,
-        })
-    }
 }
 
 /// A run at a glance, from its head row.
@@ -77,11 +60,14 @@ pub(super) fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status
     })
 }
 
-/// How a run has ended, if it has.
+/// How a run has ended, if it has: its head row holds what its last event says, and is one read.
 pub(super) fn end_of(store: &dyn Store, id: &CoordinationId) -> Result<Option<Ended>, EngineError> {
-    let head = head_of(store, id)?;
-    let before = Version(head.tip.version.0.saturating_sub(1));
-    let last = store.read_stream(&head.stream, before, 1)?.into_iter().next();
-    let event = last.and_then(|last| last.event().ok()?.in_coordination());
-    Ok(event.and_then(|event| Ended::of(id.clone(), &event)))
+    let Status { run, stage, summary, .. } = status_of(store, id)?;
+    let (Stage::Ended(verdict), Some(ending), Some(receipt)) =
+        (stage, summary.ending, summary.receipt)
+    else {
+        return Ok(None);
+    };
+    let (usage, counts) = (summary.usage, summary.totals);
+    Ok(Some(Ended { run, verdict, ending, usage, counts, receipt }))
 }
