@@ -98,7 +98,7 @@ pub use config::CoordinationConfig;
 pub(crate) use config::StartFacts;
 pub use error::{
     AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, NotNow,
-    RaiseError, SkipError, StateError, TerminationError, WorkError,
+    RaiseError, SkipError, StateError, TerminationError, WorkError, WrongStopCondition,
 };
 pub use fault::CoordinationError;
 pub use life::{Change, LifeError};

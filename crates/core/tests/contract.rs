@@ -13,7 +13,7 @@ use antiphon_core::coordination::{
     MAX_ATTEMPTS_LIMIT, MAX_HASHMAP_SIZE, MAX_WORK_OUTCOMES, MAX_WORK_QUEUE_SIZE, NextStep,
     PlannerError, ReceiptBuilder, Reducer, ReducerContext, Runner, SessionOutcome, SessionSpawner,
     SessionTerminationInfo, SkipReason, SpawnError, StateError, StopCondition, TerminationError,
-    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec,
+    Verdict, WorkItemOutcome, WorkOutcome, WorkSpec, WrongStopCondition,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
@@ -560,10 +560,10 @@ fn foreign_sessions_and_work_are_refused_and_change_nothing() {
     let refused = controller.complete(StopCondition::AllWorkCompleted, 3_000);
     assert_eq!(
         refused,
-        Err(ControllerError::WrongStopCondition {
+        Err(ControllerError::WrongStopCondition(WrongStopCondition {
             claimed: StopCondition::AllWorkCompleted,
             actual: None
-        })
+        }))
     );
     assert_eq!(controller.session().unwrap().snapshot(), before.0);
     assert_eq!(controller.take_events(), []);

@@ -1,6 +1,6 @@
 //! How a coordination comes to its end: when it must stop, why, and with which receipt.
 
-use super::error::ControllerError;
+use super::error::WrongStopCondition;
 use super::event::{Mode, RecordedEnding, StopKind};
 use super::receipt::{CoordinationReceipt, Ending};
 use super::state::Coordination;
@@ -8,6 +8,15 @@ use super::stop::{AbortReason, StopCondition};
 use super::work::Runner;
 use crate::envelope::{CommitTip, Meta, StreamTip};
 use crate::time::{LedgerTime, WallTime};
+
+/// Why a recorded end cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum IllegalEnd {
+    #[error("sessions are bound")]
+    SessionsBound,
+    #[error("its usage, totals or verdict are not those of the stream")]
+    OtherSums,
+}
 
 impl Coordination {
     /// Why it must stop, judged at a ledger time. While work is left: a request, an error, the
@@ -85,12 +94,12 @@ impl Coordination {
     /// here.
     ///
     /// # Errors
-    /// [`ControllerError::WrongStopCondition`] if it does not hold.
+    /// [`WrongStopCondition`] if it does not hold.
     pub(crate) fn may_complete(
         &self,
         stop: &StopCondition,
         at: LedgerTime,
-    ) -> Result<(), ControllerError> {
+    ) -> Result<(), WrongStopCondition> {
         // A request and an error are for the caller to know. An error may be worded, as the first
         // version recorded it; nothing decides on one of those any more.
         let is_given = *stop == StopCondition::UserRequested || stop.error().is_some();
@@ -98,7 +107,7 @@ impl Coordination {
         if is_given || actual.as_ref() == Some(stop) {
             return Ok(());
         }
-        Err(ControllerError::WrongStopCondition { claimed: stop.clone(), actual })
+        Err(WrongStopCondition { claimed: stop.clone(), actual })
     }
 
     /// Whether a pause keeps it from stopping: nothing stops for a spent budget until somebody says
@@ -109,9 +118,9 @@ impl Coordination {
 
     /// Whether a recorded end says what the stream does. It may have completed without any eligible
     /// work: older versions recorded that so.
-    pub(super) fn check_end(&self, end: RecordedEnding<'_>, meta: &Meta) -> Result<(), String> {
+    pub(super) fn check_end(&self, end: RecordedEnding<'_>, meta: &Meta) -> Result<(), IllegalEnd> {
         if !self.sessions().is_empty() {
-            return Err("sessions are bound".to_owned());
+            return Err(IllegalEnd::SessionsBound);
         }
         let (tip, commit) = (StreamTip::default(), CommitTip::default());
         let expected = self.receipt(end.ending, meta.at, meta.wall, tip, commit);
@@ -120,7 +129,7 @@ impl Coordination {
         {
             Ok(())
         } else {
-            Err("its usage, totals or verdict are not those of the stream".to_owned())
+            Err(IllegalEnd::OtherSums)
         }
     }
 }

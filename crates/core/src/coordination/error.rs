@@ -9,6 +9,7 @@ mod config;
 mod raise;
 mod skip;
 mod state;
+mod stop;
 mod termination;
 mod work;
 
@@ -20,11 +21,11 @@ pub use config::ConfigError;
 pub use raise::RaiseError;
 pub use skip::SkipError;
 pub use state::{NotNow, StateError};
+pub use stop::WrongStopCondition;
 pub use termination::TerminationError;
 pub use work::WorkError;
 pub(super) use work::verb;
 
-use super::stop::StopCondition;
 use crate::id::{CoordinationId, IdError, Version};
 
 /// Why a command to a coordination was refused. Nothing has changed then.
@@ -60,11 +61,8 @@ pub enum ControllerError {
     #[error(transparent)]
     Raise(#[from] RaiseError),
     /// The stop condition that the caller gave does not hold.
-    #[error(
-        "the run cannot complete with {claimed}: {} holds",
-        actual.as_ref().map_or_else(|| "no stop condition".to_owned(), ToString::to_string)
-    )]
-    WrongStopCondition { claimed: StopCondition, actual: Option<StopCondition> },
+    #[error(transparent)]
+    WrongStopCondition(#[from] WrongStopCondition),
     /// The state and the end of the stream that were given do not belong together.
     #[error(
         "the state of run {coordination_id} is at version {state}, but the given tip is at version {tip}"

@@ -5,6 +5,7 @@
 
 mod binding;
 mod grant;
+mod illegal;
 mod outcome;
 mod unbinding;
 
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use illegal::{IllegalBinding, IllegalRefusal, IllegalUnbinding};
 pub(crate) use outcome::shortened;
 pub use outcome::{NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport};
 
@@ -175,12 +177,12 @@ impl Sessions {
     }
 
     /// Whether a refused write may be recorded: it was stale, and is the first of its kind.
-    pub(super) fn check_refused(&self, refused: &WriteRefused) -> Result<(), String> {
+    pub(super) fn check_refused(&self, refused: &WriteRefused) -> Result<(), IllegalRefusal> {
         let stale = !self.shows_fence(refused.session, refused.fence);
         if stale && self.is_first_refusal(refused.session, &refused.kind) {
             Ok(())
         } else {
-            Err("the write was valid, or its refusal is recorded already".to_owned())
+            Err(IllegalRefusal)
         }
     }
 

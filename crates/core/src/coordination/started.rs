@@ -37,8 +37,18 @@ impl Setting {
     }
 }
 
+/// Why a recorded start cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum IllegalStart {
+    /// No configuration could say it.
+    #[error(transparent)]
+    Setting(#[from] ConfigError),
+    #[error("it is nested {depth} deep")]
+    TooDeep { depth: u8 },
+}
+
 /// Whether a first event's numbers are in range.
-pub(super) fn check_started(started: &Started) -> Result<(), String> {
+pub(super) fn check_started(started: &Started) -> Result<(), IllegalStart> {
     let widths = started.widths.values().map(|width| (Setting::Width, *width));
     let settings = [
         (Setting::MaxAttempts, started.policies.max_attempts),
@@ -46,10 +56,10 @@ pub(super) fn check_started(started: &Started) -> Result<(), String> {
         (Setting::Concurrency, started.concurrency),
     ];
     for (setting, actual) in settings.into_iter().chain(widths) {
-        setting.check(actual).map_err(|error| error.to_string())?;
+        setting.check(actual)?;
     }
     if started.depth > MAX_DEPTH {
-        return Err(format!("it is nested {} deep", started.depth));
+        return Err(IllegalStart::TooDeep { depth: started.depth });
     }
     Ok(())
 }

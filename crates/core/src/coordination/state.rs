@@ -3,10 +3,12 @@
 //! It hands every event on to the part that it concerns: first to be checked completely, then to be
 //! applied. Live and replay go the same way. It judges nothing itself.
 
+mod illegal;
 mod reading;
 
 use serde::{Deserialize, Serialize};
 
+use self::illegal::Illegal;
 use super::age::Age;
 use super::error::{ApplyError, NotNow, StateError};
 use super::event::{CoordinationEvent, RecordedEnding, SessionUnbound, Started};
@@ -61,12 +63,12 @@ impl Coordination {
         meta: &Meta,
     ) -> Result<Self, ApplyError> {
         let CoordinationEvent::Started(started) = event else {
-            return Err(illegal(event, "a coordination begins with coordination.started"));
+            return Err(illegal(event, &Illegal::NotTheFirst));
         };
         if meta.version != Version(1) {
             return Err(ApplyError::OutOfOrder { last: Version(0), actual: meta.version });
         }
-        check_started(started).map_err(|why| illegal(event, why))?;
+        check_started(started).map_err(|why| illegal(event, &why.into()))?;
         let mut receipt = ReceiptBuilder::new(id.clone(), started.budget.clone(), meta.wall.0);
         receipt.record_epoch(started.epoch, &started.engine);
         let mut begun = Self {
@@ -100,7 +102,7 @@ impl Coordination {
         if meta.at < self.last_at {
             return Err(ApplyError::ClockRegression { last: self.last_at.0, current: meta.at.0 });
         }
-        self.check(event, meta).map_err(|why| illegal(event, why))?;
+        self.check(event, meta).map_err(|why| illegal(event, &why))?;
         self.work.forget_archived();
         self.version = meta.version;
         self.last_at = meta.at;
@@ -117,61 +119,58 @@ impl Coordination {
 
     /// What stands in the way of an event. A history that was not decided by these rules is refused
     /// here.
-    fn check(&self, event: &CoordinationEvent, meta: &Meta) -> Result<(), String> {
+    fn check(&self, event: &CoordinationEvent, meta: &Meta) -> Result<(), Illegal> {
         use CoordinationEvent as E;
-        let demand = |holds: bool, why: &str| if holds { Ok(()) } else { Err(why.to_owned()) };
-        let allow = |change| {
-            let allowed = self.life.allows(change);
-            allowed.map_err(|error: LifeError| format!("the run {error}"))
-        };
+        let demand = |holds: bool, or: Illegal| if holds { Ok(()) } else { Err(or) };
+        let allow = |change| self.life.allows(change).map_err(Illegal::Life);
         match event {
-            E::Started(_) => Err("it was started before".to_owned()),
+            E::Started(_) => Err(Illegal::StartedBefore),
             E::WorkAdded(added) => {
                 let starting = self.life.is_starting();
                 allow(if starting { Change::Begin } else { Change::AddWork })?;
                 demand(
                     !starting || self.work.len() + added.items.len() <= self.started.items as usize,
-                    "it adds more items than the start announced",
+                    Illegal::MoreThanAnnounced,
                 )?;
-                check_added(&self.work, added, starting)
+                Ok(check_added(&self.work, added, starting)?)
             }
-            E::SessionBound(bound) => self.check_bound(bound, meta),
+            E::SessionBound(bound) => Ok(self.check_bound(bound, meta)?),
             E::SessionUnbound(unbound) => {
                 allow(Change::Note)?;
-                self.check_unbound(unbound)
+                Ok(self.check_unbound(unbound)?)
             }
             E::SessionCleared(cleared) => {
                 allow(Change::Note)?;
-                self.may_clear(cleared.session).map_err(|error| error.to_string())
+                self.may_clear(cleared.session).map_err(Illegal::Clearing)
             }
             E::WorkSkipped(skipped) => {
                 allow(Change::Note)?;
-                self.work.check_skipped(skipped)
+                Ok(self.work.check_skipped(skipped)?)
             }
             E::Paused(_) => allow(Change::Pause),
             E::Continued(_) => allow(Change::Continue),
             E::BudgetRaised(raised) => {
                 allow(Change::Raise)?;
-                demand(self.budget().is_raised_by(&raised.budget), "the new budget is not higher")
+                demand(self.budget().is_raised_by(&raised.budget), Illegal::BudgetNotHigher)
             }
             E::StopRequested(request) => allow(Change::Stop(request.kind)),
             E::Resumed(resumed) => {
                 allow(Change::Note)?;
                 let swept = resumed.swept as usize;
-                demand(swept <= self.sessions.len(), "it sweeps more sessions than are bound")
+                demand(swept <= self.sessions.len(), Illegal::SweptMoreThanBound)
             }
             E::WriteRefused(refused) => {
                 allow(Change::Note)?;
-                self.sessions.check_refused(refused)
+                Ok(self.sessions.check_refused(refused)?)
             }
             E::Completed(completed) => {
                 allow(Change::Complete)?;
-                self.may_complete(&completed.stop, meta.at).map_err(|error| error.to_string())?;
-                self.check_end(RecordedEnding::from(&**completed), meta)
+                self.may_complete(&completed.stop, meta.at)?;
+                Ok(self.check_end(RecordedEnding::from(&**completed), meta)?)
             }
             E::Aborted(aborted) => {
                 allow(Change::Abort)?;
-                self.check_end(RecordedEnding::from(&**aborted), meta)
+                Ok(self.check_end(RecordedEnding::from(&**aborted), meta)?)
             }
         }
     }
@@ -345,6 +344,6 @@ impl Coordination {
     }
 }
 
-fn illegal(event: &CoordinationEvent, why: impl Into<String>) -> ApplyError {
-    ApplyError::Illegal { event: event.kind(), why: why.into() }
+fn illegal(event: &CoordinationEvent, why: &Illegal) -> ApplyError {
+    ApplyError::Illegal { event: event.kind(), why: why.to_string() }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::illegal::IllegalBinding;
 use crate::coordination::budget::Grant;
 use crate::coordination::error::{BindError, NotNow, WorkError};
 use crate::coordination::event::SessionBound;
@@ -173,22 +174,20 @@ impl Coordination {
         &self,
         bound: &SessionBound,
         meta: &Meta,
-    ) -> Result<(), String> {
-        let item = self
-            .may_bind(bound.work.as_str(), bound.looked_at, meta.at)
-            .map_err(|error| error.to_string())?;
+    ) -> Result<(), IllegalBinding> {
+        let item = self.may_bind(bound.work.as_str(), bound.looked_at, meta.at)?;
         let last = self.sessions().last();
         if bound.session != last + 1 {
-            return Err(format!("session {} does not follow {last}", bound.session));
+            return Err(IllegalBinding::Number { session: bound.session, last });
         }
         let attempts = item.attempts();
         if bound.attempt != attempts + 1 || bound.attempt > self.work().max_attempts(item) {
-            return Err(format!("attempt {} does not follow {attempts}", bound.attempt));
+            return Err(IllegalBinding::Attempt { attempt: bound.attempt, attempts });
         }
         if bound.deadline < meta.at {
-            return Err("its deadline lies in the past".to_owned());
+            return Err(IllegalBinding::Overdue);
         }
-        self.check_grant(&bound.grant, meta.at)
+        Ok(self.check_grant(&bound.grant, meta.at)?)
     }
 }
 

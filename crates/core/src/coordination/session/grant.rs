@@ -1,6 +1,7 @@
 //! What a session is granted, and what is left to grant.
 
 use super::Reserved;
+use super::illegal::IllegalGrant;
 use crate::coordination::budget::Grant;
 use crate::coordination::error::BindError;
 use crate::coordination::runners::Capability;
@@ -90,13 +91,13 @@ impl Coordination {
         &self,
         grant: &Grant,
         at: LedgerTime,
-    ) -> Result<(), String> {
+    ) -> Result<(), IllegalGrant> {
         let left = self.left(at);
         if grant.ticks == 0 || grant.ticks > left.ticks {
-            return Err(format!("it grants {} ticks of {}", grant.ticks, left.ticks));
+            return Err(IllegalGrant::Ticks { granted: grant.ticks, left: left.ticks });
         }
         if grant.sessions == 0 {
-            return Err("it grants no session".to_owned());
+            return Err(IllegalGrant::NoSession);
         }
         let meters = [
             (BudgetType::Episodes, u64::from(grant.sessions), Some(left.sessions.into())),
@@ -104,7 +105,7 @@ impl Coordination {
             (BudgetType::Cost, grant.cost.unwrap_or(0), left.cost),
         ];
         match meters.iter().find(|(_, granted, left)| left.is_some_and(|left| *granted > left)) {
-            Some((meter, ..)) => Err(format!("it grants more {} than is left", meter.word())),
+            Some((meter, ..)) => Err(IllegalGrant::Above { meter: meter.word() }),
             None => Ok(()),
         }
     }

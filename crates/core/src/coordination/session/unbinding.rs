@@ -1,5 +1,6 @@
 //! How a session's end is judged: once, for a decision and for the check of a recorded end.
 
+use super::illegal::IllegalUnbinding;
 use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, TreeReport, shortened};
 use crate::coordination::budget::Usage;
 use crate::coordination::error::TerminationError;
@@ -181,27 +182,25 @@ impl Coordination {
     pub(in crate::coordination) fn check_unbound(
         &self,
         unbound: &SessionUnbound,
-    ) -> Result<(), String> {
-        let (binding, item) = self.bound(unbound.session).map_err(|error| error.to_string())?;
+    ) -> Result<(), IllegalUnbinding> {
+        let (binding, item) = self.bound(unbound.session)?;
         if *item.id() != unbound.work {
-            return Err(format!(
-                "session {} carries out {}, not {}",
-                unbound.session,
-                item.id(),
-                unbound.work
-            ));
+            return Err(IllegalUnbinding::OtherWork {
+                session: unbound.session,
+                actual: item.id().clone(),
+                claimed: unbound.work.clone(),
+            });
         }
         let (outcome, sequel) = self.verdict_of(item, unbound.outcome, unbound.tree.as_deref());
         if outcome != unbound.outcome || !sequel.is(&unbound.then) {
-            return Err(format!(
-                "{:?} does not follow from {}",
-                unbound.then,
-                unbound.outcome.as_str()
-            ));
+            return Err(IllegalUnbinding::NextStep {
+                outcome: unbound.outcome,
+                then: unbound.then.clone(),
+            });
         }
         let (used, granted) = (unbound.used.sessions, binding.grant.sessions);
         if used == 0 || used > granted {
-            return Err(format!("it used {used} sessions of {granted}"));
+            return Err(IllegalUnbinding::Used { used, granted });
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Work;
 use super::finished::Finished;
+use super::illegal::IllegalAddition;
 use super::spec::{Need, Runner, WorkSpec};
 use crate::coordination::error::ConfigError;
 use crate::coordination::event::{CoordinationEvent, WorkAdded};
@@ -80,27 +81,27 @@ pub(in crate::coordination) fn admit(
 /// incomplete may need what comes later.
 ///
 /// # Errors
-/// A text says what is in the way.
+/// An [`IllegalAddition`] says what is in the way.
 pub(in crate::coordination) fn check_added(
     work: &Work,
     added: &WorkAdded,
     starting: bool,
-) -> Result<(), String> {
+) -> Result<(), IllegalAddition> {
     let (items, recalled) = (&added.items, &added.recalled);
     if let Some(unknown) = recalled.iter().find(|item| !work.may_have_left(item.work.id.as_str())) {
-        return Err(format!("work {} never left memory", unknown.work.id));
+        return Err(IllegalAddition::NeverLeft { work_id: unknown.work.id.clone() });
     }
     let count = items.len() + recalled.len();
     if count == 0 || count > MAX_ITEMS_PER_EVENT {
-        return Err(format!("{count} items in one event"));
+        return Err(IllegalAddition::Count { items: count });
     }
     let away = recalled.iter().map(|item| (item.work.id.clone(), item.clone())).collect();
-    let admitted = if starting {
-        check_fresh(|id| work.by_id.contains_key(id), items)
+    if starting {
+        check_fresh(|id| work.by_id.contains_key(id), items)?;
     } else {
-        admit(Some(work), &away, items).map(|_order| ())
-    };
-    admitted.map_err(|error| error.to_string())
+        let _order = admit(Some(work), &away, items)?;
+    }
+    Ok(())
 }
 
 /// Checks each item by itself, and that no id is there twice.

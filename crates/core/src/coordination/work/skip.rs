@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::illegal::IllegalSkip;
 use super::needs::Done;
 use super::state::{SkipReason, WorkItemOutcome, WorkMove, WorkState};
 use super::{Work, WorkItem};
@@ -60,17 +61,17 @@ impl Work {
     pub(in crate::coordination) fn check_skipped(
         &self,
         skipped: &WorkSkipped,
-    ) -> Result<(), String> {
+    ) -> Result<(), IllegalSkip> {
         if skipped.works.is_empty() || skipped.works.len() > MAX_ITEMS_PER_EVENT {
-            return Err(format!("{} items in one event", skipped.works.len()));
+            return Err(IllegalSkip::Count { items: skipped.works.len() });
         }
         // They are skipped in the order in which they were found, so one walk finds them all.
         let mut found = self.to_skip.iter();
         let mut seen = BTreeSet::new();
         for work in &skipped.works {
-            self.may_skip(work.as_str(), &skipped.because).map_err(|error| error.to_string())?;
+            self.may_skip(work.as_str(), &skipped.because)?;
             if !seen.insert(work) {
-                return Err(format!("work {work} is skipped twice"));
+                return Err(IllegalSkip::Twice { work_id: work.clone() });
             }
             if let SkipReason::NeedFailed(root) = &skipped.because
                 && !found.any(|(position, because)| {
@@ -78,7 +79,7 @@ impl Work {
                         && self.items.get(*position).is_some_and(|item| item.id() == work)
                 })
             {
-                return Err(format!("work {work} does not need {root}, or that has not failed"));
+                return Err(IllegalSkip::NeedStands { work_id: work.clone(), root: root.clone() });
             }
         }
         Ok(())

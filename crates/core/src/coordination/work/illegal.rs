@@ -1,0 +1,30 @@
+//! What recorded events about work may not say, beside what a decision may not either.
+
+use crate::coordination::error::{ConfigError, WorkError};
+use crate::id::WorkId;
+
+/// Why recorded work cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::coordination) enum IllegalAddition {
+    /// Nobody could have decided it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("work {work_id} never left memory")]
+    NeverLeft { work_id: WorkId },
+    #[error("{items} items in one event")]
+    Count { items: usize },
+}
+
+/// Why a recorded skip cannot follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::coordination) enum IllegalSkip {
+    /// Nobody could have decided it.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error("{items} items in one event")]
+    Count { items: usize },
+    #[error("work {work_id} is skipped twice")]
+    Twice { work_id: WorkId },
+    #[error("work {work_id} does not need {root}, or that has not failed")]
+    NeedStands { work_id: WorkId, root: WorkId },
+}
