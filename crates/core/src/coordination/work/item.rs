@@ -171,14 +171,8 @@ impl WorkItem {
         }
     }
 
-    /// What remains of it when it leaves memory.
-    ///
-    /// # Panics
-    /// If it has no outcome: only finished items leave.
-    pub(super) fn into_finished(self) -> Finished {
-        let WorkState::Done(outcome) = self.state else {
-            unreachable!("BUG: only finished items leave")
-        };
+    /// What remains of it when it leaves memory, with the outcome that it has.
+    pub(super) fn into_finished(self, outcome: WorkItemOutcome) -> Finished {
         Finished {
             work: self.spec,
             outcome,

@@ -7,6 +7,7 @@ use super::archive::{ArchivedWork, named};
 use super::finished::Finished;
 use super::item::{Standing, WorkItem};
 use super::spec::{Need, WorkSpec};
+use super::state::WorkState;
 use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::id::WorkId;
@@ -97,8 +98,10 @@ impl Work {
         self.conditions.forget_waiters(&leaving.into_iter().collect());
     }
 
-    /// Takes an item out; returns it unless it lies in a blob already.
+    /// Takes an item out that has its outcome; returns it unless it lies in a blob already.
     fn let_go(&mut self, position: u32) -> Option<Finished> {
+        let WorkState::Done(outcome) = self.items.get(position)?.state() else { return None };
+        let outcome = outcome.clone();
         let item = self.items.remove(position)?;
         let failed = match item.standing() {
             Standing::Failed(root) => Some(root),
@@ -112,7 +115,7 @@ impl Work {
         if let Some(group) = &item.spec().group {
             self.archive.leave_group(group, position, failed);
         }
-        Some(item.into_finished())
+        Some(item.into_finished(outcome))
     }
 
     /// Takes items back that new work needs.
