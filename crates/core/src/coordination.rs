@@ -100,6 +100,7 @@ pub use error::{
     AddError, ApplyError, ArchiveDamaged, BindError, ConfigError, ControllerError, NotNow,
     RaiseError, SkipError, StateError, TerminationError, WorkError, WrongStopCondition,
 };
+pub(crate) use error::{RecordError, UnbindError};
 pub use fault::CoordinationError;
 pub use life::{Change, LifeError};
 pub use limits::{

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::envelope::{Blob, MAX_PAYLOAD_BYTES, Meta, Payload, Recorded, StreamTip};
 use crate::id::{Actor, CommandId, StreamName, Version};
 use crate::schema::{AggregateEvent, Unreadable};
-use crate::time::{LedgerTime, Now};
+use crate::time::{ClockRegression, LedgerTime, Now};
 
 /// What the events of one stream are folded into. Live and in replay, state changes only here.
 pub trait Aggregate: Sized + Debug {
@@ -50,12 +50,8 @@ pub trait Aggregate: Sized + Debug {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub enum EmitError {
-    #[error("the clock went back from {last} ns to {current} ns")]
-    ClockRegression {
-        /// The last time seen.
-        last: u64,
-        current: u64,
-    },
+    #[error(transparent)]
+    ClockRegression(#[from] ClockRegression),
     /// The stream has ended.
     #[error("{stream} has ended; nothing can be added to its record")]
     Ended { stream: StreamName },
@@ -132,11 +128,7 @@ impl<A: Aggregate> Live<A> {
     /// # Errors
     /// [`EmitError::ClockRegression`].
     pub fn refuse_regression(&self, now: &Now) -> Result<(), EmitError> {
-        let last = self.state.last_at();
-        if now.at < last {
-            return Err(EmitError::ClockRegression { last: last.0, current: now.at.0 });
-        }
-        Ok(())
+        Ok(now.at.not_before(self.state.last_at())?)
     }
 
     /// Puts an event that was applied into its envelope and links it to its stream.

@@ -15,7 +15,28 @@ pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
 #[serde(transparent)]
 pub struct LedgerTime(pub u64);
 
+/// Ledger time went back, which it never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the clock went back from {last} ns to {current} ns")]
+pub struct ClockRegression {
+    /// The last time seen.
+    pub last: u64,
+    /// The time offered, which is before that.
+    pub current: u64,
+}
+
 impl LedgerTime {
+    /// Refuses a time before the last one that was seen.
+    ///
+    /// # Errors
+    /// [`ClockRegression`].
+    pub fn not_before(self, last: Self) -> Result<(), ClockRegression> {
+        if self < last {
+            return Err(ClockRegression { last: last.0, current: self.0 });
+        }
+        Ok(())
+    }
+
     /// This time and a number of nanoseconds more; stays at the end of time instead of wrapping.
     #[must_use]
     pub fn after(self, nanos: u64) -> Self {

@@ -19,7 +19,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{Actor, StreamName, Version, WorkId};
-use antiphon_core::time::{LedgerTime, WallTime};
+use antiphon_core::time::{ClockRegression, LedgerTime, WallTime};
 
 fn budget() -> CoordinationBudget {
     CoordinationBudget::new(10, 5_000_000, 1_000_000, Some(100_000)).unwrap()
@@ -182,7 +182,7 @@ fn inv_co07_no_counter_of_usage_falls() {
     let snapshot = controller.session().unwrap().snapshot();
     let refused =
         controller.record_session_termination("c.1", "a", SessionOutcome::Success, 1, 1_999);
-    assert_eq!(refused, Err(ControllerError::ClockRegression { last: 2_000, current: 1_999 }));
+    assert_eq!(refused, Err(ClockRegression { last: 2_000, current: 1_999 }.into()));
     assert_eq!(controller.session().unwrap().snapshot(), snapshot);
     let ended = controller.record_session_termination(
         bound.session_id.to_string(),

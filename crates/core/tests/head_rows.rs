@@ -2,31 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
+mod common;
+
 use antiphon_core::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::StopKind;
-use antiphon_core::id::{CoordinationId, Epoch};
+use antiphon_core::id::CoordinationId;
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Command, LedgerFacts, Origin, World, commands};
+use antiphon_core::world::{Command, Origin, commands};
+
+use common::empty_world;
 
 const NOW: Now = Now { at: LedgerTime(1), wall: WallTime(1), random: [0; 32] };
 
 /// Starts a coordination whose work nobody carries out, gives it commands, and returns the words of
 /// its head rows.
 fn words(commands: &[fn(CoordinationId) -> Command]) -> Vec<String> {
-    let (ledger, commit, tip) =
-        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts {
-        format: 1,
-        ledger,
-        epoch: Epoch(1),
-        commit,
-        tip,
-        started: None,
-        engine: "0.1.0".to_owned(),
-    };
-    let mut world = World::new(facts);
+    let mut world = empty_world(1);
     let id: CoordinationId = "c".parse().unwrap();
     let budget = CoordinationBudget::new(10, 600_000, 1_000, None).unwrap();
     let config =

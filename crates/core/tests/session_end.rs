@@ -2,32 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
+mod common;
+
 use antiphon_core::coordination::{
     Capability, CoordinationBudget, CoordinationConfig, MAX_SCORE_NAME_BYTES, MAX_SCORES,
     MAX_TEXT_BYTES, Runners, SessionEnd, SessionOutcome, WorkSpec,
 };
-use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, StreamTip};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon_core::id::Epoch;
 use antiphon_core::time::Now;
-use antiphon_core::world::{Action, Command, LedgerFacts, Origin, World, commands};
+use antiphon_core::world::{Action, Command, Origin, commands};
+
+use common::empty_world;
 
 #[test]
 fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
     let now = Now::from(1);
-    let (ledger, commit, tip) =
-        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts {
-        format: 1,
-        ledger,
-        epoch: Epoch(1),
-        commit,
-        tip,
-        started: None,
-        engine: "0.1.0".to_owned(),
-    };
-    let mut world = World::new(facts);
+    let mut world = empty_world(1);
     let origin = Origin { actor: "alice".parse().unwrap(), id: None };
     let mut runners = Runners::default();
     runners.add_function("work".parse().unwrap(), Capability::default());

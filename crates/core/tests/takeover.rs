@@ -2,33 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
+mod common;
+
 use std::collections::BTreeSet;
 
 use antiphon_core::coordination::{
     Capability, Coordination, CoordinationBudget, CoordinationConfig, Runners, WorkSpec,
 };
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, MAX_APPEND_BYTES, StreamTip};
-use antiphon_core::id::{CoordinationId, Epoch, StreamName};
+use antiphon_core::envelope::{MAX_APPEND_BYTES, StreamTip};
+use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
-use antiphon_core::world::{Command, LedgerFacts, Origin, Rejection, Turn, World, commands};
+use antiphon_core::world::{Command, Origin, Rejection, Turn, World, commands};
+
+use common::empty_world;
 
 const SESSIONS: usize = 2_000;
 const COORDINATIONS: usize = 25;
 
 fn world(epoch: u64) -> World {
-    let (ledger, commit, tip) =
-        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts {
-        format: 1,
-        ledger,
-        epoch: Epoch(epoch),
-        commit,
-        tip,
-        started: None,
-        engine: "0.1.0".to_owned(),
-    };
-    let mut world = World::new(facts);
+    let mut world = empty_world(epoch);
     let mut runners = Runners::default();
     runners.add_function("work".parse().unwrap(), Capability::default());
     world.set_runners(runners);

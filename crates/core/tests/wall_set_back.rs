@@ -2,16 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
+mod common;
+
 use antiphon_core::coordination::{
     Coordination, CoordinationBudget, CoordinationConfig, Meta, Runners, SessionEnd,
     SessionOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
-use antiphon_core::envelope::{CommitTip, StreamTip};
+use antiphon_core::envelope::StreamTip;
 use antiphon_core::event::CoordinationEvent;
-use antiphon_core::id::{CoordinationId, Epoch, WorkId};
+use antiphon_core::id::{CoordinationId, WorkId};
 use antiphon_core::time::{Deadline, LedgerTime, Now, WallTime};
-use antiphon_core::world::{Action, Command, LedgerFacts, Origin, Turn, World, commands};
+use antiphon_core::world::{Action, Command, Origin, Turn, World, commands};
+
+use common::empty_world;
 
 const UNTIL: WallTime = WallTime(1_000);
 
@@ -20,18 +24,7 @@ fn now(at: u64, wall: u64) -> Now {
 }
 
 fn world(epoch: u64) -> World {
-    let (ledger, commit, tip) =
-        (Digest::of(b"a ledger"), CommitTip::default(), StreamTip::default());
-    let facts = LedgerFacts {
-        format: 1,
-        ledger,
-        epoch: Epoch(epoch),
-        commit,
-        tip,
-        started: None,
-        engine: "0.1.0".to_owned(),
-    };
-    let mut world = World::new(facts);
+    let mut world = empty_world(epoch);
     let mut runners = Runners::default();
     runners.add_plan("inner".parse().unwrap(), 1);
     world.set_runners(runners);

@@ -355,7 +355,7 @@ impl CoordinationController {
         self.close_sessions(&now)?;
         // Whoever drives a bare controller can claim whatever is ready.
         let ending = self.started()?.ending_on(stop, |_| true);
-        self.live()?.finish(ending, CommitTip::default(), stamp(&now, &caller()))
+        Ok(self.live()?.finish(ending, CommitTip::default(), stamp(&now, &caller()))?)
     }
 
     /// Aborts the coordination; sessions that are still bound are closed first.
@@ -380,7 +380,8 @@ impl CoordinationController {
         };
         self.started()?.allow(Change::Abort)?;
         self.close_sessions(&now)?;
-        self.live()?.finish(Ending::Aborted(reason), CommitTip::default(), stamp(&now, &caller()))
+        let ending = Ending::Aborted(reason);
+        Ok(self.live()?.finish(ending, CommitTip::default(), stamp(&now, &caller()))?)
     }
 
     fn close_sessions(&mut self, now: &Now) -> Result<(), ControllerError> {
@@ -478,6 +479,6 @@ impl CoordinationController {
     }
 
     fn emit(&mut self, event: &CoordinationEvent, now: &Now) -> Result<&Recorded, ControllerError> {
-        self.live()?.record(event, stamp(now, &caller()))
+        Ok(self.live()?.record(event, stamp(now, &caller()))?)
     }
 }

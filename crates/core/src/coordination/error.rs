@@ -7,6 +7,7 @@ mod archive;
 mod bind;
 mod config;
 mod raise;
+mod record;
 mod skip;
 mod state;
 mod stop;
@@ -19,6 +20,7 @@ pub use archive::ArchiveDamaged;
 pub use bind::BindError;
 pub use config::ConfigError;
 pub use raise::RaiseError;
+pub(crate) use record::{RecordError, UnbindError};
 pub use skip::SkipError;
 pub use state::{NotNow, StateError};
 pub use stop::WrongStopCondition;
@@ -27,6 +29,7 @@ pub use work::WorkError;
 pub(super) use work::verb;
 
 use crate::id::{CoordinationId, IdError, Version};
+use crate::time::ClockRegression;
 
 /// Why a command to a coordination was refused. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,8 +80,8 @@ pub enum ControllerError {
     /// The planner scores as many items as it may.
     #[error("the planner has scores of {max} items; no more can be scored")]
     TooManyObjectives { max: usize },
-    #[error("the clock went back from {last} ns to {current} ns")]
-    ClockRegression { last: u64, current: u64 },
+    #[error(transparent)]
+    ClockRegression(#[from] ClockRegression),
 }
 
 // What several operations can meet has one place, so that a caller who asks for it need not know
@@ -109,6 +112,24 @@ impl From<SkipError> for ControllerError {
         match error {
             SkipError::State(error) => Self::State(error),
             SkipError::Work(error) => Self::Work(error),
+        }
+    }
+}
+
+impl From<RecordError> for ControllerError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::State(error) => Self::State(error),
+            RecordError::ClockRegression(error) => Self::ClockRegression(error),
+        }
+    }
+}
+
+impl From<UnbindError> for ControllerError {
+    fn from(error: UnbindError) -> Self {
+        match error {
+            UnbindError::Session(error) => Self::Termination(error),
+            UnbindError::Record(error) => error.into(),
         }
     }
 }

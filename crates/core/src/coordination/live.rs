@@ -1,6 +1,6 @@
 //! A coordination that is being written: how a session's end and its own end become events.
 
-use super::error::{ApplyError, ControllerError, StateError};
+use super::error::{ApplyError, RecordError, StateError, UnbindError};
 use super::event::{Aborted, Completed, CoordinationEvent, SessionUnbound};
 use super::receipt::{CoordinationReceipt, Ending};
 use super::session::{SessionEnd, StopCause};
@@ -69,12 +69,10 @@ impl Live<Coordination> {
         &mut self,
         event: &CoordinationEvent,
         stamp: Stamp<'_>,
-    ) -> Result<&Recorded, ControllerError> {
+    ) -> Result<&Recorded, RecordError> {
         let id = self.state().coordination_id().clone();
         self.emit(event, stamp).map_err(|error| match error {
-            EmitError::ClockRegression { last, current } => {
-                ControllerError::ClockRegression { last, current }
-            }
+            EmitError::ClockRegression(error) => error.into(),
             EmitError::Ended { .. } => {
                 StateError::CoordinationTerminal { coordination_id: id }.into()
             }
@@ -88,7 +86,7 @@ impl Live<Coordination> {
         mut end: SessionEnd,
         asked: Option<StopCause>,
         stamp: Stamp<'_>,
-    ) -> Result<SessionUnbound, ControllerError> {
+    ) -> Result<SessionUnbound, UnbindError> {
         end.outcome = self.state().outcome_as_asked(number, end.outcome, asked, stamp.now);
         let unbound = self.state().decide_unbinding(number, end, stamp.now)?;
         self.record(&CoordinationEvent::SessionUnbound(unbound.clone()), stamp)?;
@@ -101,7 +99,7 @@ impl Live<Coordination> {
         ending: Ending,
         commit: CommitTip,
         stamp: Stamp<'_>,
-    ) -> Result<End, ControllerError> {
+    ) -> Result<End, RecordError> {
         let now = stamp.now;
         let receipt = self.state().receipt(ending.clone(), now.at, now.wall, self.tip(), commit);
         let blob = Blob::new(receipt.canonical_bytes());

@@ -99,9 +99,7 @@ impl Coordination {
         if meta.version != self.version.next() {
             return Err(ApplyError::OutOfOrder { last: self.version, actual: meta.version });
         }
-        if meta.at < self.last_at {
-            return Err(ApplyError::ClockRegression { last: self.last_at.0, current: meta.at.0 });
-        }
+        meta.at.not_before(self.last_at)?;
         self.check(event, meta).map_err(|why| illegal(event, &why))?;
         self.work.forget_archived();
         self.version = meta.version;

@@ -6,7 +6,7 @@ use crate::envelope::{Meta, StreamTip};
 use crate::id::{Epoch, StreamName, Version};
 use crate::live::Aggregate;
 use crate::schema::{AggregateEvent as _, Unreadable};
-use crate::time::{LedgerTime, WallTime};
+use crate::time::{ClockRegression, LedgerTime, WallTime};
 
 /// Whose ledger it is and what happened to it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +34,8 @@ pub enum LedgerStreamError {
         last: Version,
         actual: Version,
     },
-    #[error("the clock went back from {last} ns to {current} ns")]
-    ClockRegression {
-        /// The last time seen.
-        last: u64,
-        current: u64,
-    },
+    #[error(transparent)]
+    ClockRegression(#[from] ClockRegression),
     /// The stream begins with another event.
     #[error("a ledger begins with ledger.opened, not with {kind}")]
     NotOpened {
@@ -129,10 +125,7 @@ impl Aggregate for LedgerStream {
         if meta.version != self.version.next() {
             return Err(LedgerStreamError::OutOfOrder { last: self.version, actual: meta.version });
         }
-        let last = self.changed.0;
-        if meta.at < last {
-            return Err(LedgerStreamError::ClockRegression { last: last.0, current: meta.at.0 });
-        }
+        meta.at.not_before(self.changed.0)?;
         if let LedgerEvent::Opened(opened) = event {
             if opened.ledger != self.id {
                 return Err(LedgerStreamError::AnotherLedger {

@@ -1,8 +1,8 @@
 //! Who asks the world, and what it answers.
 
 use crate::coordination::{
-    AddError, ArchiveDamaged, ConfigError, ControllerError, RaiseError, SkipError, StateError,
-    TerminationError, WorkError,
+    AddError, ArchiveDamaged, ConfigError, ControllerError, RaiseError, RecordError, SkipError,
+    StateError, TerminationError, UnbindError, WorkError,
 };
 use crate::digest::Digest;
 use crate::id::{Actor, CommandId, CoordinationId, Version};
@@ -111,9 +111,11 @@ refused_by_its_rules!(
     AddError,
     ConfigError,
     RaiseError,
+    RecordError,
     SkipError,
     StateError,
     TerminationError,
+    UnbindError,
     WorkError
 );
 

@@ -6,7 +6,7 @@ use super::turn::Draft;
 use crate::append::HeadRow;
 use crate::coordination::event::{CoordinationEvent, SessionUnbound};
 use crate::coordination::{
-    ControllerError, Coordination, End, Ending, Proposal, Runners, SessionEnd, StopCause,
+    Coordination, End, Ending, Proposal, RecordError, Runners, SessionEnd, StopCause, UnbindError,
 };
 use crate::envelope::{CommitTip, StreamTip};
 use crate::id::{Version, WorkId};
@@ -60,7 +60,7 @@ impl Member {
         &mut self,
         event: &CoordinationEvent,
         stamp: Stamp<'_>,
-    ) -> Result<Version, ControllerError> {
+    ) -> Result<Version, RecordError> {
         self.live.record(event, stamp).map(|recorded| recorded.version)
     }
 
@@ -70,7 +70,7 @@ impl Member {
         ending: Ending,
         commit: CommitTip,
         stamp: Stamp<'_>,
-    ) -> Result<End, ControllerError> {
+    ) -> Result<End, RecordError> {
         self.live.finish(ending, commit, stamp)
     }
 
@@ -116,7 +116,7 @@ impl Member {
         end: SessionEnd,
         asked: Option<StopCause>,
         stamp: Stamp<'_>,
-    ) -> Result<SessionUnbound, ControllerError> {
+    ) -> Result<SessionUnbound, UnbindError> {
         let asked = asked.or_else(|| self.unrecorded.asked.get(&number).copied());
         let unbound = self.live.unbind(number, end, asked, stamp)?;
         self.unrecorded.asked.remove(&number);

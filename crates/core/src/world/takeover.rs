@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::World;
 use crate::coordination::event::{CoordinationEvent, Resumed};
 use crate::coordination::{
-    AbortReason, ControllerError, Coordination, Ending, SessionEnd, SessionOutcome,
+    AbortReason, Coordination, Ending, RecordError, SessionEnd, SessionOutcome, UnbindError,
 };
 use crate::envelope::Blob;
 use crate::id::{CoordinationId, SessionId};
@@ -89,7 +89,7 @@ impl World {
         while self.draft.has_room() {
             let Some(step) = self.takeover.pop_front() else { return };
             let taken = match &step {
-                Step::Resume(id) => self.resume_one(id, now),
+                Step::Resume(id) => self.resume_one(id, now).map_err(UnbindError::from),
                 Step::Lose(session) => self.lose(session, now),
                 Step::GiveUp(id) => {
                     self.give_up(id, now);
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), ControllerError> {
+    fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
         let session = member.state();
         let lost = session
@@ -130,7 +130,7 @@ impl World {
         Ok(())
     }
 
-    fn lose(&mut self, session: &SessionId, now: &Now) -> Result<(), ControllerError> {
+    fn lose(&mut self, session: &SessionId, now: &Now) -> Result<(), UnbindError> {
         let Some(member) = self.members.get_mut(&session.coordination) else { return Ok(()) };
         let lost = || {
             SessionEnd::new(SessionOutcome::Lost)

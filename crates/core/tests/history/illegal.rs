@@ -13,7 +13,7 @@ use antiphon_core::event::{
     SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
 };
 use antiphon_core::id::{Epoch, Version, WorkId};
-use antiphon_core::time::{Deadline, LedgerTime};
+use antiphon_core::time::{ClockRegression, Deadline, LedgerTime};
 
 use super::{History, actor, decode, text};
 
@@ -51,7 +51,7 @@ impl History {
         }
         let last = self.log.last().unwrap().at;
         let refused = self.live.apply(&resumed, &Meta { at: LedgerTime(last.0 - 1), ..meta });
-        assert_eq!(refused, Err(ApplyError::ClockRegression { last: last.0, current: last.0 - 1 }));
+        assert_eq!(refused, Err(ClockRegression { last: last.0, current: last.0 - 1 }.into()));
         assert_eq!(text(&self.live.snapshot()), text(&before));
         // A repeated event is one that was seen: replay leaves it alone.
         for recorded in self.log.iter().rev().take(2) {

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::id::{CoordinationId, StreamName, Version};
 use crate::schema::Unreadable;
+use crate::time::ClockRegression;
 
 /// Why a recorded event cannot follow on the state it meets. Nothing has changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,12 +23,8 @@ pub enum ApplyError {
         last: Version,
         actual: Version,
     },
-    #[error("the clock went back from {last} ns to {current} ns")]
-    ClockRegression {
-        /// The last time seen.
-        last: u64,
-        current: u64,
-    },
+    #[error(transparent)]
+    ClockRegression(#[from] ClockRegression),
     /// The event is not possible in this state.
     #[error("{event} is not possible here: {why}")]
     Illegal {

@@ -1,7 +1,9 @@
 //! Starting a coordination.
 
 use super::carry_out::CarryOut;
-use crate::coordination::{ControllerError, CoordinationConfig, StartFacts, WorkSpec, work_events};
+use crate::coordination::{
+    ConfigError, ControllerError, CoordinationConfig, StartFacts, WorkSpec, work_events,
+};
 use crate::envelope::Blob;
 use crate::id::{CoordinationId, SessionId};
 use crate::live::{Live, Stamp};
@@ -59,7 +61,7 @@ impl World {
         config: CoordinationConfig,
         parent: Option<(SessionId, u8)>,
         stamp: Stamp<'_>,
-    ) -> Result<(), ControllerError> {
+    ) -> Result<(), ConfigError> {
         let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
         let minted = parent.is_none() && config.id().is_none();
         let facts =
