@@ -14,10 +14,11 @@ use antiphon_core::digest::Digest;
 use antiphon_core::id::SessionId;
 use serde::{Deserialize, Serialize};
 
-use super::identity::{ProcessIdentity, Where};
+use super::identity::{ProcessIdentity, Where, ticks_now};
 use super::mark::Mark;
 use super::tree_end::TreeEnd;
 use super::wire::OsText;
+use crate::clock;
 
 /// The folder of the sessions in a state directory.
 pub(super) const SESSIONS: &str = "sessions";
@@ -43,11 +44,40 @@ pub(super) struct OpenRecord {
     pub(super) scratch: Option<OsText>,
 }
 
+impl OpenRecord {
+    /// That a session of this engine is about to start.
+    pub(super) fn now(session: SessionId, mark: Mark, scratch: Option<OsText>) -> Self {
+        Self {
+            session,
+            mark,
+            place: Where::here(),
+            user: rustix::process::geteuid().as_raw(),
+            engine: ProcessIdentity::of(rustix::process::getpid().as_raw_nonzero().get()),
+            since: ticks_now(),
+            wall: clock::wall().0,
+            scratch,
+        }
+    }
+
+    /// The same seen from where clock ticks do not count from the same boot: any process may be
+    /// of the session.
+    pub(super) fn at_any_time(&self) -> Self {
+        Self { since: 0, ..self.clone() }
+    }
+}
+
 /// The second line: who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Begun {
     pub(super) warden: Option<ProcessIdentity>,
     pub(super) agent: ProcessIdentity,
+}
+
+impl Begun {
+    /// `warden` is a process id.
+    pub(super) fn of(warden: i32, agent: ProcessIdentity) -> Self {
+        Self { warden: ProcessIdentity::of(warden), agent }
+    }
 }
 
 /// What a session has under the state directory.

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::folder::{Begun, Kept, OpenRecord, SessionFolder};
 use super::identity::ProcessIdentity;
 use super::launch::StopReason;
-use super::session_processes::{Cleared, SessionProcesses, end_processes};
+use super::session_processes::{EndedProcesses, SessionProcesses, end_processes};
 use super::setup::WardenSetup;
 use super::tree_end::{Captured, Cause, Containment, Protection, Resources, ResultFile, TreeEnd};
 use super::wire::{FromWarden, Inbox, ToWarden, frame};
@@ -232,7 +232,7 @@ fn conclude(
 
 impl TreeEnd {
     /// The same after the engine has ended what was left.
-    fn with_sweep(mut self, cleared: Cleared) -> Self {
+    fn with_sweep(mut self, cleared: EndedProcesses) -> Self {
         if self.clean && cleared.killed == 0 && cleared.clean {
             return self;
         }

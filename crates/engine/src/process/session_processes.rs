@@ -66,7 +66,7 @@ impl SessionProcesses {
 
 /// What ending processes came to.
 #[derive(Debug, Default)]
-pub(super) struct Cleared {
+pub(super) struct EndedProcesses {
     /// Whether it is established that none is left.
     pub(super) clean: bool,
     pub(super) killed: u64,
@@ -74,9 +74,21 @@ pub(super) struct Cleared {
     pub(super) leftovers: Vec<Leftover>,
 }
 
+impl EndedProcesses {
+    /// None is left.
+    pub(super) fn all(killed: u64) -> Self {
+        Self { clean: true, killed, leftovers: Vec::new() }
+    }
+
+    /// These may be left. The list may be empty: what cannot be listed is not known to be gone.
+    pub(super) fn but_for(leftovers: Vec<Leftover>, killed: u64) -> Self {
+        Self { clean: false, killed, leftovers }
+    }
+}
+
 /// Ends everything that carries the marks, and reaps those of them that have come to this process.
 /// Blocks.
-pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> Cleared {
+pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> EndedProcesses {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let user = rustix::process::geteuid();
     let is_ours =
@@ -108,7 +120,11 @@ pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> C
         }
         empty_scans = if alive.is_empty() { empty_scans + 1 } else { 0 };
         if empty_scans >= EMPTY_SCANS {
-            return Cleared { killed: killed.len() as u64, clean: true, leftovers: Vec::new() };
+            return EndedProcesses {
+                killed: killed.len() as u64,
+                clean: true,
+                leftovers: Vec::new(),
+            };
         }
         for seen in alive.iter().filter(|seen| is_ours(seen)) {
             signal::to_process(seen, Signal::KILL);
@@ -118,7 +134,7 @@ pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> C
             let leftovers = alive.iter().filter(|seen| {
                 proc_table::stat(seen.pid).is_some_and(|now| now.start == seen.start)
             });
-            return Cleared {
+            return EndedProcesses {
                 killed: killed.len() as u64,
                 clean: false,
                 leftovers: leftovers.map(signal::leftover).collect(),

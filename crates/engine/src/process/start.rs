@@ -13,17 +13,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::folder::{Begun, OpenRecord, SessionFolder};
-use super::identity::{ProcessIdentity, Where, ticks_now};
 use super::launch::{Launch, LaunchError};
 use super::mark::Mark;
 use super::running::RunningTree;
 use super::scratch;
 use super::session_processes::{SessionProcesses, end_processes};
 use super::setup::{WardenProgram, WardenSetup};
-use super::wire::{
-    FromWarden, Inbox, Order, OsText, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame,
-};
-use crate::clock;
+use super::wire::{FromWarden, Inbox, Order, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame};
 
 /// How long a warden may take to answer before the session runs.
 const WARDEN_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -79,16 +75,8 @@ impl Start {
     fn spawn(&self, launch: Launch) -> Result<Spawned, LaunchError> {
         let mark =
             Mark::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
-        let opened = OpenRecord {
-            session: self.session.clone(),
-            mark,
-            place: Where::here(),
-            user: rustix::process::geteuid().as_raw(),
-            engine: ProcessIdentity::of(rustix::process::getpid().as_raw_nonzero().get()),
-            since: ticks_now(),
-            wall: clock::wall().0,
-            scratch: launch.scratch.as_ref().map(|scratch| scratch.directory().into()),
-        };
+        let scratch = launch.scratch.as_ref().map(|scratch| scratch.directory().into());
+        let opened = OpenRecord::now(self.session.clone(), mark, scratch);
         match self.folder.open(&opened) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(LaunchError::StillThere(self.session.clone()));
@@ -152,7 +140,7 @@ impl Start {
                 FromWarden::Unprepared(problem) => return Err(self.unprepared(problem)),
                 other => return Err(self.stranger(&other)),
             }
-            let order = self.order(opened, launch);
+            let order = Order::new(self.folder.path(), opened.mark, launch, &self.setup);
             stream
                 .write_all(&frame(&ToWarden::Prepare(Box::new(order))))
                 .await
@@ -167,7 +155,7 @@ impl Start {
             Ok(agreed) => agreed?,
             Err(late) => return Err(talking(io::Error::new(io::ErrorKind::TimedOut, late))),
         };
-        let begun = Begun { warden: ProcessIdentity::of(warden.id().cast_signed()), agent };
+        let begun = Begun::of(warden.id().cast_signed(), agent);
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || folder.begin(&begun)).await;
         written
@@ -213,39 +201,6 @@ impl Start {
             other => format!("it said {other:?}"),
         };
         LaunchError::NotAWarden { session: self.session.clone(), found, expected: VERSION }
-    }
-
-    fn order(&self, opened: &OpenRecord, launch: Launch) -> Order {
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let texts = |texts: &[std::ffi::OsString]| {
-            texts.iter().map(|text| text.as_os_str().into()).collect::<Vec<OsText>>()
-        };
-        Order {
-            folder: self.folder.path().into(),
-            engine: rustix::process::getpid().as_raw_nonzero().get(),
-            mark: opened.mark,
-            command: texts(&launch.command),
-            directory: launch.directory.as_path().into(),
-            environment: launch
-                .environment
-                .iter()
-                .map(|(name, value)| (name.as_os_str().into(), value.as_os_str().into()))
-                .collect(),
-            has_stdin: launch.stdin.is_some(),
-            limits: launch.limits,
-            time_limit_ms: launch.time_limit.map(ms),
-            grace_ms: ms(launch.grace),
-            output_cap: launch.output_cap,
-            check: launch.check.as_ref().map(|check| (texts(&check.command), ms(check.time_limit))),
-            scratch: launch
-                .scratch
-                .as_ref()
-                .map(|scratch| (scratch.directory().into(), scratch.result_cap)),
-            secrets: launch.secrets,
-            guard: self.setup.guard,
-            beat_ms: ms(self.setup.beat).max(1),
-            end_within_ms: ms(self.setup.end_within),
-        }
     }
 
     /// Takes back everything, before anything of the session has run.

@@ -14,7 +14,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use super::folder::{Begun, OpenRecord, SESSIONS, SessionFolder, name_of};
 use super::identity::{ProcessIdentity, Visibility, Where};
 use super::proc_table::{self, ProcessStat};
-use super::session_processes::{Cleared, SessionProcesses, end_processes};
+use super::session_processes::{EndedProcesses, SessionProcesses, end_processes};
 use super::tree_end::{Leftover, TreeEnd};
 use super::wire::{WARDEN_NAME, WARDEN_WORD};
 use super::{scratch, signal};
@@ -118,20 +118,22 @@ pub(super) fn sweep_folder(folder: &SessionFolder) -> io::Result<Option<Swept>> 
 
 fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun>) -> Swept {
     let (cleared, verdict) = match opened.place.seen_from(&Where::here()) {
-        Visibility::EarlierBoot => (Cleared::default(), SweepVerdict::EarlierBoot),
-        Visibility::Gone => (Cleared::default(), SweepVerdict::NamespaceGone),
+        Visibility::EarlierBoot => (EndedProcesses::default(), SweepVerdict::EarlierBoot),
+        Visibility::Gone => (EndedProcesses::default(), SweepVerdict::NamespaceGone),
         // What a warden has established holds wherever it is read.
         Visibility::Hidden if folder.end().is_some_and(|end| end.clean) => {
-            (Cleared::default(), SweepVerdict::Gone)
+            (EndedProcesses::default(), SweepVerdict::Gone)
         }
         // Its engine, which is gone, would have written a second line before it let the
         // program run.
-        Visibility::Hidden if begun.is_none() => (Cleared::default(), SweepVerdict::NeverRan),
-        Visibility::Hidden => (Cleared::default(), SweepVerdict::CannotVerify),
+        Visibility::Hidden if begun.is_none() => {
+            (EndedProcesses::default(), SweepVerdict::NeverRan)
+        }
+        Visibility::Hidden => (EndedProcesses::default(), SweepVerdict::CannotVerify),
         Visibility::Here => end_visible(&opened, begun),
         // Neither ids nor the beginning of time need be the same there. The marks are.
         Visibility::Visible => {
-            let (cleared, verdict) = end_visible(&OpenRecord { since: 0, ..opened.clone() }, None);
+            let (cleared, verdict) = end_visible(&opened.at_any_time(), None);
             let has_run = verdict == SweepVerdict::NeverRan && begun.is_some();
             (cleared, if has_run { SweepVerdict::Gone } else { verdict })
         }
@@ -162,7 +164,7 @@ fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun
 }
 
 /// Ends what is left of a session whose processes can all be seen.
-fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (Cleared, SweepVerdict) {
+fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (EndedProcesses, SweepVerdict) {
     let recorded = begun.and_then(|begun| begun.warden);
     if let Some(warden) = recorded.or_else(|| unrecorded_warden(opened)) {
         let_finish(warden);

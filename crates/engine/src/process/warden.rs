@@ -38,7 +38,6 @@ use super::identity::ProcessIdentity;
 use super::launch::{Limits, StopReason};
 use super::redaction::redacted;
 use super::scratch;
-use super::session_processes::Cleared;
 use super::tree_end::Cause;
 use super::wire::{FromWarden, Order, VERSION};
 
@@ -97,17 +96,8 @@ impl Warden {
         let folder = SessionFolder::at(order.folder.path());
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let guard = Prepared::best(order.guard, own, order.engine);
-        let limits = order.limits;
         let mut job = Assignment {
-            program: Program {
-                command: &order.command,
-                directory: &order.directory,
-                environment: &order.environment,
-                mark: order.mark,
-                limits: &limits,
-                stdin: None,
-                guard: &guard,
-            },
+            program: Program::of(order, &guard),
             order,
             folder: &folder,
             outputs: (Kept::Stdout, Kept::Stderr),
@@ -122,7 +112,7 @@ impl Warden {
             .transpose();
         let main = match &input {
             Ok(input) => {
-                job.program.stdin = input.as_ref().map(|input| input.as_fd());
+                job.program = job.program.with_stdin(input.as_ref().map(|input| input.as_fd()));
                 self.carry_out(&job)
             }
             Err(error) => Err(io::Error::other(format!("cannot open the input: {error}"))),
@@ -138,10 +128,9 @@ impl Warden {
         if let Some((command, time_limit_ms)) = &order.check
             && end.ended_by_itself_and_clean()
         {
-            let program = Program { command, stdin: None, ..job.program };
             let time_limit_ms = Some(*time_limit_ms);
             let job = Assignment {
-                program,
+                program: job.program.with_command(command),
                 outputs: (Kept::CheckStdout, Kept::CheckStderr),
                 time_limit_ms,
                 is_gated: false,
@@ -177,13 +166,14 @@ impl Warden {
         let files = (job.folder.path_of(job.outputs.0), job.folder.path_of(job.outputs.1));
         let (secrets, cap) = (&job.order.secrets, job.order.output_cap);
         let mut child = program::fork(&job.program, &[self.engine.descriptor()])?;
-        let mut reaper = Reaper { program: child.pid, ..Reaper::default() };
+        let mut reaper = Reaper::of(child.pid());
+        let (stdout, stderr) = child.take_outputs();
         let mut outputs = [
-            Capture::new(child.stdout.take(), &files.0, secrets, cap)?,
-            Capture::new(child.stderr.take(), &files.1, secrets, cap)?,
+            Capture::new(stdout, &files.0, secrets, cap)?,
+            Capture::new(stderr, &files.1, secrets, cap)?,
         ];
         if job.is_gated {
-            let forked = ProcessIdentity::of(child.pid)
+            let forked = ProcessIdentity::of(child.pid())
                 .ok_or_else(|| io::Error::other("the program's process vanished"))?;
             self.engine.say(&FromWarden::Forked(forked));
         }
@@ -193,9 +183,8 @@ impl Warden {
         let (failure, is_guarded) = child.started(&job.program);
         drop(child);
         let within = Duration::from_millis(job.order.end_within_ms);
-        let Cleared { clean, killed, leftovers } =
-            tree::end_all(&mut reaper, within, || self.engine.beat());
-        let [stdout, stderr] = outputs.map(Capture::finish);
+        let ended = tree::end_all(&mut reaper, within, || self.engine.beat());
+        let captured = outputs.map(Capture::finish);
         let never_ran = failure.is_some()
             || matches!(cause, Cause::NotStarted(_))
             || (job.is_gated && !self.engine.gate_is_open());
@@ -203,19 +192,9 @@ impl Warden {
             (Cause::Exited, Some(failure)) => Cause::NotStarted(failure),
             (cause, _) => cause,
         };
-        let status = reaper.status.filter(|_| !never_ran);
+        let status = reaper.status().filter(|_| !never_ran);
         let time_ms = now_ms().saturating_sub(began_ms);
-        Ok(ProgramEnd {
-            cause,
-            status,
-            clean,
-            killed,
-            leftovers,
-            stdout,
-            stderr,
-            is_guarded,
-            time_ms,
-        })
+        Ok(ProgramEnd::new(cause, status, ended, captured, is_guarded, time_ms))
     }
 
     /// Waits until the program has ended or has to be ended, and says why.
@@ -226,7 +205,7 @@ impl Warden {
         reaper: &mut Reaper,
         outputs: &mut [Capture<'_>; 2],
     ) -> Cause {
-        let limits: &Limits = job.program.limits;
+        let limits: &Limits = job.program.limits();
         let mut stage = Stage::AtGate;
         let mut next_sample_ms =
             if limits.are_sampled() { now_ms() + SAMPLE_EVERY_MS } else { u64::MAX };
@@ -234,7 +213,7 @@ impl Warden {
             // First what the program did by itself: an engine that goes away in the same instant
             // does not change that.
             let _ = reaper.reap();
-            if reaper.status.is_some() {
+            if reaper.status().is_some() {
                 return stage.cause_of_exit();
             }
             if self.engine.is_gone() {
@@ -252,10 +231,10 @@ impl Warden {
                     }
                 }
                 (Stage::Running { .. }, Some(stop)) => {
-                    ask_to_stop(child.pid, job.order.grace_ms, stop.into(), now)
+                    ask_to_stop(child.pid(), job.order.grace_ms, stop.into(), now)
                 }
                 (Stage::Running { deadline_ms }, None) if now >= deadline_ms => {
-                    ask_to_stop(child.pid, job.order.grace_ms, Cause::TimedOut, now)
+                    ask_to_stop(child.pid(), job.order.grace_ms, Cause::TimedOut, now)
                 }
                 (Stage::Stopping { kill_at_ms, cause }, _) if now >= kill_at_ms => return cause,
                 (stage, _) => stage,

@@ -4,13 +4,15 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::identity::ProcessIdentity;
-use super::launch::{Guard, Limits, StopReason};
+use super::launch::{Guard, Launch, Limits, StopReason};
 use super::mark::Mark;
 use super::redaction::Secret;
+use super::setup::WardenSetup;
 use super::tree_end::TreeEnd;
 
 /// Longest frame that is accepted, in bytes: arguments and environment fit twice over.
@@ -61,6 +63,38 @@ pub(super) struct Order {
     pub(super) guard: Guard,
     pub(super) beat_ms: u64,
     pub(super) end_within_ms: u64,
+}
+
+impl Order {
+    /// From the engine that asks to the warden of a session with this folder.
+    pub(super) fn new(folder: &Path, mark: Mark, launch: Launch, setup: &WardenSetup) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let text = |text: &OsString| OsText::from(text.as_os_str());
+        let texts = |texts: &[OsString]| texts.iter().map(text).collect::<Vec<_>>();
+        let environment = launch.environment.iter();
+        Self {
+            folder: folder.into(),
+            engine: rustix::process::getpid().as_raw_nonzero().get(),
+            mark,
+            command: texts(&launch.command),
+            directory: launch.directory.as_path().into(),
+            environment: environment.map(|(name, value)| (text(name), text(value))).collect(),
+            has_stdin: launch.stdin.is_some(),
+            limits: launch.limits,
+            time_limit_ms: launch.time_limit.map(ms),
+            grace_ms: ms(launch.grace),
+            output_cap: launch.output_cap,
+            check: launch.check.as_ref().map(|check| (texts(&check.command), ms(check.time_limit))),
+            scratch: launch
+                .scratch
+                .as_ref()
+                .map(|scratch| (scratch.directory().into(), scratch.result_cap)),
+            secrets: launch.secrets,
+            guard: setup.guard,
+            beat_ms: ms(setup.beat).max(1),
+            end_within_ms: ms(setup.end_within),
+        }
+    }
 }
 
 /// Text of the operating system, which need not be UTF-8.

@@ -14,7 +14,7 @@ use super::guard::Prepared;
 use crate::process::launch::Limits;
 use crate::process::mark::Mark;
 use crate::process::tree_end::StartFailure;
-use crate::process::wire::OsText;
+use crate::process::wire::{Order, OsText};
 
 /// Steps of the child that can fail, as bytes on the pipe that reports them.
 const DIRECTORY: u8 = 1;
@@ -24,27 +24,66 @@ const EXEC: u8 = 4;
 /// Reported, and no reason not to start.
 const GUARD: u8 = 5;
 
+/// What is forked: the session's program, or its check.
+#[derive(Clone, Copy)]
 pub(super) struct Program<'a> {
-    pub(super) command: &'a [OsText],
-    pub(super) directory: &'a OsText,
-    pub(super) environment: &'a [(OsText, OsText)],
-    pub(super) mark: Mark,
-    pub(super) limits: &'a Limits,
-    pub(super) stdin: Option<BorrowedFd<'a>>,
-    pub(super) guard: &'a Prepared,
+    command: &'a [OsText],
+    directory: &'a OsText,
+    environment: &'a [(OsText, OsText)],
+    mark: Mark,
+    limits: &'a Limits,
+    stdin: Option<BorrowedFd<'a>>,
+    guard: &'a Prepared,
+}
+
+impl<'a> Program<'a> {
+    /// The session's own program, without an input.
+    pub(super) fn of(order: &'a Order, guard: &'a Prepared) -> Self {
+        Self {
+            command: &order.command,
+            directory: &order.directory,
+            environment: &order.environment,
+            mark: order.mark,
+            limits: &order.limits,
+            stdin: None,
+            guard,
+        }
+    }
+
+    pub(super) fn with_stdin(self, stdin: Option<BorrowedFd<'a>>) -> Self {
+        Self { stdin, ..self }
+    }
+
+    /// Another command in the same place and under the same limits, without an input.
+    pub(super) fn with_command(self, command: &'a [OsText]) -> Self {
+        Self { command, stdin: None, ..self }
+    }
+
+    pub(super) fn limits(&self) -> &'a Limits {
+        self.limits
+    }
 }
 
 /// A program that was forked.
 pub(super) struct Child {
-    pub(super) pid: i32,
+    pid: i32,
     /// Dropped unopened, it ends the child.
     gate: Option<OwnedFd>,
     report: File,
-    pub(super) stdout: Option<OwnedFd>,
-    pub(super) stderr: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
 }
 
 impl Child {
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its standard output and standard error; nothing when they were taken before.
+    pub(super) fn take_outputs(&mut self) -> (Option<OwnedFd>, Option<OwnedFd>) {
+        (self.stdout.take(), self.stderr.take())
+    }
+
     /// Lets the program run.
     pub(super) fn open_gate(&mut self) {
         if let Some(gate) = self.gate.take() {

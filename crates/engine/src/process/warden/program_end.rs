@@ -3,6 +3,7 @@
 use std::io;
 
 use super::guard::Prepared;
+use crate::process::session_processes::EndedProcesses;
 use crate::process::tree_end::{
     Captured, Cause, Checked, Containment, ExitStatus, Leftover, Protection, Resources, ResultFile,
     StartFailure, TreeEnd,
@@ -10,18 +11,30 @@ use crate::process::tree_end::{
 
 /// How one program went.
 pub(super) struct ProgramEnd {
-    pub(super) cause: Cause,
-    pub(super) status: Option<ExitStatus>,
-    pub(super) clean: bool,
-    pub(super) killed: u64,
-    pub(super) leftovers: Vec<Leftover>,
-    pub(super) stdout: Captured,
-    pub(super) stderr: Captured,
-    pub(super) is_guarded: bool,
-    pub(super) time_ms: u64,
+    cause: Cause,
+    status: Option<ExitStatus>,
+    clean: bool,
+    killed: u64,
+    leftovers: Vec<Leftover>,
+    stdout: Captured,
+    stderr: Captured,
+    is_guarded: bool,
+    time_ms: u64,
 }
 
 impl ProgramEnd {
+    pub(super) fn new(
+        cause: Cause,
+        status: Option<ExitStatus>,
+        ended: EndedProcesses,
+        [stdout, stderr]: [Captured; 2],
+        is_guarded: bool,
+        time_ms: u64,
+    ) -> Self {
+        let EndedProcesses { clean, killed, leftovers } = ended;
+        Self { cause, status, clean, killed, leftovers, stdout, stderr, is_guarded, time_ms }
+    }
+
     pub(super) fn not_started(step: &str, error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(0);
         let failure =

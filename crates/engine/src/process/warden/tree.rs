@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::process::identity::ProcessIdentity;
 use crate::process::proc_table::{self, ProcessStat};
-use crate::process::session_processes::Cleared;
+use crate::process::session_processes::EndedProcesses;
 use crate::process::signal;
 use crate::process::tree_end::{ExitStatus, Limit};
 
@@ -19,13 +19,22 @@ use crate::process::tree_end::{ExitStatus, Limit};
 #[derive(Debug, Default)]
 pub(super) struct Reaper {
     /// The program whose end is wanted, and the end.
-    pub(super) program: i32,
-    pub(super) status: Option<ExitStatus>,
+    program: i32,
+    status: Option<ExitStatus>,
     /// How many others were reaped that SIGKILL had ended.
-    pub(super) killed: u64,
+    killed: u64,
 }
 
 impl Reaper {
+    pub(super) fn of(program: i32) -> Self {
+        Self { program, ..Self::default() }
+    }
+
+    /// How the program ended, if it has.
+    pub(super) fn status(&self) -> Option<ExitStatus> {
+        self.status
+    }
+
     /// Takes every end that is there; whether the kernel says that there are no children at all.
     pub(super) fn reap(&mut self) -> bool {
         loop {
@@ -64,7 +73,11 @@ const STOP_PASSES: usize = 6;
 const CLOSE_ROUNDS: usize = 50;
 
 /// Ends everything below this process. `tick` is called in between, often.
-pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMut()) -> Cleared {
+pub(super) fn end_all(
+    reaper: &mut Reaper,
+    within: Duration,
+    mut tick: impl FnMut(),
+) -> EndedProcesses {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let own_session = rustix::process::getsid(None).map_or(0, |sid| sid.as_raw_nonzero().get());
     let until = std::time::Instant::now() + within;
@@ -77,7 +90,7 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
     while !reaper.reap() {
         if std::time::Instant::now() >= until {
             let leftovers = proc_table::descendants(own).iter().map(signal::leftover).collect();
-            return Cleared { clean: false, killed: count(&killed, reaper), leftovers };
+            return EndedProcesses::but_for(leftovers, count(&killed, reaper));
         }
         tick();
         // What is stopped neither forks nor runs away, so the list below becomes complete.
@@ -102,7 +115,7 @@ pub(super) fn end_all(reaper: &mut Reaper, within: Duration, mut tick: impl FnMu
         }
         close_combat(reaper, own_session, &mut killed);
     }
-    Cleared { clean: true, killed: count(&killed, reaper), leftovers: Vec::new() }
+    EndedProcesses::all(count(&killed, reaper))
 }
 
 /// Kills what comes up as own child, faster than a scan of all processes could follow.
