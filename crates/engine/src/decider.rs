@@ -37,7 +37,7 @@ use crate::orphans::Leftovers;
 use audience::Audience;
 use closing::Closing;
 use disk::{Disk, DiskHealth};
-use inputs::{Input, Inputs, Listening};
+use inputs::{Input, Inputs};
 use opening::Opening;
 pub(crate) use opening::Parts;
 pub(crate) use recovery::{Recovered, recover};
@@ -114,27 +114,6 @@ impl Decider {
             }
         }
         ControlFlow::Continue(())
-    }
-
-    /// Arms the timer and says what is listened to.
-    fn listening(&mut self) -> Listening {
-        // While nothing can be written no deadline can be dealt with, and one that has passed would
-        // fire for ever.
-        let deadlines =
-            if self.disk.is_sound() { self.world.next_deadline() } else { (None, None) };
-        if let Err(error) = self.inputs.arm(&self.clock, deadlines) {
-            self.incidents.note(Incident::DeadlineNotArmed, &"the next deadline", &error);
-        }
-        let (takes, gathers) = (self.disk.has_room(), self.gathers());
-        Listening {
-            writer: self.disk.has_writer(),
-            more: takes && !gathers && self.has_more(),
-            ends: takes,
-            deadlines: takes && !gathers,
-            requests: takes && self.takes_requests(),
-            dropped: self.closing.is_none(),
-            retry: self.retry(),
-        }
     }
 
     /// Whether there is another turn to take at once. What proves that the engine can write goes on

@@ -5,8 +5,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Decider;
 use super::writer::Ack;
 use crate::clock::{Clock, Timer};
+use crate::incidents::Incident;
 use crate::mailbox::Request;
 use crate::session::ReportedEnd;
 
@@ -34,20 +36,43 @@ pub(super) enum Input {
 /// let out what waits.
 pub(super) struct Listening {
     /// Whether the writer lives.
-    pub(super) writer: bool,
+    writer: bool,
     /// Whether there is more to do at once.
-    pub(super) more: bool,
+    more: bool,
     /// Whether ends of sessions are taken in. They have a lane of their own, so that no flood of
     /// requests keeps them waiting.
-    pub(super) ends: bool,
+    ends: bool,
     /// Whether deadlines are dealt with.
-    pub(super) deadlines: bool,
+    deadlines: bool,
     /// Whether requests are taken in.
-    pub(super) requests: bool,
+    requests: bool,
     /// Whether it matters that the engine is dropped.
-    pub(super) dropped: bool,
+    dropped: bool,
     /// When to try again although nothing happens.
-    pub(super) retry: Option<Instant>,
+    retry: Option<Instant>,
+}
+
+impl Decider {
+    /// Arms the timer and says what is listened to.
+    pub(super) fn listening(&mut self) -> Listening {
+        // While nothing can be written no deadline can be dealt with, and one that has passed would
+        // fire for ever.
+        let deadlines =
+            if self.disk.is_sound() { self.world.next_deadline() } else { (None, None) };
+        if let Err(error) = self.inputs.arm(&self.clock, deadlines) {
+            self.incidents.note(Incident::DeadlineNotArmed, &"the next deadline", &error);
+        }
+        let (takes, gathers) = (self.disk.has_room(), self.gathers());
+        Listening {
+            writer: self.disk.has_writer(),
+            more: takes && !gathers && self.has_more(),
+            ends: takes,
+            deadlines: takes && !gathers,
+            requests: takes && self.takes_requests(),
+            dropped: self.closing.is_none(),
+            retry: self.retry(),
+        }
+    }
 }
 
 /// The lanes.

@@ -64,14 +64,37 @@ impl Opening {
 
 /// What a decider begins with.
 pub(crate) struct Parts {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) recovered: Recovered,
-    pub(crate) functions: Vec<(RunnerName, Capability, RunnerFn)>,
-    pub(crate) plans: Vec<(RunnerName, CoordinationConfig)>,
-    pub(crate) processes: Option<Arc<Processes>>,
-    pub(crate) grace: Duration,
-    pub(crate) snapshot_every: u64,
-    pub(crate) orphans: Orphans,
+    store: Arc<dyn Store>,
+    recovered: Recovered,
+    functions: Vec<(RunnerName, Capability, RunnerFn)>,
+    plans: Vec<(RunnerName, CoordinationConfig)>,
+    processes: Option<Arc<Processes>>,
+    grace: Duration,
+    snapshot_every: u64,
+    orphans: Orphans,
+}
+
+impl Parts {
+    /// A ledger that was taken over, with what an earlier engine left running on it.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        recovered: Recovered,
+        orphans: Orphans,
+        grace: Duration,
+        snapshot_every: u64,
+    ) -> Self {
+        let (functions, plans, processes) = (Vec::new(), Vec::new(), None);
+        Self { store, recovered, functions, plans, processes, grace, snapshot_every, orphans }
+    }
+
+    pub(crate) fn with_runners(
+        self,
+        functions: Vec<(RunnerName, Capability, RunnerFn)>,
+        plans: Vec<(RunnerName, CoordinationConfig)>,
+        processes: Option<Arc<Processes>>,
+    ) -> Self {
+        Self { functions, plans, processes, ..self }
+    }
 }
 
 impl Decider {

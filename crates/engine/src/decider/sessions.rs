@@ -153,7 +153,7 @@ impl Sessions {
     ) -> bool {
         match &self.processes {
             Some(processes) if !secrets.is_empty() => {
-                processes.secrets.hold(coordination.clone(), secrets);
+                processes.secrets().hold(coordination.clone(), secrets);
                 true
             }
             _ => false,
@@ -162,12 +162,12 @@ impl Sessions {
 
     /// The coordinations that secrets are held for.
     pub(super) fn holders_of_secrets(&self) -> Vec<CoordinationId> {
-        self.processes.as_ref().map_or_else(Vec::new, |processes| processes.secrets.holders())
+        self.processes.as_ref().map_or_else(Vec::new, |processes| processes.secrets().holders())
     }
 
     pub(super) fn forget_secrets(&self, coordination: &CoordinationId) {
         if let Some(processes) = &self.processes {
-            processes.secrets.let_go(coordination);
+            processes.secrets().let_go(coordination);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::ledger::{Location, MarkFinding, Opened, Owner, Store};
 use crate::mailbox::StartError;
 use crate::orphans::{self, Orphans};
 use crate::process::{WardenSetup, Wardens, WardensError};
-use crate::session::{Processes, RunnerFn, Secrets, SessionContext, SessionResult, adapted, boxed};
+use crate::session::{Processes, RunnerFn, SessionContext, SessionResult, adapted, boxed};
 
 /// How long a session that was asked to stop has before it is abandoned, unless the builder is told
 /// otherwise.
@@ -246,13 +246,11 @@ impl EngineBuilder {
         // Sessions run in directories of their own, so nothing that they are told may be relative
         // to this process's.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
-        let processes = Processes {
+        let processes = Processes::new(
             wardens,
-            secrets: Secrets::default(),
-            scratch_root: absolute(std::env::temp_dir()),
-            socket: absolute(directory.join(SOCKET)),
-            charged: Arc::default(),
-        };
+            absolute(std::env::temp_dir()),
+            absolute(directory.join(SOCKET)),
+        );
         self.processes = Some(Arc::new(processes));
         Ok(self)
     }
@@ -281,16 +279,8 @@ impl EngineBuilder {
             .map_err(|error| StartError::System { what: "a thread", error: error.into() })??;
         let Self { store, recovered, functions, plans, processes, grace, snapshot_every, .. } =
             taken_over;
-        let parts = decider::Parts {
-            store,
-            recovered,
-            functions,
-            plans,
-            processes,
-            grace,
-            snapshot_every,
-            orphans,
-        };
+        let parts = decider::Parts::new(store, recovered, orphans, grace, snapshot_every)
+            .with_runners(functions, plans, processes);
         let (handle, guard, task, leftovers) = decider::spawn(parts)?;
         Ok(Engine::new(handle, guard, task, leftovers))
     }

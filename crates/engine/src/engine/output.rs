@@ -25,14 +25,8 @@ impl Handle {
             Some(digest) => self.blob(digest).await?,
             None => None,
         };
-        Ok(Some(Output {
-            bytes,
-            text: unbound.text,
-            report: None,
-            scores: unbound.scores,
-            tree: unbound.tree,
-            printed: Vec::new(),
-        }))
+        let output = Output::recorded(bytes, unbound.text, None, unbound.scores);
+        Ok(Some(output.with_tree(unbound.tree, Vec::new())))
     }
 }
 

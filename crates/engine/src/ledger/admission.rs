@@ -24,6 +24,17 @@ pub(super) struct Known {
     pub(super) ended: bool,
 }
 
+impl Known {
+    pub(super) fn new(key: i64, tip: StreamTip, ended: bool) -> Self {
+        Self { key, tip, ended }
+    }
+
+    /// What is known of the same stream once the append that touches it is written.
+    pub(super) fn after(self, touched: &Touched<'_>) -> Self {
+        Self::new(self.key, touched.tip, touched.head.ended)
+    }
+}
+
 /// A stream that an append touches.
 #[derive(Debug)]
 pub(super) struct Touched<'a> {

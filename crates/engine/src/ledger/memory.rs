@@ -136,9 +136,7 @@ impl Store for MemoryStore {
         for (stream, versions) in admission::payload_erasures(append) {
             let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
             let known = match (after, content.known(stream)) {
-                (Some(after), Some(known)) => {
-                    Some(Known { tip: after.tip, ended: after.head.ended, ..known })
-                }
+                (Some(after), Some(known)) => Some(known.after(after)),
                 (_, known) => known,
             };
             admission::admit_erasure(stream, versions, known)?;
@@ -268,7 +266,7 @@ impl Content {
     fn known(&self, stream: &StreamName) -> Option<Known> {
         let &key = self.keys.get(stream)?;
         let head = &self.heads[key];
-        Some(Known { key: i64::try_from(key).ok()?, tip: head.tip, ended: head.ended })
+        Some(Known::new(i64::try_from(key).ok()?, head.tip, head.ended))
     }
 
     fn write(&mut self, first: Seq, append: &Append, admitted: &Admitted<'_>) {

@@ -29,7 +29,7 @@ pub(crate) fn watch(
                 () = handle.stopped() => return,
             }
             let (again, id) = (Arc::clone(&processes), session.clone());
-            let swept = tokio::task::spawn_blocking(move || again.wardens.sweep_again(&id)).await;
+            let swept = tokio::task::spawn_blocking(move || again.wardens().sweep_again(&id)).await;
             match swept {
                 Ok(Ok(Some(swept))) if !swept.is_clean() => {
                     let left = swept.left();

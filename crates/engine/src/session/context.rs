@@ -58,6 +58,21 @@ impl Output {
         Self::bytes(text.into())
     }
 
+    /// What a session is recorded with, but for the processes that it was.
+    pub(crate) fn recorded(
+        bytes: Option<Vec<u8>>,
+        text: Option<String>,
+        report: Option<Report>,
+        scores: BTreeMap<String, i64>,
+    ) -> Self {
+        Self { bytes, text, report, scores, ..Self::default() }
+    }
+
+    /// The same with what became of its processes, and what they printed.
+    pub(crate) fn with_tree(self, tree: Option<Box<TreeReport>>, printed: Vec<Blob>) -> Self {
+        Self { tree, printed, ..self }
+    }
+
     /// A value as JSON, kept as a blob.
     ///
     /// # Errors
@@ -175,6 +190,15 @@ impl Failed {
         Self { outcome, text: text.into(), report: None, tree: None, printed: Vec::new() }
     }
 
+    pub(crate) fn with_report(self, report: Option<Report>) -> Self {
+        Self { report, ..self }
+    }
+
+    /// The same with what became of its processes, and what they printed.
+    pub(crate) fn with_tree(self, tree: Box<TreeReport>, printed: Vec<Blob>) -> Self {
+        Self { tree: Some(tree), printed, ..self }
+    }
+
     /// It failed; it may be retried.
     #[must_use]
     pub fn because(text: impl Into<String>) -> Self {
@@ -228,17 +252,22 @@ pub struct SessionContext {
 }
 
 #[derive(Debug)]
-pub(crate) struct ContextParts {
-    pub(crate) spawn: Spawn,
-    pub(crate) stop: CancellationToken,
+struct ContextParts {
+    spawn: Spawn,
+    stop: CancellationToken,
     /// Why it was asked to stop, before it is.
-    pub(crate) asked: Arc<OnceLock<StopCause>>,
-    pub(crate) handle: Handle,
+    asked: Arc<OnceLock<StopCause>>,
+    handle: Handle,
 }
 
 impl SessionContext {
-    pub(crate) fn new(parts: ContextParts) -> Self {
-        Self { parts: Arc::new(parts) }
+    pub(crate) fn new(
+        spawn: Spawn,
+        stop: CancellationToken,
+        asked: Arc<OnceLock<StopCause>>,
+        handle: Handle,
+    ) -> Self {
+        Self { parts: Arc::new(ContextParts { spawn, stop, asked, handle }) }
     }
 
     /// Its id, `<coordination>.<n>`.

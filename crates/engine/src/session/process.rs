@@ -41,17 +41,31 @@ const WARDEN_WAITS: Duration = Duration::from_secs(2);
 /// What it takes to run processes.
 #[derive(Debug)]
 pub(crate) struct Processes {
-    pub(crate) wardens: Wardens,
-    pub(crate) secrets: Secrets,
+    wardens: Wardens,
+    secrets: Secrets,
     /// Where scratch directories are made; outside of the state directory.
-    pub(crate) scratch_root: PathBuf,
+    scratch_root: PathBuf,
     /// Where sessions reach the engine.
-    pub(crate) socket: PathBuf,
+    socket: PathBuf,
     /// What runs of agents have used in all.
-    pub(crate) charged: Arc<Charged>,
+    charged: Arc<Charged>,
 }
 
 impl Processes {
+    /// Both paths are absolute: sessions run in directories of their own.
+    pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
+        let (secrets, charged) = (Secrets::default(), Arc::default());
+        Self { wardens, secrets, scratch_root, socket, charged }
+    }
+
+    pub(crate) fn wardens(&self) -> &Wardens {
+        &self.wardens
+    }
+
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// The function that carries out items whose runner is a process.
     pub(crate) fn runner(self: &Arc<Self>) -> RunnerFn {
         let processes = Arc::clone(self);

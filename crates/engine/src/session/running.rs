@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{ContextParts, Failed, RunnerFn, SessionContext, SessionResult};
+use super::{Failed, RunnerFn, SessionContext, SessionResult};
 use crate::mailbox::Handle;
 
 /// A session's end on its way to the decider.
@@ -105,13 +105,7 @@ impl RunningSessions {
         };
         let stop = CancellationToken::new();
         let asked = Arc::new(OnceLock::new());
-        let parts = ContextParts {
-            spawn,
-            stop: stop.clone(),
-            asked: Arc::clone(&asked),
-            handle: handle.clone(),
-        };
-        let context = SessionContext::new(parts);
+        let context = SessionContext::new(spawn, stop.clone(), Arc::clone(&asked), handle.clone());
         let ends = self.ends.clone();
         let id = session.clone();
         let gone = CancellationToken::new();

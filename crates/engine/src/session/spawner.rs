@@ -1,5 +1,6 @@
 //! The seed's blocking spawner as a runner of the engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{Report, SessionOutcome, SessionSpawner, SpawnError};
@@ -29,8 +30,10 @@ fn carry_out(spawner: &dyn SessionSpawner, session_id: &str, work_id: &str) -> S
         Ok(ended) => {
             let report = Some(Report { tokens: ended.tokens_consumed, ..Report::default() });
             match ended.outcome {
-                SessionOutcome::Success => Ok(Output { report, ..Output::none() }),
-                outcome => Err(Failed { report, ..Failed::of(outcome, "") }),
+                SessionOutcome::Success => {
+                    Ok(Output::recorded(None, None, report, BTreeMap::new()))
+                }
+                outcome => Err(Failed::of(outcome, "").with_report(report)),
             }
         }
         Err(error @ SpawnError::ObservationTimeout { .. }) => {

@@ -21,15 +21,49 @@ const REMEMBERED: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// SQLite's count of the changes that others made.
-    pub(super) data_version: i64,
-    pub(super) epoch: Epoch,
-    pub(super) commits: CommitTip,
-    pub(super) seq: Seq,
-    pub(super) last_key: i64,
+    data_version: i64,
+    epoch: Epoch,
+    commits: CommitTip,
+    seq: Seq,
+    last_key: i64,
     streams: HashMap<StreamName, Known>,
 }
 
 impl Tail {
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(super) fn commits(&self) -> CommitTip {
+        self.commits
+    }
+
+    pub(super) fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The key that the latest stream was given.
+    pub(super) fn last_key(&self) -> i64 {
+        self.last_key
+    }
+
+    /// After this connection has taken the ledger over: whatever changes from here on is the
+    /// work of others.
+    pub(super) fn take_over(
+        &mut self,
+        connection: &Connection,
+        epoch: Epoch,
+    ) -> rusqlite::Result<()> {
+        self.data_version = data_version(connection)?;
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Takes in events that were written outside of an append.
+    pub(super) fn advance_by(&mut self, events: u64) {
+        self.seq = Seq(self.seq.0 + events);
+    }
+
     /// Reads the end of the ledger again if anybody else has written.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), ReadError> {
         let version = data_version(connection).map_err(|error| read_error("the ledger", error))?;
@@ -89,11 +123,7 @@ impl Tail {
                         version: Version(columns.number(1)?),
                         hash: columns.digest(2)?,
                     };
-                    Ok(Known {
-                        key: integer(columns.number(0)?),
-                        tip,
-                        ended: columns.number(3)? == 1,
-                    })
+                    Ok(Known::new(integer(columns.number(0)?), tip, columns.number(3)? == 1))
                 };
                 Ok(known())
             })
@@ -105,7 +135,7 @@ impl Tail {
     /// Takes in what an append has written.
     pub(super) fn advance(&mut self, append: &Append, admitted: &Admitted<'_>) {
         self.commits = append.commit.tip();
-        self.seq = Seq(self.seq.0 + append.events.len() as u64);
+        self.advance_by(append.events.len() as u64);
         if self.streams.len() + admitted.streams.len() > REMEMBERED {
             self.streams.clear();
         }
@@ -117,7 +147,7 @@ impl Tail {
                 },
                 |known| known.key,
             );
-            let known = Known { key, tip: stream.tip, ended: stream.head.ended };
+            let known = Known::new(key, stream.tip, stream.head.ended);
             if known.ended {
                 self.streams.remove(&stream.head.stream);
             } else if let Some(remembered) = self.streams.get_mut(&stream.head.stream) {
@@ -189,6 +219,6 @@ pub(super) fn last_at(connection: &Connection) -> Result<LedgerTime, ReadError> 
         .map_err(|error| read_error("the last event", error))
 }
 
-pub(super) fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }

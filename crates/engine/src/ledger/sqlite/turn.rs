@@ -36,10 +36,10 @@ pub(super) fn write_turn(
     append: &Append,
     admitted: &Admitted<'_>,
 ) -> Result<(), Fault> {
-    let first = tail.seq.next();
+    let first = tail.seq().next();
     let write = || {
         let mut keys = Vec::with_capacity(admitted.streams.len());
-        let mut last_key = tail.last_key;
+        let mut last_key = tail.last_key();
         for stream in &admitted.streams {
             let (key, sql) = match stream.known {
                 None => {
@@ -176,9 +176,7 @@ pub(super) fn erase(
     for (stream, versions) in admission::payload_erasures(append) {
         let after = admitted.streams.iter().find(|touched| touched.head.stream == *stream);
         let known = match (after, tail.find(connection, stream)?) {
-            (Some(after), Some(known)) => {
-                Some(Known { tip: after.tip, ended: after.head.ended, ..known })
-            }
+            (Some(after), Some(known)) => Some(known.after(after)),
             (_, known) => known,
         };
         admission::admit_erasure(stream, versions, known)?;

@@ -12,7 +12,7 @@ use super::connection;
 use super::identity::Identity;
 use super::options::SqliteOptions;
 use super::rows::{integer, read_error};
-use super::tail::{Tail, commit_tip, data_version, identity, last_at};
+use super::tail::{Tail, commit_tip, identity, last_at};
 use super::turn::{TransactionError, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
 use crate::ledger::blob_files::BlobFiles;
@@ -91,7 +91,7 @@ impl Writer {
         row.check(None).map_err(OpenError::Identity)?;
         let epoch = row.epoch;
         let (finding, mark) =
-            check(&FoundLedger { connection: &transaction, epoch, commits: tail.commits })?;
+            check(&FoundLedger { connection: &transaction, epoch, commits: tail.commits() })?;
         let epoch = match mark {
             // An owner that raised the epoch and never came to mark it has written nothing under
             // it.
@@ -110,8 +110,7 @@ impl Writer {
             .map_err(|error| Fault::sql("take the ledger over", error))?;
 
         connection::keep_wal(&connection, false).map_err(sql)?;
-        tail.epoch = epoch;
-        tail.data_version = data_version(&connection).map_err(sql)?;
+        tail.take_over(&connection, epoch).map_err(sql)?;
         let ledger_stream = tail.find(&connection, &StreamName::Ledger)?;
         let at = last_at(&connection)?;
         let blobs = BlobFiles::of(dir.path());
@@ -123,10 +122,10 @@ impl Writer {
             ledger: id,
             format,
             epoch,
-            commits: tail.commits,
+            commits: tail.commits(),
             ledger_stream: ledger_stream.map(|known| known.tip).unwrap_or_default(),
             at,
-            seq: tail.seq,
+            seq: tail.seq(),
             mark: finding,
             needs_verification,
         };
@@ -159,7 +158,7 @@ impl Writer {
         let mut files = Vec::new();
         let written = self.write_blob_files(append, &mut files).and_then(|()| {
             self.transact("append", |connection, tail| {
-                let admitted = admission::admit(append, tail.epoch, tail.commits, |stream| {
+                let admitted = admission::admit(append, tail.epoch(), tail.commits(), |stream| {
                     tail.find(connection, stream).map_err(TransactionError::from)
                 })?;
                 write_turn(connection, tail, append, &admitted)?;
@@ -178,7 +177,7 @@ impl Writer {
                 return Err(error);
             }
         };
-        let first = self.tail.seq.next();
+        let first = self.tail.seq().next();
         self.tail.advance(append, &admitted);
         if !append.erasures.is_empty() {
             self.erased.extend(removed);
@@ -198,13 +197,13 @@ impl Writer {
             .and_then(|_| {
                 insert_events(
                     &self.connection,
-                    self.tail.seq.next(),
+                    self.tail.seq().next(),
                     events.iter().map(|event| (event, 1)),
                 )
             })
             .and_then(|()| run("COMMIT"))
             .map_err(|error| Fault::sql("insert events", error))?;
-        self.tail.seq = Seq(self.tail.seq.0 + events.len() as u64);
+        self.tail.advance_by(events.len() as u64);
         self.tidy();
         Ok(())
     }
@@ -277,8 +276,8 @@ impl Writer {
         began.map_err(|error| Fault::sql(format!("begin to {doing}"), error))?;
 
         let outcome = tail.refresh(connection).map_err(TransactionError::from).and_then(|()| {
-            if tail.epoch != *epoch {
-                return Err(Refusal::Superseded { ours: *epoch, theirs: tail.epoch }.into());
+            if tail.epoch() != *epoch {
+                return Err(Refusal::Superseded { ours: *epoch, theirs: tail.epoch() }.into());
             }
             write(connection, tail)
         });

@@ -8,8 +8,6 @@ use std::collections::HashMap;
 
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Canonical;
-use antiphon_core::envelope::Recorded;
-use antiphon_core::event::Event;
 use antiphon_core::id::{StreamName, Version};
 
 use super::finding::{Findings, Place, Wrong};
@@ -59,7 +57,7 @@ pub(super) fn check(
         match live.remove(&row.stream) {
             Some(stream) => live_row(store, &row, &stream, findings)?,
             None => {
-                rows.add(&row.stream, &computed_head(&row));
+                rows.add(&row.stream, &ComputedHead::of_row(&row));
             }
         }
         Ok(())
@@ -144,28 +142,15 @@ fn ended_row(store: &dyn Store, row: &HeadRow, findings: &mut Findings) -> Resul
         let now = store.heads(&HeadQuery::Stream(row.stream.clone()))?;
         Ok(now.first().is_some_and(|now| now.tip != row.tip))
     };
-    let expected = of_events(first, end);
-    if computed_head(row) != expected && !moved()? {
+    let expected = ComputedHead::of_events(first, end);
+    if ComputedHead::of_row(row) != expected && !moved()? {
         compare(row, &expected, findings);
     }
     Ok(())
 }
 
-fn of_events(first: &Recorded, last: &Recorded) -> ComputedHead {
-    ComputedHead {
-        tip: antiphon_core::envelope::StreamTip { version: last.version, hash: last.hash },
-        ended: Event::is_terminal_kind(&last.kind),
-        started: first.wall,
-        changed: (last.at, last.wall),
-    }
-}
-
-fn computed_head(row: &HeadRow) -> ComputedHead {
-    ComputedHead { tip: row.tip, ended: row.ended, started: row.started, changed: row.changed }
-}
-
 fn compare(row: &HeadRow, expected: &ComputedHead, findings: &mut Findings) {
-    let found = computed_head(row);
+    let found = ComputedHead::of_row(row);
     let fields = [
         ("version", found.tip.version != expected.tip.version),
         ("hash", found.tip.hash != expected.tip.hash),

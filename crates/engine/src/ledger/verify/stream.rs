@@ -1,5 +1,6 @@
 //! One stream while it is verified: its chain, and the replay that its receipt is rebuilt by.
 
+use antiphon_core::append::HeadRow;
 use antiphon_core::coordination::{Coordination, CoordinationReceipt};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Payload, Recorded, StreamTip};
@@ -32,6 +33,23 @@ pub(in crate::ledger) struct ComputedHead {
     pub(in crate::ledger) ended: bool,
     pub(in crate::ledger) started: WallTime,
     pub(in crate::ledger) changed: (LedgerTime, WallTime),
+}
+
+impl ComputedHead {
+    /// Of the stream that these events begin and end.
+    pub(super) fn of_events(first: &Recorded, last: &Recorded) -> Self {
+        Self {
+            tip: StreamTip { version: last.version, hash: last.hash },
+            ended: Event::is_terminal_kind(&last.kind),
+            started: first.wall,
+            changed: (last.at, last.wall),
+        }
+    }
+
+    /// What a row that is there says.
+    pub(super) fn of_row(row: &HeadRow) -> Self {
+        Self { tip: row.tip, ended: row.ended, started: row.started, changed: row.changed }
+    }
 }
 
 /// What an event gave beside its place in the chain.

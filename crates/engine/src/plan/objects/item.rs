@@ -360,14 +360,9 @@ impl ItemAst {
 
     /// The item and its cells, of which the plan may have `left` more, as others name them.
     pub(super) fn named(&self, left: usize, diagnostics: &mut Diagnostics<'_>) -> NamedItem<'_> {
-        NamedItem {
-            id: &self.id,
-            cells: self.matrix.cells(&self.id, left, diagnostics),
-            has_matrix: !self.matrix.is_empty(),
-            group: self.group.as_ref(),
-            is_plan: matches!(self.how, How::Plan(_)),
-            outputs: self.output.names(),
-        }
+        let cells = self.matrix.cells(&self.id, left, diagnostics);
+        NamedItem::new(&self.id, self.group.as_ref(), cells, !self.matrix.is_empty())
+            .with_outputs(matches!(self.how, How::Plan(_)), self.output.names())
     }
 
     /// What it gives to the texts of its cells.
@@ -376,7 +371,7 @@ impl ItemAst {
             How::Runner(name) => Some(name.value.as_str()),
             _ => None,
         };
-        ItemTexts { id: &self.id, runner, parameters: &self.parameters, inputs: &self.input }
+        ItemTexts::new(&self.id, runner, &self.parameters, &self.input)
     }
 
     pub(super) fn id(&self) -> &str {

@@ -105,7 +105,7 @@ impl MatrixAst {
                 within => format!("{}[{}]", id.value, within.join(",")),
             };
             match WorkId::new(&name) {
-                Ok(id) => cells.push(Cell { id, values }),
+                Ok(id) => cells.push(Cell::new(id, values)),
                 // A name that is bad by itself was reported already; what is left is the
                 // length of the cell's.
                 Err(error) if WorkId::new(&id.value).is_ok() => {

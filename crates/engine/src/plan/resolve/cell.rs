@@ -15,8 +15,14 @@ use crate::plan::text::{
 /// A value that an item gives to its runner.
 #[derive(Debug)]
 pub(in crate::plan) struct Parameter {
-    pub(in crate::plan) key: Span,
-    pub(in crate::plan) value: Template,
+    key: Span,
+    value: Template,
+}
+
+impl Parameter {
+    pub(in crate::plan) fn new(key: Span, value: Template) -> Self {
+        Self { key, value }
+    }
 }
 
 /// An input of an item as it is written.
@@ -29,11 +35,22 @@ pub(in crate::plan) enum InputText {
 /// What an item gives to the texts of its cells.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::plan) struct ItemTexts<'p> {
-    pub(in crate::plan) id: &'p Spanned<String>,
+    id: &'p Spanned<String>,
     /// The name of its runner, if it has one.
-    pub(in crate::plan) runner: Option<&'p str>,
-    pub(in crate::plan) parameters: &'p BTreeMap<String, Parameter>,
-    pub(in crate::plan) inputs: &'p BTreeMap<String, (InputText, Span)>,
+    runner: Option<&'p str>,
+    parameters: &'p BTreeMap<String, Parameter>,
+    inputs: &'p BTreeMap<String, (InputText, Span)>,
+}
+
+impl<'p> ItemTexts<'p> {
+    pub(in crate::plan) fn new(
+        id: &'p Spanned<String>,
+        runner: Option<&'p str>,
+        parameters: &'p BTreeMap<String, Parameter>,
+        inputs: &'p BTreeMap<String, (InputText, Span)>,
+    ) -> Self {
+        Self { id, runner, parameters, inputs }
+    }
 }
 
 /// Where a text is written, which decides what its placeholders may refer to.
@@ -268,7 +285,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 .hint_if(names.suggestion(of));
             return None;
         };
-        if source.is_plan {
+        if source.is_plan() {
             let message = format!(
                 "`{of}` is a nested plan; its output is its receipt, which has no parts with names"
             );
@@ -281,7 +298,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             if !self.lost {
                 let message = format!(
                     "`{}` does not list `{of}` in its `needs`, so the output may be missing",
-                    self.cell.id
+                    self.cell.id()
                 );
                 self.diagnostics
                     .error(DiagnosticCode::UnknownNeed, span, message)
@@ -289,10 +306,10 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             }
             return None;
         }
-        if let Some(name) = name
-            .filter(|name| !source.outputs.as_ref().is_some_and(|outputs| outputs.contains(name)))
+        if let Some(name) =
+            name.filter(|name| !source.outputs().is_some_and(|outputs| outputs.contains(name)))
         {
-            let hint = match &source.outputs {
+            let hint = match source.outputs() {
                 None => {
                     format!("declare it there: output: [{name}], or output: {{ {name}: FILE }}")
                 }
@@ -323,7 +340,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         if self.diagnostics.is_full() {
             return;
         }
-        let known: Vec<&str> = self.cell.values.iter().map(|(name, _)| name.as_str()).collect();
+        let known: Vec<&str> = self.cell.parameters().collect();
         let hint = if self.names.has_item(name) {
             Some(format!("to use the output of that item, write {{{{{name}.output}}}}"))
         } else {

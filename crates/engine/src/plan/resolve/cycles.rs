@@ -14,9 +14,24 @@ const MAX_CYCLES: usize = 10;
 
 /// What an item, or a cell of one, waits for; each need with where it is written.
 pub(in crate::plan) struct Wait {
-    pub(in crate::plan) id: WorkId,
-    pub(in crate::plan) group: Option<GroupName>,
-    pub(in crate::plan) needs: Vec<(Need, Span)>,
+    id: WorkId,
+    group: Option<GroupName>,
+    needs: Vec<(Need, Span)>,
+}
+
+impl Wait {
+    pub(in crate::plan) fn new(
+        id: WorkId,
+        group: Option<GroupName>,
+        needs: Vec<(Need, Span)>,
+    ) -> Self {
+        Self { id, group, needs }
+    }
+
+    /// What it waits for.
+    pub(in crate::plan) fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.needs.iter().map(|(need, _)| need)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

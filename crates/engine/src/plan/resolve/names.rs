@@ -11,12 +11,25 @@ use crate::plan::text::{
 /// An item, or one combination of its matrix.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct Cell {
-    pub(in crate::plan) id: WorkId,
+    id: WorkId,
     /// The parameters of the matrix.
-    pub(in crate::plan) values: Vec<(String, String)>,
+    values: Vec<(String, String)>,
 }
 
 impl Cell {
+    pub(in crate::plan) fn new(id: WorkId, values: Vec<(String, String)>) -> Self {
+        Self { id, values }
+    }
+
+    pub(in crate::plan) fn id(&self) -> &WorkId {
+        &self.id
+    }
+
+    /// The names of its parameters.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|(name, _)| name.as_str())
+    }
+
     pub(super) fn value(&self, name: &str) -> Option<&str> {
         self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -25,19 +38,49 @@ impl Cell {
 /// An item as others name it.
 #[derive(Debug)]
 pub(in crate::plan) struct NamedItem<'p> {
-    pub(in crate::plan) id: &'p Spanned<String>,
+    id: &'p Spanned<String>,
     /// Its cells, in order; an item without a matrix is its own only cell.
-    pub(in crate::plan) cells: Vec<Cell>,
-    pub(in crate::plan) has_matrix: bool,
+    cells: Vec<Cell>,
+    has_matrix: bool,
     /// The group that it says it is in.
-    pub(in crate::plan) group: Option<&'p Spanned<String>>,
+    group: Option<&'p Spanned<String>>,
     /// Whether it is a nested plan, whose output is its receipt.
-    pub(in crate::plan) is_plan: bool,
+    is_plan: bool,
     /// The outputs that it declares.
-    pub(in crate::plan) outputs: Option<BTreeSet<&'p str>>,
+    outputs: Option<BTreeSet<&'p str>>,
 }
 
-impl NamedItem<'_> {
+impl<'p> NamedItem<'p> {
+    /// An item that declares no outputs.
+    pub(in crate::plan) fn new(
+        id: &'p Spanned<String>,
+        group: Option<&'p Spanned<String>>,
+        cells: Vec<Cell>,
+        has_matrix: bool,
+    ) -> Self {
+        Self { id, cells, has_matrix, group, is_plan: false, outputs: None }
+    }
+
+    pub(in crate::plan) fn with_outputs(
+        self,
+        is_plan: bool,
+        outputs: Option<BTreeSet<&'p str>>,
+    ) -> Self {
+        Self { is_plan, outputs, ..self }
+    }
+
+    pub(in crate::plan) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    pub(super) fn is_plan(&self) -> bool {
+        self.is_plan
+    }
+
+    pub(super) fn outputs(&self) -> Option<&BTreeSet<&'p str>> {
+        self.outputs.as_ref()
+    }
+
     /// The group that the item, or its cells, are in: a matrix is a group of its own name unless
     /// another is given.
     pub(in crate::plan) fn group(&self) -> Option<GroupName> {

@@ -77,23 +77,13 @@ pub(crate) fn result_of(
     );
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
-        Ok(bytes) => Ok(Output {
-            bytes,
-            text: degraded,
-            report,
-            scores: reading.scores,
-            tree: Some(Box::new(tree)),
-            printed,
-        }),
+        Ok(bytes) => Ok(Output::recorded(bytes, degraded, report, reading.scores)
+            .with_tree(Some(Box::new(tree)), printed)),
         Err(failed) => {
             let text = [failed.text].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
-            Err(Failed {
-                outcome: failed.outcome,
-                text,
-                report,
-                tree: Some(Box::new(tree)),
-                printed,
-            })
+            Err(Failed::of(failed.outcome, text)
+                .with_report(report)
+                .with_tree(Box::new(tree), printed))
         }
     }
 }

@@ -112,7 +112,7 @@ impl How {
                 process_text::template(value, diagnostics).map(|read| read.value)
             };
             let value = template.unwrap_or_default();
-            parameters.insert(key.value.clone(), Parameter { key: key.span, value });
+            parameters.insert(key.value.clone(), Parameter::new(key.span, value));
         }
         parameters
     }

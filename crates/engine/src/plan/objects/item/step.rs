@@ -33,10 +33,21 @@ const DEFAULT_GRACE: Millis = Millis(10_000);
 /// What the plan says for all of its items.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::plan::objects) struct ItemDefaults<'p> {
-    pub(in crate::plan::objects) env: &'p BTreeMap<String, EnvAst>,
-    pub(in crate::plan::objects) retry: &'p RetryAst,
-    pub(in crate::plan::objects) budget: &'p BudgetAst,
-    pub(in crate::plan::objects) runners: &'p Runners,
+    env: &'p BTreeMap<String, EnvAst>,
+    retry: &'p RetryAst,
+    budget: &'p BudgetAst,
+    runners: &'p Runners,
+}
+
+impl<'p> ItemDefaults<'p> {
+    pub(in crate::plan::objects) fn new(
+        env: &'p BTreeMap<String, EnvAst>,
+        retry: &'p RetryAst,
+        budget: &'p BudgetAst,
+        runners: &'p Runners,
+    ) -> Self {
+        Self { env, retry, budget, runners }
+    }
 }
 
 /// An item, or a cell of one.
@@ -123,7 +134,7 @@ impl ItemAst {
         let agent = self.agent(&mut resolver);
         let reports_usage = matches!(self.how, How::Plan(_)) || usage.reports();
         limits.check(defaults.budget, reports_usage, resolver.diagnostics());
-        let wait = Wait { id: id.clone(), group: group.clone(), needs: resolver.into_needs() };
+        let wait = Wait::new(id.clone(), group.clone(), resolver.into_needs());
         let step = work.map(|work| Step {
             id: id.clone(),
             span: self.id.span,
@@ -131,7 +142,7 @@ impl ItemAst {
             label: self.how.label(),
             agent,
             group,
-            needs: wait.needs.iter().map(|(need, _)| need.clone()).collect(),
+            needs: wait.needs().cloned().collect(),
             priority: self.priority,
             critical: self.critical,
             attempts: self.retry.as_ref().and_then(RetryAst::attempts),

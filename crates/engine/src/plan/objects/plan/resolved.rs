@@ -39,17 +39,12 @@ impl PlanAst {
     ) -> Option<ResolvedPlan> {
         let names = self.names(diagnostics);
         let mut expansion = Expansion::new();
-        let defaults = ItemDefaults {
-            env: &self.env,
-            retry: &self.retry,
-            budget: &self.budget,
-            runners: &self.runners,
-        };
+        let defaults = ItemDefaults::new(&self.env, &self.retry, &self.budget, &self.runners);
         let (mut steps, mut waits) = (Vec::new(), Vec::new());
         for (item, named) in self.items.iter().zip(names.items()) {
             let mut used = BTreeSet::new();
             let (texts, group) = (item.texts(), named.group());
-            for cell in &named.cells {
+            for cell in named.cells() {
                 let resolver = CellResolver::new(
                     texts,
                     cell,
@@ -59,14 +54,14 @@ impl PlanAst {
                     &mut used,
                     diagnostics,
                 );
-                let (wait, step) = item.resolve(&cell.id, group.clone(), defaults, resolver);
+                let (wait, step) = item.resolve(cell.id(), group.clone(), defaults, resolver);
                 waits.push(wait);
                 steps.extend(step);
                 if expansion.is_spent() {
                     return None;
                 }
             }
-            item.refuse_unused(&named.cells, &used, diagnostics);
+            item.refuse_unused(named.cells(), &used, diagnostics);
         }
         refuse_cycles(&waits, diagnostics);
         let widths = self
@@ -92,7 +87,7 @@ impl PlanAst {
         let mut items = Vec::new();
         for item in &self.items {
             let named = item.named(left, diagnostics);
-            left = left.saturating_sub(named.cells.len());
+            left = left.saturating_sub(named.cells().len());
             items.push(named);
         }
         Names::new(items, diagnostics)
