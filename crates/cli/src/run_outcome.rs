@@ -16,7 +16,7 @@ pub(crate) struct RunOutcome {
     pub(crate) verdict: Verdict,
     pub(crate) receipt: Digest,
     /// Whether the record was checked, and the receipt rebuilt from it.
-    pub(crate) verified: bool,
+    verified: bool,
     ending: Ending,
 }
 
@@ -28,6 +28,15 @@ impl RunOutcome {
         let end = event.ending()?;
         let (verdict, receipt, ending) = (end.verdict, end.receipt, end.ending);
         Some(Self { verdict, receipt, verified: false, ending })
+    }
+
+    /// Notes whether the record was found sound.
+    pub(crate) fn checked(&mut self, is_sound: bool) {
+        self.verified = is_sound;
+    }
+
+    pub(crate) fn is_verified(&self) -> bool {
+        self.verified
     }
 
     /// What it came to: nothing if all went well, else the kind of error. Why it stopped comes

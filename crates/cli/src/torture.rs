@@ -25,9 +25,9 @@ pub(crate) use program::Program;
 pub(crate) use victim::Victim;
 
 use self::check::Coverage;
-use self::kill::{HAS_POINTS, Kills, When};
+use self::kill::Kills;
 use self::random::Random;
-use self::report::{Failure, Kinds, Report};
+use self::report::{Failure, Report};
 use self::round::{Ledger, Trouble};
 use crate::command_error::CommandError;
 
@@ -36,14 +36,18 @@ const KILLS_PER_LEDGER: u64 = 8;
 
 /// A whole torture.
 pub(crate) struct Torture {
-    pub(crate) rounds: u64,
-    pub(crate) seed: u64,
+    rounds: u64,
+    seed: u64,
     /// Where ledgers are made; a failing one stays there.
-    pub(crate) keep: Option<PathBuf>,
-    pub(crate) json: bool,
+    keep: Option<PathBuf>,
+    json: bool,
 }
 
 impl Torture {
+    pub(crate) fn new(rounds: u64, seed: u64, keep: Option<PathBuf>, json: bool) -> Self {
+        Self { rounds, seed, keep, json }
+    }
+
     /// Runs it, prints what it came to, and says whether every promise held.
     pub(crate) fn run(self) -> Result<bool, CommandError> {
         let temporary = tempfile::Builder::new()
@@ -53,24 +57,15 @@ impl Torture {
         let place = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
         processes::take_in_orphans().map_err(CommandError::internal)?;
         let begun = Instant::now();
-        let mut report = Report {
-            seed: self.seed,
-            rounds: 0,
-            crash_points: HAS_POINTS,
-            kills: Kinds::default(),
-            ledgers: 0,
-            seen: Coverage::default(),
-            seconds: 0.0,
-            failure: None,
-        };
+        let mut report = Report::new(self.seed);
         let mut kills = Kills::new(self.seed, self.rounds);
         let mut random = Random::of(&[self.seed, 0]);
         let mut progress = Progress::new(self.rounds);
         let mut done = false;
-        while !done && report.failure.is_none() {
-            report.ledgers += 1;
+        while !done && !report.has_failed() {
+            report.begin_ledger();
             let seed = random.next();
-            let dir = place.join(format!("seed-{}-ledger-{}", self.seed, report.ledgers));
+            let dir = place.join(format!("seed-{}-ledger-{}", self.seed, report.ledgers()));
             let mut ledger = Ledger::new(dir, seed).map_err(|trouble| self.broken(trouble))?;
             let mut seen = Coverage::default();
             for _ in 0..random.between(1, KILLS_PER_LEDGER) {
@@ -78,48 +73,37 @@ impl Torture {
                     done = true;
                     break;
                 };
-                report.rounds += 1;
-                if let When::After(_) = kill.when {
-                    *report.kills.whom.entry(kill.whom).or_default() += 1;
-                }
+                report.begin_round(&kill);
                 progress.show(&report);
                 match ledger.kill(&kill) {
                     Ok(now) => seen = now,
                     Err(trouble) => {
-                        report.failure = Some(self.failure(
-                            &report,
-                            Some(kill.to_string()),
-                            &ledger,
-                            trouble,
-                        )?);
+                        let kill = Some(kill.to_string());
+                        report.fail(self.failure(&report, kill, &ledger, trouble)?);
                         break;
                     }
                 }
             }
-            if report.failure.is_none() {
+            if !report.has_failed() {
                 match ledger.finish() {
                     Ok(now) => seen = now,
                     Err(trouble) => {
-                        report.failure = Some(self.failure(&report, None, &ledger, trouble)?);
+                        report.fail(self.failure(&report, None, &ledger, trouble)?);
                     }
                 }
             }
-            report.seen.add(&seen);
-            report.kills.wardens_with_engine += ledger.wardens_with_engine;
-            report.kills.single_wardens += ledger.single_wardens;
-            report.kills.survivors += ledger.survivors;
-            if report.failure.is_none() {
+            report.end_ledger(&seen, &ledger);
+            if !report.has_failed() {
                 std::fs::remove_dir_all(ledger.dir()).map_err(CommandError::internal)?;
             }
         }
         progress.end();
-        if report.failure.is_some() {
+        if report.has_failed() {
             processes::end_all();
         }
-        (report.kills.at_random, report.kills.at_points) = (kills.at_random, kills.at_points);
-        report.seconds = begun.elapsed().as_secs_f64();
+        report.end(kills, begun.elapsed());
         self.print(&report)?;
-        Ok(report.failure.is_none())
+        Ok(!report.has_failed())
     }
 
     fn failure(
@@ -132,7 +116,7 @@ impl Torture {
         match trouble {
             Trouble::Findings(findings) => {
                 let kept = self.keep.is_some().then(|| ledger.dir().to_owned());
-                Ok(Failure { round: report.rounds, kill, findings, kept })
+                Ok(Failure::new(report.rounds(), kill, findings, kept))
             }
             trouble @ Trouble::Io(..) => Err(self.broken(trouble)),
         }
@@ -172,11 +156,14 @@ impl Progress {
     }
 
     fn show(&mut self, report: &Report) {
-        let tenth = report.rounds * 10 / self.rounds.max(1);
+        let tenth = report.rounds() * 10 / self.rounds.max(1);
         if self.terminal {
             eprint!(
                 "\rseed {}: round {} of {}, ledger {} ",
-                report.seed, report.rounds, self.rounds, report.ledgers
+                report.seed(),
+                report.rounds(),
+                self.rounds,
+                report.ledgers()
             );
             // A progress line that cannot be shown is no error.
             let _ = std::io::stderr().flush();
@@ -184,7 +171,10 @@ impl Progress {
             self.told = tenth;
             eprintln!(
                 "seed {}: round {} of {}, ledger {}",
-                report.seed, report.rounds, self.rounds, report.ledgers
+                report.seed(),
+                report.rounds(),
+                self.rounds,
+                report.ledgers()
             );
         }
     }

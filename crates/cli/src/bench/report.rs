@@ -77,11 +77,15 @@ fn rounded(number: f64) -> f64 {
 /// Everything that is printed.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    pub(crate) conditions: Conditions,
-    pub(crate) results: Vec<Measured>,
+    conditions: Conditions,
+    results: Vec<Measured>,
 }
 
 impl Report {
+    pub(crate) fn new(conditions: Conditions, results: Vec<Measured>) -> Self {
+        Self { conditions, results }
+    }
+
     /// The conditions, then one line a measurement.
     pub(crate) fn text(&self) -> String {
         let mut text = self.conditions.text();

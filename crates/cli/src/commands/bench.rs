@@ -51,7 +51,7 @@ impl Args {
             .with_hint("choose one on the disk to be measured with --dir")
         })?;
         let conditions = Conditions::here(place.path())?;
-        let report = Report { conditions, results: bench::run(place.path(), &selection)? };
+        let report = Report::new(conditions, bench::run(place.path(), &selection)?);
         if options.json {
             anstream::println!(
                 "{}",

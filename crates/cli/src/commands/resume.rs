@@ -78,7 +78,7 @@ async fn follow_each(
             Outcome::Ended(outcome) => {
                 worst = worst.or(outcome.kind());
                 let checked = check(dir, id);
-                outcome.verified = checked.is_ok();
+                outcome.checked(checked.is_ok());
                 view.end(outcome)?;
                 checked?;
             }

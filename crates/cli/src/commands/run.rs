@@ -72,7 +72,7 @@ pub(crate) async fn run(
     let followed = followed.and_then(|mut end| {
         if let Outcome::Ended(outcome) = &mut end {
             checked = check(&dir, &id);
-            outcome.verified = checked.is_ok();
+            outcome.checked(checked.is_ok());
             view.end(outcome)?;
         }
         Ok(end)

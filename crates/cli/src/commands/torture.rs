@@ -49,14 +49,13 @@ impl Args {
             None => fresh_seed()?,
         };
         if let Some(dir) = self.program {
-            return Program { dir, seed, part: self.part }.run().map_err(CommandError::internal);
+            return Program::new(dir, seed, self.part).run().map_err(CommandError::internal);
         }
         if let Some(dir) = self.victim {
-            let victim = Victim { dir, seed, run: self.run.unwrap_or(0), finish: self.finish };
+            let victim = Victim::new(dir, seed, self.run.unwrap_or(0), self.finish);
             return victim.run().map(|()| ExitCode::SUCCESS).map_err(CommandError::internal);
         }
-        let held =
-            Torture { rounds: self.rounds, seed, keep: self.keep, json: options.json }.run()?;
+        let held = Torture::new(self.rounds, seed, self.keep, options.json).run()?;
         Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(Kind::Verification as u8) })
     }
 }

@@ -42,12 +42,34 @@ pub(super) struct Coverage {
     pub(super) blobs: u64,
 }
 
+impl Coverage {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.runs += other.runs;
+        self.ended += other.ended;
+        self.sessions += other.sessions;
+        self.lost += other.lost;
+        self.receipts_rebuilt += other.receipts_rebuilt;
+        self.acknowledged += other.acknowledged;
+        self.trees += other.trees;
+        self.swept += other.swept;
+        self.processes += other.processes;
+        self.blobs += other.blobs;
+    }
+}
+
 /// What victims have left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left<'a> {
-    pub(super) state: &'a Path,
-    pub(super) journal: &'a Journal,
-    pub(super) tracks: &'a [ProcessTrace],
+    state: &'a Path,
+    journal: &'a Journal,
+    tracks: &'a [ProcessTrace],
+}
+
+impl<'a> Left<'a> {
+    pub(super) fn new(state: &'a Path, journal: &'a Journal, tracks: &'a [ProcessTrace]) -> Self {
+        Self { state, journal, tracks }
+    }
 }
 
 /// Checks the ledger in a state directory against what was coverage; `finished` if everything was

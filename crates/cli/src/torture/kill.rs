@@ -83,9 +83,9 @@ pub(super) struct Kills {
     left: u64,
     last_was_at_point: bool,
     /// How often each point was hit.
-    pub(super) at_points: BTreeMap<&'static str, u64>,
+    at_points: BTreeMap<&'static str, u64>,
     /// How many were at random moments.
-    pub(super) at_random: u64,
+    at_random: u64,
 }
 
 impl Kills {
@@ -98,6 +98,11 @@ impl Kills {
             at_points: points.iter().map(|point| (*point, 0)).collect(),
             at_random: 0,
         }
+    }
+
+    /// How many were at random moments, and how many at each point.
+    pub(super) fn into_counts(self) -> (u64, BTreeMap<&'static str, u64>) {
+        (self.at_random, self.at_points)
     }
 
     /// The next one, if there are any left.

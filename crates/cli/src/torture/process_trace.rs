@@ -4,6 +4,7 @@
 //! A process leaves its file first and looks for others then, so of two that live at a time at
 //! least one sees the other.
 
+use std::env::VarError;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,20 @@ pub(super) struct Assignment {
     pub(super) work: WorkId,
     pub(super) fence: Version,
     pub(super) attempt: u32,
+}
+
+impl Assignment {
+    /// That of the session which this process belongs to.
+    pub(super) fn of_this_process() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let variable =
+            |name: &str| std::env::var(name).map_err(|error: VarError| format!("{name}: {error}"));
+        Ok(Self {
+            session: variable("ANTIPHON_SESSION")?.parse()?,
+            work: variable("ANTIPHON_WORK")?.parse()?,
+            fence: Version(variable("ANTIPHON_FENCE")?.parse()?),
+            attempt: variable("ANTIPHON_ATTEMPT")?.parse()?,
+        })
+    }
 }
 
 /// A process of a session.
@@ -139,10 +154,7 @@ fn identities(item: &Path) -> io::Result<Vec<(u64, Identity)>> {
     let parsed = |name: &String| {
         let mut parts = name.split('.');
         let number = parts.next()?.parse().ok()?;
-        Some((
-            number,
-            Identity { pid: parts.next()?.parse().ok()?, start: parts.next()?.parse().ok()? },
-        ))
+        Some((number, Identity::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
     };
     Ok(names(item)?.iter().filter_map(parsed).collect())
 }

@@ -20,6 +20,10 @@ pub(super) struct Identity {
 }
 
 impl Identity {
+    pub(super) fn new(pid: i32, start: u64) -> Self {
+        Self { pid, start }
+    }
+
     /// That of this process.
     pub(super) fn own() -> io::Result<Self> {
         let own = rustix::process::getpid().as_raw_nonzero().get();

@@ -1,7 +1,6 @@
 //! The program that the victim's process sessions run: it behaves as its item's id says, and so do
 //! the processes that it starts.
 
-use std::env::VarError;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -25,16 +24,20 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     /// Where the state directory and the traces of processes are.
-    pub(crate) dir: PathBuf,
-    pub(crate) seed: u64,
+    dir: PathBuf,
+    seed: u64,
     /// What a process that is not the session's own program is there for.
-    pub(crate) part: Option<String>,
+    part: Option<String>,
 }
 
 impl Program {
+    pub(crate) fn new(dir: PathBuf, seed: u64, part: Option<String>) -> Self {
+        Self { dir, seed, part }
+    }
+
     /// Does what it is there for. The first to run of a session decides by its item's id.
     pub(crate) fn run(self) -> Result<ExitCode, Problem> {
-        let assignment = assignment()?;
+        let assignment = Assignment::of_this_process()?;
         if self.part.as_deref() == Some("leaves") {
             // Its own parent waits for this one, so whoever it leaves is out of its sight for
             // certain.
@@ -158,15 +161,4 @@ pub(super) fn printed_by(session: &SessionId) -> Vec<u8> {
     let line = format!("{session} prints line after line after line\n");
     let lines = 70_000 / line.len() + usize::try_from(session.number % 8).unwrap_or(0) * 500;
     line.repeat(lines).into_bytes()
-}
-
-fn assignment() -> Result<Assignment, Problem> {
-    let variable =
-        |name: &str| std::env::var(name).map_err(|error: VarError| format!("{name}: {error}"));
-    Ok(Assignment {
-        session: variable("ANTIPHON_SESSION")?.parse()?,
-        work: variable("ANTIPHON_WORK")?.parse()?,
-        fence: antiphon::id::Version(variable("ANTIPHON_FENCE")?.parse()?),
-        attempt: variable("ANTIPHON_ATTEMPT")?.parse()?,
-    })
 }

@@ -3,65 +3,121 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::check::Coverage;
-use super::kill::{HAS_POINTS, Whom};
+use super::kill::{HAS_POINTS, Kill, Kills, When, Whom};
+use super::round::Ledger;
 
 /// What a torture came to.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct Report {
-    pub(super) seed: u64,
-    pub(super) rounds: u64,
+    seed: u64,
+    rounds: u64,
     /// Whether the named crash points are compiled in.
-    pub(super) crash_points: bool,
-    pub(super) kills: Kinds,
-    pub(super) ledgers: u64,
+    crash_points: bool,
+    kills: Kinds,
+    ledgers: u64,
     /// Over all ledgers, each as it was last checked.
-    pub(super) seen: Coverage,
-    pub(super) seconds: f64,
-    pub(super) failure: Option<Failure>,
+    seen: Coverage,
+    seconds: f64,
+    failure: Option<Failure>,
+}
+
+impl Report {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            rounds: 0,
+            crash_points: HAS_POINTS,
+            kills: Kinds::default(),
+            ledgers: 0,
+            seen: Coverage::default(),
+            seconds: 0.0,
+            failure: None,
+        }
+    }
+
+    pub(super) fn begin_ledger(&mut self) {
+        self.ledgers += 1;
+    }
+
+    pub(super) fn begin_round(&mut self, kill: &Kill) {
+        self.rounds += 1;
+        if let When::After(_) = kill.when {
+            *self.kills.whom.entry(kill.whom).or_default() += 1;
+        }
+    }
+
+    /// Takes in what a ledger showed at its last check, and what was done to its wardens.
+    pub(super) fn end_ledger(&mut self, seen: &Coverage, ledger: &Ledger) {
+        self.seen.add(seen);
+        self.kills.wardens_with_engine += ledger.wardens_with_engine();
+        self.kills.single_wardens += ledger.single_wardens();
+        self.kills.survivors += ledger.survivors();
+    }
+
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    pub(super) fn end(&mut self, kills: Kills, took: Duration) {
+        (self.kills.at_random, self.kills.at_points) = kills.into_counts();
+        self.seconds = took.as_secs_f64();
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn rounds(&self) -> u64 {
+        self.rounds
+    }
+
+    pub(super) fn ledgers(&self) -> u64 {
+        self.ledgers
+    }
 }
 
 /// Kills by kind.
 #[derive(Debug, Clone, Default, serde::Serialize)]
-pub(super) struct Kinds {
-    pub(super) at_random: u64,
-    pub(super) at_points: BTreeMap<&'static str, u64>,
+struct Kinds {
+    at_random: u64,
+    at_points: BTreeMap<&'static str, u64>,
     /// Those at random moments by who was killed.
-    pub(super) whom: BTreeMap<Whom, u64>,
+    whom: BTreeMap<Whom, u64>,
     /// Wardens that were killed or stopped together with their engine.
-    pub(super) wardens_with_engine: u64,
+    wardens_with_engine: u64,
     /// Wardens that were killed or stopped while their engine lived.
-    pub(super) single_wardens: u64,
+    single_wardens: u64,
     /// Processes that were left to the next start.
-    pub(super) survivors: u64,
+    survivors: u64,
 }
 
 /// A promise that does not hold.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct Failure {
     /// The round, or the one after which the ledger was to finish.
-    pub(super) round: u64,
+    round: u64,
     /// How its victim was killed; none if it was to finish.
-    pub(super) kill: Option<String>,
-    pub(super) findings: Vec<String>,
+    kill: Option<String>,
+    findings: Vec<String>,
     /// Where the state is, if it was kept.
-    pub(super) kept: Option<PathBuf>,
+    kept: Option<PathBuf>,
 }
 
-impl Coverage {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.events += other.events;
-        self.runs += other.runs;
-        self.ended += other.ended;
-        self.sessions += other.sessions;
-        self.lost += other.lost;
-        self.receipts_rebuilt += other.receipts_rebuilt;
-        self.acknowledged += other.acknowledged;
-        self.trees += other.trees;
-        self.swept += other.swept;
-        self.processes += other.processes;
-        self.blobs += other.blobs;
+impl Failure {
+    pub(super) fn new(
+        round: u64,
+        kill: Option<String>,
+        findings: Vec<String>,
+        kept: Option<PathBuf>,
+    ) -> Self {
+        Self { round, kill, findings, kept }
     }
 }
 

@@ -45,11 +45,11 @@ pub(super) struct Ledger {
     /// start.
     unowned: BTreeSet<String>,
     /// Wardens that were killed or stopped while their engine lived.
-    pub(super) single_wardens: u64,
+    single_wardens: u64,
     /// Wardens that were killed or stopped together with their engine.
-    pub(super) wardens_with_engine: u64,
+    wardens_with_engine: u64,
     /// Processes that the next start had to end.
-    pub(super) survivors: u64,
+    survivors: u64,
 }
 
 impl Ledger {
@@ -246,6 +246,18 @@ impl Ledger {
         left.iter().map(told).collect()
     }
 
+    pub(super) fn single_wardens(&self) -> u64 {
+        self.single_wardens
+    }
+
+    pub(super) fn wardens_with_engine(&self) -> u64 {
+        self.wardens_with_engine
+    }
+
+    pub(super) fn survivors(&self) -> u64 {
+        self.survivors
+    }
+
     fn take_run(&mut self) -> Result<(), Trouble> {
         self.journal.take_run().map_err(|error| Trouble::Io("read the journal".to_owned(), error))
     }
@@ -254,9 +266,8 @@ impl Ledger {
         let tracks = TraceDirectory::of(&self.dir)
             .tracks()
             .map_err(|error| Trouble::Io("read the traces".to_owned(), error))?;
-        let left =
-            Left { state: &victim::state(&self.dir), journal: &self.journal, tracks: &tracks };
-        match check(&left, finished) {
+        let state = victim::state(&self.dir);
+        match check(&Left::new(&state, &self.journal, &tracks), finished) {
             Ok(seen) if findings.is_empty() => Ok(seen),
             Ok(_) => Err(Trouble::Findings(findings)),
             Err(more) => {

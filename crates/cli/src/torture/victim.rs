@@ -36,11 +36,11 @@ type Problem = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct Victim {
     /// Where the state directory and the journal are.
-    pub(crate) dir: PathBuf,
-    pub(crate) seed: u64,
-    pub(crate) run: u64,
+    dir: PathBuf,
+    seed: u64,
+    run: u64,
     /// Starts nothing new, finishes what there is and closes.
-    pub(crate) finish: bool,
+    finish: bool,
 }
 
 /// Where the state of a ledger under torture lies.
@@ -59,6 +59,10 @@ pub(super) fn journal(dir: &Path) -> PathBuf {
 }
 
 impl Victim {
+    pub(crate) fn new(dir: PathBuf, seed: u64, run: u64, finish: bool) -> Self {
+        Self { dir, seed, run, finish }
+    }
+
     pub(crate) fn run(self) -> Result<(), Problem> {
         // Nobody needs a victim without a parent.
         #[cfg(target_os = "linux")]

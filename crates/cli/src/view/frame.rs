@@ -25,15 +25,35 @@ const ID_SHARE: usize = 2;
 /// How large a terminal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Size {
+    pub(crate) const fn new(rows: usize, columns: usize) -> Self {
+        Self { rows, columns }
+    }
+
+    pub(crate) fn rows(self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(self) -> usize {
+        self.columns
+    }
 }
 
 /// When it is, and which turn of the spinner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FrameTime {
-    pub(crate) wall: WallTime,
-    pub(crate) turn: usize,
+    wall: WallTime,
+    turn: usize,
+}
+
+impl FrameTime {
+    pub(crate) fn new(wall: WallTime, turn: usize) -> Self {
+        Self { wall, turn }
+    }
 }
 
 /// The lines to be shown, in colours. The last row and the last column of the terminal stay free:

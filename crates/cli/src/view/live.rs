@@ -31,7 +31,7 @@ const END: &str = "\u{1b}[?7h\u{1b}[?25h";
 const REST: Duration = Duration::from_millis(80);
 
 /// What a terminal is taken for that does not say how large it is.
-const USUAL: Size = Size { rows: 24, columns: 80 };
+const USUAL: Size = Size::new(24, 80);
 
 /// The frame on the terminal and what it is made of.
 pub(super) struct Live {
@@ -114,12 +114,8 @@ impl Live {
 
     fn draw(&mut self) -> Result<(), CommandError> {
         let size = size();
-        let lines = frame(
-            &self.board,
-            &self.asked,
-            FrameTime { wall: timestamps::now(), turn: self.turn },
-            size,
-        );
+        let lines =
+            frame(&self.board, &self.asked, FrameTime::new(timestamps::now(), self.turn), size);
         let mut text = format!("{BEGIN}{}", self.up(size));
         self.drawn.clear();
         for line in lines {
@@ -139,8 +135,8 @@ impl Live {
     /// Goes to where the last frame begins. A terminal that became narrower has broken its lines.
     fn up(&self, size: Size) -> String {
         let rows: usize =
-            self.drawn.iter().map(|width| width.div_ceil(size.columns.max(1)).max(1)).sum();
-        match rows.min(size.rows.saturating_sub(1)) {
+            self.drawn.iter().map(|width| width.div_ceil(size.columns().max(1)).max(1)).sum();
+        match rows.min(size.rows().saturating_sub(1)) {
             0 => "\r".to_owned(),
             rows => format!("\r\u{1b}[{rows}A"),
         }
@@ -154,7 +150,7 @@ impl Live {
 fn size() -> Size {
     match tcgetwinsize(std::io::stdout()) {
         Ok(found) if found.ws_row > 0 && found.ws_col > 0 => {
-            Size { rows: found.ws_row.into(), columns: found.ws_col.into() }
+            Size::new(found.ws_row.into(), found.ws_col.into())
         }
         _ => USUAL,
     }

@@ -75,13 +75,8 @@ impl Plain {
 
     /// What it came to.
     pub(super) fn summary<'a>(&'a self, outcome: &'a RunOutcome) -> Summary<'a> {
-        Summary {
-            id: &self.coordination,
-            outcome,
-            took_ns: self.started.map_or(0, |start| self.last.since(start)),
-            sessions: self.sessions,
-            usage: &self.usage,
-            currency: self.currency.as_deref(),
-        }
+        let took_ns = self.started.map_or(0, |start| self.last.since(start));
+        let currency = self.currency.as_deref();
+        Summary::new(&self.coordination, outcome, took_ns, self.sessions, &self.usage, currency)
     }
 }

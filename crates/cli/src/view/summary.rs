@@ -11,15 +11,26 @@ use crate::timestamps::elapsed;
 
 /// How it went, what it used and where the evidence is.
 pub(super) struct Summary<'a> {
-    pub(super) id: &'a CoordinationId,
-    pub(super) outcome: &'a RunOutcome,
-    pub(super) took_ns: u64,
-    pub(super) sessions: u64,
-    pub(super) usage: &'a BudgetUsage,
-    pub(super) currency: Option<&'a str>,
+    id: &'a CoordinationId,
+    outcome: &'a RunOutcome,
+    took_ns: u64,
+    sessions: u64,
+    usage: &'a BudgetUsage,
+    currency: Option<&'a str>,
 }
 
-impl Summary<'_> {
+impl<'a> Summary<'a> {
+    pub(super) fn new(
+        id: &'a CoordinationId,
+        outcome: &'a RunOutcome,
+        took_ns: u64,
+        sessions: u64,
+        usage: &'a BudgetUsage,
+        currency: Option<&'a str>,
+    ) -> Self {
+        Self { id, outcome, took_ns, sessions, usage, currency }
+    }
+
     pub(super) fn lines(&self) -> [String; 3] {
         let verdict = self.outcome.verdict.as_str();
         let stop =
@@ -35,7 +46,7 @@ impl Summary<'_> {
             format!(
                 "receipt {}{}",
                 self.outcome.receipt,
-                if self.outcome.verified { ", verified" } else { "" }
+                if self.outcome.is_verified() { ", verified" } else { "" }
             ),
             format!("details: `antiphon receipt show {}`", printable(self.id.as_str())),
         ]

@@ -43,8 +43,8 @@ fn story() -> History {
 }
 
 fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<String> {
-    let size = Size { rows, columns };
-    let lines = frame(board, &BTreeMap::new(), FrameTime { wall: history.wall(), turn: 0 }, size);
+    let size = Size::new(rows, columns);
+    let lines = frame(board, &BTreeMap::new(), FrameTime::new(history.wall(), 0), size);
     let bare: Vec<String> =
         lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
     assert!(bare.len() < rows.max(2), "{rows} rows: {bare:#?}");
@@ -58,12 +58,8 @@ fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<S
 /// A frame for a terminal that is hardly one has at least the heading, and no line wider than it
 /// is.
 fn shown_within(board: &Board, history: &History, rows: usize, columns: usize) -> bool {
-    let lines = frame(
-        board,
-        &BTreeMap::new(),
-        FrameTime { wall: history.wall(), turn: 0 },
-        Size { rows, columns },
-    );
+    let lines =
+        frame(board, &BTreeMap::new(), FrameTime::new(history.wall(), 0), Size::new(rows, columns));
     let bare: Vec<String> =
         lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
     !bare.is_empty()
@@ -200,12 +196,7 @@ fn a_reason_of_the_engine_stands_beside_its_item() {
     assert_eq!(board.unexplained(), ["deploy"]);
     let asked =
         BTreeMap::from([(WorkId::new("deploy").unwrap(), "its secrets\u{7} are gone".to_owned())]);
-    let lines = frame(
-        &board,
-        &asked,
-        FrameTime { wall: history.wall(), turn: 0 },
-        Size { rows: 9, columns: 80 },
-    );
+    let lines = frame(&board, &asked, FrameTime::new(history.wall(), 0), Size::new(9, 80));
     check(&lines[1..2], "· deploy          ready: its secrets\\u{7} are gone");
 }
 

@@ -35,7 +35,7 @@ impl Acceptance {
         dir: &Path,
         examination: &Examination,
     ) -> Result<String, CommandError> {
-        if examination.held {
+        if examination.is_held() {
             return Err(CommandError::new(
                 Kind::State,
                 "an engine holds the ledger, so its head mark is already accepted",

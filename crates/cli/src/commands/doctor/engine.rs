@@ -33,7 +33,7 @@ impl Examination {
         let directory = Location::directory(dir).files();
         match directory.holder() {
             Ok(Some(LockHolder::Named(owner))) => {
-                self.held = true;
+                self.note_holder();
                 if is_gone(&owner) {
                     let text = format!("held, but {} no longer exists", named(&owner));
                     let advice = "a process that it started still holds its lock, or it runs in another container; \
@@ -43,7 +43,7 @@ impl Examination {
                 self.ok(NAME, format!("held by {}", named(&owner)));
             }
             Ok(Some(LockHolder::Unnamed)) => {
-                self.held = true;
+                self.note_holder();
                 self.ok(NAME, "held by an engine that has not recorded its name");
             }
             Ok(None) => match directory.last_holder() {
@@ -75,7 +75,7 @@ impl Examination {
             Err(_) => false,
         };
         let answer = if found { probe(dir) } else { Answer::Nobody };
-        match (self.held, answer) {
+        match (self.is_held(), answer) {
             (true, Answer::Engine) => self.ok(NAME, "the engine answers"),
             (false, Answer::Engine) => {
                 self.problem(
@@ -181,7 +181,7 @@ impl Examination {
         }
         let count = counted(found.len(), "session");
         let listed = lines.join("\n");
-        match (unclear, foreign, self.held) {
+        match (unclear, foreign, self.is_held()) {
             _ if unseen => self.problem(
                 NAME,
                 format!("{count}, not all of which are visible from here\n{listed}"),

@@ -31,7 +31,7 @@ pub(super) struct Examination {
     /// Why opening the ledger would be refused for its head mark.
     pub(super) refusal: Option<MarkRefusal>,
     /// Whether an engine holds it now.
-    pub(super) held: bool,
+    held: bool,
     readable: bool,
 }
 
@@ -70,6 +70,15 @@ impl State {
 }
 
 impl Examination {
+    /// Notes that an engine holds the directory.
+    pub(super) fn note_holder(&mut self) {
+        self.held = true;
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Looks at a state directory; the whole record is verified unless it is to be quick.
     pub(super) fn of(dir: &Path, quick: bool) -> Self {
         let mut found = Self { checks: Vec::new(), refusal: None, held: false, readable: false };

@@ -47,7 +47,7 @@ impl ReadLedger {
             Err(unreadable) => return findings.add(format!("{place}: {}", unreadable.error)),
         };
         let applied = match self.records.get_mut(id) {
-            Some(record) => record.replay.apply(recorded, &event),
+            Some(record) => record.apply(recorded, &event),
             None => {
                 let mut replay = Replay::of(recorded.stream.clone());
                 replay.apply(recorded, &event).map(|()| {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use antiphon::coordination::{Coordination, SessionOutcome, TreeReport, Verdict};
+use antiphon::coordination::{ApplyError, Coordination, SessionOutcome, TreeReport, Verdict};
 use antiphon::digest::Digest;
 use antiphon::envelope::Recorded;
 use antiphon::event::{CoordinationEvent, SessionBound, SessionUnbound, StopKind};
@@ -14,7 +14,7 @@ use super::findings::Findings;
 /// One coordination as its events tell it.
 #[derive(Debug)]
 pub(super) struct Record {
-    pub(super) replay: Replay<Coordination>,
+    replay: Replay<Coordination>,
     pub(super) hashes: Vec<Digest>,
     pub(super) causes: HashMap<CommandId, Version>,
     pub(super) bound: HashMap<u64, SessionBoundAt>,
@@ -59,6 +59,15 @@ impl Record {
             ends: 0,
             end: None,
         }
+    }
+
+    /// Applies its next event.
+    pub(super) fn apply(
+        &mut self,
+        recorded: &Recorded,
+        event: &CoordinationEvent,
+    ) -> Result<(), ApplyError> {
+        self.replay.apply(recorded, event)
     }
 
     pub(super) fn take(
