@@ -27,7 +27,7 @@ impl Identity {
                 "SELECT version, type, schema, payload FROM events WHERE stream = (SELECT stream FROM streams WHERE name = 'ledger')
                  AND type = 'ledger.opened' ORDER BY version DESC LIMIT 1",
             )
-            .and_then(|mut statement| statement.query_row([], |row| Ok(opened(&Columns(row)))).optional())
+            .and_then(|mut statement| statement.query_row([], |row| Ok(opened(&Columns::of(row)))).optional())
             .map_err(|error| read_error("the last `ledger.opened` event", error))?;
         // One that does not decode is found where all events are checked.
         Ok(Self { format, id, epoch, opened: opened.flatten() })

@@ -177,7 +177,7 @@ impl ReadConnection {
         let mut commits = CommitsBySeq::new(&self.connection);
         let (mut found, mut actor) = (Vec::new(), None);
         while let Some(row) = rows.next().map_err(|error| read_error("the events", error))? {
-            let columns = Columns(row);
+            let columns = Columns::of(row);
             let what = || format!("the event with seq {}", columns.number(0).unwrap_or_default());
             let key = columns.number(12).map_err(|how| damaged(what(), how))?;
             let stream = match names.get(&integer(key)) {

@@ -64,7 +64,7 @@ pub(super) fn query<T>(
     let mut rows = statement.query(parameters).map_err(|error| read_error("the ledger", error))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(|error| read_error("the ledger", error))? {
-        let columns = Columns(row);
+        let columns = Columns::of(row);
         found.push(take(&columns).map_err(|how| damaged(what(&columns), how))?);
     }
     Ok(found)
@@ -76,11 +76,15 @@ pub(super) fn bounded(limit: usize) -> i64 {
 }
 
 /// One row while it is being taken apart.
-pub(super) struct Columns<'a, 'stmt>(pub(super) &'a Row<'stmt>);
+pub(super) struct Columns<'a, 'stmt>(&'a Row<'stmt>);
 
 type Column<T> = Result<T, String>;
 
-impl Columns<'_, '_> {
+impl<'a, 'stmt> Columns<'a, 'stmt> {
+    pub(super) fn of(row: &'a Row<'stmt>) -> Self {
+        Self(row)
+    }
+
     fn value(&self, index: usize) -> Column<ValueRef<'_>> {
         self.0.get_ref(index).map_err(|error| error.to_string())
     }

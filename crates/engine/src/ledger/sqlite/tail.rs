@@ -117,7 +117,7 @@ impl Tail {
             .map_err(read)?;
         let found = statement
             .query_row([stream.to_string()], |row| {
-                let columns = Columns(row);
+                let columns = Columns::of(row);
                 let known = || {
                     let tip = StreamTip {
                         version: Version(columns.number(1)?),
@@ -165,7 +165,7 @@ pub(super) fn identity(connection: &Connection) -> Result<(u32, LedgerId, Epoch)
         .prepare_cached("SELECT format, id, epoch FROM ledger")
         .and_then(|mut statement| {
             statement.query_row([], |row| {
-                let columns = Columns(row);
+                let columns = Columns::of(row);
                 let take = || {
                     Ok((
                         columns.small(0)?,
@@ -193,7 +193,7 @@ pub(super) fn commit_tip(
         .and_then(|mut statement| {
             statement
                 .query_row(parameters, |row| {
-                    let columns = Columns(row);
+                    let columns = Columns::of(row);
                     let take = || {
                         Ok(CommitTip {
                             number: CommitNumber(columns.number(0)?),
