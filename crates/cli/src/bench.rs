@@ -17,10 +17,10 @@ mod session;
 
 use std::path::Path;
 
-pub(crate) use conditions::Conditions;
+pub(crate) use conditions::BenchConditions;
 pub(crate) use idle::idle;
 pub(crate) use kernel::kernel_memory;
-pub(crate) use report::{Measured, Report};
+pub(crate) use report::{BenchReport, Measured};
 pub(crate) use resident::sessions_memory;
 
 use crate::command_error::CommandError;

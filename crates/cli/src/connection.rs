@@ -13,7 +13,7 @@ use antiphon_server::{Client, ClientError, Code};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
-pub(crate) use host::{Host, Sessions};
+pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use submission::{Unsent, request};
 
@@ -39,19 +39,22 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Finds the engine of a state directory, or runs one here if there is none.
-    pub(crate) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+    pub(crate) async fn open(dir: &Path, sessions: SessionPolicy) -> Result<Self, CommandError> {
         Self::open_within(PATIENCE, dir, sessions).await
     }
 
     /// The same after the engine that was there has gone, or is about to.
-    pub(crate) async fn reconnect(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+    pub(crate) async fn reconnect(
+        dir: &Path,
+        sessions: SessionPolicy,
+    ) -> Result<Self, CommandError> {
         Self::open_within(LONG_PATIENCE, dir, sessions).await
     }
 
     async fn open_within(
         patience: Duration,
         dir: &Path,
-        sessions: Sessions,
+        sessions: SessionPolicy,
     ) -> Result<Self, CommandError> {
         let (patience, mut told_at) =
             (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
@@ -113,7 +116,7 @@ impl Connection {
     ) -> Result<(T, bool), CommandError> {
         let key = Engine::mint().to_string();
         loop {
-            let access = Self::open(dir, Sessions::Leave).await?;
+            let access = Self::open(dir, SessionPolicy::Leave).await?;
             let answer = command(&access.client, &key).await;
             let is_guest = access.host.is_none();
             access.close().await?;

@@ -11,13 +11,13 @@ use serde_json::json;
 use crate::command_error::{CommandError, Kind};
 use crate::labels::counted;
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::printable;
 
 /// Tells why a plan cannot be run, as JSON on standard output or else for people.
 pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCode, CommandError> {
     if options.json {
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         output.json(
             &json!({ "ok": false, "problems": problems.diagnostics, "left_out": problems.left_out }),
         )?;

@@ -1,8 +1,8 @@
 //! Following a run to its end: showing what happens, passing on what Ctrl-C means, and finding the
 //! next engine where one has gone.
 
+mod followed_run;
 mod others;
-mod progress;
 
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use antiphon_server::{Client, ClientError, EventLine, EventStream, SubmitRequest
 use tokio::time::{Instant, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
-use crate::connection::{Connection, Interrupt, Interrupts, Sessions};
+use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
-use progress::{Progress, Stopped, is_in};
+use followed_run::{FollowedRun, Stopped, is_in};
 
 /// Time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ impl RunFollower {
     pub(crate) async fn connect(dir: &Path) -> Result<Self, CommandError> {
         let mut interrupts = Interrupts::catch()?;
         tokio::select! {
-            connection = Connection::open(dir, Sessions::Run) => Ok(Self { dir: dir.to_owned(), connection: connection?, interrupts }),
+            connection = Connection::open(dir, SessionPolicy::Run) => Ok(Self { dir: dir.to_owned(), connection: connection?, interrupts }),
             _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before the run was submitted")),
         }
     }
@@ -73,7 +73,7 @@ impl RunFollower {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, CommandError> {
-        let mut progress = Progress::of(id);
+        let mut progress = FollowedRun::of(id);
         loop {
             match self.watch(&mut progress, request, view).await {
                 Ok(outcome) => return Ok(outcome),
@@ -100,10 +100,10 @@ impl RunFollower {
     /// search.
     async fn reconnect(
         &mut self,
-        progress: &mut Progress,
+        progress: &mut FollowedRun,
         view: &mut View,
     ) -> Result<bool, CommandError> {
-        let mut search = pin!(Connection::reconnect(&self.dir, Sessions::Run));
+        let mut search = pin!(Connection::reconnect(&self.dir, SessionPolicy::Run));
         loop {
             let interrupt = tokio::select! {
                 connection = &mut search => {
@@ -125,7 +125,7 @@ impl RunFollower {
 
     async fn watch(
         &mut self,
-        progress: &mut Progress,
+        progress: &mut FollowedRun,
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, Stopped> {

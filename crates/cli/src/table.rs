@@ -1,7 +1,7 @@
 //! Rows in aligned columns.
 
 use crate::command_error::CommandError;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::{painted, printable};
 
 /// Rows under a heading; every row has as many cells as the heading.
@@ -27,7 +27,7 @@ impl<const N: usize> Table<N> {
     }
 
     /// Prints the rows, each after a margin; the last column is not padded.
-    pub(crate) fn print(&self, margin: &str, output: &mut Output) -> Result<(), CommandError> {
+    pub(crate) fn print(&self, margin: &str, output: &mut Stdout) -> Result<(), CommandError> {
         let mut widths = self.heading.map(str::len);
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {

@@ -21,14 +21,14 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-pub(crate) use program::Program;
+pub(crate) use program::SessionProgram;
 pub(crate) use victim::Victim;
 
 use self::check::Coverage;
 use self::kill::Kills;
 use self::random::Random;
-use self::report::{Failure, Report};
-use self::round::{Ledger, Trouble};
+use self::report::{Failure, TortureReport};
+use self::round::{RoundError, TortureLedger};
 use crate::command_error::CommandError;
 
 /// Most kills that a ledger has before it may finish.
@@ -57,16 +57,17 @@ impl Torture {
         let place = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
         processes::take_in_orphans().map_err(CommandError::internal)?;
         let begun = Instant::now();
-        let mut report = Report::new(self.seed);
+        let mut report = TortureReport::new(self.seed);
         let mut kills = Kills::new(self.seed, self.rounds);
         let mut random = Random::of(&[self.seed, 0]);
-        let mut progress = Progress::new(self.rounds);
+        let mut progress = ProgressLine::new(self.rounds);
         let mut done = false;
         while !done && !report.has_failed() {
             report.begin_ledger();
             let seed = random.next();
             let dir = place.join(format!("seed-{}-ledger-{}", self.seed, report.ledgers()));
-            let mut ledger = Ledger::new(dir, seed).map_err(|trouble| self.broken(trouble))?;
+            let mut ledger =
+                TortureLedger::new(dir, seed).map_err(|trouble| self.broken(trouble))?;
             let mut seen = Coverage::default();
             for _ in 0..random.between(1, KILLS_PER_LEDGER) {
                 let Some(kill) = kills.next() else {
@@ -108,30 +109,30 @@ impl Torture {
 
     fn failure(
         &self,
-        report: &Report,
+        report: &TortureReport,
         kill: Option<String>,
-        ledger: &Ledger,
-        trouble: Trouble,
+        ledger: &TortureLedger,
+        trouble: RoundError,
     ) -> Result<Failure, CommandError> {
         match trouble {
-            Trouble::Findings(findings) => {
+            RoundError::Findings(findings) => {
                 let kept = self.keep.is_some().then(|| ledger.dir().to_owned());
                 Ok(Failure::new(report.rounds(), kill, findings, kept))
             }
-            trouble @ Trouble::Io(..) => Err(self.broken(trouble)),
+            trouble @ RoundError::Io(..) => Err(self.broken(trouble)),
         }
     }
 
-    fn broken(&self, trouble: Trouble) -> CommandError {
+    fn broken(&self, trouble: RoundError) -> CommandError {
         match trouble {
-            Trouble::Findings(findings) => CommandError::internal(findings.join("\n")),
-            Trouble::Io(what, error) => {
+            RoundError::Findings(findings) => CommandError::internal(findings.join("\n")),
+            RoundError::Io(what, error) => {
                 CommandError::internal(format!("cannot {what}: {error} (seed {})", self.seed))
             }
         }
     }
 
-    fn print(&self, report: &Report) -> Result<(), CommandError> {
+    fn print(&self, report: &TortureReport) -> Result<(), CommandError> {
         if self.json {
             let json = serde_json::to_string_pretty(report).map_err(CommandError::internal)?;
             anstream::println!("{json}");
@@ -144,18 +145,18 @@ impl Torture {
 
 /// Tells on stderr how far it is: a line that changes on a terminal, a line for every tenth
 /// elsewhere.
-struct Progress {
+struct ProgressLine {
     rounds: u64,
     terminal: bool,
     told: u64,
 }
 
-impl Progress {
+impl ProgressLine {
     fn new(rounds: u64) -> Self {
         Self { rounds, terminal: std::io::stderr().is_terminal(), told: 0 }
     }
 
-    fn show(&mut self, report: &Report) {
+    fn show(&mut self, report: &TortureReport) {
         let tenth = report.rounds() * 10 / self.rounds.max(1);
         if self.terminal {
             eprint!(

@@ -19,13 +19,13 @@ use antiphon::id::{CoordinationId, WorkId};
 
 use crate::command_error::CommandError;
 use crate::describe;
-use crate::output::Output;
 use crate::run_outcome::RunOutcome;
+use crate::stdout::Stdout;
 use crate::text::printable;
 pub(crate) use board::{Board, Shown};
 use echo::Echo;
 pub(crate) use frame::{class_counts, gauges, notes};
-use live::Live;
+use live::LiveView;
 pub(crate) use meters::{Meter, meters};
 use plain::Plain;
 pub(crate) use row::{Row, Rows};
@@ -35,10 +35,10 @@ pub(crate) struct View(Look);
 
 enum Look {
     /// A frame on a terminal.
-    Live(Box<Live>),
+    Live(Box<LiveView>),
     /// A line for what happens.
-    Plain(Output, Box<Plain>),
-    Json(Output),
+    Plain(Stdout, Box<Plain>),
+    Json(Stdout),
     /// What the one command of a coordination prints.
     Echo(Box<Echo>),
 }
@@ -48,11 +48,11 @@ impl View {
     pub(crate) fn choose(id: CoordinationId, json: bool) -> Self {
         let draws = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
         Self(if json {
-            Look::Json(Output::stdout())
+            Look::Json(Stdout::open())
         } else if draws && std::io::stdout().is_terminal() {
-            Look::Live(Box::new(Live::new(id)))
+            Look::Live(Box::new(LiveView::new(id)))
         } else {
-            Look::Plain(Output::stdout(), Box::new(Plain::new(id)))
+            Look::Plain(Stdout::open(), Box::new(Plain::new(id)))
         })
     }
 

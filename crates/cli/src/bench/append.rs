@@ -34,7 +34,7 @@ const MARK_WITHIN: Duration = Duration::from_millis(60);
 /// Measures appends and their floor by turns.
 pub(super) fn run(dir: &Path, width: usize) -> Result<Vec<Measured>, CommandError> {
     let (ledger_dir, floor_dir) = (fresh(dir)?, fresh(dir)?);
-    let (mut ledger, mut chain) = Ledger::open(ledger_dir.path())?;
+    let (mut ledger, mut chain) = MarkedLedger::open(ledger_dir.path())?;
     let baseline =
         AppendBaseline::open(floor_dir.path(), &owner()).map_err(CommandError::internal)?;
     let mut rows = Stream::new()?;
@@ -77,7 +77,7 @@ impl Rounds {
 }
 
 /// An append that somebody waits for.
-type Waiting = (Vec<u8>, oneshot::Sender<()>);
+type PendingAppend = (Vec<u8>, oneshot::Sender<()>);
 
 /// Lets writers append and wait, over and over; what waits at a time goes into one transaction. As
 /// in the engine, one thread makes a transaction while another writes the one before. Gives the
@@ -125,7 +125,7 @@ fn load<T: Send>(
     Ok((times, rate))
 }
 
-async fn writer(appends: Sender<Waiting>, until: Instant) -> Vec<Duration> {
+async fn writer(appends: Sender<PendingAppend>, until: Instant) -> Vec<Duration> {
     let mut times = Vec::new();
     loop {
         let before = Instant::now();
@@ -140,7 +140,7 @@ async fn writer(appends: Sender<Waiting>, until: Instant) -> Vec<Duration> {
     }
 }
 
-fn next_batch(waiting: &Receiver<Waiting>, most: usize) -> Option<Vec<Waiting>> {
+fn next_batch(waiting: &Receiver<PendingAppend>, most: usize) -> Option<Vec<PendingAppend>> {
     let mut batch = Vec::with_capacity(most);
     batch.push(waiting.recv().ok()?);
     batch.extend(waiting.try_iter().take(most - 1));
@@ -198,13 +198,13 @@ fn owner() -> Owner {
 }
 
 /// Both chains, and the head row.
-struct Chain {
+struct Chains {
     stream: Stream,
     epoch: Epoch,
     commits: CommitTip,
 }
 
-impl Chain {
+impl Chains {
     fn link(&mut self, payloads: Vec<Vec<u8>>) -> Append {
         let mut events = Vec::with_capacity(payloads.len());
         for payload in payloads {
@@ -230,17 +230,17 @@ impl Chain {
 
 /// The ledger, with its head mark written as often as by the engine, and like there by a thread of
 /// its own.
-struct Ledger {
+struct MarkedLedger {
     store: Arc<dyn Store>,
     closing: Option<Sender<()>>,
     marker: Option<JoinHandle<()>>,
 }
 
-impl Ledger {
-    fn open(dir: &Path) -> Result<(Self, Chain), CommandError> {
+impl MarkedLedger {
+    fn open(dir: &Path) -> Result<(Self, Chains), CommandError> {
         let store = Location::directory(dir).store();
         let opened = store.open(&owner()).map_err(CommandError::internal)?;
-        let chain = Chain { stream: Stream::new()?, epoch: opened.epoch, commits: opened.commits };
+        let chain = Chains { stream: Stream::new()?, epoch: opened.epoch, commits: opened.commits };
         let (closing, closed) = channel::<()>();
         let marked = Arc::clone(&store);
         let marker = std::thread::spawn(move || {
@@ -257,7 +257,7 @@ impl Ledger {
     }
 }
 
-impl Drop for Ledger {
+impl Drop for MarkedLedger {
     fn drop(&mut self) {
         self.closing = None;
         if let Some(marker) = self.marker.take() {

@@ -14,7 +14,7 @@ const SYNCS: usize = 200;
 
 /// What a result depends on besides the program.
 #[derive(Debug, Serialize)]
-pub(crate) struct Conditions {
+pub(crate) struct BenchConditions {
     cpu: String,
     cores: usize,
     kernel: String,
@@ -28,7 +28,7 @@ pub(crate) struct Conditions {
     date: String,
 }
 
-impl Conditions {
+impl BenchConditions {
     /// Looks around, and times some syncs in the directory that is measured in.
     pub(crate) fn here(dir: &Path) -> Result<Self, CommandError> {
         let uname = rustix::system::uname();

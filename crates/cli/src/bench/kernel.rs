@@ -28,12 +28,12 @@ const BATCH: usize = 1_000;
 const ROUNDS: usize = 5;
 
 /// One coordination as the engine would drive it, but on paper.
-pub(super) struct Run {
+pub(super) struct KernelRun {
     session: Coordination,
     now: Now,
 }
 
-impl Run {
+impl KernelRun {
     /// Starts a coordination that is given its items by the events that follow.
     pub(super) fn start() -> Result<Self, CommandError> {
         let budget = CoordinationBudget::new(ITEMS as u32, 3_600_000, 1_000, None)
@@ -181,7 +181,7 @@ pub(super) fn run() -> Result<Vec<Measured>, CommandError> {
 
 fn once(events: &[CoordinationEvent]) -> Result<Duration, CommandError> {
     let before = Instant::now();
-    let mut run = Run::start()?;
+    let mut run = KernelRun::start()?;
     for event in events {
         run.apply(event)?;
     }
@@ -202,7 +202,7 @@ fn kernel_bytes() -> Result<u64, CommandError> {
 /// Is the kernel: runs its coordination, and prints by how much this process has grown.
 pub(crate) fn kernel_memory() -> Result<(), CommandError> {
     let before = resident()?;
-    let mut run = Run::start()?;
+    let mut run = KernelRun::start()?;
     // Each event is made, applied and forgotten, so that what stays is the state.
     for first in batches() {
         run.apply(&batch(first)?)?;

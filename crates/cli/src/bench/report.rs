@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::conditions::Conditions;
+use super::conditions::BenchConditions;
 
 /// One measurement. Times are in `unit`, `rate` is per second, `value` is a size in bytes.
 #[derive(Debug, Clone, Serialize)]
@@ -76,13 +76,13 @@ fn rounded(number: f64) -> f64 {
 
 /// Everything that is printed.
 #[derive(Debug, Serialize)]
-pub(crate) struct Report {
-    conditions: Conditions,
+pub(crate) struct BenchReport {
+    conditions: BenchConditions,
     results: Vec<Measured>,
 }
 
-impl Report {
-    pub(crate) fn new(conditions: Conditions, results: Vec<Measured>) -> Self {
+impl BenchReport {
+    pub(crate) fn new(conditions: BenchConditions, results: Vec<Measured>) -> Self {
         Self { conditions, results }
     }
 

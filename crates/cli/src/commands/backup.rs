@@ -12,7 +12,7 @@ use crate::command_error::{CommandError, Kind};
 use crate::labels::counted;
 use crate::ledger::Ledger;
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::printable;
 use crate::timestamps;
 
@@ -35,7 +35,7 @@ impl Args {
         let begun = Instant::now();
         let backup = ledger.location.backup(&self.place)?;
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         let Backup { ledger: id, epoch, commits, events, blob_files, bytes } = backup;
         if options.json {
             output.json(&json!({

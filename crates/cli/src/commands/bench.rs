@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::bench::{self, Conditions, Report};
+use crate::bench::{self, BenchConditions, BenchReport};
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::state_dir;
@@ -50,8 +50,8 @@ impl Args {
             )
             .with_hint("choose one on the disk to be measured with --dir")
         })?;
-        let conditions = Conditions::here(place.path())?;
-        let report = Report::new(conditions, bench::run(place.path(), &selection)?);
+        let conditions = BenchConditions::here(place.path())?;
+        let report = BenchReport::new(conditions, bench::run(place.path(), &selection)?);
         if options.json {
             anstream::println!(
                 "{}",

@@ -10,9 +10,9 @@ use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
-use crate::output::Output;
 use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
+use crate::stdout::Stdout;
 use crate::text::painted;
 
 /// Cancel a run
@@ -44,7 +44,7 @@ impl Args {
         let (outcome, _) =
             Connection::command(&ledger.dir, async |client, key| self.end(client, key).await)
                 .await?;
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         match (json, &outcome) {
             (true, _) => output.json(&json!({
                 "run": self.id,

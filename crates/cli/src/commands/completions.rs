@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 
 use crate::command_error::CommandError;
-use crate::output::Output;
+use crate::stdout::Stdout;
 
 /// Print a completion script for a shell
 ///
@@ -23,7 +23,7 @@ impl Args {
     pub(crate) fn run(self, mut command: clap::Command) -> Result<ExitCode, CommandError> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "antiphon", &mut script);
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         output.bytes(&script)?;
         output.finish()?;
         Ok(ExitCode::SUCCESS)

@@ -10,8 +10,8 @@ use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
-use crate::output::Output;
 use crate::runtime::on_a_runtime;
+use crate::stdout::Stdout;
 
 /// Continue a paused run, with higher ceilings if given
 ///
@@ -59,7 +59,7 @@ impl Args {
             )),
             _ => error,
         })?;
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         match (json, acted_on) {
             (true, _) => output.json(&accepted)?,
             (false, true) => output.line(format!("{} continued", self.id))?,

@@ -12,11 +12,11 @@ use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
-use crate::output::Output;
 use crate::state_dir;
+use crate::stdout::Stdout;
 use crate::text::{painted, printable};
 use acceptance::Acceptance;
-use examination::{Examination, State};
+use examination::{CheckState, Examination};
 
 /// Diagnose a state directory, and explain what is safe to do
 ///
@@ -35,7 +35,7 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let dir = state_dir::find(options);
         let examination = Examination::of(&dir, self.quick);
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         if !options.json {
             print(&examination, &mut output)?;
         }
@@ -64,7 +64,7 @@ impl Args {
     }
 }
 
-fn print(examination: &Examination, output: &mut Output) -> Result<(), CommandError> {
+fn print(examination: &Examination, output: &mut Stdout) -> Result<(), CommandError> {
     let width = examination.checks.iter().map(|check| check.name.len()).max().unwrap_or(0);
     for check in &examination.checks {
         let state = check.state.as_str();
@@ -83,7 +83,8 @@ fn print(examination: &Examination, output: &mut Output) -> Result<(), CommandEr
             output.line(format!("{:margin$}what to do: {}", "", printable(advice)))?;
         }
     }
-    let problems = examination.checks.iter().filter(|check| check.state == State::Problem).count();
+    let problems =
+        examination.checks.iter().filter(|check| check.state == CheckState::Problem).count();
     output.line("")?;
     output.line(match problems {
         0 => painted("nothing is wrong", "ok"),

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::printable;
 
 /// The plan that is written: nothing but a POSIX shell is needed to run it.
@@ -40,7 +40,7 @@ impl Args {
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(&self.file).map_err(failed)?;
         file.write_all(STARTER.as_bytes()).map_err(failed)?;
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         let quoted = quoted(&shown);
         if options.json {
             output.json(&json!({ "file": self.file, "next": format!("antiphon run {quoted}") }))?;

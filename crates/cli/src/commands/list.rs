@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{COORDINATIONS, Ledger};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::timestamps;
 
@@ -47,7 +47,7 @@ fn stages() -> impl TypedValueParser<Value = Stage> {
 
 /// A coordination as JSON.
 #[derive(Debug, Serialize)]
-struct Line<'a> {
+struct RunJson<'a> {
     id: String,
     name: Option<&'a str>,
     status: &'a str,
@@ -70,7 +70,7 @@ impl Args {
         heads.truncate(limit);
         let left_out = if more { self.left_out(&ledger, heads.last())? } else { 0 };
 
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         if options.json {
             for head in &heads {
                 output.json(&line(head, &summary(head)?)?)?;
@@ -140,8 +140,8 @@ fn row(head: &HeadRow, summary: RunSummary) -> [String; 7] {
     ]
 }
 
-fn line<'a>(head: &'a HeadRow, summary: &'a RunSummary) -> Result<Line<'a>, CommandError> {
-    Ok(Line {
+fn line<'a>(head: &'a HeadRow, summary: &'a RunSummary) -> Result<RunJson<'a>, CommandError> {
+    Ok(RunJson {
         id: id(head),
         name: summary.name.as_deref(),
         status: &head.status,

@@ -15,10 +15,10 @@ use crate::command_error::CommandError;
 use crate::describe;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::printable;
 use crate::timestamps;
-use filter::{Filter, Kinds};
+use filter::{EventKinds, Filter};
 
 /// Print the events of a run
 ///
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Only events of this type, such as `session_bound` or `coordination.session_bound`; `*`
     /// matches any text. May be given more than once
     #[arg(long = "type", short = 't', value_name = "PATTERN", value_parser = filter::kinds)]
-    kinds: Vec<Kinds>,
+    kinds: Vec<EventKinds>,
     /// Only events of this item
     #[arg(long, value_name = "ID", value_parser = filter::work)]
     work: Option<WorkId>,
@@ -84,7 +84,7 @@ impl Args {
         let mut after = filter.last(begin, head.tip.version, self.limit)?;
         let width = head.tip.version.to_string().len();
         let mut printed = false;
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         while output.is_open() {
             for event in Events::after(ledger.store.as_ref(), stream.clone(), after) {
                 let event = event?;

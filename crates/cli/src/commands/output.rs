@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 
 /// Print the output of an item's session
 ///
@@ -53,7 +53,7 @@ impl Args {
         ledger.head(&StreamName::Coordination(self.id.clone()))?;
         let Some(found) = self.find(&ledger)? else { return Err(self.nothing(&ledger)?) };
         let printed = self.printed(&ledger, &found)?;
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         if options.json {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let Printed { stdout, stderr, cut } = &printed;

@@ -9,8 +9,8 @@ use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
-use crate::output::Output;
 use crate::runtime::on_a_runtime;
+use crate::stdout::Stdout;
 
 /// Pause a run: start nothing new until it is continued
 ///
@@ -35,7 +35,7 @@ impl Args {
                 client.steer(id, Steer::Pause, reason, Some(key)).await
             };
             let (accepted, _) = Connection::command(&ledger.dir, pause).await?;
-            let mut output = Output::stdout();
+            let mut output = Stdout::open();
             match options.json {
                 true => output.json(&accepted)?,
                 false => output.line(format!(

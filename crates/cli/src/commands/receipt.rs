@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 
 /// Show or export the receipt of a run
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ fn evidence(ledger: &Ledger, id: &CoordinationId) -> Result<Export, CommandError
 }
 
 fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), CommandError> {
-    let mut output = Output::stdout();
+    let mut output = Stdout::open();
     match &export.rendering {
         Some(rendering) => {
             let receipt: CoordinationReceipt =
@@ -99,7 +99,7 @@ fn show(export: &Export, ledger: &Ledger, options: &Options) -> Result<(), Comma
 
 fn write(export: &Export, file: Option<&Path>, options: &Options) -> Result<(), CommandError> {
     let bytes = export.to_bytes();
-    let mut output = Output::stdout();
+    let mut output = Stdout::open();
     match file {
         None => output.bytes(&bytes)?,
         Some(file) => {

@@ -10,7 +10,7 @@ use antiphon::id::CoordinationId;
 use crate::command_error::CommandError;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use run_status::RunStatus;
 
 /// Show the progress of a run
@@ -36,7 +36,7 @@ impl Args {
         };
         let status = RunStatus::read(&ledger, id)?;
         let lines = if self.limit == 0 { usize::MAX } else { self.limit };
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         match options.json {
             true => output.json(&object::of(&status, lines))?,
             false => status.print(lines, &mut output)?,

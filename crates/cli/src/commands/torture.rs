@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
-use crate::torture::{Program, Torture, Victim};
+use crate::torture::{SessionProgram, Torture, Victim};
 
 /// Test the promises on this disk, under kill -9
 ///
@@ -49,7 +49,7 @@ impl Args {
             None => fresh_seed()?,
         };
         if let Some(dir) = self.program {
-            return Program::new(dir, seed, self.part).run().map_err(CommandError::internal);
+            return SessionProgram::new(dir, seed, self.part).run().map_err(CommandError::internal);
         }
         if let Some(dir) = self.victim {
             let victim = Victim::new(dir, seed, self.run.unwrap_or(0), self.finish);

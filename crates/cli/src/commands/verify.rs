@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::{painted, printable};
 
 /// Verify the ledger, a run or an exported receipt
@@ -39,7 +39,7 @@ impl Args {
             (None, Some(earlier)) => whole(&Scope::Against(earlier_receipt(earlier)?), options)?,
             (None, None) => whole(&Scope::Ledger, options)?,
         };
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         if options.json {
             output.json(&as_json(&report)?)?;
         } else {
@@ -101,7 +101,7 @@ fn earlier_receipt(text: &str) -> Result<Earlier, CommandError> {
     })
 }
 
-fn print(report: &Report, output: &mut Output) -> Result<(), CommandError> {
+fn print(report: &Report, output: &mut Stdout) -> Result<(), CommandError> {
     let text = report.to_string();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {

@@ -11,8 +11,8 @@ use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
-use crate::output::Output;
 use crate::runtime::on_a_runtime;
+use crate::stdout::Stdout;
 use crate::text::printable;
 
 /// Items that are told of when none is named.
@@ -61,7 +61,7 @@ impl Args {
                     .map(|work| recorded(&session, work))
                     .collect::<Result<_, _>>()?,
             };
-            let mut output = Output::stdout();
+            let mut output = Stdout::open();
             for Told { work, reasons } in &told {
                 if options.json {
                     output.json(&json!({ "work": work, "reasons": reasons }))?;

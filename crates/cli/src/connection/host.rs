@@ -17,7 +17,7 @@ use crate::command_error::{CommandError, Kind};
 
 /// Whether an engine carries out sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sessions {
+pub(crate) enum SessionPolicy {
     Run,
     /// It only records: what is ready stays ready.
     Leave,
@@ -32,11 +32,11 @@ pub(crate) struct Host {
 
 impl Host {
     /// Takes over the ledger, creating it if there is none, and opens the socket.
-    pub(super) async fn open(dir: &Path, sessions: Sessions) -> Result<Self, CommandError> {
+    pub(super) async fn open(dir: &Path, sessions: SessionPolicy) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
         let mut setup = Engine::builder(dir)?.with_grace(Duration::ZERO);
-        if sessions == Sessions::Run {
+        if sessions == SessionPolicy::Run {
             setup
                 .run_processes(WardenSetup::default())
                 .map_err(|error| CommandError::because(Kind::State, &error))?;

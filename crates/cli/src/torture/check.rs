@@ -60,13 +60,13 @@ impl Coverage {
 
 /// What victims have left.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Left<'a> {
+pub(super) struct Evidence<'a> {
     state: &'a Path,
     journal: &'a Journal,
     tracks: &'a [ProcessTrace],
 }
 
-impl<'a> Left<'a> {
+impl<'a> Evidence<'a> {
     pub(super) fn new(state: &'a Path, journal: &'a Journal, tracks: &'a [ProcessTrace]) -> Self {
         Self { state, journal, tracks }
     }
@@ -74,8 +74,8 @@ impl<'a> Left<'a> {
 
 /// Checks the ledger in a state directory against what was coverage; `finished` if everything was
 /// allowed to come to its end.
-pub(super) fn check(left: &Left<'_>, finished: bool) -> Result<Coverage, Vec<String>> {
-    let Left { state, journal, tracks } = *left;
+pub(super) fn check(left: &Evidence<'_>, finished: bool) -> Result<Coverage, Vec<String>> {
+    let Evidence { state, journal, tracks } = *left;
     let mut findings = Findings::default();
     let mut coverage = Coverage::default();
     let mut ledger = ReadLedger::default();

@@ -8,7 +8,7 @@ use antiphon::coordination::Need;
 use antiphon::id::{SessionId, WorkId};
 use antiphon::{Failed, Output, SessionContext, SessionResult};
 
-use super::journal::{Entry, Writer};
+use super::journal::{Entry, JournalWriter};
 use super::random::Random;
 use super::workload;
 
@@ -25,13 +25,13 @@ fn since_boot_ns() -> u64 {
 
 /// Journals that a function began, and, when it is dropped, that it is gone.
 struct Presence {
-    journal: Arc<Writer>,
+    journal: Arc<JournalWriter>,
     session: SessionId,
     work: WorkId,
 }
 
 impl Presence {
-    fn of(session: &SessionContext, journal: &Arc<Writer>) -> Self {
+    fn of(session: &SessionContext, journal: &Arc<JournalWriter>) -> Self {
         let at_ns = since_boot_ns();
         journal.write(&Entry::Began {
             session: session.session().clone(),
@@ -64,7 +64,7 @@ impl Drop for Presence {
 /// One session.
 pub(super) async fn carry_out(
     seed: u64,
-    journal: Arc<Writer>,
+    journal: Arc<JournalWriter>,
     session: SessionContext,
 ) -> SessionResult {
     let _present = Presence::of(&session, &journal);
@@ -123,7 +123,7 @@ pub(super) fn output_of(work: &str) -> String {
 }
 
 /// Whatever a need has put out must be what was put out, before and after any number of crashes.
-async fn check_needs(journal: &Writer, session: &SessionContext) -> Result<(), Failed> {
+async fn check_needs(journal: &JournalWriter, session: &SessionContext) -> Result<(), Failed> {
     for need in &session.spec().needs {
         let Need::Work(work) = need else { continue };
         let Some(bytes) = session.output_of(work).await?.and_then(Output::into_bytes) else {

@@ -84,11 +84,11 @@ pub(super) enum Entry {
 
 /// The victim's end.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct JournalWriter {
     file: File,
 }
 
-impl Writer {
+impl JournalWriter {
     pub(super) fn append_to(path: &Path) -> io::Result<Self> {
         Ok(Self { file: OpenOptions::new().create(true).append(true).open(path)? })
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use antiphon::id::{CoordinationId, SessionId, Version, WorkId};
 use serde::{Deserialize, Serialize};
 
-use super::processes::Identity;
+use super::processes::ProcessIdentity;
 
 /// Where the processes of a ledger leave their files:
 /// `<coordination>/<item>/<session>.<pid>.<start>`.
@@ -21,14 +21,14 @@ pub(super) struct TraceDirectory(PathBuf);
 
 /// What a session knows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Assignment {
+pub(super) struct SessionFacts {
     pub(super) session: SessionId,
     pub(super) work: WorkId,
     pub(super) fence: Version,
     pub(super) attempt: u32,
 }
 
-impl Assignment {
+impl SessionFacts {
     /// That of the session which this process belongs to.
     pub(super) fn of_this_process() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let variable =
@@ -47,7 +47,7 @@ impl Assignment {
 pub(super) struct ProcessTrace {
     pub(super) session: SessionId,
     pub(super) work: WorkId,
-    pub(super) identity: Identity,
+    pub(super) identity: ProcessIdentity,
     /// What it said; nothing if it was killed before.
     pub(super) observation: Option<Observation>,
 }
@@ -56,7 +56,7 @@ pub(super) struct ProcessTrace {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Observation {
     #[serde(flatten)]
-    pub(super) assignment: Assignment,
+    pub(super) assignment: SessionFacts,
     /// Sessions of its item, apart from its own, of which a process lived when it began.
     pub(super) beside: Vec<u64>,
 }
@@ -72,10 +72,10 @@ impl TraceDirectory {
     }
 
     /// Leaves this process's file.
-    pub(super) fn leave(&self, assignment: Assignment) -> io::Result<()> {
+    pub(super) fn leave(&self, assignment: SessionFacts) -> io::Result<()> {
         let item = self.item(&assignment.session, &assignment.work);
         fs::create_dir_all(&item)?;
-        let own = Identity::own()?;
+        let own = ProcessIdentity::own()?;
         let file = item.join(format!("{}.{}.{}", assignment.session.number, own.pid, own.start));
         fs::write(&file, "")?;
         let others = identities(&item)?
@@ -150,11 +150,14 @@ fn names(dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn identities(item: &Path) -> io::Result<Vec<(u64, Identity)>> {
+fn identities(item: &Path) -> io::Result<Vec<(u64, ProcessIdentity)>> {
     let parsed = |name: &String| {
         let mut parts = name.split('.');
         let number = parts.next()?.parse().ok()?;
-        Some((number, Identity::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)))
+        Some((
+            number,
+            ProcessIdentity::new(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?),
+        ))
     };
     Ok(names(item)?.iter().filter_map(parsed).collect())
 }

@@ -13,13 +13,13 @@ const LOOKS: usize = 3;
 
 /// A process, and no later one that has been given its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Identity {
+pub(super) struct ProcessIdentity {
     pub(super) pid: i32,
     /// When it started, in clock ticks since boot.
     pub(super) start: u64,
 }
 
-impl Identity {
+impl ProcessIdentity {
     pub(super) fn new(pid: i32, start: u64) -> Self {
         Self { pid, start }
     }
@@ -41,7 +41,7 @@ impl Identity {
 /// A process that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LiveProcess {
-    pub(super) identity: Identity,
+    pub(super) identity: ProcessIdentity,
     parent: i32,
     state: char,
 }
@@ -131,7 +131,7 @@ fn stat(pid: i32) -> Option<LiveProcess> {
     // The first of these is the third field of proc(5).
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     Some(LiveProcess {
-        identity: Identity { pid, start: fields.get(19)?.parse().ok()? },
+        identity: ProcessIdentity { pid, start: fields.get(19)?.parse().ok()? },
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
     })
@@ -196,7 +196,7 @@ pub(super) fn strangers() -> Vec<LiveProcess> {
     // Nobody stands still for a look at all of them, and whoever is given another parent in the
     // meantime may be missed.
     for _ in 0..LOOKS {
-        let ours: BTreeSet<Identity> =
+        let ours: BTreeSet<ProcessIdentity> =
             living_below(own).into_iter().map(|seen| seen.identity).collect();
         strangers.retain(|seen| {
             seen.identity.pid != own && !ours.contains(&seen.identity) && seen.identity.lives()

@@ -11,18 +11,18 @@ use antiphon::id::SessionId;
 use rustix::process::{Signal, kill_process};
 
 use super::function::output_of;
-use super::process_trace::{Assignment, TraceDirectory};
+use super::process_trace::{SessionFacts, TraceDirectory};
 use super::random::Random;
 
 /// What lingers is gone by then, whatever happens to the torture. Nothing of a session may live so
 /// long, so this is no end of its own.
 const LINGERS: Duration = Duration::from_secs(50);
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A process of a session.
 #[derive(Debug, Clone)]
-pub(crate) struct Program {
+pub(crate) struct SessionProgram {
     /// Where the state directory and the traces of processes are.
     dir: PathBuf,
     seed: u64,
@@ -30,14 +30,14 @@ pub(crate) struct Program {
     part: Option<String>,
 }
 
-impl Program {
+impl SessionProgram {
     pub(crate) fn new(dir: PathBuf, seed: u64, part: Option<String>) -> Self {
         Self { dir, seed, part }
     }
 
     /// Does what it is there for. The first to run of a session decides by its item's id.
-    pub(crate) fn run(self) -> Result<ExitCode, Problem> {
-        let assignment = Assignment::of_this_process()?;
+    pub(crate) fn run(self) -> Result<ExitCode, BoxError> {
+        let assignment = SessionFacts::of_this_process()?;
         if self.part.as_deref() == Some("leaves") {
             // Its own parent waits for this one, so whoever it leaves is out of its sight for
             // certain.
@@ -119,12 +119,12 @@ impl Program {
     }
 
     /// Leaves somebody out of the session, the group and the parent's sight.
-    fn depart(&self) -> Result<(), Problem> {
+    fn depart(&self) -> Result<(), BoxError> {
         self.another("leaves")?.status()?;
         Ok(())
     }
 
-    fn another(&self, part: &str) -> Result<Command, Problem> {
+    fn another(&self, part: &str) -> Result<Command, BoxError> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["torture", "--seed", &self.seed.to_string(), "--part", part, "--program"])
@@ -133,7 +133,7 @@ impl Program {
     }
 
     /// One that lingers without the variable that names its tree.
-    fn forgetful(&self, assignment: &Assignment) -> Result<Command, Problem> {
+    fn forgetful(&self, assignment: &SessionFacts) -> Result<Command, BoxError> {
         let mut command = self.another("lingers")?;
         command
             .env_clear()

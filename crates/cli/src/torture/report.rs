@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use super::check::Coverage;
 use super::kill::{HAS_POINTS, Kill, Kills, When, Whom};
-use super::round::Ledger;
+use super::round::TortureLedger;
 
 /// What a torture came to.
 #[derive(Debug, Clone, serde::Serialize)]
-pub(super) struct Report {
+pub(super) struct TortureReport {
     seed: u64,
     rounds: u64,
     /// Whether the named crash points are compiled in.
     crash_points: bool,
-    kills: Kinds,
+    kills: KillCounts,
     ledgers: u64,
     /// Over all ledgers, each as it was last checked.
     seen: Coverage,
@@ -24,13 +24,13 @@ pub(super) struct Report {
     failure: Option<Failure>,
 }
 
-impl Report {
+impl TortureReport {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             seed,
             rounds: 0,
             crash_points: HAS_POINTS,
-            kills: Kinds::default(),
+            kills: KillCounts::default(),
             ledgers: 0,
             seen: Coverage::default(),
             seconds: 0.0,
@@ -50,7 +50,7 @@ impl Report {
     }
 
     /// Takes in what a ledger showed at its last check, and what was done to its wardens.
-    pub(super) fn end_ledger(&mut self, seen: &Coverage, ledger: &Ledger) {
+    pub(super) fn end_ledger(&mut self, seen: &Coverage, ledger: &TortureLedger) {
         self.seen.add(seen);
         self.kills.wardens_with_engine += ledger.wardens_with_engine();
         self.kills.single_wardens += ledger.single_wardens();
@@ -85,7 +85,7 @@ impl Report {
 
 /// Kills by kind.
 #[derive(Debug, Clone, Default, serde::Serialize)]
-struct Kinds {
+struct KillCounts {
     at_random: u64,
     at_points: BTreeMap<&'static str, u64>,
     /// Those at random moments by who was killed.
@@ -121,7 +121,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for TortureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, rounds, kills, ledgers, seen, seconds, .. } = self;
         writeln!(f, "seed {seed}: {rounds} kills of {ledgers} ledgers in {seconds:.1} s")?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::check::{Coverage, Left, check};
+use super::check::{Coverage, Evidence, check};
 use super::journal::{Entry, Journal};
 use super::kill::{Kill, When, Whom};
 use super::process_trace::TraceDirectory;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What went wrong in a round.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum RoundError {
     /// A promise does not hold.
     Findings(Vec<String>),
     /// The torture itself could not go on.
@@ -36,7 +36,7 @@ pub(super) enum Trouble {
 
 /// A ledger, its journal, and how many victims it has had.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct TortureLedger {
     dir: PathBuf,
     seed: u64,
     runs: u64,
@@ -52,11 +52,12 @@ pub(super) struct Ledger {
     survivors: u64,
 }
 
-impl Ledger {
+impl TortureLedger {
     /// A ledger that does not exist yet.
-    pub(super) fn new(dir: PathBuf, seed: u64) -> Result<Self, Trouble> {
+    pub(super) fn new(dir: PathBuf, seed: u64) -> Result<Self, RoundError> {
         let made = fs::create_dir_all(victim::scratch(&dir)).and_then(|()| dir.canonicalize());
-        let dir = made.map_err(|error| Trouble::Io(format!("create {}", dir.display()), error))?;
+        let dir =
+            made.map_err(|error| RoundError::Io(format!("create {}", dir.display()), error))?;
         let journal = Journal::at(victim::journal(&dir));
         Ok(Self {
             dir,
@@ -75,16 +76,17 @@ impl Ledger {
     }
 
     /// Starts a victim, kills it, and checks what is left.
-    pub(super) fn kill(&mut self, kill: &Kill) -> Result<Coverage, Trouble> {
+    pub(super) fn kill(&mut self, kill: &Kill) -> Result<Coverage, RoundError> {
         let mut command = self.victim()?;
         if let When::At(point, count) = kill.when {
             command.env("ANTIPHON_CRASH_AT", format!("{point}:{count}"));
         }
         let mut child =
-            command.spawn().map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
+            command.spawn().map_err(|error| RoundError::Io("start a victim".to_owned(), error))?;
         let robbed = self.see_to_its_end(&mut child, kill)?;
-        let status =
-            child.wait().map_err(|error| Trouble::Io("wait for the victim".to_owned(), error))?;
+        let status = child
+            .wait()
+            .map_err(|error| RoundError::Io("wait for the victim".to_owned(), error))?;
         if status.signal() != Some(Signal::KILL.as_raw()) {
             return Err(self.unexpected(&format!(
                 "the victim was to be killed {kill}, but ended with {status}"
@@ -106,14 +108,14 @@ impl Ledger {
     }
 
     /// Lets a last victim finish everything and close, and checks that it did.
-    pub(super) fn finish(&mut self) -> Result<Coverage, Trouble> {
+    pub(super) fn finish(&mut self) -> Result<Coverage, RoundError> {
         fs::write(program::finishing(&self.dir), "")
-            .map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
+            .map_err(|error| RoundError::Io("create a file".to_owned(), error))?;
         let status = self
             .victim()?
             .arg("--finish")
             .status()
-            .map_err(|error| Trouble::Io("start a victim".to_owned(), error))?;
+            .map_err(|error| RoundError::Io("start a victim".to_owned(), error))?;
         if !status.success() {
             return Err(
                 self.unexpected(&format!("the victim was to finish, but ended with {status}"))
@@ -126,7 +128,7 @@ impl Ledger {
             .collect();
         let scratch = victim::scratch(&self.dir);
         let left = fs::read_dir(&scratch)
-            .map_err(|error| Trouble::Io(format!("read {}", scratch.display()), error))?;
+            .map_err(|error| RoundError::Io(format!("read {}", scratch.display()), error))?;
         let names = left.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         findings
             .extend(names.map(|name| {
@@ -135,12 +137,12 @@ impl Ledger {
         self.check(findings, true)
     }
 
-    fn victim(&mut self) -> Result<Command, Trouble> {
+    fn victim(&mut self) -> Result<Command, RoundError> {
         self.runs += 1;
         let here = std::env::current_exe()
-            .map_err(|error| Trouble::Io("find the own program".to_owned(), error))?;
+            .map_err(|error| RoundError::Io("find the own program".to_owned(), error))?;
         let errors = fs::File::create(self.dir.join("stderr"))
-            .map_err(|error| Trouble::Io("create a file".to_owned(), error))?;
+            .map_err(|error| RoundError::Io("create a file".to_owned(), error))?;
         let mut command = Command::new(here);
         command
             .args([
@@ -163,8 +165,8 @@ impl Ledger {
         &mut self,
         child: &mut Child,
         kill: &Kill,
-    ) -> Result<BTreeSet<String>, Trouble> {
-        let failed = |error| Trouble::Io("kill the victim".to_owned(), error);
+    ) -> Result<BTreeSet<String>, RoundError> {
+        let failed = |error| RoundError::Io("kill the victim".to_owned(), error);
         let begun = Instant::now();
         let (at_last, by_us) = match kill.when {
             When::After(delay) => (begun + delay, true),
@@ -258,32 +260,34 @@ impl Ledger {
         self.survivors
     }
 
-    fn take_run(&mut self) -> Result<(), Trouble> {
-        self.journal.take_run().map_err(|error| Trouble::Io("read the journal".to_owned(), error))
+    fn take_run(&mut self) -> Result<(), RoundError> {
+        self.journal
+            .take_run()
+            .map_err(|error| RoundError::Io("read the journal".to_owned(), error))
     }
 
-    fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Coverage, Trouble> {
+    fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Coverage, RoundError> {
         let tracks = TraceDirectory::of(&self.dir)
             .tracks()
-            .map_err(|error| Trouble::Io("read the traces".to_owned(), error))?;
+            .map_err(|error| RoundError::Io("read the traces".to_owned(), error))?;
         let state = victim::state(&self.dir);
-        match check(&Left::new(&state, &self.journal, &tracks), finished) {
+        match check(&Evidence::new(&state, &self.journal, &tracks), finished) {
             Ok(seen) if findings.is_empty() => Ok(seen),
-            Ok(_) => Err(Trouble::Findings(findings)),
+            Ok(_) => Err(RoundError::Findings(findings)),
             Err(more) => {
                 findings.extend(more);
-                Err(Trouble::Findings(findings))
+                Err(RoundError::Findings(findings))
             }
         }
     }
 
     /// A victim ended otherwise than it was to: with what it said, and with what its ledger says.
-    fn unexpected(&mut self, what: &str) -> Trouble {
+    fn unexpected(&mut self, what: &str) -> RoundError {
         let said = fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
         let findings = vec![format!("{what}; it said: {}", said.trim())];
         match self.take_run().and_then(|()| self.check(findings.clone(), false)) {
             Err(trouble) => trouble,
-            Ok(_) => Trouble::Findings(findings),
+            Ok(_) => RoundError::Findings(findings),
         }
     }
 }

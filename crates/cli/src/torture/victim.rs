@@ -15,7 +15,7 @@ use antiphon::{Engine, EngineError, Submission};
 use tokio::task::JoinSet;
 
 use super::function;
-use super::journal::{Entry, Writer};
+use super::journal::{Entry, JournalWriter};
 use super::process_trace::TraceDirectory;
 use super::processes;
 use super::random::Random;
@@ -30,7 +30,7 @@ const LIFETIME: Duration = Duration::from_secs(60);
 /// How long a wait goes on before it is looked whether the run is paused.
 const LOOK_AFTER: Duration = Duration::from_millis(150);
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a victim is told.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl Victim {
         Self { dir, seed, run, finish }
     }
 
-    pub(crate) fn run(self) -> Result<(), Problem> {
+    pub(crate) fn run(self) -> Result<(), BoxError> {
         // Nobody needs a victim without a parent.
         #[cfg(target_os = "linux")]
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -78,7 +78,7 @@ impl Victim {
                 eprintln!("{panic}");
             }
         }));
-        let journal = Arc::new(Writer::append_to(&journal(&self.dir))?);
+        let journal = Arc::new(JournalWriter::append_to(&journal(&self.dir))?);
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
             let mut next = 0;
             let mut random = Random::of(&[self.seed, self.run, u64::MAX]);
@@ -99,10 +99,10 @@ impl Victim {
         })
     }
 
-    async fn open(&self, journal: &Arc<Writer>) -> Result<Engine, Problem> {
+    async fn open(&self, journal: &Arc<JournalWriter>) -> Result<Engine, BoxError> {
         let mut setup = Engine::builder(state(&self.dir))?;
         let seed = self.seed;
-        let function = |journal: Arc<Writer>| {
+        let function = |journal: Arc<JournalWriter>| {
             move |session| function::carry_out(seed, Arc::clone(&journal), session)
         };
         setup.register("plain", function(Arc::clone(journal)))?;
@@ -132,7 +132,7 @@ impl Victim {
             .await?)
     }
 
-    fn commands(&self) -> Result<Commands, Problem> {
+    fn commands(&self) -> Result<Commands, BoxError> {
         Ok(Commands::of(&std::env::current_exe()?, &self.dir, self.seed))
     }
 
@@ -141,10 +141,10 @@ impl Victim {
     async fn keep_busy(
         &self,
         engine: &Engine,
-        journal: &Arc<Writer>,
+        journal: &Arc<JournalWriter>,
         next: &mut u64,
         random: &mut Random,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), BoxError> {
         let mut drivers = JoinSet::new();
         for (run, number) in self.unended()? {
             self.drive(&mut drivers, engine, journal, run, number)?;
@@ -173,7 +173,7 @@ impl Victim {
     }
 
     /// The coordinations that have not ended, without nested ones.
-    fn unended(&self) -> Result<Vec<(u64, u64)>, Problem> {
+    fn unended(&self) -> Result<Vec<(u64, u64)>, BoxError> {
         let store = Location::directory(state(&self.dir)).store();
         let filter = HeadFilter {
             prefix: StreamName::COORDINATIONS.to_owned(),
@@ -189,12 +189,12 @@ impl Victim {
 
     fn drive(
         &self,
-        drivers: &mut JoinSet<Result<(), Problem>>,
+        drivers: &mut JoinSet<Result<(), BoxError>>,
         engine: &Engine,
-        journal: &Arc<Writer>,
+        journal: &Arc<JournalWriter>,
         run: u64,
         number: u64,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), BoxError> {
         let id: CoordinationId = workload::id(run, number).parse()?;
         let commands = self.commands()?;
         let workload = workload::workload(&commands, self.seed, run, number)?;
@@ -216,7 +216,7 @@ impl Victim {
 /// Sees one coordination through.
 struct Driver {
     engine: Engine,
-    journal: Arc<Writer>,
+    journal: Arc<JournalWriter>,
     id: CoordinationId,
     workload: Workload,
     commands: Commands,
@@ -224,7 +224,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(&self, random: &mut Random) -> Result<(), Problem> {
+    async fn run(&self, random: &mut Random) -> Result<(), BoxError> {
         let run = self
             .engine
             .submit(
@@ -262,7 +262,7 @@ impl Driver {
         self.end().await
     }
 
-    async fn stop(&self, kind: StopKind) -> Result<(), Problem> {
+    async fn stop(&self, kind: StopKind) -> Result<(), BoxError> {
         let stopped = match kind {
             StopKind::Close => self.engine.run(&self.id)?.close("closed").await,
             StopKind::Drain => self.engine.run(&self.id)?.drain("torture").await,
@@ -275,7 +275,7 @@ impl Driver {
     }
 
     /// Lets a paused coordination go on, with more of everything.
-    async fn resume(&self) -> Result<(), Problem> {
+    async fn resume(&self) -> Result<(), BoxError> {
         let raise = workload::raise(self.workload.config.budget());
         if accepted(self.engine.run(&self.id)?.unpause_with(raise).await)?.is_some() {
             self.journal.write(&Entry::Continued { id: self.id.clone() });
@@ -283,7 +283,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn end(&self) -> Result<(), Problem> {
+    async fn end(&self) -> Result<(), BoxError> {
         if self.workload.open {
             self.stop(StopKind::Close).await?;
         }
@@ -315,7 +315,7 @@ impl Driver {
         }
     }
 
-    async fn follow(&self) -> Result<(), Problem> {
+    async fn follow(&self) -> Result<(), BoxError> {
         let mut events = self.engine.run(&self.id)?.follow().await?;
         let mut last = Version(0);
         while let Some(event) = events.next().await? {
@@ -340,7 +340,7 @@ impl Driver {
 
 impl Driver {
     /// When the record says that a session ended clean, nothing of it is running.
-    fn look_for_remains(&self, event: &Recorded) -> Result<(), Problem> {
+    fn look_for_remains(&self, event: &Recorded) -> Result<(), BoxError> {
         let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(event)? else {
             return Ok(());
         };

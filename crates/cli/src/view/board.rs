@@ -186,7 +186,7 @@ pub(crate) enum Shown {
 
 /// What has a line, and how many items have none.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Selection {
+pub(crate) struct LineSelection {
     pub(crate) shown: Vec<Shown>,
     pub(crate) left: ClassCounts,
 }
@@ -413,9 +413,9 @@ impl Board {
 
     /// What to show on so many lines: everything in its order if there is room; else what runs and
     /// what failed first, then what is quiet with groups as one line.
-    pub(crate) fn select(&self, lines: usize) -> Selection {
+    pub(crate) fn select(&self, lines: usize) -> LineSelection {
         if self.items.len() <= lines {
-            return Selection {
+            return LineSelection {
                 shown: (0..self.items.len()).map(Shown::Item).collect(),
                 left: ClassCounts::default(),
             };
@@ -441,7 +441,7 @@ impl Board {
                 }
             }
         }
-        Selection { shown, left }
+        LineSelection { shown, left }
     }
 }
 

@@ -15,8 +15,8 @@ use antiphon::time::LedgerTime;
 
 use crate::command_error::CommandError;
 use crate::ledger::Ledger;
-use crate::output::Output;
 use crate::run_outcome::RunOutcome;
+use crate::stdout::Stdout;
 use crate::text::{painted, printable};
 use crate::timestamps::elapsed;
 
@@ -27,7 +27,7 @@ const CHUNK: u64 = 1 << 20;
 pub(super) struct Echo {
     ledger: Ledger,
     coordination: CoordinationId,
-    stdout: Output,
+    stdout: Stdout,
     running: Option<EchoedSession>,
 }
 
@@ -41,7 +41,7 @@ struct EchoedSession {
 
 impl Echo {
     pub(super) fn new(dir: PathBuf, coordination: CoordinationId) -> Self {
-        Self { ledger: Ledger::at(&dir), coordination, stdout: Output::stdout(), running: None }
+        Self { ledger: Ledger::at(&dir), coordination, stdout: Stdout::open(), running: None }
     }
 
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {

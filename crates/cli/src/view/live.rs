@@ -16,8 +16,8 @@ use super::frame::{FrameTime, Size, frame};
 use super::line::width;
 use super::plain::Plain;
 use crate::command_error::CommandError;
-use crate::output::Output;
 use crate::run_outcome::RunOutcome;
+use crate::stdout::Stdout;
 use crate::text::printable;
 use crate::timestamps;
 
@@ -34,12 +34,12 @@ const REST: Duration = Duration::from_millis(80);
 const USUAL: Size = Size::new(24, 80);
 
 /// The frame on the terminal and what it is made of.
-pub(super) struct Live {
+pub(super) struct LiveView {
     board: Board,
     /// What the last lines are made of, also where the board cannot be read.
     told: Plain,
     asked: BTreeMap<WorkId, String>,
-    output: Output,
+    output: Stdout,
     coloured: bool,
     turn: usize,
     /// Widths of the lines that stand there.
@@ -48,11 +48,11 @@ pub(super) struct Live {
     changed: bool,
 }
 
-impl Live {
+impl LiveView {
     pub(super) fn new(id: CoordinationId) -> Self {
         let (board, told) = (Board::new(id.clone()), Plain::new(id));
         let coloured = anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
-        let output = Output::terminal();
+        let output = Stdout::terminal();
         Self {
             board,
             told,

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SHOWN: usize = 10;
 
 /// How a socket answers.
-enum Answer {
+enum SocketAnswer {
     Engine,
     Nobody,
     Silence,
@@ -74,17 +74,17 @@ impl Examination {
             Ok(_) => true,
             Err(_) => false,
         };
-        let answer = if found { probe(dir) } else { Answer::Nobody };
+        let answer = if found { probe(dir) } else { SocketAnswer::Nobody };
         match (self.is_held(), answer) {
-            (true, Answer::Engine) => self.ok(NAME, "the engine answers"),
-            (false, Answer::Engine) => {
+            (true, SocketAnswer::Engine) => self.ok(NAME, "the engine answers"),
+            (false, SocketAnswer::Engine) => {
                 self.problem(
                     NAME,
                     "something answers although no engine holds the ledger",
                     "find out what listens there: `fuser -v`, as this user or root",
                 );
             }
-            (true, Answer::Nobody) => {
+            (true, SocketAnswer::Nobody) => {
                 let advice = "nothing if the holder is another program without a socket, or has just started; otherwise kill it, \
                               and the next engine continues where it stopped";
                 self.note(
@@ -93,7 +93,7 @@ impl Examination {
                     advice,
                 );
             }
-            (_, Answer::Silence) => {
+            (_, SocketAnswer::Silence) => {
                 let text = format!(
                     "the engine did not answer within {} s: it is stopped or hung",
                     PATIENCE.as_secs()
@@ -102,17 +102,17 @@ impl Examination {
                               is safe, and the next engine continues where it stopped";
                 self.problem(NAME, text, advice);
             }
-            (_, Answer::Refusal(why)) => {
+            (_, SocketAnswer::Refusal(why)) => {
                 self.note(NAME, why, "run this as the user who owns the directory");
             }
-            (false, Answer::Nobody) if found => {
+            (false, SocketAnswer::Nobody) if found => {
                 self.note(
                     NAME,
                     format!("{SOCKET} is left from an engine that was killed"),
                     "nothing; the next engine replaces it",
                 );
             }
-            (false, Answer::Nobody) => {}
+            (false, SocketAnswer::Nobody) => {}
         }
     }
 
@@ -207,19 +207,19 @@ impl Examination {
     }
 }
 
-fn probe(dir: &Path) -> Answer {
+fn probe(dir: &Path) -> SocketAnswer {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return Answer::Silence;
+        return SocketAnswer::Silence;
     };
     let asked = async {
         let client = Client::connect(dir).await?;
         client.health().await.map(drop)
     };
     match runtime.block_on(async { tokio::time::timeout(PATIENCE, asked).await }) {
-        Err(_) => Answer::Silence,
-        Ok(Ok(())) => Answer::Engine,
-        Ok(Err(ClientError::NoEngine { .. })) => Answer::Nobody,
-        Ok(Err(error)) => Answer::Refusal(chain(&error)),
+        Err(_) => SocketAnswer::Silence,
+        Ok(Ok(())) => SocketAnswer::Engine,
+        Ok(Err(ClientError::NoEngine { .. })) => SocketAnswer::Nobody,
+        Ok(Err(error)) => SocketAnswer::Refusal(chain(&error)),
     }
 }
 

@@ -27,7 +27,7 @@ const SHOWN: usize = 10;
 
 /// All that was found.
 pub(super) struct Examination {
-    pub(super) checks: Vec<Check>,
+    pub(super) checks: Vec<CheckResult>,
     /// Why opening the ledger would be refused for its head mark.
     pub(super) refusal: Option<MarkRefusal>,
     /// Whether an engine holds it now.
@@ -37,10 +37,10 @@ pub(super) struct Examination {
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
-pub(super) struct Check {
+pub(super) struct CheckResult {
     #[serde(rename = "check")]
     pub(super) name: &'static str,
-    pub(super) state: State,
+    pub(super) state: CheckState,
     pub(super) text: String,
     /// What is safe to do about it.
     #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
@@ -50,7 +50,7 @@ pub(super) struct Check {
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub(super) enum CheckState {
     /// As it should be.
     Ok,
     /// Worth knowing.
@@ -59,7 +59,7 @@ pub(super) enum State {
     Problem,
 }
 
-impl State {
+impl CheckState {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -98,7 +98,7 @@ impl Examination {
 
     /// Whether no check found a problem.
     pub(super) fn is_healthy(&self) -> bool {
-        self.checks.iter().all(|check| check.state != State::Problem)
+        self.checks.iter().all(|check| check.state != CheckState::Problem)
     }
 
     /// Whether there is a ledger that can be read.
@@ -107,7 +107,12 @@ impl Examination {
     }
 
     pub(super) fn ok(&mut self, name: &'static str, text: impl Into<String>) {
-        self.checks.push(Check { name, state: State::Ok, text: text.into(), advice: None });
+        self.checks.push(CheckResult {
+            name,
+            state: CheckState::Ok,
+            text: text.into(),
+            advice: None,
+        });
     }
 
     pub(super) fn note(
@@ -116,9 +121,9 @@ impl Examination {
         text: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.checks.push(Check {
+        self.checks.push(CheckResult {
             name,
-            state: State::Note,
+            state: CheckState::Note,
             text: text.into(),
             advice: Some(advice.into()),
         });
@@ -130,9 +135,9 @@ impl Examination {
         text: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.checks.push(Check {
+        self.checks.push(CheckResult {
             name,
-            state: State::Problem,
+            state: CheckState::Problem,
             text: text.into(),
             advice: Some(advice.into()),
         });

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::examination::{Examination, State};
+use super::examination::{CheckState, Examination};
 
 /// Files that nobody else may read.
 const PRIVATE: [&str; 6] =
@@ -84,15 +84,15 @@ impl Examination {
     fn file_system(&mut self, found: FileSystem) {
         if let Some((name, state, text, advice)) = judged(found) {
             match state {
-                State::Problem => self.problem(name, text, advice),
-                State::Ok | State::Note => self.note(name, text, advice),
+                CheckState::Problem => self.problem(name, text, advice),
+                CheckState::Ok | CheckState::Note => self.note(name, text, advice),
             }
         }
     }
 }
 
 /// What is wrong with a file system, and what to do about it.
-fn judged(found: FileSystem) -> Option<(&'static str, State, String, &'static str)> {
+fn judged(found: FileSystem) -> Option<(&'static str, CheckState, String, &'static str)> {
     const ROOM: &str = "make room, outside of the state directory; nothing in it may be removed by hand. An engine whose disk is full \
                         tries again until there is room";
     let FileSystem { free, files, read_only } = found;
@@ -100,22 +100,22 @@ fn judged(found: FileSystem) -> Option<(&'static str, State, String, &'static st
     if read_only {
         let text = "the file system is mounted read-only: no engine can open the ledger".to_owned();
         let advice = "mount it writable (after an error, look at the disk first: `dmesg`), or copy the whole directory to where it can be written";
-        return Some(("disk", State::Problem, text, advice));
+        return Some(("disk", CheckState::Problem, text, advice));
     }
     if free < NEARLY_FULL {
         return Some((
             "room",
-            State::Problem,
+            CheckState::Problem,
             format!("only {mib} MiB are free on the file system"),
             ROOM,
         ));
     }
     if files.is_some_and(|files| files < FEW_FILES) {
         let text = format!("only {} more files can be made on the file system", files.unwrap_or(0));
-        return Some(("room", State::Problem, text, ROOM));
+        return Some(("room", CheckState::Problem, text, ROOM));
     }
     (free < FILLING_UP)
-        .then(|| ("room", State::Note, format!("{mib} MiB are free on the file system"), ROOM))
+        .then(|| ("room", CheckState::Note, format!("{mib} MiB are free on the file system"), ROOM))
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
         let judged = |found| judged(found).map(|(name, state, text, _)| (name, state, text));
         assert_eq!(judged(sound), None);
         assert_eq!(judged(FileSystem { files: None, ..sound }), None);
-        let problem = |name, text: &str| Some((name, State::Problem, text.to_owned()));
+        let problem = |name, text: &str| Some((name, CheckState::Problem, text.to_owned()));
         assert_eq!(
             judged(FileSystem { read_only: true, ..sound }),
             problem("disk", "the file system is mounted read-only: no engine can open the ledger")
@@ -141,7 +141,8 @@ mod tests {
             judged(FileSystem { files: Some(12), ..sound }),
             problem("room", "only 12 more files can be made on the file system")
         );
-        let filling = Some(("room", State::Note, "100 MiB are free on the file system".to_owned()));
+        let filling =
+            Some(("room", CheckState::Note, "100 MiB are free on the file system".to_owned()));
         assert_eq!(judged(FileSystem { free: 100 << 20, ..sound }), filling);
     }
 }

@@ -21,18 +21,18 @@ const ALIKE: f64 = 0.7;
 
 /// The types that a pattern stands for.
 #[derive(Debug, Clone)]
-pub(super) struct Kinds {
+pub(super) struct EventKinds {
     pattern: String,
     kinds: Vec<&'static str>,
 }
 
 /// Reads a pattern of types.
-pub(super) fn kinds(pattern: &str) -> Result<Kinds, String> {
+pub(super) fn kinds(pattern: &str) -> Result<EventKinds, String> {
     let short = |kind: &'static str| kind.split_once('.').map_or(kind, |(_, name)| name);
     let matches = |kind: &'static str| is_like(pattern, kind) || is_like(pattern, short(kind));
     let kinds: Vec<&str> = Event::kinds().filter(|kind| matches(kind)).collect();
     if !kinds.is_empty() {
-        return Ok(Kinds { pattern: pattern.to_owned(), kinds });
+        return Ok(EventKinds { pattern: pattern.to_owned(), kinds });
     }
     let wanted = pattern.rsplit_once('.').map_or(pattern, |(_, name)| name);
     let within = |kind: &&str| !wanted.is_empty() && kind.contains(wanted);
@@ -62,7 +62,7 @@ pub(super) fn work(text: &str) -> Result<WorkId, String> {
 pub(super) struct Filter<'a> {
     store: &'a dyn Store,
     stream: &'a StreamName,
-    kinds: &'a [Kinds],
+    kinds: &'a [EventKinds],
     work: Option<WorkId>,
     session: Option<u64>,
     since: Option<WallTime>,
@@ -78,7 +78,7 @@ impl<'a> Filter<'a> {
     pub(super) fn new(
         store: &'a dyn Store,
         stream: &'a StreamName,
-        kinds: &'a [Kinds],
+        kinds: &'a [EventKinds],
         work: Option<WorkId>,
         session: Option<u64>,
         since: Option<WallTime>,

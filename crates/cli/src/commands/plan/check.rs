@@ -10,7 +10,7 @@ use crate::command_error::CommandError;
 use crate::diagnostics::refused;
 use crate::labels::counted;
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::text::{painted, printable};
 
 /// List everything that is wrong with a plan file
@@ -28,7 +28,7 @@ pub(crate) struct Args {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let checked = checked(&self.file);
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         match &checked {
             Ok(_) if options.json => {
                 output.json(&json!({ "ok": true, "problems": [], "left_out": 0 }))?;

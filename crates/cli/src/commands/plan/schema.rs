@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::command_error::CommandError;
-use crate::output::Output;
+use crate::stdout::Stdout;
 
 /// Print the JSON Schema of plan files
 ///
@@ -15,7 +15,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<ExitCode, CommandError> {
         let text = serde_json::to_string_pretty(&antiphon::plan::schema())
             .map_err(CommandError::internal)?;
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         output.line(text)?;
         output.finish()?;
         Ok(ExitCode::SUCCESS)

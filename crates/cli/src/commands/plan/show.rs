@@ -9,7 +9,7 @@ use super::check::checked;
 use crate::command_error::CommandError;
 use crate::diagnostics::refused;
 use crate::options::Options;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::printable;
 
@@ -35,7 +35,7 @@ impl Args {
             Err(problems) => return refused(&problems, options),
         };
         let outline = plan.outline();
-        let mut output = Output::stdout();
+        let mut output = Stdout::open();
         if options.json {
             output.json(&outline)?;
         } else if self.mermaid {
@@ -48,7 +48,7 @@ impl Args {
     }
 }
 
-fn print(outline: &Outline, output: &mut Output) -> Result<(), CommandError> {
+fn print(outline: &Outline, output: &mut Stdout) -> Result<(), CommandError> {
     let at_once = match outline.concurrency {
         1 => "one session at a time".to_owned(),
         many => format!("{many} sessions at a time"),

@@ -7,7 +7,7 @@ use antiphon::time;
 
 use crate::command_error::CommandError;
 use crate::labels::{self, cost, counted, work_outcome};
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::{painted, printable};
 use crate::timestamps;
@@ -20,7 +20,7 @@ pub(super) fn print(
     receipt: &CoordinationReceipt,
     items: &[WorkOutcome],
     head: &HeadRow,
-    output: &mut Output,
+    output: &mut Stdout,
 ) -> Result<(), CommandError> {
     outcome(receipt, head, output)?;
     usage(receipt, output)?;
@@ -31,7 +31,7 @@ pub(super) fn print(
 fn outcome(
     receipt: &CoordinationReceipt,
     head: &HeadRow,
-    output: &mut Output,
+    output: &mut Stdout,
 ) -> Result<(), CommandError> {
     let name = head.run_summary().ok().and_then(|summary| summary.name);
     let name = name.map(|name| format!(" ({})", printable(&name))).unwrap_or_default();
@@ -52,7 +52,7 @@ fn outcome(
     ))
 }
 
-fn usage(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), CommandError> {
+fn usage(receipt: &CoordinationReceipt, output: &mut Stdout) -> Result<(), CommandError> {
     let (used, ceiling) = (&receipt.budget_usage, &receipt.budget_ceiling);
     let time = |ticks| timestamps::span(time::nanos(ticks, ceiling.tick_rate_hz()));
     let currency =
@@ -121,7 +121,7 @@ fn sessions(totals: &Counts) -> String {
 fn work(
     receipt: &CoordinationReceipt,
     items: &[WorkOutcome],
-    output: &mut Output,
+    output: &mut Stdout,
 ) -> Result<(), CommandError> {
     let Counts {
         work_succeeded,
@@ -170,7 +170,7 @@ fn numbers(sessions: &[u64]) -> String {
     }
 }
 
-fn evidence(receipt: &CoordinationReceipt, output: &mut Output) -> Result<(), CommandError> {
+fn evidence(receipt: &CoordinationReceipt, output: &mut Stdout) -> Result<(), CommandError> {
     let evidence = &receipt.evidence;
     let epochs: Vec<String> = evidence
         .epochs

@@ -9,7 +9,7 @@ use crate::timestamps;
 use crate::view::{Meter, Row, Rows, meters};
 
 #[derive(Debug, Serialize)]
-pub(super) struct Object {
+pub(super) struct StatusJson {
     id: String,
     name: Option<String>,
     status: String,
@@ -27,15 +27,15 @@ pub(super) struct Object {
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unread: Option<Unread>,
+    unread: Option<UnreadJson>,
     meters: BTreeMap<&'static str, Gauge>,
     counts: BTreeMap<&'static str, usize>,
-    items: Vec<Item>,
+    items: Vec<ItemJson>,
     left_out: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct Unread {
+struct UnreadJson {
     from: u64,
     why: String,
 }
@@ -50,7 +50,7 @@ struct Gauge {
 }
 
 #[derive(Debug, Serialize)]
-struct Item {
+struct ItemJson {
     id: String,
     state: &'static str,
     attempt: u32,
@@ -66,15 +66,15 @@ struct Item {
 }
 
 /// Items are listed one by one, also those of a group.
-pub(super) fn of(status: &RunStatus, lines: usize) -> Object {
+pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
     let RunStatus { head, board, owned, now } = status;
     let session = board.session();
     let running = session.filter(|session| !session.status().is_terminal());
     let asked = BTreeMap::new();
     let rows = Rows::new(board, now.clone(), &asked);
     let shown = board.foremost(lines);
-    let items: Vec<Item> = shown.into_iter().map(|place| rows.row(place)).map(item).collect();
-    Object {
+    let items: Vec<ItemJson> = shown.into_iter().map(|place| rows.row(place)).map(item).collect();
+    StatusJson {
         id: board.id().to_string(),
         name: session.and_then(|session| session.started().name.clone()),
         status: head.status.clone(),
@@ -90,7 +90,7 @@ pub(super) fn of(status: &RunStatus, lines: usize) -> Object {
             .map(|digest| digest.to_string()),
         unread: board
             .unread()
-            .map(|unread| Unread { from: unread.from.0, why: unread.why.clone() }),
+            .map(|unread| UnreadJson { from: unread.from.0, why: unread.why.clone() }),
         meters: session
             .map(|session| meters(session, now).into_iter().map(gauge).collect())
             .unwrap_or_default(),
@@ -106,9 +106,9 @@ fn gauge(meter: Meter) -> (&'static str, Gauge) {
     (name, Gauge { used: meter.used, ceiling: meter.ceiling, estimated: meter.estimated, currency })
 }
 
-fn item(row: Row) -> Item {
+fn item(row: Row) -> ItemJson {
     let Row { id, state, attempt, time_ns, sessions, child, waits, text, .. } = row;
-    Item {
+    ItemJson {
         id,
         state,
         attempt,

@@ -9,7 +9,7 @@ use antiphon::time::Now;
 
 use crate::command_error::CommandError;
 use crate::ledger::Ledger;
-use crate::output::Output;
+use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::text::{painted, printable};
 use crate::timestamps;
@@ -44,7 +44,7 @@ impl RunStatus {
         Ok(Self { head, board, owned, now })
     }
 
-    pub(super) fn print(&self, lines: usize, output: &mut Output) -> Result<(), CommandError> {
+    pub(super) fn print(&self, lines: usize, output: &mut Stdout) -> Result<(), CommandError> {
         let Self { head, board, now, .. } = self;
         let name = match board.name() {
             name if name == board.id().as_str() => String::new(),

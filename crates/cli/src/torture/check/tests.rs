@@ -23,15 +23,15 @@ use super::findings::Findings;
 use super::ledger::ReadLedger;
 use super::record::Record;
 use super::*;
-use crate::torture::journal::{Entry, Writer};
-use crate::torture::process_trace::{Assignment, Observation};
-use crate::torture::processes::Identity;
+use crate::torture::journal::{Entry, JournalWriter};
+use crate::torture::process_trace::{Observation, SessionFacts};
+use crate::torture::processes::ProcessIdentity;
 
 /// Events read at a time; there are fewer.
 const PAGE: usize = 4_000;
 
 /// A ledger that an engine has left.
-struct Left {
+struct SampleLedger {
     dir: TempDir,
     events: Vec<Recorded>,
     receipt: Option<Vec<u8>>,
@@ -39,7 +39,7 @@ struct Left {
 
 /// Coordination `c`: `a` is added by a command, fails, is tried again and succeeds. It may have
 /// ended.
-fn left(ended: bool) -> Left {
+fn left(ended: bool) -> SampleLedger {
     let dir = tempfile::tempdir().unwrap();
     let id: CoordinationId = "c".parse().unwrap();
     let receipt = tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -77,10 +77,10 @@ fn left(ended: bool) -> Left {
     let store = Location::directory(dir.path().join("state")).store();
     let events =
         store.read_all(Seq(0), PAGE).unwrap().into_iter().map(|placed| placed.event).collect();
-    Left { dir, events, receipt }
+    SampleLedger { dir, events, receipt }
 }
 
-impl Left {
+impl SampleLedger {
     /// What a victim would have journaled.
     fn journal(&self) -> Vec<Entry> {
         let mut journal =
@@ -184,12 +184,12 @@ impl Left {
     ) -> Result<Coverage, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal");
-        let writer = Writer::append_to(&path).unwrap();
+        let writer = JournalWriter::append_to(&path).unwrap();
         journal.iter().for_each(|entry| writer.write(entry));
         let mut journal = Journal::at(path);
         journal.take_run().unwrap();
         check(
-            &super::Left { state: &self.dir.path().join("state"), journal: &journal, tracks },
+            &super::Evidence { state: &self.dir.path().join("state"), journal: &journal, tracks },
             false,
         )
         .map_err(|findings| findings.iter().map(|finding| masked(finding)).collect())
@@ -513,15 +513,15 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
 }
 
 /// What a process of session 2 left that said what it was told.
-fn track(of: &Left) -> ProcessTrace {
+fn track(of: &SampleLedger) -> ProcessTrace {
     let began = of.journal().into_iter().find_map(|entry| match entry {
         Entry::Began { session, work, fence, attempt, .. } if session.number == 2 => {
-            Some(Assignment { session, work, fence, attempt })
+            Some(SessionFacts { session, work, fence, attempt })
         }
         _ => None,
     });
     let assignment = began.unwrap();
-    let identity = Identity { pid: i32::MAX, start: 0 };
+    let identity = ProcessIdentity { pid: i32::MAX, start: 0 };
     ProcessTrace {
         session: assignment.session.clone(),
         work: assignment.work.clone(),
@@ -541,7 +541,7 @@ fn a_process_of_a_session_that_is_on_the_record_and_is_gone_passes() {
 #[cfg(target_os = "linux")]
 fn a_process_that_outlives_the_end_of_its_session_is_found() {
     let left = left(false);
-    let track = ProcessTrace { identity: Identity::own().unwrap(), ..track(&left) };
+    let track = ProcessTrace { identity: ProcessIdentity::own().unwrap(), ..track(&left) };
     let found = format!(
         "session c.2 of a has ended on the record (version 6), and its process {} lives",
         track.identity.pid
@@ -564,7 +564,7 @@ fn two_live_trees_of_one_item_are_found() {
 #[test]
 fn a_process_that_ran_without_being_on_the_record_is_found() {
     let left = left(false);
-    let edits: [fn(&mut Assignment); 4] = [
+    let edits: [fn(&mut SessionFacts); 4] = [
         |assignment| assignment.fence = Version(4),
         |assignment| assignment.attempt += 1,
         |assignment| assignment.work = "b".parse().unwrap(),

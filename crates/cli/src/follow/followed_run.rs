@@ -18,7 +18,7 @@ use crate::view::View;
 const STEERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// One coordination as far as it was seen.
-pub(super) struct Progress {
+pub(super) struct FollowedRun {
     id: CoordinationId,
     version: Version,
     outcome: Option<RunOutcome>,
@@ -51,7 +51,7 @@ impl From<ClientError> for Stopped {
     }
 }
 
-impl Progress {
+impl FollowedRun {
     pub(super) fn of(id: &CoordinationId) -> Self {
         Self { id: id.clone(), version: Version(0), outcome: None, presses: 0, steering: None }
     }

@@ -11,15 +11,15 @@ use crate::command_error::CommandError;
 
 /// Standard output. A reader that goes away, such as `head`, is no error: what follows is not
 /// written.
-pub(crate) struct Output {
+pub(crate) struct Stdout {
     /// Absent once nobody reads.
     stream: Option<BufWriter<StdoutLock<'static>>>,
     /// Whether lines keep their colours.
     colours: bool,
 }
 
-impl Output {
-    pub(crate) fn stdout() -> Self {
+impl Stdout {
+    pub(crate) fn open() -> Self {
         Self::new(AutoStream::choice(&std::io::stdout()) != ColorChoice::Never)
     }
 
