@@ -8,7 +8,7 @@ use antiphon_core::coordination::{
     FailurePolicy, ReceiptBuilder, Runner, WorkItemOutcome, WorkOutcome, WorkSpec,
 };
 use antiphon_core::digest::Digest;
-use antiphon_core::event::{AggregateEvent, CoordinationEvent};
+use antiphon_core::event::{AggregateEvent, CoordinationEvent, LedgerEvent};
 use antiphon_core::id::Epoch;
 use antiphon_core::time::WallTime;
 use serde::de::DeserializeOwned;
@@ -152,4 +152,55 @@ fn an_event_that_holds_too_much_is_refused_before_it_is_read_whole() {
         let text = refused(kind, payload);
         assert!(text.contains("the list has more than 1000 members"), "{text}");
     }
+}
+
+#[test]
+fn what_is_erased_and_what_comes_back_keep_the_limits_of_their_lists() {
+    let refused = |text: &str| {
+        let limit = text.split_once(" at line").map_or(text, |(limit, _)| limit);
+        limit.rsplit(": ").next().unwrap_or(limit).to_owned()
+    };
+    let erased = |versions: u64, blobs: u64| {
+        let payload = json!({
+            "stream": "coordination/run",
+            "versions": (1..=versions).collect::<Vec<_>>(),
+            "blobs": (0..blobs).map(|n| Digest::of(&n.to_be_bytes())).collect::<Vec<_>>(),
+            "reason": "",
+        });
+        LedgerEvent::decode("ledger.erased", 1, payload.to_string().as_bytes())
+            .map(|_| ())
+            .map_err(|error| refused(&error.to_string()))
+    };
+    let recalled = |sessions: u64| {
+        let work = json!({"id": "a", "runner": {"function": "f"}});
+        let finished = json!({
+            "work": work,
+            "outcome": "succeeded",
+            "attempts": 1,
+            "sessions": (1..=sessions).collect::<Vec<_>>(),
+            "changed": 9,
+        });
+        let payload = json!({"items": [], "recalled": [finished]});
+        CoordinationEvent::decode("coordination.work_added", 1, payload.to_string().as_bytes())
+            .map(|_| ())
+            .map_err(|error| refused(&error.to_string()))
+    };
+    let over = |max: u32| Err(format!("the list has more than {max} members"));
+    assert_eq!(
+        [erased(500, 500), erased(501, 0), erased(0, 501), recalled(100), recalled(101)],
+        [Ok(()), over(500), over(500), Ok(()), over(100)]
+    );
+}
+
+#[test]
+fn a_receipt_in_the_making_keeps_the_limit_of_its_outcomes() {
+    let budget = CoordinationBudget::new(9, 60_000, 1_000, None).unwrap();
+    let builder = ReceiptBuilder::new("run".parse().unwrap(), budget, 0);
+    let read = |count: usize| {
+        let mut stored = serde_json::to_value(&builder).unwrap();
+        stored["outcomes"] = (0..count).map(|n| json!(outcome(n))).collect();
+        serde_json::from_value::<ReceiptBuilder>(stored).map_err(|error| error.to_string())
+    };
+    assert!(read(1_000).is_ok());
+    assert_eq!(read(1_001), Err("the list has more than 1000 members".to_owned()));
 }

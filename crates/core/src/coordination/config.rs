@@ -34,6 +34,8 @@ pub struct CoordinationConfig {
     id: Option<CoordinationId>,
     name: Option<String>,
     mode: Mode,
+    // It is read whole: its limit, which the configuration itself names, stands behind it, and the
+    // order of the members is in the digest. Whoever takes one from a stranger bounds its bytes.
     work: Vec<WorkSpec>,
     budget: CoordinationBudget,
     concurrency: u32,

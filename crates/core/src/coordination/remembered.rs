@@ -10,7 +10,7 @@ use crate::id::{CommandId, Version};
 /// The last [`MAX_REMEMBERED_COMMANDS`] of them, each with the version of the first event that it
 /// caused, so that a repeated one gets the same answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "VecDeque<(CommandId, Version)>", into = "VecDeque<(CommandId, Version)>")]
+#[serde(from = "Stored", into = "VecDeque<(CommandId, Version)>")]
 pub(super) struct Remembered {
     in_order: VecDeque<(CommandId, Version)>,
     by_id: BTreeMap<CommandId, Version>,
@@ -35,10 +35,18 @@ impl Remembered {
     }
 }
 
-impl From<VecDeque<(CommandId, Version)>> for Remembered {
-    fn from(in_order: VecDeque<(CommandId, Version)>) -> Self {
+/// As a snapshot has them, oldest first.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Stored(
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_REMEMBERED_COMMANDS, _, _>")]
+    Vec<(CommandId, Version)>,
+);
+
+impl From<Stored> for Remembered {
+    fn from(Stored(in_order): Stored) -> Self {
         let by_id = in_order.iter().cloned().collect();
-        Self { in_order, by_id }
+        Self { in_order: in_order.into(), by_id }
     }
 }
 

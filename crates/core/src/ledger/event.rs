@@ -6,6 +6,9 @@ use crate::digest::Digest;
 use crate::id::{Epoch, Version};
 use crate::schema::events;
 
+/// Most versions and blobs in one erasure, so that its event keeps the payload limit.
+pub(crate) const MAX_ERASED_AT_ONCE: usize = 500;
+
 events! {
     /// An event of the `ledger` stream.
     pub enum LedgerEvent {
@@ -52,8 +55,10 @@ pub struct LedgerErased {
     /// The stream whose payloads were erased.
     pub stream: Option<String>,
     /// The versions, in rising order.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_ERASED_AT_ONCE, _, _>")]
     pub versions: Vec<Version>,
     /// The blobs that were erased.
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_ERASED_AT_ONCE, _, _>")]
     pub blobs: Vec<Digest>,
     pub reason: String,
 }

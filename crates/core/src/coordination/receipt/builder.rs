@@ -47,6 +47,7 @@ pub struct ReceiptBuilder {
     usage: BudgetUsage,
     totals: Counts,
     chunks: Vec<Digest>,
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_WORK_OUTCOMES, _, _>")]
     outcomes: Vec<WorkOutcome>,
     epochs: Vec<(Epoch, String)>,
     tip: (Version, Digest),

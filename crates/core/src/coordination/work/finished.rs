@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::WorkSpec;
 use super::state::WorkItemOutcome;
+use crate::coordination::limits::MAX_SESSION_IDS_PER_WORK;
 use crate::coordination::receipt::WorkOutcome;
 use crate::digest::Digest;
 use crate::id::Version;
@@ -20,7 +21,11 @@ pub struct Finished {
     /// Attempts counted against its limit.
     pub attempts: u32,
     /// Numbers of its sessions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::bounded::list::<MAX_SESSION_IDS_PER_WORK, _, _>"
+    )]
     pub sessions: Vec<u64>,
     /// Version of the event that gave it its outcome.
     pub changed: Version,

@@ -17,6 +17,7 @@ pub(in crate::coordination) struct WorkItem {
     spec: WorkSpec,
     state: WorkState,
     attempts: u32,
+    #[serde(deserialize_with = "crate::bounded::list::<MAX_SESSION_IDS_PER_WORK, _, _>")]
     sessions: Vec<u64>,
     changed: Version,
     tokens: u64,

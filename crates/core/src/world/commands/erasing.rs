@@ -5,13 +5,10 @@ use crate::append::Erasure;
 use crate::coordination::{MAX_TEXT_BYTES, shortened};
 use crate::digest::Digest;
 use crate::id::{CoordinationId, StreamName, Version};
-use crate::ledger::event::{LedgerErased, LedgerEvent};
+use crate::ledger::event::{LedgerErased, LedgerEvent, MAX_ERASED_AT_ONCE};
 use crate::time::Now;
 use crate::world::World;
 use crate::world::answer::{Done, Origin, Rejection};
-
-/// Most versions and blobs in one erasure, so that its event keeps the payload limit.
-const MAX_ERASED_AT_ONCE: usize = 500;
 
 /// What to erase, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
