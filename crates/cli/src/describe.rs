@@ -11,7 +11,9 @@ mod session;
 mod work;
 
 use antiphon::envelope::Recorded;
-use antiphon::event::{CoordinationEvent, DecodeError, Event, LedgerEvent, Unreadable};
+use antiphon::event::{
+    AggregateEvent as _, CoordinationEvent, DecodeError, Event, LedgerEvent, Unreadable,
+};
 use antiphon::id::StreamName;
 
 pub(crate) use json::json;
@@ -33,6 +35,7 @@ fn of_ledger(event: &LedgerEvent) -> Sentence {
         LedgerEvent::Opened(opened) => ledger::opened(opened),
         LedgerEvent::Closed(_) => Sentence::plain("closed"),
         LedgerEvent::Erased(erased) => ledger::erased(erased),
+        other => Sentence::plain(other.kind()),
     }
 }
 
@@ -52,5 +55,6 @@ fn of_run(stream: &StreamName, event: &CoordinationEvent) -> Sentence {
         CoordinationEvent::WriteRefused(refused) => session::write_refused(refused),
         CoordinationEvent::Completed(completed) => run::completed(completed),
         CoordinationEvent::Aborted(aborted) => run::aborted(aborted),
+        other => Sentence::plain(other.kind()),
     }
 }

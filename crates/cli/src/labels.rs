@@ -10,6 +10,7 @@ pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
         WorkItemOutcome::Succeeded => "succeeded".to_owned(),
         WorkItemOutcome::Failed => "failed".to_owned(),
         WorkItemOutcome::Skipped(reason) => format!("skipped: {}", skip_reason(reason)),
+        other => other.as_str().to_owned(),
     }
 }
 
@@ -20,6 +21,7 @@ pub(crate) fn skip_reason(reason: &SkipReason) -> String {
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "on request".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),
+        _ => "for a reason that this version does not know".to_owned(),
     }
 }
 

@@ -18,6 +18,7 @@ pub const MAX_CHOSEN_ID_BYTES: usize = 200;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum IdError {
     /// The text is empty.
@@ -299,6 +300,7 @@ impl<'de> Deserialize<'de> for SessionId {
 /// The name of a stream of the ledger.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names of its variants say it")]
+#[non_exhaustive]
 pub enum StreamName {
     /// What happens to the ledger itself.
     Ledger,

@@ -48,6 +48,7 @@ pub trait Aggregate: Sized + Debug {
 
 /// Why an event could not be recorded. Nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub enum EmitError {
     #[error(transparent)]

@@ -243,6 +243,6 @@ impl Decider {
 fn live<'a>(world: &'a World, stream: &StreamName) -> Option<&'a Coordination> {
     match stream {
         StreamName::Coordination(id) => world.coordination(id),
-        StreamName::Ledger | StreamName::Pool(_) => None,
+        _ => None,
     }
 }

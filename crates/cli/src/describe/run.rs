@@ -45,6 +45,7 @@ pub(super) fn stop_requested(stop: &StopRequested) -> Sentence {
         StopKind::Close => "close requested",
         StopKind::Drain => "drain requested",
         StopKind::Cancel => "cancel requested",
+        _ => "end requested in a way that this version does not know",
     };
     Sentence::new(word, "stopping", format!(" by {}{}", stop.by, said(&stop.why())))
 }

@@ -28,7 +28,8 @@ pub(super) fn unbound(unbound: &SessionUnbound) -> Sentence {
         (_, SessionOutcome::Deferred { .. }) => ("deferred", "deferred"),
         (_, SessionOutcome::Cancelled) => ("cancelled", "stopping"),
         (_, SessionOutcome::Lost) => ("interrupted", "stopping"),
-        _ => ("retrying", "retries"),
+        (NextStep::Retry(_) | NextStep::Wait(_), _) => ("retrying", "retries"),
+        _ => ("ended, with a next step that this version does not know,", ""),
     };
     let until = match then {
         NextStep::Wait(Deadline::Wall(wall)) => format!(" until {}", timestamps::seconds(*wall)),

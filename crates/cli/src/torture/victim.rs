@@ -267,6 +267,7 @@ impl Driver {
             StopKind::Close => self.engine.run(&self.id)?.close("closed").await,
             StopKind::Drain => self.engine.run(&self.id)?.drain("torture").await,
             StopKind::Cancel => self.engine.run(&self.id)?.cancel("torture").await,
+            kind => return Err(format!("torture knows no {kind:?}").into()),
         };
         if accepted(stopped)?.is_some() {
             self.journal.write(&Entry::Stopped { id: self.id.clone(), kind });

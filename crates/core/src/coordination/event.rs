@@ -18,6 +18,7 @@ use crate::time::LedgerTime;
 
 events! {
     /// An event of a coordination's stream.
+    #[non_exhaustive]
     pub enum CoordinationEvent {
         /// A coordination began.
         Started(Box<Started>) = "coordination.started",
@@ -69,6 +70,7 @@ impl CoordinationEvent {
 /// Whether work may come and go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Mode {
     /// Its work is given; it ends when that is done.
     #[default]
@@ -80,6 +82,7 @@ pub enum Mode {
 /// What happens when a ceiling is reached while work is left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OnExhausted {
     /// The coordination completes.
     #[default]
@@ -285,6 +288,7 @@ pub struct BudgetRaised {
 /// How a coordination is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum StopKind {
     /// No work is added any more; what is there is done.
     Close,

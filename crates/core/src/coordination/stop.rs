@@ -9,6 +9,7 @@ use super::fault::CoordinationError;
 /// A meter with a ceiling, in the order in which their exhaustion is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names of its variants say it")]
+#[non_exhaustive]
 pub enum BudgetType {
     Duration,
     /// Fresh input and output tokens.

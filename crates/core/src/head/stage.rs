@@ -9,6 +9,7 @@ use crate::coordination::{Coordination, CoordinationStatus, Verdict};
 /// Where a coordination is in its life; a head row has it as its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names of its variants say it")]
+#[non_exhaustive]
 pub enum Stage {
     /// Its start is not recorded whole.
     Starting,

@@ -11,6 +11,7 @@ pub(crate) const MAX_ERASED_AT_ONCE: usize = 500;
 
 events! {
     /// An event of the `ledger` stream.
+    #[non_exhaustive]
     pub enum LedgerEvent {
         /// An engine took the ledger.
         Opened(LedgerOpened) = "ledger.opened",

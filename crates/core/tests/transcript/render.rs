@@ -98,6 +98,7 @@ fn payload(event: &Event) -> String {
                 StopKind::Close => "close",
                 StopKind::Drain => "drain",
                 StopKind::Cancel => "cancel",
+                other => no_words(other),
             };
             format!("{kind} {}", said(&stop.why())).trim_end().to_owned()
         }
@@ -117,13 +118,20 @@ fn payload(event: &Event) -> String {
             usage(&end.usage),
             totals(&end.totals)
         ),
+        other => no_words(other),
     }
+}
+
+/// Whoever adds a variant adds its words.
+fn no_words(variant: impl std::fmt::Debug) -> ! {
+    panic!("a transcript has no words for {variant:?}")
 }
 
 fn started_line(started: &Started) -> String {
     let mode = match started.mode {
         Mode::Closed => "closed",
         Mode::Open => "open",
+        other => no_words(other),
     };
     let mut line = format!(
         "{mode}, {} items, width {}, {}",
@@ -150,6 +158,7 @@ fn unbound_line(unbound: &SessionUnbound) -> String {
         NextStep::Retry(at) => format!("ready at {}", since(*at)),
         NextStep::Wait(until) => format!("waits until {}", deadline(*until)),
         NextStep::Hold => "held until nothing is left".to_owned(),
+        other => no_words(other),
     };
     let text = unbound.text.as_ref().map(|text| format!(" {}", said(text))).unwrap_or_default();
     let used = &unbound.used;
@@ -189,6 +198,7 @@ pub(crate) fn action(action: &Action) -> String {
             let cause = match cause {
                 StopCause::Timeout => "its time is over",
                 StopCause::Ending => "its coordination is ending",
+                other => no_words(other),
             };
             format!("> stop {session}: {cause}")
         }
@@ -354,6 +364,7 @@ fn item(spec: &WorkSpec) -> String {
             .map(|need| match need {
                 Need::Work(id) => name(id),
                 Need::Group(group) => format!("@{group}"),
+                other => no_words(other),
             })
             .collect();
         let needs = if needs.len() <= SPELLED_OUT {
@@ -376,6 +387,7 @@ fn item(spec: &WorkSpec) -> String {
         FailurePolicy::SkipDependents => {}
         FailurePolicy::Continue => out.push_str(" continues"),
         FailurePolicy::Abort => out.push_str(" aborts"),
+        other => no_words(other),
     }
     out
 }
@@ -387,6 +399,7 @@ fn runner_name(runner: &Runner) -> String {
         Runner::Nested { sessions } => format!("nested plan of {sessions}"),
         Runner::Process { .. } => "process".to_owned(),
         Runner::Caller => "caller".to_owned(),
+        other => no_words(other),
     }
 }
 
@@ -403,6 +416,7 @@ fn because(reason: &SkipReason) -> String {
         SkipReason::NotClaimable => "not claimable".to_owned(),
         SkipReason::Requested => "as requested".to_owned(),
         SkipReason::Rule => "by its own rule".to_owned(),
+        other => no_words(other),
     }
 }
 

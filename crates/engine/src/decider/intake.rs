@@ -82,7 +82,8 @@ impl Decider {
             Request::Follow { stream, reply } => {
                 let grows = match &stream {
                     StreamName::Coordination(id) => self.is_live(id),
-                    StreamName::Ledger | StreamName::Pool(_) => true,
+                    // No other stream ends while the engine runs.
+                    _ => true,
                 };
                 let feed = if grows && !self.disk.is_closed_to_writes() {
                     self.audience.follow(stream)

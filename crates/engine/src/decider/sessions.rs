@@ -84,7 +84,8 @@ impl Sessions {
         let (function, patience) = match &spawn.spec.runner {
             Runner::Function(name) => (self.functions.get(name), Patience::Grace),
             Runner::Process { .. } => (self.process_runner.as_ref(), Patience::UntilGone),
-            Runner::Plan(_) | Runner::Nested { .. } | Runner::Caller => (None, Patience::Grace),
+            // Nothing here carries the others out.
+            _ => (None, Patience::Grace),
         };
         self.running.start(spawn, function, patience, handle);
     }

@@ -173,6 +173,8 @@ fn items(steps: &[Step]) -> Vec<OutlineItem> {
             let name = match need {
                 Need::Work(id) => of.get(id.as_str()).copied().unwrap_or(id.as_str()),
                 Need::Group(group) => group.as_str(),
+                // A plan knows no other need.
+                _ => continue,
             };
             if known.insert(name.to_owned()) {
                 item.needs.push(name.to_owned());

@@ -99,7 +99,8 @@ impl Processes {
             () = session.stop_requested() => {
                 running.stop(match session.stop_cause() {
                     Some(StopCause::Timeout) => StopReason::TimedOut,
-                    Some(StopCause::Ending) | None => StopReason::Cancelled,
+                    // Any other cause is somebody's wish.
+                    _ => StopReason::Cancelled,
                 });
                 running.ended().await
             }

@@ -65,6 +65,7 @@ impl SessionOutcome {
 /// computes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum NextStep {
     /// The item has its outcome.
     Done(WorkItemOutcome),
@@ -176,6 +177,7 @@ pub struct Report {
 
 /// Why a running session is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum StopCause {
     /// Its time is over.
     Timeout,

@@ -11,6 +11,7 @@ use crate::id::{AgentId, GroupName, RunnerName, WorkId};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Runner {
     /// By a function registered under this name.
     Function(RunnerName),
@@ -56,6 +57,7 @@ impl Runner {
 /// What an item waits for before it may start.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Need {
     /// The outcome of another item.
     Work(WorkId),
@@ -67,6 +69,7 @@ pub enum Need {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names of its variants say it")]
+#[non_exhaustive]
 pub enum FailurePolicy {
     /// What needs it is skipped.
     #[default]

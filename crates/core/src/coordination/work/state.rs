@@ -9,6 +9,7 @@ use crate::time::Deadline;
 /// Why an item was skipped.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SkipReason {
     /// Something that it needs, directly or through others, failed or was skipped: this item.
     NeedFailed(WorkId),
@@ -24,7 +25,10 @@ impl SkipReason {
     /// Whether the item's own rule skipped it, which does not count against the verdict.
     #[must_use]
     pub fn is_own_rule(&self) -> bool {
-        !matches!(self, Self::NeedFailed(_))
+        match self {
+            Self::NotClaimable | Self::Requested | Self::Rule => true,
+            Self::NeedFailed(_) => false,
+        }
     }
 }
 
@@ -32,6 +36,7 @@ impl SkipReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names of its variants say it")]
+#[non_exhaustive]
 pub enum WorkItemOutcome {
     Succeeded,
     /// It failed for good.
@@ -63,6 +68,8 @@ impl WorkItemOutcome {
 }
 
 /// Where an item is in its life.
+//
+// Exhaustive: the table of moves, and whoever lists items by their state, must grow with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names of its variants say it")]

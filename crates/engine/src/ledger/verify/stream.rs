@@ -71,7 +71,7 @@ impl StreamCheck {
     pub(in crate::ledger) fn new(name: StreamName) -> Self {
         let replay = match name {
             StreamName::Coordination(_) => Some(Box::new(Replay::of(name.clone()))),
-            StreamName::Ledger | StreamName::Pool(_) => None,
+            _ => None,
         };
         Self {
             name,

@@ -132,6 +132,8 @@ fn waiters(waits: &[Wait]) -> Vec<Waiter> {
             let target = match need {
                 Need::Work(id) => by_id.get(id.as_str()).copied(),
                 Need::Group(group) => groups.get(group).copied(),
+                // A plan knows no other need; the kernel follows all of them.
+                _ => None,
             };
             waiters[index].targets.extend(target.map(|target| (target, Some(*span))));
         }
