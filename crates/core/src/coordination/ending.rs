@@ -1,6 +1,6 @@
 //! How a coordination comes to its end: when it must stop, why, and with which receipt.
 
-use super::error::WrongStopCondition;
+use super::error::{IllegalEnd, WrongStopCondition};
 use super::event::{Mode, RecordedEnding, StopKind};
 use super::receipt::{CoordinationReceipt, Ending};
 use super::state::Coordination;
@@ -8,15 +8,6 @@ use super::stop::{AbortReason, StopCondition};
 use super::work::Runner;
 use crate::envelope::{CommitTip, Meta, StreamTip};
 use crate::time::{LedgerTime, WallTime};
-
-/// Why a recorded end cannot follow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum IllegalEnd {
-    #[error("sessions are bound")]
-    SessionsBound,
-    #[error("its usage, totals or verdict are not those of the stream")]
-    OtherSums,
-}
 
 impl Coordination {
     /// Why it must stop, judged at a ledger time. While work is left: a request, an error, the

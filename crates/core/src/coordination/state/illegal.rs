@@ -1,7 +1,6 @@
 //! Why a recorded event is not possible in the state that it meets, by the noun that says so.
 
-use crate::coordination::ending::IllegalEnd;
-use crate::coordination::error::{TerminationError, WrongStopCondition};
+use crate::coordination::error::{IllegalEnd, TerminationError, WrongStopCondition};
 use crate::coordination::life::LifeError;
 use crate::coordination::session::{IllegalBinding, IllegalRefusal, IllegalUnbinding};
 use crate::coordination::started::IllegalStart;
