@@ -122,7 +122,9 @@ pub use receipt::{
 };
 pub use runners::{Capability, Runners};
 pub(crate) use session::shortened;
-pub use session::{Binding, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport};
+pub use session::{
+    Binding, Charge, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport,
+};
 pub use state::Coordination;
 pub use stop::{AbortReason, BudgetType, CoordinationStatus, ParentStop, StopCondition, Verdict};
 pub use why::Blocked;

@@ -1,13 +1,15 @@
-//! What a process session says of itself: its usage, how it went, what it put out. Read leniently,
-//! reported where it could not be read.
+//! What a process session says of itself: its usage, how it went, what it put out. Each member is
+//! read by itself, and one that could not be read is told.
 //!
-//! Nothing here is believed more than it must be: a process that exits with 0 and reports an error
-//! has failed, one without a report is charged an estimate, and a report that could be read only in
-//! part says so.
+//! Nothing here is believed that was not read: a process that exits with 0 and reports an error has
+//! failed, and so has an agent whose result is missing; one without a report is charged an estimate.
 
 mod charged;
 mod claude;
 mod limit;
+mod members;
+mod objects;
+mod plain_text;
 mod result_file;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ use antiphon_core::time::WallTime;
 use serde_json::Value;
 
 pub use charged::Charged;
-pub use claude::{claude, claude_stream};
+pub use claude::claude;
 pub use result_file::result_file;
 
 /// Longest text that is taken over from a report, in bytes; the kernel cuts it again to its own
@@ -71,20 +73,14 @@ pub enum ReportedOutcome {
     Succeeded,
     /// It failed, whatever its exit code is.
     Failed(String),
+    /// What it should have said could not be read, and so it has failed: why.
+    Unread(String),
     /// A quota or rate limit keeps it from working.
     Deferred {
         /// Until when, if it says so.
         until: Option<WallTime>,
         text: String,
     },
-}
-
-/// Cost in millionths, rounded up: what is spent is never understated. `None` for what is no
-/// amount.
-fn millionths(amount: f64) -> Option<u64> {
-    let scaled = (amount * 1e6).ceil();
-    // Above 2^53 the figure is not exact, and no bill is that high.
-    (amount.is_finite() && (0.0..9e15).contains(&scaled)).then_some(scaled as u64)
 }
 
 fn cut(text: &str) -> String {
@@ -99,14 +95,6 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cost_is_rounded_up_and_what_is_no_amount_is_none() {
-        let read: Vec<_> = [0.0, 0.024, 0.000_000_1, 1.5, -1.0, f64::NAN, f64::INFINITY, 1e300]
-            .map(millionths)
-            .into();
-        assert_eq!(read, [Some(0), Some(24_000), Some(1), Some(1_500_000), None, None, None, None]);
-    }
 
     #[test]
     fn a_long_text_is_cut_between_characters() {

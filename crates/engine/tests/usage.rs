@@ -1,6 +1,6 @@
 //! Usage as agent programs print it, on lines of the shapes that users have reported.
 
-use antiphon::coordination::Report;
+use antiphon::coordination::{Charge, Report};
 use antiphon::time::WallTime;
 use antiphon::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, result_file};
 use proptest::prelude::*;
@@ -31,17 +31,13 @@ fn claude(stdout: &[u8], now: WallTime) -> SessionReport {
     antiphon::usage::claude(&AgentRun::of(stdout), now)
 }
 
-fn claude_stream(stdout: &[u8], now: WallTime) -> SessionReport {
-    antiphon::usage::claude_stream(&AgentRun::of(stdout), now)
-}
-
 fn stream(lines: &[&str]) -> SessionReport {
-    claude_stream(lines.join("\n").as_bytes(), NOW)
+    claude(lines.join("\n").as_bytes(), NOW)
 }
 
 /// A stream of which something in the middle was left out.
 fn cut_stream(head: &str, tail: &str) -> SessionReport {
-    antiphon::usage::claude_stream(
+    antiphon::usage::claude(
         &AgentRun { printed: head.as_bytes(), tail: Some(tail.as_bytes()), ..AgentRun::default() },
         NOW,
     )
@@ -49,7 +45,7 @@ fn cut_stream(head: &str, tail: &str) -> SessionReport {
 
 /// A run that was told to resume another one.
 fn resumed(line: &str, charged: Option<&Charged>) -> SessionReport {
-    antiphon::usage::claude_stream(
+    antiphon::usage::claude(
         &AgentRun { printed: line.as_bytes(), resumed: true, charged, ..AgentRun::default() },
         NOW,
     )
@@ -151,17 +147,55 @@ fn only_a_rejected_limit_defers_and_it_names_the_moment() {
 }
 
 #[test]
-fn a_run_that_was_cut_off_reports_nothing_and_says_so() {
+fn a_run_that_was_cut_off_has_failed_and_is_charged_what_its_messages_told() {
     let cut_off = &result(|_| ())[..40];
+    let report = Report {
+        tokens: 2_788,
+        cache_tokens: 14_707,
+        cost_charge: Charge::ByTime,
+        estimated: true,
+        ..Report::default()
+    };
+    let unread = ReportedOutcome::Unread("it ended without a result".to_owned());
     let expected = SessionReport {
-        degraded: Some("1 line could not be read; no result line was found".to_owned()),
+        report: Some(report),
+        outcome: unread.clone(),
+        degraded: Some("1 JSON object could not be read".to_owned()),
         ..SessionReport::default()
     };
-    assert_eq!(stream(&[INIT, ASSISTANT, cut_off]), expected);
+    // A message is printed again while it grows, and counts once.
+    assert_eq!(stream(&[INIT, ASSISTANT, ASSISTANT, cut_off]), expected);
+    assert_eq!(claude(b"", NOW), SessionReport { outcome: unread, ..SessionReport::default() });
+    let success = result(|_| ());
     assert_eq!(
-        claude(b"", NOW).degraded.as_deref(),
-        Some("it printed nothing: EOF while parsing a value at line 1 column 0")
+        stream(&[&success, cut_off]).outcome,
+        ReportedOutcome::Unread("its last result could not be read".to_owned())
     );
+}
+
+#[test]
+fn an_odd_member_loses_itself_alone() {
+    let odd = result(|line| {
+        line["api_error_status"] = "429".into();
+        line["total_cost_usd"] = json!({});
+        line["modelUsage"]["claude-opus"]["cacheReadInputTokens"] = Value::Null;
+        line["modelUsage"]["claude-haiku"]["costUSD"] = "a lot".into();
+        line["is_error"] = true.into();
+    });
+    let read = stream(&[&odd]);
+    let text = "done".to_owned();
+    assert_eq!(read.outcome, ReportedOutcome::Deferred { until: None, text });
+    let report = read.report.unwrap();
+    assert_eq!((report.tokens, report.cost_charge), (147, Charge::AtLeastGrant));
+    assert_eq!(
+        read.degraded.as_deref(),
+        Some("in its result, costUSD, total_cost_usd could not be read")
+    );
+    for is_error in [Value::Null, "false".into(), 0.into()] {
+        let read = stream(&[&result(|line| line["is_error"] = is_error.clone())]);
+        let why = "its result does not say whether it succeeded".to_owned();
+        assert_eq!(read.outcome, ReportedOutcome::Unread(why), "{is_error}");
+    }
 }
 
 #[test]
@@ -179,7 +213,10 @@ fn a_result_behind_a_cut_is_read() {
         cut_stream(&format!("{REJECTED}\n"), &format!("x\n{failed}")).outcome,
         ReportedOutcome::Deferred { until, text: "done".to_owned() }
     );
-    assert_eq!(cut_stream(INIT, &failed).degraded.as_deref(), Some("no result line was found"));
+    assert_eq!(
+        cut_stream(&result(|_| ()), "ed\"}").outcome,
+        ReportedOutcome::Unread("its last result could not be read".to_owned())
+    );
     // As one document only the end of an array can be read.
     let run = |tail: &str| {
         antiphon::usage::claude(
@@ -192,8 +229,8 @@ fn a_result_behind_a_cut_is_read() {
         .replace(r#","type":"result"}"#, "}");
     assert_eq!(run(&format!("ntent\"}},{last}]")), reading(147, 400, 24_000));
     assert_eq!(
-        run("ntent").degraded.as_deref(),
-        Some("its output was cut, and its result with it")
+        run("ntent").outcome,
+        ReportedOutcome::Unread("it ended without a result".to_owned())
     );
 }
 
@@ -269,10 +306,10 @@ fn a_structured_output_is_the_output() {
 proptest! {
     #[test]
     fn whatever_is_printed_is_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), at in 0..600_usize, byte: u8) {
-        let _ = (claude(&bytes, NOW), claude_stream(&bytes, NOW), result_file(&bytes));
+        let _ = (claude(&bytes, NOW), result_file(&bytes));
         let mut line = [REJECTED, &result(|_| ())].join("\n").into_bytes();
         let at = at % line.len();
         line[at] = byte;
-        let _ = (claude(&line, NOW), claude_stream(&line, NOW), result_file(&line));
+        let _ = (claude(&line, NOW), result_file(&line));
     }
 }

@@ -84,6 +84,7 @@ impl World {
                 cache_tokens: usage.consumed_cache_tokens(),
                 cost: usage.consumed_cost(),
                 estimated: usage.is_estimated(),
+                ..Report::default()
             }),
             output: Some(end.receipt_hash),
             scores: std::collections::BTreeMap::new(),

@@ -272,6 +272,7 @@ impl Story {
                 cache_tokens: words.number("cache").unwrap_or(0),
                 cost: words.number("cost").unwrap_or(0),
                 estimated: false,
+                ..Report::default()
             });
         }
         end

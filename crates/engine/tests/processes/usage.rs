@@ -21,13 +21,13 @@ work:
     runner: agent
     script: |
       for n in $(seq 500); do echo '{"type":"assistant","message":{"content":"so much to say"}}'; done
-      echo '{"type":"result","session_id":"s","result":"one","total_cost_usd":0.01,"modelUsage":{"m":{"inputTokens":100}}}'
+      echo '{"type":"result","subtype":"success","is_error":false,"session_id":"s","result":"one","total_cost_usd":0.01,"modelUsage":{"m":{"inputTokens":100}}}'
   second:
     runner: agent
     needs: [first]
     script: |
       : --resume s
-      echo '{"type":"result","session_id":"s","result":"two","total_cost_usd":0.03,"modelUsage":{"m":{"inputTokens":120}}}'
+      echo '{"type":"result","subtype":"success","is_error":false,"session_id":"s","result":"two","total_cost_usd":0.03,"modelUsage":{"m":{"inputTokens":120}}}'
 "#;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -167,12 +167,30 @@ pub struct Report {
     pub sessions: u32,
     /// Fresh input and output tokens.
     pub tokens: u64,
+    /// How they are charged.
+    pub tokens_charge: Charge,
     /// Tokens read from a cache.
     pub cache_tokens: u64,
     /// Cost in millionths.
     pub cost: u64,
+    /// How it is charged.
+    pub cost_charge: Charge,
     /// Whether the figures are an estimate.
     pub estimated: bool,
+}
+
+/// How a figure of a report is charged. Whatever is not as reported makes the usage an estimate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Charge {
+    /// The figure is what was used.
+    #[default]
+    AsReported,
+    /// The session ended before it could tell: the share of its grant by the time that it ran, if
+    /// that is more than the figure.
+    ByTime,
+    /// More was used than can be counted, or it was not told: the grant, if that is more than the
+    /// figure.
+    AtLeastGrant,
 }
 
 /// Why a running session is asked to stop.

@@ -1,7 +1,9 @@
 //! How a session's end is judged: once, for a decision and for the check of a recorded end.
 
 use super::illegal::IllegalUnbinding;
-use super::{Binding, NextStep, SessionEnd, SessionOutcome, StopCause, TreeReport, shortened};
+use super::{
+    Binding, Charge, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport, shortened,
+};
 use crate::coordination::budget::Usage;
 use crate::coordination::error::TerminationError;
 use crate::coordination::event::SessionUnbound;
@@ -146,35 +148,38 @@ impl Coordination {
     /// What a session used: as reported, else in proportion to its time, marked as an estimate.
     fn used(&self, binding: &Binding, end: &SessionEnd, now: &Now) -> Usage {
         let spent = ticks(now.at.since(binding.bound_at), self.budget().tick_rate_hz());
-        let Some(report) = end.reported else {
+        let report = match end.reported {
+            Some(report) => report,
             // What never started has used nothing.
-            if end.outcome == SessionOutcome::SpawnFailed {
-                return Usage { sessions: 1, ticks: spent, ..Usage::default() };
-            }
-            let share = |granted: Option<u64>| {
-                let whole = u128::from(binding.grant.ticks.max(1));
-                let part =
-                    u128::from(granted.unwrap_or(0)) * u128::from(spent.min(binding.grant.ticks));
-                u64::try_from(part.div_ceil(whole)).unwrap_or(u64::MAX)
-            };
-            let (tokens, cost) = (share(binding.grant.tokens), share(binding.grant.cost));
-            let estimated = tokens > 0 || cost > 0;
-            return Usage {
-                sessions: 1,
-                ticks: spent,
-                tokens,
-                cost,
-                estimated,
-                ..Usage::default()
-            };
+            None if end.outcome == SessionOutcome::SpawnFailed => Report::default(),
+            None => Report {
+                tokens_charge: Charge::ByTime,
+                cost_charge: Charge::ByTime,
+                ..Report::default()
+            },
         };
+        let grant = &binding.grant;
+        let share = |granted: u64| {
+            let part = u128::from(granted) * u128::from(spent.min(grant.ticks));
+            u64::try_from(part.div_ceil(u128::from(grant.ticks.max(1)))).unwrap_or(u64::MAX)
+        };
+        let charged = |figure: u64, charge: Charge, granted: Option<u64>| {
+            let granted = granted.unwrap_or(0);
+            figure.max(match charge {
+                Charge::AsReported => 0,
+                Charge::ByTime => share(granted),
+                Charge::AtLeastGrant => granted,
+            })
+        };
+        let tokens = charged(report.tokens, report.tokens_charge, grant.tokens);
+        let cost = charged(report.cost, report.cost_charge, grant.cost);
         Usage {
-            sessions: report.sessions.clamp(1, binding.grant.sessions),
+            sessions: report.sessions.clamp(1, grant.sessions),
             ticks: spent,
-            tokens: report.tokens,
+            tokens,
             cache_tokens: report.cache_tokens,
-            cost: report.cost,
-            estimated: report.estimated,
+            cost,
+            estimated: report.estimated || tokens > report.tokens || cost > report.cost,
         }
     }
 

@@ -13,9 +13,7 @@ use crate::process::{
     TreeEnd,
 };
 use crate::session::{Failed, Output, SessionResult};
-use crate::usage::{
-    AgentRun, Charged, ReportedOutcome, SessionReport, claude, claude_stream, result_file,
-};
+use crate::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, claude, result_file};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -100,34 +98,23 @@ fn read(
         ResultFile::Absent => SessionReport::default(),
         ResultFile::Kept => match folder.read(Kept::Result) {
             Ok(bytes) => result_file(&bytes),
-            Err(error) => SessionReport {
-                degraded: Some(format!("the result file could not be read: {error}")),
-                ..SessionReport::default()
-            },
+            Err(error) => unread(format!("its result file could not be read: {error}")),
         },
-        ResultFile::TooLarge(size) => {
-            let degraded = format!(
-                "the result file has {size} bytes and was not read; at most {} MiB are",
-                RESULT_CAP >> 20
-            );
-            SessionReport { degraded: Some(degraded), ..SessionReport::default() }
-        }
-        ResultFile::Unreadable => SessionReport {
-            degraded: Some("the result file could not be read".to_owned()),
-            ..SessionReport::default()
-        },
+        ResultFile::TooLarge(size) => unread(format!(
+            "its result file has {size} bytes and was not read; at most {} MiB are",
+            RESULT_CAP >> 20
+        )),
+        ResultFile::Unreadable => unread("its result file could not be read".to_owned()),
     };
-    let reader = match spec.usage {
-        UsageReader::None | UsageReader::Result => return own,
-        UsageReader::Claude => claude,
-        UsageReader::ClaudeStream => claude_stream,
-    };
+    if matches!(spec.usage, UsageReader::None | UsageReader::Result) {
+        return own;
+    }
     let stdout = folder.read(Kept::Stdout).unwrap_or_default();
     let tail = usize::try_from(end.stdout.tail).unwrap_or(0).min(stdout.len());
     let (head, tail) = stdout.split_at(stdout.len() - tail);
     let (head, tail) =
         if tail.is_empty() { (head, None) } else { (without_last_line(head), Some(tail)) };
-    let said = reader(
+    let said = claude(
         &AgentRun { printed: head, tail, resumed: resumes(&spec.run), charged: Some(charged) },
         now,
     );
@@ -138,6 +125,10 @@ fn read(
         scores: own.scores,
         degraded: own.degraded.or(said.degraded),
     }
+}
+
+fn unread(why: String) -> SessionReport {
+    SessionReport { outcome: ReportedOutcome::Unread(why), ..SessionReport::default() }
 }
 
 /// What comes before the line that says how much was left out.
@@ -187,7 +178,13 @@ fn judge(
         Cause::NotStarted(failure) => {
             return Err(Failed::of(SessionOutcome::SpawnFailed, failure.text.clone()));
         }
-        Cause::TimedOut => return Err(Failed::of(SessionOutcome::Timeout, "timed out")),
+        Cause::TimedOut => {
+            let text = match reading.outcome {
+                ReportedOutcome::Succeeded => "timed out after it had reported success",
+                _ => "timed out",
+            };
+            return Err(Failed::of(SessionOutcome::Timeout, text));
+        }
         Cause::Cancelled => {
             return Err(Failed::of(SessionOutcome::Cancelled, "asked to stop"));
         }
@@ -226,11 +223,16 @@ fn judge(
             };
             return failed(joined(shown(status), text));
         }
-        (None, _) => {
-            if let ReportedOutcome::Failed(text) = &reading.outcome {
+        (None, _) => match &reading.outcome {
+            ReportedOutcome::Failed(text) => {
                 return failed(joined("it reported a failure".to_owned(), text.clone()));
             }
-        }
+            ReportedOutcome::Unread(why) => {
+                let words = last_words(folder, Kept::Stderr, Kept::Stdout);
+                return failed(joined(why.clone(), words));
+            }
+            _ => {}
+        },
     }
     spec.session_output(reading.output.as_ref(), std::path::Path::exists)
         .or_else(|error| failed(error.to_string()))
