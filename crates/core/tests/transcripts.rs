@@ -64,6 +64,7 @@ stories! {
     all_skipped,
     budget_raised,
     cancel_and_drain,
+    charged_by_the_grant,
     command_ids,
     cut_off_start,
     deadlines,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use antiphon_core::coordination::{
-    Capability, Report, Runners, SessionEnd, SessionOutcome, SkipReason, TreeReport,
+    Capability, Charge, Report, Runners, SessionEnd, SessionOutcome, SkipReason, TreeReport,
 };
 use antiphon_core::envelope::Recorded;
 use antiphon_core::event::StopKind;
@@ -266,14 +266,23 @@ impl Story {
             });
         }
         if ["tokens", "cost", "cache"].iter().any(|meter| words.get(meter).is_some()) {
-            end = end.with_report(Report {
-                sessions: 0,
-                tokens: words.number("tokens").unwrap_or(0),
-                cache_tokens: words.number("cache").unwrap_or(0),
-                cost: words.number("cost").unwrap_or(0),
-                estimated: false,
+            let figure = |meter| match words.get(meter) {
+                None => (0, Charge::AsReported),
+                Some("untold") => (0, Charge::ByTime),
+                Some("beyond") => (0, Charge::AtLeastGrant),
+                Some(_) => (words.number(meter).unwrap_or(0), Charge::AsReported),
+            };
+            let ((tokens, tokens_charge), (cost, cost_charge)) = (figure("tokens"), figure("cost"));
+            let cache_tokens = words.number("cache").unwrap_or(0);
+            let report = Report {
+                tokens,
+                tokens_charge,
+                cost,
+                cost_charge,
+                cache_tokens,
                 ..Report::default()
-            });
+            };
+            end = end.with_report(report);
         }
         end
     }
