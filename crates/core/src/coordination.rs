@@ -131,5 +131,5 @@ pub use why::Blocked;
 pub(crate) use work::events as work_events;
 pub use work::{
     ArchivedWork, Backoff, FailurePolicy, Finished, Need, Runner, SkipReason, WorkItemOutcome,
-    WorkItemTracking, WorkSpec, WorkState, archived_items,
+    WorkItemTracking, WorkSpec, WorkStage, WorkState, archived_items,
 };

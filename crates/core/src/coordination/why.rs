@@ -45,7 +45,7 @@ pub enum Blocked {
         attempt: u32,
     },
     /// This session ended and left something running, which must be gone first.
-    Held {
+    AwaitingCleanup {
         session: SessionId,
         /// What is known to be left, or may be, and what to do then. The state of a coordination
         /// does not tell; who looks does.
@@ -121,14 +121,14 @@ impl fmt::Display for Blocked {
                      {reason}"
                 )
             }
-            Self::Held { session, left } if left.is_empty() => {
+            Self::AwaitingCleanup { session, left } if left.is_empty() => {
                 write!(
                     f,
                     "session {session} ended and left something running; it waits until that \
                      is gone"
                 )
             }
-            Self::Held { session, left } => {
+            Self::AwaitingCleanup { session, left } => {
                 write!(
                     f,
                     "session {session} ended; it waits until this is gone: \
@@ -203,7 +203,10 @@ impl Coordination {
             reasons.extend(item.spec().needs.iter().filter_map(|need| self.unmet_need(need)));
         }
         if let WorkState::AwaitingCleanup(session) = *item.state() {
-            reasons.push(Blocked::Held { session: self.session_id(session), left: Vec::new() });
+            reasons.push(Blocked::AwaitingCleanup {
+                session: self.session_id(session),
+                left: Vec::new(),
+            });
         }
         if let Some(until) = item.until().filter(|_| !self.is_due(item, now)) {
             reasons.push(Blocked::Delayed { until });

@@ -16,7 +16,9 @@ mod ready;
 mod schedule;
 mod skip;
 mod spec;
+mod stage;
 mod state;
+mod unbound;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -32,6 +34,7 @@ pub use item::WorkItemTracking;
 pub(super) use needs::Done;
 pub(super) use ready::ReadyKey;
 pub use spec::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
+pub use stage::WorkStage;
 pub(super) use state::WorkMove;
 pub use state::{SkipReason, WorkItemOutcome, WorkState};
 

@@ -26,7 +26,7 @@ impl Leftovers {
     /// Says of each item that is held back what by.
     pub(crate) fn explain(&self, reasons: &mut [Blocked]) {
         for reason in reasons {
-            if let Blocked::Held { session, left } = reason {
+            if let Blocked::AwaitingCleanup { session, left } = reason {
                 *left = locked(&self.0).get(session).cloned().unwrap_or_default();
             }
         }

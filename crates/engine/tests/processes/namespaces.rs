@@ -68,7 +68,7 @@ pub(crate) fn run(words: &[&str]) {
                 let held = async {
                     loop {
                         match engine.run(&id).unwrap().why("build").await.unwrap().as_slice() {
-                            [held @ Blocked::Held { left, .. }] if !left.is_empty() => {
+                            [held @ Blocked::AwaitingCleanup { left, .. }] if !left.is_empty() => {
                                 break held.to_string();
                             }
                             _ => drop(

@@ -63,8 +63,8 @@ impl From<&Blocked> for Why {
             Blocked::GroupFull { group, held_by } => {
                 ("group_full", json!({ "group": group, "held_by": held_by }))
             }
-            Blocked::Held { session, left } => {
-                ("held", json!({ "session": session.to_string(), "left": left }))
+            Blocked::AwaitingCleanup { session, left } => {
+                ("awaiting_cleanup", json!({ "session": session.to_string(), "left": left }))
             }
             Blocked::NoSecrets => ("no_secrets", json!({})),
             Blocked::NoRunner { runner } => ("no_runner", json!({ "runner": runner })),
@@ -144,8 +144,8 @@ mod tests {
                 r#""group_full",{"group":"cells","held_by":["build.3"]}"#,
             ),
             (
-                Blocked::Held { session: held, left: vec!["process 7".to_owned()] },
-                r#""held",{"left":["process 7"],"session":"build.3"}"#,
+                Blocked::AwaitingCleanup { session: held, left: vec!["process 7".to_owned()] },
+                r#""awaiting_cleanup",{"left":["process 7"],"session":"build.3"}"#,
             ),
             (Blocked::NoSecrets, r#""no_secrets",{}"#),
             (

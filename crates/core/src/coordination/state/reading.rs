@@ -8,7 +8,9 @@ use crate::coordination::life::Life;
 use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder};
 use crate::coordination::session::{Binding, Sessions};
 use crate::coordination::stop::CoordinationStatus;
-use crate::coordination::work::{ArchivedWork, Work, WorkItem, WorkItemTracking, WorkSpec};
+use crate::coordination::work::{
+    ArchivedWork, Work, WorkItem, WorkItemTracking, WorkSpec, WorkStage,
+};
 use crate::digest::Digest;
 use crate::envelope::Blob;
 use crate::id::{CommandId, CoordinationId, Epoch, Fence, SessionId, Version, WorkId};
@@ -112,6 +114,13 @@ impl Coordination {
     #[must_use]
     pub fn work_tracking(&self, work: &str) -> Option<WorkItemTracking<'_>> {
         self.work.find(work).map(|item| item.tracking())
+    }
+
+    /// Where an item is in its life; `None` if it is not in memory.
+    #[must_use]
+    pub fn work_stage(&self, work: &str) -> Option<WorkStage> {
+        let stage = WorkStage::from(self.work.find(work)?.state());
+        Some(if self.is_ended() && !stage.has_outcome() { WorkStage::Unfinished } else { stage })
     }
 
     /// What is known of one item, or why nothing is.

@@ -10,9 +10,9 @@ use super::state::{WorkItemOutcome, WorkMove, WorkState};
 use crate::coordination::condition::Conditions;
 use crate::coordination::event::{SessionUnbound, Started};
 use crate::coordination::receipt::WorkOutcome;
-use crate::coordination::session::{NextStep, SessionOutcome};
+use crate::coordination::session::SessionOutcome;
 use crate::id::{GroupName, Version, WorkId};
-use crate::time::{Deadline, LedgerTime};
+use crate::time::LedgerTime;
 
 /// An item that got its outcome, for those who count.
 #[must_use = "the receipt and the breaker count it"]
@@ -128,17 +128,13 @@ impl Work {
         if unbound.outcome == SessionOutcome::Success {
             self.failed_in_a_row = 0;
         }
-        let happening = match &unbound.then {
-            NextStep::Done(outcome) => {
-                return Some(self.finish(position, outcome.clone(), version));
+        match unbound.work_move(at) {
+            WorkMove::Finish(outcome) => Some(self.finish(position, outcome, version)),
+            happening => {
+                item_moves(self, position, happening, version);
+                None
             }
-            NextStep::Retry(then) if *then <= at => WorkMove::Release,
-            NextStep::Retry(then) => WorkMove::Wait(Deadline::Ledger(*then)),
-            NextStep::Wait(until) => WorkMove::Wait(*until),
-            NextStep::Hold => WorkMove::Hold(unbound.session),
-        };
-        item_moves(self, position, happening, version);
-        None
+        }
     }
 
     /// Nothing is left of what an item waited for.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::spec::FailurePolicy;
+use super::stage::WorkStage;
 use crate::id::WorkId;
 use crate::time::Deadline;
 
@@ -59,11 +60,7 @@ impl WorkItemOutcome {
     /// The outcome as one word.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Skipped(_) => "skipped",
-        }
+        WorkStage::from(self).as_str()
     }
 }
 
@@ -132,13 +129,29 @@ impl WorkState {
     /// The state as one word.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Waiting(_) => "waiting",
-            Self::Ready => "ready",
-            Self::Delayed(_) => "delayed",
-            Self::Bound(_) => "running",
-            Self::AwaitingCleanup(_) => "awaiting cleanup",
-            Self::Done(outcome) => outcome.as_str(),
+        WorkStage::from(self).as_str()
+    }
+}
+
+impl From<&WorkItemOutcome> for WorkStage {
+    fn from(outcome: &WorkItemOutcome) -> Self {
+        match outcome {
+            WorkItemOutcome::Succeeded => Self::Succeeded,
+            WorkItemOutcome::Failed => Self::Failed,
+            WorkItemOutcome::Skipped(_) => Self::Skipped,
+        }
+    }
+}
+
+impl From<&WorkState> for WorkStage {
+    fn from(state: &WorkState) -> Self {
+        match state {
+            WorkState::Waiting(_) => Self::Waiting,
+            WorkState::Ready => Self::Ready,
+            WorkState::Delayed(_) => Self::Delayed,
+            WorkState::Bound(_) => Self::Running,
+            WorkState::AwaitingCleanup(_) => Self::AwaitingCleanup,
+            WorkState::Done(outcome) => Self::from(outcome),
         }
     }
 }
