@@ -2,6 +2,7 @@
 
 use antiphon::EngineError;
 use antiphon::append::HeadRow;
+use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::HeadQuery;
 use antiphon::world::Rejection;
@@ -24,16 +25,18 @@ pub(super) async fn explained(shared: &Shared, id: &CoordinationId, asked: Unans
     match asked {
         Unanswered::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => {
             match head(shared, id).await {
-                Ok(head) if head.ended => {
-                    let status = head.status;
-                    let detail =
-                        format!("run {id} has ended ({status}); its receipt says how it went");
-                    Problem::new(Code::RunEnded, detail)
-                }
-                Ok(_) => Problem::new(
-                    Code::WrongState,
-                    format!("run {id} has just begun or ended; repeat the request"),
-                ),
+                Ok(head) => match head.stage() {
+                    Ok(Stage::Ended(verdict)) => {
+                        let detail =
+                            format!("run {id} has ended ({verdict}); its receipt says how it went");
+                        Problem::new(Code::RunEnded, detail)
+                    }
+                    Ok(_) => Problem::new(
+                        Code::WrongState,
+                        format!("run {id} has just begun or ended; repeat the request"),
+                    ),
+                    Err(unknown) => Problem::new(Code::Internal, unknown.to_string()),
+                },
                 Err(problem) => problem,
             }
         }
