@@ -14,7 +14,6 @@ use antiphon::envelope::Recorded;
 use antiphon::event::{
     AggregateEvent as _, CoordinationEvent, DecodeError, Event, LedgerEvent, Unreadable,
 };
-use antiphon::id::StreamName;
 
 pub(crate) use json::json;
 pub(crate) use sentence::Sentence;
@@ -23,7 +22,7 @@ pub(crate) use sentence::Sentence;
 pub(crate) fn sentence(recorded: &Recorded) -> Sentence {
     match recorded.event() {
         Ok(Event::Ledger(event)) => of_ledger(&event),
-        Ok(Event::Coordination(event)) => of_run(&recorded.stream, &event),
+        Ok(Event::Coordination(event)) => of_run(recorded, &event),
         Ok(other) => Sentence::plain(other.kind()),
         Err(Unreadable { error: DecodeError::Erased { .. }, .. }) => Sentence::plain("(erased)"),
         Err(Unreadable { error, .. }) => Sentence::plain(format!("({error})")),
@@ -39,12 +38,12 @@ fn of_ledger(event: &LedgerEvent) -> Sentence {
     }
 }
 
-fn of_run(stream: &StreamName, event: &CoordinationEvent) -> Sentence {
+fn of_run(recorded: &Recorded, event: &CoordinationEvent) -> Sentence {
     match event {
-        CoordinationEvent::Started(started) => run::started(stream, started),
+        CoordinationEvent::Started(started) => run::started(&recorded.stream, started),
         CoordinationEvent::WorkAdded(added) => work::added(added),
         CoordinationEvent::SessionBound(bound) => session::bound(bound),
-        CoordinationEvent::SessionUnbound(unbound) => session::unbound(unbound),
+        CoordinationEvent::SessionUnbound(unbound) => session::unbound(unbound, recorded.at),
         CoordinationEvent::SessionCleared(cleared) => session::cleared(cleared),
         CoordinationEvent::WorkSkipped(skipped) => work::skipped(skipped),
         CoordinationEvent::Paused(paused) => run::paused(paused),

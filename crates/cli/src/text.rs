@@ -22,9 +22,9 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 pub(crate) fn painted(text: &str, state: &str) -> String {
     let colour = match state {
         "succeeded" | "done" | "sound" | "ok" => 32,
-        "failed" | "held" | "aborted" | "problem" => 31,
+        "failed" | "awaiting cleanup" | "aborted" | "problem" => 31,
         "partial" | "paused" | "stopping" | "closed" | "nothing new starts" | "note"
-        | "skipped" | "retries" | "deferred" => 33,
+        | "skipped" | "delayed" => 33,
         "running" | "starting" => 36,
         _ => return text.to_owned(),
     };

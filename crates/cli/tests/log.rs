@@ -24,11 +24,11 @@ fn every_event_is_a_line_with_its_key_facts() {
         r#"1  <time>  coordination.started          started build (Build it): 2 items, 1 at a time; at most 10 sessions, 1m00s, 5000 tokens
 2  <time>  coordination.work_added       added compile, test
 3  <time>  coordination.session_bound    running compile (session 1)
-4  <time>  coordination.session_unbound  done compile (session 1)
+4  <time>  coordination.session_unbound  succeeded compile (session 1)
 5  <time>  coordination.session_bound    running test (session 2)
-6  <time>  coordination.session_unbound  retrying test (session 2): no \u{1b}[31mluck
+6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no \u{1b}[31mluck
 7  <time>  coordination.session_bound    running test (session 3, attempt 2)
-8  <time>  coordination.session_unbound  done test (session 3), 120 tokens
+8  <time>  coordination.session_unbound  succeeded test (session 3), 120 tokens
 9  <time>  coordination.completed        succeeded: no work is left; receipt <hash>
 --- exit 0
 "#,
@@ -67,9 +67,9 @@ fn events_are_narrowed_by_version_number_and_type() {
     check(
         &fixture.run("log build --type *bound --type work_* --after 1 -n 3"),
         "\
-6  <time>  coordination.session_unbound  retrying test (session 2): no \\u{1b}[31mluck
+6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no \\u{1b}[31mluck
 7  <time>  coordination.session_bound    running test (session 3, attempt 2)
-8  <time>  coordination.session_unbound  done test (session 3), 120 tokens
+8  <time>  coordination.session_unbound  succeeded test (session 3), 120 tokens
 --- exit 0
 ",
     );
@@ -101,7 +101,7 @@ fn events_are_narrowed_to_an_item_a_session_and_a_time() {
         &fixture.run("log build --work test --session 2 --since 1h"),
         "\
 5  <time>  coordination.session_bound    running test (session 2)
-6  <time>  coordination.session_unbound  retrying test (session 2): no \\u{1b}[31mluck
+6  <time>  coordination.session_unbound  ready test (session 2), to be retried: no \\u{1b}[31mluck
 --- exit 0
 ",
     );
@@ -310,7 +310,10 @@ fn a_follower_sees_what_another_process_records_until_the_coordination_has_ended
             following(&fixture, "log build --work compile --after 2 --follow");
         assert_eq!(next(&mut output), "3 coordination.session_bound running compile (session 1)");
         go.notify_one();
-        assert_eq!(next(&mut output), "4 coordination.session_unbound done compile (session 1)");
+        assert_eq!(
+            next(&mut output),
+            "4 coordination.session_unbound succeeded compile (session 1)"
+        );
         assert_eq!(next(&mut output), "");
         assert!(child.wait().unwrap().success());
         engine.run(&id).unwrap().wait().await.unwrap();

@@ -23,9 +23,9 @@ fn a_plan_of_processes_runs_to_a_receipt_that_verifies() -> Result {
         [
             "started (test): 2 items, 1 at a time; at most 20 sessions, 5m00s",
             "running first (session 1)",
-            "done first (session 1) after",
+            "succeeded first (session 1) after",
             "running second (session 2)",
-            "done second (session 2) after",
+            "succeeded second (session 2) after",
             "succeeded in 2 sessions"
         ],
         "{output:?}"
@@ -83,7 +83,7 @@ fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
     assert_eq!(again.status.code(), Some(0), "{again:?}");
     assert!(
         story(&again).contains(
-            &"interrupted stays (session 1) after the engine stopped while the session ran"
+            &"ready stays (session 1) after interrupted: the engine stopped while the session ran"
                 .to_owned()
         ),
         "{:?}",

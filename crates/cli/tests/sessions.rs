@@ -168,9 +168,9 @@ fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_is_told() -> Result {
     assert_eq!(
         ends[1..],
         [
-            "done big (session 1) after",
-            "done takes (session 2) after",
-            "done bigger (session 3) after its report could only be read in part: the result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "succeeded big (session 1) after",
+            "succeeded takes (session 2) after",
+            "succeeded bigger (session 3) after its report could only be read in part: the result file has 12000013 bytes and was not read; at most 10 MiB are",
             "succeeded in 3 sessions"
         ],
         "{output:?}"

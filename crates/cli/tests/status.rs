@@ -36,9 +36,9 @@ run           build (Build it)
 status        succeeded
 started       <time>, <age> ago
 
-ITEM     STATE  ATTEMPT  TIME  WHY
-compile  done   1        <age>
-test     done   2        <age>
+ITEM     STATE      ATTEMPT  TIME  WHY
+compile  succeeded  1        <age>
+test     succeeded  2        <age>
 
 sessions ██░░░░░░ 3/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 120/5000  cost 0.00
 --- exit 0
@@ -86,9 +86,9 @@ status        succeeded
 started       <time>, <age> ago
 note: shown as it was before version 6, which cannot be read: its payload was erased
 
-ITEM     STATE    ATTEMPT  TIME  WHY
-compile  done     1        <age>
-test     running  1        <age>
+ITEM     STATE      ATTEMPT  TIME  WHY
+compile  succeeded  1        <age>
+test     running    1        <age>
 
 sessions ██░░░░░░ 2/10  time ░░░░░░░░ <age>/1m00s  tokens ░░░░░░░░ 0/5000  cost 0.00
 --- exit 0

@@ -151,7 +151,7 @@ fn a_terminal_that_obeys_nothing_gets_lines() -> Result {
         [
             "<time> started shown (test): 1 item, 1 at a time; at most 200 sessions, 5m00s",
             "<time> running only (session 1)",
-            "<time> done only (session 1) after <time>",
+            "<time> succeeded only (session 1) after <time>",
             "succeeded in <time> 1 session",
             "receipt <hash> verified",
             "details: `antiphon receipt show shown`"

@@ -1,8 +1,8 @@
 //! Events of sessions.
 
-use antiphon::coordination::{NextStep, SessionOutcome, Usage, WorkItemOutcome};
+use antiphon::coordination::{SessionOutcome, Usage, WorkStage};
 use antiphon::event::{SessionBound, SessionCleared, SessionUnbound, WriteRefused};
-use antiphon::time::Deadline;
+use antiphon::time::{Deadline, LedgerTime};
 
 use super::sentence::{Sentence, said};
 use crate::labels::{cost, counted};
@@ -19,25 +19,31 @@ pub(super) fn bound(bound: &SessionBound) -> Sentence {
     Sentence::new("running", "running", format!(" {} ({details})", bound.work))
 }
 
-pub(super) fn unbound(unbound: &SessionUnbound) -> Sentence {
-    let SessionUnbound { session, work, outcome, text, used, then, .. } = unbound;
-    let (word, state) = match (then, outcome) {
-        (NextStep::Done(WorkItemOutcome::Succeeded), _) => ("done", "done"),
-        (NextStep::Done(_), _) => ("failed", "failed"),
-        (NextStep::Hold, _) => ("held", "held"),
-        (_, SessionOutcome::Deferred { .. }) => ("deferred", "deferred"),
-        (_, SessionOutcome::Cancelled) => ("cancelled", "stopping"),
-        (_, SessionOutcome::Lost) => ("interrupted", "stopping"),
-        (NextStep::Retry(_) | NextStep::Wait(_), _) => ("retrying", "retries"),
-        _ => ("ended, with a next step that this version does not know,", ""),
+/// Where the end of a session leaves its item, and why it will have another one.
+pub(super) fn unbound(unbound: &SessionUnbound, at: LedgerTime) -> Sentence {
+    let SessionUnbound { session, work, outcome, text, used, .. } = unbound;
+    let subject = format!(" {work} (session {session})");
+    let details = format!("{}{}", usage(used), said(text.as_deref().unwrap_or_default()));
+    let Some(stage) = unbound.work_stage(at) else {
+        return Sentence::plain(outcome.as_str()).with_details(format!("{subject}{details}"));
     };
-    let until = match then {
-        NextStep::Wait(Deadline::Wall(wall)) => format!(" until {}", timestamps::seconds(*wall)),
-        _ => String::new(),
-    };
-    let text = said(text.as_deref().unwrap_or_default());
-    Sentence::new(word, state, format!(" {work} (session {session})"))
-        .with_details(format!("{until}{}{text}", usage(used)))
+    let again = if stage.has_outcome() { String::new() } else { again(*outcome) };
+    // An item that may start again at once did not do well all the same.
+    let colour = if stage == WorkStage::Ready { "delayed" } else { stage.as_str() };
+    Sentence::new(stage.as_str(), colour, subject).with_details(format!("{again}{details}"))
+}
+
+/// Why an item has no outcome after a session that ended so.
+fn again(outcome: SessionOutcome) -> String {
+    match outcome {
+        SessionOutcome::Deferred { until: Deadline::Wall(wall) } => {
+            format!(", deferred until {}", timestamps::seconds(wall))
+        }
+        SessionOutcome::Deferred { .. } => ", deferred".to_owned(),
+        SessionOutcome::Cancelled => ", cancelled".to_owned(),
+        SessionOutcome::Lost => ", interrupted".to_owned(),
+        _ => ", to be retried".to_owned(),
+    }
 }
 
 /// What it used, where something counts that.

@@ -112,13 +112,13 @@ impl Class {
     /// The class as it is counted.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Held => "held",
+            Self::Held => "awaiting cleanup",
             Self::Running => "running",
             Self::Failed => "failed",
             Self::Delayed => "delayed",
             Self::Waiting => "waiting",
             Self::Skipped => "skipped",
-            Self::Done => "done",
+            Self::Done => "succeeded",
         }
     }
 }

@@ -187,10 +187,9 @@ impl ShownRow {
 fn description(row: &Row) -> String {
     let detail = row.detail();
     match (row.state, &row.waits) {
-        ("retries" | "deferred", _) => format!("{} {detail}", row.state),
-        ("ready", Some(_)) => format!("ready: {detail}"),
-        ("ready" | "not done", None) if detail.is_empty() => row.state.to_owned(),
-        ("ready" | "not done", _) => format!("{}; {detail}", row.state),
+        ("ready" | "delayed", Some(_)) => format!("{}: {detail}", row.state),
+        ("ready" | "unfinished", None) if detail.is_empty() => row.state.to_owned(),
+        ("ready" | "unfinished", _) => format!("{}; {detail}", row.state),
         _ => detail,
     }
 }

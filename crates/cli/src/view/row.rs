@@ -106,10 +106,9 @@ impl<'a> Rows<'a> {
                 row.waits = Some(printable(&skip_reason(reason)).into_owned());
             }
             WorkState::Done(_) => {}
-            _ if session.status().is_terminal() => row.state = "not done",
+            _ if session.status().is_terminal() => row.state = "unfinished",
             WorkState::Delayed(until) if !until.has_come(&self.now) => {
-                row.state = if is_deferred(item.last.as_ref()) { "deferred" } else { "retries" };
-                row.waits = Some(remaining(*until, &self.now));
+                row.waits = Some(delay(item.last.as_ref(), *until, &self.now));
             }
             WorkState::Waiting(_) => row.waits = self.needs(session, &tracking),
             WorkState::Ready | WorkState::Delayed(_) => {
@@ -166,13 +165,19 @@ impl<'a> Rows<'a> {
     }
 }
 
-fn is_deferred(last: Option<&Last>) -> bool {
-    last.is_some_and(|last| matches!(last.outcome, SessionOutcome::Deferred { .. }))
-}
-
-fn remaining(until: Deadline, now: &Now) -> String {
+/// What an item waits for that had a session before.
+fn delay(last: Option<&Last>, until: Deadline, now: &Now) -> String {
+    let is_deferred =
+        last.is_some_and(|last| matches!(last.outcome, SessionOutcome::Deferred { .. }));
+    let what = if is_deferred { "deferred" } else { "retry" };
     match until {
-        Deadline::Ledger(at) => format!("in {}", timestamps::elapsed(at.since(now.at))),
-        Deadline::Wall(wall) => format!("until {}", timestamps::seconds(wall)),
+        Deadline::Ledger(at) if is_deferred => {
+            format!("{what} for {}", timestamps::elapsed(at.since(now.at)))
+        }
+        Deadline::Ledger(at) => format!("{what} in {}", timestamps::elapsed(at.since(now.at))),
+        Deadline::Wall(wall) if is_deferred => {
+            format!("{what} until {}", timestamps::seconds(wall))
+        }
+        Deadline::Wall(wall) => format!("{what} at {}", timestamps::seconds(wall)),
     }
 }

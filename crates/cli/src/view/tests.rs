@@ -80,13 +80,13 @@ fn every_item_says_how_it_is_and_what_it_waits_for() {
     check(
         &shown(&history.board(), &history, 40, 200),
         r"
-codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
+codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ✓ models        2.0s
 ⠋ validators    4.0s
 ⠋ flaky         4.0s  #2  before: exit 2: 日本語
 ✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
 - after                   needs broken, which did not succeed
-↻ quota         1.0s      deferred until 2025-11-21T04:16:00Z; rate limit
+↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate limit
 ! daemon        1.0s      session 4 left something running; waiting until that is gone; left a process
 · tests                   needs validators, flaky, quota and 1 more
 · next                    ready: all 2 slots are taken
@@ -107,7 +107,7 @@ codegen  running  3 of 9 ended, 1 fail…
 ⠋ flaky         0.0s  #2  before: exit…
 ✗ broken        1.0s  #2  exit 1: no \…
 - after                   needs broken…
-↻ quota         1.0s      deferred unt…
+↻ quota         1.0s      delayed: def…
 ! daemon        1.0s      session 4 le…
 · tests                   needs valida…
 · next                    ready: all 2…
@@ -126,22 +126,22 @@ fn a_low_terminal_shows_what_runs_and_failed_first_and_counts_the_rest() {
     check(
         &shown(&board, &history, 5, 80),
         r"
-codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
+codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ⠋ validators    0.0s
-  and 8 more: 1 running, 1 failed, 1 held, 1 delayed, 2 waiting, 1 skipped, 1 …
+  and 8 more: 1 running, 1 failed, 1 awaiting cleanup, 1 delayed, 2 waiting, 1…
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
     );
     check(
         &shown(&board, &history, 9, 80),
         r"
-codegen  running  3 of 9 ended, 1 failed, 2 running, 1 held  run-1
+codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ⠋ validators    0.0s
 ⠋ flaky         0.0s  #2  before: exit 2: 日本語
 ✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
 ! daemon        1.0s      session 4 left something running; waiting until that…
-↻ quota         1.0s      deferred until 2025-11-21T04:16:00Z; rate limit
-  and 4 more: 2 waiting, 1 skipped, 1 done
+↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate l…
+  and 4 more: 2 waiting, 1 skipped, 1 succeeded
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
     );
@@ -164,9 +164,9 @@ fn a_pause_and_a_stop_say_why() {
     check(
         &shown(&board, &history, 6, 60),
         r"
-codegen  paused  3 of 9 ended, 1 failed, 2 running, 1 held…
+codegen  paused  3 of 9 ended, 1 failed, 2 running, 1 awai…
 ⠋ validators   1m00s
-  and 8 more: 1 running, 1 failed, 1 held, 1 delayed, 2 wa…
+  and 8 more: 1 running, 1 failed, 1 awaiting cleanup, 1 d…
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 paused: lunch\u{202e}
 ",
@@ -180,9 +180,9 @@ paused: lunch\u{202e}
     check(
         &shown(&history.board(), &history, 6, 60),
         r"
-codegen  stopping  3 of 9 ended, 1 failed, 2 running, 1 he…
+codegen  stopping  3 of 9 ended, 1 failed, 2 running, 1 aw…
 ⠋ validators   1m00s
-  and 8 more: 1 running, 1 failed, 1 held, 1 delayed, 2 wa…
+  and 8 more: 1 running, 1 failed, 1 awaiting cleanup, 1 d…
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 stopping: interrupted
 ",
@@ -218,7 +218,7 @@ codegen  running  1 of 9 ended, 1 running  run-1
 ✓ models        2.0s
 · validators          ready
 · flaky               ready
-↻ broken        1.0s  retries in 30.0s; exit 1: no luck
+↻ broken        1.0s  delayed: retry in 30.0s; exit 1: no luck
 · after               needs broken
 ⠋ quota         0.0s
 · daemon              ready
@@ -235,7 +235,7 @@ note: shown as it was before version 8, which cannot be read: its payload was er
         &shown(&history.board(), &history, 5, 100),
         r"
 codegen  running  1 of 9 ended, 1 running  run-1
-  9 items: 1 running, 1 delayed, 6 waiting, 1 done
+  9 items: 1 running, 1 delayed, 6 waiting, 1 succeeded
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
 note: shown as it was before version 8, which cannot be read: coordination.session_unbound (schema…
 ",
@@ -271,7 +271,7 @@ fn groups_are_one_line_where_there_is_no_room_for_their_members() {
 codegen  running  1 of 101 ended, 2 running  run-1
 ⠋ convert[1]    0.0s
 ⠋ convert[2]    0.0s
-+ convert             97 waiting, 1 done
++ convert             97 waiting, 1 succeeded
 · report              needs convert (99 left)
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 1.0s/10m00s  tokens ░░░░░░░░ 0/200k
 cost ░░░░░░░░ 0.00/5.00 EUR
@@ -301,7 +301,7 @@ codegen  running  2000 of 100000 ended, 3 running  run-1
 · item-2004          ready: all 3 slots are taken
 · item-2005          ready: all 3 slots are taken
 · item-2006          ready: all 3 slots are taken
-  and 99993 more: 97993 waiting, 2000 done
+  and 99993 more: 97993 waiting, 2000 succeeded
 sessions ░░░░░░░░ 2003/200k  time ░░░░░░░░ 0.0s/10m00s
 tokens ░░░░░░░░ 2000/200k  cost ░░░░░░░░ 0.02/5.00 EUR
 ",
