@@ -1,7 +1,8 @@
 //! What an event says: to people in one sentence, to programs as JSON.
 //!
-//! `log`, the lines of a run and the names in its frame all read the sentences here. The frame
-//! itself and `status` show the state that events add up to, in words of their own.
+//! `log`, the lines of a run and the names in its frame all read the sentences here. Where an event
+//! moves an item, the sentence begins with the word for where the item is then, as `status` and the
+//! frame say it too.
 
 mod json;
 mod ledger;

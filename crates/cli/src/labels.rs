@@ -7,10 +7,10 @@ use antiphon::coordination::{AbortReason, SkipReason, WorkItemOutcome};
 /// What became of an item.
 pub(crate) fn work_outcome(outcome: &WorkItemOutcome) -> String {
     match outcome {
-        WorkItemOutcome::Succeeded => "succeeded".to_owned(),
-        WorkItemOutcome::Failed => "failed".to_owned(),
-        WorkItemOutcome::Skipped(reason) => format!("skipped: {}", skip_reason(reason)),
-        other => other.as_str().to_owned(),
+        WorkItemOutcome::Skipped(reason) => {
+            format!("{}: {}", outcome.as_str(), skip_reason(reason))
+        }
+        outcome => outcome.as_str().to_owned(),
     }
 }
 

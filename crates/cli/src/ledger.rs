@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{Coordination, CoordinationReducer, Reducer as _, ReducerContext};
+use antiphon::coordination::{
+    Coordination, CoordinationReducer, Reducer as _, ReducerContext, Stage,
+};
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
@@ -171,13 +173,12 @@ impl Ledger {
     /// Refuses a coordination that is not there, or has ended.
     pub(crate) fn unended(&self, id: &CoordinationId) -> Result<(), CommandError> {
         let head = self.head(&StreamName::Coordination(id.clone()))?;
-        match head.ended {
-            false => Ok(()),
-            true => Err(CommandError::new(
-                Kind::Usage,
-                format!("{id} has already ended: {}", head.status),
-            )
-            .with_hint(format!("`antiphon receipt show {id}` shows the result"))),
+        match stage(&head)? {
+            Stage::Ended(verdict) => {
+                Err(CommandError::new(Kind::Usage, format!("{id} has already ended: {verdict}"))
+                    .with_hint(format!("`antiphon receipt show {id}` shows the result")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -215,11 +216,22 @@ impl Ledger {
     }
 }
 
-/// An item that is not in a coordination.
-pub(crate) fn unknown_item(session: &Coordination, work: &str) -> CommandError {
-    let id = session.coordination_id();
+/// Where a run is in its life, as its head row says.
+pub(crate) fn stage(head: &HeadRow) -> Result<Stage, CommandError> {
+    head.stage().map_err(unreadable)
+}
+
+/// A head row that this version cannot read.
+pub(crate) fn unreadable(error: impl std::error::Error) -> CommandError {
+    CommandError::new(Kind::State, error.to_string())
+        .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
+}
+
+/// An item that is not in a run.
+pub(crate) fn unknown_item(run: &Coordination, work: &str) -> CommandError {
+    let id = run.coordination_id();
     let command_error = CommandError::new(Kind::Usage, format!("there is no item {work} in {id}"));
-    match alike(work, session.work_queue().map(WorkId::as_str)).as_slice() {
+    match alike(work, run.work_queue().map(WorkId::as_str)).as_slice() {
         [] => command_error.with_hint(format!("`antiphon status {id}` shows its items")),
         near => command_error.with_hint(format!("did you mean {}?", near.join(" or "))),
     }

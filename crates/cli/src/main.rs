@@ -1,6 +1,7 @@
 //! The command line of Antiphon.
 
 mod bench;
+mod colour;
 mod command_error;
 mod commands;
 mod connection;

@@ -1,4 +1,4 @@
-//! Text for a terminal: what may be shown of text that others wrote, and in which colour.
+//! Text for a terminal: what may be shown of text that others wrote.
 
 use std::borrow::Cow;
 
@@ -16,19 +16,6 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
         .chars()
         .map(|c| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() });
     Cow::Owned(spelled.collect())
-}
-
-/// A colour for a state or verdict, so that what went wrong is seen first.
-pub(crate) fn painted(text: &str, state: &str) -> String {
-    let colour = match state {
-        "succeeded" | "done" | "sound" | "ok" => 32,
-        "failed" | "awaiting cleanup" | "aborted" | "problem" => 31,
-        "partial" | "paused" | "stopping" | "closed" | "nothing new starts" | "note"
-        | "skipped" | "delayed" => 33,
-        "running" | "starting" => 36,
-        _ => return text.to_owned(),
-    };
-    format!("\u{1b}[{colour}m{text}\u{1b}[0m")
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, Steer};
 use serde_json::json;
 
+use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::connection::Connection;
 use crate::ledger::{self, Ledger};
@@ -13,7 +14,6 @@ use crate::options::Options;
 use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
 use crate::stdout::Stdout;
-use crate::text::painted;
 
 /// Cancel a run
 ///
@@ -56,7 +56,7 @@ impl Args {
                 output.line(format!(
                     "{} ended: {}, receipt {}",
                     self.id,
-                    painted(&verdict, &verdict),
+                    painted(&verdict, outcome.verdict),
                     outcome.receipt
                 ))?;
             }

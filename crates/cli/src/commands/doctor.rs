@@ -10,11 +10,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::colour::painted;
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::state_dir;
 use crate::stdout::Stdout;
-use crate::text::{painted, printable};
+use crate::text::printable;
 use acceptance::Acceptance;
 use examination::{CheckState, Examination};
 
@@ -73,7 +74,7 @@ fn print(examination: &Examination, output: &mut Stdout) -> Result<(), CommandEr
         output.line(format!(
             "{:width$}  {}  {first}",
             check.name,
-            painted(&format!("{state:7}"), state)
+            painted(&format!("{state:7}"), check.state)
         ))?;
         let margin = width + 11;
         for line in lines {
@@ -87,8 +88,8 @@ fn print(examination: &Examination, output: &mut Stdout) -> Result<(), CommandEr
         examination.checks.iter().filter(|check| check.state == CheckState::Problem).count();
     output.line("")?;
     output.line(match problems {
-        0 => painted("nothing is wrong", "ok"),
-        1 => painted("1 problem", "problem"),
-        all => painted(&format!("{all} problems"), "problem"),
+        0 => painted("nothing is wrong", CheckState::Ok),
+        1 => painted("1 problem", CheckState::Problem),
+        all => painted(&format!("{all} problems"), CheckState::Problem),
     })
 }

@@ -12,8 +12,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::command_error::{CommandError, Kind};
-use crate::ledger::{COORDINATIONS, Ledger};
+use crate::command_error::CommandError;
+use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
 use crate::stdout::Stdout;
 use crate::table::Table;
@@ -50,7 +50,7 @@ fn stages() -> impl TypedValueParser<Value = Stage> {
 struct RunJson<'a> {
     id: String,
     name: Option<&'a str>,
-    status: &'a str,
+    status: &'static str,
     ended: bool,
     version: u64,
     hash: String,
@@ -78,9 +78,10 @@ impl Args {
         } else {
             let mut table =
                 Table::new(["ID", "NAME", "STATUS", "WORK", "SESSIONS", "STARTED", "AGE"])
-                    .coloured_by(2);
+                    .colouring(2);
             for head in &heads {
-                table.row(row(head, summary(head)?));
+                let stage = ledger::stage(head)?;
+                table.row_in(stage, row(head, stage, summary(head)?));
             }
             table.print("", &mut output)?;
         }
@@ -114,10 +115,7 @@ impl Args {
 }
 
 fn summary(head: &HeadRow) -> Result<RunSummary, CommandError> {
-    head.run_summary().map_err(|error| {
-        CommandError::new(Kind::State, error.to_string())
-            .with_hint("read the ledger with the version that wrote it, or run `antiphon verify`")
-    })
+    head.run_summary().map_err(ledger::unreadable)
 }
 
 fn id(head: &HeadRow) -> String {
@@ -125,14 +123,14 @@ fn id(head: &HeadRow) -> String {
     name.strip_prefix(COORDINATIONS).unwrap_or(&name).to_owned()
 }
 
-fn row(head: &HeadRow, summary: RunSummary) -> [String; 7] {
+fn row(head: &HeadRow, stage: Stage, summary: RunSummary) -> [String; 7] {
     let Counts { work_succeeded, work_failed, work_skipped, work_skipped_by_rule, .. } =
         summary.totals;
     let done = work_succeeded + work_failed + work_skipped + work_skipped_by_rule;
     [
         id(head),
         summary.name.unwrap_or_else(|| "-".to_owned()),
-        head.status.clone(),
+        stage.to_string(),
         format!("{done}/{}", summary.work),
         (summary.totals.sessions + summary.running).to_string(),
         timestamps::seconds(head.started),
@@ -144,7 +142,7 @@ fn line<'a>(head: &'a HeadRow, summary: &'a RunSummary) -> Result<RunJson<'a>, C
     Ok(RunJson {
         id: id(head),
         name: summary.name.as_deref(),
-        status: &head.status,
+        status: ledger::stage(head)?.as_str(),
         ended: head.ended,
         version: head.tip.version.0,
         hash: head.tip.hash.to_string(),

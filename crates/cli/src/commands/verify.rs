@@ -9,11 +9,12 @@ use antiphon::ledger::export::verify_export;
 use antiphon::ledger::verify::{Earlier, Report, Scope};
 use serde_json::{Value, json};
 
+use crate::colour::{Colour, painted};
 use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
 use crate::stdout::Stdout;
-use crate::text::{painted, printable};
+use crate::text::printable;
 
 /// Verify the ledger, a run or an exported receipt
 ///
@@ -105,10 +106,10 @@ fn print(report: &Report, output: &mut Stdout) -> Result<(), CommandError> {
     let text = report.to_string();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
-        let state = if report.is_sound() { "ok" } else { "problem" };
+        let colour = if report.is_sound() { Colour::Good } else { Colour::Bad };
         let line = printable(line);
         output.line(if lines.peek().is_none() {
-            painted(&line, state)
+            painted(&line, colour)
         } else {
             line.into_owned()
         })?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use antiphon::coordination::{Coordination, Runners, WorkState};
+use antiphon::coordination::{Coordination, Runners};
 use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::runtime::on_a_runtime;
 use crate::stdout::Stdout;
 use crate::text::printable;
 
-/// Items that are told of when none is named.
+/// Items that are explained when none is named.
 const MOST: usize = 50;
 
 /// Explain why an item is not running
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 /// What keeps one item.
-struct Told {
+struct Explanation {
     work: String,
     reasons: Vec<String>,
 }
@@ -41,28 +41,27 @@ impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let ledger = Ledger::find(options)?;
         ledger.head(&antiphon::id::StreamName::Coordination(self.id.clone()))?;
-        let session = ledger.replayed(&self.id)?;
-        let works = self.wanted(&session)?;
+        let run = ledger.replayed(&self.id)?;
+        let works = self.wanted(&run)?;
         on_a_runtime(async {
-            let told = match Connection::probe(&ledger.dir).await? {
-                Some(client) if !session.status().is_terminal() => {
-                    let mut told = Vec::new();
+            let explanations = match Connection::probe(&ledger.dir).await? {
+                Some(client) if !run.status().is_terminal() => {
+                    let mut explanations = Vec::new();
                     for work in works {
                         let reasons = client.why(&self.id, &work).await?.reasons;
-                        told.push(Told {
+                        explanations.push(Explanation {
                             work,
                             reasons: reasons.into_iter().map(|why| why.text).collect(),
                         });
                     }
-                    told
+                    explanations
                 }
-                _ => works
-                    .into_iter()
-                    .map(|work| recorded(&session, work))
-                    .collect::<Result<_, _>>()?,
+                _ => {
+                    works.into_iter().map(|work| recorded(&run, work)).collect::<Result<_, _>>()?
+                }
             };
             let mut output = Stdout::open();
-            for Told { work, reasons } in &told {
+            for Explanation { work, reasons } in &explanations {
                 if options.json {
                     output.json(&json!({ "work": work, "reasons": reasons }))?;
                 } else if reasons.is_empty() {
@@ -81,16 +80,14 @@ impl Args {
     }
 
     /// The item that was named, else all unfinished ones.
-    fn wanted(&self, session: &Coordination) -> Result<Vec<String>, CommandError> {
+    fn wanted(&self, run: &Coordination) -> Result<Vec<String>, CommandError> {
         let id = &self.id;
         match &self.work {
-            Some(work) if session.work_tracking(work).is_some() => Ok(vec![work.clone()]),
-            Some(work) => Err(unknown_item(session, work)),
+            Some(work) if run.work_tracking(work).is_some() => Ok(vec![work.clone()]),
+            Some(work) => Err(unknown_item(run, work)),
             None => {
-                let unfinished = session.work_queue().filter(|work| {
-                    session
-                        .work_tracking(work.as_str())
-                        .is_some_and(|item| !matches!(item.state, WorkState::Done(_)))
+                let unfinished = run.work_queue().filter(|work| {
+                    run.work_stage(work.as_str()).is_some_and(|stage| !stage.has_outcome())
                 });
                 let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
                 if works.is_empty() {
@@ -105,17 +102,17 @@ impl Args {
 }
 
 /// What the record says where no engine runs.
-fn recorded(session: &Coordination, work: String) -> Result<Told, CommandError> {
-    let (at, wall) = session.last_times();
+fn recorded(run: &Coordination, work: String) -> Result<Explanation, CommandError> {
+    let (at, wall) = run.last_times();
     let mut runners = Runners::default();
     runners.allow_processes();
-    let blocked = session
+    let blocked = run
         .why(&work, &Now { at, wall, random: [0; 32] }, &runners)
         .map_err(CommandError::internal)?;
     let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
-    if !session.status().is_terminal() {
-        let id = session.coordination_id();
+    if !run.status().is_terminal() {
+        let id = run.coordination_id();
         reasons.push(format!("no engine is running; `antiphon resume {id}` starts one"));
     }
-    Ok(Told { work, reasons })
+    Ok(Explanation { work, reasons })
 }

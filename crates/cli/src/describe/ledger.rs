@@ -3,13 +3,14 @@
 use antiphon::event::{LedgerErased, LedgerOpened};
 
 use super::sentence::{Sentence, names, said};
+use crate::colour::Colour;
 use crate::labels::counted;
 
 pub(super) fn opened(opened: &LedgerOpened) -> Sentence {
     let LedgerOpened { epoch, host, pid, engine, accepted_shorter, .. } = opened;
     let accepted = if *accepted_shorter { ", despite its head mark" } else { "" };
     let text = format!(" in epoch {epoch} by antiphon {engine}, process {pid} on {host}{accepted}");
-    Sentence::new("opened", "", text)
+    Sentence::new("opened", Colour::Plain, text)
 }
 
 pub(super) fn erased(erased: &LedgerErased) -> Sentence {
@@ -22,5 +23,5 @@ pub(super) fn erased(erased: &LedgerErased) -> Sentence {
     if !erased.blobs.is_empty() {
         what.push(counted(erased.blobs.len(), "blob"));
     }
-    Sentence::new("erased", "", format!(" {}{}", what.join(", "), said(&erased.reason)))
+    Sentence::new("erased", Colour::Plain, format!(" {}{}", what.join(", "), said(&erased.reason)))
 }

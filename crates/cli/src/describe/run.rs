@@ -9,6 +9,7 @@ use antiphon::id::StreamName;
 use antiphon::time;
 
 use super::sentence::{Sentence, said};
+use crate::colour::Colour;
 use crate::labels::{self, cost, counted};
 use crate::timestamps::elapsed;
 
@@ -25,19 +26,23 @@ pub(super) fn started(stream: &StreamName, started: &Started) -> Sentence {
     ];
     parts.extend((started.mode == Mode::Open).then(|| "open to more work".to_owned()));
     parts.extend(started.parent.as_ref().map(|parent| format!("for session {parent}")));
-    Sentence::new("started", "running", format!(" {id}{name}: {}", parts.join("; ")))
+    Sentence::new("started", Colour::Active, format!(" {id}{name}: {}", parts.join("; ")))
 }
 
 pub(super) fn paused(paused: &Paused) -> Sentence {
-    Sentence::new("paused", "paused", format!(" by {}{}", paused.by, said(&paused.reason)))
+    Sentence::new("paused", Colour::Caution, format!(" by {}{}", paused.by, said(&paused.reason)))
 }
 
 pub(super) fn continued(continued: &Continued) -> Sentence {
-    Sentence::new("continued", "running", format!(" by {}", continued.by))
+    Sentence::new("continued", Colour::Active, format!(" by {}", continued.by))
 }
 
 pub(super) fn budget_raised(raised: &BudgetRaised) -> Sentence {
-    Sentence::new("budget raised", "", format!(" by {} to {}", raised.by, budget(&raised.budget)))
+    Sentence::new(
+        "budget raised",
+        Colour::Plain,
+        format!(" by {} to {}", raised.by, budget(&raised.budget)),
+    )
 }
 
 pub(super) fn stop_requested(stop: &StopRequested) -> Sentence {
@@ -47,7 +52,7 @@ pub(super) fn stop_requested(stop: &StopRequested) -> Sentence {
         StopKind::Cancel => "cancel requested",
         _ => "end requested in a way that this version does not know",
     };
-    Sentence::new(word, "stopping", format!(" by {}{}", stop.by, said(&stop.why())))
+    Sentence::new(word, Colour::Caution, format!(" by {}{}", stop.by, said(&stop.why())))
 }
 
 pub(super) fn resumed(resumed: &Resumed) -> Sentence {
@@ -57,19 +62,19 @@ pub(super) fn resumed(resumed: &Resumed) -> Sentence {
         many => format!("; {many} sessions were interrupted"),
     };
     let text = format!(" by antiphon {} in epoch {}{interrupted}", resumed.engine, resumed.epoch);
-    Sentence::new("resumed", "running", text)
+    Sentence::new("resumed", Colour::Active, text)
 }
 
 pub(super) fn completed(completed: &Completed) -> Sentence {
-    let verdict = completed.verdict.as_str();
+    let verdict = completed.verdict;
     let stop = completed.stop.describe();
-    Sentence::new(verdict, verdict, format!(": {stop}; receipt {}", completed.receipt))
+    Sentence::new(verdict.as_str(), verdict, format!(": {stop}; receipt {}", completed.receipt))
 }
 
 pub(super) fn aborted(aborted: &Aborted) -> Sentence {
-    let verdict = aborted.verdict.as_str();
+    let verdict = aborted.verdict;
     let reason = labels::abort(&aborted.reason);
-    Sentence::new(verdict, verdict, format!(": {reason}; receipt {}", aborted.receipt))
+    Sentence::new(verdict.as_str(), verdict, format!(": {reason}; receipt {}", aborted.receipt))
 }
 
 fn budget(budget: &CoordinationBudget) -> String {

@@ -2,31 +2,37 @@
 
 use std::fmt;
 
-use crate::text::{painted, printable};
+use crate::colour::{Colour, painted};
+use crate::text::printable;
 
 /// Names that are spelled out before the rest is counted.
 const NAMED: usize = 5;
 
-/// A first word in the colour of a state, what it is about, and details. Nothing in it is obeyed by
+/// A first word in a colour, what it is about, and details. Nothing in it is obeyed by
 /// a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sentence {
     word: String,
-    state: &'static str,
+    colour: Colour,
     subject: String,
     details: String,
 }
 
 impl Sentence {
-    /// A sentence whose first word is in the colour of a state; what follows brings the space or
+    /// A sentence whose first word is in a colour; what follows brings the space or
     /// colon before it.
-    pub(super) fn new(word: &str, state: &'static str, subject: impl AsRef<str>) -> Self {
+    pub(super) fn new(word: &str, colour: impl Into<Colour>, subject: impl AsRef<str>) -> Self {
         let subject = printable(subject.as_ref()).into_owned();
-        Self { word: printable(word).into_owned(), state, subject, details: String::new() }
+        Self {
+            word: printable(word).into_owned(),
+            colour: colour.into(),
+            subject,
+            details: String::new(),
+        }
     }
 
     pub(super) fn plain(text: impl AsRef<str>) -> Self {
-        Self::new(text.as_ref(), "", "")
+        Self::new(text.as_ref(), Colour::Plain, "")
     }
 
     pub(super) fn with_details(self, details: impl AsRef<str>) -> Self {
@@ -44,7 +50,7 @@ impl Sentence {
 
 impl fmt::Display for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", painted(&self.word, self.state), self.subject, self.details)
+        write!(f, "{}{}{}", painted(&self.word, self.colour), self.subject, self.details)
     }
 }
 

@@ -5,6 +5,7 @@ use antiphon::event::{SessionBound, SessionCleared, SessionUnbound, WriteRefused
 use antiphon::time::{Deadline, LedgerTime};
 
 use super::sentence::{Sentence, said};
+use crate::colour::Colour;
 use crate::labels::{cost, counted};
 use crate::timestamps;
 
@@ -16,7 +17,8 @@ pub(super) fn bound(bound: &SessionBound) -> Sentence {
     if bound.nested {
         details.push_str(", a nested run");
     }
-    Sentence::new("running", "running", format!(" {} ({details})", bound.work))
+    let stage = WorkStage::Running;
+    Sentence::new(stage.as_str(), stage, format!(" {} ({details})", bound.work))
 }
 
 /// Where the end of a session leaves its item, and why it will have another one.
@@ -29,7 +31,7 @@ pub(super) fn unbound(unbound: &SessionUnbound, at: LedgerTime) -> Sentence {
     };
     let again = if stage.has_outcome() { String::new() } else { again(*outcome) };
     // An item that may start again at once did not do well all the same.
-    let colour = if stage == WorkStage::Ready { "delayed" } else { stage.as_str() };
+    let colour = if stage == WorkStage::Ready { Colour::Caution } else { stage.into() };
     Sentence::new(stage.as_str(), colour, subject).with_details(format!("{again}{details}"))
 }
 
@@ -62,11 +64,11 @@ fn usage(used: &Usage) -> String {
 }
 
 pub(super) fn cleared(cleared: &SessionCleared) -> Sentence {
-    Sentence::new("cleaned up", "done", format!(" after session {}", cleared.session))
+    Sentence::new("cleaned up", Colour::Good, format!(" after session {}", cleared.session))
 }
 
 pub(super) fn write_refused(refused: &WriteRefused) -> Sentence {
     let WriteRefused { session, fence, kind } = refused;
     let text = format!(" a late {kind} of session {session}, whose fence {fence} has expired");
-    Sentence::new("refused", "failed", text)
+    Sentence::new("refused", Colour::Bad, text)
 }

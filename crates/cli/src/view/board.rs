@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use antiphon::coordination::{
-    Coordination, SessionOutcome, Stage, Verdict, WorkItemOutcome, WorkSpec, WorkState,
+    Coordination, Need, SessionOutcome, Stage, Verdict, WorkSpec, WorkStage,
 };
 use antiphon::envelope::Recorded;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent, DecodeError, SessionUnbound};
@@ -21,9 +21,7 @@ use crate::text::printable;
 /// Most of what a session said that is kept, in characters.
 const TEXT_KEPT: usize = 200;
 
-/// Waiting items among which some are looked for that could run, and those for which the engine is
-/// asked.
-const LOOKED_THROUGH: usize = 100;
+/// Ready items for which the engine is asked why they do not run.
 const ASKED: usize = 8;
 
 /// One coordination, as far as its events could be read.
@@ -42,6 +40,9 @@ pub(crate) struct Board {
     /// quiet.
     quiet: BTreeSet<(Class, usize, Option<GroupName>)>,
     groups: HashMap<GroupName, Group>,
+    /// Items that need an item which has no outcome yet, and those that need a group.
+    needed: HashMap<WorkId, Vec<usize>>,
+    needed_groups: HashMap<GroupName, Vec<usize>>,
 }
 
 /// Events that cannot be read: those from this version on.
@@ -69,93 +70,76 @@ pub(crate) struct Last {
     pub(crate) text: Option<Box<str>>,
 }
 
-/// Where items are in their life, those first that are looked at first.
+/// Where items are in their life, those first that are looked at first. The words are the core's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
-    Running,
-    Failed,
-    Held,
-    Delayed,
-    Waiting,
-    Skipped,
-    Done,
-}
+pub(crate) struct Class(usize);
 
 impl Class {
-    const ALL: [Self; 7] = [
-        Self::Running,
-        Self::Failed,
-        Self::Held,
-        Self::Delayed,
-        Self::Waiting,
-        Self::Skipped,
-        Self::Done,
+    const ORDER: [WorkStage; WorkStage::ALL.len()] = [
+        WorkStage::Running,
+        WorkStage::Failed,
+        WorkStage::AwaitingCleanup,
+        WorkStage::Delayed,
+        WorkStage::Ready,
+        WorkStage::Waiting,
+        WorkStage::Unfinished,
+        WorkStage::Skipped,
+        WorkStage::Succeeded,
     ];
 
-    fn of(state: &WorkState) -> Self {
-        match state {
-            WorkState::Waiting(_) | WorkState::Ready => Self::Waiting,
-            WorkState::Delayed(_) => Self::Delayed,
-            WorkState::Bound(_) => Self::Running,
-            WorkState::AwaitingCleanup(_) => Self::Held,
-            WorkState::Done(WorkItemOutcome::Succeeded) => Self::Done,
-            WorkState::Done(WorkItemOutcome::Failed) => Self::Failed,
-            // Skipped, or what later versions may add: nothing of its own came of it.
-            WorkState::Done(_) => Self::Skipped,
-        }
+    fn of(stage: WorkStage) -> Self {
+        let place = Self::ORDER.iter().position(|other| *other == stage);
+        Self(place.expect("BUG: every stage has its place"))
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        Self::ORDER.into_iter().map(Self::of)
+    }
+
+    pub(crate) fn stage(self) -> WorkStage {
+        Self::ORDER[self.0]
     }
 
     fn is_quiet(self) -> bool {
-        self >= Self::Waiting
-    }
-
-    /// The class as it is counted.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Held => "awaiting cleanup",
-            Self::Running => "running",
-            Self::Failed => "failed",
-            Self::Delayed => "delayed",
-            Self::Waiting => "waiting",
-            Self::Skipped => "skipped",
-            Self::Done => "succeeded",
-        }
+        self >= Self::of(WorkStage::Ready)
     }
 }
 
 /// How many items there are of each class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct ClassCounts([usize; Class::ALL.len()]);
+pub(crate) struct ClassCounts([usize; Class::ORDER.len()]);
 
 impl ClassCounts {
-    pub(crate) fn of(&self, class: Class) -> usize {
-        self.0[class as usize]
+    pub(crate) fn of(&self, stage: WorkStage) -> usize {
+        self.0[Class::of(stage).0]
     }
 
     pub(crate) fn total(&self) -> usize {
         self.0.iter().sum()
     }
 
-    /// Those that there are any of.
-    pub(crate) fn present(&self) -> impl Iterator<Item = (Class, usize)> {
-        Class::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+    /// Those that have no outcome.
+    fn unfinished(&self) -> usize {
+        self.present().filter(|(stage, _)| !stage.has_outcome()).map(|(_, count)| count).sum()
+    }
+
+    /// Those that there are any of, those first that are looked at first.
+    pub(crate) fn present(&self) -> impl Iterator<Item = (WorkStage, usize)> {
+        Class::ORDER.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
     fn quiet(&self) -> Self {
         let mut quiet = *self;
-        Class::ALL
-            .into_iter()
-            .filter(|class| !class.is_quiet())
-            .for_each(|class| quiet.0[class as usize] = 0);
+        Class::all().filter(|class| !class.is_quiet()).for_each(|class| quiet.0[class.0] = 0);
         quiet
     }
 
     fn add(&mut self, class: Class) {
-        self.0[class as usize] += 1;
+        self.0[class.0] += 1;
     }
 
     fn remove(&mut self, class: Class) {
-        self.0[class as usize] -= 1;
+        self.0[class.0] -= 1;
     }
 
     fn less(mut self, other: Self) -> Self {
@@ -173,7 +157,7 @@ struct Group {
 impl Group {
     /// Where it stands among what is quiet, if any of it is.
     fn class(&self) -> Option<Class> {
-        self.counts.quiet().present().map(|(class, _)| class).next()
+        self.counts.quiet().present().map(|(stage, _)| Class::of(stage)).next()
     }
 }
 
@@ -205,6 +189,8 @@ impl Board {
             all: BTreeSet::new(),
             quiet: BTreeSet::new(),
             groups: HashMap::new(),
+            needed: HashMap::new(),
+            needed_groups: HashMap::new(),
         }
     }
 
@@ -213,7 +199,7 @@ impl Board {
     }
 
     /// The state; none before the first event, or if that cannot be read.
-    pub(crate) fn session(&self) -> Option<&Coordination> {
+    pub(crate) fn run(&self) -> Option<&Coordination> {
         self.replay.state()
     }
 
@@ -233,7 +219,7 @@ impl Board {
     pub(crate) fn name(&self) -> &str {
         self.replay
             .state()
-            .and_then(|session| session.started().name.as_deref())
+            .and_then(|run| run.started().name.as_deref())
             .unwrap_or(self.id.as_str())
     }
 
@@ -241,7 +227,7 @@ impl Board {
     pub(crate) fn stage(&self) -> Stage {
         match (self.verdict, self.replay.state()) {
             (Some(verdict), _) => Stage::Ended(verdict),
-            (None, Some(session)) => session.stage(),
+            (None, Some(run)) => run.stage(),
             (None, None) => Stage::Starting,
         }
     }
@@ -250,22 +236,19 @@ impl Board {
     /// while an engine owns it.
     pub(crate) fn present(&self, wall: WallTime) -> Now {
         let mut now = Now::from(0);
-        let Some(session) = self.replay.state() else { return now };
-        let (at, since) = session.last_times();
+        let Some(run) = self.replay.state() else { return now };
+        let (at, since) = run.last_times();
         // Where events are missing, nobody knows what time has passed for what.
         let wall = if self.unread.is_some() { since } else { wall };
         now.wall = wall;
-        now.at = if session.status().is_terminal() {
-            at
-        } else {
-            at.after(wall.0.saturating_sub(since.0))
-        };
+        now.at =
+            if run.status().is_terminal() { at } else { at.after(wall.0.saturating_sub(since.0)) };
         now
     }
 
     /// The present as of its last event, for when no engine owns it and its time stands still.
     pub(crate) fn standstill(&self) -> Now {
-        let last = self.replay.state().map_or(WallTime(0), |session| session.last_times().1);
+        let last = self.replay.state().map_or(WallTime(0), |run| run.last_times().1);
         self.present(last)
     }
 
@@ -285,16 +268,16 @@ impl Board {
                 DecodeError::Erased { .. } => "its payload was erased".to_owned(),
                 error => error.to_string(),
             })?;
-        let Some(session) = self.replay.state() else {
+        let Some(run) = self.replay.state() else {
             return self.replay.apply(recorded, &event).map_err(|error| error.to_string());
         };
         let freed = match &event {
-            CoordinationEvent::SessionCleared(cleared) => session.held_by(cleared.session).cloned(),
+            CoordinationEvent::SessionCleared(cleared) => run.held_by(cleared.session).cloned(),
             _ => None,
         };
         let last = match &event {
             CoordinationEvent::SessionUnbound(unbound) => {
-                let since = session
+                let since = run
                     .binding(unbound.session)
                     .map_or(recorded.at, |(binding, _)| binding.bound_at);
                 Some(last(unbound, recorded.at.since(since)))
@@ -318,6 +301,7 @@ impl Board {
             }
             CoordinationEvent::Completed(_) | CoordinationEvent::Aborted(_) => {
                 self.verdict = verdict(recorded);
+                self.look_at_the_rest();
             }
             _ => freed.iter().for_each(|work| self.look_at(work)),
         }
@@ -326,25 +310,80 @@ impl Board {
 
     fn add(&mut self, spec: &WorkSpec) {
         let place = self.items.len();
-        self.items.push(Item {
-            id: spec.id.clone(),
-            class: Class::Waiting,
-            group: spec.group.clone(),
-            last: None,
-        });
+        let class = Class::of(WorkStage::Waiting);
+        let group = spec.group.clone();
+        for need in &spec.needs {
+            match need {
+                Need::Work(id) => self.needed.entry(id.clone()).or_default().push(place),
+                Need::Group(name) => {
+                    self.needed_groups.entry(name.clone()).or_default().push(place);
+                }
+                _ => {}
+            }
+        }
+        let was_open = group.as_ref().is_some_and(|group| self.is_open(group));
+        self.items.push(Item { id: spec.id.clone(), class, group: group.clone(), last: None });
         self.places.insert(spec.id.clone(), place);
-        self.enter(place, Class::Waiting);
+        self.enter(place, class);
+        self.look_at_place(place);
+        // What waited for the group and had not begun waits for this member, too.
+        if let Some(group) = group.filter(|group| was_open != self.is_open(group)) {
+            self.dependents(&group).into_iter().for_each(|place| self.look_at_place(place));
+        }
     }
 
-    /// Puts an item where its state belongs. One that has left memory stays where it was: only what
-    /// is done leaves.
     fn look_at(&mut self, work: &WorkId) {
-        let Some(place) = self.places.get(work).copied() else { return };
-        let tracking = self.replay.state().and_then(|session| session.work_tracking(work.as_str()));
-        let Some(class) = tracking.map(|tracking| Class::of(tracking.state)) else { return };
-        let before = std::mem::replace(&mut self.items[place].class, class);
+        if let Some(place) = self.places.get(work).copied() {
+            self.look_at_place(place);
+        }
+    }
+
+    /// Puts an item where its state belongs, and with it those that wait for it. They may be a chain
+    /// of all items, so this does not recurse.
+    fn look_at_place(&mut self, place: usize) {
+        let mut places = vec![place];
+        while let Some(place) = places.pop() {
+            places.extend(self.settle(place));
+        }
+    }
+
+    /// Puts an item where its state belongs, and gives those that this may have moved. An item that
+    /// has left memory stays where it was: only what has its outcome leaves.
+    fn settle(&mut self, place: usize) -> Vec<usize> {
+        let Item { id, class: before, group, .. } = &self.items[place];
+        let (before, group) = (*before, group.clone());
+        let stage = self.replay.state().and_then(|run| run.work_stage(id.as_str()));
+        let Some(stage) = stage.filter(|stage| Class::of(*stage) != before) else {
+            return Vec::new();
+        };
+        let was_open = group.as_ref().is_some_and(|group| self.is_open(group));
+        self.items[place].class = Class::of(stage);
         self.leave(place, before);
-        self.enter(place, class);
+        self.enter(place, Class::of(stage));
+        let mut dependents = Vec::new();
+        if stage.has_outcome() {
+            dependents.extend(self.needed.remove(&self.items[place].id).into_iter().flatten());
+        }
+        if let Some(group) = group.filter(|group| was_open != self.is_open(group)) {
+            dependents.extend(self.dependents(&group));
+        }
+        dependents
+    }
+
+    /// Whether no member of a group is without an outcome.
+    fn is_open(&self, group: &GroupName) -> bool {
+        self.groups.get(group).is_none_or(|group| group.counts.unfinished() == 0)
+    }
+
+    fn dependents(&self, group: &GroupName) -> Vec<usize> {
+        self.needed_groups.get(group).cloned().unwrap_or_default()
+    }
+
+    /// Looks at what is left without an outcome when the run ends.
+    fn look_at_the_rest(&mut self) {
+        let rest = self.all.iter().filter(|(class, _)| !class.stage().has_outcome());
+        let rest: Vec<usize> = rest.map(|(_, place)| *place).collect();
+        rest.into_iter().for_each(|place| self.look_at_place(place));
     }
 
     fn enter(&mut self, place: usize, class: Class) {
@@ -387,21 +426,13 @@ impl Board {
     /// Items that may start while there is a slot and nothing pauses or stops them, among those
     /// that are looked at first.
     pub(crate) fn unexplained(&self) -> Vec<WorkId> {
-        let Some(session) = self.replay.state() else { return Vec::new() };
-        if !session.has_slot(0) || session.stage() != Stage::Running {
+        let Some(run) = self.replay.state() else { return Vec::new() };
+        if !run.has_slot(0) || run.stage() != Stage::Running {
             return Vec::new();
         }
-        let waiting = self
-            .all
-            .range((Class::Waiting, 0)..(Class::Skipped, 0))
-            .take(LOOKED_THROUGH)
-            .map(|(_, place)| &self.items[*place].id);
-        let is_ready = |work: &&WorkId| {
-            session
-                .work_tracking(work.as_str())
-                .is_some_and(|tracking| *tracking.state == WorkState::Ready)
-        };
-        waiting.filter(is_ready).take(ASKED).cloned().collect()
+        let (ready, next) = (Class::of(WorkStage::Ready), Class::of(WorkStage::Waiting));
+        let ready = self.all.range((ready, 0)..(next, 0));
+        ready.take(ASKED).map(|(_, place)| self.items[*place].id.clone()).collect()
     }
 
     /// So many items: all in their order if they are no more, else what runs and what failed first.

@@ -13,11 +13,12 @@ use antiphon::id::{CoordinationId, SessionId};
 use antiphon::process::{Kept, SessionFolder};
 use antiphon::time::LedgerTime;
 
+use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
 use crate::stdout::Stdout;
-use crate::text::{painted, printable};
+use crate::text::printable;
 use crate::timestamps::elapsed;
 
 /// Most that is passed on at a time, in bytes.
@@ -112,7 +113,7 @@ impl Echo {
         let stop = outcome.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
         anstream::eprintln!(
             "{}{stop}; `antiphon receipt show {}`",
-            painted(&verdict, &verdict),
+            painted(&verdict, outcome.verdict),
             self.coordination
         );
         Ok(())

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::Stage;
+use antiphon::coordination::{Stage, WorkStage};
 use antiphon::id::WorkId;
 use antiphon::time::{Now, WallTime};
 
-use super::board::{Board, Class, ClassCounts, Shown};
+use super::board::{Board, ClassCounts, Shown};
 use super::line::{Line, prefix, width};
 use super::meters::{Meter, meters};
 use super::row::{Row, Rows};
+use crate::colour::Colour;
 use crate::text::printable;
 use crate::timestamps;
 
@@ -84,21 +85,22 @@ pub(crate) fn frame(
 fn heading(board: &Board) -> Line {
     let mut line = Line::default();
     line.push(printable(board.name()));
-    if board.session().is_none() && board.unread().is_some() {
+    if board.run().is_none() && board.unread().is_some() {
         return line;
     }
     line.push("  ");
-    let stage = board.stage().as_str();
-    line.painted(stage, stage);
+    line.painted(board.stage().as_str(), board.stage());
     let counts = board.counts();
-    let ended = [Class::Done, Class::Failed, Class::Skipped]
-        .map(|class| counts.of(class))
+    let ended: usize = WorkStage::ALL
         .iter()
-        .sum::<usize>();
+        .copied()
+        .filter(|stage| stage.has_outcome())
+        .map(|stage| counts.of(stage))
+        .sum();
     line.push(format!("  {ended} of {} ended", counts.total()));
-    for class in [Class::Failed, Class::Running, Class::Held] {
-        if counts.of(class) > 0 {
-            line.push(format!(", {} {}", counts.of(class), class.as_str()));
+    for stage in [WorkStage::Failed, WorkStage::Running, WorkStage::AwaitingCleanup] {
+        if counts.of(stage) > 0 {
+            line.push(format!(", {} {stage}", counts.of(stage)));
         }
     }
     if board.name() != board.id().as_str() {
@@ -156,11 +158,10 @@ impl ShownRow {
 
     fn line(&self, turn: usize, widest: usize, retried: bool) -> Line {
         let mut line = Line::default();
-        let (mark, state) = match self {
-            Self::Item(row) => mark(row.class, turn),
-            Self::Group(..) => ("+", ""),
-        };
-        line.painted(mark, state);
+        match self {
+            Self::Item(row) => line.painted(mark(row.stage, turn), row.stage),
+            Self::Group(..) => line.push("+"),
+        }
         line.push(" ");
         line.push(prefix(self.name(), widest));
         line.pad_to(2 + widest + 2);
@@ -186,41 +187,41 @@ impl ShownRow {
 /// What stands behind the numbers of an item; its mark says the state of most.
 fn description(row: &Row) -> String {
     let detail = row.detail();
-    match (row.state, &row.waits) {
-        ("ready" | "delayed", Some(_)) => format!("{}: {detail}", row.state),
-        ("ready" | "unfinished", None) if detail.is_empty() => row.state.to_owned(),
-        ("ready" | "unfinished", _) => format!("{}; {detail}", row.state),
+    match row.stage {
+        WorkStage::Ready | WorkStage::Delayed | WorkStage::Unfinished => {
+            match (detail.is_empty(), &row.waits) {
+                (true, _) => row.stage.to_string(),
+                (false, Some(_)) => format!("{}: {detail}", row.stage),
+                (false, None) => format!("{}; {detail}", row.stage),
+            }
+        }
         _ => detail,
     }
 }
 
-fn mark(class: Class, turn: usize) -> (&'static str, &'static str) {
+fn mark(stage: WorkStage, turn: usize) -> &'static str {
     const TURNS: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-    match class {
-        Class::Held => ("!", "failed"),
-        Class::Running => (TURNS[turn % TURNS.len()], "running"),
-        Class::Failed => ("✗", "failed"),
-        Class::Delayed => ("↻", "partial"),
-        Class::Waiting => ("·", ""),
-        Class::Skipped => ("-", "partial"),
-        Class::Done => ("✓", "succeeded"),
+    match stage {
+        WorkStage::AwaitingCleanup => "!",
+        WorkStage::Running => TURNS[turn % TURNS.len()],
+        WorkStage::Failed => "✗",
+        WorkStage::Delayed => "↻",
+        WorkStage::Skipped => "-",
+        WorkStage::Succeeded => "✓",
+        _ => "·",
     }
 }
 
 /// Counts in words.
 pub(crate) fn class_counts(counts: &ClassCounts) -> String {
-    counts
-        .present()
-        .map(|(class, count)| format!("{count} {}", class.as_str()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    counts.present().map(|(stage, count)| format!("{count} {stage}")).collect::<Vec<_>>().join(", ")
 }
 
 /// The meters, beside each other as far as they fit, with gauges unless they would not fit at all.
 pub(crate) fn gauges(board: &Board, now: &Now, columns: usize) -> Vec<Line> {
-    let Some(session) = board.session() else { return Vec::new() };
+    let Some(run) = board.run() else { return Vec::new() };
     let mut lines: Vec<Line> = Vec::new();
-    for meter in meters(session, now) {
+    for meter in meters(run, now) {
         let shown = gauged(&meter);
         match lines.last_mut() {
             Some(line) if line.width() + 2 + shown.width() <= columns => {
@@ -249,16 +250,16 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
     let mut notes = Vec::new();
     let mut note = |word: &'static str, text: &str| {
         let mut line = Line::default();
-        line.painted(word, word);
+        line.painted(word, Colour::Caution);
         if !text.is_empty() {
             line.push(format!(": {}", printable(text)));
         }
         notes.push(line);
     };
-    if let Some(session) = board.session() {
+    if let Some(run) = board.run() {
         // The first of these words is that of the heading; what else holds a run back follows it.
-        let request = session.stop_request();
-        match (board.stage(), session.pause_reason(), request) {
+        let request = run.stop_request();
+        match (board.stage(), run.pause_reason(), request) {
             (Stage::Stopping, _, Some(request)) => note("stopping", &request.why()),
             (Stage::Paused, Some(reason), request) => {
                 note("paused", reason);
@@ -267,7 +268,7 @@ pub(crate) fn notes(board: &Board, now: &Now) -> Vec<Line> {
                 }
             }
             (Stage::Running, ..) => {
-                if let Some(stop) = session.stop_condition_at(now.at) {
+                if let Some(stop) = run.stop_condition_at(now.at) {
                     note("nothing new starts", &stop.describe());
                 }
             }

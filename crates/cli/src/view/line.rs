@@ -2,23 +2,23 @@
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::text::painted;
+use crate::colour::{Colour, painted};
 
 /// What stands for what was cut off.
 const CUT: &str = "…";
 
-/// Texts beside each other, each with the state that chooses its colour. They hold nothing that a
+/// Texts beside each other, each in its colour. They hold nothing that a
 /// terminal obeys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Line(Vec<(String, &'static str)>);
+pub(crate) struct Line(Vec<(String, Colour)>);
 
 impl Line {
     pub(crate) fn push(&mut self, text: impl Into<String>) {
-        self.painted(text, "");
+        self.painted(text, Colour::Plain);
     }
 
-    pub(crate) fn painted(&mut self, text: impl Into<String>, state: &'static str) {
-        self.0.push((text.into(), state));
+    pub(crate) fn painted(&mut self, text: impl Into<String>, colour: impl Into<Colour>) {
+        self.0.push((text.into(), colour.into()));
     }
 
     pub(crate) fn extend(&mut self, other: Self) {
@@ -42,11 +42,11 @@ impl Line {
         let fits = self.width() <= columns;
         let mut left = if fits { columns } else { columns.saturating_sub(width(CUT)) };
         let mut line = String::new();
-        for (text, state) in &self.0 {
+        for (text, colour) in &self.0 {
             let kept = prefix(text, left);
             left -= width(kept);
             if !kept.is_empty() {
-                line.push_str(&painted(kept, state));
+                line.push_str(&painted(kept, *colour));
             }
             if kept.len() < text.len() {
                 break;
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_line_is_cut_to_columns_and_not_to_characters() {
         let mut line = Line::default();
-        line.painted("日本", "failed");
+        line.painted("日本", Colour::Bad);
         line.push("語 and more");
         assert_eq!(line.width(), 15);
         assert_eq!(line.cut(15), "\u{1b}[31m日本\u{1b}[0m語 and more");

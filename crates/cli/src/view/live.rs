@@ -37,7 +37,7 @@ const USUAL: Size = Size::new(24, 80);
 pub(super) struct LiveView {
     board: Board,
     /// What the last lines are made of, also where the board cannot be read.
-    told: Plain,
+    lines: Plain,
     asked: BTreeMap<WorkId, String>,
     output: Stdout,
     coloured: bool,
@@ -50,12 +50,12 @@ pub(super) struct LiveView {
 
 impl LiveView {
     pub(super) fn new(id: CoordinationId) -> Self {
-        let (board, told) = (Board::new(id.clone()), Plain::new(id));
+        let (board, lines) = (Board::new(id.clone()), Plain::new(id));
         let coloured = anstream::AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         let output = Stdout::terminal();
         Self {
             board,
-            told,
+            lines,
             asked: BTreeMap::new(),
             output,
             coloured,
@@ -70,14 +70,14 @@ impl LiveView {
     /// Only ticks that fail to come are made up for.
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
         self.board.take(recorded);
-        let _unseen = self.told.line(recorded);
+        let _unseen = self.lines.line(recorded);
         self.changed = true;
         if self.last.is_some_and(|last| last.elapsed() >= 2 * REST) { self.draw() } else { Ok(()) }
     }
 
     pub(super) fn tick(&mut self) -> Result<(), CommandError> {
-        let moves = self.board.session().is_some_and(|session| !session.status().is_terminal());
-        let begun = self.board.session().is_some() || self.board.unread().is_some();
+        let moves = self.board.run().is_some_and(|run| !run.status().is_terminal());
+        let begun = self.board.run().is_some() || self.board.unread().is_some();
         if begun && (self.changed || moves) && self.last.is_none_or(|last| last.elapsed() >= REST) {
             self.turn += 1;
             return self.draw();
@@ -105,7 +105,7 @@ impl LiveView {
     /// Leaves the last frame and says what it came to.
     pub(super) fn end(&mut self, outcome: &RunOutcome) -> Result<(), CommandError> {
         self.draw()?;
-        let lines = self.told.summary(outcome).lines();
+        let lines = self.lines.summary(outcome).lines();
         for line in lines {
             self.output.line(self.plain_or_coloured(line))?;
         }

@@ -4,6 +4,7 @@ use antiphon::coordination::Coordination;
 use antiphon::time::{Now, nanos};
 
 use super::line::Line;
+use crate::colour::Colour;
 use crate::labels;
 use crate::text::printable;
 use crate::timestamps;
@@ -27,13 +28,13 @@ enum Unit {
 }
 
 /// The meters as of a moment. Sessions that run count as used.
-pub(crate) fn meters(session: &Coordination, now: &Now) -> [Meter; 4] {
-    let (budget, usage) = (session.budget(), session.budget_usage());
+pub(crate) fn meters(run: &Coordination, now: &Now) -> [Meter; 4] {
+    let (budget, usage) = (run.budget(), run.budget_usage());
     let rate = budget.tick_rate_hz();
-    let elapsed = if session.status().is_terminal() {
+    let elapsed = if run.status().is_terminal() {
         usage.elapsed_ticks()
     } else {
-        session.elapsed_ticks_at(now.at)
+        run.elapsed_ticks_at(now.at)
     };
     let meter = |name, used, ceiling, unit| Meter { name, used, ceiling, estimated: false, unit };
     let reported = |name, used, ceiling, unit| Meter {
@@ -43,7 +44,7 @@ pub(crate) fn meters(session: &Coordination, now: &Now) -> [Meter; 4] {
         estimated: usage.is_estimated() && used > 0,
         unit,
     };
-    let sessions = u64::from(usage.consumed_episodes()) + session.bindings().len() as u64;
+    let sessions = u64::from(usage.consumed_episodes()) + run.bindings().len() as u64;
     let currency = budget.currency().map(|currency| printable(currency).into_owned());
     [
         meter("sessions", sessions, Some(budget.max_episodes().into()), Unit::Count),
@@ -90,14 +91,14 @@ impl Meter {
         } else {
             cells
         });
-        let state = match share(100) {
-            100 => "failed",
-            80.. => "partial",
-            _ => "succeeded",
+        let colour = match share(100) {
+            100 => Colour::Bad,
+            80.. => Colour::Caution,
+            _ => Colour::Good,
         };
         let of = |mark: &str, count: u64| mark.repeat(usize::try_from(count).unwrap_or(0));
         let mut line = Line::default();
-        line.painted(of("█", full), state);
+        line.painted(of("█", full), colour);
         line.push(of("░", cells - full));
         Some(line)
     }

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use antiphon::coordination::{
-    Blocked, Coordination, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking, WorkState,
+    Blocked, Coordination, Runners, SessionOutcome, WorkItemOutcome, WorkItemTracking, WorkStage,
+    WorkState,
 };
 use antiphon::id::{SessionId, WorkId};
 use antiphon::time::{Deadline, Now};
 
-use super::board::{Board, Class, Last};
+use super::board::{Board, Last};
 use crate::labels::skip_reason;
 use crate::text::printable;
 use crate::timestamps;
@@ -25,15 +26,14 @@ const ASKED: usize = 64;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) id: String,
-    pub(crate) class: Class,
-    pub(crate) state: &'static str,
+    pub(crate) stage: WorkStage,
     /// Attempts that counted, with the one that runs.
     pub(crate) attempt: u32,
     /// How long it runs, or its last session took.
     pub(crate) time_ns: Option<u64>,
     /// Its sessions, oldest first.
     pub(crate) sessions: Vec<u64>,
-    /// The coordination that carries it out, or did last.
+    /// The run that carries it out, or did last.
     pub(crate) child: Option<SessionId>,
     /// Why it does not go on.
     pub(crate) waits: Option<String>,
@@ -44,9 +44,9 @@ pub(crate) struct Row {
 impl Row {
     /// What is worth telling beside the numbers.
     pub(crate) fn detail(&self) -> String {
-        let text = match (self.class, &self.text) {
-            (Class::Running, Some(text)) => Some(format!("before: {text}")),
-            (Class::Done, _) => None,
+        let text = match (self.stage, &self.text) {
+            (WorkStage::Running, Some(text)) => Some(format!("before: {text}")),
+            (WorkStage::Succeeded, _) => None,
             (_, text) => text.clone(),
         };
         let child = self.child.as_ref().map(|child| format!("run {child}"));
@@ -73,8 +73,7 @@ impl<'a> Rows<'a> {
         let item = self.board.item(place);
         let mut row = Row {
             id: printable(item.id.as_str()).into_owned(),
-            class: item.class,
-            state: item.class.as_str(),
+            stage: item.class.stage(),
             attempt: 0,
             time_ns: item.last.as_ref().map(|last| last.took_ns),
             sessions: Vec::new(),
@@ -82,20 +81,23 @@ impl<'a> Rows<'a> {
             waits: None,
             text: item.last.as_ref().and_then(|last| last.text.as_deref()).map(str::to_owned),
         };
-        let Some(session) = self.board.session() else { return row };
-        let Some(tracking) = session.work_tracking(item.id.as_str()) else { return row };
+        let Some(run) = self.board.run() else { return row };
+        let Some(tracking) = run.work_tracking(item.id.as_str()) else { return row };
         row.attempt = tracking.attempt_count;
         row.sessions = tracking.sessions.to_vec();
         row.child = tracking
             .sessions
             .last()
             .filter(|_| tracking.spec.runner.is_plan())
-            .map(|number| session.session_id(*number));
+            .map(|number| run.session_id(*number));
         match tracking.state {
             WorkState::Bound(number) => {
-                let Some((binding, _)) = session.binding(*number) else { return row };
+                let Some((binding, _)) = run.binding(*number) else { return row };
                 row.attempt = binding.attempt;
                 row.time_ns = Some(self.now.at.since(binding.bound_at));
+            }
+            _ if row.stage == WorkStage::Unfinished => {
+                row.waits = Some("the run ended before it did".to_owned());
             }
             WorkState::AwaitingCleanup(number) => {
                 row.waits = Some(format!(
@@ -106,26 +108,29 @@ impl<'a> Rows<'a> {
                 row.waits = Some(printable(&skip_reason(reason)).into_owned());
             }
             WorkState::Done(_) => {}
-            _ if session.status().is_terminal() => row.state = "unfinished",
             WorkState::Delayed(until) if !until.has_come(&self.now) => {
                 row.waits = Some(delay(item.last.as_ref(), *until, &self.now));
             }
-            WorkState::Waiting(_) => row.waits = self.needs(session, &tracking),
-            WorkState::Ready | WorkState::Delayed(_) => {
-                row.state = "ready";
-                row.waits = self.ready(session, &item.id);
+            WorkState::Delayed(_) => {
+                let reason = self.ready(run, &item.id);
+                row.waits = Some(match reason {
+                    Some(reason) => format!("due; {reason}"),
+                    None => "due".to_owned(),
+                });
             }
+            WorkState::Waiting(_) => row.waits = self.needs(run, &tracking),
+            WorkState::Ready => row.waits = self.ready(run, &item.id),
         }
         row
     }
 
     /// The needs that are not met.
-    fn needs(&self, session: &Coordination, tracking: &WorkItemTracking<'_>) -> Option<String> {
+    fn needs(&self, run: &Coordination, tracking: &WorkItemTracking<'_>) -> Option<String> {
         if tracking.spec.needs.len() > ASKED {
             let WorkState::Waiting(unmet) = tracking.state else { return None };
             return Some(format!("needs {unmet} of {}", tracking.spec.needs.len()));
         }
-        let blocked = session.why(tracking.spec.id.as_str(), &self.now, &self.runners).ok()?;
+        let blocked = run.why(tracking.spec.id.as_str(), &self.now, &self.runners).ok()?;
         let needs: Vec<String> = blocked
             .iter()
             .filter_map(|reason| match reason {
@@ -153,12 +158,12 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Why an item that may start does not. The whole coordination's reasons stand elsewhere.
-    fn ready(&self, session: &Coordination, id: &WorkId) -> Option<String> {
+    /// Why an item that may start does not. The whole run's reasons stand elsewhere.
+    fn ready(&self, run: &Coordination, id: &WorkId) -> Option<String> {
         if let Some(reason) = self.asked.get(id) {
             return Some(printable(reason).into_owned());
         }
-        (!session.has_slot(0)).then(|| match session.started().concurrency {
+        (!run.has_slot(0)).then(|| match run.started().concurrency {
             1 => "one at a time".to_owned(),
             slots => format!("all {slots} slots are taken"),
         })

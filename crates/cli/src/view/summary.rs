@@ -4,9 +4,10 @@ use antiphon::coordination::BudgetUsage;
 use antiphon::id::CoordinationId;
 
 use super::meters::{count, money};
+use crate::colour::painted;
 use crate::labels::counted;
 use crate::run_outcome::RunOutcome;
-use crate::text::{painted, printable};
+use crate::text::printable;
 use crate::timestamps::elapsed;
 
 /// How it went, what it used and where the evidence is.
@@ -39,7 +40,7 @@ impl<'a> Summary<'a> {
         [
             format!(
                 "{} in {took}, {}{}{stop}",
-                painted(verdict, verdict),
+                painted(verdict, self.outcome.verdict),
                 counted(sessions, "session"),
                 self.used()
             ),

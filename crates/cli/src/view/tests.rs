@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon::coordination::WorkSpec;
+use antiphon::coordination::{WorkSpec, WorkStage};
 use antiphon::event::{CoordinationEvent, Paused, StopKind, StopRequested};
 use antiphon::id::{Actor, WorkId};
 
@@ -10,6 +10,7 @@ use super::board::Board;
 use super::frame::{FrameTime, Size, frame};
 use super::history::History;
 use super::line::width;
+use super::row::Rows;
 
 fn item(id: &str, needs: &[&str]) -> WorkSpec {
     needs
@@ -43,6 +44,7 @@ fn story() -> History {
 }
 
 fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<String> {
+    each_item_is_where_the_state_has_it(board);
     let size = Size::new(rows, columns);
     let lines = frame(board, &BTreeMap::new(), FrameTime::new(history.wall(), 0), size);
     let bare: Vec<String> =
@@ -53,6 +55,35 @@ fn shown(board: &Board, history: &History, rows: usize, columns: usize) -> Vec<S
         assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
     }
     bare.iter().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// What is kept of items beside the state follows it, also where the event names another item.
+fn each_item_is_where_the_state_has_it(board: &Board) {
+    let Some(run) = board.run().filter(|run| run.work_count() < 1_000) else { return };
+    for place in 0..board.counts().total() {
+        let item = board.item(place);
+        assert_eq!(Some(item.class.stage()), run.work_stage(item.id.as_str()), "{}", item.id);
+    }
+}
+
+/// The words of a frame, the counts of `status` and the states of its items are the same.
+#[test]
+fn every_count_is_that_of_the_items_in_that_state() {
+    let history = story();
+    let board = history.board();
+    let asked = BTreeMap::new();
+    let rows = Rows::new(&board, board.present(history.wall()), &asked);
+    let mut by_state = BTreeMap::<WorkStage, usize>::new();
+    for place in 0..board.counts().total() {
+        *by_state.entry(rows.row(place).stage).or_default() += 1;
+    }
+    assert_eq!(board.counts().present().collect::<BTreeMap<_, _>>(), by_state);
+    let folded = shown(&board, &history, 4, 200).remove(1);
+    let said: Vec<&str> = folded.trim().trim_start_matches("9 items: ").split(", ").collect();
+    assert_eq!(said.len(), by_state.len(), "{folded}");
+    for (stage, count) in by_state {
+        assert!(said.contains(&format!("{count} {stage}").as_str()), "{folded}");
+    }
 }
 
 /// A frame for a terminal that is hardly one has at least the heading, and no line wider than it
@@ -128,7 +159,7 @@ fn a_low_terminal_shows_what_runs_and_failed_first_and_counts_the_rest() {
         r"
 codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ⠋ validators    0.0s
-  and 8 more: 1 running, 1 failed, 1 awaiting cleanup, 1 delayed, 2 waiting, 1…
+  and 8 more: 1 running, 1 failed, 1 awaiting cleanup, 1 delayed, 1 ready, 1 w…
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
     );
@@ -141,7 +172,7 @@ codegen  running  3 of 9 ended, 1 failed, 2 running, 1 awaiting cleanup  run-1
 ✗ broken        1.0s  #2  exit 1: no \u{1b}[31mluck\nat all
 ! daemon        1.0s      session 4 left something running; waiting until that…
 ↻ quota         1.0s      delayed: deferred until 2025-11-21T04:16:00Z; rate l…
-  and 4 more: 2 waiting, 1 skipped, 1 succeeded
+  and 4 more: 1 ready, 1 waiting, 1 skipped, 1 succeeded
 sessions ░░░░░░░░ 8/200k  time █░░░░░░░ 1m10s/10m00s
 ",
     );
@@ -235,7 +266,7 @@ note: shown as it was before version 8, which cannot be read: its payload was er
         &shown(&history.board(), &history, 5, 100),
         r"
 codegen  running  1 of 9 ended, 1 running  run-1
-  9 items: 1 running, 1 delayed, 6 waiting, 1 succeeded
+  9 items: 1 running, 1 delayed, 4 ready, 2 waiting, 1 succeeded
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 3.0s/10m00s  tokens ░░░░░░░░ ~12.3k/200k
 note: shown as it was before version 8, which cannot be read: coordination.session_unbound (schema…
 ",
@@ -271,7 +302,7 @@ fn groups_are_one_line_where_there_is_no_room_for_their_members() {
 codegen  running  1 of 101 ended, 2 running  run-1
 ⠋ convert[1]    0.0s
 ⠋ convert[2]    0.0s
-+ convert             97 waiting, 1 succeeded
++ convert             97 ready, 1 succeeded
 · report              needs convert (99 left)
 sessions ░░░░░░░░ 3/200k  time ░░░░░░░░ 1.0s/10m00s  tokens ░░░░░░░░ 0/200k
 cost ░░░░░░░░ 0.00/5.00 EUR
@@ -301,7 +332,7 @@ codegen  running  2000 of 100000 ended, 3 running  run-1
 · item-2004          ready: all 3 slots are taken
 · item-2005          ready: all 3 slots are taken
 · item-2006          ready: all 3 slots are taken
-  and 99993 more: 97993 waiting, 2000 succeeded
+  and 99993 more: 97993 ready, 2000 succeeded
 sessions ░░░░░░░░ 2003/200k  time ░░░░░░░░ 0.0s/10m00s
 tokens ░░░░░░░░ 2000/200k  cost ░░░░░░░░ 0.02/5.00 EUR
 ",

@@ -14,6 +14,7 @@ use antiphon::ledger::{
 use antiphon::time::WallTime;
 use serde::Serialize;
 
+use crate::colour::Colour;
 use crate::command_error::chain;
 use crate::labels::counted;
 use crate::ledger::{COORDINATIONS, Ledger};
@@ -57,6 +58,16 @@ pub(super) enum CheckState {
     Note,
     /// Something is wrong.
     Problem,
+}
+
+impl From<CheckState> for Colour {
+    fn from(state: CheckState) -> Self {
+        match state {
+            CheckState::Ok => Self::Good,
+            CheckState::Note => Self::Caution,
+            CheckState::Problem => Self::Bad,
+        }
+    }
 }
 
 impl CheckState {
@@ -263,7 +274,7 @@ impl Examination {
     fn contents(&mut self, dir: &Path, position: &LedgerPosition) {
         const NAME: &str = "contents";
         let store = Ledger::at(dir).store;
-        let (mut states, mut older_than) = (BTreeMap::<String, u64>::new(), None);
+        let (mut states, mut older_than) = (BTreeMap::<&str, u64>::new(), None);
         let mut runs = 0;
         loop {
             let filter = HeadFilter {
@@ -286,7 +297,13 @@ impl Examination {
             older_than = Some(last.stream.clone());
             runs += page.len();
             for head in page {
-                *states.entry(head.status).or_default() += 1;
+                match head.stage() {
+                    Ok(stage) => *states.entry(stage.as_str()).or_default() += 1,
+                    Err(error) => {
+                        let advice = "run `antiphon verify` for everything that is wrong";
+                        return self.problem(NAME, error.to_string(), advice);
+                    }
+                }
             }
         }
         let states: Vec<String> =

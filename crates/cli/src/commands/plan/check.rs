@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use antiphon::plan::{Environment, Plan, PlanError};
 use serde_json::json;
 
+use crate::colour::{Colour, painted};
 use crate::command_error::CommandError;
 use crate::diagnostics::refused;
 use crate::labels::counted;
 use crate::options::Options;
 use crate::stdout::Stdout;
-use crate::text::{painted, printable};
+use crate::text::printable;
 
 /// List everything that is wrong with a plan file
 ///
@@ -38,7 +39,7 @@ impl Args {
                 let items: usize = outline.items.iter().map(|item| item.cells).sum();
                 let (items, budget) = (counted(items, "item"), outline.budget());
                 let text = format!("{} can be run: {items}, {budget}", self.file.display());
-                output.line(painted(&printable(&text), "ok"))?;
+                output.line(painted(&printable(&text), Colour::Good))?;
             }
             Err(problems) => return refused(problems, options),
         }

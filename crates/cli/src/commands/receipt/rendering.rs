@@ -2,14 +2,17 @@
 //! evidence is.
 
 use antiphon::append::HeadRow;
-use antiphon::coordination::{CoordinationReceipt, Counts, Ending, MAX_WORK_OUTCOMES, WorkOutcome};
+use antiphon::coordination::{
+    CoordinationReceipt, Counts, Ending, MAX_WORK_OUTCOMES, WorkOutcome, WorkStage,
+};
 use antiphon::time;
 
+use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::labels::{self, cost, counted, work_outcome};
 use crate::stdout::Stdout;
 use crate::table::Table;
-use crate::text::{painted, printable};
+use crate::text::printable;
 use crate::timestamps;
 
 /// Session numbers of an item that are spelled out before the earlier ones are counted.
@@ -42,7 +45,7 @@ fn outcome(
     };
     let wall = receipt.completed_at.0.saturating_sub(receipt.started_at.0);
     output.line(format!("run           {}{name}", receipt.coordination_id))?;
-    output.line(format!("verdict       {}", painted(verdict, verdict)))?;
+    output.line(format!("verdict       {}", painted(verdict, receipt.verdict)))?;
     output.line(format!("why it ended  {}", printable(&why)))?;
     output.line(format!("started       {}", timestamps::millis(receipt.started_at)))?;
     output.line(format!(
@@ -145,16 +148,17 @@ fn work(
     if items.is_empty() {
         return Ok(());
     }
-    let mut table =
-        Table::new(["ITEM", "OUTCOME", "ATTEMPTS", "SESSIONS", "OUTPUT"]).coloured_by(1);
+    let mut table = Table::new(["ITEM", "OUTCOME", "ATTEMPTS", "SESSIONS", "OUTPUT"]).colouring(1);
     for WorkOutcome { work_id, attempts, final_outcome, sessions, output } in items {
-        table.row([
+        let stage = final_outcome.as_ref().map_or(WorkStage::Unfinished, WorkStage::from);
+        let cells = [
             work_id.to_string(),
-            final_outcome.as_ref().map_or_else(|| "unfinished".to_owned(), work_outcome),
+            final_outcome.as_ref().map_or_else(|| stage.to_string(), work_outcome),
             attempts.to_string(),
             numbers(sessions),
             output.map_or_else(|| "-".to_owned(), |digest| digest.to_string()),
-        ]);
+        ];
+        table.row_in(stage, cells);
     }
     output.line("")?;
     table.print("", output)

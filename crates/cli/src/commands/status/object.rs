@@ -12,7 +12,7 @@ use crate::view::{Meter, Row, Rows, meters};
 pub(super) struct StatusJson {
     id: String,
     name: Option<String>,
-    status: String,
+    status: &'static str,
     ended: bool,
     version: u64,
     started: String,
@@ -67,34 +67,32 @@ struct ItemJson {
 
 /// Items are listed one by one, also those of a group.
 pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
-    let RunStatus { head, board, owned, now } = status;
-    let session = board.session();
-    let running = session.filter(|session| !session.status().is_terminal());
+    let RunStatus { head, stage, board, owned, now } = status;
+    let run = board.run();
+    let running = run.filter(|run| !run.status().is_terminal());
     let asked = BTreeMap::new();
     let rows = Rows::new(board, now.clone(), &asked);
     let shown = board.foremost(lines);
     let items: Vec<ItemJson> = shown.into_iter().map(|place| rows.row(place)).map(item).collect();
     StatusJson {
         id: board.id().to_string(),
-        name: session.and_then(|session| session.started().name.clone()),
-        status: head.status.clone(),
+        name: run.and_then(|run| run.started().name.clone()),
+        status: stage.as_str(),
         ended: head.ended,
         version: head.tip.version.0,
         started: timestamps::exact(head.started),
         changed: timestamps::exact(head.changed.1),
         engine: (!head.ended).then_some(*owned),
-        paused: running.and_then(|session| session.pause_reason()).map(str::to_owned),
-        stopping: running.and_then(|session| session.stop_request()).map(|request| request.why()),
-        receipt: session
-            .and_then(|session| session.receipt_digest())
-            .map(|digest| digest.to_string()),
+        paused: running.and_then(|run| run.pause_reason()).map(str::to_owned),
+        stopping: running.and_then(|run| run.stop_request()).map(|request| request.why()),
+        receipt: run.and_then(|run| run.receipt_digest()).map(|digest| digest.to_string()),
         unread: board
             .unread()
             .map(|unread| UnreadJson { from: unread.from.0, why: unread.why.clone() }),
-        meters: session
-            .map(|session| meters(session, now).into_iter().map(gauge).collect())
+        meters: run
+            .map(|run| meters(run, now).into_iter().map(gauge).collect())
             .unwrap_or_default(),
-        counts: board.counts().present().map(|(class, count)| (class.as_str(), count)).collect(),
+        counts: board.counts().present().map(|(stage, count)| (stage.as_str(), count)).collect(),
         left_out: board.counts().total() - items.len(),
         items,
     }
@@ -107,10 +105,10 @@ fn gauge(meter: Meter) -> (&'static str, Gauge) {
 }
 
 fn item(row: Row) -> ItemJson {
-    let Row { id, state, attempt, time_ns, sessions, child, waits, text, .. } = row;
+    let Row { id, stage, attempt, time_ns, sessions, child, waits, text, .. } = row;
     ItemJson {
         id,
-        state,
+        state: stage.as_str(),
         attempt,
         sessions,
         took_ns: time_ns,

@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 
 use antiphon::append::HeadRow;
+use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::Events;
 use antiphon::time::Now;
 
+use crate::colour::painted;
 use crate::command_error::CommandError;
-use crate::ledger::Ledger;
+use crate::ledger::{self, Ledger};
 use crate::stdout::Stdout;
 use crate::table::Table;
-use crate::text::{painted, printable};
+use crate::text::printable;
 use crate::timestamps;
 use crate::view::{Board, Rows, Shown, class_counts, gauges, notes};
 
 /// Columns for the meters.
 const COLUMNS: usize = 100;
 
-/// A coordination as it stands.
+/// A run as it stands.
 pub(super) struct RunStatus {
     pub(super) head: HeadRow,
+    pub(super) stage: Stage,
     pub(super) board: Board,
     /// Whether an engine owns the ledger; only then does its time pass.
     pub(super) owned: bool,
@@ -31,6 +34,7 @@ impl RunStatus {
     pub(super) fn read(ledger: &Ledger, id: CoordinationId) -> Result<Self, CommandError> {
         let stream = StreamName::Coordination(id.clone());
         let head = ledger.head(&stream)?;
+        let stage = ledger::stage(&head)?;
         let owned =
             !head.ended && ledger.location.files().holder().is_ok_and(|holder| holder.is_some());
         let mut board = Board::new(id);
@@ -41,17 +45,17 @@ impl RunStatus {
             board.take(&event?);
         }
         let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
-        Ok(Self { head, board, owned, now })
+        Ok(Self { head, stage, board, owned, now })
     }
 
     pub(super) fn print(&self, lines: usize, output: &mut Stdout) -> Result<(), CommandError> {
-        let Self { head, board, now, .. } = self;
+        let Self { head, stage, board, now, .. } = self;
         let name = match board.name() {
             name if name == board.id().as_str() => String::new(),
             name => format!(" ({})", printable(name)),
         };
         output.line(format!("run           {}{name}", printable(board.id().as_str())))?;
-        output.line(format!("status        {}", painted(&head.status, &head.status)))?;
+        output.line(format!("status        {}", painted(stage.as_str(), *stage)))?;
         output.line(format!(
             "started       {}, {} ago",
             timestamps::millis(head.started),
@@ -66,7 +70,7 @@ impl RunStatus {
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;
         }
-        if board.session().is_none() {
+        if board.run().is_none() {
             return Ok(());
         }
         let selection = board.select(lines);
@@ -93,25 +97,25 @@ impl RunStatus {
     fn table(&self, shown: &[Shown]) -> Table<5> {
         let asked = BTreeMap::new();
         let rows = Rows::new(&self.board, self.now.clone(), &asked);
-        let mut table = Table::new(["ITEM", "STATE", "ATTEMPT", "TIME", "WHY"]).coloured_by(1);
+        let mut table = Table::new(["ITEM", "STATE", "ATTEMPT", "TIME", "WHY"]).colouring(1);
         for shown in shown {
-            table.row(match shown {
+            match shown {
                 Shown::Item(place) => {
                     let row = rows.row(*place);
                     let attempt =
                         if row.attempt > 0 { row.attempt.to_string() } else { "-".to_owned() };
                     let time = row.time_ns.map_or_else(|| "-".to_owned(), timestamps::elapsed);
                     let detail = row.detail();
-                    [row.id, row.state.to_owned(), attempt, time, detail]
+                    table.row_in(row.stage, [row.id, row.stage.to_string(), attempt, time, detail]);
                 }
-                Shown::Group(name, counts) => [
+                Shown::Group(name, counts) => table.row([
                     format!("{name} (group)"),
                     "-".to_owned(),
                     "-".to_owned(),
                     "-".to_owned(),
                     class_counts(counts),
-                ],
-            });
+                ]),
+            }
         }
         table
     }

@@ -5,6 +5,7 @@ use std::fmt;
 /// Where an item is in its life. This is the only table of the words for it; what else is known of
 /// an item, such as why it waits or will be retried, is said beside the word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 #[expect(missing_docs, reason = "the names of its variants say it")]
 pub enum WorkStage {
     /// Some of its needs are not met yet.
@@ -29,7 +30,7 @@ pub enum WorkStage {
 
 impl WorkStage {
     /// Every stage, in the order of a life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: &'static [Self] = &[
         Self::Waiting,
         Self::Ready,
         Self::Delayed,
