@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use antiphon::ledger::export::ExportError;
 use antiphon::ledger::{OpenError, ReadError};
-use antiphon::{EngineError, StartError};
+use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
 use antiphon_server::{ClientError, Code, Problem};
 
 use crate::text::printable;
@@ -178,11 +178,16 @@ impl From<ClientError> for CommandError {
     }
 }
 
-impl From<EngineError> for CommandError {
-    fn from(error: EngineError) -> Self {
-        Self::because(Kind::State, &error)
-    }
+macro_rules! of_the_engine {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::because(Kind::State, &error)
+            }
+        }
+    )*};
 }
+of_the_engine!(AskError, IdError, QueryError, SubmitError, Unavailable);
 
 /// A message with those of its causes that it does not hold already.
 pub(crate) fn chain(error: &dyn Error) -> String {

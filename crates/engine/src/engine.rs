@@ -27,7 +27,7 @@ pub use subscription::Subscription;
 
 use crate::incidents::Incident;
 use crate::ledger::HeadQuery;
-use crate::mailbox::{EngineError, Handle, Request, operator};
+use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
 use crate::submission::Submission;
 use closing::Closing;
@@ -101,8 +101,8 @@ impl Engine {
     /// with the same configuration finds that run.
     ///
     /// # Errors
-    /// [`EngineError`] if it is refused.
-    pub async fn submit(&self, submission: impl Into<Submission>) -> Result<Run, EngineError> {
+    /// [`SubmitError`] if it is refused.
+    pub async fn submit(&self, submission: impl Into<Submission>) -> Result<Run, SubmitError> {
         match self.submit_or_find(submission).await? {
             Submitted::New(run) | Submitted::Existing(run) => Ok(run),
         }
@@ -115,7 +115,7 @@ impl Engine {
     pub async fn submit_or_find(
         &self,
         submission: impl Into<Submission>,
-    ) -> Result<Submitted, EngineError> {
+    ) -> Result<Submitted, SubmitError> {
         let Submission { config, inputs, secrets, command } = submission.into();
         let (id, minted) = match config.id() {
             Some(id) => (id.clone(), false),
@@ -154,33 +154,33 @@ impl Engine {
     /// closing would interrupt.
     ///
     /// # Errors
-    /// [`EngineError::Stopped`].
-    pub async fn at_work(&self) -> Result<BTreeSet<CoordinationId>, EngineError> {
+    /// [`Unavailable`] if the state is not known, as of a ledger that takes nothing in any more.
+    pub async fn at_work(&self) -> Result<BTreeSet<CoordinationId>, Unavailable> {
         self.handle().query(|world, now| world.at_work(now)).await
     }
 
     /// Head rows: of one stream, or a listing with the newest stream first.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger cannot be read.
-    pub async fn heads(&self, query: HeadQuery) -> Result<Vec<HeadRow>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn heads(&self, query: HeadQuery) -> Result<Vec<HeadRow>, Unavailable> {
         self.handle().read(move |store| store.heads(&query)).await
     }
 
     /// The bytes of a blob: an input, an output or a receipt.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger cannot be read.
-    pub async fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, Unavailable> {
         self.handle().blob(digest).await
     }
 
     /// Erases payloads of ended runs, or blobs, for good. Chains and receipts stay verifiable.
     ///
     /// # Errors
-    /// [`EngineError`] if the run has not ended, or the store refuses.
-    pub async fn erase(&self, request: EraseRequest) -> Result<(), EngineError> {
-        self.handle().command(request, operator(None)).await.map(drop)
+    /// [`EraseError`] if there is no such run, if it has not ended, or the store refuses.
+    pub async fn erase(&self, request: EraseRequest) -> Result<(), EraseError> {
+        self.handle().erase(request, operator(None)).await
     }
 
     /// Errors that the engine has dealt with by itself since it started, by kind: none stopped it,
@@ -200,12 +200,11 @@ impl Engine {
     /// Whether the engine takes commands in now.
     ///
     /// # Errors
-    /// The error that every command would meet: [`EngineError::ReadOnly`],
-    /// [`EngineError::Poisoned`] or [`EngineError::Stopped`].
-    pub async fn health(&self) -> Result<(), EngineError> {
+    /// [`Unavailable`], as every command would meet it.
+    pub async fn health(&self) -> Result<(), Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.handle().send(Request::Health { reply }).await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
+        answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
     /// Stops in good order: nothing new starts, running sessions have the grace to end, the ledger
@@ -218,9 +217,9 @@ impl Engine {
     /// after the next start.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger could not be closed in order; nothing acknowledged is lost
+    /// [`Unavailable`] if the ledger could not be closed in order; nothing acknowledged is lost
     /// then either.
-    pub async fn close(&self) -> Result<(), EngineError> {
+    pub async fn close(&self) -> Result<(), Unavailable> {
         self.0.closing.close(self.handle()).await
     }
 }

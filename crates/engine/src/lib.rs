@@ -73,7 +73,11 @@ pub use engine::{
     Engine, EngineBuilder, Once, Reader, RegisterError, Run, Submitted, Subscription,
 };
 pub use incidents::Incident;
-pub use mailbox::{Ended, EngineError, StartError, Status};
+pub use mailbox::{
+    AskError, EraseError, QueryError, ReaderError, ReceiptError, StartError, SubmitError,
+    Unavailable,
+};
+pub use mailbox::{Ended, Status};
 pub use session::{Failed, Output, OutputError, SessionContext, SessionResult};
 pub use submission::{Addition, Submission};
 

@@ -12,7 +12,10 @@ mod origin;
 mod request;
 mod status;
 
-pub use error::{EngineError, StartError};
+pub use error::{
+    AskError, EraseError, QueryError, ReaderError, ReceiptError, StartError, SubmitError,
+    Unavailable,
+};
 pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::Handle;
 pub(crate) use origin::{engine_origin, operator};

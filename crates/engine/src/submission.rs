@@ -14,7 +14,7 @@ use antiphon_core::id::CommandId;
 /// ```
 /// use antiphon::{CoordinationBudget, CoordinationConfig, WorkSpec};
 /// use antiphon::Digest;
-/// use antiphon::{Engine, Failed, Output, SessionContext, Submission, EngineError};
+/// use antiphon::{Engine, Failed, Output, SessionContext, Submission, SubmitError};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +30,7 @@ use antiphon_core::id::CommandId;
 /// let budget = CoordinationBudget::new(10, 60_000, 1_000, None)?;
 /// let config = CoordinationConfig::of_work(vec![item], budget)?.with_id("greeting")?;
 /// let refused = engine.submit(config.clone()).await;
-/// assert!(matches!(refused, Err(EngineError::InputMissing { .. })), "nobody handed it in");
+/// assert!(matches!(refused, Err(SubmitError::InputMissing { .. })), "nobody handed it in");
 ///
 /// let run = engine.submit(Submission::new(config).with_input("hello")).await?;
 /// run.wait().await?;

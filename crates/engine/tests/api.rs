@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use antiphon::Digest;
 use antiphon::Stage;
+use antiphon::ledger::ReadError;
 use antiphon::{
-    Addition, Engine, EngineBuilder, EngineError, Failed, Output, OutputError, RegisterError,
-    SessionContext, StartError, Submission, Submitted,
+    Addition, AskError, Engine, EngineBuilder, EraseError, Failed, Output, OutputError, QueryError,
+    ReaderError, ReceiptError, RegisterError, SessionContext, StartError, Submission, SubmitError,
+    Submitted, Unavailable,
 };
 use antiphon::{
     CoordinationBudget, CoordinationConfig, Ending, Raise, StopCondition, Verdict, WorkItemOutcome,
@@ -83,7 +85,7 @@ async fn a_submission_whose_input_nobody_handed_in_is_refused() -> Result {
     };
     let half = Submission::new(config()).with_input("hello");
     let refused = engine.submit(half).await.unwrap_err();
-    assert!(matches!(&refused, EngineError::InputMissing { work, .. } if *work == "b"));
+    assert!(matches!(&refused, SubmitError::InputMissing { work, .. } if *work == "b"));
     assert_eq!(
         refused.to_string(),
         format!(
@@ -92,7 +94,7 @@ async fn a_submission_whose_input_nobody_handed_in_is_refused() -> Result {
         )
     );
     let unknown = engine.run("greeting")?.status().await.unwrap_err();
-    assert!(matches!(unknown, EngineError::UnknownCoordination { .. }), "nothing was recorded");
+    assert!(matches!(unknown, QueryError::UnknownRun { .. }), "nothing was recorded");
 
     let whole = || Submission::new(config()).with_inputs(["hello", "world"]);
     assert!(matches!(engine.submit_or_find(whole()).await?, Submitted::New(_)));
@@ -110,7 +112,7 @@ async fn work_added_late_brings_its_input() -> Result {
     let run = engine.submit(inbox()).await?;
     let late = || Addition::new([with_input("late", "hello")]);
     let refused = run.add_work(late()).await.unwrap_err();
-    assert!(matches!(refused, EngineError::InputMissing { .. }), "{refused}");
+    assert!(matches!(refused, SubmitError::InputMissing { .. }), "{refused}");
     run.add_work(late().with_input("hello")).await?;
     run.close("no more").await?;
     assert_eq!(run.wait().await?.verdict, Verdict::Succeeded);
@@ -184,7 +186,7 @@ async fn an_engine_is_closed_once_for_all_its_clones() -> Result {
     first?;
     second?;
     engine.close().await?;
-    assert!(matches!(run.pause("").await, Err(EngineError::Stopped)));
+    assert!(matches!(run.pause("").await, Err(AskError::Unavailable(Unavailable::Stopped))));
     // The ledger is free, though the clones are still there.
     let again = Engine::open(dir.path().join("state")).await?;
     assert_eq!(again.run("inbox")?.status().await?.stage, Stage::Running);
@@ -224,7 +226,7 @@ async fn a_run_that_nobody_submitted_and_a_text_that_is_no_id_are_told_apart() -
     let bad = engine.run("a/b").unwrap_err();
     assert!(matches!(bad, IdError::BadCharacter { found: '/', .. }), "{bad}");
     let unknown = engine.run("unknown")?.wait().await.unwrap_err();
-    assert!(matches!(unknown, EngineError::UnknownCoordination { .. }), "{unknown}");
+    assert!(matches!(unknown, QueryError::UnknownRun { .. }), "{unknown}");
     engine.close().await?;
     Ok(())
 }
@@ -239,6 +241,15 @@ fn an_error_says_its_cause_once() {
             .collect::<Vec<_>>()
     };
     assert_eq!(said(&start), ["the system refused a thread: the disk is gone"]);
+    let fault = || Unavailable::from(ReadError::Absent { dir: "gone".into() });
+    let read = ["the ledger could not be read: there is no ledger in gone"];
+    assert_eq!(said(&fault()), read);
+    assert_eq!(said(&SubmitError::from(fault())), read);
+    assert_eq!(said(&AskError::from(fault())), read);
+    assert_eq!(said(&QueryError::from(fault())), read);
+    assert_eq!(said(&ReceiptError::from(QueryError::from(fault()))), read);
+    assert_eq!(said(&ReaderError::from(QueryError::from(fault()))), read);
+    assert_eq!(said(&EraseError::from(fault())), read);
     let json = serde_json::from_str::<u8>("x").unwrap_err();
     let text = json.to_string();
     let output = OutputError::NotJson { source: std::sync::Arc::new(json) };

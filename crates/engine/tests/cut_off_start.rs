@@ -15,7 +15,7 @@ use antiphon::head::Stage;
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::failing::{FailingStore, Faults, full};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location, OpenError};
-use antiphon::{Engine, EngineBuilder, EngineError, StartError};
+use antiphon::{AskError, Engine, EngineBuilder, StartError, SubmitError, Unavailable};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -86,7 +86,7 @@ async fn a_start_that_a_full_disk_cuts_off_is_refused_and_its_minted_id_given_up
         (is_full.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full)
     });
     let refused = engine.submit(config()?).await.unwrap_err();
-    assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
+    assert!(matches!(refused, SubmitError::Unavailable(Unavailable::ReadOnly { .. })), "{refused}");
     let cut_off = heads(dir.path());
     assert_eq!(cut_off.iter().map(|head| head.status.as_str()).collect::<Vec<_>>(), ["starting"]);
 
@@ -107,14 +107,14 @@ async fn a_start_that_a_full_disk_cuts_off_is_completed_under_its_chosen_id() ->
     let engine = open(dir.path(), &faults).await?.start().await?;
     faults.set(|append| goes_on(append).then(full));
     let refused = engine.submit(config()?.with_id("nightly")?).await.unwrap_err();
-    assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
+    assert!(matches!(refused, SubmitError::Unavailable(Unavailable::ReadOnly { .. })), "{refused}");
 
     faults.none();
     while engine
         .run("none")?
         .pause("")
         .await
-        .is_err_and(|error| matches!(error, EngineError::ReadOnly { .. }))
+        .is_err_and(|error| matches!(error, AskError::Unavailable(Unavailable::ReadOnly { .. })))
     {
         tokio::task::yield_now().await;
     }
@@ -135,7 +135,7 @@ async fn crashed_in(config: CoordinationConfig) -> Result<(tempfile::TempDir, En
         (cut_off.fetch_or(goes_on(append), SeqCst) || goes_on(append)).then(full)
     });
     let refused = engine.submit(config).await.unwrap_err();
-    assert!(matches!(refused, EngineError::ReadOnly { .. }), "{refused}");
+    assert!(matches!(refused, SubmitError::Unavailable(Unavailable::ReadOnly { .. })), "{refused}");
     drop(engine);
     let engine = open(dir.path(), &Faults::default()).await?.start().await?;
     Ok((dir, engine))

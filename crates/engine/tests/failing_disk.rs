@@ -10,7 +10,9 @@ use antiphon::event::{CoordinationEvent, Event};
 use antiphon::id::Version;
 use antiphon::ledger::failing::{FailingStore, Faults, full, unsynced};
 use antiphon::ledger::{Location, OpenError};
-use antiphon::{Engine, EngineBuilder, EngineError, Failed, Output, StartError};
+use antiphon::{
+    Engine, EngineBuilder, Failed, Output, QueryError, StartError, SubmitError, Unavailable,
+};
 use tokio::sync::{Notify, Semaphore};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -144,14 +146,17 @@ async fn an_error_of_a_sync_closes_the_ledger_until_a_restart_has_verified_it() 
 
     bench.faults.set(|_| Some(unsynced()));
     let unknown = engine.submit(config("second", &["b"])?).await.unwrap_err();
-    assert!(matches!(unknown, EngineError::Poisoned { .. }), "{unknown}");
+    assert!(matches!(unknown, SubmitError::Unavailable(Unavailable::Poisoned { .. })), "{unknown}");
     bench.faults.none();
     let still = engine.submit(config("third", &["b"])?).await.unwrap_err();
-    assert!(matches!(still, EngineError::Poisoned { .. }), "{still}");
+    assert!(matches!(still, SubmitError::Unavailable(Unavailable::Poisoned { .. })), "{still}");
     let ends = run.wait().await.unwrap_err();
-    assert!(matches!(ends, EngineError::Poisoned { .. }), "no end will be recorded: {ends}");
+    assert!(
+        matches!(ends, QueryError::Unavailable(Unavailable::Poisoned { .. })),
+        "no end will be recorded: {ends}"
+    );
     let closed = engine.close().await.unwrap_err();
-    assert!(matches!(closed, EngineError::Poisoned { .. }), "{closed}");
+    assert!(matches!(closed, Unavailable::Poisoned { .. }), "{closed}");
 
     let engine = bench.start().await?;
     let run = engine.run(run.id())?;
@@ -330,7 +335,7 @@ async fn an_engine_whose_writer_breaks_while_a_turn_is_given_up_can_still_be_clo
     assert!(first.await?.is_err());
     assert!(second.await?.is_err());
     let engine = Arc::into_inner(engine).ok_or("nobody else has it")?;
-    assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
+    assert!(matches!(engine.close().await, Err(Unavailable::Poisoned { .. })));
     Ok(())
 }
 

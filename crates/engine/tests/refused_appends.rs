@@ -10,7 +10,7 @@ use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, Wo
 use antiphon::id::Version;
 use antiphon::ledger::failing::{FailingStore, Faults, refused};
 use antiphon::ledger::{Location, MemoryLedger, MemoryStore};
-use antiphon::{Engine, EngineBuilder, EngineError, Output};
+use antiphon::{Engine, EngineBuilder, Output, QueryError, SubmitError, Unavailable};
 use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -93,10 +93,13 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
     faults.set(move |append| ends(append).then(refused));
     let run = engine.submit(config("good")?).await?;
     let error = run.wait().await.unwrap_err();
-    assert!(matches!(error, EngineError::Poisoned { .. }), "its end cannot be recorded: {error}");
+    assert!(
+        matches!(error, QueryError::Unavailable(Unavailable::Poisoned { .. })),
+        "its end cannot be recorded: {error}"
+    );
     let error = engine.submit(config("other")?).await.unwrap_err();
-    assert!(matches!(error, EngineError::Poisoned { .. }), "{error}");
-    assert!(matches!(engine.close().await, Err(EngineError::Poisoned { .. })));
+    assert!(matches!(error, SubmitError::Unavailable(Unavailable::Poisoned { .. })), "{error}");
+    assert!(matches!(engine.close().await, Err(Unavailable::Poisoned { .. })));
     Ok(())
 }
 
@@ -179,11 +182,11 @@ async fn an_engine_that_was_superseded_never_writes_again() -> Result {
     for _ in 0..2 {
         let error = first.submit(config("late")?).await.unwrap_err();
         assert!(
-            matches!(&error, EngineError::Poisoned { reason } if reason.contains("stop this engine")),
+            matches!(&error, SubmitError::Unavailable(Unavailable::Poisoned { reason }) if reason.contains("stop this engine")),
             "{error}"
         );
     }
-    assert!(matches!(first.close().await, Err(EngineError::Poisoned { .. })));
+    assert!(matches!(first.close().await, Err(Unavailable::Poisoned { .. })));
     second.close().await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Answers as JSON, and what the engine says within the time that a client is given.
 
-use antiphon::EngineError;
+use antiphon::{AskError, QueryError, Rejection, SubmitError, Unavailable};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -33,9 +33,9 @@ pub(crate) fn bytes_of(status: StatusCode, bytes: Vec<u8>) -> Response {
 }
 
 /// Asks the engine's decider, unless its mailbox is full, and not for ever.
-pub(crate) async fn ask<T>(
+pub(crate) async fn ask<T, E: Into<Unanswered>>(
     shared: &Shared,
-    question: impl Future<Output = Result<T, EngineError>>,
+    question: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Unanswered> {
     if !shared.engine().has_room() {
         return Err(Unanswered::Problem(Problem::new(
@@ -44,7 +44,7 @@ pub(crate) async fn ask<T>(
         )));
     }
     match timeout(shared.limits().answer_time, question).await {
-        Ok(answer) => answer.map_err(Unanswered::Engine),
+        Ok(answer) => answer.map_err(Into::into),
         Err(_) => Err(Unanswered::Problem(Problem::new(
             Code::NoAnswer,
             "the engine did not answer in time, and whether a command was carried out is unknown; \
@@ -56,16 +56,37 @@ pub(crate) async fn ask<T>(
 /// Why a question has no answer.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
-    /// The engine says so.
-    Engine(EngineError),
-    /// The engine was not asked, or did not answer.
+    /// A live run does not do it, or there is no live run.
+    Rejected(Rejection),
+    /// Anything else, and whatever the engine was not asked.
     Problem(Problem),
 }
 
+impl From<AskError> for Unanswered {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Rejected(rejection) => Self::Rejected(rejection),
+            AskError::Unavailable(unavailable) => Self::Problem(unavailable.into()),
+            error => Self::Problem(Problem::new(Code::Internal, error.to_string())),
+        }
+    }
+}
+
+macro_rules! problems {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Unanswered {
+            fn from(error: $error) -> Self {
+                Self::Problem(error.into())
+            }
+        }
+    )*};
+}
+problems!(QueryError, SubmitError, Unavailable);
+
 impl From<Unanswered> for Problem {
-    fn from(asked: Unanswered) -> Self {
-        match asked {
-            Unanswered::Engine(error) => error.into(),
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Rejected(rejection) => rejection.into(),
             Unanswered::Problem(problem) => problem,
         }
     }

@@ -3,7 +3,7 @@
 //! Nothing here outlives the server, and nothing of a request is kept here.
 
 use antiphon::id::CoordinationId;
-use antiphon::{Engine, EngineError, Run};
+use antiphon::{Engine, Run};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -47,7 +47,7 @@ impl Shared {
 
     /// A run of the engine.
     pub(crate) fn run(&self, id: &CoordinationId) -> Result<Run, Problem> {
-        self.engine.run(id).map_err(|error| EngineError::from(error).into())
+        Ok(self.engine.run(id)?)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

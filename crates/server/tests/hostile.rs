@@ -200,10 +200,8 @@ async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     assert_eq!(code(&bench.submit("other", PLAN).await?), Some("no_answer"));
     let mut waiting = Vec::new();
     while bench.engine.has_room() {
-        let engine = bench.engine.clone();
-        waiting.push(tokio::spawn(async move {
-            engine.run(&CoordinationId::new("none")?)?.cancel("").await
-        }));
+        let run = bench.engine.run("none")?;
+        waiting.push(tokio::spawn(async move { run.cancel("").await }));
         tokio::task::yield_now().await;
     }
     let busy = bench.post("/v1/runs/long/cancel", "").await?;

@@ -2,7 +2,7 @@
 
 mod common;
 
-use antiphon::EngineError;
+use antiphon::Unavailable;
 use antiphon::envelope::Recorded;
 use antiphon::id::{CoordinationId, StreamName};
 use antiphon::ledger::failing::{Faults, refused};
@@ -183,22 +183,21 @@ async fn what_the_ledger_refuses_to_record_may_be_asked_again() -> Result {
 
 #[test]
 fn what_passes_by_itself_is_told_with_when_to_ask_again() {
-    let answered = |error: EngineError| {
-        let problem = Problem::from(error);
+    let answered = |problem: Problem| {
         (problem.code.clone(), problem.status, problem.known_code().and_then(Code::retry_after))
     };
     let reason = || "there is no room".to_owned();
     assert_eq!(answered(Rejection::TakingOver.into()), ("taking_over".to_owned(), 503, Some(1)));
     assert_eq!(
-        answered(EngineError::NotTaken { reason: reason() }),
+        answered(Unavailable::NotTaken { reason: reason() }.into()),
         ("not_taken".to_owned(), 503, Some(1))
     );
     assert_eq!(
-        answered(EngineError::ReadOnly { reason: reason() }),
+        answered(Unavailable::ReadOnly { reason: reason() }.into()),
         ("read_only".to_owned(), 503, Some(1))
     );
     assert_eq!(
-        answered(EngineError::Poisoned { reason: reason() }),
+        answered(Unavailable::Poisoned { reason: reason() }.into()),
         ("poisoned".to_owned(), 503, None)
     );
 }

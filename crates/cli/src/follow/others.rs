@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use antiphon::EngineError;
 use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
@@ -25,7 +24,7 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
             );
             named.clone_from(&others);
         }
-        let run = host.engine.run(first).map_err(EngineError::from)?;
+        let run = host.engine.run(first)?;
         let version = run.status().await?.version;
         let mut events = run.follow_after(version).await?;
         tokio::select! {

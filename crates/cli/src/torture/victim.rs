@@ -11,7 +11,7 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, SessionId, StreamName, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location};
 use antiphon::process::{Guard, WardenSetup};
-use antiphon::{Engine, EngineError, Submission};
+use antiphon::{Engine, Submission, SubmitError};
 use tokio::task::JoinSet;
 
 use super::function;
@@ -360,10 +360,10 @@ impl Driver {
 }
 
 /// A command may come too late, or too early: that is no problem, but it was not acknowledged.
-fn accepted<T>(answer: Result<T, EngineError>) -> Result<Option<T>, EngineError> {
-    match answer {
+fn accepted<T>(answer: Result<T, impl Into<SubmitError>>) -> Result<Option<T>, SubmitError> {
+    match answer.map_err(Into::into) {
         Ok(value) => Ok(Some(value)),
-        Err(EngineError::Rejected(_)) => Ok(None),
+        Err(SubmitError::Rejected(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -16,14 +16,10 @@ pub use working::{AddSessionWork, AddWork, Skip};
 
 use super::World;
 use super::answer::{Done, Origin, Rejection, Started, Written};
-use crate::id::CoordinationId;
 use crate::time::Now;
 
 /// A command with the reply that it has.
-pub trait Ask: Into<Command> + carry_out::CarryOut {
-    /// Its own reply out of those of all commands; `None` for that of another command.
-    fn reply_of(reply: Reply) -> Option<<Self as carry_out::CarryOut>::Reply>;
-}
+pub trait Ask: Into<Command> + carry_out::CarryOut {}
 
 /// Sealed: only the world carries commands out, as only it knows when it may.
 pub(super) mod carry_out {
@@ -70,21 +66,10 @@ macro_rules! commands {
                 }
             }
 
-            impl Ask for $command {
-                fn reply_of(reply: Reply) -> Option<$reply> {
-                    match reply {
-                        Reply::$name(reply) => Some(reply),
-                        _ => None,
-                    }
-                }
-            }
+            impl Ask for $command {}
         )*
 
-        impl Ask for Command {
-            fn reply_of(reply: Reply) -> Option<Reply> {
-                Some(reply)
-            }
-        }
+        impl Ask for Command {}
 
         impl carry_out::CarryOut for Command {
             type Reply = Reply;
@@ -129,39 +114,4 @@ commands! {
     Skip(Skip) -> Done,
     /// Erase payloads or blobs.
     Erase(EraseRequest) -> Done,
-}
-
-impl Command {
-    /// The coordination that it goes to, if there is one already and the command may have an id.
-    #[must_use]
-    pub fn coordination(&self) -> Option<&CoordinationId> {
-        match self {
-            Self::AddWork(AddWork { coordination, .. })
-            | Self::Stop(Stop { coordination, .. })
-            | Self::Pause(Pause { coordination, .. })
-            | Self::Continue(Continue { coordination, .. })
-            | Self::RaiseBudget(RaiseBudget { coordination, .. })
-            | Self::Skip(Skip { coordination, .. }) => Some(coordination),
-            Self::Start(_)
-            | Self::AddSessionWork(_)
-            | Self::EndSession(_)
-            | Self::Cleared(_)
-            | Self::Expanded(_)
-            | Self::Erase(_) => None,
-        }
-    }
-
-    /// How it is answered if it was carried out before.
-    #[must_use]
-    pub fn repeated(&self) -> Option<fn(Done) -> Reply> {
-        match self {
-            Self::AddWork(_) => Some(Reply::AddWork),
-            Self::Stop(_) => Some(Reply::Stop),
-            Self::Pause(_) => Some(Reply::Pause),
-            Self::Continue(_) => Some(Reply::Continue),
-            Self::RaiseBudget(_) => Some(Reply::RaiseBudget),
-            Self::Skip(_) => Some(Reply::Skip),
-            _ => None,
-        }
-    }
 }

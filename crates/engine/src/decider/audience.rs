@@ -9,7 +9,7 @@ use antiphon_core::id::{CoordinationId, StreamName};
 use tokio::sync::oneshot;
 
 use super::waiters::Waiters;
-use crate::mailbox::{Ended, EngineError, Feed, Feeds, Release};
+use crate::mailbox::{Ended, Feed, Feeds, Release, Unavailable};
 
 /// Who waits for what.
 #[derive(Default)]
@@ -47,7 +47,7 @@ impl Audience {
     pub(super) fn await_end(
         &mut self,
         coordination: CoordinationId,
-        reply: oneshot::Sender<Result<Option<Ended>, EngineError>>,
+        reply: oneshot::Sender<Result<Option<Ended>, Unavailable>>,
     ) {
         self.waiters.add(coordination, reply);
     }
@@ -93,7 +93,7 @@ impl Audience {
 
     /// What was on its way was given up: nothing ends with it, and starts that were not complete
     /// are refused.
-    pub(super) fn give_up(&mut self, answer: &EngineError) {
+    pub(super) fn give_up(&mut self, answer: &Unavailable) {
         self.ending.clear();
         for (_, release) in std::mem::take(&mut self.starts) {
             release(Err(answer.clone()));
@@ -107,7 +107,7 @@ impl Audience {
 
     /// Lets all go: no end and no event will be recorded any more. A caller that waits already is
     /// answered like one that comes later.
-    pub(super) fn dismiss(&mut self, answer: &EngineError) {
+    pub(super) fn dismiss(&mut self, answer: &Unavailable) {
         self.waiters.refuse(answer);
         self.feeds.clear();
     }

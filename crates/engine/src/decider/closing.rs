@@ -11,12 +11,12 @@ use tokio::time::Instant;
 use super::Decider;
 use super::snapshots::snapshot_of;
 use crate::incidents::Incident;
-use crate::mailbox::{EngineError, engine_origin};
+use crate::mailbox::{Unavailable, engine_origin};
 use crate::session::CLOSED;
 
 /// What the end of the engine waits for.
 pub(super) struct Closing {
-    reply: oneshot::Sender<Result<(), EngineError>>,
+    reply: oneshot::Sender<Result<(), Unavailable>>,
     by: Instant,
     /// Whether the processes that still ran then were asked to stop.
     cut_off: bool,
@@ -42,7 +42,7 @@ impl Closing {
 }
 
 impl Decider {
-    pub(super) fn on_close(&mut self, reply: oneshot::Sender<Result<(), EngineError>>) {
+    pub(super) fn on_close(&mut self, reply: oneshot::Sender<Result<(), Unavailable>>) {
         // Without runners nothing new is bound.
         self.world.set_runners(self.sessions.withdraw_runners().clone());
         self.closing = Some(Closing {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::turns::TurnInFlight;
 use super::writer::{Ack, WriteJob, WriterThread};
 use crate::ledger::{AppendError, Cursor, Snapshot, Store};
-use crate::mailbox::EngineError;
+use crate::mailbox::Unavailable;
 
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
 const TURNS_AHEAD: usize = 2;
@@ -72,13 +72,13 @@ impl DiskHealth {
     }
 
     /// What a command is refused with, if it is.
-    fn refusal(&self) -> Option<EngineError> {
+    fn refusal(&self) -> Option<Unavailable> {
         match self {
             Self::Sound => None,
-            Self::Full { reason, .. } => Some(EngineError::ReadOnly { reason: reason.clone() }),
-            Self::Proving { reason } => Some(EngineError::NotTaken { reason: reason.clone() }),
-            Self::Poisoned { reason } => Some(EngineError::Poisoned { reason: reason.clone() }),
-            Self::Newer { unreadable } => Some(EngineError::Newer { event: unreadable.clone() }),
+            Self::Full { reason, .. } => Some(Unavailable::ReadOnly { reason: reason.clone() }),
+            Self::Proving { reason } => Some(Unavailable::NotTaken { reason: reason.clone() }),
+            Self::Poisoned { reason } => Some(Unavailable::Poisoned { reason: reason.clone() }),
+            Self::Newer { unreadable } => Some(Unavailable::Newer { event: unreadable.clone() }),
         }
     }
 }
@@ -145,7 +145,7 @@ impl Disk {
     }
 
     /// What a command is refused with now, if it is.
-    pub(super) fn refusal(&self) -> Option<EngineError> {
+    pub(super) fn refusal(&self) -> Option<Unavailable> {
         self.health.refusal()
     }
 
@@ -161,7 +161,7 @@ impl Disk {
 
     /// What a look at the live state is refused with now, if it is: what a poisoned ledger holds is
     /// unknown, and of a newer one there is no state.
-    pub(super) fn refusal_of_reads(&self) -> Result<(), EngineError> {
+    pub(super) fn refusal_of_reads(&self) -> Result<(), Unavailable> {
         if self.is_closed_to_writes() { self.refusal().map_or(Ok(()), Err) } else { Ok(()) }
     }
 
@@ -230,7 +230,7 @@ impl Disk {
     pub(super) fn move_cursor(
         &self,
         cursor: Cursor,
-        reply: oneshot::Sender<Result<(), EngineError>>,
+        reply: oneshot::Sender<Result<(), Unavailable>>,
     ) {
         self.writer.send(WriteJob::Move(cursor, reply));
     }
@@ -296,7 +296,7 @@ impl Disk {
     ///
     /// # Errors
     /// If the store could not be closed in order.
-    pub(super) fn finish(&mut self) -> Result<(), EngineError> {
-        self.writer.finish().map_err(|reason| EngineError::Poisoned { reason })
+    pub(super) fn finish(&mut self) -> Result<(), Unavailable> {
+        self.writer.finish().map_err(|reason| Unavailable::Poisoned { reason })
     }
 }

@@ -5,13 +5,11 @@ use antiphon_core::coordination::CoordinationConfig;
 use antiphon_core::head::without_erased;
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{
-    Command, EraseRequest, Origin, Rejection, Reply, Started, Written, commands,
-};
+use antiphon_core::world::{EraseRequest, Origin, Rejection, Started, Written, commands};
 
 use super::Decider;
 use crate::incidents::Incident;
-use crate::mailbox::{EngineError, Feed, Release, Request, engine_origin, head_of};
+use crate::mailbox::{EraseError, Feed, Release, Request, SubmitError, engine_origin, head_of};
 use crate::session::ReportedEnd;
 
 impl Decider {
@@ -46,24 +44,34 @@ impl Decider {
 
     pub(super) fn on_request(&mut self, request: Request, now: &Now) {
         match request {
-            Request::Command { command, origin, minted, secrets, reply } => {
-                let started = match &command {
-                    Command::Start(commands::Start { id, .. }) => Some(id.clone()),
-                    _ => None,
+            Request::Start { start, origin, minted, secrets, reply } => {
+                let id = start.id.clone();
+                let result = self.on_start(start, origin, minted, now);
+                let is_taken_in = result.is_ok();
+                if is_taken_in && self.sessions.hold_secrets(&id, secrets) {
+                    self.world.hold_secrets(&id);
+                }
+                let release: Release = Box::new(move |durable| {
+                    drop(reply.send(durable.map_err(SubmitError::from).and(result)));
+                });
+                match is_taken_in {
+                    true => self.audience.await_start(id, release),
+                    false => self.draft.answer(release),
+                }
+            }
+            Request::Erase { request, origin, reply } => {
+                let result = self.on_erase(request, origin, now);
+                self.draft.answer(Box::new(move |durable| {
+                    drop(reply.send(durable.map_err(EraseError::from).and(result)));
+                }));
+            }
+            Request::Command(carry) => {
+                let world = match self.disk.refusal() {
+                    Some(refusal) => Err(refusal),
+                    None => Ok(&mut self.world),
                 };
-                let result = self.on_command(command, origin, minted, now);
-                let started = started.filter(|_| result.is_ok());
-                if let Some(id) = &started
-                    && self.sessions.hold_secrets(id, secrets)
-                {
-                    self.world.hold_secrets(id);
-                }
-                let release: Release =
-                    Box::new(move |durable| drop(reply.send(durable.and(result))));
-                match started {
-                    Some(id) => self.audience.await_start(id, release),
-                    None => self.draft.answer(release),
-                }
+                let release = carry(world, now);
+                self.draft.answer(release);
             }
             Request::Look(look) => {
                 let release = look(&self.world, now);
@@ -107,31 +115,37 @@ impl Decider {
         }
     }
 
-    fn on_command(
+    fn on_start(
         &mut self,
-        command: Command,
+        start: commands::Start,
         origin: Origin,
         minted: bool,
         now: &Now,
-    ) -> Result<Reply, EngineError> {
+    ) -> Result<Started, SubmitError> {
         if let Some(refusal) = self.disk.refusal() {
-            return Err(refusal);
+            return Err(refusal.into());
         }
-        if let Command::Start(commands::Start { id, config, .. }) = &command
-            && !minted
-            && let Some(reply) = self.find_ended(id, config)?
-        {
-            return Ok(Reply::Start(reply));
+        if !minted && let Some(found) = self.find_ended(&start.id, &start.config)? {
+            return Ok(found);
         }
-        let redacted = match &command {
-            Command::Erase(request) => self.check_erasure(request)?,
-            _ => None,
-        };
-        let reply = self.world.handle(command, origin, now)?;
+        Ok(self.world.handle(start, origin, now)?)
+    }
+
+    fn on_erase(
+        &mut self,
+        request: EraseRequest,
+        origin: Origin,
+        now: &Now,
+    ) -> Result<(), EraseError> {
+        if let Some(refusal) = self.disk.refusal() {
+            return Err(refusal.into());
+        }
+        let redacted = self.check_erasure(&request)?;
+        self.world.handle(request, origin, now)?;
         if let Some(head) = redacted {
             self.draft.redact(head);
         }
-        Ok(reply)
+        Ok(())
     }
 
     /// Whether a coordination has not ended as far as anybody can know.
@@ -145,39 +159,38 @@ impl Decider {
         &self,
         id: &CoordinationId,
         config: &CoordinationConfig,
-    ) -> Result<Option<Started>, EngineError> {
+    ) -> Result<Option<Started>, SubmitError> {
         if self.world.coordination(id).is_some() {
             return Ok(None);
         }
         let same = |head: &HeadRow| head.run_summary().is_ok_and(|it| it.plan == config.digest());
-        match head_of(self.disk.store(), id) {
-            Ok(head) if same(&head) => Ok(Some(Started::Existing { coordination: id.clone() })),
-            Ok(_) => Err(Rejection::Conflict { coordination: id.clone() }.into()),
-            // It ended in a turn that is on its way to the disk.
-            Err(EngineError::UnknownCoordination { .. }) if self.audience.ending(id).is_some() => {
-                if self.audience.ending(id) == Some(&config.digest()) {
-                    Ok(Some(Started::Existing { coordination: id.clone() }))
-                } else {
-                    Err(Rejection::Conflict { coordination: id.clone() }.into())
-                }
-            }
-            Err(EngineError::UnknownCoordination { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let is_same = match head_of(self.disk.store(), id)? {
+            Some(head) => same(&head),
+            // It may have ended in a turn that is on its way to the disk.
+            None => match self.audience.ending(id) {
+                Some(plan) => *plan == config.digest(),
+                None => return Ok(None),
+            },
+        };
+        match is_same {
+            true => Ok(Some(Started::Existing { coordination: id.clone() })),
+            false => Err(Rejection::Conflict { coordination: id.clone() }.into()),
         }
     }
 
     /// Payloads can be erased of a coordination that has ended, but not its terminal event. Returns
     /// its head row if that must change.
-    fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EngineError> {
+    fn check_erasure(&self, request: &EraseRequest) -> Result<Option<HeadRow>, EraseError> {
         let Some((id, versions)) = &request.payloads else { return Ok(None) };
-        let head = head_of(self.disk.store(), id)?;
+        let head = head_of(self.disk.store(), id)?
+            .ok_or_else(|| EraseError::UnknownRun { run: id.clone() })?;
         if !head.ended {
             return Err(Rejection::StillRunning { coordination: id.clone() }.into());
         }
         let last = head.tip.version;
         match versions.iter().find(|version| version.0 == 0 || **version >= last) {
             Some(version) => {
-                Err(EngineError::NotErasable { coordination: id.clone(), version: *version, last })
+                Err(EraseError::NotErasable { run: id.clone(), version: *version, last })
             }
             None => Ok(without_erased(head, versions)),
         }

@@ -9,7 +9,7 @@ use super::recovery;
 use super::turns::TurnInFlight;
 use crate::incidents::Incident;
 use crate::ledger::AppendError;
-use crate::mailbox::{EngineError, StartError};
+use crate::mailbox::{StartError, Unavailable};
 
 impl Decider {
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept
@@ -18,7 +18,7 @@ impl Decider {
         self.incidents.note(Incident::AppendFailed, &"a turn", error);
         let failed_at = Instant::now();
         let behind = self.disk.fail(error);
-        let answer = self.disk.refusal().unwrap_or(EngineError::Stopped);
+        let answer = self.disk.refusal().unwrap_or(Unavailable::Stopped);
         let draft = std::mem::take(&mut self.draft).without_append(Vec::new());
         let given_up = std::iter::once(failed).chain(behind).chain([draft]);
         let kept: Vec<_> = given_up.flat_map(|turn| turn.give_up(&answer)).collect();
@@ -69,7 +69,7 @@ impl Decider {
     pub(super) fn on_writer_lost(&mut self) {
         let reason = "the writer's thread ended";
         self.incidents.note(Incident::WriterGone, &"the ledger", &reason);
-        let answer = EngineError::Poisoned { reason: reason.to_owned() };
+        let answer = Unavailable::Poisoned { reason: reason.to_owned() };
         for turn in self.disk.lose_writer() {
             turn.give_up(&answer);
         }
@@ -79,7 +79,7 @@ impl Decider {
     /// Nothing is taken in any more; those who wait for an end are let go, as none will be
     /// recorded.
     fn poison(&mut self, reason: String) {
-        let answer = EngineError::Poisoned { reason: reason.clone() };
+        let answer = Unavailable::Poisoned { reason: reason.clone() };
         self.audience.give_up(&answer);
         self.sessions.stop_all(StopCause::Ending);
         self.audience.dismiss(&answer);

@@ -7,7 +7,7 @@ use antiphon_core::envelope::{CommitTip, Recorded};
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::world::Action;
 
-use crate::mailbox::{EngineError, Release};
+use crate::mailbox::{Release, Unavailable};
 use crate::session::ReportedEnd;
 
 /// What the next turn lets out beside what the world decides.
@@ -101,7 +101,7 @@ impl TurnInFlight {
 
     /// Tells everybody who waits for it that it was not recorded. The ends that it would have
     /// recorded are left.
-    pub(super) fn give_up(self, answer: &EngineError) -> Vec<ReportedEnd> {
+    pub(super) fn give_up(self, answer: &Unavailable) -> Vec<ReportedEnd> {
         for release in self.releases {
             release(Err(answer.clone()));
         }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use antiphon_core::id::CoordinationId;
 use tokio::sync::oneshot;
 
-use crate::mailbox::{Ended, EngineError};
+use crate::mailbox::{Ended, Unavailable};
 
-type Reply = oneshot::Sender<Result<Option<Ended>, EngineError>>;
+type Reply = oneshot::Sender<Result<Option<Ended>, Unavailable>>;
 
 /// Those who wait, by what they wait for.
 #[derive(Default)]
@@ -39,7 +39,7 @@ impl Waiters {
     }
 
     /// Refuses all of them: no end will be recorded any more.
-    pub(super) fn refuse(&mut self, answer: &EngineError) {
+    pub(super) fn refuse(&mut self, answer: &Unavailable) {
         for waiter in self.0.drain().flat_map(|(_, waiting)| waiting) {
             let _ = waiter.send(Err(answer.clone()));
         }

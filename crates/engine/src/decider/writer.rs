@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::crash;
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{AppendError, Cursor, Snapshot, Store};
-use crate::mailbox::{EngineError, StartError};
+use crate::mailbox::{StartError, Unavailable};
 
 /// How long after an append the head mark may lag: 100 ms are promised, and writing it takes a part
 /// of them.
@@ -36,7 +36,7 @@ pub(super) enum WriteJob {
     Append(Box<Append>),
     /// A cursor to be moved with the next append, or by itself if none waits; the reader gets its
     /// answer once it is durable.
-    Move(Cursor, oneshot::Sender<Result<(), EngineError>>),
+    Move(Cursor, oneshot::Sender<Result<(), Unavailable>>),
     /// A snapshot of what was appended before; a cache, so a failure is only noted.
     Save(Snapshot),
 }
@@ -207,11 +207,11 @@ fn keep_marked(
 #[derive(Default)]
 struct Moves {
     cursors: Vec<Cursor>,
-    replies: Vec<oneshot::Sender<Result<(), EngineError>>>,
+    replies: Vec<oneshot::Sender<Result<(), Unavailable>>>,
 }
 
 impl Moves {
-    fn add(&mut self, cursor: Cursor, reply: oneshot::Sender<Result<(), EngineError>>) {
+    fn add(&mut self, cursor: Cursor, reply: oneshot::Sender<Result<(), Unavailable>>) {
         self.cursors.push(cursor);
         self.replies.push(reply);
     }
@@ -236,7 +236,7 @@ impl Moves {
         self.cursors.clear();
         for reply in self.replies.drain(..) {
             // A reader that no longer waits is no error.
-            let _ = reply.send(result.as_ref().copied().map_err(EngineError::from));
+            let _ = reply.send(result.as_ref().copied().map_err(Unavailable::from));
         }
     }
 }
@@ -286,7 +286,7 @@ mod tests {
             answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect();
         let refused = answers[2].as_ref().unwrap_err();
         assert!(
-            matches!(refused, EngineError::NotTaken { .. }),
+            matches!(refused, Unavailable::NotTaken { .. }),
             "the ledger still takes in the next one, unlike {refused}"
         );
         let told: Vec<bool> = answers.iter().map(Result::is_ok).collect();

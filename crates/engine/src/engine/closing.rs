@@ -6,9 +6,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::locked::locked;
-use crate::mailbox::{EngineError, Handle, Request};
+use crate::mailbox::{Handle, Request, Unavailable};
 
-type Outcome = Result<(), EngineError>;
+type Outcome = Result<(), Unavailable>;
 
 /// The running decider, and where its end is announced.
 type Open = (JoinHandle<()>, watch::Sender<Option<Outcome>>);
@@ -38,15 +38,15 @@ impl Closing {
         let mut outcome = self.outcome.clone();
         // Nothing is announced if the task is gone, as when the runtime ends.
         let announced = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
-        announced.ok().flatten().unwrap_or(Err(EngineError::Stopped))
+        announced.ok().flatten().unwrap_or(Err(Unavailable::Stopped))
     }
 }
 
-async fn closed(decider: JoinHandle<()>, handle: Handle) -> Result<(), EngineError> {
+async fn closed(decider: JoinHandle<()>, handle: Handle) -> Result<(), Unavailable> {
     let (reply, answer) = oneshot::channel();
     handle.send(Request::Close { reply }).await?;
-    let answer = answer.await.map_err(|_| EngineError::Stopped)?;
+    let answer = answer.await.map_err(|_| Unavailable::Stopped)?;
     // The decider has nothing left to do; that it panicked would be a broken invariant.
-    decider.await.map_err(|_| EngineError::Stopped)?;
+    decider.await.map_err(|_| Unavailable::Stopped)?;
     answer
 }

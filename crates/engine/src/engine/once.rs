@@ -5,7 +5,7 @@ use antiphon_core::event::StopKind;
 use antiphon_core::id::{CommandId, CoordinationId, Version};
 use antiphon_core::world::commands;
 
-use crate::mailbox::{EngineError, Handle, operator};
+use crate::mailbox::{AskError, Handle, SubmitError, operator};
 use crate::submission::Addition;
 
 /// One command to a run, made by [`Run::once`](super::Run::once). Each answers with the version of
@@ -27,7 +27,7 @@ impl Once {
     ///
     /// # Errors
     /// The same.
-    pub async fn cancel(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    pub async fn cancel(self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.stop(StopKind::Cancel, reason.into()).await
     }
 
@@ -35,7 +35,7 @@ impl Once {
     ///
     /// # Errors
     /// The same.
-    pub async fn drain(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    pub async fn drain(self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.stop(StopKind::Drain, reason.into()).await
     }
 
@@ -43,29 +43,29 @@ impl Once {
     ///
     /// # Errors
     /// The same.
-    pub async fn close(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    pub async fn close(self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.stop(StopKind::Close, reason.into()).await
     }
 
-    async fn stop(self, kind: StopKind, reason: String) -> Result<Version, EngineError> {
+    async fn stop(self, kind: StopKind, reason: String) -> Result<Version, AskError> {
         let command = commands::Stop { coordination: self.run.clone(), kind, reason };
-        self.handle.command(command, operator(self.id)).await
+        self.handle.command(&self.run, command, operator(self.id)).await
     }
 
     /// As [`Run::pause`](super::Run::pause).
     ///
     /// # Errors
     /// The same.
-    pub async fn pause(self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    pub async fn pause(self, reason: impl Into<String>) -> Result<Version, AskError> {
         let command = commands::Pause { coordination: self.run.clone(), reason: reason.into() };
-        self.handle.command(command, operator(self.id)).await
+        self.handle.command(&self.run, command, operator(self.id)).await
     }
 
     /// As [`Run::unpause`](super::Run::unpause).
     ///
     /// # Errors
     /// The same.
-    pub async fn unpause(self) -> Result<Version, EngineError> {
+    pub async fn unpause(self) -> Result<Version, AskError> {
         self.unpause_with(Raise::new()).await
     }
 
@@ -73,25 +73,25 @@ impl Once {
     ///
     /// # Errors
     /// The same.
-    pub async fn unpause_with(self, raise: Raise) -> Result<Version, EngineError> {
+    pub async fn unpause_with(self, raise: Raise) -> Result<Version, AskError> {
         let command = commands::Continue { coordination: self.run.clone(), raise };
-        self.handle.command(command, operator(self.id)).await
+        self.handle.command(&self.run, command, operator(self.id)).await
     }
 
     /// As [`Run::raise`](super::Run::raise).
     ///
     /// # Errors
     /// The same.
-    pub async fn raise(self, raise: Raise) -> Result<Version, EngineError> {
+    pub async fn raise(self, raise: Raise) -> Result<Version, AskError> {
         let command = commands::RaiseBudget { coordination: self.run.clone(), raise };
-        self.handle.command(command, operator(self.id)).await
+        self.handle.command(&self.run, command, operator(self.id)).await
     }
 
     /// As [`Run::add_work`](super::Run::add_work).
     ///
     /// # Errors
     /// The same.
-    pub async fn add_work(self, work: impl Into<Addition>) -> Result<Version, EngineError> {
+    pub async fn add_work(self, work: impl Into<Addition>) -> Result<Version, SubmitError> {
         let Addition { items, inputs } = work.into();
         self.handle.add_work(self.run, items, inputs, operator(self.id)).await
     }

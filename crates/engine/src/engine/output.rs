@@ -7,7 +7,7 @@ use antiphon_core::id::{CoordinationId, StreamName};
 
 use crate::ledger::backwards;
 use crate::ledger::{ReadError, Store};
-use crate::mailbox::{EngineError, Handle};
+use crate::mailbox::{Handle, QueryError};
 use crate::session::Output;
 
 impl Handle {
@@ -16,7 +16,7 @@ impl Handle {
         &self,
         id: &CoordinationId,
         work: &str,
-    ) -> Result<Option<Output>, EngineError> {
+    ) -> Result<Option<Output>, QueryError> {
         self.require(id).await?;
         let (stream, work) = (StreamName::Coordination(id.clone()), work.to_owned());
         let found = self.read(move |store| last_session(store, &stream, &work)).await?;

@@ -4,8 +4,9 @@
 use antiphon_core::envelope::Recorded;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
-use super::{EngineError, Handle, Subscription};
+use super::{Handle, Subscription};
 use crate::ledger::{Cursor, MAX_CURSOR_NAME_BYTES};
+use crate::mailbox::{QueryError, ReaderError, Unavailable};
 
 /// A named reader of one coordination's events.
 ///
@@ -24,20 +25,18 @@ impl Reader {
         handle: &Handle,
         name: &str,
         id: &CoordinationId,
-    ) -> Result<Self, EngineError> {
+    ) -> Result<Self, ReaderError> {
         if name.is_empty() || name.len() > MAX_CURSOR_NAME_BYTES {
-            return Err(EngineError::CursorName { length: name.len() });
+            return Err(ReaderError::Name { length: name.len() });
         }
         let own = name.to_owned();
-        let cursor = handle.read(move |store| store.cursor(&own)).await?;
+        let cursor =
+            handle.read(move |store| store.cursor(&own)).await.map_err(QueryError::from)?;
         let acknowledged = match cursor {
             None => Version(0),
             Some(cursor) if cursor.stream == StreamName::Coordination(id.clone()) => cursor.version,
             Some(cursor) => {
-                return Err(EngineError::CursorTaken {
-                    name: name.to_owned(),
-                    stream: cursor.stream,
-                });
+                return Err(ReaderError::Taken { name: name.to_owned(), stream: cursor.stream });
             }
         };
         let events = handle.follow(id, acknowledged).await?;
@@ -48,8 +47,8 @@ impl Reader {
     /// engine has stopped.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Recorded>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Recorded>, Unavailable> {
         self.events.next().await
     }
 
@@ -58,8 +57,8 @@ impl Reader {
     /// recorded at the time.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger takes nothing in; the events come again then.
-    pub async fn acknowledge(&mut self) -> Result<(), EngineError> {
+    /// [`Unavailable`] if the ledger takes nothing in; the events come again then.
+    pub async fn acknowledge(&mut self) -> Result<(), Unavailable> {
         let version = self.events.position();
         if version == self.acknowledged {
             return Ok(());

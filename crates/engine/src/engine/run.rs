@@ -8,7 +8,10 @@ use antiphon_core::id::{CommandId, CoordinationId, IdError, Version};
 
 use super::{Once, Reader, Subscription};
 use crate::ledger::export::{Export, ExportError, export};
-use crate::mailbox::{Ended, EngineError, Handle, Status};
+use crate::mailbox::{
+    AskError, Ended, Handle, QueryError, ReaderError, ReceiptError, Status, SubmitError,
+    Unavailable,
+};
 use crate::orphans::Leftovers;
 use crate::session::Output;
 use crate::submission::Addition;
@@ -66,8 +69,9 @@ impl Run {
     /// Waits until it has ended; returns at once if it has.
     ///
     /// # Errors
-    /// [`EngineError::UnknownCoordination`] if there is none, or the engine stops first.
-    pub async fn wait(&self) -> Result<Ended, EngineError> {
+    /// [`QueryError::UnknownRun`] if there is none; [`QueryError::Unavailable`] if the engine stops
+    /// first, or its end will not be recorded.
+    pub async fn wait(&self) -> Result<Ended, QueryError> {
         self.handle.wait(&self.id).await
     }
 
@@ -88,8 +92,8 @@ impl Run {
     /// Ends it: running sessions are asked to stop first.
     ///
     /// # Errors
-    /// [`EngineError`] if it is not running, or is ending already.
-    pub async fn cancel(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    /// [`AskError`] if it is not running, or is ending already.
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.command(None).cancel(reason).await
     }
 
@@ -97,7 +101,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::cancel`].
-    pub async fn drain(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    pub async fn drain(&self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.command(None).drain(reason).await
     }
 
@@ -105,55 +109,55 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::cancel`].
-    pub async fn close(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    pub async fn close(&self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.command(None).close(reason).await
     }
 
     /// Starts nothing new until it is unpaused; running sessions are left alone.
     ///
     /// # Errors
-    /// [`EngineError`] if it is not running, or paused already.
-    pub async fn pause(&self, reason: impl Into<String>) -> Result<Version, EngineError> {
+    /// [`AskError`] if it is not running, or paused already.
+    pub async fn pause(&self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.command(None).pause(reason).await
     }
 
     /// Ends a pause.
     ///
     /// # Errors
-    /// [`EngineError`] if it is not paused, or its budget is used up.
-    pub async fn unpause(&self) -> Result<Version, EngineError> {
+    /// [`AskError`] if it is not paused, or its budget is used up.
+    pub async fn unpause(&self) -> Result<Version, AskError> {
         self.command(None).unpause().await
     }
 
     /// Ends a pause with higher ceilings.
     ///
     /// # Errors
-    /// [`EngineError`] if it is not paused, or a ceiling would be lowered.
-    pub async fn unpause_with(&self, raise: Raise) -> Result<Version, EngineError> {
+    /// [`AskError`] if it is not paused, or a ceiling would be lowered.
+    pub async fn unpause_with(&self, raise: Raise) -> Result<Version, AskError> {
         self.command(None).unpause_with(raise).await
     }
 
     /// Raises ceilings while it runs.
     ///
     /// # Errors
-    /// [`EngineError`] if it is not running, or a ceiling would be lowered.
-    pub async fn raise(&self, raise: Raise) -> Result<Version, EngineError> {
+    /// [`AskError`] if it is not running, or a ceiling would be lowered.
+    pub async fn raise(&self, raise: Raise) -> Result<Version, AskError> {
         self.command(None).raise(raise).await
     }
 
     /// Adds work, with the inputs that it names.
     ///
     /// # Errors
-    /// [`EngineError`] if the items are refused.
-    pub async fn add_work(&self, work: impl Into<Addition>) -> Result<Version, EngineError> {
+    /// [`SubmitError`] if the items are refused.
+    pub async fn add_work(&self, work: impl Into<Addition>) -> Result<Version, SubmitError> {
         self.command(None).add_work(work).await
     }
 
     /// Everything that keeps an item from running now; empty if it would start at the next turn.
     ///
     /// # Errors
-    /// [`EngineError`] if the run is not live, or has no such item.
-    pub async fn why(&self, work: impl AsRef<str>) -> Result<Vec<Blocked>, EngineError> {
+    /// [`AskError`] if the run is not live, or has no such item.
+    pub async fn why(&self, work: impl AsRef<str>) -> Result<Vec<Blocked>, AskError> {
         let (id, work) = (self.id.clone(), work.as_ref().to_owned());
         let look = move |world: &antiphon_core::world::World, now: &_| world.why(&id, &work, now);
         let mut reasons = self.handle.query(look).await??;
@@ -164,12 +168,11 @@ impl Run {
     /// Its receipt, with what became of each item, once it has ended; `None` as long as it runs.
     ///
     /// # Errors
-    /// [`EngineError`] if there is no such run, or the receipt cannot be read.
-    pub async fn receipt(&self) -> Result<Option<CoordinationReceipt>, EngineError> {
+    /// [`ReceiptError`] if there is no such run, or the receipt cannot be read.
+    pub async fn receipt(&self) -> Result<Option<CoordinationReceipt>, ReceiptError> {
         let Some(digest) = self.status().await?.summary.receipt else { return Ok(None) };
-        let unreadable =
-            |reason: String| EngineError::Receipt { coordination: self.id.clone(), reason };
-        let bytes = self.handle.blob(digest).await?;
+        let unreadable = |reason: String| ReceiptError::Damaged { run: self.id.clone(), reason };
+        let bytes = self.handle.blob(digest).await.map_err(QueryError::from)?;
         let bytes = bytes.ok_or_else(|| unreadable(format!("blob {digest} is gone")))?;
         let receipt = CoordinationReceipt::from_bytes(&bytes);
         receipt.map(Some).map_err(|error| unreadable(error.to_string()))
@@ -178,24 +181,24 @@ impl Run {
     /// The run at a glance, running or ended.
     ///
     /// # Errors
-    /// [`EngineError::UnknownCoordination`] if there is none.
-    pub async fn status(&self) -> Result<Status, EngineError> {
+    /// [`QueryError::UnknownRun`] if there is none.
+    pub async fn status(&self) -> Result<Status, QueryError> {
         self.handle.status(&self.id).await
     }
 
     /// What the last session of an item put out, if one has.
     ///
     /// # Errors
-    /// [`EngineError`] if there is no such run, or the ledger cannot be read.
-    pub async fn output(&self, work: impl AsRef<str>) -> Result<Option<Output>, EngineError> {
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
+    pub async fn output(&self, work: impl AsRef<str>) -> Result<Option<Output>, QueryError> {
         self.handle.output(&self.id, work.as_ref()).await
     }
 
     /// Follows its events from the first one on: first what is recorded, then live, each once.
     ///
     /// # Errors
-    /// [`EngineError::UnknownCoordination`] if there is none.
-    pub async fn follow(&self) -> Result<Subscription, EngineError> {
+    /// [`QueryError::UnknownRun`] if there is none.
+    pub async fn follow(&self) -> Result<Subscription, QueryError> {
         self.follow_after(Version(0)).await
     }
 
@@ -203,7 +206,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::follow`].
-    pub async fn follow_after(&self, version: Version) -> Result<Subscription, EngineError> {
+    pub async fn follow_after(&self, version: Version) -> Result<Subscription, QueryError> {
         self.handle.follow(&self.id, version).await
     }
 
@@ -211,7 +214,7 @@ impl Run {
     /// this process or an earlier one.
     ///
     /// ```no_run
-    /// # async fn example(run: antiphon::Run) -> Result<(), antiphon::EngineError> {
+    /// # async fn example(run: antiphon::Run) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut reader = run.reader("mailer").await?;
     /// while let Some(event) = reader.next().await? {
     ///     println!("{} {}", event.version, event.kind);
@@ -222,16 +225,16 @@ impl Run {
     /// ```
     ///
     /// # Errors
-    /// [`EngineError`] if there is no such run, or the name reads another one.
-    pub async fn reader(&self, name: impl AsRef<str>) -> Result<Reader, EngineError> {
+    /// [`ReaderError`] if there is no such run, or the name reads another one.
+    pub async fn reader(&self, name: impl AsRef<str>) -> Result<Reader, ReaderError> {
         Reader::open(&self.handle, name.as_ref(), &self.id).await
     }
 
     /// Its events after a version, at most `limit`.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger cannot be read.
-    pub async fn events(&self, after: Version, limit: usize) -> Result<Vec<Recorded>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn events(&self, after: Version, limit: usize) -> Result<Vec<Recorded>, Unavailable> {
         let stream = antiphon_core::id::StreamName::Coordination(self.id.clone());
         self.handle.read(move |store| store.read_stream(&stream, after, limit)).await
     }
@@ -239,11 +242,11 @@ impl Run {
     /// Its receipt with the evidence, once it has ended.
     ///
     /// # Errors
-    /// [`ExportError`], or [`EngineError::Stopped`] in place of it if the runtime ends.
-    pub async fn export(&self) -> Result<Result<Export, ExportError>, EngineError> {
+    /// [`ExportError`], or [`Unavailable::Stopped`] in place of it if the runtime ends.
+    pub async fn export(&self) -> Result<Result<Export, ExportError>, Unavailable> {
         let (store, id) = (self.handle.store().clone(), self.id.clone());
         tokio::task::spawn_blocking(move || export(store.as_ref(), &id))
             .await
-            .map_err(|_| EngineError::Stopped)
+            .map_err(|_| Unavailable::Stopped)
     }
 }

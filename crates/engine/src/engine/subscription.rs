@@ -11,8 +11,8 @@ use antiphon_core::event::Event;
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 use futures_core::Stream;
 
-use super::{EngineError, Handle};
-use crate::mailbox::{Fed, Feed};
+use super::Handle;
+use crate::mailbox::{Fed, Feed, QueryError, Unavailable};
 
 /// The events of one stream, from a version on: a [`Stream`], whose items are also given by
 /// [`Subscription::next`].
@@ -30,7 +30,7 @@ pub struct Subscription {
 }
 
 /// What the store or the decider is asked.
-type Asked = Pin<Box<dyn Future<Output = Result<Answer, EngineError>> + Send>>;
+type Asked = Pin<Box<dyn Future<Output = Result<Answer, Unavailable>> + Send>>;
 
 enum Answer {
     Page(Vec<Recorded>),
@@ -48,12 +48,12 @@ impl std::fmt::Debug for Subscription {
 
 /// Its items are what [`Subscription::next`] gives.
 impl Stream for Subscription {
-    type Item = Result<Recorded, EngineError>;
+    type Item = Result<Recorded, Unavailable>;
 
     fn poll_next(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Recorded, EngineError>>> {
+    ) -> Poll<Option<Result<Recorded, Unavailable>>> {
         self.poll(context)
     }
 }
@@ -77,7 +77,7 @@ impl Handle {
         &self,
         id: &CoordinationId,
         after: Version,
-    ) -> Result<Subscription, EngineError> {
+    ) -> Result<Subscription, QueryError> {
         self.require(id).await?;
         Ok(Subscription::new(self.clone(), StreamName::Coordination(id.clone()), after))
     }
@@ -100,12 +100,12 @@ impl Subscription {
     /// `None` after the event that ends the stream, or when the engine has stopped.
     ///
     /// # Errors
-    /// [`EngineError`] if the ledger cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Recorded>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Recorded>, Unavailable> {
         poll_fn(|context| self.poll(context)).await.transpose()
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Recorded, EngineError>>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Recorded, Unavailable>>> {
         while !self.ended {
             if let Some(event) = self.page.pop_front() {
                 return Poll::Ready(Some(Ok(self.deliver(event))));
@@ -128,7 +128,7 @@ impl Subscription {
                 Ok(Answer::Page(page)) if page.is_empty() => self.read_all(),
                 Ok(Answer::Page(page)) => self.page = page.into(),
                 Ok(Answer::Feed(feed)) => self.source = NextFrom::Joining(feed),
-                Err(EngineError::Stopped) if matches!(self.source, NextFrom::Incidents) => {
+                Err(Unavailable::Stopped) if matches!(self.source, NextFrom::Incidents) => {
                     self.source = NextFrom::Rest;
                 }
                 Err(error) => return Poll::Ready(Some(Err(error))),

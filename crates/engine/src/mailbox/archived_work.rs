@@ -10,7 +10,7 @@ use antiphon_core::id::{CoordinationId, Fence, SessionId, StreamName, Version};
 use antiphon_core::replay::Replay;
 use antiphon_core::world::{Ask, Origin, Rejection, Written, commands};
 
-use super::error::EngineError;
+use super::error::{AskError, SubmitError};
 use super::handle::Handle;
 use crate::ledger::{Events, ReadError, Store};
 
@@ -22,7 +22,8 @@ impl Handle {
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
         origin: Origin,
-    ) -> Result<Version, EngineError> {
+    ) -> Result<Version, SubmitError> {
+        let id = origin.id.clone();
         let command = |archived| commands::AddWork {
             coordination: coordination.clone(),
             items: items.clone(),
@@ -30,8 +31,13 @@ impl Handle {
             blobs: inputs.clone(),
         };
         self.require_inputs(&items, &inputs).await?;
-        let done = self.ask_for_work(command, &coordination, &items, origin).await?;
-        Ok(done.version)
+        match self.ask_for_work(command, &coordination, &items, origin).await {
+            Err(SubmitError::Rejected(rejection)) => {
+                let before = self.accepted_before(&coordination, id, &rejection).await?;
+                before.ok_or(SubmitError::Rejected(rejection))
+            }
+            answer => answer.map(|done| done.version),
+        }
     }
 
     /// Adds work for a session.
@@ -42,7 +48,7 @@ impl Handle {
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
         origin: Origin,
-    ) -> Result<Written, EngineError> {
+    ) -> Result<Written, SubmitError> {
         let command = |archived| commands::AddSessionWork {
             session: session.clone(),
             fence,
@@ -56,17 +62,20 @@ impl Handle {
 
     /// Repeats a command with what the decider says must be read first. That is rare, and each
     /// repeat knows more.
-    async fn ask_for_work<C: Ask>(
+    async fn ask_for_work<C>(
         &self,
         command: impl Fn(Vec<ArchivedWork>) -> C,
         coordination: &CoordinationId,
         items: &[WorkSpec],
         origin: Origin,
-    ) -> Result<C::Reply, EngineError> {
+    ) -> Result<C::Reply, SubmitError>
+    where
+        C: Ask<Reply: Send> + Send + 'static,
+    {
         let mut archived: Vec<ArchivedWork> = Vec::new();
         loop {
             match self.ask(command(archived.clone()), origin.clone()).await {
-                Err(EngineError::Rejected(Rejection::ArchivesNeeded { archives })) => {
+                Err(AskError::Rejected(Rejection::ArchivesNeeded { archives })) => {
                     let items = Arc::new(items.to_vec());
                     for archive in archives {
                         archived.push(
@@ -74,7 +83,7 @@ impl Handle {
                         );
                     }
                 }
-                answer => return answer,
+                answer => return Ok(answer?),
             }
         }
     }
@@ -84,7 +93,7 @@ impl Handle {
         coordination: &CoordinationId,
         archive: Digest,
         items: Arc<Vec<WorkSpec>>,
-    ) -> Result<ArchivedWork, EngineError> {
+    ) -> Result<ArchivedWork, SubmitError> {
         let id = coordination.clone();
         let read = self.read(move |store| {
             let there = match store.blob(&archive) {

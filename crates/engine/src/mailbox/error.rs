@@ -1,10 +1,10 @@
-//! What can go wrong with a running engine, and with starting one.
+//! What can go wrong with a running engine, one enum for what is asked alike, and with starting one.
 //!
 //! An error that says its cause in its own sentence has no source, so that no report says it twice.
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{ApplyError, ControllerError};
+use antiphon_core::coordination::ApplyError;
 use antiphon_core::digest::Digest;
 use antiphon_core::event::Unreadable;
 use antiphon_core::id::{CoordinationId, IdError, StreamName, Version, WorkId};
@@ -13,59 +13,23 @@ use antiphon_core::world::Rejection;
 
 use crate::ledger::{AppendError, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, WriteError};
 
-/// Why the engine did not do what it was asked. Unless it says so, nothing has changed.
+/// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
+///
+/// Every call can meet it: the errors of calls that have more to say hold it as their variant
+/// `Unavailable`, and read as it does.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "the names of its variants say it")]
-pub enum EngineError {
-    /// The command is against the rules.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// An identifier is not one.
-    #[error(transparent)]
-    Id(#[from] IdError),
-    /// There is no such coordination, neither running nor ended.
-    #[error("there is no run {coordination}; `antiphon list` shows the runs there are")]
-    UnknownCoordination { coordination: CoordinationId },
-    /// An event cannot be erased: it does not exist, or ends its coordination.
-    #[error(
-        "event {version} of run {coordination} cannot be erased; only versions from 1 to below {last}, its end, can be"
-    )]
-    NotErasable {
-        coordination: CoordinationId,
-        version: Version,
-        /// The version of its terminal event.
-        last: Version,
-    },
-    /// An item names an input that nobody handed in.
-    #[error("item {work} names input {input}, which was not supplied; submit it with the work")]
-    InputMissing {
-        work: WorkId,
-        /// The digest of the input.
-        input: Digest,
-    },
-    /// A name cannot be that of a cursor.
-    #[error("the name of a cursor has 1 to {MAX_CURSOR_NAME_BYTES} bytes, not {length}")]
-    CursorName {
-        /// How long it is.
-        length: usize,
-    },
-    /// The cursor of this name is in another stream.
-    #[error("the cursor {name:?} reads `{stream}`; choose another name for another run")]
-    CursorTaken { name: String, stream: StreamName },
+pub enum Unavailable {
+    /// The engine has stopped.
+    #[error("the engine has stopped")]
+    Stopped,
     /// The ledger takes in nothing for now: the disk is full, or something else keeps it from
     /// writing.
     #[error(
         "the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command"
     )]
     ReadOnly { reason: String },
-    /// The ledger holds an event that this version does not know: it can be read, but whatever this
-    /// version wrote would rest on a state that leaves something out.
-    #[error("the ledger is read-only for this version of antiphon: {event}")]
-    Newer {
-        /// The event: its stream, version, type and schema.
-        event: Unreadable,
-    },
     /// The store refused the append that this was part of. Nothing was recorded; the engine goes on
     /// from what is.
     #[error(
@@ -78,27 +42,25 @@ pub enum EngineError {
         "the ledger is closed to writes until the engine is restarted, which verifies it ({reason})"
     )]
     Poisoned { reason: String },
+    /// The ledger holds an event that this version does not know: it can be read, but whatever this
+    /// version wrote would rest on a state that leaves something out.
+    #[error("the ledger is read-only for this version of antiphon: {event}")]
+    Newer {
+        /// The event: its stream, version, type and schema.
+        event: Unreadable,
+    },
     /// The ledger could not be read.
     #[error("the ledger could not be read: {error}")]
     Read { error: Arc<ReadError> },
-    /// The head row of a run is not what this version writes.
-    #[error("the head row of run {coordination} cannot be read ({reason}); run `antiphon verify`")]
-    HeadRow { coordination: CoordinationId, reason: String },
-    /// The receipt of a run is not where its last event says, or is not what it was.
-    #[error("the receipt of run {coordination} cannot be read ({reason}); run `antiphon verify`")]
-    Receipt { coordination: CoordinationId, reason: String },
-    /// The engine has stopped.
-    #[error("the engine has stopped")]
-    Stopped,
 }
 
-impl From<ReadError> for EngineError {
+impl From<ReadError> for Unavailable {
     fn from(error: ReadError) -> Self {
         Self::Read { error: Arc::new(error) }
     }
 }
 
-impl From<&AppendError> for EngineError {
+impl From<&AppendError> for Unavailable {
     fn from(error: &AppendError) -> Self {
         match error {
             AppendError::NotWritten { source } => Self::ReadOnly { reason: source.to_string() },
@@ -112,9 +74,139 @@ impl From<&AppendError> for EngineError {
     }
 }
 
-impl From<ControllerError> for EngineError {
-    fn from(error: ControllerError) -> Self {
-        Self::Rejected(error.into())
+/// Why work was not taken in: that of a new run, or what was added to one.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
+pub enum SubmitError {
+    /// It is against the rules, of the run or of its configuration.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// An item names an input that nobody handed in.
+    #[error("item {work} names input {input}, which was not supplied; submit it with the work")]
+    InputMissing {
+        work: WorkId,
+        /// The digest of the input.
+        input: Digest,
+    },
+    /// The id of the session that adds the work is too long to be recorded as whose work it is.
+    #[error(transparent)]
+    Session(IdError),
+    /// The engine takes in nothing.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<AskError> for SubmitError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Rejected(rejection) => Self::Rejected(rejection),
+            AskError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}
+
+impl From<ReadError> for SubmitError {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Why a live run did not do what was asked of it, or has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The run is not live, has no such item, or may not do it in the state that it is in.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The engine takes in nothing.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why the ledger does not tell of a run, be it live or ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
+pub enum QueryError {
+    /// No run of this id was ever submitted.
+    #[error("there is no run {run}; `antiphon list` shows the runs there are")]
+    UnknownRun { run: CoordinationId },
+    /// Its head row is not what this version writes.
+    #[error("the head row of run {run} cannot be read ({reason}); run `antiphon verify`")]
+    HeadRow { run: CoordinationId, reason: String },
+    /// The ledger cannot be read, or an end that is waited for will not be recorded.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<ReadError> for QueryError {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Why the receipt of a run is not given out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
+pub enum ReceiptError {
+    /// It is not where the last event of the run says, or is not what it was.
+    #[error("the receipt of run {run} cannot be read ({reason}); run `antiphon verify`")]
+    Damaged { run: CoordinationId, reason: String },
+    /// Nothing is told of the run.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+/// Why a run cannot be followed under a name.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
+pub enum ReaderError {
+    /// A name cannot be that of a cursor.
+    #[error("the name of a cursor has 1 to {MAX_CURSOR_NAME_BYTES} bytes, not {length}")]
+    Name {
+        /// How long it is.
+        length: usize,
+    },
+    /// The cursor of this name is in another stream.
+    #[error("the cursor {name:?} reads `{stream}`; choose another name for another run")]
+    Taken { name: String, stream: StreamName },
+    /// Nothing is told of the run.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+/// Why nothing was erased.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the names of its variants say it")]
+pub enum EraseError {
+    /// No run of this id was ever submitted.
+    #[error("there is no run {run}; `antiphon list` shows the runs there are")]
+    UnknownRun { run: CoordinationId },
+    /// The event does not exist, or ends its run.
+    #[error(
+        "event {version} of run {run} cannot be erased; only versions from 1 to below {last}, its end, can be"
+    )]
+    NotErasable {
+        run: CoordinationId,
+        version: Version,
+        /// The version of its terminal event.
+        last: Version,
+    },
+    /// The run has not ended, or the request names nothing or too much.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The engine takes in nothing.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<ReadError> for EraseError {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(error.into())
     }
 }
 

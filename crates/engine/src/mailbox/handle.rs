@@ -13,10 +13,12 @@ use antiphon_core::id::{
     Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
 };
 use antiphon_core::time::Now;
-use antiphon_core::world::{Ask, Command, Done, Origin, Reply, Started, World, Written, commands};
+use antiphon_core::world::{
+    Ask, Done, EraseRequest, Origin, Rejection, Started, World, Written, commands,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::EngineError;
+use super::error::{AskError, EraseError, QueryError, SubmitError, Unavailable};
 use super::feed::Feed;
 use super::origin::engine_origin;
 use super::request::Request;
@@ -48,8 +50,8 @@ impl Handle {
         Self { mailbox, store, incidents }
     }
 
-    pub(crate) async fn send(&self, request: Request) -> Result<(), EngineError> {
-        self.mailbox.send(request).await.map_err(|_| EngineError::Stopped)
+    pub(crate) async fn send(&self, request: Request) -> Result<(), Unavailable> {
+        self.mailbox.send(request).await.map_err(|_| Unavailable::Stopped)
     }
 
     /// Waits until the decider is gone.
@@ -65,51 +67,57 @@ impl Handle {
         &self.store
     }
 
-    pub(crate) async fn ask<C: Ask>(
+    /// Has a command carried out, and waits for what it came to.
+    pub(crate) async fn ask<C>(&self, command: C, origin: Origin) -> Result<C::Reply, AskError>
+    where
+        C: Ask<Reply: Send> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let carry = Request::Command(Box::new(move |world, now| {
+            let result = match world {
+                Ok(world) => world.handle(command, origin, now).map_err(AskError::from),
+                Err(unavailable) => Err(unavailable.into()),
+            };
+            // A caller that no longer waits is no error.
+            Box::new(move |durable| {
+                drop(reply.send(durable.map_err(AskError::from).and(result)));
+            })
+        }));
+        self.send(carry).await?;
+        answer.await.map_err(|_| Unavailable::Stopped)?
+    }
+
+    /// Gives a run a command, and the version that it is recorded at.
+    pub(crate) async fn command<C>(
         &self,
+        run: &CoordinationId,
         command: C,
         origin: Origin,
-    ) -> Result<C::Reply, EngineError> {
-        let command: Command = command.into();
-        let repeated = match (&origin.id, command.coordination(), command.repeated()) {
-            (Some(id), Some(coordination), Some(reply)) => {
-                Some((id.clone(), coordination.clone(), reply))
+    ) -> Result<Version, AskError>
+    where
+        C: Ask<Reply = Done> + Send + 'static,
+    {
+        let id = origin.id.clone();
+        match self.ask(command, origin).await {
+            Err(AskError::Rejected(rejection)) => {
+                let before = self.accepted_before(run, id, &rejection).await?;
+                before.ok_or(AskError::Rejected(rejection))
             }
-            _ => None,
-        };
-        let answer = self.send_command(command, origin, false, BTreeMap::new()).await;
-        // What is asked of a coordination that has ended may be the repeat of a command that it has
-        // accepted.
-        if let (Some((id, coordination, reply)), Err(EngineError::Rejected(rejection))) =
-            (repeated, &answer)
-            && rejection.is_not_running()
-            && let Some(version) =
-                self.read(move |store| accepted(store, coordination, &id)).await?
-        {
-            return Ok(own::<C>(reply(Done { version })));
+            answer => answer.map(|done| done.version),
         }
-        answer.map(own::<C>)
     }
 
-    async fn send_command(
+    /// Where a refused command was recorded before: what is asked of a run that has ended may be
+    /// the repeat of a command that it has accepted.
+    pub(super) async fn accepted_before(
         &self,
-        command: Command,
-        origin: Origin,
-        minted: bool,
-        secrets: BTreeMap<String, String>,
-    ) -> Result<Reply, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Command { command, origin, minted, secrets, reply }).await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
-    }
-
-    /// Carries out a command that is recorded, and gives the version that it is recorded at.
-    pub(crate) async fn command(
-        &self,
-        command: impl Ask<Reply = Done>,
-        origin: Origin,
-    ) -> Result<Version, EngineError> {
-        self.ask(command, origin).await.map(|done| done.version)
+        run: &CoordinationId,
+        id: Option<CommandId>,
+        rejection: &Rejection,
+    ) -> Result<Option<Version>, Unavailable> {
+        let Some(id) = id.filter(|_| rejection.is_not_running()) else { return Ok(None) };
+        let run = run.clone();
+        self.read(move |store| accepted(store, run, &id)).await
     }
 
     pub(crate) async fn start(
@@ -120,11 +128,22 @@ impl Handle {
         origin: Origin,
         minted: bool,
         secrets: BTreeMap<String, String>,
-    ) -> Result<Started, EngineError> {
+    ) -> Result<Started, SubmitError> {
         self.require_inputs(config.work(), &blobs).await?;
-        let command = commands::Start { id, config: Box::new(config), blobs };
-        let reply = self.send_command(command.into(), origin, minted, secrets).await?;
-        Ok(own::<commands::Start>(reply))
+        let start = commands::Start { id, config: Box::new(config), blobs };
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Start { start, origin, minted, secrets, reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopped)?
+    }
+
+    pub(crate) async fn erase(
+        &self,
+        request: EraseRequest,
+        origin: Origin,
+    ) -> Result<(), EraseError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Erase { request, origin, reply }).await?;
+        answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
     pub(crate) async fn add_work_from(
@@ -133,14 +152,14 @@ impl Handle {
         fence: Fence,
         items: Vec<WorkSpec>,
         inputs: Vec<Blob>,
-    ) -> Result<(), EngineError> {
-        let actor = Actor::new(format!("session:{session}"))?;
+    ) -> Result<(), SubmitError> {
+        let actor = Actor::new(format!("session:{session}")).map_err(SubmitError::Session)?;
         let origin = Origin { actor, id: None };
         match self.add_session_work(session, fence, items, inputs, origin).await? {
             Written::Done(_) => Ok(()),
             Written::Refused => {
                 let error = TerminationError::SessionNotBound { session_id: session.to_string() };
-                Err(EngineError::Rejected(error.into()))
+                Err(SubmitError::Rejected(error.into()))
             }
         }
     }
@@ -165,7 +184,7 @@ impl Handle {
     pub(crate) async fn query<T: Send + 'static>(
         &self,
         look: impl FnOnce(&World, &Now) -> T + Send + 'static,
-    ) -> Result<T, EngineError> {
+    ) -> Result<T, Unavailable> {
         let (reply, answer) = oneshot::channel();
         let look = Request::Look(Box::new(move |world, now| {
             let seen = look(world, now);
@@ -173,7 +192,7 @@ impl Handle {
             Box::new(move |durable| drop(reply.send(durable.map(|()| seen))))
         }));
         self.send(look).await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
+        answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
     /// Reads the store off the runtime's threads: a read may wait for a disk, and a thread that waits
@@ -181,53 +200,56 @@ impl Handle {
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, EngineError> {
+    ) -> Result<T, Unavailable> {
         let store = Arc::clone(&self.store);
         let result = tokio::task::spawn_blocking(move || read(store.as_ref())).await;
-        Ok(result.map_err(|_| EngineError::Stopped)??)
+        Ok(result.map_err(|_| Unavailable::Stopped)??)
     }
 
-    pub(crate) async fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, EngineError> {
+    pub(crate) async fn blob(&self, digest: Digest) -> Result<Option<Vec<u8>>, Unavailable> {
         self.read(move |store| store.blob(&digest)).await
     }
 
-    pub(crate) async fn status(&self, id: &CoordinationId) -> Result<Status, EngineError> {
+    pub(crate) async fn status(&self, id: &CoordinationId) -> Result<Status, QueryError> {
         let (store, id) = (Arc::clone(&self.store), id.clone());
         tokio::task::spawn_blocking(move || status_of(store.as_ref(), &id))
             .await
-            .map_err(|_| EngineError::Stopped)?
+            .map_err(|_| Unavailable::Stopped)?
     }
 
-    pub(crate) async fn wait(&self, id: &CoordinationId) -> Result<Ended, EngineError> {
+    pub(crate) async fn wait(&self, id: &CoordinationId) -> Result<Ended, QueryError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Wait { coordination: id.clone(), reply }).await?;
-        if let Some(ended) = answer.await.map_err(|_| EngineError::Stopped)?? {
+        if let Some(ended) = answer.await.map_err(|_| Unavailable::Stopped)?? {
             return Ok(ended);
         }
         // Not live: it has ended before, and its last event says how.
         let of = id.clone();
         let ended = self.read(move |store| Ok(end_of(store, &of))).await??;
-        ended.ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
+        ended.ok_or_else(|| QueryError::UnknownRun { run: id.clone() })
     }
 
     /// Refuses what is asked of a run that was never submitted.
-    pub(crate) async fn require(&self, id: &CoordinationId) -> Result<(), EngineError> {
-        let id = id.clone();
-        self.read(move |store| Ok(head_of(store, &id).map(drop))).await?
+    pub(crate) async fn require(&self, id: &CoordinationId) -> Result<(), QueryError> {
+        let run = id.clone();
+        match self.read(move |store| head_of(store, &run)).await? {
+            Some(_) => Ok(()),
+            None => Err(QueryError::UnknownRun { run: id.clone() }),
+        }
     }
 
     /// What happens in a stream from now on.
-    pub(crate) async fn feed(&self, stream: StreamName) -> Result<Feed, EngineError> {
+    pub(crate) async fn feed(&self, stream: StreamName) -> Result<Feed, Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Follow { stream, reply }).await?;
-        answer.await.map_err(|_| EngineError::Stopped)
+        answer.await.map_err(|_| Unavailable::Stopped)
     }
 
     /// Moves a cursor; it is durable when this returns.
-    pub(crate) async fn acknowledge(&self, cursor: Cursor) -> Result<(), EngineError> {
+    pub(crate) async fn acknowledge(&self, cursor: Cursor) -> Result<(), Unavailable> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Acknowledge { cursor, reply }).await?;
-        answer.await.map_err(|_| EngineError::Stopped)?
+        answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
     /// The errors dealt with so far.
@@ -240,7 +262,7 @@ impl Handle {
         &self,
         stream: StreamName,
         after: Version,
-    ) -> Result<Vec<Recorded>, EngineError> {
+    ) -> Result<Vec<Recorded>, Unavailable> {
         self.read(move |store| store.read_stream(&stream, after, PAGE)).await
     }
 }
@@ -269,9 +291,4 @@ fn accepted(
 pub(super) fn nested_config(bytes: &[u8]) -> Result<CoordinationConfig, String> {
     let plan = PlanSpec::from_bytes(bytes).map_err(|error| error.to_string())?;
     plan.config().map_err(|error| error.to_string())
-}
-
-/// The reply of a command's own kind.
-fn own<C: Ask>(reply: Reply) -> C::Reply {
-    C::reply_of(reply).expect("BUG: a command is answered by the reply of its own kind")
 }

@@ -7,7 +7,7 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::WorkId;
 
-use super::error::EngineError;
+use super::error::SubmitError;
 use super::handle::{Handle, nested_config};
 
 impl Handle {
@@ -16,7 +16,7 @@ impl Handle {
         &self,
         items: &[WorkSpec],
         inputs: &[Blob],
-    ) -> Result<(), EngineError> {
+    ) -> Result<(), SubmitError> {
         let absent: BTreeMap<Digest, WorkId> = not_handed_in(items, inputs);
         if absent.is_empty() {
             return Ok(());
@@ -30,7 +30,7 @@ impl Handle {
             Ok(None)
         });
         match missing.await? {
-            Some((work, input)) => Err(EngineError::InputMissing { work, input }),
+            Some((work, input)) => Err(SubmitError::InputMissing { work, input }),
             None => Ok(()),
         }
     }

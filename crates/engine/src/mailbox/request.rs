@@ -4,43 +4,65 @@ use std::collections::BTreeMap;
 
 use antiphon_core::id::{CoordinationId, StreamName};
 use antiphon_core::time::Now;
-use antiphon_core::world::{Command, Origin, Reply, World};
+use antiphon_core::world::{EraseRequest, Origin, Started, World, commands};
 use tokio::sync::oneshot;
 
-use super::error::EngineError;
+use super::error::{EraseError, SubmitError, Unavailable};
 use super::feed::Feed;
 use super::status::Ended;
 use crate::ledger::Cursor;
 
 /// Answers one caller, or tells it why there is no answer.
-pub(crate) type Release = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+pub(crate) type Release = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
 
 /// Looks at the world and prepares the answer.
 pub(crate) type Look = Box<dyn FnOnce(&World, &Now) -> Release + Send>;
 
+/// Carries a command out, or is told why none is taken in, and prepares the answer: each command
+/// has an answer of its own type, which the decider need not know.
+pub(crate) type Carry = Box<dyn FnOnce(Result<&mut World, Unavailable>, &Now) -> Release + Send>;
+
 /// Something asked of the decider.
 pub(crate) enum Request {
-    Command {
-        command: Command,
+    Start {
+        start: commands::Start,
         origin: Origin,
+        /// Whether the id was made for it, so that no other run can have it.
         minted: bool,
-        /// Values of secrets that come with a start, by name.
+        /// Values of secrets that come with it, by name.
         secrets: BTreeMap<String, String>,
-        reply: oneshot::Sender<Result<Reply, EngineError>>,
+        reply: oneshot::Sender<Result<Started, SubmitError>>,
     },
+    Erase {
+        request: EraseRequest,
+        origin: Origin,
+        reply: oneshot::Sender<Result<(), EraseError>>,
+    },
+    /// Any other command.
+    Command(Carry),
     /// A read of the live state.
     Look(Look),
     /// A caller waits for an end; `None` if the coordination is not live.
     Wait {
         coordination: CoordinationId,
-        reply: oneshot::Sender<Result<Option<Ended>, EngineError>>,
+        reply: oneshot::Sender<Result<Option<Ended>, Unavailable>>,
     },
     /// A caller follows a stream live.
-    Follow { stream: StreamName, reply: oneshot::Sender<Feed> },
+    Follow {
+        stream: StreamName,
+        reply: oneshot::Sender<Feed>,
+    },
     /// A named reader is done with what it was given.
-    Acknowledge { cursor: Cursor, reply: oneshot::Sender<Result<(), EngineError>> },
+    Acknowledge {
+        cursor: Cursor,
+        reply: oneshot::Sender<Result<(), Unavailable>>,
+    },
     /// Whether commands are taken in; answered at once, as it rests on no state.
-    Health { reply: oneshot::Sender<Result<(), EngineError>> },
+    Health {
+        reply: oneshot::Sender<Result<(), Unavailable>>,
+    },
     /// Stop in good order.
-    Close { reply: oneshot::Sender<Result<(), EngineError>> },
+    Close {
+        reply: oneshot::Sender<Result<(), Unavailable>>,
+    },
 }

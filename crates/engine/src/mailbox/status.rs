@@ -6,8 +6,8 @@ use antiphon_core::digest::Digest;
 use antiphon_core::head::{RunSummary, Stage};
 use antiphon_core::id::{CoordinationId, StreamName, Version};
 
-use super::error::EngineError;
-use crate::ledger::{HeadQuery, Store};
+use super::error::QueryError;
+use crate::ledger::{HeadQuery, ReadError, Store};
 
 /// How a run ended. What became of each item is in its receipt:
 /// [`Run::receipt`](crate::Run::receipt).
@@ -40,18 +40,18 @@ pub struct Status {
     pub summary: RunSummary,
 }
 
-pub(crate) fn head_of(store: &dyn Store, id: &CoordinationId) -> Result<HeadRow, EngineError> {
+pub(crate) fn head_of(
+    store: &dyn Store,
+    id: &CoordinationId,
+) -> Result<Option<HeadRow>, ReadError> {
     let heads = store.heads(&HeadQuery::Stream(StreamName::Coordination(id.clone())))?;
-    heads
-        .into_iter()
-        .next()
-        .ok_or_else(|| EngineError::UnknownCoordination { coordination: id.clone() })
+    Ok(heads.into_iter().next())
 }
 
 /// The head row of a run as its status.
-pub(super) fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, EngineError> {
-    let head = head_of(store, id)?;
-    let unreadable = |reason: String| EngineError::HeadRow { coordination: id.clone(), reason };
+pub(super) fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status, QueryError> {
+    let head = head_of(store, id)?.ok_or_else(|| QueryError::UnknownRun { run: id.clone() })?;
+    let unreadable = |reason: String| QueryError::HeadRow { run: id.clone(), reason };
     Ok(Status {
         run: id.clone(),
         stage: head.stage().map_err(|error| unreadable(error.to_string()))?,
@@ -61,7 +61,7 @@ pub(super) fn status_of(store: &dyn Store, id: &CoordinationId) -> Result<Status
 }
 
 /// How a run has ended, if it has: its head row holds what its last event says, and is one read.
-pub(super) fn end_of(store: &dyn Store, id: &CoordinationId) -> Result<Option<Ended>, EngineError> {
+pub(super) fn end_of(store: &dyn Store, id: &CoordinationId) -> Result<Option<Ended>, QueryError> {
     let Status { run, stage, summary, .. } = status_of(store, id)?;
     let (Stage::Ended(verdict), Some(ending), Some(receipt)) =
         (stage, summary.ending, summary.receipt)

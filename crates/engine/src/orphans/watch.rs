@@ -7,7 +7,7 @@ use antiphon_core::id::SessionId;
 use antiphon_core::world::commands;
 
 use super::report::Leftovers;
-use crate::mailbox::{EngineError, Handle, engine_origin};
+use crate::mailbox::{AskError, Handle, engine_origin};
 use crate::session::Processes;
 
 /// How often it is looked whether leftovers are gone: nothing tells.
@@ -57,7 +57,7 @@ pub(crate) fn watch(
 
 impl Handle {
     /// Tells the decider that nothing of a session is left.
-    async fn cleared(&self, session: SessionId) -> Result<(), EngineError> {
+    async fn cleared(&self, session: SessionId) -> Result<(), AskError> {
         self.ask(commands::Cleared { session }, engine_origin()).await.map(|_| ())
     }
 }

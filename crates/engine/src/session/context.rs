@@ -14,7 +14,7 @@ use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
-use crate::mailbox::{EngineError, Handle};
+use crate::mailbox::{Handle, SubmitError, Unavailable};
 use crate::submission::Addition;
 
 /// What a function leaves when it did its work.
@@ -344,8 +344,8 @@ impl SessionContext {
     /// The input that the item was submitted with.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
-    pub async fn input(&self) -> Result<Option<Vec<u8>>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn input(&self) -> Result<Option<Vec<u8>>, Unavailable> {
         match self.parts.spawn.spec.input {
             Some(digest) => self.parts.handle.blob(digest).await,
             None => Ok(None),
@@ -355,8 +355,8 @@ impl SessionContext {
     /// What an item that this one needs has put out.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
-    pub async fn output_of(&self, work: impl AsRef<str>) -> Result<Option<Output>, EngineError> {
+    /// [`Unavailable`] if the ledger cannot be read.
+    pub async fn output_of(&self, work: impl AsRef<str>) -> Result<Option<Output>, Unavailable> {
         let work = work.as_ref();
         match self.parts.spawn.outputs.iter().find(|(id, _)| id == work) {
             Some((_, digest)) => Ok(self.parts.handle.blob(*digest).await?.map(Output::bytes)),
@@ -385,8 +385,8 @@ impl SessionContext {
     /// item that adds it.
     ///
     /// # Errors
-    /// If the items are refused, or the session has ended.
-    pub async fn add_work(&self, work: impl Into<Addition>) -> Result<(), EngineError> {
+    /// [`SubmitError`] if the items are refused, or the session has ended.
+    pub async fn add_work(&self, work: impl Into<Addition>) -> Result<(), SubmitError> {
         let (spawn, Addition { items, inputs }) = (&self.parts.spawn, work.into());
         self.parts.handle.add_work_from(&spawn.session, spawn.fence, items, inputs).await
     }

@@ -1,9 +1,8 @@
 //! An error as RFC 9457 has it: `application/problem+json` with a stable code.
 
-use antiphon::EngineError;
 use antiphon::coordination::{ControllerError, StateError, WorkError};
 use antiphon::ledger::export::ExportError;
-use antiphon::world::Rejection;
+use antiphon::{IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
@@ -112,21 +111,50 @@ impl std::fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-impl From<EngineError> for Problem {
-    fn from(error: EngineError) -> Self {
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        Self::new(code_of(&rejection), rejection.to_string())
+    }
+}
+
+impl From<IdError> for Problem {
+    fn from(error: IdError) -> Self {
+        Self::new(Code::InvalidRequest, error.to_string())
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(error: Unavailable) -> Self {
         let code = match &error {
-            EngineError::Rejected(rejection) => code_of(rejection),
-            EngineError::Id(_) => Code::InvalidRequest,
-            EngineError::UnknownCoordination { .. } => Code::UnknownRun,
-            EngineError::NotErasable { .. } => Code::Refused,
-            EngineError::ReadOnly { .. } => Code::ReadOnly,
-            EngineError::NotTaken { .. } => Code::NotTaken,
-            EngineError::Poisoned { .. } => Code::Poisoned,
-            EngineError::Read { .. } | EngineError::Newer { .. } => Code::Unreadable,
-            EngineError::Stopped => Code::Stopping,
+            Unavailable::Stopped => Code::Stopping,
+            Unavailable::ReadOnly { .. } => Code::ReadOnly,
+            Unavailable::NotTaken { .. } => Code::NotTaken,
+            Unavailable::Poisoned { .. } => Code::Poisoned,
+            Unavailable::Read { .. } | Unavailable::Newer { .. } => Code::Unreadable,
             _ => Code::Internal,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Rejected(rejection) => rejection.into(),
+            SubmitError::Unavailable(unavailable) => unavailable.into(),
+            // A plan brings the inputs that its items name.
+            error => Self::new(Code::Internal, error.to_string()),
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::UnknownRun { .. } => Self::new(Code::UnknownRun, error.to_string()),
+            QueryError::Unavailable(unavailable) => unavailable.into(),
+            error => Self::new(Code::Internal, error.to_string()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use antiphon::envelope::Recorded;
 use antiphon::id::Version;
-use antiphon::{EngineError, Subscription};
+use antiphon::{Subscription, Unavailable};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -165,7 +165,7 @@ fn text(event: &Recorded) -> String {
 }
 
 /// A stream that broke says why in its last event.
-fn problem(error: EngineError) -> String {
+fn problem(error: Unavailable) -> String {
     let problem = Problem::from(error);
     format!("event: problem\ndata: {}\n", String::from_utf8_lossy(&problem.to_bytes()))
 }

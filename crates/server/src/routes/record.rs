@@ -1,6 +1,6 @@
 //! What the record says of a run that a request names.
 
-use antiphon::EngineError;
+use antiphon::QueryError;
 use antiphon::append::HeadRow;
 use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName};
@@ -15,7 +15,7 @@ use crate::state::Shared;
 pub(super) async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow, Problem> {
     let heads =
         shared.engine().heads(HeadQuery::Stream(StreamName::Coordination(id.clone()))).await?;
-    let unknown = || Problem::from(EngineError::UnknownCoordination { coordination: id.clone() });
+    let unknown = || Problem::from(QueryError::UnknownRun { run: id.clone() });
     heads.into_iter().next().ok_or_else(unknown)
 }
 
@@ -23,7 +23,7 @@ pub(super) async fn head(shared: &Shared, id: &CoordinationId) -> Result<HeadRow
 /// have been.
 pub(super) async fn explained(shared: &Shared, id: &CoordinationId, asked: Unanswered) -> Problem {
     match asked {
-        Unanswered::Engine(EngineError::Rejected(Rejection::UnknownCoordination { .. })) => {
+        Unanswered::Rejected(Rejection::UnknownCoordination { .. }) => {
             match head(shared, id).await {
                 Ok(head) => match head.stage() {
                     Ok(Stage::Ended(verdict)) => {
