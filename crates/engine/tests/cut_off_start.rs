@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -43,10 +42,7 @@ fn goes_on(append: &Append) -> bool {
 
 async fn open(dir: &Path, faults: &Faults) -> Result<EngineBuilder> {
     loop {
-        match Engine::builder_on(Arc::new(FailingStore::new(
-            Location::directory(dir.join("state")).store(),
-            faults,
-        ))) {
+        match Engine::builder_on(FailingStore::at(dir.join("state"), faults)) {
             Ok(setup) => return Ok(setup),
             Err(StartError::Open(OpenError::InUse { .. })) => tokio::task::yield_now().await,
             Err(error) => return Err(error.into()),

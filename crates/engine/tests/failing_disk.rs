@@ -37,10 +37,7 @@ impl Bench {
     }
 
     fn open(&self) -> std::result::Result<EngineBuilder, StartError> {
-        Engine::builder_on(Arc::new(FailingStore::new(
-            Location::directory(self.dir.path().join("state")).store(),
-            &self.faults,
-        )))
+        Engine::builder_on(FailingStore::at(self.dir.path().join("state"), &self.faults))
     }
 
     /// An engine whose function says when it has begun and ends when it is let go.

@@ -1,6 +1,7 @@
 //! A store that refuses an append for what is in it: nothing was recorded, so the engine goes on
 //! from what was.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
@@ -24,20 +25,17 @@ fn touches(append: &Append, id: &str) -> bool {
     append.events.iter().any(|event| event.stream.to_string() == format!("coordination/{id}"))
 }
 
-fn register(setup: &mut EngineBuilder) {
-    let work = |_| async { Ok(Output::none()) };
-    setup.register("work", work).expect("nobody has taken the name");
+/// An engine in a directory whose disk fails as it is told, with a function `work`.
+fn setup(dir: &Path, faults: &Faults) -> Result<EngineBuilder> {
+    let mut setup = Engine::builder_on(FailingStore::at(dir.join("state"), faults))?;
+    setup.register("work", |_| async { Ok(Output::none()) })?;
+    Ok(setup)
 }
 
 #[tokio::test]
 async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
-        Location::directory(dir.path().join("state")).store(),
-        &faults,
-    )))?;
-    register(&mut setup);
-    let engine = setup.start().await?;
+    let engine = setup(dir.path(), &faults)?.start().await?;
     faults.set(|append| touches(append, "bad").then(refused));
     for _ in 0..3 {
         let error = engine.submit(config("bad")?).await.unwrap_err();
@@ -59,11 +57,7 @@ async fn a_refused_append_refuses_its_commands_and_nothing_else() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
-        Location::directory(dir.path().join("state")).store(),
-        &faults,
-    )))?;
-    register(&mut setup);
+    let mut setup = setup(dir.path(), &faults)?;
     setup.register_plan("inner", config("inner")?)?;
     let engine = setup.start().await?;
     let first = AtomicBool::new(true);
@@ -81,12 +75,7 @@ async fn an_engine_whose_own_events_are_refused_once_goes_on() -> Result {
 #[tokio::test]
 async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
-        Location::directory(dir.path().join("state")).store(),
-        &faults,
-    )))?;
-    register(&mut setup);
-    let engine = setup.start().await?;
+    let engine = setup(dir.path(), &faults)?.start().await?;
     let ends = |append: &Append| {
         append.events.iter().any(|event| &*event.kind == "coordination.session_unbound")
     };
@@ -106,10 +95,7 @@ async fn an_engine_whose_own_events_are_refused_again_stops_writing() -> Result 
 #[tokio::test]
 async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
-        Location::directory(dir.path().join("state")).store(),
-        &faults,
-    )))?;
+    let mut setup = Engine::builder_on(FailingStore::at(dir.path().join("state"), &faults))?;
     let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (has_begun, goes) = (Arc::clone(&begun), Arc::clone(&go));
     setup.register("work", move |_| {
@@ -153,12 +139,7 @@ async fn an_engine_that_is_closing_binds_nothing_new_though_an_append_is_refused
 #[tokio::test]
 async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> Result {
     let (dir, faults) = (tempfile::tempdir()?, Faults::default());
-    let mut setup = Engine::builder_on(Arc::new(FailingStore::new(
-        Location::directory(dir.path().join("state")).store(),
-        &faults,
-    )))?;
-    register(&mut setup);
-    let engine = setup.start().await?;
+    let engine = setup(dir.path(), &faults)?.start().await?;
     for number in 0..20 {
         let run = engine.submit(config(&format!("good-{number}"))?).await?;
         run.wait().await?;
@@ -175,7 +156,7 @@ async fn what_a_refused_append_costs_does_not_grow_with_what_was_appended() -> R
 async fn an_engine_that_was_superseded_never_writes_again() -> Result {
     let ledger = MemoryLedger::default();
     let mut setup = Engine::builder_on(Arc::new(MemoryStore::over(&ledger)))?;
-    register(&mut setup);
+    setup.register("work", |_| async { Ok(Output::none()) })?;
     let first = setup.start().await?;
     ledger.disown();
     let second = Engine::builder_on(Arc::new(MemoryStore::over(&ledger)))?.start().await?;

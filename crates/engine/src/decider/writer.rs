@@ -244,23 +244,16 @@ impl Moves {
 #[cfg(test)]
 mod tests {
     use antiphon_core::id::{StreamName, Version};
-    use antiphon_core::time::{Now, WallTime};
-    use antiphon_core::world::World;
 
     use super::*;
-    use crate::ledger::{MemoryStore, Owner};
-
-    fn first_append(store: &MemoryStore) -> Append {
-        let opened = store.open(&Owner::this_process(WallTime(0))).unwrap();
-        let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
-        world.open_ledger("host", 1, false, &now).unwrap();
-        world.take_turn(&now).unwrap().append
-    }
+    use crate::ledger::MemoryStore;
+    use crate::ledger::conformance::{Chain, owner};
 
     #[test]
     fn a_cursor_moves_with_the_append_behind_it_and_by_itself_where_there_is_none() {
         let store = MemoryStore::default();
-        let append = first_append(&store);
+        let opened = store.open(&owner("test")).unwrap();
+        let append = Chain::after(&opened, []).event("ledger", "ledger.opened", "{}");
         let (sender, jobs) = channel();
         let mut answers = Vec::new();
         let mut moves = |name: &str| {

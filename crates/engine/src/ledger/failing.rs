@@ -1,6 +1,7 @@
 //! A store whose disk is slow, full or failing, as a test has it. Everything else it hands on to a
 //! real store.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -12,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
 use super::fault::Fault;
+use super::location::Location;
 use super::owner::Owner;
 use super::store::{Cursor, Damage, HeadQuery, Opened, Placed, PlacedCommit, Snapshot, Store};
 use crate::locked::locked;
@@ -131,10 +133,11 @@ pub struct FailingStore {
 }
 
 impl FailingStore {
-    /// Puts faults before a store.
+    /// A store that keeps its ledger in a directory, behind faults.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, faults: &Faults) -> Self {
-        Self { store, faults: faults.clone() }
+    pub fn at(directory: impl Into<PathBuf>, faults: &Faults) -> Arc<dyn Store> {
+        let store = Location::directory(directory).store();
+        Arc::new(Self { store, faults: faults.clone() })
     }
 }
 

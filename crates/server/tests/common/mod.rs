@@ -4,11 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "what cannot fail here fails the test")]
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
-use antiphon::ledger::Location;
 use antiphon::ledger::failing::{FailingStore, Faults};
 use antiphon::process::WardenSetup;
 use antiphon::{Engine, Failed, Output, SessionContext};
@@ -177,10 +175,7 @@ pub(crate) async fn engine(
 ) -> Result<Engine> {
     let setup = match setting.processes {
         true => Engine::builder(dir)?,
-        false => {
-            let store = Location::directory(dir).store();
-            Engine::builder_on(Arc::new(FailingStore::new(store, &setting.faults)))?
-        }
+        false => Engine::builder_on(FailingStore::at(dir, &setting.faults))?,
     };
     let mut setup = setup.with_grace(Duration::from_secs(5));
     if setting.processes {

@@ -423,23 +423,17 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use antiphon_core::envelope::Blob;
-    use antiphon_core::time::{Now, WallTime};
-    use antiphon_core::world::World;
 
     use super::*;
-    use crate::ledger::{Owner, SqliteOptions, SqliteStore, Store as _};
+    use crate::ledger::conformance::{Chain, owner};
+    use crate::ledger::{SqliteOptions, SqliteStore, Store as _};
 
-    fn owner() -> Owner {
-        Owner { host: "test".to_owned(), pid: 1, engine: "0".to_owned(), since: WallTime(0) }
-    }
-
-    /// The first append of a ledger, with a payload of some size, and a blob that becomes a file.
-    fn first_append(opened: &Opened, size: usize) -> Append {
-        let (mut world, now) = (World::new(opened.facts(None, "0")), Now::from(1));
-        world.open_ledger(&"h".repeat(size), 1, false, &now).unwrap();
-        let mut append = world.take_turn(&now).unwrap().append;
-        append.blobs.push(Blob::new(vec![1; 100_000]));
-        append
+    /// Opens a ledger for an append with a payload of some size, and a blob that becomes a file.
+    fn opened_for(store: &SqliteStore, size: usize) -> Append {
+        let mut chain = Chain::after(&store.open(&owner("test")).unwrap(), []);
+        let payload = format!("{{\"host\":\"{}\"}}", "h".repeat(size));
+        let blob = Blob::new(vec![1; 100_000]);
+        chain.turn().event("ledger", "ledger.opened", &payload).blob(blob).build()
     }
 
     fn with_connection(
@@ -458,7 +452,7 @@ mod tests {
     fn a_full_disk_leaves_nothing_behind_and_the_same_append_may_be_repeated() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path(), SqliteOptions::default());
-        let append = first_append(&store.open(&owner()).unwrap(), 60_000);
+        let append = opened_for(&store, 60_000);
         with_connection(&store, |connection| connection.execute_batch("PRAGMA max_page_count = 1"));
         for _ in 0..2 {
             let failed = store.append(&append, &[]);
@@ -480,7 +474,7 @@ mod tests {
     fn an_error_at_commit_poisons_the_ledger_until_it_is_verified() {
         let dir = tempfile::tempdir().unwrap();
         let store = SqliteStore::at(dir.path(), SqliteOptions::default());
-        let append = first_append(&store.open(&owner()).unwrap(), 10);
+        let append = opened_for(&store, 10);
         with_connection(&store, |connection| connection.commit_hook(Some(|| true)));
         let failed = store.append(&append, &[]);
         assert!(matches!(failed, Err(AppendError::Unknown { .. })), "{failed:?}");
@@ -490,7 +484,7 @@ mod tests {
         let _ = store.close();
 
         for needs_verification in [true, true, false] {
-            let opened = store.open(&owner()).unwrap();
+            let opened = store.open(&owner("test")).unwrap();
             assert_eq!(opened.needs_verification, needs_verification);
             if opened.epoch == Epoch(3) {
                 store.declare_verified().unwrap();
