@@ -11,7 +11,6 @@ mod kill;
 mod process_trace;
 mod processes;
 mod program;
-mod random;
 mod report;
 mod round;
 mod victim;
@@ -24,9 +23,10 @@ use std::time::Instant;
 pub(crate) use program::SessionProgram;
 pub(crate) use victim::Victim;
 
+use antiphon::random::Random;
+
 use self::check::Coverage;
 use self::kill::Kills;
-use self::random::Random;
 use self::report::{Failure, TortureReport};
 use self::round::{RoundError, TortureLedger};
 use crate::command_error::CommandError;

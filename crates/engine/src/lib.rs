@@ -62,6 +62,8 @@ mod mailbox;
 mod orphans;
 pub mod plan;
 pub mod process;
+#[doc(hidden)]
+pub mod random;
 mod session;
 mod submission;
 mod tagged;

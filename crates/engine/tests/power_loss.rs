@@ -5,7 +5,8 @@ mod power;
 
 use std::path::Path;
 
-use power::{Fault, FileKind, Image, PowerDisk, Random, Survival, new_directory};
+use antiphon::random::Random;
+use power::{Fault, FileKind, Image, PowerDisk, Survival, new_directory};
 use rusqlite::{Connection, OpenFlags, params};
 use tempfile::TempDir;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use antiphon::coordination::Need;
 use antiphon::id::{SessionId, WorkId};
+use antiphon::random::Random;
 use antiphon::{Failed, Output, SessionContext, SessionResult};
 
 use super::journal::{Entry, JournalWriter};
-use super::random::Random;
 use super::workload;
 
 /// Nanoseconds since boot, suspend included where the system can tell.

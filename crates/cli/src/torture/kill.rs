@@ -6,8 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use antiphon::crash;
-
-use super::random::Random;
+use antiphon::random::Random;
 
 /// Whether named points can be reached at all.
 pub(super) const HAS_POINTS: bool = cfg!(feature = "crash-points");

@@ -8,11 +8,11 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use antiphon::id::SessionId;
+use antiphon::random::Random;
 use rustix::process::{Signal, kill_process};
 
 use super::function::output_of;
 use super::process_trace::{SessionFacts, TraceDirectory};
-use super::random::Random;
 
 /// What lingers is gone by then, whatever happens to the torture. Nothing of a session may live so
 /// long, so this is no end of its own.

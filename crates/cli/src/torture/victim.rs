@@ -11,6 +11,7 @@ use antiphon::event::{AggregateEvent as _, CoordinationEvent, StopKind};
 use antiphon::id::{CommandId, CoordinationId, SessionId, StreamName, Version};
 use antiphon::ledger::{HeadFilter, HeadQuery, Location};
 use antiphon::process::{Guard, WardenSetup};
+use antiphon::random::Random;
 use antiphon::{Engine, Submission, SubmitError};
 use tokio::task::JoinSet;
 
@@ -18,7 +19,6 @@ use super::function;
 use super::journal::{Entry, JournalWriter};
 use super::process_trace::TraceDirectory;
 use super::processes;
-use super::random::Random;
 use super::workload::{self, Commands, Handling, Workload};
 
 /// Coordinations at a time.

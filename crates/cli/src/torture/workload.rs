@@ -13,8 +13,7 @@ use antiphon::id::IdError;
 use antiphon::plan::{
     COMMAND_SCHEMA, CommandSpec, CommandText, Invocation, Millis, SessionLimits, UsageReader,
 };
-
-use super::random::Random;
+use antiphon::random::Random;
 
 /// Where sessions as processes can be had.
 const RUNS_PROCESSES: bool = cfg!(target_os = "linux");

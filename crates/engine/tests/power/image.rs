@@ -1,12 +1,12 @@
 //! What a power cut leaves: all that was synced, and whichever later writes happened to reach the
 //! platter.
 
+use antiphon::random::Random;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::journal::{Inode, Op};
-use super::random::Random;
 
 /// The unit that a disk writes whole or not at all.
 const SECTOR_BYTES: u64 = 512;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use antiphon::ledger::{AppendError, Opened, Owner, Refusal, SqliteOptions, SqliteStore, Store};
+use antiphon::random::Random;
 use antiphon_core::time::WallTime;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -11,7 +12,6 @@ use tempfile::TempDir;
 use super::disk::{Fault, FileKind, new_directory};
 use super::image::{Image, Survival};
 use super::journal::Op;
-use super::random::Random;
 use super::turns::{Content, Turn, Turns};
 use super::vfs::PowerDisk;
 

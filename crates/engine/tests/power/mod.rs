@@ -7,11 +7,9 @@ mod image;
 mod journal;
 mod ledger;
 mod locks;
-mod random;
 mod turns;
 mod vfs;
 
 pub(crate) use disk::{Fault, FileKind, new_directory};
 pub(crate) use image::{Image, Survival};
-pub(crate) use random::Random;
 pub(crate) use vfs::PowerDisk;

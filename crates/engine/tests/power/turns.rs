@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon::ledger::{Cursor, HeadFilter, HeadQuery, Opened, Store};
+use antiphon::random::Random;
 use antiphon_core::append::{Append, Erasure, HeadRow};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{
@@ -10,8 +11,6 @@ use antiphon_core::envelope::{
 };
 use antiphon_core::id::{Actor, CommandId, CommitNumber, CoordinationId, Epoch, Seq, StreamName};
 use antiphon_core::time::{LedgerTime, WallTime};
-
-use super::random::Random;
 
 const CURSOR: &str = "follower";
 
