@@ -101,7 +101,8 @@ impl Engine {
     /// with the same configuration finds that run.
     ///
     /// # Errors
-    /// [`SubmitError`] if it is refused.
+    /// [`SubmitError`] if another configuration has its id, an input that it names was not handed in,
+    /// or the engine takes nothing in.
     pub async fn submit(&self, submission: impl Into<Submission>) -> Result<Run, SubmitError> {
         match self.submit_or_find(submission).await? {
             Submitted::New(run) | Submitted::Existing(run) => Ok(run),

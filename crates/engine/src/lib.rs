@@ -76,8 +76,8 @@ pub use engine::{
 };
 pub use incidents::Incident;
 pub use mailbox::{
-    AskError, EraseError, QueryError, ReaderError, ReceiptError, StartError, SubmitError,
-    Unavailable,
+    AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
+    SubmitError, Unavailable,
 };
 pub use mailbox::{Ended, Status};
 pub use session::{Failed, Output, OutputError, SessionContext, SessionResult};

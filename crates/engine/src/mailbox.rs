@@ -13,8 +13,8 @@ mod request;
 mod status;
 
 pub use error::{
-    AskError, EraseError, QueryError, ReaderError, ReceiptError, StartError, SubmitError,
-    Unavailable,
+    AskError, EraseError, EvidenceError, QueryError, ReaderError, ReceiptError, StartError,
+    SubmitError, Unavailable,
 };
 pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::Handle;

@@ -43,6 +43,7 @@ fn forge(store: &dyn Store, newer: &Newer) -> Result {
     let event = &mut append.events[0];
     event.schema = newer.schema;
     event.hash = event.computed_hash();
+    append.heads[0].ended = newer.kind == "coordination.completed";
     append.heads[0].tip = StreamTip { version: event.version, hash: event.hash };
     append.commit = Commit::link(opened.commits, opened.epoch, [event.hash].into_iter());
     store.append(&append, &[])?;
@@ -128,5 +129,31 @@ async fn a_ledger_of_a_newer_version_is_read_and_every_writer_is_told_which_even
         engine.close().await?;
         assert_eq!(everything(location.store().as_ref())?, before);
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_of_a_newer_schema_in_a_run_that_has_ended_is_met_by_whoever_reads_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    let newer = Newer {
+        stream: "coordination/run",
+        kind: "coordination.completed",
+        schema: 7,
+        payload: "{}",
+    };
+    let engine = Engine::builder_at(&ledger(&dir, &newer).await?)?.start().await?;
+    engine.health().await?;
+    let mut events = engine.run("run")?.follow().await?;
+    let mut unreadable = Vec::new();
+    while let Some(event) = events.next().await? {
+        unreadable.extend(event.event().err().map(|error| error.to_string()));
+    }
+    assert_eq!(
+        unreadable,
+        ["coordination/run 3: coordination.completed (schema 7) is not known to this version, \
+         which reads up to schema 2; open the ledger with the version that wrote it"]
+    );
+    engine.submit(config()?.with_id("next")?).await?;
+    engine.close().await?;
     Ok(())
 }

@@ -83,7 +83,8 @@ impl Engine {
     /// engine without functions, which carries nothing out: it steers runs and reads them.
     ///
     /// # Errors
-    /// [`StartError`] if another engine owns it, it is damaged, or it does not reach its head mark.
+    /// [`StartError`] if another engine owns it, it is damaged, it does not reach its head mark, or the
+    /// system refuses what the engine needs.
     pub async fn open(dir: impl AsRef<Path>) -> Result<Self, StartError> {
         Self::builder(dir)?.start().await
     }
@@ -271,7 +272,8 @@ impl EngineBuilder {
     /// Starts the engine, and with it what an earlier one left unfinished. Needs a tokio runtime.
     ///
     /// # Errors
-    /// [`StartError`] if time, timers or the writer thread cannot be had.
+    /// [`StartError`] if the ledger cannot be read, the clock has gone back behind its time, or the
+    /// system refuses what the engine needs.
     pub async fn start(self) -> Result<Engine, StartError> {
         // Ending what an earlier engine left may take seconds.
         let swept = tokio::task::spawn_blocking(move || self.swept()).await;

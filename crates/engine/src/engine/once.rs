@@ -26,7 +26,7 @@ impl Once {
     /// As [`Run::cancel`](super::Run::cancel).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn cancel(self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.stop(StopKind::Cancel, reason.into()).await
     }
@@ -34,7 +34,7 @@ impl Once {
     /// As [`Run::drain`](super::Run::drain).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn drain(self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.stop(StopKind::Drain, reason.into()).await
     }
@@ -42,7 +42,7 @@ impl Once {
     /// As [`Run::close`](super::Run::close).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn close(self, reason: impl Into<String>) -> Result<Version, AskError> {
         self.stop(StopKind::Close, reason.into()).await
     }
@@ -55,7 +55,7 @@ impl Once {
     /// As [`Run::pause`](super::Run::pause).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn pause(self, reason: impl Into<String>) -> Result<Version, AskError> {
         let command = commands::Pause { coordination: self.run.clone(), reason: reason.into() };
         self.handle.command(&self.run, command, operator(self.id)).await
@@ -64,7 +64,7 @@ impl Once {
     /// As [`Run::unpause`](super::Run::unpause).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn unpause(self) -> Result<Version, AskError> {
         self.unpause_with(Raise::new()).await
     }
@@ -72,7 +72,7 @@ impl Once {
     /// As [`Run::unpause_with`](super::Run::unpause_with).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn unpause_with(self, raise: Raise) -> Result<Version, AskError> {
         let command = commands::Continue { coordination: self.run.clone(), raise };
         self.handle.command(&self.run, command, operator(self.id)).await
@@ -81,7 +81,7 @@ impl Once {
     /// As [`Run::raise`](super::Run::raise).
     ///
     /// # Errors
-    /// The same.
+    /// [`AskError`], as there.
     pub async fn raise(self, raise: Raise) -> Result<Version, AskError> {
         let command = commands::RaiseBudget { coordination: self.run.clone(), raise };
         self.handle.command(&self.run, command, operator(self.id)).await
@@ -90,7 +90,7 @@ impl Once {
     /// As [`Run::add_work`](super::Run::add_work).
     ///
     /// # Errors
-    /// The same.
+    /// [`SubmitError`], as there.
     pub async fn add_work(self, work: impl Into<Addition>) -> Result<Version, SubmitError> {
         let Addition { items, inputs } = work.into();
         self.handle.add_work(self.run, items, inputs, operator(self.id)).await

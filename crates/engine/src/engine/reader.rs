@@ -8,11 +8,11 @@ use super::{Handle, Subscription};
 use crate::ledger::{Cursor, MAX_CURSOR_NAME_BYTES};
 use crate::mailbox::{QueryError, ReaderError, Unavailable};
 
-/// A named reader of one coordination's events.
+/// A named reader of one run's events.
 ///
 /// It begins after the last event that was acknowledged under its name. While it lives, each event
 /// comes once; what was not acknowledged before it went away comes again, so events are seen at
-/// least once across restarts.
+/// least once across restarts. They come as they were recorded, like those of a [`Subscription`].
 #[derive(Debug)]
 pub struct Reader {
     name: String,

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::{Blocked, CoordinationReceipt, Raise};
 use antiphon_core::envelope::Recorded;
-use antiphon_core::id::{CommandId, CoordinationId, IdError, Version};
+use antiphon_core::id::{CommandId, CoordinationId, IdError, StreamName, Version};
 
 use super::{Once, Reader, Subscription};
-use crate::ledger::export::{Export, ExportError, export};
+use crate::ledger::export::{Export, export};
 use crate::mailbox::{
-    AskError, Ended, Handle, QueryError, ReaderError, ReceiptError, Status, SubmitError,
-    Unavailable,
+    AskError, Ended, EvidenceError, Handle, QueryError, ReaderError, ReceiptError, Status,
+    SubmitError, Unavailable,
 };
 use crate::orphans::Leftovers;
 use crate::session::Output;
@@ -148,7 +148,7 @@ impl Run {
     /// Adds work, with the inputs that it names.
     ///
     /// # Errors
-    /// [`SubmitError`] if the items are refused.
+    /// [`SubmitError`] if the items are refused, or an input that they name was not handed in.
     pub async fn add_work(&self, work: impl Into<Addition>) -> Result<Version, SubmitError> {
         self.command(None).add_work(work).await
     }
@@ -181,7 +181,7 @@ impl Run {
     /// The run at a glance, running or ended.
     ///
     /// # Errors
-    /// [`QueryError::UnknownRun`] if there is none.
+    /// [`QueryError`] if there is no such run, or its head row cannot be read.
     pub async fn status(&self) -> Result<Status, QueryError> {
         self.handle.status(&self.id).await
     }
@@ -196,8 +196,10 @@ impl Run {
 
     /// Follows its events from the first one on: first what is recorded, then live, each once.
     ///
+    /// They come as they were recorded, whatever version wrote them: see [`Subscription`].
+    ///
     /// # Errors
-    /// [`QueryError::UnknownRun`] if there is none.
+    /// [`QueryError`] if there is no such run, or the ledger cannot be read.
     pub async fn follow(&self) -> Result<Subscription, QueryError> {
         self.follow_after(Version(0)).await
     }
@@ -225,28 +227,28 @@ impl Run {
     /// ```
     ///
     /// # Errors
-    /// [`ReaderError`] if there is no such run, or the name reads another one.
+    /// [`ReaderError`] if there is no such run, the name reads another one, or it is no name.
     pub async fn reader(&self, name: impl AsRef<str>) -> Result<Reader, ReaderError> {
         Reader::open(&self.handle, name.as_ref(), &self.id).await
     }
 
-    /// Its events after a version, at most `limit`.
+    /// Its events after a version, at most `limit`, as they were recorded; none if there is no such
+    /// run.
     ///
     /// # Errors
     /// [`Unavailable`] if the ledger cannot be read.
     pub async fn events(&self, after: Version, limit: usize) -> Result<Vec<Recorded>, Unavailable> {
-        let stream = antiphon_core::id::StreamName::Coordination(self.id.clone());
+        let stream = StreamName::Coordination(self.id.clone());
         self.handle.read(move |store| store.read_stream(&stream, after, limit)).await
     }
 
     /// Its receipt with the evidence, once it has ended.
     ///
     /// # Errors
-    /// [`ExportError`], or [`Unavailable::Stopped`] in place of it if the runtime ends.
-    pub async fn export(&self) -> Result<Result<Export, ExportError>, Unavailable> {
-        let (store, id) = (self.handle.store().clone(), self.id.clone());
-        tokio::task::spawn_blocking(move || export(store.as_ref(), &id))
-            .await
-            .map_err(|_| Unavailable::Stopped)
+    /// [`EvidenceError`] if there is no such run, it has not ended, or its evidence is gone or
+    /// damaged.
+    pub async fn export(&self) -> Result<Export, EvidenceError> {
+        let id = self.id.clone();
+        Ok(self.handle.read(move |store| Ok(export(store, &id))).await??)
     }
 }

@@ -19,6 +19,12 @@ use crate::mailbox::{Fed, Feed, QueryError, Unavailable};
 ///
 /// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound
 /// of bytes, and is read from the ledger beyond that. Nobody waits for it.
+///
+/// Events come as they were recorded; [`Recorded::event`] says what one means, and is where an event
+/// is met that only a newer version knows. In a run that has not ended, such an event was found when
+/// the ledger was opened, and the engine writes nothing ([`Unavailable::Newer`]). Runs that have
+/// ended are not read then, as nothing follows from them any more: there, whoever reads the event is
+/// the first to meet it, and the engine writes on.
 pub struct Subscription {
     handle: Handle,
     stream: StreamName,

@@ -11,6 +11,7 @@ use antiphon_core::id::{CoordinationId, IdError, StreamName, Version, WorkId};
 use antiphon_core::live::EmitError;
 use antiphon_core::world::Rejection;
 
+use crate::ledger::export::ExportError;
 use crate::ledger::{AppendError, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, WriteError};
 
 /// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
@@ -157,6 +158,18 @@ pub enum ReceiptError {
     /// Nothing is told of the run.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+/// Why the receipt of a run is not given out with its evidence.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvidenceError {
+    /// There is none, or what it rests on is gone or damaged.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The engine has stopped.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 /// Why a run cannot be followed under a name.

@@ -63,10 +63,6 @@ impl Handle {
         self.mailbox.capacity() > 0
     }
 
-    pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.store
-    }
-
     /// Has a command carried out, and waits for what it came to.
     pub(crate) async fn ask<C>(&self, command: C, origin: Origin) -> Result<C::Reply, AskError>
     where

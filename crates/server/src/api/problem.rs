@@ -2,7 +2,7 @@
 
 use antiphon::coordination::{ControllerError, StateError, WorkError};
 use antiphon::ledger::export::ExportError;
-use antiphon::{IdError, QueryError, Rejection, SubmitError, Unavailable};
+use antiphon::{EvidenceError, IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
@@ -173,6 +173,16 @@ fn code_of(rejection: &Rejection) -> Code {
             _ => Code::Refused,
         },
         _ => Code::Refused,
+    }
+}
+
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Export(error) => error.into(),
+            EvidenceError::Unavailable(unavailable) => unavailable.into(),
+            error => Self::new(Code::Internal, error.to_string()),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn receipt(
     query: Parameters<Query>,
 ) -> Answer {
     let _place = shared.place_to_export().await?;
-    let export = shared.run(target.id())?.export().await??;
+    let export = shared.run(target.id())?.export().await?;
     if query.0.evidence {
         return Ok(bytes_of(StatusCode::OK, export.to_bytes()));
     }
