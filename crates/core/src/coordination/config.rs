@@ -102,7 +102,7 @@ impl CoordinationConfig {
     /// nothing.
     ///
     /// # Errors
-    /// What is wrong with the items.
+    /// A [`ConfigError`] says what is wrong with the items.
     pub fn open(work: Vec<WorkSpec>, budget: CoordinationBudget) -> Result<Self, ConfigError> {
         let _order = admit(None, &BTreeMap::new(), &work)?;
         Ok(Self { mode: Mode::Open, max_work_queue_size: usize::MAX, ..Self::blank(work, budget) })

@@ -103,7 +103,7 @@ impl CoordinationReceipt {
     /// [`CoordinationReceipt::compute_hash`].
     ///
     /// # Errors
-    /// Whatever the store says.
+    /// [`ContentStore::Error`], as the store says it.
     pub fn store<S: ContentStore>(&self, cas: &mut S) -> Result<Digest, S::Error> {
         let blob = Blob::new(self.canonical_bytes());
         let digest = blob.digest;

@@ -213,7 +213,7 @@ impl WorkSpec {
     /// An item carried out by a registered function.
     ///
     /// # Errors
-    /// If one of the names is not a valid identifier.
+    /// [`IdError`](crate::id::IdError) if one of the names is not a valid identifier.
     pub fn function(
         id: impl AsRef<str>,
         function: impl AsRef<str>,
@@ -224,7 +224,7 @@ impl WorkSpec {
     /// An item carried out by a nested coordination.
     ///
     /// # Errors
-    /// If one of the names is not a valid identifier.
+    /// [`IdError`](crate::id::IdError) if one of the names is not a valid identifier.
     pub fn plan(id: impl AsRef<str>, plan: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         Ok(Self::new(WorkId::new(id)?, Runner::Plan(RunnerName::new(plan)?)))
     }
@@ -232,7 +232,7 @@ impl WorkSpec {
     /// The same, waiting for another item.
     ///
     /// # Errors
-    /// If the id is not a valid identifier.
+    /// [`IdError`](crate::id::IdError) if the id is not a valid identifier.
     pub fn needs_work(mut self, id: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.needs.push(Need::Work(WorkId::new(id)?));
         Ok(self)
@@ -241,7 +241,7 @@ impl WorkSpec {
     /// The same, waiting for a whole group.
     ///
     /// # Errors
-    /// If the name is not a valid identifier.
+    /// [`IdError`](crate::id::IdError) if the name is not a valid identifier.
     pub fn needs_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.needs.push(Need::Group(GroupName::new(group)?));
         Ok(self)
@@ -250,7 +250,7 @@ impl WorkSpec {
     /// The same, in a group.
     ///
     /// # Errors
-    /// If the name is not a valid identifier.
+    /// [`IdError`](crate::id::IdError) if the name is not a valid identifier.
     pub fn in_group(mut self, group: impl AsRef<str>) -> Result<Self, crate::id::IdError> {
         self.group = Some(GroupName::new(group)?);
         Ok(self)
