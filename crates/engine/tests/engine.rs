@@ -38,6 +38,13 @@ fn setup(dir: &Path) -> EngineBuilder {
     Engine::builder(dir.join("state")).unwrap()
 }
 
+/// The builder of an engine whose work ends at once and puts nothing out.
+fn idle(dir: &Path) -> Result<EngineBuilder> {
+    let mut setup = setup(dir);
+    setup.register("work", |_| async { Ok(Output::none()) })?;
+    Ok(setup)
+}
+
 /// The events of a coordination as `type` or `type OUTCOME`.
 async fn story(engine: &Engine, id: &CoordinationId) -> Result<Vec<String>> {
     let mut events = engine.run(id)?.follow().await?;
@@ -370,8 +377,7 @@ async fn a_session_over_its_time_is_ended_and_its_item_fails_for_good() -> Resul
 #[tokio::test]
 async fn a_plan_runs_as_a_nested_coordination_and_is_charged_to_its_parent() -> Result {
     let dir = tempfile::tempdir()?;
-    let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) })?;
+    let mut setup = idle(dir.path())?;
     setup.register_plan("child", config(&["x", "y"]))?;
     let engine = setup.start().await?;
     let work = vec![
@@ -522,9 +528,7 @@ async fn a_session_adds_work_to_its_own_coordination() -> Result {
 #[tokio::test]
 async fn an_open_coordination_takes_work_once_a_command_id_and_ends_when_closed() -> Result {
     let dir = tempfile::tempdir()?;
-    let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) })?;
-    let engine = setup.start().await?;
+    let engine = idle(dir.path())?.start().await?;
     let run = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
     let first = run.once("delivery-1")?.add_work(work(&["a"])).await?;
     assert_eq!(run.once("delivery-1")?.add_work(work(&["a"])).await?, first);
@@ -657,9 +661,7 @@ async fn a_failing_item_with_the_abort_policy_stops_everything() -> Result {
 #[tokio::test]
 async fn many_items_start_in_several_events_and_all_are_done() -> Result {
     let dir = tempfile::tempdir()?;
-    let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) })?;
-    let engine = setup.start().await?;
+    let engine = idle(dir.path())?.start().await?;
     let items: Vec<WorkSpec> =
         (0..2_500).map(|n| WorkSpec::function(format!("cell-{n}"), "work").unwrap()).collect();
     let budget = CoordinationBudget::new(3_000, 600_000, 1_000, None)?;
@@ -675,9 +677,7 @@ async fn many_items_start_in_several_events_and_all_are_done() -> Result {
 #[tokio::test]
 async fn the_store_that_the_engine_left_can_be_read_without_owning_it() -> Result {
     let dir = tempfile::tempdir()?;
-    let mut setup = setup(dir.path());
-    setup.register("work", |_| async { Ok(Output::none()) })?;
-    let engine = setup.start().await?;
+    let engine = idle(dir.path())?.start().await?;
     let run = engine.submit(config(&["a"])).await?;
     run.wait().await?;
     engine.close().await?;
