@@ -76,7 +76,6 @@ impl World {
             (Verdict::Partial | Verdict::Failed, _) => SessionOutcome::Failure,
         };
         let ended = SessionEnd {
-            outcome,
             text: Some(format!("{}: {}", end.receipt.coordination_id, end.receipt.verdict)),
             reported: Some(Report {
                 sessions: usage.consumed_episodes(),
@@ -87,8 +86,7 @@ impl World {
                 ..Report::default()
             }),
             output: Some(end.receipt_hash),
-            scores: std::collections::BTreeMap::new(),
-            tree: None,
+            ..SessionEnd::new(outcome)
         };
         if member.unbind(parent.number, ended, None, Stamp::by_engine(now)).is_ok() {
             member.hand_over(&mut self.draft);

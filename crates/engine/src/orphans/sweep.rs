@@ -12,7 +12,7 @@ use crate::ledger::{ReadError, Store};
 use crate::mailbox::StartError;
 use crate::plan::CommandSpec;
 use crate::process::{self, SessionFolder, Swept};
-use crate::session::{end_of, result_of};
+use crate::session::{end_of, result_of, used_by_lost};
 use crate::usage::Charged;
 
 /// What a sweep found.
@@ -57,30 +57,25 @@ fn found(
 ) -> Result<Option<(SessionId, SweptEnd)>, ReadError> {
     let clean = swept.is_clean();
     let leftovers = swept.left();
-    let Swept { session, killed, end, .. } = swept;
+    let Swept { session, killed, end, ran, .. } = swept;
     let Some((_, spec)) =
         world.coordination(&session.coordination).and_then(|above| above.binding(session.number))
     else {
         return Ok(None);
     };
-    let by_itself = end.filter(|end| clean && end.ended_by_itself_and_clean());
-    let description = match (&by_itself, spec.input) {
-        (Some(_), Some(input)) => {
-            store.blob(&input)?.and_then(|bytes| CommandSpec::from_bytes(&bytes).ok())
-        }
-        _ => None,
+    let description = match spec.input {
+        Some(input) => store.blob(&input)?.and_then(|bytes| CommandSpec::from_bytes(&bytes).ok()),
+        None => None,
     };
-    if let (Some(end), Some(description)) = (by_itself, description) {
-        let folder = SessionFolder::in_state_directory(directory, &session);
-        let (end, blobs) = end_of(result_of(
-            &description,
-            end,
-            &folder,
-            &Charged::default(),
-            crate::clock::wall(),
-        ));
+    let folder = SessionFolder::in_state_directory(directory, &session);
+    let by_itself = end.as_ref().filter(|end| clean && end.ended_by_itself_and_clean());
+    if let (Some(end), Some(description)) = (by_itself, &description) {
+        let (charged, now) = (Charged::default(), crate::clock::wall());
+        let (end, blobs) = end_of(result_of(description, end.clone(), &folder, &charged, now));
         return Ok(Some((session, SweptEnd { end, blobs })));
     }
+    let reported = description
+        .and_then(|spec| used_by_lost(&spec, end.as_ref(), &folder, crate::clock::wall()));
     let text = match killed {
         0 => "the engine stopped while the session ran".to_owned(),
         1 => "the engine stopped while the session ran; 1 process that had survived it was ended"
@@ -96,6 +91,10 @@ fn found(
         leftovers,
         ..TreeReport::default()
     };
-    let end = SessionEnd::new(SessionOutcome::Lost).with_text(text).with_tree(tree);
+    let end = SessionEnd {
+        reported,
+        ran,
+        ..SessionEnd::new(SessionOutcome::Lost).with_text(text).with_tree(tree)
+    };
     Ok(Some((session, SweptEnd { end, blobs: Vec::new() })))
 }

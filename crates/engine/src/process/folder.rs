@@ -9,6 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use antiphon_core::digest::Digest;
 use antiphon_core::id::SessionId;
@@ -24,6 +25,7 @@ use crate::clock;
 pub(super) const SESSIONS: &str = "sessions";
 const OPEN: &str = "open";
 const END: &str = "end";
+const RAN: &str = "ran";
 /// Longest name that is used as it is.
 const MAX_NAME: usize = 120;
 
@@ -204,6 +206,17 @@ impl SessionFolder {
         let mut bytes = Vec::new();
         File::open(self.0.join(END)).ok()?.read_to_end(&mut bytes).ok()?;
         serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Leaves for how long the session has run so far.
+    pub(super) fn leave_time(&self, ran: Duration) -> io::Result<()> {
+        self.put(RAN, &line_of(&u64::try_from(ran.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// For how long the session had run when its warden last left that.
+    pub(super) fn time(&self) -> Option<Duration> {
+        let bytes = std::fs::read(self.0.join(RAN)).ok()?;
+        serde_json::from_slice(&bytes).ok().map(Duration::from_millis)
     }
 
     /// Whole or not at all. Not synced: only a process of this boot asks for it, and after a power

@@ -36,6 +36,8 @@ pub struct Swept {
     pub leftovers: Vec<Leftover>,
     /// The end that its warden left, if it came to that.
     pub end: Option<TreeEnd>,
+    /// For how long it had run, as far as its warden wrote that down.
+    pub ran: Option<Duration>,
 }
 
 /// What a sweep could say about a session.
@@ -154,8 +156,14 @@ fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun
     {
         scratch::remove(&directory.path());
     }
+    let ran = match &end {
+        Some(end) => Some(Duration::from_millis(end.used.time_ms)),
+        None if verdict == SweepVerdict::NeverRan => None,
+        None => folder.time(),
+    };
     Swept {
         session: opened.session,
+        ran,
         verdict,
         killed: cleared.killed,
         leftovers: cleared.leftovers,

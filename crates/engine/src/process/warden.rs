@@ -42,6 +42,8 @@ use super::tree_end::Cause;
 use super::wire::{FromWarden, Order, VERSION};
 
 const SAMPLE_EVERY_MS: u64 = 250;
+/// How exactly the time is known that a session ran which was lost together with its warden.
+const LEAVE_TIME_EVERY_MS: u64 = 10_000;
 
 /// Serves as a warden and gives the exit code. Standard input is the socket to the engine, standard
 /// output the session's input.
@@ -207,6 +209,8 @@ impl Warden {
     ) -> Cause {
         let limits: &Limits = job.program.limits();
         let mut stage = Stage::AtGate;
+        let began_ms = now_ms();
+        let mut next_time_ms = began_ms + LEAVE_TIME_EVERY_MS;
         let mut next_sample_ms =
             if limits.are_sampled() { now_ms() + SAMPLE_EVERY_MS } else { u64::MAX };
         loop {
@@ -245,8 +249,17 @@ impl Warden {
                     return Cause::OverLimit(limit);
                 }
             }
+            if now >= next_time_ms {
+                next_time_ms = now + LEAVE_TIME_EVERY_MS;
+                // A full disk makes an estimate worse, and is no reason to end a session.
+                let _ = job.folder.leave_time(Duration::from_millis(now - began_ms));
+            }
             self.engine.beat();
-            let wake_ms = stage.deadline_ms().min(next_sample_ms).min(self.engine.next_beat_ms());
+            let wake_ms = stage
+                .deadline_ms()
+                .min(next_sample_ms)
+                .min(next_time_ms)
+                .min(self.engine.next_beat_ms());
             self.wait(wake_ms.saturating_sub(now_ms()), outputs);
         }
     }

@@ -17,7 +17,7 @@ use antiphon_core::coordination::{SessionOutcome, StopCause};
 use antiphon_core::id::{SessionId, WorkId};
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::end::result_of;
+pub(crate) use self::end::{result_of, used_by_lost};
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, Output, SessionContext, SessionResult};

@@ -224,12 +224,12 @@ pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
         Ok(output) => {
             let blob = output.bytes.map(Blob::new);
             let end = SessionEnd {
-                outcome: SessionOutcome::Success,
                 text: output.text,
                 reported: output.report,
                 output: blob.as_ref().map(|blob| blob.digest),
                 scores: output.scores,
                 tree: output.tree,
+                ..SessionEnd::new(SessionOutcome::Success)
             };
             (end, blob.into_iter().chain(output.printed).collect())
         }

@@ -1,5 +1,7 @@
 //! How a session ended, and what follows for its item.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::coordination::work::WorkItemOutcome;
@@ -125,6 +127,8 @@ pub struct SessionEnd {
     pub scores: std::collections::BTreeMap<String, i64>,
     /// What became of its processes, if it had some.
     pub tree: Option<Box<TreeReport>>,
+    /// How long it really ran, if that is known. The time of the ledger stands while no engine runs.
+    pub ran: Option<Duration>,
 }
 
 impl SessionEnd {
@@ -138,6 +142,7 @@ impl SessionEnd {
             output: None,
             scores: std::collections::BTreeMap::new(),
             tree: None,
+            ran: None,
         }
     }
 

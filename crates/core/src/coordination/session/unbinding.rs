@@ -159,9 +159,16 @@ impl Coordination {
             },
         };
         let grant = &binding.grant;
+        let ran = end.ran.map_or(0, |ran| {
+            let nanos = u64::try_from(ran.as_nanos()).unwrap_or(u64::MAX);
+            ticks(nanos, self.budget().tick_rate_hz())
+        });
+        // Against the time of the run and not against its own: one that hung for its whole second
+        // has not used up what is left of the run.
+        let whole = grant.ticks.max(self.budget().max_duration_ticks());
         let share = |granted: u64| {
-            let part = u128::from(granted) * u128::from(spent.min(grant.ticks));
-            u64::try_from(part.div_ceil(u128::from(grant.ticks.max(1)))).unwrap_or(u64::MAX)
+            let part = u128::from(granted) * u128::from(spent.max(ran).min(whole));
+            u64::try_from(part.div_ceil(u128::from(whole.max(1)))).unwrap_or(u64::MAX)
         };
         let charged = |figure: u64, charge: Charge, granted: Option<u64>| {
             let granted = granted.unwrap_or(0);

@@ -67,9 +67,9 @@ pub(crate) fn result_of(
         killed: u32::try_from(end.killed).unwrap_or(u32::MAX),
         leftovers: end.leftovers.iter().map(ToString::to_string).collect(),
     };
-    let reading = read(spec, &end, folder, charged, now);
+    let reading = read(spec, end.result, end.stdout.tail, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
-    let report = reading.report.or_else(|| (spec.usage == UsageReader::None).then(Report::default));
+    let report = reported(spec, &reading);
     unread.extend(
         reading.degraded.map(|what| format!("its report could only be read in part: {what}")),
     );
@@ -86,15 +86,34 @@ pub(crate) fn result_of(
     }
 }
 
-/// What the session says of itself: its result file first, then what its program printed.
+/// What a session used that was lost together with its engine, as far as it had told by then.
+pub(crate) fn used_by_lost(
+    spec: &CommandSpec,
+    end: Option<&TreeEnd>,
+    folder: &SessionFolder,
+    now: WallTime,
+) -> Option<Report> {
+    let result = end.map_or(ResultFile::Absent, |end| end.result);
+    let tail = end.map_or(0, |end| end.stdout.tail);
+    reported(spec, &read(spec, result, tail, folder, &Charged::default(), now))
+}
+
+/// What is charged as reported; nothing where nothing is to be reported.
+fn reported(spec: &CommandSpec, reading: &SessionReport) -> Option<Report> {
+    reading.report.or_else(|| (spec.usage == UsageReader::None).then(Report::default))
+}
+
+/// What the session says of itself: its result file first, then what its program printed, of which
+/// the last `tail` bytes follow on a gap.
 fn read(
     spec: &CommandSpec,
-    end: &TreeEnd,
+    result: ResultFile,
+    tail: u64,
     folder: &SessionFolder,
     charged: &Charged,
     now: WallTime,
 ) -> SessionReport {
-    let own = match &end.result {
+    let own = match result {
         ResultFile::Absent => SessionReport::default(),
         ResultFile::Kept => match folder.read(Kept::Result) {
             Ok(bytes) => result_file(&bytes),
@@ -110,7 +129,7 @@ fn read(
         return own;
     }
     let stdout = folder.read(Kept::Stdout).unwrap_or_default();
-    let tail = usize::try_from(end.stdout.tail).unwrap_or(0).min(stdout.len());
+    let tail = usize::try_from(tail).unwrap_or(0).min(stdout.len());
     let (head, tail) = stdout.split_at(stdout.len() - tail);
     let (head, tail) =
         if tail.is_empty() { (head, None) } else { (without_last_line(head), Some(tail)) };
