@@ -96,6 +96,39 @@ fn a_run_whose_engine_was_killed_goes_on_and_what_it_ran_is_gone() -> Result {
 }
 
 #[test]
+fn a_session_that_lost_its_engine_is_charged_what_it_had_told() -> Result {
+    let dir = tempfile::tempdir()?;
+    let pipe = pipe(dir.path(), "pipe")?;
+    // It prints its only message twice, as agents do while it grows.
+    std::fs::write(
+        dir.path().join("plan.yaml"),
+        r#"
+name: lost
+budget: { sessions: 9, duration: 8h, tokens: 1000, cost: 8 USD }
+work:
+  a:
+    shell: |
+      for n in 1 2; do echo '{"type":"assistant","message":{"id":"m","usage":{"input_tokens":40,"output_tokens":2,"cache_read_input_tokens":7}}}'; done
+      echo runs > pipe
+      sleep 300
+    usage: claude-stream
+"#,
+    )?;
+    let mut run = Running::start(dir.path(), &["run", "--id", "once", "plan.yaml"])?;
+    heard(&pipe)?;
+    run.kill()?;
+    assert_eq!(ran(dir.path(), &["cancel", "once"])?.status.code(), Some(0));
+    let status = ran(dir.path(), &["status", "once", "--json"])?;
+    let status: serde_json::Value = serde_json::from_slice(&status.stdout)?;
+    let tokens = &status["meters"]["tokens"];
+    assert_eq!((&tokens["used"], &tokens["estimated"]), (&42.into(), &true.into()), "{status}");
+    // Of what it did not tell, its share by its time is charged: seconds of eight hours.
+    let cost = status["meters"]["cost"]["used"].as_u64().ok_or("no cost")?;
+    assert!((1..80_000).contains(&cost), "{cost}");
+    Ok(())
+}
+
+#[test]
 fn a_reader_that_goes_away_stops_nothing() -> Result {
     let dir = tempfile::tempdir()?;
     let pipe = pipe(dir.path(), "pipe")?;
