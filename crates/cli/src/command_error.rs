@@ -87,8 +87,8 @@ impl CommandError {
         self.problem.as_deref()
     }
 
-    /// Tells the user, on stderr, and gives the exit code. There is nobody to tell that stderr is
-    /// closed.
+    /// Prints it to stderr and gives the exit code. That stderr is closed could not be reported
+    /// anywhere.
     pub(crate) fn report(self) -> ExitCode {
         let mut stderr = anstream::stderr().lock();
         let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", printable(&self.message));

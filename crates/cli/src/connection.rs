@@ -18,16 +18,16 @@ pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use submission::{Unsent, request};
 
 /// How long an engine that holds the directory may take from its start until it answers, as it
-/// first ends what is left over; and how long one that is there may take to say so.
+/// first ends what is left over; and how long a running one may take to say so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same for one that is about to end, and waits for its sessions first.
 const LONG_PATIENCE: Duration = Duration::from_secs(120);
 
-/// Waiting after which it is told what is waited for.
+/// After waiting this long, the user reads what is being waited for.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
-/// Pause between two looks at who holds the directory.
+/// Pause between two checks of who holds the directory.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The way to an engine.
@@ -99,7 +99,7 @@ impl Connection {
         {
             Ok(client) => Ok(Some(client)),
             Err(error) if has_gone(&error) => Ok(None),
-            // It is there; what it is asked for will tell more.
+            // It exists; the request itself will tell more.
             Err(ClientError::Refused(problem)) if problem.status == 503 => {
                 Ok(Some(Client::connect(dir).await?))
             }

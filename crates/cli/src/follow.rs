@@ -36,8 +36,8 @@ pub(crate) enum Outcome {
     Terminated,
 }
 
-/// Somebody who sees coordinations of one state directory through, and runs the engine for that if
-/// nobody else does.
+/// Follows runs of one state directory to their end, and hosts the engine itself if no other
+/// process does.
 pub(crate) struct RunFollower {
     dir: PathBuf,
     connection: Connection,
@@ -53,7 +53,7 @@ impl RunFollower {
         }
     }
 
-    /// Puts coordinations that go on before those that wait for somebody, as far as that is known
+    /// Puts runs that make progress before those that wait for a person, as far as that is known
     /// here.
     pub(crate) async fn sort_running_first(
         &self,

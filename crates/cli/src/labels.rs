@@ -1,4 +1,4 @@
-//! The words for what items and meters came to, the same in every command.
+//! The words for the results of items and meters, the same in every command.
 
 use std::fmt::Display;
 

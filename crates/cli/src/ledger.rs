@@ -1,4 +1,4 @@
-//! The ledger that a command reads, beside whatever engine owns it.
+//! The ledger that a command reads, whether or not an engine owns it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

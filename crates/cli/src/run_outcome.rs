@@ -39,8 +39,8 @@ impl RunOutcome {
         self.verified
     }
 
-    /// What it came to: nothing if all went well, else the kind of error. Why it stopped comes
-    /// before how much was done.
+    /// Its exit: none if all went well, else the kind of error. Why it stopped comes before how
+    /// much was done.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match (&self.ending, self.verdict) {
             (Ending::Completed(StopCondition::BudgetExhausted(_)), _) => Some(Kind::Spent),

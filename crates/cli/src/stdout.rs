@@ -1,5 +1,5 @@
-//! What goes to standard output: buffered, without colours where nobody sees them, quiet once the
-//! reader has gone.
+//! What goes to standard output: buffered, in colour only on a terminal, silent once the reader has
+//! gone.
 
 use std::fmt::Display;
 use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
@@ -12,7 +12,7 @@ use crate::command_error::CommandError;
 /// Standard output. A reader that goes away, such as `head`, is no error: what follows is not
 /// written.
 pub(crate) struct Stdout {
-    /// Absent once nobody reads.
+    /// Absent once the reader has gone.
     stream: Option<BufWriter<StdoutLock<'static>>>,
     /// Whether lines keep their colours.
     colours: bool,
@@ -32,7 +32,7 @@ impl Stdout {
         Self { stream: Some(BufWriter::new(std::io::stdout().lock())), colours }
     }
 
-    /// Whether somebody still reads.
+    /// Whether the reader is still there.
     pub(crate) fn is_open(&self) -> bool {
         self.stream.is_some()
     }

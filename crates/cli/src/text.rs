@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Text from a ledger, which anybody may have written, without what a terminal would obey: control
-/// characters, and those that reorder what stands around them, are spelled out.
+/// Text from a ledger, whose author is unknown, without what a terminal would obey: control
+/// characters, and those that reorder the text around them, are spelled out.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| {
         c.is_control()

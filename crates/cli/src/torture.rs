@@ -48,7 +48,7 @@ impl Torture {
         Self { rounds, seed, keep, json }
     }
 
-    /// Runs it, prints what it came to, and says whether every promise held.
+    /// Runs it, prints the result, and says whether every promise held.
     pub(crate) fn run(self) -> Result<bool, CommandError> {
         let temporary = tempfile::Builder::new()
             .prefix("antiphon-torture-")
@@ -143,7 +143,7 @@ impl Torture {
     }
 }
 
-/// Tells on stderr how far it is: a line that changes on a terminal, a line for every tenth
+/// Shows on stderr how far it is: a line that changes on a terminal, a line for every tenth
 /// elsewhere.
 struct ProgressLine {
     rounds: u64,

@@ -1,4 +1,4 @@
-//! What a run looks like to whoever started it: a frame on a terminal, lines elsewhere, or its
+//! What a run looks like to the user who started it: a frame on a terminal, lines elsewhere, or its
 //! events as JSON.
 
 mod board;
@@ -30,7 +30,7 @@ pub(crate) use meters::{Meter, meters};
 use plain::Plain;
 pub(crate) use row::{Row, Rows};
 
-/// The look of one run. Whatever becomes of it, it leaves a terminal as it found it.
+/// The display of one run. However the run ends, the terminal is left as it was found.
 pub(crate) struct View(Look);
 
 enum Look {
@@ -109,7 +109,7 @@ impl View {
         }
     }
 
-    /// Says something of ours, beside what is shown.
+    /// Prints a message of this command, next to what is shown of the run.
     pub(crate) fn tell(&mut self, text: &str) -> Result<(), CommandError> {
         match &mut self.0 {
             Look::Live(live) => live.tell(text),
@@ -120,7 +120,7 @@ impl View {
         }
     }
 
-    /// Shows what it came to.
+    /// Shows how it ended.
     pub(crate) fn end(&mut self, outcome: &RunOutcome) -> Result<(), CommandError> {
         match &mut self.0 {
             Look::Live(live) => live.end(outcome),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use antiphon_core::time::{LedgerTime, Now, WallTime};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Ledger time: goes on from the last event of the ledger, by a clock that counts suspend.
+/// Ledger time: continues from the last event of the ledger, by a clock that counts suspend.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     base: LedgerTime,
@@ -33,7 +33,7 @@ pub(crate) fn wall() -> WallTime {
 }
 
 impl Clock {
-    /// A clock that goes on from the last event.
+    /// A clock that continues from the last event.
     pub(crate) fn continuing(last: LedgerTime) -> Self {
         Self { base: last, origin_ns: suspend_counting_ns() }
     }

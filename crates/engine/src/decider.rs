@@ -63,7 +63,7 @@ struct Decider {
     snapshots: Snapshots,
     opening: Opening,
     closing: Option<Closing>,
-    /// What the next turn lets out beside what the world decides.
+    /// What the next turn lets out besides what the world decides.
     draft: TurnDraft,
     inputs: Inputs,
     clock: Clock,
@@ -107,8 +107,8 @@ impl Decider {
             // The next turn deals with them.
             Input::Due | Input::More | Input::Retry => {}
             Input::Dropped => {
-                // What runs is stopped before the store is let go, so that nobody can bind it again
-                // meanwhile.
+                // What runs is stopped before the store is let go, so that no other engine can bind
+                // it again meanwhile.
                 self.sessions.abandon();
                 return ControlFlow::Break(());
             }
@@ -116,8 +116,8 @@ impl Decider {
         ControlFlow::Continue(())
     }
 
-    /// Whether there is another turn to take at once. What proves that the engine can write goes on
-    /// until it is written or nothing is left.
+    /// Whether there is another turn to take at once. What proves that the engine can write is
+    /// retried until it is written or nothing is left.
     fn has_more(&self) -> bool {
         match self.disk.health() {
             DiskHealth::Sound => self.world.has_more(),
@@ -178,7 +178,8 @@ impl Decider {
             return;
         }
         if !self.disk.may_write() {
-            // The world is as it was last durable, or nobody can tell: then reads are refused, too.
+            // The world is as it was last durable, or its state is unknown: then reads are refused,
+            // too.
             let answer = self.disk.refusal_of_reads();
             for release in self.draft.take_releases() {
                 release(answer.clone());
@@ -198,7 +199,7 @@ impl Decider {
         }
         let turn = self.world.take_turn(&now);
         if self.audience.has_starts() {
-            // Whoever started something is answered with the turn that completes the start.
+            // The caller of a start is answered with the turn that completes the start.
             let complete = self.audience.complete_starts(|id| self.world.is_starting(id));
             self.draft.answer_all(complete);
         }
@@ -232,8 +233,8 @@ impl Decider {
         }
     }
 
-    /// Whether the next turn waits for more to come, because it is small beside the one that is
-    /// being written.
+    /// Whether the next turn waits for more to come, because it is small compared with the one that
+    /// is being written.
     fn gathers(&self) -> bool {
         self.disk.gathers(self.world.turn_bytes())
     }

@@ -67,7 +67,7 @@ struct Shared {
     _guard: DropGuard,
 }
 
-/// What a submission came to.
+/// The result of a submission.
 #[derive(Debug, Clone)]
 pub enum Submitted {
     /// The run begins.
@@ -90,7 +90,7 @@ impl Engine {
         &self.0.handle
     }
 
-    /// A new id for a run that nobody named: version 7, so that they sort by age.
+    /// A new id for a run without a name of its own: version 7, so that they sort by age.
     #[must_use]
     pub fn mint() -> CoordinationId {
         CoordinationId::new(uuid::Uuid::now_v7().to_string())

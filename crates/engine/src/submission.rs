@@ -87,7 +87,7 @@ impl Submission {
         self
     }
 
-    /// The same under the id of a command, if it has one; it goes on the record.
+    /// The same under the id of a command, if it has one; the id is recorded.
     #[must_use]
     pub fn with_command(self, id: impl Into<Option<CommandId>>) -> Self {
         Self { command: id.into(), ..self }

@@ -33,14 +33,14 @@ pub struct AgentRun<'a> {
     pub printed: &'a [u8],
     /// The end of what it printed, if something before that was left out.
     pub tail: Option<&'a [u8]>,
-    /// Whether it was told to resume an earlier run.
+    /// Whether it was started to resume an earlier run.
     pub resumed: bool,
     /// What earlier runs were charged; this one is added.
     pub charged: Option<&'a Charged>,
 }
 
 impl<'a> AgentRun<'a> {
-    /// A run that stands for itself, of which everything was kept.
+    /// A run of its own, of which everything was kept.
     #[must_use]
     pub fn of(printed: &'a [u8]) -> Self {
         Self { printed, ..Self::default() }

@@ -1,4 +1,4 @@
-//! One connection: who is there, then requests one after the other, within the limits.
+//! One connection: who the caller is, then requests one after the other, within the limits.
 
 use std::convert::Infallible;
 use std::io::ErrorKind;

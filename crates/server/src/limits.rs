@@ -5,10 +5,10 @@ use std::time::Duration;
 /// What bounds a client. The defaults suit everything but a test.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections of operators at a time.
+    /// Connections of operators at the same time.
     pub connections: usize,
-    /// Connections of sessions, and of callers that are refused, at a time. They do not count as
-    /// operators'.
+    /// Connections of sessions, and of callers that are refused, at the same time. They do not
+    /// count as operators'.
     pub session_connections: usize,
     /// Most header fields in a request.
     pub headers: usize,
@@ -23,7 +23,7 @@ pub struct Limits {
     pub body_time: Duration,
     /// How long a client may leave an answer unread.
     pub write_time: Duration,
-    /// How long the engine may take for an answer before the client is told that there is none.
+    /// How long the engine may take to answer before the client gets a timeout.
     pub answer_time: Duration,
     /// Silence in a stream of events after which a comment shows that the connection is alive.
     pub heartbeat: Duration,

@@ -19,7 +19,7 @@ const DRAFT: &str = "api.sock.new";
 /// How long an engine may take to accept a connection before it counts as there and busy.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The socket of an engine, while it is there.
+/// The socket of an engine, while it exists.
 #[derive(Debug)]
 pub(crate) struct Listener {
     listener: UnixListener,
@@ -98,7 +98,7 @@ fn refuse_others(dir: &Path) -> Result<(), SocketError> {
 async fn is_answered(dir: &Path) -> Result<bool, SocketError> {
     match timeout(PATIENCE, connect(dir)).await {
         Ok(Err(error)) if is_gone(&error) => Ok(false),
-        // One that is too busy to answer, or that we may not talk to, is there, too.
+        // An engine that is too busy to answer, or that refuses us, exists all the same.
         _ => Ok(true),
     }
 }

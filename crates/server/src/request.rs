@@ -1,5 +1,5 @@
-//! What handlers take out of a request: who asks, which run is meant, the body. What is
-//! wrong with it is a [`Problem`].
+//! What handlers read from a request: who asks, which run is meant, the body. What is wrong with it
+//! is a [`Problem`].
 
 mod fields;
 

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Code, Problem};
 use crate::limits::Limits;
 
-/// Plans that are compiled at a time; others wait their turn.
+/// Plans that are compiled at the same time; others wait their turn.
 const COMPILING: usize = 2;
 
-/// Receipts that are read with their evidence at a time: evidence is as large as its run.
+/// Receipts that are read with their evidence at the same time: evidence is as large as its run.
 const EXPORTING: usize = 2;
 
-/// Callers at a time that are turned away with patience; others are cut off.
+/// How many rejected callers at the same time get their answer in full; others are cut off.
 const LINGERING: usize = 32;
 
 /// What every request may need.

@@ -1,5 +1,5 @@
-//! Appends of 1 KiB to one stream by so many waiting writers, beside SQLite alone under the same
-//! load.
+//! Appends of 1 KiB to one stream by so many waiting writers, compared with SQLite alone under the
+//! same load.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -76,12 +76,12 @@ impl Rounds {
     }
 }
 
-/// An append that somebody waits for.
+/// An append that a writer waits for.
 type PendingAppend = (Vec<u8>, oneshot::Sender<()>);
 
-/// Lets writers append and wait, over and over; what waits at a time goes into one transaction. As
-/// in the engine, one thread makes a transaction while another writes the one before. Gives the
-/// times that the writers waited, and appends per second.
+/// Lets writers append and wait, over and over; whatever waits at the same time goes into one
+/// transaction. As in the engine, one thread makes a transaction while another writes the one
+/// before. Gives the times that the writers waited, and appends per second.
 fn load<T: Send>(
     width: usize,
     mut make: impl FnMut(Vec<Vec<u8>>) -> T + Send,

@@ -37,7 +37,7 @@ pub(super) fn run(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     ])
 }
 
-/// The least that the program can be told to do.
+/// The least that the program can be asked to do.
 pub(super) fn version() -> Result<Vec<Measured>, CommandError> {
     Ok(vec![repeated("run.version", || timed(&[OsStr::new("--version")]))?])
 }

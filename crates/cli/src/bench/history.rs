@@ -13,7 +13,7 @@ use crate::command_error::CommandError;
 /// events.
 const ITEMS: usize = 1_000;
 
-/// Coordinations that run at a time while the past is made.
+/// Runs at the same time while the history is made.
 const WIDTH: usize = 64;
 
 /// Makes a ledger of ended coordinations and of live ones, whose last session still runs when the

@@ -79,7 +79,7 @@ impl KernelRun {
     }
 
     /// Does what the coordination proposes, and ends every session at once when nothing more can
-    /// start, until the receipt is there.
+    /// start, until the receipt exists.
     pub(super) fn finish(&mut self) -> Result<(), CommandError> {
         let runners = Runners::caller();
         let nothing = Default::default();

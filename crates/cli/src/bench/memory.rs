@@ -1,4 +1,4 @@
-//! Memory of a process of its own: this program again, told to be what is measured.
+//! Memory of a process of its own: this program again, started as what is measured.
 
 use std::process::{Command, Stdio};
 

@@ -23,7 +23,7 @@ const ROUNDS: usize = 6;
 /// Programs that are started one after the other in a round.
 const SERIAL: usize = 100;
 
-/// Coordinations at a time, and the sessions that each runs in a round, one at a time.
+/// Runs at the same time, and the sessions that each executes in a round, one after the other.
 const WIDTH: usize = 64;
 const EACH: usize = 8;
 
@@ -119,7 +119,7 @@ fn succeeded(end: &TreeEnd) -> Result<(), CommandError> {
     }
 }
 
-/// The same through the whole engine, in many coordinations at a time.
+/// The same through the whole engine, in many runs at the same time.
 pub(super) fn many(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     let plan = plan(&[program("true")?.display().to_string()], EACH, 1, dir.path())?;
@@ -153,7 +153,7 @@ pub(super) async fn engine(dir: &Path) -> Result<Engine, CommandError> {
     setup.start().await.map_err(CommandError::internal)
 }
 
-/// A coordination of so many items that all run one command, so many at a time.
+/// A run of so many items that all run one command, so many in parallel.
 pub(super) fn plan(
     command: &[String],
     items: usize,

@@ -16,7 +16,7 @@ use crate::command_error::CommandError;
 /// Sessions that run at the same time.
 const SESSIONS: usize = 100;
 
-/// What each of them runs: says that it is there, then waits for an end that comes by a signal.
+/// What each of them runs: says that it runs, then waits to be ended by a signal.
 const SCRIPT: &str = "echo >\"$1\"; exec sleep 3600";
 
 /// Memory of a session that waits, without what its own program takes.
@@ -48,7 +48,7 @@ pub(crate) fn sessions_memory(dir: &Path) -> Result<(), CommandError> {
     let command =
         [shell, "-c".to_owned(), SCRIPT.to_owned(), "sh".to_owned(), there.display().to_string()];
     runtime()?.block_on(async {
-        // Open for writing as well, so that it does not end when nobody else writes.
+        // Open for writing as well, so that it does not reach its end when no other process writes.
         let mut heard = pipe::OpenOptions::new()
             .read_write(true)
             .open_receiver(&there)

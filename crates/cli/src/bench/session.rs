@@ -21,7 +21,7 @@ const ROUNDS: usize = 6;
 /// Sessions of one round, over all coordinations.
 const SESSIONS: usize = 16_384;
 
-/// Coordinations that are submitted at a time where one-item coordinations are measured.
+/// Runs that are submitted in parallel where one-item runs are measured.
 const SUBMITTERS: usize = 256;
 
 /// Moments at which functions began, with their coordination.
@@ -53,7 +53,7 @@ impl Bench {
         self.engine.close().await.map_err(CommandError::internal)
     }
 
-    /// Runs as many coordinations at a time as there are configurations; gives the time that each
+    /// Executes as many runs in parallel as there are configurations; gives the time that each
     /// took.
     async fn run_all(
         &self,
@@ -109,8 +109,8 @@ pub(super) fn config(items: Vec<WorkSpec>) -> Result<CoordinationConfig, Command
     CoordinationConfig::of_work(items, budget).map_err(CommandError::internal)
 }
 
-/// Bind, run nothing, end, over and over: in so many coordinations at a time, each with one session
-/// at a time.
+/// Bind, run nothing, end, over and over: in so many parallel runs, each with one session at a
+/// time.
 pub(super) fn cycles(dir: &Path, name: &str, width: usize) -> Result<Vec<Measured>, CommandError> {
     let dir = fresh(dir)?;
     runtime()?.block_on(async {
@@ -135,7 +135,7 @@ pub(super) fn cycles(dir: &Path, name: &str, width: usize) -> Result<Vec<Measure
     })
 }
 
-/// Coordinations of one item, from submission to the receipt, submitted by many at a time.
+/// Runs of one item, from submission to the receipt, submitted many at a time.
 pub(super) fn one_item(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     const EACH: usize = 32;
     let dir = fresh(dir)?;
@@ -182,7 +182,7 @@ pub(super) fn steps(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     one_after_the_other(dir, "steps.10", &config(chain)?, 60)
 }
 
-/// A hundred items at a time, and one that needs them all.
+/// A hundred items in parallel, and one that needs them all.
 pub(super) fn fan_out(dir: &Path) -> Result<Vec<Measured>, CommandError> {
     let fan =
         items(100)?.into_iter().map(|item| item.in_group("fan")).collect::<Result<Vec<_>, _>>();

@@ -1,5 +1,5 @@
-//! `antiphon backup`: a copy of the ledger that an engine can go on from, made beside whatever
-//! engine owns it.
+//! `antiphon backup`: a copy of the ledger that an engine can continue from, made while any engine
+//! owns it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -99,7 +99,7 @@ impl Args {
         }
     }
 
-    /// The plan that somebody would have written for it.
+    /// The plan that a user would have written for it.
     fn plan(&self, here: &Path) -> Result<Plan, PlanError> {
         let command: Vec<String> = self.command.iter().map(|argument| literal(argument)).collect();
         let mut item = json!({ "command": command, "retry": { "attempts": self.attempts } });

@@ -125,7 +125,7 @@ impl Args {
     }
 }
 
-/// The stream of the newest coordination, which is told, since nobody named it.
+/// The stream of the newest run, announced on stderr since the user did not name it.
 fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
     let stream = StreamName::Coordination(ledger.newest()?);
     let _told = writeln!(anstream::stderr(), "showing {stream}, the newest run");

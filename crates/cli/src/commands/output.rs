@@ -64,7 +64,7 @@ impl Args {
         output.bytes(&printed.stdout)?;
         output.finish()?;
         let mut stderr = std::io::stderr().lock();
-        // There is nobody to tell that standard error is closed.
+        // That standard error is closed could not be reported anywhere.
         let _told = stderr.write_all(&printed.stderr).and_then(|()| stderr.flush());
         Ok(ExitCode::SUCCESS)
     }

@@ -115,7 +115,7 @@ fn write(export: &Export, file: Option<&Path>, options: &Options) -> Result<(), 
     output.finish()
 }
 
-/// Creates a file, whole or not at all. One that is there with the same bytes is as good.
+/// Creates a file, whole or not at all. An existing one with the same bytes is as good.
 fn create(file: &Path, bytes: &[u8]) -> Result<(), CommandError> {
     let failed = |error: &std::io::Error| {
         CommandError::new(Kind::Internal, format!("could not write {}: {error}", file.display()))

@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::runtime::on_a_runtime;
 use crate::view::View;
 
-/// Coordinations that are taken up at a time.
+/// Runs that are resumed at the same time.
 const MOST: usize = 1_000;
 
 /// Resume runs that an engine left unfinished

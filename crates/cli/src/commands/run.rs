@@ -79,7 +79,8 @@ pub(crate) async fn run(
     });
     let end = match follower.detach(followed).await {
         Ok(end) => end,
-        // Only the engine compiles; what is wrong with the plan then is told as before that.
+        // Only the engine compiles; what is wrong with the plan then is reported like what the
+        // parser found.
         Err(error) => match error.problem().and_then(|problem| problem.plan_error(&request.name)) {
             Some(problems) => return refused(&problems, options),
             None => return Err(error),

@@ -1,4 +1,4 @@
-//! `antiphon status`: how far a run is, from its events, beside whatever engine owns it.
+//! `antiphon status`: how far a run is, from its events, whether or not an engine owns it.
 
 mod object;
 mod run_status;

@@ -63,7 +63,7 @@ fn coordination(target: &str, options: &Options) -> Result<Report, CommandError>
     let id = ledger::coordination(target).map_err(no_target)?;
     let ledger = Ledger::find(options)?;
     match ledger.head(&StreamName::Coordination(id.clone())) {
-        // A head row that is damaged or gone beside events is among the findings.
+        // A head row that is damaged or missing although its events exist is among the findings.
         Err(error) if error.kind() == Kind::Usage && !has_events(&ledger, &id)? => Err(error),
         _ => Ok(ledger.location.verify(&Scope::Coordination(id))?),
     }

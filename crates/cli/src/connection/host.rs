@@ -43,7 +43,7 @@ impl Host {
         }
         let engine = setup.start().await?;
         if let Err(refusal) = engine.health().await {
-            // A newer version's ledger is read beside it, not served.
+            // A ledger of a newer version can be read, not served.
             engine.close().await?;
             return Err(refusal.into());
         }
@@ -65,7 +65,7 @@ impl Host {
         Ok(self.engine.at_work().await?)
     }
 
-    /// Stops in good order: guests are told, sessions are asked to stop, the ledger is closed.
+    /// Stops in order: clients are informed, sessions are asked to stop, the ledger is closed.
     pub(crate) async fn close(self) -> Result<(), CommandError> {
         self.stop.cancel();
         self.server

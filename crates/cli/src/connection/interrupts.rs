@@ -1,10 +1,10 @@
-//! Signals by which somebody asks this process to stop.
+//! Signals that ask this process to stop.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::command_error::CommandError;
 
-/// What somebody wants.
+/// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// Ctrl-C: what is done is to stop.

@@ -38,7 +38,7 @@ pub(crate) fn request(
     })
 }
 
-/// The values of secrets, by name. Nothing but the name is ever told.
+/// The values of secrets, by name. Only the names are ever shown.
 fn values(sources: &[SecretSource]) -> Result<BTreeMap<String, String>, CommandError> {
     sources.iter().map(|source| Ok((source.name.clone(), value(source)?))).collect()
 }

@@ -14,7 +14,7 @@ use crate::connection::{Connection, has_gone};
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 
-/// How long an engine may take to take in what Ctrl-C means.
+/// How long an engine may take to accept what Ctrl-C means.
 const STEERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// One coordination as far as it was seen.
@@ -24,11 +24,11 @@ pub(super) struct FollowedRun {
     outcome: Option<RunOutcome>,
     /// How often Ctrl-C was pressed.
     presses: u32,
-    /// What that means, until an engine has taken it in.
+    /// What that means, until an engine has accepted it.
     steering: Option<Steering>,
 }
 
-/// What Ctrl-C means to a coordination: how it is steered, why, and what is told.
+/// What Ctrl-C means to a run: how it is steered, the reason, and what the user reads.
 #[derive(Clone, Copy)]
 struct Steering(Steer, &'static str, &'static str);
 
@@ -80,7 +80,7 @@ impl FollowedRun {
         self.outcome.as_ref()
     }
 
-    /// Whether an engine is to be told something.
+    /// Whether there is something to send to the engine.
     pub(super) fn is_steering(&self) -> bool {
         self.steering.is_some()
     }
@@ -98,7 +98,8 @@ impl FollowedRun {
         });
     }
 
-    /// Tells the engine what Ctrl-C means. If it goes away over it, the next one is told.
+    /// Sends what Ctrl-C means to the engine. If that engine goes away meanwhile, the next one gets
+    /// it.
     pub(super) async fn steer(&mut self, client: &Client, view: &mut View) -> Result<(), Stopped> {
         let Some(Steering(how, reason, text)) = self.steering else { return Ok(()) };
         match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
@@ -111,7 +112,7 @@ impl FollowedRun {
         Ok(())
     }
 
-    /// Tells what is waited for if nothing goes on by itself, as far as that is known here.
+    /// Says what the run waits for if it cannot continue by itself, as far as that is known here.
     pub(super) async fn report_if_stuck(
         &self,
         connection: &Connection,

@@ -10,7 +10,7 @@ use crate::connection::{Host, Interrupt, Interrupts};
 /// Runs that are named before the rest is counted.
 const NAMED: usize = 5;
 
-/// Stays while anything goes on that the end of this process would interrupt.
+/// Stays while anything is running that the end of this process would interrupt.
 pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(), CommandError> {
     let mut named = BTreeSet::new();
     let mut asked = false;

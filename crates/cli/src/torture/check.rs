@@ -34,7 +34,7 @@ pub(super) struct Coverage {
     pub(super) acknowledged: u64,
     /// Sessions of processes whose end is recorded with what became of their tree.
     pub(super) trees: u64,
-    /// Of these, sessions that nobody but the next start could end.
+    /// Of these, sessions that only the next start could end.
     pub(super) swept: u64,
     /// Processes that left their file.
     pub(super) processes: u64,
@@ -58,7 +58,7 @@ impl Coverage {
     }
 }
 
-/// What victims have left.
+/// What victims have left behind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence<'a> {
     state: &'a Path,

@@ -44,7 +44,7 @@ pub(super) enum Entry {
     Continued {
         id: CoordinationId,
     },
-    /// A wait came to its end.
+    /// A wait ended.
     Ended {
         id: CoordinationId,
         verdict: Verdict,
@@ -69,7 +69,7 @@ pub(super) enum Entry {
         pid: u32,
         at_ns: u64,
     },
-    /// A function came to its end or was dropped.
+    /// A function returned or was dropped.
     Left {
         session: SessionId,
         work: WorkId,

@@ -129,7 +129,7 @@ impl Kills {
                 Some("receipt") => 60,
                 _ => 8,
             };
-            // At a point a victim kills itself, and nobody knows when to kill its wardens.
+            // At a crash point a victim kills itself, so the moment to kill its wardens is unknown.
             return (When::At(point, self.random.between(1, most)), Whom::Engine);
         }
         let whom = Whom::ALL[usize::try_from(self.at_random % 4).unwrap_or(0)];

@@ -1,8 +1,8 @@
 //! The traces of processes: a file for each process of a session, outside of the state directory,
 //! which shows whether the process lives.
 //!
-//! A process leaves its file first and looks for others then, so of two that live at a time at
-//! least one sees the other.
+//! A process writes its file first and then looks for others, so of two that live at the same time
+//! at least one sees the other.
 
 use std::env::VarError;
 use std::fs;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-/// How often it is looked whether somebody is a stranger.
+/// How many times a process is checked before it counts as a stranger.
 const LOOKS: usize = 3;
 
 /// A process, and no later one that has been given its id.
@@ -86,7 +86,7 @@ impl LiveProcess {
         self.words("cmdline").first().is_some_and(|name| name == "antiphon-warden")
     }
 
-    /// Sends it a signal, unless it is gone and its id somebody else's.
+    /// Sends it a signal, unless it is gone and its id belongs to another process.
     pub(super) fn signal(&self, signal: Signal) {
         #[cfg(target_os = "linux")]
         if let Some(pid) = Pid::from_raw(self.identity.pid)
@@ -94,7 +94,7 @@ impl LiveProcess {
                 rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
             && stat(self.identity.pid).is_some_and(|now| now.identity == self.identity)
         {
-            // Whoever is gone by now needs no signal.
+            // A process that is gone by now needs no signal.
             let _ = rustix::process::pidfd_send_signal(process, signal);
         }
         #[cfg(not(target_os = "linux"))]
@@ -187,14 +187,14 @@ pub(super) fn wardens_of(engine: u32) -> Vec<LiveProcess> {
         .collect()
 }
 
-/// Those who live below the parent of this process and not below itself: an engine that has just
-/// started has left none of them.
+/// The processes below the parent of this process that are not below this one. An engine that has
+/// just started must have left none of them.
 pub(super) fn strangers() -> Vec<LiveProcess> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let Some(parent) = rustix::process::getppid() else { return Vec::new() };
     let mut strangers = living_below(parent.as_raw_nonzero().get());
-    // Nobody stands still for a look at all of them, and whoever is given another parent in the
-    // meantime may be missed.
+    // The process table is not read at one instant, so a process that gets another parent meanwhile
+    // may be missed by one pass.
     for _ in 0..LOOKS {
         let ours: BTreeSet<ProcessIdentity> =
             living_below(own).into_iter().map(|seen| seen.identity).collect();
@@ -220,7 +220,7 @@ pub(super) fn left() -> Vec<LiveProcess> {
     living_below(rustix::process::getpid().as_raw_nonzero().get())
 }
 
-/// Waits until nobody is left but those who may be; after this time, who still is.
+/// Waits until only processes that may remain are left; gives those still there after this time.
 pub(super) fn left_after(
     time: Duration,
     may_be: impl Fn(&LiveProcess) -> bool,

@@ -26,7 +26,7 @@ pub(crate) struct SessionProgram {
     /// Where the state directory and the traces of processes are.
     dir: PathBuf,
     seed: u64,
-    /// What a process that is not the session's own program is there for.
+    /// The role of a process that is not the session's own program.
     part: Option<String>,
 }
 
@@ -35,12 +35,12 @@ impl SessionProgram {
         Self { dir, seed, part }
     }
 
-    /// Does what it is there for. The first to run of a session decides by its item's id.
+    /// Plays its role. The session's own program chooses it by its item's id.
     pub(crate) fn run(self) -> Result<ExitCode, BoxError> {
         let assignment = SessionFacts::of_this_process()?;
         if self.part.as_deref() == Some("leaves") {
-            // Its own parent waits for this one, so whoever it leaves is out of its sight for
-            // certain.
+            // Its own parent waits for this one, so the process that it leaves is certainly out of
+            // its sight.
             rustix::process::setsid()?;
             quiet(&mut self.another("lingers")?).spawn()?;
             return Ok(ExitCode::SUCCESS);
@@ -100,7 +100,7 @@ impl SessionProgram {
             }
             "assassin" => {
                 self.depart()?;
-                // Whoever is guarded well is out of reach, which the warden's end says.
+                // A well guarded process is out of reach; the warden's end says so.
                 if let Some(warden) = rustix::process::getppid() {
                     let _ = kill_process(warden, Signal::KILL);
                 }
@@ -118,7 +118,7 @@ impl SessionProgram {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Leaves somebody out of the session, the group and the parent's sight.
+    /// Leaves a process outside of the session, the group and the parent's sight.
     fn depart(&self) -> Result<(), BoxError> {
         self.another("leaves")?.status()?;
         Ok(())
@@ -151,12 +151,12 @@ fn quiet(command: &mut Command) -> &mut Command {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
 }
 
-/// The file that is there once the ledger is to finish.
+/// The file that exists once the ledger is to finish.
 pub(super) fn finishing(dir: &Path) -> PathBuf {
     dir.join("finishing")
 }
 
-/// What a session that prints prints: more than the database takes in.
+/// What a printing session prints: more than the database keeps.
 pub(super) fn printed_by(session: &SessionId) -> Vec<u8> {
     let line = format!("{session} prints line after line after line\n");
     let lines = 70_000 / line.len() + usize::try_from(session.number % 8).unwrap_or(0) * 500;

@@ -1,4 +1,4 @@
-//! What a torture came to, for people and for programs.
+//! The result of a torture, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::check::Coverage;
 use super::kill::{HAS_POINTS, Kill, Kills, When, Whom};
 use super::round::TortureLedger;
 
-/// What a torture came to.
+/// The result of a torture.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct TortureReport {
     seed: u64,

@@ -199,7 +199,7 @@ impl TortureLedger {
             }
         }
         if !by_us {
-            // It has not met its end, and is told apart from those that have.
+            // It has not ended, and must be distinguished from those that have.
             let pid = rustix::process::Pid::from_child(child);
             return rustix::process::kill_process(pid, Signal::ABORT)
                 .map(|()| robbed)

@@ -1,5 +1,5 @@
 //! The victim: a process that opens the engine on a real state directory and keeps it busy until it
-//! is killed, or comes to a good end.
+//! is killed, or finishes normally.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,18 +21,18 @@ use super::process_trace::TraceDirectory;
 use super::processes;
 use super::workload::{self, Commands, Handling, Workload};
 
-/// Coordinations at a time.
+/// Runs at the same time.
 const AT_ONCE: usize = 8;
 
 /// A victim that lives so long has not met its end, which is a finding.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// How long a wait goes on before it is looked whether the run is paused.
+/// How long to wait before checking whether the run is paused.
 const LOOK_AFTER: Duration = Duration::from_millis(150);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a victim is told.
+/// What a victim is to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Victim {
     /// Where the state directory and the journal are.
@@ -64,7 +64,7 @@ impl Victim {
     }
 
     pub(crate) fn run(self) -> Result<(), BoxError> {
-        // Nobody needs a victim without a parent.
+        // A victim without a parent is of no use.
         #[cfg(target_os = "linux")]
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         std::thread::spawn(|| {

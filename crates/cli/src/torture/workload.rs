@@ -201,7 +201,7 @@ pub(super) fn workload(
     Ok(Workload { config, handling, open })
 }
 
-/// A coordination whose processes are there whenever the victim is killed.
+/// A run whose processes are alive whenever the victim is killed.
 fn waiting(commands: &Commands, run: u64) -> Result<Workload, WorkloadError> {
     let wait = |n| Ok(commands.item(&format!("waits-{n}"))?.with_timeout_ticks(LONG_WAIT));
     let work = (0..4).map(wait).collect::<Result<_, IdError>>()?;

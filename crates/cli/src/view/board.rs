@@ -1,9 +1,9 @@
-//! A coordination as its events left it, with its items in the order in which somebody who watches
-//! wants to see them.
+//! A coordination as its events left it, with its items in the order in which a viewer wants to see
+//! them.
 //!
-//! States, bindings, usage and budget are read from the one reducer. What is kept beside it is what
-//! events say and no state needs, such as the last words of a session, and indexes, so that a look
-//! costs what it shows and not what there is.
+//! States, bindings, usage and budget are read from the one reducer. What is kept in addition is
+//! what events say and no state needs, such as the last words of a session, and indexes, so that a
+//! look costs what it shows and not what there is.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -52,7 +52,7 @@ pub(crate) struct Unread {
     pub(crate) why: String,
 }
 
-/// What is known of an item beside its state.
+/// What is known of an item besides its state.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) id: WorkId,
@@ -155,7 +155,7 @@ struct Group {
 }
 
 impl Group {
-    /// Where it stands among what is quiet, if any of it is.
+    /// Its class among the quiet ones, if any of it is quiet.
     fn class(&self) -> Option<Class> {
         self.counts.quiet().present().map(|(stage, _)| Class::of(stage)).next()
     }
@@ -238,7 +238,7 @@ impl Board {
         let mut now = Now::from(0);
         let Some(run) = self.replay.state() else { return now };
         let (at, since) = run.last_times();
-        // Where events are missing, nobody knows what time has passed for what.
+        // Where events are missing, what the time was spent on is unknown.
         let wall = if self.unread.is_some() { since } else { wall };
         now.wall = wall;
         now.at =
@@ -246,7 +246,8 @@ impl Board {
         now
     }
 
-    /// The present as of its last event, for when no engine owns it and its time stands still.
+    /// The present as of its last event, for a run that no engine owns, whose time does not
+    /// advance.
     pub(crate) fn standstill(&self) -> Now {
         let last = self.replay.state().map_or(WallTime(0), |run| run.last_times().1);
         self.present(last)

@@ -21,7 +21,7 @@ use crate::stdout::Stdout;
 use crate::text::printable;
 use crate::timestamps::elapsed;
 
-/// Most that is passed on at a time, in bytes.
+/// Most that is passed on at once, in bytes.
 const CHUNK: u64 = 1 << 20;
 
 /// The outputs of the sessions of one coordination, one session at a time.
@@ -136,7 +136,7 @@ fn after(folder: &SessionFolder, kept: Kept, from: u64) -> std::io::Result<Vec<u
     Ok(bytes)
 }
 
-/// There is nobody to tell that standard error is closed.
+/// That standard error is closed could not be reported anywhere.
 fn tell(bytes: &[u8]) {
     let mut stderr = std::io::stderr().lock();
     let _told = stderr.write_all(bytes).and_then(|()| stderr.flush());

@@ -73,8 +73,8 @@ pub(crate) fn frame(
         below.truncate(1);
     }
     below.extend(notes(board, &now));
-    // The heading comes first; of what stands below, what does not fit goes from the top, so that a
-    // reason is seen to the last.
+    // The heading comes first; of the lines below it, those that do not fit are dropped from the
+    // top, so that a reason is the last to go.
     let below = &below[below.len().saturating_sub(room - 1)..];
     let items =
         items(board, &Rows::new(board, now, asked), time.turn, room - 1 - below.len(), columns);
@@ -184,7 +184,7 @@ impl ShownRow {
     }
 }
 
-/// What stands behind the numbers of an item; its mark says the state of most.
+/// What follows the numbers of an item; for most, the mark already says the state.
 fn description(row: &Row) -> String {
     let detail = row.detail();
     match row.stage {
@@ -217,7 +217,7 @@ pub(crate) fn class_counts(counts: &ClassCounts) -> String {
     counts.present().map(|(stage, count)| format!("{count} {stage}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The meters, beside each other as far as they fit, with gauges unless they would not fit at all.
+/// The meters, side by side as far as they fit, with gauges unless they would not fit at all.
 pub(crate) fn gauges(board: &Board, now: &Now, columns: usize) -> Vec<Line> {
     let Some(run) = board.run() else { return Vec::new() };
     let mut lines: Vec<Line> = Vec::new();

@@ -4,10 +4,10 @@ use unicode_width::UnicodeWidthChar as _;
 
 use crate::colour::{Colour, painted};
 
-/// What stands for what was cut off.
+/// Marks where text was cut off.
 const CUT: &str = "…";
 
-/// Texts beside each other, each in its colour. They hold nothing that a
+/// Texts side by side, each in its colour. They hold nothing that a
 /// terminal obeys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Line(Vec<(String, Colour)>);

@@ -102,7 +102,7 @@ impl LiveView {
         self.draw()
     }
 
-    /// Leaves the last frame and says what it came to.
+    /// Leaves the last frame and prints how the run ended.
     pub(super) fn end(&mut self, outcome: &RunOutcome) -> Result<(), CommandError> {
         self.draw()?;
         let lines = self.lines.summary(outcome).lines();

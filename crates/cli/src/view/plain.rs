@@ -73,7 +73,7 @@ impl Plain {
         Some(format!("{:>8}  {sentence}", elapsed(recorded.at.since(start))))
     }
 
-    /// What it came to.
+    /// How it ended.
     pub(super) fn summary<'a>(&'a self, outcome: &'a RunOutcome) -> Summary<'a> {
         let took_ns = self.started.map_or(0, |start| self.last.since(start));
         let currency = self.currency.as_deref();

@@ -42,7 +42,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// What is worth telling beside the numbers.
+    /// What is worth saying besides the numbers.
     pub(crate) fn detail(&self) -> String {
         let text = match (self.stage, &self.text) {
             (WorkStage::Running, Some(text)) => Some(format!("before: {text}")),
@@ -64,7 +64,8 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Rows as of a moment; `asked` are reasons from whoever knows more than events tell.
+    /// Rows as of a moment; `asked` are reasons from the engine, which knows more than the events
+    /// say.
     pub(crate) fn new(board: &'a Board, now: Now, asked: &'a BTreeMap<WorkId, String>) -> Self {
         Self { board, now, asked, runners: Runners::default() }
     }

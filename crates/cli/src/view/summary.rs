@@ -1,4 +1,4 @@
-//! What a run came to: the last lines of it, with and without a terminal.
+//! The result of a run: its last lines, with and without a terminal.
 
 use antiphon::coordination::BudgetUsage;
 use antiphon::id::CoordinationId;

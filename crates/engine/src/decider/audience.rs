@@ -14,7 +14,7 @@ use crate::mailbox::{Ended, Feed, Feeds, Release, Unavailable};
 /// Who waits for what.
 #[derive(Default)]
 pub(super) struct Audience {
-    /// Callers whose start goes on in the next turns.
+    /// Callers whose start continues in the next turns.
     starts: Vec<(CoordinationId, Release)>,
     waiters: Waiters,
     feeds: Feeds,
@@ -78,7 +78,7 @@ impl Audience {
         self.feeds.open(stream)
     }
 
-    /// Whether anybody follows anything: only then are events looked at one by one.
+    /// Whether there is any follower: only then are events looked at one by one.
     pub(super) fn has_followers(&self) -> bool {
         !self.feeds.is_empty()
     }

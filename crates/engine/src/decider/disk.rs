@@ -191,13 +191,13 @@ impl Disk {
         self.in_flight.is_empty()
     }
 
-    /// Whether nothing at all is on its way, not even answers that nobody needs any more.
+    /// Whether nothing at all is on its way, not even answers that are no longer needed.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.void_acks == 0
     }
 
-    /// Whether a turn of so many bytes is small beside the one that is being written: it could not
-    /// be written sooner, and what comes meanwhile shares its sync.
+    /// Whether a turn of so many bytes is small compared with the one that is being written: it
+    /// could not be written sooner, and what comes meanwhile shares its sync.
     pub(super) fn gathers(&self, turn_bytes: usize) -> bool {
         let small = |written: &TurnInFlight| {
             written.bytes <= GATHER_BESIDE && turn_bytes * GATHER < written.bytes

@@ -148,7 +148,7 @@ impl Decider {
         Ok(())
     }
 
-    /// Whether a coordination has not ended as far as anybody can know.
+    /// Whether a coordination has not ended, as far as can be known.
     fn is_live(&self, id: &CoordinationId) -> bool {
         self.world.coordination(id).is_some() || self.audience.ending(id).is_some()
     }

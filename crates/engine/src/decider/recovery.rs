@@ -80,7 +80,7 @@ pub(crate) fn recover(
 
 /// Reads the streams that no world is built from: the ledger's own, and those of kinds that this
 /// version does not know. Events of streams that have ended are not looked at: nothing follows from
-/// them any more, and whoever reads one meets the error then.
+/// them any more, and a reader of one meets the error then.
 fn read_others(store: &dyn Store) -> Result<(), StartError> {
     let live = HeadFilter { ended: Some(false), ..HeadFilter::default() };
     let streams = store.heads(&HeadQuery::List(live))?.into_iter().map(|head| head.stream);
@@ -209,7 +209,7 @@ impl<'a> StreamReplay<'a> {
     }
 }
 
-/// What a rebuilt world goes on from: the ends of both chains as the store has them now.
+/// What a rebuilt world continues from: the ends of both chains as the store has them now.
 pub(super) fn refreshed(store: &dyn Store, facts: &LedgerFacts) -> Result<LedgerFacts, StartError> {
     let mut facts = facts.clone();
     loop {

@@ -42,7 +42,7 @@ impl Decider {
     }
 
     /// Lets out what has become durable. Events go to those who follow before sessions start and
-    /// callers are answered, so that whoever acts on an answer finds its events delivered.
+    /// callers are answered, so that a caller that acts on an answer finds its events delivered.
     fn release(&mut self, turn: TurnInFlight) {
         let is_empty = turn.actions.is_empty() && turn.releases.is_empty();
         if !is_empty {

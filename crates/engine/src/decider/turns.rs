@@ -10,7 +10,7 @@ use antiphon_core::world::Action;
 use crate::mailbox::{Release, Unavailable};
 use crate::session::ReportedEnd;
 
-/// What the next turn lets out beside what the world decides.
+/// What the next turn lets out besides what the world decides.
 #[derive(Default)]
 pub(super) struct TurnDraft {
     releases: Vec<Release>,

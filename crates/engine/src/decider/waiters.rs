@@ -16,7 +16,7 @@ pub(super) struct Waiters(HashMap<CoordinationId, Vec<Reply>>);
 impl Waiters {
     pub(super) fn add(&mut self, id: CoordinationId, reply: Reply) {
         let waiting = self.0.entry(id).or_default();
-        // Whoever waits for a while and asks again leaves nothing behind.
+        // A caller that waits for a while and asks again leaves nothing behind.
         waiting.retain(|other| !other.is_closed());
         waiting.push(reply);
     }

@@ -120,8 +120,8 @@ fn run(
     })
 }
 
-/// Writes until there is no more to come. Ends sooner if nobody marks the head any more: then
-/// nothing may be acknowledged.
+/// Writes until there is no more to come. Ends sooner if the thread that marks the head has gone:
+/// then nothing may be acknowledged.
 fn write_all(
     store: &dyn Store,
     jobs: &Receiver<WriteJob>,
@@ -151,7 +151,7 @@ fn write_all(
                 if written && matches!(appended.try_send(()), Err(TrySendError::Disconnected(()))) {
                     return;
                 }
-                // Without a decider nobody waits for the answer.
+                // Without a decider there is no receiver for the answer.
                 let _ = acks.send(result);
             }
             WriteJob::Move(cursor, reply) => {
@@ -174,7 +174,8 @@ fn write_all(
     }
 }
 
-/// Writes the head mark soon after every append, beside the appends: it is a sync of its own.
+/// Writes the head mark soon after every append, concurrently with the next ones: it is a sync of
+/// its own.
 fn keep_marked(
     store: &dyn Store,
     appended: &Receiver<()>,

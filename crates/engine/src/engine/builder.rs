@@ -16,7 +16,7 @@ use crate::orphans::{self, Orphans};
 use crate::process::{WardenSetup, Wardens, WardensError};
 use crate::session::{Processes, RunnerFn, SessionContext, SessionResult, adapted, boxed};
 
-/// How long a session that was asked to stop has before it is abandoned, unless the builder is told
+/// How long a session that was asked to stop has before it is abandoned, unless the builder says
 /// otherwise.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
@@ -244,8 +244,8 @@ impl EngineBuilder {
     pub fn run_processes(&mut self, setup: WardenSetup) -> Result<&mut Self, WardensError> {
         let directory = self.directory.as_ref().ok_or(WardensError::NoDirectory)?;
         let wardens = Wardens::open(directory, setup)?;
-        // Sessions run in directories of their own, so nothing that they are told may be relative
-        // to this process's.
+        // Sessions run in directories of their own, so no path that they get may be relative to
+        // this process's.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let processes = Processes::new(
             wardens,

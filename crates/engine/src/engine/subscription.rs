@@ -18,7 +18,7 @@ use crate::mailbox::{Fed, Feed, QueryError, Unavailable};
 /// [`Subscription::next`].
 ///
 /// A reader may be as slow as it likes: what happens meanwhile waits for it in memory up to a bound
-/// of bytes, and is read from the ledger beyond that. Nobody waits for it.
+/// of bytes, and is read from the ledger beyond that. The engine does not wait for it.
 ///
 /// Events come as they were recorded; [`Recorded::event`] says what one means, and is where an event
 /// is met that only a newer version knows. In a run that has not ended, such an event was found when
@@ -143,7 +143,7 @@ impl Subscription {
         Poll::Ready(None)
     }
 
-    /// What was asked stays asked while nobody polls, so that no answer is lost.
+    /// A request stays pending while the stream is not polled, so that no answer is lost.
     fn asking(&mut self) -> &mut Asked {
         let (handle, stream, after) = (&self.handle, &self.stream, self.after);
         let feed = matches!(self.source, NextFrom::Incidents);

@@ -58,7 +58,7 @@ impl StateDirectory {
         self.0.join(DATABASE)
     }
 
-    /// Who holds the ledger now; `None` if nobody does.
+    /// Who holds the ledger now, if any engine does.
     ///
     /// The lock is tried for an instant, shared; an engine that starts in that very instant is
     /// refused.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::fault::Fault;
 
-/// Puts bytes in the place of a file, or makes a new one: written beside it, synced, renamed, and
+/// Puts bytes in the place of a file, or makes a new one: written next to it, synced, renamed, and
 /// the directory synced.
 ///
 /// The temporary name ends in `.tmp`; one that a crash left behind is overwritten by the next write

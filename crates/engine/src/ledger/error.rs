@@ -136,8 +136,8 @@ pub enum AppendError {
         #[from]
         source: Fault,
     },
-    /// Nobody knows whether it was written. The store takes in nothing more until it is opened
-    /// again and verified.
+    /// Whether it was written is unknown. The store accepts nothing more until it is opened again
+    /// and verified.
     #[error(
         "it is unknown whether the append was written; restart the engine, which will verify the ledger"
     )]
@@ -156,7 +156,7 @@ pub enum Refusal {
         "the ledger accepts no writes after an fsync error; restart the engine, which will verify it"
     )]
     Poisoned,
-    /// Somebody else has taken the ledger over.
+    /// Another engine has taken the ledger over.
     #[error(
         "another engine took over the ledger (epoch {theirs}, this one has {ours}); stop this engine"
     )]
@@ -237,7 +237,7 @@ pub enum ReadError {
     Fault(#[from] Fault),
 }
 
-/// Why something beside the chains was not written.
+/// Why something outside of the chains was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// This is not the owner, or must not write any more.

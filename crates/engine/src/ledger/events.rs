@@ -8,8 +8,8 @@ use antiphon_core::id::{Seq, StreamName, Version};
 use super::error::ReadError;
 use super::store::{HeadQuery, Placed, Store};
 
-/// Events read at a time: enough that a query costs little beside its rows, and few enough that a
-/// page of the largest events stays below a hundred megabytes.
+/// Events read at a time: enough that a query costs little compared with its rows, and few enough
+/// that a page of the largest events stays below a hundred megabytes.
 pub(crate) const PAGE: usize = 1_000;
 
 /// The events of a stream after a version, in order; read a page at a time, as they are asked for.

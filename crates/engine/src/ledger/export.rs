@@ -1,7 +1,7 @@
-//! A receipt with its evidence in one file, which anybody can verify without the ledger.
+//! A receipt with its evidence in one file, which can be verified without the ledger.
 //!
 //! The file holds the receipt's canonical bytes, the stream that it is a function of, and the two
-//! commits that it stands between.
+//! commits that it lies between.
 
 use antiphon_core::coordination::CoordinationReceipt;
 use antiphon_core::digest::Digest;

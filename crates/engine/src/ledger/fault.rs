@@ -11,7 +11,7 @@ pub struct Fault {
     pub source: Box<dyn std::error::Error + Send + Sync>,
     /// Whether the disk (or a quota) is full, so that the same may work once there is room.
     pub disk_full: bool,
-    /// Whether a sync failed, after which nobody knows what the disk holds.
+    /// Whether a sync failed, after which what the disk holds is unknown.
     pub sync_failed: bool,
 }
 

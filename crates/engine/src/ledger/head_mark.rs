@@ -1,4 +1,4 @@
-//! The head mark: a small file beside the database that knows how far the ledger has been
+//! The head mark: a small file next to the database that knows how far the ledger has been
 //! acknowledged.
 //!
 //! SQLite cannot tell a damaged end of its log from one that never was. The mark can, but for what

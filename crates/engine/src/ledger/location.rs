@@ -57,7 +57,7 @@ impl Location {
         StateDirectory::new(&self.directory)
     }
 
-    /// The ledger's store. It reads beside whatever engine owns the ledger; [`Store::open`] is what
+    /// The ledger's store. It can be read whichever engine owns the ledger; [`Store::open`] is what
     /// takes the ledger over.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {

@@ -5,7 +5,7 @@ use std::fmt;
 use antiphon_core::digest::Digest;
 use antiphon_core::time::WallTime;
 
-/// Who takes a ledger over; told to those who come second.
+/// Who takes a ledger over, as an engine that comes second reads it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct Owner {

@@ -159,7 +159,7 @@ impl Store for SqliteStore {
         }
         let lock = self.dir.take(owner)?;
         if !self.dir.database().exists() {
-            // A database that was removed is not made anew beside a mark that remembers it.
+            // A database that was removed is not created anew while a mark remembers it.
             self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
         }
         let needs_verification = self.dir.is_poisoned();

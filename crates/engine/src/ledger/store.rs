@@ -18,14 +18,15 @@ pub const MAX_CURSOR_NAME_BYTES: usize = 256;
 /// Keeps one ledger.
 ///
 /// Reading needs no ownership and never waits for a writer. Everything that changes the ledger
-/// needs [`open`](Self::open) first, and is refused once somebody else has opened it. All methods
+/// needs [`open`](Self::open) first, and is refused once another owner has opened it. All methods
 /// block; callers keep them off the threads that must not.
 pub trait Store: Send + Sync {
     /// Takes the ledger over, creating it if there is none: the epoch is raised by one and durable
     /// when this returns.
     ///
     /// # Errors
-    /// When somebody else owns it, when it does not reach its head mark, or when it cannot be read.
+    /// When another engine owns it, when it does not reach its head mark, or when it cannot be
+    /// read.
     fn open(&self, owner: &Owner) -> Result<Opened, OpenError>;
 
     /// Writes one turn, whole or not at all, and moves cursors with it. Returns the address of its
@@ -94,7 +95,7 @@ pub trait Store: Send + Sync {
         format: &str,
     ) -> Result<Option<Snapshot>, ReadError>;
 
-    /// Where a cursor stands.
+    /// The position of a cursor.
     ///
     /// # Errors
     /// When the store cannot be read, or the row does not match its digest.
@@ -128,7 +129,7 @@ pub trait Store: Send + Sync {
     fn close(&self) -> Result<(), WriteError>;
 }
 
-/// What an owner goes on from.
+/// What an owner continues from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "the next append continues these tips under this epoch"]
 #[expect(missing_docs, reason = "the names of its fields say it")]
@@ -142,7 +143,7 @@ pub struct Opened {
     pub commits: CommitTip,
     /// The end of the `ledger` stream.
     pub ledger_stream: StreamTip,
-    /// Ledger time of the last event; time goes on from here.
+    /// Ledger time of the last event; time continues from here.
     pub at: LedgerTime,
     /// Address of the last event.
     pub seq: Seq,

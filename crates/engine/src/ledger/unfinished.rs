@@ -1,4 +1,4 @@
-//! A directory that is built beside its place and comes there whole, or not at all.
+//! A directory that is built next to its place and appears there whole, or not at all.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use super::directory::{DATABASE, LOCK, POISONED};
 use super::durable;
 use super::fault::Fault;
 
-/// All that a directory in the making may hold, also when somebody has looked into its database.
+/// All that a directory in the making may hold, also when another program has opened its database.
 const OWN: [&str; 10] = [
     LOCK,
     DATABASE,
@@ -27,7 +27,7 @@ const OWN: [&str; 10] = [
 /// removed; what a killed process leaves of one is removed by the next that is built for the same
 /// place.
 ///
-/// Its `lock` is held for as long, so that it is built by one process and nobody opens it.
+/// Its `lock` is held for as long, so that it is built by one process and opened by none.
 #[derive(Debug)]
 pub(super) struct Unfinished {
     path: PathBuf,
@@ -43,7 +43,7 @@ pub(super) enum Hindrance {
     Taken,
     /// Another process is building it.
     Underway(PathBuf),
-    /// Something that nobody here made is where it would be built.
+    /// Something that this program did not make is where it would be built.
     Foreign(PathBuf),
     Fault(Fault),
 }

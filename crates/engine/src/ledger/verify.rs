@@ -52,7 +52,7 @@ pub enum Scope {
     Ledger,
     /// One coordination: its stream, its receipt, and the commit that ends it.
     Coordination(CoordinationId),
-    /// Everything, and that it goes on from an earlier receipt.
+    /// Everything, and that it continues an earlier receipt.
     Against(Earlier),
 }
 
@@ -76,7 +76,7 @@ pub fn verify(store: &dyn Store, scope: &Scope) -> Result<Report, ReadError> {
 /// When there is no ledger, or it cannot be read at all.
 pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> {
     let store = SqliteStore::at(dir, SqliteOptions::default());
-    // Read first: an engine that goes on meanwhile only adds to what the mark knows.
+    // Read first: an engine that writes meanwhile only adds to what the mark knows.
     let mark = match HeadMark::read(dir) {
         Ok(Some(mark)) => MarkToReach::Known(mark, &store),
         Ok(None) => MarkToReach::Missing(
@@ -403,7 +403,7 @@ fn check_mark(
             };
             let epoch = match ledger.position() {
                 Ok(position) => position.epoch,
-                // Found beside the chains.
+                // Found outside of the chains.
                 Err(ReadError::Damaged { .. }) => mark.epoch,
                 Err(fault) => return Err(fault),
             };

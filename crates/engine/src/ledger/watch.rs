@@ -29,7 +29,7 @@ pub struct Watch {
 pub enum Woken {
     /// There may be something new.
     Changed,
-    /// Whoever reads what the reader writes has gone.
+    /// The reader of `output` has gone.
     HungUp,
 }
 
@@ -43,7 +43,7 @@ impl Watch {
         Ok(Self { changes: changes(dir), second_look: false })
     }
 
-    /// Waits until the ledger may have grown, or nobody reads from `output` any more.
+    /// Waits until the ledger may have grown, or the reader of `output` has gone.
     ///
     /// # Errors
     /// When the system cannot wait.

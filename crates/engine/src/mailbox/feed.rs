@@ -1,8 +1,8 @@
 //! Events on their way from the decider to those who follow a stream: bounded by bytes, and only
-//! where somebody listens.
+//! where there is a follower.
 //!
-//! Nobody is waited for. A follower that is too far behind loses its feed, reads what it has missed
-//! from the store, and asks for another.
+//! The engine waits for no follower. One that is too far behind loses its feed, reads what it has
+//! missed from the store, and asks for another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 /// Bytes of events that may wait for one follower; room for the largest event many times.
 const WAITING_BYTES: usize = 1024 * 1024;
 
-/// What an event weighs beside its payload.
+/// What an event weighs besides its payload.
 const ENVELOPE_BYTES: usize = 512;
 
 /// The decider's side: every feed of every stream that is followed.

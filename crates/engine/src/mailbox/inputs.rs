@@ -11,7 +11,7 @@ use super::error::SubmitError;
 use super::handle::{Handle, nested_config};
 
 impl Handle {
-    /// Refuses items whose input nobody handed in, those of nested plans included.
+    /// Refuses items whose input was not handed in, those of nested plans included.
     pub(super) async fn require_inputs(
         &self,
         items: &[WorkSpec],

@@ -1,5 +1,5 @@
-//! What is known to be left of sessions that hold their items: noted by whoever looks after it,
-//! read by whoever asks why.
+//! What is known to be left of sessions that hold their items: written by the watch that looks
+//! after it, read when a user asks why.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

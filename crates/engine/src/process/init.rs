@@ -1,4 +1,5 @@
-//! What the first process of a container has to do: reap whatever comes to it, and pass signals on.
+//! What the first process of a container has to do: reap every orphan that it is given, and pass
+//! signals on.
 
 use std::io;
 

@@ -64,7 +64,7 @@ impl SessionProcesses {
     }
 }
 
-/// What ending processes came to.
+/// The result of ending processes.
 #[derive(Debug, Default)]
 pub(super) struct EndedProcesses {
     /// Whether it is established that none is left.
@@ -145,7 +145,7 @@ pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> E
     }
 }
 
-/// Takes the end of one orphan that came to this process. Never of any child: others wait for
+/// Reaps one orphan that became a child of this process. Never of any child: others wait for
 /// theirs.
 fn reap(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid) {

@@ -34,7 +34,7 @@ pub struct Swept {
     pub killed: u64,
     /// Those that could not be ended.
     pub leftovers: Vec<Leftover>,
-    /// The end that its warden left, if it came to that.
+    /// The end that its warden wrote, if it got that far.
     pub end: Option<TreeEnd>,
     /// For how long it had run, as far as its warden wrote that down.
     pub ran: Option<Duration>,

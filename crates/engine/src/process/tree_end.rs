@@ -22,7 +22,7 @@ pub struct TreeEnd {
     pub leftovers: Vec<Leftover>,
     pub stdout: Captured,
     pub stderr: Captured,
-    /// What the check came to; `None` if there was none or it was not run, because the session did
+    /// The result of the check; `None` if there was none or it was not run, because the session did
     /// not end by itself and clean.
     pub check: Option<Checked>,
     /// What it left as result file.
@@ -170,7 +170,7 @@ pub struct Captured {
     pub tail: u64,
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Checked {

@@ -178,7 +178,7 @@ impl Processes {
         })
     }
 
-    /// What every session is told of itself.
+    /// What every session learns about itself.
     fn own_variables(
         &self,
         session: &SessionContext,

@@ -115,7 +115,7 @@ impl RunningSessions {
                 Guarded { function: Some((function, context)), future: None, _gone: guard };
             let result = guarded.await;
             let (end, blobs) = end_of(result);
-            // The decider is gone only when the engine is: then nobody can be told.
+            // The decider is gone only when the engine is: then there is no receiver for this.
             let _ = ends.send(ReportedEnd { session: id, fence, end, asked: None, blobs });
         });
         self.tasks.insert(

@@ -9,7 +9,7 @@ pub enum Steer {
     Cancel,
     /// Let running sessions end, and start nothing new.
     Drain,
-    /// Take no more work, and end when what is there is done.
+    /// Take no more work, and end when the present work is done.
     Close,
     /// Start nothing new until continued.
     Pause,

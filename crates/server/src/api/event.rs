@@ -132,6 +132,6 @@ pub struct EventPage {
     pub after: u64,
     /// Whether there are more now.
     pub more: bool,
-    /// Whether the run has ended, so that nothing follows what is there.
+    /// Whether the run has ended, so that no more events follow.
     pub ended: bool,
 }

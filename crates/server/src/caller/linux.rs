@@ -108,7 +108,7 @@ fn ancestors(pid: u32, engine: u32) -> io::Result<Option<Vec<u32>>> {
 
 fn is_there(pid: u32) -> bool {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    // One that may not be sent a signal is there, too.
+    // A process that may not be signalled exists all the same.
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 

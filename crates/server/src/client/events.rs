@@ -13,7 +13,7 @@ use crate::api::{EventLine, EventPage};
 use crate::path::run_path;
 
 impl Client {
-    /// The events after a version that are there now, at most `limit`.
+    /// The events after a version that exist now, at most `limit`.
     ///
     /// # Errors
     /// [`ClientError`].

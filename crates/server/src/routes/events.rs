@@ -27,7 +27,7 @@ const DEFAULT_PAGE: usize = 100;
 /// Most events on a page.
 const MAX_PAGE: usize = 1_000;
 
-/// Events read at a time, so that large ones fill a page before many of them are in memory.
+/// Events read per step, so that large ones fill a page before many of them are in memory.
 const READ_AT_ONCE: usize = 50;
 
 /// Payload bytes after which a page is full.

@@ -1,4 +1,4 @@
-//! What a run came to: the receipt for people, or with its evidence for `antiphon verify`.
+//! The result of a run: the receipt for people, or with its evidence for `antiphon verify`.
 
 use std::sync::Arc;
 

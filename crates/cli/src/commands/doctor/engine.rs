@@ -12,7 +12,7 @@ use crate::command_error::chain;
 use crate::labels::counted;
 use crate::timestamps;
 
-/// How long an engine may take to say that it is there.
+/// How long an engine may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sessions that are spelled out.
@@ -60,7 +60,7 @@ impl Examination {
         }
     }
 
-    /// Whether the engine that holds the ledger answers; and a socket that nobody answers at.
+    /// Whether the engine that holds the ledger answers; and a socket at which no engine answers.
     pub(super) fn socket(&mut self, dir: &Path) {
         const NAME: &str = "socket";
         let found = match std::fs::symlink_metadata(dir.join(SOCKET)) {

@@ -1,5 +1,5 @@
 //! What a state directory lies in: its owner, its permissions, and the file system with its room.
-//! Only what is wrong is told.
+//! Only what is wrong is reported.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -8,14 +8,14 @@ use rustix::fs::StatVfsMountFlags;
 
 use super::examination::{CheckState, Examination};
 
-/// Files that nobody else may read.
+/// Files that no other user may read.
 const PRIVATE: [&str; 6] =
     ["ledger.db", "ledger.db-wal", "ledger.db-shm", "head", "lock", "api.sock"];
 
 /// With less room, an engine may have to stop at any time.
 const NEARLY_FULL: u64 = 16 << 20;
 
-/// With less room, somebody should know.
+/// With less room than this, the user should know.
 const FILLING_UP: u64 = 256 << 20;
 
 /// The same in files that may still be made.

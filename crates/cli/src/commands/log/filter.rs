@@ -10,7 +10,7 @@ use antiphon::time::WallTime;
 
 use crate::timestamps;
 
-/// Events read at a time, from the end backwards.
+/// Events read per page, from the end backwards.
 const PAGE: usize = 1_000;
 
 /// Names that are offered instead of one that is not there.
@@ -19,7 +19,7 @@ const OFFERED: usize = 3;
 /// How alike names are (from 0 to 1) of which one may have been meant by the other.
 const ALIKE: f64 = 0.7;
 
-/// The types that a pattern stands for.
+/// The event types that match a pattern.
 #[derive(Debug, Clone)]
 pub(super) struct EventKinds {
     pattern: String,
@@ -97,7 +97,7 @@ impl<'a> Filter<'a> {
     }
 
     /// The version after which are the last `limit` of what is asked for, looked for from the end;
-    /// 0 stands for all.
+    /// 0 means all.
     pub(super) fn last(
         &mut self,
         begin: Version,
@@ -147,7 +147,7 @@ impl<'a> Filter<'a> {
         if self.session.is_none() && self.work.is_none() {
             return Ok(true);
         }
-        // What is erased or not understood concerns nobody that can be named.
+        // What is erased or cannot be decoded cannot be attributed to an item or a session.
         let Some(decoded) = decoded(event) else { return Ok(false) };
         if self.session.is_some_and(|session| session_of(&decoded) != Some(session)) {
             return Ok(false);
@@ -212,7 +212,7 @@ impl<'a> Filter<'a> {
         self.near = near.into_iter().map(str::to_owned).collect();
     }
 
-    /// Why nothing was printed, as far as that can be told.
+    /// Why nothing was printed, as far as that can be determined.
     pub(super) fn why_nothing(&self, begin: Version, last: Version) -> String {
         let named: Vec<&str> = self.kinds.iter().map(|of| of.pattern.as_str()).collect();
         match (&self.work, &self.since) {
@@ -263,7 +263,7 @@ fn alike<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str>
     near.into_iter().take(OFFERED).map(|(_, name)| name).collect()
 }
 
-/// Whether a text is what a pattern stands for, in which `*` is any text.
+/// Whether a text matches a pattern, in which `*` is any text.
 fn is_like(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

@@ -20,7 +20,7 @@ use crate::view::{Board, Rows, Shown, class_counts, gauges, notes};
 /// Columns for the meters.
 const COLUMNS: usize = 100;
 
-/// A run as it stands.
+/// The present state of a run.
 pub(super) struct RunStatus {
     pub(super) head: HeadRow,
     pub(super) stage: Stage,

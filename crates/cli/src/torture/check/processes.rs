@@ -1,6 +1,6 @@
 //! What must hold of sessions that are processes: they were bound before they ran, no two trees of
-//! an item lived at a time, nothing lives of what has ended on the record, and what they printed is
-//! there.
+//! an item lived at the same time, nothing lives of what has ended on the record, and what they
+//! printed is there.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -62,7 +62,7 @@ pub(super) fn check(ledger: &ReadLedger, tracks: &[ProcessTrace], findings: &mut
     }
 }
 
-/// Every blob that the end of a session names is there and is what its name says. Returns how many
+/// Every blob that the end of a session names exists and is what its name says. Returns how many
 /// there are.
 pub(super) fn check_blobs(ledger: &ReadLedger, state: &Path, findings: &mut Findings) -> u64 {
     let store = Location::directory(state).store();

@@ -1,5 +1,5 @@
 //! What must hold of sessions that are functions: they were bound before they ran, and no two of an
-//! item lived at a time.
+//! item lived at the same time.
 
 use std::collections::HashMap;
 
@@ -38,7 +38,7 @@ pub(super) fn check(ledger: &ReadLedger, journal: &Journal, findings: &mut Findi
                 findings.add(format!("session {session} of {work} ran and is not on the record"));
             }
             let ended = record.and_then(|record| record.unbound.get(&session.number));
-            // A lost session is one that nobody could see the end of.
+            // A lost session is one whose end was not observed.
             if let Some(SessionEndedAt { version, outcome, .. }) = ended
                 && until.is_none()
                 && *outcome != SessionOutcome::Lost

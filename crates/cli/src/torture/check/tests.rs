@@ -1,4 +1,4 @@
-//! Every promise, broken once: what an engine has really recorded is told anew with one thing
+//! Every promise, broken once: what an engine really recorded is written again with one thing
 //! wrong, and the checker says what it is.
 
 use std::collections::BTreeMap;
@@ -124,7 +124,7 @@ impl SampleLedger {
         journal
     }
 
-    /// The same ledger with other events, linked anew: what a store takes in that knows nothing of
+    /// The same ledger with other events, linked anew: what a store accepts that knows nothing of
     /// coordinations.
     fn told_anew(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -348,7 +348,7 @@ fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
             .unwrap()
             .is_sound()
     );
-    // Hashes are as they were told; nothing else of what was seen has changed.
+    // Hashes are as they were recorded; nothing else that was seen has changed.
     let mut journal = retold.journal();
     journal.extend(left.journal().into_iter().filter(|entry| {
         matches!(entry, Entry::Began { .. } | Entry::Left { .. } | Entry::Closed { .. })
@@ -512,7 +512,7 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
     }
 }
 
-/// What a process of session 2 left that said what it was told.
+/// The trace of a process of session 2 that reports its assignment correctly.
 fn track(of: &SampleLedger) -> ProcessTrace {
     let began = of.journal().into_iter().find_map(|entry| match entry {
         Entry::Began { session, work, fence, attempt, .. } if session.number == 2 => {

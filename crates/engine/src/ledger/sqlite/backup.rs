@@ -1,9 +1,10 @@
-//! A copy of a ledger, made while its engine appends or while nobody has it open.
+//! A copy of a ledger, made while its engine appends or while none has it open.
 //!
-//! The database is copied inside of one read transaction: appends go on beside it and never make it
-//! begin again, and what it copies is the ledger as of one commit. The files of blobs come before
-//! and after: most are copied first, and what the copied database names beyond them afterwards. One
-//! that was erased in between is gone; then the database is copied again, which no longer names it.
+//! The database is copied inside of one read transaction: appends continue meanwhile and never make
+//! it begin again, and what it copies is the ledger as of one commit. The files of blobs come
+//! before and after: most are copied first, and what the copied database names beyond them
+//! afterwards. One that was erased in between is gone; then the database is copied again, which no
+//! longer names it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -106,8 +107,8 @@ impl SqliteStore {
     /// engine owns it. There must be nothing at `place`, or an empty directory; what is built comes
     /// there by one rename, when all of it is durable.
     ///
-    /// An engine that opens the backup goes on from that commit. Sessions that ran are lost to it,
-    /// and are tried again.
+    /// An engine that opens the backup continues from that commit. Sessions that ran are lost to
+    /// it, and are tried again.
     ///
     /// # Errors
     /// [`BackupError`]; nothing is left at the place then.

@@ -2,7 +2,7 @@
 //! the writer only finishes.
 //!
 //! SQLite writes the log over from its start once all of it has been copied, which cannot come
-//! about while appends go on. So the thread beside copies most of it, once or a few times, and the
+//! about while appends continue. So a second thread copies most of it, once or a few times, and the
 //! little that was appended meanwhile is copied by the writer between two appends.
 //!
 //! A checkpoint begins with a sync of the log, and that may be the one which fails for an append
@@ -31,8 +31,8 @@ const PAGES: u32 = 4096;
 /// The writer copies the rest itself when it is no more than this part of a round.
 const REST: u32 = 8;
 
-/// Passes beside the appends in one round; with a disk that does not keep up, the writer copies
-/// what is left after them.
+/// Passes concurrent with the appends in one round; with a disk that does not keep up, the writer
+/// copies what is left after them.
 const PASSES: u32 = 4;
 
 /// When the log has grown by so many rounds since a round began, appends wait until it is copied:
@@ -52,14 +52,14 @@ pub(super) struct Checkpoints {
     passes: u32,
     /// How many pages there were when this round began.
     began: u32,
-    /// Whether a pass runs beside.
+    /// Whether the second thread is making a pass.
     running: bool,
     /// What the last pass did, until the writer has gone on from it.
     done: Option<CheckpointPass>,
     beside: Option<Beside>,
 }
 
-/// The thread beside the writer; it has the second connection.
+/// The second thread, with a connection of its own.
 #[derive(Debug)]
 struct Beside {
     go: Sender<()>,
@@ -116,7 +116,7 @@ impl Checkpoints {
         let settled = self.settle();
         if let Some(Beside { go, passes, thread }) = self.beside.take() {
             drop((go, passes));
-            // A panic of the thread was told when its answer was missed.
+            // A panic of the thread was reported when its answer was missed.
             let _ = thread.join();
         }
         settled

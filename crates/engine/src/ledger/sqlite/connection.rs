@@ -70,8 +70,8 @@ pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     Ok(connection)
 }
 
-/// Opens an empty file to copy a database into. Whoever does that syncs it; it may be where there
-/// are neither locks nor shared memory.
+/// Opens an empty file to copy a database into. The caller syncs it; it may be where there are
+/// neither locks nor shared memory.
 pub(super) fn copying(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path, Some("unix-none"), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;

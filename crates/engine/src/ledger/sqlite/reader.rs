@@ -1,4 +1,4 @@
-//! Reading, on connections of its own: a reader sees the last commit and holds nobody up.
+//! Reading, on connections of its own: a reader sees the last commit and never blocks the writer.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

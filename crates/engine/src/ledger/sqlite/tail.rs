@@ -1,5 +1,5 @@
-//! The end of the ledger: what the next append must continue, remembered for as long as nobody else
-//! writes.
+//! The end of the ledger: what the next append must continue, remembered for as long as no other
+//! connection writes.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,8 @@ use crate::ledger::owner::LedgerId;
 /// Streams whose end is remembered between appends.
 const REMEMBERED: usize = 65_536;
 
-/// The end of the ledger as the last transaction left it; good for as long as nobody else writes.
+/// The end of the ledger as the last transaction left it; good for as long as no other connection
+/// writes.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     /// SQLite's count of the changes that others made.
@@ -64,7 +65,7 @@ impl Tail {
         self.seq = Seq(self.seq.0 + events);
     }
 
-    /// Reads the end of the ledger again if anybody else has written.
+    /// Reads the end of the ledger again if another connection has written.
     pub(super) fn refresh(&mut self, connection: &Connection) -> Result<(), ReadError> {
         let version = data_version(connection).map_err(|error| read_error("the ledger", error))?;
         if version != self.data_version {
@@ -98,7 +99,7 @@ impl Tail {
         Ok(())
     }
 
-    /// After a transaction that came to nothing: the next one reads everything again.
+    /// After a transaction that was rolled back: the next one reads everything again.
     pub(super) fn forget(&mut self) {
         self.data_version = -1;
     }

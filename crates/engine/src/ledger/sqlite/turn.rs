@@ -18,8 +18,8 @@ const INSERT_EVENT: &str = "INSERT INTO events (seq, stream, version, type, sche
 const INSERT_STREAM: &str = "INSERT INTO streams (name, version, hash, status, started, at, wall, summary, digest, stream, ended)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 // The name is bound like the rest and stays as it is: naming it here would write its index again. A
-// stream goes on far more often than it ends, and leaving `ended` alone leaves the index of running
-// streams alone.
+// stream continues far more often than it ends, and leaving `ended` alone leaves the index of
+// running streams alone.
 const MOVE_STREAM: &str =
     "UPDATE streams SET version = ?2, hash = ?3, status = ?4, started = ?5, at = ?6, wall = ?7,
     summary = ?8, digest = ?9 WHERE stream = ?10";

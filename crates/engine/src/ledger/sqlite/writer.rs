@@ -93,8 +93,7 @@ impl Writer {
         let (finding, mark) =
             check(&FoundLedger { connection: &transaction, epoch, commits: tail.commits() })?;
         let epoch = match mark {
-            // An owner that raised the epoch and never came to mark it has written nothing under
-            // it.
+            // An owner that raised the epoch and never got to mark it has written nothing under it.
             Some(mark) if finding == MarkFinding::Agrees => {
                 row.check(Some(&mark)).map_err(OpenError::Identity)?;
                 epoch.max(mark.epoch.next())
@@ -243,15 +242,16 @@ impl Writer {
         })
     }
 
-    /// Refuses everything after an error of a sync, also one that the thread beside has met since.
+    /// Refuses everything after an error of a sync, also one that the checkpoint thread has met
+    /// since.
     fn admit(&mut self) -> Result<(), Refusal> {
         let heard = self.checkpoints.hear();
         self.consider(heard);
         if self.poisoned { Err(Refusal::Poisoned) } else { Ok(()) }
     }
 
-    /// Refuses to acknowledge what was committed while a sync of the log failed beside it, even if
-    /// the commit's own sync succeeded.
+    /// Refuses to acknowledge what was committed while a sync of the log failed at the same time,
+    /// even if the commit's own sync succeeded.
     fn unharmed(&mut self) -> Result<(), AppendError> {
         match self.checkpoints.hear() {
             Err(fault) if !fault.disk_full => Err(self.poison(fault)),
@@ -262,8 +262,8 @@ impl Writer {
         }
     }
 
-    /// Runs `write` in one transaction that nobody else's change can come between, and tells what
-    /// became of it.
+    /// Runs `write` in one transaction that no other change can come between, and says what became
+    /// of it.
     fn transact<T>(
         &mut self,
         doing: &str,
@@ -287,7 +287,7 @@ impl Writer {
                 Err(error) => {
                     let fault = Fault::sql(format!("commit what was to {doing}"), error);
                     // A full disk is found while the WAL is written, before its commit record is
-                    // whole. Of every other error at this point nobody knows what it left.
+                    // whole. What every other error at this point left is unknown.
                     if fault.disk_full {
                         TransactionError::Fault(fault)
                     } else {
@@ -310,7 +310,7 @@ impl Writer {
         })
     }
 
-    /// Takes in nothing more: after an error of a sync nobody knows what the disk holds.
+    /// Accepts nothing more: after an error of a sync, what the disk holds is unknown.
     fn poison(&mut self, source: Fault) -> AppendError {
         self.poisoned = true;
         self.dir.poison(&source);
@@ -340,7 +340,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes files that no row came to name. Those that stay are swept at the next start.
+    /// Removes files that no row names after all. Those that stay are swept at the next start.
     fn remove_files(&self, files: &[&Digest]) {
         for digest in files {
             match names_file(&self.connection, digest) {
@@ -397,8 +397,8 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// The thread beside goes first: the last connection to be closed is this one, which keeps the
-    /// WAL if anything has failed.
+    /// The checkpoint thread ends first: the last connection to be closed is this one, which keeps
+    /// the WAL if anything has failed.
     fn drop(&mut self) {
         let ended = self.checkpoints.tail();
         self.consider(ended);

@@ -1,4 +1,4 @@
-//! The commit chain, checked beside the events that it covers.
+//! The commit chain, checked along with the events that it covers.
 
 use std::collections::VecDeque;
 
@@ -107,8 +107,8 @@ impl<'a> CommitChain<'a> {
         findings: &mut Findings,
     ) -> Result<CommitTip, ReadError> {
         self.finish_current(findings);
-        // An engine that goes on meanwhile may have added commits with events beyond those that
-        // were read.
+        // An engine that writes meanwhile may have added commits with events beyond those that were
+        // read.
         while self.begin_next(findings)? {
             let newer = self.current.is_some_and(|commit| commit.first > after)
                 && self.store.read_all(after, 1).is_ok_and(|events| !events.is_empty());

@@ -1,5 +1,5 @@
-//! An earlier receipt that today's ledger is held against: whoever kept one can tell a rewritten
-//! ledger from the one that issued it.
+//! An earlier receipt that the present ledger is compared with: an owner of one can tell a
+//! rewritten ledger from the one that issued it.
 
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{CommitTip, Recorded};

@@ -28,7 +28,7 @@ impl Erasures {
         self.missing.entry(blob).or_insert_with(|| (stream.clone(), version));
     }
 
-    /// Takes in a `ledger.erased` event, which stands after all that it names. Returns the events
+    /// Takes in a `ledger.erased` event, which comes after all that it names. Returns the events
     /// whose payload was there when they were read.
     #[must_use = "they may have been erased after they were read"]
     pub(super) fn named(&mut self, erased: &LedgerErased) -> Vec<(StreamName, Version)> {

@@ -45,7 +45,7 @@ pub enum Place {
     },
     /// The file `head`.
     HeadMark,
-    /// Something beside the chains.
+    /// Something outside of the chains.
     Beside {
         /// What, as the store names it.
         what: String,
@@ -78,7 +78,7 @@ pub enum Wrong {
         /// The version before it.
         before: Version,
     },
-    /// An event is linked to another one than stands before it.
+    /// An event is linked to another one than the one before it.
     #[error("is not linked to the event before it: that one, or this one, was replaced")]
     PrevDiffers,
     /// An address is missing.
@@ -135,7 +135,7 @@ pub enum Wrong {
         /// The number before it.
         before: CommitNumber,
     },
-    /// A commit is linked to another one than stands before it.
+    /// A commit is linked to another one than the one before it.
     #[error("is not linked to the commit before it: that one, or this one, was replaced")]
     CommitPrevDiffers,
     /// A commit begins elsewhere, or holds another number of events, than it says.
@@ -181,7 +181,7 @@ pub enum Wrong {
     /// The head mark says something else than the ledger, or cannot be read.
     #[error("{how}")]
     Mark { how: String },
-    /// Something beside the chains is damaged.
+    /// Something outside of the chains is damaged.
     #[error("{how}")]
     Damaged {
         /// What is wrong with it.
@@ -210,7 +210,7 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// What whoever reads this should do.
+    /// What the reader should do.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {

@@ -26,7 +26,7 @@ pub(super) enum Page {
         seq: Seq,
         how: String,
     },
-    /// What the store finds wrong beside the chains; the last to come.
+    /// What the store finds wrong outside of the chains; sent last.
     Damages(Vec<Damage>),
     /// Nothing further can be read.
     Broken(ReadError),
@@ -39,7 +39,7 @@ pub(super) fn read_ahead<'scope>(
 ) -> Receiver<Page> {
     let (sender, receiver) = sync_channel(AHEAD);
     scope.spawn(move || {
-        // Whoever receives has gone: there is nobody to read for.
+        // The receiver has gone, so there is nothing left to read for.
         let _gone = read(store, &sender).and_then(|()| sender.send(damages(store)));
     });
     receiver

@@ -52,7 +52,7 @@ impl ComputedHead {
     }
 }
 
-/// What an event gave beside its place in the chain.
+/// What an event gave besides its place in the chain.
 #[derive(Debug)]
 pub(in crate::ledger) enum Consequence {
     /// Nothing that concerns others.

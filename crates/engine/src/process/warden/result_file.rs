@@ -25,7 +25,7 @@ pub(super) fn keep(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return ResultFile::Absent,
         Err(_) => return ResultFile::Unreadable,
     };
-    // A symbolic link to somebody else's file was not followed; a hard link is the same danger.
+    // A symbolic link to another user's file was not followed; a hard link is the same danger.
     let meta = match file.metadata() {
         Ok(meta) if meta.is_file() && meta.nlink() == 1 => meta,
         _ => return ResultFile::Unreadable,

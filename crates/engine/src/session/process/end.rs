@@ -23,10 +23,10 @@ const WAIT_UNTOLD: u64 = 300 * SECOND;
 /// Longest wait that a session may ask for: quotas reset within a week.
 const LONGEST_WAIT: u64 = 8 * 24 * 3600 * SECOND;
 
-/// How much of what a program printed last is told with its failure, in bytes.
+/// How much of what a program printed last goes into the text of its failure, in bytes.
 const TOLD: usize = 600;
 
-/// What a session came to.
+/// The result of a session.
 pub(crate) fn result_of(
     spec: &CommandSpec,
     end: TreeEnd,
@@ -284,7 +284,7 @@ fn joined(what: String, words: String) -> String {
     if words.is_empty() { what } else { format!("{what}: {words}") }
 }
 
-/// The last lines that were printed, as far as they are told: of the errors, else of what many
+/// The last lines that were printed, as far as they are quoted: of the errors, else of what many
 /// programs print them to as well.
 fn last_words(folder: &SessionFolder, errors: Kept, output: Kept) -> String {
     let last = |kept| {
