@@ -30,7 +30,7 @@ use crate::ledger::HeadQuery;
 use crate::mailbox::{EraseError, Handle, Request, SubmitError, Unavailable, operator};
 use crate::orphans::Leftovers;
 use crate::submission::Submission;
-use closing::Closing;
+use closing::CloseOnce;
 
 /// A running engine. It is cheap to clone, and runs until [`Engine::close`].
 ///
@@ -62,7 +62,7 @@ pub struct Engine(Arc<Shared>);
 struct Shared {
     handle: Handle,
     leftovers: Arc<Leftovers>,
-    closing: Closing,
+    closing: CloseOnce,
     // Tells the decider when the last clone is dropped.
     _guard: DropGuard,
 }
@@ -83,7 +83,7 @@ impl Engine {
         task: JoinHandle<()>,
         leftovers: Arc<Leftovers>,
     ) -> Self {
-        Self(Arc::new(Shared { handle, leftovers, closing: Closing::new(task), _guard: guard }))
+        Self(Arc::new(Shared { handle, leftovers, closing: CloseOnce::new(task), _guard: guard }))
     }
 
     fn handle(&self) -> &Handle {

@@ -20,9 +20,9 @@ mod text;
 pub use caller::{Environment, SecretFrom, SecretSource};
 pub use compile::Compiled;
 pub use load::{Plan, parse};
-pub use mapping::{Key, Kind, Object};
+pub use mapping::{Key, Object, ValueKind};
 pub use objects::{
-    COMMAND_SCHEMA, CheckSpec, CommandError, CommandSpec, EnvValue, InputSource, Invocation,
+    COMMAND_SCHEMA, CheckSpec, CommandSpec, CommandSpecError, EnvValue, InputSource, Invocation,
     MissingOutput, OBJECTS, OutputSource, PLAN_SCHEMA, PlanSpec, PlanSpecError, Rendered,
     RenderedEnv, RenderedStdin, SessionLimits, StdinSource, UsageReader,
 };

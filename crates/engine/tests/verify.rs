@@ -8,7 +8,9 @@ mod history;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use antiphon::ledger::export::{Export, ExportError, export, verify_export};
-use antiphon::ledger::verify::{Earlier, Place, Report, Scope, Wrong, verify, verify_directory};
+use antiphon::ledger::verify::{
+    Earlier, Place, Scope, VerifyReport, Wrong, verify, verify_directory,
+};
 use antiphon::ledger::{MemoryStore, SqliteOptions, SqliteStore, Store};
 use antiphon_core::digest::Digest;
 use history::{History, coordination, story};
@@ -24,7 +26,7 @@ fn one(store: &dyn Store, id: &str) -> String {
     verify(store, &Scope::Coordination(coordination(id))).unwrap().to_string()
 }
 
-fn against(store: &dyn Store, earlier: &[u8]) -> Report {
+fn against(store: &dyn Store, earlier: &[u8]) -> VerifyReport {
     verify(store, &Scope::Against(Earlier::read(earlier).unwrap())).unwrap()
 }
 

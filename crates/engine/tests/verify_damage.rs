@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use antiphon::ledger::verify::{Report, Scope, verify_directory};
+use antiphon::ledger::verify::{Scope, VerifyReport, verify_directory};
 use antiphon::ledger::{
     HeadFilter, HeadMark, HeadQuery, OpenError, Owner, Placed, PlacedCommit, ReadError,
     SqliteOptions, SqliteStore, Store,
@@ -118,7 +118,7 @@ fn second(dir: &Path) -> (bool, Vec<Value>) {
     }
 }
 
-fn first(dir: &Path) -> Result<Report, ReadError> {
+fn first(dir: &Path) -> Result<VerifyReport, ReadError> {
     verify_directory(dir, &Scope::Ledger)
 }
 

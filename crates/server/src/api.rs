@@ -19,7 +19,7 @@ pub use code::Code;
 pub use command::{Accepted, RaiseRequest, Steer};
 pub use event::{EventLine, EventPage, NotAnEvent};
 pub use health::Health;
-pub use problem::{Fault, Problem};
+pub use problem::{BodyError, Problem};
 pub use reasons::{Reasons, Why};
 pub use run::{ListPage, ListQuery, RunLine};
 pub use submission::{SubmitAnswer, SubmitRequest};

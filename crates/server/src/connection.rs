@@ -32,7 +32,7 @@ const MIN_HEADER_BYTES: usize = 8 * 1024;
 const LINGER: Duration = Duration::from_millis(200);
 
 /// One connection, with what its requests need.
-pub(crate) struct Connection {
+pub(crate) struct ClientConnection {
     shared: Arc<Shared>,
     router: Router,
     session_of: Option<SessionOf>,
@@ -40,7 +40,7 @@ pub(crate) struct Connection {
     sessions: Arc<Semaphore>,
 }
 
-impl Connection {
+impl ClientConnection {
     pub(crate) fn new(
         shared: Arc<Shared>,
         router: Router,

@@ -42,16 +42,16 @@ mod stall;
 mod state;
 
 pub use api::{
-    Accepted, Code, EventLine, EventPage, Fault, Health, ListPage, ListQuery, NotAnEvent, Problem,
-    RaiseRequest, Reasons, RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
+    Accepted, BodyError, Code, EventLine, EventPage, Health, ListPage, ListQuery, NotAnEvent,
+    Problem, RaiseRequest, Reasons, RunLine, Steer, SubmitAnswer, SubmitRequest, Why,
 };
 #[cfg(feature = "server")]
 pub use caller::SessionOf;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError, EventStream};
 #[cfg(feature = "server")]
-pub use limits::Limits;
+pub use limits::ClientLimits;
 #[cfg(feature = "server")]
-pub use server::{BindError, Server};
+pub use server::{ListenError, Server};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use socket::{SOCKET, SocketError};

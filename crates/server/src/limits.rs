@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What bounds a client. The defaults suit everything but a test.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct ClientLimits {
     /// Connections of operators at the same time.
     pub connections: usize,
     /// Connections of sessions, and of callers that are refused, at the same time. They do not
@@ -31,7 +31,7 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-impl Default for Limits {
+impl Default for ClientLimits {
     fn default() -> Self {
         Self {
             connections: 256,

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::api::{Code, Fault, Problem};
+use crate::api::{BodyError, Code, Problem};
 use crate::caller::Caller;
 use crate::state::Shared;
 
@@ -202,11 +202,11 @@ fn malformed(error: &serde_json::Error) -> Problem {
     let position = (error.line() as u64, error.column() as u64);
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or_default().to_owned();
-    let fault = Fault {
+    let fault = BodyError {
         detail: what,
         line: Some(position.0),
         column: Some(position.1),
-        ..Fault::default()
+        ..BodyError::default()
     };
     Problem::new(Code::MalformedBody, "the body is not JSON").with_errors(vec![fault])
 }

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::SessionOf;
-use crate::connection::{Connection, turn_away};
-use crate::limits::Limits;
+use crate::connection::{ClientConnection, turn_away};
+use crate::limits::ClientLimits;
 use crate::listener::Listener;
 use crate::routes;
 use crate::socket::SocketError;
@@ -26,13 +26,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Why a server could not be bound.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct BindError(#[from] pub SocketError);
+pub struct ListenError(#[from] pub SocketError);
 
 /// The local API of a running engine: HTTP over a Unix socket in its state directory.
 pub struct Server {
     listener: Listener,
     engine: Engine,
-    limits: Limits,
+    limits: ClientLimits,
     session_of: Option<SessionOf>,
 }
 
@@ -51,14 +51,14 @@ impl Server {
     ///
     /// # Errors
     /// [`SocketError`] if the ledger is not held by this process, or the socket cannot be made.
-    pub async fn bind(state_dir: impl AsRef<Path>, engine: Engine) -> Result<Self, BindError> {
+    pub async fn bind(state_dir: impl AsRef<Path>, engine: Engine) -> Result<Self, ListenError> {
         let listener = Listener::bind(state_dir.as_ref()).await?;
-        Ok(Self { listener, engine, limits: Limits::default(), session_of: None })
+        Ok(Self { listener, engine, limits: ClientLimits::default(), session_of: None })
     }
 
     /// The same with other limits.
     #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
+    pub fn with_limits(self, limits: ClientLimits) -> Self {
         Self { limits, ..self }
     }
 
@@ -99,7 +99,7 @@ impl Server {
             };
             match Arc::clone(&operators).try_acquire_owned() {
                 Ok(permit) => {
-                    let connection = Connection::new(
+                    let connection = ClientConnection::new(
                         Arc::clone(&shared),
                         router.clone(),
                         session_of.clone(),

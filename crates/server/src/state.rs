@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Code, Problem};
-use crate::limits::Limits;
+use crate::limits::ClientLimits;
 
 /// Plans that are compiled at the same time; others wait their turn.
 const COMPILING: usize = 2;
@@ -22,7 +22,7 @@ const LINGERING: usize = 32;
 /// What every request may need.
 pub(crate) struct Shared {
     engine: Engine,
-    limits: Limits,
+    limits: ClientLimits,
     compiling: Semaphore,
     exporting: Semaphore,
     lingering: Semaphore,
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, limits: Limits, stopping: CancellationToken) -> Self {
+    pub(crate) fn new(engine: Engine, limits: ClientLimits, stopping: CancellationToken) -> Self {
         Self {
             engine,
             limits,
@@ -50,7 +50,7 @@ impl Shared {
         Ok(self.engine.run(id)?)
     }
 
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &ClientLimits {
         &self.limits
     }
 

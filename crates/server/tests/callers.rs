@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use antiphon::head::Stage;
 use antiphon::id::SessionId;
-use antiphon_server::{Limits, SOCKET, SessionOf};
+use antiphon_server::{ClientLimits, SOCKET, SessionOf};
 use common::{Bench, Result, Setting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -113,7 +113,7 @@ async fn sessions_cannot_take_the_places_of_the_operator() -> Result {
     let session: SessionId = "mine.1".parse()?;
     let session_of: SessionOf =
         Arc::new(move |pid| (*known.lock().unwrap() == Some(pid)).then(|| session.clone()));
-    let limits = Limits { session_connections: 1, ..Limits::default() };
+    let limits = ClientLimits { session_connections: 1, ..ClientLimits::default() };
     let bench =
         Bench::with(Setting { session_of: Some(session_of), limits, ..Setting::default() }).await?;
     bench.start("mine", "work a hold").await?;

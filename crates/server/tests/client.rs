@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{
-    Client, ClientError, Code, EventStream, Limits, ListQuery, RaiseRequest, Server, Steer,
+    Client, ClientError, ClientLimits, Code, EventStream, ListQuery, RaiseRequest, Server, Steer,
     SubmitRequest,
 };
 use common::{Bench, PLAN, Result, Setting, until};
@@ -146,7 +146,7 @@ async fn a_stream_goes_on_where_it_broke_when_the_server_is_back() -> Result {
 
 #[tokio::test]
 async fn a_silent_stream_shows_that_it_stands() -> Result {
-    let limits = Limits { heartbeat: Duration::from_millis(20), ..Limits::default() };
+    let limits = ClientLimits { heartbeat: Duration::from_millis(20), ..ClientLimits::default() };
     let bench = Bench::with(Setting { limits, ..Setting::default() }).await?;
     bench.start("long", "work a hold").await?;
     let mut stream = bench.connect().await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
 use antiphon::ledger::failing::{Faults, unsynced};
-use antiphon_server::Limits;
+use antiphon_server::ClientLimits;
 use common::{Bench, PLAN, Result, Setting, rest, until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ const FAR_TOO_LONG: Duration = Duration::from_secs(20);
 
 const SHORT: Duration = Duration::from_millis(100);
 
-async fn bench(limits: Limits) -> Result<Bench> {
+async fn bench(limits: ClientLimits) -> Result<Bench> {
     Bench::with(Setting { limits, ..Setting::default() }).await
 }
 
@@ -34,7 +34,7 @@ fn code(answer: &str) -> Option<&str> {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_the_connection() -> Result {
-    let bench = bench(Limits { header_time: SHORT, ..Limits::default() }).await?;
+    let bench = bench(ClientLimits { header_time: SHORT, ..ClientLimits::default() }).await?;
     let mut silent = bench.connect().await?;
     let mut slow = bench.connect().await?;
     slow.write_all(b"GET /v1/health HTTP/1.1\r\nhost: x\r\nx-slow").await?;
@@ -48,7 +48,7 @@ async fn a_head_that_does_not_come_ends_the_connection() -> Result {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_not_waited_for() -> Result {
-    let bench = bench(Limits { body_time: SHORT, ..Limits::default() }).await?;
+    let bench = bench(ClientLimits { body_time: SHORT, ..ClientLimits::default() }).await?;
     let mut slow = bench.connect().await?;
     slow.write_all(
         b"POST /v1/runs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"plan",
@@ -62,7 +62,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() -> Result {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() -> Result {
-    let bench = bench(Limits { body_bytes: 1_000, ..Limits::default() }).await?;
+    let bench = bench(ClientLimits { body_bytes: 1_000, ..ClientLimits::default() }).await?;
     let declared = bench.post("/v1/runs", &"x".repeat(1_001)).await?;
     assert!(declared.starts_with("HTTP/1.1 413 Payload Too Large\n"), "{declared}");
     assert_eq!(code(&declared), Some("body_too_large"));
@@ -78,7 +78,7 @@ async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() -> Resu
 
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_at_once() -> Result {
-    let bench = bench(Limits { connections: 2, ..Limits::default() }).await?;
+    let bench = bench(ClientLimits { connections: 2, ..ClientLimits::default() }).await?;
     let mut held = Vec::new();
     for _ in 0..2 {
         let mut stream = bench.connect().await?;
@@ -115,7 +115,9 @@ async fn free_places(bench: &Bench) -> Result {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
-    let bench = bench(Limits { write_time: SHORT, connections: 2, ..Limits::default() }).await?;
+    let bench =
+        bench(ClientLimits { write_time: SHORT, connections: 2, ..ClientLimits::default() })
+            .await?;
     let items = many_items();
     bench.start("large", &format!("open\nsessions 10000\n{items}")).await?;
     let id = CoordinationId::new("large")?;
@@ -143,7 +145,7 @@ async fn a_client_that_stops_reading_delays_nobody_and_is_cut_off() -> Result {
 
 #[tokio::test]
 async fn open_streams_do_not_hold_up_the_end() -> Result {
-    let bench = bench(Limits { drain: FAR_TOO_LONG * 2, ..Limits::default() }).await?;
+    let bench = bench(ClientLimits { drain: FAR_TOO_LONG * 2, ..ClientLimits::default() }).await?;
     bench.start("long", "work a hold").await?;
     let mut streams = Vec::new();
     for _ in 0..100 {
@@ -167,7 +169,7 @@ async fn open_streams_do_not_hold_up_the_end() -> Result {
 
 #[tokio::test]
 async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone() -> Result {
-    let bench = bench(Limits { drain: SHORT, ..Limits::default() }).await?;
+    let bench = bench(ClientLimits { drain: SHORT, ..ClientLimits::default() }).await?;
     let items = many_items();
     bench.start("large", &format!("sessions 10000\n{items}")).await?;
     bench.engine.run(&CoordinationId::new("large")?)?.wait().await?;
@@ -187,7 +189,7 @@ async fn clients_that_neither_read_nor_write_hold_up_the_end_for_the_drain_alone
 #[tokio::test]
 async fn a_full_mailbox_is_an_answer_and_reading_goes_on() -> Result {
     let faults = Faults::default();
-    let limits = Limits { answer_time: SHORT, ..Limits::default() };
+    let limits = ClientLimits { answer_time: SHORT, ..ClientLimits::default() };
     let bench =
         Bench::with(Setting { limits, faults: faults.clone(), ..Setting::default() }).await?;
     bench.start("long", "work a hold").await?;

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use antiphon_server::Limits;
+use antiphon_server::ClientLimits;
 use common::{Bench, PLAN, Setting, submission};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -72,7 +72,7 @@ fn spoilt_requests_are_answered_or_hung_up_on() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let short = Duration::from_millis(30);
-    let limits = Limits { header_time: short, body_time: short, ..Limits::default() };
+    let limits = ClientLimits { header_time: short, body_time: short, ..ClientLimits::default() };
     let bench = runtime.block_on(async {
         let bench = Bench::with(Setting { limits, ..Setting::default() }).await.unwrap();
         bench.start("there", "work a hold").await.unwrap();

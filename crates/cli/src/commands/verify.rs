@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use antiphon::id::StreamName;
 use antiphon::ledger::export::verify_export;
-use antiphon::ledger::verify::{Earlier, Report, Scope};
+use antiphon::ledger::verify::{Earlier, Scope, VerifyReport};
 use serde_json::{Value, json};
 
 use crate::colour::{Colour, painted};
@@ -51,12 +51,12 @@ impl Args {
     }
 }
 
-fn whole(scope: &Scope, options: &Options) -> Result<Report, CommandError> {
+fn whole(scope: &Scope, options: &Options) -> Result<VerifyReport, CommandError> {
     let ledger = Ledger::find(options)?;
     Ok(ledger.location.verify(scope)?)
 }
 
-fn coordination(target: &str, options: &Options) -> Result<Report, CommandError> {
+fn coordination(target: &str, options: &Options) -> Result<VerifyReport, CommandError> {
     let no_target = |how: String| {
         CommandError::new(Kind::Usage, format!("{target:?} is neither a file nor a run: {how}"))
     };
@@ -102,7 +102,7 @@ fn earlier_receipt(text: &str) -> Result<Earlier, CommandError> {
     })
 }
 
-fn print(report: &Report, output: &mut Stdout) -> Result<(), CommandError> {
+fn print(report: &VerifyReport, output: &mut Stdout) -> Result<(), CommandError> {
     let text = report.to_string();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -118,7 +118,7 @@ fn print(report: &Report, output: &mut Stdout) -> Result<(), CommandError> {
 }
 
 /// The report, whether it is sound, and each finding also as text with what to do.
-fn as_json(report: &Report) -> Result<Value, CommandError> {
+fn as_json(report: &VerifyReport) -> Result<Value, CommandError> {
     let mut value = serde_json::to_value(report).map_err(CommandError::internal)?;
     value["sound"] = json!(report.is_sound());
     for (index, finding) in report.findings.iter().enumerate() {

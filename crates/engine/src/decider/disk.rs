@@ -84,7 +84,7 @@ impl DiskHealth {
 }
 
 /// How a turn went.
-pub(super) enum Written {
+pub(super) enum TurnOutcome {
     Durable(TurnInFlight),
     /// It was not recorded.
     Failed(TurnInFlight, AppendError),
@@ -236,20 +236,20 @@ impl Disk {
     }
 
     /// What the writer says of the turn that was sent first.
-    pub(super) fn written(&mut self, ack: Ack) -> Written {
+    pub(super) fn written(&mut self, ack: Ack) -> TurnOutcome {
         if self.void_acks > 0 {
             self.void_acks -= 1;
-            return Written::Void;
+            return TurnOutcome::Void;
         }
         match (self.in_flight.pop_front(), ack) {
-            (None, _) => Written::Void,
+            (None, _) => TurnOutcome::Void,
             (Some(turn), Ok(())) => {
                 self.health = DiskHealth::Sound;
                 self.full_since = None;
                 self.durable.commit = turn.commit;
-                Written::Durable(turn)
+                TurnOutcome::Durable(turn)
             }
-            (Some(turn), Err(error)) => Written::Failed(turn, error),
+            (Some(turn), Err(error)) => TurnOutcome::Failed(turn, error),
         }
     }
 

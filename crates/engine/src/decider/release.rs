@@ -8,7 +8,7 @@ use antiphon_core::id::{CoordinationId, SessionId, WorkId};
 use antiphon_core::world::{Action, commands};
 
 use super::Decider;
-use super::disk::Written;
+use super::disk::TurnOutcome;
 use super::turns::{TurnDraft, TurnInFlight};
 use super::writer::Ack;
 use crate::crash;
@@ -28,7 +28,7 @@ impl Decider {
 
     pub(super) fn on_ack(&mut self, ack: Ack) {
         match self.disk.written(ack) {
-            Written::Durable(turn) => {
+            TurnOutcome::Durable(turn) => {
                 if turn.takes_over
                     && let Some(orphans) = self.opening.record()
                 {
@@ -36,8 +36,8 @@ impl Decider {
                 }
                 self.release(turn);
             }
-            Written::Failed(turn, error) => self.on_failed_append(turn, &error),
-            Written::Void => {}
+            TurnOutcome::Failed(turn, error) => self.on_failed_append(turn, &error),
+            TurnOutcome::Void => {}
         }
     }
 

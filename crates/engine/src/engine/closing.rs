@@ -8,27 +8,27 @@ use tokio::task::JoinHandle;
 use crate::locked::locked;
 use crate::mailbox::{Handle, Request, Unavailable};
 
-type Outcome = Result<(), Unavailable>;
+type CloseOutcome = Result<(), Unavailable>;
 
 /// The running decider, and where its end is announced.
-type Open = (JoinHandle<()>, watch::Sender<Option<Outcome>>);
+type Open = (JoinHandle<()>, watch::Sender<Option<CloseOutcome>>);
 
 /// Closes the engine at the first call; every call waits for the same outcome.
 #[derive(Debug)]
-pub(super) struct Closing {
+pub(super) struct CloseOnce {
     /// Taken by the first call.
     open: Mutex<Option<Open>>,
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: watch::Receiver<Option<CloseOutcome>>,
 }
 
-impl Closing {
+impl CloseOnce {
     pub(super) fn new(decider: JoinHandle<()>) -> Self {
         let (announce, outcome) = watch::channel(None);
         Self { open: Mutex::new(Some((decider, announce))), outcome }
     }
 
     /// Closes it, or waits until the call that came first has.
-    pub(super) async fn close(&self, handle: &Handle) -> Outcome {
+    pub(super) async fn close(&self, handle: &Handle) -> CloseOutcome {
         let open = locked(&self.open).take();
         if let Some((decider, announce)) = open {
             let handle = handle.clone();

@@ -36,9 +36,9 @@ pub struct Subscription {
 }
 
 /// What the store or the decider is asked.
-type Asked = Pin<Box<dyn Future<Output = Result<Answer, Unavailable>> + Send>>;
+type Asked = Pin<Box<dyn Future<Output = Result<Fetched, Unavailable>> + Send>>;
 
-enum Answer {
+enum Fetched {
     Page(Vec<Recorded>),
     Feed(Feed),
 }
@@ -131,9 +131,9 @@ impl Subscription {
             let answer = ready!(self.asking().as_mut().poll(context));
             self.asked = None;
             match answer {
-                Ok(Answer::Page(page)) if page.is_empty() => self.read_all(),
-                Ok(Answer::Page(page)) => self.page = page.into(),
-                Ok(Answer::Feed(feed)) => self.source = NextFrom::Joining(feed),
+                Ok(Fetched::Page(page)) if page.is_empty() => self.read_all(),
+                Ok(Fetched::Page(page)) => self.page = page.into(),
+                Ok(Fetched::Feed(feed)) => self.source = NextFrom::Joining(feed),
                 Err(Unavailable::Stopped) if matches!(self.source, NextFrom::Incidents) => {
                     self.source = NextFrom::Rest;
                 }
@@ -150,9 +150,9 @@ impl Subscription {
         self.asked.get_or_insert_with(|| {
             let (handle, stream) = (handle.clone(), stream.clone());
             match feed {
-                true => Box::pin(async move { handle.feed(stream).await.map(Answer::Feed) }),
+                true => Box::pin(async move { handle.feed(stream).await.map(Fetched::Feed) }),
                 false => {
-                    Box::pin(async move { handle.page(stream, after).await.map(Answer::Page) })
+                    Box::pin(async move { handle.page(stream, after).await.map(Fetched::Page) })
                 }
             }
         })

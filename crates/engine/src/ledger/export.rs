@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::error::ReadError;
 use super::store::Store;
 use super::verify::{
-    Consequence, Findings, NotRebuildable, Place, Report, StreamCheck, Wrong, locate, read_stream,
+    Consequence, Findings, NotRebuildable, Place, StreamCheck, VerifyReport, Wrong, locate,
+    read_stream,
 };
 use crate::tagged::{self, Format, TaggedError};
 
@@ -174,8 +175,8 @@ pub fn export(store: &dyn Store, coordination: &CoordinationId) -> Result<Export
 
 /// Verifies an exported receipt without any ledger: the stream's chain, the receipt rebuilt from
 /// it, and the commit that holds its end.
-pub fn verify_export(bytes: &[u8]) -> Report {
-    let (mut report, mut findings) = (Report::default(), Findings::default());
+pub fn verify_export(bytes: &[u8]) -> VerifyReport {
+    let (mut report, mut findings) = (VerifyReport::default(), Findings::default());
     match Export::read(bytes) {
         Ok(export) => export.verify(&mut report, &mut findings),
         Err(error) => findings.add(Place::Export, Wrong::NotAnExport { how: error.to_string() }),
@@ -224,7 +225,7 @@ impl Export {
         self.events.last().is_some_and(|last| last.version == version)
     }
 
-    fn verify(self, report: &mut Report, findings: &mut Findings) {
+    fn verify(self, report: &mut VerifyReport, findings: &mut Findings) {
         let stream = StreamName::Coordination(self.coordination);
         let recorded: Vec<Recorded> =
             self.events.into_iter().map(|event| event.into_recorded(&stream)).collect();

@@ -10,7 +10,7 @@ use super::head_mark::HeadMark;
 use super::head_mark::MarkRefusal;
 use super::sqlite::{Backup, BackupError, LedgerPosition, SqliteOptions, SqliteStore};
 use super::store::Store;
-use super::verify::{Report, Scope, verify_directory};
+use super::verify::{Scope, VerifyReport, verify_directory};
 use super::watch::Watch;
 
 /// Where a ledger is kept, and what is accepted of one that is not as it was left.
@@ -85,7 +85,7 @@ impl Location {
     ///
     /// # Errors
     /// When there is no ledger, or it cannot be read at all. What is damaged is in the report.
-    pub fn verify(&self, scope: &Scope) -> Result<Report, ReadError> {
+    pub fn verify(&self, scope: &Scope) -> Result<VerifyReport, ReadError> {
         verify_directory(&self.directory, scope)
     }
 

@@ -32,7 +32,7 @@ use super::store::{
 };
 pub use backup::{Backup, BackupError};
 pub use baseline::{AppendBaseline, sqlite_version};
-use identity::Identity;
+use identity::LedgerIdentity;
 pub use options::SqliteOptions;
 pub use position::LedgerPosition;
 use reader::{ReadConnection, ReadConnections};
@@ -94,7 +94,7 @@ impl SqliteStore {
         let what = || "the row of the table `ledger`".to_owned();
         let found = match self
             .readers
-            .read(|reader| reader.consistent(|reader| Identity::read(&reader.connection)))
+            .read(|reader| reader.consistent(|reader| LedgerIdentity::read(&reader.connection)))
         {
             Ok(found) => found,
             Err(ReadError::Damaged { how, .. }) => return Ok(Some(Damage { what: what(), how })),

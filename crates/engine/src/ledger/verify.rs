@@ -27,7 +27,7 @@ use antiphon_core::time::LedgerTime;
 
 pub use earlier::{Earlier, NotAnEarlierReceipt};
 pub use finding::{Finding, Place, Wrong};
-pub use report::{NotRebuildable, Report};
+pub use report::{NotRebuildable, VerifyReport};
 
 use self::commit_chain::CommitChain;
 use self::earlier::EarlierCheck;
@@ -61,7 +61,7 @@ pub enum Scope {
 ///
 /// # Errors
 /// When the store cannot be read at all. What is damaged is in the report.
-pub fn verify(store: &dyn Store, scope: &Scope) -> Result<Report, ReadError> {
+pub fn verify(store: &dyn Store, scope: &Scope) -> Result<VerifyReport, ReadError> {
     match scope {
         Scope::Ledger => whole(store, &MarkToReach::None, None),
         Scope::Coordination(id) => single::coordination(store, id),
@@ -74,7 +74,7 @@ pub fn verify(store: &dyn Store, scope: &Scope) -> Result<Report, ReadError> {
 ///
 /// # Errors
 /// When there is no ledger, or it cannot be read at all.
-pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<Report, ReadError> {
+pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<VerifyReport, ReadError> {
     let store = SqliteStore::at(dir, SqliteOptions::default());
     // Read first: an engine that writes meanwhile only adds to what the mark knows.
     let mark = match HeadMark::read(dir) {
@@ -107,7 +107,7 @@ fn whole(
     store: &dyn Store,
     mark: &MarkToReach<'_>,
     earlier: Option<&Earlier>,
-) -> Result<Report, ReadError> {
+) -> Result<VerifyReport, ReadError> {
     std::thread::scope(|scope| {
         let pages = pages::read_ahead(scope, store);
         let mut pass = LedgerPass::new(store, earlier);
@@ -130,7 +130,7 @@ fn whole(
 /// One pass over the whole ledger.
 struct LedgerPass<'a> {
     store: &'a dyn Store,
-    report: Report,
+    report: VerifyReport,
     findings: Findings,
     commits: CommitChain<'a>,
     streams: HashMap<StreamName, StreamCheck>,
@@ -148,7 +148,7 @@ impl<'a> LedgerPass<'a> {
         let watch = earlier.map(|earlier| EarlierCheck::new(earlier, &mut findings));
         Self {
             store,
-            report: Report::default(),
+            report: VerifyReport::default(),
             findings,
             commits: CommitChain::new(store),
             streams: HashMap::new(),
@@ -357,7 +357,7 @@ impl<'a> LedgerPass<'a> {
         Ok(())
     }
 
-    fn finish(mut self, mark: &MarkToReach<'_>) -> Result<Report, ReadError> {
+    fn finish(mut self, mark: &MarkToReach<'_>) -> Result<VerifyReport, ReadError> {
         let tip = self.commits.finish(self.seq, &mut self.findings)?;
         if !self.erasures.is_settled() {
             self.look_beyond()?;

@@ -73,7 +73,7 @@ pub enum SecretFrom {
 
 /// The caller, and what was taken from it.
 #[derive(Debug)]
-pub(in crate::plan) struct Caller<'e> {
+pub(in crate::plan) struct CallerValues<'e> {
     environment: &'e Environment,
     taken: BTreeMap<String, String>,
     secrets: Vec<SecretSource>,
@@ -81,7 +81,7 @@ pub(in crate::plan) struct Caller<'e> {
     hashed: BTreeMap<PathBuf, Option<Digest>>,
 }
 
-impl<'e> Caller<'e> {
+impl<'e> CallerValues<'e> {
     pub(in crate::plan) fn new(environment: &'e Environment) -> Self {
         let (taken, secrets, hashed) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
         Self { environment, taken, secrets, hashed }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::MAX_PAYLOAD_BYTES;
 
-use super::caller::{Caller, Environment, SecretSource};
+use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::{PlanSpec, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
@@ -46,7 +46,7 @@ impl Plan {
     /// and what the kernel does not take.
     pub fn compile(&self, environment: &Environment) -> Result<Compiled, PlanError> {
         let mut compilation = Compilation {
-            caller: Caller::new(environment),
+            caller: CallerValues::new(environment),
             blobs: BTreeMap::new(),
             nested: BTreeMap::new(),
         };
@@ -63,7 +63,7 @@ impl Plan {
 }
 
 struct Compilation<'a> {
-    caller: Caller<'a>,
+    caller: CallerValues<'a>,
     blobs: BTreeMap<Digest, Vec<u8>>,
     nested: BTreeMap<Digest, CoordinationConfig>,
 }

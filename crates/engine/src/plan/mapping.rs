@@ -7,7 +7,7 @@ mod fields;
 mod keys;
 mod values;
 
-pub use keys::{Key, Kind, Object};
+pub use keys::{Key, Object, ValueKind};
 
 pub(in crate::plan) use fields::{Fields, UnknownKey, unknown_key};
 pub(in crate::plan) use keys::{key, required};

@@ -29,7 +29,7 @@ pub use check::CheckSpec;
 pub use command::Invocation;
 pub use env::{EnvValue, RenderedEnv};
 pub use input::InputSource;
-pub use item::{COMMAND_SCHEMA, CommandError, CommandSpec, Rendered};
+pub use item::{COMMAND_SCHEMA, CommandSpec, CommandSpecError, Rendered};
 pub use limits::SessionLimits;
 pub use output::{MissingOutput, OutputSource};
 pub use plan::{PLAN_SCHEMA, PlanSpec, PlanSpecError};

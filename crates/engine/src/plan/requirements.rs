@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::caller::{Caller, Environment, SecretSource};
+use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::StepWork;
 use super::text::{Diagnostics, PlanError};
@@ -27,7 +27,7 @@ impl Plan {
     /// [`PlanError`] names the variables that are missing, and secrets of one name from two
     /// sources.
     pub fn requirements(&self, environment: &Environment) -> Result<Requirements, PlanError> {
-        let mut caller = Caller::new(environment);
+        let mut caller = CallerValues::new(environment);
         ask(self, &mut caller)?;
         let (secrets, variables) = caller.into_parts();
         Ok(Requirements { variables, secrets })
@@ -35,7 +35,7 @@ impl Plan {
 }
 
 /// Asks for what a plan takes, and then for what each plan in it takes.
-fn ask(plan: &Plan, caller: &mut Caller<'_>) -> Result<(), PlanError> {
+fn ask(plan: &Plan, caller: &mut CallerValues<'_>) -> Result<(), PlanError> {
     let mut diagnostics = Diagnostics::new(plan.source());
     let mut asked = BTreeSet::new();
     let mut inside: Option<PlanError> = None;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::mapping::{Kind, Object};
+use super::mapping::{Object, ValueKind};
 use super::objects::OBJECTS;
 
 /// The JSON Schema (draft 2020-12) of a plan file.
@@ -33,7 +33,7 @@ fn of_object(object: &Object) -> Value {
         schema["required"] = json!(required);
     }
     schema["additionalProperties"] = if object.open {
-        let mut value = of_kind(&Kind::Value);
+        let mut value = of_kind(&ValueKind::Value);
         value["description"] = json!("A parameter of the item's runner.");
         value
     } else {
@@ -42,32 +42,36 @@ fn of_object(object: &Object) -> Value {
     schema
 }
 
-fn of_kind(kind: &Kind) -> Value {
+fn of_kind(kind: &ValueKind) -> Value {
     match kind {
-        Kind::Text | Kind::Template | Kind::Value => {
+        ValueKind::Text | ValueKind::Template | ValueKind::Value => {
             json!({ "type": ["string", "number", "boolean"] })
         }
-        Kind::Flag => json!({ "type": "boolean" }),
-        Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        Kind::Count => {
+        ValueKind::Flag => json!({ "type": "boolean" }),
+        ValueKind::Integer(min, max) => {
+            json!({ "type": "integer", "minimum": min, "maximum": max })
+        }
+        ValueKind::Count => {
             json!({ "type": ["string", "integer"], "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?[kMG]?$", "minimum": 0 })
         }
-        Kind::Duration => {
+        ValueKind::Duration => {
             json!({ "type": "string", "pattern": r"^([0-9][0-9_]*(\.[0-9]+)? ?(ms|s|m|h|d) ?)+$" })
         }
-        Kind::Size => {
+        ValueKind::Size => {
             json!({ "type": "string", "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?(B|[kKMGT]B|[KMGT]iB)$" })
         }
-        Kind::Cost => {
+        ValueKind::Cost => {
             json!({ "type": "string", "pattern": r"^[0-9][0-9_]*(\.[0-9]+)? ?[A-Z]{3}$" })
         }
-        Kind::Share => {
+        ValueKind::Share => {
             json!({ "type": ["string", "number"], "pattern": r"^[0-9]+(\.[0-9]+)? ?%?$", "minimum": 0, "maximum": 1 })
         }
-        Kind::Word(words) => json!({ "enum": words }),
-        Kind::List(of) => json!({ "type": "array", "items": of_kind(of) }),
-        Kind::Names(of) => json!({ "type": "object", "additionalProperties": of_kind(of) }),
-        Kind::Of(object) => json!({ "$ref": format!("#/$defs/{}", object.name) }),
-        Kind::Either(kinds) => json!({ "anyOf": kinds.iter().map(of_kind).collect::<Vec<_>>() }),
+        ValueKind::Word(words) => json!({ "enum": words }),
+        ValueKind::List(of) => json!({ "type": "array", "items": of_kind(of) }),
+        ValueKind::Names(of) => json!({ "type": "object", "additionalProperties": of_kind(of) }),
+        ValueKind::Of(object) => json!({ "$ref": format!("#/$defs/{}", object.name) }),
+        ValueKind::Either(kinds) => {
+            json!({ "anyOf": kinds.iter().map(of_kind).collect::<Vec<_>>() })
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::wire::{FromWarden, Inbox, Order, ToWarden, VERSION, WARDEN_NAME, WARD
 const WARDEN_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 
 /// One session on its way to run.
-pub(super) struct Start {
+pub(super) struct SessionStart {
     session: SessionId,
     folder: SessionFolder,
     setup: WardenSetup,
@@ -39,7 +39,7 @@ struct Spawned {
     launch: Launch,
 }
 
-impl Start {
+impl SessionStart {
     pub(super) fn new(session: SessionId, folder: SessionFolder, setup: WardenSetup) -> Self {
         Self { session, folder, setup }
     }

@@ -28,10 +28,10 @@ use self::capture::Capture;
 use self::clock::now_ms;
 use self::engine_link::EngineLink;
 use self::guard::Prepared;
-use self::program::{Child, Program};
+use self::program::{ForkedProgram, Program};
 use self::program_end::ProgramEnd;
 use self::signals::Signals;
-use self::stage::{Stage, ask_to_stop};
+use self::stage::{ProgramStage, ask_to_stop};
 use self::tree::{Reaper, Sample};
 use super::folder::{Kept, SessionFolder};
 use super::identity::ProcessIdentity;
@@ -203,12 +203,12 @@ impl Warden {
     fn watch(
         &mut self,
         job: &Assignment<'_>,
-        child: &mut Child,
+        child: &mut ForkedProgram,
         reaper: &mut Reaper,
         outputs: &mut [Capture<'_>; 2],
     ) -> Cause {
         let limits: &Limits = job.program.limits();
-        let mut stage = Stage::AtGate;
+        let mut stage = ProgramStage::AtGate;
         let began_ms = now_ms();
         let mut next_time_ms = began_ms + LEAVE_TIME_EVERY_MS;
         let mut next_sample_ms =
@@ -225,22 +225,24 @@ impl Warden {
             }
             let now = now_ms();
             stage = match (stage, self.engine.stop_reason()) {
-                (Stage::AtGate, Some(stop)) => return stop.into(),
-                (Stage::AtGate, None) if self.engine.gate_is_open() || !job.is_gated => {
+                (ProgramStage::AtGate, Some(stop)) => return stop.into(),
+                (ProgramStage::AtGate, None) if self.engine.gate_is_open() || !job.is_gated => {
                     child.open_gate();
-                    Stage::Running {
+                    ProgramStage::Running {
                         deadline_ms: job
                             .time_limit_ms
                             .map_or(u64::MAX, |limit| now.saturating_add(limit)),
                     }
                 }
-                (Stage::Running { .. }, Some(stop)) => {
+                (ProgramStage::Running { .. }, Some(stop)) => {
                     ask_to_stop(child.pid(), job.order.grace_ms, stop.into(), now)
                 }
-                (Stage::Running { deadline_ms }, None) if now >= deadline_ms => {
+                (ProgramStage::Running { deadline_ms }, None) if now >= deadline_ms => {
                     ask_to_stop(child.pid(), job.order.grace_ms, Cause::TimedOut, now)
                 }
-                (Stage::Stopping { kill_at_ms, cause }, _) if now >= kill_at_ms => return cause,
+                (ProgramStage::Stopping { kill_at_ms, cause }, _) if now >= kill_at_ms => {
+                    return cause;
+                }
                 (stage, _) => stage,
             };
             if now >= next_sample_ms {

@@ -12,7 +12,7 @@ use super::launch::{Launch, LaunchError, WardensError};
 use super::reexec;
 use super::running::RunningTree;
 use super::setup::{WardenProgram, WardenSetup};
-use super::start::Start;
+use super::start::SessionStart;
 use super::sweep::{self, Swept};
 
 /// The sessions folder of a state directory, and the way to start sessions in it.
@@ -94,7 +94,7 @@ impl Wardens {
         launch: Launch,
     ) -> Result<RunningTree, LaunchError> {
         launch.validate(&self.sessions)?;
-        let start = Start::new(session.clone(), self.folder(session), self.setup.clone());
+        let start = SessionStart::new(session.clone(), self.folder(session), self.setup.clone());
         let failed = start.failed("start a task");
         match tokio::spawn(start.run(launch)).await {
             Ok(result) => result,

@@ -3,7 +3,7 @@
 use antiphon::plan::{Diagnostic, DiagnosticCode, PlanError, TextPosition};
 
 use super::code::Code;
-use super::problem::{Fault, Problem};
+use super::problem::{BodyError, Problem};
 
 impl Problem {
     /// What is wrong with the plan that messages call `name`.
@@ -37,7 +37,7 @@ impl Problem {
     }
 }
 
-fn diagnostic(fault: &Fault, name: &str) -> Option<Diagnostic> {
+fn diagnostic(fault: &BodyError, name: &str) -> Option<Diagnostic> {
     let code: DiagnosticCode = serde_json::from_value(fault.code.as_deref()?.into()).ok()?;
     let place = fault.line.zip(fault.column).zip(fault.text.as_ref());
     Some(Diagnostic {
@@ -59,11 +59,11 @@ fn diagnostic(fault: &Fault, name: &str) -> Option<Diagnostic> {
     })
 }
 
-fn fault(diagnostic: &Diagnostic, name: &str) -> Fault {
+fn fault(diagnostic: &Diagnostic, name: &str) -> BodyError {
     let file = diagnostic.path.display().to_string();
     let place = diagnostic.place.as_ref();
     let number = |n: usize| u64::try_from(n).ok();
-    Fault {
+    BodyError {
         detail: diagnostic.message.clone(),
         code: serde_json::to_value(diagnostic.code)
             .ok()

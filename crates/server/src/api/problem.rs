@@ -24,8 +24,8 @@ pub struct Problem {
     /// What happened this time, and what to do.
     pub detail: String,
     /// Each thing that is wrong with the body, or with the plan in it.
-    #[serde(default, skip_serializing_if = "<[Fault]>::is_empty")]
-    pub errors: Box<[Fault]>,
+    #[serde(default, skip_serializing_if = "<[BodyError]>::is_empty")]
+    pub errors: Box<[BodyError]>,
     /// How many more things are wrong with the plan than `errors` holds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u32,
@@ -39,7 +39,7 @@ fn is_zero(left_out: &u32) -> bool {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names of its fields say it")]
-pub struct Fault {
+pub struct BodyError {
     pub detail: String,
     /// The kind of problem, where it is one of a plan, as `antiphon plan check --json` prints it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ impl Problem {
 
     /// The same with what is wrong one by one.
     #[must_use]
-    pub fn with_errors(self, errors: Vec<Fault>) -> Self {
+    pub fn with_errors(self, errors: Vec<BodyError>) -> Self {
         Self { errors: errors.into(), ..self }
     }
 

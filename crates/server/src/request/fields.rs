@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::api::{Code, Fault, Problem};
+use crate::api::{BodyError, Code, Problem};
 
 /// The fields of an object that have not been taken yet, and what was wrong so far.
 #[derive(Default)]
 pub(crate) struct Fields {
     left: Map<String, Value>,
-    faults: Vec<Fault>,
+    faults: Vec<BodyError>,
 }
 
 impl Fields {
@@ -21,10 +21,10 @@ impl Fields {
 
     /// Notes that something is wrong at a pointer.
     pub(crate) fn fault(&mut self, pointer: String, detail: impl Into<String>) {
-        self.faults.push(Fault {
+        self.faults.push(BodyError {
             detail: detail.into(),
             pointer: Some(pointer),
-            ..Fault::default()
+            ..BodyError::default()
         });
     }
 

@@ -38,7 +38,7 @@ const MAX_VERSION: u64 = (1 << 53) - 1;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Query {
+pub(super) struct EventsQuery {
     after: Option<u64>,
     limit: Option<usize>,
 }
@@ -47,7 +47,7 @@ pub(super) async fn events(
     State(shared): State<Arc<Shared>>,
     target: Addressed,
     headers: HeaderMap,
-    Parameters(query): Parameters<Query>,
+    Parameters(query): Parameters<EventsQuery>,
 ) -> Answer {
     let streams = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let after = query.after.unwrap_or(0);

@@ -13,7 +13,7 @@ use crate::state::Shared;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Query {
+pub(super) struct ReceiptQuery {
     /// The export instead of the rendering.
     #[serde(default)]
     evidence: bool,
@@ -22,7 +22,7 @@ pub(super) struct Query {
 pub(super) async fn receipt(
     State(shared): State<Arc<Shared>>,
     target: Addressed,
-    query: Parameters<Query>,
+    query: Parameters<ReceiptQuery>,
 ) -> Answer {
     let _place = shared.place_to_export().await?;
     let export = shared.run(target.id())?.export().await?;

@@ -10,7 +10,7 @@ use antiphon::coordination::{CoordinationBudget, CoordinationConfig, WorkSpec};
 use antiphon::ledger::failing::{FailingStore, Faults};
 use antiphon::process::WardenSetup;
 use antiphon::{Engine, Failed, Output, SessionContext};
-use antiphon_server::{Limits, SOCKET, Server, SessionOf};
+use antiphon_server::{ClientLimits, SOCKET, Server, SessionOf};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -44,7 +44,7 @@ pub(crate) struct Bench {
 /// How a bench differs from the plain one.
 #[derive(Default)]
 pub(crate) struct Setting {
-    pub(crate) limits: Limits,
+    pub(crate) limits: ClientLimits,
     pub(crate) session_of: Option<SessionOf>,
     pub(crate) faults: Faults,
     /// Whether items of plans are carried out; without, they stay ready.

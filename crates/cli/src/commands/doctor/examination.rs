@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use antiphon::id::StreamName;
-use antiphon::ledger::verify::{Place, Report, Scope};
+use antiphon::ledger::verify::{Place, Scope, VerifyReport};
 use antiphon::ledger::{
     FORMAT, HeadFilter, HeadMark, HeadQuery, LedgerPosition, Location, MarkError, MarkRefusal,
     ReadError,
@@ -424,8 +424,8 @@ impl Examination {
     }
 }
 
-fn verified(report: &Report) -> String {
-    let Report { events, receipts_rebuilt, erased, blobs_erased, .. } = report;
+fn verified(report: &VerifyReport) -> String {
+    let VerifyReport { events, receipts_rebuilt, erased, blobs_erased, .. } = report;
     let mut text = format!(
         "{} verified, {} rebuilt, {} erased",
         counted(*events, "event"),

@@ -17,7 +17,7 @@ use rusqlite::backup::StepResult;
 use super::reader::ReadConnection;
 use super::rows::{damaged, read_error};
 use super::turn::names_file;
-use super::{Identity, SqliteStore, connection};
+use super::{LedgerIdentity, SqliteStore, connection};
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::{DATABASE, StateDirectory};
 use crate::ledger::durable;
@@ -267,7 +267,7 @@ fn copy_snapshot(
 ) -> Result<(Backup, Vec<Digest>), BackupError> {
     let position = reader.position_now()?;
     UnknownFormat::refuse(position.format)?;
-    Identity::read(&reader.connection)?.check(None).map_err(BackupError::Identity)?;
+    LedgerIdentity::read(&reader.connection)?.check(None).map_err(BackupError::Identity)?;
     match mark.map_err(MarkRefusal::from)? {
         Some(mark) => {
             mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?)?;

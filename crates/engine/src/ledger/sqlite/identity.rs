@@ -12,14 +12,14 @@ use crate::ledger::head_mark::HeadMark;
 use crate::ledger::owner::LedgerId;
 
 /// What the row and the last `ledger.opened` event say, read together.
-pub(super) struct Identity {
+pub(super) struct LedgerIdentity {
     format: u32,
     id: LedgerId,
     pub(super) epoch: Epoch,
     opened: Option<(Version, LedgerOpened)>,
 }
 
-impl Identity {
+impl LedgerIdentity {
     pub(super) fn read(connection: &Connection) -> Result<Self, ReadError> {
         let (format, id, epoch) = identity(connection)?;
         let opened = connection

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::checkpoints::{Checkpoints, not_copied};
 use super::connection;
-use super::identity::Identity;
+use super::identity::LedgerIdentity;
 use super::options::SqliteOptions;
 use super::rows::{integer, read_error};
 use super::tail::{Tail, commit_tip, identity, last_at};
@@ -87,7 +87,7 @@ impl Writer {
         UnknownFormat::refuse(format)?;
         let mut tail = Tail::default();
         tail.reload(&transaction)?;
-        let row = Identity::read(&transaction)?;
+        let row = LedgerIdentity::read(&transaction)?;
         row.check(None).map_err(OpenError::Identity)?;
         let epoch = row.epoch;
         let (finding, mark) =

@@ -11,7 +11,7 @@ use super::finding::{Finding, Findings, as_text};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[must_use = "a report may hold findings"]
 #[expect(missing_docs, reason = "the names of its fields say it")]
-pub struct Report {
+pub struct VerifyReport {
     pub events: u64,
     /// Streams that they are in.
     pub streams: u64,
@@ -40,7 +40,7 @@ pub struct NotRebuildable {
     pub erased: u64,
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -53,7 +53,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for VerifyReport {
     /// Plain lines: counts, what cannot be rebuilt, findings, and `sound` or their number last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (events, streams) = (counted(self.events, "event"), counted(self.streams, "stream"));

@@ -11,7 +11,7 @@ use antiphon_core::time::LedgerTime;
 
 use super::finding::{Findings, Place, Wrong};
 use super::head_rows;
-use super::report::{NotRebuildable, Report};
+use super::report::{NotRebuildable, VerifyReport};
 use super::stream::{Consequence, StreamCheck};
 use crate::ledger::error::ReadError;
 use crate::ledger::events::AllEvents;
@@ -20,9 +20,12 @@ use crate::ledger::store::{HeadQuery, PlacedCommit, Store};
 /// Events that are read at once.
 const PAGE: usize = 1_024;
 
-pub(super) fn coordination(store: &dyn Store, id: &CoordinationId) -> Result<Report, ReadError> {
+pub(super) fn coordination(
+    store: &dyn Store,
+    id: &CoordinationId,
+) -> Result<VerifyReport, ReadError> {
     let stream = StreamName::Coordination(id.clone());
-    let (mut report, mut findings) = (Report::default(), Findings::default());
+    let (mut report, mut findings) = (VerifyReport::default(), Findings::default());
     let mut check = StreamCheck::new(stream.clone());
     let mut missing = Vec::new();
     let torn = read_stream(store, &stream, |event| {

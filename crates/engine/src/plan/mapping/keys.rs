@@ -24,7 +24,7 @@ pub struct Object {
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub struct Key {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// What it means, in one or two sentences.
     pub doc: &'static str,
     /// The key with a value, as it is written in a plan.
@@ -36,7 +36,7 @@ pub struct Key {
 /// What a key takes.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum Kind {
+pub enum ValueKind {
     Text,
     /// A text with placeholders.
     Template,
@@ -67,7 +67,7 @@ pub enum Kind {
 }
 
 /// What it takes, in words.
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("text"),
@@ -115,7 +115,7 @@ impl Object {
 
 pub(in crate::plan) const fn key(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     example: &'static str,
     doc: &'static str,
 ) -> Key {
@@ -124,7 +124,7 @@ pub(in crate::plan) const fn key(
 
 pub(in crate::plan) const fn required(
     name: &'static str,
-    kind: Kind,
+    kind: ValueKind,
     example: &'static str,
     doc: &'static str,
 ) -> Key {

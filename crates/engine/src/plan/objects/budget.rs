@@ -1,7 +1,7 @@
 //! `budget:`: what a run may use in all.
 
 use crate::coordination::CoordinationBudget;
-use crate::plan::mapping::{Fields, Kind, Object, key, required};
+use crate::plan::mapping::{Fields, Object, ValueKind, key, required};
 use crate::plan::text::{Cost, DiagnosticCode, Diagnostics, Millis, Node, Span, Spanned, numbered};
 
 pub(super) static BUDGET: Object = Object {
@@ -10,26 +10,26 @@ pub(super) static BUDGET: Object = Object {
     keys: &[
         required(
             "sessions",
-            Kind::Integer(1, 4_294_967_295),
+            ValueKind::Integer(1, 4_294_967_295),
             "sessions: 20",
             "The most sessions; each attempt at an item is one.",
         ),
         required(
             "duration",
-            Kind::Duration,
+            ValueKind::Duration,
             "duration: 10m",
             "The longest time from start to end; it only passes while an engine is running.",
         ),
         key(
             "tokens",
-            Kind::Count,
+            ValueKind::Count,
             "tokens: 200k",
             "The most tokens, uncached input and output together. Enforced only for sessions with \
             `usage`.",
         ),
         key(
             "cost",
-            Kind::Cost,
+            ValueKind::Cost,
             "cost: 2.50 USD",
             "The highest cost, with a currency of three capital letters. Enforced as `tokens` is.",
         ),

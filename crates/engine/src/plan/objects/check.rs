@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{COMMAND, CommandAst, Invocation};
-use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::resolve::{CellResolver, TextScope};
 use crate::plan::text::{Diagnostics, Millis, Node, Yaml};
 
@@ -14,13 +14,13 @@ pub(super) static CHECK: Object = Object {
         key("command", COMMAND, "command: [python3, check.py]", "The program and its arguments."),
         key(
             "shell",
-            Kind::Text,
+            ValueKind::Text,
             "shell: test -s out.txt",
             "A script for `sh -c`, instead of `command`.",
         ),
         key(
             "timeout",
-            Kind::Duration,
+            ValueKind::Duration,
             "timeout: 30s",
             "The longest time for the check. Default: what is left of the session's time.",
         ),

@@ -6,11 +6,11 @@ use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 
 use super::{process_text, secret_lint};
-use crate::plan::mapping::{Fields, Kind};
+use crate::plan::mapping::{Fields, ValueKind};
 use crate::plan::resolve::{CellResolver, CommandText, RenderError, TextScope};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml, all_of};
 
-pub(super) const COMMAND: Kind = Kind::List(&Kind::Template);
+pub(super) const COMMAND: ValueKind = ValueKind::List(&ValueKind::Template);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

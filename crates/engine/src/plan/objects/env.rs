@@ -7,15 +7,19 @@ use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 
 use super::{process_text, secret_lint};
-use crate::plan::caller::{Caller, SecretFrom};
-use crate::plan::mapping::{Fields, Kind, Object, key, required, unknown_key};
+use crate::plan::caller::{CallerValues, SecretFrom};
+use crate::plan::mapping::{Fields, Object, ValueKind, key, required, unknown_key};
 use crate::plan::resolve::{CellResolver, CommandText, PIECE_WEIGHT, RenderError, TextScope};
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, Yaml, enumerate, shorten,
 };
 
-pub(super) const ENV_VALUE: Kind =
-    Kind::Either(&[Kind::Value, Kind::Of(&ENV_FROM), Kind::Of(&ENV_TEXT), Kind::Of(&ENV_SECRET)]);
+pub(super) const ENV_VALUE: ValueKind = ValueKind::Either(&[
+    ValueKind::Value,
+    ValueKind::Of(&ENV_FROM),
+    ValueKind::Of(&ENV_TEXT),
+    ValueKind::Of(&ENV_SECRET),
+]);
 
 pub(super) static ENV_FROM: Object = Object {
     name: "env_from",
@@ -23,13 +27,13 @@ pub(super) static ENV_FROM: Object = Object {
     keys: &[
         required(
             "from",
-            Kind::Text,
+            ValueKind::Text,
             "from: HTTP_PROXY",
             "A variable in the environment of the caller, read when the plan is submitted.",
         ),
         key(
             "default",
-            Kind::Text,
+            ValueKind::Text,
             "default: none",
             "The value if the caller does not have the variable. Without a default, the variable \
             must be set.",
@@ -44,7 +48,7 @@ pub(super) static ENV_TEXT: Object = Object {
     what: "a variable",
     keys: &[required(
         "text",
-        Kind::Value,
+        ValueKind::Value,
         "text: v1",
         "A value that is not a secret, although its name looks like one.",
     )],
@@ -57,7 +61,7 @@ pub(super) static ENV_SECRET: Object = Object {
     what: "a secret",
     keys: &[required(
         "secret",
-        Kind::Either(&[Kind::Text, Kind::Of(&SECRET_COMMAND)]),
+        ValueKind::Either(&[ValueKind::Text, ValueKind::Of(&SECRET_COMMAND)]),
         "secret: API_KEY",
         "Where the value comes from when the plan is submitted: a variable in the caller's \
         environment, or `{ command: .. }`. The value is never stored.",
@@ -71,7 +75,7 @@ pub(super) static SECRET_COMMAND: Object = Object {
     what: "the source of a secret",
     keys: &[required(
         "command",
-        Kind::List(&Kind::Text),
+        ValueKind::List(&ValueKind::Text),
         "command: [pass, show, api-key]",
         "A command that prints the value, run by the caller.",
     )],
@@ -297,7 +301,7 @@ impl ResolvedEnv {
     pub(super) fn record(
         &self,
         dir: &Path,
-        caller: &mut Caller<'_>,
+        caller: &mut CallerValues<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> EnvValue {
         match self {

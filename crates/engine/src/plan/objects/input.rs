@@ -8,17 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use super::names::check_part_name;
 use super::process_text;
-use crate::plan::caller::Caller;
-use crate::plan::mapping::{Fields, Kind, Object, required};
+use crate::plan::caller::CallerValues;
+use crate::plan::mapping::{Fields, Object, ValueKind, required};
 use crate::plan::resolve::{CellResolver, CommandText, InputText, TextScope};
 use crate::plan::text::{Diagnostics, Node, Span, Yaml};
 
-pub(super) const INPUT: Kind = Kind::Either(&[Kind::Template, Kind::Of(&INPUT_VALUE)]);
+pub(super) const INPUT: ValueKind =
+    ValueKind::Either(&[ValueKind::Template, ValueKind::Of(&INPUT_VALUE)]);
 
 pub(super) static INPUT_VALUE: Object = Object {
     name: "input_value",
     what: "an input",
-    keys: &[required("value", Kind::Value, "value: 3", "The value itself, instead of a file.")],
+    keys: &[required(
+        "value",
+        ValueKind::Value,
+        "value: 3",
+        "The value itself, instead of a file.",
+    )],
     later: &[],
     open: false,
 };
@@ -85,7 +91,7 @@ pub(super) fn resolve_all(
 
 impl InputSource {
     /// The same with the digest of the file as it is now.
-    pub(super) fn record(&self, caller: &mut Caller<'_>) -> Self {
+    pub(super) fn record(&self, caller: &mut CallerValues<'_>) -> Self {
         match self {
             Self::File { path, .. } => Self::File {
                 digest: path.as_known().and_then(|known| caller.digest(Path::new(known))),

@@ -23,16 +23,16 @@ use super::need::{self, NEEDS};
 use super::output::{OUTPUT, OutputAst};
 use super::process_text;
 use super::retry::{RETRY, RetryAst};
-use super::runner::Runners;
+use super::runner::RunnerAsts;
 use super::settings::SettingsAst;
 use super::stdin::STDIN;
 use super::usage::USAGE;
 use crate::coordination::FailurePolicy;
-use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::resolve::{Cell, ItemTexts, NamedItem, Parameter};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, shorten};
 
-pub use command_spec::{COMMAND_SCHEMA, CommandError, CommandSpec, Rendered};
+pub use command_spec::{COMMAND_SCHEMA, CommandSpec, CommandSpecError, Rendered};
 
 pub(in crate::plan) use step::{Step, StepWork};
 
@@ -46,7 +46,7 @@ pub(super) static ITEM: Object = Object {
     keys: &[
         key(
             "runner",
-            Kind::Text,
+            ValueKind::Text,
             "runner: py",
             "The runner to use. The parameters of the runner become further keys of the item.",
         ),
@@ -58,19 +58,19 @@ pub(super) static ITEM: Object = Object {
         ),
         key(
             "shell",
-            Kind::Text,
+            ValueKind::Text,
             "shell: make && make test",
             "A script of its own for `sh -c`, instead of a runner.",
         ),
         key(
             "plan",
-            Kind::Text,
+            ValueKind::Text,
             "plan: other.yaml",
             "Another plan file, to be run as a nested run, up to 8 levels deep.",
         ),
         key(
             "input",
-            Kind::Names(&INPUT),
+            ValueKind::Names(&INPUT),
             "input: { contract: contract.json }",
             "The files that it reads, by name: `{{input.contract}}` is the path. `{ value: .. }` \
             gives a value instead of a file.",
@@ -90,49 +90,49 @@ pub(super) static ITEM: Object = Object {
         ),
         key(
             "group",
-            Kind::Text,
+            ValueKind::Text,
             "group: generate",
             "A label; an item that needs the group waits for every item with this label.",
         ),
         key(
             "priority",
-            Kind::Integer(-2_147_483_648, 2_147_483_647),
+            ValueKind::Integer(-2_147_483_648, 2_147_483_647),
             "priority: 5",
             "Of the items that are ready, those with a higher priority start first. Default: 0.",
         ),
         key(
             "critical",
-            Kind::Flag,
+            ValueKind::Flag,
             "critical: true",
             "Whether the run fails if this item does not succeed.",
         ),
         key(
             "retry",
-            Kind::Of(&RETRY),
+            ValueKind::Of(&RETRY),
             "retry: { attempts: 2, backoff: 1s }",
             "How it is retried, instead of the plan's `retry`.",
         ),
         key(
             "timeout",
-            Kind::Duration,
+            ValueKind::Duration,
             "timeout: 5m",
             "The longest time for each session, instead of the runner's.",
         ),
         key(
             "grace",
-            Kind::Duration,
+            ValueKind::Duration,
             "grace: 10s",
             "How long a session has to stop after it is asked to, instead of the runner's.",
         ),
         key(
             "limits",
-            Kind::Of(&LIMITS),
+            ValueKind::Of(&LIMITS),
             "limits: { tokens: 50k }",
             "Limits for each session; each one replaces the runner's.",
         ),
         key(
             "env",
-            Kind::Names(&ENV_VALUE),
+            ValueKind::Names(&ENV_VALUE),
             "env: { API_KEY: { secret: API_KEY } }",
             "Environment variables in addition to the runner's.",
         ),
@@ -150,14 +150,14 @@ pub(super) static ITEM: Object = Object {
         ),
         key(
             "check",
-            Kind::Either(&[COMMAND, Kind::Of(&CHECK)]),
+            ValueKind::Either(&[COMMAND, ValueKind::Of(&CHECK)]),
             "check: [python3, check.py]",
             "A command that decides whether the item succeeded. It runs afterwards in the same \
             session; exit code 0 of the item's own command is then not enough.",
         ),
         key(
             "on_failure",
-            Kind::Word(&["skip_dependents", "continue", "abort"]),
+            ValueKind::Word(&["skip_dependents", "continue", "abort"]),
             "on_failure: continue",
             "What happens when it has failed permanently: the items that need it are skipped \
             (`skip_dependents`, the default) or run anyway (`continue`), or the whole run stops \
@@ -172,7 +172,7 @@ pub(super) static ITEM: Object = Object {
         ),
         key(
             "as",
-            Kind::Template,
+            ValueKind::Template,
             "as: reviewer",
             "The name that its sessions are given as `ANTIPHON_AGENT`. Default: its id.",
         ),
@@ -185,7 +185,7 @@ pub(super) static ITEM: Object = Object {
         ),
         key(
             "width",
-            Kind::Integer(1, 10_000),
+            ValueKind::Integer(1, 10_000),
             "width: 2",
             "How many cells of the matrix run at the same time. Default: the plan's `concurrency`.",
         ),
@@ -242,7 +242,7 @@ impl ItemAst {
     pub(super) fn read(
         id: &Spanned<String>,
         node: &Node,
-        runners: &Runners,
+        runners: &RunnerAsts,
         diagnostics: &mut Diagnostics<'_>,
     ) -> Self {
         let mut item = Self::broken(id);

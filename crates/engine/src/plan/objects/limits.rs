@@ -3,43 +3,58 @@
 use serde::{Deserialize, Serialize};
 
 use super::budget::BudgetAst;
-use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::text::{Bytes, Cost, DiagnosticCode, Diagnostics, Millis, Node, Spanned};
 
 pub(super) static LIMITS: Object = Object {
     name: "limits",
     what: "the limits",
     keys: &[
-        key("memory", Kind::Size, "memory: 2GiB", "Memory of all processes of a session together."),
+        key(
+            "memory",
+            ValueKind::Size,
+            "memory: 2GiB",
+            "Memory of all processes of a session together.",
+        ),
         key(
             "processes",
-            Kind::Integer(1, 4_294_967_295),
+            ValueKind::Integer(1, 4_294_967_295),
             "processes: 64",
             "How many processes a session may have at the same time.",
         ),
-        key("files", Kind::Integer(1, 4_294_967_295), "files: 1024", "Open files of each process."),
-        key("cpu", Kind::Duration, "cpu: 10m", "CPU time of all processes of a session together."),
+        key(
+            "files",
+            ValueKind::Integer(1, 4_294_967_295),
+            "files: 1024",
+            "Open files of each process.",
+        ),
+        key(
+            "cpu",
+            ValueKind::Duration,
+            "cpu: 10m",
+            "CPU time of all processes of a session together.",
+        ),
         key(
             "file_size",
-            Kind::Size,
+            ValueKind::Size,
             "file_size: 1GiB",
             "The largest size of each file that a process writes.",
         ),
         key(
             "output",
-            Kind::Size,
+            ValueKind::Size,
             "output: 1MiB",
             "How much of standard output and of standard error is kept, each.",
         ),
         key(
             "tokens",
-            Kind::Count,
+            ValueKind::Count,
             "tokens: 50k",
             "Tokens granted to each session; requires `usage`.",
         ),
         key(
             "cost",
-            Kind::Cost,
+            ValueKind::Cost,
             "cost: 0.50 USD",
             "Cost granted to each session, in the budget's currency.",
         ),

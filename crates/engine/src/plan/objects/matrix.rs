@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::id::WorkId;
-use crate::plan::mapping::{Kind, Object};
+use crate::plan::mapping::{Object, ValueKind};
 use crate::plan::resolve::{Cell, MAX_CELLS};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Yaml, is_name, shorten};
 
-pub(super) const MATRIX: Kind = Kind::Names(&Kind::List(&Kind::Value));
+pub(super) const MATRIX: ValueKind = ValueKind::Names(&ValueKind::List(&ValueKind::Value));
 
 /// Most lists of a matrix.
 const MAX_AXES: usize = 16;

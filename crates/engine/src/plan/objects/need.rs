@@ -1,10 +1,10 @@
 //! `needs:`: the items, groups and matrices that an item waits for.
 
 use super::process_text;
-use crate::plan::mapping::Kind;
+use crate::plan::mapping::ValueKind;
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Spanned, Template, Yaml};
 
-pub(super) const NEEDS: Kind = Kind::List(&Kind::Template);
+pub(super) const NEEDS: ValueKind = ValueKind::List(&ValueKind::Template);
 
 /// Needs of later versions.
 const LATER: &[&str] = &["gate", "signal", "key", "approval", "lease", "route"];

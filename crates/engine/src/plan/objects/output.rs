@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::names::check_part_name;
 use super::process_text;
-use crate::plan::mapping::Kind;
+use crate::plan::mapping::ValueKind;
 use crate::plan::resolve::{CellResolver, PIECE_WEIGHT};
 use crate::plan::text::{Diagnostics, Node, Spanned, Template, Yaml};
 
-pub(super) const OUTPUT: Kind =
-    Kind::Either(&[Kind::List(&Kind::Text), Kind::Names(&Kind::Template)]);
+pub(super) const OUTPUT: ValueKind =
+    ValueKind::Either(&[ValueKind::List(&ValueKind::Text), ValueKind::Names(&ValueKind::Template)]);
 
 /// Where a part of an item's output comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,9 +16,9 @@ use super::exhausted::{self, ON_EXHAUSTED};
 use super::item::{ITEM, ItemAst};
 use super::names::check_name;
 use super::retry::{RETRY, RetryAst};
-use super::runner::{RUNNER, RunnerAst, Runners};
+use super::runner::{RUNNER, RunnerAst, RunnerAsts};
 use super::secret_lint;
-use crate::plan::mapping::{Fields, Kind, Object, key, required};
+use crate::plan::mapping::{Fields, Object, ValueKind, key, required};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Yaml};
 
 pub use plan_spec::{PLAN_SCHEMA, PlanSpec, PlanSpecError};
@@ -31,44 +31,44 @@ pub(super) static PLAN: Object = Object {
     keys: &[
         required(
             "name",
-            Kind::Text,
+            ValueKind::Text,
             "name: codegen",
             "The name of the run, in lists and in its receipt.",
         ),
         required(
             "budget",
-            Kind::Of(&BUDGET),
+            ValueKind::Of(&BUDGET),
             "budget: { sessions: 20, duration: 10m }",
             "What the whole run may use. A limit on sessions and on duration is required.",
         ),
         required(
             "work",
-            Kind::Names(&Kind::Of(&ITEM)),
+            ValueKind::Names(&ValueKind::Of(&ITEM)),
             "work: { build: { command: [make] } }",
             "The items, by id.",
         ),
         key(
             "runners",
-            Kind::Names(&Kind::Of(&RUNNER)),
+            ValueKind::Names(&ValueKind::Of(&RUNNER)),
             "runners: { py: { command: [python3, \"{{script}}\"] } }",
             "Commands that several items share, by name.",
         ),
         key(
             "concurrency",
-            Kind::Integer(1, 10_000),
+            ValueKind::Integer(1, 10_000),
             "concurrency: 4",
             "How many sessions run at the same time. Default: 1.",
         ),
         key(
             "retry",
-            Kind::Of(&RETRY),
+            ValueKind::Of(&RETRY),
             "retry: { attempts: 2 }",
             "How items without a `retry` of their own are retried. Default: 3 attempts without \
             waiting.",
         ),
         key(
             "breaker",
-            Kind::Integer(1, 1_000_000),
+            ValueKind::Integer(1, 1_000_000),
             "breaker: 3",
             "How many items in a row may fail permanently before the run stops. Default: 3.",
         ),
@@ -81,13 +81,13 @@ pub(super) static PLAN: Object = Object {
         ),
         key(
             "env",
-            Kind::Names(&ENV_VALUE),
+            ValueKind::Names(&ENV_VALUE),
             "env: { LANG: C.UTF-8 }",
             "Environment variables for every session.",
         ),
         key(
             "labels",
-            Kind::Names(&Kind::Text),
+            ValueKind::Names(&ValueKind::Text),
             "labels: { team: core }",
             "Labels to find the run by.",
         ),
@@ -106,7 +106,7 @@ pub(in crate::plan) struct PlanAst {
     pausing: Option<bool>,
     env: BTreeMap<String, EnvAst>,
     labels: BTreeMap<String, String>,
-    runners: Runners,
+    runners: RunnerAsts,
     items: Vec<ItemAst>,
 }
 

@@ -1,7 +1,7 @@
 //! `retry:`: how often an item is tried, and how long it waits in between.
 
 use crate::coordination::Backoff;
-use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Millis, Node, Share};
 
 pub(super) static RETRY: Object = Object {
@@ -10,21 +10,21 @@ pub(super) static RETRY: Object = Object {
     keys: &[
         key(
             "attempts",
-            Kind::Integer(1, 100),
+            ValueKind::Integer(1, 100),
             "attempts: 3",
             "How many times it is tried in total.",
         ),
         key(
             "backoff",
-            Kind::Duration,
+            ValueKind::Duration,
             "backoff: 1s",
             "How long to wait after the first failed attempt; the wait doubles after each further \
             one.",
         ),
-        key("cap", Kind::Duration, "cap: 5m", "The longest wait. Default: 10m."),
+        key("cap", ValueKind::Duration, "cap: 5m", "The longest wait. Default: 10m."),
         key(
             "jitter",
-            Kind::Share,
+            ValueKind::Share,
             "jitter: 20%",
             "How much of the wait is random, so that retries do not all start at once.",
         ),

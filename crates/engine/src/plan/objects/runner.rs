@@ -8,7 +8,7 @@ use super::limits::LIMITS;
 use super::settings::SettingsAst;
 use super::stdin::STDIN;
 use super::usage::USAGE;
-use crate::plan::mapping::{Fields, Kind, Object, key};
+use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Template};
 
 pub(super) static RUNNER: Object = Object {
@@ -24,14 +24,14 @@ pub(super) static RUNNER: Object = Object {
         ),
         key(
             "shell",
-            Kind::Text,
+            ValueKind::Text,
             "shell: sort \"$IN\" | uniq -c",
             "A script for `sh -c`, instead of `command`. It cannot use placeholders; pass values \
             through `env`.",
         ),
         key(
             "env",
-            Kind::Names(&ENV_VALUE),
+            ValueKind::Names(&ENV_VALUE),
             "env: { MODE: fast }",
             "Environment variables in addition to the plan's.",
         ),
@@ -41,7 +41,12 @@ pub(super) static RUNNER: Object = Object {
             "stdin: \"{{prompt}}\"",
             "What the session reads from standard input, which is closed by default.",
         ),
-        key("limits", Kind::Of(&LIMITS), "limits: { memory: 2GiB }", "Limits for each session."),
+        key(
+            "limits",
+            ValueKind::Of(&LIMITS),
+            "limits: { memory: 2GiB }",
+            "Limits for each session.",
+        ),
         key(
             "usage",
             USAGE,
@@ -52,13 +57,13 @@ pub(super) static RUNNER: Object = Object {
         ),
         key(
             "timeout",
-            Kind::Duration,
+            ValueKind::Duration,
             "timeout: 5m",
             "The longest time for each session; after that, its processes are stopped.",
         ),
         key(
             "grace",
-            Kind::Duration,
+            ValueKind::Duration,
             "grace: 10s",
             "How long a session has to stop after it is asked to, before it is killed. Default: \
             10s.",
@@ -77,7 +82,7 @@ pub(super) struct RunnerAst {
 }
 
 /// The runners that an item may name.
-pub(super) type Runners = BTreeMap<String, RunnerAst>;
+pub(super) type RunnerAsts = BTreeMap<String, RunnerAst>;
 
 impl RunnerAst {
     /// Reads a runner, whose parameters cannot be named as keys of `item` are.

@@ -7,18 +7,19 @@ use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 
 use super::process_text;
-use crate::plan::mapping::{Fields, Kind, Object, required};
+use crate::plan::mapping::{Fields, Object, ValueKind, required};
 use crate::plan::resolve::{CellResolver, CommandText, RenderError, STANDARD_INPUT, TextScope};
 use crate::plan::text::{Diagnostics, Node, Span, Spanned, Template, Yaml};
 
-pub(super) const STDIN: Kind = Kind::Either(&[Kind::Template, Kind::Of(&STDIN_FILE)]);
+pub(super) const STDIN: ValueKind =
+    ValueKind::Either(&[ValueKind::Template, ValueKind::Of(&STDIN_FILE)]);
 
 pub(super) static STDIN_FILE: Object = Object {
     name: "stdin_file",
     what: "standard input",
     keys: &[required(
         "file",
-        Kind::Template,
+        ValueKind::Template,
         "file: prompt.md",
         "A file to read standard input from.",
     )],

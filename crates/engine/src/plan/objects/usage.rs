@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::mapping::Kind;
+use crate::plan::mapping::ValueKind;
 use crate::plan::text::{Diagnostics, Node};
 
-pub(super) const USAGE: Kind = Kind::Word(&["none", "result", "claude", "claude-stream"]);
+pub(super) const USAGE: ValueKind = ValueKind::Word(&["none", "result", "claude", "claude-stream"]);
 
 /// The readers, by the word that names them.
 const READERS: [(&str, UsageReader); 4] = [

@@ -65,7 +65,7 @@ impl<'a> Program<'a> {
 }
 
 /// A program that was forked.
-pub(super) struct Child {
+pub(super) struct ForkedProgram {
     pid: i32,
     /// Dropped unopened, it ends the child.
     gate: Option<OwnedFd>,
@@ -74,7 +74,7 @@ pub(super) struct Child {
     stderr: Option<OwnedFd>,
 }
 
-impl Child {
+impl ForkedProgram {
     pub(super) fn pid(&self) -> i32 {
         self.pid
     }
@@ -126,7 +126,7 @@ fn describe(step: u8, errno: i32, program: &Program<'_>) -> StartFailure {
 
 /// Forks a program and leaves it at its gate. `kept_from_child` are descriptors that its end must
 /// not wait for.
-pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Result<Child> {
+pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Result<ForkedProgram> {
     let texts = Texts::of(program)?;
     let (gate_out, gate_in) = pipe_with(PipeFlags::CLOEXEC)?;
     let (report_out, report_in) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -164,7 +164,7 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
             // SAFETY: ends the child at once; nothing of the parent's is flushed or run twice.
             unsafe { libc::_exit(127) }
         }
-        pid => Ok(Child {
+        pid => Ok(ForkedProgram {
             pid,
             gate: Some(gate_in),
             report: File::from(report_out),

@@ -6,13 +6,13 @@ use crate::process::launch::StopReason;
 use crate::process::tree_end::{Cause, StartFailure};
 
 /// Where a program is.
-pub(super) enum Stage {
+pub(super) enum ProgramStage {
     AtGate,
     Running { deadline_ms: u64 },
     Stopping { kill_at_ms: u64, cause: Cause },
 }
 
-impl Stage {
+impl ProgramStage {
     pub(super) fn deadline_ms(&self) -> u64 {
         match self {
             Self::AtGate => u64::MAX,
@@ -45,11 +45,11 @@ impl From<StopReason> for Cause {
 
 /// Asks the program's group to end. A stopped process is continued, or the request would wait for
 /// ever.
-pub(super) fn ask_to_stop(program: i32, grace_ms: u64, cause: Cause, now: u64) -> Stage {
+pub(super) fn ask_to_stop(program: i32, grace_ms: u64, cause: Cause, now: u64) -> ProgramStage {
     if let Some(group) = rustix::process::Pid::from_raw(program) {
         for signal in [Signal::TERM, Signal::CONT] {
             let _ = rustix::process::kill_process_group(group, signal);
         }
     }
-    Stage::Stopping { kill_at_ms: now.saturating_add(grace_ms), cause }
+    ProgramStage::Stopping { kill_at_ms: now.saturating_add(grace_ms), cause }
 }

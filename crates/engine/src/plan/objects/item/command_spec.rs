@@ -78,7 +78,7 @@ pub struct Rendered {
 /// Why a description cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the names say it")]
-pub enum CommandError {
+pub enum CommandSpecError {
     /// It was written by a version that knows more.
     #[error(
         "the description of this command has schema {found}, but this version reads \
@@ -103,12 +103,12 @@ impl CommandSpec {
     /// Reads recorded bytes.
     ///
     /// # Errors
-    /// [`CommandError`] if they are no description, or of another version.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandError> {
+    /// [`CommandSpecError`] if they are no description, or of another version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandSpecError> {
         tagged::read(bytes, |tag: Schema| tag.schema, &COMMAND_SCHEMA).map_err(
             |error| match error {
-                TaggedError::Version { found } => CommandError::Schema { found },
-                TaggedError::Malformed(error) => CommandError::Malformed(error),
+                TaggedError::Version { found } => CommandSpecError::Schema { found },
+                TaggedError::Malformed(error) => CommandSpecError::Malformed(error),
             },
         )
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::plan::mapping::{Fields, UnknownKey, unknown_key};
 use crate::plan::objects::command::{CommandAst, first_text};
 use crate::plan::objects::process_text;
-use crate::plan::objects::runner::Runners;
+use crate::plan::objects::runner::RunnerAsts;
 use crate::plan::resolve::Parameter;
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Spanned, Template, Yaml, all_of, enumerate, shorten, suggestion,
@@ -28,7 +28,7 @@ impl How {
     pub(super) fn read(
         fields: &Fields<'_>,
         id: &Spanned<String>,
-        runners: &Runners,
+        runners: &RunnerAsts,
         diagnostics: &mut Diagnostics<'_>,
     ) -> Self {
         let way = match fields.present(WAYS).as_slice() {
@@ -69,7 +69,7 @@ impl How {
         &self,
         fields: &Fields<'_>,
         others: &[UnknownKey<'_>],
-        runners: &Runners,
+        runners: &RunnerAsts,
         diagnostics: &mut Diagnostics<'_>,
     ) -> BTreeMap<String, Parameter> {
         let (none, item) = (BTreeSet::new(), fields.object());
@@ -131,7 +131,7 @@ impl How {
 
 fn known_runner(
     name: Spanned<String>,
-    runners: &Runners,
+    runners: &RunnerAsts,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Spanned<String>> {
     if runners.contains_key(&name.value) {

@@ -11,7 +11,7 @@ use super::command_spec::{COMMAND_SCHEMA, CommandSpec};
 use super::how::How;
 use crate::coordination::{Backoff, FailurePolicy, Need, Runner, WorkSpec};
 use crate::id::{AgentId, GroupName, WorkId};
-use crate::plan::caller::Caller;
+use crate::plan::caller::CallerValues;
 use crate::plan::objects::budget::{BudgetAst, TICK_RATE_HZ};
 use crate::plan::objects::check::CheckSpec;
 use crate::plan::objects::command::Invocation;
@@ -20,7 +20,7 @@ use crate::plan::objects::input::{self, InputSource};
 use crate::plan::objects::limits::{LimitsAst, SessionLimits};
 use crate::plan::objects::output::OutputSource;
 use crate::plan::objects::retry::RetryAst;
-use crate::plan::objects::runner::{RunnerAst, Runners};
+use crate::plan::objects::runner::{RunnerAst, RunnerAsts};
 use crate::plan::objects::settings::SettingsAst;
 use crate::plan::objects::stdin::StdinSource;
 use crate::plan::objects::usage::UsageReader;
@@ -36,7 +36,7 @@ pub(in crate::plan::objects) struct ItemDefaults<'p> {
     env: &'p BTreeMap<String, EnvAst>,
     retry: &'p RetryAst,
     budget: &'p BudgetAst,
-    runners: &'p Runners,
+    runners: &'p RunnerAsts,
 }
 
 impl<'p> ItemDefaults<'p> {
@@ -44,7 +44,7 @@ impl<'p> ItemDefaults<'p> {
         env: &'p BTreeMap<String, EnvAst>,
         retry: &'p RetryAst,
         budget: &'p BudgetAst,
-        runners: &'p Runners,
+        runners: &'p RunnerAsts,
     ) -> Self {
         Self { env, retry, budget, runners }
     }
@@ -263,7 +263,7 @@ impl StepCommand {
     pub(in crate::plan) fn environment(
         &self,
         dir: &Path,
-        caller: &mut Caller<'_>,
+        caller: &mut CallerValues<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> BTreeMap<String, EnvValue> {
         let allowed = caller.allowed().into_iter();
@@ -280,7 +280,7 @@ impl StepCommand {
     pub(in crate::plan) fn record(
         &self,
         dir: &Path,
-        caller: &mut Caller<'_>,
+        caller: &mut CallerValues<'_>,
         diagnostics: &mut Diagnostics<'_>,
     ) -> CommandSpec {
         let env = self.environment(dir, caller, diagnostics);
