@@ -15,14 +15,14 @@ pub(crate) fn run(names: &[&str]) -> Result<(), String> {
         .map_err(|error| format!("cannot enter {}: {error}", workspace.root.display()))?;
     let mut ended = Vec::new();
     for step in chosen {
-        eprintln!("\n== {}: {}", step.name, step.title);
+        eprintln!("\n== {}: {}", step.name(), step.title());
         let started = Instant::now();
-        let result = (step.run)(&workspace);
+        let result = step.run(&workspace);
         if let Err(problem) = &result {
             eprintln!("{problem}");
         }
-        let stop = step.name == "tools" && result.is_err();
-        ended.push(Ended { step: step.name, result, took: started.elapsed() });
+        let stop = step.name() == "tools" && result.is_err();
+        ended.push(Ended { step: step.name(), result, took: started.elapsed() });
         if stop {
             break;
         }
@@ -42,10 +42,10 @@ fn choose(names: &[&str]) -> Result<Vec<&'static Step>, String> {
         return Ok(steps::ALL.iter().collect());
     }
     let find = |name: &&str| {
-        let known = || steps::ALL.iter().map(|step| step.name).collect::<Vec<_>>().join(", ");
+        let known = || steps::ALL.iter().map(|step| step.name()).collect::<Vec<_>>().join(", ");
         steps::ALL
             .iter()
-            .find(|step| step.name == *name)
+            .find(|step| step.name() == *name)
             .ok_or_else(|| format!("there is no step `{name}`; there are: {}", known()))
     };
     names.iter().map(find).collect()

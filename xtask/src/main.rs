@@ -36,7 +36,7 @@ fn help() -> String {
          cargo xtask help            print this\n\nSteps:\n",
     );
     for step in steps::ALL {
-        text += &format!("  {:<10} {}\n", step.name, step.title);
+        text += &format!("  {:<10} {}\n", step.name(), step.title());
     }
     text
 }

@@ -4,9 +4,31 @@ use crate::workspace::Workspace;
 
 /// A step of `cargo xtask check`.
 pub(crate) struct Step {
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) run: fn(&Workspace) -> Result<Done, String>,
+    name: &'static str,
+    title: &'static str,
+    run: fn(&Workspace) -> Result<Done, String>,
+}
+
+impl Step {
+    pub(crate) const fn new(
+        name: &'static str,
+        title: &'static str,
+        run: fn(&Workspace) -> Result<Done, String>,
+    ) -> Self {
+        Self { name, title, run }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) fn run(&self, workspace: &Workspace) -> Result<Done, String> {
+        (self.run)(workspace)
+    }
 }
 
 /// How a step that did not fail has ended.

@@ -11,23 +11,15 @@ use crate::tidy;
 use crate::workspace::Workspace;
 
 pub(crate) const ALL: &[Step] = &[
-    Step { name: "tools", title: "the tools that the other steps need are here", run: tools::run },
-    Step { name: "rules", title: "the rules of the repository are kept", run: rules },
-    Step { name: "format", title: "the code is formatted", run: format },
-    Step { name: "clippy", title: "no warnings, in any target, with every feature", run: clippy },
-    Step {
-        name: "features",
-        title: "the API's types and the client build without the server",
-        run: features,
-    },
-    Step { name: "test", title: "tests and the examples in the documentation", run: test },
-    Step { name: "examples", title: "every example runs", run: examples::run },
-    Step { name: "torture", title: "a sample of kill -9, resume and verify", run: torture::run },
-    Step {
-        name: "licences",
-        title: "licences, bans and sources of the dependencies",
-        run: licences::run,
-    },
+    Step::new("tools", "the tools that the other steps need are here", tools::run),
+    Step::new("rules", "the rules of the repository are kept", rules),
+    Step::new("format", "the code is formatted", format),
+    Step::new("clippy", "no warnings, in any target, with every feature", clippy),
+    Step::new("features", "the API's types and the client build without the server", features),
+    Step::new("test", "tests and the examples in the documentation", test),
+    Step::new("examples", "every example runs", examples::run),
+    Step::new("torture", "a sample of kill -9, resume and verify", torture::run),
+    Step::new("licences", "licences, bans and sources of the dependencies", licences::run),
 ];
 
 fn rules(workspace: &Workspace) -> Result<Done, String> {

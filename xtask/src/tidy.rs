@@ -6,8 +6,10 @@
 mod cycles;
 mod dependencies;
 mod edges;
+mod fields;
 mod manifest;
 mod map;
+mod modules;
 mod promises;
 mod purity;
 mod source;
@@ -35,6 +37,10 @@ const RULES: &[Rule] = &[
         breaches: manifest::breaches,
     },
     Rule { name: "no module depends on one that depends on it", breaches: cycles::breaches },
+    Rule {
+        name: "no field that a part shares is written from another file",
+        breaches: fields::breaches,
+    },
     Rule { name: "nothing is promised that cannot be kept", breaches: promises::breaches },
     Rule { name: "every dependency says why it is there", breaches: dependencies::breaches },
     Rule {
@@ -88,6 +94,11 @@ mod tests {
     #[test]
     fn no_module_depends_on_one_that_depends_on_it() {
         assert_eq!(breaches_here(cycles::breaches), Ok(vec![]));
+    }
+
+    #[test]
+    fn no_shared_field_is_written_from_another_file() {
+        assert_eq!(breaches_here(fields::breaches), Ok(vec![]));
     }
 
     #[test]

@@ -7,12 +7,11 @@
 //! Rust before the macro is expanded.
 
 mod graph;
-mod source;
 
 use std::collections::BTreeSet;
 
+use super::modules::{Edges, Modules, parsed};
 use crate::workspace::Workspace;
-use source::Modules;
 
 /// Modules that may depend on each other, and why: (crate, modules, reason).
 const ALLOWED: &[(&str, &[&str], &str)] = &[];
@@ -22,7 +21,7 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
     let mut stale: BTreeSet<usize> = (0..ALLOWED.len()).collect();
     for package in &workspace.packages {
         let folder = package.manifest.with_file_name("src");
-        let modules = Modules::read(&folder)?;
+        let modules = Modules::of(&parsed(&folder)?);
         let edges = modules.edges();
         for cycle in graph::cycles(&edges) {
             let allowed = ALLOWED
@@ -45,7 +44,7 @@ pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {
 }
 
 /// The modules of a cycle, each with what it takes from the others.
-fn describe(krate: &str, cycle: &[String], edges: &graph::Edges) -> String {
+fn describe(krate: &str, cycle: &[String], edges: &Edges) -> String {
     let mut text = format!(
         "{krate}: these {} modules depend on each other; put what they share below them",
         cycle.len()

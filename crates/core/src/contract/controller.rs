@@ -176,13 +176,7 @@ impl CoordinationController {
                 CoordinationId::new(format!("c-{:.16}", bytes.hash().to_string()))?
             }
         };
-        let facts = StartFacts {
-            parent: None,
-            depth: 0,
-            minted: false,
-            engine: env!("CARGO_PKG_VERSION").to_owned(),
-            epoch: Epoch(0),
-        };
+        let facts = StartFacts::new(env!("CARGO_PKG_VERSION").to_owned(), Epoch(0));
         let actor = caller();
         let stamp = stamp(now, &actor);
         let (mut live, rest) = Live::start(id.clone(), config, facts, stamp)?;

@@ -313,12 +313,29 @@ impl<'de> Deserialize<'de> for CoordinationConfig {
 
 /// What a start knows besides its configuration.
 pub(crate) struct StartFacts {
-    pub(crate) parent: Option<SessionId>,
-    pub(crate) depth: u8,
+    parent: Option<SessionId>,
+    depth: u8,
     /// Whether its id is one that nobody chose.
-    pub(crate) minted: bool,
-    pub(crate) engine: String,
-    pub(crate) epoch: Epoch,
+    minted: bool,
+    engine: String,
+    epoch: Epoch,
+}
+
+impl StartFacts {
+    /// A start at the top, under an id that its caller knows.
+    pub(crate) fn new(engine: String, epoch: Epoch) -> Self {
+        Self { parent: None, depth: 0, minted: false, engine, epoch }
+    }
+
+    /// A start below a session, at this depth.
+    pub(crate) fn below(self, parent: SessionId, depth: u8) -> Self {
+        Self { parent: Some(parent), depth, ..self }
+    }
+
+    /// A start under an id that no caller knows.
+    pub(crate) fn minted(self) -> Self {
+        Self { minted: true, ..self }
+    }
 }
 
 fn queue_size(actual: usize, max: usize) -> Result<(), ConfigError> {

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What each module takes from which others, by name.
-pub(super) type Edges = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+use crate::tidy::modules::Edges;
 
 /// Every largest set of modules that all reach each other, in order.
 pub(super) fn cycles(edges: &Edges) -> Vec<Vec<String>> {

@@ -62,10 +62,12 @@ impl World {
         parent: Option<(SessionId, u8)>,
         stamp: Stamp<'_>,
     ) -> Result<(), ConfigError> {
-        let (parent, depth) = parent.map_or((None, 0), |(session, depth)| (Some(session), depth));
-        let minted = parent.is_none() && config.id().is_none();
-        let facts =
-            StartFacts { parent, depth, minted, engine: self.engine.clone(), epoch: self.epoch };
+        let facts = StartFacts::new(self.engine.clone(), self.epoch);
+        let facts = match parent {
+            Some((session, depth)) => facts.below(session, depth),
+            None if config.id().is_none() => facts.minted(),
+            None => facts,
+        };
         let (live, rest) = Live::start(id.clone(), config, facts, stamp)?;
         self.members.insert(id.clone(), Member::new(live));
         self.collect(&id);

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
 
-use super::graph::Edges;
-
 /// A module's path from the root of its crate, such as `plan::objects`; the root's is empty.
-type Name = String;
+pub(super) type Name = String;
+
+/// What each module takes from which others.
+pub(super) type Edges = BTreeMap<Name, BTreeMap<Name, BTreeSet<String>>>;
 
 /// The modules of a crate.
 pub(super) struct Modules(BTreeMap<Name, Module>);
@@ -29,26 +30,31 @@ struct Module {
     tests: BTreeSet<String>,
 }
 
+/// Every source file of a crate, by the module that it is.
+pub(super) fn parsed(folder: &Path) -> Result<BTreeMap<Name, syn::File>, String> {
+    let mut paths = Vec::new();
+    super::source::collect(folder, &["rs"], &mut paths)?;
+    let parse = |path: PathBuf| {
+        let below = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
+        let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
+        let name = match parts.join("::").as_str() {
+            "lib" | "main" => String::new(),
+            name => name.to_owned(),
+        };
+        let text = fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let file = syn::parse_file(&text)
+            .map_err(|error| format!("cannot parse {}: {error}", path.display()))?;
+        Ok((name, file))
+    };
+    paths.into_iter().map(parse).collect()
+}
+
 impl Modules {
-    /// Reads every source file of a crate.
-    pub(super) fn read(folder: &Path) -> Result<Self, String> {
-        let mut files = Vec::new();
-        super::super::source::collect(folder, &["rs"], &mut files)?;
-        let mut modules = BTreeMap::new();
-        for file in files {
-            let path = file.strip_prefix(folder).unwrap_or(&file).with_extension("");
-            let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
-            let name = match parts.join("::").as_str() {
-                "lib" | "main" => String::new(),
-                name => name.to_owned(),
-            };
-            let text = fs::read_to_string(&file)
-                .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-            let module = Module::parse(&text)
-                .map_err(|error| format!("cannot parse {}: {error}", file.display()))?;
-            modules.insert(name, module);
-        }
-        Ok(Self(modules).without_tests())
+    /// What these source files say; those of tests are left out.
+    pub(super) fn of(files: &BTreeMap<Name, syn::File>) -> Self {
+        let modules = files.iter().map(|(name, file)| (name.clone(), Module::of(file)));
+        Self(modules.collect()).without_tests()
     }
 
     fn without_tests(mut self) -> Self {
@@ -61,6 +67,23 @@ impl Modules {
             !tests.iter().any(|test| name == test || name.starts_with(&format!("{test}::")))
         });
         self
+    }
+
+    /// Whether a module is compiled into more than tests.
+    pub(super) fn has(&self, module: &str) -> bool {
+        self.0.contains_key(module)
+    }
+
+    /// The module that defines the type which a path names, and the type's name there.
+    pub(super) fn type_of(&self, from: &str, path: &[String]) -> Option<(Name, String)> {
+        let imported = |name: &String| self.0.get(from)?.imports.get(name)?.last();
+        let named = path.last()?;
+        let name = if path.len() == 1 { imported(named).unwrap_or(named) } else { named };
+        match self.resolve(from, path, 0) {
+            Some(module) => Some((module, name.clone())),
+            // A name that was not brought in is the module's own, or of the prelude.
+            None => (path.len() == 1).then(|| (from.to_owned(), name.clone())),
+        }
     }
 
     /// What each module takes from which others.
@@ -138,11 +161,10 @@ impl Modules {
 }
 
 impl Module {
-    fn parse(text: &str) -> syn::Result<Self> {
-        let file = syn::parse_file(text)?;
+    fn of(file: &syn::File) -> Self {
         let mut module = Self::default();
-        module.visit_file(&file);
-        Ok(module)
+        module.visit_file(file);
+        module
     }
 
     /// Takes in one `use`; `path` is what stands before the tree.
@@ -221,7 +243,7 @@ impl<'ast> Visit<'ast> for Module {
     }
 }
 
-fn is_for_tests(attribute: &syn::Attribute) -> bool {
+pub(super) fn is_for_tests(attribute: &syn::Attribute) -> bool {
     attribute.path().is_ident("cfg")
         && attribute.parse_args::<syn::Path>().is_ok_and(|path| path.is_ident("test"))
 }
@@ -239,10 +261,9 @@ mod tests {
     use super::*;
 
     fn edges(files: &[(&str, &str)]) -> Vec<String> {
-        let modules = files.iter().map(|(name, text)| {
-            ((*name).to_owned(), Module::parse(text).expect("the example is Rust"))
-        });
-        let edges = Modules(modules.collect()).without_tests().edges();
+        let parse = |text| syn::parse_file(text).expect("the example is Rust");
+        let files = files.iter().map(|(name, text)| ((*name).to_owned(), parse(text))).collect();
+        let edges = Modules::of(&files).edges();
         let each = edges.iter().flat_map(|(from, to)| to.keys().map(move |to| (from, to)));
         each.map(|(from, to)| format!("{from} -> {to}")).collect()
     }
