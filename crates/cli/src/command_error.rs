@@ -91,9 +91,9 @@ impl CommandError {
     /// anywhere.
     pub(crate) fn report(self) -> ExitCode {
         let mut stderr = anstream::stderr().lock();
-        let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", printable(&self.message));
+        let _written = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", printable(&self.message));
         if let Some(hint) = &self.hint {
-            let _told = writeln!(stderr, "\u{1b}[1mhint\u{1b}[0m: {}", printable(hint));
+            let _written = writeln!(stderr, "\u{1b}[1mhint\u{1b}[0m: {}", printable(hint));
         }
         self.kind.into()
     }

@@ -56,7 +56,7 @@ impl Connection {
         dir: &Path,
         sessions: SessionPolicy,
     ) -> Result<Self, CommandError> {
-        let (patience, mut told_at) =
+        let (patience, mut announce_at) =
             (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
         loop {
             if let Some(client) = Self::probe(dir).await? {
@@ -69,7 +69,7 @@ impl Connection {
                 }
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
-                    if told_at.take_if(|at| Instant::now() >= *at).is_some() {
+                    if announce_at.take_if(|at| Instant::now() >= *at).is_some() {
                         anstream::eprintln!(
                             "waiting for the engine that holds {} to answer or exit",
                             dir.display()

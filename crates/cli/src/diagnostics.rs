@@ -32,9 +32,9 @@ pub(crate) fn refused(problems: &PlanError, options: &Options) -> Result<ExitCod
 fn report(problems: &PlanError) {
     let mut stderr = anstream::stderr().lock();
     for problem in &problems.diagnostics {
-        let _told = writeln!(stderr, "{}\n", rendered(problem));
+        let _written = writeln!(stderr, "{}\n", rendered(problem));
     }
-    let _told = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", summary(problems));
+    let _written = writeln!(stderr, "\u{1b}[1;31merror\u{1b}[0m: {}", summary(problems));
 }
 
 fn rendered(problem: &Diagnostic) -> String {

@@ -148,12 +148,12 @@ impl Torture {
 struct ProgressLine {
     rounds: u64,
     terminal: bool,
-    told: u64,
+    printed: u64,
 }
 
 impl ProgressLine {
     fn new(rounds: u64) -> Self {
-        Self { rounds, terminal: std::io::stderr().is_terminal(), told: 0 }
+        Self { rounds, terminal: std::io::stderr().is_terminal(), printed: 0 }
     }
 
     fn show(&mut self, report: &TortureReport) {
@@ -168,8 +168,8 @@ impl ProgressLine {
             );
             // A progress line that cannot be shown is no error.
             let _ = std::io::stderr().flush();
-        } else if tenth > self.told {
-            self.told = tenth;
+        } else if tenth > self.printed {
+            self.printed = tenth;
             eprintln!(
                 "seed {}: round {} of {}, ledger {}",
                 report.seed(),

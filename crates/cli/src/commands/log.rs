@@ -115,7 +115,7 @@ impl Args {
         output.finish()?;
         if !printed && !self.follow {
             // An empty answer is right, but may come of a mistake.
-            let _told = writeln!(
+            let _written = writeln!(
                 anstream::stderr(),
                 "{}",
                 printable(&filter.why_nothing(begin, head.tip.version))
@@ -128,7 +128,7 @@ impl Args {
 /// The stream of the newest run, announced on stderr since the user did not name it.
 fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
     let stream = StreamName::Coordination(ledger.newest()?);
-    let _told = writeln!(anstream::stderr(), "showing {stream}, the newest run");
+    let _written = writeln!(anstream::stderr(), "showing {stream}, the newest run");
     Ok(stream)
 }
 

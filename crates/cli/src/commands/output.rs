@@ -65,7 +65,7 @@ impl Args {
         output.finish()?;
         let mut stderr = std::io::stderr().lock();
         // That standard error is closed could not be reported anywhere.
-        let _told = stderr.write_all(&printed.stderr).and_then(|()| stderr.flush());
+        let _written = stderr.write_all(&printed.stderr).and_then(|()| stderr.flush());
         Ok(ExitCode::SUCCESS)
     }
 

@@ -238,14 +238,14 @@ impl TortureLedger {
         };
         let left = processes::left_after(WARDENS_END_WITHIN, may_be);
         self.survivors += processes::left().len() as u64;
-        let told = |seen: &processes::LiveProcess| {
+        let described = |seen: &processes::LiveProcess| {
             format!(
                 "{} s after {} had been killed there was {seen}",
                 WARDENS_END_WITHIN.as_secs(),
                 whom.as_str()
             )
         };
-        left.iter().map(told).collect()
+        left.iter().map(described).collect()
     }
 
     pub(super) fn single_wardens(&self) -> u64 {

@@ -139,5 +139,5 @@ fn after(folder: &SessionFolder, kept: Kept, from: u64) -> std::io::Result<Vec<u
 /// That standard error is closed could not be reported anywhere.
 fn tell(bytes: &[u8]) {
     let mut stderr = std::io::stderr().lock();
-    let _told = stderr.write_all(bytes).and_then(|()| stderr.flush());
+    let _written = stderr.write_all(bytes).and_then(|()| stderr.flush());
 }

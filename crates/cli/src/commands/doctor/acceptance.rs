@@ -81,7 +81,7 @@ impl Acceptance {
             )
             .with_hint(format!("use {flag}; then {loss}")));
         }
-        let _told = writeln!(anstream::stderr(), "continuing: {}", printable(&loss));
+        let _written = writeln!(anstream::stderr(), "continuing: {}", printable(&loss));
 
         let mut location = Location::directory(dir);
         if self.accept_shorter {

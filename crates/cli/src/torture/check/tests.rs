@@ -126,7 +126,7 @@ impl SampleLedger {
 
     /// The same ledger with other events, linked anew: what a store accepts that knows nothing of
     /// coordinations.
-    fn told_anew(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
+    fn rewritten(&self, edit: impl FnOnce(&mut Vec<Recorded>), blobs: &[Vec<u8>]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Location::directory(dir.path().join("state")).store();
         let opened = store.open(&Owner::this_process(WallTime(0))).unwrap();
@@ -134,13 +134,13 @@ impl SampleLedger {
         edit(&mut events);
         change(&mut events[0], |payload| payload["ledger"] = json!(opened.ledger.to_string()));
         let mut heads: BTreeMap<StreamName, HeadRow> = BTreeMap::new();
-        let (mut tip, mut retold) = (opened.commits, Vec::new());
+        let (mut tip, mut rewritten) = (opened.commits, Vec::new());
         for (index, mut event) in events.iter().cloned().enumerate() {
             let last = events[index + 1..].iter().all(|later| later.stream != event.stream);
             let head = heads.entry(event.stream.clone()).or_insert_with(|| HeadRow {
                 stream: event.stream.clone(),
                 tip: StreamTip::default(),
-                status: "told".to_owned(),
+                status: "rewritten".to_owned(),
                 ended: false,
                 started: event.wall,
                 changed: (event.at, event.wall),
@@ -165,10 +165,10 @@ impl SampleLedger {
                     &[],
                 )
                 .unwrap();
-            retold.push(event);
+            rewritten.push(event);
         }
         store.close().unwrap();
-        Self { dir, events: retold, receipt: self.receipt.clone() }
+        Self { dir, events: rewritten, receipt: self.receipt.clone() }
     }
 
     /// What the checker finds with a journal; digests and ids of ledgers differ by run.
@@ -223,7 +223,7 @@ fn masked(text: &str) -> String {
 }
 
 #[test]
-fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
+fn what_an_engine_leaves_passes_and_so_does_the_same_written_again() {
     for ended in [false, true] {
         let left = left(ended);
         let events = if ended { 10 } else { 8 };
@@ -240,8 +240,8 @@ fn what_an_engine_leaves_passes_and_so_does_the_same_told_anew() {
         };
         assert_eq!(left.checked(&left.journal()), Ok(seen));
         if !ended {
-            let retold = left.told_anew(|_| {}, &[]);
-            assert_eq!(retold.checked(&retold.journal()), Ok(seen));
+            let rewritten = left.rewritten(|_| {}, &[]);
+            assert_eq!(rewritten.checked(&rewritten.journal()), Ok(seen));
         }
     }
 }
@@ -340,20 +340,20 @@ fn every_kind_of_acknowledgement_that_the_ledger_does_not_hold_is_found() {
 #[test]
 fn an_acknowledged_effect_that_is_gone_from_a_ledger_that_verifies_is_found() {
     let left = left(false);
-    let retold =
-        left.told_anew(|events| events.truncate(left.at("coordination.session_bound")), &[]);
+    let rewritten =
+        left.rewritten(|events| events.truncate(left.at("coordination.session_bound")), &[]);
     assert!(
-        Location::directory(retold.dir.path().join("state"))
+        Location::directory(rewritten.dir.path().join("state"))
             .verify(&Scope::Ledger)
             .unwrap()
             .is_sound()
     );
     // Hashes are as they were recorded; nothing else that was seen has changed.
-    let mut journal = retold.journal();
+    let mut journal = rewritten.journal();
     journal.extend(left.journal().into_iter().filter(|entry| {
         matches!(entry, Entry::Began { .. } | Entry::Left { .. } | Entry::Closed { .. })
     }));
-    let found = retold.checked(&journal).unwrap_err();
+    let found = rewritten.checked(&journal).unwrap_err();
     assert_eq!(
         found,
         [
@@ -374,11 +374,11 @@ fn a_command_that_was_carried_out_twice_is_found() {
         (again.at, again.wall) = (events[at].at, events[at].wall);
         events.insert(at, again);
     };
-    let retold = left.told_anew(twice, &[]);
-    let mut journal = retold.journal();
+    let rewritten = left.rewritten(twice, &[]);
+    let mut journal = rewritten.journal();
     journal.retain(|entry| !matches!(entry, Entry::Added { .. }));
     assert_eq!(
-        retold.checked(&journal).unwrap_err(),
+        rewritten.checked(&journal).unwrap_err(),
         ["coordination/c at version 7: command add-0 was carried out twice"]
     );
 }
@@ -387,14 +387,14 @@ fn a_command_that_was_carried_out_twice_is_found() {
 fn two_ends_of_one_coordination_are_found() {
     let left = left(true);
     let end = left.at("coordination.completed");
-    let retold = left.told_anew(
+    let rewritten = left.rewritten(
         |events| events.insert(end, events[end].clone()),
         &[left.receipt.clone().unwrap()],
     );
-    let mut journal = retold.journal();
+    let mut journal = rewritten.journal();
     journal.retain(|entry| !matches!(entry, Entry::Ended { .. }));
     assert_eq!(
-        retold.checked(&journal).unwrap_err(),
+        rewritten.checked(&journal).unwrap_err(),
         [
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
             "event 9 of `coordination/c`: follows the end of its stream; keep the ledger as it is for evidence, and restore a copy",
@@ -410,12 +410,12 @@ fn two_ends_of_one_coordination_are_found() {
 fn a_budget_that_was_exceeded_is_found() {
     let left = left(false);
     let start = left.at("coordination.started");
-    let retold = left.told_anew(
+    let rewritten = left.rewritten(
         |events| change(&mut events[start], |payload| payload["budget"]["max_episodes"] = json!(1)),
         &[],
     );
     assert_eq!(
-        retold.checked(&retold.journal()).unwrap_err(),
+        rewritten.checked(&rewritten.journal()).unwrap_err(),
         [
             not_replayable(5, "no new session can start: the session budget is spent").as_str(),
             "coordination/c at version 5: coordination.session_bound is not possible here: no new session can start: the session budget is spent",
@@ -429,11 +429,11 @@ fn a_budget_that_was_exceeded_is_found() {
 fn two_bindings_of_one_item_are_found() {
     let left = left(false);
     let first_end = left.at("coordination.session_unbound");
-    let retold = left.told_anew(|events| drop(events.remove(first_end)), &[]);
-    let mut journal = retold.journal();
+    let rewritten = left.rewritten(|events| drop(events.remove(first_end)), &[]);
+    let mut journal = rewritten.journal();
     journal.retain(|entry| !matches!(entry, Entry::Began { .. } | Entry::Left { .. }));
     assert_eq!(
-        retold.checked(&journal).unwrap_err(),
+        rewritten.checked(&journal).unwrap_err(),
         [
             not_replayable(4, "session c.1 is running, and the concurrency of 1 allows no more")
                 .as_str(),
@@ -451,12 +451,12 @@ fn a_receipt_with_other_bytes_is_found() {
     let last = other.len() - 1;
     other[last] ^= 1;
     let named = Digest::of(&other).to_string();
-    let retold = left.told_anew(
+    let rewritten = left.rewritten(
         |events| change(&mut events[end], |payload| payload["receipt"] = json!(named)),
         &[other],
     );
     assert_eq!(
-        retold.checked(&retold.journal()).unwrap_err(),
+        rewritten.checked(&rewritten.journal()).unwrap_err(),
         [
             "event 8 of `coordination/c`: names receipt <hash>, but its events give <hash>; keep the ledger as it is for evidence, and restore a copy",
             "1 run ended, but 0 receipts could be rebuilt",
@@ -593,9 +593,9 @@ fn a_tree_that_was_not_ended_is_found() {
         let last = events[end].clone();
         events.retain(|event| event.stream != last.stream || event.version <= last.version);
     };
-    let retold = left.told_anew(unclean, &[]);
+    let rewritten = left.rewritten(unclean, &[]);
     assert_eq!(
-        retold.checked(&retold.journal()).unwrap_err(),
+        rewritten.checked(&rewritten.journal()).unwrap_err(),
         ["session c.1 left something over: pid 7"]
     );
 }
@@ -611,17 +611,20 @@ fn an_output_that_is_gone_or_damaged_is_found() {
             end["tree"] = tree.clone();
         });
     };
-    let retold = left.told_anew(prints, &[printed]);
-    assert_eq!(retold.checked(&retold.journal()).map(|seen| (seen.trees, seen.blobs)), Ok((1, 1)));
-    let file = retold.dir.path().join("state/blobs").join(&digest[..2]).join(&digest);
+    let rewritten = left.rewritten(prints, &[printed]);
+    assert_eq!(
+        rewritten.checked(&rewritten.journal()).map(|seen| (seen.trees, seen.blobs)),
+        Ok((1, 1))
+    );
+    let file = rewritten.dir.path().join("state/blobs").join(&digest[..2]).join(&digest);
     std::fs::write(&file, "other").unwrap();
-    let found = retold.checked(&retold.journal()).unwrap_err();
+    let found = rewritten.checked(&rewritten.journal()).unwrap_err();
     let of_blob = "blob <hash>, which the end of session c.1 names, ";
     assert!(
         found.iter().any(|found| found.starts_with(&format!("{of_blob}cannot be read: "))),
         "{found:?}"
     );
-    let retold = left.told_anew(prints, &[]);
-    let found = retold.checked(&retold.journal()).unwrap_err();
+    let rewritten = left.rewritten(prints, &[]);
+    let found = rewritten.checked(&rewritten.journal()).unwrap_err();
     assert!(found.contains(&format!("{of_blob}is not there")), "{found:?}");
 }
