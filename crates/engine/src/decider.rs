@@ -50,8 +50,9 @@ use turns::TurnDraft;
 const TURN_INPUTS: usize = 2_048;
 
 /// Nothing more is taken into a turn of more bytes. What the last input adds, and what expires or
-/// is decided of it, must fit into the same append: a single input adds at most a quarter of the
-/// limit, and what follows from it has as much again.
+/// is decided of it, must fit into the same append: a single input adds at most half of the limit
+/// ([`MAX_COMMAND_BYTES`](antiphon_core::envelope::MAX_COMMAND_BYTES)), and a quarter is left for
+/// what follows from it.
 const FULL_TURN: usize = MAX_APPEND_BYTES / 4;
 
 /// What the task owns.

@@ -48,6 +48,7 @@ impl Decider {
         if !is_empty {
             crash::point("release.before");
         }
+        // A feed ends behind its last event, so the ends of runs follow their events.
         for event in turn.deliveries {
             self.audience.deliver(event);
         }
@@ -55,12 +56,14 @@ impl Decider {
             self.audience.finish_end(coordination);
             self.sessions.forget_secrets(coordination);
         }
+        // Until now the next start would have read the end from the session's folder.
         for end in &turn.ends {
             self.let_process_go(end);
         }
         for action in turn.actions {
             self.act(action);
         }
+        // Answers come last: what a caller hears of has been started, stopped or announced by then.
         for release in turn.releases {
             release(Ok(()));
         }

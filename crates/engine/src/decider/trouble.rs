@@ -36,8 +36,12 @@ impl Decider {
         }
     }
 
-    /// Builds the world anew from what is durable. Its sessions run on, but for what was being
-    /// taken over or started.
+    /// Builds the world again from what is durable, as after a restart, but for what this process
+    /// still has and the ledger does not: sessions that run, secrets that were handed in, and
+    /// callers that wait for a run whose start is on the record.
+    ///
+    /// What rested on the lost turns goes: their answers and actions, starts that they cut off, and
+    /// what was noted of snapshots of them. What was being taken over begins again.
     fn rebuild(&mut self) -> Result<(), StartError> {
         let facts = recovery::refreshed(self.disk.store(), self.disk.durable())?;
         let mut world = recovery::rebuild(self.disk.store(), &facts)?;

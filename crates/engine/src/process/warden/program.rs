@@ -235,8 +235,12 @@ struct ChildPlan<'a> {
 impl ChildPlan<'_> {
     /// Turns the calling process into the program; returns the step that failed.
     fn become_program(&self, texts: &Texts) -> (u8, i32) {
+        // Before the gate comes what lets a sweep find this process and ends it with its warden;
+        // nothing of the session's runs until its existence is written down.
+        //
         // SAFETY: every call here takes numbers, or pointers to values that live until it returns.
         unsafe {
+            // A kernel session of its own, so that a signal to one of its groups reaches no others.
             libc::setsid();
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
             // The warden may have died before the line above.
@@ -248,18 +252,23 @@ impl ChildPlan<'_> {
             let _ = set_limit(libc::RLIMIT_RSS, self.mark);
         }
         self.wait_at_gate();
+        // Exec keeps blocked and ignored signals, and the warden has blocked its own.
         reset_signals();
+        // When memory runs out, the session goes before its warden and the engine. Best effort.
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         // SAFETY: as above.
         unsafe {
             if libc::chdir(texts.directory.as_ptr()) != 0 {
                 return (DIRECTORY, errno());
             }
+            // The copies lose close-on-exec, which the pipes themselves keep.
             for (target, &source) in (0..).zip(&self.standard) {
                 if libc::dup2(source, target) < 0 {
                     return (OUTPUTS, errno());
                 }
             }
+            // The guard needs it; and a setuid program would become a process that the warden may
+            // not signal.
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         }
         if let Err(error) = self.guard.put_on() {

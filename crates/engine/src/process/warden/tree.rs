@@ -69,7 +69,10 @@ impl Reaper {
     }
 }
 
+/// Looks for processes that are not stopped yet, as those seen may have forked before they were.
 const STOP_PASSES: usize = 6;
+
+/// Rounds of killing own children before all processes are listed again.
 const CLOSE_ROUNDS: usize = 50;
 
 /// Ends everything below this process. `tick` is called in between, often.
