@@ -1,4 +1,4 @@
-//! One turn's worth of ledger: what a store takes in, whole or not at all.
+//! One turn's worth of ledger: what a store accepts, whole or not at all.
 
 use crate::digest::{Canonical, Digest};
 use crate::envelope::{Blob, Commit, Recorded, StreamTip};

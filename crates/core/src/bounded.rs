@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(read(r#"{"list":[1,2],"map":{"a":1}}"#), Ok((vec![1, 2], 1)));
         assert_eq!(
             [
-                // What follows is not even JSON: nobody comes to it.
+                // What follows is not even JSON: it must never be read.
                 read(r#"{"list":[1,2,3,no"#).unwrap_err(),
                 read(r#"{"map":{"a":1,"b":2,no"#).unwrap_err(),
             ],

@@ -16,7 +16,7 @@ pub struct Digest(pub [u8; 32]);
 pub struct NotADigest;
 
 impl Digest {
-    /// What stands before the first link of every chain: 32 zero bytes.
+    /// What the first link of every chain is linked to: 32 zero bytes.
     pub const GENESIS: Self = Self([0; 32]);
 
     /// The digest of some bytes.

@@ -16,7 +16,7 @@ pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 pub const MAX_APPEND_BYTES: usize = 16 * 1024 * 1024;
 
 /// Most bytes of payload that one command adds. An engine takes no further command into a turn once
-/// that holds a quarter of an append, and what continues of itself adds nothing beyond half: so
+/// that holds a quarter of an append, and what continues by itself adds nothing beyond half: so
 /// whatever comes last, a quarter is left.
 pub const MAX_COMMAND_BYTES: usize = MAX_APPEND_BYTES / 2;
 

@@ -206,7 +206,7 @@ id_type! {
 static ENGINE: LazyLock<Actor> = LazyLock::new(|| Actor("engine".into()));
 
 impl Actor {
-    /// Who does what the engine does of itself.
+    /// The actor of what the engine does on its own.
     #[must_use]
     pub fn engine() -> &'static Self {
         &ENGINE

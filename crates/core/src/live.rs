@@ -195,7 +195,7 @@ impl<A: Aggregate> Live<A> {
 }
 
 impl<'a> Stamp<'a> {
-    /// What the engine does of itself, now.
+    /// What the engine does on its own, now.
     #[must_use]
     pub fn by_engine(now: &'a Now) -> Self {
         Self { now, actor: Actor::engine(), cause: None }

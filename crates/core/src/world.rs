@@ -8,7 +8,7 @@
 //! in again. Who was asked to stop, which configurations were asked for and which secrets are here
 //! is forgotten: overdue sessions are asked again, items are expanded again, and the engine says
 //! again which secrets it holds. Of starts that were under way only the recorded part is left; the
-//! next turns give them up, or whoever chose the id repeats the start.
+//! next turns give them up, or the caller who chose the id repeats the start.
 
 mod answer;
 pub mod commands;
@@ -164,7 +164,7 @@ impl World {
     }
 
     /// The coordinations, without nested ones, in which something runs or will without a command:
-    /// what an engine that stops would interrupt. Those that wait for somebody, as for a raised
+    /// what an engine that stops would interrupt. Those that wait for a person, as for a raised
     /// budget or a secret, are not among them.
     #[must_use]
     pub fn at_work(&self, now: &Now) -> BTreeSet<CoordinationId> {
@@ -201,7 +201,7 @@ impl World {
         self.is_taking_over() || !self.starting.is_empty() || !self.runnable.is_empty()
     }
 
-    /// Whether a coordination's start goes on in the next turns, so that nobody may be told yet
+    /// Whether a coordination's start continues in the next turns, so that no caller may hear yet
     /// that it was accepted.
     #[must_use]
     pub fn is_starting(&self, id: &CoordinationId) -> bool {
@@ -228,7 +228,7 @@ impl World {
         Ok(state)
     }
 
-    /// What a command came to that was carried out before under the same id.
+    /// The result of a command that was carried out before under the same id.
     fn repeated(&self, id: &CoordinationId, origin: &Origin) -> Option<Done> {
         let version = self.coordination(id)?.remembered(origin.id.as_ref()?)?;
         Some(Done { version })

@@ -3,8 +3,8 @@
 //! A module depends on those whose items it names. What a name leads to is followed through
 //! re-exports, so a table of contents is no dependency; tests are left out. A noun is a folder and
 //! its phases are methods: a module that adds methods to the type of its own folder is part of that
-//! type and does not depend on it. What stands inside a macro call is not looked into, as it is not
-//! Rust before the macro is expanded.
+//! type and does not depend on it. The inside of a macro call is not looked into, as it is not Rust
+//! before the macro is expanded.
 
 mod graph;
 

@@ -12,7 +12,7 @@ struct Allowed {
     dev: &'static [&'static str],
 }
 
-/// Nobody depends on `antiphon-cli` or `xtask`, and nobody has a build script of our own.
+/// No crate depends on `antiphon-cli` or `xtask`, and none has a build script of our own.
 const EDGES: &[Allowed] = &[
     Allowed {
         package: "antiphon-core",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::workspace::Workspace;
 
-/// What somebody reads before the first change.
+/// What a newcomer reads before the first change.
 const MAX_WORDS: usize = 1_800;
 
 pub(super) fn breaches(workspace: &Workspace) -> Result<Vec<String>, String> {

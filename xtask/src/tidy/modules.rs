@@ -142,7 +142,7 @@ impl Modules {
         if let Some(import) = module.imports.get(name) {
             let mut whole = import.clone();
             whole.extend_from_slice(&rest[1..]);
-            // A name of another crate is nobody's here.
+            // A name of another crate belongs to no module here.
             return self.resolve(&at, &whole, depth + 1);
         }
         let from_globs = module.globs.iter().find_map(|glob| {
@@ -167,7 +167,7 @@ impl Module {
         module
     }
 
-    /// Takes in one `use`; `path` is what stands before the tree.
+    /// Reads one `use`; `path` is what precedes the tree.
     fn import(&mut self, tree: &syn::UseTree, path: &[String], passes_on: bool) {
         let below = |ident: &syn::Ident| [path, &[ident.to_string()]].concat();
         match tree {

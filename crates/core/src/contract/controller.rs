@@ -110,7 +110,7 @@ fn caller() -> Actor {
     Actor::new("caller").expect("BUG: a constant name")
 }
 
-/// What whoever drives a bare controller can do, whatever an item's runner.
+/// What the driver of a bare controller can do, whatever an item's runner.
 fn capability() -> Capability {
     Runners::caller().get(&Runner::Caller).unwrap_or_default()
 }
@@ -197,7 +197,7 @@ impl CoordinationController {
     }
 
     /// Whether work may be bound by a caller that looked at version `seq_id`, given what the work's
-    /// owner says. Judged at the latest time that the controller was told, by the same rule that
+    /// owner says. Judged at the latest time that the controller was given, by the same rule that
     /// [`CoordinationController::prepare_session_spawn`] goes by.
     ///
     /// # Errors
@@ -292,7 +292,7 @@ impl CoordinationController {
         Ok(TerminationResult { session_id: id, work_id, outcome, tokens_consumed, then, event })
     }
 
-    /// Skips an item that its owner says cannot be claimed, or that nobody wants any more.
+    /// Skips an item that its owner says cannot be claimed, or that is no longer wanted.
     ///
     /// # Errors
     /// [`ControllerError::Work`] if there is no such item, or it runs or has its outcome.
@@ -309,7 +309,7 @@ impl CoordinationController {
         Ok(event)
     }
 
-    /// Skips what can never run any more; nobody else would for a bare controller.
+    /// Skips what can never run any more; a bare controller has no world to do it.
     fn skip_hopeless(&mut self, now: &Now) -> Result<(), ControllerError> {
         while let Some(skip) = self.started()?.propose_skip() {
             self.emit(&CoordinationEvent::WorkSkipped(skip), now)?;
@@ -347,7 +347,7 @@ impl CoordinationController {
         };
         session.may_complete(&stop, now.at)?;
         self.close_sessions(&now)?;
-        // Whoever drives a bare controller can claim whatever is ready.
+        // The driver of a bare controller can claim whatever is ready.
         let ending = self.started()?.ending_on(stop, |_| true);
         Ok(self.live()?.finish(ending, CommitTip::default(), stamp(&now, &caller()))?)
     }
@@ -384,7 +384,7 @@ impl CoordinationController {
         for session in open {
             let end = SessionEnd::new(SessionOutcome::Cancelled)
                 .with_text("the run ended")
-                // What nobody reported must not move the stop condition that is being recorded.
+                // What was not reported must not move the stop condition that is being recorded.
                 .with_report(Report { estimated: true, ..Report::default() });
             let unbound = self.started()?.decide_unbinding(session, end, now)?;
             self.emit(&CoordinationEvent::SessionUnbound(unbound), now)?;

@@ -3,7 +3,7 @@
 use super::controller::SpawnResult;
 use crate::coordination::SessionOutcome;
 
-/// Starts sessions and waits for their ends, on behalf of whoever drives a
+/// Starts sessions and waits for their ends, on behalf of the driver of a
 /// [`CoordinationController`](super::CoordinationController).
 ///
 /// The binding event must be durable before `spawn` is called (CTR-CO10); if `spawn` fails, the

@@ -315,7 +315,7 @@ impl<'de> Deserialize<'de> for CoordinationConfig {
 pub(crate) struct StartFacts {
     parent: Option<SessionId>,
     depth: u8,
-    /// Whether its id is one that nobody chose.
+    /// Whether its id was made by the engine.
     minted: bool,
     engine: String,
     epoch: Epoch,

@@ -1,4 +1,4 @@
-//! How a coordination comes to its end: when it must stop, why, and with which receipt.
+//! How a coordination ends: when it must stop, why, and with which receipt.
 
 use super::error::{IllegalEnd, WrongStopCondition};
 use super::event::{Mode, RecordedEnding, StopKind};
@@ -101,7 +101,7 @@ impl Coordination {
         Err(WrongStopCondition { claimed: stop.clone(), actual })
     }
 
-    /// Whether a pause keeps it from stopping: nothing stops for a spent budget until somebody says
+    /// Whether a pause keeps it from stopping: nothing stops for a spent budget until a caller says
     /// how it continues.
     pub(super) fn is_held_by_pause(&self, stop: &StopCondition) -> bool {
         self.pause_reason().is_some() && matches!(stop, StopCondition::BudgetExhausted(_))

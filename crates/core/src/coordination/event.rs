@@ -34,18 +34,18 @@ events! {
         WorkSkipped(WorkSkipped) = "coordination.work_skipped",
         /// Nothing new starts for a while.
         Paused(Paused) = "coordination.paused",
-        /// Work goes on.
+        /// Work continues.
         Continued(Continued) = "coordination.continued",
         /// Ceilings were raised.
         BudgetRaised(BudgetRaised) = "coordination.budget_raised",
-        /// Somebody wants it to end.
+        /// It was asked to end.
         StopRequested(StopRequested) = "coordination.stop_requested"
             up to 2 by StopRequested::lowest,
         /// An engine took it over after a restart.
         Resumed(Resumed) = "coordination.resumed",
         /// A session without a valid fence tried to write.
         WriteRefused(WriteRefused) = "coordination.write_refused",
-        /// It came to its end.
+        /// It completed.
         Completed(Box<Completed>) = "coordination.completed" up to 2 by lowest_completed,
         /// It was ended from outside.
         Aborted(Box<Aborted>) = "coordination.aborted" up to 2 by lowest_aborted,
@@ -115,7 +115,7 @@ pub struct Started {
     /// What people call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Digest of everything it was started with; a repeated start with the same one goes on where
+    /// Digest of everything it was started with; a repeated start with the same one continues where
     /// the first was cut off.
     pub plan: Digest,
     /// Whether work may come and go.
@@ -132,7 +132,7 @@ pub struct Started {
     /// How deep it is nested; 0 if it is not.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub depth: u8,
-    /// Whether the engine made its id, so that nobody can start it again if its start is cut off.
+    /// Whether the engine made its id, so that no caller can repeat the start if it is cut off.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub minted: bool,
     /// Free labels.
@@ -306,7 +306,7 @@ pub struct StopRequested {
     /// How it is to end.
     pub kind: StopKind,
     pub by: Actor,
-    /// Why, in the words of whoever wanted it.
+    /// Why, in the caller's words.
     pub reason: String,
     /// Why the engine wanted it of a nested coordination. Came with schema 2, as the reason that is
     /// recorded in the end follows from it.
@@ -429,7 +429,7 @@ fn lowest_completed(completed: &Box<Completed>) -> u32 {
     }
 }
 
-/// Schema 2 records as codes what ended a coordination that nobody cancelled.
+/// Schema 2 records as codes what ended a coordination that was not cancelled.
 #[expect(clippy::borrowed_box, reason = "it is what the table of events hands in")]
 fn lowest_aborted(aborted: &Box<Aborted>) -> u32 {
     match aborted.reason {

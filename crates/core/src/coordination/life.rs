@@ -11,7 +11,7 @@ use super::stop::{CoordinationStatus, StopCondition};
 use crate::digest::Digest;
 use crate::time::WallTime;
 
-/// A life; what can be the case at a time is a variant's.
+/// A life; a variant has exactly what can be the case then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Life {
     /// Its work is still being recorded, and nothing is bound. It can only be cancelled.

@@ -129,7 +129,7 @@ impl Coordination {
         self.work().find(first.as_str()).map(super::work::WorkItem::id)
     }
 
-    /// Whether something runs here or will of itself: a session, an item that waits for a moment,
+    /// Whether something runs here or will by itself: a session, an item that waits for a moment,
     /// one that could be bound now. Sessions of nested plans do not count, as what runs below them
     /// does.
     pub(crate) fn is_at_work(&self, now: &Now, runners: &Runners) -> bool {

@@ -24,7 +24,7 @@ pub struct Runners {
 }
 
 impl Runners {
-    /// Only whoever drives the coordination, who reports tokens and cost.
+    /// Only the driver of the coordination, who reports tokens and cost.
     #[must_use]
     pub fn caller() -> Self {
         let capability = Capability { reports_tokens: true, reports_cost: true, sessions: None };

@@ -130,8 +130,7 @@ impl Sessions {
         self.get(number).is_some_and(|live| live.fence == fence)
     }
 
-    /// Whether a refused write goes on the record: the first of its kind by a session that there
-    /// was.
+    /// Whether a refused write is recorded: the first of its kind by a session that there was.
     pub(super) fn is_first_refusal(&self, number: u64, kind: &str) -> bool {
         number <= self.last && !self.refused.contains(&(number, kind.to_owned()))
     }
@@ -213,7 +212,7 @@ impl Sessions {
             .all(|(number, item)| state(*item) == Some(&WorkState::AwaitingCleanup(*number)))
     }
 
-    /// Builds what is derived anew, after a snapshot was read.
+    /// Builds again what is derived, after a snapshot was read.
     pub(super) fn rebuild(&mut self) {
         (self.reserved, self.deadlines) = Default::default();
         for binding in self.bound.values() {

@@ -40,7 +40,7 @@ pub struct Coordination {
     /// What it has used and how its items ended, as far as it has come.
     receipt: ReceiptBuilder,
     commands: Remembered,
-    /// The latest ledger time it was told; no event need have been recorded then.
+    /// The latest ledger time it was given; no event need have been recorded then.
     #[serde(skip)]
     woken_at: LedgerTime,
     /// Whether this engine holds its secrets.
@@ -115,7 +115,7 @@ impl Coordination {
         Ok(())
     }
 
-    /// What stands in the way of an event. A history that was not decided by these rules is refused
+    /// What is in the way of an event. A history that was not decided by these rules is refused
     /// here.
     fn check(&self, event: &CoordinationEvent, meta: &Meta) -> Result<(), Illegal> {
         use CoordinationEvent as E;

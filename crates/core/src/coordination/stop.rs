@@ -64,7 +64,7 @@ pub enum StopCondition {
     BudgetExhausted(BudgetType),
     /// Too many items in a row failed for good.
     CircuitBreakerTripped,
-    /// Somebody asked for it.
+    /// A caller asked for it.
     UserRequested,
     /// The coordination cannot go on.
     #[serde(rename = "Fault")]
@@ -139,7 +139,7 @@ pub enum AbortReason {
     },
     /// Nothing in it can ever start.
     NoEligibleWork,
-    /// Its start was cut off, and there is nobody who could complete it.
+    /// Its start was cut off, and no caller could complete it.
     StartCutOff,
     /// It carries out a session of another coordination, which stopped that session.
     ParentStopped(ParentStop),
@@ -219,7 +219,7 @@ pub enum CoordinationStatus {
     Initializing,
     /// Work is bound as slots and budget allow.
     Running,
-    /// It came to its end.
+    /// It completed.
     Completed(StopCondition),
     /// It was ended from outside.
     Aborted(AbortReason),

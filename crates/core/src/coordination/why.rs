@@ -22,7 +22,7 @@ const CALLER: &str = "caller";
 pub enum Blocked {
     /// The start is not complete.
     Starting { recorded: usize, announced: u32 },
-    /// It waits for another item, which stands so.
+    /// It waits for another item, which is in this state.
     NeedsWork {
         work: WorkId,
         /// Its state in one word.

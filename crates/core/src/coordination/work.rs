@@ -99,7 +99,7 @@ impl Work {
         Some(&self.items[*self.by_id.get(work)?])
     }
 
-    /// An item of whose id somebody is sure.
+    /// An item whose id is known to exist.
     ///
     /// # Errors
     /// [`WorkError::WorkLeftMemory`] or [`WorkError::WorkNotFound`].
@@ -128,7 +128,7 @@ impl Work {
         self.rules.max_attempts(item)
     }
 
-    /// How a group stands that somebody needs: the root of its failure, or its unfinished members
+    /// The state of a group that an item needs: the root of its failure, or its unfinished members
     /// if they hold back what needs it.
     pub(super) fn group_standing(&self, group: &GroupName) -> Option<Result<u32, &WorkId>> {
         let group = self.groups.get(group)?;

@@ -84,7 +84,7 @@ impl RunSummary {
 /// The head row of a coordination some of whose payloads are erased, without the texts that may
 /// come from them; `None` if it has none.
 ///
-/// It is not read as a [`RunSummary`], so that what a newer version wrote beside them stays.
+/// It is not read as a [`RunSummary`], so that what a newer version wrote next to them stays.
 #[must_use]
 pub fn without_erased(head: HeadRow, versions: &[Version]) -> Option<HeadRow> {
     let mut summary: serde_json::Map<String, serde_json::Value> =

@@ -38,7 +38,7 @@ pub struct LedgerOpened {
     pub pid: u32,
     /// Version of the engine.
     pub engine: String,
-    /// Whether the ledger was shorter than its head mark and somebody chose to go on.
+    /// Whether the ledger was shorter than its head mark and the operator chose to continue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub accepted_shorter: bool,
 }

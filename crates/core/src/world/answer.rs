@@ -18,7 +18,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The engine, of itself.
+    /// The engine, on its own.
     #[must_use]
     pub fn engine() -> Self {
         Self { actor: Actor::engine().clone(), id: None }
@@ -32,7 +32,7 @@ pub struct Done {
     pub version: Version,
 }
 
-/// What a start came to.
+/// The result of a start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields' names say it")]
 pub enum Started {
@@ -42,7 +42,7 @@ pub enum Started {
     Existing { coordination: CoordinationId },
 }
 
-/// What a session's write came to.
+/// The result of a session's write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// It is on the record.

@@ -27,7 +27,7 @@ pub(super) mod carry_out {
 
     /// A command, as the world carries it out.
     pub trait CarryOut {
-        /// What it comes to.
+        /// Its result.
         type Reply;
 
         /// Carries it out, or refuses it and changes nothing.
@@ -52,7 +52,7 @@ macro_rules! commands {
             $($(#[$doc])* $name($command),)*
         }
 
-        /// What a command came to.
+        /// The result of a command.
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[expect(missing_docs, reason = "the names of its variants say it")]
         pub enum Reply {
@@ -90,7 +90,7 @@ macro_rules! commands {
     };
 }
 
-/// The answer to an expansion is taken in.
+/// The answer to an expansion was accepted.
 pub type Taken = ();
 
 commands! {

@@ -1,4 +1,4 @@
-//! When the world has something to do of itself.
+//! When the world has something to do without being asked.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! One coordination in the world: its stream, and what is known of it beside its record.
+//! One coordination in the world: its stream, and what is known of it besides its record.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,7 +79,7 @@ impl Member {
         draft.collect(&mut self.live);
     }
 
-    /// The next thing to do of itself.
+    /// The next thing to do without being asked.
     pub(super) fn propose(&self, now: &Now, runners: &Runners) -> Option<Proposal> {
         self.state().propose(now, runners, &self.unrecorded.expanding)
     }

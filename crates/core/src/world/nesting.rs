@@ -12,7 +12,7 @@ use crate::live::Stamp;
 use crate::time::Now;
 
 impl World {
-    /// Nobody raises a nested coordination above what its session was granted.
+    /// A nested coordination is never raised above what its session was granted.
     ///
     /// This guard is asked when a raise is decided and never again: the grant is in the parent's
     /// stream, and a recorded event is checked against its own stream alone.

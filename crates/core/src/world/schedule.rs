@@ -188,7 +188,7 @@ impl World {
             Some(session) => (session.started().plan, session.archives().to_vec()),
             None => return,
         };
-        // Nothing names them, so nobody could have them erased later.
+        // Nothing names them, so they could never be erased later.
         for archive in archives {
             self.draft.erase(Erasure::Blob(archive));
         }

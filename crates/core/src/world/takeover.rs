@@ -28,12 +28,12 @@ pub struct SweptEnd {
 /// One step of a takeover; none records more than a few events.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Records that this engine goes on with a coordination, and finds the sessions that died with
-    /// the last one.
+    /// Records that this engine continues a coordination, and finds the sessions that died with the
+    /// last one.
     Resume(CoordinationId),
     /// Records that a session died with the last engine, or how it ended.
     Lose(SessionId),
-    /// Ends a coordination whose start nobody will complete.
+    /// Ends a coordination whose start will never be completed.
     GiveUp(CoordinationId),
     /// Deals with what is overdue.
     Wake(CoordinationId),
@@ -42,7 +42,7 @@ pub(super) enum Step {
 impl World {
     /// Takes every coordination over after a restart: its live sessions died with the last engine,
     /// except nested coordinations, which are in this ledger and go on. The next turns record it;
-    /// until then no command is taken in.
+    /// until then no command is accepted.
     ///
     /// # Errors
     /// [`EmitError::ClockRegression`] if time was set before the last event.
@@ -156,8 +156,8 @@ impl World {
     }
 }
 
-/// Whether a start was cut off that nobody will complete: a nested one is started anew with its
-/// item's next session, and an id that the engine made is known to nobody. Whoever chose an id
+/// Whether a start was cut off that will never be completed: a nested one is started again with its
+/// item's next session, and no caller knows an id that the engine made. A caller who chose an id
 /// repeats the start under it, which completes it.
 fn is_given_up(session: &Coordination) -> bool {
     let started = session.started();

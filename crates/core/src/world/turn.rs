@@ -12,7 +12,7 @@ use crate::id::{CoordinationId, Epoch, Fence, SessionId, StreamName, WorkId};
 use crate::live::{Aggregate, Live};
 use crate::time::LedgerTime;
 
-/// Bytes of payload from which nothing that continues of itself is added to a turn: what comes
+/// Bytes of payload from which nothing that continues by itself is added to a turn: what comes
 /// before it is checked, not what it adds, and one step adds a few events at most.
 const TURN_ROOM: usize = MAX_APPEND_BYTES / 2;
 
@@ -139,7 +139,7 @@ impl Draft {
         }
     }
 
-    /// Whether what continues of itself may add to the turn.
+    /// Whether what continues by itself may add to the turn.
     pub(super) fn has_room(&self) -> bool {
         self.bytes < TURN_ROOM
     }

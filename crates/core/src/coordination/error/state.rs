@@ -1,4 +1,4 @@
-//! Why a coordination, as it stands, does not take a command.
+//! Why a coordination does not accept a command in its state.
 
 use crate::coordination::life::LifeError;
 use crate::id::CoordinationId;
@@ -16,7 +16,7 @@ pub enum StateError {
     NotInState { coordination_id: CoordinationId, reason: NotNow },
 }
 
-/// What is in the way of a command, as the coordination stands: the rest of a sentence about it.
+/// What is in the way of a command in the coordination's state: the rest of a sentence about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotNow {

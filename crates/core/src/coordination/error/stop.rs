@@ -2,7 +2,7 @@
 
 use crate::coordination::stop::StopCondition;
 
-/// The stop condition that somebody gave, or that is recorded, does not hold.
+/// The stop condition that was given, or that is recorded, does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the run cannot complete with {claimed}: {} holds",

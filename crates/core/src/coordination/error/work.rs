@@ -13,7 +13,7 @@ pub enum WorkError {
     /// The work finished so long ago that it is not in memory any more.
     #[error("work {work_id} has finished and left memory; its events are in the log")]
     WorkLeftMemory { work_id: String },
-    /// The work cannot be bound or skipped as it stands.
+    /// The work cannot be bound or skipped in its state.
     #[error("work {work_id} {} {state}; {instead}", verb(state))]
     WorkNotClaimable { work_id: WorkId, state: &'static str, instead: &'static str },
 }

@@ -13,7 +13,7 @@ use crate::id::{Epoch, Version, WorkId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// It came to its end.
+    /// It completed.
     Completed(StopCondition),
     /// It was ended from outside.
     Aborted(AbortReason),

@@ -25,10 +25,10 @@ pub enum ReceiptError {
     /// A text is not UTF-8.
     #[error("{what} at byte {at} is not UTF-8")]
     NotText { at: usize, what: &'static str },
-    /// A byte stands for nothing.
+    /// A byte encodes no known value.
     #[error("{what} at byte {at} is {found}, which means nothing there")]
     UnknownCode { at: usize, what: &'static str, found: u8 },
-    /// A text stands for nothing.
+    /// A text encodes no known value.
     #[error("{what} at byte {at} is {found:?}, which means nothing there")]
     UnknownWord { at: usize, what: &'static str, found: String },
     /// A list is longer than it may be.

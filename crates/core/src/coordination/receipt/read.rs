@@ -72,7 +72,7 @@ fn id<T: FromStr<Err = IdError>>(
     read.text(what)?.parse().map_err(|error| ReceiptError::Id { at, error })
 }
 
-/// A text that stands for something.
+/// A text that encodes a value.
 fn word<T>(
     read: &mut Reader<'_>,
     what: &'static str,

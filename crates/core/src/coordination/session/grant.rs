@@ -61,7 +61,7 @@ impl Coordination {
         let concurrency = u64::from(self.started().concurrency);
         let slots = concurrency.saturating_sub(self.sessions().len() as u64).max(1);
         // What does not report holds no grant. What has no ceiling of its own shares what is left
-        // with the sessions that may still start beside it.
+        // with the sessions that may still start alongside it.
         let share = |reports: bool, own: Option<u64>, left: Option<u64>, meter| {
             if !reports {
                 return Ok(None);

@@ -1,4 +1,4 @@
-//! What recorded events about sessions may not say, beside what a decision may not either.
+//! What recorded events about sessions may not say, besides what a decision may not either.
 
 use super::{NextStep, SessionOutcome};
 use crate::coordination::error::{BindError, TerminationError};
@@ -7,7 +7,7 @@ use crate::id::WorkId;
 /// Why a recorded binding cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::coordination) enum IllegalBinding {
-    /// Nobody could have decided it.
+    /// No decision could have led to it.
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error("session {session} does not follow {last}")]
@@ -34,7 +34,7 @@ pub(in crate::coordination) enum IllegalGrant {
 /// Why a recorded end of a session cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::coordination) enum IllegalUnbinding {
-    /// Nobody could have decided it.
+    /// No decision could have led to it.
     #[error(transparent)]
     Session(#[from] TerminationError),
     #[error("session {session} carries out {actual}, not {claimed}")]

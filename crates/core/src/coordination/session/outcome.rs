@@ -73,7 +73,7 @@ pub enum NextStep {
     Done(WorkItemOutcome),
     /// The item is ready again from this ledger time on.
     Retry(LedgerTime),
-    /// The item waits for a moment that somebody else set.
+    /// The item waits for a moment that was set from outside.
     Wait(Deadline),
     /// The item waits until nothing of the session is left.
     Hold,
@@ -83,7 +83,8 @@ pub enum NextStep {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TreeReport {
-    /// How its own program ended: `exit 0`, `signal 9`; absent if it never ran or nobody saw it.
+    /// How its own program ended: `exit 0`, `signal 9`; absent if it never ran or its end was not
+    /// seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<String>,
     /// Digest of its standard output.

@@ -17,7 +17,7 @@ use crate::time::{Deadline, Now, ticks};
 enum Sequel {
     Succeed,
     Fail,
-    /// It waits for a moment that somebody else set.
+    /// It waits for a moment that was set from outside.
     Wait(Deadline),
     /// It waits until nothing of the session is left.
     Hold,
@@ -88,7 +88,7 @@ impl Coordination {
     }
 
     /// The outcome of a session that may have been asked to stop: one whose time is over has timed
-    /// out, whatever it says, and one that stops when it is told to has not failed.
+    /// out, whatever it says, and one that stops when it is asked to has not failed.
     pub(crate) fn outcome_as_asked(
         &self,
         session: u64,

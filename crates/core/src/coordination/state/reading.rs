@@ -246,7 +246,7 @@ impl Coordination {
         (self.last_at, self.last_wall)
     }
 
-    /// The latest ledger time that it was told, by an event or by [`Coordination::wake`].
+    /// The latest ledger time that it was given, by an event or by [`Coordination::wake`].
     #[must_use]
     pub fn latest_at(&self) -> LedgerTime {
         self.last_at.max(self.woken_at)

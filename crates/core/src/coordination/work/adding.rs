@@ -1,4 +1,4 @@
-//! How work comes to a coordination that runs.
+//! How work is added to a coordination that runs.
 
 use super::archive::ArchivedWork;
 use super::spec::WorkSpec;

@@ -295,8 +295,8 @@ impl<'a> Graph<'a> {
                     .into_iter()
                     .flatten()
                     .map(|position| Node::New(*position));
-                // Only members that still run hold the barrier, and they are few beside all that
-                // were there.
+                // Only members that still run hold the barrier, and they are few compared with all
+                // that were there.
                 let old = self.there.into_iter().flat_map(|work| work.items.iter());
                 let old = old.filter(|(_, item)| {
                     item.spec().group.as_ref() == Some(group) && !item.is_done()

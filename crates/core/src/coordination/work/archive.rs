@@ -144,7 +144,7 @@ impl Archive {
         self.candidates(work).next().is_some()
     }
 
-    /// Puts items away, in blobs that each fit beside an event.
+    /// Archives items, in blobs that each fit into the append of an event.
     pub(super) fn put(&mut self, items: Vec<Finished>) {
         let (mut page, mut bytes) = (Vec::new(), Vec::new());
         for item in items {
@@ -196,7 +196,7 @@ pub fn archived_items(bytes: &[u8]) -> Result<Vec<Finished>, serde_json::Error> 
 }
 
 /// An archive blob that was looked into for new work, with those of its items that the work names.
-/// Reading it is slow, so whoever gives the command does it before.
+/// Reading it is slow, so the caller does it before giving the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedWork {
     archive: Digest,

@@ -1,4 +1,4 @@
-//! What recorded events about work may not say, beside what a decision may not either.
+//! What recorded events about work may not say, besides what a decision may not either.
 
 use crate::coordination::error::{ConfigError, WorkError};
 use crate::id::WorkId;
@@ -6,7 +6,7 @@ use crate::id::WorkId;
 /// Why recorded work cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::coordination) enum IllegalAddition {
-    /// Nobody could have decided it.
+    /// No decision could have led to it.
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("work {work_id} never left memory")]
@@ -18,7 +18,7 @@ pub(in crate::coordination) enum IllegalAddition {
 /// Why a recorded skip cannot follow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::coordination) enum IllegalSkip {
-    /// Nobody could have decided it.
+    /// No decision could have led to it.
     #[error(transparent)]
     Work(#[from] WorkError),
     #[error("{items} items in one event")]

@@ -221,7 +221,7 @@ impl Work {
         item_moves(self, position, WorkMove::Needs(unmet), version);
     }
 
-    /// Builds what is derived anew, after a snapshot was read. While the start is incomplete items
+    /// Builds again what is derived, after a snapshot was read. While the start is incomplete items
     /// may need what is not recorded yet.
     pub(in crate::coordination) fn rebuild(&mut self, started: &Started, starting: bool) {
         self.rules = Rules::of(started);
@@ -280,7 +280,7 @@ impl Work {
     }
 }
 
-/// Moves an item that the scheduler does not list now, and enters it as it stands then.
+/// Moves an item that the scheduler does not list now, and enters it in its new state.
 fn item_moves(work: &mut Work, position: u32, happening: WorkMove, version: Version) {
     work.items[position].step(happening, version);
     work.schedule(position);

@@ -14,7 +14,7 @@ use crate::time::{Deadline, LedgerTime, Now, WallTime};
 /// so ids never have to decide.
 pub(in crate::coordination) type ReadyKey = (Reverse<i32>, u32, u32);
 
-/// What items go by that holds for all of them: it stands in the first event and never changes.
+/// What items go by that holds for all of them: it is in the first event and never changes.
 #[derive(Debug, Clone, Default)]
 pub(in crate::coordination) struct Rules {
     max_attempts: u32,
@@ -49,8 +49,8 @@ impl Rules {
         self.widths.get(group).copied()
     }
 
-    /// The planner's score of an item, 0 if the planner is off: as somebody recorded it, else from
-    /// what is known of it.
+    /// The planner's score of an item, 0 if the planner is off: as it was recorded, else from what
+    /// is known of it.
     fn score(&self, item: &WorkItem, recorded: Option<u32>) -> u32 {
         let Some(weights) = &self.planner else { return 0 };
         recorded.unwrap_or_else(|| {
@@ -121,7 +121,7 @@ pub(super) struct Ready {
     lanes: BTreeMap<Runner, Lanes>,
     due_at: BTreeSet<(LedgerTime, u32)>,
     due_wall: BTreeSet<(WallTime, u32)>,
-    /// Scores that somebody recorded for the planner.
+    /// Scores that were recorded for the planner.
     recorded: BTreeMap<u32, u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Where the scheduler looks: each item is entered as it stands.
+//! Where the scheduler looks: each item is entered by its state.
 
 use super::ready::{Lanes, ReadyKey};
 use super::state::WorkState;

@@ -1,5 +1,5 @@
-//! Work that never runs: because what it needs failed, because its owner refuses it, or because
-//! somebody said so.
+//! Work that never runs: because what it needs failed, because its owner refuses it, or because a
+//! caller said so.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::envelope::MAX_PAYLOAD_BYTES;
 use crate::id::{Version, WorkId};
 
 impl Coordination {
-    /// The event that skips an item, because its owner refuses it or somebody asked for it.
+    /// The event that skips an item, because its owner refuses it or a caller asked for it.
     ///
     /// # Errors
     /// A [`SkipError`] says what is in the way.
@@ -39,7 +39,7 @@ impl Work {
     /// Whether an item may be skipped; what needs a failed item is skipped without being asked for.
     ///
     /// # Errors
-    /// [`WorkError`] says that there is no such item, or how it stands.
+    /// [`WorkError`] says that there is no such item, or in which state it is.
     pub(in crate::coordination) fn may_skip(
         &self,
         work: &str,

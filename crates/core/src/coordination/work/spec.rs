@@ -30,8 +30,8 @@ pub enum Runner {
         /// Whether its cost can be read: only then is it granted some.
         #[serde(default, skip_serializing_if = "is_default")]
         reports_cost: bool,
-        /// Whether it needs secrets, which nobody keeps: they come with the submission and are gone
-        /// with the engine.
+        /// Whether it needs secrets, which are never stored: they come with the submission and are
+        /// gone with the engine.
         #[serde(default, skip_serializing_if = "is_default")]
         secrets: bool,
     },
@@ -74,7 +74,7 @@ pub enum FailurePolicy {
     /// What needs it is skipped.
     #[default]
     SkipDependents,
-    /// What needs it goes on as if it had succeeded.
+    /// What needs it continues as if it had succeeded.
     Continue,
     Abort,
 }

@@ -16,7 +16,7 @@ pub enum SkipReason {
     NeedFailed(WorkId),
     /// The system that owns the work says that it cannot be claimed.
     NotClaimable,
-    /// Somebody asked for it.
+    /// A caller asked for it.
     Requested,
     /// Its own condition did not hold.
     Rule,

@@ -17,8 +17,7 @@ pub struct EndSession {
     pub session: SessionId,
     pub fence: Fence,
     pub end: Box<SessionEnd>,
-    /// Why it had been asked to stop, as its runner remembers; a world that was built anew does
-    /// not.
+    /// Why it had been asked to stop, as its runner remembers; a world that was rebuilt does not.
     pub asked: Option<StopCause>,
     /// Output that it names.
     pub blobs: Vec<Blob>,
@@ -74,7 +73,7 @@ impl CarryOut for Cleared {
 }
 
 impl World {
-    /// Refuses a write behind a stale fence; the first of its kind by a session goes on the record.
+    /// Refuses a write behind a stale fence; the first of its kind by a session is recorded.
     pub(super) fn refuse_write(
         &mut self,
         session: &SessionId,

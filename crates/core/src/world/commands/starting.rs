@@ -26,7 +26,7 @@ pub struct Start {
 impl CarryOut for Start {
     type Reply = Started;
 
-    /// The same start again finds the first, and goes on with one that was cut off.
+    /// The same start again finds the first, and continues one that was cut off.
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Started, Rejection> {
         let Self { id, config, blobs } = self;
         if let Some(state) = world.coordination(&id) {

@@ -71,7 +71,7 @@ impl CarryOut for AddSessionWork {
     }
 }
 
-/// Adds work, for a session of this number or for somebody outside.
+/// Adds work, for a session of this number or for a caller outside.
 fn add(
     world: &mut World,
     work: AddWork,
