@@ -18,6 +18,9 @@ use crate::id::{GroupName, WorkId};
 /// Room that an event's payload needs besides its items, in bytes.
 const EVENT_FRAME_BYTES: usize = 64;
 
+/// Room for the list of items in an event.
+const MAX_LIST_BYTES: usize = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
+
 /// Checks items against each other and against what is there, in memory or `away`. Returns an order
 /// in which needs come first.
 ///
@@ -155,36 +158,25 @@ fn check_item(item: &WorkSpec) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError::WorkTooLarge`] names an item that alone is too large.
 pub(crate) fn events(items: Vec<WorkSpec>) -> Result<Vec<CoordinationEvent>, ConfigError> {
-    let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
-    let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut parts = Parts::default();
     for item in items {
         let size = encoded_bytes(&item) + 1;
-        if size > most {
-            return Err(ConfigError::WorkTooLarge { work_id: item.id, actual: size, max: most });
+        if size > MAX_LIST_BYTES {
+            let max = MAX_LIST_BYTES;
+            return Err(ConfigError::WorkTooLarge { work_id: item.id, actual: size, max });
         }
-        if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(CoordinationEvent::WorkAdded(WorkAdded {
-                items: std::mem::take(&mut batch),
-                recalled: Vec::new(),
-            }));
-            bytes = 0;
-        }
-        bytes += size;
-        batch.push(item);
+        parts.push(size, item);
     }
-    if !batch.is_empty() {
-        events.push(CoordinationEvent::WorkAdded(WorkAdded { items: batch, recalled: Vec::new() }));
-    }
-    Ok(events)
+    let added = |items| CoordinationEvent::WorkAdded(WorkAdded { items, recalled: Vec::new() });
+    Ok(parts.done().map(added).collect())
 }
 
 /// The events that take finished items back into memory, ahead of the work that needs them.
 pub(in crate::coordination) fn brought_back(items: Vec<Finished>) -> Vec<CoordinationEvent> {
-    let most = MAX_PAYLOAD_BYTES - EVENT_FRAME_BYTES;
-    let sized = items.into_iter().map(|item| (encoded_bytes(&item) + 1, item));
-    let (mut events, mut batch, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for (mut size, mut item) in sized {
-        if size > most {
+    let mut parts = Parts::default();
+    for mut item in items {
+        let mut size = encoded_bytes(&item) + 1;
+        if size > MAX_LIST_BYTES {
             // What needs it asks for its outcome and its output; a description that fills an event
             // by itself can stay away.
             let slim = WorkSpec::new(item.work.id.clone(), item.work.runner.clone())
@@ -192,20 +184,40 @@ pub(in crate::coordination) fn brought_back(items: Vec<Finished>) -> Vec<Coordin
             item = Finished { work: slim, sessions: Vec::new(), ..item };
             size = encoded_bytes(&item) + 1;
         }
-        if batch.len() == MAX_ITEMS_PER_EVENT || bytes + size > most {
-            events.push(CoordinationEvent::WorkAdded(WorkAdded {
-                items: Vec::new(),
-                recalled: std::mem::take(&mut batch),
-            }));
-            bytes = 0;
+        parts.push(size, item);
+    }
+    let recalled = |recalled| WorkAdded { items: Vec::new(), recalled };
+    parts.done().map(recalled).map(CoordinationEvent::WorkAdded).collect()
+}
+
+/// A list in parts that each keep the limits of an event on count and payload.
+struct Parts<T> {
+    full: Vec<Vec<T>>,
+    last: Vec<T>,
+    /// Bytes of the last one.
+    bytes: usize,
+}
+
+impl<T> Default for Parts<T> {
+    fn default() -> Self {
+        Self { full: Vec::new(), last: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<T> Parts<T> {
+    fn push(&mut self, size: usize, item: T) {
+        if self.last.len() == MAX_ITEMS_PER_EVENT || self.bytes + size > MAX_LIST_BYTES {
+            self.full.push(std::mem::take(&mut self.last));
+            self.bytes = 0;
         }
-        bytes += size;
-        batch.push(item);
+        self.bytes += size;
+        self.last.push(item);
     }
-    if !batch.is_empty() {
-        events.push(CoordinationEvent::WorkAdded(WorkAdded { items: Vec::new(), recalled: batch }));
+
+    /// The parts, in order; none is empty.
+    fn done(self) -> impl Iterator<Item = Vec<T>> {
+        self.full.into_iter().chain((!self.last.is_empty()).then_some(self.last))
     }
-    events
 }
 
 /// How many bytes an item takes in a payload, without keeping them.
