@@ -34,7 +34,7 @@ use member::Member;
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{Blocked, Coordination, Runners, StateError};
 use crate::envelope::{CommitTip, StreamTip};
-use crate::id::{CoordinationId, Epoch, SessionId};
+use crate::id::{Actor, CoordinationId, Epoch, SessionId};
 use crate::live::{Live, Stamp};
 use crate::time::{LedgerTime, Now, WallTime};
 
@@ -219,9 +219,14 @@ impl World {
         self.members.get_mut(id).ok_or_else(|| Rejection::unknown(id))
     }
 
+    /// One coordination, for a command.
+    fn known(&self, id: &CoordinationId) -> Result<&Coordination, Rejection> {
+        self.coordination(id).ok_or_else(|| Rejection::unknown(id))
+    }
+
     /// One coordination that has not ended, for a command.
     fn unended(&self, id: &CoordinationId) -> Result<&Coordination, Rejection> {
-        let state = self.coordination(id).ok_or_else(|| Rejection::unknown(id))?;
+        let state = self.known(id)?;
         if state.status().is_terminal() {
             return Err(StateError::CoordinationTerminal { coordination_id: id.clone() }.into());
         }
@@ -232,6 +237,22 @@ impl World {
     fn repeated(&self, id: &CoordinationId, origin: &Origin) -> Option<Done> {
         let version = self.coordination(id)?.remembered(origin.id.as_ref()?)?;
         Some(Done { version })
+    }
+
+    /// Carries out a command that is nothing but events of one coordination, unless it was carried
+    /// out before. What decides gets the name that they are recorded under.
+    fn decide_once(
+        &mut self,
+        id: &CoordinationId,
+        origin: &Origin,
+        now: &Now,
+        decide: impl FnOnce(&Self, Actor) -> Result<Vec<CoordinationEvent>, Rejection>,
+    ) -> Result<Done, Rejection> {
+        if let Some(done) = self.repeated(id, origin) {
+            return Ok(done);
+        }
+        let events = decide(self, origin.actor.clone())?;
+        self.record_all(id, events, origin, now)
     }
 
     /// Records decided events of one command; the first carries its id.

@@ -4,8 +4,8 @@ use super::carry_out::CarryOut;
 use crate::coordination::event::{
     BudgetRaised, Continued, CoordinationEvent, Paused, StopKind, StopRequested,
 };
-use crate::coordination::{Change, MAX_TEXT_BYTES, NotNow, Raise, shortened};
-use crate::id::CoordinationId;
+use crate::coordination::{Change, Coordination, MAX_TEXT_BYTES, NotNow, Raise, shortened};
+use crate::id::{Actor, CoordinationId};
 use crate::time::Now;
 use crate::world::World;
 use crate::world::answer::{Done, Origin, Rejection};
@@ -50,14 +50,12 @@ impl CarryOut for Stop {
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
         let Self { coordination, kind, reason } = self;
-        if let Some(done) = world.repeated(&coordination, &origin) {
-            return Ok(done);
-        }
-        world.unended(&coordination)?.allow(Change::Stop(kind))?;
-        let reason = shortened(reason, MAX_TEXT_BYTES);
-        let request = StopRequested { kind, by: origin.actor.clone(), reason, parent: None };
-        let event = CoordinationEvent::StopRequested(request);
-        world.record_all(&coordination, vec![event], &origin, now)
+        world.decide_once(&coordination, &origin, now, |world, by| {
+            world.unended(&coordination)?.allow(Change::Stop(kind))?;
+            let reason = shortened(reason, MAX_TEXT_BYTES);
+            let request = StopRequested { kind, by, reason, parent: None };
+            Ok(vec![CoordinationEvent::StopRequested(request)])
+        })
     }
 }
 
@@ -66,13 +64,11 @@ impl CarryOut for Pause {
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
         let Self { coordination, reason } = self;
-        if let Some(done) = world.repeated(&coordination, &origin) {
-            return Ok(done);
-        }
-        world.unended(&coordination)?.allow(Change::Pause)?;
-        let reason = shortened(reason, MAX_TEXT_BYTES);
-        let event = CoordinationEvent::Paused(Paused { by: origin.actor.clone(), reason });
-        world.record_all(&coordination, vec![event], &origin, now)
+        world.decide_once(&coordination, &origin, now, |world, by| {
+            world.unended(&coordination)?.allow(Change::Pause)?;
+            let reason = shortened(reason, MAX_TEXT_BYTES);
+            Ok(vec![CoordinationEvent::Paused(Paused { by, reason })])
+        })
     }
 }
 
@@ -81,19 +77,18 @@ impl CarryOut for Continue {
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
         let Self { coordination, raise } = self;
-        if let Some(done) = world.repeated(&coordination, &origin) {
-            return Ok(done);
-        }
-        let state = world.unended(&coordination)?;
-        state.allow(Change::Continue)?;
-        let mut events = Vec::new();
-        if !raise.is_empty() {
-            events.push(raised(world, &coordination, &raise, &origin)?);
-        } else if state.is_exhausted() {
-            return Err(state.not_now(NotNow::BudgetUsedUp).into());
-        }
-        events.push(CoordinationEvent::Continued(Continued { by: origin.actor.clone() }));
-        world.record_all(&coordination, events, &origin, now)
+        world.decide_once(&coordination, &origin, now, |world, by| {
+            let state = world.unended(&coordination)?;
+            state.allow(Change::Continue)?;
+            let mut events = Vec::new();
+            if !raise.is_empty() {
+                events.push(raised(world, state, &raise, by.clone())?);
+            } else if state.is_exhausted() {
+                return Err(state.not_now(NotNow::BudgetUsedUp).into());
+            }
+            events.push(CoordinationEvent::Continued(Continued { by }));
+            Ok(events)
+        })
     }
 }
 
@@ -102,24 +97,22 @@ impl CarryOut for RaiseBudget {
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
         let Self { coordination, raise } = self;
-        if let Some(done) = world.repeated(&coordination, &origin) {
-            return Ok(done);
-        }
-        world.unended(&coordination)?.allow(Change::Raise)?;
-        let event = raised(world, &coordination, &raise, &origin)?;
-        world.record_all(&coordination, vec![event], &origin, now)
+        world.decide_once(&coordination, &origin, now, |world, by| {
+            let state = world.unended(&coordination)?;
+            state.allow(Change::Raise)?;
+            Ok(vec![raised(world, state, &raise, by)?])
+        })
     }
 }
 
 /// The event that raises ceilings: no lower than they are, no higher than a parent granted.
 fn raised(
     world: &World,
-    id: &CoordinationId,
+    state: &Coordination,
     raise: &Raise,
-    origin: &Origin,
+    by: Actor,
 ) -> Result<CoordinationEvent, Rejection> {
-    let state = world.unended(id)?;
     let budget = state.budget().raised(raise)?;
     world.refuse_above_grant(state, &budget)?;
-    Ok(CoordinationEvent::BudgetRaised(BudgetRaised { by: origin.actor.clone(), budget }))
+    Ok(CoordinationEvent::BudgetRaised(BudgetRaised { by, budget }))
 }

@@ -100,11 +100,9 @@ impl CarryOut for Skip {
 
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
         let Self { coordination, work, because } = self;
-        if let Some(done) = world.repeated(&coordination, &origin) {
-            return Ok(done);
-        }
-        let skip = world.member(&coordination)?.state().decide_skip(&work, because)?;
-        let event = CoordinationEvent::WorkSkipped(skip);
-        world.record_all(&coordination, vec![event], &origin, now)
+        world.decide_once(&coordination, &origin, now, |world, _| {
+            let skip = world.known(&coordination)?.decide_skip(&work, because)?;
+            Ok(vec![CoordinationEvent::WorkSkipped(skip)])
+        })
     }
 }
