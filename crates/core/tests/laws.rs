@@ -125,6 +125,21 @@ fn stops() -> impl Strategy<Value = Option<StopKind>> {
     prop_oneof![3 => Just(None), 1 => Just(Some(StopKind::Close)), 1 => Just(Some(StopKind::Drain)), 1 => Just(Some(StopKind::Cancel))]
 }
 
+/// A history that took steps, and perhaps a request to stop; looked at after each.
+fn history(
+    plan: &Plan,
+    steps: &[Step],
+    stop: Option<StopKind>,
+    look: impl Fn(&mut History),
+) -> History {
+    let mut history = History::begin(plan);
+    for step in steps.iter().cloned().chain(stop.map(Step::Stop)) {
+        history.take(&step);
+        look(&mut history);
+    }
+    history
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -137,13 +152,7 @@ proptest! {
         steps in prop::collection::vec(steps(), 0..60),
         stop in stops(),
     ) {
-        let mut history = History::begin(&plan);
-        for step in &steps {
-            history.take(step);
-        }
-        if let Some(kind) = stop {
-            history.take(&Step::Stop(kind));
-        }
+        let mut history = history(&plan, &steps, stop, |_| ());
         history.run_to_the_end();
         history.needs_were_kept();
         history.receipt_names_every_item();
@@ -156,14 +165,7 @@ proptest! {
         steps in prop::collection::vec(steps(), 0..40),
         stop in stops(),
     ) {
-        let mut history = History::begin(&plan);
-        for step in &steps {
-            history.take(step);
-            history.refuses_what_may_not_follow();
-        }
-        if let Some(kind) = stop {
-            history.take(&Step::Stop(kind));
-        }
+        let mut history = history(&plan, &steps, stop, History::refuses_what_may_not_follow);
         history.run_to_the_end();
         history.refuses_what_may_not_follow();
     }
@@ -176,14 +178,6 @@ proptest! {
         steps in prop::collection::vec(steps(), 0..40),
         stop in stops(),
     ) {
-        let mut history = History::begin(&plan);
-        for step in &steps {
-            history.take(step);
-            history.callers_and_records_get_the_same_answer();
-        }
-        if let Some(kind) = stop {
-            history.take(&Step::Stop(kind));
-            history.callers_and_records_get_the_same_answer();
-        }
+        history(&plan, &steps, stop, |history| history.callers_and_records_get_the_same_answer());
     }
 }

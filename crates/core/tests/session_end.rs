@@ -44,20 +44,8 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
         SessionEnd::new(SessionOutcome::Success).with_text("\u{1}".repeat(MAX_TEXT_BYTES));
     end.scores.clone_from(&kept);
     end.scores.extend((0..MAX_SCORES).map(|number| (name(number, "\u{1}"), 1)));
-    let (session, fence, end) = (spawn.session.clone(), spawn.fence, Box::new(end));
-    world
-        .handle(
-            Command::EndSession(commands::EndSession {
-                session,
-                fence,
-                end,
-                asked: None,
-                blobs: Vec::new(),
-            }),
-            origin,
-            &now,
-        )
-        .unwrap();
+    let end = commands::EndSession::new(spawn.session.clone(), spawn.fence, end);
+    world.handle(end, origin, &now).unwrap();
     let event = &world.take_turn(&now).unwrap().append.events[0];
     let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(event).unwrap() else {
         panic!("the session ended")

@@ -101,23 +101,17 @@ impl Desk {
     fn end(&mut self, session: &SessionId, end: SessionEnd) -> bool {
         let fence = self.running.remove(session).unwrap();
         self.ended.insert(session.clone(), fence);
-        self.tell(Command::EndSession(commands::EndSession {
-            session: session.clone(),
-            fence,
-            end: Box::new(end),
-            asked: None,
-            blobs: Vec::new(),
-        }))
+        self.tell(commands::EndSession::new(session.clone(), fence, end).into())
     }
 
     fn some_coordination(&self, pick: u16) -> Option<CoordinationId> {
-        let all: Vec<_> = self
-            .audited
-            .world
-            .coordinations()
-            .map(|session| session.coordination_id().clone())
-            .collect();
-        nth(&all, pick)
+        nth(&self.live(), pick)
+    }
+
+    /// The coordinations that have not ended.
+    fn live(&self) -> Vec<CoordinationId> {
+        let live = self.audited.world.coordinations();
+        live.map(|session| session.coordination_id().clone()).collect()
     }
 
     fn expand(&mut self, pick: u16, well: bool) {
@@ -162,17 +156,9 @@ impl Desk {
                     self.ended.iter().map(|(session, fence)| (session.clone(), *fence)).collect();
                 let Some((session, fence)) = nth(&all, a) else { return };
                 let fence = if b.is_multiple_of(2) { fence } else { Version(u64::from(b)) };
-                let end = Box::new(SessionEnd::new(SessionOutcome::Success));
-                let reply = self.audited.tell(
-                    Command::EndSession(commands::EndSession {
-                        session,
-                        fence,
-                        end,
-                        asked: None,
-                        blobs: Vec::new(),
-                    }),
-                    &self.now(),
-                );
+                let end = SessionEnd::new(SessionOutcome::Success);
+                let end = commands::EndSession::new(session, fence, end);
+                let reply = self.audited.tell(end.into(), &self.now());
                 assert!(
                     !matches!(reply, Ok(Reply::EndSession(Written::Done(_)))),
                     "a stale fence was taken"
@@ -342,16 +328,11 @@ impl Desk {
                     reason: String::new()
                 })));
             } else {
-                let left: Vec<_> = self
-                    .audited
-                    .world
-                    .coordinations()
-                    .map(|session| session.coordination_id().clone())
-                    .collect();
                 assert_ne!(
                     self.audited.world.next_deadline(),
                     (None, None),
-                    "{left:?} wait for nothing"
+                    "{:?} wait for nothing",
+                    self.live()
                 );
                 self.wait_for_what_is_due();
             }
@@ -570,19 +551,9 @@ fn failed_at_its_root(config: CoordinationConfig) -> BTreeMap<String, usize> {
     let session = SessionId { coordination: id, number: 1 };
     let fence =
         desk.audited.world.coordination(&session.coordination).unwrap().binding(1).unwrap().0.fence;
-    let end = Box::new(SessionEnd::new(SessionOutcome::Failure));
-    desk.audited
-        .tell(
-            Command::EndSession(commands::EndSession {
-                session,
-                fence,
-                end,
-                asked: None,
-                blobs: Vec::new(),
-            }),
-            &now(1),
-        )
-        .unwrap();
+    let end = SessionEnd::new(SessionOutcome::Failure);
+    let end = commands::EndSession::new(session, fence, end);
+    desk.audited.tell(end.into(), &now(1)).unwrap();
     count(&desk.audited.turns(&now(1), usize::MAX));
     assert_eq!(
         desk.audited.world.coordinations().count(),

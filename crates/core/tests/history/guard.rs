@@ -1,14 +1,14 @@
 //! What a caller is refused and what is refused in a record, side by side.
 
-use antiphon_core::coordination::event::{CoordinationEvent, SessionBound, WorkSkipped};
+use antiphon_core::coordination::event::{CoordinationEvent, WorkSkipped};
 use antiphon_core::coordination::{
-    ApplyError, BindError, ControllerError, CoordinationController, Grant, SkipReason, StateError,
+    ApplyError, BindError, ControllerError, CoordinationController, SkipReason, StateError,
     WorkState,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::StreamTip;
 use antiphon_core::id::{Version, WorkId};
-use antiphon_core::time::{Deadline, LedgerTime};
+use antiphon_core::time::Deadline;
 
 use super::History;
 
@@ -49,18 +49,8 @@ impl History {
         let now = self.now.at.0;
         let decided = caller.clone().prepare_session_spawn(work.as_str(), looked_at.0, now);
         let refused = decided.err();
-        let recorded = self.recorded(CoordinationEvent::SessionBound(SessionBound {
-            session: self.live.last_session() + 1,
-            work: work.clone(),
-            attempt: item.attempt_count + 1,
-            looked_at,
-            grant: Grant { sessions: 1, ticks: 1, tokens: None, cost: None },
-            deadline: LedgerTime(u64::MAX),
-            token: Digest::GENESIS,
-            nested: false,
-            leases: Vec::new(),
-            context: None,
-        }));
+        let recorded =
+            self.recorded(CoordinationEvent::SessionBound(self.next_binding(work, looked_at)));
         // What a caller is granted depends on what it reports; a record holds the grant.
         if !matches!(refused, Some(ControllerError::Bind(BindError::NothingToGrant { .. }))) {
             assert_eq!(refused.map(|error| error.to_string()), recorded, "{work} at {looked_at}");

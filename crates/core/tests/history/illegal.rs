@@ -7,7 +7,6 @@ use antiphon_core::coordination::{
     Proposal, Reducer, ReducerContext, Runner, SessionOutcome, SkipReason, StopCondition, Usage,
     Verdict, WorkItemOutcome, WorkSpec, WorkState,
 };
-use antiphon_core::digest::Digest;
 use antiphon_core::event::{
     Aborted, BudgetRaised, Completed, Continued, CoordinationEvent, Paused, Resumed, SessionBound,
     SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
@@ -212,18 +211,7 @@ impl History {
         if let Some(work) = live.current_work_id()
             && (live.stop_condition_at(self.now.at).is_some() || live.pause_reason().is_some())
         {
-            events.push(CoordinationEvent::SessionBound(SessionBound {
-                session: 1 + live.totals().sessions + live.bindings().len() as u64,
-                work: work.clone(),
-                attempt: live.work_tracking(work.as_str()).unwrap().attempt_count + 1,
-                looked_at: live.version(),
-                grant: Grant { sessions: 1, ticks: 1, tokens: None, cost: None },
-                deadline: LedgerTime(u64::MAX),
-                token: Digest::GENESIS,
-                nested: false,
-                leases: Vec::new(),
-                context: None,
-            }));
+            events.push(CoordinationEvent::SessionBound(self.next_binding(work, live.version())));
         }
         for (binding, work) in live.bindings() {
             let CoordinationEvent::SessionUnbound(sound) =

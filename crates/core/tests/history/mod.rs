@@ -20,10 +20,11 @@ use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{
     Aborted, AggregateEvent as _, BudgetRaised, Completed, Continued, CoordinationEvent, Paused,
-    Resumed, SessionUnbound, StopKind, StopRequested, WorkAdded, WorkSkipped, WriteRefused,
+    Resumed, SessionBound, SessionUnbound, StopKind, StopRequested, WorkAdded, WorkSkipped,
+    WriteRefused,
 };
 use antiphon_core::id::{Actor, CommandId, Epoch, StreamName, Version, WorkId};
-use antiphon_core::time::{Now, WallTime};
+use antiphon_core::time::{LedgerTime, Now, WallTime};
 
 #[allow(unused_imports, reason = "each test file uses a part of it")]
 pub(crate) use draft::{Draft, Plan, Step};
@@ -113,6 +114,23 @@ impl History {
         let version = self.live.version().next();
         let cause = Some(CommandId::new(format!("command {version}")).unwrap());
         Meta { version, at: self.now.at, wall: self.now.wall, cause }
+    }
+
+    /// The next session, bound to an item with as little as can be granted.
+    fn next_binding(&self, work: &WorkId, looked_at: Version) -> SessionBound {
+        let tracking = self.live.work_tracking(work.as_str()).unwrap();
+        SessionBound {
+            session: self.live.last_session() + 1,
+            work: work.clone(),
+            attempt: tracking.attempt_count + 1,
+            looked_at,
+            grant: Grant { sessions: 1, ticks: 1, tokens: None, cost: None },
+            deadline: LedgerTime(u64::MAX),
+            token: Digest::GENESIS,
+            nested: false,
+            leases: Vec::new(),
+            context: None,
+        }
     }
 
     /// Applies an event everywhere, or nowhere if it is refused.

@@ -179,13 +179,7 @@ impl Story {
             "end" => {
                 let session: SessionId = words.at(1).parse().unwrap();
                 let fence = self.fence(&session, words);
-                Ok(Command::EndSession(commands::EndSession {
-                    session,
-                    fence,
-                    end: Box::new(self.end(words)),
-                    asked: None,
-                    blobs: Vec::new(),
-                }))
+                Ok(commands::EndSession::new(session, fence, self.end(words)).into())
             }
             "cleared" => {
                 Ok(Command::Cleared(commands::Cleared { session: words.at(1).parse().unwrap() }))

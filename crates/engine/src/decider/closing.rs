@@ -77,13 +77,7 @@ impl Decider {
         for (session, fence) in self.sessions.to_abandon() {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
-            let command = commands::EndSession {
-                session,
-                fence,
-                end: Box::new(end),
-                asked: None,
-                blobs: Vec::new(),
-            };
+            let command = commands::EndSession::new(session, fence, end);
             if let Err(error) = self.world.handle(command, engine_origin(), now) {
                 self.incidents.note(Incident::LossNotRecorded, &subject, &error);
             }

@@ -23,6 +23,14 @@ pub struct EndSession {
     pub blobs: Vec<Blob>,
 }
 
+impl EndSession {
+    /// The end of a session that was not asked to stop and names no output.
+    #[must_use]
+    pub fn new(session: SessionId, fence: Fence, end: SessionEnd) -> Self {
+        Self { session, fence, end: Box::new(end), asked: None, blobs: Vec::new() }
+    }
+}
+
 /// Nothing is left of a session that had left something running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields' names say it")]
