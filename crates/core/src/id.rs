@@ -387,6 +387,26 @@ number_type! {
     Epoch
 }
 
+/// An event does not follow the last one of its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("version {actual} does not follow version {last}")]
+pub struct OutOfOrder {
+    /// The last version seen.
+    pub last: Version,
+    /// The version offered.
+    pub actual: Version,
+}
+
+impl Version {
+    /// Refuses a version that is not the next one after the last that was seen.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`].
+    pub fn follows(self, last: Self) -> Result<(), OutOfOrder> {
+        if self == last.next() { Ok(()) } else { Err(OutOfOrder { last, actual: self }) }
+    }
+}
+
 /// What a session or lease must show to write: the version of the event that granted it.
 pub type Fence = Version;
 

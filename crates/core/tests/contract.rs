@@ -18,7 +18,7 @@ use antiphon_core::coordination::{
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Payload, Recorded, StreamTip};
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon_core::id::{Actor, StreamName, Version, WorkId};
+use antiphon_core::id::{Actor, OutOfOrder, StreamName, Version, WorkId};
 use antiphon_core::time::{ClockRegression, LedgerTime, WallTime};
 
 fn budget() -> CoordinationBudget {
@@ -847,7 +847,7 @@ fn another_event_at_a_version_that_was_seen_is_refused_and_the_same_one_ignored(
     nowhere.version = Version(0);
     assert_eq!(
         reducer.apply(&nowhere, &ReducerContext::replay(1)),
-        Err(ApplyError::OutOfOrder { last: Version(2), actual: Version(0) })
+        Err(OutOfOrder { last: Version(2), actual: Version(0) }.into())
     );
     assert_eq!(reducer.checkpoint(), before);
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::coordination::{ApplyError, Coordination, MAX_HASHMAP_SIZE};
 use crate::digest::Digest;
 use crate::envelope::{Recorded, StreamTip};
-use crate::id::{CoordinationId, StreamName, Version};
+use crate::id::{CoordinationId, OutOfOrder, StreamName, Version};
 use crate::replay::Replay;
 
 /// Where an event comes from while it is reduced.
@@ -250,10 +250,10 @@ impl Reducer for CoordinationReducer {
                     known: *seen,
                     actual: recorded.hash,
                 }),
-                None => Err(ApplyError::OutOfOrder {
-                    last: known.replay.tip().version,
-                    actual: recorded.version,
-                }),
+                None => {
+                    let (last, actual) = (known.replay.tip().version, recorded.version);
+                    Err(OutOfOrder { last, actual }.into())
+                }
             };
         }
         if recorded.version != Version(1) {

@@ -65,9 +65,7 @@ impl Coordination {
         let CoordinationEvent::Started(started) = event else {
             return Err(illegal(event, &Illegal::NotTheFirst));
         };
-        if meta.version != Version(1) {
-            return Err(ApplyError::OutOfOrder { last: Version(0), actual: meta.version });
-        }
+        meta.version.follows(Version(0))?;
         check_started(started).map_err(|why| illegal(event, &why.into()))?;
         let mut receipt = ReceiptBuilder::new(id.clone(), started.budget.clone(), meta.wall.0);
         receipt.record_epoch(started.epoch, &started.engine);
@@ -96,9 +94,7 @@ impl Coordination {
     /// # Errors
     /// An [`ApplyError`] says why the event cannot follow; nothing has changed then.
     pub fn apply(&mut self, event: &CoordinationEvent, meta: &Meta) -> Result<(), ApplyError> {
-        if meta.version != self.version.next() {
-            return Err(ApplyError::OutOfOrder { last: self.version, actual: meta.version });
-        }
+        meta.version.follows(self.version)?;
         meta.at.not_before(self.last_at)?;
         self.check(event, meta).map_err(|why| illegal(event, &why))?;
         self.work.forget_archived();

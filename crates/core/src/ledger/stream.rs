@@ -3,7 +3,7 @@
 use super::event::LedgerEvent;
 use crate::digest::Digest;
 use crate::envelope::{Meta, StreamTip};
-use crate::id::{Epoch, StreamName, Version};
+use crate::id::{Epoch, OutOfOrder, StreamName, Version};
 use crate::live::Aggregate;
 use crate::schema::{AggregateEvent as _, Unreadable};
 use crate::time::{ClockRegression, LedgerTime, WallTime};
@@ -27,13 +27,8 @@ pub enum LedgerStreamError {
     /// The event cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// The event does not follow the last one.
-    #[error("version {actual} does not follow version {last}")]
-    OutOfOrder {
-        /// The last version seen.
-        last: Version,
-        actual: Version,
-    },
+    #[error(transparent)]
+    OutOfOrder(#[from] OutOfOrder),
     #[error(transparent)]
     ClockRegression(#[from] ClockRegression),
     /// The stream begins with another event.
@@ -122,9 +117,7 @@ impl Aggregate for LedgerStream {
     }
 
     fn apply(&mut self, event: &LedgerEvent, meta: &Meta) -> Result<(), LedgerStreamError> {
-        if meta.version != self.version.next() {
-            return Err(LedgerStreamError::OutOfOrder { last: self.version, actual: meta.version });
-        }
+        meta.version.follows(self.version)?;
         meta.at.not_before(self.changed.0)?;
         if let LedgerEvent::Opened(opened) = event {
             if opened.ledger != self.id {

@@ -11,7 +11,7 @@ use antiphon_core::event::{
     Aborted, BudgetRaised, Completed, Continued, CoordinationEvent, Paused, Resumed, SessionBound,
     SessionUnbound, WorkAdded, WorkSkipped, WriteRefused,
 };
-use antiphon_core::id::{Epoch, Version, WorkId};
+use antiphon_core::id::{Epoch, OutOfOrder, Version, WorkId};
 use antiphon_core::time::{ClockRegression, Deadline, LedgerTime};
 
 use super::{History, actor, decode, text};
@@ -45,7 +45,7 @@ impl History {
             let refused = self.live.apply(&resumed, &Meta { version, ..meta.clone() });
             assert_eq!(
                 refused,
-                Err(ApplyError::OutOfOrder { last: self.live.version(), actual: version })
+                Err(OutOfOrder { last: self.live.version(), actual: version }.into())
             );
         }
         let last = self.log.last().unwrap().at;

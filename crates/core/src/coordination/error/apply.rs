@@ -1,7 +1,7 @@
 //! Why a recorded event cannot follow.
 
 use crate::digest::Digest;
-use crate::id::{CoordinationId, StreamName, Version};
+use crate::id::{CoordinationId, OutOfOrder, StreamName, Version};
 use crate::schema::Unreadable;
 use crate::time::ClockRegression;
 
@@ -16,13 +16,8 @@ pub enum ApplyError {
     /// The stream is not a coordination's.
     #[error("{stream} is not the stream of a coordination")]
     NotACoordination { stream: StreamName },
-    /// The event does not follow the last one.
-    #[error("version {actual} does not follow version {last}")]
-    OutOfOrder {
-        /// The last version seen.
-        last: Version,
-        actual: Version,
-    },
+    #[error(transparent)]
+    OutOfOrder(#[from] OutOfOrder),
     #[error(transparent)]
     ClockRegression(#[from] ClockRegression),
     /// The event is not possible in this state.
