@@ -149,7 +149,7 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
 }
 
 #[test]
-fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_is_told() -> Result {
+fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_fails_its_session() -> Result {
     let dir = tempfile::tempdir()?;
     let put_out = |bytes: u32| {
         format!(
@@ -170,8 +170,10 @@ fn an_output_of_ten_megabytes_flows_on_and_a_larger_one_is_told() -> Result {
         [
             "succeeded big (session 1) after",
             "succeeded takes (session 2) after",
-            "succeeded bigger (session 3) after its report could only be read in part: the result file has 12000013 bytes and was not read; at most 10 MiB are",
-            "succeeded in 3 sessions"
+            "ready bigger (session 3) after to be retried: its result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "ready bigger (session 4) after to be retried: its result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "failed bigger (session 5) after its result file has 12000013 bytes and was not read; at most 10 MiB are",
+            "partial in 5 sessions"
         ],
         "{output:?}"
     );
