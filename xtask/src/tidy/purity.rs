@@ -119,6 +119,10 @@ mod tests {
         ("pub fn l() { let _ = std::thread::spawn(|| {}); }", "method `std::thread::spawn`"),
         ("pub fn m() { let _ = std::sync::Mutex::new(0); }", "type `std::sync::Mutex`"),
         ("pub fn n() { println!(\"x\") }", "macro `std::println`"),
+        (
+            "pub static O: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);",
+            "type `std::sync::atomic::AtomicU64`",
+        ),
     ];
 
     #[test]

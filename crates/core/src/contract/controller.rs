@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use crate::coordination::event::CoordinationEvent;
 use crate::coordination::{
@@ -102,9 +102,13 @@ pub struct CoordinationController {
     objectives: BTreeMap<WorkId, EfeObjective>,
 }
 
-/// Bare coordinations that were started without a chosen id. It tells two of them apart whatever
-/// their clock says; nothing is decided by it.
-static STARTED: AtomicU64 = AtomicU64::new(0);
+/// Bare coordinations that were started without a chosen id. It tells two of them apart that have
+/// the same configuration and time, which nothing else that is handed in here could.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the id that it makes is recorded; nothing reads it back"
+)]
+static STARTED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
 
 fn caller() -> Actor {
     Actor::new("caller").expect("BUG: a constant name")
