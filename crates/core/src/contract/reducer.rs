@@ -185,8 +185,8 @@ impl CoordinationReducer {
     #[must_use]
     pub fn checkpoint(&self) -> Vec<u8> {
         let kept = self.state.coordinations.values().filter_map(|known| {
-            let snapshot = String::from_utf8(known.replay.state()?.snapshot()).ok()?;
-            Some(Kept { snapshot, seen: known.seen.clone() })
+            let snapshot = String::from_utf8(known.replay.state()?.snapshot());
+            Some(Kept { snapshot: snapshot.expect("BUG: JSON is text"), seen: known.seen.clone() })
         });
         let checkpoint =
             Checkpoint { format: CHECKPOINT.to_owned(), coordinations: kept.collect() };
