@@ -64,24 +64,6 @@ impl Event {
             _ => CoordinationEvent::decode(kind, schema, payload).map(Self::Coordination),
         }
     }
-
-    /// What happened in a coordination, if that is where it happened.
-    #[must_use]
-    pub fn in_coordination(self) -> Option<CoordinationEvent> {
-        match self {
-            Self::Coordination(event) => Some(event),
-            Self::Ledger(_) => None,
-        }
-    }
-
-    /// What happened to the ledger, if that is where it happened.
-    #[must_use]
-    pub fn in_ledger(self) -> Option<LedgerEvent> {
-        match self {
-            Self::Ledger(event) => Some(event),
-            Self::Coordination(_) => None,
-        }
-    }
 }
 
 impl Recorded {

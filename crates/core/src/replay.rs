@@ -2,7 +2,7 @@
 
 use crate::envelope::{Meta, Recorded, StreamTip};
 use crate::id::StreamName;
-use crate::live::{Aggregate, Live};
+use crate::live::Aggregate;
 use crate::schema::AggregateEvent as _;
 
 /// One stream as far as it was replayed.
@@ -71,13 +71,6 @@ impl<A: Aggregate> Replay<A> {
     #[must_use]
     pub fn tip(&self) -> StreamTip {
         self.tip
-    }
-
-    /// The state, to be continued live; `None` if there was no event.
-    #[must_use]
-    pub fn into_live(self) -> Option<Live<A>> {
-        let tip = self.tip;
-        self.state.map(|state| Live::restore(state, tip))
     }
 
     /// The state and where its chain ends; `None` if there was no event.
