@@ -69,7 +69,7 @@ impl Coordination {
             let is_there = |runner: &Runner| self.capability_of(runner, runners).is_some();
             return Some(Proposal::End(self.ending_on(stop, is_there)));
         };
-        let by = Actor::new("engine").expect("BUG: a constant name");
+        let by = Actor::engine().clone();
         let reason = stop.describe();
         Some(Proposal::Event(CoordinationEvent::Paused(Paused { by, reason })))
     }
