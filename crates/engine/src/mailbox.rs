@@ -18,7 +18,7 @@ pub use error::{
 };
 pub(crate) use feed::{Fed, Feed, Feeds};
 pub(crate) use handle::Handle;
-pub(crate) use origin::{engine_origin, operator};
+pub(crate) use origin::operator;
 pub(crate) use request::{Release, Request};
 pub(crate) use status::head_of;
 pub use status::{Ended, Status};

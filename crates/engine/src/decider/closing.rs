@@ -4,14 +4,14 @@
 use antiphon_core::coordination::{SessionEnd, SessionOutcome};
 use antiphon_core::id::StreamName;
 use antiphon_core::time::Now;
-use antiphon_core::world::commands;
+use antiphon_core::world::{Origin, commands};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Decider;
 use super::snapshots::snapshot_of;
 use crate::incidents::Incident;
-use crate::mailbox::{Unavailable, engine_origin};
+use crate::mailbox::Unavailable;
 use crate::session::CLOSED;
 
 /// What the end of the engine waits for.
@@ -78,7 +78,7 @@ impl Decider {
             let end = SessionEnd::new(SessionOutcome::Lost).with_text(CLOSED);
             let subject = session.to_string();
             let command = commands::EndSession::new(session, fence, end);
-            if let Err(error) = self.world.handle(command, engine_origin(), now) {
+            if let Err(error) = self.world.handle(command, Origin::engine(), now) {
                 self.incidents.note(Incident::LossNotRecorded, &subject, &error);
             }
         }

@@ -9,7 +9,7 @@ use antiphon_core::world::{EraseRequest, Origin, Rejection, Started, Written, co
 
 use super::Decider;
 use crate::incidents::Incident;
-use crate::mailbox::{EraseError, Feed, Release, Request, SubmitError, engine_origin, head_of};
+use crate::mailbox::{EraseError, Feed, Release, Request, SubmitError, head_of};
 use crate::session::ReportedEnd;
 
 impl Decider {
@@ -30,7 +30,7 @@ impl Decider {
             asked: end.asked,
             blobs: end.blobs.clone(),
         };
-        match self.world.handle(command, engine_origin(), now) {
+        match self.world.handle(command, Origin::engine(), now) {
             Ok(Written::Refused) => self.incidents.note(
                 Incident::StaleEnd,
                 &end.session,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use antiphon_core::coordination::Runner;
 use antiphon_core::id::{CoordinationId, SessionId, WorkId};
-use antiphon_core::world::{Action, commands};
+use antiphon_core::world::{Action, Origin, commands};
 
 use super::Decider;
 use super::disk::TurnOutcome;
@@ -13,7 +13,7 @@ use super::turns::{TurnDraft, TurnInFlight};
 use super::writer::Ack;
 use crate::crash;
 use crate::incidents::Incident;
-use crate::mailbox::{Ended, engine_origin};
+use crate::mailbox::Ended;
 use crate::orphans::{self, Orphans};
 use crate::session::ReportedEnd;
 
@@ -150,7 +150,7 @@ impl Decider {
         let (now, subject) = (self.now(), format!("{work} of {coordination}"));
         if let Err(error) = self.world.handle(
             commands::Expanded { coordination, work, config },
-            engine_origin(),
+            Origin::engine(),
             &now,
         ) {
             self.incidents.note(Incident::LateExpansion, &subject, &error);

@@ -20,7 +20,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::{AskError, EraseError, QueryError, SubmitError, Unavailable};
 use super::feed::Feed;
-use super::origin::engine_origin;
 use super::request::Request;
 use super::status::{Ended, Status, end_of, head_of, status_of};
 use crate::incidents::{Incident, Incidents};
@@ -171,7 +170,7 @@ impl Handle {
         };
         let subject = format!("{work} of {coordination}");
         let expanded = commands::Expanded { coordination, work, config };
-        if let Err(error) = self.ask(expanded, engine_origin()).await {
+        if let Err(error) = self.ask(expanded, Origin::engine()).await {
             self.incidents.note(Incident::LateExpansion, &subject, &error);
         }
     }

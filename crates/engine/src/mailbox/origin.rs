@@ -11,11 +11,3 @@ pub(crate) fn operator(id: Option<CommandId>) -> Origin {
         id,
     }
 }
-
-/// The engine itself.
-pub(crate) fn engine_origin() -> Origin {
-    Origin {
-        actor: Actor::new("engine").unwrap_or_else(|error| panic!("BUG: a constant name: {error}")),
-        id: None,
-    }
-}

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::id::SessionId;
-use antiphon_core::world::commands;
+use antiphon_core::world::{Origin, commands};
 
 use super::report::Leftovers;
-use crate::mailbox::{AskError, Handle, engine_origin};
+use crate::mailbox::{AskError, Handle};
 use crate::session::Processes;
 
 /// How often it is looked whether leftovers are gone: nothing tells.
@@ -58,6 +58,6 @@ pub(crate) fn watch(
 impl Handle {
     /// Tells the decider that nothing of a session is left.
     async fn cleared(&self, session: SessionId) -> Result<(), AskError> {
-        self.ask(commands::Cleared { session }, engine_origin()).await.map(|_| ())
+        self.ask(commands::Cleared { session }, Origin::engine()).await.map(|_| ())
     }
 }
