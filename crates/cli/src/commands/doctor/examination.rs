@@ -118,12 +118,7 @@ impl Examination {
     }
 
     pub(super) fn ok(&mut self, name: &'static str, text: impl Into<String>) {
-        self.checks.push(CheckResult {
-            name,
-            state: CheckState::Ok,
-            text: text.into(),
-            advice: None,
-        });
+        self.add(CheckState::Ok, name, text.into(), None);
     }
 
     pub(super) fn note(
@@ -132,12 +127,7 @@ impl Examination {
         text: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.checks.push(CheckResult {
-            name,
-            state: CheckState::Note,
-            text: text.into(),
-            advice: Some(advice.into()),
-        });
+        self.add(CheckState::Note, name, text.into(), Some(advice.into()));
     }
 
     pub(super) fn problem(
@@ -146,12 +136,11 @@ impl Examination {
         text: impl Into<String>,
         advice: impl Into<String>,
     ) {
-        self.checks.push(CheckResult {
-            name,
-            state: CheckState::Problem,
-            text: text.into(),
-            advice: Some(advice.into()),
-        });
+        self.add(CheckState::Problem, name, text.into(), Some(advice.into()));
+    }
+
+    fn add(&mut self, state: CheckState, name: &'static str, text: String, advice: Option<String>) {
+        self.checks.push(CheckResult { name, state, text, advice });
     }
 
     /// Whether there is something to go on with.
