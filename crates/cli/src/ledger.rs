@@ -8,7 +8,6 @@ use antiphon::coordination::{
     Coordination, CoordinationReducer, Reducer as _, ReducerContext, Stage,
 };
 use antiphon::envelope::Recorded;
-use antiphon::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon::id::{CoordinationId, StreamName, Version, WorkId};
 use antiphon::ledger::{
     Events, HeadFilter, HeadQuery, LedgerPosition, Location, OpenError, Store, UnknownFormat,
@@ -151,8 +150,11 @@ impl Ledger {
                 else {
                     break;
                 };
+                let summary = head
+                    .run_summary()
+                    .map_err(|error| CommandError::because(Kind::State, &error))?;
                 if let StreamName::Coordination(id) = &head.stream
-                    && !self.is_nested(&head.stream)?
+                    && summary.parent.is_none()
                 {
                     return Ok(id.clone());
                 }
@@ -162,12 +164,6 @@ impl Ledger {
         let command_error =
             CommandError::new(Kind::Usage, format!("there are no runs in {}", self.dir.display()));
         Err(command_error.with_hint("`antiphon run FILE` starts one"))
-    }
-
-    fn is_nested(&self, stream: &StreamName) -> Result<bool, CommandError> {
-        let first = self.store.read_stream(stream, Version(0), 1)?;
-        let event = first.first().and_then(|event| CoordinationEvent::of(event).ok());
-        Ok(matches!(event, Some(CoordinationEvent::Started(started)) if started.parent.is_some()))
     }
 
     /// Refuses a coordination that is not there, or has ended.
