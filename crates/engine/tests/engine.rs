@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use antiphon::append::HeadRow;
 use antiphon::coordination::{
     Backoff, Blocked, CoordinationBudget, CoordinationConfig, FailurePolicy, SessionOutcome,
     SessionSpawner, SessionTerminationInfo, SpawnError, Verdict, WorkSpec,
 };
 use antiphon::digest::Digest;
 use antiphon::event::{AggregateEvent as _, CoordinationEvent};
-use antiphon::id::{CoordinationId, Version};
+use antiphon::id::{CoordinationId, StreamName, Version};
 use antiphon::ledger::verify::{Scope, verify};
-use antiphon::ledger::{OpenError, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::{HeadQuery, OpenError, SqliteOptions, SqliteStore, Store};
 use antiphon::world::EraseRequest;
-use antiphon::{Engine, EngineBuilder, Failed, Output, SessionContext, StartError};
+use antiphon::{Engine, EngineBuilder, Failed, Output, SessionContext, StartError, SubmitError};
 use tokio::sync::Notify;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -831,5 +832,35 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
     let report = verify(&store, &Scope::Ledger)?;
     assert!(report.is_sound(), "{report}");
     assert_eq!(report.not_rebuildable.iter().map(|stream| stream.erased).collect::<Vec<_>>(), [2]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_row_that_cannot_be_read_is_not_taken_for_another_configuration() -> Result {
+    let dir = tempfile::tempdir()?;
+    let nightly = || config(&["a"]).with_id("nightly").unwrap();
+    let start = async || {
+        let mut setup = setup(dir.path());
+        setup.register("work", |_| async { Ok(Output::none()) }).unwrap();
+        setup.start().await
+    };
+    let engine = start().await?;
+    engine.submit(nightly()).await?.wait().await?;
+    let stream = StreamName::Coordination(CoordinationId::new("nightly")?);
+    let head = engine.heads(HeadQuery::Stream(stream)).await?.remove(0);
+    engine.close().await?;
+    let head = HeadRow { summary: "{}".to_owned(), ..head };
+    let database = rusqlite::Connection::open(dir.path().join("state").join("ledger.db"))?;
+    let changed = database.execute(
+        "UPDATE streams SET summary = ?1, digest = ?2 WHERE name = 'coordination/nightly'",
+        (&head.summary, head.digest().0),
+    )?;
+    assert_eq!(changed, 1);
+    drop(database);
+
+    let engine = start().await?;
+    let refused = engine.submit(nightly()).await.unwrap_err();
+    assert!(matches!(refused, SubmitError::HeadRow { .. }), "{refused}");
+    engine.close().await?;
     Ok(())
 }

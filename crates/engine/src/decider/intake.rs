@@ -163,16 +163,21 @@ impl Decider {
         if self.world.coordination(id).is_some() {
             return Ok(None);
         }
-        let same = |head: &HeadRow| head.run_summary().is_ok_and(|it| it.plan == config.digest());
-        let is_same = match head_of(self.disk.store(), id)? {
-            Some(head) => same(&head),
+        let plan = match head_of(self.disk.store(), id)? {
+            Some(head) => match head.run_summary() {
+                Ok(summary) => summary.plan,
+                Err(error) => {
+                    let (run, reason) = (id.clone(), error.to_string());
+                    return Err(SubmitError::HeadRow { run, reason });
+                }
+            },
             // It may have ended in a turn that is on its way to the disk.
             None => match self.audience.ending(id) {
-                Some(plan) => *plan == config.digest(),
+                Some(plan) => *plan,
                 None => return Ok(None),
             },
         };
-        match is_same {
+        match plan == config.digest() {
             true => Ok(Some(Started::Existing { coordination: id.clone() })),
             false => Err(Rejection::Conflict { coordination: id.clone() }.into()),
         }

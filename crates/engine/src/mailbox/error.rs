@@ -90,6 +90,10 @@ pub enum SubmitError {
         /// The digest of the input.
         input: Digest,
     },
+    /// The id belongs to a run whose head row is not what this version writes, so that nobody can
+    /// say whether it was started with the same.
+    #[error("the head row of run {run} cannot be read ({reason}); run `antiphon verify`")]
+    HeadRow { run: CoordinationId, reason: String },
     /// The id of the session that adds the work is too long to be recorded as whose work it is.
     #[error(transparent)]
     Session(IdError),
