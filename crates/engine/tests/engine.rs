@@ -836,6 +836,39 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
 }
 
 #[tokio::test]
+async fn an_earlier_attempt_is_not_taken_for_the_last_one_whose_end_is_erased() -> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |session: SessionContext| async move {
+        match session.attempt() {
+            1 => Err(Failed::because("not yet")),
+            _ => Ok(Output::text(session.work().as_str())),
+        }
+    })?;
+    let engine = setup.start().await?;
+    let work = work(&["a", "b"]).into_iter().map(|item| item.with_attempts(2)).collect();
+    let run = engine.submit(CoordinationConfig::of_work(work, budget())?).await?;
+    run.wait().await?;
+    let mut ends = Vec::new();
+    for event in run.events(Version(0), 100).await? {
+        if let CoordinationEvent::SessionUnbound(unbound) = CoordinationEvent::of(&event)? {
+            ends.push((event.version, unbound.work));
+        }
+    }
+    let (version, last) = ends.pop().unwrap();
+    let other = if last == *"a" { "b" } else { "a" };
+    assert_eq!(run.output(&last).await?, Some(Output::text(last.as_str())));
+
+    let payloads = Some((run.id().clone(), vec![version]));
+    let reason = "it was private".to_owned();
+    engine.erase(EraseRequest { payloads, blobs: Vec::new(), reason }).await?;
+    assert_eq!(run.output(&last).await?, None, "the first attempt is not the last one");
+    assert_eq!(run.output(other).await?, Some(Output::text(other)), "nothing follows its end");
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_head_row_that_cannot_be_read_is_not_taken_for_another_configuration() -> Result {
     let dir = tempfile::tempdir()?;
     let nightly = || config(&["a"]).with_id("nightly").unwrap();

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use antiphon_core::coordination::NextStep;
 use antiphon_core::event::{AggregateEvent as _, CoordinationEvent, SessionUnbound};
 use antiphon_core::id::{CoordinationId, StreamName};
 
@@ -30,16 +31,24 @@ impl Handle {
     }
 }
 
-/// How the last session of an item ended.
+/// How the last session of an item ended, if one has. What was erased or cannot be read may be the
+/// end of a later one: before it, only an end is taken for the last that no session can follow.
 fn last_session(
     store: &dyn Store,
     stream: &StreamName,
     work: &str,
 ) -> Result<Option<SessionUnbound>, ReadError> {
-    backwards(store, stream, |recorded| match CoordinationEvent::of(recorded) {
+    let mut unread = false;
+    let last = backwards(store, stream, |recorded| match CoordinationEvent::of(recorded) {
         Ok(CoordinationEvent::SessionUnbound(unbound)) if unbound.work == *work => {
-            ControlFlow::Break(unbound)
+            let is_last = !unread || matches!(unbound.then, NextStep::Done(_));
+            ControlFlow::Break(is_last.then_some(unbound))
         }
-        _ => ControlFlow::Continue(()),
-    })
+        Ok(_) => ControlFlow::Continue(()),
+        Err(_) => {
+            unread = true;
+            ControlFlow::Continue(())
+        }
+    })?;
+    Ok(last.flatten())
 }

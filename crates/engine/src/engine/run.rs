@@ -186,7 +186,8 @@ impl Run {
         self.handle.status(&self.id).await
     }
 
-    /// What the last session of an item put out, if one has.
+    /// What the last session of an item put out; `None` if none has ended, or the record of how it
+    /// did was erased.
     ///
     /// # Errors
     /// [`QueryError`] if there is no such run, or the ledger cannot be read.
