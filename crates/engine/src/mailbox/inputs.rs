@@ -1,6 +1,6 @@
 //! Inputs that items name: each is handed in with them, or is in the ledger already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_core::coordination::{CoordinationConfig, Runner, WorkSpec};
 use antiphon_core::digest::Digest;
@@ -41,13 +41,17 @@ fn not_handed_in(items: &[WorkSpec], inputs: &[Blob]) -> BTreeMap<Digest, WorkId
     let given: BTreeMap<Digest, &Blob> = inputs.iter().map(|blob| (blob.digest, blob)).collect();
     let mut absent = BTreeMap::new();
     let mut nested: Vec<CoordinationConfig> = Vec::new();
+    // Plans that name a plan many times, which names another one many times, are looked into once.
+    let mut seen = BTreeSet::new();
     let mut look = |items: &[WorkSpec], nested: &mut Vec<CoordinationConfig>| {
         for item in items {
             let Some(input) = item.input else { continue };
             match (given.get(&input), &item.runner) {
                 (None, _) => drop(absent.entry(input).or_insert_with(|| item.id.clone())),
                 // One that is no plan fails when it is expanded, and says why.
-                (Some(plan), Runner::Nested { .. }) => nested.extend(nested_config(&plan.bytes)),
+                (Some(plan), Runner::Nested { .. }) if seen.insert(input) => {
+                    nested.extend(nested_config(&plan.bytes));
+                }
                 (Some(_), _) => {}
             }
         }
@@ -57,4 +61,44 @@ fn not_handed_in(items: &[WorkSpec], inputs: &[Blob]) -> BTreeMap<Digest, WorkId
         look(config.work(), &mut nested);
     }
     absent
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_core::coordination::CoordinationBudget;
+
+    use super::*;
+    use crate::plan::{PLAN_SCHEMA, PlanSpec};
+
+    fn item(id: &str, runner: Runner, input: Digest) -> WorkSpec {
+        WorkSpec::new(WorkId::new(id).unwrap(), runner).with_input(input)
+    }
+
+    #[test]
+    fn a_plan_that_is_named_many_times_is_looked_into_once() {
+        let absent = Digest::of(b"what nobody handed in");
+        let mut work = vec![item("deepest", Runner::Caller, absent)];
+        let mut plans = Vec::new();
+        // Each names the one below twice: 2^40 ways lead to the deepest item.
+        for _ in 0..40 {
+            let plan = PlanSpec {
+                schema: PLAN_SCHEMA,
+                name: "nested".to_owned(),
+                budget: CoordinationBudget::new(10, 60_000, 1_000, None).unwrap(),
+                concurrency: 1,
+                attempts: None,
+                breaker: None,
+                pausing: false,
+                labels: BTreeMap::new(),
+                widths: BTreeMap::new(),
+                work,
+            };
+            let plan = Blob::new(plan.to_bytes());
+            work =
+                ["a", "b"].map(|id| item(id, Runner::Nested { sessions: 1 }, plan.digest)).into();
+            plans.push(plan);
+        }
+        let deepest = WorkId::new("deepest").unwrap();
+        assert_eq!(not_handed_in(&work, &plans), BTreeMap::from([(absent, deepest)]));
+    }
 }
