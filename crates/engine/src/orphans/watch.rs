@@ -7,7 +7,7 @@ use antiphon_core::id::SessionId;
 use antiphon_core::world::{Origin, commands};
 
 use super::report::Leftovers;
-use crate::mailbox::{AskError, Handle};
+use crate::mailbox::{AskError, Handle, Unavailable};
 use crate::session::Processes;
 
 /// How often it is looked whether leftovers are gone: nothing tells.
@@ -37,19 +37,25 @@ pub(crate) fn watch(
                         tracing::warn!(%session, left = left.join(", "), "an item waits until what a session left is gone");
                     }
                 }
-                Ok(Ok(_)) => break,
+                Ok(Ok(_)) => {
+                    leftovers.forget(&session);
+                    match handle.cleared(session.clone()).await {
+                        Ok(()) => return processes.forget(&session),
+                        // The ledger takes nothing in for now; the item must not wait for ever.
+                        Err(AskError::Unavailable(
+                            Unavailable::ReadOnly { .. } | Unavailable::NotTaken { .. },
+                        )) => {}
+                        Err(error) => {
+                            tracing::debug!(%session, %error, "nothing waits for what a session left running");
+                            return;
+                        }
+                    }
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(%session, %error, "whether anything of a session is left cannot be seen");
                 }
                 // The runtime ends.
                 Err(_) => return,
-            }
-        }
-        leftovers.forget(&session);
-        match handle.cleared(session.clone()).await {
-            Ok(()) => processes.forget(&session),
-            Err(error) => {
-                tracing::debug!(%session, %error, "nothing waits for what a session left running");
             }
         }
     });
@@ -59,5 +65,41 @@ impl Handle {
     /// Tells the decider that nothing of a session is left.
     async fn cleared(&self, session: SessionId) -> Result<(), AskError> {
         self.ask(commands::Cleared { session }, Origin::engine()).await.map(|_| ())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use antiphon_core::time::Now;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::incidents::Incidents;
+    use crate::ledger::MemoryStore;
+    use crate::mailbox::Request;
+    use crate::process::{WardenProgram, WardenSetup, Wardens};
+
+    #[tokio::test]
+    async fn that_nothing_is_left_is_said_again_once_the_disk_was_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = WardenProgram::At(dir.path().join("nothing is started here"));
+        let setup = WardenSetup { program, ..WardenSetup::default() };
+        let wardens = Wardens::open(dir.path(), setup).unwrap();
+        let socket = dir.path().join("api.sock");
+        let processes = Arc::new(Processes::new(wardens, dir.path().to_owned(), socket));
+        let (mailbox, mut requests) = mpsc::channel(1);
+        let handle =
+            Handle::new(mailbox, Arc::new(MemoryStore::default()), Arc::<Incidents>::default());
+        let session: SessionId = "nightly.1".parse().unwrap();
+        watch(processes, handle, Arc::default(), session.clone());
+
+        let full = Unavailable::ReadOnly { reason: "it is full".to_owned() };
+        for answer in [full, Unavailable::Stopped] {
+            let Some(Request::Command(carry)) = requests.recv().await else {
+                panic!("it does not say that nothing is left");
+            };
+            carry(Err(answer), &Now::from(1_000))(Ok(()));
+        }
+        assert!(requests.recv().await.is_none(), "there is nothing more to say");
     }
 }
