@@ -16,7 +16,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::routing::{get, post};
 
-use crate::api::{Code, Problem};
+use crate::api::{Code, Problem, Steer};
 use crate::state::Shared;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -26,10 +26,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/runs/{id}", get(runs::status))
         .route("/v1/runs/{id}/events", get(events::events))
         .route("/v1/runs/{id}/work/{work}/why", get(reasons::why))
-        .route("/v1/runs/{id}/cancel", post(commands::cancel))
-        .route("/v1/runs/{id}/drain", post(commands::drain))
-        .route("/v1/runs/{id}/close", post(commands::close))
-        .route("/v1/runs/{id}/pause", post(commands::pause))
+        .route("/v1/runs/{id}/cancel", commands::steered(Steer::Cancel))
+        .route("/v1/runs/{id}/drain", commands::steered(Steer::Drain))
+        .route("/v1/runs/{id}/close", commands::steered(Steer::Close))
+        .route("/v1/runs/{id}/pause", commands::steered(Steer::Pause))
         .route("/v1/runs/{id}/continue", post(commands::go_on))
         .route("/v1/runs/{id}/receipt", get(receipt::receipt))
         .fallback(unknown_path)

@@ -7,6 +7,7 @@ use antiphon::coordination::Raise;
 use antiphon::id::{CoordinationId, Version};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::routing::{MethodRouter, post};
 
 use super::record::explained;
 use crate::answer::{Answer, Unanswered, ask, json};
@@ -14,44 +15,15 @@ use crate::api::{self, Accepted, Steer};
 use crate::request::{Addressed, Fields, IdempotencyKey, JsonBody, Operator};
 use crate::state::Shared;
 
-pub(super) async fn cancel(
-    state: State<Arc<Shared>>,
-    _: Operator,
-    target: Addressed,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Answer {
-    steer(state, Steer::Cancel, target, key, body).await
-}
-
-pub(super) async fn drain(
-    state: State<Arc<Shared>>,
-    _: Operator,
-    target: Addressed,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Answer {
-    steer(state, Steer::Drain, target, key, body).await
-}
-
-pub(super) async fn close(
-    state: State<Arc<Shared>>,
-    _: Operator,
-    target: Addressed,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Answer {
-    steer(state, Steer::Close, target, key, body).await
-}
-
-pub(super) async fn pause(
-    state: State<Arc<Shared>>,
-    _: Operator,
-    target: Addressed,
-    key: IdempotencyKey,
-    body: JsonBody,
-) -> Answer {
-    steer(state, Steer::Pause, target, key, body).await
+/// Takes a command that needs nothing but a reason.
+pub(super) fn steered(how: Steer) -> MethodRouter<Arc<Shared>> {
+    post(
+        move |state: State<Arc<Shared>>,
+              _: Operator,
+              target: Addressed,
+              key: IdempotencyKey,
+              body: JsonBody| steer(state, how, target, key, body),
+    )
 }
 
 async fn steer(
