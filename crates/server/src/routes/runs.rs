@@ -47,7 +47,11 @@ pub(super) async fn list(
             let unknown =
                 || invalid(format!("{cursor:?} is not a cursor; give `next` of the previous page"));
             let id = CoordinationId::new(&cursor).map_err(|_| unknown())?;
-            Some(head(&shared, &id).await.map_err(|_| unknown())?.stream)
+            let found = head(&shared, &id).await.map_err(|problem| match problem.known_code() {
+                Some(Code::UnknownRun) => unknown(),
+                _ => problem,
+            })?;
+            Some(found.stream)
         }
     };
     // One more is read to know whether another page follows.
