@@ -110,15 +110,22 @@ impl<'a> CommitChain<'a> {
         // An engine that writes meanwhile may have added commits with events beyond those that were
         // read.
         while self.begin_next(findings)? {
-            let newer = self.current.is_some_and(|commit| commit.first > after)
-                && self.store.read_all(after, 1).is_ok_and(|events| !events.is_empty());
-            if newer {
+            if self.current.is_some_and(|commit| commit.first > after) && self.has_events(after)? {
                 self.count -= 1;
                 return Ok(self.before);
             }
             self.finish_current(findings);
         }
         Ok(self.before)
+    }
+
+    /// Whether events follow one. A damaged one does not count: it is reported where events are read.
+    fn has_events(&self, after: Seq) -> Result<bool, ReadError> {
+        match self.store.read_all(after, 1) {
+            Ok(events) => Ok(!events.is_empty()),
+            Err(ReadError::Damaged { .. }) => Ok(false),
+            Err(fault) => Err(fault),
+        }
     }
 
     fn begin_next(&mut self, findings: &mut Findings) -> Result<bool, ReadError> {
