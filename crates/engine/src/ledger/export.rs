@@ -166,7 +166,7 @@ pub fn export(store: &dyn Store, coordination: &CoordinationId) -> Result<Export
         coordination,
         receipt,
         canonical: hex(&canonical),
-        rendering: rebuilt.and_then(|receipt| serde_json::to_value(receipt).ok()),
+        rendering: rebuilt.map(rendered),
         events,
         before: held.before,
         commit: ExportedCommit { number, epoch, prev, hash, events: held.events },
@@ -251,8 +251,7 @@ impl Export {
                 } else if rebuilt.is_some() {
                     report.receipts_rebuilt = 1;
                 }
-                if rebuilt.and_then(|receipt| serde_json::to_value(receipt).ok()) != self.rendering
-                {
+                if rebuilt.map(rendered) != self.rendering {
                     wrong(Wrong::RenderingDiffers);
                 }
                 if !self.commit.events.contains(&last.hash) {
@@ -362,6 +361,11 @@ fn rebuild(
         };
     }
     Rebuilt { ended, erased: check.erased() }
+}
+
+/// A receipt for people.
+fn rendered(receipt: CoordinationReceipt) -> serde_json::Value {
+    serde_json::to_value(receipt).expect("BUG: a receipt is plain data with text keys")
 }
 
 fn hex(bytes: &[u8]) -> String {
