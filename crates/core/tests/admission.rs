@@ -146,12 +146,14 @@ fn snapshots_with_impossible_numbers_are_not_read() {
     let _bound = controller.prepare_session_spawn("a", 2, 2_000).unwrap();
     let sound = String::from_utf8(controller.session().unwrap().snapshot()).unwrap();
     assert!(Coordination::restore(sound.as_bytes()).is_ok());
+    let version = format!("\"version\":{},\"last_at\"", controller.session().unwrap().version().0);
     let forged = [
         ("\"max_episodes\":10", "\"max_episodes\":0"),
         ("\"tick_rate_hz\":1000", "\"tick_rate_hz\":0"),
         ("\"item\":0", "\"item\":7"),
         ("\"state\":{\"bound\":1}", "\"state\":\"ready\""),
         ("\"unfinished\":1", "\"unfinished\":2"),
+        (&version, "\"version\":0,\"last_at\""),
     ];
     for (old, new) in forged {
         assert!(sound.contains(old), "{old} in {sound}");

@@ -331,7 +331,8 @@ impl Coordination {
     /// Whether what is stored twice agrees, so that a forged snapshot cannot lead out of bounds
     /// later.
     fn is_coherent(&self) -> bool {
-        self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
+        self.version >= Version(1)
+            && self.budget_usage().tick_rate_hz() == self.budget().tick_rate_hz()
             && self.work.is_coherent()
             && self.sessions.len() == self.work.running()
             && self.sessions.is_coherent(|item| self.work.state_at(item))
