@@ -22,7 +22,8 @@ pub trait SessionSpawner: Send + Sync {
     fn observe_termination(&self, session_id: &str) -> Result<SessionTerminationInfo, SpawnError>;
 
     /// Starts a session that was bound and waits for its end; one that does not start has ended with
-    /// [`SessionOutcome::SpawnFailed`].
+    /// [`SessionOutcome::SpawnFailed`]. The answer has no place for the reason: who wants to know it
+    /// calls [`SessionSpawner::spawn`].
     ///
     /// # Errors
     /// A [`SpawnError`] says why its end was not seen.

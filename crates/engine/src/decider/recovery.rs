@@ -163,6 +163,7 @@ impl<'a> StreamReplay<'a> {
     /// From the snapshot, if there is one.
     fn begin(store: &dyn Store, stream: &'a StreamName) -> Result<Self, StartError> {
         let snapshot = store.load_snapshot(stream, Coordination::SNAPSHOT_FORMAT)?;
+        // A cache: without one that can be read, the stream is read from its beginning.
         let restored = snapshot.and_then(|snapshot| Coordination::restore(&snapshot.bytes).ok());
         if let Some(state) = restored {
             // The event that the snapshot ends with links it to the chain.

@@ -290,6 +290,7 @@ impl ReadConnection {
             "SELECT version, format, bytes, digest FROM snapshots WHERE stream = ?1 AND format = ?2",
             params![stream.to_string(), format],
             |_| format!("the snapshot of `{stream}`"),
+            // A cache: a damaged one is as good as none.
             |columns| Ok(snapshot(columns, stream).ok()),
         )?;
         Ok(found.into_iter().next().flatten())
