@@ -1,6 +1,7 @@
 //! An error as RFC 9457 has it: `application/problem+json` with a stable code.
 
 use antiphon::coordination::{ControllerError, StateError, WorkError};
+use antiphon::head::UnreadableSummary;
 use antiphon::ledger::export::ExportError;
 use antiphon::{EvidenceError, IdError, QueryError, Rejection, SubmitError, Unavailable};
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,7 @@ impl From<SubmitError> for Problem {
         match error {
             SubmitError::Rejected(rejection) => rejection.into(),
             SubmitError::Unavailable(unavailable) => unavailable.into(),
+            SubmitError::HeadRow { .. } => Self::new(Code::Damaged, error.to_string()),
             // A plan brings the inputs that its items name.
             error => Self::new(Code::Internal, error.to_string()),
         }
@@ -153,6 +155,7 @@ impl From<QueryError> for Problem {
         match error {
             QueryError::UnknownRun { .. } => Self::new(Code::UnknownRun, error.to_string()),
             QueryError::Unavailable(unavailable) => unavailable.into(),
+            QueryError::HeadRow { .. } => Self::new(Code::Damaged, error.to_string()),
             error => Self::new(Code::Internal, error.to_string()),
         }
     }
@@ -173,6 +176,12 @@ fn code_of(rejection: &Rejection) -> Code {
             _ => Code::Refused,
         },
         _ => Code::Refused,
+    }
+}
+
+impl From<UnreadableSummary> for Problem {
+    fn from(error: UnreadableSummary) -> Self {
+        Self::new(Code::Damaged, error.to_string())
     }
 }
 

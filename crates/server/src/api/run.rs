@@ -1,6 +1,7 @@
 //! Runs at a glance, one or a page of them.
 
 use antiphon::append::HeadRow;
+use antiphon::head::UnreadableSummary;
 use antiphon::id::StreamName;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,15 +31,19 @@ pub struct RunLine {
     pub summary: Value,
 }
 
-impl From<&HeadRow> for RunLine {
-    fn from(head: &HeadRow) -> Self {
-        let summary: Value = serde_json::from_str(&head.summary).unwrap_or_default();
-        Self {
+impl TryFrom<&HeadRow> for RunLine {
+    type Error = UnreadableSummary;
+
+    fn try_from(head: &HeadRow) -> Result<Self, UnreadableSummary> {
+        let name = head.run_summary()?.name;
+        // As it stands there: a newer version may say more.
+        let summary = serde_json::from_str(&head.summary).expect("BUG: it was read before");
+        Ok(Self {
             id: match &head.stream {
                 StreamName::Coordination(id) => id.to_string(),
                 other => other.to_string(),
             },
-            name: head.run_summary().ok().and_then(|summary| summary.name),
+            name,
             status: head.status.clone(),
             ended: head.ended,
             version: head.tip.version.0,
@@ -46,7 +51,7 @@ impl From<&HeadRow> for RunLine {
             started: utc(head.started),
             changed: utc(head.changed.1),
             summary,
-        }
+        })
     }
 }
 
@@ -79,4 +84,31 @@ pub struct ListQuery {
     /// [`ListPage::next`] of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use antiphon::coordination::{Budget, CoordinationConfig, CoordinationController, WorkSpec};
+    use antiphon::envelope::StreamTip;
+    use antiphon::head::Headed as _;
+
+    use super::*;
+    use crate::api::{Code, Problem};
+
+    #[test]
+    fn a_head_row_that_cannot_be_read_is_an_error_and_not_a_run_without_a_name() {
+        let work = vec![WorkSpec::function("a", "a").unwrap()];
+        let budget = Budget::sessions(1).within(Duration::from_secs(1)).build().unwrap();
+        let config = CoordinationConfig::of_work(work, budget).unwrap().with_id("nightly").unwrap();
+        let mut controller = CoordinationController::new(config);
+        let begun = controller.start(1_000).unwrap().event;
+        let tip = StreamTip { version: begun.version, hash: begun.hash };
+        let head = controller.session().unwrap().head(tip);
+        assert_eq!(RunLine::try_from(&head).unwrap().id, "nightly");
+        let damaged = HeadRow { summary: "{}".to_owned(), ..head };
+        let problem = Problem::from(RunLine::try_from(&damaged).unwrap_err());
+        assert_eq!(problem.known_code(), Some(Code::Damaged));
+    }
 }

@@ -69,9 +69,10 @@ pub(super) async fn list(
         Some(StreamName::Coordination(id)) if more => Some(id.to_string()),
         _ => None,
     };
-    json(StatusCode::OK, &ListPage { runs: heads.iter().map(RunLine::from).collect(), next })
+    let runs = heads.iter().map(RunLine::try_from).collect::<Result<_, _>>()?;
+    json(StatusCode::OK, &ListPage { runs, next })
 }
 
 pub(super) async fn status(State(shared): State<Arc<Shared>>, target: Addressed) -> Answer {
-    json(StatusCode::OK, &RunLine::from(&head(&shared, target.id()).await?))
+    json(StatusCode::OK, &RunLine::try_from(&head(&shared, target.id()).await?)?)
 }
