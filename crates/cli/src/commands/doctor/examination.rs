@@ -274,13 +274,7 @@ impl Examination {
             };
             let page = match store.heads(&HeadQuery::List(filter)) {
                 Ok(page) => page,
-                Err(error) => {
-                    return self.problem(
-                        NAME,
-                        chain(&error),
-                        "run `antiphon verify` for everything that is wrong",
-                    );
-                }
+                Err(error) => return self.unreadable_contents(NAME, &error),
             };
             let Some(last) = page.last() else { break };
             older_than = Some(last.stream.clone());
@@ -306,11 +300,11 @@ impl Examination {
             counted(events.0, "event"),
             counted(commits.number.0, "commit")
         );
-        match store
-            .heads(&HeadQuery::Stream(StreamName::Ledger))
-            .ok()
-            .and_then(|heads| heads.into_iter().next())
-        {
+        let own = match store.heads(&HeadQuery::Stream(StreamName::Ledger)) {
+            Ok(own) => own,
+            Err(error) => return self.unreadable_contents(NAME, &error),
+        };
+        match own.first() {
             Some(head) if head.is_open_ledger() && !self.held => {
                 self.note(
                     NAME,
@@ -320,6 +314,10 @@ impl Examination {
             }
             _ => self.ok(NAME, text),
         }
+    }
+
+    fn unreadable_contents(&mut self, name: &'static str, error: &ReadError) {
+        self.problem(name, chain(error), "run `antiphon verify` for everything that is wrong");
     }
 
     fn head_mark(&mut self, dir: &Path, position: &LedgerPosition) {
