@@ -83,6 +83,12 @@ impl Ledger {
         Self { dir: dir.to_owned(), store: location.store(), location }
     }
 
+    /// Whether an engine owns it.
+    pub(crate) fn is_held(&self) -> Result<bool, CommandError> {
+        let holder = self.location.files().holder();
+        Ok(holder.map_err(|error| CommandError::because(Kind::State, &error))?.is_some())
+    }
+
     /// The head row of a stream that a user named.
     pub(crate) fn head(&self, stream: &StreamName) -> Result<HeadRow, CommandError> {
         let found = self.store.heads(&HeadQuery::Stream(stream.clone()))?;

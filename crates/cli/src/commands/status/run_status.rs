@@ -35,8 +35,7 @@ impl RunStatus {
         let stream = StreamName::Coordination(id.clone());
         let head = ledger.head(&stream)?;
         let stage = ledger::stage(&head)?;
-        let owned =
-            !head.ended && ledger.location.files().holder().is_ok_and(|holder| holder.is_some());
+        let owned = !head.ended && ledger.is_held()?;
         let mut board = Board::new(id);
         // What is recorded later than the head row was read is left for another look, so that both
         // say the same.
