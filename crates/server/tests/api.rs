@@ -5,37 +5,47 @@ mod common;
 use antiphon::id::CoordinationId;
 use common::{Bench, PLAN, Result, Setting, Transcript, submission};
 
-/// Says a `GET`.
-async fn get(bench: &Bench, transcript: &mut Transcript, path: &str) -> Result {
-    transcript.say(&format!("GET {path}"), &bench.get(path).await?);
-    Ok(())
+/// A running engine, and what is said to it with what it answers.
+struct Talk {
+    bench: Bench,
+    said: Transcript,
 }
 
-/// Says a `POST` with a body, and with further header lines.
-async fn post(
-    bench: &Bench,
-    transcript: &mut Transcript,
-    path: &str,
-    headers: &str,
-    body: &str,
-) -> Result {
-    let shown = headers.trim_end();
-    let spaced = if shown.is_empty() { String::new() } else { format!("{shown}  ") };
-    transcript
-        .say(&format!("POST {path}  {spaced}{body}"), &bench.post_with(path, headers, body).await?);
-    Ok(())
-}
+impl Talk {
+    async fn with(setting: Setting) -> Result<Self> {
+        Ok(Self { bench: Bench::with(setting).await?, said: Transcript::default() })
+    }
 
-/// Says a stream of events.
-async fn stream(bench: &Bench, transcript: &mut Transcript, path: &str, headers: &str) -> Result {
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: text/event-stream\r\n{headers}\r\n"
-    );
-    transcript.say(
-        &format!("GET {path}  accept: text/event-stream  {}", headers.trim_end()),
-        &bench.raw(request).await?,
-    );
-    Ok(())
+    async fn get(&mut self, path: &str) -> Result {
+        self.said.say(&format!("GET {path}"), &self.bench.get(path).await?);
+        Ok(())
+    }
+
+    /// Says a `POST` with a body, and with further header lines.
+    async fn post(&mut self, path: &str, headers: &str, body: &str) -> Result {
+        let shown = headers.trim_end();
+        let spaced = if shown.is_empty() { String::new() } else { format!("{shown}  ") };
+        let answer = self.bench.post_with(path, headers, body).await?;
+        self.said.say(&format!("POST {path}  {spaced}{body}"), &answer);
+        Ok(())
+    }
+
+    /// Says a stream of events.
+    async fn stream(&mut self, path: &str, headers: &str) -> Result {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: text/event-stream\r\n{headers}\r\n"
+        );
+        self.said.say(
+            &format!("GET {path}  accept: text/event-stream  {}", headers.trim_end()),
+            &self.bench.raw(request).await?,
+        );
+        Ok(())
+    }
+
+    async fn ends(self, transcript: &str) -> Result {
+        self.said.check(transcript);
+        self.bench.stop().await
+    }
 }
 
 /// Waits until an item is bound.
@@ -52,104 +62,78 @@ async fn bound(bench: &Bench, id: &CoordinationId) -> Result {
 #[tokio::test]
 #[cfg_attr(not(target_os = "linux"), ignore = "its sessions are processes, which need Linux")]
 async fn a_plan_is_submitted_followed_and_read_to_its_receipt() -> Result {
-    let bench = Bench::with(Setting { processes: true, ..Setting::default() }).await?;
-    let mut t = Transcript::default();
-    get(&bench, &mut t, "/v1/health").await?;
+    let mut talk = Talk::with(Setting { processes: true, ..Setting::default() }).await?;
+    talk.get("/v1/health").await?;
     let plan = "name: build\nbudget: { sessions: 10, duration: 10m }\nwork:\n  models: { command: [echo, models] }\n  \
                 tests: { command: [echo, tests], needs: [models] }\n";
     let body = submission("build", plan);
-    post(&bench, &mut t, "/v1/runs", "", &body).await?;
-    bench.engine.run(&CoordinationId::new("build")?)?.wait().await?;
-    post(&bench, &mut t, "/v1/runs", "", &body).await?;
-    get(&bench, &mut t, "/v1/runs/build").await?;
-    get(&bench, &mut t, "/v1/runs/build/events?after=3&limit=2").await?;
-    stream(&bench, &mut t, "/v1/runs/build/events", "").await?;
-    stream(&bench, &mut t, "/v1/runs/build/events?after=1", "last-event-id: 6\r\n").await?;
-    stream(&bench, &mut t, "/v1/runs/build/events?after=7", "").await?;
-    get(&bench, &mut t, "/v1/runs/build/receipt").await?;
-    t.check("submit_to_receipt");
-    bench.stop().await
+    talk.post("/v1/runs", "", &body).await?;
+    talk.bench.engine.run(&CoordinationId::new("build")?)?.wait().await?;
+    talk.post("/v1/runs", "", &body).await?;
+    talk.get("/v1/runs/build").await?;
+    talk.get("/v1/runs/build/events?after=3&limit=2").await?;
+    talk.stream("/v1/runs/build/events", "").await?;
+    talk.stream("/v1/runs/build/events?after=1", "last-event-id: 6\r\n").await?;
+    talk.stream("/v1/runs/build/events?after=7", "").await?;
+    talk.get("/v1/runs/build/receipt").await?;
+    talk.ends("submit_to_receipt").await
 }
 
 #[tokio::test]
 async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
-    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    let mut talk = Talk::with(Setting::default()).await?;
     let id = CoordinationId::new("long")?;
-    bench.start("long", "work first hold\nwork second echo first\nwork third nobody").await?;
-    bound(&bench, &id).await?;
-    get(&bench, &mut t, "/v1/runs/long/work/first/why").await?;
-    get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
-    get(&bench, &mut t, "/v1/runs/long/work/third/why").await?;
-    get(&bench, &mut t, "/v1/runs/long/receipt").await?;
-    post(&bench, &mut t, "/v1/runs/long/continue", "", "{}").await?;
-    post(&bench, &mut t, "/v1/runs/long/pause", "idempotency-key: p1\r\n", r#"{"reason":"lunch"}"#)
+    talk.bench.start("long", "work first hold\nwork second echo first\nwork third nobody").await?;
+    bound(&talk.bench, &id).await?;
+    talk.get("/v1/runs/long/work/first/why").await?;
+    talk.get("/v1/runs/long/work/second/why").await?;
+    talk.get("/v1/runs/long/work/third/why").await?;
+    talk.get("/v1/runs/long/receipt").await?;
+    talk.post("/v1/runs/long/continue", "", "{}").await?;
+    talk.post("/v1/runs/long/pause", "idempotency-key: p1\r\n", r#"{"reason":"lunch"}"#).await?;
+    talk.post("/v1/runs/long/pause", "idempotency-key: \"p1\"\r\n", r#"{"reason":"lunch"}"#)
         .await?;
-    post(
-        &bench,
-        &mut t,
-        "/v1/runs/long/pause",
-        "idempotency-key: \"p1\"\r\n",
-        r#"{"reason":"lunch"}"#,
-    )
-    .await?;
-    post(&bench, &mut t, "/v1/runs/long/pause", "", "").await?;
-    get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
-    post(&bench, &mut t, "/v1/runs/long/continue", "", r#"{"sessions":50}"#).await?;
-    post(&bench, &mut t, "/v1/runs/long/continue", "", r#"{"cost":50}"#).await?;
-    post(&bench, &mut t, "/v1/runs/long/continue", "", r#"{"sessions":150,"duration_ms":700000}"#)
-        .await?;
-    get(&bench, &mut t, "/v1/runs/long/events?after=5").await?;
-    post(
-        &bench,
-        &mut t,
-        "/v1/runs/long/cancel",
-        "idempotency-key: c1\r\n",
-        r#"{"reason":"enough"}"#,
-    )
-    .await?;
-    bench.engine.run(&id)?.wait().await?;
-    post(
-        &bench,
-        &mut t,
-        "/v1/runs/long/cancel",
-        "idempotency-key: c1\r\n",
-        r#"{"reason":"enough"}"#,
-    )
-    .await?;
-    post(&bench, &mut t, "/v1/runs/long/cancel", "idempotency-key: c2\r\n", "").await?;
-    get(&bench, &mut t, "/v1/runs/long/work/second/why").await?;
-    t.check("steering");
-    bench.stop().await
+    talk.post("/v1/runs/long/pause", "", "").await?;
+    talk.get("/v1/runs/long/work/second/why").await?;
+    talk.post("/v1/runs/long/continue", "", r#"{"sessions":50}"#).await?;
+    talk.post("/v1/runs/long/continue", "", r#"{"cost":50}"#).await?;
+    talk.post("/v1/runs/long/continue", "", r#"{"sessions":150,"duration_ms":700000}"#).await?;
+    talk.get("/v1/runs/long/events?after=5").await?;
+    talk.post("/v1/runs/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    talk.bench.engine.run(&id)?.wait().await?;
+    talk.post("/v1/runs/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    talk.post("/v1/runs/long/cancel", "idempotency-key: c2\r\n", "").await?;
+    talk.get("/v1/runs/long/work/second/why").await?;
+    talk.ends("steering").await
 }
 
 #[tokio::test]
 async fn open_coordinations_are_drained_and_closed() -> Result {
-    let (bench, mut t) = (Bench::new().await?, Transcript::default());
-    bench.start("closing", "open").await?;
-    post(&bench, &mut t, "/v1/runs/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
-    bench.engine.run(&CoordinationId::new("closing")?)?.wait().await?;
-    get(&bench, &mut t, "/v1/runs/closing/events?after=1").await?;
-    bench.start("draining", "open\nwork a hold").await?;
-    bound(&bench, &CoordinationId::new("draining")?).await?;
-    post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
-    post(&bench, &mut t, "/v1/runs/draining/drain", "", "").await?;
-    bench.release.cancel();
-    bench.engine.run(&CoordinationId::new("draining")?)?.wait().await?;
-    get(&bench, &mut t, "/v1/runs/draining/events?after=4").await?;
-    t.check("drain_and_close");
-    bench.stop().await
+    let mut talk = Talk::with(Setting::default()).await?;
+    talk.bench.start("closing", "open").await?;
+    talk.post("/v1/runs/closing/close", "", r#"{"reason":"the day is over"}"#).await?;
+    talk.bench.engine.run(&CoordinationId::new("closing")?)?.wait().await?;
+    talk.get("/v1/runs/closing/events?after=1").await?;
+    talk.bench.start("draining", "open\nwork a hold").await?;
+    bound(&talk.bench, &CoordinationId::new("draining")?).await?;
+    talk.post("/v1/runs/draining/drain", "", "").await?;
+    talk.post("/v1/runs/draining/drain", "", "").await?;
+    talk.bench.release.cancel();
+    talk.bench.engine.run(&CoordinationId::new("draining")?)?.wait().await?;
+    talk.get("/v1/runs/draining/events?after=4").await?;
+    talk.ends("drain_and_close").await
 }
 
 #[tokio::test]
 async fn lists_are_filtered_and_paged() -> Result {
-    let (bench, mut t) = (Bench::new().await?, Transcript::default());
+    let mut talk = Talk::with(Setting::default()).await?;
     for id in ["one", "two", "three"] {
-        bench.start(id, "work a echo").await?;
-        bench.engine.run(&CoordinationId::new(id)?)?.wait().await?;
+        talk.bench.start(id, "work a echo").await?;
+        talk.bench.engine.run(&CoordinationId::new(id)?)?.wait().await?;
     }
-    bench.start("bad", "work a fail").await?;
-    bench.engine.run(&CoordinationId::new("bad")?)?.wait().await?;
-    bench.start("going", "work a hold").await?;
+    talk.bench.start("bad", "work a fail").await?;
+    talk.bench.engine.run(&CoordinationId::new("bad")?)?.wait().await?;
+    talk.bench.start("going", "work a hold").await?;
     let ids = |answer: String| -> Result<String> {
         let (_, body) = answer.split_once("\n\n").ok_or("no body")?;
         let page: antiphon_server::ListPage = serde_json::from_str(body)?;
@@ -167,11 +151,11 @@ async fn lists_are_filtered_and_paged() -> Result {
         "?status=failed",
         "?status=partial",
     ] {
-        t.say(query, &ids(bench.get(&format!("/v1/runs{query}")).await?)?);
+        let answer = talk.bench.get(&format!("/v1/runs{query}")).await?;
+        talk.said.say(query, &ids(answer)?);
     }
-    get(&bench, &mut t, "/v1/runs?status=failed").await?;
-    t.check("lists");
-    bench.stop().await
+    talk.get("/v1/runs?status=failed").await?;
+    talk.ends("lists").await
 }
 
 #[tokio::test]
