@@ -313,7 +313,9 @@ async fn a_cancelled_session_is_asked_first_and_abandoned_after_the_grace() -> R
     setup.register("polite", move |session: SessionContext| {
         polite.notify_one();
         async move {
+            let asked_before = session.must_stop();
             session.stop_requested().await;
+            assert!(!asked_before && session.must_stop());
             Err(Failed::because("asked to stop"))
         }
     })?;
