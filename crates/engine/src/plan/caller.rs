@@ -124,7 +124,8 @@ impl<'e> CallerValues<'e> {
         }
     }
 
-    /// The digest of an input file, if it is there and not too large.
+    /// The digest of an input file; none of one that is not there or too large, or cannot be read
+    /// here. The session that cannot read it says so.
     pub(in crate::plan) fn digest(&mut self, path: &Path) -> Option<Digest> {
         if !self.is_known() {
             return None;
