@@ -122,7 +122,7 @@ impl Ledger {
             reducer.state().get(id).map_or(Ok(()), &mut look)
         })?;
         match reducer.forget(id) {
-            Some(session) => Ok(session),
+            Some(run) => Ok(run),
             None => Err(self.unknown(id)?),
         }
     }

@@ -77,16 +77,16 @@ fn a_backup_is_a_state_directory_that_every_command_goes_on_with() {
 #[test]
 fn json_tells_what_the_backup_holds() {
     let fixture = Fixture::new();
-    let told = fixture.output("backup copy --json");
-    let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    let output = fixture.output("backup copy --json");
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let position = antiphon::ledger::Location::directory(fixture.path("copy")).position().unwrap();
     let size = |name: &str| fixture.path("copy").join(name).metadata().unwrap().len();
     let mut expected = serde_json::json!({
         "dir": "copy", "ledger": position.ledger.to_string(), "epoch": 1, "commits": position.commits.number.0,
         "head": position.commits.hash.to_string(), "events": 18, "blob_files": 0, "bytes": size("ledger.db") + size("head"),
     });
-    expected["elapsed_ns"] = told["elapsed_ns"].clone();
-    assert_eq!(stable(told), expected);
+    expected["elapsed_ns"] = answer["elapsed_ns"].clone();
+    assert_eq!(stable(answer), expected);
 }
 
 #[test]

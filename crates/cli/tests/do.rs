@@ -161,15 +161,15 @@ fn a_directory_whose_name_is_not_text_is_told() -> Result {
     let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"odd\xff"));
     std::fs::create_dir(&odd)?;
     let output = antiphon(dir.path(), &["do", "--", "true"]).current_dir(&odd).output()?;
-    let told = String::from_utf8(output.stderr)?;
-    assert!(told.contains("is not UTF-8; run the plan from another one"), "{told}");
+    let stderr = String::from_utf8(output.stderr)?;
+    assert!(stderr.contains("is not UTF-8; run the plan from another one"), "{stderr}");
     assert_eq!(output.status.code(), Some(5));
     plans::plan(&odd, "  a: { command: ['true'] }\n")?;
     let checked =
         antiphon(dir.path(), &["--json", "plan", "check"]).arg(odd.join("plan.yaml")).output()?;
-    let told: serde_json::Value = serde_json::from_slice(&checked.stdout)?;
+    let answer: serde_json::Value = serde_json::from_slice(&checked.stdout)?;
     assert_eq!(
-        (told["problems"][0]["code"].as_str(), checked.status.code()),
+        (answer["problems"][0]["code"].as_str(), checked.status.code()),
         (Some("unreadable"), Some(5))
     );
     Ok(())

@@ -272,22 +272,22 @@ fn beside(after_directory: &str, after_lock: &str, end: &str) -> String {
 fn a_socket_that_a_killed_engine_left_is_no_problem() {
     let fixture = Fixture::new();
     drop(UnixListener::bind(fixture.state().join("api.sock")).unwrap());
-    let told = "\
+    let finding = "\
 socket       note     api.sock is left from an engine that was killed
                       what to do: nothing; the next engine replaces it";
     std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
         .unwrap();
-    check(&fixture.run("doctor"), &beside("", told, "\nnothing is wrong\n--- exit 0\n"));
+    check(&fixture.run("doctor"), &beside("", finding, "\nnothing is wrong\n--- exit 0\n"));
     assert!(fixture.state().join("api.sock").exists(), "it changes nothing");
 
     std::fs::remove_file(fixture.state().join("api.sock")).unwrap();
     std::fs::write(fixture.state().join("api.sock"), "").unwrap();
     std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
         .unwrap();
-    let told = "\
+    let finding = "\
 socket       problem  api.sock is not a socket
                       what to do: move it away; no engine can listen while it is there";
-    check(&fixture.run("doctor"), &beside("", told, "\n1 problem\n--- exit 4\n"));
+    check(&fixture.run("doctor"), &beside("", finding, "\n1 problem\n--- exit 4\n"));
 }
 
 #[test]
@@ -299,9 +299,9 @@ fn an_engine_that_gives_no_answer_is_a_problem() {
         std::fs::set_permissions(fixture.state().join("api.sock"), Permissions::from_mode(0o600))
             .unwrap();
         let said = fixture.run("doctor --quick");
-        let told =
+        let finding =
             "socket       problem  the engine did not answer within 2 s: it is stopped or hung\n";
-        assert!(said.contains(told) && said.ends_with("\n1 problem\n--- exit 4\n"), "{said}");
+        assert!(said.contains(finding) && said.ends_with("\n1 problem\n--- exit 4\n"), "{said}");
         drop(silent);
         engine.close().await.unwrap();
     });
@@ -313,12 +313,12 @@ fn permissions_that_let_others_in_are_told() {
     std::fs::set_permissions(fixture.state(), Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(fixture.state().join("ledger.db"), Permissions::from_mode(0o644))
         .unwrap();
-    let told = "\
+    let finding = "\
 directory    note     <dir>/state is open to other users (mode 755)
                       what to do: the next engine makes it private; `chmod 700` does so now
 files        note     ledger.db is open to other users (mode 644)
                       what to do: `chmod 700 <dir>/state && chmod -R go= <dir>/state`; that is safe while an engine runs";
-    check(&fixture.run("doctor"), &report(&[(0, told)], "\nnothing is wrong\n--- exit 0\n"));
+    check(&fixture.run("doctor"), &report(&[(0, finding)], "\nnothing is wrong\n--- exit 0\n"));
 }
 
 #[test]
@@ -329,10 +329,10 @@ fn a_directory_of_another_user_is_a_problem() {
     }
     let fixture = Fixture::new();
     std::os::unix::fs::chown(fixture.state(), Some(12_345), None).unwrap();
-    let told = "\
+    let finding = "\
 owner        problem  <dir>/state belongs to user 12345, and this is user 0
                       what to do: run as that user; or give the directory away while no engine runs: `chown -R 0 <dir>/state`, as root";
-    check(&fixture.run("doctor"), &beside(told, "", "\n1 problem\n--- exit 4\n"));
+    check(&fixture.run("doctor"), &beside(finding, "", "\n1 problem\n--- exit 4\n"));
 }
 
 #[test]

@@ -68,19 +68,19 @@ fn name(usage: &str) -> String {
 #[test]
 fn every_command_has_its_row_of_exit_codes_and_none_is_made_up() {
     let text = document("docs/exit-codes.md");
-    let told: Vec<&str> =
+    let documented: Vec<&str> =
         rows(&text, "| command | 0 |").iter().flat_map(|row| quoted(row[0])).collect();
     let all = commands(&Fixture::empty());
-    assert_eq!(told.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), all);
-    assert_eq!(told.len(), all.len(), "one row each");
+    assert_eq!(documented.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(), all);
+    assert_eq!(documented.len(), all.len(), "one row each");
 }
 
 #[test]
 fn every_command_is_in_the_readme_and_none_is_made_up() {
     let text = document("README.md");
-    let told: BTreeSet<String> =
+    let documented: BTreeSet<String> =
         rows(&text, "| command | |").iter().flat_map(|row| quoted(row[0])).map(name).collect();
-    assert_eq!(told, commands(&Fixture::empty()));
+    assert_eq!(documented, commands(&Fixture::empty()));
 }
 
 /// A line that has the command print what the document tells of it.
@@ -176,10 +176,10 @@ fn what_only_applies_sometimes_is_told_too() {
     std::fs::write(fixture.path("bad.yaml"), "name: bad\n").unwrap();
     for command in ["run bad.yaml", "plan check bad.yaml"] {
         let output = fixture.output(&format!("{command} --json"));
-        let told: serde_json::Map<String, serde_json::Value> =
+        let documented: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(
-            told.keys().cloned().collect::<BTreeSet<_>>(),
+            documented.keys().cloned().collect::<BTreeSet<_>>(),
             members("plan check"),
             "{command}"
         );

@@ -60,7 +60,7 @@ impl Clone {
 
     /// The same, for what it tells and the exit code that it ends with; the record holds together
     /// then.
-    fn told(&self, command: &str, stand_in: &str, code: i32) -> String {
+    fn output(&self, command: &str, stand_in: &str, code: i32) -> String {
         let output = self.follow(command, stand_in);
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         let verified = self.follow("cargo run --release -- verify", "");
@@ -84,65 +84,65 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// How many lines tell this of an item.
-fn count(told: &str, word: &str) -> usize {
-    told.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count()
+fn count(output: &str, word: &str) -> usize {
+    output.lines().filter(|line| line.split_whitespace().nth(1) == Some(word)).count()
 }
 
 /// How many lines tell of an attempt that will be followed by another.
-fn retried(told: &str) -> usize {
-    told.lines().filter(|line| line.contains(", to be retried")).count()
+fn retried(output: &str) -> usize {
+    output.lines().filter(|line| line.contains(", to be retried")).count()
 }
 
 #[test]
 fn codegen_absorbs_its_flaky_step_and_leaves_code_that_passes_its_tests() {
-    let told = Clone::new().told(CODEGEN, "", 0);
+    let output = Clone::new().output(CODEGEN, "", 0);
     assert_eq!(
-        (count(&told, "succeeded"), retried(&told), count(&told, "failed")),
+        (count(&output, "succeeded"), retried(&output), count(&output, "failed")),
         (9, 2, 0),
-        "{told}"
+        "{output}"
     );
 }
 
 #[test]
 fn codegen_catches_a_generator_that_lies() {
-    let told = Clone::new().told(LYING, "", 7);
+    let output = Clone::new().output(LYING, "", 7);
     assert!(
-        told.contains("its check failed") && told.contains("there is no dataclass Order"),
-        "{told}"
+        output.contains("its check failed") && output.contains("there is no dataclass Order"),
+        "{output}"
     );
-    assert!(told.contains("skipped validators"), "{told}");
+    assert!(output.contains("skipped validators"), "{output}");
 }
 
 #[test]
 fn agents_fix_the_package_within_their_budget() {
-    let told = Clone::new().told(AGENTS, "", 0);
-    assert_eq!(told.matches("2970 tokens").count(), 2, "{told}");
-    assert!(told.contains("5 sessions, 5940 tokens, 0.0842 USD"), "{told}");
+    let output = Clone::new().output(AGENTS, "", 0);
+    assert_eq!(output.matches("2970 tokens").count(), 2, "{output}");
+    assert!(output.contains("5 sessions, 5940 tokens, 0.0842 USD"), "{output}");
 }
 
 #[test]
 fn an_agent_that_lies_is_not_believed_and_nothing_is_built_upon_it() {
-    let told = Clone::new().told(AGENTS, "lie", 7);
+    let output = Clone::new().output(AGENTS, "lie", 7);
     assert_eq!(
-        (retried(&told), count(&told, "failed"), count(&told, "skipped")),
+        (retried(&output), count(&output, "failed"), count(&output, "skipped")),
         (1, 1, 3),
-        "{told}"
+        "{output}"
     );
 }
 
 #[test]
 fn a_review_that_rejects_the_change_fails_the_run() {
-    let told = Clone::new().told(AGENTS, "disapprove", 7);
-    assert!(told.contains("accept.py: the reviewer rejected the change"), "{told}");
+    let output = Clone::new().output(AGENTS, "disapprove", 7);
+    assert!(output.contains("accept.py: the reviewer rejected the change"), "{output}");
 }
 
 #[test]
 fn an_agent_that_gives_up_with_an_error_fails_its_check() {
-    let told = Clone::new().told(AGENTS, "error", 7);
+    let output = Clone::new().output(AGENTS, "error", 7);
     assert_eq!(
-        (retried(&told), count(&told, "failed"), count(&told, "skipped")),
+        (retried(&output), count(&output, "failed"), count(&output, "skipped")),
         (1, 1, 3),
-        "{told}"
+        "{output}"
     );
 }
 

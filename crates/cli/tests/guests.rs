@@ -61,14 +61,14 @@ fn an_engine_names_what_its_end_would_interrupt() -> Result {
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(
         host.0.stderr.take().ok_or("no standard error")?,
     ));
-    let mut told = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
+    let mut line = || -> Result<String> { Ok(lines.next().ok_or("it said nothing")??) };
     assert_eq!(
-        told()?,
+        line()?,
         "this process keeps running until runs submitted to it by others are done: visit"
     );
     host.signal(Signal::INT)?;
     assert_eq!(
-        told()?,
+        line()?,
         "stopping now would interrupt visit until the next engine resumes them; press Ctrl-C again to stop"
     );
     host.signal(Signal::INT)?;
@@ -321,10 +321,10 @@ fn a_guest_says_that_its_run_is_paused() -> Result {
     heard(&guest_runs)?;
     assert_eq!(ran(dir.path(), &["pause", "visit"])?.status.code(), Some(0));
     say(&guest_ends, "end")?;
-    let mut told = String::new();
+    let mut line = String::new();
     let mut stderr = std::io::BufReader::new(guest.0.stderr.take().ok_or("no standard error")?);
-    std::io::BufRead::read_line(&mut stderr, &mut told)?;
-    assert!(told.starts_with("visit is paused; `antiphon continue visit` continues it"), "{told}");
+    std::io::BufRead::read_line(&mut stderr, &mut line)?;
+    assert!(line.starts_with("visit is paused; `antiphon continue visit` continues it"), "{line}");
     assert_eq!(ran(dir.path(), &["continue", "visit"])?.status.code(), Some(0));
     assert_eq!(guest.0.wait()?.code(), Some(0));
     say(&host_ends, "end")?;
@@ -383,10 +383,10 @@ fn what_can_go_on_is_resumed_before_what_waits_for_somebody() -> Result {
         .ok_or("it ended")??;
     assert!(next.contains("started first (test): 1 item, 1 at a time"), "{next}");
     let lower = ran(dir.path(), &["continue", "first", "--sessions", "0"])?;
-    let told = String::from_utf8(lower.stderr)?;
+    let stderr = String::from_utf8(lower.stderr)?;
     assert!(
-        told.contains("the body has an error: ") && told.contains("ceilings are totals"),
-        "{told}"
+        stderr.contains("the body has an error: ") && stderr.contains("ceilings are totals"),
+        "{stderr}"
     );
     assert_eq!(lower.status.code(), Some(2));
     assert_eq!(ran(dir.path(), &["cancel", "first"])?.status.code(), Some(0));

@@ -61,9 +61,9 @@ fn a_file_that_is_there_is_not_written_over() {
 fn a_name_that_a_shell_would_take_apart_is_quoted_in_the_next_command() {
     let fixture = Fixture::empty();
     let output = fixture.command("init").arg("my plan.yaml").arg("--json").output().unwrap();
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        told,
+        answer,
         serde_json::json!({ "file": "my plan.yaml", "next": "antiphon run 'my plan.yaml'" })
     );
 }

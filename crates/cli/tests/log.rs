@@ -234,17 +234,17 @@ fn json_has_the_envelope_and_the_payload() {
 #[test]
 fn names_that_are_not_there_suggest_near_ones() {
     let fixture = Fixture::new();
-    let told = |name: &str, hint: &str| {
+    let refusal = |name: &str, hint: &str| {
         format!(
             "--- stderr\nerror: there is no run {name} in <dir>/state\nhint: {hint}\n--- exit 2\n"
         )
     };
-    check(&fixture.run("log buidl"), &told("buidl", "did you mean build?"));
-    check(&fixture.run("log b"), &told("b", "did you mean broken or build?"));
-    check(&fixture.run("verify bui"), &told("bui", "did you mean build?"));
+    check(&fixture.run("log buidl"), &refusal("buidl", "did you mean build?"));
+    check(&fixture.run("log b"), &refusal("b", "did you mean broken or build?"));
+    check(&fixture.run("verify bui"), &refusal("bui", "did you mean build?"));
     check(
         &fixture.run("receipt show something-else"),
-        &told("something-else", "`antiphon list` shows the runs there are"),
+        &refusal("something-else", "`antiphon list` shows the runs there are"),
     );
     check(
         &fixture.run("log pool/gpu"),
@@ -358,9 +358,9 @@ fn a_follower_ends_with_whoever_reads_its_output() {
         drop(output);
         // Nothing more happens in the coordination: it is not a failed write that ends it.
         assert!(child.wait().unwrap().success());
-        let mut told = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
-        assert_eq!(told, "");
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert_eq!(errors, "");
         go.notify_one();
         engine.close().await.unwrap();
     });

@@ -118,8 +118,8 @@ flowchart LR
 
 #[test]
 fn problems_as_json_have_codes_and_places() {
-    let told = run(&["check", "quotes.yaml", "--json"]);
-    let (line, end) = told.split_once('\n').unwrap();
+    let output = run(&["check", "quotes.yaml", "--json"]);
+    let (line, end) = output.split_once('\n').unwrap();
     assert_eq!(end, "--- exit 5\n");
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(line).unwrap(),
@@ -152,9 +152,9 @@ fn problems_as_json_have_codes_and_places() {
 
 #[test]
 fn a_broken_plan_is_not_shown() {
-    let told = run(&["check", "tabs.yaml"]);
-    check(&run(&["show", "tabs.yaml"]), &told);
-    check(&run(&["show", "tabs.yaml", "--mermaid"]), &told);
+    let output = run(&["check", "tabs.yaml"]);
+    check(&run(&["show", "tabs.yaml"]), &output);
+    check(&run(&["show", "tabs.yaml", "--mermaid"]), &output);
     check(&run(&["show", "tabs.yaml", "--json"]), &run(&["check", "tabs.yaml", "--json"]));
 }
 

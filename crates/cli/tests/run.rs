@@ -226,11 +226,11 @@ fn a_state_directory_that_cannot_be_made_is_told_and_nothing_runs() -> Result {
     plan(dir.path(), "  a: { command: [touch, done] }\n")?;
     std::fs::write(dir.path().join("state"), "not a directory")?;
     let refused = ran(dir.path(), &["run", "plan.yaml"])?;
-    let told = String::from_utf8(refused.stderr)?;
+    let stderr = String::from_utf8(refused.stderr)?;
     assert!(
-        told.starts_with("error: could not list ")
-            && told.contains("hint: choose a writable directory"),
-        "{told}"
+        stderr.starts_with("error: could not list ")
+            && stderr.contains("hint: choose a writable directory"),
+        "{stderr}"
     );
     assert_eq!((refused.status.code(), dir.path().join("done").exists()), (Some(3), false));
     Ok(())
@@ -275,8 +275,8 @@ fn a_directory_that_an_engine_without_a_socket_holds_is_told_by_its_exit_code() 
     plan(dir.path(), "  a: { command: ['true'] }\n")?;
     let _holder = antiphon::Engine::builder(dir.path().join("state"))?;
     let refused = ran(dir.path(), &["run", "plan.yaml"])?;
-    let told = String::from_utf8(refused.stderr)?;
-    assert!(told.contains(&format!("is in use by process {}", std::process::id())), "{told}");
+    let stderr = String::from_utf8(refused.stderr)?;
+    assert!(stderr.contains(&format!("is in use by process {}", std::process::id())), "{stderr}");
     assert_eq!(refused.status.code(), Some(11));
     Ok(())
 }

@@ -133,9 +133,10 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
     plan_with(dir.path(), "inner.yaml", "budget: { sessions: 2, duration: 5m }", work)?;
     plan(dir.path(), "  nested: { plan: inner.yaml, on_exhausted: pause }\n")?;
     let mut run = Running::start(dir.path(), &["run", "--id", "outer", "plan.yaml"])?;
-    let mut told = std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
+    let mut lines =
+        std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
     assert_eq!(
-        told.next().ok_or("it told nothing")??,
+        lines.next().ok_or("it told nothing")??,
         "outer cannot continue by itself; `antiphon why outer` shows what it waits for"
     );
     let why = ran(dir.path(), &["why", "outer"])?;

@@ -80,12 +80,12 @@ impl World {
     }
 
     /// Takes in a coordination that replay or a snapshot gave. Ended ones are let go at once.
-    pub fn restore(&mut self, session: Coordination, tip: StreamTip) {
-        if session.status().is_terminal() {
+    pub fn restore(&mut self, run: Coordination, tip: StreamTip) {
+        if run.status().is_terminal() {
             return;
         }
-        let id = session.coordination_id().clone();
-        self.members.insert(id.clone(), Member::new(Live::restore(session, tip)));
+        let id = run.coordination_id().clone();
+        self.members.insert(id.clone(), Member::new(Live::restore(run, tip)));
         self.runnable.insert(id);
     }
 
@@ -182,8 +182,7 @@ impl World {
     /// The coordination that a nested one is in, however deep; any other is its own.
     fn outermost(&self, id: &CoordinationId) -> CoordinationId {
         let mut id = id;
-        while let Some(parent) =
-            self.coordination(id).and_then(|session| session.started().parent.as_ref())
+        while let Some(parent) = self.coordination(id).and_then(|run| run.started().parent.as_ref())
         {
             id = &parent.coordination;
         }

@@ -211,8 +211,8 @@ fn the_oldest_finished_items_leave_memory_unless_unfinished_work_needs_them() {
         .map(|work| desk.knows(work))
         .collect();
     assert_eq!(known, [true, true, true, false, false, false, true]);
-    let session = desk.audited.world.coordination(&id()).unwrap();
-    assert_eq!(session.work_count(), ITEMS as u64 + 4);
+    let run = desk.audited.world.coordination(&id()).unwrap();
+    assert_eq!(run.work_count(), ITEMS as u64 + 4);
 }
 
 #[test]

@@ -64,10 +64,10 @@ fn more_lost_sessions_than_one_append_holds_are_recorded_over_turns_before_anyth
     let mut first = world(1);
     first.handle(start("c0", SESSIONS), origin(), &now()).unwrap();
     let _ = turns(&mut first);
-    let session = first.coordination(&"c0".parse().unwrap()).unwrap();
-    assert_eq!(session.bindings().len(), SESSIONS);
-    let tip = StreamTip { version: session.version(), hash: Digest::of(b"the last event") };
-    let snapshot = String::from_utf8(session.snapshot()).unwrap();
+    let run = first.coordination(&"c0".parse().unwrap()).unwrap();
+    assert_eq!(run.bindings().len(), SESSIONS);
+    let tip = StreamTip { version: run.version(), hash: Digest::of(b"the last event") };
+    let snapshot = String::from_utf8(run.snapshot()).unwrap();
 
     let mut second = world(2);
     for number in 0..COORDINATIONS {

@@ -84,26 +84,22 @@ fn deferred(id: &CoordinationId, work: &WorkId) -> Coordination {
     );
     turns(&mut first, &now(1, 1));
     handle(&mut first, expanded(id, work), &now(1, 1));
-    let mut session = first.coordination(id).unwrap().clone();
+    let mut run = first.coordination(id).unwrap().clone();
     let end = SessionEnd::new(SessionOutcome::Deferred { until: Deadline::Wall(UNTIL) });
-    let unbound = session.decide_unbinding(1, end, &now(2, 2)).unwrap();
-    let meta = Meta {
-        version: session.version().next(),
-        at: LedgerTime(2),
-        wall: WallTime(2),
-        cause: None,
-    };
-    session.apply(&CoordinationEvent::SessionUnbound(unbound), &meta).unwrap();
-    session
+    let unbound = run.decide_unbinding(1, end, &now(2, 2)).unwrap();
+    let meta =
+        Meta { version: run.version().next(), at: LedgerTime(2), wall: WallTime(2), cause: None };
+    run.apply(&CoordinationEvent::SessionUnbound(unbound), &meta).unwrap();
+    run
 }
 
 #[test]
 fn a_deferred_nested_item_whose_moment_had_come_is_bound_when_its_plan_comes() {
     let (id, work): (CoordinationId, WorkId) = ("p".parse().unwrap(), "a".parse().unwrap());
-    let session = deferred(&id, &work);
-    let tip = StreamTip { version: session.version(), hash: Digest::of(b"the last event") };
+    let run = deferred(&id, &work);
+    let tip = StreamTip { version: run.version(), hash: Digest::of(b"the last event") };
     let mut second = world(2);
-    second.restore(session, tip);
+    second.restore(run, tip);
     second.resume(&now(3, 3)).unwrap();
     assert_eq!(turns(&mut second, &now(3, 3)), (vec!["coordination.resumed".to_owned()], 0));
     assert_eq!(second.next_deadline().1, Some(UNTIL));

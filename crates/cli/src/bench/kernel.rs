@@ -29,7 +29,7 @@ const ROUNDS: usize = 5;
 
 /// One coordination as the engine would drive it, but on paper.
 pub(super) struct KernelRun {
-    session: Coordination,
+    run: Coordination,
     now: Now,
 }
 
@@ -63,22 +63,22 @@ impl KernelRun {
         let now = Now::from(1_700_000_000_000_000_000);
         let meta = Meta { version: Version(1), at: now.at, wall: now.wall, cause: None };
         let id = CoordinationId::new("bench").map_err(CommandError::internal)?;
-        let session = Coordination::begin(id, &started, &meta).map_err(CommandError::internal)?;
-        Ok(Self { session, now })
+        let run = Coordination::begin(id, &started, &meta).map_err(CommandError::internal)?;
+        Ok(Self { run, now })
     }
 
     /// Applies one event at this moment.
     pub(super) fn apply(&mut self, event: &CoordinationEvent) -> Result<(), CommandError> {
         let meta = Meta {
-            version: self.session.version().next(),
+            version: self.run.version().next(),
             at: self.now.at,
             wall: self.now.wall,
             cause: None,
         };
-        self.session.apply(event, &meta).map_err(CommandError::internal)
+        self.run.apply(event, &meta).map_err(CommandError::internal)
     }
 
-    /// Does what the coordination proposes, and ends every session at once when nothing more can
+    /// Does what the run proposes, and ends every session at once when nothing more can
     /// start, until the receipt exists.
     pub(super) fn finish(&mut self) -> Result<(), CommandError> {
         let runners = Runners::caller();
@@ -87,7 +87,7 @@ impl KernelRun {
         loop {
             self.now.at = LedgerTime(self.now.at.0 + 1_000);
             self.now.wall = WallTime(self.now.wall.0 + 1_000);
-            match self.session.propose(&self.now, &runners, &nothing) {
+            match self.run.propose(&self.now, &runners, &nothing) {
                 Some(Proposal::Event(event)) => {
                     if let CoordinationEvent::SessionBound(bound) = &event {
                         open.push_back(bound.session);
@@ -104,7 +104,7 @@ impl KernelRun {
                     })?;
                     let end = SessionEnd::new(SessionOutcome::Success);
                     let unbound = self
-                        .session
+                        .run
                         .decide_unbinding(number, end, &self.now)
                         .map_err(CommandError::internal)?;
                     self.apply(&CoordinationEvent::SessionUnbound(unbound))?;
@@ -115,13 +115,8 @@ impl KernelRun {
 
     fn end(&mut self, ending: Ending) -> Result<(), CommandError> {
         let Now { at, wall, .. } = self.now;
-        let receipt = self.session.receipt(
-            ending.clone(),
-            at,
-            wall,
-            StreamTip::default(),
-            CommitTip::default(),
-        );
+        let receipt =
+            self.run.receipt(ending.clone(), at, wall, StreamTip::default(), CommitTip::default());
         let Ending::Completed(stop) = ending else {
             return Err(CommandError::internal("the run was aborted"));
         };
@@ -136,7 +131,7 @@ impl KernelRun {
 
     /// Whether every item is in the receipt as done.
     pub(super) fn is_done(&self) -> bool {
-        self.session.status().is_terminal() && self.session.totals().work_succeeded == ITEMS as u64
+        self.run.status().is_terminal() && self.run.totals().work_succeeded == ITEMS as u64
     }
 }
 

@@ -70,21 +70,21 @@ impl Args {
 
 impl From<BackupError> for CommandError {
     fn from(error: BackupError) -> Self {
-        let told = |kind| Self::because(kind, &error);
+        let refusal = |kind| Self::because(kind, &error);
         match &error {
             BackupError::Taken { .. }
             | BackupError::Inside { .. }
-            | BackupError::InTheWay { .. } => told(Kind::Usage),
+            | BackupError::InTheWay { .. } => refusal(Kind::Usage),
             BackupError::Mark(_) | BackupError::Identity(_) => {
-                told(Kind::State).with_hint("`antiphon doctor` shows what is safe to do")
+                refusal(Kind::State).with_hint("`antiphon doctor` shows what is safe to do")
             }
-            BackupError::Write(_) => told(Kind::State).with_hint(
+            BackupError::Write(_) => refusal(Kind::State).with_hint(
                 "check that the destination is writable and has room, and that its parent directory exists",
             ),
             BackupError::Read(_)
             | BackupError::Format(_)
             | BackupError::Underway { .. }
-            | BackupError::Overtaken => told(Kind::State),
+            | BackupError::Overtaken => refusal(Kind::State),
         }
     }
 }

@@ -77,8 +77,8 @@ impl Args {
     /// A ceiling in another currency than the budget's would be a mistake of a factor.
     fn check_currency(&self, ledger: &Ledger) -> Result<(), CommandError> {
         let Some(cost) = &self.cost else { return Ok(()) };
-        let session = ledger.replayed(&self.id)?;
-        match session.budget().currency() {
+        let run = ledger.replayed(&self.id)?;
+        match run.budget().currency() {
             Some(currency) if currency == cost.currency => Ok(()),
             Some(currency) => {
                 let what = format!("the budget of {} is in {currency}, and {cost} is not", self.id);

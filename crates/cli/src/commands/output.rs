@@ -132,15 +132,15 @@ impl Args {
 
     fn nothing(&self, ledger: &Ledger) -> Result<CommandError, CommandError> {
         let (id, work) = (&self.id, &self.work);
-        let session = ledger.replayed(id)?;
-        if session.work_tracking(work).is_none() {
-            return Ok(unknown_item(&session, work));
+        let run = ledger.replayed(id)?;
+        if run.work_tracking(work).is_none() {
+            return Ok(unknown_item(&run, work));
         }
-        let told = |what: String| CommandError::new(Kind::Usage, what);
+        let refusal = |what: String| CommandError::new(Kind::Usage, what);
         Ok(match self.session {
-            None => told(format!("no session of {work} has started"))
+            None => refusal(format!("no session of {work} has started"))
                 .with_hint(format!("`antiphon why {id} {work}` shows why")),
-            Some(session) => told(format!("session {session} of {id} is not one of {work}"))
+            Some(session) => refusal(format!("session {session} of {id} is not one of {work}"))
                 .with_hint(format!("`antiphon log {id} --work {work}` shows its sessions")),
         })
     }

@@ -134,15 +134,15 @@ impl CoordinationController {
     ///
     /// # Errors
     /// [`ControllerError::AnotherTip`] if the stream ends at another version than the state.
-    pub fn resume(session: Coordination, tip: StreamTip) -> Result<Self, ControllerError> {
-        if tip.version != session.version() {
+    pub fn resume(run: Coordination, tip: StreamTip) -> Result<Self, ControllerError> {
+        if tip.version != run.version() {
             return Err(ControllerError::AnotherTip {
-                coordination_id: session.coordination_id().clone(),
-                state: session.version(),
+                coordination_id: run.coordination_id().clone(),
+                state: run.version(),
                 tip: tip.version,
             });
         }
-        let live = Some(Live::restore(session, tip));
+        let live = Some(Live::restore(run, tip));
         Ok(Self { config: None, live, objectives: BTreeMap::new() })
     }
 

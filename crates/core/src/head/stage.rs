@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn every_stage_is_read_back_from_its_word() {
         assert_eq!(Stage::ALL.map(|stage| stage.as_str().parse()), Stage::ALL.map(Ok));
-        let told = "\"done\" is no status; they are starting, running, paused, stopping, succeeded, partial, failed, aborted";
+        let refusal = "\"done\" is no status; they are starting, running, paused, stopping, succeeded, partial, failed, aborted";
         assert_eq!(
             "done".parse::<Stage>().map_err(|error| error.to_string()),
-            Err(told.to_owned())
+            Err(refusal.to_owned())
         );
     }
 }

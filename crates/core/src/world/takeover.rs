@@ -111,14 +111,14 @@ impl World {
 
     fn resume_one(&mut self, id: &CoordinationId, now: &Now) -> Result<(), RecordError> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
-        let session = member.state();
-        let lost = session
+        let run = member.state();
+        let lost = run
             .bindings()
             .filter(|(binding, _)| !binding.nested)
-            .map(|(binding, _)| session.session_id(binding.session));
+            .map(|(binding, _)| run.session_id(binding.session));
         let lost: Vec<SessionId> = lost.collect();
         // A takeover that a failed append interrupted may have come so far already.
-        if session.epoch() != self.epoch {
+        if run.epoch() != self.epoch {
             let swept = u32::try_from(lost.len()).unwrap_or(u32::MAX);
             let resumed = Resumed { epoch: self.epoch, engine: self.engine.clone(), swept };
             member.record(&CoordinationEvent::Resumed(resumed), Stamp::by_engine(now))?;
@@ -159,8 +159,8 @@ impl World {
 /// Whether a start was cut off that will never be completed: a nested one is started again with its
 /// item's next session, and no caller knows an id that the engine made. A caller who chose an id
 /// repeats the start under it, which completes it.
-fn is_given_up(session: &Coordination) -> bool {
-    let started = session.started();
-    let cut_off = session.is_starting() && session.stop_request().is_none();
+fn is_given_up(run: &Coordination) -> bool {
+    let started = run.started();
+    let cut_off = run.is_starting() && run.stop_request().is_none();
     cut_off && (started.parent.is_some() || started.minted)
 }

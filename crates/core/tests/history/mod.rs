@@ -545,8 +545,8 @@ pub(crate) fn text(snapshot: &[u8]) -> &str {
 }
 
 /// Everything that only counts up.
-fn counters(session: &Coordination) -> Vec<u64> {
-    let (usage, totals) = (session.budget_usage(), session.totals());
+fn counters(run: &Coordination) -> Vec<u64> {
+    let (usage, totals) = (run.budget_usage(), run.totals());
     vec![
         usage.consumed_episodes().into(),
         usage.elapsed_ticks(),

@@ -207,25 +207,25 @@ pub(crate) fn action(action: &Action) -> String {
 }
 
 /// A coordination as it stands: status, and every item in one word.
-pub(crate) fn state(session: &Coordination) -> String {
-    let items: Vec<String> = session
+pub(crate) fn state(run: &Coordination) -> String {
+    let items: Vec<String> = run
         .work_queue()
         .map(|id| {
-            format!("{} {}", name(id), session.work_tracking(id.as_str()).unwrap().state.as_str())
+            format!("{} {}", name(id), run.work_tracking(id.as_str()).unwrap().state.as_str())
         })
         .collect();
-    format!("{}: {}", session.status().as_str().to_lowercase(), items.join(", "))
+    format!("{}: {}", run.status().as_str().to_lowercase(), items.join(", "))
 }
 
 /// What the receipt says of a coordination that ended.
-pub(crate) fn receipt(session: &Coordination) -> Vec<String> {
-    let ending = match session.status() {
+pub(crate) fn receipt(run: &Coordination) -> Vec<String> {
+    let ending = match run.status() {
         CoordinationStatus::Completed(stop) => Ending::Completed(stop.clone()),
         CoordinationStatus::Aborted(reason) => Ending::Aborted(reason.clone()),
         other => return vec![format!("none: it is {}", other.as_str().to_lowercase())],
     };
-    let (at, wall) = session.last_times();
-    let receipt = session.receipt(ending, at, wall, StreamTip::default(), CommitTip::default());
+    let (at, wall) = run.last_times();
+    let receipt = run.receipt(ending, at, wall, StreamTip::default(), CommitTip::default());
     let mut out =
         vec![format!("{} of {}", usage(&receipt.budget_usage), budget(&receipt.budget_ceiling))];
     for outcome in &receipt.work_outcomes {

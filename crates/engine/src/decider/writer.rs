@@ -283,12 +283,12 @@ mod tests {
             matches!(refused, Unavailable::NotTaken { .. }),
             "the ledger still takes in the next one, unlike {refused}"
         );
-        let told: Vec<bool> = answers.iter().map(Result::is_ok).collect();
-        assert_eq!(told, [true, true, false, true]);
+        let taken: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+        assert_eq!(taken, [true, true, false, true]);
         let names = ["with an append", "with the same", "with a refused append", "alone"];
         let moved: Vec<bool> =
             names.into_iter().map(|name| store.cursor(name).unwrap().is_some()).collect();
-        assert_eq!(moved, told);
+        assert_eq!(moved, taken);
         assert_eq!(
             incidents.counts().into_iter().collect::<Vec<_>>(),
             [(Incident::CursorNotMoved, 1)]

@@ -63,9 +63,9 @@ impl Watch {
         self.second_look =
             waited.get(1).is_some_and(|changes| changes.revents().intersects(PollFlags::IN));
         if let Some(changes) = self.changes.as_ref().filter(|_| self.second_look) {
-            let mut told = [0; 4096];
-            // What is told does not matter, and more of it wakes the reader again.
-            while rustix::io::read(changes, &mut told).is_ok_and(|read| read > 0) {}
+            let mut notices = [0; 4096];
+            // What they say does not matter, and more of them wakes the reader again.
+            while rustix::io::read(changes, &mut notices).is_ok_and(|read| read > 0) {}
         }
         Ok(if hung_up { Woken::HungUp } else { Woken::Changed })
     }

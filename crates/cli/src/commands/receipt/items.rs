@@ -15,8 +15,8 @@ pub(super) fn replayed(
     id: &CoordinationId,
 ) -> Result<Vec<WorkOutcome>, CommandError> {
     let mut left: Vec<Finished> = Vec::new();
-    let session = ledger.replayed_past(id, |session| {
-        for blob in session.archived() {
+    let run = ledger.replayed_past(id, |run| {
+        for blob in run.archived() {
             left.extend(
                 archived_items(&blob.bytes)
                     .map_err(|error| CommandError::because(Kind::State, &error))?,
@@ -25,9 +25,9 @@ pub(super) fn replayed(
         Ok(())
     })?;
     let known: BTreeSet<WorkId> = left.iter().map(|item| item.work.id.clone()).collect();
-    let there = session.work_queue().filter(|work| !known.contains(*work));
+    let there = run.work_queue().filter(|work| !known.contains(*work));
     let there: Vec<WorkOutcome> =
-        there.filter_map(|work| session.work_tracking(work.as_str())).map(outcome).collect();
+        there.filter_map(|work| run.work_tracking(work.as_str())).map(outcome).collect();
     Ok(left.into_iter().map(WorkOutcome::from).chain(there).collect())
 }
 

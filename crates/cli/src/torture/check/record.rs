@@ -42,7 +42,7 @@ pub(super) struct SessionEndedAt {
 }
 
 impl Record {
-    pub(super) fn session(&self) -> &Coordination {
+    pub(super) fn run(&self) -> &Coordination {
         self.replay.state().expect("BUG: a record begins with a first event")
     }
 
@@ -122,9 +122,9 @@ impl Record {
         place: &str,
         findings: &mut Findings,
     ) {
-        let (budget, usage) = (self.session().budget(), self.session().budget_usage());
+        let (budget, usage) = (self.run().budget(), self.run().budget_usage());
         let (mut sessions, mut tokens, mut cost, mut same, mut live) = (0, 0, 0, 0, 0);
-        for (binding, work) in self.session().bindings() {
+        for (binding, work) in self.run().bindings() {
             sessions += binding.grant.sessions;
             tokens += binding.grant.tokens.unwrap_or(0);
             cost += binding.grant.cost.unwrap_or(0);
@@ -134,10 +134,10 @@ impl Record {
         if same != 1 {
             findings.add(format!("{place}: {same} live sessions of item {}", bound.work));
         }
-        if live > self.session().started().concurrency {
+        if live > self.run().started().concurrency {
             findings.add(format!(
                 "{place}: {live} live sessions where {} are allowed",
-                self.session().started().concurrency
+                self.run().started().concurrency
             ));
         }
         if usage.consumed_episodes() + sessions > budget.max_episodes() {
@@ -166,9 +166,7 @@ impl Record {
         if self.ends > 1 {
             findings.add(format!("coordination/{id}: {} terminal events", self.ends));
         }
-        if self.session().budget_usage().consumed_episodes()
-            > self.session().budget().max_episodes()
-        {
+        if self.run().budget_usage().consumed_episodes() > self.run().budget().max_episodes() {
             findings.add(format!("coordination/{id}: more sessions used than budgeted"));
         }
         if self.ends > 0 && self.bound.len() != self.unbound.len() {
@@ -180,7 +178,7 @@ impl Record {
         if finished && self.ends == 0 {
             findings.add(format!(
                 "coordination/{id}: it was allowed to finish and has not ended: {}",
-                self.session().status().as_str()
+                self.run().status().as_str()
             ));
         }
     }

@@ -478,7 +478,7 @@ fn a_grant_beyond_a_ceiling_is_found_without_the_help_of_replay() {
         .filter(|event| event.stream == own && event.version <= Version(5))
         .collect();
     bound.iter().for_each(|event| ledger.take(&id, event, &mut findings));
-    let state: Value = serde_json::from_slice(&ledger.records[&id].session().snapshot()).unwrap();
+    let state: Value = serde_json::from_slice(&ledger.records[&id].run().snapshot()).unwrap();
     let grant = json!({ "sessions": 1, "ticks": 1, "tokens": 60, "cost": 60 });
     for (path, value, found) in [
         ("/receipt/ceiling/max_tokens", json!(59), Some("tokens granted beyond Some(59)")),

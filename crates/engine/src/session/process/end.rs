@@ -24,7 +24,7 @@ const WAIT_UNTOLD: u64 = 300 * SECOND;
 const LONGEST_WAIT: u64 = 8 * 24 * 3600 * SECOND;
 
 /// How much of what a program printed last goes into the text of its failure, in bytes.
-const TOLD: usize = 600;
+const LAST_WORDS: usize = 600;
 
 /// The result of a session.
 pub(crate) fn result_of(
@@ -289,7 +289,8 @@ fn joined(what: String, words: String) -> String {
 fn last_words(folder: &SessionFolder, errors: Kept, output: Kept) -> String {
     let last = |kept| {
         let bytes = folder.read(kept).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TOLD)..]).into_owned();
+        let text =
+            String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LAST_WORDS)..]).into_owned();
         text.trim_matches(|char: char| char.is_whitespace() || char == char::REPLACEMENT_CHARACTER)
             .to_owned()
     };
