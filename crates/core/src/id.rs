@@ -54,6 +54,15 @@ pub enum IdError {
         "the run id {text:?} ends in a dot and a number, which is how sessions and nested runs are named; choose another ending"
     )]
     Reserved { text: String },
+    /// Scripts would take the id for something else: a flag, or a directory.
+    #[error("the {what} {text:?} {why}; choose another one")]
+    Ambiguous {
+        /// Which identifier was being read.
+        what: &'static str,
+        text: String,
+        /// What it would be taken for.
+        why: &'static str,
+    },
     /// A session id is not of the form `<coordination>.<n>`.
     #[error("{text:?} is not a session id; it has the form <run>.<number>")]
     NotASession { text: String },
@@ -97,6 +106,14 @@ macro_rules! id_type {
                 let text = text.as_ref();
                 check($what, text, $also, $refused)?;
                 Ok(Self(text.into()))
+            }
+
+            /// Whether it may be given to something new; older ledgers hold some that may not.
+            ///
+            /// # Errors
+            /// Returns an [`IdError`] that says what is wrong with it.
+            pub fn check_new(&self) -> Result<(), IdError> {
+                check_new($what, &self.0)
             }
 
             /// The identifier as text.
@@ -173,6 +190,31 @@ macro_rules! id_type {
     };
 }
 
+/// What a new identifier may not be either. Ledgers may hold such ones from before this was refused.
+///
+/// Sessions see ids in their environment, where scripts make paths and arguments of them, and people
+/// see them on terminals, where some characters turn the text around them.
+fn check_new(what: &'static str, text: &str) -> Result<(), IdError> {
+    let ambiguous = |why| Err(IdError::Ambiguous { what, text: text.to_owned(), why });
+    match text.chars().find(|c| is_directional(*c)) {
+        Some(found) => {
+            let also = " and characters that change the direction of text";
+            Err(IdError::BadCharacter { what, text: text.to_owned(), found, also })
+        }
+        None if matches!(text, "." | "..") => ambiguous("names a directory"),
+        None if text.starts_with('-') => ambiguous("begins with a dash, as flags do"),
+        None => Ok(()),
+    }
+}
+
+/// The characters that Unicode calls bidirectional controls, and its separators of lines.
+fn is_directional(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 id_type! {
     /// Names a coordination: 1 to 256 bytes, no control characters, white space or slashes.
     CoordinationId, "run id", ", white space and slashes", |c| c.is_whitespace() || c == '/' || c == '\\'
@@ -221,6 +263,7 @@ impl CoordinationId {
     /// Returns an [`IdError`] that says what is wrong with the text.
     pub fn chosen(text: impl AsRef<str>) -> Result<Self, IdError> {
         let id = Self::new(text)?;
+        id.check_new()?;
         if id.0.len() > MAX_CHOSEN_ID_BYTES {
             return Err(IdError::TooLong {
                 what: "run id",
@@ -228,10 +271,16 @@ impl CoordinationId {
                 max: MAX_CHOSEN_ID_BYTES,
             });
         }
-        if split_number(&id.0).is_some() {
+        if id.is_numbered() {
             return Err(IdError::Reserved { text: id.0.to_string() });
         }
         Ok(id)
+    }
+
+    /// Whether it has the form of the ids that sessions and nested coordinations have.
+    #[must_use]
+    pub fn is_numbered(&self) -> bool {
+        split_number(&self.0).is_some()
     }
 }
 
@@ -438,6 +487,24 @@ mod tests {
             CoordinationId::chosen("x".repeat(201)),
             Err(IdError::TooLong { max: 200, .. })
         ));
+    }
+
+    #[test]
+    fn new_ids_are_no_flags_directories_or_text_that_turns_around() {
+        for text in [".", "..", "--json", "-", "a\u{202e}b", "\u{2066}", "a\u{200f}"] {
+            assert!(CoordinationId::chosen(text).is_err(), "{text:?}");
+            assert!(WorkId::new(text).unwrap().check_new().is_err(), "{text:?}");
+        }
+        for text in ["...", "a-", ".hidden", "\u{5d0}\u{5d1}"] {
+            assert!(CoordinationId::chosen(text).is_ok(), "{text:?}");
+        }
+        // What an older ledger holds is still read.
+        assert!(CoordinationId::new("..").is_ok());
+        let refused = CoordinationId::chosen("--json").unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "the run id \"--json\" begins with a dash, as flags do; choose another one"
+        );
     }
 
     #[test]

@@ -51,4 +51,6 @@ fn a_session_that_leaves_as_much_as_it_may_is_recorded() {
         panic!("the session ended")
     };
     assert_eq!(unbound.scores, kept);
+    let text = unbound.text.unwrap();
+    assert!(text.starts_with("100 scores were left out: at most 100 are kept"), "{text:.80}");
 }

@@ -99,7 +99,9 @@ fn unfinished(ledger: &Ledger) -> Result<Vec<CoordinationId>, CommandError> {
     };
     let heads = ledger.store.heads(&HeadQuery::List(filter))?;
     let id = |head: &HeadRow| {
-        CoordinationId::chosen(head.stream.to_string().strip_prefix(COORDINATIONS)?).ok()
+        let id: CoordinationId =
+            head.stream.to_string().strip_prefix(COORDINATIONS)?.parse().ok()?;
+        (!id.is_numbered()).then_some(id)
     };
     let mut ids: Vec<CoordinationId> = heads.iter().filter_map(id).collect();
     ids.reverse();

@@ -1,5 +1,7 @@
 //! How a session's end is judged: once, for a decision and for the check of a recorded end.
 
+use std::collections::BTreeMap;
+
 use super::illegal::IllegalUnbinding;
 use super::{
     Binding, Charge, NextStep, Report, SessionEnd, SessionOutcome, StopCause, TreeReport, shortened,
@@ -59,6 +61,15 @@ impl Sequel {
             _ => false,
         }
     }
+}
+
+/// What is recorded of scores that are not.
+fn scores_left_out(count: usize) -> String {
+    let scores = if count == 1 { "1 score was".to_owned() } else { format!("{count} scores were") };
+    format!(
+        "{scores} left out: at most {MAX_SCORES} are kept, with names of at most \
+         {MAX_SCORE_NAME_BYTES} bytes without control characters"
+    )
 }
 
 impl Coordination {
@@ -131,14 +142,22 @@ impl Coordination {
             Sequel::Retry => NextStep::Retry(now.at),
         };
         let used = self.used(binding, &end, now);
-        let scores = end.scores.into_iter().filter(|(name, _)| is_score_name(name));
+        let given = end.scores.len();
+        let scores: BTreeMap<String, i64> = end
+            .scores
+            .into_iter()
+            .filter(|(name, _)| is_score_name(name))
+            .take(MAX_SCORES)
+            .collect();
+        let left_out = (scores.len() < given).then(|| scores_left_out(given - scores.len()));
+        let texts: Vec<String> = left_out.into_iter().chain(end.text).collect();
         Ok(SessionUnbound {
             session,
             work: item.id().clone(),
             outcome,
-            text: end.text.map(|text| shortened(text, MAX_TEXT_BYTES)),
+            text: (!texts.is_empty()).then(|| shortened(texts.join("; "), MAX_TEXT_BYTES)),
             used,
-            scores: scores.take(MAX_SCORES).collect(),
+            scores,
             output: end.output,
             then,
             tree: end.tree,

@@ -26,6 +26,7 @@ impl Coordination {
         if items.is_empty() {
             return Err(ConfigError::EmptyWorkQueue.into());
         }
+        items.iter().try_for_each(WorkSpec::check_new).map_err(ConfigError::from)?;
         if let Some(number) = adder {
             self.refuse_outranking(number, &items)?;
         }

@@ -186,6 +186,16 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl WorkSpec {
+    /// Whether its names may be given to something new.
+    ///
+    /// # Errors
+    /// [`IdError`](crate::id::IdError) names the first that may not.
+    pub(crate) fn check_new(&self) -> Result<(), crate::id::IdError> {
+        self.id.check_new()?;
+        self.agent.as_ref().map_or(Ok(()), crate::id::AgentId::check_new)?;
+        self.group.as_ref().map_or(Ok(()), GroupName::check_new)
+    }
+
     /// An item carried out in the given way, without needs.
     #[must_use]
     pub fn new(id: WorkId, runner: Runner) -> Self {

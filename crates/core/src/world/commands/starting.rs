@@ -46,6 +46,7 @@ impl CarryOut for Start {
         // Ids of the form <coordination>.<number> belong to sessions and to the coordinations that
         // carry them out.
         let id = CoordinationId::chosen(id.as_str()).map_err(ControllerError::from)?;
+        config.work().iter().try_for_each(WorkSpec::check_new).map_err(ControllerError::from)?;
         let stamp = Stamp { now, actor: &origin.actor, cause: origin.id.as_ref() };
         world.begin(id, *config, None, stamp)?;
         world.draft.add_blobs(blobs);

@@ -104,14 +104,14 @@ impl MatrixAst {
                 [] => id.value.clone(),
                 within => format!("{}[{}]", id.value, within.join(",")),
             };
-            match WorkId::new(&name) {
+            match WorkId::new(&name).and_then(|id| id.check_new().map(|()| id)) {
                 Ok(id) => cells.push(Cell::new(id, values)),
-                // A name that is bad by itself was reported already; what is left is the
-                // length of the cell's.
+                // A name that is bad by itself was reported already; what is left is what the
+                // values make of it.
                 Err(error) if WorkId::new(&id.value).is_ok() => {
-                    diagnostics
-                        .error(DiagnosticCode::BadId, id.span, error.to_string())
-                        .hint("shorten the values of its matrix");
+                    diagnostics.error(DiagnosticCode::BadId, id.span, error.to_string()).hint(
+                        "shorten the values of its matrix, or leave such characters out of them",
+                    );
                 }
                 Err(_) => {}
             }
