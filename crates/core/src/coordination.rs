@@ -120,6 +120,8 @@ pub use receipt::{
     ContentStore, CoordinationReceipt, Counts, Ending, Evidence, HashMismatch, ReceiptBuilder,
     ReceiptError, WorkOutcome,
 };
+#[doc(hidden)]
+pub use remembered::Effect;
 pub use runners::{Capability, Runners};
 pub(crate) use session::shortened;
 pub use session::{

@@ -32,7 +32,7 @@ use deadlines::Deadlines;
 use member::Member;
 
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{Blocked, Coordination, Runners, StateError};
+use crate::coordination::{Blocked, Coordination, Effect, Runners, StateError};
 use crate::envelope::{CommitTip, StreamTip};
 use crate::id::{Actor, CoordinationId, Epoch, SessionId};
 use crate::live::{Live, Stamp};
@@ -233,9 +233,22 @@ impl World {
     }
 
     /// The result of a command that was carried out before under the same id.
-    fn repeated(&self, id: &CoordinationId, origin: &Origin) -> Option<Done> {
-        let version = self.coordination(id)?.remembered(origin.id.as_ref()?)?;
-        Some(Done { version })
+    ///
+    /// # Errors
+    /// [`Rejection::OtherCommand`] if that was another one.
+    fn repeated(
+        &self,
+        id: &CoordinationId,
+        origin: &Origin,
+        effects: &[Effect],
+    ) -> Result<Option<Done>, Rejection> {
+        let Some(command) = &origin.id else { return Ok(None) };
+        let accepted = self.coordination(id).and_then(|state| state.accepted(command));
+        match accepted {
+            None => Ok(None),
+            Some(accepted) if accepted.has(effects) => Ok(Some(Done { version: accepted.version })),
+            Some(_) => Err(Rejection::OtherCommand { command: command.clone() }),
+        }
     }
 
     /// Carries out a command that is nothing but events of one coordination, unless it was carried
@@ -244,10 +257,11 @@ impl World {
         &mut self,
         id: &CoordinationId,
         origin: &Origin,
+        effects: &[Effect],
         now: &Now,
         decide: impl FnOnce(&Self, Actor) -> Result<Vec<CoordinationEvent>, Rejection>,
     ) -> Result<Done, Rejection> {
-        if let Some(done) = self.repeated(id, origin) {
+        if let Some(done) = self.repeated(id, origin, effects)? {
             return Ok(done);
         }
         let events = decide(self, origin.actor.clone())?;

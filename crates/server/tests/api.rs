@@ -93,6 +93,7 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
     talk.post("/v1/runs/long/pause", "idempotency-key: p1\r\n", r#"{"reason":"lunch"}"#).await?;
     talk.post("/v1/runs/long/pause", "idempotency-key: \"p1\"\r\n", r#"{"reason":"lunch"}"#)
         .await?;
+    talk.post("/v1/runs/long/cancel", "idempotency-key: p1\r\n", "").await?;
     talk.post("/v1/runs/long/pause", "", "").await?;
     talk.get("/v1/runs/long/work/second/why").await?;
     talk.post("/v1/runs/long/continue", "", r#"{"sessions":50}"#).await?;
@@ -102,6 +103,7 @@ async fn a_running_coordination_is_steered_and_says_why_it_waits() -> Result {
     talk.post("/v1/runs/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
     talk.bench.engine.run(&id)?.wait().await?;
     talk.post("/v1/runs/long/cancel", "idempotency-key: c1\r\n", r#"{"reason":"enough"}"#).await?;
+    talk.post("/v1/runs/long/pause", "idempotency-key: c1\r\n", "").await?;
     talk.post("/v1/runs/long/cancel", "idempotency-key: c2\r\n", "").await?;
     talk.get("/v1/runs/long/work/second/why").await?;
     talk.ends("steering").await

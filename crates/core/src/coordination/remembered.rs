@@ -4,34 +4,83 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::event::{CoordinationEvent, StopKind};
 use super::limits::MAX_REMEMBERED_COMMANDS;
-use crate::id::{CommandId, Version};
+use crate::id::{CommandId, Version, WorkId};
+
+/// A command that was accepted, by the first event that it caused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Accepted {
+    pub(crate) version: Version,
+    effect: Effect,
+}
+
+/// What an event tells of the command behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names of its variants say it")]
+pub enum Effect {
+    /// Work, of which this is the first if it is new.
+    AddedWork(Option<WorkId>),
+    Skipped,
+    Paused,
+    Continued,
+    Raised,
+    Stopping(StopKind),
+    Other,
+}
+
+impl Effect {
+    /// What a recorded event tells.
+    #[must_use]
+    pub fn of(event: &CoordinationEvent) -> Self {
+        match event {
+            CoordinationEvent::WorkAdded(added) => {
+                Self::AddedWork(added.items.first().map(|item| item.id.clone()))
+            }
+            CoordinationEvent::WorkSkipped(_) => Self::Skipped,
+            CoordinationEvent::Paused(_) => Self::Paused,
+            CoordinationEvent::Continued(_) => Self::Continued,
+            CoordinationEvent::BudgetRaised(_) => Self::Raised,
+            CoordinationEvent::StopRequested(request) => Self::Stopping(request.kind),
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Accepted {
+    /// Whether it was this command.
+    pub(crate) fn has(&self, effects: &[Effect]) -> bool {
+        effects.contains(&self.effect)
+    }
+}
 
 /// The last [`MAX_REMEMBERED_COMMANDS`] of them, each with the version of the first event that it
 /// caused, so that a repeated one gets the same answer.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(from = "Stored", into = "VecDeque<(CommandId, Version)>")]
+#[serde(from = "Stored", into = "VecDeque<(CommandId, Accepted)>")]
 pub(super) struct Remembered {
-    in_order: VecDeque<(CommandId, Version)>,
-    by_id: BTreeMap<CommandId, Version>,
+    in_order: VecDeque<CommandId>,
+    by_id: BTreeMap<CommandId, Accepted>,
 }
 
 impl Remembered {
-    pub(super) fn get(&self, command: &CommandId) -> Option<Version> {
-        self.by_id.get(command).copied()
+    pub(super) fn get(&self, command: &CommandId) -> Option<&Accepted> {
+        self.by_id.get(command)
     }
 
-    pub(super) fn add(&mut self, command: &CommandId, version: Version) {
+    pub(super) fn add(&mut self, command: &CommandId, version: Version, event: &CoordinationEvent) {
         if self.by_id.contains_key(command) {
             return;
         }
         if self.in_order.len() == MAX_REMEMBERED_COMMANDS
-            && let Some((oldest, _)) = self.in_order.pop_front()
+            && let Some(oldest) = self.in_order.pop_front()
         {
             self.by_id.remove(&oldest);
         }
-        self.in_order.push_back((command.clone(), version));
-        self.by_id.insert(command.clone(), version);
+        self.in_order.push_back(command.clone());
+        self.by_id.insert(command.clone(), Accepted { version, effect: Effect::of(event) });
     }
 }
 
@@ -40,18 +89,18 @@ impl Remembered {
 #[serde(transparent)]
 struct Stored(
     #[serde(deserialize_with = "crate::bounded::list::<MAX_REMEMBERED_COMMANDS, _, _>")]
-    Vec<(CommandId, Version)>,
+    Vec<(CommandId, Accepted)>,
 );
 
 impl From<Stored> for Remembered {
     fn from(Stored(in_order): Stored) -> Self {
         let by_id = in_order.iter().cloned().collect();
-        Self { in_order: in_order.into(), by_id }
+        Self { in_order: in_order.into_iter().map(|(id, _)| id).collect(), by_id }
     }
 }
 
-impl From<Remembered> for VecDeque<(CommandId, Version)> {
-    fn from(remembered: Remembered) -> Self {
-        remembered.in_order
+impl From<Remembered> for VecDeque<(CommandId, Accepted)> {
+    fn from(Remembered { in_order, mut by_id }: Remembered) -> Self {
+        in_order.into_iter().filter_map(|id| by_id.remove_entry(&id)).collect()
     }
 }

@@ -50,7 +50,7 @@ pub struct Coordination {
 
 impl Coordination {
     /// Tag of the snapshot bytes; a snapshot with another one is not used.
-    pub const SNAPSHOT_FORMAT: &'static str = "coordination.2";
+    pub const SNAPSHOT_FORMAT: &'static str = "coordination.3";
 
     /// Begins a coordination from its first event.
     ///
@@ -85,7 +85,7 @@ impl Coordination {
             has_secrets: false,
             started: started.clone(),
         };
-        begun.remember(meta);
+        begun.remember(event, meta);
         Ok(begun)
     }
 
@@ -103,7 +103,7 @@ impl Coordination {
         self.last_wall = meta.wall;
         self.receipt.record_elapsed(self.elapsed_ticks_at(meta.at));
         self.change(event, meta);
-        self.remember(meta);
+        self.remember(event, meta);
         // What was just recalled is there for the work that follows it.
         if !matches!(event, CoordinationEvent::WorkAdded(_)) {
             self.work.archive_oldest();
@@ -255,9 +255,9 @@ impl Coordination {
         self.life.end(end.ending, meta.wall, end.receipt);
     }
 
-    fn remember(&mut self, meta: &Meta) {
+    fn remember(&mut self, event: &CoordinationEvent, meta: &Meta) {
         if let Some(cause) = &meta.cause {
-            self.commands.add(cause, meta.version);
+            self.commands.add(cause, meta.version, event);
         }
     }
 

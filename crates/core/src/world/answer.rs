@@ -75,6 +75,9 @@ pub enum Rejection {
         "run {coordination} already exists and was started with a different configuration; choose another id"
     )]
     Conflict { coordination: CoordinationId },
+    /// The id of the command was used for another one.
+    #[error("the command id {command} was used for another command; give each command its own")]
+    OtherCommand { command: CommandId },
     /// It depends on finished items that left memory: repeat the command with these blobs.
     #[error("this depends on finished items that left memory; they must be read first")]
     ArchivesNeeded {

@@ -16,6 +16,7 @@ pub use working::{AddSessionWork, AddWork, Skip};
 
 use super::World;
 use super::answer::{Done, Origin, Rejection, Started, Written};
+use crate::coordination::Effect;
 use crate::time::Now;
 
 /// A command with the reply that it has.
@@ -23,12 +24,18 @@ pub trait Ask: Into<Command> + carry_out::CarryOut {}
 
 /// Sealed: only the world carries commands out, as only it knows when it may.
 pub(super) mod carry_out {
-    use super::{Now, Origin, Rejection, World};
+    use super::{Effect, Now, Origin, Rejection, World};
 
     /// A command, as the world carries it out.
     pub trait CarryOut {
         /// Its result.
         type Reply;
+
+        /// What the first event that it causes may tell of it. Empty for a command that is not
+        /// repeated under an id.
+        fn effects(&self) -> Vec<Effect> {
+            Vec::new()
+        }
 
         /// Carries it out, or refuses it and changes nothing.
         ///
@@ -73,6 +80,12 @@ macro_rules! commands {
 
         impl carry_out::CarryOut for Command {
             type Reply = Reply;
+
+            fn effects(&self) -> Vec<Effect> {
+                match self {
+                    $(Self::$name(command) => command.effects(),)*
+                }
+            }
 
             fn carry_out(
                 self,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use antiphon_core::coordination::{ArchiveDamaged, ArchivedWork, Coordination, WorkSpec};
+use antiphon_core::coordination::{ArchiveDamaged, ArchivedWork, Coordination, Effect, WorkSpec};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{CoordinationId, Fence, SessionId, StreamName, Version};
@@ -33,8 +33,8 @@ impl Handle {
         self.require_inputs(&items, &inputs).await?;
         match self.ask_for_work(command, &coordination, &items, origin).await {
             Err(SubmitError::Rejected(rejection)) => {
-                let before = self.accepted_before(&coordination, id, &rejection).await?;
-                before.ok_or(SubmitError::Rejected(rejection))
+                let effects = effects_of(&command(Vec::new()));
+                self.accepted_before(&coordination, id, effects, rejection).await
             }
             answer => answer.map(|done| done.version),
         }
@@ -110,6 +110,11 @@ impl Handle {
         });
         Ok(read.await?.map_err(Rejection::from)?)
     }
+}
+
+/// What the first event of a command may tell of it.
+fn effects_of(command: &impl Ask) -> Vec<Effect> {
+    command.effects()
 }
 
 /// An archive that is gone or damaged follows from the events.

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use antiphon_core::coordination::{
-    CoordinationConfig, MAX_REMEMBERED_COMMANDS, TerminationError, WorkSpec,
+    CoordinationConfig, Effect, MAX_REMEMBERED_COMMANDS, TerminationError, WorkSpec,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Blob, Recorded};
+use antiphon_core::event::{AggregateEvent as _, CoordinationEvent};
 use antiphon_core::id::{
     Actor, CommandId, CoordinationId, Fence, SessionId, StreamName, Version, WorkId,
 };
@@ -92,11 +93,10 @@ impl Handle {
     where
         C: Ask<Reply = Done> + Send + 'static,
     {
-        let id = origin.id.clone();
+        let (id, effects) = (origin.id.clone(), command.effects());
         match self.ask(command, origin).await {
             Err(AskError::Rejected(rejection)) => {
-                let before = self.accepted_before(run, id, &rejection).await?;
-                before.ok_or(AskError::Rejected(rejection))
+                self.accepted_before(run, id, effects, rejection).await
             }
             answer => answer.map(|done| done.version),
         }
@@ -104,15 +104,23 @@ impl Handle {
 
     /// Where a refused command was recorded before: what is asked of a run that has ended may be
     /// the repeat of a command that it has accepted.
-    pub(super) async fn accepted_before(
+    pub(super) async fn accepted_before<E: From<Rejection> + From<Unavailable>>(
         &self,
         run: &CoordinationId,
         id: Option<CommandId>,
-        rejection: &Rejection,
-    ) -> Result<Option<Version>, Unavailable> {
-        let Some(id) = id.filter(|_| rejection.is_not_running()) else { return Ok(None) };
-        let run = run.clone();
-        self.read(move |store| accepted(store, run, &id)).await
+        effects: Vec<Effect>,
+        rejection: Rejection,
+    ) -> Result<Version, E> {
+        let Some(id) = id.filter(|_| rejection.is_not_running()) else {
+            return Err(rejection.into());
+        };
+        let (run, command) = (run.clone(), id.clone());
+        match self.read(move |store| accepted(store, run, &id)).await? {
+            None => Err(rejection.into()),
+            Some((version, None)) => Ok(version),
+            Some((version, Some(effect))) if effects.contains(&effect) => Ok(version),
+            Some(_) => Err(Rejection::OtherCommand { command }.into()),
+        }
     }
 
     pub(crate) async fn start(
@@ -263,18 +271,22 @@ impl Handle {
 }
 
 /// The version that a coordination first recorded an accepted command at, among the last ones that
-/// it remembers: read backwards, and not on the decider's path.
+/// it remembers, and what its event tells of it, if that was not erased: read backwards, and not on
+/// the decider's path.
 fn accepted(
     store: &dyn Store,
     coordination: CoordinationId,
     id: &CommandId,
-) -> Result<Option<Version>, ReadError> {
+) -> Result<Option<(Version, Option<Effect>)>, ReadError> {
     let mut seen = 0;
     let found = backwards(store, &StreamName::Coordination(coordination), |recorded| {
         let Some(cause) = &recorded.cause else { return ControlFlow::Continue(()) };
         seen += 1;
         match cause == id {
-            true => ControlFlow::Break(Some(recorded.version)),
+            true => {
+                let effect = CoordinationEvent::of(recorded).ok().as_ref().map(Effect::of);
+                ControlFlow::Break(Some((recorded.version, effect)))
+            }
             false if seen == MAX_REMEMBERED_COMMANDS => ControlFlow::Break(None),
             false => ControlFlow::Continue(()),
         }

@@ -64,6 +64,8 @@ codes! {
     BodyTimeout = "body_timeout", 408, "The body did not come in time";
     /// The id is taken by a run that was started with something else.
     IdTaken = "id_taken", 409, "The id is taken";
+    /// The `Idempotency-Key` was used for another command.
+    KeyUsed = "key_used", 409, "The key was used for another command";
     /// The run's state does not allow this.
     WrongState = "wrong_state", 409, "The run's state does not allow this";
     /// The run has ended.

@@ -166,6 +166,7 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::TakingOver => Code::TakingOver,
         Rejection::UnknownCoordination { .. } => Code::UnknownRun,
         Rejection::Conflict { .. } => Code::IdTaken,
+        Rejection::OtherCommand { .. } => Code::KeyUsed,
         Rejection::StillRunning { .. } => Code::WrongState,
         Rejection::Refused(error) => match error {
             ControllerError::State(StateError::CoordinationTerminal { .. }) => Code::RunEnded,

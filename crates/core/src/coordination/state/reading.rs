@@ -6,6 +6,7 @@ use crate::coordination::error::{TerminationError, WorkError};
 use crate::coordination::event::{Started, StopRequested, WorkSkipped};
 use crate::coordination::life::Life;
 use crate::coordination::receipt::{Counts, Ending, ReceiptBuilder};
+use crate::coordination::remembered::Accepted;
 use crate::coordination::session::{Binding, Sessions};
 use crate::coordination::stop::CoordinationStatus;
 use crate::coordination::work::{
@@ -268,6 +269,10 @@ impl Coordination {
     /// [`MAX_REMEMBERED_COMMANDS`](crate::coordination::MAX_REMEMBERED_COMMANDS).
     #[must_use]
     pub fn remembered(&self, command: &CommandId) -> Option<Version> {
+        self.accepted(command).map(|accepted| accepted.version)
+    }
+
+    pub(crate) fn accepted(&self, command: &CommandId) -> Option<&Accepted> {
         self.commands.get(command)
     }
 

@@ -4,7 +4,7 @@ use super::carry_out::CarryOut;
 use crate::coordination::event::{
     BudgetRaised, Continued, CoordinationEvent, Paused, StopKind, StopRequested,
 };
-use crate::coordination::{Change, Coordination, MAX_TEXT_BYTES, NotNow, Raise, shortened};
+use crate::coordination::{Change, Coordination, Effect, MAX_TEXT_BYTES, NotNow, Raise, shortened};
 use crate::id::{Actor, CoordinationId};
 use crate::time::Now;
 use crate::world::World;
@@ -48,9 +48,14 @@ pub struct RaiseBudget {
 impl CarryOut for Stop {
     type Reply = Done;
 
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::Stopping(self.kind)]
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let effects = self.effects();
         let Self { coordination, kind, reason } = self;
-        world.decide_once(&coordination, &origin, now, |world, by| {
+        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
             world.unended(&coordination)?.allow(Change::Stop(kind))?;
             let reason = shortened(reason, MAX_TEXT_BYTES);
             let request = StopRequested { kind, by, reason, parent: None };
@@ -62,9 +67,14 @@ impl CarryOut for Stop {
 impl CarryOut for Pause {
     type Reply = Done;
 
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::Paused]
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let effects = self.effects();
         let Self { coordination, reason } = self;
-        world.decide_once(&coordination, &origin, now, |world, by| {
+        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
             world.unended(&coordination)?.allow(Change::Pause)?;
             let reason = shortened(reason, MAX_TEXT_BYTES);
             Ok(vec![CoordinationEvent::Paused(Paused { by, reason })])
@@ -75,9 +85,14 @@ impl CarryOut for Pause {
 impl CarryOut for Continue {
     type Reply = Done;
 
+    fn effects(&self) -> Vec<Effect> {
+        vec![if self.raise.is_empty() { Effect::Continued } else { Effect::Raised }]
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let effects = self.effects();
         let Self { coordination, raise } = self;
-        world.decide_once(&coordination, &origin, now, |world, by| {
+        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
             let state = world.unended(&coordination)?;
             state.allow(Change::Continue)?;
             let mut events = Vec::new();
@@ -95,9 +110,14 @@ impl CarryOut for Continue {
 impl CarryOut for RaiseBudget {
     type Reply = Done;
 
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::Raised]
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let effects = self.effects();
         let Self { coordination, raise } = self;
-        world.decide_once(&coordination, &origin, now, |world, by| {
+        world.decide_once(&coordination, &origin, &effects, now, |world, by| {
             let state = world.unended(&coordination)?;
             state.allow(Change::Raise)?;
             Ok(vec![raised(world, state, &raise, by)?])

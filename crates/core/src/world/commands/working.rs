@@ -2,7 +2,7 @@
 
 use super::carry_out::CarryOut;
 use crate::coordination::event::CoordinationEvent;
-use crate::coordination::{ArchivedWork, MAX_ARCHIVES_READ, SkipReason, WorkSpec};
+use crate::coordination::{ArchivedWork, Effect, MAX_ARCHIVES_READ, SkipReason, WorkSpec};
 use crate::envelope::Blob;
 use crate::id::{CoordinationId, Fence, SessionId};
 use crate::time::Now;
@@ -46,8 +46,12 @@ pub struct Skip {
 impl CarryOut for AddWork {
     type Reply = Done;
 
+    fn effects(&self) -> Vec<Effect> {
+        added(&self.items)
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
-        if let Some(done) = world.repeated(&self.coordination, &origin) {
+        if let Some(done) = world.repeated(&self.coordination, &origin, &self.effects())? {
             return Ok(done);
         }
         add(world, self, None, &origin, now)
@@ -57,9 +61,14 @@ impl CarryOut for AddWork {
 impl CarryOut for AddSessionWork {
     type Reply = Written;
 
+    fn effects(&self) -> Vec<Effect> {
+        added(&self.items)
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Written, Rejection> {
+        let effects = self.effects();
         let Self { session, fence, items, archived, blobs } = self;
-        if let Some(done) = world.repeated(&session.coordination, &origin) {
+        if let Some(done) = world.repeated(&session.coordination, &origin, &effects)? {
             return Ok(Written::Done(done));
         }
         if !world.member(&session.coordination)?.state().shows_fence(session.number, fence) {
@@ -69,6 +78,12 @@ impl CarryOut for AddSessionWork {
         let work = AddWork { coordination: session.coordination, items, archived, blobs };
         add(world, work, Some(session.number), &origin, now).map(Written::Done)
     }
+}
+
+/// What is recorded first may be any of the items, or that finished ones are needed again.
+fn added(items: &[WorkSpec]) -> Vec<Effect> {
+    let first = items.iter().map(|item| Some(item.id.clone()));
+    first.chain([None]).map(Effect::AddedWork).collect()
 }
 
 /// Adds work, for a session of this number or for a caller outside.
@@ -98,9 +113,14 @@ fn add(
 impl CarryOut for Skip {
     type Reply = Done;
 
+    fn effects(&self) -> Vec<Effect> {
+        vec![Effect::Skipped]
+    }
+
     fn carry_out(self, world: &mut World, origin: Origin, now: &Now) -> Result<Done, Rejection> {
+        let effects = self.effects();
         let Self { coordination, work, because } = self;
-        world.decide_once(&coordination, &origin, now, |world, _| {
+        world.decide_once(&coordination, &origin, &effects, now, |world, _| {
             let skip = world.known(&coordination)?.decide_skip(&work, because)?;
             Ok(vec![CoordinationEvent::WorkSkipped(skip)])
         })
