@@ -182,6 +182,31 @@ fn a_secret_reaches_its_session_and_nothing_else() -> Result {
 }
 
 #[test]
+fn a_secret_that_an_item_hands_on_is_replaced_in_what_others_print() -> Result {
+    let dir = tempfile::tempdir()?;
+    let canary = format!("canary-{}\nsecond-line-of-it\r", std::process::id());
+    plan(
+        dir.path(),
+        "  writes: { shell: 'printf %s \"$KEY\" > key', env: { KEY: { secret: CANARY } } }\n  reads: { shell: 'sed \"s/^/> /\" key; echo; tr -d \"\\r\" < key', needs: [writes] }\n",
+    )?;
+    let output = antiphon(dir.path(), &["run", "plan.yaml", "--id", "r"])
+        .env("CANARY", &canary)
+        .stdin(Stdio::null())
+        .output()?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for entry in walk(&dir.path().join("state"))? {
+        let bytes = String::from_utf8_lossy(&std::fs::read(&entry)?).into_owned();
+        for line in canary.lines() {
+            assert!(!bytes.contains(line.trim_end()), "{line} is in {}", entry.display());
+        }
+    }
+    let printed = ran(dir.path(), &["output", "r", "reads", "--stdout"])?;
+    let printed = String::from_utf8(printed.stdout)?;
+    assert!(printed.starts_with("> [secret CANARY]\n> [secret CANARY]"), "{printed}");
+    Ok(())
+}
+
+#[test]
 fn a_secret_is_nowhere_after_its_engine_was_killed() -> Result {
     let dir = tempfile::tempdir()?;
     let (scratch, runs) = (dir.path().join("scratch"), pipe(dir.path(), "runs")?);

@@ -76,7 +76,7 @@ impl Launch {
             }
         }
         for secret in &self.secrets {
-            if secret.value.len() < MIN_SECRET_BYTES {
+            if secret.is_too_short() {
                 return Err(LaunchError::ShortSecret { name: secret.name.clone() });
             }
         }
@@ -248,8 +248,8 @@ pub enum LaunchError {
     NoProgram,
     /// A secret is too short to be replaced.
     #[error(
-        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes; replacing it would garble \
-        ordinary text, so it is refused"
+        "the secret {name} has fewer than {MIN_SECRET_BYTES} bytes, or hardly any but backslashes; \
+         replacing it would garble ordinary text, so it is refused"
     )]
     ShortSecret { name: String },
     /// An argument or a variable holds a NUL byte, which the system takes as its end.

@@ -1,16 +1,25 @@
 //! Takes the values of secrets out of a stream of bytes before anything else sees it, also where a
-//! chunk ends inside of one and where it is escaped as JSON strings are.
+//! chunk ends inside of one, where it is escaped as JSON strings are, and where lines of one are
+//! printed by themselves.
+//!
+//! The work is bounded by the number of bytes, whatever they are and however many values there are:
+//! a program that prints must not keep its warden from its clock.
 
-use std::collections::BTreeSet;
+mod canonical;
+mod patterns;
+
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+
+use self::canonical::{Canonical, Piece, Symbol, canonical};
+use self::patterns::{Hit, Patterns, Place};
 
 /// Shortest secret that is accepted, in bytes; replacing shorter ones would garble ordinary text.
 pub const MIN_SECRET_BYTES: usize = 8;
 
-/// Backslashes in a row that are looked through: so many stand before a quote in JSON in JSON in
-/// JSON, and one more in a backslash.
-const MAX_BACKSLASHES: usize = 8;
+/// Shortest text that is looked for, in bytes without the backslashes.
+const MIN_CANONICAL_BYTES: usize = 4;
 
 /// A value that may appear nowhere, and the name that takes its place.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +28,26 @@ pub struct Secret {
     /// The name under which it is known.
     pub name: String,
     pub value: String,
+}
+
+impl Secret {
+    /// Whether ordinary text would be garbled if it were replaced in it.
+    #[must_use]
+    pub fn is_too_short(&self) -> bool {
+        self.value.len() < MIN_SECRET_BYTES || canonical(&self.value).len() < MIN_CANONICAL_BYTES
+    }
+
+    /// What is looked for: the value, also without carriage returns, which are lost first, and its
+    /// lines, which programs print with something before each.
+    fn texts(&self) -> Vec<Vec<u8>> {
+        let value = self.value.replace('\r', "");
+        let is_long = |text: &&str| text.len() >= MIN_SECRET_BYTES;
+        let lines = value.lines().map(str::trim).filter(is_long);
+        let texts = [self.value.as_str(), value.trim_end()].into_iter().chain(lines);
+        // What begins like the rest of an escape looks different after a backslash.
+        let written = texts.flat_map(|text| [canonical(text), canonical(&format!("\\{text}"))]);
+        written.filter(|text| text.len() >= MIN_CANONICAL_BYTES).collect()
+    }
 }
 
 impl std::fmt::Debug for Secret {
@@ -31,103 +60,148 @@ impl std::fmt::Debug for Secret {
 #[derive(Debug)]
 pub(super) struct Redactor<'a> {
     secrets: &'a [Secret],
-    /// What may be the beginning of a secret, and waits for more.
+    patterns: Patterns,
+    /// Bytes that begin nothing.
+    plain: [bool; 256],
+    canonical: Canonical,
+    place: Place,
+    /// The symbols of what has begun.
+    begun: VecDeque<Symbol>,
+    /// What was found and is not given yet, in order and apart from each other.
+    marks: VecDeque<Mark>,
+    /// What may belong to a secret and waits for more, and where it begins in the stream.
     held: Vec<u8>,
-    /// Which bytes a secret can begin with.
-    begins: [bool; 256],
+    held_from: u64,
 }
 
-/// How the beginning of some bytes compares with a secret. Both can be: a longer way of writing it
-/// may still be going on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Match {
-    /// It is complete, in this many bytes.
-    full: Option<usize>,
-    /// The bytes end before the secret does; this many of the secret's are there.
-    partial: Option<usize>,
+/// A piece of the stream that a secret's name takes the place of.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    begin: u64,
+    end: u64,
+    hit: Hit,
 }
 
 impl<'a> Redactor<'a> {
     pub(super) fn new(secrets: &'a [Secret]) -> Self {
-        let mut begins = [false; 256];
-        for secret in secrets {
-            if let Some(&first) = secret.value.as_bytes().first() {
-                begins[usize::from(first)] = true;
-                begins[usize::from(b'\\')] = true;
-            }
+        let texts = (0..).zip(secrets).flat_map(|(number, secret)| {
+            secret.texts().into_iter().map(move |text| (number, text))
+        });
+        let patterns = Patterns::new(texts);
+        let mut plain = [false; 256];
+        for byte in 0..=u8::MAX {
+            let alone = canonical(&char::from(byte.min(0x7f)).to_string());
+            let symbol = if byte < 0x80 { alone.first().copied() } else { Some(byte) };
+            plain[usize::from(byte)] = symbol.is_some_and(|symbol| !patterns.begin_with(symbol));
         }
-        Self { secrets, held: Vec::new(), begins }
+        Self {
+            secrets,
+            patterns,
+            plain,
+            canonical: Canonical::default(),
+            place: Place::START,
+            begun: VecDeque::new(),
+            marks: VecDeque::new(),
+            held: Vec::new(),
+            held_from: 0,
+        }
     }
 
     /// Takes a chunk in and gives what is certain by now.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        if self.secrets.is_empty() {
+        if self.patterns.is_empty() {
             return chunk.to_vec();
         }
         self.held.extend_from_slice(chunk);
-        self.take(false)
+        let mut rest = chunk;
+        while let Some((&byte, after)) = rest.split_first() {
+            if self.place == Place::START && self.canonical.is_idle() {
+                let plain = rest.iter().take_while(|byte| self.plain[usize::from(**byte)]).count();
+                if plain > 0 {
+                    self.canonical.skip(plain);
+                    rest = &rest[plain..];
+                    continue;
+                }
+            }
+            self.with_canonical(|canonical, found| canonical.push(byte, found));
+            rest = after;
+        }
+        let certain = self.begun.front().map(|symbol| symbol.begin);
+        self.give(certain.unwrap_or_else(|| self.canonical.begin_of_rest()))
     }
 
     /// Gives the rest. The beginning of a secret that was cut off is replaced too if it is long
     /// enough to tell something.
     pub(super) fn finish(&mut self) -> Vec<u8> {
-        self.take(true)
+        self.with_canonical(|canonical, found| canonical.finish(found));
+        if let (Some(hit), Some(first), Some(last)) =
+            (self.patterns.begun(self.place), self.begun.front(), self.begun.back())
+            && hit.length as usize >= MIN_SECRET_BYTES
+        {
+            self.mark(Mark { begin: first.begin, end: last.end, hit });
+        }
+        self.give(self.held_from + self.held.len() as u64)
     }
 
-    fn take(&mut self, at_end: bool) -> Vec<u8> {
-        let bytes = std::mem::take(&mut self.held);
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut at = 0;
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            if !self.begins[usize::from(rest[0])] {
-                out.push(rest[0]);
-                at += 1;
-                continue;
-            }
-            let mut longest: Option<(usize, &Secret)> = None;
-            let mut partial: Option<(usize, &Secret)> = None;
-            for secret in self.secrets {
-                let found = matches(secret.value.as_bytes(), rest);
-                longest =
-                    found.full.map_or(longest, |length| longest.max_by_length(length, secret));
-                partial =
-                    found.partial.map_or(partial, |there| partial.max_by_length(there, secret));
-            }
-            match (longest, partial) {
-                (_, Some(_)) if !at_end => {
-                    self.held = rest.to_vec();
-                    return out;
-                }
-                // Cut off, but long enough to tell something, and more of it than what is complete.
-                (full, Some((there, secret)))
-                    if there >= MIN_SECRET_BYTES
-                        && full.is_none_or(|(_, full)| there > full.value.len()) =>
-                {
-                    out.extend_from_slice(format!("[secret {}]", secret.name).as_bytes());
-                    at = bytes.len();
-                }
-                (Some((length, secret)), _) => {
-                    out.extend_from_slice(format!("[secret {}]", secret.name).as_bytes());
-                    at += length;
-                }
-                (None, _) => {
-                    out.push(rest[0]);
-                    at += 1;
-                }
+    fn with_canonical(&mut self, act: impl FnOnce(&mut Canonical, &mut dyn FnMut(Piece))) {
+        let mut canonical = std::mem::take(&mut self.canonical);
+        act(&mut canonical, &mut |piece| self.take(piece));
+        self.canonical = canonical;
+    }
+
+    fn take(&mut self, piece: Piece) {
+        let Piece::Symbol(symbol) = piece else {
+            self.place = Place::START;
+            self.begun.clear();
+            return;
+        };
+        self.place = self.patterns.next(self.place, symbol.byte);
+        self.begun.push_back(symbol);
+        let length = self.patterns.begun(self.place).map_or(0, |hit| hit.length as usize);
+        self.begun.drain(..self.begun.len() - length);
+        if let Some(hit) = self.patterns.found(self.place)
+            && let Some(first) = self.begun.get(self.begun.len() - hit.length as usize)
+        {
+            self.mark(Mark { begin: first.begin, end: symbol.end, hit });
+        }
+    }
+
+    /// What overlaps is replaced as one, by the name of the longest.
+    fn mark(&mut self, mut mark: Mark) {
+        while let Some(&last) = self.marks.back().filter(|last| mark.begin < last.end) {
+            self.marks.pop_back();
+            mark.begin = mark.begin.min(last.begin);
+            if last.hit.length >= mark.hit.length {
+                mark.hit = last.hit;
             }
         }
-        out
+        self.marks.push_back(mark);
     }
-}
 
-trait Longest<'a> {
-    fn max_by_length(self, length: usize, secret: &'a Secret) -> Self;
-}
-
-impl<'a> Longest<'a> for Option<(usize, &'a Secret)> {
-    fn max_by_length(self, length: usize, secret: &'a Secret) -> Self {
-        if self.is_some_and(|(had, _)| had >= length) { self } else { Some((length, secret)) }
+    /// Gives what is held up to some place, or to the beginning of a mark that goes beyond it.
+    fn give(&mut self, certain: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut from = self.held_from;
+        let mut to = certain;
+        let held = |from: u64, to: u64| {
+            let at = |place: u64| usize::try_from(place - self.held_from).unwrap_or(usize::MAX);
+            self.held.get(at(from)..at(to)).unwrap_or_default()
+        };
+        while let Some(mark) = self.marks.front() {
+            if mark.end > certain {
+                to = to.min(mark.begin);
+                break;
+            }
+            out.extend_from_slice(held(from, mark.begin));
+            let name = self.secrets.get(mark.hit.pattern as usize).map_or("", |it| &it.name);
+            out.extend_from_slice(format!("[secret {name}]").as_bytes());
+            from = mark.end;
+            self.marks.pop_front();
+        }
+        out.extend_from_slice(held(from, to));
+        self.held.drain(..usize::try_from(to - self.held_from).unwrap_or(0));
+        self.held_from = to;
+        out
     }
 }
 
@@ -137,107 +211,6 @@ pub(super) fn redacted(secrets: &[Secret], bytes: &[u8]) -> Vec<u8> {
     let mut out = redactor.push(bytes);
     out.extend(redactor.finish());
     out
-}
-
-/// Compares a secret with the beginning of some bytes. At each place the bytes may have the
-/// secret's own bytes or, for a character, the JSON escape of it.
-fn matches(secret: &[u8], bytes: &[u8]) -> Match {
-    // Positions in both that can be reached. A backslash in the secret gives two ways at once, so
-    // there may be more than one; taken in order and each once, or a secret of backslashes would
-    // take for ever.
-    let mut ways = BTreeSet::from([(0, 0)]);
-    let Match { mut full, mut partial } = Match::default();
-    while let Some((in_secret, in_bytes)) = ways.pop_first() {
-        if in_secret == secret.len() {
-            full = full.max(Some(in_bytes));
-            continue;
-        }
-        let rest = &bytes[in_bytes..];
-        let Some(&byte) = rest.first() else {
-            partial = partial.max(Some(in_secret));
-            continue;
-        };
-        if byte == secret[in_secret] {
-            ways.insert((in_secret + 1, in_bytes + 1));
-        }
-        // JSON within JSON escapes the backslashes of the escapes in it; all of a row but the last
-        // are skipped then.
-        for skipped in 0..backslashes(rest) {
-            match unescape(&rest[skipped..]) {
-                Escape::Cut => partial = partial.max(Some(in_secret)),
-                Escape::None => {}
-                Escape::Char(character, length) => {
-                    let mut utf8 = [0; 4];
-                    let utf8 = character.encode_utf8(&mut utf8).as_bytes();
-                    if secret[in_secret..].starts_with(utf8) {
-                        ways.insert((in_secret + utf8.len(), in_bytes + skipped + length));
-                    }
-                }
-            }
-        }
-    }
-    Match { full, partial }
-}
-
-/// Backslashes at the beginning, as far as they are looked through.
-fn backslashes(bytes: &[u8]) -> usize {
-    bytes.iter().take(MAX_BACKSLASHES).take_while(|byte| **byte == b'\\').count()
-}
-
-enum Escape {
-    None,
-    /// It may become one when more arrives.
-    Cut,
-    Char(char, usize),
-}
-
-/// Reads the JSON escape at the beginning.
-fn unescape(bytes: &[u8]) -> Escape {
-    let simple = match bytes.get(1) {
-        None => return Escape::Cut,
-        Some(b'"') => '"',
-        Some(b'\\') => '\\',
-        Some(b'/') => '/',
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => return unescape_unicode(bytes),
-        Some(_) => return Escape::None,
-    };
-    Escape::Char(simple, 2)
-}
-
-fn unescape_unicode(bytes: &[u8]) -> Escape {
-    let unit = |at: usize| -> Option<Option<u16>> {
-        let there = &bytes[at.min(bytes.len())..(at + 6).min(bytes.len())];
-        let prefix_fits = b"\\u".iter().zip(there).all(|(wanted, had)| wanted == had);
-        if !prefix_fits || !there.iter().skip(2).all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        if there.len() < 6 {
-            return Some(None);
-        }
-        Some(u16::from_str_radix(std::str::from_utf8(&there[2..]).ok()?, 16).ok())
-    };
-    let first = match unit(0) {
-        None => return Escape::None,
-        Some(None) => return Escape::Cut,
-        Some(Some(first)) => first,
-    };
-    if let Some(character) = char::from_u32(u32::from(first)) {
-        return Escape::Char(character, 6);
-    }
-    let skipped = backslashes(&bytes[6..]).saturating_sub(1);
-    match unit(6 + skipped) {
-        None => Escape::None,
-        Some(None) => Escape::Cut,
-        Some(Some(second)) => match char::decode_utf16([first, second]).next() {
-            Some(Ok(character)) => Escape::Char(character, 12 + skipped),
-            _ => Escape::None,
-        },
-    }
 }
 
 #[cfg(test)]
@@ -290,6 +263,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn lines_of_a_value_are_replaced_by_themselves_and_without_carriage_returns() {
+        let key = "-----BEGIN-----\r\nAAAABBBBCCCC\r\n  DDDDEEEE\r\nshort\r\n";
+        let secrets = [secret("KEY", key), secret("TOKEN", "token_0123456789\r")];
+        assert_eq!(
+            text_of(&secrets, "log: AAAABBBBCCCC\nlog: DDDDEEEE\n token_0123456789 short"),
+            "log: [secret KEY]\nlog: [secret KEY]\n [secret TOKEN] short"
+        );
+        assert_eq!(text_of(&secrets, &key.replace('\r', "")), "[secret KEY]\n");
+        assert_eq!(text_of(&secrets, &serde_json::to_string(key).unwrap()), "\"[secret KEY]\"");
+    }
+
+    #[test]
+    fn what_overlaps_is_replaced_as_one() {
+        let secrets = [secret("A", "abcabcabc"), secret("B", "cabcabcd")];
+        assert_eq!(text_of(&secrets, "abcabcabcabc."), "[secret A].");
+        assert_eq!(text_of(&secrets, "-abcabcabcd."), "-[secret A].");
+        assert_eq!(text_of(&secrets, "abcabcabcabcabcabc abcabcabd"), "[secret A] abcabcabd");
+    }
+
+    #[test]
+    fn little_is_held_back_however_much_comes() {
+        let secrets = [secret("A", "aaaaaaaaab"), secret("B", "xaaaaaaa\\")];
+        let mut redactor = Redactor::new(&secrets);
+        for byte in [b'\\', b'a', b'x', b'u'] {
+            for _ in 0..20 {
+                redactor.push(&vec![byte; 10_000]);
+                assert!(redactor.held.len() < 2_000, "{} of {byte}", redactor.held.len());
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn no_way_of_cutting_lets_a_value_through(
@@ -300,6 +305,7 @@ mod tests {
             cuts in prop::collection::vec(1usize..7, 0..40),
         ) {
             let secrets = [secret("X", &value)];
+            prop_assume!(!secrets[0].is_too_short());
             let inner = (0..escaped).fold(value.clone(), |inner, _| serde_json::to_string(&inner).unwrap());
             let text = format!("{before}{inner}{after}");
             let mut redactor = Redactor::new(&secrets);

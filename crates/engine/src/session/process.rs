@@ -7,7 +7,7 @@
 mod end;
 mod secrets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -127,7 +127,7 @@ impl Processes {
         let context = context_of(session, &filled, outputs).to_string().into_bytes();
         scratch.files.push((CONTEXT_FILE.to_owned(), context));
         let values = self.secrets.of(session.coordination());
-        let (mut environment, mut secrets) = (Vec::new(), Vec::new());
+        let (mut environment, mut named) = (Vec::new(), BTreeSet::new());
         for (name, value) in filled.env {
             let value = match value {
                 RenderedEnv::Text(text) => text,
@@ -136,12 +136,18 @@ impl Processes {
                     let value = value.ok_or_else(|| {
                         format!("the value of the secret {secret} is not available")
                     })?;
-                    secrets.push(Secret { name: secret, value: value.clone() });
+                    named.insert(secret);
                     value.clone()
                 }
             };
             environment.push((OsString::from(name), OsString::from(value)));
         }
+        // A session may print what another one of its run has handed on.
+        let held = values.iter().flat_map(|values| values.iter());
+        let secrets = held
+            .map(|(name, value)| Secret { name: name.clone(), value: value.clone() })
+            .filter(|secret| named.contains(&secret.name) || !secret.is_too_short())
+            .collect();
         environment.extend(self.own_variables(session, &scratch));
         let stdin = match filled.stdin {
             None => None,
