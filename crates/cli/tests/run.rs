@@ -200,7 +200,7 @@ fn a_secret_that_an_item_hands_on_is_replaced_in_what_others_print() -> Result {
             assert!(!bytes.contains(line.trim_end()), "{line} is in {}", entry.display());
         }
     }
-    let printed = ran(dir.path(), &["output", "r", "reads", "--stdout"])?;
+    let printed = ran(dir.path(), &["output", "r", "reads"])?;
     let printed = String::from_utf8(printed.stdout)?;
     assert!(printed.starts_with("> [secret CANARY]\n> [secret CANARY]"), "{printed}");
     Ok(())

@@ -60,18 +60,24 @@ impl std::fmt::Debug for Secret {
 #[derive(Debug)]
 pub(super) struct Redactor<'a> {
     secrets: &'a [Secret],
-    patterns: Patterns,
     /// Bytes that begin nothing.
     plain: [bool; 256],
     canonical: Canonical,
+    search: Search,
+    /// What may belong to a secret and waits for more, and where it begins in the stream.
+    held: Vec<u8>,
+    held_from: u64,
+}
+
+/// What was found in the canonical text so far.
+#[derive(Debug)]
+struct Search {
+    patterns: Patterns,
     place: Place,
     /// The symbols of what has begun.
     begun: VecDeque<Symbol>,
     /// What was found and is not given yet, in order and apart from each other.
     marks: VecDeque<Mark>,
-    /// What may belong to a secret and waits for more, and where it begins in the stream.
-    held: Vec<u8>,
-    held_from: u64,
 }
 
 /// A piece of the stream that a secret's name takes the place of.
@@ -94,61 +100,80 @@ impl<'a> Redactor<'a> {
             let symbol = if byte < 0x80 { alone.first().copied() } else { Some(byte) };
             plain[usize::from(byte)] = symbol.is_some_and(|symbol| !patterns.begin_with(symbol));
         }
-        Self {
-            secrets,
+        let search = Search {
             patterns,
-            plain,
-            canonical: Canonical::default(),
             place: Place::START,
             begun: VecDeque::new(),
             marks: VecDeque::new(),
-            held: Vec::new(),
-            held_from: 0,
-        }
+        };
+        let canonical = Canonical::default();
+        Self { secrets, plain, canonical, search, held: Vec::new(), held_from: 0 }
     }
 
     /// Takes a chunk in and gives what is certain by now.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        if self.patterns.is_empty() {
+        if self.search.patterns.is_empty() {
             return chunk.to_vec();
         }
         self.held.extend_from_slice(chunk);
+        let Self { canonical, search, plain, .. } = self;
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
-            if self.place == Place::START && self.canonical.is_idle() {
-                let plain = rest.iter().take_while(|byte| self.plain[usize::from(**byte)]).count();
-                if plain > 0 {
-                    self.canonical.skip(plain);
-                    rest = &rest[plain..];
-                    continue;
-                }
+            if byte == b'\\' {
+                let count = rest.iter().take_while(|byte| **byte == b'\\').count();
+                canonical.push_backslashes(count, &mut |piece| search.take(piece));
+                rest = &rest[count..];
+                continue;
             }
-            self.with_canonical(|canonical, found| canonical.push(byte, found));
+            canonical.push(byte, &mut |piece| search.take(piece));
             rest = after;
+            if search.place == Place::START && canonical.is_idle() {
+                let count = rest.iter().take_while(|byte| plain[usize::from(**byte)]).count();
+                canonical.skip(count);
+                rest = &rest[count..];
+            }
         }
-        let certain = self.begun.front().map(|symbol| symbol.begin);
+        let certain = self.search.begun.front().map(|symbol| symbol.begin);
         self.give(certain.unwrap_or_else(|| self.canonical.begin_of_rest()))
     }
 
     /// Gives the rest. The beginning of a secret that was cut off is replaced too if it is long
     /// enough to tell something.
     pub(super) fn finish(&mut self) -> Vec<u8> {
-        self.with_canonical(|canonical, found| canonical.finish(found));
-        if let (Some(hit), Some(first), Some(last)) =
-            (self.patterns.begun(self.place), self.begun.front(), self.begun.back())
-            && hit.length as usize >= MIN_SECRET_BYTES
-        {
-            self.mark(Mark { begin: first.begin, end: last.end, hit });
-        }
+        let Self { canonical, search, .. } = self;
+        canonical.finish(&mut |piece| search.take(piece));
+        search.end();
         self.give(self.held_from + self.held.len() as u64)
     }
 
-    fn with_canonical(&mut self, act: impl FnOnce(&mut Canonical, &mut dyn FnMut(Piece))) {
-        let mut canonical = std::mem::take(&mut self.canonical);
-        act(&mut canonical, &mut |piece| self.take(piece));
-        self.canonical = canonical;
+    /// Gives what is held up to some place, or to the beginning of a mark that goes beyond it.
+    fn give(&mut self, certain: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut from = self.held_from;
+        let mut to = certain;
+        let held = |from: u64, to: u64| {
+            let at = |place: u64| usize::try_from(place - self.held_from).unwrap_or(usize::MAX);
+            self.held.get(at(from)..at(to)).unwrap_or_default()
+        };
+        while let Some(mark) = self.search.marks.front() {
+            if mark.end > certain {
+                to = to.min(mark.begin);
+                break;
+            }
+            out.extend_from_slice(held(from, mark.begin));
+            let name = self.secrets.get(mark.hit.pattern as usize).map_or("", |it| &it.name);
+            out.extend_from_slice(format!("[secret {name}]").as_bytes());
+            from = mark.end;
+            self.search.marks.pop_front();
+        }
+        out.extend_from_slice(held(from, to));
+        self.held.drain(..usize::try_from(to - self.held_from).unwrap_or(0));
+        self.held_from = to;
+        out
     }
+}
 
+impl Search {
     fn take(&mut self, piece: Piece) {
         let Piece::Symbol(symbol) = piece else {
             self.place = Place::START;
@@ -156,13 +181,29 @@ impl<'a> Redactor<'a> {
             return;
         };
         self.place = self.patterns.next(self.place, symbol.byte);
+        let Some(begun) = self.patterns.begun(self.place) else {
+            self.begun.clear();
+            return;
+        };
         self.begun.push_back(symbol);
-        let length = self.patterns.begun(self.place).map_or(0, |hit| hit.length as usize);
-        self.begun.drain(..self.begun.len() - length);
+        let length = begun.length as usize;
+        if self.begun.len() > length {
+            self.begun.drain(..self.begun.len() - length);
+        }
         if let Some(hit) = self.patterns.found(self.place)
-            && let Some(first) = self.begun.get(self.begun.len() - hit.length as usize)
+            && let Some(first) = self.begun.get(length - hit.length as usize)
         {
             self.mark(Mark { begin: first.begin, end: symbol.end, hit });
+        }
+    }
+
+    /// There is nothing more: a beginning stays one.
+    fn end(&mut self) {
+        if let (Some(hit), Some(first), Some(last)) =
+            (self.patterns.begun(self.place), self.begun.front(), self.begun.back())
+            && hit.length as usize >= MIN_SECRET_BYTES
+        {
+            self.mark(Mark { begin: first.begin, end: last.end, hit });
         }
     }
 
@@ -176,32 +217,6 @@ impl<'a> Redactor<'a> {
             }
         }
         self.marks.push_back(mark);
-    }
-
-    /// Gives what is held up to some place, or to the beginning of a mark that goes beyond it.
-    fn give(&mut self, certain: u64) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut from = self.held_from;
-        let mut to = certain;
-        let held = |from: u64, to: u64| {
-            let at = |place: u64| usize::try_from(place - self.held_from).unwrap_or(usize::MAX);
-            self.held.get(at(from)..at(to)).unwrap_or_default()
-        };
-        while let Some(mark) = self.marks.front() {
-            if mark.end > certain {
-                to = to.min(mark.begin);
-                break;
-            }
-            out.extend_from_slice(held(from, mark.begin));
-            let name = self.secrets.get(mark.hit.pattern as usize).map_or("", |it| &it.name);
-            out.extend_from_slice(format!("[secret {name}]").as_bytes());
-            from = mark.end;
-            self.marks.pop_front();
-        }
-        out.extend_from_slice(held(from, to));
-        self.held.drain(..usize::try_from(to - self.held_from).unwrap_or(0));
-        self.held_from = to;
-        out
     }
 }
 

@@ -25,6 +25,30 @@ pub(super) enum Piece {
     Break,
 }
 
+/// The first of four hexadecimal digits, as they were written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Digits {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+impl Digits {
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.length] = byte;
+        self.length += 1;
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// The unit of UTF-16 that four digits stand for.
+    fn unit(self) -> Option<u16> {
+        let text = (self.length == 4).then_some(&self.bytes)?;
+        u16::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+    }
+}
+
 /// Takes a stream byte by byte.
 #[derive(Debug, Default)]
 pub(super) struct Canonical {
@@ -33,30 +57,26 @@ pub(super) struct Canonical {
     /// Backslashes before the next byte.
     backslashes: u64,
     /// A `u` after backslashes, with the hexadecimal digits that have come, and where they began.
-    unit: Option<(u64, Vec<u8>)>,
+    unit: Option<(u64, Digits)>,
     /// The first half of a pair of surrogates, and where it began.
     half: Option<(u64, u16)>,
 }
 
 impl Canonical {
     /// Takes a byte.
-    pub(super) fn push(&mut self, byte: u8, found: &mut dyn FnMut(Piece)) {
+    pub(super) fn push(&mut self, byte: u8, found: &mut impl FnMut(Piece)) {
         self.at += 1;
-        if let Some((begin, mut digits)) = self.unit.take() {
+        if let Some((begin, mut digits)) = self.unit {
             if byte.is_ascii_hexdigit() {
                 digits.push(byte);
-                match digits.len() {
-                    4 => self.take_unit(begin, &digits, found),
-                    _ => self.unit = Some((begin, digits)),
+                self.unit = Some((begin, digits));
+                if let Some(unit) = digits.unit() {
+                    self.unit = None;
+                    self.take_unit(begin, unit, found);
                 }
                 return;
             }
-            // No escape after all: these bytes are what they are.
-            self.give_up_half(found);
-            self.take_plain(begin, self.at - 1 - digits.len() as u64, b'u', found);
-            for (&digit, end) in digits.iter().zip(self.at - digits.len() as u64..) {
-                self.take_plain(end - 1, end, digit, found);
-            }
+            self.give_up_unit(self.at - 1, found);
         }
         match byte {
             b'\\' => {
@@ -69,7 +89,7 @@ impl Canonical {
             }
             b'u' if self.backslashes > 0 => {
                 let begin = self.at - 1 - std::mem::take(&mut self.backslashes);
-                self.unit = Some((begin, Vec::with_capacity(4)));
+                self.unit = Some((begin, Digits::default()));
             }
             byte => {
                 self.give_up_half(found);
@@ -82,6 +102,17 @@ impl Canonical {
     /// Whether the next byte stands for itself.
     pub(super) fn is_idle(&self) -> bool {
         self.backslashes == 0 && self.unit.is_none() && self.half.is_none()
+    }
+
+    /// Takes so many backslashes, which are as good as taken one by one.
+    pub(super) fn push_backslashes(&mut self, count: usize, found: &mut impl FnMut(Piece)) {
+        let Some(more) = (count as u64).checked_sub(2 * MAX_BACKSLASHES) else {
+            return (0..count).for_each(|_| self.push(b'\\', found));
+        };
+        // What comes of more than that many is the same, but for where it is.
+        (0..MAX_BACKSLASHES + 1).for_each(|_| self.push(b'\\', found));
+        self.at += more;
+        (0..MAX_BACKSLASHES - 1).for_each(|_| self.push(b'\\', found));
     }
 
     /// Passes over bytes that nobody has to know, while idle.
@@ -97,21 +128,23 @@ impl Canonical {
     }
 
     /// There is nothing more.
-    pub(super) fn finish(&mut self, found: &mut dyn FnMut(Piece)) {
-        self.give_up_half(found);
-        if let Some((begin, digits)) = self.unit.take() {
-            let end = self.at - digits.len() as u64;
-            self.take_plain(begin, end, b'u', found);
-            for (&digit, end) in digits.iter().zip(end + 1..) {
-                self.take_plain(end - 1, end, digit, found);
-            }
-        }
+    pub(super) fn finish(&mut self, found: &mut impl FnMut(Piece)) {
+        self.give_up_unit(self.at, found);
         self.backslashes = 0;
     }
 
-    fn take_unit(&mut self, begin: u64, digits: &[u8], found: &mut dyn FnMut(Piece)) {
-        let unit = std::str::from_utf8(digits).ok().and_then(|it| u16::from_str_radix(it, 16).ok());
-        let unit = unit.unwrap_or(0);
+    /// No escape after all, up to here: these bytes are what they are.
+    fn give_up_unit(&mut self, end: u64, found: &mut impl FnMut(Piece)) {
+        self.give_up_half(found);
+        let Some((begin, digits)) = self.unit.take() else { return };
+        let first = end - digits.length as u64;
+        self.take_plain(begin, first, b'u', found);
+        for (begin, &digit) in (first..).zip(digits.as_slice()) {
+            self.take_plain(begin, begin + 1, digit, found);
+        }
+    }
+
+    fn take_unit(&mut self, begin: u64, unit: u16, found: &mut impl FnMut(Piece)) {
         let (begin, units) = match self.half.take() {
             Some((first, half)) if (0xdc00..0xe000).contains(&unit) => (first, vec![half, unit]),
             Some((first, half)) => {
@@ -137,13 +170,13 @@ impl Canonical {
     }
 
     /// Half of a pair without the other is no character of any value.
-    fn give_up_half(&mut self, found: &mut dyn FnMut(Piece)) {
+    fn give_up_half(&mut self, found: &mut impl FnMut(Piece)) {
         if self.half.take().is_some() {
             found(Piece::Break);
         }
     }
 
-    fn take_plain(&self, begin: u64, end: u64, byte: u8, found: &mut dyn FnMut(Piece)) {
+    fn take_plain(&self, begin: u64, end: u64, byte: u8, found: &mut impl FnMut(Piece)) {
         let byte = match byte {
             b'\n' => b'n',
             b'\r' => b'r',

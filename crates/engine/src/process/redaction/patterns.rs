@@ -7,9 +7,12 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub(super) struct Patterns {
     nodes: Vec<Node>,
-    /// The children of the root, by byte: text is there most of the time.
-    begins: [u32; 256],
+    /// For short texts, where a stream is most of the time: what comes of each byte.
+    rows: Vec<[u32; 256]>,
 }
+
+/// Longest text with a row of its own.
+const MAX_ROW_DEPTH: u32 = 2;
 
 /// A text that patterns begin with.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +24,7 @@ struct Node {
     sibling: Option<u32>,
     /// The longest shorter one of these texts that this one ends with.
     fallback: u32,
+    row: Option<u32>,
     /// The longest pattern that this text ends with.
     ends: Option<Hit>,
     /// The first pattern that begins with this text.
@@ -53,10 +57,11 @@ impl Patterns {
             child: None,
             sibling: None,
             fallback: 0,
+            row: Some(0),
             ends: None,
             pattern: 0,
         };
-        let mut this = Self { nodes: vec![root], begins: [0; 256] };
+        let mut this = Self { nodes: vec![root], rows: vec![[0; 256]] };
         for (pattern, text) in texts {
             let mut at = 0;
             for &byte in &text {
@@ -78,18 +83,21 @@ impl Patterns {
 
     /// Whether a pattern begins with a byte.
     pub(super) fn begin_with(&self, byte: u8) -> bool {
-        self.begins[usize::from(byte)] != 0
+        self.rows[0][usize::from(byte)] != 0
     }
 
     /// Where a stream comes with one more byte.
     pub(super) fn next(&self, Place(mut at): Place, byte: u8) -> Place {
-        while at != 0 {
+        loop {
+            let node = &self.nodes[at as usize];
+            if let Some(row) = node.row {
+                return Place(self.rows[row as usize][usize::from(byte)]);
+            }
             if let Some(child) = self.child(at, byte) {
                 return Place(child);
             }
-            at = self.nodes[at as usize].fallback;
+            at = node.fallback;
         }
-        Place(self.begins[usize::from(byte)])
     }
 
     /// The longest pattern that ends here.
@@ -104,9 +112,6 @@ impl Patterns {
     }
 
     fn child(&self, parent: u32, byte: u8) -> Option<u32> {
-        if parent == 0 {
-            return Some(self.begins[usize::from(byte)]).filter(|&child| child != 0);
-        }
         let mut next = self.nodes[parent as usize].child;
         while let Some(child) = next {
             let node = &self.nodes[child as usize];
@@ -129,30 +134,42 @@ impl Patterns {
             child: None,
             sibling,
             fallback: 0,
+            row: None,
             ends: None,
             pattern,
         });
-        if parent == 0 {
-            self.begins[usize::from(byte)] = child;
-        }
         child
     }
 
     /// Finds where each text falls back to: those of shorter texts are needed for it.
     fn link(&mut self) {
-        let mut queue: VecDeque<u32> = self.begins.iter().copied().filter(|&it| it != 0).collect();
+        let mut queue = VecDeque::from([0]);
         while let Some(parent) = queue.pop_front() {
-            let mut next = self.nodes[parent as usize].child;
-            while let Some(child) = next {
-                let node = self.nodes[child as usize];
-                let Place(fallback) =
-                    self.next(Place(self.nodes[parent as usize].fallback), node.byte);
+            let Node { depth, fallback: above, mut child, .. } = self.nodes[parent as usize];
+            // What no child continues goes on as after the shorter text, of which the row is done.
+            let mut row = match self.nodes[above as usize].row {
+                Some(row) => self.rows[row as usize],
+                None => [0; 256],
+            };
+            while let Some(at) = child {
+                let byte = self.nodes[at as usize].byte;
+                let Place(fallback) = match depth {
+                    0 => Place::START,
+                    _ => self.next(Place(above), byte),
+                };
                 let ends = self.nodes[fallback as usize].ends;
-                let node = &mut self.nodes[child as usize];
+                let node = &mut self.nodes[at as usize];
                 node.fallback = fallback;
                 node.ends = node.ends.or(ends);
-                next = node.sibling;
-                queue.push_back(child);
+                child = node.sibling;
+                row[usize::from(byte)] = at;
+                queue.push_back(at);
+            }
+            if depth == 0 {
+                self.rows[0] = row;
+            } else if depth <= MAX_ROW_DEPTH {
+                self.nodes[parent as usize].row = u32::try_from(self.rows.len()).ok();
+                self.rows.push(row);
             }
         }
     }
