@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use antiphon::coordination::{CoordinationBudget, CoordinationConfig, Verdict, WorkSpec};
 use antiphon::event::{CoordinationEvent, Event};
-use antiphon::id::Version;
+use antiphon::id::{StreamName, Version};
 use antiphon::ledger::failing::{FailingStore, Faults, full, unsynced};
-use antiphon::ledger::{Location, OpenError};
+use antiphon::ledger::verify::Scope;
+use antiphon::ledger::{HeadQuery, Location, OpenError};
 use antiphon::{
     Engine, EngineBuilder, Failed, Output, QueryError, StartError, SubmitError, Unavailable,
 };
@@ -131,6 +132,49 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
         "the end that met the full disk was kept, not repeated"
     );
     engine.close().await?;
+    Ok(())
+}
+
+/// What verifying the ledger in the bench's directory finds.
+fn findings(bench: &Bench) -> Result<Vec<String>> {
+    let report = Location::directory(bench.dir.path().join("state")).verify(&Scope::Ledger)?;
+    Ok(report.findings.iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn a_failed_append_in_the_first_engine_of_a_ledger_leaves_it_sound() -> Result {
+    let bench = Bench::new()?;
+    let engine = bench.start().await?;
+    let run = engine.submit(config("run", &["a"])?).await?;
+    bench.begun.notified().await;
+    // The world is built anew, and with it the head row of the ledger's own stream.
+    bench.faults.full();
+    bench.go.notify_one();
+    bench.faults.failed().await;
+    bench.faults.none();
+    run.wait().await?;
+    engine.close().await?;
+    assert_eq!(findings(&bench)?, [""; 0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_row_that_an_earlier_build_left_wrong_is_rebuilt_from_the_events() -> Result {
+    let bench = Bench::new()?;
+    bench.start().await?.close().await?;
+    let directory = Location::directory(bench.dir.path().join("state"));
+    let heads = directory.store().heads(&HeadQuery::Stream(StreamName::Ledger))?;
+    let mut head = heads.into_iter().next().ok_or("the ledger has a stream of its own")?;
+    head.started.0 += 1;
+    let database = rusqlite::Connection::open(directory.files().database())?;
+    database.execute(
+        "UPDATE streams SET started = started + 1, digest = ?1 WHERE name = 'ledger'",
+        [head.digest().as_bytes()],
+    )?;
+    drop(database);
+    assert_eq!(findings(&bench)?.len(), 1, "its digest is right, and it is not");
+    bench.start().await?.close().await?;
+    assert_eq!(findings(&bench)?, [""; 0]);
     Ok(())
 }
 

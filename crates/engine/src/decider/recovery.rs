@@ -9,7 +9,7 @@ use antiphon_core::envelope::{Recorded, StreamTip};
 use antiphon_core::event::Unreadable;
 use antiphon_core::id::{StreamName, Version};
 use antiphon_core::replay::Replay;
-use antiphon_core::time::LedgerTime;
+use antiphon_core::time::{LedgerTime, WallTime};
 use antiphon_core::world::{LedgerFacts, World};
 
 use crate::clock::Clock;
@@ -56,9 +56,7 @@ pub(crate) fn recover(
     opened: Opened,
     accepted_shorter: bool,
 ) -> Result<Recovered, StartError> {
-    let started =
-        store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first().map(|head| head.started);
-    let facts = opened.facts(started, env!("CARGO_PKG_VERSION"));
+    let facts = opened.facts(began(store)?, env!("CARGO_PKG_VERSION"));
     let recovered = read_others(store).and_then(|()| rebuild(store, &facts));
     let (world, newer) = match recovered {
         Err(StartError::Replay { error: ApplyError::Unreadable(unreadable), .. })
@@ -221,5 +219,14 @@ pub(super) fn refreshed(store: &dyn Store, facts: &LedgerFacts) -> Result<Ledger
     if let Some(head) = store.heads(&HeadQuery::Stream(StreamName::Ledger))?.first() {
         facts.tip = head.tip;
     }
+    // The first engine of a ledger began without it.
+    facts.started = began(store)?;
     Ok(facts)
+}
+
+/// When the ledger's own stream began, by its first event: its head row is written again with each
+/// event of that stream, so that one which says otherwise is mended by the next owner.
+fn began(store: &dyn Store) -> Result<Option<WallTime>, StartError> {
+    let first = store.read_stream(&StreamName::Ledger, Version(0), 1)?;
+    Ok(first.first().map(|event| event.wall))
 }
