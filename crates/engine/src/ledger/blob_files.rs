@@ -2,7 +2,6 @@
 //! any row names it.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::digest::Digest;
@@ -10,6 +9,7 @@ use antiphon_core::envelope::Blob;
 
 use super::durable;
 use super::fault::Fault;
+use crate::hand_over;
 
 /// The folder `blobs` of a state directory: `blobs/<first two digits>/<all 64 digits>`.
 #[derive(Debug)]
@@ -54,10 +54,7 @@ impl BlobFiles {
         }
         let folder = path.parent().unwrap_or(&self.0);
         if !folder.exists() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
+            hand_over::create_directories(folder, 0o700)
                 .map_err(|error| Fault::io(format!("create {}", folder.display()), error))?;
             durable::sync_directory(&self.0)?;
             durable::sync_directory(self.0.parent().unwrap_or(&self.0))?;

@@ -1,8 +1,8 @@
 //! The state directory: private, ignored by git, on a local disk, and held by one engine at a time.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::durable;
 use super::error::OpenError;
 use super::fault::Fault;
 use super::owner::{LockHolder, Owner};
+use crate::hand_over;
 
 pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const LOCK: &str = "lock";
@@ -117,9 +118,9 @@ impl StateDirectory {
             .parent()
             .filter(|parent| !parent.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        std::fs::create_dir_all(parent)
+        hand_over::create_directories(parent, 0o777)
             .map_err(|error| self.fault("create the parent of", error))?;
-        match DirBuilder::new().mode(0o700).create(&self.0) {
+        match hand_over::create_directory(&self.0) {
             Ok(()) => durable::sync_directory(parent),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(self.fault("create", error)),
@@ -174,6 +175,8 @@ impl StateDirectory {
             .mode(0o600)
             .open(self.0.join(LOCK))
             .map_err(|error| self.fault("open the lock of", error))?;
+        hand_over::to_owner_of(&self.0, &file)
+            .map_err(|error| self.fault("give away the lock of", error))?;
         let patience = Instant::now() + DEAD_OWNER;
         loop {
             match file.try_lock() {
@@ -228,7 +231,7 @@ impl StateDirectory {
 
     /// Creates a private file with some bytes unless there is one.
     pub(super) fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), Fault> {
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(name)) {
+        match hand_over::create_file(&self.0.join(name)) {
             Ok(mut file) => file.write_all(bytes).map_err(|error| self.fault("write into", error)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(self.fault("create a file in", error)),

@@ -1,11 +1,11 @@
 //! Files that are there whole or not at all, and stay there when the power goes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::fault::Fault;
+use crate::hand_over;
 
 /// Puts bytes in the place of a file, or makes a new one: written next to it, synced, renamed, and
 /// the directory synced.
@@ -14,12 +14,7 @@ use super::fault::Fault;
 /// or ignored.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let temporary = path.with_extension("tmp");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
+    let mut file = hand_over::create_file_anew(&temporary)
         .map_err(|error| Fault::io(format!("create {}", temporary.display()), error))?;
     file.write_all(bytes)
         .map_err(|error| Fault::io(format!("write {}", temporary.display()), error))?;
@@ -34,8 +29,9 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 
 /// Creates a private file without content, in the place of whatever file is there.
 pub(super) fn create_empty(path: &Path) -> Result<(), Fault> {
-    let created = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    created.map(drop).map_err(|error| Fault::io(format!("create {}", path.display()), error))
+    hand_over::create_file_anew(path)
+        .map(drop)
+        .map_err(|error| Fault::io(format!("create {}", path.display()), error))
 }
 
 /// Makes the names in a directory durable.

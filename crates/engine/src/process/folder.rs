@@ -5,9 +5,9 @@
 //! line from before the warden is spawned and a second from before the session's program may run;
 //! the warden leaves its `end` there. It is no evidence and is removed once the end is recorded.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::mark::Mark;
 use super::tree_end::TreeEnd;
 use super::wire::OsText;
 use crate::clock;
+use crate::hand_over;
 
 /// The folder of the sessions in a state directory.
 pub(super) const SESSIONS: &str = "sessions";
@@ -152,9 +153,8 @@ impl SessionFolder {
 
     /// Writes the first line, and makes it durable together with the folder.
     pub(super) fn open(&self, opened: &OpenRecord) -> io::Result<()> {
-        DirBuilder::new().mode(0o700).create(&self.0)?;
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.0.join(OPEN))?;
+        hand_over::create_directory(&self.0)?;
+        let mut file = hand_over::create_file(&self.0.join(OPEN))?;
         file.write_all(&line_of(opened))?;
         file.sync_all()?;
         File::open(&self.0)?.sync_all()?;

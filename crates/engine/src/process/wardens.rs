@@ -2,7 +2,6 @@
 //! sessions are started in it.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::id::SessionId;
@@ -14,6 +13,7 @@ use super::running::RunningTree;
 use super::setup::{WardenProgram, WardenSetup};
 use super::start::SessionStart;
 use super::sweep::{self, Swept};
+use crate::hand_over;
 
 /// The sessions folder of a state directory, and the way to start sessions in it.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Wardens {
         let fault = |error| WardensError::Folder { path: state_directory.join(SESSIONS), error };
         let state_directory = state_directory.canonicalize().map_err(fault)?;
         let sessions = state_directory.join(SESSIONS);
-        match std::fs::DirBuilder::new().mode(0o700).create(&sessions) {
+        match hand_over::create_directory(&sessions) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(fault(error)),
             _ => std::fs::File::open(&state_directory)
                 .and_then(|dir| dir.sync_all())
