@@ -20,18 +20,125 @@ import sqlite3
 import struct
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 GENESIS = bytes(32)
+# "ANTP", in the header of the database.
+APPLICATION_ID = 0x414E5450
 # Types after which a stream takes in nothing.
 TERMINAL = {b"coordination.completed", b"coordination.aborted"}
 MARK = re.compile(rb"(antiphon\.head\.1 (0|[1-9][0-9]*) (0|[1-9][0-9]*) ([0-9a-f]{64})) ([0-9a-f]{64})\n")
+# The tables, indexes and triggers of the format, word for word.
+SCHEMA = """
+CREATE TABLE ledger (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    format INTEGER NOT NULL,
+    id     BLOB    NOT NULL CHECK (length(id) = 32),
+    epoch  INTEGER NOT NULL CHECK (epoch >= 0)
+) STRICT;
+
+CREATE TABLE events (
+    seq     INTEGER PRIMARY KEY,
+    stream  INTEGER NOT NULL,
+    version INTEGER NOT NULL CHECK (version > 0),
+    type    TEXT    NOT NULL,
+    schema  INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    wall    INTEGER NOT NULL,
+    actor   TEXT    NOT NULL,
+    cause   TEXT,
+    payload BLOB,
+    erased  BLOB,
+    prev    BLOB    NOT NULL CHECK (length(prev) = 32),
+    hash    BLOB    NOT NULL CHECK (length(hash) = 32),
+    CHECK ((payload IS NULL) = (erased IS NOT NULL))
+) STRICT;
+CREATE UNIQUE INDEX events_by_stream ON events (stream, version);
+
+CREATE TABLE streams (
+    stream  INTEGER PRIMARY KEY,
+    name    TEXT    NOT NULL UNIQUE,
+    version INTEGER NOT NULL CHECK (version > 0),
+    hash    BLOB    NOT NULL CHECK (length(hash) = 32),
+    status  TEXT    NOT NULL,
+    ended   INTEGER NOT NULL CHECK (ended IN (0, 1)),
+    started INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    wall    INTEGER NOT NULL,
+    summary TEXT    NOT NULL,
+    digest  BLOB    NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+CREATE INDEX streams_running ON streams (stream) WHERE ended = 0;
+
+CREATE TABLE commits (
+    number INTEGER PRIMARY KEY,
+    epoch  INTEGER NOT NULL CHECK (epoch > 0),
+    first  INTEGER NOT NULL,
+    events INTEGER NOT NULL CHECK (events > 0),
+    prev   BLOB    NOT NULL CHECK (length(prev) = 32),
+    hash   BLOB    NOT NULL CHECK (length(hash) = 32)
+) STRICT;
+
+CREATE TABLE blobs (
+    blob   INTEGER PRIMARY KEY,
+    digest BLOB    NOT NULL UNIQUE CHECK (length(digest) = 32),
+    size   INTEGER NOT NULL CHECK (size >= 0),
+    bytes  BLOB    CHECK (length(bytes) = size)
+) STRICT;
+
+CREATE TABLE cursors (
+    name    TEXT    PRIMARY KEY,
+    stream  TEXT    NOT NULL,
+    version INTEGER NOT NULL,
+    digest  BLOB    NOT NULL CHECK (length(digest) = 32)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE snapshots (
+    stream  TEXT    PRIMARY KEY,
+    version INTEGER NOT NULL,
+    format  TEXT    NOT NULL,
+    bytes   BLOB    NOT NULL,
+    digest  BLOB    NOT NULL CHECK (length(digest) = 32)
+) STRICT;
+
+CREATE TRIGGER ledger_stays BEFORE DELETE ON ledger
+BEGIN SELECT RAISE(ABORT, 'a ledger keeps its identity'); END;
+
+CREATE TRIGGER ledger_keeps_identity BEFORE UPDATE ON ledger
+WHEN new.id IS NOT old.id OR new.format < old.format OR new.epoch < old.epoch
+BEGIN SELECT RAISE(ABORT, 'a ledger keeps its identity, and its epoch only rises'); END;
+
+CREATE TRIGGER events_stay BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are only ever appended'); END;
+
+CREATE TRIGGER events_are_erased_or_kept BEFORE UPDATE ON events
+WHEN old.payload IS NULL OR new.payload IS NOT NULL OR length(new.erased) IS NOT 32
+    OR new.seq IS NOT old.seq OR new.stream IS NOT old.stream OR new.version IS NOT old.version OR new.type IS NOT old.type
+    OR new.schema IS NOT old.schema OR new.at IS NOT old.at OR new.wall IS NOT old.wall OR new.actor IS NOT old.actor
+    OR new.cause IS NOT old.cause OR new.prev IS NOT old.prev OR new.hash IS NOT old.hash
+BEGIN SELECT RAISE(ABORT, 'an event can only be erased'); END;
+
+CREATE TRIGGER commits_stay BEFORE DELETE ON commits
+BEGIN SELECT RAISE(ABORT, 'commits are only ever appended'); END;
+
+CREATE TRIGGER commits_are_kept BEFORE UPDATE ON commits
+BEGIN SELECT RAISE(ABORT, 'commits are only ever appended'); END;
+"""
+# What SQLite says when it cannot read now, whatever is in the file: no permission, busy, locked, out of memory, read-only, disk, cannot open.
+NOT_NOW = {3, 5, 6, 7, 8, 10, 14}
+# How often a ledger is read again of which the files changed under the reader.
+TRIES = 20
 
 
 class NoLedger(Exception):
     """There is nothing here that can be verified."""
+
+
+class Moved(Exception):
+    """An engine came or went while the files were being read."""
 
 
 class Malformed(Exception):
@@ -323,6 +430,8 @@ class Verifier:
     owned: tuple[int, bytes, int] | None = None
     opened: int | None = None
     tip: int = 0
+    # The file `head` as it was before the ledger was read: an engine that writes meanwhile only adds to what it knows.
+    mark: bytes | None = None
 
     def found(self, wrong: str, message: str, place: str, **where: object) -> None:
         self.findings.append({"place": place, **where, "wrong": wrong, "message": message})
@@ -339,24 +448,53 @@ class Verifier:
     def run(self) -> None:
         for name, step in [
             ("the database", self.check_database),
+            ("the schema", self.check_schema),
             ("the table `ledger`", self.check_identity),
             ("the events and commits", self.check_chains),
             ("the table `ledger`", self.check_owner),
             ("the head rows", self.check_heads),
             ("the blobs", self.check_blobs),
             ("the cursors", self.check_cursors),
+            ("the snapshots", self.check_snapshots),
+            ("the named blobs", self.check_named_blobs),
+            ("the head mark", self.check_mark),
         ]:
             try:
                 step()
-            except (sqlite3.DatabaseError, OverflowError) as error:
-                self.beside(name, str(error))
-        self.check_named_blobs()
-        self.check_mark()
+            except (NoLedger, Moved):
+                raise
+            # Whatever is read is data from outside, also where no damage of this kind was thought of.
+            except Exception as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in NOT_NOW:
+                    raise NoLedger(f"{name} cannot be read now: {error}") from error
+                self.beside(name, f"{type(error).__name__}: {error}")
 
     def check_database(self) -> None:
         for (line,) in self.connection.execute("PRAGMA integrity_check(100)"):
             if line != b"ok":
                 self.beside("the database", shown(line))
+
+    def check_schema(self) -> None:
+        """Holds what the next engine needs of the database against the format: tables, indexes, triggers, and the marks of the file."""
+        query = "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema"
+        with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+            fresh.executescript(SCHEMA)
+            expected = {row[:3]: row[3] for row in fresh.execute(query)}
+        there = {row[:3]: row[3] for row in self.connection.execute(query)}
+        for object_ in sorted(expected.keys() | there.keys(), key=repr):
+            what = "the {} `{}` of `{}`".format(*(shown(part or b"") for part in object_))
+            if object_ not in there:
+                self.beside(what, "it is missing")
+            elif object_ not in expected:
+                self.beside(what, "this format has no such thing")
+            elif there[object_] != expected[object_]:
+                self.beside(what, "it is not as this format has it")
+        ((id_,),) = self.connection.execute("PRAGMA application_id")
+        if id_ != APPLICATION_ID:
+            self.beside("the application id of the database", f"it is {id_:#x}, not {APPLICATION_ID:#x}")
+        with open(self.directory / "ledger.db", "rb") as database:
+            if database.read(20)[18:20] != b"\2\2":
+                self.beside("the header of the database", "it names another way of writing")
 
     def check_identity(self) -> None:
         rows = self.connection.execute("SELECT format, id, epoch FROM ledger").fetchall()
@@ -376,10 +514,7 @@ class Verifier:
         if self.owned is None or self.id is None:
             return
         version, id_, epoch = self.owned
-        try:
-            mark = self.read_mark()
-        except FileNotFoundError:
-            mark = None
+        mark = self.read_mark()
         known = epoch if mark is None else max(epoch, mark[0])
         if self.id != id_:
             self.beside("the table `ledger`", f"it names ledger {self.id.hex()}, event {version} of `ledger` names {id_.hex()}")
@@ -481,6 +616,7 @@ class Verifier:
         try:
             said = json.loads(payload)
             if kind == b"ledger.opened":
+                number(said["epoch"], "epoch")
                 self.opened = said["epoch"]
                 self.owned = version, bytes.fromhex(said["ledger"]), said["epoch"]
             elif kind == b"ledger.erased":
@@ -490,7 +626,7 @@ class Verifier:
                 for name in said.get("receipt"), said.get("output"), tree.get("stdout"), tree.get("stderr"):
                     if name is not None and not self.has_blob(bytes.fromhex(name)):
                         self.missing.setdefault(bytes.fromhex(name), (stream, version))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:
             self.event("undecodable", stream, version, f"does not decode: {error}")
 
     def check_receipt(self, stream: Stream, row: tuple, last: bytes, commit: bytes) -> None:
@@ -507,7 +643,7 @@ class Verifier:
             if rebuilt != said["receipt"]:
                 message = f"names receipt {said['receipt']}, but its events give {rebuilt}"
                 self.event("receipt_differs", stream.name, version, message)
-        except (ValueError, TypeError, KeyError, AttributeError, struct.error) as error:
+        except Exception as error:
             stream.receipt = None
             self.event("not_replayable", stream.name, version, f"gives no receipt: {error}")
 
@@ -564,11 +700,32 @@ class Verifier:
                 wanted, size = digest(name, "digest"), number(size, "size")
                 if content is None:
                     content = (self.directory / "blobs" / name.hex()[:2] / name.hex()).read_bytes()
-                if sha(raw(content, "bytes")) != wanted or len(content) != size:
+                if sha(raw(content, "bytes")) != wanted:
                     self.beside(what, "its bytes have another digest")
+                elif len(content) != size:
+                    self.beside(what, f"its column `size` is {size}, and it has {len(content)} bytes")
             except FileNotFoundError:
-                self.beside(what, "its file is missing")
+                if not self.is_erased_since(name):
+                    self.beside(what, "its file is missing")
             except (Malformed, OSError) as error:
+                self.beside(what, str(error))
+
+    def is_erased_since(self, name: bytes) -> bool:
+        """Whether an engine has erased a blob after the state that is read here: its row goes before its file."""
+        if not is_held(self.directory):
+            return False
+        with contextlib.closing(sqlite3.connect(uri(self.directory / "ledger.db", "mode=ro"), uri=True)) as now:
+            return now.execute("SELECT 1 FROM blobs WHERE digest = ?", (name,)).fetchone() is None
+
+    def check_snapshots(self) -> None:
+        """A cache; but one that is damaged says that the disk, or somebody, changes what was written."""
+        for name, version, form, content, guard in self.connection.execute("SELECT stream, version, format, bytes, digest FROM snapshots"):
+            what = f"the snapshot of `{shown(name)}`" if type(name) is bytes else "a snapshot"
+            try:
+                covered = text(raw(name, "stream")) + u64(number(version, "version")) + text(raw(form, "format"))
+                if sha(text(b"antiphon.snapshot.1"), covered, sha(raw(content, "bytes"))) != digest(guard, "digest"):
+                    self.beside(what, "it does not match its digest")
+            except Malformed as error:
                 self.beside(what, str(error))
 
     def check_cursors(self) -> None:
@@ -588,8 +745,8 @@ class Verifier:
             self.event("blob_missing", stream, version, message)
 
     def read_mark(self) -> tuple[int, int, bytes] | None:
-        """Epoch, commit and hash of the head mark; None if it is damaged."""
-        match = MARK.fullmatch((self.directory / "head").read_bytes())
+        """Epoch, commit and hash of the head mark; None if there is none, or it is damaged."""
+        match = MARK.fullmatch(self.mark or b"")
         if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[5]:
             return None
         return int(match[2]), int(match[3]), bytes.fromhex(match[4].decode())
@@ -598,9 +755,8 @@ class Verifier:
         def wrong(message: str) -> None:
             self.found("mark", message, "head_mark")
 
-        try:
-            mark = self.read_mark()
-        except FileNotFoundError:
+        mark = self.read_mark()
+        if self.mark is None:
             if self.tip > 0:
                 wrong(f"the ledger has {self.tip} commits but no head mark")
             return
@@ -702,34 +858,63 @@ def is_held(directory: Path) -> bool:
     return False
 
 
+def uri(database: Path, options: str) -> str:
+    return f"file:{quote(str(database.absolute()))}?{options}"
+
+
+def written(directory: Path) -> list[tuple[int, int] | None]:
+    """What changes with the files of the database whenever one of them is written to."""
+    found = []
+    for name in ("ledger.db", "ledger.db-wal"):
+        try:
+            status = (directory / name).stat()
+            found.append((status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:
+            found.append(None)
+    return found
+
+
 @contextlib.contextmanager
 def opened(directory: Path):
     """Opens the database without leaving a trace in the directory.
 
-    Without a log the file is all there is. With one, SQLite needs a third file (`-shm`), which only an engine that is running keeps
-    up to date; otherwise a copy of both files is opened.
+    Beside an engine it is one reader more. Without one and without a log the file is all there is. With a log, SQLite needs a third file
+    (`-shm`), which only an engine that is running keeps up to date, so that a copy of both files is opened.
     """
     database, log = directory / "ledger.db", directory / "ledger.db-wal"
     if not database.is_file() or database.stat().st_size == 0:
         raise NoLedger(f"there is no ledger in {directory}")
+    before, held = written(directory), is_held(directory)
     with contextlib.ExitStack() as stack:
-        has_log = log.is_file() and log.stat().st_size > 0
-        if has_log and not is_held(directory):
+        if held:
+            options = "mode=ro"
+        elif log.is_file() and log.stat().st_size > 0:
             copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-ledger-")))
             for file in (database, log):
                 shutil.copyfile(file, copy / file.name)
             options, database = "mode=rw", copy / database.name
         else:
-            options = "mode=ro" if has_log else "mode=ro&immutable=1"
-        connection = sqlite3.connect(f"file:{quote(str(database.absolute()))}?{options}", uri=True, isolation_level=None)
+            options = "mode=ro&immutable=1"
+        connection = sqlite3.connect(uri(database, options), uri=True, isolation_level=None, timeout=10)
         stack.callback(connection.close)
         connection.text_factory = bytes
         yield connection
+        if not held and (is_held(directory) or written(directory) != before):
+            raise Moved(f"an engine began to write to the ledger in {directory} while it was read")
 
 
-def verify(directory: Path) -> Verifier:
+def read_mark(directory: Path) -> bytes | None:
+    try:
+        return (directory / "head").read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def verify_once(directory: Path) -> Verifier:
+    # Before the ledger, so that it has all that the mark knows.
+    mark = read_mark(directory)
     with opened(directory) as connection:
-        verifier = Verifier(connection, directory)
+        verifier = Verifier(connection, directory, mark=mark)
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA cell_size_check = ON")
@@ -737,11 +922,45 @@ def verify(directory: Path) -> Verifier:
             connection.execute("BEGIN")
             if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'ledger'").fetchone():
                 raise NoLedger(f"there is no ledger in {directory}")
-        except sqlite3.DatabaseError as error:
+        except NoLedger:
+            raise
+        except Exception as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in NOT_NOW:
+                raise NoLedger(f"the ledger in {directory} cannot be read now: {error}") from error
             verifier.beside("the database", str(error))
             return verifier
         verifier.run()
         return verifier
+
+
+def verify(directory: Path) -> Verifier:
+    """Verifies one state of the ledger; where an engine comes or goes meanwhile, it is read again."""
+    for tries in range(TRIES):
+        was_held = is_held(directory)
+        try:
+            return verify_once(directory)
+        except Moved as error:
+            if tries == TRIES - 1:
+                raise NoLedger(f"{error}, again and again") from error
+        except (NoLedger, OSError):
+            # Only an engine that just starts or ends is a reason to look again.
+            if tries == TRIES - 1 or not (was_held or is_held(directory)):
+                raise
+        time.sleep(0.1)
+    raise NoLedger("BUG: the last try returns or raises")
+
+
+def report(verifier: Verifier, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"sound": not verifier.findings, **verifier.counts, "findings": verifier.findings}))
+        return
+    print("{events} events in {streams} streams, {commits} commits, {receipts_rebuilt} receipts rebuilt, ".format(**verifier.counts), end="")
+    print("{erased} payloads and {blobs_erased} blobs erased".format(**verifier.counts))
+    for finding in verifier.findings:
+        where = {key: value for key, value in finding.items() if key not in ("wrong", "message")}
+        place = where.pop("place")
+        print(f"{place} {' '.join(str(value) for value in where.values())}: {finding['message']}")
+    print(f"NOT SOUND: {len(verifier.findings)} findings" if verifier.findings else "sound")
 
 
 def main() -> int:
@@ -749,21 +968,16 @@ def main() -> int:
     parser.add_argument("directory", type=Path, help="the state directory")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        # What is shown comes from outside, and the terminal may know less than all of it.
+        stream.reconfigure(errors="backslashreplace")
     try:
         verifier = verify(arguments.directory)
-    except (NoLedger, OSError, sqlite3.OperationalError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        report(verifier, arguments.json)
+    # Whatever it is, nothing was said of the ledger: no traceback, whose exit code says that something is wrong with it.
+    except Exception as error:
+        print(f"error: {error}" if isinstance(error, (NoLedger, OSError)) else f"error: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    if arguments.json:
-        print(json.dumps({"sound": not verifier.findings, **verifier.counts, "findings": verifier.findings}))
-    else:
-        print("{events} events in {streams} streams, {commits} commits, {receipts_rebuilt} receipts rebuilt, ".format(**verifier.counts), end="")
-        print("{erased} payloads and {blobs_erased} blobs erased".format(**verifier.counts))
-        for finding in verifier.findings:
-            where = {key: value for key, value in finding.items() if key not in ("wrong", "message")}
-            place = where.pop("place")
-            print(f"{place} {' '.join(str(value) for value in where.values())}: {finding['message']}")
-        print(f"NOT SOUND: {len(verifier.findings)} findings" if verifier.findings else "sound")
     return 1 if verifier.findings else 0
 
 

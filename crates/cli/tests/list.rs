@@ -163,3 +163,17 @@ fn colours_are_for_terminals_and_those_who_ask() {
     let text = String::from_utf8(asked.stdout).unwrap();
     assert!(text.contains("broken  -     \u{1b}[31mfailed\u{1b}[0m  2/2"), "{text}");
 }
+
+#[test]
+fn a_copy_that_lacks_the_newest_part_of_its_ledger_says_so() {
+    let fixture = Fixture::new();
+    let old = std::fs::read(fixture.state().join("ledger.db")).unwrap();
+    fixture.succeeds("do --id newer -- true");
+    std::fs::write(fixture.state().join("ledger.db"), old).unwrap();
+    let said = fixture.run("list");
+    let note = "note: <dir>/state may lack the newest part of its ledger: it ends at commit ";
+    assert!(
+        said.contains(note) && said.contains("build") && said.ends_with("--- exit 0\n"),
+        "{said}"
+    );
+}

@@ -17,6 +17,12 @@ fn document() -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+#[test]
+fn the_schema_in_the_document_is_the_one_that_ledgers_are_made_with() {
+    let made = include_str!("../src/ledger/sqlite/schema.sql");
+    assert!(document().contains(&format!("```sql\n{made}```\n")));
+}
+
 /// The bytes of the format, written here by hand so that they are not the code's own opinion.
 #[derive(Default)]
 struct Bytes(Vec<u8>);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use antiphon::ledger::conformance::{Chain, owner, stream};
 use antiphon::ledger::{
-    Cursor, HeadFilter, HeadMark, HeadQuery, LockHolder, MarkError, MarkFinding, MarkRefusal,
-    OpenError, ReadError, Snapshot, SqliteOptions, SqliteStore, StateDirectory, Store,
+    Cursor, HeadFilter, HeadMark, HeadQuery, Location, LockHolder, MarkError, MarkFinding,
+    MarkRefusal, OpenError, ReadError, Snapshot, SqliteOptions, SqliteStore, StateDirectory, Store,
     UnknownFormat,
 };
 use antiphon_core::digest::Digest;
@@ -124,6 +124,69 @@ fn standing_and_holder_are_read_without_ownership() {
     assert_eq!(reader.position().unwrap().epoch, opened.epoch);
     second.close().unwrap();
     assert_eq!(directory.holder().unwrap(), None);
+}
+
+/// A folder in the place of the log's index, which nothing can be written to then: as root, too.
+fn without_an_index(dir: &Path) {
+    let index = dir.join("ledger.db-shm");
+    let _ = fs::remove_file(&index);
+    fs::create_dir(index).unwrap();
+}
+
+#[test]
+fn a_ledger_is_read_where_nothing_can_be_written_beside_it() {
+    let (live, parent) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Its name is none that a URI takes as it is.
+    let copy = parent.path().join("a copy?100%#1");
+    ledger(live.path());
+    let position = store(live.path()).position().unwrap();
+    let copy_to = |dir: &Path| {
+        fs::create_dir_all(dir).unwrap();
+        for name in ["ledger.db", "ledger.db-wal", "head"] {
+            if live.path().join(name).exists() {
+                fs::copy(live.path().join(name), dir.join(name)).unwrap();
+            }
+        }
+        without_an_index(dir);
+    };
+
+    // Closed: the file is all there is.
+    copy_to(&copy);
+    assert_eq!(store(&copy).position().unwrap(), position);
+    assert_eq!(Location::directory(&copy).may_be_short().unwrap(), None);
+
+    // What a killed engine leaves: the newest part is in the log.
+    let owned = store(live.path());
+    let mut chain = Chain::after(&owned.open(&owner("two")).unwrap(), []);
+    for kind in ["ledger.opened", "ledger.erased"] {
+        owned.append(&chain.event("ledger", kind, "{}"), &[]).unwrap();
+    }
+    owned.mark_head().unwrap();
+    let killed = parent.path().join("killed");
+    copy_to(&killed);
+    assert_eq!(store(&killed).position().unwrap().events, Seq(10));
+    assert_eq!(Location::directory(&killed).may_be_short().unwrap(), None);
+    let before = fs::read(killed.join("ledger.db-wal")).unwrap();
+    assert!(!before.is_empty());
+    assert_eq!(store(&killed).read_all(Seq(0), 99).unwrap().len(), 10);
+    assert_eq!(fs::read(killed.join("ledger.db-wal")).unwrap(), before);
+
+    // A copy that has lost it says so.
+    fs::remove_file(killed.join("ledger.db-wal")).unwrap();
+    let short = Location::directory(&killed).may_be_short().unwrap().unwrap();
+    assert!(short.contains("and its head mark knows commit"), "{short}");
+}
+
+#[test]
+fn what_is_read_of_a_ledger_that_an_engine_comes_to_meanwhile_is_not_given_out() {
+    let dir = tempfile::tempdir().unwrap();
+    ledger(dir.path());
+    without_an_index(dir.path());
+    let reader = store(dir.path());
+    assert_eq!(reader.position().unwrap().events, Seq(8));
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join("ledger.db")).unwrap();
+    file.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(1)).unwrap();
+    assert_eq!(reader.position().unwrap().events, Seq(8), "it is opened again");
 }
 
 #[test]
@@ -443,6 +506,25 @@ fn erased_bytes_are_nowhere_in_the_files() {
         .erase_blob(large.digest);
     store.append(&erase.build(), &[]).unwrap();
     assert_eq!(holding(), 0);
+}
+
+#[test]
+fn an_erasure_is_finished_without_another_append() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
+    let large = Blob::new(vec![7; 100_000]);
+    let digest = large.digest;
+    store.append(&chain.turn().event("ledger", "x.y", "{}").blob(large).build(), &[]).unwrap();
+    let reader = Connection::open(dir.path().join("ledger.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM events;").unwrap();
+    let erase = chain.turn().event("ledger", "ledger.erased", "{}").erase_blob(digest);
+    store.append(&erase.build(), &[]).unwrap();
+    assert!(!store.finish_erasures().unwrap());
+    reader.execute_batch("COMMIT").unwrap();
+    assert!(store.finish_erasures().unwrap());
+    assert_eq!(fs::metadata(dir.path().join("ledger.db-wal")).unwrap().len(), 0);
+    assert_eq!(store.blob(&digest).unwrap(), None);
 }
 
 #[test]

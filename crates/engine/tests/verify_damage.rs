@@ -479,15 +479,115 @@ fn an_owner_that_died_before_it_marked_its_epoch_leaves_a_sound_ledger() {
 
 fn edit(dir: &Path, sql: &str) {
     let database = Connection::open(dir.join("ledger.db")).unwrap();
-    let names = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
-    let triggers: Vec<String> = {
-        let mut statement = database.prepare(names).unwrap();
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    let named = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'";
+    let triggers: Vec<(String, String)> = {
+        let mut statement = database.prepare(named).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
     };
-    for trigger in triggers {
+    for (trigger, _) in &triggers {
         database.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
     }
     let before = database.total_changes();
     database.execute_batch(sql).unwrap();
     assert!(database.total_changes() > before, "{sql}");
+    // Without them, that they are gone would be found too.
+    for (_, made) in triggers {
+        database.execute_batch(&made).unwrap();
+    }
+}
+
+/// Changes to what is neither in a chain nor in a row that has a digest, with what is found.
+const GROUND: [(&str, &str); 9] = [
+    ("DROP TRIGGER events_stay", "the trigger `events_stay` of `events`"),
+    ("DROP INDEX events_by_stream", "the index `events_by_stream` of `events`"),
+    (
+        "DROP TRIGGER commits_stay; CREATE TRIGGER commits_stay BEFORE DELETE ON commits BEGIN SELECT 1; END",
+        "the trigger `commits_stay` of `commits`",
+    ),
+    (
+        "DROP INDEX streams_running; CREATE INDEX streams_running ON streams (stream)",
+        "the index `streams_running` of `streams`",
+    ),
+    ("CREATE INDEX more ON events (type)", "the index `more` of `events`"),
+    (
+        "CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM cursors; END",
+        "the trigger `more` of `events`",
+    ),
+    ("PRAGMA application_id = 7", "the application id of the database"),
+    ("UPDATE blobs SET size = size + 4 WHERE bytes IS NULL", "blob "),
+    ("DROP TABLE snapshots", "the table `snapshots` of `snapshots`"),
+];
+
+#[test]
+fn what_the_next_engine_needs_of_the_database_is_held_against_the_format_by_both_verifiers() {
+    let origin = closed();
+    assert!(!blobs(origin.path()).is_empty());
+    for (sql, what) in GROUND {
+        let dir = copied(origin.path());
+        Connection::open(dir.path().join("ledger.db")).unwrap().execute_batch(sql).unwrap();
+        let report = first(dir.path()).unwrap();
+        assert!(report.to_string().contains(what), "{sql}: {report}");
+        let (is_sound, findings) = second(dir.path());
+        let named = findings
+            .iter()
+            .any(|finding| finding["what"].as_str().is_some_and(|found| found.starts_with(what)));
+        assert!(!is_sound && named, "{sql}: {findings:?}");
+    }
+}
+
+#[test]
+fn a_file_that_names_another_way_of_writing_is_found_by_both_verifiers() {
+    let origin = closed();
+    for (byte, bit) in [(18, 0), (18, 3), (19, 1), (19, 0), (68, 2)] {
+        let dir = copied(origin.path());
+        flip(&dir.path().join("ledger.db"), byte * 8 + bit);
+        let ours = first(dir.path()).is_ok_and(|report| report.is_sound());
+        assert_eq!((ours, second(dir.path()).0), (false, false), "bit {bit} of byte {byte}");
+    }
+}
+
+#[test]
+fn any_flipped_bit_of_the_schema_is_found_by_both_verifiers_and_ends_neither() {
+    let origin = closed();
+    let bytes = fs::read(origin.path().join("ledger.db")).unwrap();
+    let words = b"CREATE TABLE events";
+    let start = bytes.windows(words.len()).position(|found| found == words).unwrap();
+    // Letters, spaces, brackets; and the high bit, which makes it no UTF-8.
+    for (offset, bit) in [(0, 7), (7, 5), (14, 0), (19, 3), (30, 7), (41, 1), (60, 5), (200, 7)] {
+        let dir = copied(origin.path());
+        flip(&dir.path().join("ledger.db"), (start + offset) * 8 + bit);
+        let ours = first(dir.path()).is_ok_and(|report| report.is_sound());
+        assert_eq!((ours, second(dir.path()).0), (false, false), "bit {bit} at {offset}");
+    }
+}
+
+#[test]
+fn the_second_verifier_says_what_the_first_says_while_an_engine_writes_and_erases() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path());
+    let mut history = tell(&store);
+    store.mark_head().unwrap();
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let path = dir.path();
+        scope.spawn(move || {
+            for _ in 0..12 {
+                assert_eq!(second(path), (true, Vec::new()));
+                let report = first(path).unwrap();
+                assert!(report.is_sound(), "{report}");
+            }
+            drop(done);
+        });
+        let mut runs = (0..).map(|number| format!("more-{number}"));
+        while ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            let run = runs.next().unwrap();
+            history.start(&run, &["large", "ok"]);
+            history.settle();
+            let mut large = history::output(&run);
+            large.resize(100_000, b'.');
+            history.erase(&run, &[2], &[Digest::of(&large)]);
+            store.mark_head().unwrap();
+        }
+    });
 }

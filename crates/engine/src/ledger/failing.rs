@@ -197,6 +197,10 @@ impl Store for FailingStore {
     fn mark_head(&self) -> Result<(), WriteError> {
         self.store.mark_head()
     }
+    fn finish_erasures(&self) -> Result<bool, WriteError> {
+        self.store.finish_erasures()
+    }
+
     fn declare_verified(&self) -> Result<(), WriteError> {
         self.store.declare_verified()
     }

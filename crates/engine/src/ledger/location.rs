@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use antiphon_core::id::CommitNumber;
+
 use super::directory::StateDirectory;
 use super::error::ReadError;
 use super::head_mark::HeadMark;
@@ -79,6 +81,29 @@ impl Location {
     /// knew.
     pub fn check_against(&self, mark: &HeadMark) -> Result<Result<(), MarkRefusal>, ReadError> {
         self.sqlite().check_against(mark)
+    }
+
+    /// Why the files may lack the newest part of the ledger, if that can be told: they are a copy
+    /// without the write-ahead log, or one that was made while an engine wrote.
+    ///
+    /// # Errors
+    /// When there is no ledger, or it cannot be read.
+    pub fn may_be_short(&self) -> Result<Option<String>, ReadError> {
+        // Before the ledger: an engine that writes meanwhile only adds to what the mark knows.
+        let mark = HeadMark::read(&self.directory);
+        let position = self.position()?;
+        let end = position.commits.number;
+        Ok(match mark {
+            Ok(Some(mark)) if mark.commit.number > end => {
+                let known = mark.commit.number;
+                Some(format!("it ends at commit {end}, and its head mark knows commit {known}"))
+            }
+            Ok(None) if end > CommitNumber(0) => {
+                Some("it has no head mark to tell how far the ledger had come".to_owned())
+            }
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        })
     }
 
     /// Verifies the ledger, and, where that is all of it, that it reaches its head mark.

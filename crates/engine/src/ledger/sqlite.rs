@@ -11,6 +11,8 @@ mod options;
 mod position;
 mod reader;
 mod rows;
+mod schema;
+mod still;
 mod tail;
 mod turn;
 mod writer;
@@ -237,6 +239,7 @@ impl Store for SqliteStore {
 
     fn damages(&self) -> Result<Vec<Damage>, ReadError> {
         let mut damages = self.readers.read(ReadConnection::damages)?;
+        damages.extend(self.damaged_ground()?);
         damages.extend(self.damaged_identity()?);
         Ok(damages)
     }
@@ -255,6 +258,10 @@ impl Store for SqliteStore {
         }
         *marked = Some(mark);
         Ok(())
+    }
+
+    fn finish_erasures(&self) -> Result<bool, WriteError> {
+        self.with_writer(Writer::finish_erasures)
     }
 
     fn declare_verified(&self) -> Result<(), WriteError> {

@@ -116,6 +116,15 @@ pub trait Store: Send + Sync {
     /// When the mark cannot be written; the ledger itself is untouched.
     fn mark_head(&self) -> Result<(), WriteError>;
 
+    /// Tries to remove what erasures have left where it was kept: the bytes of what they named, which
+    /// a reader may still need for the state that it sees. Returns whether nothing is left.
+    ///
+    /// # Errors
+    /// When this is not the owner, or the store cannot be written.
+    fn finish_erasures(&self) -> Result<bool, WriteError> {
+        Ok(true)
+    }
+
     /// Takes back that the ledger needs verification: it has been verified since it was opened.
     ///
     /// # Errors

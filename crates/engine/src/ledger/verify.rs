@@ -88,10 +88,24 @@ pub fn verify_directory(dir: &Path, scope: &Scope) -> Result<VerifyReport, ReadE
             return Err(super::fault::Fault::io(format!("read {}", path.display()), source).into());
         }
     };
-    match scope {
+    let verified = match scope {
         Scope::Ledger => whole(&store, &mark, None),
         Scope::Coordination(id) => single::coordination(&store, id),
         Scope::Against(earlier) => whole(&store, &mark, Some(earlier)),
+    };
+    let Err(ReadError::Fault(fault)) = verified else { return verified };
+    // A table that is not as it was made may be one that no query of ours fits.
+    match store.damaged_ground() {
+        Ok(damages) if !damages.is_empty() => {
+            let mut findings = Findings::default();
+            for Damage { what, how } in damages {
+                findings.add(Place::Beside { what }, Wrong::Damaged { how });
+            }
+            let mut report = VerifyReport::default();
+            report.take(findings);
+            Ok(report)
+        }
+        _ => Err(fault.into()),
     }
 }
 

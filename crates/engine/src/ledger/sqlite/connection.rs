@@ -1,5 +1,7 @@
 //! Connections to `ledger.db` and the settings that durability rests on.
 
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,6 +72,25 @@ pub(super) fn reading(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connec
     Ok(connection)
 }
 
+/// Opens a database that nobody writes to, where nothing can be written beside it: on a medium for
+/// reading only, or in a directory of somebody else. `log` says whether there is a write-ahead log.
+///
+/// With one, its index is kept in memory instead of in a file; without one, the file is all there
+/// is.
+pub(super) fn reading_still(path: &Path, log: bool) -> rusqlite::Result<Connection> {
+    let connection = if log {
+        let connection = open(path, Some("unix-none"), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;")?;
+        keep_wal(&connection, true)?;
+        connection
+    } else {
+        let name = format!("file:{}?immutable=1", escaped(path));
+        open(Path::new(&name), None, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?
+    };
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")?;
+    Ok(connection)
+}
+
 /// Opens an empty file to copy a database into. The caller syncs it; it may be where there are
 /// neither locks nor shared memory.
 pub(super) fn copying(path: &Path) -> rusqlite::Result<Connection> {
@@ -106,6 +127,23 @@ pub(super) fn truncate_wal(connection: &Connection) -> rusqlite::Result<bool> {
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(!row.get::<_, bool>(0)?));
     connection.busy_timeout(BUSY)?;
     done
+}
+
+/// A path as a part of a URI.
+fn escaped(path: &Path) -> String {
+    let mut escaped = String::new();
+    // What is relative stays so: an absolute one begins with a slash of its own.
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
+                escaped.push(char::from(*byte));
+            }
+            other => {
+                let _ = write!(escaped, "%{other:02X}");
+            }
+        }
+    }
+    escaped
 }
 
 fn open(path: &Path, vfs: Option<&str>, access: OpenFlags) -> rusqlite::Result<Connection> {

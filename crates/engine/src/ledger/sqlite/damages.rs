@@ -1,15 +1,19 @@
 //! What is wrong outside both chains, row by row.
 
+use std::cell::RefCell;
+
 use antiphon_core::digest::Digest;
 
 use super::reader::{ReadConnection, cursor, snapshot};
 use super::rows::{self, Columns, HEAD_COLUMNS};
+use super::turn::names_file;
 use crate::ledger::error::ReadError;
 use crate::ledger::store::Damage;
 
 impl ReadConnection {
     pub(super) fn damages(&mut self) -> Result<Vec<Damage>, ReadError> {
-        self.consistent(|reader| {
+        let missing = RefCell::new(Vec::new());
+        let mut damages = self.consistent(|reader| {
             let mut damages = Vec::new();
             reader.damaged_rows(
                 "PRAGMA integrity_check(100)",
@@ -45,27 +49,43 @@ impl ReadConnection {
                     columns.digest(0).map_or("a blob".to_owned(), |digest| format!("blob {digest}"))
                 },
                 |columns| {
-                    let digest = columns.digest(0)?;
+                    let (digest, size) = (columns.digest(0)?, columns.number(1)?);
                     let found = match columns.bytes(2)? {
-                        Some(bytes) => Digest::of(bytes),
+                        Some(bytes) => (Digest::of(bytes), bytes.len()),
                         None => match files
                             .read(&digest)
                             .map_err(|fault| format!("{fault}: {}", fault.source))?
                         {
-                            Some(bytes) => Digest::of(&bytes),
-                            None => return Err("its file is missing".to_owned()),
+                            Some(bytes) => (Digest::of(&bytes), bytes.len()),
+                            None => {
+                                missing.borrow_mut().push(digest);
+                                return Err("its file is missing".to_owned());
+                            }
                         },
                     };
-                    if found == digest {
-                        Ok(())
-                    } else {
-                        Err("its bytes have another digest".to_owned())
+                    match found {
+                        (found, _) if found != digest => {
+                            Err("its bytes have another digest".to_owned())
+                        }
+                        (_, bytes) if bytes as u64 != size => {
+                            Err(format!("its column `size` is {size}, and it has {bytes} bytes"))
+                        }
+                        _ => Ok(()),
                     }
                 },
                 &mut damages,
             )?;
             Ok(damages)
-        })
+        })?;
+        for digest in missing.into_inner() {
+            // An engine may have erased it after the state that was read: the row goes before the
+            // file.
+            if !names_file(&self.connection, &digest)? {
+                let what = format!("blob {digest}");
+                damages.retain(|damage| damage.what != what);
+            }
+        }
+        Ok(damages)
     }
 
     /// Collects the rows that `check` finds something wrong with. What makes the table unreadable

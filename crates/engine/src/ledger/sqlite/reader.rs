@@ -15,6 +15,7 @@ use super::rows::{
     self, Columns, EVENT_COLUMNS, HEAD_COLUMNS, bounded, damaged, integer, prepare, query,
     read_error,
 };
+use super::still::Still;
 use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::ReadError;
@@ -46,13 +47,17 @@ impl ReadConnections {
         &self,
         act: impl FnOnce(&mut ReadConnection) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let idle = locked(&self.idle).pop();
+        let idle = locked(&self.idle).pop().filter(ReadConnection::is_current);
         let mut reader = match idle {
             Some(reader) => reader,
             None => ReadConnection::open(&self.dir, self.vfs.as_deref())?,
         };
         // A reader that met an error is not used again: its connection may be what is wrong.
-        let found = act(&mut reader)?;
+        let found = act(&mut reader);
+        if let Some(still) = reader.still.as_ref().filter(|still| !still.holds()) {
+            return Err(still.moved().into());
+        }
+        let found = found?;
         let mut idle = locked(&self.idle);
         if idle.len() < IDLE {
             idle.push(reader);
@@ -72,19 +77,40 @@ fn was_never_finished(dir: &StateDirectory, error: &rusqlite::Error) -> bool {
     code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK) && !HeadMark::path(dir.path()).exists()
 }
 
+/// Whether the tables are there.
+fn is_created(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| {
+        row.get::<_, bool>(0)
+    })
+}
+
 /// One connection for reading.
 #[derive(Debug)]
 pub(super) struct ReadConnection {
     pub(super) connection: Connection,
     pub(super) blobs: BlobFiles,
+    /// Where nothing can be written beside the database.
+    still: Option<Still>,
     names: HashMap<i64, StreamName>,
 }
 
 impl ReadConnection {
     fn open(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, ReadError> {
         let absent = || ReadError::Absent { dir: dir.path().to_owned() };
-        let connection = match connection::reading(&dir.database(), vfs) {
-            Ok(connection) => connection,
+        let opened = connection::reading(&dir.database(), vfs).and_then(|connection| {
+            let created = is_created(&connection)?;
+            Ok((connection, created, None))
+        });
+        let opened = opened.or_else(|error| match Still::open(dir, &error) {
+            // The first error says what is in the way.
+            Some(Ok((still, connection))) => match is_created(&connection) {
+                Ok(created) => Ok((connection, created, Some(still))),
+                Err(_) => Err(error),
+            },
+            Some(Err(_)) | None => Err(error),
+        });
+        let (connection, created, still) = match opened {
+            Ok(opened) => opened,
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
                     && !dir.database().exists() =>
@@ -94,22 +120,16 @@ impl ReadConnection {
             Err(error) if was_never_finished(dir, &error) => return Err(absent()),
             Err(error) => return Err(read_error("the ledger", error)),
         };
-        let created = connection
-            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", [], |row| {
-                row.get::<_, bool>(0)
-            })
-            .or_else(|error| {
-                if was_never_finished(dir, &error) {
-                    Ok(false)
-                } else {
-                    Err(read_error("the ledger", error))
-                }
-            })?;
         if created {
-            Ok(Self { connection, blobs: BlobFiles::of(dir.path()), names: HashMap::new() })
+            Ok(Self { connection, blobs: BlobFiles::of(dir.path()), still, names: HashMap::new() })
         } else {
             Err(absent())
         }
+    }
+
+    /// Whether it sees what is in the files now.
+    fn is_current(&self) -> bool {
+        self.still.as_ref().is_none_or(Still::holds)
     }
 
     pub(super) fn prepare(&self, sql: &str) -> Result<CachedStatement<'_>, ReadError> {

@@ -12,6 +12,7 @@ use super::connection;
 use super::identity::LedgerIdentity;
 use super::options::SqliteOptions;
 use super::rows::{integer, read_error};
+use super::schema::{APPLICATION_ID, SCHEMA};
 use super::tail::{Tail, commit_tip, identity, last_at};
 use super::turn::{TransactionError, erase, insert_events, names_file, write_cursors, write_turn};
 use crate::ledger::admission;
@@ -360,9 +361,10 @@ impl Writer {
     /// What may wait until an append is durable: files of erased blobs, erased bytes in the WAL,
     /// and a WAL that has grown.
     fn tidy(&mut self) {
-        while let Some(digest) = self.erased.pop() {
-            if let Err(error) = self.blobs.remove(&digest) {
-                tracing::warn!(%error, "the file of an erased blob stays until the next start");
+        for digest in std::mem::take(&mut self.erased) {
+            if let Err(error) = self.remove_erased(&digest) {
+                tracing::warn!(%error, "the file of an erased blob could not be removed yet");
+                self.erased.push(digest);
             }
         }
         let copied = if self.truncate && self.go_by == 0 {
@@ -376,6 +378,25 @@ impl Writer {
             self.checkpoints.keep_short(&self.connection, &self.dir, self.vfs.as_deref())
         };
         self.consider(copied);
+    }
+
+    /// Removes the file of an erased blob, unless one of the same bytes has come since.
+    fn remove_erased(&self, digest: &Digest) -> Result<(), ReadError> {
+        match names_file(&self.connection, digest)? {
+            true => Ok(()),
+            false => Ok(self.blobs.remove(digest)?),
+        }
+    }
+
+    /// Tries at once to remove what erasures have left. Returns whether nothing is left.
+    pub(super) fn finish_erasures(&mut self) -> Result<bool, WriteError> {
+        self.admit()?;
+        if self.truncate || !self.erased.is_empty() {
+            self.go_by = 0;
+            self.tidy();
+            self.admit()?;
+        }
+        Ok(!self.truncate && self.erased.is_empty())
     }
 
     /// A reader that stays, such as a backup, would hold up every append; it holds up ever fewer.
@@ -409,13 +430,12 @@ fn create_if_absent(connection: &Connection) -> rusqlite::Result<()> {
     let tables: u32 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
-        connection.execute_batch(include_str!("schema.sql"))?;
+        connection.execute_batch(SCHEMA)?;
         connection.execute(
             "INSERT INTO ledger (one, format, id, epoch) VALUES (1, ?1, randomblob(32), 0)",
             [FORMAT],
         )?;
-        // "ANTP", for tools that look at files.
-        connection.execute_batch("PRAGMA application_id = 0x414e5450")?;
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     Ok(())
 }
