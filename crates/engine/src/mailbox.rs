@@ -4,6 +4,7 @@
 //! decider, which receives.
 
 mod archived_work;
+mod erased;
 mod error;
 mod feed;
 mod handle;

@@ -838,6 +838,54 @@ async fn what_is_erased_is_gone_for_good_and_the_rest_still_verifies() -> Result
 }
 
 #[tokio::test]
+async fn an_erasure_is_acknowledged_once_it_is_gone_though_another_process_reads_the_ledger()
+-> Result {
+    let dir = tempfile::tempdir()?;
+    let mut setup = setup(dir.path());
+    setup.register("work", |_| async { Ok(Output::text("my-secret-output")) })?;
+    let engine = setup.start().await?;
+    let run = engine.submit(config(&["a"]).with_id("private")?.with_name("my-secret-name")).await?;
+    run.wait().await?;
+    let state = dir.path().join("state");
+    let is_there = || -> std::io::Result<bool> {
+        let mut found = false;
+        for entry in std::fs::read_dir(&state)? {
+            let path = entry?.path();
+            let bytes = if path.is_file() { std::fs::read(&path)? } else { Vec::new() };
+            found |= bytes.windows(9).any(|window| window == b"my-secret");
+        }
+        Ok(found)
+    };
+
+    let reader = rusqlite::Connection::open(state.join("ledger.db"))?;
+    reader.execute_batch("BEGIN; SELECT * FROM events;")?;
+    let reading = async {
+        let store = SqliteStore::at(&state, SqliteOptions::default());
+        let recorded = || -> Result<bool> {
+            let events = store.read_stream(&StreamName::Ledger, Version(0), 100)?;
+            Ok(events.iter().any(|event| event.kind == "ledger.erased"))
+        };
+        while !recorded()? {
+            tokio::task::yield_now().await;
+        }
+        assert!(is_there()?, "the reader may still need it");
+        reader.execute_batch("COMMIT")?;
+        Result::Ok(())
+    };
+    let request = EraseRequest {
+        payloads: Some((run.id().clone(), vec![Version(1), Version(4)])),
+        blobs: vec![Digest::of(b"my-secret-output")],
+        reason: "a person asked for it".to_owned(),
+    };
+    let (erased, read) = tokio::join!(engine.erase(request), reading);
+    read?;
+    erased?;
+    assert!(!is_there()?);
+    engine.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_earlier_attempt_is_not_taken_for_the_last_one_whose_end_is_erased() -> Result {
     let dir = tempfile::tempdir()?;
     let mut setup = setup(dir.path());

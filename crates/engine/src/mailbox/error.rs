@@ -213,6 +213,14 @@ pub enum EraseError {
         /// The version of its terminal event.
         last: Version,
     },
+    /// It is erased and recorded, but its bytes are still in a file of the ledger.
+    #[error(
+        "the erasure is recorded, but what was erased is still in the files of the ledger: {reason}; it goes with the next append or start after that"
+    )]
+    NotGone {
+        /// What is in the way.
+        reason: String,
+    },
     /// The run has not ended, or the request names nothing or too much.
     #[error(transparent)]
     Rejected(#[from] Rejection),

@@ -19,6 +19,7 @@ use antiphon_core::world::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::erased;
 use super::error::{AskError, EraseError, QueryError, SubmitError, Unavailable};
 use super::feed::Feed;
 use super::request::Request;
@@ -146,7 +147,8 @@ impl Handle {
     ) -> Result<(), EraseError> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Erase { request, origin, reply }).await?;
-        answer.await.map_err(|_| Unavailable::Stopped)?
+        answer.await.map_err(|_| Unavailable::Stopped)??;
+        erased::is_gone(&self.store).await
     }
 
     pub(crate) async fn add_work_from(
