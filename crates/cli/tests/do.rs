@@ -211,3 +211,47 @@ fn what_a_session_printed_is_printed_again_also_while_it_runs() -> Result {
     assert_eq!(code, Some(2));
     Ok(())
 }
+
+/// Somebody who is not root.
+const SOMEBODY: u32 = 65_534;
+
+#[test]
+fn a_directory_in_which_root_ran_a_command_once_can_be_gone_on_with_by_its_owner() -> Result {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let (program, project) = (dir.path().join("antiphon"), dir.path().join("project"));
+    std::fs::copy(env!("CARGO_BIN_EXE_antiphon"), &program)?;
+    std::fs::create_dir(&project)?;
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
+    chown(&project, Some(SOMEBODY), Some(SOMEBODY))?;
+    let command = |line: &str| {
+        let mut command = Command::new(&program);
+        command.args(line.split_whitespace()).current_dir(&project).env_remove("ANTIPHON_DIR");
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let by_owner = |line: &str| {
+        let mut command = command(line);
+        command.uid(SOMEBODY).gid(SOMEBODY);
+        command
+    };
+
+    // Root makes the directory and leaves large output in it; then one of its engines is killed.
+    assert!(command("do --id first -- seq 30000").stdout(Stdio::null()).status()?.success());
+    let mut killed =
+        command("do --id killed -- sh -c echo;sleep${IFS}60").stdout(Stdio::piped()).spawn()?;
+    let said = killed.stdout.take().ok_or("no standard output")?;
+    std::io::BufReader::new(said).lines().next().ok_or("it printed nothing")??;
+    killed.kill()?;
+    killed.wait()?;
+
+    assert!(by_owner("do --id second -- true").status()?.success(), "its owner is locked out");
+    assert!(by_owner("verify").stdout(Stdio::null()).status()?.success());
+    Ok(())
+}

@@ -71,7 +71,12 @@ pub(crate) fn to_owner_of(dir: &Path, made: &File) -> io::Result<()> {
     if owner.uid() == 0 || !is_ours {
         return Ok(());
     }
-    fchown(made, Some(owner.uid()), Some(owner.gid()))
+    if let Err(error) = fchown(made, Some(owner.uid()), Some(owner.gid())) {
+        // A root who may not give away (a container without that capability, a file system without
+        // owners) is none who could lock anybody out.
+        tracing::debug!(%error, dir = %dir.display(), "could not give a file to the directory's owner");
+    }
+    Ok(())
 }
 
 fn parent(path: &Path) -> &Path {

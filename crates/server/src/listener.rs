@@ -98,6 +98,8 @@ fn refuse_others(dir: &Path) -> Result<(), SocketError> {
 async fn is_answered(dir: &Path) -> Result<bool, SocketError> {
     match timeout(PATIENCE, connect(dir)).await {
         Ok(Err(error)) if is_gone(&error) => Ok(false),
+        // The lock is ours: it is the socket of an engine of root that was killed.
+        Ok(Err(error)) if error.kind() == ErrorKind::PermissionDenied => Ok(false),
         // An engine that is too busy to answer, or that refuses us, exists all the same.
         _ => Ok(true),
     }

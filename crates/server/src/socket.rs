@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
+use antiphon::ledger::Location;
 use tokio::net::UnixStream;
 
 /// The name of the socket in the state directory.
@@ -47,7 +48,12 @@ pub(crate) async fn connect(dir: &Path) -> io::Result<UnixStream> {
         SocketError::System { source, .. } => source,
         other => io::Error::new(ErrorKind::InvalidInput, other.to_string()),
     })?;
-    UnixStream::connect(short.as_path()).await
+    UnixStream::connect(short.as_path()).await.map_err(|error| {
+        // An engine of root that was killed leaves a socket that only root may connect to.
+        let is_left = error.kind() == ErrorKind::PermissionDenied
+            && matches!(Location::directory(dir).files().holder(), Ok(None));
+        if is_left { ErrorKind::ConnectionRefused.into() } else { error }
+    })
 }
 
 /// Whether an error of connecting says that no engine answers. Reset: the engine that did ended

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use crate::hand_over;
 use crate::process::redaction::{Redactor, Secret};
 use crate::process::tree_end::Captured;
 
@@ -39,7 +40,7 @@ pub(super) struct Capture<'a> {
 impl<'a> Capture<'a> {
     pub(super) fn new(
         pipe: Option<OwnedFd>,
-        file: &Path,
+        path: &Path,
         secrets: &'a [Secret],
         cap: u64,
     ) -> io::Result<Self> {
@@ -49,7 +50,8 @@ impl<'a> Capture<'a> {
             .truncate(true)
             .mode(0o600)
             .custom_flags(libc::O_NOFOLLOW)
-            .open(file)?;
+            .open(path)?;
+        hand_over::to_owner_of(path.parent().unwrap_or(Path::new(".")), &file)?;
         let tail_cap = Some((cap / 2).min(MAX_TAIL)).filter(|&tail| tail >= MIN_TAIL).unwrap_or(0);
         Ok(Self {
             pipe,
