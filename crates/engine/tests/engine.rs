@@ -553,18 +553,18 @@ async fn a_command_is_answered_alike_after_its_coordination_has_ended_and_after_
     let engine = first.start().await?;
     let run = engine.submit(CoordinationConfig::open(vec![], budget())?.with_id("inbox")?).await?;
     let early = run.once("delivery-1")?.add_work(work(&["a"])).await?;
-    let many: Vec<String> = (0..1_200).map(|number| format!("b-{number}")).collect();
-    let many = run
-        .once("delivery-2")?
-        .add_work(work(&many.iter().map(String::as_str).collect::<Vec<_>>()))
-        .await?;
+    let names: Vec<String> = (0..1_200).map(|number| format!("b-{number}")).collect();
+    let all = work(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let many = run.once("delivery-2")?.add_work(all.clone()).await?;
     run.close("closed").await?;
     run.wait().await?;
     let ended = "run inbox is not running; list shows what there is";
     let answers_alike = async |engine: &Engine| -> Result {
         let run = engine.run("inbox")?;
         assert_eq!(run.once("delivery-1")?.add_work(work(&["a"])).await?, early);
-        assert_eq!(run.once("delivery-2")?.add_work(work(&["a"])).await?, many);
+        assert_eq!(run.once("delivery-2")?.add_work(all.clone()).await?, many);
+        let other = run.once("delivery-2")?.add_work(work(&["a"])).await.unwrap_err().to_string();
+        assert!(other.ends_with("give each command its own"), "{other}");
         for new in [run.once("delivery-3")?, run.command(None)] {
             assert_eq!(new.add_work(work(&["c"])).await.unwrap_err().to_string(), ended);
         }

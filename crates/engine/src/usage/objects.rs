@@ -193,6 +193,7 @@ impl Objects {
     /// There is no more text.
     pub(super) fn finish(&mut self, found: &mut impl FnMut(Found)) {
         while let Some(open) = self.open.take() {
+            self.has_damage = true;
             let again = self.give_up(open, found);
             self.take_all(&again, found);
         }
