@@ -104,11 +104,11 @@ impl MatrixAst {
                 [] => id.value.clone(),
                 within => format!("{}[{}]", id.value, within.join(",")),
             };
-            match WorkId::new(&name).and_then(|id| id.check_new().map(|()| id)) {
+            match new_id(&name) {
                 Ok(id) => cells.push(Cell::new(id, values)),
                 // A name that is bad by itself was reported already; what is left is what the
                 // values make of it.
-                Err(error) if WorkId::new(&id.value).is_ok() => {
+                Err(error) if new_id(&id.value).is_ok() => {
                     diagnostics.error(DiagnosticCode::BadId, id.span, error.to_string()).hint(
                         "shorten the values of its matrix, or leave such characters out of them",
                     );
@@ -154,4 +154,9 @@ fn values(list: &[Node], diagnostics: &mut Diagnostics<'_>) -> Vec<String> {
         }
     }
     values
+}
+
+fn new_id(text: &str) -> Result<WorkId, antiphon_core::id::IdError> {
+    let id = WorkId::new(text)?;
+    id.check_new().map(|()| id)
 }
