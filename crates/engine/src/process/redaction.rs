@@ -34,7 +34,8 @@ impl Secret {
     /// Whether ordinary text would be garbled if it were replaced in it.
     #[must_use]
     pub fn is_too_short(&self) -> bool {
-        self.value.len() < MIN_SECRET_BYTES || canonical(&self.value).len() < MIN_CANONICAL_BYTES
+        self.value.len() < MIN_SECRET_BYTES
+            || canonical(Canonical::default(), &self.value).len() < MIN_CANONICAL_BYTES
     }
 
     /// What is looked for: the value, also without carriage returns, which are lost first, and its
@@ -44,8 +45,9 @@ impl Secret {
         let is_long = |text: &&str| text.len() >= MIN_SECRET_BYTES;
         let lines = value.lines().map(str::trim).filter(is_long);
         let texts = [self.value.as_str(), value.trim_end()].into_iter().chain(lines);
-        // What begins like the rest of an escape looks different after a backslash.
-        let written = texts.flat_map(|text| [canonical(text), canonical(&format!("\\{text}"))]);
+        let written = texts.flat_map(|text| {
+            [Canonical::default(), Canonical::with_digits()].map(|reading| canonical(reading, text))
+        });
         written.filter(|text| text.len() >= MIN_CANONICAL_BYTES).collect()
     }
 }
@@ -62,23 +64,34 @@ pub(super) struct Redactor<'a> {
     secrets: &'a [Secret],
     /// Bytes that begin nothing.
     plain: [bool; 256],
-    canonical: Canonical,
-    search: Search,
+    patterns: Patterns,
+    /// Text that ends in the beginning of an escape makes one with the value after it, so the stream
+    /// is read with and without such escapes.
+    readings: [Reading; 2],
+    marks: Marks,
     /// What may belong to a secret and waits for more, and where it begins in the stream.
     held: Vec<u8>,
     held_from: u64,
 }
 
-/// What was found in the canonical text so far.
+/// One way of reading the stream.
+#[derive(Debug)]
+struct Reading {
+    canonical: Canonical,
+    search: Search,
+}
+
+/// How far the patterns were found in it.
 #[derive(Debug)]
 struct Search {
-    patterns: Patterns,
     place: Place,
     /// The symbols of what has begun.
     begun: VecDeque<Symbol>,
-    /// What was found and is not given yet, in order and apart from each other.
-    marks: VecDeque<Mark>,
 }
+
+/// What was found and is not given yet, in order and apart from each other.
+#[derive(Debug, Default)]
+struct Marks(VecDeque<Mark>);
 
 /// A piece of the stream that a secret's name takes the place of.
 #[derive(Debug, Clone, Copy)]
@@ -96,53 +109,56 @@ impl<'a> Redactor<'a> {
         let patterns = Patterns::new(texts);
         let mut plain = [false; 256];
         for byte in 0..=u8::MAX {
-            let alone = canonical(&char::from(byte.min(0x7f)).to_string());
+            let alone = canonical(Canonical::default(), &char::from(byte.min(0x7f)).to_string());
             let symbol = if byte < 0x80 { alone.first().copied() } else { Some(byte) };
             plain[usize::from(byte)] = symbol.is_some_and(|symbol| !patterns.begin_with(symbol));
         }
-        let search = Search {
-            patterns,
-            place: Place::START,
-            begun: VecDeque::new(),
-            marks: VecDeque::new(),
-        };
-        let canonical = Canonical::default();
-        Self { secrets, plain, canonical, search, held: Vec::new(), held_from: 0 }
+        let readings = [Canonical::default(), Canonical::with_digits()].map(|canonical| Reading {
+            canonical,
+            search: Search { place: Place::START, begun: VecDeque::new() },
+        });
+        let marks = Marks::default();
+        Self { secrets, plain, patterns, readings, marks, held: Vec::new(), held_from: 0 }
     }
 
     /// Takes a chunk in and gives what is certain by now.
     pub(super) fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
-        if self.search.patterns.is_empty() {
+        if self.patterns.is_empty() {
             return chunk.to_vec();
         }
         self.held.extend_from_slice(chunk);
-        let Self { canonical, search, plain, .. } = self;
+        let Self { patterns, readings, marks, plain, .. } = self;
         let mut rest = chunk;
-        while let Some((&byte, after)) = rest.split_first() {
-            if byte == b'\\' {
-                let count = rest.iter().take_while(|byte| **byte == b'\\').count();
-                canonical.push_backslashes(count, &mut |piece| search.take(piece));
-                rest = &rest[count..];
-                continue;
+        while let Some(&byte) = rest.first() {
+            let taken = match byte {
+                b'\\' => rest.iter().take_while(|byte| **byte == b'\\').count(),
+                _ if readings.iter().all(Reading::is_idle) => {
+                    rest.iter().take_while(|byte| plain[usize::from(**byte)]).count()
+                }
+                _ => 0,
+            };
+            for Reading { canonical, search } in readings.iter_mut() {
+                let mut found = |piece| search.take(piece, patterns, marks);
+                match taken {
+                    0 => canonical.push(byte, &mut found),
+                    count if byte == b'\\' => canonical.push_backslashes(count, &mut found),
+                    count => canonical.skip(count),
+                }
             }
-            canonical.push(byte, &mut |piece| search.take(piece));
-            rest = after;
-            if search.place == Place::START && canonical.is_idle() {
-                let count = rest.iter().take_while(|byte| plain[usize::from(**byte)]).count();
-                canonical.skip(count);
-                rest = &rest[count..];
-            }
+            rest = &rest[taken.max(1)..];
         }
-        let certain = self.search.begun.front().map(|symbol| symbol.begin);
-        self.give(certain.unwrap_or_else(|| self.canonical.begin_of_rest()))
+        let certain = self.readings.iter().map(Reading::certain).min();
+        self.give(certain.unwrap_or(self.held_from))
     }
 
     /// Gives the rest. The beginning of a secret that was cut off is replaced too if it is long
     /// enough to tell something.
     pub(super) fn finish(&mut self) -> Vec<u8> {
-        let Self { canonical, search, .. } = self;
-        canonical.finish(&mut |piece| search.take(piece));
-        search.end();
+        let Self { patterns, readings, marks, .. } = self;
+        for Reading { canonical, search } in readings {
+            canonical.finish(&mut |piece| search.take(piece, patterns, marks));
+            search.end(patterns, marks);
+        }
         self.give(self.held_from + self.held.len() as u64)
     }
 
@@ -155,7 +171,7 @@ impl<'a> Redactor<'a> {
             let at = |place: u64| usize::try_from(place - self.held_from).unwrap_or(usize::MAX);
             self.held.get(at(from)..at(to)).unwrap_or_default()
         };
-        while let Some(mark) = self.search.marks.front() {
+        while let Some(mark) = self.marks.0.front() {
             if mark.end > certain {
                 to = to.min(mark.begin);
                 break;
@@ -164,7 +180,7 @@ impl<'a> Redactor<'a> {
             let name = self.secrets.get(mark.hit.pattern as usize).map_or("", |it| &it.name);
             out.extend_from_slice(format!("[secret {name}]").as_bytes());
             from = mark.end;
-            self.search.marks.pop_front();
+            self.marks.0.pop_front();
         }
         out.extend_from_slice(held(from, to));
         self.held.drain(..usize::try_from(to - self.held_from).unwrap_or(0));
@@ -173,15 +189,28 @@ impl<'a> Redactor<'a> {
     }
 }
 
+impl Reading {
+    /// Whether nothing has begun.
+    fn is_idle(&self) -> bool {
+        self.search.place == Place::START && self.canonical.is_idle()
+    }
+
+    /// Up to where it is certain what the stream holds.
+    fn certain(&self) -> u64 {
+        let begun = self.search.begun.front().map(|symbol| symbol.begin);
+        begun.unwrap_or_else(|| self.canonical.begin_of_rest())
+    }
+}
+
 impl Search {
-    fn take(&mut self, piece: Piece) {
+    fn take(&mut self, piece: Piece, patterns: &Patterns, marks: &mut Marks) {
         let Piece::Symbol(symbol) = piece else {
             self.place = Place::START;
             self.begun.clear();
             return;
         };
-        self.place = self.patterns.next(self.place, symbol.byte);
-        let Some(begun) = self.patterns.begun(self.place) else {
+        self.place = patterns.next(self.place, symbol.byte);
+        let Some(begun) = patterns.begun(self.place) else {
             self.begun.clear();
             return;
         };
@@ -190,33 +219,36 @@ impl Search {
         if self.begun.len() > length {
             self.begun.drain(..self.begun.len() - length);
         }
-        if let Some(hit) = self.patterns.found(self.place)
+        if let Some(hit) = patterns.found(self.place)
             && let Some(first) = self.begun.get(length - hit.length as usize)
         {
-            self.mark(Mark { begin: first.begin, end: symbol.end, hit });
+            marks.add(Mark { begin: first.begin, end: symbol.end, hit });
         }
     }
 
     /// There is nothing more: a beginning stays one.
-    fn end(&mut self) {
+    fn end(&self, patterns: &Patterns, marks: &mut Marks) {
         if let (Some(hit), Some(first), Some(last)) =
-            (self.patterns.begun(self.place), self.begun.front(), self.begun.back())
+            (patterns.begun(self.place), self.begun.front(), self.begun.back())
             && hit.length as usize >= MIN_SECRET_BYTES
         {
-            self.mark(Mark { begin: first.begin, end: last.end, hit });
+            marks.add(Mark { begin: first.begin, end: last.end, hit });
         }
     }
+}
 
+impl Marks {
     /// What overlaps is replaced as one, by the name of the longest.
-    fn mark(&mut self, mut mark: Mark) {
-        while let Some(&last) = self.marks.back().filter(|last| mark.begin < last.end) {
-            self.marks.pop_back();
+    fn add(&mut self, mut mark: Mark) {
+        while let Some(&last) = self.0.back().filter(|last| mark.begin < last.end) {
+            self.0.pop_back();
             mark.begin = mark.begin.min(last.begin);
+            mark.end = mark.end.max(last.end);
             if last.hit.length >= mark.hit.length {
                 mark.hit = last.hit;
             }
         }
-        self.marks.push_back(mark);
+        self.0.push_back(mark);
     }
 }
 
@@ -296,6 +328,17 @@ mod tests {
         assert_eq!(text_of(&secrets, "abcabcabcabc."), "[secret A].");
         assert_eq!(text_of(&secrets, "-abcabcabcd."), "-[secret A].");
         assert_eq!(text_of(&secrets, "abcabcabcabcabcabc abcabcabd"), "[secret A] abcabcabd");
+    }
+
+    #[test]
+    fn a_value_that_completes_an_escape_before_it_is_found() {
+        let secrets = [secret("A", "deadbeef-0123"), secret("B", "a\u{e9}\\\\\\/\"abc")];
+        for before in ["\\", "\\u", "\\u0", "\\u00", "\\u000", "\\ud83d\\u0a"] {
+            for secret in &secrets {
+                let out = text_of(&secrets, &format!("{before}{}", secret.value));
+                assert!(out.ends_with(&format!("[secret {}]", secret.name)), "{out}");
+            }
+        }
     }
 
     #[test]

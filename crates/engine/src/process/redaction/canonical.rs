@@ -60,9 +60,17 @@ pub(super) struct Canonical {
     unit: Option<(u64, Digits)>,
     /// The first half of a pair of surrogates, and where it began.
     half: Option<(u64, u16)>,
+    /// Whether digits are taken for themselves.
+    has_digits: bool,
 }
 
 impl Canonical {
+    /// The same, but that digits after `\\u` are taken for themselves: the last of them may be the
+    /// beginning of a value.
+    pub(super) fn with_digits() -> Self {
+        Self { has_digits: true, ..Self::default() }
+    }
+
     /// Takes a byte.
     pub(super) fn push(&mut self, byte: u8, found: &mut impl FnMut(Piece)) {
         self.at += 1;
@@ -87,7 +95,7 @@ impl Canonical {
                     found(Piece::Break);
                 }
             }
-            b'u' if self.backslashes > 0 => {
+            b'u' if self.backslashes > 0 && !self.has_digits => {
                 let begin = self.at - 1 - std::mem::take(&mut self.backslashes);
                 self.unit = Some((begin, Digits::default()));
             }
@@ -189,17 +197,16 @@ impl Canonical {
     }
 }
 
-/// The whole of a text.
-pub(super) fn canonical(text: &str) -> Vec<u8> {
+/// The whole of a text, in a way of reading it.
+pub(super) fn canonical(mut reading: Canonical, text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut keep = |piece| {
         if let Piece::Symbol(symbol) = piece {
             bytes.push(symbol.byte);
         }
     };
-    let mut state = Canonical::default();
-    text.bytes().for_each(|byte| state.push(byte, &mut keep));
-    state.finish(&mut keep);
+    text.bytes().for_each(|byte| reading.push(byte, &mut keep));
+    reading.finish(&mut keep);
     bytes
 }
 
@@ -207,19 +214,23 @@ pub(super) fn canonical(text: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Vec<u8> {
+        canonical(Canonical::default(), text)
+    }
+
     #[test]
     fn texts_look_the_same_however_they_are_escaped() {
         let text = "p\"a\\ss/w\u{f6}rd\n\u{1f600}\t\u{8}";
-        let expected = canonical(text);
+        let expected = read(text);
         let mut written = text.to_owned();
         for depth in 0..5 {
             written = serde_json::to_string(&written).unwrap();
-            let inside = canonical(written.trim_matches(['"', '\\']));
+            let inside = read(written.trim_matches(['"', '\\']));
             assert_eq!(inside, expected, "{depth}: {written}");
         }
         let spelled = r#"\u0070\"a\\ss\/w\u00F6rd\u000a\ud83d\ude00\t\b"#;
-        assert_eq!(canonical(spelled), expected);
-        assert_eq!(canonical("\\u00zz\\u12"), b"u00zzu12");
+        assert_eq!(read(spelled), expected);
+        assert_eq!(read("\\u00zz\\u12"), b"u00zzu12");
     }
 
     #[test]
