@@ -27,5 +27,7 @@ mod losses;
 mod namespaces;
 #[path = "processes/outputs.rs"]
 mod outputs;
+#[path = "processes/steering.rs"]
+mod steering;
 #[path = "processes/usage.rs"]
 mod usage;

@@ -8,6 +8,7 @@
 mod capture;
 mod clock;
 mod engine_link;
+mod filter;
 mod guard;
 mod program;
 mod program_end;
@@ -23,6 +24,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::DumpableBehavior;
 
 use self::capture::Capture;
 use self::clock::now_ms;
@@ -78,6 +80,9 @@ impl Warden {
         let _ = rustix::process::setsid();
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let _ = rustix::thread::set_name(c"antiphon-warden");
+        // Its memory holds secrets, and its files in `/proc` are ways to steer it: neither is for
+        // other processes of the same user.
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         // Its directory must not keep a file system busy.
         let _ = rustix::process::chdir("/");
         let mut warden =

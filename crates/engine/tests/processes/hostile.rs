@@ -239,6 +239,12 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
             send(number(), libc::SIGKILL);
             linger()
         }
+        "steer" => {
+            let other = rest.get(1).and_then(|word| word.parse().ok()).unwrap_or(0);
+            let has_landlock = rest.last() == Some(&"landlock");
+            crate::steering::attempt(parent(), number(), other, has_landlock);
+        }
+        "limititself" => crate::steering::limit_oneself(),
         "exit" => quit(number()),
         "sig" => {
             // SAFETY: takes numbers.

@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::DumpableBehavior;
 
 use super::guard::Prepared;
 use crate::process::launch::Limits;
@@ -255,7 +256,10 @@ impl ChildPlan<'_> {
         // Exec keeps blocked and ignored signals, and the warden has blocked its own.
         reset_signals();
         // When memory runs out, the session goes before its warden and the engine. Best effort.
+        // As undumpable as its warden, only root could.
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable);
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         // SAFETY: as above.
         unsafe {
             if libc::chdir(texts.directory.as_ptr()) != 0 {
