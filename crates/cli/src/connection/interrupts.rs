@@ -1,5 +1,7 @@
 //! Signals that ask this process to stop.
 
+use std::future::pending;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::command_error::CommandError;
@@ -13,18 +15,24 @@ pub(crate) enum Interrupt {
     Terminate,
 }
 
-/// The signals, caught from here on.
+/// The signals, caught from here on. One that was ignored when this process was started (by `nohup`,
+/// or for the background of a script) stays ignored.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hang_up: Option<Signal>,
 }
 
 impl Interrupts {
     pub(crate) fn catch() -> Result<Self, CommandError> {
-        let caught = |kind| {
+        let ignored = ignored_at_start();
+        let caught = |kind: SignalKind| {
+            if ignored & 1 << (kind.as_raw_value() - 1) != 0 {
+                return Ok(None);
+            }
             signal(kind)
+                .map(Some)
                 .map_err(|error| CommandError::internal(format!("cannot catch signals: {error}")))
         };
         Ok(Self {
@@ -37,9 +45,24 @@ impl Interrupts {
     /// The next one.
     pub(crate) async fn next(&mut self) -> Interrupt {
         tokio::select! {
-            _ = self.interrupt.recv() => Interrupt::CtrlC,
-            _ = self.terminate.recv() => Interrupt::Terminate,
-            _ = self.hang_up.recv() => Interrupt::Terminate,
+            () = heard(&mut self.interrupt) => Interrupt::CtrlC,
+            () = heard(&mut self.terminate) => Interrupt::Terminate,
+            () = heard(&mut self.hang_up) => Interrupt::Terminate,
         }
     }
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
+    }
+}
+
+/// The signals that this process ignores, a bit for each from the first on. What is caught is not
+/// among them, so the answer stays the same. Only Linux tells it.
+fn ignored_at_start() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -9,7 +9,7 @@ pub struct Fault {
     /// What the system said.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
-    /// Whether the disk (or a quota) is full, so that the same may work once there is room.
+    /// Whether the disk, a quota or what a file may hold is full, so that the same may work once there is room.
     pub disk_full: bool,
     /// Whether a sync failed, after which what the disk holds is unknown.
     pub sync_failed: bool,
@@ -17,8 +17,8 @@ pub struct Fault {
 
 impl Fault {
     pub(in crate::ledger) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        let disk_full = matches!(source.kind(), StorageFull | QuotaExceeded);
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let disk_full = matches!(source.kind(), FileTooLarge | QuotaExceeded | StorageFull);
         Self { doing: doing.into(), source: source.into(), disk_full, sync_failed: false }
     }
 

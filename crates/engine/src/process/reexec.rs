@@ -16,13 +16,34 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 ///
 /// Only a program that has called this may be run again as the warden of its own sessions. As the
 /// first process of a container it also leaves a small one behind in its place that reaps orphans
-/// and passes signals on, and continues in a child.
+/// and passes signals on, and continues in a child. A limit on the size of files becomes an error of
+/// the write that meets it, where it would end the program (SIGXFSZ).
 pub fn enter() {
+    survive_file_size_limit();
     if is_started_as_warden() {
         std::process::exit(warden::run());
     }
     init::step_down();
     ENTERED.store(true, Ordering::Relaxed);
+}
+
+/// Does nothing about SIGXFSZ, if nobody did anything about it: a write beyond the limit then fails,
+/// as on a full disk. A handler, because a signal that is ignored would be so in every program that
+/// is started, too.
+fn survive_file_size_limit() {
+    extern "C" fn carry_on(_: libc::c_int) {}
+    // SAFETY: both structures are valid when zeroed and live until the calls return; the handler
+    // does nothing.
+    unsafe {
+        let mut before: libc::sigaction = std::mem::zeroed();
+        let asked = libc::sigaction(libc::SIGXFSZ, std::ptr::null(), &raw mut before);
+        if asked == 0 && before.sa_sigaction == libc::SIG_DFL {
+            let mut after: libc::sigaction = std::mem::zeroed();
+            after.sa_sigaction = carry_on as extern "C" fn(libc::c_int) as libc::sighandler_t;
+            after.sa_flags = libc::SA_RESTART;
+            libc::sigaction(libc::SIGXFSZ, &raw const after, std::ptr::null_mut());
+        }
+    }
 }
 
 /// Whether this program's own executable can serve as a warden.

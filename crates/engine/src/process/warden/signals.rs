@@ -23,7 +23,9 @@ impl Signals {
                 libc::SIGQUIT,
                 libc::SIGPIPE,
             ] {
-                libc::sigaddset(&raw mut set, signal);
+                if must_be_heard(signal) || !is_ignored(signal) {
+                    libc::sigaddset(&raw mut set, signal);
+                }
             }
             // Ignored, an end would not be reported at all.
             libc::signal(libc::SIGCHLD, libc::SIG_DFL);
@@ -52,6 +54,23 @@ impl Signals {
             asks_for_stop |= signal != libc::SIGCHLD && signal != libc::SIGPIPE;
         }
         asks_for_stop
+    }
+}
+
+/// Whether a signal is listened to in any case. Without the first the end of a program would not be
+/// noticed.
+fn must_be_heard(signal: libc::c_int) -> bool {
+    signal == libc::SIGCHLD
+}
+
+/// Whether a signal was ignored when this process was started (`nohup`, the background of a
+/// script); then it stays so.
+fn is_ignored(signal: libc::c_int) -> bool {
+    // SAFETY: the structure is valid when zeroed, lives until the call returns, and is filled by it.
+    unsafe {
+        let mut now: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0
+            && now.sa_sigaction == libc::SIG_IGN
     }
 }
 
