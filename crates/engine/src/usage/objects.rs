@@ -35,6 +35,8 @@ pub(super) enum Found {
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     open: Option<Open>,
+    /// Whether the text begins as an array, whose members may share a line.
+    is_array: Option<bool>,
     /// Whether the next byte is the first of its line.
     is_line_start: bool,
     /// Whether this line began before something that was left out, and may be the inside of an
@@ -206,6 +208,9 @@ impl Objects {
     /// Takes a byte and gives those that are to be taken again before any other.
     fn take(&mut self, byte: u8, found: &mut impl FnMut(Found)) -> Vec<u8> {
         let is_line_start = mem::replace(&mut self.is_line_start, byte == b'\n');
+        if !byte.is_ascii_whitespace() {
+            self.is_array.get_or_insert(byte == b'[');
+        }
         if let Some(mut open) = self.open.take() {
             // Whoever spreads an object over lines indents what is nested in it.
             let is_cut_off = is_line_start && byte == b'{';
@@ -249,7 +254,9 @@ impl Objects {
 
     fn end(&mut self, open: Open, found: &mut impl FnMut(Found)) {
         let object = text(open.bytes);
-        if self.may_be_inside {
+        if self.may_be_inside && self.is_array != Some(true) {
+            // Only a line of its own shows that it is not part of what was left out.
+        } else if self.may_be_inside {
             self.held = Some((object, Follows::Nothing));
         } else {
             found(self.object(object));
@@ -257,7 +264,10 @@ impl Objects {
     }
 
     fn object(&self, text: String) -> Found {
-        Found::Object { text, follows_damage: self.has_damage }
+        // Quotes that belong to no object are left of one that lost its braces.
+        let has_quotes = !self.may_be_inside && self.other.contains(&b'"');
+        let follows_damage = self.has_damage || has_quotes;
+        Found::Object { text, follows_damage }
     }
 
     /// Decides by what follows whether an object stood for itself.
@@ -359,8 +369,10 @@ mod tests {
             ("{\"a\":1},{\"b\":2}]\n", &["{\"a\":1}", "{\"b\":2}"]),
         ];
         for (tail, expected) in cases {
-            assert_eq!(found_in(&["{\"cut", tail]), expected, "{tail}");
+            assert_eq!(found_in(&["[{\"cut", tail]), expected, "{tail}");
         }
+        // Where each has a line of its own, none begins in a line that was cut.
+        assert_eq!(found_in(&["{\"cut", "{\"a\":1}\n{\"b\":1}"]), ["{\"b\":1}"]);
     }
 
     #[test]

@@ -22,6 +22,26 @@ const OF_A_RESULT: [&str; 9] = [
     "permission_denials\":",
 ];
 
+/// Names that a result may begin with.
+const NAMES: [&str; 16] = [
+    "type",
+    "subtype",
+    "is_error",
+    "api_error_status",
+    "duration_ms",
+    "duration_api_ms",
+    "num_turns",
+    "result",
+    "errors",
+    "structured_output",
+    "session_id",
+    "total_cost_usd",
+    "usage",
+    "modelUsage",
+    "permission_denials",
+    "uuid",
+];
+
 /// Messages that are known by their id. Those of one id follow each other, but for messages of
 /// sub-agents between them.
 const KNOWN_MESSAGES: usize = 64;
@@ -81,8 +101,8 @@ impl Heard {
     pub(super) fn take_damaged(&mut self, text: &str) {
         self.damaged += 1;
         let name = text.trim_start_matches(['{', ' ']).strip_prefix('"').unwrap_or_default();
-        let has_name =
-            name.len() > 2 && name.bytes().take(3).all(|byte| byte.is_ascii_alphabetic());
+        let name = name.split('"').next().unwrap_or_default();
+        let has_name = name.len() > 2 && NAMES.iter().any(|known| known.starts_with(name));
         self.is_last_uncertain |= has_name;
         self.take_other(text);
     }
