@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
+#[path = "../signals/mod.rs"]
+mod signals;
+
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -31,6 +34,7 @@ impl OnTerminal {
         size: (u16, u16),
         change: impl FnOnce(&mut Command),
     ) -> Result<Self> {
+        signals::are_heard();
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&terminal)?;
         unlockpt(&terminal)?;
