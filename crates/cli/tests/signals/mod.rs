@@ -11,10 +11,11 @@ pub(crate) fn are_heard() {
     HANDLERS.get_or_init(|| {
         let kinds = [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::terminate()];
         let ignored = kinds.into_iter().filter(|kind| is_ignored(kind.as_raw_value()));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.expect("a test needs a runtime to install handlers");
         let _entered = runtime.enter();
         // A handler stays for good.
-        ignored.for_each(|kind| drop(signal(kind).unwrap()));
+        ignored.for_each(|kind| drop(signal(kind).expect("a handler can be installed")));
     });
 }
 
