@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon::Engine;
-use antiphon_server::{Client, ClientError, Code};
+use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
@@ -144,4 +144,15 @@ pub(crate) fn has_gone(error: &ClientError) -> bool {
         ClientError::Refused(problem) => problem.known_code() == Some(Code::Stopping),
         _ => false,
     }
+}
+
+/// A refusal that passes by itself: nothing was recorded, and the same will be taken in once the
+/// ledger takes something in again.
+pub(crate) fn passing(error: &ClientError) -> Option<&Problem> {
+    error.problem().filter(|problem| {
+        matches!(
+            problem.known_code(),
+            Some(Code::ReadOnly | Code::NotTaken | Code::NoAnswer | Code::Busy | Code::TakingOver)
+        )
+    })
 }

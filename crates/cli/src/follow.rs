@@ -3,6 +3,7 @@
 
 mod followed_run;
 mod others;
+mod troubles;
 
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -11,19 +12,23 @@ use std::time::Duration;
 
 use antiphon::id::{CoordinationId, WorkId};
 use antiphon_server::{Client, ClientError, EventLine, EventStream, SubmitRequest};
-use tokio::time::{Instant, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 use followed_run::{FollowedRun, Stopped, is_in};
+use troubles::{Troubles, submitted};
 
 /// Time between two frames of a live display.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// Time between two questions why items do not run.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Time between two questions whether the engine has trouble.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Silence after which it is looked whether anything can go on.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -60,7 +65,7 @@ impl RunFollower {
         ids: &mut [CoordinationId],
     ) -> Result<(), CommandError> {
         if let Some(host) = &self.connection.host {
-            let at_work = host.at_work().await?;
+            let at_work = host.at_work().await?.unwrap_or_default();
             ids.sort_by_key(|id| !at_work.iter().any(|at_work| is_in(id, at_work)));
         }
         Ok(())
@@ -130,8 +135,11 @@ impl RunFollower {
         view: &mut View,
     ) -> Result<Outcome, Stopped> {
         let Connection { client, host } = &self.connection;
-        if let Some(request) = request {
-            client.submit(request, None).await?;
+        if let Some(request) = request
+            && !submitted(client, request, &mut self.interrupts, view).await?
+        {
+            view.tell("interrupted before the run was submitted")?;
+            return Ok(Outcome::Terminated);
         }
         if progress.is_steering() {
             progress.steer(client, view).await?;
@@ -140,6 +148,10 @@ impl RunFollower {
         let mut coming = pin!(following(client.follow(progress.id(), progress.version())));
         let mut frames = view.wants_ticks().then(|| interval(FRAME));
         let mut since_asked = Instant::now();
+        let mut troubles = Troubles::default();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        look.reset();
         // Looked at once for each silence.
         let mut silent_from = Some(Instant::now() + SILENCE);
         loop {
@@ -168,6 +180,12 @@ impl RunFollower {
                         since_asked = Instant::now();
                     }
                     view.tick()?;
+                }
+                _ = look.tick() => {
+                    if progress.is_steering() {
+                        progress.steer(client, view).await?;
+                    }
+                    troubles.look(client, view).await?;
                 }
                 () = until(silent_from) => {
                     silent_from = None;

@@ -208,6 +208,14 @@ impl Engine {
         answer.await.map_err(|_| Unavailable::Stopped)?
     }
 
+    /// What keeps sessions from starting on this machine, in a sentence, if anything does: open
+    /// files, processes, memory or room on a disk that ran out. They wait for ten minutes before
+    /// that counts against their items.
+    #[must_use]
+    pub fn shortage(&self) -> Option<String> {
+        self.handle().shortages().told()
+    }
+
     /// Stops in good order: nothing new starts, running sessions have the grace to end, the ledger
     /// is closed. Closing again has the same answer; every other call says then that the engine has
     /// stopped.

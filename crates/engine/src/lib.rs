@@ -66,6 +66,7 @@ pub mod process;
 #[doc(hidden)]
 pub mod random;
 mod session;
+mod shortages;
 mod submission;
 mod tagged;
 pub mod usage;

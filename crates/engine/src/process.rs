@@ -27,6 +27,8 @@ mod redaction;
 mod tree_end;
 
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod folder;
 #[cfg(target_os = "linux")]
 mod identity;
@@ -72,6 +74,8 @@ pub use tree_end::{
     ResultFile, StartFailure, TreeEnd,
 };
 
+#[cfg(target_os = "linux")]
+pub(crate) use descriptors::shortage_of;
 #[cfg(not(target_os = "linux"))]
 pub use unsupported::{WardenSetup, Wardens, enter, session_of};
 #[cfg(target_os = "linux")]

@@ -118,7 +118,7 @@ async fn a_full_disk_refuses_commands_keeps_the_ends_of_sessions_and_goes_on_onc
     let refused = engine.submit(config("second", &["c"])?).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "the ledger is read-only until a write succeeds again (could not append); make room and repeat the command"
+        "the ledger is read-only until a write succeeds again (could not append: no space left on device; make room); repeat the command then"
     );
     assert_eq!(bench.runs(), ["first.1"], "no session starts on a full disk");
 

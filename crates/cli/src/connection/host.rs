@@ -6,14 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon::Engine;
 use antiphon::id::CoordinationId;
 use antiphon::process::{WardenSetup, session_of};
+use antiphon::{Engine, Unavailable};
 use antiphon_server::Server;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_error::{CommandError, Kind};
+
+/// How long sessions run on while the ledger takes nothing in: their ends are kept until it does.
+const RUNS_ON: Duration = Duration::from_secs(10 * 60);
 
 /// Whether an engine carries out sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ impl Host {
     pub(super) async fn open(dir: &Path, sessions: SessionPolicy) -> Result<Self, CommandError> {
         // There are only processes here, each of which has a grace of its own once it is asked to
         // stop.
-        let mut setup = Engine::builder(dir)?.with_grace(Duration::ZERO);
+        let mut setup = Engine::builder(dir)?.with_grace(Duration::ZERO).with_patience(RUNS_ON);
         if sessions == SessionPolicy::Run {
             setup
                 .run_processes(WardenSetup::default())
@@ -60,9 +63,14 @@ impl Host {
         Ok(Self { engine, server: tokio::spawn(server.serve(stop.clone())), stop })
     }
 
-    /// The coordinations that stopping would interrupt.
-    pub(crate) async fn at_work(&self) -> Result<BTreeSet<CoordinationId>, CommandError> {
-        Ok(self.engine.at_work().await?)
+    /// The coordinations that stopping would interrupt; `None` while that is not known, as the
+    /// ledger takes nothing in for now.
+    pub(crate) async fn at_work(&self) -> Result<Option<BTreeSet<CoordinationId>>, CommandError> {
+        match self.engine.at_work().await {
+            Ok(at_work) => Ok(Some(at_work)),
+            Err(Unavailable::ReadOnly { .. } | Unavailable::NotTaken { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stops in order: clients are informed, sessions are asked to stop, the ledger is closed.

@@ -10,7 +10,7 @@ use antiphon_server::{Client, ClientError, Steer};
 use tokio::time::timeout;
 
 use crate::command_error::CommandError;
-use crate::connection::{Connection, has_gone};
+use crate::connection::{Connection, has_gone, passing};
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
 
@@ -105,6 +105,8 @@ impl FollowedRun {
         match timeout(STEERED_WITHIN, client.steer(&self.id, how, reason, None)).await {
             Ok(Ok(_)) => view.tell(text)?,
             Ok(Err(error)) if has_gone(&error) => return Err(Stopped::Gone),
+            // Given again until the ledger takes something in.
+            Ok(Err(error)) if passing(&error).is_some() => return Ok(()),
             Ok(Err(error)) => view.tell(&error.to_string())?,
             Err(_) => view.tell("the engine does not answer; it is stopped (Ctrl-Z) or hung")?,
         }
@@ -120,7 +122,10 @@ impl FollowedRun {
     ) -> Result<(), CommandError> {
         let id = &self.id;
         let at_work = match &connection.host {
-            Some(host) => host.at_work().await?,
+            Some(host) => match host.at_work().await? {
+                Some(at_work) => at_work,
+                None => return Ok(()),
+            },
             None => BTreeSet::new(),
         };
         // Work below a nested coordination counts for the one that it is in.

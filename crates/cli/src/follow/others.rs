@@ -1,11 +1,15 @@
 //! What others run in the engine of this process, which would be interrupted by its end.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
 use crate::connection::{Host, Interrupt, Interrupts};
+
+/// Time between two looks at a ledger that takes nothing in.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Runs that are named before the rest is counted.
 const NAMED: usize = 5;
@@ -15,7 +19,10 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
     let mut named = BTreeSet::new();
     let mut asked = false;
     loop {
-        let others = host.at_work().await?;
+        let Some(others) = host.at_work().await? else {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            continue;
+        };
         let Some(first) = others.first() else { return Ok(()) };
         let names = some_of(&others);
         if !others.is_subset(&named) {

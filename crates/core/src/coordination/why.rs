@@ -44,6 +44,13 @@ pub enum Blocked {
         /// Which attempt it is.
         attempt: u32,
     },
+    /// A session is to carry it out and waits until its machine has room for it. The state of a
+    /// coordination does not tell; who starts sessions does.
+    AwaitingRoom {
+        session: SessionId,
+        /// What there is no room for, with the path or the limit.
+        what: String,
+    },
     /// This session ended and left something running, which must be gone first.
     AwaitingCleanup {
         session: SessionId,
@@ -113,6 +120,9 @@ impl fmt::Display for Blocked {
             Self::Delayed { until } => write!(f, "it waits until {}", until),
             Self::Running { session, attempt } => {
                 write!(f, "it runs: session {session}, attempt {attempt}")
+            }
+            Self::AwaitingRoom { session, what } => {
+                write!(f, "session {session} waits to be started: {what}")
             }
             Self::NestedPaused { coordination, reason } => {
                 write!(

@@ -57,7 +57,7 @@ impl DiskHealth {
     fn after(&self, error: &AppendError, now: Instant) -> Self {
         match (error, self) {
             (AppendError::NotWritten { source }, _) => {
-                Self::Full { reason: source.to_string(), retry: now + RETRY_FULL }
+                Self::Full { reason: source.told(), retry: now + RETRY_FULL }
             }
             (AppendError::Refused(refusal), Self::Sound | Self::Full { .. })
                 if !refusal.is_final() =>

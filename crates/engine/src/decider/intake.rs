@@ -15,6 +15,7 @@ use crate::session::ReportedEnd;
 impl Decider {
     pub(super) fn on_end(&mut self, mut end: ReportedEnd, now: &Now) {
         self.sessions.ended(&mut end);
+        self.handle.shortages().forget(&end.session);
         if self.disk.is_sound() && !self.world.is_taking_over() {
             self.present(end, now);
         } else {

@@ -70,6 +70,7 @@ pub(crate) struct Parts {
     plans: Vec<(RunnerName, CoordinationConfig)>,
     processes: Option<Arc<Processes>>,
     grace: Duration,
+    patience: Duration,
     snapshot_every: u64,
     orphans: Orphans,
 }
@@ -84,7 +85,23 @@ impl Parts {
         snapshot_every: u64,
     ) -> Self {
         let (functions, plans, processes) = (Vec::new(), Vec::new(), None);
-        Self { store, recovered, functions, plans, processes, grace, snapshot_every, orphans }
+        let patience = grace;
+        Self {
+            store,
+            recovered,
+            functions,
+            plans,
+            processes,
+            grace,
+            patience,
+            snapshot_every,
+            orphans,
+        }
+    }
+
+    /// How long sessions run on while the ledger takes nothing in.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     pub(crate) fn with_runners(
@@ -100,8 +117,8 @@ impl Parts {
 impl Decider {
     /// A decider, with its writer on a thread; and what drops it.
     pub(super) fn open(parts: Parts) -> Result<(Self, DropGuard), StartError> {
-        let Parts { store, recovered, functions, plans, processes, grace, snapshot_every, orphans } =
-            parts;
+        let Parts { store, recovered, functions, plans, processes, grace, patience, .. } = parts;
+        let (snapshot_every, orphans) = (parts.snapshot_every, parts.orphans);
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
         let system = |what| move |error| StartError::System { what, error };
@@ -113,7 +130,7 @@ impl Decider {
             opening.resume(&mut world, &now)?;
         }
         let (ended, ends) = mpsc::unbounded_channel();
-        let sessions = Sessions::new(functions, plans, processes, ended, grace);
+        let sessions = Sessions::new(functions, plans, processes, ended, (grace, patience));
         world.set_runners(sessions.runners().clone());
         let (mailbox, requests) = mpsc::channel(MAILBOX);
         let incidents = Arc::new(Incidents::default());

@@ -23,6 +23,8 @@ pub(super) struct Sessions {
     runners: Runners,
     running: RunningSessions,
     grace: Duration,
+    /// How long they run on while the ledger takes nothing in.
+    patience: Duration,
     /// Ends that wait for the ledger to take something in again.
     kept: VecDeque<ReportedEnd>,
 }
@@ -33,7 +35,7 @@ impl Sessions {
         plans: Vec<(RunnerName, CoordinationConfig)>,
         processes: Option<Arc<Processes>>,
         ends: mpsc::UnboundedSender<ReportedEnd>,
-        grace: Duration,
+        (grace, patience): (Duration, Duration),
     ) -> Self {
         let mut runners = Runners::default();
         for (name, capability, _) in &functions {
@@ -53,6 +55,7 @@ impl Sessions {
             runners,
             running: RunningSessions::new(ends, grace),
             grace,
+            patience,
             kept: VecDeque::new(),
         }
     }
@@ -69,6 +72,11 @@ impl Sessions {
 
     pub(super) fn grace(&self) -> Duration {
         self.grace
+    }
+
+    /// Whether sessions are to stop, as the ledger has taken nothing in for so long.
+    pub(super) fn have_run_on_for(&self, full_for: Duration) -> bool {
+        full_for > self.patience
     }
 
     pub(super) fn processes(&self) -> Option<&Arc<Processes>> {

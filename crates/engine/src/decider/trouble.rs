@@ -31,7 +31,7 @@ impl Decider {
         }
         self.sessions.keep(kept);
         let full_for = self.disk.wait_for_room(failed_at);
-        if full_for.is_some_and(|full_for| full_for > self.sessions.grace()) {
+        if full_for.is_some_and(|full_for| self.sessions.have_run_on_for(full_for)) {
             self.sessions.stop_all(StopCause::Ending);
         }
     }

@@ -54,6 +54,7 @@ pub struct EngineBuilder {
     directory: Option<PathBuf>,
     processes: Option<Arc<Processes>>,
     grace: Duration,
+    patience: Option<Duration>,
     snapshot_every: u64,
 }
 
@@ -147,6 +148,7 @@ impl EngineBuilder {
             directory: None,
             processes: None,
             grace: DEFAULT_GRACE,
+            patience: None,
             snapshot_every: SNAPSHOT_EVENTS,
         })
     }
@@ -262,6 +264,14 @@ impl EngineBuilder {
         Self { grace, ..self }
     }
 
+    /// Sets how long sessions run on while the ledger takes nothing in, be its disk full or its
+    /// database locked by another program; then they are asked to stop. As long as the grace where
+    /// it is not set. Their ends are recorded once the ledger takes something in again.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
     /// Sets after how many events of a coordination its state is saved, so that the next start
     /// replays only what follows.
     #[must_use]
@@ -279,9 +289,11 @@ impl EngineBuilder {
         let swept = tokio::task::spawn_blocking(move || self.swept()).await;
         let (taken_over, orphans) = swept
             .map_err(|error| StartError::System { what: "a thread", error: error.into() })??;
-        let Self { store, recovered, functions, plans, processes, grace, snapshot_every, .. } =
+        let Self { store, recovered, functions, plans, processes, grace, patience, .. } =
             taken_over;
+        let snapshot_every = taken_over.snapshot_every;
         let parts = decider::Parts::new(store, recovered, orphans, grace, snapshot_every)
+            .with_patience(patience.unwrap_or(grace))
             .with_runners(functions, plans, processes);
         let (handle, guard, task, leftovers) = decider::spawn(parts)?;
         Ok(Engine::new(handle, guard, task, leftovers))

@@ -162,6 +162,7 @@ impl Run {
         let look = move |world: &antiphon_core::world::World, now: &_| world.why(&id, &work, now);
         let mut reasons = self.handle.query(look).await??;
         self.leftovers.explain(&mut reasons);
+        self.handle.shortages().explain(&mut reasons);
         Ok(reasons)
     }
 

@@ -16,6 +16,22 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// The whole of it in one text, with what to do where that is known.
+    pub(crate) fn told(&self) -> String {
+        let busy = self.source.downcast_ref::<rusqlite::Error>().is_some_and(|error| {
+            matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+            )
+        });
+        let advice = match (self.disk_full, busy) {
+            (true, _) => "; make room",
+            (_, true) => "; another program has it locked, and must let go of it",
+            _ => "",
+        };
+        format!("{self}: {}{advice}", self.source)
+    }
+
     pub(in crate::ledger) fn io(doing: impl Into<String>, source: std::io::Error) -> Self {
         use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let disk_full = matches!(source.kind(), FileTooLarge | QuotaExceeded | StorageFull);

@@ -25,10 +25,10 @@ pub enum Unavailable {
     /// The engine has stopped.
     #[error("the engine has stopped")]
     Stopped,
-    /// The ledger takes in nothing for now: the disk is full, or something else keeps it from
-    /// writing.
+    /// The ledger takes in nothing for now: the disk is full, another program holds the lock of
+    /// the database, or something else keeps it from writing.
     #[error(
-        "the ledger is read-only until a write succeeds again ({reason}); make room and repeat the command"
+        "the ledger is read-only until a write succeeds again ({reason}); repeat the command then"
     )]
     ReadOnly { reason: String },
     /// The store refused the append that this was part of. Nothing was recorded; the engine goes on
@@ -64,7 +64,7 @@ impl From<ReadError> for Unavailable {
 impl From<&AppendError> for Unavailable {
     fn from(error: &AppendError) -> Self {
         match error {
-            AppendError::NotWritten { source } => Self::ReadOnly { reason: source.to_string() },
+            AppendError::NotWritten { source } => Self::ReadOnly { reason: source.told() },
             AppendError::Refused(refusal) if !refusal.is_final() => {
                 Self::NotTaken { reason: refusal.to_string() }
             }

@@ -27,6 +27,7 @@ use super::status::{Ended, Status, end_of, head_of, status_of};
 use crate::incidents::{Incident, Incidents};
 use crate::ledger::{Cursor, PAGE, ReadError, Store, backwards};
 use crate::plan::PlanSpec;
+use crate::shortages::Shortages;
 
 /// Reaches the decider and reads the ledger.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ pub(crate) struct Handle {
     mailbox: mpsc::Sender<Request>,
     store: Arc<dyn Store>,
     incidents: Arc<Incidents>,
+    shortages: Arc<Shortages>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -48,7 +50,12 @@ impl Handle {
         store: Arc<dyn Store>,
         incidents: Arc<Incidents>,
     ) -> Self {
-        Self { mailbox, store, incidents }
+        Self { mailbox, store, incidents, shortages: Arc::default() }
+    }
+
+    /// What sessions wait for before they can start.
+    pub(crate) fn shortages(&self) -> &Shortages {
+        &self.shortages
     }
 
     pub(crate) async fn send(&self, request: Request) -> Result<(), Unavailable> {

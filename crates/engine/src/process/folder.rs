@@ -150,6 +150,16 @@ impl SessionFolder {
         }
     }
 
+    /// Where the folders of all sessions are.
+    pub(super) fn parent(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+
+    /// Makes the folder of all sessions anew, in a state directory that is there.
+    pub(super) fn make_parent(&self) -> io::Result<()> {
+        hand_over::create_directory(self.parent())
+    }
+
     /// Writes the first line, and makes it durable together with the folder.
     pub(super) fn open(&self, opened: &OpenRecord) -> io::Result<()> {
         hand_over::create_directory(&self.0)?;

@@ -162,12 +162,13 @@ impl Scratch {
     /// system's temporary one.
     ///
     /// # Errors
-    /// If the system has no randomness to give, or the root cannot be resolved.
+    /// If the system has no randomness to give.
     pub fn below(root: &Path) -> io::Result<Self> {
         let mut random = [0; 16];
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
-        let directory =
-            root.canonicalize()?.join(format!("antiphon-{:032x}", u128::from_le_bytes(random)));
+        // Whether a root that is not there comes back is seen when the directory is made.
+        let root = root.canonicalize().or_else(|_| std::path::absolute(root))?;
+        let directory = root.join(format!("antiphon-{:032x}", u128::from_le_bytes(random)));
         Ok(Self { directory, files: Vec::new(), result_cap: 1024 * 1024 })
     }
 

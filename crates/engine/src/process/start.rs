@@ -12,6 +12,7 @@ use antiphon_core::id::SessionId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use super::descriptors::{Descriptors, explained, shortage_of};
 use super::folder::{Begun, OpenRecord, SessionFolder};
 use super::launch::{Launch, LaunchError};
 use super::mark::Mark;
@@ -19,7 +20,9 @@ use super::running::RunningTree;
 use super::scratch;
 use super::session_processes::{SessionProcesses, end_processes};
 use super::setup::{WardenProgram, WardenSetup};
-use super::wire::{FromWarden, Inbox, Order, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame};
+use super::wire::{
+    FromWarden, Inbox, MAX_FRAME, Order, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame,
+};
 
 /// How long a warden may take to answer before the session runs.
 const WARDEN_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -77,12 +80,20 @@ impl SessionStart {
             Mark::fresh().map_err(self.failed("draw a mark"))?.ok_or(LaunchError::TooDeep)?;
         let scratch = launch.scratch.as_ref().map(|scratch| scratch.directory().into());
         let opened = OpenRecord::now(self.session.clone(), mark, scratch);
-        match self.folder.open(&opened) {
+        let written = match self.folder.open(&opened) {
+            // Somebody has removed the folder of all sessions, or the whole directory with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.folder.make_parent().and_then(|()| self.folder.open(&opened))
+            }
+            written => written,
+        };
+        match written {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(LaunchError::StillThere(self.session.clone()));
             }
             Err(error) => {
                 let _ = self.folder.remove();
+                let error = at(self.folder.parent(), &error);
                 return Err(self.failed("write down that it is to start")(error));
             }
             Ok(()) => {}
@@ -98,7 +109,9 @@ impl SessionStart {
 
     fn spawn_warden(&self, launch: &Launch, mark: Mark) -> Result<(Child, StdStream), LaunchError> {
         if let Some(scratch) = &launch.scratch {
-            scratch::make(scratch).map_err(self.failed("make its scratch directory"))?;
+            let root = scratch.directory().parent().unwrap_or(scratch.directory());
+            let made = scratch::make(scratch).map_err(|error| at(root, &error));
+            made.map_err(self.failed("make its scratch directory"))?;
         }
         let input = input_of(launch).map_err(self.failed("prepare its input"))?;
         let (control, theirs) = StdStream::pair().map_err(self.failed("make a socket"))?;
@@ -120,6 +133,10 @@ impl SessionStart {
             .stderr(Stdio::null())
             .spawn()
             .map_err(self.failed("spawn a warden"))?;
+        if let Err(error) = Descriptors::raise().give_back(warden.id()) {
+            tracing::warn!(session = %self.session, %error, "a session runs with the engine's own \
+                limit of open files");
+        }
         Ok((warden, control))
     }
 
@@ -141,10 +158,12 @@ impl SessionStart {
                 other => return Err(self.stranger(&other)),
             }
             let order = Order::new(self.folder.path(), opened.mark, launch, &self.setup);
-            stream
-                .write_all(&frame(&ToWarden::Prepare(Box::new(order))))
-                .await
-                .map_err(&talking)?;
+            let order = frame(&ToWarden::Prepare(Box::new(order)));
+            if order.len() > MAX_FRAME {
+                let problem = "its arguments and its environment are too large".to_owned();
+                return Err(self.unprepared(problem));
+            }
+            stream.write_all(&order).await.map_err(&talking)?;
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Forked(agent) => Ok(agent),
                 FromWarden::Unprepared(problem) => Err(self.unprepared(problem)),
@@ -230,6 +249,26 @@ impl SessionStart {
                 start cannot be removed");
         }
     }
+}
+
+impl LaunchError {
+    /// What of the machine keeps the session from starting, where it is no fault of what is to be
+    /// run: the same may work in a while.
+    #[must_use]
+    pub fn shortage(&self) -> Option<String> {
+        match self {
+            Self::System { doing, error, .. } => {
+                Some(explained(&format!("cannot {doing}: {error}")))
+            }
+            Self::Unprepared { problem, .. } => shortage_of(problem),
+            _ => None,
+        }
+    }
+}
+
+/// An error with the place that it is about.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// The session's input as a file in memory, so that no task has to write it and it is on no disk.

@@ -3,9 +3,12 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use antiphon_core::id::SessionId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::descriptors::Descriptors;
 use super::folder::{SESSIONS, SessionFolder};
 use super::launch::{Launch, LaunchError, WardensError};
 use super::reexec;
@@ -20,6 +23,9 @@ use crate::hand_over;
 pub struct Wardens {
     sessions: PathBuf,
     setup: WardenSetup,
+    descriptors: Descriptors,
+    /// As many as sessions can run at a time.
+    places: Arc<Semaphore>,
 }
 
 impl Wardens {
@@ -44,7 +50,24 @@ impl Wardens {
         let own = rustix::process::getpid();
         rustix::process::set_child_subreaper(Some(own))
             .map_err(|error| WardensError::Subreaper(error.into()))?;
-        Ok(Self { sessions, setup })
+        let descriptors = Descriptors::raise();
+        let places = descriptors.sessions().min(Semaphore::MAX_PERMITS);
+        Ok(Self { sessions, setup, descriptors, places: Arc::new(Semaphore::new(places)) })
+    }
+
+    /// A place for one session, to be held until its end. Where there is none, `full` is told why,
+    /// and one is waited for.
+    pub(crate) async fn place(&self, full: impl FnOnce(String)) -> OwnedSemaphorePermit {
+        let places = || Arc::clone(&self.places);
+        if let Ok(place) = places().try_acquire_owned() {
+            return place;
+        }
+        full(format!(
+            "{} carries {} sessions at a time; one has to end first",
+            self.descriptors.told(),
+            self.descriptors.sessions()
+        ));
+        places().acquire_owned().await.unwrap_or_else(|_| panic!("BUG: nobody closes the places"))
     }
 
     /// Ends what an earlier start has left running; to be done before any session is started.

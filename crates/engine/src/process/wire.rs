@@ -16,7 +16,7 @@ use super::setup::WardenSetup;
 use super::tree_end::TreeEnd;
 
 /// Longest frame that is accepted, in bytes: arguments and environment fit twice over.
-const MAX_FRAME: usize = 16 * 1024 * 1024;
+pub(super) const MAX_FRAME: usize = 16 * 1024 * 1024;
 /// The name under which a warden is started, and its first argument.
 pub(super) const WARDEN_NAME: &str = "antiphon-warden";
 pub(super) const WARDEN_WORD: &str = "__session";

@@ -15,6 +15,7 @@ use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
 use crate::mailbox::{Handle, SubmitError, Unavailable};
+use crate::shortages::Shortages;
 use crate::submission::Addition;
 
 /// What a function leaves when it did its work.
@@ -334,6 +335,11 @@ impl SessionContext {
     #[must_use]
     pub fn must_stop(&self) -> bool {
         self.parts.stop.is_cancelled()
+    }
+
+    /// What sessions wait for before they can start.
+    pub(crate) fn shortages(&self) -> &Shortages {
+        self.parts.handle.shortages()
     }
 
     /// Why it was asked to stop; the end of the engine is no cause.

@@ -6,6 +6,7 @@
 
 mod end;
 mod secrets;
+mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -13,14 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::coordination::{SessionOutcome, StopCause};
+use antiphon_core::coordination::StopCause;
 use antiphon_core::id::{SessionId, WorkId};
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::end::{result_of, used_by_lost};
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
-use super::{Failed, Output, SessionContext, SessionResult};
+use super::{Failed, SessionContext, SessionResult};
 use crate::plan::{CommandSpec, Rendered, RenderedEnv, RenderedStdin};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, StopReason, Wardens};
 use crate::usage::Charged;
@@ -47,6 +48,8 @@ pub(crate) struct Processes {
     scratch_root: PathBuf,
     /// Where sessions reach the engine.
     socket: PathBuf,
+    /// How long a session waits for room on its machine.
+    waits_for_room: Duration,
     /// What runs of agents have used in all.
     charged: Arc<Charged>,
 }
@@ -55,7 +58,8 @@ impl Processes {
     /// Both paths are absolute: sessions run in directories of their own.
     pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
         let (secrets, charged) = (Secrets::default(), Arc::default());
-        Self { wardens, secrets, scratch_root, socket, charged }
+        let waits_for_room = starting::WAITS_FOR_ROOM;
+        Self { wardens, secrets, scratch_root, socket, waits_for_room, charged }
     }
 
     pub(crate) fn wardens(&self) -> &Wardens {
@@ -76,35 +80,8 @@ impl Processes {
     }
 
     async fn carry_out(&self, session: SessionContext) -> SessionResult {
-        let refused = |text: String| Failed::of(SessionOutcome::SpawnFailed, text);
-        let description = session
-            .input()
-            .await?
-            .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
-        let spec =
-            CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
-        let mut outputs = BTreeMap::new();
-        for work in session.needed() {
-            if let Some(bytes) = session.output_of(work).await?.and_then(Output::into_bytes) {
-                outputs.insert(work.clone(), bytes);
-            }
-        }
-        let filled = spec.render(&outputs).map_err(|error| refused(error.to_string()))?;
-        let launch = self.launch(&session, &spec, filled, &outputs).map_err(refused)?;
+        let (spec, end) = self.run(&session).await?;
         let id = session.session().clone();
-        let mut running =
-            self.wardens.launch(&id, launch).await.map_err(|error| refused(error.to_string()))?;
-        let end = tokio::select! {
-            end = running.ended() => end,
-            () = session.stop_requested() => {
-                running.stop(match session.stop_cause() {
-                    Some(StopCause::Timeout) => StopReason::TimedOut,
-                    // Any other cause is somebody's wish.
-                    _ => StopReason::Cancelled,
-                });
-                running.ended().await
-            }
-        };
         let folder = self.wardens.folder(&id);
         let charged = Arc::clone(&self.charged);
         let read = move || result_of(&spec, end, &folder, &charged, crate::clock::wall());

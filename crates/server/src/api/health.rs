@@ -11,4 +11,8 @@ pub struct Health {
     pub engine: String,
     /// The process id of the engine.
     pub pid: u32,
+    /// What keeps sessions from starting on the engine's machine, if anything does: open files,
+    /// processes, memory or room on a disk that ran out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortage: Option<String>,
 }

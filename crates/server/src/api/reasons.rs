@@ -47,6 +47,9 @@ impl From<&Blocked> for Why {
             Blocked::Running { session, attempt } => {
                 ("running", json!({ "session": session.to_string(), "attempt": attempt }))
             }
+            Blocked::AwaitingRoom { session, what } => {
+                ("awaiting_room", json!({ "session": session.to_string(), "what": what }))
+            }
             Blocked::NestedPaused { coordination, .. } => {
                 ("nested_paused", json!({ "run": coordination }))
             }
@@ -142,6 +145,10 @@ mod tests {
             (
                 Blocked::GroupFull { group: "cells".to_owned(), held_by: vec![held.clone()] },
                 r#""group_full",{"group":"cells","held_by":["build.3"]}"#,
+            ),
+            (
+                Blocked::AwaitingRoom { session: held.clone(), what: "no room".to_owned() },
+                r#""awaiting_room",{"session":"build.3","what":"no room"}"#,
             ),
             (
                 Blocked::AwaitingCleanup { session: held, left: vec!["process 7".to_owned()] },

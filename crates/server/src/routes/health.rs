@@ -12,5 +12,6 @@ use crate::state::Shared;
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Answer {
     ask(&shared, shared.engine().health()).await?;
     let (status, engine) = ("ok".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    json(StatusCode::OK, &Health { status, engine, pid: std::process::id() })
+    let shortage = shared.engine().shortage();
+    json(StatusCode::OK, &Health { status, engine, pid: std::process::id(), shortage })
 }

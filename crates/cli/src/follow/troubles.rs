@@ -1,0 +1,78 @@
+//! Trouble of the engine's surroundings: told once, and waited for.
+
+use std::time::Duration;
+
+use antiphon_server::{Client, SubmitRequest};
+use tokio::time::{sleep, timeout};
+
+use super::followed_run::Stopped;
+use crate::command_error::CommandError;
+use crate::connection::{Interrupt, Interrupts, passing};
+use crate::view::View;
+
+/// How long an engine may take to say how it is, before that is left for another look.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Time between two tries to submit a run to a ledger that takes nothing in.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What was last told of the engine's trouble.
+#[derive(Debug, Default)]
+pub(super) struct Troubles {
+    told: Option<String>,
+}
+
+impl Troubles {
+    /// Asks the engine how it is, and says what is news.
+    pub(super) async fn look(
+        &mut self,
+        client: &Client,
+        view: &mut View,
+    ) -> Result<(), CommandError> {
+        let found = match timeout(ANSWERS_WITHIN, client.health()).await {
+            Ok(Ok(health)) => health.shortage,
+            Ok(Err(error)) => match passing(&error) {
+                Some(problem) => Some(problem.to_string()),
+                None => return Ok(()),
+            },
+            Err(_) => return Ok(()),
+        };
+        match (found, &self.told) {
+            (Some(trouble), told) if told.as_ref() != Some(&trouble) => {
+                view.tell(&trouble)?;
+                self.told = Some(trouble);
+            }
+            (None, Some(_)) => {
+                view.tell("that is over; the run goes on")?;
+                self.told = None;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Submits a run, and waits for a ledger that takes nothing in now. Gives whether it was submitted:
+/// an interrupt ends the wait.
+pub(super) async fn submitted(
+    client: &Client,
+    request: &SubmitRequest,
+    interrupts: &mut Interrupts,
+    view: &mut View,
+) -> Result<bool, Stopped> {
+    let mut told = false;
+    loop {
+        let Err(refused) = client.submit(request, None).await else { return Ok(true) };
+        // Whatever became of it: the run has an id, under which it begins once.
+        let Some(problem) = passing(&refused) else { return Err(refused.into()) };
+        if !std::mem::replace(&mut told, true) {
+            view.tell(&format!("{problem}; waiting to submit the run"))?;
+        }
+        tokio::select! {
+            () = sleep(AGAIN) => {}
+            interrupt = interrupts.next() => match interrupt {
+                Interrupt::CtrlC | Interrupt::Terminate => return Ok(false),
+            },
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What becomes of a run whose machine has no room for its sessions: it waits, and nothing of it
+//! fails. Real plans, run by the real binary.
+
+mod plans;
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use plans::{Ran, Result, Running, antiphon, plan, plan_with, ran};
+use serde_json::Value;
+
+/// How the sessions of a run ended, with the number of the attempt that each item had.
+fn ends(dir: &Path, run: &str) -> Result<Vec<(String, u64)>> {
+    let events = String::from_utf8(ran(dir, &["log", run, "--json"])?.stdout)?;
+    let mut attempts = Vec::new();
+    let mut ends = Vec::new();
+    for line in events.lines() {
+        let event: Value = serde_json::from_str(line)?;
+        let payload = &event["payload"];
+        if let Some(attempt) = payload["attempt"].as_u64() {
+            attempts.push(attempt);
+        }
+        if let Some(outcome) = payload["outcome"].as_str() {
+            ends.push(outcome.to_owned());
+        }
+    }
+    Ok(ends.into_iter().zip(attempts).collect())
+}
+
+#[test]
+fn a_run_whose_temporary_directory_is_missing_says_so_waits_and_goes_on_once_it_is_there() -> Result
+{
+    let dir = tempfile::tempdir()?;
+    let gone = dir.path().join("gone");
+    plan(dir.path(), "  a: { shell: \"true\" }\n  b: { shell: \"true\" }\n")?;
+    let mut command = antiphon(dir.path(), &["run", "plan.yaml", "--id", "r"]);
+    command.env("TMPDIR", &gone).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Running(command.spawn()?);
+    let mut told = String::new();
+    // Kept open: the run has more to tell.
+    let mut stderr = BufReader::new(running.0.stderr.take().ok_or("no stderr")?);
+    stderr.read_line(&mut told)?;
+    assert!(
+        told.contains("sessions wait to be started") && told.contains(&*gone.to_string_lossy()),
+        "{told}"
+    );
+    let why = String::from_utf8(ran(dir.path(), &["why", "r", "a"])?.stdout)?;
+    assert!(why.contains(&*gone.to_string_lossy()), "{why}");
+    std::fs::create_dir(&gone)?;
+    assert_eq!(running.0.wait()?.code(), Some(0));
+    let success = ("SUCCESS".to_owned(), 1);
+    assert_eq!(ends(dir.path(), "r")?, [success.clone(), success]);
+    Ok(())
+}
+
+/// Runs the binary with a limit of open files.
+fn with_open_files(dir: &Path, limit: u32, arguments: &[&str]) -> Result<Ran> {
+    let output = Command::new("sh")
+        .args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_antiphon"))
+        .arg("--dir")
+        .arg(dir.join("state"))
+        .args(arguments)
+        .current_dir(dir)
+        .output()?;
+    Ok(output.into())
+}
+
+#[test]
+fn as_many_sessions_run_at_a_time_as_the_limit_of_open_files_carries_and_none_fails_for_it()
+-> Result {
+    let dir = tempfile::tempdir()?;
+    let numbers: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    std::fs::write(
+        dir.path().join("plan.yaml"),
+        format!(
+            "name: test\nbudget: {{ sessions: 99, duration: 5m }}\nconcurrency: 40\nwork:\n  \
+             m: {{ command: [sleep, \"0.2\"], matrix: {{ n: [{}] }}, env: {{ N: \"{{{{n}}}}\" }} }}\n",
+            numbers.join(", ")
+        ),
+    )?;
+    let ended = with_open_files(dir.path(), 90, &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ends(dir.path(), "r")?, vec![("SUCCESS".to_owned(), 1); 40]);
+    Ok(())
+}
+
+#[test]
+fn a_session_has_the_limit_of_open_files_that_its_engine_was_started_with() -> Result {
+    let dir = tempfile::tempdir()?;
+    let script = "ulimit -Sn 200; exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_antiphon")])
+        .args(["do", "--", "sh", "-c", "ulimit -Sn; ulimit -Hn"])
+        .current_dir(dir.path())
+        .output()?;
+    let hard = Command::new("sh").args(["-c", "ulimit -Hn"]).output()?;
+    let expected = format!("200\n{}", String::from_utf8(hard.stdout)?);
+    assert_eq!(String::from_utf8(output.stdout)?, expected);
+    Ok(())
+}
+
+#[test]
+fn a_sessions_folder_that_somebody_removed_is_made_again() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(
+        dir.path(),
+        "  a: { shell: \"rm -rf state/sessions\" }\n  b: { shell: \"true\", needs: [a] }\n",
+    )?;
+    let ended = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stdout));
+    Ok(())
+}
+
+#[test]
+fn a_program_that_is_not_there_fails_its_item_at_once() -> Result {
+    let dir = tempfile::tempdir()?;
+    let budget = "budget: { sessions: 9, duration: 1m }";
+    plan_with(
+        dir.path(),
+        "plan.yaml",
+        budget,
+        "  a: { command: [./not-there], retry: { attempts: 1 } }\n",
+    )?;
+    let ended = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+    assert_eq!(ended.status.code(), Some(7), "{}", String::from_utf8_lossy(&ended.stdout));
+    assert_eq!(ends(dir.path(), "r")?, [("SPAWN_FAILED".to_owned(), 1)]);
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! A session on its way to run: tried again for as long as its machine has no room for it, which is
+//! nobody's failure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use antiphon_core::coordination::{Report, SessionOutcome};
+use antiphon_core::time::WallTime;
+use tokio::time::Instant;
+
+use super::{Processes, StopCause, StopReason};
+use crate::ledger::ReadError;
+use crate::mailbox::Unavailable;
+use crate::plan::CommandSpec;
+use crate::process::{Cause, TreeEnd, shortage_of};
+use crate::session::{Failed, Output, SessionContext};
+
+/// How long a session waits for room on its machine before it counts as one that could not be
+/// started.
+pub(crate) const WAITS_FOR_ROOM: Duration = Duration::from_secs(10 * 60);
+
+/// After how long an item is tried again whose time went by while it waited, in nanoseconds.
+const NANOS: u64 = 1_000_000_000;
+
+/// Time before the second try, and the longest between two later ones.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Why a session does not run.
+enum NotStarted {
+    /// It is refused, and would be again.
+    Refused(Failed),
+    /// Its machine has no room for it now.
+    NoRoom(String),
+}
+
+impl NotStarted {
+    fn refused(text: String) -> Self {
+        Self::Refused(Failed::of(SessionOutcome::SpawnFailed, text))
+    }
+}
+
+impl From<Unavailable> for NotStarted {
+    fn from(error: Unavailable) -> Self {
+        match &error {
+            Unavailable::Read { error: read } => match read.as_ref() {
+                ReadError::Fault(fault) => {
+                    Self::NoRoom(format!("the ledger could not be read: {fault}: {}", fault.source))
+                }
+                _ => Self::Refused(error.into()),
+            },
+            _ => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl Processes {
+    /// Runs a session from its start to the end of its tree. As long as there is no room for it,
+    /// it waits: no attempt is used up, nothing else fails for it, and other sessions run on.
+    pub(super) async fn run(
+        &self,
+        session: &SessionContext,
+    ) -> Result<(CommandSpec, TreeEnd), Failed> {
+        let (id, shortages) = (session.session(), session.shortages());
+        let asked = |what: &str| {
+            let text = format!("asked to stop before it could be started: {what}");
+            // The time that it waited was not its item's: tried again, without an attempt.
+            if session.stop_cause() == Some(StopCause::Timeout) {
+                let soon = crate::clock::wall().0.saturating_add(NANOS);
+                let text = format!("its time was over before it could be started: {what}");
+                return Failed::deferred_to(WallTime(soon), text)
+                    .with_report(Some(Report::default()));
+            }
+            // What never ran has used nothing.
+            Failed::of(SessionOutcome::Cancelled, text).with_report(Some(Report::default()))
+        };
+        let place = self.wardens.place(|full| shortages.note(id, &full));
+        let _place = tokio::select! {
+            place = place => place,
+            () = session.stop_requested() => {
+                return Err(asked("as many sessions run as there is room for"));
+            }
+        };
+        let (mut since, mut pause) = (None, AGAIN.0);
+        loop {
+            let what = match self.attempt(session).await {
+                Ok(ended) => return Ok(ended),
+                Err(NotStarted::Refused(failed)) => return Err(failed),
+                Err(NotStarted::NoRoom(what)) => what,
+            };
+            let waited = since.get_or_insert_with(Instant::now).elapsed();
+            if waited >= self.waits_for_room {
+                let text = format!("there was no room for it for {} s: {what}", waited.as_secs());
+                return Err(Failed::of(SessionOutcome::SpawnFailed, text));
+            }
+            shortages.note(id, &what);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = session.stop_requested() => return Err(asked(&what)),
+            }
+            pause = (pause * 2).min(AGAIN.1);
+        }
+    }
+
+    /// Starts it and waits for the end of its tree.
+    async fn attempt(
+        &self,
+        session: &SessionContext,
+    ) -> Result<(CommandSpec, TreeEnd), NotStarted> {
+        let refused = NotStarted::refused;
+        let description = session.input().await?;
+        let description = description
+            .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
+        let spec =
+            CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
+        let mut outputs = BTreeMap::new();
+        for work in session.needed() {
+            if let Some(bytes) = session.output_of(work).await?.and_then(Output::into_bytes) {
+                outputs.insert(work.clone(), bytes);
+            }
+        }
+        let filled = spec.render(&outputs).map_err(|error| refused(error.to_string()))?;
+        let launch =
+            self.launch(session, &spec, filled, &outputs).map_err(|text| {
+                match shortage_of(&text) {
+                    Some(what) => NotStarted::NoRoom(what),
+                    None => refused(text),
+                }
+            })?;
+        let id = session.session();
+        let launched = self.wardens.launch(id, launch).await;
+        let mut running = launched.map_err(|error| match error.shortage() {
+            Some(what) => NotStarted::NoRoom(what),
+            None => refused(error.to_string()),
+        })?;
+        session.shortages().started(id);
+        let end = tokio::select! {
+            end = running.ended() => end,
+            () = session.stop_requested() => {
+                running.stop(match session.stop_cause() {
+                    Some(StopCause::Timeout) => StopReason::TimedOut,
+                    // Any other cause is somebody's wish.
+                    _ => StopReason::Cancelled,
+                });
+                running.ended().await
+            }
+        };
+        match &end.cause {
+            Cause::NotStarted(failure) if end.clean => match shortage_of(&failure.text) {
+                // Nothing of it has run, so there is nothing to keep of this try.
+                Some(what) => {
+                    self.forget(id);
+                    Err(NotStarted::NoRoom(what))
+                }
+                None => Ok((spec, end)),
+            },
+            _ => Ok((spec, end)),
+        }
+    }
+}
