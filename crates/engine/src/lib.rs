@@ -61,6 +61,7 @@ pub mod ledger;
 mod locked;
 mod mailbox;
 mod orphans;
+mod outside;
 pub mod plan;
 pub mod process;
 #[doc(hidden)]

@@ -356,7 +356,7 @@ fn files_that_are_no_plans_say_why() {
         .unwrap_err()
         .to_string()
         .replace(dir.path().to_str().unwrap(), "<dir>");
-    assert_eq!(absent, "<dir>: cannot read this file: Is a directory (os error 21)");
+    assert_eq!(absent, "<dir>: cannot read this file: it is a directory, not a regular file");
 }
 
 #[test]

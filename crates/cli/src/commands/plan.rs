@@ -3,11 +3,14 @@
 mod check;
 mod schema;
 mod show;
+mod source;
 
 use std::process::ExitCode;
 
 use crate::command_error::CommandError;
 use crate::options::Options;
+
+pub(crate) use source::read;
 
 /// Check and show plan files
 #[derive(Debug, clap::Args)]

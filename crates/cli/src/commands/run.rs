@@ -7,7 +7,6 @@ use antiphon::Engine;
 use antiphon::id::CoordinationId;
 use antiphon::ledger::Location;
 use antiphon::ledger::verify::Scope;
-use antiphon::plan::Plan;
 use antiphon_server::SubmitRequest;
 
 use crate::command_error::{CommandError, Kind};
@@ -28,7 +27,7 @@ use crate::view::View;
 /// tripped. With --json, prints the events, one per line.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The plan file
+    /// The plan file; `-` reads it from standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Id of the run; the same plan under the same id continues where it stopped
@@ -44,7 +43,7 @@ pub(crate) fn chosen(text: &str) -> Result<CoordinationId, String> {
 impl Args {
     pub(crate) fn run(self, options: &Options) -> Result<ExitCode, CommandError> {
         let id = self.id.unwrap_or_else(Engine::mint);
-        let sent = Plan::read(&self.file)
+        let sent = super::plan::read(&self.file)
             .map_err(Unsent::Plan)
             .and_then(|plan| request(&plan, &self.file, Some(&id)));
         match sent {

@@ -4,12 +4,12 @@
 //! It never reads the value of a secret.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use antiphon_core::digest::Digest;
 
 use super::text::{DiagnosticCode, Diagnostics, Span};
+use crate::outside;
 
 /// Variables of the caller that every session has, if the caller has them.
 const ALLOWED: &[&str] = &[
@@ -77,14 +77,16 @@ pub(in crate::plan) struct CallerValues<'e> {
     environment: &'e Environment,
     taken: BTreeMap<String, String>,
     secrets: Vec<SecretSource>,
+    /// Where each secret is among these.
+    known: BTreeMap<String, usize>,
     /// Digests of input files, each of which is read once.
     hashed: BTreeMap<PathBuf, Option<Digest>>,
 }
 
 impl<'e> CallerValues<'e> {
     pub(in crate::plan) fn new(environment: &'e Environment) -> Self {
-        let (taken, secrets, hashed) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        Self { environment, taken, secrets, hashed }
+        let (taken, known, hashed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { environment, taken, secrets: Vec::new(), known, hashed }
     }
 
     /// Whether its environment is known, so that what is not in it is missing.
@@ -112,8 +114,11 @@ impl<'e> CallerValues<'e> {
         span: Span,
         diagnostics: &mut Diagnostics<'_>,
     ) {
-        match self.secrets.iter().find(|known| known.name == name) {
-            None => self.secrets.push(SecretSource { name: name.to_owned(), from }),
+        match self.known.get(name).map(|index| &self.secrets[*index]) {
+            None => {
+                self.known.insert(name.to_owned(), self.secrets.len());
+                self.secrets.push(SecretSource { name: name.to_owned(), from });
+            }
             Some(known) if known.from == from => {}
             Some(_) => {
                 let message = format!("the secret `{name}` has two different sources");
@@ -131,9 +136,10 @@ impl<'e> CallerValues<'e> {
             return None;
         }
         *self.hashed.entry(path.to_owned()).or_insert_with(|| {
-            let found = fs::metadata(path).ok()?;
-            (found.is_file() && found.len() <= MAX_HASHED_BYTES)
-                .then(|| fs::read(path).ok())?
+            let file = outside::open(path).ok()?;
+            // Of one that is larger, all that is read would be for nothing.
+            (file.metadata().ok()?.len() <= MAX_HASHED_BYTES)
+                .then(|| outside::read_open(file, MAX_HASHED_BYTES).ok())?
                 .map(|bytes| Digest::of(&bytes))
         })
     }

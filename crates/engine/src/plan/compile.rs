@@ -13,7 +13,7 @@ use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::{PlanSpec, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
-use crate::coordination::{ConfigError, CoordinationConfig, Runner};
+use crate::coordination::{ConfigError, CoordinationConfig, Runner, WorkSpec};
 
 /// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its
 /// frame.
@@ -49,6 +49,7 @@ impl Plan {
             caller: CallerValues::new(environment),
             blobs: BTreeMap::new(),
             nested: BTreeMap::new(),
+            below: BTreeMap::new(),
         };
         let (spec, config) = compilation.plan(self, None)?;
         let (secrets, _) = compilation.caller.into_parts();
@@ -62,11 +63,20 @@ impl Plan {
     }
 }
 
+fn bytes_of(spec: &WorkSpec) -> usize {
+    serde_json::to_vec(spec).map_or(0, |bytes| bytes.len())
+}
+
 struct Compilation<'a> {
     caller: CallerValues<'a>,
     blobs: BTreeMap<Digest, Vec<u8>>,
     nested: BTreeMap<Digest, CoordinationConfig>,
+    /// What each nested plan came to; thousands of cells may run the same one.
+    below: BTreeMap<Below, Option<(Digest, u32)>>,
 }
+
+/// A nested plan, by where it is in memory, and what it does at a ceiling.
+type Below = (*const Plan, Option<bool>);
 
 impl Compilation<'_> {
     fn plan(
@@ -90,25 +100,20 @@ impl Compilation<'_> {
                         diagnostics.error(DiagnosticCode::MissingFile, path.span, message);
                         continue;
                     };
-                    match self.plan(below, *pausing) {
-                        Ok((spec, config)) => {
-                            let digest = self.keep(spec.to_bytes());
-                            let sessions = config.budget().max_episodes();
-                            self.nested.insert(digest, config);
-                            (Runner::Nested { sessions }, digest)
-                        }
-                        Err(problems) => {
-                            match &mut inside {
-                                Some(inside) => inside.join(problems),
-                                None => inside = Some(problems),
-                            }
-                            continue;
-                        }
-                    }
+                    let compiled =
+                        self.below(below, *pausing).map_err(|problems| match &mut inside {
+                            Some(inside) => inside.join(problems),
+                            None => inside = Some(problems),
+                        });
+                    let Ok(Some((digest, sessions))) = compiled else { continue };
+                    (Runner::Nested { sessions }, digest)
                 }
             };
-            let spec = step.record(runner, blob);
-            let bytes = serde_json::to_vec(&spec).map_or(0, |bytes| bytes.len());
+            let mut spec = step.record(runner, blob);
+            if bytes_of(&spec) > MAX_ITEM_BYTES {
+                spec = step.record_without_members(spec);
+            }
+            let bytes = bytes_of(&spec);
             if bytes > MAX_ITEM_BYTES {
                 let message = format!(
                     "the record of `{}` takes {bytes} bytes; at most {MAX_ITEM_BYTES} are allowed",
@@ -140,6 +145,26 @@ impl Compilation<'_> {
         };
         let config = spec.config().map_err(refused)?;
         Ok((spec, config))
+    }
+
+    /// A nested plan as an item names it; `None` if it was refused before, for another item.
+    fn below(
+        &mut self,
+        plan: &Plan,
+        pausing: Option<bool>,
+    ) -> Result<Option<(Digest, u32)>, PlanError> {
+        let key: Below = (std::ptr::from_ref(plan), pausing);
+        if let Some(known) = self.below.get(&key) {
+            return Ok(*known);
+        }
+        let compiled = self.plan(plan, pausing).map(|(spec, config)| {
+            let digest = self.keep(spec.to_bytes());
+            let sessions = config.budget().max_episodes();
+            self.nested.insert(digest, config);
+            (digest, sessions)
+        });
+        self.below.insert(key, compiled.as_ref().ok().copied());
+        compiled.map(Some)
     }
 
     fn keep(&mut self, bytes: Vec<u8>) -> Digest {

@@ -6,8 +6,9 @@
 mod file;
 mod missing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -51,10 +52,35 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
 impl Plan {
     /// Reads a plan file and the nested plans that it names.
     ///
+    /// The path may also lead to a pipe, which is waited for and read to its end; relative paths
+    /// start from the current directory then. Nested plans are regular files.
+    ///
     /// # Errors
     /// [`PlanError`] lists everything that is wrong with any of them.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, PlanError> {
-        let loaded = Loader::default().file(path.as_ref())?;
+        let path = path.as_ref();
+        match file::open_stream(path)? {
+            Some(stream) => Self::read_stream(stream, path),
+            None => match Loader::default().file(path) {
+                Ok(loaded) => Ok(Arc::unwrap_or_clone(loaded.plan)),
+                Err(problems) => Err(Arc::unwrap_or_clone(problems)),
+            },
+        }
+    }
+
+    /// Reads a plan from a stream, and the nested plans that it names from disk. Diagnostics call
+    /// it `shown`; relative paths start from the current directory.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn read_stream(stream: impl Read, shown: impl AsRef<Path>) -> Result<Self, PlanError> {
+        let shown = shown.as_ref();
+        let text = file::read_stream(stream, shown)?;
+        let here = std::env::current_dir().map_err(|error| {
+            let message = format!("there is no directory to start from: {error}");
+            PlanError::of_file(DiagnosticCode::Unreadable, shown, message)
+        })?;
+        let loaded = Loader::default().whole(SourceText::new(shown, &text), here)?;
         Ok(Arc::unwrap_or_clone(loaded.plan))
     }
 
@@ -131,19 +157,16 @@ struct Loaded {
 #[derive(Default)]
 struct Loader {
     /// What each file was found to be; a file that many items name is read once.
-    files: BTreeMap<PathBuf, Result<Loaded, PlanError>>,
+    files: BTreeMap<PathBuf, Result<Loaded, Arc<PlanError>>>,
     /// The files that are being read, the outermost first.
     above: Vec<PathBuf>,
 }
 
 impl Loader {
-    fn file(&mut self, shown: &Path) -> Result<Loaded, PlanError> {
+    fn file(&mut self, shown: &Path) -> Result<Loaded, Arc<PlanError>> {
         let unreadable = |error| {
-            PlanError::of_file(
-                DiagnosticCode::Unreadable,
-                shown,
-                format!("cannot read this file: {error}"),
-            )
+            let message = format!("cannot read this file: {error}");
+            Arc::new(PlanError::of_file(DiagnosticCode::Unreadable, shown, message))
         };
         let real = fs::canonicalize(shown).map_err(unreadable)?;
         if let Some(found) = self.files.get(&real) {
@@ -155,8 +178,9 @@ impl Loader {
             std::path::absolute(shown).ok().and_then(|path| path.parent().map(Path::to_owned));
         let dir = dir.or_else(|| real.parent().map(Path::to_owned)).unwrap_or_default();
         self.above.push(real.clone());
-        let found =
-            file::read(shown).and_then(|text| self.whole(SourceText::new(shown, &text), dir));
+        let found = file::read(shown)
+            .and_then(|text| self.whole(SourceText::new(shown, &text), dir))
+            .map_err(Arc::new);
         self.above.pop();
         self.files.insert(real, found.clone());
         found
@@ -175,15 +199,15 @@ impl Loader {
         let mut diagnostics = Diagnostics::new(&source);
         let resolved = resolve(&dir, &mut diagnostics);
         let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
-        let mut inside: Vec<(String, PlanError)> = Vec::new();
+        // What is wrong with each nested plan, however many items name it in whatever way.
+        let mut inside: Vec<Arc<PlanError>> = Vec::new();
+        let mut broken = BTreeSet::new();
         let mut height = 0;
         let steps = resolved.as_ref().map(ResolvedPlan::steps).unwrap_or_default();
         refuse_missing_inputs(steps, &dir, &mut diagnostics);
         for step in steps {
             let StepWork::Plan { path, .. } = &step.work else { continue };
-            if nested.contains_key(&path.value)
-                || inside.iter().any(|(name, _)| *name == path.value)
-            {
+            if nested.contains_key(&path.value) || broken.contains(&path.value) {
                 continue;
             }
             let below = shown_below(source.path(), &dir, &path.value);
@@ -199,8 +223,15 @@ impl Loader {
                     sessions_below.insert(path.value.clone(), whole.sessions);
                     nested.insert(path.value.clone(), whole.plan);
                 }
-                Some(Err(problems)) => inside.push((path.value.clone(), problems)),
-                None => {}
+                Some(Err(problems)) => {
+                    broken.insert(path.value.clone());
+                    if !inside.iter().any(|known| Arc::ptr_eq(known, &problems)) {
+                        inside.push(problems);
+                    }
+                }
+                None => {
+                    broken.insert(path.value.clone());
+                }
             }
         }
         let sessions = steps.iter().fold(0_u64, |sum, step| {
@@ -224,7 +255,7 @@ impl Loader {
             diagnostics.error(DiagnosticCode::BadValue, plan.sessions_span(), message);
         }
         let mut problems = diagnostics.finish().err();
-        for (_, other) in inside {
+        for other in inside.into_iter().map(Arc::unwrap_or_clone) {
             match &mut problems {
                 Some(problems) => problems.join(other),
                 None => problems = Some(other),
@@ -247,7 +278,7 @@ impl Loader {
         path: &Path,
         span: Span,
         diagnostics: &mut Diagnostics<'_>,
-    ) -> Option<Result<Loaded, PlanError>> {
+    ) -> Option<Result<Loaded, Arc<PlanError>>> {
         if diagnostics.is_full() {
             return None;
         }
@@ -255,9 +286,8 @@ impl Loader {
             Ok(real) => real,
             Err(error) => {
                 let message = format!("cannot read the plan {}: {error}", path.display());
-                diagnostics
-                    .error(DiagnosticCode::MissingFile, span, message)
-                    .hint_if(similar_file(path));
+                let hint = similar_file(path, diagnostics);
+                diagnostics.error(DiagnosticCode::MissingFile, span, message).hint_if(hint);
                 return None;
             }
         };

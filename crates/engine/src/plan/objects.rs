@@ -10,6 +10,7 @@ mod command;
 mod env;
 mod exhausted;
 mod input;
+mod interpreter;
 mod item;
 mod limits;
 mod matrix;

@@ -14,7 +14,7 @@ pub use diagnostic::{Diagnostic, DiagnosticCode, PlanError, TextPosition};
 pub use units::{Bytes, Cost, Count, Millis, Share, UnitError};
 
 pub(in crate::plan) use diagnostic::{Diagnostics, Reported};
-pub(in crate::plan) use phrases::{all_of, enumerate, numbered, shorten, suggestion};
+pub(in crate::plan) use phrases::{all_of, enumerate, numbered, shorten};
 pub(in crate::plan) use source::{SourceText, Span, Spanned};
 pub(in crate::plan) use template::{Hole, Piece, Template, is_name};
 pub(in crate::plan) use tree::{Node, Yaml, read as read_tree};

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use antiphon_core::coordination::{Grant, Report, SessionOutcome, StopCause, TreeReport, WorkSpec};
+use antiphon_core::coordination::{
+    Grant, Need, Report, SessionOutcome, StopCause, TreeReport, WorkSpec,
+};
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
 use antiphon_core::id::{AgentId, CoordinationId, Fence, SessionId, WorkId};
@@ -14,6 +16,7 @@ use antiphon_core::time::{Deadline, LedgerTime, WallTime};
 use antiphon_core::world::Spawn;
 use tokio_util::sync::CancellationToken;
 
+use crate::ledger::{ReadError, Store};
 use crate::mailbox::{Handle, SubmitError, Unavailable};
 use crate::shortages::Shortages;
 use crate::submission::Addition;
@@ -373,6 +376,19 @@ impl SessionContext {
     /// The items that it needs and that have put out something.
     pub(crate) fn needed(&self) -> impl Iterator<Item = &WorkId> {
         self.parts.spawn.outputs.iter().map(|(work, _)| work)
+    }
+
+    /// What its item waits for.
+    pub(crate) fn needs(&self) -> &[Need] {
+        &self.parts.spawn.spec.needs
+    }
+
+    /// Reads the ledger off the runtime's threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.parts.handle.read(read).await
     }
 
     /// How long it may take, from its binding on.

@@ -5,6 +5,7 @@
 //! left, and ends sooner when it is asked to.
 
 mod end;
+mod outputs;
 mod secrets;
 mod starting;
 
@@ -22,6 +23,7 @@ pub(crate) use self::end::{result_of, used_by_lost};
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
+use crate::outside;
 use crate::plan::{CommandSpec, Rendered, RenderedEnv, RenderedStdin};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, StopReason, Wardens};
 use crate::usage::Charged;
@@ -96,6 +98,7 @@ impl Processes {
         session: &SessionContext,
         spec: &CommandSpec,
         filled: Rendered,
+        stdin: Option<Vec<u8>>,
         outputs: &BTreeMap<WorkId, Vec<u8>>,
     ) -> Result<Launch, String> {
         let mut scratch = Scratch::below(&self.scratch_root)
@@ -126,11 +129,6 @@ impl Processes {
             .filter(|secret| named.contains(&secret.name) || !secret.is_too_short())
             .collect();
         environment.extend(self.own_variables(session, &scratch));
-        let stdin = match filled.stdin {
-            None => None,
-            Some(RenderedStdin::Text(text)) => Some(text.into_bytes()),
-            Some(RenderedStdin::File(path)) => Some(read_input(&path)?),
-        };
         let time = session.time();
         let check = filled.check.map(|command| Check {
             command: command.into_iter().map(OsString::from).collect(),
@@ -225,16 +223,19 @@ fn context_of(
     })
 }
 
-fn read_input(path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: &std::io::Error| {
-        format!("its standard input, {}, cannot be read: {error}", path.display())
-    };
-    let size = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
-    if size > MAX_STDIN {
-        return Err(format!(
-            "its standard input, {}, has {size} bytes; at most {MAX_STDIN} are allowed",
-            path.display()
-        ));
+async fn read_stdin(stdin: Option<RenderedStdin>) -> Result<Option<Vec<u8>>, String> {
+    match stdin {
+        None => Ok(None),
+        Some(RenderedStdin::Text(text)) => Ok(Some(text.into_bytes())),
+        Some(RenderedStdin::File(path)) => tokio::task::spawn_blocking(move || read_input(&path))
+            .await
+            .map_err(|error| format!("its standard input could not be read: {error}"))?
+            .map(Some),
     }
-    std::fs::read(path).map_err(|error| failed(&error))
+}
+
+/// Blocks. What the plan named as a file may be something else by now.
+fn read_input(path: &Path) -> Result<Vec<u8>, String> {
+    outside::read(path, MAX_STDIN)
+        .map_err(|error| format!("its standard input, {}, cannot be read: {error}", path.display()))
 }

@@ -21,7 +21,7 @@ use crate::text::printable;
 /// message, hint, path, line, column, text), left_out.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The plan file
+    /// The plan file; `-` reads it from standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -50,7 +50,7 @@ impl Args {
 
 /// A plan that can be run.
 pub(super) fn checked(file: &Path) -> Result<Plan, PlanError> {
-    let plan = Plan::read(file)?;
+    let plan = super::source::read(file)?;
     // What only the kernel refuses comes up here; nothing is taken from the environment.
     plan.compile(&Environment::Unknown)?;
     Ok(plan)

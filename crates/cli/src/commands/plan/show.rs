@@ -20,7 +20,7 @@ use crate::text::printable;
 /// critical).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The plan file
+    /// The plan file; `-` reads it from standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Print a Mermaid flowchart instead

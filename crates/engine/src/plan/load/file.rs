@@ -1,9 +1,11 @@
 //! The text of one plan file.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::Read;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
+use crate::outside::{self, ReadError};
 use crate::plan::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span};
 
 /// Largest plan file, in bytes.
@@ -18,21 +20,41 @@ pub(super) fn check_size(bytes: usize, path: &Path) -> Result<(), PlanError> {
     Err(PlanError::of_file(DiagnosticCode::TooLarge, path, message))
 }
 
-/// Reads a file no further than a plan file may go.
+/// Reads a regular file no further than a plan file may go.
 pub(super) fn read(path: &Path) -> Result<String, PlanError> {
-    let mut bytes = Vec::new();
-    let read =
-        fs::File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
-    let unreadable = |error| {
-        PlanError::of_file(
-            DiagnosticCode::Unreadable,
-            path,
-            format!("cannot read this file: {error}"),
-        )
-    };
-    read.map_err(unreadable)?;
-    check_size(bytes.len(), path)?;
-    decoded(&bytes, path)
+    text_of(outside::read(path, MAX_FILE_BYTES), path)
+}
+
+/// Reads a stream to its end, and no further than a plan file may go.
+pub(super) fn read_stream(stream: impl Read, shown: &Path) -> Result<String, PlanError> {
+    text_of(outside::read_open(stream, MAX_FILE_BYTES), shown)
+}
+
+/// Opens what a path leads to if that is a pipe, a terminal or what this process was handed over
+/// as one of its files, and waits for who writes there; `None` if it is a file or nothing.
+pub(super) fn open_stream(path: &Path) -> Result<Option<fs::File>, PlanError> {
+    let Ok(found) = fs::metadata(path) else { return Ok(None) };
+    let kind = found.file_type();
+    let is_handed_over =
+        ["/dev/stdin", "/dev/fd", "/proc"].iter().any(|handed| path.starts_with(handed));
+    if !(kind.is_fifo() || kind.is_char_device() || (kind.is_file() && is_handed_over)) {
+        return Ok(None);
+    }
+    match fs::File::open(path) {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) => text_of(Err(error.into()), path).map(|_| None),
+    }
+}
+
+fn text_of(read: Result<Vec<u8>, ReadError>, path: &Path) -> Result<String, PlanError> {
+    match read {
+        Ok(bytes) => decoded(&bytes, path),
+        Err(ReadError::TooLarge { .. }) => check_size(usize::MAX, path).map(|()| String::new()),
+        Err(error) => {
+            let message = format!("cannot read this file: {error}");
+            Err(PlanError::of_file(DiagnosticCode::Unreadable, path, message))
+        }
+    }
 }
 
 /// The text of a file, or where in it something else than UTF-8 begins.

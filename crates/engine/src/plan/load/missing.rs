@@ -1,11 +1,11 @@
 //! Files that a plan names and that are not there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::plan::objects::{Step, StepWork};
-use crate::plan::text::{DiagnosticCode, Diagnostics, suggestion};
+use crate::plan::text::{DiagnosticCode, Diagnostics};
 
 /// How many files of a directory are searched for a similar name.
 const LOOKED_THROUGH: usize = 1_000;
@@ -19,13 +19,19 @@ pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mu
         })
     };
     let made: BTreeSet<&Path> = commands().flat_map(|command| command.made_files()).collect();
+    let mut looked_at: BTreeMap<PathBuf, bool> = BTreeMap::new();
     for (text, span) in commands().flat_map(|command| command.read_files()) {
         let Some(path) = text.as_known().map(|path| dir.join(path)) else { continue };
-        if made.contains(path.as_path()) || path.exists() || diagnostics.is_full() {
+        if made.contains(path.as_path()) || diagnostics.is_full() {
+            continue;
+        }
+        // Thousands of cells may read the same file.
+        let is_there = *looked_at.entry(path.clone()).or_insert_with(|| path.exists());
+        if is_there {
             continue;
         }
         let shown = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
-        let hint = similar_file(&path).unwrap_or_else(|| {
+        let hint = similar_file(&path, diagnostics).unwrap_or_else(|| {
             "paths start from the plan's directory; list a file that an item creates in its \
             `output`"
                 .to_owned()
@@ -37,10 +43,10 @@ pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mu
 }
 
 /// Suggests a file in the same directory with a similar name.
-pub(super) fn similar_file(path: &Path) -> Option<String> {
+pub(super) fn similar_file(path: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<String> {
     let entries = fs::read_dir(path.parent()?).ok()?.take(LOOKED_THROUGH).flatten();
     let mut names: Vec<String> =
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
-    suggestion(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
+    diagnostics.suggestion(&path.file_name()?.to_string_lossy(), names.iter().map(String::as_str))
 }

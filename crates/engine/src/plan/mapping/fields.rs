@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::keys::{Key, Object};
 use crate::plan::text::{
-    DiagnosticCode, Diagnostics, Node, Span, Spanned, Yaml, enumerate, shorten, suggestion,
+    DiagnosticCode, Diagnostics, Node, Span, Spanned, Yaml, enumerate, shorten,
 };
 
 /// What other tools call our keys.
@@ -138,7 +138,7 @@ pub(in crate::plan) fn unknown_key(
         ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
     let hint = match elsewhere {
         Some((_, ours)) => Some(format!("use `{ours}` instead")),
-        None => suggestion(&key.value, names.iter().copied()),
+        None => diagnostics.suggestion(&key.value, names.iter().copied()),
     };
     let hint = hint.unwrap_or_else(|| format!("valid keys: {}", enumerate(&names)));
     diagnostics.error(DiagnosticCode::UnknownKey, key.span, message).hint(hint);

@@ -2,7 +2,7 @@
 
 use crate::plan::text::{
     Bytes, Cost, Count, DiagnosticCode, Diagnostics, Millis, Node, Reported, Share, Spanned,
-    UnitError, Yaml, enumerate, shorten, suggestion,
+    UnitError, Yaml, enumerate, shorten,
 };
 
 /// Each returns `None` for a value that does not fit, which is reported then.
@@ -120,7 +120,7 @@ impl Diagnostics<'_> {
         if self.is_full() {
             return None;
         }
-        let hint = suggestion(text, names.iter().copied());
+        let hint = self.suggestion(text, names.iter().copied());
         let message = format!("expected one of {}, found `{}`", enumerate(&names), shorten(text));
         self.error(DiagnosticCode::BadValue, node.span, message).hint_if(hint);
         None

@@ -60,6 +60,8 @@ impl CheckAst {
     }
 
     pub(super) fn resolve(&self, resolver: &mut CellResolver<'_, '_, '_>) -> CheckSpec {
-        CheckSpec { run: self.command.resolve(TextScope::Item, resolver), timeout: self.timeout }
+        let run = self.command.resolve(TextScope::Item, resolver);
+        self.command.refuse_injection(&run, None, resolver.diagnostics());
+        CheckSpec { run, timeout: self.timeout }
     }
 }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use antiphon_core::id::WorkId;
 use serde::{Deserialize, Serialize};
 
+use super::interpreter::{Injection, injection};
+use super::stdin::StdinSource;
 use super::{process_text, secret_lint};
 use crate::plan::mapping::{Fields, ValueKind};
 use crate::plan::resolve::{CellResolver, CommandText, RenderError, TextScope};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Piece, Template, Yaml, all_of};
+use crate::plan::text::{
+    DiagnosticCode, Diagnostics, Node, Piece, Span, Template, Yaml, all_of, shorten,
+};
 
 pub(super) const COMMAND: ValueKind = ValueKind::List(&ValueKind::Template);
 
@@ -24,7 +28,7 @@ pub enum Invocation {
 
 #[derive(Debug, Clone)]
 pub(super) enum CommandAst {
-    Argv(Vec<Template>),
+    Argv { words: Vec<Template>, span: Span },
     Shell(String),
 }
 
@@ -86,7 +90,8 @@ impl CommandAst {
                 templates.push(template.value);
             }
         }
-        (templates.len() == entries.len()).then_some(Self::Argv(templates))
+        (templates.len() == entries.len())
+            .then_some(Self::Argv { words: templates, span: node.span })
     }
 
     fn read_shell(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Self> {
@@ -120,8 +125,26 @@ impl CommandAst {
     /// Every text of it that may hold placeholders.
     pub(super) fn templates(&self) -> &[Template] {
         match self {
-            Self::Argv(templates) => templates,
+            Self::Argv { words, .. } => words,
             Self::Shell(_) => &[],
+        }
+    }
+
+    /// Reports outputs of items that would be run as code.
+    pub(super) fn refuse_injection(
+        &self,
+        resolved: &Invocation,
+        stdin: Option<&StdinSource>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) {
+        if let (Self::Argv { span, .. }, Invocation::Argv(words)) = (self, resolved)
+            && let Some(Injection { program, advice }) = injection(words, stdin)
+        {
+            let message = format!(
+                "`{}` would run the output of an item as part of its code",
+                shorten(&program)
+            );
+            diagnostics.error(DiagnosticCode::BadPlaceholder, *span, message).hint(advice);
         }
     }
 
@@ -131,7 +154,7 @@ impl CommandAst {
         resolver: &mut CellResolver<'_, '_, '_>,
     ) -> Invocation {
         match self {
-            Self::Argv(texts) => {
+            Self::Argv { words: texts, .. } => {
                 Invocation::Argv(texts.iter().map(|text| resolver.text(text, scope)).collect())
             }
             Self::Shell(script) => {
@@ -144,7 +167,7 @@ impl CommandAst {
     /// What it runs, to be shown.
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Argv(argv) => argv.iter().map(first_text).collect::<Vec<_>>().join(" "),
+            Self::Argv { words, .. } => words.iter().map(first_text).collect::<Vec<_>>().join(" "),
             Self::Shell(_) => "sh".to_owned(),
         }
     }
@@ -159,6 +182,14 @@ pub(super) fn first_text(template: &Template) -> String {
 }
 
 impl Invocation {
+    /// The texts that outputs may be filled into.
+    pub(super) fn texts(&self) -> &[CommandText] {
+        match self {
+            Self::Argv(texts) => texts,
+            Self::Shell(_) => &[],
+        }
+    }
+
     /// The program and its arguments with outputs filled in.
     pub(super) fn render(
         &self,

@@ -336,6 +336,14 @@ impl EnvValue {
         matches!(self, Self::Secret(_))
     }
 
+    /// The text, unless it is a secret.
+    pub(super) fn text(&self) -> Option<&CommandText> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Secret(_) => None,
+        }
+    }
+
     /// With outputs filled in.
     pub(super) fn render(
         &self,

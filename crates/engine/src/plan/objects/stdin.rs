@@ -89,6 +89,18 @@ impl StdinAst {
 }
 
 impl StdinSource {
+    /// Whether outputs of items are part of what is read.
+    pub(super) fn is_made_of_outputs(&self) -> bool {
+        matches!(self, Self::Text(text) if text.outputs().next().is_some())
+    }
+
+    /// The text or the path.
+    pub(super) fn text(&self) -> &CommandText {
+        match self {
+            Self::Text(text) | Self::File(text) => text,
+        }
+    }
+
     /// With outputs filled in; paths start from `dir`.
     pub(super) fn render(
         &self,

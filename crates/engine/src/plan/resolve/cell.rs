@@ -9,7 +9,6 @@ use super::names::{Cell, Names, OutputOf};
 use crate::coordination::Need;
 use crate::plan::text::{
     DiagnosticCode, Diagnostics, Hole, Piece, Span, Spanned, Template, enumerate, shorten,
-    suggestion,
 };
 
 /// A value that an item gives to its runner.
@@ -77,6 +76,8 @@ pub(in crate::plan) struct CellResolver<'a, 's, 'p> {
     /// adds the member.
     needs: Vec<(Need, Span)>,
     needed: BTreeSet<Need>,
+    /// How many of these, the last ones, are members of groups that are needed too.
+    members: usize,
     /// Whether one of its needs names nothing, so that what it needs is not known.
     lost: bool,
     /// The lists of its matrix that were named, by any cell of the item.
@@ -94,7 +95,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         diagnostics: &'s mut Diagnostics<'a>,
     ) -> Self {
         let (needs, needed) = (Vec::new(), BTreeSet::new());
-        Self { item, cell, names, dir, expansion, diagnostics, needs, needed, lost: false, used }
+        let (members, lost) = (0, false);
+        Self { item, cell, names, dir, expansion, diagnostics, needs, needed, members, lost, used }
     }
 
     pub(in crate::plan) fn diagnostics(&mut self) -> &mut Diagnostics<'a> {
@@ -116,6 +118,11 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         self.dir.join(path)
     }
 
+    /// How many of its needs, the last ones, say no more than that it needs a group.
+    pub(in crate::plan) fn members(&self) -> usize {
+        self.members
+    }
+
     /// What the cell was found to need.
     pub(in crate::plan) fn into_needs(self) -> Vec<(Need, Span)> {
         self.needs
@@ -123,13 +130,27 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
 
     /// Resolves `needs`. Outputs may be named only of what is needed, so this comes first.
     pub(in crate::plan) fn needs(&mut self, needs: &[Spanned<Template>]) {
+        let mut named = BTreeSet::new();
         for need in needs {
             let name = self.name(&need.value);
+            if named.contains(&name) {
+                // A matrix has thousands of cells, and finds nothing new the second time.
+                continue;
+            }
             let found = self.names.need(&name, need.span, self.diagnostics);
             self.lost |= found.is_empty();
             for found in found {
                 self.need(found, need.span);
             }
+            named.insert(name);
+        }
+    }
+
+    fn need_member(&mut self, need: Need) {
+        if !self.needed.contains(&need) {
+            let span = self.item.id.span;
+            self.need(need, span);
+            self.members += 1;
         }
     }
 
@@ -262,7 +283,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                     TextScope::Runner => (item.id.span, ", which its runner requires"),
                     _ => (span, ""),
                 };
-                let hint = suggestion(name, item.inputs.keys().map(String::as_str));
+                let hint =
+                    self.diagnostics.suggestion(name, item.inputs.keys().map(String::as_str));
                 let hint = hint.unwrap_or_else(|| format!("add it: input: {{ {name}: FILE }}"));
                 let message = format!("`{}` has no input `{name}`{by}", item.id.value);
                 self.diagnostics.error(DiagnosticCode::BadPlaceholder, at, message).hint(hint);
@@ -280,9 +302,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
         let Some(OutputOf { item: source, ids, all_cells }) = names.output_of(of) else {
             let message = format!("unknown item `{}`", shorten(of));
-            self.diagnostics
-                .error(DiagnosticCode::BadPlaceholder, span, message)
-                .hint_if(names.suggestion(of));
+            let hint = names.suggestion(of, self.diagnostics);
+            self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint_if(hint);
             return None;
         };
         if source.is_plan() {
@@ -290,6 +311,9 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 "`{of}` is a nested plan; its output is its receipt, which has no parts with names"
             );
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message);
+            return None;
+        }
+        if !self.weigh(ids.len() * PIECE_WEIGHT) {
             return None;
         }
         let by_group =
@@ -313,21 +337,24 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 None => {
                     format!("declare it there: output: [{name}], or output: {{ {name}: FILE }}")
                 }
-                Some(known) => suggestion(name, known.iter().copied()).unwrap_or_else(|| {
-                    let known: Vec<&str> = known.iter().copied().collect();
-                    format!("its outputs are {}", enumerate(&known))
-                }),
+                Some(known) => {
+                    let similar = self.diagnostics.suggestion(name, known.iter().copied());
+                    similar.unwrap_or_else(|| {
+                        let known: Vec<&str> = known.iter().copied().collect();
+                        format!("its outputs are {}", enumerate(&known))
+                    })
+                }
             };
             let message = format!("`{of}` does not declare an output `{name}`");
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
             return None;
         }
-        if !self.weigh(ids.len() * PIECE_WEIGHT) {
-            return None;
-        }
-        for id in &ids {
-            // A group brings no outputs along, only its members do.
-            self.need(Need::Work(id.clone()), self.item.id.span);
+        // Outputs of what is needed directly come with the session. Those of a group are looked for
+        // where they were recorded, unless there is room to need each member.
+        if self.expansion.has_room_for(ids.len()) {
+            for id in &ids {
+                self.need_member(Need::Work(id.clone()));
+            }
         }
         let name = name.map(str::to_owned);
         match ids.as_slice() {
@@ -344,7 +371,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         let hint = if self.names.has_item(name) {
             Some(format!("to use the output of that item, write {{{{{name}.output}}}}"))
         } else {
-            let similar = suggestion(name, known.iter().copied());
+            let similar = self.diagnostics.suggestion(name, known.iter().copied());
             similar.or_else(|| {
                 (!known.is_empty()).then(|| format!("its matrix defines {}", enumerate(&known)))
             })

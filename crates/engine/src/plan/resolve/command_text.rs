@@ -124,6 +124,15 @@ impl CommandText {
         }
     }
 
+    /// The items whose outputs are filled in.
+    pub(in crate::plan) fn outputs(&self) -> impl Iterator<Item = &WorkId> {
+        self.0.iter().flat_map(|part| match part {
+            TextPart::Known(_) => &[],
+            TextPart::Output { output_of, .. } => std::slice::from_ref(output_of),
+            TextPart::Outputs { outputs_of, .. } => outputs_of.as_slice(),
+        })
+    }
+
     /// Adds a part; known ones become one.
     pub(super) fn push(&mut self, part: TextPart) {
         match (self.0.last_mut(), part) {

@@ -52,6 +52,11 @@ impl Expansion {
         self.weight_left.is_some()
     }
 
+    /// Whether so many more needs do not bring the plan beyond what is looked at.
+    pub(super) fn has_room_for(&self, needs: usize) -> bool {
+        self.needs_left.is_some_and(|left| left >= needs)
+    }
+
     /// Takes a need from what all items may have together.
     pub(super) fn need(&mut self, item: Span, diagnostics: &mut Diagnostics<'_>) -> bool {
         let Some(left) = self.needs_left else { return false };

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::coordination::Need;
 use crate::id::{GroupName, WorkId};
-use crate::plan::text::{
-    DiagnosticCode, Diagnostics, Span, Spanned, enumerate, shorten, suggestion,
-};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Span, Spanned, enumerate, shorten};
+
+/// How many names before and after an unknown one are searched for a similar one.
+const NEAR: usize = 500;
 
 /// An item, or one combination of its matrix.
 #[derive(Debug, Clone)]
@@ -112,6 +113,8 @@ pub(in crate::plan) struct Names<'p> {
     by_id: BTreeMap<WorkId, usize>,
     by_name: BTreeMap<&'p str, usize>,
     groups: BTreeMap<&'p str, GroupName>,
+    /// The names of items and groups, in order.
+    own: Vec<&'p str>,
 }
 
 impl<'p> Names<'p> {
@@ -124,6 +127,7 @@ impl<'p> Names<'p> {
             by_id: BTreeMap::new(),
             by_name: BTreeMap::new(),
             groups: BTreeMap::new(),
+            own: Vec::new(),
         };
         for (index, item) in items.iter().enumerate() {
             for id in item.cell_ids() {
@@ -147,6 +151,9 @@ impl<'p> Names<'p> {
                     .hint("`needs` refers to both, so their names must differ");
             }
         }
+        names.own = names.by_name.keys().chain(names.groups.keys()).copied().collect();
+        names.own.sort_unstable();
+        names.own.dedup();
         names.items = items;
         names
     }
@@ -196,14 +203,17 @@ impl<'p> Names<'p> {
             return Vec::new();
         }
         let message = format!("unknown item or group `{}`", shorten(name));
-        diagnostics
-            .error(DiagnosticCode::UnknownNeed, span, message)
-            .hint_if(self.suggestion(name));
+        let hint = self.suggestion(name, diagnostics);
+        diagnostics.error(DiagnosticCode::UnknownNeed, span, message).hint_if(hint);
         Vec::new()
     }
 
     /// A similar name, or those that there are.
-    pub(super) fn suggestion(&self, name: &str) -> Option<String> {
+    pub(super) fn suggestion(
+        &self,
+        name: &str,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Option<String> {
         let base = name.split('[').next().unwrap_or_default();
         if let Some(index) = self.by_name.get(base).filter(|_| base != name) {
             let item = &self.items[*index];
@@ -212,14 +222,15 @@ impl<'p> Names<'p> {
             }
             let ids: Vec<&str> = item.cell_ids().map(WorkId::as_str).collect();
             return Some(
-                suggestion(name, ids.iter().copied())
+                diagnostics
+                    .suggestion(name, ids.iter().copied())
                     .unwrap_or_else(|| format!("its cells are {}", enumerate(&ids))),
             );
         }
-        let mut own: Vec<&str> = self.by_name.keys().chain(self.groups.keys()).copied().collect();
-        own.sort_unstable();
-        own.dedup();
-        suggestion(name, own.iter().copied())
-            .or_else(|| (!own.is_empty()).then(|| format!("known names: {}", enumerate(&own))))
+        // Of thousands, those are looked at that begin like it.
+        let near = self.own.partition_point(|own| *own < name).saturating_sub(NEAR);
+        diagnostics.suggestion(name, self.own[near..].iter().take(2 * NEAR).copied()).or_else(
+            || (!self.own.is_empty()).then(|| format!("known names: {}", enumerate(&self.own))),
+        )
     }
 }

@@ -1,20 +1,32 @@
 //! What is wrong with a plan: every problem with its place, the line's text and what to do.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::phrases::suggestion;
 use super::source::{SourceText, Span};
 
 /// Problems that are kept; a file in another language would give thousands.
 const MAX_PROBLEMS: usize = 100;
 
+/// Different problems that are remembered until the first ones in the order of the text are known.
+const MAX_REMEMBERED: usize = 50 * MAX_PROBLEMS;
+
+/// What comparing two names takes at least, in pairs of bytes.
+const NAME_COSTS: usize = 64;
+
+/// How many pairs of bytes are compared in the search for similar names.
+const MAX_COMPARED: usize = 1 << 24;
+
 /// Longest message that is kept, in characters.
 const MAX_MESSAGE_CHARS: usize = 500;
 
 /// What kind of problem it is; a contract, as `--json` prints it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DiagnosticCode {
     /// A file cannot be read, or is not UTF-8.
@@ -180,7 +192,15 @@ fn cut(text: String) -> String {
 pub(in crate::plan) struct Diagnostics<'a> {
     source: &'a SourceText,
     found: Vec<Pending>,
+    /// Prints of all problems, so that each is counted once: cells share the text that they come
+    /// from.
+    known: HashSet<u64>,
+    /// How often something was reported.
+    reported: usize,
+    /// Where what is said of a problem goes that is not remembered.
+    ignored: Pending,
     masked: Vec<Span>,
+    compared: usize,
 }
 
 #[derive(Debug)]
@@ -189,6 +209,20 @@ struct Pending {
     span: Span,
     message: String,
     hint: Option<String>,
+}
+
+impl Pending {
+    fn new(code: DiagnosticCode, span: Span, message: String) -> Self {
+        Self { code, span, message, hint: None }
+    }
+}
+
+/// Equal values have equal prints, and others do not, but for a chance in billions, which would
+/// leave out one of many problems.
+fn print_of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A problem that was just found, for what to do about it.
@@ -207,7 +241,15 @@ impl Reported<'_> {
 
 impl<'a> Diagnostics<'a> {
     pub(in crate::plan) fn new(source: &'a SourceText) -> Self {
-        Self { source, found: Vec::new(), masked: Vec::new() }
+        Self {
+            source,
+            found: Vec::new(),
+            known: HashSet::new(),
+            reported: 0,
+            ignored: Pending::new(DiagnosticCode::Unreadable, Span::default(), String::new()),
+            masked: Vec::new(),
+            compared: 0,
+        }
     }
 
     pub(in crate::plan) fn source(&self) -> &'a SourceText {
@@ -220,7 +262,13 @@ impl<'a> Diagnostics<'a> {
         span: Span,
         message: impl Into<String>,
     ) -> Reported<'_> {
-        self.found.push(Pending { code, span, message: message.into(), hint: None });
+        let message = message.into();
+        self.reported += 1;
+        let is_new = self.known.insert(print_of(&(code, span, &message)));
+        if !is_new || self.found.len() >= MAX_REMEMBERED {
+            return Reported(&mut self.ignored);
+        }
+        self.found.push(Pending::new(code, span, cut(message)));
         Reported(self.found.last_mut().expect("BUG: one was just pushed"))
     }
 
@@ -232,7 +280,24 @@ impl<'a> Diagnostics<'a> {
     /// Whether so much is wrong that hints for further problems are not worth the search; the plan
     /// is refused anyway.
     pub(in crate::plan) fn is_full(&self) -> bool {
-        self.found.len() > 10 * MAX_PROBLEMS
+        self.reported > 10 * MAX_PROBLEMS
+    }
+
+    /// Suggests the known name that is most similar, as long as looking for one has not taken too
+    /// long: many names that are not quite right would be compared with each other.
+    pub(in crate::plan) fn suggestion<'k>(
+        &mut self,
+        name: &str,
+        known: impl Iterator<Item = &'k str>,
+    ) -> Option<String> {
+        let (compared, mut done) = (&mut self.compared, false);
+        let known = known.take_while(|other| {
+            *compared = compared.saturating_add(NAME_COSTS + name.len() * other.len());
+            done = *compared > MAX_COMPARED;
+            !done
+        });
+        let found = suggestion(name, known);
+        found.filter(|_| !done)
     }
 
     /// All problems in the order of the text, each once.
@@ -241,9 +306,7 @@ impl<'a> Diagnostics<'a> {
             return Ok(());
         }
         self.found.sort_by_key(|found| (found.span, found.code));
-        // The cells of a matrix share the text that they come from.
-        self.found.dedup_by(|a, b| a.span == b.span && a.code == b.code && a.message == b.message);
-        let left_out = self.found.len().saturating_sub(MAX_PROBLEMS);
+        let left_out = self.known.len().saturating_sub(MAX_PROBLEMS);
         self.found.truncate(MAX_PROBLEMS);
         let (source, masked) = (self.source, &self.masked);
         let problems = self.found.into_iter().map(|found| {
@@ -255,7 +318,7 @@ impl<'a> Diagnostics<'a> {
                 mark: excerpt.mark,
             };
             let Pending { code, message, hint, .. } = found;
-            let (message, hint) = (cut(message), hint.map(cut));
+            let hint = hint.map(cut);
             Diagnostic { code, message, hint, path: source.path().to_owned(), place: Some(place) }
         });
         Err(PlanError { diagnostics: problems.collect(), left_out })

@@ -10,10 +10,7 @@ const LOOKED_THROUGH: usize = 1_000;
 const LISTED: usize = 12;
 
 /// Suggests the known name that is most similar.
-pub(in crate::plan) fn suggestion<'k>(
-    name: &str,
-    known: impl Iterator<Item = &'k str>,
-) -> Option<String> {
+pub(super) fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
     let likeness = |other: &str| {
         // One letter more or less of a short word is much by any measure, and the commonest
         // mistake.

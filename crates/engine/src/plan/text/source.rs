@@ -9,7 +9,7 @@ const SHOWN_CHARS: usize = 160;
 const MASK: char = '*';
 
 /// A part of the text, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(in crate::plan) struct Span {
     pub(in crate::plan) start: usize,
     pub(in crate::plan) end: usize,

@@ -1,9 +1,9 @@
 //! The result file that a session left in its scratch directory.
 
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::outside::{self, ReadError};
 use crate::process::folder::{Kept, SessionFolder};
 use crate::process::launch::RESULT_FILE;
 use crate::process::redaction::{Secret, redacted};
@@ -16,26 +16,25 @@ pub(super) fn keep(
     secrets: &[Secret],
     folder: &SessionFolder,
 ) -> ResultFile {
-    let opened = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(scratch.join(RESULT_FILE));
+    // A symbolic link to another user's file is not followed; a hard link is the same danger.
+    let opened = outside::open_no_link(&scratch.join(RESULT_FILE));
     let file = match opened {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return ResultFile::Absent,
+        Err(error) if error.is_absent() => return ResultFile::Absent,
         Err(_) => return ResultFile::Unreadable,
     };
-    // A symbolic link to another user's file was not followed; a hard link is the same danger.
     let meta = match file.metadata() {
-        Ok(meta) if meta.is_file() && meta.nlink() == 1 => meta,
+        Ok(meta) if meta.nlink() == 1 => meta,
         _ => return ResultFile::Unreadable,
     };
     if meta.len() > cap {
         return ResultFile::TooLarge(meta.len());
     }
-    let mut bytes = Vec::new();
-    match file.take(cap).read_to_end(&mut bytes) {
-        Ok(_) if folder.keep(Kept::Result, &redacted(secrets, &bytes)).is_ok() => ResultFile::Kept,
+    match outside::read_open(file, cap) {
+        Err(ReadError::TooLarge { .. }) => ResultFile::TooLarge(cap.saturating_add(1)),
+        Ok(bytes) if folder.keep(Kept::Result, &redacted(secrets, &bytes)).is_ok() => {
+            ResultFile::Kept
+        }
         _ => ResultFile::Unreadable,
     }
 }

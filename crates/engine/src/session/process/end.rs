@@ -253,9 +253,15 @@ fn judge(
             _ => {}
         },
     }
-    spec.session_output(reading.output.as_ref(), std::path::Path::exists)
+    spec.session_output(reading.output.as_ref(), is_put_out)
         .or_else(|error| failed(error.to_string()))
         .map(text_as_it_is)
+}
+
+/// Whether something is where a session was to put it: a file or a directory, not what others would
+/// wait for.
+fn is_put_out(path: &std::path::Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() || found.is_dir())
 }
 
 /// A text that a session puts out is kept as it is, not as JSON.

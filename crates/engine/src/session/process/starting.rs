@@ -1,19 +1,19 @@
 //! A session on its way to run: tried again for as long as its machine has no room for it, which is
 //! nobody's failure.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antiphon_core::coordination::{Report, SessionOutcome};
 use antiphon_core::time::WallTime;
 use tokio::time::Instant;
 
-use super::{Processes, StopCause, StopReason};
+use super::outputs::OutputsError;
+use super::{Processes, StopCause, StopReason, read_stdin};
 use crate::ledger::ReadError;
 use crate::mailbox::Unavailable;
 use crate::plan::CommandSpec;
 use crate::process::{Cause, TreeEnd, shortage_of};
-use crate::session::{Failed, Output, SessionContext};
+use crate::session::{Failed, SessionContext};
 
 /// How long a session waits for room on its machine before it counts as one that could not be
 /// started.
@@ -49,6 +49,15 @@ impl From<Unavailable> for NotStarted {
                 _ => Self::Refused(error.into()),
             },
             _ => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<OutputsError> for NotStarted {
+    fn from(error: OutputsError) -> Self {
+        match error {
+            OutputsError::Unavailable(error) => error.into(),
+            OutputsError::TooMuch => Self::refused(error.to_string()),
         }
     }
 }
@@ -112,20 +121,14 @@ impl Processes {
             .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
         let spec =
             CommandSpec::from_bytes(&description).map_err(|error| refused(error.to_string()))?;
-        let mut outputs = BTreeMap::new();
-        for work in session.needed() {
-            if let Some(bytes) = session.output_of(work).await?.and_then(Output::into_bytes) {
-                outputs.insert(work.clone(), bytes);
-            }
-        }
-        let filled = spec.render(&outputs).map_err(|error| refused(error.to_string()))?;
-        let launch =
-            self.launch(session, &spec, filled, &outputs).map_err(|text| {
-                match shortage_of(&text) {
-                    Some(what) => NotStarted::NoRoom(what),
-                    None => refused(text),
-                }
-            })?;
+        let outputs = session.outputs(spec.outputs_filled_in()).await?;
+        let mut filled = spec.render(&outputs).map_err(|error| refused(error.to_string()))?;
+        let in_the_way = |text: String| match shortage_of(&text) {
+            Some(what) => NotStarted::NoRoom(what),
+            None => refused(text),
+        };
+        let stdin = read_stdin(filled.stdin.take()).await.map_err(in_the_way)?;
+        let launch = self.launch(session, &spec, filled, stdin, &outputs).map_err(in_the_way)?;
         let id = session.session();
         let launched = self.wardens.launch(id, launch).await;
         let mut running = launched.map_err(|error| match error.shortage() {

@@ -4,7 +4,7 @@
 //! It is a blob, named by its digest from
 //! [`WorkSpec::input`](crate::coordination::WorkSpec::input). It holds no value of a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use antiphon_core::id::WorkId;
@@ -20,7 +20,7 @@ use crate::plan::objects::limits::SessionLimits;
 use crate::plan::objects::output::{self, MissingOutput, OutputSource};
 use crate::plan::objects::stdin::{RenderedStdin, StdinSource};
 use crate::plan::objects::usage::UsageReader;
-use crate::plan::resolve::RenderError;
+use crate::plan::resolve::{CommandText, RenderError};
 use crate::plan::text::Millis;
 use crate::tagged::{self, Schema, TaggedError};
 
@@ -118,6 +118,17 @@ impl CommandSpec {
         let reports = self.usage.reports();
         let secrets = self.env.values().any(EnvValue::is_secret);
         Runner::Process { reports_tokens: reports, reports_cost: reports, secrets }
+    }
+
+    /// The items whose outputs are filled in.
+    #[must_use]
+    pub fn outputs_filled_in(&self) -> BTreeSet<&WorkId> {
+        let env = self.env.values().filter_map(EnvValue::text);
+        let inputs = self.inputs.values().map(InputSource::text);
+        let stdin = self.stdin.iter().map(StdinSource::text);
+        let check = self.check.iter().flat_map(|check| check.run.texts());
+        let texts = self.run.texts().iter().chain(env).chain(inputs).chain(stdin).chain(check);
+        texts.flat_map(CommandText::outputs).collect()
     }
 
     /// The command with the outputs of the items that it needs filled in.

@@ -9,7 +9,7 @@ use crate::plan::objects::process_text;
 use crate::plan::objects::runner::RunnerAsts;
 use crate::plan::resolve::Parameter;
 use crate::plan::text::{
-    DiagnosticCode, Diagnostics, Spanned, Template, Yaml, all_of, enumerate, shorten, suggestion,
+    DiagnosticCode, Diagnostics, Spanned, Template, Yaml, all_of, enumerate, shorten,
 };
 
 /// The ways to execute an item, of which each has one.
@@ -83,7 +83,7 @@ impl How {
             Self::Broken if fields.get("runner").is_some() => {
                 for (key, _) in others {
                     if !diagnostics.is_full()
-                        && suggestion(&key.value, item.names().into_iter()).is_some()
+                        && diagnostics.suggestion(&key.value, item.names().into_iter()).is_some()
                     {
                         unknown_key(key, item, &none, diagnostics);
                     }
@@ -138,9 +138,11 @@ fn known_runner(
         return Some(name);
     }
     let known: Vec<&str> = runners.keys().map(String::as_str).collect();
-    let hint = suggestion(&name.value, known.iter().copied()).or_else(|| match known.as_slice() {
-        [] => Some("define it under `runners`".to_owned()),
-        known => Some(format!("known runners: {}", enumerate(known))),
+    let hint = diagnostics.suggestion(&name.value, known.iter().copied()).or_else(|| {
+        match known.as_slice() {
+            [] => Some("define it under `runners`".to_owned()),
+            known => Some(format!("known runners: {}", enumerate(known))),
+        }
     });
     let message = format!("unknown runner `{}`", shorten(&name.value));
     diagnostics.error(DiagnosticCode::UnknownRunner, name.span, message).hint_if(hint);

@@ -63,6 +63,8 @@ pub(in crate::plan) struct Step {
     agent: Option<AgentId>,
     pub(in crate::plan) group: Option<GroupName>,
     pub(in crate::plan) needs: Vec<Need>,
+    /// How many of these, the last ones, say no more than that a group is needed.
+    members: usize,
     priority: i32,
     pub(in crate::plan) critical: bool,
     attempts: Option<u32>,
@@ -134,6 +136,7 @@ impl ItemAst {
         let agent = self.agent(&mut resolver);
         let reports_usage = matches!(self.how, How::Plan(_)) || usage.reports();
         limits.check(defaults.budget, reports_usage, resolver.diagnostics());
+        let members = resolver.members();
         let wait = Wait::new(id.clone(), group.clone(), resolver.into_needs());
         let step = work.map(|work| Step {
             id: id.clone(),
@@ -143,6 +146,7 @@ impl ItemAst {
             agent,
             group,
             needs: wait.needs().cloned().collect(),
+            members,
             priority: self.priority,
             critical: self.critical,
             attempts: self.retry.as_ref().and_then(RetryAst::attempts),
@@ -192,6 +196,8 @@ impl ItemAst {
             }
             (None, None) => None,
         };
+        let read = stdin.as_ref().map(|(stdin, _)| stdin);
+        command.refuse_injection(&run, read, resolver.diagnostics());
         let check = self.check.as_ref().map(|check| check.resolve(resolver));
         let inputs = input::resolve_all(&self.input, resolver)?;
         let outputs = self.output.resolve(resolver)?;
@@ -243,6 +249,15 @@ impl Step {
             input: Some(input),
             ..WorkSpec::new(self.id.clone(), runner)
         }
+    }
+}
+
+impl Step {
+    /// The same without the members of groups that it needs too; sessions find their outputs in
+    /// the record.
+    pub(in crate::plan) fn record_without_members(&self, recorded: WorkSpec) -> WorkSpec {
+        let needs = self.needs[..self.needs.len() - self.members].to_vec();
+        WorkSpec { needs, ..recorded }
     }
 }
 
