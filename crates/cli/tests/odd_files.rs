@@ -105,3 +105,80 @@ fn an_item_reads_what_more_cells_put_out_than_it_could_need_by_name() -> Result 
     assert!(all.len() == 320 && all.iter().all(|(_, output)| **output == 7), "{all:?}");
     Ok(())
 }
+
+#[test]
+fn what_is_of_no_session_is_passed_over_and_named() -> Result {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "  a: { command: ['true'] }\n")?;
+    assert_eq!(ran(dir.path(), &["run", "plan.yaml"])?.status.code(), Some(0));
+    let sessions = dir.path().join("state/sessions");
+    std::fs::write(sessions.join(".DS_Store"), "x")?;
+    std::fs::create_dir_all(sessions.join("notes"))?;
+    std::fs::write(sessions.join("notes/mine"), "x")?;
+    std::fs::create_dir(sessions.join("pipe"))?;
+    let fifo = rustix::fs::FileType::Fifo;
+    let mode = rustix::fs::Mode::RWXU;
+    rustix::fs::mknodat(rustix::fs::CWD, sessions.join("pipe/open"), fifo, mode, 0)?;
+    std::fs::create_dir(sessions.join("begun"))?;
+    std::fs::write(sessions.join("begun/open"), "torn")?;
+    let output = ran(dir.path(), &["run", "plan.yaml", "--id", "again"])?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(sessions.join("notes/mine").exists() && sessions.join("pipe").exists());
+    assert!(!sessions.join("begun").exists(), "nothing of it was ever spawned");
+    let examined = ran(dir.path(), &["doctor"])?;
+    let said = String::from_utf8_lossy(&examined.stdout);
+    for name in [".DS_Store", "notes", "pipe"] {
+        assert!(said.contains(&format!("{name}: of no session")), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_from_elsewhere_has_nothing_removed_outside_of_it() -> Result {
+    let dir = tempfile::tempdir()?;
+    write(dir.path(), "  a: { shell: 'cp -r state/sessions taken' }\n")?;
+    assert_eq!(ran(dir.path(), &["run", "plan.yaml"])?.status.code(), Some(0));
+    let theirs = dir.path().join("antiphon-important");
+    std::fs::create_dir(&theirs)?;
+    std::fs::write(theirs.join("work"), "of weeks")?;
+    let folder = std::fs::read_dir(dir.path().join("taken"))?.flatten().next();
+    let folder = folder.ok_or("no folder of the session")?.path();
+    let text = std::fs::read_to_string(folder.join("open"))?;
+    let mut lines = text.lines();
+    let mut opened: serde_json::Value = serde_json::from_str(lines.next().unwrap_or_default())?;
+    opened["scratch"] = serde_json::to_value(theirs.as_os_str().as_encoded_bytes())?;
+    if text.contains("\"scratch\":\"") {
+        opened["scratch"] = theirs.to_str().into();
+    }
+    let second = lines.next().unwrap_or_default();
+    for place in ["here", "boot"] {
+        if place == "boot" {
+            opened["place"]["boot"] = "00000000-0000-0000-0000-000000000000".into();
+        }
+        let planted = dir.path().join("state/sessions").join(place);
+        std::fs::create_dir_all(&planted)?;
+        std::fs::write(planted.join("open"), format!("{opened}\n{second}\n"))?;
+        let output = ran(dir.path(), &["run", "plan.yaml", "--id", place])?;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(theirs.join("work").exists(), "{place}");
+        std::fs::remove_dir_all(dir.path().join("taken"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_deep_tree_that_a_session_left_is_removed() -> Result {
+    let dir = tempfile::tempdir()?;
+    let tmp = dir.path().join("tmp");
+    std::fs::create_dir(&tmp)?;
+    write(
+        dir.path(),
+        "  a: { shell: 'cd \"$(dirname \"$ANTIPHON_RESULT\")\"; i=0; while [ $i -lt 700 ]; do \
+        mkdir directory; cd -P directory; i=$((i+1)); done' }\n",
+    )?;
+    let mut command = plans::antiphon(dir.path(), &["run", "plan.yaml"]);
+    let output = command.env("TMPDIR", &tmp).output()?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(std::fs::read_dir(&tmp)?.count(), 0);
+    Ok(())
+}

@@ -29,6 +29,7 @@ mod tree_end;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
+mod emptying;
 mod folder;
 #[cfg(target_os = "linux")]
 mod identity;

@@ -6,7 +6,7 @@
 //! the warden leaves its `end` there. It is no evidence and is removed once the end is recorded.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,12 +20,19 @@ use super::tree_end::TreeEnd;
 use super::wire::OsText;
 use crate::clock;
 use crate::hand_over;
+use crate::outside;
 
 /// The folder of the sessions in a state directory.
 pub(super) const SESSIONS: &str = "sessions";
 const OPEN: &str = "open";
 const END: &str = "end";
 const RAN: &str = "ran";
+/// Largest record that is read; a warden's end names processes that are left.
+const MAX_RECORD: u64 = 16 << 20;
+/// Largest output that is read; a plan cannot ask for as much.
+const MAX_KEPT: u64 = 1 << 30;
+/// What is said of a path that is no folder of a session.
+pub(super) const STRAY: &str = "this in the folder of the sessions is of no session";
 /// Longest name that is used as it is.
 const MAX_NAME: usize = 120;
 
@@ -113,7 +120,34 @@ impl Kept {
     }
 }
 
+/// What is in the folder of the sessions.
+#[derive(Debug)]
+pub(super) enum Listed {
+    Folder(SessionFolder),
+    /// Something that no engine has put there.
+    Stray(PathBuf),
+}
+
 impl SessionFolder {
+    /// The folders of the sessions in a state directory, and what else is among them.
+    pub(super) fn list(state_directory: &Path) -> io::Result<Vec<Listed>> {
+        let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let listed = entries.map(|entry| {
+            let entry = entry?;
+            // Of one that cannot be looked into, its record will say so.
+            let is_folder =
+                entry.file_type()?.is_dir() && is_of_session(&entry.path()).unwrap_or(true);
+            Ok(match is_folder {
+                true => Listed::Folder(Self::at(entry.path())),
+                false => Listed::Stray(entry.path()),
+            })
+        });
+        listed.collect()
+    }
+
     pub(super) fn at(path: PathBuf) -> Self {
         Self(path)
     }
@@ -144,9 +178,9 @@ impl SessionFolder {
     /// # Errors
     /// If it cannot be read.
     pub fn read(&self, kept: Kept) -> io::Result<Vec<u8>> {
-        match std::fs::read(self.path_of(kept)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            read => read,
+        match outside::read(&self.path_of(kept), MAX_KEPT) {
+            Err(error) if error.is_absent() => Ok(Vec::new()),
+            read => Ok(read?),
         }
     }
 
@@ -182,8 +216,8 @@ impl SessionFolder {
     /// A line that is whole and not understood is an error: what it speaks of may be running.
     pub(super) fn lines(&self) -> io::Result<(Option<OpenRecord>, Option<Begun>)> {
         let path = self.0.join(OPEN);
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, None)),
+        let bytes = match outside::read(&path, MAX_RECORD) {
+            Err(error) if error.is_absent() => return Ok((None, None)),
             read => read?,
         };
         let foreign = |error: serde_json::Error| {
@@ -212,8 +246,7 @@ impl SessionFolder {
 
     /// The end that a warden left, if it is whole.
     pub(super) fn end(&self) -> Option<TreeEnd> {
-        let mut bytes = Vec::new();
-        File::open(self.0.join(END)).ok()?.read_to_end(&mut bytes).ok()?;
+        let bytes = outside::read(&self.0.join(END), MAX_RECORD).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -224,7 +257,7 @@ impl SessionFolder {
 
     /// For how long the session had run when its warden last left that.
     pub(super) fn time(&self) -> Option<Duration> {
-        let bytes = std::fs::read(self.0.join(RAN)).ok()?;
+        let bytes = outside::read(&self.0.join(RAN), MAX_RECORD).ok()?;
         serde_json::from_slice(&bytes).ok().map(Duration::from_millis)
     }
 
@@ -247,6 +280,22 @@ impl SessionFolder {
     fn sync_parent(&self) -> io::Result<()> {
         self.0.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     }
+}
+
+/// Whether a folder holds nothing but what an engine puts into one, and its record is a file.
+fn is_of_session(folder: &Path) -> io::Result<bool> {
+    const OURS: [&str; 8] =
+        [OPEN, END, RAN, "stdout", "stderr", "check-stdout", "check-stderr", "result"];
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let name = name.strip_suffix(".tmp").unwrap_or(&name);
+        if !entry.file_type()?.is_file() || !OURS.contains(&name) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn line_of(value: &impl Serialize) -> Vec<u8> {

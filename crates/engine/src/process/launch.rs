@@ -157,6 +157,9 @@ pub struct Scratch {
     pub result_cap: u64,
 }
 
+/// How the names of scratch directories begin.
+pub(super) const SCRATCH_NAME: &str = "antiphon-";
+
 impl Scratch {
     /// Chooses a name that nothing else has, and touches nothing. `root` is a directory such as the
     /// system's temporary one.
@@ -168,7 +171,7 @@ impl Scratch {
         rustix::rand::getrandom(&mut random, rustix::rand::GetRandomFlags::empty())?;
         // Whether a root that is not there comes back is seen when the directory is made.
         let root = root.canonicalize().or_else(|_| std::path::absolute(root))?;
-        let directory = root.join(format!("antiphon-{:032x}", u128::from_le_bytes(random)));
+        let directory = root.join(format!("{SCRATCH_NAME}{:032x}", u128::from_le_bytes(random)));
         Ok(Self { directory, files: Vec::new(), result_cap: 1024 * 1024 })
     }
 

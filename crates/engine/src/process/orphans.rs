@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use antiphon_core::id::SessionId;
 use antiphon_core::time::WallTime;
 
-use super::folder::{OpenRecord, SESSIONS, SessionFolder};
+use super::folder::{Listed, OpenRecord, SessionFolder};
 use super::identity::{ProcessIdentity, Visibility, Where};
 use super::session_processes::SessionProcesses;
 use super::sweep::{advice_on_hidden, unrecorded_warden};
@@ -29,6 +29,8 @@ pub struct Orphan {
 pub enum OrphanState {
     /// Nothing was started: its first line is torn.
     NeverBegun,
+    /// It is no folder of a session. An engine leaves it alone.
+    Stray,
     /// It cannot be read, or is of another version.
     NotUnderstood(String),
     /// A session was begun.
@@ -62,16 +64,15 @@ pub enum OrphanPlace {
 /// # Errors
 /// If the folder of the sessions cannot be listed.
 pub fn orphans(state_directory: &Path) -> io::Result<Vec<Orphan>> {
-    let entries = match std::fs::read_dir(state_directory.join(SESSIONS)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let folder = entry?.path();
-        let known = known(&SessionFolder::at(folder.clone()));
-        found.push(Orphan { folder, known });
-    }
+    let listed = SessionFolder::list(state_directory)?.into_iter();
+    let mut found: Vec<Orphan> = listed
+        .map(|entry| match entry {
+            Listed::Folder(folder) => {
+                Orphan { folder: folder.path().to_owned(), known: known(&folder) }
+            }
+            Listed::Stray(folder) => Orphan { folder, known: OrphanState::Stray },
+        })
+        .collect();
     found.sort_by(|one, other| one.folder.cmp(&other.folder));
     Ok(found)
 }

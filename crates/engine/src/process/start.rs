@@ -110,7 +110,7 @@ impl SessionStart {
     fn spawn_warden(&self, launch: &Launch, mark: Mark) -> Result<(Child, StdStream), LaunchError> {
         if let Some(scratch) = &launch.scratch {
             let root = scratch.directory().parent().unwrap_or(scratch.directory());
-            let made = scratch::make(scratch).map_err(|error| at(root, &error));
+            let made = scratch::make(scratch, mark).map_err(|error| at(root, &error));
             made.map_err(self.failed("make its scratch directory"))?;
         }
         let input = input_of(launch).map_err(self.failed("prepare its input"))?;

@@ -11,7 +11,7 @@ use antiphon_core::id::SessionId;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use super::folder::{Begun, OpenRecord, SESSIONS, SessionFolder, name_of};
+use super::folder::{Begun, Listed, OpenRecord, SESSIONS, STRAY, SessionFolder, name_of};
 use super::identity::{ProcessIdentity, Visibility, Where};
 use super::proc_table::{self, ProcessStat};
 use super::session_processes::{EndedProcesses, SessionProcesses, end_processes};
@@ -84,22 +84,26 @@ impl Swept {
 /// If the folder of the sessions cannot be read, or what is written down in it is not understood.
 pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
     let mut swept = Vec::new();
-    for folder in folders(state_directory)? {
-        match sweep_folder(&folder)? {
+    for entry in SessionFolder::list(state_directory)? {
+        let folder = match entry {
+            Listed::Folder(folder) => folder,
+            Listed::Stray(path) => {
+                tracing::warn!(path = %path.display(), "{STRAY}; it is left alone");
+                continue;
+            }
+        };
+        match sweep_folder(&folder).map_err(|error| named(&folder, error))? {
             Some(session) => swept.push(session),
             // The first line is durable before anything is spawned, so nothing was.
-            None => folder.remove()?,
+            None => folder.remove().map_err(|error| named(&folder, error))?,
         }
     }
     swept.sort_by(|one, other| one.session.cmp(&other.session));
     Ok(swept)
 }
 
-fn folders(state_directory: &Path) -> io::Result<Vec<SessionFolder>> {
-    match std::fs::read_dir(state_directory.join(SESSIONS)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries?.map(|entry| Ok(SessionFolder::at(entry?.path()))).collect(),
-    }
+fn named(folder: &SessionFolder, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", folder.path().display()))
 }
 
 /// What an operator has to do about a session of which nothing can be seen.
@@ -154,7 +158,7 @@ fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun
     if verdict != SweepVerdict::CannotVerify
         && let Some(directory) = &opened.scratch
     {
-        scratch::remove(&directory.path());
+        scratch::remove_proven(&directory.path(), opened.mark);
     }
     let ran = match &end {
         Some(end) => Some(Duration::from_millis(end.used.time_ms)),
@@ -173,7 +177,10 @@ fn sweep_session(folder: &SessionFolder, opened: OpenRecord, begun: Option<Begun
 
 /// Ends what is left of a session whose processes can all be seen.
 fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (EndedProcesses, SweepVerdict) {
-    let recorded = begun.and_then(|begun| begun.warden);
+    // The record may have come from elsewhere; the mark among a process's arguments did not.
+    let recorded = begun
+        .and_then(|begun| begun.warden)
+        .filter(|warden| warden.exists() && is_warden(warden.pid, opened));
     if let Some(warden) = recorded.or_else(|| unrecorded_warden(opened)) {
         let_finish(warden);
     }
@@ -189,16 +196,18 @@ fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (EndedProcesses, Sw
 /// A warden whose engine died before it could write down which process that is; the mark is among
 /// its arguments.
 pub(super) fn unrecorded_warden(opened: &OpenRecord) -> Option<ProcessIdentity> {
-    let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.mark);
-    let is_it = |seen: &ProcessStat| {
-        seen.start >= opened.since
-            && std::fs::read(format!("/proc/{}/cmdline", seen.pid))
-                .is_ok_and(|line| line.starts_with(beginning.as_bytes()))
-    };
+    let is_it = |seen: &ProcessStat| seen.start >= opened.since && is_warden(seen.pid, opened);
     proc_table::all()
         .into_iter()
         .find(is_it)
         .map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start })
+}
+
+/// Whether a process is a warden of this session, by the mark among its arguments.
+fn is_warden(pid: i32, opened: &OpenRecord) -> bool {
+    let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.mark);
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| line.starts_with(beginning.as_bytes()))
 }
 
 /// A warden whose engine is gone ends its session by itself, unless it was stopped by a signal.

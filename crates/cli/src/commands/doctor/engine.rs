@@ -141,6 +141,9 @@ impl Examination {
                 OrphanState::NeverBegun => {
                     format!("{}: it never started", orphan.folder.display())
                 }
+                OrphanState::Stray => {
+                    format!("{}: of no session; remove it", orphan.folder.display())
+                }
                 OrphanState::NotUnderstood(how) => {
                     unclear = true;
                     how.clone()
