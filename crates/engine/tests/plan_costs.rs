@@ -142,3 +142,34 @@ fn outputs_do_not_become_code() {
         c: { command: [sh, -c, 'echo {{m}}'], matrix: { m: [1, 2] } }\n";
     parse(&with(taken), Path::new("/plans/p.yaml")).unwrap();
 }
+
+#[test]
+fn a_ceiling_that_no_item_counts_against_is_a_problem() {
+    let with = |work: &str| {
+        format!(
+            "name: p\nbudget: {{ sessions: 9, duration: 1h, tokens: 5k, cost: 1 USD }}\nwork:\n{work}"
+        )
+    };
+    let told = refused(&with("  a: { command: [a] }\n"));
+    let why = "cannot be enforced, because no item of this plan sets `usage`";
+    assert!(told.contains(&format!("`tokens` {why}")) && told.contains(&format!("`cost` {why}")));
+    let one = with("  a: { command: [a] }\n  b: { command: [b], usage: result }\n");
+    parse(&one, Path::new("/plans/p.yaml")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("outer.yaml", &with("  a: { plan: inner.yaml }\n"));
+    write("inner.yaml", &format!("{}  a: {{ command: [a] }}\n", HEAD.replace("10000", "1")));
+    let told = Plan::read(dir.path().join("outer.yaml")).unwrap_err().to_string();
+    assert!(told.contains("outer.yaml:2:") && told.contains(why), "{told}");
+    write("inner.yaml", &one);
+    Plan::read(dir.path().join("outer.yaml")).unwrap();
+}
+
+#[test]
+fn what_is_kept_of_an_output_has_a_ceiling() {
+    let with =
+        |size: &str| format!("{HEAD}  a: {{ command: [a], limits: {{ output: {size} }} }}\n");
+    parse(&with("256MiB"), Path::new("/plans/p.yaml")).unwrap();
+    let told = refused(&with("1TiB"));
+    assert!(told.contains("at most 256 MiB of each output can be kept"), "{told}");
+}

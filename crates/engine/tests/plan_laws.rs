@@ -185,7 +185,7 @@ proptest! {
         use antiphon::plan::{Bytes, Cost, Count, Millis, Share};
         let text = format!(
             "name: p\nbudget: {{ sessions: 1, duration: {}, tokens: {}, cost: {} }}\nretry: {{ backoff: 1s, jitter: {} }}\n\
-             work: {{ a: {{ command: [x], limits: {{ memory: {} }} }} }}\n",
+             work: {{ a: {{ command: [x], usage: result, limits: {{ memory: {} }} }} }}\n",
             Millis(millis), Count(count), Cost { millionths: cost, currency: "EUR".into() }, Share(jitter), Bytes(bytes)
         );
         let compiled = parse(&text, Path::new("/p.yaml")).unwrap_or_else(|problems| panic!("{problems}"));

@@ -117,7 +117,7 @@ fn every_example_of_a_key_is_read() {
                     format!(
                         "name: p\nbudget: {{ sessions: 5, duration: 1h, {} }}\n{}",
                         key.example,
-                        in_item("priority: 1")
+                        in_item("usage: result")
                     )
                 }
                 ("runner", "command" | "shell") => continue,

@@ -12,7 +12,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::objects::{PlanAst, ResolvedPlan, StepWork};
+use super::objects::{PlanAst, ResolvedPlan, Step, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span, numbered, read_tree};
 use crate::coordination::MAX_DEPTH;
 use missing::{refuse_missing_inputs, similar_file};
@@ -44,6 +44,10 @@ pub fn parse(text: &str, path: &Path) -> Result<Plan, PlanError> {
     let source = SourceText::new(path, text);
     let mut diagnostics = Diagnostics::new(&source);
     let resolved = resolve(dir, &mut diagnostics);
+    if let Some(plan) = &resolved {
+        // What nested plans count is not known here.
+        plan.refuse_uncounted(|step| counts(step, |_| true), &mut diagnostics);
+    }
     diagnostics.finish()?;
     let resolved = resolved.expect("BUG: a plan that is not resolved has a problem");
     Ok(Plan { source, dir: dir.to_owned(), resolved, nested: BTreeMap::new() })
@@ -145,6 +149,14 @@ fn resolve(dir: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<ResolvedPlan
     plan.resolve(dir, diagnostics)
 }
 
+/// Whether sessions of a step count tokens and cost; `below` says it of a nested plan by its path.
+fn counts(step: &Step, below: impl Fn(&str) -> bool) -> bool {
+    match &step.work {
+        StepWork::Command(command) => command.reports_usage(),
+        StepWork::Plan { path, .. } => below(&path.value),
+    }
+}
+
 /// A plan that was read, how deep the plans in it go, and how many sessions it takes with them if
 /// none fails.
 #[derive(Clone)]
@@ -152,6 +164,8 @@ struct Loaded {
     plan: Arc<Plan>,
     height: usize,
     sessions: u64,
+    /// Whether any of its sessions, or of the plans in it, counts tokens and cost.
+    counts: bool,
 }
 
 #[derive(Default)]
@@ -199,6 +213,7 @@ impl Loader {
         let mut diagnostics = Diagnostics::new(&source);
         let resolved = resolve(&dir, &mut diagnostics);
         let (mut nested, mut sessions_below) = (BTreeMap::new(), BTreeMap::new());
+        let mut silent_below = BTreeSet::new();
         // What is wrong with each nested plan, however many items name it in whatever way.
         let mut inside: Vec<Arc<PlanError>> = Vec::new();
         let mut broken = BTreeSet::new();
@@ -219,6 +234,9 @@ impl Loader {
                             "with this one, plans are nested more than {MAX_DEPTH} levels deep"
                         );
                         diagnostics.error(DiagnosticCode::TooLarge, path.span, message);
+                    }
+                    if !whole.counts {
+                        silent_below.insert(path.value.clone());
                     }
                     sessions_below.insert(path.value.clone(), whole.sessions);
                     nested.insert(path.value.clone(), whole.plan);
@@ -254,6 +272,11 @@ impl Loader {
             );
             diagnostics.error(DiagnosticCode::BadValue, plan.sessions_span(), message);
         }
+        let step_counts = |step: &Step| counts(step, |path| !silent_below.contains(path));
+        if let Some(plan) = &resolved {
+            plan.refuse_uncounted(step_counts, &mut diagnostics);
+        }
+        let counts = steps.iter().any(step_counts);
         let mut problems = diagnostics.finish().err();
         for other in inside.into_iter().map(Arc::unwrap_or_clone) {
             match &mut problems {
@@ -266,6 +289,7 @@ impl Loader {
                 plan: Arc::new(Plan { source, dir, resolved, nested }),
                 height,
                 sessions,
+                counts,
             }),
             (_, Some(problems)) => Err(problems),
             (None, None) => panic!("BUG: a plan that is not resolved has a problem"),

@@ -152,7 +152,7 @@ mod tests {
         std::fs::create_dir_all(&inner).unwrap();
         std::os::unix::fs::symlink(other.path(), inner.join("link")).unwrap();
         for closed in [&inner, &dir.path().join("a")] {
-            std::fs::set_permissions(closed, std::fs::Permissions::from_mode(0)).unwrap();
+            std::fs::set_permissions(closed, std::fs::Permissions::from_mode(0o0)).unwrap();
         }
         empty(opened(dir.path()).as_fd()).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

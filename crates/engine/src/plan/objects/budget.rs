@@ -25,7 +25,7 @@ pub(super) static BUDGET: Object = Object {
             ValueKind::Count,
             "tokens: 200k",
             "The most tokens, uncached input and output together. Enforced only for sessions with \
-            `usage`.",
+            `usage`; a problem if no item has it.",
         ),
         key(
             "cost",
@@ -47,6 +47,8 @@ pub(super) struct BudgetAst {
     duration: Option<Millis>,
     tokens: Option<u64>,
     cost: Option<Cost>,
+    /// The ceilings that only sessions that report their usage count against, each with its place.
+    metered: Vec<(&'static str, Span)>,
 }
 
 impl BudgetAst {
@@ -57,7 +59,10 @@ impl BudgetAst {
         let sessions = fields
             .get("sessions")
             .and_then(|node| Some(Spanned::new(diagnostics.number(node, u32::MAX)?, node.span)));
+        let metered =
+            ["tokens", "cost"].into_iter().filter_map(|name| Some((name, fields.get(name)?.span)));
         Self {
+            metered: metered.collect(),
             sessions,
             duration: fields.get("duration").and_then(|node| diagnostics.duration(node)),
             tokens: fields.get("tokens").and_then(|node| diagnostics.positive_count(node)),
@@ -71,6 +76,11 @@ impl BudgetAst {
 
     pub(super) fn cost(&self) -> Option<&Cost> {
         self.cost.as_ref()
+    }
+
+    /// The ceilings that only sessions that report their usage count against, each with its place.
+    pub(super) fn metered(&self) -> &[(&'static str, Span)] {
+        &self.metered
     }
 
     /// Where its sessions are limited.

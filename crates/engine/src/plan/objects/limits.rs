@@ -6,6 +6,9 @@ use super::budget::BudgetAst;
 use crate::plan::mapping::{Fields, Object, ValueKind, key};
 use crate::plan::text::{Bytes, Cost, DiagnosticCode, Diagnostics, Millis, Node, Spanned};
 
+/// Most that can be kept of each output, in bytes.
+const MAX_OUTPUT: u64 = 256 << 20;
+
 pub(super) static LIMITS: Object = Object {
     name: "limits",
     what: "the limits",
@@ -44,7 +47,7 @@ pub(super) static LIMITS: Object = Object {
             "output",
             ValueKind::Size,
             "output: 1MiB",
-            "How much of standard output and of standard error is kept, each.",
+            "How much of standard output and of standard error is kept, each; at most 256 MiB.",
         ),
         key(
             "tokens",
@@ -112,6 +115,19 @@ pub(super) struct LimitsAst {
     cost: Option<Spanned<Cost>>,
 }
 
+/// How much of each output is kept, which has to fit into memory and into the ledger.
+fn output(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Bytes> {
+    let size = diagnostics.size(node)?;
+    if size.0 > MAX_OUTPUT {
+        let message = format!("at most {} MiB of each output can be kept", MAX_OUTPUT >> 20);
+        diagnostics
+            .error(DiagnosticCode::TooLarge, node.span, message)
+            .hint("let the command write large results to files");
+        return None;
+    }
+    Some(size)
+}
+
 impl LimitsAst {
     pub(super) fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Self {
         let Some(fields) = Fields::read(node, &LIMITS, diagnostics) else {
@@ -125,7 +141,7 @@ impl LimitsAst {
             files,
             cpu: fields.get("cpu").and_then(|node| diagnostics.duration(node)),
             file_size: fields.get("file_size").and_then(|node| diagnostics.size(node)),
-            output: fields.get("output").and_then(|node| diagnostics.size(node)),
+            output: fields.get("output").and_then(|node| output(node, diagnostics)),
         };
         let tokens = fields
             .get("tokens")

@@ -262,6 +262,11 @@ impl Step {
 }
 
 impl StepCommand {
+    /// Whether its sessions report what they use.
+    pub(in crate::plan) fn reports_usage(&self) -> bool {
+        self.usage.reports()
+    }
+
     /// The paths of the files that it makes.
     pub(in crate::plan) fn made_files(&self) -> impl Iterator<Item = &Path> {
         self.outputs.values().filter_map(OutputSource::file)

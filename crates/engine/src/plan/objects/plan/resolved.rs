@@ -9,7 +9,7 @@ use crate::coordination::{CoordinationBudget, WorkSpec};
 use crate::id::GroupName;
 use crate::plan::objects::item::{ItemDefaults, Step};
 use crate::plan::resolve::{CellResolver, Expansion, MAX_CELLS, Names, refuse_cycles};
-use crate::plan::text::{Diagnostics, Span};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Span};
 
 /// What is to be carried out.
 #[derive(Debug, Clone)]
@@ -18,6 +18,10 @@ pub(in crate::plan) struct ResolvedPlan {
     budget: CoordinationBudget,
     /// Where its sessions are limited.
     sessions_span: Span,
+    /// Its ceilings on what sessions report, each with its place.
+    metered: Vec<(&'static str, Span)>,
+    /// Whether every item could be read.
+    is_whole: bool,
     concurrency: u32,
     attempts: Option<u32>,
     breaker: Option<u32>,
@@ -72,6 +76,8 @@ impl PlanAst {
             name: self.name.clone(),
             budget: self.budget.resolve(waits.len(), diagnostics),
             sessions_span: self.budget.sessions_span(),
+            metered: self.budget.metered().to_vec(),
+            is_whole: steps.len() == waits.len(),
             concurrency: self.concurrency.unwrap_or(1),
             attempts: self.retry.attempts(),
             breaker: self.breaker,
@@ -114,6 +120,24 @@ impl ResolvedPlan {
 
     pub(in crate::plan) fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Reports ceilings that nothing counts against; `counts` says whether a step does.
+    pub(in crate::plan) fn refuse_uncounted(
+        &self,
+        counts: impl Fn(&Step) -> bool,
+        diagnostics: &mut Diagnostics<'_>,
+    ) {
+        if !self.is_whole || self.steps.iter().any(counts) {
+            return;
+        }
+        for (name, span) in &self.metered {
+            let message =
+                format!("`{name}` cannot be enforced, because no item of this plan sets `usage`");
+            diagnostics
+                .error(DiagnosticCode::Conflict, *span, message)
+                .hint("set `usage` on the items that use it, for example `usage: result`");
+        }
     }
 
     /// The plan as it is recorded, with these items; `pausing` is what an item that runs it says of
