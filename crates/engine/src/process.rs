@@ -30,6 +30,7 @@ mod tree_end;
 mod descriptors;
 #[cfg(target_os = "linux")]
 mod emptying;
+#[cfg(target_os = "linux")]
 mod folder;
 #[cfg(target_os = "linux")]
 mod identity;
