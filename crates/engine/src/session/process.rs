@@ -11,7 +11,7 @@ mod starting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,9 @@ pub(crate) use self::end::{result_of, used_by_lost};
 pub(crate) use self::secrets::Secrets;
 use super::context::{RunnerFn, boxed};
 use super::{Failed, SessionContext, SessionResult};
-use crate::outside;
-use crate::plan::{CommandSpec, Rendered, RenderedEnv, RenderedStdin};
+use crate::plan::{CommandSpec, Rendered, RenderedEnv};
 use crate::process::{Check, Launch, Limits, Scratch, Secret, StopReason, Wardens};
 use crate::usage::Charged;
-
-/// Largest file that is handed over as standard input, in bytes.
-const MAX_STDIN: u64 = 64 << 20;
 
 /// What is kept of each output of a session that does not say otherwise, in bytes.
 const OUTPUT_CAP: u64 = 10 << 20;
@@ -221,21 +217,4 @@ fn context_of(
         "inputs": filled.inputs,
         "outputs": outputs,
     })
-}
-
-async fn read_stdin(stdin: Option<RenderedStdin>) -> Result<Option<Vec<u8>>, String> {
-    match stdin {
-        None => Ok(None),
-        Some(RenderedStdin::Text(text)) => Ok(Some(text.into_bytes())),
-        Some(RenderedStdin::File(path)) => tokio::task::spawn_blocking(move || read_input(&path))
-            .await
-            .map_err(|error| format!("its standard input could not be read: {error}"))?
-            .map(Some),
-    }
-}
-
-/// Blocks. What the plan named as a file may be something else by now.
-fn read_input(path: &Path) -> Result<Vec<u8>, String> {
-    outside::read(path, MAX_STDIN)
-        .map_err(|error| format!("its standard input, {}, cannot be read: {error}", path.display()))
 }

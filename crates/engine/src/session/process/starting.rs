@@ -1,6 +1,7 @@
 //! A session on its way to run: tried again for as long as its machine has no room for it, which is
 //! nobody's failure.
 
+use std::path::Path;
 use std::time::Duration;
 
 use antiphon_core::coordination::{Report, SessionOutcome};
@@ -8,10 +9,11 @@ use antiphon_core::time::WallTime;
 use tokio::time::Instant;
 
 use super::outputs::OutputsError;
-use super::{Processes, StopCause, StopReason, read_stdin};
+use super::{Processes, StopCause, StopReason};
 use crate::ledger::ReadError;
 use crate::mailbox::Unavailable;
-use crate::plan::CommandSpec;
+use crate::outside;
+use crate::plan::{CommandSpec, RenderedStdin};
 use crate::process::{Cause, TreeEnd, shortage_of};
 use crate::session::{Failed, SessionContext};
 
@@ -24,6 +26,9 @@ const NANOS: u64 = 1_000_000_000;
 
 /// Time before the second try, and the longest between two later ones.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Largest file that is handed over as standard input, in bytes.
+const MAX_STDIN: u64 = 64 << 20;
 
 /// Why a session does not run.
 enum NotStarted {
@@ -159,4 +164,21 @@ impl Processes {
             _ => Ok((spec, end)),
         }
     }
+}
+
+async fn read_stdin(stdin: Option<RenderedStdin>) -> Result<Option<Vec<u8>>, String> {
+    match stdin {
+        None => Ok(None),
+        Some(RenderedStdin::Text(text)) => Ok(Some(text.into_bytes())),
+        Some(RenderedStdin::File(path)) => tokio::task::spawn_blocking(move || read_input(&path))
+            .await
+            .map_err(|error| format!("its standard input could not be read: {error}"))?
+            .map(Some),
+    }
+}
+
+/// Blocks. What the plan named as a file may be something else by now.
+fn read_input(path: &Path) -> Result<Vec<u8>, String> {
+    outside::read(path, MAX_STDIN)
+        .map_err(|error| format!("its standard input, {}, cannot be read: {error}", path.display()))
 }
