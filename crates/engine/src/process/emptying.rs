@@ -13,23 +13,26 @@ use rustix::io::Errno;
 /// How many names are read at a time.
 const AT_A_TIME: usize = 4_096;
 
-/// Removes all that is in a directory.
+/// Removes all that is in a directory, and the file of this name after everything else.
 ///
 /// # Errors
 /// The last refusal, once nothing more can be removed.
-pub(super) fn empty(top: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn empty(top: BorrowedFd<'_>, last: &CStr) -> io::Result<()> {
     let mut brought_up = 0;
-    passes(top, |name| remove_from(top, top, name, &mut brought_up))
+    passes(top, Some(last), |name| remove_from(top, top, name, &mut brought_up))?;
+    passes(top, None, |name| remove_from(top, top, name, &mut brought_up))
 }
 
-/// Takes names away until there are none, or none of those that are read goes away.
+/// Takes names away until there are none but the one to keep, or none of those that are read goes
+/// away.
 fn passes(
     directory: BorrowedFd<'_>,
+    kept: Option<&CStr>,
     mut take_away: impl FnMut(&CStr) -> rustix::io::Result<()>,
 ) -> io::Result<()> {
     loop {
         let (mut gone, mut refusal) = (0, None);
-        for name in names(directory)? {
+        for name in names(directory, kept)? {
             match take_away(&name) {
                 Ok(()) => gone += 1,
                 Err(error) => refusal = Some(error),
@@ -43,12 +46,13 @@ fn passes(
     }
 }
 
-fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+fn names(directory: BorrowedFd<'_>, kept: Option<&CStr>) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            names.push(entry.file_name().to_owned());
+        let name = entry.file_name();
+        if !matches!(name.to_bytes(), b"." | b"..") && Some(name) != kept {
+            names.push(name.to_owned());
         }
         if names.len() == AT_A_TIME {
             break;
@@ -70,7 +74,7 @@ fn remove_from(
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let below = openat(directory, name, flags, Mode::empty())?;
     let below = std::os::fd::AsFd::as_fd(&below);
-    let emptied = passes(below, |inner| {
+    let emptied = passes(below, None, |inner| {
         if remove_simple(below, inner)? {
             return Ok(());
         }
@@ -140,8 +144,26 @@ mod tests {
             std::fs::write(dir.path().join(name.to_string()), "").unwrap();
         }
         drop(at);
-        empty(opened(dir.path()).as_fd()).unwrap();
+        empty(opened(dir.path()).as_fd(), c"last").unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_name_stays_until_everything_else_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a", "last", "z"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let (top, mut order) = (opened(dir.path()), Vec::new());
+        for kept in [Some(c"last"), None] {
+            passes(top.as_fd(), kept, |name| {
+                order.push(name.to_owned());
+                unlinkat(&top, name, AtFlags::empty())
+            })
+            .unwrap();
+        }
+        assert_eq!(order.len(), 3);
+        assert_eq!(order.last().map(CString::as_c_str), Some(c"last"));
     }
 
     #[test]
@@ -154,7 +176,7 @@ mod tests {
         for closed in [&inner, &dir.path().join("a")] {
             std::fs::set_permissions(closed, std::fs::Permissions::from_mode(0o0)).unwrap();
         }
-        empty(opened(dir.path()).as_fd()).unwrap();
+        empty(opened(dir.path()).as_fd(), c"last").unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         assert!(other.path().join("kept").exists());
     }

@@ -1,23 +1,27 @@
 //! The directory of one session outside of the state directory: made, filled, removed whatever is
 //! in it.
 
+use std::ffi::{CStr, OsStr};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
 
 use super::emptying::empty;
 use super::launch::{SCRATCH_NAME, Scratch};
 use super::mark::Mark;
 
 /// The file that proves whose directory it is: the session's mark, and which directory it was
-/// written for. A copy that came from elsewhere is another directory.
-const PROOF: &str = ".antiphon";
+/// written for. A copy that came from elsewhere is another directory. It is the first to come and
+/// the last to go, so whoever ends half-way leaves a directory that can still be told from others.
+const PROOF: &CStr = c".antiphon";
 const DIRECTORY: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
 
@@ -26,8 +30,8 @@ pub(super) fn make(scratch: &Scratch, mark: Mark) -> io::Result<()> {
     let directory = scratch.directory();
     DirBuilder::new().mode(0o700).create(directory)?;
     let proof = proof(mark, &std::fs::symlink_metadata(directory)?);
-    let files = scratch.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    for (name, bytes) in files.chain([(PROOF, proof.as_bytes())]) {
+    let files = scratch.files.iter().map(|(name, bytes)| (Path::new(name), bytes.as_slice()));
+    for (name, bytes) in [(proof_name(), proof.as_bytes())].into_iter().chain(files) {
         let path = directory.join(name);
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)?;
     }
@@ -57,12 +61,18 @@ pub(super) fn remove_proven(directory: &Path, mark: Mark) {
     }
 }
 
+fn proof_name() -> &'static Path {
+    Path::new(OsStr::from_bytes(PROOF.to_bytes()))
+}
+
 fn proof(mark: Mark, directory: &std::fs::Metadata) -> String {
     format!("{mark} {}\n", directory.ino())
 }
 
+/// Whether it holds its proof, or was left when there was no more in it than the beginning of one:
+/// then nothing of anybody's is lost with it.
 fn is_proven(directory: &Path, mark: Mark) -> io::Result<bool> {
-    let is_name = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(SCRATCH_NAME);
+    let is_name = |name: &OsStr| name.to_string_lossy().starts_with(SCRATCH_NAME);
     if !directory.is_absolute() || !directory.file_name().is_some_and(is_name) {
         return Ok(false);
     }
@@ -72,15 +82,32 @@ fn is_proven(directory: &Path, mark: Mark) -> io::Result<bool> {
     if found.uid() != user.as_raw() && !user.is_root() {
         return Ok(false);
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(&opened, PROOF, flags, Mode::empty())?);
     let expected = proof(mark, &found);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut bytes = Vec::new();
-    if !file.metadata()?.is_file() {
-        return Ok(false);
+    match rustix::fs::openat(&opened, PROOF, flags, Mode::empty()) {
+        Ok(file) => {
+            let file = File::from(file);
+            if !file.metadata()?.is_file() {
+                return Ok(false);
+            }
+            file.take(expected.len() as u64 + 1).read_to_end(&mut bytes)?;
+        }
+        Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
     }
-    file.take(expected.len() as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes == expected.as_bytes())
+    let is_beginning = expected.as_bytes().starts_with(&bytes);
+    Ok(is_beginning && (bytes.len() == expected.len() || holds_no_more_than_proof(&opened)?))
+}
+
+fn holds_no_more_than_proof(directory: &File) -> io::Result<bool> {
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") && entry.file_name() != PROOF {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn removed(directory: &Path) -> io::Result<()> {
@@ -95,7 +122,7 @@ fn removed(directory: &Path) -> io::Result<()> {
     // If this is refused, so is what follows, and that is told.
     let _ = std::fs::set_permissions(directory, Permissions::from_mode(0o700));
     let opened = rustix::fs::open(directory, DIRECTORY, Mode::empty())?;
-    empty(opened.as_fd())?;
+    empty(opened.as_fd(), PROOF)?;
     std::fs::remove_dir(directory)
 }
 
@@ -121,7 +148,7 @@ mod tests {
         assert!(ours.exists(), "the mark of another session");
         let copy = root.path().join(format!("{SCRATCH_NAME}copy"));
         std::fs::create_dir(&copy).unwrap();
-        std::fs::copy(ours.join(PROOF), copy.join(PROOF)).unwrap();
+        std::fs::copy(ours.join(proof_name()), copy.join(proof_name())).unwrap();
         remove_proven(&copy, mark);
         assert!(copy.exists(), "a copy that came from elsewhere");
         let theirs = root.path().join("important");
@@ -130,10 +157,30 @@ mod tests {
         let link = root.path().join(format!("{SCRATCH_NAME}link"));
         std::os::unix::fs::symlink(&ours, &link).unwrap();
         remove_proven(&link, mark);
-        assert!(theirs.exists() && link.exists() && ours.join(PROOF).exists());
+        assert!(theirs.exists() && link.exists() && ours.join(proof_name()).exists());
         remove_proven(&ours, mark);
         assert!(!ours.exists());
         remove_proven(&ours, mark);
+    }
+
+    #[test]
+    fn what_was_left_half_made_or_half_removed_is_still_proven() {
+        let root = tempfile::tempdir().unwrap();
+        let mark = Mark::fresh().unwrap().unwrap();
+        let left = root.path().join(format!("{SCRATCH_NAME}left"));
+        let proof_file = left.join(proof_name());
+        std::fs::create_dir(&left).unwrap();
+        remove_proven(&left, mark);
+        assert!(!left.exists(), "before the first byte of its proof");
+        std::fs::create_dir(&left).unwrap();
+        let proof = proof(mark, &std::fs::metadata(&left).unwrap());
+        std::fs::write(&proof_file, &proof[..9]).unwrap();
+        std::fs::write(left.join("work"), "").unwrap();
+        remove_proven(&left, mark);
+        assert!(left.join("work").exists(), "half a proof proves nothing of what is beside it");
+        std::fs::remove_file(left.join("work")).unwrap();
+        remove_proven(&left, mark);
+        assert!(!left.exists(), "while its proof was written");
     }
 
     #[test]
@@ -143,6 +190,6 @@ mod tests {
         let link = root.path().join("link");
         std::os::unix::fs::symlink(&ours, &link).unwrap();
         remove(&link);
-        assert!(!link.exists() && ours.join(PROOF).exists());
+        assert!(!link.exists() && ours.join(proof_name()).exists());
     }
 }
