@@ -3,8 +3,7 @@
 use std::convert::Infallible;
 use std::io::ErrorKind;
 use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -21,15 +20,14 @@ use tokio::time::timeout;
 
 use crate::api::{Code, Problem};
 use crate::caller::{Caller, Peer, SessionOf};
+use crate::framed::{Framed, LINGER};
+use crate::framing::{Fault, Framing, is_stand_in};
 use crate::panic::contained;
 use crate::stall::Stalling;
 use crate::state::Shared;
 
-/// The least that hyper takes as a limit on heads, in bytes.
-const MIN_HEADER_BYTES: usize = 8 * 1024;
-
-/// How long the request of a caller that is turned away is read.
-const LINGER: Duration = Duration::from_millis(200);
+/// The least that hyper takes as a limit on what it keeps, in bytes.
+const MIN_BUFFER_BYTES: usize = 8 * 1024;
 
 /// One connection, with what its requests need.
 pub(crate) struct ClientConnection {
@@ -83,11 +81,19 @@ impl ClientConnection {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_time)
             .max_headers(limits.headers)
-            .max_buf_size(limits.header_bytes.max(MIN_HEADER_BYTES))
+            // Heads have been measured by then.
+            .max_buf_size(limits.header_bytes.max(MIN_BUFFER_BYTES))
             .auto_date_header(false)
             .keep_alive(!matches!(caller, Caller::Refused(_)));
-        let io = TokioIo::new(Stalling::new(stream, limits.write_time));
-        let service = service_fn(|request| answer(router.clone(), caller.clone(), request));
+        let fault = Arc::new(OnceLock::new());
+        let stalling = Stalling::new(stream, limits.write_time);
+        let framed = Framed::new(stalling, Framing::new(limits), Arc::clone(&fault));
+        let io = TokioIo::new(framed);
+        let service = service_fn(|request| {
+            let (parts, body) = request.into_parts();
+            let refused = fault.get().filter(|_| is_stand_in(&parts)).map(Fault::problem);
+            answer(router.clone(), caller.clone(), refused, Request::from_parts(parts, body))
+        });
         let mut served = pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {
             ended = served.as_mut() => ended,
@@ -105,12 +111,13 @@ impl ClientConnection {
 async fn answer(
     router: Router,
     caller: Caller,
+    refused: Option<Problem>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = match caller {
-        Caller::Refused(problem) => problem.into_response(),
-        caller => {
+    let response = match (caller, refused) {
+        (Caller::Refused(problem), _) | (_, Some(problem)) => problem.into_response(),
+        (caller, None) => {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(caller);
             match contained(TowerToHyperService::new(router).call(request)).await {

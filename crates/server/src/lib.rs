@@ -25,6 +25,10 @@ mod caller;
 #[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
+mod framed;
+#[cfg(feature = "server")]
+mod framing;
+#[cfg(feature = "server")]
 mod limits;
 #[cfg(feature = "server")]
 mod listener;

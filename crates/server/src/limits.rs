@@ -12,7 +12,7 @@ pub struct ClientLimits {
     pub session_connections: usize,
     /// Most header fields in a request.
     pub headers: usize,
-    /// Most bytes before the body of a request, 8 KiB at least.
+    /// Most bytes before the body of a request.
     pub header_bytes: usize,
     /// Most bytes in the body of a request.
     pub body_bytes: usize,

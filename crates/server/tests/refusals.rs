@@ -137,7 +137,7 @@ async fn what_is_not_http_is_answered_shortly_and_leaves_no_trace() -> Result {
              chunked\r\n\r\nxyz\r\n"
                 .to_owned(),
         ),
-        ("HTTP/1.0", "GET /v1/runs/unknown HTTP/1.0\r\n\r\n".to_owned()),
+        ("HTTP/1.0", "GET /v1/runs/unknown HTTP/1.0\r\nhost: x\r\n\r\n".to_owned()),
     ] {
         t.say(what, &bench.raw(request).await?);
     }

@@ -44,7 +44,8 @@ macro_rules! codes {
 codes! {
     /// The body is not JSON.
     MalformedBody = "malformed_body", 400, "The body is not JSON";
-    /// A query parameter, a header or an id in the path is wrong.
+    /// The head of the request is malformed, or a query parameter, a header or an id in the path is
+    /// wrong.
     InvalidRequest = "invalid_request", 400, "The request is invalid";
     /// The caller is neither the engine's user nor root.
     ForeignUser = "foreign_user", 403, "The caller is not the engine's user";
@@ -86,6 +87,8 @@ codes! {
     Refused = "refused", 422, "The engine's rules forbid this";
     /// The mailbox is full.
     Busy = "busy", 429, "The engine's mailbox is full";
+    /// The head of the request is larger than allowed.
+    HeadTooLarge = "head_too_large", 431, "The head of the request is too large";
     /// The evidence for what was asked is damaged.
     Damaged = "damaged", 500, "The ledger is damaged";
     /// The ledger cannot be read.
