@@ -16,6 +16,7 @@ mod requirements;
 mod resolve;
 mod schema;
 mod text;
+mod wanted;
 
 pub use caller::{Environment, SecretFrom, SecretSource};
 pub use compile::Compiled;
@@ -34,3 +35,4 @@ pub use text::{
     Bytes, Cost, Count, Diagnostic, DiagnosticCode, Millis, PlanError, Share, TextPosition,
     UnitError,
 };
+pub use wanted::Wanted;

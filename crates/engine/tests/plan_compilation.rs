@@ -10,7 +10,7 @@ use antiphon::digest::Digest;
 use antiphon::id::WorkId;
 use antiphon::plan::{
     CommandSpec, Compiled, Environment, MissingOutput, Plan, PlanSpec, RenderError, Rendered,
-    RenderedEnv, RenderedStdin, SecretFrom, parse,
+    RenderedEnv, RenderedStdin, SecretFrom, Wanted, parse,
 };
 use serde_json::{Value, json};
 
@@ -310,7 +310,7 @@ fn what_a_plan_requires_is_all_that_it_takes() {
         "name: outer\n{head}work:\n  a: {{ command: [a], env: {{ KEY: {{ secret: API_KEY }}, KEPT: \
         {{ from: GONE, default: x }} }} }}\n  b: {{ plan: inner.yaml }}\n"
     );
-    let plan = Plan::read_text(&outer, "outer.yaml", dir.path()).unwrap();
+    let plan = Plan::read_text(&outer, "outer.yaml", dir.path(), &Wanted::default()).unwrap();
     let required = plan.requirements(&environment()).unwrap();
     let names: Vec<&str> = required.variables.keys().map(String::as_str).collect();
     assert_eq!(names, ["HOME", "PATH", "PROXY"]);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon::coordination::Need;
-use antiphon::plan::{Environment, Plan, parse};
+use antiphon::plan::{Environment, Plan, Wanted, parse};
 
 const HEAD: &str = "name: p\nbudget: { sessions: 10000, duration: 1h }\nwork:\n";
 
@@ -82,6 +82,27 @@ fn thousands_of_cells_of_one_nested_plan_are_compiled_once() {
         let compiled = plan.compile(&Environment::Unknown).unwrap();
         assert_eq!((compiled.config.work().len(), compiled.nested.len()), (9_000, 1));
     });
+}
+
+#[test]
+fn a_plan_that_nobody_waits_for_is_read_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file with a problem, which shows whether it was read.
+    std::fs::write(dir.path().join("inner.yaml"), "nonsense").unwrap();
+    let text = format!("{HEAD}  a: {{ plan: inner.yaml }}\n");
+    let given_up = Wanted::default();
+    let read = || Plan::read_text(&text, "p.yaml", dir.path(), &given_up).unwrap_err().to_string();
+    assert!(read().starts_with(&dir.path().join("inner.yaml").display().to_string()));
+    given_up.give_up();
+    let told = "p.yaml: reading this plan took too long, or nobody waits for it any more";
+    assert_eq!(read(), told);
+
+    std::fs::write(dir.path().join("inner.yaml"), HEAD.to_owned() + "  b: { command: [b] }\n")
+        .unwrap();
+    let plan = Plan::read_text(&text, "p.yaml", dir.path(), &Wanted::default()).unwrap();
+    let at_once = Wanted::default().for_at_most(Duration::ZERO);
+    let error = plan.compile_while(&Environment::Unknown, &at_once).unwrap_err();
+    assert_eq!(error.to_string(), told);
 }
 
 #[test]

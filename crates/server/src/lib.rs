@@ -23,6 +23,8 @@ mod answer;
 #[cfg(feature = "server")]
 mod caller;
 #[cfg(feature = "server")]
+mod compilers;
+#[cfg(feature = "server")]
 mod connection;
 #[cfg(feature = "server")]
 mod framed;

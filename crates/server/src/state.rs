@@ -8,10 +8,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Code, Problem};
+use crate::compilers::Compilers;
 use crate::limits::ClientLimits;
-
-/// Plans that are compiled at the same time; others wait their turn.
-const COMPILING: usize = 2;
 
 /// Receipts that are read with their evidence at the same time: evidence is as large as its run.
 const EXPORTING: usize = 2;
@@ -23,7 +21,7 @@ const LINGERING: usize = 32;
 pub(crate) struct Shared {
     engine: Engine,
     limits: ClientLimits,
-    compiling: Semaphore,
+    compilers: Compilers,
     exporting: Semaphore,
     lingering: Semaphore,
     stopping: CancellationToken,
@@ -34,7 +32,7 @@ impl Shared {
         Self {
             engine,
             limits,
-            compiling: Semaphore::new(COMPILING),
+            compilers: Compilers::new(),
             exporting: Semaphore::new(EXPORTING),
             lingering: Semaphore::new(LINGERING),
             stopping,
@@ -59,22 +57,19 @@ impl Shared {
         &self.stopping
     }
 
-    /// Waits for a place to compile a plan.
-    pub(crate) async fn place_to_compile(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        place(&self.compiling).await
+    /// Where plans are compiled.
+    pub(crate) fn compilers(&self) -> &Compilers {
+        &self.compilers
     }
 
     /// Waits for a place to read a receipt with its evidence.
     pub(crate) async fn place_to_export(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        place(&self.exporting).await
+        let stopping = |_| Problem::new(Code::Stopping, "the engine is stopping");
+        self.exporting.acquire().await.map_err(stopping)
     }
 
     /// A place for a caller that is turned away, if one is free.
     pub(crate) fn place_to_linger(&self) -> Option<SemaphorePermit<'_>> {
         self.lingering.try_acquire().ok()
     }
-}
-
-async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, Problem> {
-    places.acquire().await.map_err(|_| Problem::new(Code::Stopping, "the engine is stopping"))
 }

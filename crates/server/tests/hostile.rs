@@ -76,6 +76,52 @@ async fn a_body_that_is_too_large_is_refused_whether_it_says_so_or_not() -> Resu
     bench.stop().await
 }
 
+/// A folder with a plan whose reading takes far longer than any client waits: hundreds of files, each
+/// as large as one may be.
+fn endless_plan(dir: &std::path::Path) -> Result<String> {
+    let mut inner = "name: p\nbudget: { sessions: 40000, duration: 10m }\nwork:\n".to_owned();
+    while inner.len() < 1_000_000 {
+        inner +=
+            &format!("  item-{:05}: {{ command: [echo, {}] }}\n", inner.len(), "x".repeat(200));
+    }
+    std::fs::write(dir.join("0.yaml"), inner)?;
+    let mut plan =
+        "name: p\nbudget: { sessions: 4000000, duration: 10m }\nwork:\n  a0: { plan: 0.yaml }\n"
+            .to_owned();
+    for n in 1..250 {
+        std::fs::hard_link(dir.join("0.yaml"), dir.join(format!("{n}.yaml")))?;
+        plan += &format!("  a{n}: {{ plan: {n}.yaml }}\n");
+    }
+    Ok(plan)
+}
+
+#[tokio::test]
+async fn a_plan_whose_client_hung_up_makes_room_for_others_and_small_ones_need_not_wait() -> Result
+{
+    let bench = Bench::new().await?;
+    let dir = tempfile::tempdir()?;
+    let plan = endless_plan(dir.path())?;
+    let padding = format!("# {}\n", "x".repeat(100_000));
+    let body = serde_json::json!({
+        "plan": plan + &padding, "name": "p.yaml", "directory": dir.path(), "environment": {}
+    });
+    let mut gone = Vec::new();
+    for _ in 0..8 {
+        gone.push(bench.connect().await?);
+        let body = body.to_string();
+        let head = "POST /v1/runs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        gone.last_mut().ok_or("none")?.write_all(request.as_bytes()).await?;
+    }
+    let small = timeout(FAR_TOO_LONG, bench.submit("small", PLAN)).await??;
+    assert!(small.starts_with("HTTP/1.1 201"), "{small}");
+    drop(gone);
+    let large = format!("{PLAN}{padding}");
+    let large = timeout(FAR_TOO_LONG, bench.submit("large", &large)).await??;
+    assert!(large.starts_with("HTTP/1.1 201"), "{large}");
+    bench.stop().await
+}
+
 #[tokio::test]
 async fn one_connection_too_many_is_told_so_at_once() -> Result {
     let bench = bench(ClientLimits { connections: 2, ..ClientLimits::default() }).await?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use antiphon::Engine;
 use antiphon::id::CoordinationId;
-use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError};
+use antiphon::plan::{Bytes, Cost, Count, Millis, Plan, PlanError, Wanted};
 use serde_json::{Map, Value, json};
 
 use super::run::{chosen, run};
@@ -142,7 +142,7 @@ impl Args {
             item["env"] = env.into();
         }
         let plan = json!({ "name": self.name(), "budget": budget, "work": { "command": item } });
-        Plan::read_text(&yaml(&plan), "the command line", here)
+        Plan::read_text(&yaml(&plan), "the command line", here, &Wanted::default())
     }
 
     /// The program's name, where it can name a coordination.

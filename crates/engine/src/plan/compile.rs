@@ -13,6 +13,7 @@ use super::caller::{CallerValues, Environment, SecretSource};
 use super::load::Plan;
 use super::objects::{PlanSpec, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, Span};
+use super::wanted::Wanted;
 use crate::coordination::{ConfigError, CoordinationConfig, Runner, WorkSpec};
 
 /// What an item may take in the event that adds it, in bytes; the rest of an event's payload is its
@@ -45,7 +46,20 @@ impl Plan {
     /// [`PlanError`] names the variables that are missing, secrets of one name from two sources,
     /// and what the kernel does not take.
     pub fn compile(&self, environment: &Environment) -> Result<Compiled, PlanError> {
+        self.compile_while(environment, &Wanted::default())
+    }
+
+    /// The same, as long as it is wanted.
+    ///
+    /// # Errors
+    /// As [`Plan::compile`].
+    pub fn compile_while(
+        &self,
+        environment: &Environment,
+        wanted: &Wanted,
+    ) -> Result<Compiled, PlanError> {
         let mut compilation = Compilation {
+            wanted,
             caller: CallerValues::new(environment),
             blobs: BTreeMap::new(),
             nested: BTreeMap::new(),
@@ -68,6 +82,8 @@ fn bytes_of(spec: &WorkSpec) -> usize {
 }
 
 struct Compilation<'a> {
+    /// Whether somebody waits for it.
+    wanted: &'a Wanted,
     caller: CallerValues<'a>,
     blobs: BTreeMap<Digest, Vec<u8>>,
     nested: BTreeMap<Digest, CoordinationConfig>,
@@ -84,6 +100,7 @@ impl Compilation<'_> {
         plan: &Plan,
         pausing: Option<bool>,
     ) -> Result<(PlanSpec, CoordinationConfig), PlanError> {
+        self.wanted.check(plan.source().path())?;
         let mut diagnostics = Diagnostics::new(plan.source());
         let mut inside: Option<PlanError> = None;
         let mut work = Vec::new();

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::objects::{PlanAst, ResolvedPlan, Step, StepWork};
 use super::text::{DiagnosticCode, Diagnostics, PlanError, SourceText, Span, numbered, read_tree};
+use super::wanted::Wanted;
 use crate::coordination::MAX_DEPTH;
 use missing::{refuse_missing_inputs, similar_file};
 
@@ -90,7 +91,7 @@ impl Plan {
 
     /// Reads a plan that was sent as text, and the nested plans that it names, which are read
     /// from disk. Diagnostics call it `shown`; relative paths start from `dir`, which must be
-    /// absolute.
+    /// absolute. The reading ends soon after the plan is not wanted any more.
     ///
     /// # Errors
     /// As [`Plan::read`].
@@ -98,9 +99,10 @@ impl Plan {
         text: &str,
         shown: impl AsRef<Path>,
         dir: impl AsRef<Path>,
+        wanted: &Wanted,
     ) -> Result<Self, PlanError> {
         let (shown, dir) = (shown.as_ref(), dir.as_ref());
-        let mut loader = Loader::default();
+        let mut loader = Loader { wanted: wanted.clone(), ..Loader::default() };
         // Where the file lies that was sent, if it was one, so that a plan that runs itself is
         // found.
         let real = shown.file_name().and_then(|name| fs::canonicalize(dir.join(name)).ok());
@@ -174,6 +176,8 @@ struct Loader {
     files: BTreeMap<PathBuf, Result<Loaded, Arc<PlanError>>>,
     /// The files that are being read, the outermost first.
     above: Vec<PathBuf>,
+    /// Whether somebody waits for it.
+    wanted: Wanted,
 }
 
 impl Loader {
@@ -202,6 +206,7 @@ impl Loader {
 
     /// What a text and the plans that it names come to; relative paths start from `dir`.
     fn whole(&mut self, source: SourceText, dir: PathBuf) -> Result<Loaded, PlanError> {
+        self.wanted.check(source.path())?;
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
             let message = format!(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use antiphon::Engine;
 use antiphon::coordination::ConfigError;
 use antiphon::id::{CommandId, CoordinationId};
-use antiphon::plan::{Compiled, Environment, Plan, PlanError};
+use antiphon::plan::{Compiled, Environment, Plan, PlanError, Wanted};
 use antiphon::process::MIN_SECRET_BYTES;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -21,6 +21,9 @@ use crate::api::{Code, Problem, SubmitAnswer};
 use crate::path::run_path;
 use crate::request::{Fields, IdempotencyKey, JsonBody, Operator, pointer};
 use crate::state::Shared;
+
+/// Most secrets of a submission: each is looked for in every message about the plan.
+const MAX_SECRETS: usize = 1_000;
 
 /// A plan with all that it needs from its submitter. Not `Debug`: it holds values of secrets.
 struct PlanSubmission {
@@ -39,7 +42,13 @@ pub(super) async fn submit(
     JsonBody(body): JsonBody,
 ) -> Answer {
     let submission = Arc::new(PlanSubmission::read(body, key.as_ref())?);
-    let Compiled { config, blobs, .. } = compiled(&shared, Arc::clone(&submission)).await?;
+    let compiled = {
+        // The thread may outlive the server: it holds what it needs, and not the engine.
+        let submission = Arc::clone(&submission);
+        let bytes = submission.plan.len();
+        shared.compilers().run(bytes, move |wanted| submission.compile(wanted)).await?
+    };
+    let Compiled { config, blobs, .. } = compiled;
     let id = submission.id.clone();
     let refused = |error: ConfigError| Problem::new(Code::Refused, error.to_string());
     let config = config.with_id(id.as_str()).map_err(refused)?;
@@ -57,17 +66,6 @@ pub(super) async fn submit(
     Ok(response)
 }
 
-async fn compiled(shared: &Shared, submission: Arc<PlanSubmission>) -> Result<Compiled, Problem> {
-    let _place = shared.place_to_compile().await?;
-    // The thread may outlive the server: it holds what it needs, and not the engine.
-    tokio::task::spawn_blocking(move || submission.compile()).await.unwrap_or_else(|_| {
-        Err(Problem::new(
-            Code::Internal,
-            "compiling the plan met an internal error; please report it",
-        ))
-    })
-}
-
 impl PlanSubmission {
     /// The id is the one that was asked for, else the key, so that the same submission again finds
     /// the first, else a new one.
@@ -82,6 +80,12 @@ impl PlanSubmission {
             body.fault(
                 "/directory".to_owned(),
                 "`directory` must be an absolute path: the engine may run in another directory",
+            );
+        }
+        if secrets.len() > MAX_SECRETS {
+            body.fault(
+                "/secrets".to_owned(),
+                format!("`secrets` has more than {MAX_SECRETS} values, the most that are allowed"),
             );
         }
         for (name, value) in &secrets {
@@ -110,15 +114,15 @@ impl PlanSubmission {
 
     /// What the engine starts. Reads the files that the plan names, so it belongs on a thread that
     /// may block.
-    fn compile(&self) -> Result<Compiled, Problem> {
+    fn compile(&self, wanted: &Wanted) -> Result<Compiled, Problem> {
         let refused = |detail: String| Problem::new(Code::Refused, self.redacted(detail));
         if !self.directory.is_dir() {
             return Err(refused(format!("there is no directory {}", self.directory.display())));
         }
         let environment = Environment::Of(self.environment.clone());
-        let plan = Plan::read_text(&self.plan, &self.name, &self.directory);
+        let plan = Plan::read_text(&self.plan, &self.name, &self.directory, wanted);
         let compiled = plan
-            .and_then(|plan| plan.compile(&environment))
+            .and_then(|plan| plan.compile_while(&environment, wanted))
             .map_err(|error| self.problem(&error))?;
         match compiled.secrets.iter().find(|secret| !self.secrets.contains_key(&secret.name)) {
             None => Ok(compiled),
