@@ -13,6 +13,7 @@ use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
+use crate::stderr;
 pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use submission::{Unsent, request};
@@ -70,10 +71,10 @@ impl Connection {
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
                     if announce_at.take_if(|at| Instant::now() >= *at).is_some() {
-                        anstream::eprintln!(
+                        stderr::say(format!(
                             "waiting for the engine that holds {} to answer or exit",
                             dir.display()
-                        );
+                        ));
                     }
                     sleep(LOOK_AGAIN).await;
                 }

@@ -38,7 +38,7 @@ fn report(problems: &PlanError) {
 }
 
 fn rendered(problem: &Diagnostic) -> String {
-    let path = problem.path.display().to_string();
+    let path = printable(&problem.path.display().to_string()).into_owned();
     let message = printable(&problem.message);
     let mut elements: Vec<Element<'_>> = Vec::new();
     if let Some(place) = &problem.place {

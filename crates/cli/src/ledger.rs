@@ -16,6 +16,7 @@ use antiphon::ledger::{
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
 use crate::state_dir;
+use crate::stderr;
 use crate::text::printable;
 
 /// Before the id of a coordination in the name of its stream.
@@ -73,13 +74,13 @@ impl Ledger {
             Ok(LedgerPosition { format, .. }) => {
                 UnknownFormat::refuse(format).map_err(OpenError::from)?;
                 if let Some(how) = ledger.location.may_be_short()? {
-                    anstream::eprintln!(
+                    stderr::say(format!(
                         "{}",
                         printable(&format!(
                             "note: {} may lack the newest part of its ledger: {how}; if it is a copy, was ledger.db-wal copied with it?",
                             dir.display()
                         ))
-                    );
+                    ));
                 }
                 Ok(ledger)
             }

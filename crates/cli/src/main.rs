@@ -14,6 +14,7 @@ mod options;
 mod run_outcome;
 mod runtime;
 mod state_dir;
+mod stderr;
 mod stdout;
 mod table;
 mod text;

@@ -2,12 +2,13 @@
 //! gone.
 
 use std::fmt::Display;
-use std::io::{BufWriter, ErrorKind, StdoutLock, Write};
+use std::io::{BufWriter, ErrorKind, IsTerminal as _, StdoutLock, Write};
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 
 use crate::command_error::CommandError;
+use crate::text::{printable_in_colours, printable_json};
 
 /// Standard output. A reader that goes away, such as `head`, is no error: what follows is not
 /// written.
@@ -16,6 +17,8 @@ pub(crate) struct Stdout {
     stream: Option<BufWriter<StdoutLock<'static>>>,
     /// Whether lines keep their colours.
     colours: bool,
+    /// Whether what is written is shown, and must not be obeyed.
+    is_terminal: bool,
 }
 
 impl Stdout {
@@ -29,7 +32,14 @@ impl Stdout {
     }
 
     fn new(colours: bool) -> Self {
-        Self { stream: Some(BufWriter::new(std::io::stdout().lock())), colours }
+        let stdout = std::io::stdout();
+        let is_terminal = stdout.is_terminal();
+        Self { stream: Some(BufWriter::new(stdout.lock())), colours, is_terminal }
+    }
+
+    /// Whether it is a terminal, which obeys what it is given.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Whether the reader is still there.
@@ -38,14 +48,21 @@ impl Stdout {
     }
 
     pub(crate) fn line(&mut self, text: impl Display) -> Result<(), CommandError> {
-        match self.colours {
-            true => self.write(|stream| writeln!(stream, "{text}")),
-            false => self.write(|stream| writeln!(stream, "{}", strip_str(&text.to_string()))),
+        let mut line = text.to_string();
+        if !self.colours {
+            line = strip_str(&line).to_string();
         }
+        if self.is_terminal {
+            line = printable_in_colours(&line).into_owned();
+        }
+        self.write(|stream| writeln!(stream, "{line}"))
     }
 
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> Result<(), CommandError> {
-        let text = serde_json::to_string(value).map_err(CommandError::internal)?;
+        let mut text = serde_json::to_string(value).map_err(CommandError::internal)?;
+        if self.is_terminal {
+            text = printable_json(&text).into_owned();
+        }
         self.write(|stream| writeln!(stream, "{text}"))
     }
 

@@ -20,6 +20,7 @@ use antiphon::id::{CoordinationId, WorkId};
 use crate::command_error::CommandError;
 use crate::describe;
 use crate::run_outcome::RunOutcome;
+use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
 pub(crate) use board::{Board, Shown};
@@ -57,8 +58,9 @@ impl View {
     }
 
     /// What the sessions of a coordination in a state directory print, as they print it.
-    pub(crate) fn echo(id: CoordinationId, dir: PathBuf) -> Self {
-        Self(Look::Echo(Box::new(Echo::new(dir, id))))
+    /// With `raw`, a terminal gets it as it is.
+    pub(crate) fn echo(id: CoordinationId, dir: PathBuf, raw: bool) -> Self {
+        Self(Look::Echo(Box::new(Echo::new(dir, id, raw))))
     }
 
     /// Shows what an event changes.
@@ -114,7 +116,7 @@ impl View {
         match &mut self.0 {
             Look::Live(live) => live.tell(text),
             _ => {
-                anstream::eprintln!("{}", printable(text));
+                stderr::say(printable(text));
                 Ok(())
             }
         }

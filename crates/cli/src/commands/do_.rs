@@ -23,7 +23,8 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// Run any command with a budget, an owned process tree and a receipt
 ///
-/// Its output is passed through and kept as evidence. The command sees a few standard environment
+/// Its output is passed through and kept as evidence; on a terminal, control characters are spelled
+/// out unless --raw is given. The command sees a few standard environment
 /// variables, those named with --env and --secret, and the ANTIPHON_ variables of a session; its
 /// standard input is closed unless --stdin is given. Exits like `run`: 0 if it succeeded, 7 if it
 /// failed.
@@ -71,6 +72,9 @@ pub(crate) struct Args {
     /// File to read its standard input from
     #[arg(long, value_name = "FILE")]
     stdin: Option<String>,
+    /// Pass control characters of its output on as they are, also to a terminal, which obeys them
+    #[arg(long)]
+    raw: bool,
 }
 
 impl Args {
@@ -90,7 +94,7 @@ impl Args {
                 let view = if options.json {
                     View::choose(id.clone(), true)
                 } else {
-                    View::echo(id.clone(), dir)
+                    View::echo(id.clone(), dir, self.raw)
                 };
                 on_a_runtime(run(options, id, request, view))
             }

@@ -1,6 +1,5 @@
 //! `antiphon list`: runs at a glance, from head rows alone.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use antiphon::append::HeadRow;
@@ -15,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::command_error::CommandError;
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
+use crate::stderr;
 use crate::stdout::Stdout;
 use crate::table::Table;
 use crate::timestamps;
@@ -87,11 +87,7 @@ impl Args {
         }
         output.finish()?;
         if left_out > 0 {
-            // Where standard error is closed, nothing can be said.
-            let _unseen = writeln!(
-                anstream::stderr(),
-                "{left_out} more not shown; use --limit 0 to show all"
-            );
+            stderr::say(format!("{left_out} more not shown; use --limit 0 to show all"));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -2,7 +2,6 @@
 
 mod filter;
 
-use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
@@ -15,6 +14,7 @@ use crate::command_error::CommandError;
 use crate::describe;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
+use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
 use crate::timestamps;
@@ -115,11 +115,7 @@ impl Args {
         output.finish()?;
         if !printed && !self.follow {
             // An empty answer is right, but may come of a mistake.
-            let _written = writeln!(
-                anstream::stderr(),
-                "{}",
-                printable(&filter.why_nothing(begin, head.tip.version))
-            );
+            stderr::say(printable(&filter.why_nothing(begin, head.tip.version)));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -128,7 +124,7 @@ impl Args {
 /// The stream of the newest run, announced on stderr since the user did not name it.
 fn newest(ledger: &Ledger) -> Result<StreamName, CommandError> {
     let stream = StreamName::Coordination(ledger.newest()?);
-    let _written = writeln!(anstream::stderr(), "showing {stream}, the newest run");
+    stderr::say(format!("showing {stream}, the newest run"));
     Ok(stream)
 }
 

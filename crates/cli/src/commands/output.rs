@@ -1,6 +1,6 @@
 //! `antiphon output`: what a session printed.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use antiphon::coordination::TreeReport;
@@ -14,12 +14,14 @@ use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
 use crate::stdout::Stdout;
+use crate::text::ShownOutput;
 
 /// Print the output of an item's session
 ///
 /// Prints the output of the item's last session, unless another is given; of a running one, what it
 /// has printed so far. Its standard output goes to standard output, its standard error to standard
-/// error. For a function, prints its result.
+/// error. For a function, prints its result. On a terminal, control characters are spelled out
+/// unless --raw is given; a file or a pipe gets the output as it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run
@@ -31,6 +33,9 @@ pub(crate) struct Args {
     /// Number of the session; `antiphon log ID` shows them
     #[arg(long, value_name = "N")]
     session: Option<u64>,
+    /// Print control characters as they are, also on a terminal, which obeys them
+    #[arg(long)]
+    raw: bool,
 }
 
 /// A session of the item.
@@ -61,11 +66,16 @@ impl Args {
             output.finish()?;
             return Ok(ExitCode::SUCCESS);
         }
-        output.bytes(&printed.stdout)?;
+        let shown = |bytes: Vec<u8>, is_terminal: bool| match is_terminal && !self.raw {
+            true => ShownOutput::of(&bytes).into_bytes(),
+            false => bytes,
+        };
+        output.bytes(&shown(printed.stdout, output.is_terminal()))?;
         output.finish()?;
         let mut stderr = std::io::stderr().lock();
+        let bytes = shown(printed.stderr, stderr.is_terminal());
         // That standard error is closed could not be reported anywhere.
-        let _written = stderr.write_all(&printed.stderr).and_then(|()| stderr.flush());
+        let _written = stderr.write_all(&bytes).and_then(|()| stderr.flush());
         Ok(ExitCode::SUCCESS)
     }
 

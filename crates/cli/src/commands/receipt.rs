@@ -16,6 +16,7 @@ use crate::command_error::{CommandError, Kind};
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::stdout::Stdout;
+use crate::text::ShownOutput;
 
 /// Show or export the receipt of a run
 #[derive(Debug, clap::Args)]
@@ -101,6 +102,7 @@ fn write(export: &Export, file: Option<&Path>, options: &Options) -> Result<(), 
     let bytes = export.to_bytes();
     let mut output = Stdout::open();
     match file {
+        None if output.is_terminal() => output.bytes(ShownOutput::of(&bytes).as_bytes())?,
         None => output.bytes(&bytes)?,
         Some(file) => {
             create(file, &bytes)?;

@@ -13,6 +13,7 @@ use crate::follow::{Outcome, RunFollower};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
+use crate::stderr;
 use crate::view::View;
 
 /// Runs that are resumed at the same time.
@@ -41,7 +42,7 @@ impl Args {
             ledger.head(&antiphon::id::StreamName::Coordination(id.clone()))?;
         }
         if ids.is_empty() {
-            anstream::eprintln!("there are no unfinished runs in {}", ledger.dir.display());
+            stderr::say(format!("there are no unfinished runs in {}", ledger.dir.display()));
             return Ok(ExitCode::SUCCESS);
         }
         on_a_runtime(resume(ledger, options.json, ids))

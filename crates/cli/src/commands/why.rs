@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::ledger::{self, Ledger, unknown_item};
 use crate::options::Options;
 use crate::runtime::on_a_runtime;
+use crate::stderr;
 use crate::stdout::Stdout;
 use crate::text::printable;
 
@@ -91,9 +92,9 @@ impl Args {
                 });
                 let works: Vec<String> = unfinished.take(MOST).map(ToString::to_string).collect();
                 if works.is_empty() {
-                    anstream::eprintln!(
+                    stderr::say(format!(
                         "every item of {id} is finished; `antiphon status {id}` shows them"
-                    );
+                    ));
                 }
                 Ok(works)
             }

@@ -7,6 +7,7 @@ use antiphon::id::CoordinationId;
 
 use crate::command_error::CommandError;
 use crate::connection::{Host, Interrupt, Interrupts};
+use crate::stderr;
 
 /// Time between two looks at a ledger that takes nothing in.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -26,9 +27,9 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
         let Some(first) = others.first() else { return Ok(()) };
         let names = some_of(&others);
         if !others.is_subset(&named) {
-            anstream::eprintln!(
+            stderr::say(format!(
                 "this process keeps running until runs submitted to it by others are done: {names}"
-            );
+            ));
             named.clone_from(&others);
         }
         let run = host.engine.run(first)?;
@@ -41,7 +42,7 @@ pub(super) async fn wait(host: &Host, interrupts: &mut Interrupts) -> Result<(),
                     return Ok(());
                 }
                 asked = true;
-                anstream::eprintln!("stopping now would interrupt {names} until the next engine resumes them; press Ctrl-C again to stop");
+                stderr::say(format!("stopping now would interrupt {names} until the next engine resumes them; press Ctrl-C again to stop"));
             }
         }
     }

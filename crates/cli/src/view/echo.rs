@@ -2,7 +2,7 @@
 //! standard error to standard error.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 
 use antiphon::coordination::{SessionOutcome, TreeReport};
@@ -17,8 +17,9 @@ use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::ledger::Ledger;
 use crate::run_outcome::RunOutcome;
+use crate::stderr;
 use crate::stdout::Stdout;
-use crate::text::printable;
+use crate::text::{ShownOutput, printable};
 use crate::timestamps::elapsed;
 
 /// Most that is passed on at once, in bytes.
@@ -29,6 +30,8 @@ pub(super) struct Echo {
     ledger: Ledger,
     coordination: CoordinationId,
     stdout: Stdout,
+    /// How either output is shown; absent where it is passed on as it is.
+    shown: (Option<ShownOutput>, Option<ShownOutput>),
     running: Option<EchoedSession>,
 }
 
@@ -41,8 +44,12 @@ struct EchoedSession {
 }
 
 impl Echo {
-    pub(super) fn new(dir: PathBuf, coordination: CoordinationId) -> Self {
-        Self { ledger: Ledger::at(&dir), coordination, stdout: Stdout::open(), running: None }
+    /// With `raw`, a terminal gets what is printed as it is.
+    pub(super) fn new(dir: PathBuf, coordination: CoordinationId, raw: bool) -> Self {
+        let stdout = Stdout::open();
+        let shown = |is_terminal: bool| (is_terminal && !raw).then(ShownOutput::default);
+        let shown = (shown(stdout.is_terminal()), shown(std::io::stderr().is_terminal()));
+        Self { ledger: Ledger::at(&dir), coordination, stdout, shown, running: None }
     }
 
     pub(super) fn event(&mut self, recorded: &Recorded) -> Result<(), CommandError> {
@@ -60,14 +67,13 @@ impl Echo {
                     session.as_ref().map_or((0, 0), |session| (session.stdout, session.stderr));
                 if let Some(TreeReport { stdout: out, stderr: err, .. }) = unbound.tree.as_deref() {
                     let rest = self.rest(out.as_ref(), stdout)?;
-                    self.stdout.bytes(&rest)?;
-                    self.stdout.flush()?;
-                    tell(&self.rest(err.as_ref(), stderr)?);
+                    self.pass_on(&rest)?;
+                    let rest = self.rest(err.as_ref(), stderr)?;
+                    tell(&rest, &mut self.shown.1);
                 }
+                self.pass_on_last()?;
                 if unbound.tree.as_deref().is_some_and(|tree| tree.cut) {
-                    anstream::eprintln!(
-                        "some of its output was dropped: it printed more than is kept"
-                    );
+                    stderr::say("some of its output was dropped: it printed more than is kept");
                 }
                 let why = match unbound.outcome {
                     SessionOutcome::Success => None,
@@ -83,7 +89,7 @@ impl Echo {
                     _ => unbound.text.as_deref().map(|text| printable(text.trim()).into_owned()),
                 };
                 if let Some(why) = why {
-                    anstream::eprintln!("{why}");
+                    stderr::say(why);
                 }
             }
             _ => {}
@@ -95,14 +101,33 @@ impl Echo {
     pub(super) fn tick(&mut self) -> Result<(), CommandError> {
         let Some(session) = &mut self.running else { return Ok(()) };
         // A folder that is gone, or not there yet: its end brings what is left.
-        if let Ok(bytes) = after(&session.folder, Kept::Stdout, session.stdout) {
-            session.stdout += bytes.len() as u64;
-            self.stdout.bytes(&bytes)?;
-            self.stdout.flush()?;
-        }
         if let Ok(bytes) = after(&session.folder, Kept::Stderr, session.stderr) {
             session.stderr += bytes.len() as u64;
-            tell(&bytes);
+            tell(&bytes, &mut self.shown.1);
+        }
+        if let Ok(bytes) = after(&session.folder, Kept::Stdout, session.stdout) {
+            session.stdout += bytes.len() as u64;
+            self.pass_on(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn pass_on(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
+        match &mut self.shown.0 {
+            Some(shown) => self.stdout.bytes(shown.take(bytes).as_bytes())?,
+            None => self.stdout.bytes(bytes)?,
+        }
+        self.stdout.flush()
+    }
+
+    /// What was kept back of both outputs, until it was known that nothing follows.
+    fn pass_on_last(&mut self) -> Result<(), CommandError> {
+        if let Some(shown) = &mut self.shown.0 {
+            self.stdout.bytes(shown.end().as_bytes())?;
+            self.stdout.flush()?;
+        }
+        if let Some(shown) = &mut self.shown.1 {
+            tell(shown.end().as_bytes(), &mut None);
         }
         Ok(())
     }
@@ -111,11 +136,8 @@ impl Echo {
         self.stdout.flush()?;
         let verdict = outcome.verdict.to_string();
         let stop = outcome.stop().map(|stop| format!(": {}", printable(&stop))).unwrap_or_default();
-        anstream::eprintln!(
-            "{}{stop}; `antiphon receipt show {}`",
-            painted(&verdict, outcome.verdict),
-            self.coordination
-        );
+        let painted = painted(&verdict, outcome.verdict);
+        stderr::say(format!("{painted}{stop}; `antiphon receipt show {}`", self.coordination));
         Ok(())
     }
 
@@ -137,7 +159,11 @@ fn after(folder: &SessionFolder, kept: Kept, from: u64) -> std::io::Result<Vec<u
 }
 
 /// That standard error is closed could not be reported anywhere.
-fn tell(bytes: &[u8]) {
+fn tell(bytes: &[u8], shown: &mut Option<ShownOutput>) {
     let mut stderr = std::io::stderr().lock();
-    let _written = stderr.write_all(bytes).and_then(|()| stderr.flush());
+    let _written = match shown {
+        Some(shown) => stderr.write_all(shown.take(bytes).as_bytes()),
+        None => stderr.write_all(bytes),
+    }
+    .and_then(|()| stderr.flush());
 }

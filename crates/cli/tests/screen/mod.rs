@@ -100,6 +100,18 @@ impl OnTerminal {
         Ok(kill_process(pid, signal)?)
     }
 
+    /// Waits for its end; everything that it printed.
+    pub(crate) fn bytes(mut self) -> Result<Vec<u8>> {
+        self.child.wait()?;
+        self.seen.extend(self.printed.iter().flatten());
+        Ok(std::mem::take(&mut self.seen))
+    }
+
+    /// The same as text.
+    pub(crate) fn text(self) -> Result<String> {
+        Ok(String::from_utf8(self.bytes()?)?)
+    }
+
     /// Waits for its end; everything that it printed, and the screen then.
     pub(crate) fn end(mut self) -> Result<(String, Screen, ExitStatus)> {
         let status = self.child.wait()?;

@@ -1,7 +1,6 @@
 //! Going on with a ledger that its head mark does not vouch for: the loss is said, the ledger is
 //! opened and closed, which records it.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use antiphon::Engine;
@@ -9,6 +8,7 @@ use antiphon::ledger::{Location, MarkRefusal};
 
 use super::examination::Examination;
 use crate::command_error::{CommandError, Kind};
+use crate::stderr;
 use crate::text::printable;
 
 /// What may be missing.
@@ -81,7 +81,7 @@ impl Acceptance {
             )
             .with_hint(format!("use {flag}; then {loss}")));
         }
-        let _written = writeln!(anstream::stderr(), "continuing: {}", printable(&loss));
+        stderr::say(format!("continuing: {}", printable(&loss)));
 
         let mut location = Location::directory(dir);
         if self.accept_shorter {
