@@ -30,7 +30,8 @@ GENESIS = bytes(32)
 APPLICATION_ID = 0x414E5450
 # Types after which a stream takes in nothing.
 TERMINAL = {b"coordination.completed", b"coordination.aborted"}
-MARK = re.compile(rb"(antiphon\.head\.1 (0|[1-9][0-9]*) (0|[1-9][0-9]*) ([0-9a-f]{64})) ([0-9a-f]{64})\n")
+# Earlier builds wrote the first form, which does not name the ledger.
+MARK = re.compile(rb"(antiphon\.head\.(?:1|2 ([0-9a-f]{64})) (0|[1-9][0-9]*) (0|[1-9][0-9]*) ([0-9a-f]{64})) ([0-9a-f]{64})\n")
 # The tables, indexes and triggers of the format, word for word.
 SCHEMA = """
 CREATE TABLE ledger (
@@ -744,12 +745,13 @@ class Verifier:
             message = f"names blob {blob.hex()}, which is missing, and no `ledger.erased` event names it"
             self.event("blob_missing", stream, version, message)
 
-    def read_mark(self) -> tuple[int, int, bytes] | None:
-        """Epoch, commit and hash of the head mark; None if there is none, or it is damaged."""
+    def read_mark(self) -> tuple[int, int, bytes, bytes | None] | None:
+        """Epoch, commit, hash and ledger (if it names one) of the head mark; None if there is none, or it is damaged."""
         match = MARK.fullmatch(self.mark or b"")
-        if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[5]:
+        if match is None or hashlib.sha256(match[1]).hexdigest().encode() != match[6]:
             return None
-        return int(match[2]), int(match[3]), bytes.fromhex(match[4].decode())
+        ledger = None if match[2] is None else bytes.fromhex(match[2].decode())
+        return int(match[3]), int(match[4]), bytes.fromhex(match[5].decode()), ledger
 
     def check_mark(self) -> None:
         def wrong(message: str) -> None:
@@ -763,7 +765,10 @@ class Verifier:
         if mark is None:
             wrong("it is damaged")
             return
-        epoch, commit, hash_ = mark
+        epoch, commit, hash_, ledger = mark
+        if ledger is not None and self.id is not None and ledger != self.id:
+            wrong(f"it is the head mark of ledger {ledger.hex()}, and this is ledger {self.id.hex()}")
+            return
         if self.epoch < epoch or self.tip < commit:
             wrong(f"the ledger ends at commit {self.tip} of epoch {self.epoch}, its mark knows commit {commit} of epoch {epoch}")
             return

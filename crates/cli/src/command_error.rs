@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use antiphon::ledger::export::ExportError;
-use antiphon::ledger::{OpenError, ReadError};
+use antiphon::ledger::{Gone, OpenError, ReadError};
 use antiphon::{AskError, IdError, QueryError, StartError, SubmitError, Unavailable};
 use antiphon_server::{ClientError, Code, Problem};
 
@@ -107,7 +107,7 @@ impl From<ReadError> for CommandError {
                 command_error.with_hint("`antiphon run` creates it; choose another with --dir")
             }
             // Its message says what to do.
-            ReadError::Damaged { .. } => command_error,
+            ReadError::Damaged { .. } | ReadError::Gone(_) => command_error,
             ReadError::Fault(_) => command_error
                 .with_hint("`antiphon doctor` explains what is wrong with a state directory"),
         }
@@ -187,7 +187,7 @@ macro_rules! of_the_engine {
         }
     )*};
 }
-of_the_engine!(AskError, IdError, QueryError, SubmitError, Unavailable);
+of_the_engine!(AskError, Gone, IdError, QueryError, SubmitError, Unavailable);
 
 /// A message with those of its causes that it does not hold already.
 pub(crate) fn chain(error: &dyn Error) -> String {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon::Engine;
+use antiphon::ledger::HeldDirectory;
 use antiphon_server::{Client, ClientError, Code, Problem};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -36,38 +37,59 @@ pub(crate) struct Connection {
     pub(crate) client: Client,
     /// The engine, if it runs here.
     pub(crate) host: Option<Host>,
+    /// Its state directory: another one under the same name is not taken for it.
+    pub(crate) held: HeldDirectory,
 }
 
 impl Connection {
     /// Finds the engine of a state directory, or runs one here if there is none.
     pub(crate) async fn open(dir: &Path, sessions: SessionPolicy) -> Result<Self, CommandError> {
-        Self::open_within(PATIENCE, dir, sessions).await
+        Self::open_within(PATIENCE, dir, sessions, None).await
     }
 
-    /// The same after the engine that was there has gone, or is about to.
+    /// The same after the engine that was there has gone, or is about to: in the same directory, or
+    /// not at all.
     pub(crate) async fn reconnect(
-        dir: &Path,
+        held: HeldDirectory,
         sessions: SessionPolicy,
     ) -> Result<Self, CommandError> {
-        Self::open_within(LONG_PATIENCE, dir, sessions).await
+        Self::open_within(LONG_PATIENCE, held.path(), sessions, Some(&held)).await
+    }
+
+    /// Whether the state directory is still there, and the one that this connection was made to.
+    ///
+    /// # Errors
+    /// In one sentence, if it is not.
+    pub(crate) fn stands(&self) -> Result<(), CommandError> {
+        Ok(self.held.stands()?)
     }
 
     async fn open_within(
         patience: Duration,
         dir: &Path,
         sessions: SessionPolicy,
+        known: Option<&HeldDirectory>,
     ) -> Result<Self, CommandError> {
+        // An engine that begins here would make the directory anew.
+        let stands = || known.map_or(Ok(()), HeldDirectory::stands);
+        let made = |client, host| {
+            let held = match known {
+                Some(known) => known.clone(),
+                None => HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?,
+            };
+            held.stands()?;
+            Ok(Self { client, host, held })
+        };
         let (patience, mut announce_at) =
             (Instant::now() + patience, Some(Instant::now() + TOLD_AFTER));
         loop {
+            stands()?;
             if let Some(client) = Self::probe(dir).await? {
-                return Ok(Self { client, host: None });
+                return made(client, None);
             }
+            stands()?;
             match Host::open(dir, sessions).await {
-                Ok(host) => {
-                    let client = Client::connect(dir).await?;
-                    return Ok(Self { client, host: Some(host) });
-                }
+                Ok(host) => return made(Client::connect(dir).await?, Some(host)),
                 // It has begun just now, or is about to end.
                 Err(error) if error.kind() == Kind::Held && Instant::now() < patience => {
                     if announce_at.take_if(|at| Instant::now() >= *at).is_some() {
@@ -116,8 +138,11 @@ impl Connection {
         command: impl AsyncFn(&Client, &str) -> Result<T, ClientError>,
     ) -> Result<(T, bool), CommandError> {
         let key = Engine::mint().to_string();
+        // The command was looked up in it just now.
+        let known = HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?;
         loop {
-            let access = Self::open(dir, SessionPolicy::Leave).await?;
+            let access =
+                Self::open_within(PATIENCE, dir, SessionPolicy::Leave, Some(&known)).await?;
             let answer = command(&access.client, &key).await;
             let is_guest = access.host.is_none();
             access.close().await?;
@@ -135,6 +160,13 @@ impl Connection {
             None => Ok(()),
         }
     }
+}
+
+fn unheld(dir: &Path, error: &std::io::Error) -> CommandError {
+    CommandError::new(
+        Kind::State,
+        format!("the state directory {} cannot be held open: {error}", dir.display()),
+    )
 }
 
 /// Whether an error means that the engine has gone or is about to, so that looking for one again

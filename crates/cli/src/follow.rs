@@ -6,7 +6,7 @@ mod others;
 mod troubles;
 
 use std::future::pending;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -44,7 +44,6 @@ pub(crate) enum Outcome {
 /// Follows runs of one state directory to their end, and hosts the engine itself if no other
 /// process does.
 pub(crate) struct RunFollower {
-    dir: PathBuf,
     connection: Connection,
     interrupts: Interrupts,
 }
@@ -53,7 +52,7 @@ impl RunFollower {
     pub(crate) async fn connect(dir: &Path) -> Result<Self, CommandError> {
         let mut interrupts = Interrupts::catch()?;
         tokio::select! {
-            connection = Connection::open(dir, SessionPolicy::Run) => Ok(Self { dir: dir.to_owned(), connection: connection?, interrupts }),
+            connection = Connection::open(dir, SessionPolicy::Run) => Ok(Self { connection: connection?, interrupts }),
             _ = interrupts.next() => Err(CommandError::new(Kind::Aborted, "interrupted before the run was submitted")),
         }
     }
@@ -80,15 +79,16 @@ impl RunFollower {
     ) -> Result<Outcome, CommandError> {
         let mut progress = FollowedRun::of(id);
         loop {
-            match self.watch(&mut progress, request, view).await {
+            let watched = self.watch(&mut progress, request, view).await;
+            // Whatever came of it: there is no record of it any more.
+            self.connection.stands()?;
+            match watched {
                 Ok(outcome) => return Ok(outcome),
                 Err(Stopped::Failed(error)) => return Err(error),
-                Err(Stopped::Gone) if self.connection.host.is_some() => {
-                    let what = "the engine in this process stopped unexpectedly";
-                    return Err(CommandError::new(Kind::State, what)
-                        .with_hint("`antiphon doctor` examines the state directory"));
-                }
                 Err(Stopped::Gone) => {
+                    if let Some(host) = &self.connection.host {
+                        return Err(host.stopped().await);
+                    }
                     if !self.reconnect(&mut progress, view).await? {
                         return Ok(Outcome::Terminated);
                     }
@@ -108,7 +108,8 @@ impl RunFollower {
         progress: &mut FollowedRun,
         view: &mut View,
     ) -> Result<bool, CommandError> {
-        let mut search = pin!(Connection::reconnect(&self.dir, SessionPolicy::Run));
+        let mut search =
+            pin!(Connection::reconnect(self.connection.held.clone(), SessionPolicy::Run));
         loop {
             let interrupt = tokio::select! {
                 connection = &mut search => {
@@ -134,7 +135,7 @@ impl RunFollower {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, Stopped> {
-        let Connection { client, host } = &self.connection;
+        let Connection { client, host, .. } = &self.connection;
         if let Some(request) = request
             && !submitted(client, request, &mut self.interrupts, view).await?
         {
@@ -185,6 +186,7 @@ impl RunFollower {
                     if progress.is_steering() {
                         progress.steer(client, view).await?;
                     }
+                    self.connection.stands()?;
                     troubles.look(client, view).await?;
                 }
                 () = until(silent_from) => {
@@ -200,6 +202,14 @@ impl RunFollower {
                 format!("cannot read how {} ended", progress.id()),
             ))),
         }
+    }
+
+    /// Whether what was followed is still on a record.
+    ///
+    /// # Errors
+    /// If the state directory is gone.
+    pub(crate) fn stands(&self) -> Result<(), CommandError> {
+        self.connection.stands()
     }
 
     /// Leaves in good order: an engine of this process stays while it carries something out for

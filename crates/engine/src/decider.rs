@@ -6,6 +6,7 @@
 mod audience;
 mod closing;
 mod disk;
+mod ground;
 mod inputs;
 mod intake;
 mod opening;
@@ -104,6 +105,7 @@ impl Decider {
             Input::Written(ack) => self.on_ack(ack),
             Input::WriterLost => self.on_writer_lost(),
             Input::SessionEnded(end) => self.on_end(end, &self.now()),
+            Input::Gone(gone) => self.on_gone(gone),
             Input::Request(request) => self.on_request(request, &self.now()),
             // The next turn deals with them.
             Input::Due | Input::More | Input::Retry => {}
@@ -123,9 +125,10 @@ impl Decider {
         match self.disk.health() {
             DiskHealth::Sound => self.world.has_more(),
             DiskHealth::Proving { .. } => self.disk.nothing_in_flight() || self.world.has_more(),
-            DiskHealth::Full { .. } | DiskHealth::Poisoned { .. } | DiskHealth::Newer { .. } => {
-                false
-            }
+            DiskHealth::Full { .. }
+            | DiskHealth::Poisoned { .. }
+            | DiskHealth::Gone { .. }
+            | DiskHealth::Newer { .. } => false,
         }
     }
 
@@ -139,6 +142,7 @@ impl Decider {
                 DiskHealth::Proving { .. } => false,
                 DiskHealth::Full { .. }
                 | DiskHealth::Poisoned { .. }
+                | DiskHealth::Gone { .. }
                 | DiskHealth::Newer { .. } => true,
             }
     }

@@ -4,7 +4,7 @@
 //! Only what is made is given away, through the handle that it was made with, and never what has a
 //! second name: the directory's owner can put anything there.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::Path;
@@ -63,10 +63,22 @@ pub(crate) fn create_file_anew(path: &Path) -> io::Result<File> {
 /// Gives a file or directory that this process has just made to the owner of another directory, if
 /// this process is root and he is not.
 pub(crate) fn to_owner_of(dir: &Path, made: &File) -> io::Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
+    match rustix::process::geteuid().is_root() {
+        true => to_owner(dir, &std::fs::metadata(dir)?, made),
+        false => Ok(()),
     }
-    let (owner, found) = (std::fs::metadata(dir)?, made.metadata()?);
+}
+
+/// The same for a directory that is open.
+pub(crate) fn to_owner_of_open(dir: &File, made: &File) -> io::Result<()> {
+    match rustix::process::geteuid().is_root() {
+        true => to_owner(Path::new("the directory that it is in"), &dir.metadata()?, made),
+        false => Ok(()),
+    }
+}
+
+fn to_owner(dir: &Path, owner: &Metadata, made: &File) -> io::Result<()> {
+    let found = made.metadata()?;
     let is_ours = found.uid() == 0 && (found.is_dir() || found.nlink() == 1);
     if owner.uid() == 0 || !is_ours {
         return Ok(());

@@ -34,11 +34,13 @@ pub enum Incident {
     NoRandomness,
     /// The writer's thread is gone.
     WriterGone,
+    /// The state directory is gone, or another one has its name.
+    DirectoryGone,
 }
 
 use Incident as Kind;
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::SnapshotNotSaved,
     Kind::HeadMarkNotWritten,
     Kind::AppendFailed,
@@ -50,6 +52,7 @@ const KINDS: [Kind; 11] = [
     Kind::DeadlineNotArmed,
     Kind::NoRandomness,
     Kind::WriterGone,
+    Kind::DirectoryGone,
 ];
 
 impl Incident {
@@ -68,6 +71,7 @@ impl Incident {
             Self::DeadlineNotArmed => "deadline_not_armed",
             Self::NoRandomness => "no_randomness",
             Self::WriterGone => "writer_gone",
+            Self::DirectoryGone => "directory_gone",
         }
     }
 

@@ -103,7 +103,11 @@ fn backups_of_a_ledger_that_is_written_to_all_the_time_are_its_beginning_and_sou
         );
         assert_eq!(
             HeadMark::read(place).unwrap(),
-            Some(HeadMark { epoch: backup.epoch, commit: backup.commits })
+            Some(HeadMark {
+                ledger: Some(backup.ledger),
+                epoch: backup.epoch,
+                commit: backup.commits
+            })
         );
     }
 }

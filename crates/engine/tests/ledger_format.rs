@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
-use antiphon::ledger::{Cursor, HeadMark, Owner, Snapshot, SqliteOptions, SqliteStore, Store};
+use antiphon::ledger::{
+    Cursor, HeadMark, LedgerId, Owner, Snapshot, SqliteOptions, SqliteStore, Store,
+};
 use antiphon_core::append::HeadRow;
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::{Commit, CommitTip, Payload, Recorded, StreamTip};
@@ -194,14 +196,17 @@ fn the_worked_example_is_what_the_code_computes() {
         .show("snapshot of ledger at version 1, format 1, bytes \"state\"", &mut example);
     assert_eq!(digest, snapshot.digest());
 
-    let covered = format!("antiphon.head.1 1 1 {}", commit.hash);
+    let ledger = "ab".repeat(32);
+    let covered = format!("antiphon.head.2 {ledger} 1 1 {}", commit.hash);
     let mark = format!("{covered} {}", Digest::of(covered.as_bytes()));
     let written = HeadMark {
+        ledger: Some(LedgerId([0xab; 32])),
         epoch: Epoch(1),
         commit: CommitTip { number: CommitNumber(1), hash: commit.hash },
     };
     assert_eq!(format!("{mark}\n"), written.to_string());
-    write!(example, "head mark after commit 1 of epoch 1, one line:\n  {mark}\n").unwrap();
+    write!(example, "head mark of ledger abab.. after commit 1 of epoch 1, one line:\n  {mark}\n")
+        .unwrap();
 
     let block = format!("```text\n{example}```\n");
     assert!(document().contains(&block), "docs/ledger-format.md must hold this block:\n{block}");

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use antiphon::ledger::conformance::{Chain, owner, stream};
 use antiphon::ledger::{
     Cursor, HeadFilter, HeadMark, HeadQuery, Location, LockHolder, MarkError, MarkFinding,
-    MarkRefusal, OpenError, ReadError, Snapshot, SqliteOptions, SqliteStore, StateDirectory, Store,
-    UnknownFormat,
+    MarkRefusal, OpenError, ReadError, Refusal, Snapshot, SqliteOptions, SqliteStore,
+    StateDirectory, Store, UnknownFormat, WriteError,
 };
 use antiphon_core::digest::Digest;
 use antiphon_core::envelope::Blob;
@@ -307,6 +307,10 @@ fn another_history_under_the_mark_is_refused() {
     store.close().unwrap();
     fs::copy(two.path().join("head"), one.path().join("head")).unwrap();
     let found = store.open(&owner("one"));
+    assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::OtherLedger { .. }))), "{found:?}");
+    let mark = HeadMark::read(two.path()).unwrap().unwrap();
+    HeadMark { ledger: None, ..mark }.write(one.path()).unwrap();
+    let found = store.open(&owner("one"));
     assert!(matches!(found, Err(OpenError::Mark(MarkRefusal::Differs { .. }))), "{found:?}");
 }
 
@@ -596,4 +600,29 @@ fn a_session_event_takes_at_most_450_bytes_on_disk() {
     store.close().unwrap();
     let size = fs::metadata(dir.path().join("ledger.db")).unwrap().len();
     assert!(size / events <= 450, "{} bytes an event", size / events);
+}
+
+#[test]
+fn the_mark_of_another_ledger_is_not_written_over() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    ledger(two.path());
+    let store = store(one.path());
+    let mut chain = Chain::after(&store.open(&owner("one")).unwrap(), []);
+    store.append(&chain.event("ledger", "ledger.opened", "{}"), &[]).unwrap();
+    fs::copy(two.path().join("head"), one.path().join("head")).unwrap();
+    let marked = store.mark_head();
+    assert!(matches!(marked, Err(WriteError::Refused(Refusal::OtherMark { .. }))), "{marked:?}");
+    assert!(store.close().is_err());
+    assert_eq!(HeadMark::read(one.path()).unwrap(), HeadMark::read(two.path()).unwrap());
+
+    let accepting = SqliteStore::at(
+        one.path(),
+        SqliteOptions { accept_shorter: true, ..SqliteOptions::default() },
+    );
+    let opened = accepting.open(&owner("one")).unwrap();
+    accepting
+        .append(&Chain::after(&opened, []).event("pool/gpu", "pool.resized", "{}"), &[])
+        .unwrap();
+    accepting.close().unwrap();
+    assert_eq!(HeadMark::read(one.path()).unwrap().unwrap().ledger, Some(opened.ledger));
 }

@@ -79,6 +79,7 @@ async fn follow_each(
             Outcome::Ended(outcome) => {
                 worst = worst.or(outcome.kind());
                 let checked = check(dir, id);
+                follower.stands()?;
                 outcome.checked(checked.is_ok());
                 view.end(outcome)?;
                 checked?;

@@ -71,6 +71,8 @@ pub(crate) async fn run(
     let followed = followed.and_then(|mut end| {
         if let Outcome::Ended(outcome) = &mut end {
             checked = check(&dir, &id);
+            // No verdict is told of a record that is not there.
+            follower.stands()?;
             outcome.checked(checked.is_ok());
             view.end(outcome)?;
         }

@@ -73,6 +73,16 @@ impl Host {
         }
     }
 
+    /// Why it has stopped although nobody asked it to.
+    pub(crate) async fn stopped(&self) -> CommandError {
+        let why = match self.engine.health().await {
+            Err(why) => format!("the engine in this process stopped: {why}"),
+            Ok(()) => "the engine in this process stopped unexpectedly".to_owned(),
+        };
+        CommandError::new(Kind::State, why)
+            .with_hint("`antiphon doctor` examines the state directory")
+    }
+
     /// Stops in order: clients are informed, sessions are asked to stop, the ledger is closed.
     pub(crate) async fn close(self) -> Result<(), CommandError> {
         self.stop.cancel();

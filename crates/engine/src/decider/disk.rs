@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::turns::TurnInFlight;
 use super::writer::{Ack, WriteJob, WriterThread};
-use crate::ledger::{AppendError, Cursor, Snapshot, Store};
+use crate::ledger::{AppendError, Cursor, Gone, Refusal, Snapshot, Store};
 use crate::mailbox::Unavailable;
 
 /// Turns that may be on their way to the disk: the one being written, and one ahead of it.
@@ -46,6 +46,10 @@ pub(super) enum DiskHealth {
     Poisoned {
         reason: String,
     },
+    /// Closed to writes for good: the directory that the ledger was in is gone.
+    Gone {
+        gone: Gone,
+    },
     /// Closed to writes for this version, which does not know an event of the ledger.
     Newer {
         unreadable: Unreadable,
@@ -56,6 +60,7 @@ impl DiskHealth {
     /// What a failed append makes of it.
     fn after(&self, error: &AppendError, now: Instant) -> Self {
         match (error, self) {
+            (AppendError::Refused(Refusal::Gone(gone)), _) => Self::Gone { gone: gone.clone() },
             (AppendError::NotWritten { source }, _) => {
                 Self::Full { reason: source.told(), retry: now + RETRY_FULL }
             }
@@ -78,6 +83,7 @@ impl DiskHealth {
             Self::Full { reason, .. } => Some(Unavailable::ReadOnly { reason: reason.clone() }),
             Self::Proving { reason } => Some(Unavailable::NotTaken { reason: reason.clone() }),
             Self::Poisoned { reason } => Some(Unavailable::Poisoned { reason: reason.clone() }),
+            Self::Gone { gone } => Some(Unavailable::Gone { gone: gone.clone() }),
             Self::Newer { unreadable } => Some(Unavailable::Newer { event: unreadable.clone() }),
         }
     }
@@ -151,7 +157,10 @@ impl Disk {
 
     /// Whether this engine writes nothing any more, whatever happens.
     pub(super) fn is_closed_to_writes(&self) -> bool {
-        matches!(self.health, DiskHealth::Poisoned { .. } | DiskHealth::Newer { .. })
+        matches!(
+            self.health,
+            DiskHealth::Poisoned { .. } | DiskHealth::Gone { .. } | DiskHealth::Newer { .. }
+        )
     }
 
     /// Whether this engine never wrote, as it does not know all events of the ledger.
@@ -169,7 +178,9 @@ impl Disk {
         match &self.health {
             DiskHealth::Sound | DiskHealth::Proving { .. } => true,
             DiskHealth::Full { retry, .. } => *retry <= Instant::now(),
-            DiskHealth::Poisoned { .. } | DiskHealth::Newer { .. } => false,
+            DiskHealth::Poisoned { .. } | DiskHealth::Gone { .. } | DiskHealth::Newer { .. } => {
+                false
+            }
         }
     }
 
@@ -279,6 +290,14 @@ impl Disk {
     /// Closes the ledger to writes until a restart has verified it.
     pub(super) fn poison(&mut self, reason: String) {
         self.health = DiskHealth::Poisoned { reason };
+    }
+
+    /// Closes the ledger to writes, as its directory is gone, and with it what is on its way there.
+    /// Returns that.
+    pub(super) fn lose(&mut self, gone: Gone) -> Vec<TurnInFlight> {
+        self.health = DiskHealth::Gone { gone };
+        self.void_acks += self.in_flight.len();
+        self.in_flight.drain(..).collect()
     }
 
     /// The writer's thread is gone: nothing that is on its way arrives.

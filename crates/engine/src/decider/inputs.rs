@@ -1,7 +1,7 @@
 //! Everything that wakes the decider, in one lane each, and which lane is listened to when.
 
 use antiphon_core::time::{LedgerTime, WallTime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +9,7 @@ use super::Decider;
 use super::writer::Ack;
 use crate::clock::{Clock, Timer};
 use crate::incidents::Incident;
+use crate::ledger::Gone;
 use crate::mailbox::Request;
 use crate::session::ReportedEnd;
 
@@ -28,6 +29,8 @@ pub(super) enum Input {
     More,
     /// It is time to try again: a full disk, or to give up what still runs while the engine closes.
     Retry,
+    /// The state directory is gone.
+    Gone(Gone),
     /// The engine was dropped without having been closed.
     Dropped,
 }
@@ -83,6 +86,8 @@ pub(super) struct Inputs {
     /// Cancelled when the engine's owner drops it without closing; sessions hold handles of their
     /// own.
     dropped: CancellationToken,
+    /// Speaks once, if the state directory goes.
+    gone: Option<oneshot::Receiver<Gone>>,
     timer: Timer,
 }
 
@@ -92,9 +97,10 @@ impl Inputs {
         ends: mpsc::UnboundedReceiver<ReportedEnd>,
         acks: mpsc::UnboundedReceiver<Ack>,
         dropped: CancellationToken,
+        gone: Option<oneshot::Receiver<Gone>>,
         timer: Timer,
     ) -> Self {
-        Self { requests, ends, acks, dropped, timer }
+        Self { requests, ends, acks, dropped, gone, timer }
     }
 
     /// Arms the timer for the earliest deadlines on the two clocks.
@@ -115,6 +121,7 @@ impl Inputs {
         tokio::select! {
             biased;
             ack = self.acks.recv(), if writer => ack.map_or(Input::WriterLost, Input::Written),
+            gone = lost(&mut self.gone) => Input::Gone(gone),
             () = std::future::ready(()), if more => Input::More,
             Some(end) = self.ends.recv(), if ends => Input::SessionEnded(end),
             () = self.timer.fired(clock), if deadlines => Input::Due,
@@ -135,4 +142,16 @@ impl Inputs {
     pub(super) fn next_request(&mut self) -> Option<Request> {
         self.requests.try_recv().ok()
     }
+}
+
+/// Waits until the directory is gone; for ever where nobody looks after it any more.
+async fn lost(gone: &mut Option<oneshot::Receiver<Gone>>) -> Gone {
+    if let Some(told) = gone {
+        let told = told.await;
+        *gone = None;
+        if let Ok(told) = told {
+            return told;
+        }
+    }
+    std::future::pending().await
 }

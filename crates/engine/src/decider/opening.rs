@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::Decider;
 use super::audience::Audience;
 use super::disk::Disk;
+use super::ground;
 use super::inputs::Inputs;
 use super::recovery::Recovered;
 use super::sessions::Sessions;
@@ -137,6 +138,7 @@ impl Decider {
         let leftovers = Arc::<Leftovers>::default();
         let (writer, acks) = WriterThread::start(Arc::clone(&store), Arc::clone(&incidents))?;
         let handle = Handle::new(mailbox, Arc::clone(&store), Arc::clone(&incidents));
+        let gone = store.held().map(ground::watch);
         let timer = Timer::new().map_err(system("a timer"))?;
         let decider = Self {
             world,
@@ -147,7 +149,7 @@ impl Decider {
             opening,
             closing: None,
             draft: TurnDraft::default(),
-            inputs: Inputs::new(requests, ends, acks, dropped, timer),
+            inputs: Inputs::new(requests, ends, acks, dropped, gone, timer),
             clock,
             handle,
             incidents,

@@ -8,7 +8,7 @@ use super::disk::DiskHealth;
 use super::recovery;
 use super::turns::TurnInFlight;
 use crate::incidents::Incident;
-use crate::ledger::AppendError;
+use crate::ledger::{AppendError, Gone};
 use crate::mailbox::{StartError, Unavailable};
 
 impl Decider {
@@ -23,8 +23,8 @@ impl Decider {
         let given_up = std::iter::once(failed).chain(behind).chain([draft]);
         let kept: Vec<_> = given_up.flat_map(|turn| turn.give_up(&answer)).collect();
         self.audience.give_up(&answer);
-        if let DiskHealth::Poisoned { reason } = self.disk.health() {
-            return self.poison(reason.clone());
+        if let DiskHealth::Poisoned { .. } | DiskHealth::Gone { .. } = self.disk.health() {
+            return self.stop_for_good(&answer);
         }
         if let Err(error) = self.rebuild() {
             return self.poison(error.to_string());
@@ -80,13 +80,31 @@ impl Decider {
         self.poison(reason.to_owned());
     }
 
+    /// The state directory is gone: nothing that the engine does from here on would be on a record,
+    /// so what runs is ended. No item has failed for it.
+    pub(super) fn on_gone(&mut self, gone: Gone) {
+        if self.disk.is_closed_to_writes() {
+            return;
+        }
+        self.incidents.note(Incident::DirectoryGone, &"the ledger", &gone);
+        let answer = Unavailable::Gone { gone: gone.clone() };
+        let draft = std::mem::take(&mut self.draft).without_append(Vec::new());
+        for turn in self.disk.lose(gone).into_iter().chain([draft]) {
+            turn.give_up(&answer);
+        }
+        self.stop_for_good(&answer);
+    }
+
     /// Nothing is taken in any more; those who wait for an end are let go, as none will be
     /// recorded.
     fn poison(&mut self, reason: String) {
-        let answer = Unavailable::Poisoned { reason: reason.clone() };
-        self.audience.give_up(&answer);
+        self.disk.poison(reason.clone());
+        self.stop_for_good(&Unavailable::Poisoned { reason });
+    }
+
+    fn stop_for_good(&mut self, answer: &Unavailable) {
+        self.audience.give_up(answer);
         self.sessions.stop_all(StopCause::Ending);
-        self.audience.dismiss(&answer);
-        self.disk.poison(reason);
+        self.audience.dismiss(answer);
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::crash;
 use crate::incidents::{Incident, Incidents};
-use crate::ledger::{AppendError, Cursor, Snapshot, Store};
+use crate::ledger::{AppendError, Cursor, Snapshot, Store, WriteError};
 use crate::mailbox::{StartError, Unavailable};
 
 /// How long after an append the head mark may lag: 100 ms are promised, and writing it takes a part
@@ -198,6 +198,10 @@ fn keep_marked(
                 Ok(()) => break,
                 Err(error) => {
                     incidents.note(Incident::HeadMarkNotWritten, &"the ledger", &error);
+                    // This owner has lost the ledger, and it would be refused again.
+                    if matches!(&error, WriteError::Refused(refusal) if refusal.is_final()) {
+                        break;
+                    }
                 }
             }
         }

@@ -1,20 +1,19 @@
 //! The state directory: private, ignored by git, on a local disk, and held by one engine at a time.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::durable;
 use super::error::OpenError;
 use super::fault::Fault;
+use super::held_directory::{DATABASE, HeldDirectory, POISONED};
 use super::owner::{LockHolder, Owner};
 use crate::hand_over;
 
-pub(super) const DATABASE: &str = "ledger.db";
 pub(super) const LOCK: &str = "lock";
-pub(super) const POISONED: &str = "poisoned";
 
 /// How long the lock of an owner that died may take to come free: a child of his that was on its
 /// way to its own program holds it until it is there.
@@ -100,16 +99,18 @@ impl StateDirectory {
         }
     }
 
-    /// Creates what is missing, makes it private, and takes the lock.
-    pub(super) fn take(&self, owner: &Owner) -> Result<Lock, OpenError> {
+    /// Creates what is missing, makes it private, and takes the lock. From here on the directory is
+    /// held: another one that comes under its name is not taken for it.
+    pub(super) fn take(&self, owner: &Owner) -> Result<(Lock, HeldDirectory), OpenError> {
         self.create()?;
         self.refuse_network_file_systems()?;
         self.refuse_strangers()?;
-        let lock = self.lock(owner)?;
+        let held = HeldDirectory::open(&self.0).map_err(|error| self.fault("open", error))?;
+        let lock = self.lock(&held, owner)?;
         std::fs::set_permissions(&self.0, Permissions::from_mode(0o700))
             .map_err(|error| self.fault("make private", error))?;
         self.write_new(".gitignore", b"*\n")?;
-        Ok(lock)
+        Ok((lock, held))
     }
 
     fn create(&self) -> Result<(), Fault> {
@@ -166,15 +167,9 @@ impl StateDirectory {
         Ok(())
     }
 
-    fn lock(&self, owner: &Owner) -> Result<Lock, OpenError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.0.join(LOCK))
-            .map_err(|error| self.fault("open the lock of", error))?;
+    fn lock(&self, held: &HeldDirectory, owner: &Owner) -> Result<Lock, OpenError> {
+        let mut file =
+            held.open_or_create(LOCK).map_err(|error| self.fault("open the lock of", error))?;
         hand_over::to_owner_of(&self.0, &file)
             .map_err(|error| self.fault("give away the lock of", error))?;
         let patience = Instant::now() + DEAD_OWNER;
@@ -204,29 +199,9 @@ impl StateDirectory {
         self.0.join(POISONED).exists()
     }
 
-    /// Notes an error of a sync for the next owner, as well as that can be done after one.
-    pub(super) fn poison(&self, fault: &Fault) {
-        let text = format!(
-            "An error of a sync: {fault}: {}\nThe next start verifies the ledger.\n",
-            fault.source
-        );
-        if let Err(error) = durable::replace(&self.0.join(POISONED), text.as_bytes()) {
-            tracing::error!(%error, "could not leave a note that the ledger needs verification");
-        }
-    }
-
     /// Leaves the note that another copy of the ledger has.
     pub(super) fn keep_poison_note(&self, note: &str) -> Result<(), Fault> {
         durable::replace(&self.0.join(POISONED), note.as_bytes())
-    }
-
-    /// Takes the note back.
-    pub(super) fn absolve(&self) -> Result<(), Fault> {
-        match std::fs::remove_file(self.0.join(POISONED)) {
-            Ok(()) => durable::sync_directory(&self.0),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(self.fault("remove the note of an error in", error)),
-        }
     }
 
     /// Creates a private file with some bytes unless there is one.
@@ -293,7 +268,7 @@ mod tests {
             StateDirectory::new(dir.path()),
             Owner::this_process(antiphon_core::time::WallTime(0)),
         );
-        let lock = directory.take(&owner).unwrap();
+        let (lock, _) = directory.take(&owner).unwrap();
         let of_child = lock.0.try_clone().unwrap();
         assert!(matches!(directory.take(&owner), Err(OpenError::InUse { .. })));
         drop(lock);

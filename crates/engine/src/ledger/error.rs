@@ -7,6 +7,7 @@ use antiphon_core::id::{Epoch, StreamName, Version};
 
 use super::fault::Fault;
 use super::head_mark::MarkRefusal;
+use super::held_directory::Gone;
 use super::owner::{LedgerId, LockHolder};
 
 /// The format that this code writes and reads.
@@ -166,6 +167,15 @@ pub enum Refusal {
         /// The epoch of the ledger.
         theirs: Epoch,
     },
+    /// The state directory is not there any more, or another one has its name.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The head mark in the directory is that of another ledger.
+    #[error(
+        "the head mark in the state directory is that of ledger {theirs}, and this is {ours}; \
+         it is left as it is"
+    )]
+    OtherMark { ours: LedgerId, theirs: LedgerId },
     /// The commit does not continue the ledger: wrong number, hash before, count or hash.
     #[error("the commit {} does not continue the ledger, which ends at commit {}", found.number, tip.number)]
     CommitConflict {
@@ -213,7 +223,7 @@ pub enum Refusal {
 impl Refusal {
     /// Whether it has nothing to do with what was to be written: this owner has lost the ledger.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::NotOpen | Self::Poisoned | Self::Superseded { .. })
+        matches!(self, Self::NotOpen | Self::Poisoned | Self::Superseded { .. } | Self::Gone(_))
     }
 }
 
@@ -224,6 +234,9 @@ pub enum ReadError {
     /// There is no ledger yet.
     #[error("there is no ledger in {}", dir.display())]
     Absent { dir: PathBuf },
+    /// The state directory is not there any more, or another one has its name.
+    #[error(transparent)]
+    Gone(#[from] Gone),
     /// What was read is not what any writer of this format writes.
     #[error("{what} is damaged: {how}; run `antiphon verify`")]
     Damaged {

@@ -15,14 +15,21 @@ use antiphon_core::id::{CommitNumber, Epoch};
 
 use super::durable;
 use super::fault::Fault;
+use super::held_directory::HeldDirectory;
+use super::owner::LedgerId;
 
 const FILE: &str = "head";
-const TAG: &str = "antiphon.head.1";
+const TAG: &str = "antiphon.head.2";
+
+/// The tag of marks that do not name their ledger, as versions before wrote them.
+const UNNAMED: &str = "antiphon.head.1";
 
 /// What was durable when the mark was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of its fields say it")]
 pub struct HeadMark {
+    /// Whose mark it is; `None` in one of a version that did not say so.
+    pub ledger: Option<LedgerId>,
     pub epoch: Epoch,
     pub commit: CommitTip,
 }
@@ -56,7 +63,7 @@ pub enum MarkRefusal {
         ledger: CommitTip,
         /// The epoch that the ledger has.
         ledger_epoch: Epoch,
-        mark: HeadMark,
+        mark: Box<HeadMark>,
     },
     /// The ledger holds another commit where the mark was made.
     #[error(
@@ -65,7 +72,17 @@ pub enum MarkRefusal {
     Differs {
         /// What the ledger has at the number of the mark.
         ledger: CommitTip,
-        mark: HeadMark,
+        mark: Box<HeadMark>,
+    },
+    /// The mark is not of this ledger.
+    #[error(
+        "the head mark is that of ledger {theirs}, and this is ledger {ledger}: the files of two state directories were mixed; restore both from where they came, or accept the ledger as it is, which will be recorded"
+    )]
+    OtherLedger {
+        /// Which ledger was found.
+        ledger: LedgerId,
+        /// Which one the mark names.
+        theirs: LedgerId,
     },
     /// There is a ledger, but no head mark.
     #[error(
@@ -100,6 +117,16 @@ impl HeadMark {
         durable::replace(&Self::path(dir), self.to_string().as_bytes())
     }
 
+    /// The same for a directory that is held, whatever its path names by now.
+    pub(super) fn write_into(&self, dir: &HeldDirectory) -> Result<(), Fault> {
+        dir.replace(FILE, self.to_string().as_bytes())
+    }
+
+    /// The mark in a directory that is held, if there is one that can be read.
+    pub(super) fn in_held(dir: &HeldDirectory) -> Option<Self> {
+        str::from_utf8(&dir.read(FILE).ok()??).ok()?.parse().ok()
+    }
+
     /// Reads the mark of a state directory, if there is one.
     ///
     /// # Errors
@@ -118,37 +145,55 @@ impl HeadMark {
     }
 
     /// Whether a ledger that ends at `tip` under `epoch`, and has the commit `at_mark` at the
-    /// number of this mark, holds all that the mark knew.
+    /// number of this mark, holds all that the mark knew. Which ledger it is may be unknown, as
+    /// where its database is missing.
     ///
     /// # Errors
     /// When it does not.
     pub fn check(
         &self,
+        ledger: Option<LedgerId>,
         epoch: Epoch,
         tip: CommitTip,
         at_mark: Option<CommitTip>,
     ) -> Result<(), MarkRefusal> {
+        if let (Some(ledger), Some(theirs)) = (ledger, self.ledger)
+            && ledger != theirs
+        {
+            return Err(MarkRefusal::OtherLedger { ledger, theirs });
+        }
         match at_mark {
             _ if tip.number < self.commit.number || epoch < self.epoch => {
-                Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
+                Err(MarkRefusal::Shorter {
+                    ledger: tip,
+                    ledger_epoch: epoch,
+                    mark: Box::new(*self),
+                })
             }
             Some(ledger) if ledger != self.commit => {
-                Err(MarkRefusal::Differs { ledger, mark: *self })
+                Err(MarkRefusal::Differs { ledger, mark: Box::new(*self) })
             }
-            None if self.commit != CommitTip::default() => {
-                Err(MarkRefusal::Shorter { ledger: tip, ledger_epoch: epoch, mark: *self })
-            }
+            None if self.commit != CommitTip::default() => Err(MarkRefusal::Shorter {
+                ledger: tip,
+                ledger_epoch: epoch,
+                mark: Box::new(*self),
+            }),
             _ => Ok(()),
         }
     }
 
     fn covered(&self) -> String {
-        format!("{TAG} {} {} {}", self.epoch, self.commit.number, self.commit.hash)
+        let name = match &self.ledger {
+            Some(ledger) => format!("{TAG} {ledger}"),
+            None => UNNAMED.to_owned(),
+        };
+        format!("{name} {} {} {}", self.epoch, self.commit.number, self.commit.hash)
     }
 }
 
 impl fmt::Display for HeadMark {
-    /// One line: tag, epoch, commit, its hash, and the SHA-256 of all before the last space.
+    /// One line: tag, ledger, epoch, commit, its hash, and the SHA-256 of all before the last
+    /// space. Without its ledger it has the tag and the fields of versions before.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let covered = self.covered();
         let checksum = Digest::of(covered.as_bytes());
@@ -162,10 +207,14 @@ impl FromStr for HeadMark {
     /// Accepts only what `Display` writes, byte for byte.
     fn from_str(text: &str) -> Result<Self, ()> {
         let fields: Vec<&str> = text.split([' ', '\n']).collect();
-        let &[TAG, epoch, number, hash, _, ""] = fields.as_slice() else {
-            return Err(());
+        let (ledger, epoch, number, hash) = match *fields.as_slice() {
+            [TAG, ledger, epoch, number, hash, _, ""] => (Some(ledger), epoch, number, hash),
+            [UNNAMED, epoch, number, hash, _, ""] => (None, epoch, number, hash),
+            _ => return Err(()),
         };
+        let named = |text: &str| text.parse().map(|id: Digest| LedgerId(id.0)).map_err(|_| ());
         let mark = Self {
+            ledger: ledger.map(named).transpose()?,
             epoch: Epoch(epoch.parse().map_err(|_| ())?),
             commit: CommitTip {
                 number: CommitNumber(number.parse().map_err(|_| ())?),
@@ -182,6 +231,7 @@ mod tests {
 
     fn mark() -> HeadMark {
         HeadMark {
+            ledger: Some(LedgerId(Digest::of(b"ledger").0)),
             epoch: Epoch(3),
             commit: CommitTip { number: CommitNumber(42), hash: Digest::of(b"commit") },
         }
@@ -197,8 +247,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_of_before_which_names_no_ledger_is_read_and_written_as_it_was() {
+        let unnamed = HeadMark { ledger: None, ..mark() };
+        let text = unnamed.to_string();
+        assert!(text.starts_with("antiphon.head.1 3 42 "), "{text}");
+        assert_eq!(text.parse(), Ok(unnamed));
+        let (any, tip) = (Some(LedgerId([7; 32])), unnamed.commit);
+        assert!(unnamed.check(any, Epoch(3), tip, Some(tip)).is_ok());
+    }
+
+    #[test]
     fn every_flipped_bit_of_a_mark_is_found() {
-        let sound = mark().to_string().into_bytes();
+        for mark in [mark(), HeadMark { ledger: None, ..mark() }] {
+            every_flipped_bit_is_found(mark);
+        }
+    }
+
+    fn every_flipped_bit_is_found(mark: HeadMark) {
+        let sound = mark.to_string().into_bytes();
         for bit in 0..sound.len() * 8 {
             let mut flipped = sound.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
@@ -209,25 +275,32 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_is_held_against_number_hash_and_epoch() {
+    fn a_ledger_is_held_against_name_number_hash_and_epoch() {
         let mark = mark();
+        let ours = mark.ledger;
+        let (other, at) = (Some(LedgerId([7; 32])), mark.commit);
+        assert!(matches!(
+            mark.check(other, Epoch(3), at, Some(at)),
+            Err(MarkRefusal::OtherLedger { .. })
+        ));
+        assert!(mark.check(None, Epoch(3), at, Some(at)).is_ok());
         let tip = |number, text: &str| CommitTip {
             number: CommitNumber(number),
             hash: Digest::of(text.as_bytes()),
         };
         let here = Some(mark.commit);
-        assert!(mark.check(Epoch(3), tip(42, "commit"), here).is_ok());
-        assert!(mark.check(Epoch(4), tip(50, "later"), here).is_ok());
+        assert!(mark.check(ours, Epoch(3), tip(42, "commit"), here).is_ok());
+        assert!(mark.check(ours, Epoch(4), tip(50, "later"), here).is_ok());
         assert!(matches!(
-            mark.check(Epoch(3), tip(41, "earlier"), None),
+            mark.check(ours, Epoch(3), tip(41, "earlier"), None),
             Err(MarkRefusal::Shorter { .. })
         ));
         assert!(matches!(
-            mark.check(Epoch(2), tip(42, "commit"), here),
+            mark.check(ours, Epoch(2), tip(42, "commit"), here),
             Err(MarkRefusal::Shorter { .. })
         ));
         assert!(matches!(
-            mark.check(Epoch(3), tip(50, "later"), Some(tip(42, "other"))),
+            mark.check(ours, Epoch(3), tip(50, "later"), Some(tip(42, "other"))),
             Err(MarkRefusal::Differs { .. })
         ));
     }

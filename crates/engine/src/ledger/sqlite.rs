@@ -28,7 +28,8 @@ use antiphon_core::id::{CommitNumber, Epoch, Seq, StreamName, Version};
 use super::directory::{Lock, StateDirectory};
 use super::error::{AppendError, OpenError, ReadError, Refusal, WriteError};
 use super::head_mark::{HeadMark, MarkRefusal};
-use super::owner::Owner;
+use super::held_directory::HeldDirectory;
+use super::owner::{LedgerId, Owner};
 use super::store::{
     Cursor, Damage, HeadQuery, MarkFinding, Opened, Placed, PlacedCommit, Snapshot, Store,
 };
@@ -57,7 +58,9 @@ pub struct SqliteStore {
     // an append.
     acknowledged: Mutex<Option<HeadMark>>,
     // Locked while the mark is written, so that a later mark is never replaced by an earlier one.
-    marked: Mutex<Option<HeadMark>>,
+    marked: Mutex<Marked>,
+    // The directory while this store owns the ledger in it.
+    held: Mutex<Option<HeldDirectory>>,
 }
 
 /// What only the owner has. The fields are dropped in order: the database is closed before the lock
@@ -66,6 +69,15 @@ pub struct SqliteStore {
 struct Owned {
     writer: Writer,
     _lock: Lock,
+}
+
+/// What this store knows of the head mark that is there.
+#[derive(Debug, Default)]
+struct Marked {
+    /// What it wrote last.
+    last: Option<HeadMark>,
+    /// The mark of another ledger that was found and accepted may be replaced; no other may.
+    accepted: Option<LedgerId>,
 }
 
 impl SqliteStore {
@@ -79,7 +91,8 @@ impl SqliteStore {
             options,
             owned: Mutex::new(None),
             acknowledged: Mutex::new(None),
-            marked: Mutex::new(None),
+            marked: Mutex::default(),
+            held: Mutex::new(None),
         }
     }
 
@@ -121,10 +134,17 @@ impl SqliteStore {
         }
     }
 
+    /// Refuses to go on where the directory is not there any more, or not the one that was opened.
+    fn on_its_ground(&self) -> Result<(), Refusal> {
+        let held = locked(&self.held).clone();
+        Ok(held.ok_or(Refusal::NotOpen)?.stands()?)
+    }
+
     /// Holds the ledger against its mark, before anything is changed. `commit` finds a commit by
     /// its number.
     fn check_mark(
         &self,
+        ledger: Option<LedgerId>,
         epoch: Epoch,
         commits: CommitTip,
         commit: impl FnOnce(CommitNumber) -> Result<Option<CommitTip>, ReadError>,
@@ -143,7 +163,7 @@ impl SqliteStore {
             }
             Err(source) => return Err(MarkRefusal::Unreadable { error: source }.into()),
         };
-        match mark.check(epoch, commits, commit(mark.commit.number)?) {
+        match mark.check(ledger, epoch, commits, commit(mark.commit.number)?) {
             Ok(()) => Ok((MarkFinding::Agrees, Some(mark))),
             Err(_) if self.options.accept_shorter => {
                 Ok((MarkFinding::Shorter { marked: mark.commit }, Some(mark)))
@@ -159,26 +179,31 @@ impl Store for SqliteStore {
         if owned.is_some() {
             return Err(OpenError::AlreadyOpen);
         }
-        let lock = self.dir.take(owner)?;
+        let (lock, held) = self.dir.take(owner)?;
         if !self.dir.database().exists() {
             // A database that was removed is not created anew while a mark remembers it.
-            self.check_mark(Epoch(0), CommitTip::default(), |_| Ok(None))?;
+            self.check_mark(None, Epoch(0), CommitTip::default(), |_| Ok(None))?;
         }
         let needs_verification = self.dir.is_poisoned();
         let (writer, opened) =
-            Writer::open(&self.dir, &self.options, needs_verification, |found| {
-                self.check_mark(found.epoch, found.commits, |number| found.commit(number))
+            Writer::open(&self.dir, held, &self.options, needs_verification, |found| {
+                let ledger = Some(found.ledger);
+                self.check_mark(ledger, found.epoch, found.commits, |number| found.commit(number))
             })?;
-        let mark = HeadMark { epoch: opened.epoch, commit: opened.commits };
+        let held = writer.held().clone();
+        let (ledger, epoch, commit) = (Some(opened.ledger), opened.epoch, opened.commits);
+        let mark = HeadMark { ledger, epoch, commit };
         *locked(&self.acknowledged) = Some(mark);
         // A loss that was accepted stays marked until the owner has recorded it; a crash before
         // that asks again.
-        if opened.mark == MarkFinding::Agrees {
-            mark.write(self.dir.path())?;
-            *locked(&self.marked) = Some(mark);
+        *locked(&self.marked) = if opened.mark == MarkFinding::Agrees {
+            mark.write_into(&held)?;
+            Marked { last: Some(mark), accepted: None }
         } else {
-            *locked(&self.marked) = None;
-        }
+            Marked { last: None, accepted: HeadMark::in_held(&held).and_then(|mark| mark.ledger) }
+        };
+        self.readers.hold(Some(held.clone()));
+        *locked(&self.held) = Some(held);
         *owned = Some(Owned { writer, _lock: lock });
         Ok(opened)
     }
@@ -186,9 +211,14 @@ impl Store for SqliteStore {
     fn append(&self, append: &Append, cursors: &[Cursor]) -> Result<Seq, AppendError> {
         let mut owned = locked(&self.owned);
         let writer = &mut owned.as_mut().ok_or(Refusal::NotOpen)?.writer;
-        let first = writer.append(append, cursors)?;
-        *locked(&self.acknowledged) =
-            Some(HeadMark { epoch: append.commit.epoch, commit: append.commit.tip() });
+        let appended = writer.append(append, cursors);
+        // Whatever became of it: what is in files that no path names any more is on no record.
+        self.on_its_ground()?;
+        let first = appended?;
+        let (epoch, commit) = (append.commit.epoch, append.commit.tip());
+        if let Some(mark) = locked(&self.acknowledged).as_mut() {
+            *mark = HeadMark { epoch, commit, ..*mark };
+        }
         Ok(first)
     }
 
@@ -247,16 +277,25 @@ impl Store for SqliteStore {
     fn mark_head(&self) -> Result<(), WriteError> {
         let mut marked = locked(&self.marked);
         let mark = locked(&self.acknowledged).ok_or(Refusal::NotOpen)?;
-        if *marked == Some(mark) {
+        self.on_its_ground()?;
+        if marked.last == Some(mark) {
             return Ok(());
         }
-        match HeadMark::read(self.dir.path()) {
-            Ok(Some(HeadMark { epoch, .. })) if epoch > mark.epoch => {
-                return Err(Refusal::Superseded { ours: mark.epoch, theirs: epoch }.into());
+        let held = locked(&self.held).clone().ok_or(Refusal::NotOpen)?;
+        if let Some(found) = HeadMark::in_held(&held) {
+            if let (Some(ours), Some(theirs)) = (mark.ledger, found.ledger)
+                && ours != theirs
+                && marked.accepted != Some(theirs)
+            {
+                return Err(Refusal::OtherMark { ours, theirs }.into());
             }
-            _ => mark.write(self.dir.path())?,
+            if found.epoch > mark.epoch {
+                let (ours, theirs) = (mark.epoch, found.epoch);
+                return Err(Refusal::Superseded { ours, theirs }.into());
+            }
         }
-        *marked = Some(mark);
+        mark.write_into(&held)?;
+        *marked = Marked { last: Some(mark), accepted: None };
         Ok(())
     }
 
@@ -264,8 +303,12 @@ impl Store for SqliteStore {
         self.with_writer(Writer::finish_erasures)
     }
 
+    fn held(&self) -> Option<HeldDirectory> {
+        locked(&self.held).clone()
+    }
+
     fn declare_verified(&self) -> Result<(), WriteError> {
-        self.with_writer(|_| Ok(self.dir.absolve()?))
+        self.with_writer(|writer| Ok(writer.held().absolve()?))
     }
 
     fn close(&self) -> Result<(), WriteError> {
@@ -277,6 +320,8 @@ impl Store for SqliteStore {
         self.readers.clear();
         *owned = None;
         *locked(&self.acknowledged) = None;
+        *locked(&self.held) = None;
+        self.readers.hold(None);
         marked
     }
 }

@@ -10,6 +10,7 @@ use antiphon_core::time::{LedgerTime, WallTime};
 use antiphon_core::world::LedgerFacts;
 
 use super::error::{AppendError, OpenError, ReadError, WriteError};
+use super::held_directory::HeldDirectory;
 use super::owner::{LedgerId, Owner};
 
 /// Longest name of a cursor, in bytes.
@@ -123,6 +124,12 @@ pub trait Store: Send + Sync {
     /// When this is not the owner, or the store cannot be written.
     fn finish_erasures(&self) -> Result<bool, WriteError> {
         Ok(true)
+    }
+
+    /// The directory that the ledger is kept in, while this store owns it and if there is one: what
+    /// is acknowledged is lost if it goes.
+    fn held(&self) -> Option<HeldDirectory> {
+        None
     }
 
     /// Takes back that the ledger needs verification: it has been verified since it was opened.

@@ -5,9 +5,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::directory::{DATABASE, LOCK, POISONED};
+use super::directory::LOCK;
 use super::durable;
 use super::fault::Fault;
+use super::held_directory::{DATABASE, POISONED};
 
 /// All that a directory in the making may hold, also when another program has opened its database.
 const OWN: [&str; 10] = [

@@ -415,13 +415,13 @@ fn check_mark(
                     Err(fault) => return Err(fault),
                 },
             };
-            let epoch = match ledger.position() {
-                Ok(position) => position.epoch,
+            let (id, epoch) = match ledger.position() {
+                Ok(position) => (Some(position.ledger), position.epoch),
                 // Found outside of the chains.
-                Err(ReadError::Damaged { .. }) => mark.epoch,
+                Err(ReadError::Damaged { .. }) => (None, mark.epoch),
                 Err(fault) => return Err(fault),
             };
-            match mark.check(epoch, tip, at_mark) {
+            match mark.check(id, epoch, tip, at_mark) {
                 Ok(()) => return Ok(()),
                 Err(refusal) => refusal.to_string(),
             }

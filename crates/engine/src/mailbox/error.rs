@@ -12,7 +12,9 @@ use antiphon_core::live::EmitError;
 use antiphon_core::world::Rejection;
 
 use crate::ledger::export::ExportError;
-use crate::ledger::{AppendError, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, WriteError};
+use crate::ledger::{
+    AppendError, Gone, MAX_CURSOR_NAME_BYTES, OpenError, ReadError, Refusal, WriteError,
+};
 
 /// Why the engine does nothing, whatever is asked of it. Unless it says so, nothing has changed.
 ///
@@ -43,6 +45,13 @@ pub enum Unavailable {
         "the ledger is closed to writes until the engine is restarted, which verifies it ({reason})"
     )]
     Poisoned { reason: String },
+    /// The state directory was removed, renamed, replaced or unmounted while the engine used it.
+    /// Nothing is recorded any more, and what ran was ended.
+    #[error("{gone}")]
+    Gone {
+        /// What became of it.
+        gone: Gone,
+    },
     /// The ledger holds an event that this version does not know: it can be read, but whatever this
     /// version wrote would rest on a state that leaves something out.
     #[error("the ledger is read-only for this version of antiphon: {event}")]
@@ -57,7 +66,10 @@ pub enum Unavailable {
 
 impl From<ReadError> for Unavailable {
     fn from(error: ReadError) -> Self {
-        Self::Read { error: Arc::new(error) }
+        match error {
+            ReadError::Gone(gone) => Self::Gone { gone },
+            error => Self::Read { error: Arc::new(error) },
+        }
     }
 }
 
@@ -65,6 +77,7 @@ impl From<&AppendError> for Unavailable {
     fn from(error: &AppendError) -> Self {
         match error {
             AppendError::NotWritten { source } => Self::ReadOnly { reason: source.told() },
+            AppendError::Refused(Refusal::Gone(gone)) => Self::Gone { gone: gone.clone() },
             AppendError::Refused(refusal) if !refusal.is_final() => {
                 Self::NotTaken { reason: refusal.to_string() }
             }

@@ -105,6 +105,8 @@ codes! {
     ReadOnly = "read_only", 503, "The ledger is read-only for now";
     /// The ledger is closed to writes until a restart has verified it.
     Poisoned = "poisoned", 503, "The ledger is closed to writes";
+    /// The state directory was removed, renamed, replaced or unmounted; nothing is recorded any more.
+    DirectoryGone = "directory_gone", 503, "The state directory is gone";
     /// The engine does not answer in time.
     NoAnswer = "no_answer", 503, "The engine does not answer in time";
     /// The engine has stopped, or is about to.

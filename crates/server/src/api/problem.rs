@@ -131,6 +131,7 @@ impl From<Unavailable> for Problem {
             Unavailable::ReadOnly { .. } => Code::ReadOnly,
             Unavailable::NotTaken { .. } => Code::NotTaken,
             Unavailable::Poisoned { .. } => Code::Poisoned,
+            Unavailable::Gone { .. } => Code::DirectoryGone,
             Unavailable::Read { .. } | Unavailable::Newer { .. } => Code::Unreadable,
             _ => Code::Internal,
         };

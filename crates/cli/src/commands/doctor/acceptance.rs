@@ -68,6 +68,11 @@ impl Acceptance {
             self.accept_shorter,
             format!("commit {} in the head mark is replaced by the ledger's own commit", mark.commit.number),
         ),
+        MarkRefusal::OtherLedger { theirs, .. } => (
+            "--accept-shorter",
+            self.accept_shorter,
+            format!("the head mark of ledger {theirs} is replaced by the ledger's own"),
+        ),
         MarkRefusal::Missing { .. } | MarkRefusal::Unreadable { .. } => (
             "--accept-missing-mark",
             self.accept_missing_mark,

@@ -203,7 +203,8 @@ impl Examination {
                     );
                     let advice = "restore `ledger.db` and `blobs` from a copy; --accept-shorter starts over, and everything is lost";
                     self.problem("ledger", text, advice);
-                    self.refusal = mark.check(Default::default(), Default::default(), None).err();
+                    self.refusal =
+                        mark.check(None, Default::default(), Default::default(), None).err();
                 }
                 _ => match std::fs::read_dir(dir).ok().and_then(|mut entries| entries.next()?.ok())
                 {
@@ -227,6 +228,9 @@ impl Examination {
             ReadError::Damaged { what, how } => {
                 let advice = "keep the directory as evidence, and restore a copy";
                 self.problem("ledger", format!("{what} is damaged: {how}"), advice);
+            }
+            ReadError::Gone(gone) => {
+                self.problem("ledger", gone.to_string(), "run it again");
             }
             ReadError::Fault(fault) => {
                 self.problem(

@@ -19,11 +19,12 @@ use super::rows::{damaged, read_error};
 use super::turn::names_file;
 use super::{LedgerIdentity, SqliteStore, connection};
 use crate::ledger::blob_files::BlobFiles;
-use crate::ledger::directory::{DATABASE, StateDirectory};
+use crate::ledger::directory::StateDirectory;
 use crate::ledger::durable;
 use crate::ledger::error::{IdentityRefusal, ReadError, UnknownFormat};
 use crate::ledger::fault::Fault;
 use crate::ledger::head_mark::{HeadMark, MarkError, MarkRefusal};
+use crate::ledger::held_directory::DATABASE;
 use crate::ledger::owner::LedgerId;
 use crate::ledger::unfinished::{self, Hindrance, Unfinished};
 
@@ -235,7 +236,8 @@ impl SqliteStore {
         if let Some(note) = self.dir.poison_note()? {
             copy.keep_poison_note(&note)?;
         }
-        HeadMark { epoch: copied.epoch, commit: copied.commits }.write(folder)?;
+        let (ledger, epoch, commit) = (Some(copied.ledger), copied.epoch, copied.commits);
+        HeadMark { ledger, epoch, commit }.write(folder)?;
         let mut bytes = size(&database)? + size(&HeadMark::path(folder))?;
         for digest in files {
             bytes += size(&to.path(digest))?;
@@ -270,7 +272,8 @@ fn copy_snapshot(
     LedgerIdentity::read(&reader.connection)?.check(None).map_err(BackupError::Identity)?;
     match mark.map_err(MarkRefusal::from)? {
         Some(mark) => {
-            mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?)?;
+            let at_mark = reader.commit(mark.commit.number)?;
+            mark.check(Some(position.ledger), position.epoch, position.commits, at_mark)?;
         }
         None if position.commits == CommitTip::default() => {}
         None => {

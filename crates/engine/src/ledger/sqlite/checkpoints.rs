@@ -20,6 +20,7 @@ use rusqlite::Connection;
 use super::connection::{self, CheckpointPass};
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::fault::Fault;
+use crate::ledger::held_directory::HeldDirectory;
 
 /// The WAL is copied back when it has this many pages (16 MiB).
 ///
@@ -38,6 +39,9 @@ const PASSES: u32 = 4;
 /// When the log has grown by so many rounds since a round began, appends wait until it is copied:
 /// the log stays bounded, at 64 MiB.
 const OVERDUE: u32 = 3;
+
+/// Where the database is, by its path, and the directory that the path must still name.
+type Place<'a> = (&'a StateDirectory, &'a HeldDirectory);
 
 /// The checkpoints of one writer.
 #[derive(Debug)]
@@ -134,12 +138,12 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Copies back what has become too much. Called between appends; `dir` and `vfs` say where a
+    /// Copies back what has become too much. Called between appends; `place` and `vfs` say where a
     /// second connection is to be opened.
     pub(super) fn keep_short(
         &mut self,
         writing: &Connection,
-        dir: &StateDirectory,
+        place: Place<'_>,
         vfs: Option<&str>,
     ) -> Result<(), Fault> {
         let pages = self.pages();
@@ -154,7 +158,7 @@ impl Checkpoints {
         }
         match self.done.take() {
             None if self.running || pages < self.at => Ok(()),
-            None => self.begin(writing, dir, vfs),
+            None => self.begin(writing, place, vfs),
             Some(CheckpointPass { log, copied }) => {
                 let left = pages.saturating_sub(copied);
                 if copied < log || left == 0 {
@@ -162,7 +166,7 @@ impl Checkpoints {
                     self.rest();
                     Ok(())
                 } else if left > self.every / REST && self.passes < PASSES && !overdue {
-                    self.begin(writing, dir, vfs)
+                    self.begin(writing, place, vfs)
                 } else {
                     self.finish(writing)
                 }
@@ -173,11 +177,11 @@ impl Checkpoints {
     fn begin(
         &mut self,
         writing: &Connection,
-        dir: &StateDirectory,
+        place: Place<'_>,
         vfs: Option<&str>,
     ) -> Result<(), Fault> {
         if self.beside.is_none() && cfg!(target_os = "linux") {
-            match Beside::start(dir, vfs) {
+            match Beside::start(place, vfs) {
                 Ok(beside) => self.beside = Some(beside),
                 Err(error) => {
                     tracing::warn!(
@@ -217,12 +221,14 @@ impl Checkpoints {
 }
 
 impl Beside {
-    fn start(dir: &StateDirectory, vfs: Option<&str>) -> Result<Self, String> {
+    fn start((dir, held): Place<'_>, vfs: Option<&str>) -> Result<Self, String> {
+        held.stands().map_err(|gone| gone.to_string())?;
         let connection =
             connection::writing(&dir.database(), vfs).map_err(|error| error.to_string())?;
+        held.stands().map_err(|gone| gone.to_string())?;
         let (go, asked) = channel();
         let (done, passes) = channel();
-        let dir = dir.clone();
+        let held = held.clone();
         let copy = move || {
             while asked.recv().is_ok() {
                 let pass = connection::checkpoint(&connection).map_err(not_copied);
@@ -231,7 +237,7 @@ impl Beside {
                 {
                     // At once: the writer hears of it only with its next append, and may never make
                     // one.
-                    dir.poison(fault);
+                    held.poison(fault);
                 }
                 if done.send(pass).is_err() {
                     return;

@@ -65,8 +65,8 @@ impl SqliteStore {
     /// knew.
     pub fn check_against(&self, mark: &HeadMark) -> Result<Result<(), MarkRefusal>, ReadError> {
         self.readers.read(|reader| {
-            let position = reader.position()?;
-            Ok(mark.check(position.epoch, position.commits, reader.commit(mark.commit.number)?))
+            let LedgerPosition { ledger, epoch, commits, .. } = reader.position()?;
+            Ok(mark.check(Some(ledger), epoch, commits, reader.commit(mark.commit.number)?))
         })
     }
 }

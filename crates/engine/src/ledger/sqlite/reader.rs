@@ -20,6 +20,7 @@ use crate::ledger::blob_files::BlobFiles;
 use crate::ledger::directory::StateDirectory;
 use crate::ledger::error::ReadError;
 use crate::ledger::head_mark::HeadMark;
+use crate::ledger::held_directory::HeldDirectory;
 use crate::ledger::store::{Cursor, HeadFilter, HeadQuery, Placed, PlacedCommit, Snapshot};
 use crate::locked::locked;
 
@@ -36,11 +37,13 @@ pub(super) struct ReadConnections {
     dir: StateDirectory,
     vfs: Option<String>,
     idle: Mutex<Vec<ReadConnection>>,
+    /// The directory while its ledger is owned here: nothing is read from another one then.
+    held: Mutex<Option<HeldDirectory>>,
 }
 
 impl ReadConnections {
     pub(super) fn new(dir: StateDirectory, vfs: Option<String>) -> Self {
-        Self { dir, vfs, idle: Mutex::default() }
+        Self { dir, vfs, idle: Mutex::default(), held: Mutex::default() }
     }
 
     pub(super) fn read<T>(
@@ -50,10 +53,16 @@ impl ReadConnections {
         let idle = locked(&self.idle).pop().filter(ReadConnection::is_current);
         let mut reader = match idle {
             Some(reader) => reader,
-            None => ReadConnection::open(&self.dir, self.vfs.as_deref())?,
+            None => {
+                let opened = ReadConnection::open(&self.dir, self.vfs.as_deref());
+                self.on_its_ground()?;
+                opened?
+            }
         };
         // A reader that met an error is not used again: its connection may be what is wrong.
         let found = act(&mut reader);
+        // What files say that no path names any more is on no record.
+        self.on_its_ground()?;
         if let Some(still) = reader.still.as_ref().filter(|still| !still.holds()) {
             return Err(still.moved().into());
         }
@@ -63,6 +72,16 @@ impl ReadConnections {
             idle.push(reader);
         }
         Ok(found)
+    }
+
+    /// Says which directory is held from now on, if one is.
+    pub(super) fn hold(&self, held: Option<HeldDirectory>) {
+        *locked(&self.held) = held;
+    }
+
+    fn on_its_ground(&self) -> Result<(), ReadError> {
+        let held = locked(&self.held).clone();
+        Ok(held.map_or(Ok(()), |held| held.stands())?)
     }
 
     pub(super) fn clear(&self) {

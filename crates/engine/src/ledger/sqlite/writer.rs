@@ -22,6 +22,8 @@ use crate::ledger::error::FORMAT;
 use crate::ledger::error::{AppendError, OpenError, ReadError, Refusal, UnknownFormat, WriteError};
 use crate::ledger::fault::Fault;
 use crate::ledger::head_mark::HeadMark;
+use crate::ledger::held_directory::{DATABASE, HeldDirectory};
+use crate::ledger::owner::LedgerId;
 use crate::ledger::store::{Cursor, MarkFinding, Opened, Snapshot};
 
 /// While a reader stays in the way, emptying the WAL is tried with the next append, then with every
@@ -33,6 +35,7 @@ const RARELY: u32 = 8;
 pub(super) struct Writer {
     connection: Connection,
     dir: StateDirectory,
+    held: HeldDirectory,
     blobs: BlobFiles,
     epoch: Epoch,
     tail: Tail,
@@ -52,6 +55,7 @@ pub(super) struct Writer {
 /// What the database holds when it is opened, before the epoch is raised.
 pub(super) struct FoundLedger<'a> {
     connection: &'a Connection,
+    pub(super) ledger: LedgerId,
     pub(super) epoch: Epoch,
     pub(super) commits: CommitTip,
 }
@@ -71,6 +75,7 @@ impl Writer {
     /// Opens or creates the database and takes it over, if `check` lets the ledger through.
     pub(super) fn open(
         dir: &StateDirectory,
+        held: HeldDirectory,
         options: &SqliteOptions,
         needs_verification: bool,
         check: impl FnOnce(&FoundLedger<'_>) -> Result<(MarkFinding, Option<HeadMark>), OpenError>,
@@ -91,8 +96,12 @@ impl Writer {
         let row = LedgerIdentity::read(&transaction)?;
         row.check(None).map_err(OpenError::Identity)?;
         let epoch = row.epoch;
-        let (finding, mark) =
-            check(&FoundLedger { connection: &transaction, epoch, commits: tail.commits() })?;
+        let (finding, mark) = check(&FoundLedger {
+            connection: &transaction,
+            ledger: id,
+            epoch,
+            commits: tail.commits(),
+        })?;
         let epoch = match mark {
             // An owner that raised the epoch and never got to mark it has written nothing under it.
             Some(mark) if finding == MarkFinding::Agrees => {
@@ -116,6 +125,9 @@ impl Writer {
         let blobs = BlobFiles::of(dir.path());
         blobs.sweep(|digest| names_file(&connection, digest))?;
 
+        let held = held
+            .with_files(&[DATABASE])
+            .map_err(|error| Fault::io(format!("look into {}", dir.path().display()), error))?;
         let checkpoints =
             Checkpoints::of(&mut connection, options.checkpoint_pages).map_err(sql)?;
         let opened = Opened {
@@ -132,6 +144,7 @@ impl Writer {
         let writer = Self {
             connection,
             dir: dir.clone(),
+            held,
             blobs,
             epoch,
             tail,
@@ -145,6 +158,11 @@ impl Writer {
             go_by: 0,
         };
         Ok((writer, opened))
+    }
+
+    /// The directory that it writes in.
+    pub(super) fn held(&self) -> &HeldDirectory {
+        &self.held
     }
 
     pub(super) fn append(
@@ -314,7 +332,7 @@ impl Writer {
     /// Accepts nothing more: after an error of a sync, what the disk holds is unknown.
     fn poison(&mut self, source: Fault) -> AppendError {
         self.poisoned = true;
-        self.dir.poison(&source);
+        self.held.poison(&source);
         // Nothing more is copied back either; what a pass still meets adds nothing to this.
         let _ = self.checkpoints.tail();
         // What the WAL holds is evidence; closing must not copy it back and remove it.
@@ -331,6 +349,8 @@ impl Writer {
         files: &mut Vec<&'a Digest>,
     ) -> Result<(), AppendError> {
         for blob in append.blobs.iter().filter(|blob| blob.bytes.len() > MAX_INLINE_BLOB_BYTES) {
+            // Its file goes by its path.
+            self.held.stands().map_err(Refusal::from)?;
             match self.blobs.write(blob) {
                 Ok(true) => files.push(&blob.digest),
                 Ok(false) => {}
@@ -343,6 +363,9 @@ impl Writer {
 
     /// Removes files that no row names after all. Those that stay are swept at the next start.
     fn remove_files(&self, files: &[&Digest]) {
+        if self.held.stands().is_err() {
+            return;
+        }
         for digest in files {
             match names_file(&self.connection, digest) {
                 Ok(true) => {}
@@ -375,14 +398,15 @@ impl Writer {
             truncated.map(|done| self.take_truncated(done))
         } else {
             self.go_by = self.go_by.saturating_sub(1);
-            self.checkpoints.keep_short(&self.connection, &self.dir, self.vfs.as_deref())
+            let place = (&self.dir, &self.held);
+            self.checkpoints.keep_short(&self.connection, place, self.vfs.as_deref())
         };
         self.consider(copied);
     }
 
     /// Removes the file of an erased blob, unless one of the same bytes has come since.
     fn remove_erased(&self, digest: &Digest) -> Result<(), ReadError> {
-        match names_file(&self.connection, digest)? {
+        match names_file(&self.connection, digest)? || self.held.stands().is_err() {
             true => Ok(()),
             false => Ok(self.blobs.remove(digest)?),
         }
@@ -423,6 +447,13 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let ended = self.checkpoints.tail();
         self.consider(ended);
+        // SQLite copies the log back and removes it by its path, which may be that of another ledger
+        // by now; and where the directory was moved, the log belongs to what was moved.
+        if self.held.stands().is_err()
+            && let Err(error) = connection::keep_wal(&self.connection, true)
+        {
+            tracing::error!(%error, "could not leave the write-ahead log as it is");
+        }
     }
 }
 

@@ -1,0 +1,145 @@
+//! A state directory that goes while a command uses it: every command that follows a run in it says
+//! so in one sentence and exits, what ran is ended, and nothing is written to another directory.
+
+#![cfg(target_os = "linux")]
+
+mod plans;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use plans::{Ran, Result, Running, heard, pipe, plan, plan_with, ran, story};
+
+const BUDGET: &str = "budget: { sessions: 9, duration: 5m }";
+
+/// A session that says its process and stays.
+fn stays(pipe: &str) -> String {
+    format!(
+        "  {pipe}: {{ command: [sh, -c, 'echo $$ > {pipe}; exec sleep 300'] }}\n  after: {{ shell: \"true\", needs: [{pipe}] }}\n"
+    )
+}
+
+/// A host and a guest whose sessions run, and what to read the processes of those from.
+fn both_at_work(dir: &Path) -> Result<([Running; 2], [String; 2])> {
+    let (hosted, visiting) = (pipe(dir, "hosted")?, pipe(dir, "visiting")?);
+    plan_with(dir, "host.yaml", BUDGET, &stays("hosted"))?;
+    plan_with(dir, "guest.yaml", BUDGET, &stays("visiting"))?;
+    let host = Running::start(dir, &["run", "host.yaml", "--id", "hosts"])?;
+    let first = heard(&hosted)?;
+    let guest = Running::start(dir, &["run", "guest.yaml", "--id", "visits"])?;
+    let second = heard(&visiting)?;
+    Ok(([host, guest], [first, second]))
+}
+
+/// Checks that both ended with the exit code of a state directory, and said the same of it.
+fn end_saying(commands: [Running; 2], processes: &[String; 2], said: &str) -> Result {
+    for command in commands {
+        let ended = command.end()?;
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{stderr}");
+        assert_eq!(stderr.lines().filter(|line| line.contains(said)).count(), 1, "{stderr}");
+        let story = story(&ended).join("\n");
+        assert!(!story.contains("failed") && !story.contains("succeeded"), "{story}");
+    }
+    for process in processes {
+        assert!(!Path::new("/proc").join(process).exists(), "the session {process} is ended");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_is_removed_ends_host_and_guest_and_is_not_made_again() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (commands, processes) = both_at_work(dir.path())?;
+    fs::remove_dir_all(dir.path().join("state"))?;
+    end_saying(commands, &processes, "is gone: it was removed while it was in use")?;
+    assert!(!dir.path().join("state").exists());
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_is_moved_is_said_to_be_where_it_is_and_goes_on_there() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (commands, processes) = both_at_work(dir.path())?;
+    let (state, away) = (dir.path().join("state"), dir.path().join("away"));
+    fs::rename(&state, &away)?;
+    let said = format!("was moved to {}", away.canonicalize()?.display());
+    end_saying(commands, &processes, &said)?;
+    assert!(!state.exists());
+    fs::rename(&away, &state)?;
+    let list = String::from_utf8(ran(dir.path(), &["list", "--running"])?.stdout)?;
+    assert!(list.contains("hosts") && list.contains("visits"), "{list}");
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_another_command_makes_anew_keeps_what_that_one_recorded() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (commands, processes) = both_at_work(dir.path())?;
+    let (state, away) = (dir.path().join("state"), dir.path().join("away"));
+    fs::rename(&state, &away)?;
+    let new = ran(dir.path(), &["do", "--", "echo", "new"])?;
+    assert_eq!((new.status.code(), &*new.stdout), (Some(0), &b"new\n"[..]), "{new:?}");
+    end_saying(commands, &processes, "another has its name")?;
+    for directory in [state, away] {
+        let verified = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+            .args(["verify", "--dir"])
+            .arg(&directory)
+            .output()?;
+        assert!(verified.status.success(), "{verified:?}");
+    }
+    let again = ran(dir.path(), &["do", "--", "echo", "again"])?;
+    assert_eq!(again.status.code(), Some(0), "the new ledger opens: {again:?}");
+    Ok(())
+}
+
+#[test]
+fn a_session_that_cleans_the_checkout_fails_no_item_and_gets_no_receipt() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(
+        dir.path(),
+        "  tidy: { shell: \"rm -rf state\" }\n  next: { shell: \"true\", needs: [tidy] }\n",
+    )?;
+    for _ in 0..3 {
+        let ended = ran(dir.path(), &["run", "plan.yaml", "--id", "r"])?;
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(3), "{stderr}");
+        assert!(stderr.contains("the state directory"), "{stderr}");
+        let story = story(&ended).join("\n");
+        assert!(!story.contains("failed") && !story.contains("succeeded"), "{story}");
+        assert!(!String::from_utf8_lossy(&ended.stdout).contains("receipt"), "{story}");
+        // What a session left of it is no ledger any more.
+        let _ = fs::remove_dir_all(dir.path().join("state"));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_system_that_is_unmounted_below_a_run_ends_it() -> Result {
+    const SCRIPT: &str = r#"
+        mkdir m && mount -t tmpfs -o size=16m tmpfs m || exit 77
+        "$0" --dir m/state run plan.yaml 2> told & run=$!
+        read -r ready < runs
+        umount -l m
+        wait $run
+    "#;
+    let dir = tempfile::tempdir()?;
+    let _runs = pipe(dir.path(), "runs")?;
+    plan(dir.path(), "  a: { command: [sh, -c, 'echo $$ > runs; exec sleep 300'] }\n")?;
+    let ended = Command::new("unshare")
+        .args(["-rm", "sh", "-c", SCRIPT, env!("CARGO_BIN_EXE_antiphon")])
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .output();
+    let ended = Ran::from(match ended {
+        Ok(ended) if ended.status.code() != Some(77) && dir.path().join("told").exists() => ended,
+        // No file system can be mounted here.
+        _ => return Ok(()),
+    });
+    let told = fs::read_to_string(dir.path().join("told"))?;
+    assert_eq!(ended.status.code(), Some(3), "{told}");
+    assert!(told.contains("m/state is gone: its file system was unmounted"), "{told}");
+    Ok(())
+}
