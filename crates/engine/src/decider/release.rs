@@ -107,19 +107,16 @@ impl Decider {
         }
     }
 
-    /// Once what an earlier engine left is recorded: what was kept of it goes, and items that wait
-    /// for leftovers are looked after.
+    /// Once what an earlier engine left is recorded: what was kept of it goes, also where no
+    /// processes are run, and items that wait for leftovers are looked after.
     fn look_after(&mut self, orphans: Orphans) {
-        let Some(processes) = self.sessions.processes() else { return };
-        let Orphans { gone, left, .. } = orphans;
         let held = self
             .world
             .coordinations()
             .flat_map(|above| above.holding().map(|number| above.session_id(number)));
-        let watched: BTreeSet<SessionId> = held.chain(left).collect();
-        for session in gone.into_iter().filter(|session| !watched.contains(session)) {
-            processes.forget(&session);
-        }
+        let watched: BTreeSet<SessionId> = held.chain(orphans.left.iter().cloned()).collect();
+        orphans.forget_gone(|session| !watched.contains(session));
+        let Some(processes) = self.sessions.processes() else { return };
         for session in watched {
             orphans::watch(
                 Arc::clone(processes),

@@ -2,7 +2,7 @@
 //! ended, watched until it is gone.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use antiphon_core::coordination::{SessionEnd, SessionOutcome, TreeReport};
 use antiphon_core::id::SessionId;
@@ -18,12 +18,26 @@ use crate::usage::Charged;
 /// What a sweep found.
 #[derive(Debug, Default)]
 pub(crate) struct Orphans {
+    /// The state directory in which it was kept.
+    pub(crate) directory: PathBuf,
     /// How sessions ended that are still bound.
     pub(crate) found: BTreeMap<SessionId, SweptEnd>,
     /// Sessions of which nothing is left; what was kept of them goes once that is recorded.
     pub(crate) gone: Vec<SessionId>,
     /// Sessions of which something is left.
     pub(crate) left: Vec<SessionId>,
+}
+
+impl Orphans {
+    /// Removes what was kept of sessions of which nothing is left.
+    pub(crate) fn forget_gone(&self, may_go: impl Fn(&SessionId) -> bool) {
+        for session in self.gone.iter().filter(|session| may_go(session)) {
+            let folder = SessionFolder::in_state_directory(&self.directory, session);
+            if let Err(error) = folder.remove() {
+                tracing::warn!(%session, %error, "what was kept of a session could not be removed; the next start does it");
+            }
+        }
+    }
 }
 
 /// Ends what an earlier engine left running. Blocks.
@@ -37,7 +51,7 @@ pub(crate) fn sweep(
 ) -> Result<Orphans, StartError> {
     let swept = process::sweep(directory)
         .map_err(|error| StartError::System { what: "the folder of the sessions", error })?;
-    let mut orphans = Orphans::default();
+    let mut orphans = Orphans { directory: directory.to_owned(), ..Orphans::default() };
     for swept in swept {
         if swept.is_clean() { &mut orphans.gone } else { &mut orphans.left }
             .push(swept.session.clone());

@@ -270,7 +270,7 @@ impl SessionFolder {
     }
 
     /// Removes the folder and all that is in it.
-    pub(super) fn remove(&self) -> io::Result<()> {
+    pub(crate) fn remove(&self) -> io::Result<()> {
         match std::fs::remove_dir_all(&self.0) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => self.sync_parent(),
