@@ -41,6 +41,8 @@ mod mark;
 #[cfg(target_os = "linux")]
 mod orphans;
 #[cfg(target_os = "linux")]
+mod outlast;
+#[cfg(target_os = "linux")]
 mod placement;
 #[cfg(target_os = "linux")]
 mod proc_table;

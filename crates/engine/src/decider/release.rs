@@ -115,16 +115,19 @@ impl Decider {
             .coordinations()
             .flat_map(|above| above.holding().map(|number| above.session_id(number)));
         let watched: BTreeSet<SessionId> = held.chain(orphans.left.iter().cloned()).collect();
-        orphans.forget_gone(|session| !watched.contains(session));
-        let Some(processes) = self.sessions.processes() else { return };
-        for session in watched {
-            orphans::watch(
-                Arc::clone(processes),
-                self.handle.clone(),
-                Arc::clone(&self.leftovers),
-                session,
-            );
+        if let Some(processes) = self.sessions.processes() {
+            for session in watched.iter().cloned() {
+                orphans::watch(
+                    Arc::clone(processes),
+                    self.handle.clone(),
+                    Arc::clone(&self.leftovers),
+                    session,
+                );
+            }
         }
+        tokio::task::spawn_blocking(move || {
+            orphans.forget_gone(|session| !watched.contains(session));
+        });
     }
 
     /// Fetches the configuration of a nested item: a registered one at once, one in a blob off the

@@ -29,7 +29,7 @@ pub(crate) struct Orphans {
 }
 
 impl Orphans {
-    /// Removes what was kept of sessions of which nothing is left.
+    /// Removes what was kept of sessions of which nothing is left. Blocks.
     pub(crate) fn forget_gone(&self, may_go: impl Fn(&SessionId) -> bool) {
         for session in self.gone.iter().filter(|session| may_go(session)) {
             let folder = SessionFolder::in_state_directory(&self.directory, session);

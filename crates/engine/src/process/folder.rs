@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::{ProcessIdentity, Where, ticks_now};
 use super::mark::Mark;
+use super::outlast::outlast;
 use super::tree_end::TreeEnd;
 use super::wire::OsText;
 use crate::clock;
@@ -178,10 +179,10 @@ impl SessionFolder {
     /// # Errors
     /// If it cannot be read.
     pub fn read(&self, kept: Kept) -> io::Result<Vec<u8>> {
-        match outside::read(&self.path_of(kept), MAX_KEPT) {
+        outlast(|| match outside::read(&self.path_of(kept), MAX_KEPT) {
             Err(error) if error.is_absent() => Ok(Vec::new()),
             read => Ok(read?),
-        }
+        })
     }
 
     /// Where the folders of all sessions are.
@@ -246,7 +247,7 @@ impl SessionFolder {
 
     /// The end that a warden left, if it is whole.
     pub(super) fn end(&self) -> Option<TreeEnd> {
-        let bytes = outside::read(&self.0.join(END), MAX_RECORD).ok()?;
+        let bytes = outlast(|| Ok(outside::read(&self.0.join(END), MAX_RECORD)?)).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 
@@ -257,7 +258,7 @@ impl SessionFolder {
 
     /// For how long the session had run when its warden last left that.
     pub(super) fn time(&self) -> Option<Duration> {
-        let bytes = outside::read(&self.0.join(RAN), MAX_RECORD).ok()?;
+        let bytes = outlast(|| Ok(outside::read(&self.0.join(RAN), MAX_RECORD)?)).ok()?;
         serde_json::from_slice(&bytes).ok().map(Duration::from_millis)
     }
 
@@ -271,10 +272,10 @@ impl SessionFolder {
 
     /// Removes the folder and all that is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        match std::fs::remove_dir_all(&self.0) {
+        outlast(|| match std::fs::remove_dir_all(&self.0) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => self.sync_parent(),
-        }
+        })
     }
 
     fn sync_parent(&self) -> io::Result<()> {

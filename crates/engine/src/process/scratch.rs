@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use super::emptying::empty;
 use super::launch::{SCRATCH_NAME, Scratch};
 use super::mark::Mark;
+use super::outlast::outlast;
 
 /// The file that proves whose directory it is: the session's mark, and which directory it was
 /// written for. A copy that came from elsewhere is another directory. It is the first to come and
@@ -41,7 +42,7 @@ pub(super) fn make(scratch: &Scratch, mark: Mark) -> io::Result<()> {
 /// Removes what this process, or the engine that it works for, has made; also when the session took
 /// its own rights away inside. Links are not followed.
 pub(super) fn remove(directory: &Path) {
-    if let Err(error) = removed(directory) {
+    if let Err(error) = outlast(|| removed(directory)) {
         tracing::warn!(directory = %directory.display(), %error, "a session's scratch directory \
             cannot be removed; what the session left is still in it");
     }
@@ -50,7 +51,7 @@ pub(super) fn remove(directory: &Path) {
 /// Removes what a record names as the scratch directory of a session, if what is in it proves that:
 /// the record may have come from elsewhere.
 pub(super) fn remove_proven(directory: &Path, mark: Mark) {
-    match is_proven(directory, mark) {
+    match outlast(|| is_proven(directory, mark)) {
         Ok(true) => remove(directory),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !directory.exists() => {}
         Ok(false) | Err(_) => {

@@ -19,6 +19,7 @@ mod tree;
 
 use std::fs::File;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -38,12 +39,15 @@ use self::tree::{Reaper, Sample};
 use super::folder::{Kept, SessionFolder};
 use super::identity::ProcessIdentity;
 use super::launch::{Limits, StopReason};
+use super::outlast::outlast_with;
 use super::redaction::redacted;
 use super::scratch;
-use super::tree_end::Cause;
+use super::tree_end::{Cause, ResultFile};
 use super::wire::{FromWarden, Order, VERSION};
 
 const SAMPLE_EVERY_MS: u64 = 250;
+/// How long a program that prints waits before it is seen that a full disk has room again.
+const LOOK_FOR_ROOM_MS: u64 = 200;
 /// How exactly the time is known that a session ran which was lost together with its warden.
 const LEAVE_TIME_EVERY_MS: u64 = 10_000;
 
@@ -154,11 +158,13 @@ impl Warden {
                     .into_owned();
         }
         if let Some((directory, cap)) = &order.scratch {
-            end.result = result_file::keep(&directory.path(), *cap, &order.secrets, &folder);
+            let found = self
+                .outlast(|| result_file::keep(&directory.path(), *cap, &order.secrets, &folder));
+            end.result = found.unwrap_or(ResultFile::Unreadable);
         }
         end.used.cpu_ms = tree::reaped_cpu_ms();
         // An engine that is there hears it; one that is not finds it.
-        let _ = folder.leave_end(&end);
+        let _ = self.outlast(|| folder.leave_end(&end));
         if self.engine.is_gone()
             && let Some((directory, _)) = &order.scratch
         {
@@ -191,6 +197,11 @@ impl Warden {
         drop(child);
         let within = Duration::from_millis(job.order.end_within_ms);
         let ended = tree::end_all(&mut reaper, within, || self.engine.beat());
+        for output in &mut outputs {
+            output.close();
+            // What no room came for is cut, and its end says so.
+            let _ = self.outlast(|| output.write_waiting());
+        }
         let captured = outputs.map(Capture::finish);
         let never_ran = failure.is_some()
             || matches!(cause, Cause::NotStarted(_))
@@ -271,7 +282,28 @@ impl Warden {
         }
     }
 
+    /// Does something again until a full disk has room for it, the engine is gone or asks for the
+    /// end. The engine hears in between that its warden lives.
+    fn outlast<T>(&mut self, attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        outlast_with(attempt, |pause| {
+            let next_beat =
+                Duration::from_millis(self.engine.next_beat_ms().saturating_sub(now_ms()));
+            std::thread::sleep(pause.min(next_beat));
+            self.engine.beat();
+            self.engine.listen();
+            // Who is asked to stop does not wait for a record of what was printed.
+            match self.engine.is_gone() || self.engine.stop_reason().is_some() {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })
+    }
+
     fn wait(&mut self, timeout_ms: u64, outputs: &mut [Capture<'_>; 2]) {
+        let timeout_ms = match outputs.iter().any(Capture::is_waiting) {
+            true => timeout_ms.min(LOOK_FOR_ROOM_MS),
+            false => timeout_ms,
+        };
         let timeout = Duration::from_millis(timeout_ms.min(60_000));
         let ready: Vec<bool> = {
             let mut polled = vec![
@@ -300,6 +332,9 @@ impl Warden {
                     output.pump();
                 }
                 index += 1;
+            } else {
+                // It is tried again in a moment.
+                let _ = output.write_waiting();
             }
         }
     }

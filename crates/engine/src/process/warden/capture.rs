@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::hand_over;
+use crate::process::outlast::passes_by;
 use crate::process::redaction::{Redactor, Secret};
 use crate::process::tree_end::Captured;
 
@@ -27,6 +28,8 @@ const MIN_TAIL: u64 = 256;
 pub(super) struct Capture<'a> {
     pipe: Option<OwnedFd>,
     file: File,
+    /// What the disk has no room for now, in its order.
+    waiting: Vec<u8>,
     redactor: Redactor<'a>,
     /// How much is written as it comes, in bytes.
     head: u64,
@@ -34,6 +37,8 @@ pub(super) struct Capture<'a> {
     tail: VecDeque<u8>,
     tail_cap: usize,
     beyond: u64,
+    /// Where the end begins behind a cut, if one is kept.
+    tail_from: Option<u64>,
     captured: Captured,
 }
 
@@ -56,18 +61,26 @@ impl<'a> Capture<'a> {
         Ok(Self {
             pipe,
             file,
+            waiting: Vec::new(),
             redactor: Redactor::new(secrets),
             head: cap - tail_cap,
             tail: VecDeque::new(),
             tail_cap: usize::try_from(tail_cap).unwrap_or(0),
             beyond: 0,
+            tail_from: None,
             captured: Captured::default(),
         })
     }
 
-    /// The pipe, while a process may write to it.
+    /// The pipe, while a process may write to it and there is room for what it writes: while the
+    /// disk is full, the program waits.
     pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
-        self.pipe.as_ref().map(|pipe| pipe.as_fd())
+        self.pipe.as_ref().filter(|_| !self.is_waiting()).map(|pipe| pipe.as_fd())
+    }
+
+    /// Whether the disk has no room for what was read.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Takes what is there, but not so much that others wait.
@@ -79,6 +92,10 @@ impl<'a> Capture<'a> {
         let mut chunk = vec![0; CHUNK];
         for _ in 0..reads {
             let Some(pipe) = &self.pipe else { return };
+            // At the end all of it is taken, so that it can be waited for.
+            if self.is_waiting() && reads != LAST_READS {
+                return;
+            }
             match rustix::io::read(pipe, &mut chunk) {
                 Ok(0) => self.pipe = None,
                 Ok(length) => self.take(&chunk[..length]),
@@ -99,8 +116,7 @@ impl<'a> Capture<'a> {
 
     fn keep(&mut self, bytes: &[u8]) {
         // What the disk refused leaves no room: what comes later would not follow on it.
-        let room =
-            usize::try_from(self.head.saturating_sub(self.captured.kept)).unwrap_or(usize::MAX);
+        let room = usize::try_from(self.head.saturating_sub(self.position())).unwrap_or(usize::MAX);
         let room = if self.captured.cut { 0 } else { room };
         let (now, later) = bytes.split_at(bytes.len().min(room));
         if self.beyond == 0 && !now.is_empty() {
@@ -113,22 +129,60 @@ impl<'a> Capture<'a> {
         self.tail.extend(last);
     }
 
+    /// Where the next byte will be in the file.
+    fn position(&self) -> u64 {
+        self.captured.kept + self.waiting.len() as u64
+    }
+
     fn write(&mut self, bytes: &[u8]) {
-        match self.file.write_all(bytes) {
-            Ok(()) => self.captured.kept += bytes.len() as u64,
-            // The disk is full or gone. What a program says is not worth its end; that it was cut
-            // is told.
-            Err(_) => self.captured.cut = true,
+        self.waiting.extend_from_slice(bytes);
+        // The next try says whether there is room.
+        let _ = self.write_waiting();
+    }
+
+    /// Writes what the disk had no room for.
+    ///
+    /// # Errors
+    /// If it still has none.
+    pub(super) fn write_waiting(&mut self) -> io::Result<()> {
+        while self.is_waiting() {
+            match self.file.write(&self.waiting) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.captured.kept += written as u64;
+                    self.waiting.drain(..written);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if passes_by(&error) => return Err(error),
+                // The disk is gone. What a program says is not worth its end; that it was cut is
+                // told.
+                Err(_) => self.cut_here(),
+            }
         }
+        Ok(())
+    }
+
+    fn cut_here(&mut self) {
+        self.waiting.clear();
+        self.captured.cut = true;
     }
 
     /// Takes what is left in the pipe and closes it, even if a process still holds the other end.
-    pub(super) fn finish(mut self) -> Captured {
+    pub(super) fn close(&mut self) {
         self.read(LAST_READS);
         self.pipe = None;
         let rest = self.redactor.finish();
         self.keep(&rest);
         self.write_tail();
+    }
+
+    /// What was kept, once it is closed and no more room is waited for.
+    pub(super) fn finish(mut self) -> Captured {
+        if self.is_waiting() {
+            self.cut_here();
+        }
+        self.captured.tail =
+            self.tail_from.map_or(0, |from| self.captured.kept.saturating_sub(from));
         self.captured
     }
 
@@ -147,13 +201,9 @@ impl<'a> Capture<'a> {
         // The number can only become shorter by the room that the line takes.
         let room = self.tail_cap - left_out(self.beyond).len();
         let last = &tail[tail.len().saturating_sub(room)..];
-        let before = self.captured.kept;
         self.write(left_out(self.beyond - last.len() as u64).as_bytes());
-        if self.captured.kept > before {
-            let before = self.captured.kept;
-            self.write(last);
-            self.captured.tail = self.captured.kept - before;
-        }
+        self.tail_from = Some(self.position());
+        self.write(last);
     }
 }
 
@@ -174,6 +224,7 @@ mod tests {
         for chunk in chunks {
             capture.take(chunk);
         }
+        capture.close();
         let captured = capture.finish();
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!(captured.kept, bytes.len() as u64);
@@ -203,6 +254,40 @@ mod tests {
             assert_eq!((head, rest), (&text[..512], &text[512 + 9_019..]));
             assert_eq!(captured, Captured { kept: 1_024, seen: 10_000, cut: true, tail: 469 });
         }
+    }
+
+    #[test]
+    fn what_a_full_disk_has_no_room_for_waits_and_is_kept_in_its_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stdout");
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut capture = Capture::new(None, &path, &[], 1_024).unwrap();
+        capture.take(b"before, ");
+        let disk = std::mem::replace(&mut capture.file, full);
+        for chunk in 0..300 {
+            capture.take(format!("line {chunk}\n").as_bytes());
+        }
+        assert!(capture.is_waiting());
+        assert_eq!(capture.write_waiting().unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+        capture.close();
+        capture.file = disk;
+        capture.write_waiting().unwrap();
+        let (tail, captured) = (capture.tail_from, capture.finish());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("before, line 0\nline 1\n") && text.ends_with("line 299\n"));
+        assert_eq!((captured.kept, captured.cut), (text.len() as u64, true));
+        assert_eq!(captured.tail, text.len() as u64 - tail.unwrap());
+    }
+
+    #[test]
+    fn where_no_room_comes_the_output_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("stdout");
+        let mut capture = Capture::new(None, &path, &[], 1_024).unwrap();
+        capture.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        capture.take(b"nobody has room for this");
+        capture.close();
+        assert_eq!(capture.finish(), Captured { kept: 0, seen: 24, cut: true, tail: 0 });
     }
 
     #[test]

@@ -128,7 +128,10 @@ fn read(
     if matches!(spec.usage, UsageReader::None | UsageReader::Result) {
         return own;
     }
-    let stdout = folder.read(Kept::Stdout).unwrap_or_default();
+    let stdout = match folder.read(Kept::Stdout) {
+        Ok(bytes) => bytes,
+        Err(error) => return unread(format!("what it printed could not be read: {error}")),
+    };
     let tail = usize::try_from(tail).unwrap_or(0).min(stdout.len());
     let (head, tail) = stdout.split_at(stdout.len() - tail);
     let (head, tail) =

@@ -156,7 +156,11 @@ impl Processes {
             Cause::NotStarted(failure) if end.clean => match shortage_of(&failure.text) {
                 // Nothing of it has run, so there is nothing to keep of this try.
                 Some(what) => {
-                    self.forget(id);
+                    let (wardens, session) = (self.wardens.clone(), id.clone());
+                    let gone = tokio::task::spawn_blocking(move || wardens.forget(&session)).await;
+                    gone.map_err(std::io::Error::other)
+                        .flatten()
+                        .map_err(|error| refused(format!("an earlier try stays: {error}")))?;
                     Err(NotStarted::NoRoom(what))
                 }
                 None => Ok((spec, end)),
