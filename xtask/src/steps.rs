@@ -19,6 +19,7 @@ pub(crate) const ALL: &[Step] = &[
     Step::new("test", "tests and the examples in the documentation", test),
     Step::new("examples", "every example runs", examples::run),
     Step::new("torture", "a sample of kill -9, resume and verify", torture::run),
+    Step::new("full-disk", "the same on a small disk that fills up", torture::short_of_disk),
     Step::new("licences", "licences, bans and sources of the dependencies", licences::run),
 ];
 

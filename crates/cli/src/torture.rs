@@ -13,6 +13,7 @@ mod processes;
 mod program;
 mod report;
 mod round;
+mod shortage;
 mod victim;
 mod workload;
 
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub(crate) use program::SessionProgram;
+pub(crate) use shortage::Shortage;
 pub(crate) use victim::Victim;
 
 use antiphon::random::Random;
@@ -40,12 +42,20 @@ pub(crate) struct Torture {
     seed: u64,
     /// Where ledgers are made; a failing one stays there.
     keep: Option<PathBuf>,
+    /// What the victims run short of.
+    shortage: Option<Shortage>,
     json: bool,
 }
 
 impl Torture {
-    pub(crate) fn new(rounds: u64, seed: u64, keep: Option<PathBuf>, json: bool) -> Self {
-        Self { rounds, seed, keep, json }
+    pub(crate) fn new(
+        rounds: u64,
+        seed: u64,
+        keep: Option<PathBuf>,
+        shortage: Option<Shortage>,
+        json: bool,
+    ) -> Self {
+        Self { rounds, seed, keep, shortage, json }
     }
 
     /// Runs it, prints the result, and says whether every promise held.
@@ -57,7 +67,7 @@ impl Torture {
         let place = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
         processes::take_in_orphans().map_err(CommandError::internal)?;
         let begun = Instant::now();
-        let mut report = TortureReport::new(self.seed);
+        let mut report = TortureReport::new(self.seed, self.shortage);
         let mut kills = Kills::new(self.seed, self.rounds);
         let mut random = Random::of(&[self.seed, 0]);
         let mut progress = ProgressLine::new(self.rounds);
@@ -66,8 +76,8 @@ impl Torture {
             report.begin_ledger();
             let seed = random.next();
             let dir = place.join(format!("seed-{}-ledger-{}", self.seed, report.ledgers()));
-            let mut ledger =
-                TortureLedger::new(dir, seed).map_err(|trouble| self.broken(trouble))?;
+            let mut ledger = TortureLedger::new(dir, seed, self.shortage)
+                .map_err(|trouble| self.broken(trouble))?;
             let mut seen = Coverage::default();
             for _ in 0..random.between(1, KILLS_PER_LEDGER) {
                 let Some(kill) = kills.next() else {
@@ -94,8 +104,10 @@ impl Torture {
                 }
             }
             report.end_ledger(&seen, &ledger);
-            if !report.has_failed() {
-                std::fs::remove_dir_all(ledger.dir()).map_err(CommandError::internal)?;
+            if report.has_failed() {
+                ledger.leave();
+            } else {
+                ledger.remove().map_err(CommandError::internal)?;
             }
         }
         progress.end();

@@ -1,21 +1,53 @@
-//! A short torture run of the release build: real engines with sessions of real processes, killed
+//! Short torture runs of the release build: real engines with sessions of real processes, killed
 //! with and without their wardens, at random moments and at every named crash point.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::command::cargo;
+use crate::command::{Invocation, program};
 use crate::step::Done;
 use crate::workspace::Workspace;
 
 /// A sample; long runs are made by hand and reported in docs/reliability.md.
 const ROUNDS: &str = "40";
 
-pub(crate) fn run(_workspace: &Workspace) -> Result<Done, String> {
-    let arguments = ["run", "--release", "-p", "antiphon-cli", "--features", "crash-points", "--"];
+/// In a user namespace of its own, an ordinary user may mount something.
+const AS_IF_ROOT: [&str; 5] = ["unshare", "--user", "--map-root-user", "--mount", "--"];
+
+pub(crate) fn run(_: &Workspace) -> Result<Done, String> {
+    torture(&[], &[]).run().map(|()| Done::Passed)
+}
+
+/// The same on a small disk that fills up and empties.
+pub(crate) fn short_of_disk(_: &Workspace) -> Result<Done, String> {
+    let before: &[&str] = match is_root()? {
+        true => &[],
+        false if may_mount_as_if_root() => &AS_IF_ROOT,
+        false => {
+            return Ok(Done::Skipped(
+                "this user may mount nothing, not even in a user namespace; run it as root"
+                    .to_owned(),
+            ));
+        }
+    };
+    torture(before, &["--short-of", "disk"]).run().map(|()| Done::Passed)
+}
+
+fn torture<'a>(before: &[&'a str], more: &[&'a str]) -> Invocation {
     // Another sample each time. The command is shown, so a run that fails can be repeated.
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
     let seed = seed.to_string();
-    cargo([&arguments[..], &["torture", "--rounds", ROUNDS, "--seed", &seed]].concat())
-        .run()
-        .map(|()| Done::Passed)
+    let build =
+        ["cargo", "run", "--release", "-p", "antiphon-cli", "--features", "crash-points", "--"];
+    let arguments = ["torture", "--rounds", ROUNDS, "--seed", &seed];
+    let words = [before, &build, &arguments, more].concat();
+    program(words[0], words[1..].iter().copied())
+}
+
+fn is_root() -> Result<bool, String> {
+    program("id", ["-u"]).output().map(|id| id.trim() == "0")
+}
+
+fn may_mount_as_if_root() -> bool {
+    let mount = ["sh", "-c", "mount -t tmpfs antiphon /mnt"];
+    program(AS_IF_ROOT[0], AS_IF_ROOT[1..].iter().copied().chain(mount)).works()
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::command_error::{CommandError, Kind};
 use crate::options::Options;
-use crate::torture::{SessionProgram, Torture, Victim};
+use crate::torture::{SessionProgram, Shortage, Torture, Victim};
 
 /// Test the promises on this disk, under kill -9
 ///
@@ -25,6 +25,9 @@ pub(crate) struct Args {
     /// Keep the ledgers in this directory, and leave a failing one there
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Let the engine run out of this, again and again
+    #[arg(long, value_name = "WHAT")]
+    short_of: Option<Shortage>,
     /// Be the process that is killed
     #[arg(long, value_name = "DIR", hide = true, requires = "run")]
     victim: Option<PathBuf>,
@@ -52,10 +55,10 @@ impl Args {
             return SessionProgram::new(dir, seed, self.part).run().map_err(CommandError::internal);
         }
         if let Some(dir) = self.victim {
-            let victim = Victim::new(dir, seed, self.run.unwrap_or(0), self.finish);
+            let victim = Victim::new(dir, seed, self.run.unwrap_or(0), self.finish, self.short_of);
             return victim.run().map(|()| ExitCode::SUCCESS).map_err(CommandError::internal);
         }
-        let held = Torture::new(self.rounds, seed, self.keep, options.json).run()?;
+        let held = Torture::new(self.rounds, seed, self.keep, self.short_of, options.json).run()?;
         Ok(if held { ExitCode::SUCCESS } else { ExitCode::from(Kind::Verification as u8) })
     }
 }

@@ -8,11 +8,14 @@ use std::time::Duration;
 use super::check::Coverage;
 use super::kill::{HAS_POINTS, Kill, Kills, When, Whom};
 use super::round::TortureLedger;
+use super::shortage::Shortage;
 
 /// The result of a torture.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct TortureReport {
     seed: u64,
+    /// What the victims ran short of.
+    short_of: Option<Shortage>,
     rounds: u64,
     /// Whether the named crash points are compiled in.
     crash_points: bool,
@@ -25,9 +28,10 @@ pub(super) struct TortureReport {
 }
 
 impl TortureReport {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, short_of: Option<Shortage>) -> Self {
         Self {
             seed,
+            short_of,
             rounds: 0,
             crash_points: HAS_POINTS,
             kills: KillCounts::default(),
@@ -123,8 +127,11 @@ impl Failure {
 
 impl fmt::Display for TortureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, rounds, kills, ledgers, seen, seconds, .. } = self;
+        let Self { seed, short_of, rounds, kills, ledgers, seen, seconds, .. } = self;
         writeln!(f, "seed {seed}: {rounds} kills of {ledgers} ledgers in {seconds:.1} s")?;
+        if let Some(shortage) = short_of {
+            writeln!(f, "  again and again without {shortage}")?;
+        }
         writeln!(f, "  at random moments  {}", kills.at_random)?;
         for (whom, hits) in &kills.whom {
             writeln!(f, "    {:<32} {hits}", whom.as_str())?;
@@ -179,9 +186,11 @@ impl fmt::Display for TortureReport {
             Some(kept) => writeln!(f, "its state is in {}", kept.display())?,
             None => writeln!(f, "its state was not kept; --keep DIR keeps it")?,
         }
+        let short_of =
+            short_of.map(|shortage| format!(" --short-of {}", shortage.word())).unwrap_or_default();
         writeln!(
             f,
-            "repeat with `antiphon torture --rounds {rounds} --seed {seed} --keep DIR`; the work is the same, moments differ"
+            "repeat with `antiphon torture --rounds {rounds} --seed {seed}{short_of} --keep DIR`; the work is the same, moments differ"
         )
     }
 }

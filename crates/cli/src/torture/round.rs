@@ -16,6 +16,7 @@ use super::kill::{Kill, When, Whom};
 use super::process_trace::TraceDirectory;
 use super::processes;
 use super::program;
+use super::shortage::{self, Shortage, SmallDisk};
 use super::victim;
 
 /// How long wardens have to end their sessions once their engine is gone. They do it in
@@ -39,6 +40,9 @@ pub(super) enum RoundError {
 pub(super) struct TortureLedger {
     dir: PathBuf,
     seed: u64,
+    shortage: Option<Shortage>,
+    /// Where it lies, if that is short of room.
+    disk: Option<SmallDisk>,
     runs: u64,
     journal: Journal,
     /// Sessions whose warden was killed or stopped, so that what they run may live until the next
@@ -54,14 +58,26 @@ pub(super) struct TortureLedger {
 
 impl TortureLedger {
     /// A ledger that does not exist yet.
-    pub(super) fn new(dir: PathBuf, seed: u64) -> Result<Self, RoundError> {
-        let made = fs::create_dir_all(victim::scratch(&dir)).and_then(|()| dir.canonicalize());
+    pub(super) fn new(
+        dir: PathBuf,
+        seed: u64,
+        shortage: Option<Shortage>,
+    ) -> Result<Self, RoundError> {
+        let made = fs::create_dir_all(victim::disk(&dir)).and_then(|()| dir.canonicalize());
         let dir =
             made.map_err(|error| RoundError::Io(format!("create {}", dir.display()), error))?;
+        let disk = (shortage == Some(Shortage::Disk))
+            .then(|| SmallDisk::mount(&victim::disk(&dir)))
+            .transpose()
+            .map_err(|error| RoundError::Io("mount a small disk".to_owned(), error))?;
+        fs::create_dir(victim::scratch(&dir))
+            .map_err(|error| RoundError::Io("create a directory".to_owned(), error))?;
         let journal = Journal::at(victim::journal(&dir));
         Ok(Self {
             dir,
             seed,
+            shortage,
+            disk,
             runs: 0,
             journal,
             unowned: BTreeSet::new(),
@@ -73,6 +89,18 @@ impl TortureLedger {
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Leaves it where it is, to be looked at.
+    pub(super) fn leave(self) {
+        if let Some(disk) = self.disk {
+            disk.leave();
+        }
+    }
+
+    pub(super) fn remove(self) -> io::Result<()> {
+        drop(self.disk);
+        fs::remove_dir_all(self.dir)
     }
 
     /// Starts a victim, kills it, and checks what is left.
@@ -154,6 +182,9 @@ impl TortureLedger {
                 "--victim",
             ])
             .arg(&self.dir);
+        if let Some(shortage) = self.shortage {
+            command.args(["--short-of", shortage.word()]);
+        }
         command.env("TMPDIR", victim::scratch(&self.dir)).env_remove("ANTIPHON_CRASH_AT");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors);
         Ok(command)
@@ -267,6 +298,7 @@ impl TortureLedger {
     }
 
     fn check(&mut self, mut findings: Vec<String>, finished: bool) -> Result<Coverage, RoundError> {
+        shortage::empty(&victim::disk(&self.dir));
         let tracks = TraceDirectory::of(&self.dir)
             .tracks()
             .map_err(|error| RoundError::Io("read the traces".to_owned(), error))?;

@@ -19,6 +19,7 @@ use super::function;
 use super::journal::{Entry, JournalWriter};
 use super::process_trace::TraceDirectory;
 use super::processes;
+use super::shortage::Shortage;
 use super::workload::{self, Commands, Handling, Workload};
 
 /// Runs at the same time.
@@ -41,16 +42,22 @@ pub(crate) struct Victim {
     run: u64,
     /// Starts nothing new, finishes what there is and closes.
     finish: bool,
+    shortage: Option<Shortage>,
+}
+
+/// Where everything lies that an engine writes.
+pub(super) fn disk(dir: &Path) -> PathBuf {
+    dir.join("disk")
 }
 
 /// Where the state of a ledger under torture lies.
 pub(super) fn state(dir: &Path) -> PathBuf {
-    dir.join("state")
+    disk(dir).join("state")
 }
 
 /// Where the scratch directories of its sessions lie.
 pub(super) fn scratch(dir: &Path) -> PathBuf {
-    dir.join("scratch")
+    disk(dir).join("scratch")
 }
 
 /// Where its journal lies.
@@ -59,8 +66,14 @@ pub(super) fn journal(dir: &Path) -> PathBuf {
 }
 
 impl Victim {
-    pub(crate) fn new(dir: PathBuf, seed: u64, run: u64, finish: bool) -> Self {
-        Self { dir, seed, run, finish }
+    pub(crate) fn new(
+        dir: PathBuf,
+        seed: u64,
+        run: u64,
+        finish: bool,
+        shortage: Option<Shortage>,
+    ) -> Self {
+        Self { dir, seed, run, finish, shortage }
     }
 
     pub(crate) fn run(self) -> Result<(), BoxError> {
@@ -79,19 +92,25 @@ impl Victim {
             }
         }));
         let journal = Arc::new(JournalWriter::append_to(&journal(&self.dir))?);
+        if let Some(shortage) = self.shortage {
+            shortage.begin(disk(&self.dir), Random::of(&[self.seed, self.run, 2]))?;
+        }
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(async {
             let mut next = 0;
             let mut random = Random::of(&[self.seed, self.run, u64::MAX]);
             loop {
-                let engine = self.open(&journal).await?;
+                let engine = Shortage::outlast(self.shortage, || self.open(&journal)).await?;
                 for stranger in processes::strangers() {
                     let about = format!("the engine had started, and this was left of an earlier one: {stranger}");
                     journal.write(&Entry::Complained { about });
                 }
                 journal.write(&Entry::Opened { pid: std::process::id() });
                 self.keep_busy(&engine, &journal, &mut next, &mut random).await?;
-                engine.close().await?;
-                journal.write(&Entry::Closed { pid: std::process::id() });
+                match (engine.close().await, self.shortage) {
+                    (Ok(()), _) => journal.write(&Entry::Closed { pid: std::process::id() }),
+                    (Err(error), Some(shortage)) => eprintln!("without {shortage}: {error}"),
+                    (Err(error), None) => return Err(error.into()),
+                }
                 if self.finish {
                     return Ok(());
                 }
@@ -146,7 +165,8 @@ impl Victim {
         random: &mut Random,
     ) -> Result<(), BoxError> {
         let mut drivers = JoinSet::new();
-        for (run, number) in self.unended()? {
+        let unended = Shortage::outlast(self.shortage, || async { self.unended() }).await?;
+        for (run, number) in unended {
             self.drive(&mut drivers, engine, journal, run, number)?;
         }
         let mut wave = if self.finish { 0 } else { random.between(4, 60) };
@@ -207,8 +227,10 @@ impl Victim {
             commands,
             process_trace: TraceDirectory::of(&self.dir),
         };
-        let seed = self.seed;
-        drivers.spawn(async move { driver.run(&mut Random::of(&[seed, number])).await });
+        let (seed, shortage) = (self.seed, self.shortage);
+        drivers.spawn(async move {
+            Shortage::outlast(shortage, || driver.run(Random::of(&[seed, number]))).await
+        });
         Ok(())
     }
 }
@@ -224,7 +246,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(&self, random: &mut Random) -> Result<(), BoxError> {
+    async fn run(&self, mut random: Random) -> Result<(), BoxError> {
         let run = self
             .engine
             .submit(
@@ -249,7 +271,7 @@ impl Driver {
             Handling::Add => {
                 for number in 0..random.between(1, 4) {
                     let command = CommandId::new(format!("add-{number}"))?;
-                    let late = workload::late(&self.commands, random, number)?;
+                    let late = workload::late(&self.commands, &mut random, number)?;
                     if let Some(version) = accepted(
                         self.engine.run(&self.id)?.once(command.clone())?.add_work(late).await,
                     )? {

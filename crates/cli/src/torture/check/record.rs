@@ -11,6 +11,9 @@ use antiphon::replay::Replay;
 
 use super::findings::Findings;
 
+/// Items that fail for reasons other than their own, if at all.
+const NEVER_FAIL: [&str; 5] = ["steady", "slow", "large", "brief", "prints"];
+
 /// One coordination as its events tell it.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -89,11 +92,24 @@ impl Record {
             }
             CoordinationEvent::SessionUnbound(SessionUnbound {
                 session,
+                work,
                 outcome,
+                text,
                 output,
                 tree,
                 ..
             }) => {
+                let behaviour = work.as_str().split('-').next().unwrap_or_default();
+                let failed =
+                    matches!(outcome, SessionOutcome::Failure | SessionOutcome::SpawnFailed);
+                let text = text.unwrap_or_default();
+                // Wardens are killed here, too.
+                let by_us = text.contains("its warden was lost");
+                if failed && !by_us && NEVER_FAIL.contains(&behaviour) {
+                    findings.add(format!(
+                        "{place}: item {work} has failed, for no reason of its own: {text}"
+                    ));
+                }
                 self.unbound.insert(
                     session,
                     SessionEndedAt { version: recorded.version, outcome, output, tree },
