@@ -399,8 +399,12 @@ fn what_a_killed_engine_left_running_is_named_and_left_alone() {
     assert!(said.contains("socket       ok       the engine answers\n"), "{said}");
     assert!(said.contains("sessions     ok       1 session under the engine\n"), "{said}");
 
-    // A warden that is stopped cannot end what is below it when the engine is gone.
-    let wardens: Vec<Pid> = children(engine.id())
+    // Stopped, neither a warden nor who would continue it can end what is below them when the engine
+    // is gone.
+    let subreapers = children(engine.id());
+    let wardens = subreapers.iter().flat_map(|subreaper| children(*subreaper)).collect();
+    let wardens: Vec<Pid> = [subreapers, wardens]
+        .concat()
         .into_iter()
         .map(|pid| Pid::from_raw(pid.cast_signed()).unwrap())
         .collect();

@@ -27,6 +27,10 @@ mod redaction;
 mod tree_end;
 
 #[cfg(target_os = "linux")]
+mod children;
+#[cfg(target_os = "linux")]
+mod cut_off;
+#[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
 mod emptying;
@@ -60,6 +64,10 @@ mod setup;
 mod signal;
 #[cfg(target_os = "linux")]
 mod start;
+#[cfg(target_os = "linux")]
+mod subreaper;
+#[cfg(target_os = "linux")]
+mod subreapers;
 #[cfg(target_os = "linux")]
 mod sweep;
 #[cfg(not(target_os = "linux"))]

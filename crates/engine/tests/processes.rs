@@ -13,6 +13,8 @@ mod oracle;
 #[path = "processes/reexec.rs"]
 mod reexec;
 
+#[path = "processes/adoption.rs"]
+mod adoption;
 #[path = "processes/battery.rs"]
 mod battery;
 #[path = "processes/closing.rs"]

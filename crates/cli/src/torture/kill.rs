@@ -36,8 +36,8 @@ pub(super) enum When {
 pub(super) enum Whom {
     /// The engine. Its wardens end their sessions.
     Engine,
-    /// All wardens and then the engine, which was stopped before: whatever their sessions run
-    /// survives.
+    /// All wardens with their subreaper and then the engine, which was stopped before: whatever
+    /// their sessions run survives.
     WardensThenEngine,
     /// The engine and then all wardens, of which some have ended their sessions by then.
     EngineThenWardens,
@@ -56,7 +56,7 @@ impl Whom {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Engine => "the engine alone",
-            Self::WardensThenEngine => "all wardens, then the engine",
+            Self::WardensThenEngine => "all wardens with their subreaper, then the engine",
             Self::EngineThenWardens => "the engine, then all wardens",
             Self::EngineOfStoppedWardens => "the engine, its wardens stopped",
         }

@@ -178,13 +178,23 @@ pub(super) fn living_below(root: i32) -> Vec<LiveProcess> {
     found
 }
 
+/// The processes to which what lost wardens of an engine leave comes.
+pub(super) fn subreapers_of(engine: u32) -> Vec<LiveProcess> {
+    let mut below = living_below(engine.cast_signed());
+    below.retain(|seen| {
+        seen.parent == engine.cast_signed()
+            && seen.words("cmdline").first().is_some_and(|name| name == "antiphon-subreaper")
+    });
+    below
+}
+
 /// The wardens of an engine.
 pub(super) fn wardens_of(engine: u32) -> Vec<LiveProcess> {
-    let below = living_below(engine.cast_signed());
+    let subreapers = subreapers_of(engine);
+    let is_one = |parent| subreapers.iter().any(|seen| seen.identity.pid == parent);
+    let mut below = living_below(engine.cast_signed());
+    below.retain(|seen| is_one(seen.parent) && seen.is_warden());
     below
-        .into_iter()
-        .filter(|seen| seen.parent == engine.cast_signed() && seen.is_warden())
-        .collect()
 }
 
 /// The processes below the parent of this process that are not below this one. An engine that has

@@ -239,7 +239,7 @@ impl TortureLedger {
         if kill.whom == Whom::Engine {
             return child.kill().map(|()| robbed).map_err(failed);
         }
-        // Stopped, it can neither start another nor end what a lost warden has left.
+        // Stopped, it can start no other.
         let pid = rustix::process::Pid::from_child(child);
         rustix::process::kill_process(pid, Signal::STOP).map_err(|error| failed(error.into()))?;
         let wardens = processes::wardens_of(child.id());
@@ -248,7 +248,12 @@ impl TortureLedger {
         let signal = |signal| wardens.iter().for_each(|warden| warden.signal(signal));
         match kill.whom {
             Whom::Engine | Whom::EngineThenWardens => {}
-            Whom::WardensThenEngine => signal(Signal::KILL),
+            Whom::WardensThenEngine => {
+                // It would end what they leave.
+                let subreapers = processes::subreapers_of(child.id());
+                subreapers.iter().for_each(|subreaper| subreaper.signal(Signal::KILL));
+                signal(Signal::KILL);
+            }
             Whom::EngineOfStoppedWardens => signal(Signal::STOP),
         }
         child.kill().map_err(failed)?;

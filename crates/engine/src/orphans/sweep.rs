@@ -69,7 +69,10 @@ fn found(
     directory: &Path,
     swept: Swept,
 ) -> Result<Option<(SessionId, SweptEnd)>, ReadError> {
-    let clean = swept.is_clean();
+    // What was not found need not be gone: then the item goes on, and the record claims no more.
+    let clean = swept.is_proven();
+    let unproven =
+        if swept.is_clean() && !clean { "; what was left is known by its marks alone" } else { "" };
     let leftovers = swept.left();
     let Swept { session, killed, end, ran, .. } = swept;
     let Some((_, spec)) =
@@ -90,14 +93,12 @@ fn found(
     }
     let reported = description
         .and_then(|spec| used_by_lost(&spec, end.as_ref(), &folder, crate::clock::wall()));
-    let text = match killed {
-        0 => "the engine stopped while the session ran".to_owned(),
-        1 => "the engine stopped while the session ran; 1 process that had survived it was ended"
-            .to_owned(),
-        killed => format!(
-            "the engine stopped while the session ran; {killed} processes that had survived it were ended"
-        ),
+    let ended = match killed {
+        0 => String::new(),
+        1 => "; 1 process that had survived it was ended".to_owned(),
+        killed => format!("; {killed} processes that had survived it were ended"),
     };
+    let text = format!("the engine stopped while the session ran{ended}{unproven}");
     let tree = TreeReport {
         containment: "best-effort".to_owned(),
         clean,

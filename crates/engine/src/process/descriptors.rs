@@ -1,11 +1,10 @@
 //! The limit of open files: raised as far as it goes for this process, given back to what it
 //! starts, and how many sessions it carries.
 
-use std::io;
 use std::sync::OnceLock;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Open files that an engine has besides those of its sessions: the ledger with its readers, the
 /// socket with its clients, and a session that is just being started.
@@ -40,12 +39,9 @@ impl Descriptors {
         })
     }
 
-    /// Gives a process that was just started the limit that this one was started with.
-    pub(super) fn give_back(&self, pid: u32) -> io::Result<()> {
-        if self.now != self.given.current {
-            prlimit(Pid::from_raw(pid.cast_signed()), Resource::Nofile, self.given)?;
-        }
-        Ok(())
+    /// The limits that this process was started with, lower and upper.
+    pub(super) fn given(&self) -> (Option<u64>, Option<u64>) {
+        (self.given.current, self.given.maximum)
     }
 
     /// How many sessions can run at a time; at least one.
@@ -120,6 +116,8 @@ pub(super) fn explained(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]

@@ -237,9 +237,6 @@ pub enum WardensError {
         /// What the system says.
         error: io::Error,
     },
-    /// This process cannot be made the one to which orphans of its wardens come.
-    #[error("cannot adopt orphaned processes (PR_SET_CHILD_SUBREAPER): {0}")]
-    Subreaper(io::Error),
 }
 
 /// Why a session did not get as far as its own program. Whether that program starts is seen from

@@ -26,9 +26,29 @@ pub(super) fn is_mark(limit: u64) -> bool {
 /// The mark of one session's processes. Sessions of an engine that runs inside a session have marks
 /// that begin like that session's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Recorded")]
 pub(super) struct Mark {
     pub(super) value: u64,
     depth: usize,
+}
+
+/// A mark as it is written down, perhaps by others.
+#[derive(Deserialize)]
+struct Recorded {
+    value: u64,
+    depth: usize,
+}
+
+impl TryFrom<Recorded> for Mark {
+    type Error = &'static str;
+
+    fn try_from(Recorded { value, depth }: Recorded) -> Result<Self, Self::Error> {
+        if depth < DEPTHS.len() && is_mark(value) {
+            Ok(Self { value, depth })
+        } else {
+            Err("no session has such a mark")
+        }
+    }
 }
 
 impl Mark {
@@ -108,6 +128,17 @@ mod tests {
             !outer.covers(other.value) && !other.covers(outer.value) && !outer.covers(u64::MAX)
         );
         assert_eq!(Mark::below(Some(inner.value), 5), None, "no room for a fourth depth");
+    }
+
+    #[test]
+    fn what_is_recorded_is_a_mark_or_refused() {
+        let mark = Mark::below(None, 7).unwrap();
+        let recorded = serde_json::to_string(&mark).unwrap();
+        assert_eq!(serde_json::from_str::<Mark>(&recorded).unwrap(), mark);
+        for forged in [r#"{"value":4611686018427387904,"depth":3}"#, r#"{"value":1024,"depth":0}"#]
+        {
+            assert!(serde_json::from_str::<Mark>(forged).is_err(), "{forged}");
+        }
     }
 
     #[test]

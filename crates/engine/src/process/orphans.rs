@@ -93,11 +93,9 @@ fn known(folder: &SessionFolder) -> OrphanState {
         Visibility::Here | Visibility::Visible | Visibility::Hidden => OrphanPlace::Here,
     };
     let alive = match place {
-        OrphanPlace::Here => alive(
-            &opened,
-            SessionProcesses::of(&opened, begun),
-            begun.and_then(|begun| begun.warden),
-        ),
+        OrphanPlace::Here => {
+            alive(&opened, SessionProcesses::of(&opened), begun.and_then(|begun| begun.warden))
+        }
         _ => Vec::new(),
     };
     let OpenRecord { session, user, wall, .. } = opened;

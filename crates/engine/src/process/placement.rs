@@ -10,6 +10,7 @@ use super::folder::{SESSIONS, SessionFolder};
 use super::identity::ProcessIdentity;
 use super::mark;
 use super::proc_table;
+use super::wire::WARDEN_NAME;
 
 /// The session that a process belongs to by itself; `None` also for one whose parent or further
 /// ancestor is in a session, so callers that place a process ask about its ancestors too. To be
@@ -18,10 +19,10 @@ use super::proc_table;
 pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
     let pid = i32::try_from(pid).ok()?;
     let limit = proc_table::resident_limit(pid).filter(|limit| mark::is_mark(*limit));
-    let here = rustix::process::getpid().as_raw_nonzero().get();
-    let child = proc_table::stat(pid).filter(|seen| seen.parent == here);
-    let child = child.map(|seen| ProcessIdentity { pid, start: seen.start });
-    if limit.is_none() && child.is_none() {
+    // A name proves nothing; without it there is nothing to look up.
+    let seen = proc_table::stat(pid).filter(|seen| seen.comm == WARDEN_NAME.as_bytes());
+    let named = seen.map(|seen| ProcessIdentity { pid, start: seen.start });
+    if limit.is_none() && named.is_none() {
         return None;
     }
     let folders = fs::read_dir(state_directory.join(SESSIONS)).ok()?;
@@ -29,7 +30,7 @@ pub fn session_of(state_directory: &Path, pid: u32) -> Option<SessionId> {
         let (opened, begun) = SessionFolder::at(entry.path()).lines().ok()?;
         let opened = opened?;
         let is_marked = limit.is_some_and(|limit| opened.mark.covers(limit));
-        let is_warden = child.is_some() && begun.is_some_and(|begun| begun.warden == child);
+        let is_warden = named.is_some() && begun.is_some_and(|begun| begun.warden == named);
         (is_marked || is_warden).then_some(opened.session)
     })
 }

@@ -69,6 +69,11 @@ pub(super) fn all() -> Vec<ProcessStat> {
 
 /// Those below a process, by parents.
 pub(super) fn descendants(root: i32) -> Vec<ProcessStat> {
+    descendants_but(root, &BTreeSet::new())
+}
+
+/// Those below a process, but for these children of it and what is below them.
+pub(super) fn descendants_but(root: i32, spared: &BTreeSet<i32>) -> Vec<ProcessStat> {
     let mut by_parent: BTreeMap<i32, Vec<ProcessStat>> = BTreeMap::new();
     for seen in all() {
         by_parent.entry(seen.parent).or_default().push(seen);
@@ -78,7 +83,8 @@ pub(super) fn descendants(root: i32) -> Vec<ProcessStat> {
     let mut below = vec![root];
     while let Some(parent) = below.pop() {
         for seen in by_parent.remove(&parent).unwrap_or_default() {
-            if known.insert(seen.pid) {
+            let is_spared = seen.parent == root && spared.contains(&seen.pid);
+            if !is_spared && known.insert(seen.pid) {
                 below.push(seen.pid);
                 found.push(seen);
             }

@@ -5,13 +5,14 @@ use std::ffi::OsStr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::subreaper::{SUBREAPER_NAME, SUBREAPER_WORD};
 use super::wire::{WARDEN_NAME, WARDEN_WORD};
-use super::{init, warden};
+use super::{init, subreaper, warden};
 
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
-/// Must come first in `main`, before any thread: becomes a warden, and does not return, if this
-/// process was started as one. Inside of a `main` that an attribute such as `#[tokio::main]` has
+/// Must come first in `main`, before any thread: becomes a warden or their subreaper, and does not
+/// return, if this process was started as one. Inside of a `main` that an attribute such as `#[tokio::main]` has
 /// wrapped it is too late.
 ///
 /// Only a program that has called this may be run again as the warden of its own sessions. As the
@@ -20,8 +21,11 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// the write that meets it, where it would end the program (SIGXFSZ).
 pub fn enter() {
     survive_file_size_limit();
-    if is_started_as_warden() {
+    if is_started_as(WARDEN_NAME, WARDEN_WORD) {
         std::process::exit(warden::run());
+    }
+    if is_started_as(SUBREAPER_NAME, SUBREAPER_WORD) {
+        std::process::exit(subreaper::run());
     }
     init::step_down();
     ENTERED.store(true, Ordering::Relaxed);
@@ -51,10 +55,10 @@ pub(super) fn has_entered() -> bool {
     ENTERED.load(Ordering::Relaxed)
 }
 
-fn is_started_as_warden() -> bool {
+fn is_started_as(name: &str, word: &str) -> bool {
     let mut arguments = std::env::args_os();
-    let is_named = arguments.next().as_deref() == Some(OsStr::new(WARDEN_NAME));
-    let has_word = arguments.next().as_deref() == Some(OsStr::new(WARDEN_WORD));
+    let is_named = arguments.next().as_deref() == Some(OsStr::new(name));
+    let has_word = arguments.next().as_deref() == Some(OsStr::new(word));
     // A user who types the words at a shell has no socket there.
     is_named
         && has_word

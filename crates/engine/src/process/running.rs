@@ -2,11 +2,11 @@
 //! warden.
 
 use std::os::fd::OwnedFd;
-use std::process::Child;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::id::SessionId;
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::Signal;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -18,6 +18,8 @@ use super::identity::ProcessIdentity;
 use super::launch::StopReason;
 use super::session_processes::{EndedProcesses, SessionProcesses, end_processes};
 use super::setup::WardenSetup;
+use super::subreaper::Left;
+use super::subreapers::SpawnedWarden;
 use super::tree_end::{Captured, Cause, Containment, Protection, Resources, ResultFile, TreeEnd};
 use super::wire::{FromWarden, Inbox, ToWarden, frame};
 use super::{proc_table, scratch, signal};
@@ -40,14 +42,14 @@ impl RunningTree {
     pub(super) fn new(
         session: SessionId,
         begun: Begun,
-        warden: Child,
+        warden: SpawnedWarden,
         (stream, inbox): (UnixStream, Inbox),
         folder: SessionFolder,
         opened: OpenRecord,
         setup: WardenSetup,
     ) -> Self {
         let (stops, asked) = mpsc::unbounded_channel();
-        let processes = SessionProcesses::of(&opened, Some(begun));
+        let processes = SessionProcesses::of(&opened).with_agent(begun.agent);
         let watch = WardenWatch { warden, stream, inbox, folder, processes, opened, setup };
         Self { session, begun, stops, watch: tokio::spawn(watch.until_the_end(asked)), end: None }
     }
@@ -92,7 +94,7 @@ impl RunningTree {
 /// What watches one session from the engine's side.
 #[derive(Debug)]
 struct WardenWatch {
-    warden: Child,
+    warden: SpawnedWarden,
     stream: UnixStream,
     inbox: Inbox,
     folder: SessionFolder,
@@ -106,19 +108,19 @@ impl WardenWatch {
         // Opened while it is our child and not reaped, so it is about no other process, however
         // long this takes.
         let exit = self.exit_of_warden();
-        let reported = self.listen(exit.as_ref(), asked).await;
+        let reported = self.listen(asked).await;
         self.see_warden_gone(exit.as_ref(), reported.is_some()).await;
-        let Self { mut warden, folder, processes, opened, setup, .. } = self;
+        let Self { warden, folder, processes, opened, setup, .. } = self;
         let conclude = move || {
-            let is_gone = matches!(warden.try_wait(), Ok(Some(_)) | Err(_));
-            let mut end = conclude(reported, &folder, &processes, &setup);
+            let is_gone = warden.has_ended_within(Duration::ZERO);
+            let left = || is_gone.then(|| warden.left(setup.end_within)).flatten();
+            let mut end =
+                conclude(reported, &folder, left, || end_processes(&processes, setup.end_within));
             if !is_gone {
                 // Killed and still there: it hangs in a call of the system, and so may what it
                 // owns.
                 end.clean = false;
-                end.leftovers.extend(
-                    proc_table::stat(warden.id().cast_signed()).as_ref().map(signal::leftover),
-                );
+                end.leftovers.extend(proc_table::stat(warden.pid()).as_ref().map(signal::leftover));
             }
             if let Some(directory) = &opened.scratch {
                 scratch::remove(&directory.path());
@@ -132,11 +134,7 @@ impl WardenWatch {
     }
 
     /// Listens until the warden reports the end, is gone, or stays silent for too long.
-    async fn listen(
-        &mut self,
-        exit: Option<&Exit>,
-        mut asked: mpsc::UnboundedReceiver<StopReason>,
-    ) -> Option<TreeEnd> {
+    async fn listen(&mut self, mut asked: mpsc::UnboundedReceiver<StopReason>) -> Option<TreeEnd> {
         let mut may_be_asked = true;
         let mut was_continued = false;
         let mut chunk = [0; 4096];
@@ -164,7 +162,7 @@ impl WardenWatch {
                     Ok(Ok(length)) => self.inbox.push(&chunk[..length]),
                     Err(_) if !was_continued && self.is_stopped() => {
                         was_continued = true;
-                        signal_warden(exit, Signal::CONT);
+                        self.warden.signal(Signal::CONT);
                     }
                     Err(_) => return None,
                 },
@@ -173,73 +171,82 @@ impl WardenWatch {
     }
 
     fn is_stopped(&self) -> bool {
-        proc_table::stat(self.warden.id().cast_signed())
-            .is_some_and(|seen| matches!(seen.state, 'T' | 't'))
+        proc_table::stat(self.warden.pid()).is_some_and(|seen| matches!(seen.state, 'T' | 't'))
     }
 
     /// Waits until the warden has ended; one that does not by itself is killed.
     async fn see_warden_gone(&mut self, exit: Option<&Exit>, has_reported: bool) {
         let Some(exit) = exit else {
-            // No descriptors are left. A killed process is gone at once, so this does not wait
-            // long.
-            let _ = self.warden.kill();
-            let _ = self.warden.wait();
+            // It cannot be waited for here. A killed process is gone at once, so this does not
+            // take long.
+            self.warden.signal(Signal::KILL);
+            self.warden.has_ended_within(SECOND_CHANCE);
             return;
         };
         if has_reported && tokio::time::timeout(SECOND_CHANCE, exit.readable()).await.is_ok() {
             return;
         }
-        signal_warden(Some(exit), Signal::KILL);
+        self.warden.signal(Signal::KILL);
         let _ =
             tokio::time::timeout(self.setup.end_within.max(SECOND_CHANCE), exit.readable()).await;
     }
 
     fn exit_of_warden(&self) -> Option<Exit> {
-        let pid = rustix::process::Pid::from_raw(self.warden.id().cast_signed())?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let exit = self.warden.exit();
         // SAFETY: an owned descriptor always names the same open file until it is dropped, and the
-        // `AsyncFd` owns it from here on.
-        unsafe { AsyncFd::register_with_interest(pidfd, tokio::io::Interest::READABLE) }.ok()
+        // `AsyncFd` holds it from here on.
+        unsafe { AsyncFd::register_with_interest(exit, tokio::io::Interest::READABLE) }.ok()
     }
 }
 
 /// A descriptor of the warden that becomes readable when it ends.
-type Exit = AsyncFd<OwnedFd>;
+type Exit = AsyncFd<Arc<OwnedFd>>;
 
-fn signal_warden(exit: Option<&Exit>, signal: Signal) {
-    if let Some(exit) = exit {
-        let _ = pidfd_send_signal(exit.get_ref(), signal);
-    }
-}
-
-/// What the end is, after the warden is gone. Blocks.
+/// What the end is, after the warden is gone: as it said, or by the kernel's word on what it left,
+/// if that can be had, or by what a scan for the marks finds. Blocks.
 fn conclude(
     reported: Option<TreeEnd>,
     folder: &SessionFolder,
-    processes: &SessionProcesses,
-    setup: &WardenSetup,
+    left: impl FnOnce() -> Option<Left>,
+    end_marked: impl FnOnce() -> EndedProcesses,
 ) -> TreeEnd {
-    match reported {
-        Some(end) if end.clean => end,
-        // Its warden gave up: what is left has come to us.
-        Some(end) => end.with_sweep(end_processes(processes, setup.end_within)),
-        None => {
-            let cleared = end_processes(processes, setup.end_within);
-            folder.end().unwrap_or_else(|| lost_with_outputs(folder)).with_sweep(cleared)
+    let is_reported = reported.is_some();
+    // What it has left on the disk is believed if it has left nothing else.
+    let ended = match reported.or_else(|| folder.end()) {
+        Some(end) if end.clean && is_reported => return end,
+        ended => ended,
+    };
+    let left = left();
+    let (is_proven, cleared) = match left {
+        Some(left) if left.is_nothing() => (true, left.into()),
+        // What hides from the one is seen by the other.
+        left => (false, end_marked().with(left)),
+    };
+    match ended {
+        Some(end) if end.clean && cleared.clean && cleared.killed == 0 => end,
+        // Its warden gave up: that it was ended later makes the end no better.
+        Some(end) if is_reported || !end.clean => end.with_sweep(cleared),
+        _ => {
+            let mut end = lost_with_outputs(folder).with_sweep(cleared);
+            if is_proven {
+                end.clean = true;
+                end.containment = Containment::Subreaper;
+            }
+            end
         }
     }
 }
 
 impl TreeEnd {
-    /// The same after the engine has ended what was left.
+    /// The same after what was left has been ended, as far as that could be. It gets no better by
+    /// that, and still names what its warden could not end.
     fn with_sweep(mut self, cleared: EndedProcesses) -> Self {
-        if self.clean && cleared.killed == 0 && cleared.clean {
-            return self;
-        }
         self.containment = Containment::BestEffort;
         self.killed += cleared.killed;
-        self.clean = cleared.clean;
-        self.leftovers = cleared.leftovers;
+        self.clean = false;
+        if !cleared.leftovers.is_empty() {
+            self.leftovers = cleared.leftovers;
+        }
         self
     }
 }

@@ -3,18 +3,20 @@
 //!
 //! Only processes are touched that carry the mark or descend from ones that do, started after the
 //! session did, belong to this user, and are still the ones that were looked at when the signal is
-//! sent.
+//! sent. What is written down of a session's first process is no proof: the record may have come
+//! from elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, waitpid};
+use rustix::process::Signal;
 
-use super::folder::{Begun, OpenRecord};
+use super::folder::OpenRecord;
 use super::identity::ProcessIdentity;
 use super::mark::Mark;
 use super::proc_table::{self, ProcessStat};
 use super::signal;
+use super::subreaper::Left;
 use super::tree_end::Leftover;
 
 const STOP_PASSES: usize = 6;
@@ -25,13 +27,20 @@ const EMPTY_SCANS: usize = 2;
 #[derive(Debug, Clone)]
 pub(super) struct SessionProcesses {
     mark: Mark,
+    /// Its first process, if this engine has started it.
     agent: Option<ProcessIdentity>,
     since: u64,
 }
 
 impl SessionProcesses {
-    pub(super) fn of(opened: &OpenRecord, begun: Option<Begun>) -> Self {
-        Self { mark: opened.mark, agent: begun.map(|begun| begun.agent), since: opened.since }
+    /// By what is written down of it.
+    pub(super) fn of(opened: &OpenRecord) -> Self {
+        Self { mark: opened.mark, agent: None, since: opened.since }
+    }
+
+    /// With its first process, by one who has seen that started.
+    pub(super) fn with_agent(self, agent: ProcessIdentity) -> Self {
+        Self { agent: Some(agent), ..self }
     }
 
     fn are_on(&self, seen: &ProcessStat, pair: &[u8]) -> bool {
@@ -80,16 +89,33 @@ impl EndedProcesses {
         Self { clean: true, killed, leftovers: Vec::new() }
     }
 
+    /// With what the subreaper says is left besides.
+    pub(super) fn with(mut self, left: Option<Left>) -> Self {
+        let Some(left) = left else { return self };
+        self.clean &= left.is_nothing();
+        self.killed = self.killed.max(left.killed());
+        for leftover in left.into_leftovers() {
+            if !self.leftovers.iter().any(|known| known.pid == leftover.pid) {
+                self.leftovers.push(leftover);
+            }
+        }
+        self
+    }
+
     /// These may be left. The list may be empty: what cannot be listed is not known to be gone.
     pub(super) fn but_for(leftovers: Vec<Leftover>, killed: u64) -> Self {
         Self { clean: false, killed, leftovers }
     }
 }
 
-/// Ends everything that carries the marks, and reaps those of them that have come to this process.
-/// Blocks.
+impl From<Left> for EndedProcesses {
+    fn from(left: Left) -> Self {
+        Self { clean: left.is_nothing(), killed: left.killed(), leftovers: left.into_leftovers() }
+    }
+}
+
+/// Ends everything that carries the marks. Blocks.
 pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> EndedProcesses {
-    let own = rustix::process::getpid().as_raw_nonzero().get();
     let user = rustix::process::geteuid();
     let is_ours =
         |seen: &ProcessStat| user.is_root() || proc_table::user(seen.pid) == Some(user.as_raw());
@@ -104,9 +130,7 @@ pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> E
         for _ in 0..STOP_PASSES {
             let mut found_new = false;
             for seen in processes.find() {
-                if seen.parent == own && !seen.is_alive() {
-                    reap(seen.pid);
-                } else if seen.is_alive() && stopped.insert((seen.pid, seen.start)) {
+                if seen.is_alive() && stopped.insert((seen.pid, seen.start)) {
                     found_new = true;
                     if is_ours(&seen) {
                         signal::to_process(&seen, Signal::STOP);
@@ -142,13 +166,5 @@ pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> E
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(10));
-    }
-}
-
-/// Reaps one orphan that became a child of this process. Never of any child: others wait for
-/// theirs.
-fn reap(pid: i32) {
-    if let Some(pid) = Pid::from_raw(pid) {
-        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }

@@ -3,26 +3,25 @@
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::id::SessionId;
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use super::descriptors::{Descriptors, explained, shortage_of};
+use super::descriptors::{explained, shortage_of};
 use super::folder::{Begun, OpenRecord, SessionFolder};
 use super::launch::{Launch, LaunchError};
 use super::mark::Mark;
 use super::running::RunningTree;
 use super::scratch;
 use super::session_processes::{SessionProcesses, end_processes};
-use super::setup::{WardenProgram, WardenSetup};
-use super::wire::{
-    FromWarden, Inbox, MAX_FRAME, Order, ToWarden, VERSION, WARDEN_NAME, WARDEN_WORD, frame,
-};
+use super::setup::WardenSetup;
+use super::subreapers::{NotSpawned, SpawnedWarden, Subreapers};
+use super::wire::{FromWarden, Inbox, MAX_FRAME, Order, ToWarden, VERSION, frame};
 
 /// How long a warden may take to answer before the session runs.
 const WARDEN_ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -32,19 +31,25 @@ pub(super) struct SessionStart {
     session: SessionId,
     folder: SessionFolder,
     setup: WardenSetup,
+    subreapers: Arc<Subreapers>,
 }
 
 /// A warden that was spawned, and what was written down before.
 struct Spawned {
-    warden: Child,
+    warden: SpawnedWarden,
     control: StdStream,
     opened: OpenRecord,
     launch: Launch,
 }
 
 impl SessionStart {
-    pub(super) fn new(session: SessionId, folder: SessionFolder, setup: WardenSetup) -> Self {
-        Self { session, folder, setup }
+    pub(super) fn new(
+        session: SessionId,
+        folder: SessionFolder,
+        setup: WardenSetup,
+        subreapers: Arc<Subreapers>,
+    ) -> Self {
+        Self { session, folder, setup, subreapers }
     }
 
     pub(super) fn failed(&self, doing: &'static str) -> impl Fn(io::Error) -> LaunchError + use<> {
@@ -61,8 +66,8 @@ impl SessionStart {
         })
         .await
         .map_err(|error| failed(io::Error::other(error)))?;
-        let Spawned { mut warden, control, opened, launch } = spawned?;
-        let begun = match start.agree(&mut warden, control, &opened, launch).await {
+        let Spawned { warden, control, opened, launch } = spawned?;
+        let begun = match start.agree(&warden, control, &opened, launch).await {
             Ok(begun) => begun,
             Err(error) => {
                 start.abandon(warden, opened).await;
@@ -70,7 +75,7 @@ impl SessionStart {
             }
         };
         let (stream, inbox, begun) = begun;
-        let Self { session, folder, setup } = start;
+        let Self { session, folder, setup, .. } = start;
         Ok(RunningTree::new(session, begun, warden, (stream, inbox), folder, opened, setup))
     }
 
@@ -107,7 +112,11 @@ impl SessionStart {
         }
     }
 
-    fn spawn_warden(&self, launch: &Launch, mark: Mark) -> Result<(Child, StdStream), LaunchError> {
+    fn spawn_warden(
+        &self,
+        launch: &Launch,
+        mark: Mark,
+    ) -> Result<(SpawnedWarden, StdStream), LaunchError> {
         if let Some(scratch) = &launch.scratch {
             let root = scratch.directory().parent().unwrap_or(scratch.directory());
             let made = scratch::make(scratch, mark).map_err(|error| at(root, &error));
@@ -116,34 +125,20 @@ impl SessionStart {
         let input = input_of(launch).map_err(self.failed("prepare its input"))?;
         let (control, theirs) = StdStream::pair().map_err(self.failed("make a socket"))?;
         control.set_nonblocking(true).map_err(self.failed("make a socket"))?;
-        let program = match &self.setup.program {
-            // Also right after an upgrade has put another file in its place.
-            WardenProgram::Itself => Path::new("/proc/self/exe"),
-            WardenProgram::At(path) => path,
-        };
-        let warden = Command::new(program)
-            .arg0(WARDEN_NAME)
-            // The mark is how a sweep knows a warden that was not written down any more; the
-            // session is for people.
-            .args([WARDEN_WORD, &mark.to_string(), &self.session.to_string()])
-            // Nothing of the engine's environment, which may hold secrets, belongs to a warden.
-            .env_clear()
-            .stdin(OwnedFd::from(theirs))
-            .stdout(input)
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(self.failed("spawn a warden"))?;
-        if let Err(error) = Descriptors::raise().give_back(warden.id()) {
-            tracing::warn!(session = %self.session, %error, "a session runs with the engine's own \
-                limit of open files");
+        let spawned =
+            self.subreapers.spawn(mark, &self.session, &OwnedFd::from(theirs), input.as_ref());
+        match spawned {
+            Ok(warden) => Ok((warden, control)),
+            Err(NotSpawned::System { doing, error }) => Err(self.failed(doing)(error)),
+            Err(NotSpawned::Unprepared(problem)) => Err(self.unprepared(problem)),
+            Err(NotSpawned::Stranger { found }) => Err(self.stranger(found)),
         }
-        Ok((warden, control))
     }
 
     /// Tells the warden what to do, writes down who it is and what it forked, and lets that run.
     async fn agree(
         &self,
-        warden: &mut Child,
+        warden: &SpawnedWarden,
         control: StdStream,
         opened: &OpenRecord,
         launch: Launch,
@@ -155,7 +150,10 @@ impl SessionStart {
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Hello { version } if version == VERSION => {}
                 FromWarden::Unprepared(problem) => return Err(self.unprepared(problem)),
-                other => return Err(self.stranger(&other)),
+                FromWarden::Hello { version } => {
+                    return Err(self.stranger(format!("it is of version {version}")));
+                }
+                other => return Err(self.stranger(format!("it said {other:?}"))),
             }
             let order = Order::new(self.folder.path(), opened.mark, launch, &self.setup);
             let order = frame(&ToWarden::Prepare(Box::new(order)));
@@ -167,14 +165,14 @@ impl SessionStart {
             match self.hear(&mut stream, &mut inbox).await? {
                 FromWarden::Forked(agent) => Ok(agent),
                 FromWarden::Unprepared(problem) => Err(self.unprepared(problem)),
-                other => Err(self.stranger(&other)),
+                other => Err(self.stranger(format!("it said {other:?}"))),
             }
         };
         let agent = match tokio::time::timeout(WARDEN_ANSWERS_WITHIN, agreeing).await {
             Ok(agreed) => agreed?,
             Err(late) => return Err(talking(io::Error::new(io::ErrorKind::TimedOut, late))),
         };
-        let begun = Begun::of(warden.id().cast_signed(), agent);
+        let begun = Begun::of(warden.pid(), agent);
         let folder = self.folder.clone();
         let written = tokio::task::spawn_blocking(move || folder.begin(&begun)).await;
         written
@@ -214,22 +212,20 @@ impl SessionStart {
         LaunchError::Unprepared { session: self.session.clone(), problem }
     }
 
-    fn stranger(&self, said: &FromWarden) -> LaunchError {
-        let found = match said {
-            FromWarden::Hello { version } => format!("it is of version {version}"),
-            other => format!("it said {other:?}"),
-        };
+    fn stranger(&self, found: String) -> LaunchError {
         LaunchError::NotAWarden { session: self.session.clone(), found, expected: VERSION }
     }
 
     /// Takes back everything, before anything of the session has run.
-    async fn abandon(self, mut warden: Child, opened: OpenRecord) {
+    async fn abandon(self, warden: SpawnedWarden, opened: OpenRecord) {
         let taken_back = tokio::task::spawn_blocking(move || {
-            let _ = warden.kill();
-            let _ = warden.wait();
-            // What waited at its gate has come to this process.
-            let cleared =
-                end_processes(&SessionProcesses::of(&opened, None), self.setup.end_within);
+            warden.signal(Signal::KILL);
+            let within = self.setup.end_within;
+            // What waited at its gate ends with it, and has run nothing.
+            let cleared = match warden.has_ended_within(within).then(|| warden.left(within)) {
+                Some(Some(left)) => left.into(),
+                _ => end_processes(&SessionProcesses::of(&opened), within),
+            };
             if cleared.clean {
                 self.forget(&opened);
             } else {
@@ -272,10 +268,10 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
 }
 
 /// The session's input as a file in memory, so that no task has to write it and it is on no disk.
-fn input_of(launch: &Launch) -> io::Result<Stdio> {
-    let Some(bytes) = &launch.stdin else { return Ok(Stdio::null()) };
+fn input_of(launch: &Launch) -> io::Result<Option<OwnedFd>> {
+    let Some(bytes) = &launch.stdin else { return Ok(None) };
     let file = rustix::fs::memfd_create("antiphon-stdin", rustix::fs::MemfdFlags::CLOEXEC)?;
     let mut file = std::fs::File::from(file);
     file.write_all(bytes)?;
-    Ok(file.into())
+    Ok(Some(file.into()))
 }

@@ -17,7 +17,7 @@ use super::proc_table::{self, ProcessStat};
 use super::session_processes::{EndedProcesses, SessionProcesses, end_processes};
 use super::tree_end::{Leftover, TreeEnd};
 use super::wire::{WARDEN_NAME, WARDEN_WORD};
-use super::{scratch, signal};
+use super::{scratch, signal, subreaper};
 
 /// How long a warden that is still there has to finish by itself.
 const WARDEN_FINISHES_WITHIN: Duration = Duration::from_secs(10);
@@ -48,8 +48,8 @@ pub enum SweepVerdict {
     /// The machine was started again since, so nothing of it lives. An end that its warden left is
     /// not believed.
     EarlierBoot,
-    /// Nothing that carries its marks lives. If no end was left, a process that washed off both
-    /// marks would not have been seen.
+    /// Nothing that carries its marks lives. If no clean end was left, a process that washed off
+    /// both marks would not have been seen.
     Gone,
     /// Something of it lives and cannot be ended; it must not be retried before that is gone.
     Alive,
@@ -65,6 +65,28 @@ impl Swept {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         !matches!(self.verdict, SweepVerdict::Alive | SweepVerdict::CannotVerify)
+    }
+
+    /// Whether it is established that nothing of it lives, and not only that nothing was found.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        match self.verdict {
+            SweepVerdict::NeverRan | SweepVerdict::EarlierBoot | SweepVerdict::NamespaceGone => {
+                true
+            }
+            SweepVerdict::Gone => self.end.as_ref().is_some_and(|end| end.clean),
+            SweepVerdict::Alive | SweepVerdict::CannotVerify => false,
+        }
+    }
+
+    /// The same where these are left that may be its own.
+    pub(super) fn but_for(self, leftovers: Vec<Leftover>) -> Self {
+        let verdict = match self.verdict {
+            SweepVerdict::CannotVerify => SweepVerdict::CannotVerify,
+            _ => SweepVerdict::Alive,
+        };
+        let leftovers = self.leftovers.into_iter().chain(leftovers).collect();
+        Self { verdict, leftovers, ..self }
     }
 
     /// What is left of it or may be, and what to do then; empty if it is clean.
@@ -98,8 +120,34 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
             None => folder.remove().map_err(|error| named(&folder, error))?,
         }
     }
+    let left = let_subreapers_finish(state_directory);
+    if !left.is_empty() {
+        let may_be_of = |swept: Swept| match swept.is_proven() {
+            true => swept,
+            false => swept.but_for(left.clone()),
+        };
+        swept = swept.into_iter().map(may_be_of).collect();
+    }
     swept.sort_by(|one, other| one.session.cmp(&other.session));
     Ok(swept)
+}
+
+/// Waits until the subreapers of earlier engines have ended what wardens that were lost left; those
+/// that have not.
+fn let_subreapers_finish(state_directory: &Path) -> Vec<Leftover> {
+    for subreaper in subreaper::earlier(state_directory) {
+        wait_for(subreaper, Signal::CONT);
+    }
+    subreapers_left(state_directory)
+}
+
+/// The subreapers of earlier engines that still have something to end.
+pub(super) fn subreapers_left(state_directory: &Path) -> Vec<Leftover> {
+    let left = subreaper::earlier(state_directory).into_iter();
+    left.filter_map(|left| proc_table::stat(left.pid))
+        .filter(ProcessStat::is_alive)
+        .map(|seen| signal::leftover(&seen))
+        .collect()
 }
 
 fn named(folder: &SessionFolder, error: io::Error) -> io::Error {
@@ -184,7 +232,7 @@ fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (EndedProcesses, Sw
     if let Some(warden) = recorded.or_else(|| unrecorded_warden(opened)) {
         let_finish(warden);
     }
-    let cleared = end_processes(&SessionProcesses::of(opened, begun), WARDEN_FINISHES_WITHIN);
+    let cleared = end_processes(&SessionProcesses::of(opened), WARDEN_FINISHES_WITHIN);
     let verdict = match (cleared.clean, begun) {
         (false, _) => SweepVerdict::Alive,
         (true, None) => SweepVerdict::NeverRan,
@@ -212,20 +260,20 @@ fn is_warden(pid: i32, opened: &OpenRecord) -> bool {
 
 /// A warden whose engine is gone ends its session by itself, unless it was stopped by a signal.
 fn let_finish(warden: ProcessIdentity) {
-    let Some(pid) = Pid::from_raw(warden.pid) else { return };
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    if !warden.exists() || proc_table::user(warden.pid) != Some(rustix::process::geteuid().as_raw())
-    {
-        return;
+    if !wait_for(warden, Signal::CONT) {
+        wait_for(warden, Signal::KILL);
     }
-    let ends_within = |time: Duration| {
-        let timeout = time.try_into().ok();
-        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref())
-            .is_ok_and(|ready| ready > 0)
-    };
-    signal::to_identity(warden, Signal::CONT);
-    if !ends_within(WARDEN_FINISHES_WITHIN) {
-        signal::to_identity(warden, Signal::KILL);
-        ends_within(WARDEN_FINISHES_WITHIN);
+}
+
+/// Sends a signal to a process of ours and waits for its end; whether it is gone by then.
+fn wait_for(process: ProcessIdentity, signal: Signal) -> bool {
+    let Some(pid) = Pid::from_raw(process.pid) else { return true };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
+    let user = rustix::process::geteuid().as_raw();
+    if !process.exists() || proc_table::user(process.pid) != Some(user) {
+        return true;
     }
+    signal::to_identity(process, signal);
+    let timeout = WARDEN_FINISHES_WITHIN.try_into().ok();
+    poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }

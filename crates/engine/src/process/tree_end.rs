@@ -116,8 +116,11 @@ impl ExitStatus {
 pub enum Containment {
     /// Its warden: the kernel says that it has no descendants left.
     Warden,
-    /// Its warden was lost; what carried its mark was ended. A process that deliberately washed off
-    /// both marks is not seen.
+    /// Its warden was lost; all that it left came to the subreaper, of which the kernel says that
+    /// nothing is left.
+    Subreaper,
+    /// Its warden was lost, or gave up; what carried its mark was ended. A process that deliberately
+    /// washed off both marks is not seen, so such an end is not clean.
     BestEffort,
 }
 

@@ -20,22 +20,23 @@ mod tree;
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::{AsFd as _, AsRawFd as _, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::DumpableBehavior;
 
 use self::capture::Capture;
 use self::clock::now_ms;
 use self::engine_link::EngineLink;
+use self::filter::Watchers;
 use self::guard::Prepared;
 use self::program::{ForkedProgram, Program};
 use self::program_end::ProgramEnd;
-use self::signals::Signals;
+pub(super) use self::signals::Signals;
 use self::stage::{ProgramStage, ask_to_stop};
 use self::tree::{Reaper, Sample};
+use super::cut_off::{self, cut_off};
 use super::folder::{Kept, SessionFolder};
 use super::identity::ProcessIdentity;
 use super::launch::{Limits, StopReason};
@@ -71,32 +72,11 @@ struct Warden {
 impl Warden {
     /// Cuts every tie but the socket, and hears what is to be done.
     fn attach() -> io::Result<Option<(Self, Order)>> {
-        let control = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
-        let input = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
-        let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
-        rustix::stdio::dup2_stdin(&null)?;
-        rustix::stdio::dup2_stdout(&null)?;
-        rustix::stdio::dup2_stderr(&null)?;
-        drop(null);
-        // A descriptor that the engine leaked would keep a pipe open for as long as the session
-        // lives.
-        close_all_but(control.as_raw_fd(), input.as_raw_fd());
-        let _ = rustix::process::setsid();
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-        let _ = rustix::thread::set_name(c"antiphon-warden");
-        // Its memory holds secrets, and its files in `/proc` are ways to steer it: neither is for
-        // other processes of the same user.
-        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-        // Its directory must not keep a file system busy.
-        let _ = rustix::process::chdir("/");
-        let mut warden =
-            Self { engine: EngineLink::new(control), signals: Signals::block()?, input };
-        // A fork of a process with threads is half a process, and orphans come to its first thread
-        // alone.
-        if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
-            let problem = "antiphon::process::enter() was called after a thread was started; call \
-                it first in main, outside of any runtime";
-            warden.engine.say(&FromWarden::Unprepared(problem.to_owned()));
+        let (control, input) = cut_off(c"antiphon-warden")?;
+        let engine = EngineLink::new(UnixStream::from(control));
+        let mut warden = Self { engine, signals: Signals::block()?, input: File::from(input) };
+        if let Some(problem) = cut_off::late() {
+            warden.engine.say(&FromWarden::Unprepared(problem));
             return Ok(None);
         }
         warden.engine.say(&FromWarden::Hello { version: VERSION.to_owned() });
@@ -105,8 +85,7 @@ impl Warden {
 
     fn serve(mut self, order: &Order) -> i32 {
         let folder = SessionFolder::at(order.folder.path());
-        let own = rustix::process::getpid().as_raw_nonzero().get();
-        let guard = Prepared::best(order.guard, own, order.engine);
+        let guard = Prepared::best(order.guard, Watchers::of_this_warden(order.engine));
         let mut job = Assignment {
             program: Program::of(order, &guard),
             order,
@@ -349,15 +328,4 @@ struct Assignment<'a> {
     time_limit_ms: Option<u64>,
     /// Whether its existence has to be written down before it runs.
     is_gated: bool,
-}
-
-fn close_all_but(one: RawFd, other: RawFd) {
-    let (low, high) = (one.min(other).cast_unsigned(), one.max(other).cast_unsigned());
-    for (from, to) in [(3, low - 1), (low + 1, high - 1), (high + 1, u32::MAX)] {
-        if from <= to {
-            // SAFETY: this process has just begun and uses only the two: no other descriptor has
-            // an owner.
-            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
-        }
-    }
 }

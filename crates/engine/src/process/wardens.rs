@@ -15,6 +15,8 @@ use super::reexec;
 use super::running::RunningTree;
 use super::setup::{WardenProgram, WardenSetup};
 use super::start::SessionStart;
+use super::subreaper::Left;
+use super::subreapers::Subreapers;
 use super::sweep::{self, Swept};
 use crate::hand_over;
 
@@ -23,14 +25,14 @@ use crate::hand_over;
 pub struct Wardens {
     sessions: PathBuf,
     setup: WardenSetup,
+    subreapers: Arc<Subreapers>,
     descriptors: Descriptors,
     /// As many as sessions can run at a time.
     places: Arc<Semaphore>,
 }
 
 impl Wardens {
-    /// Prepares a state directory whose lock the caller holds, and makes this process the one to
-    /// which orphans of lost wardens come.
+    /// Prepares a state directory whose lock the caller holds.
     ///
     /// # Errors
     /// If this program cannot be its own warden and names no other, or the folder cannot be made.
@@ -47,12 +49,10 @@ impl Wardens {
                 .and_then(|dir| dir.sync_all())
                 .map_err(fault)?,
         }
-        let own = rustix::process::getpid();
-        rustix::process::set_child_subreaper(Some(own))
-            .map_err(|error| WardensError::Subreaper(error.into()))?;
         let descriptors = Descriptors::raise();
-        let places = descriptors.sessions().min(Semaphore::MAX_PERMITS);
-        Ok(Self { sessions, setup, descriptors, places: Arc::new(Semaphore::new(places)) })
+        let places = Arc::new(Semaphore::new(descriptors.sessions().min(Semaphore::MAX_PERMITS)));
+        let subreapers = Arc::new(Subreapers::new(setup.program.clone(), &state_directory));
+        Ok(Self { sessions, setup, subreapers, descriptors, places })
     }
 
     /// A place for one session, to be held until its end. Where there is none, `full` is told why,
@@ -76,7 +76,7 @@ impl Wardens {
     /// # Errors
     /// If the folder of the sessions cannot be read.
     pub fn sweep(&self) -> io::Result<Vec<Swept>> {
-        sweep::sweep(self.sessions.parent().unwrap_or(&self.sessions))
+        sweep::sweep(self.state_directory())
     }
 
     /// Looks once more for what an unclean session left, and ends it if it can; `None` if nothing
@@ -86,7 +86,15 @@ impl Wardens {
     /// # Errors
     /// If what is written down cannot be read.
     pub fn sweep_again(&self, session: &SessionId) -> io::Result<Option<Swept>> {
-        sweep::sweep_folder(&self.folder(session))
+        let swept = sweep::sweep_folder(&self.folder(session))?;
+        // What has shed its marks is seen here alone, and whose it is cannot be told.
+        let mut left = self.subreapers.left().map(Left::into_leftovers).unwrap_or_default();
+        left.extend(sweep::subreapers_left(self.state_directory()));
+        Ok(swept.map(|swept| if left.is_empty() { swept } else { swept.but_for(left) }))
+    }
+
+    fn state_directory(&self) -> &Path {
+        self.sessions.parent().unwrap_or(&self.sessions)
     }
 
     /// What is kept of a session until its end is recorded.
@@ -117,7 +125,8 @@ impl Wardens {
         launch: Launch,
     ) -> Result<RunningTree, LaunchError> {
         launch.validate(&self.sessions)?;
-        let start = SessionStart::new(session.clone(), self.folder(session), self.setup.clone());
+        let (folder, setup) = (self.folder(session), self.setup.clone());
+        let start = SessionStart::new(session.clone(), folder, setup, Arc::clone(&self.subreapers));
         let failed = start.failed("start a task");
         match tokio::spawn(start.run(launch)).await {
             Ok(result) => result,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::descriptors::Descriptors;
 use super::identity::ProcessIdentity;
 use super::launch::{Guard, Launch, Limits, StopReason};
 use super::mark::Mark;
@@ -55,6 +56,9 @@ pub(super) struct Order {
     pub(super) secrets: Vec<Secret>,
     pub(super) has_stdin: bool,
     pub(super) limits: Limits,
+    /// The limits of open files that the engine was started with, lower and upper; its own, which
+    /// the warden has from it, are higher.
+    pub(super) open_files: (Option<u64>, Option<u64>),
     pub(super) time_limit_ms: Option<u64>,
     pub(super) grace_ms: u64,
     pub(super) output_cap: u64,
@@ -81,6 +85,7 @@ impl Order {
             environment: environment.map(|(name, value)| (text(name), text(value))).collect(),
             has_stdin: launch.stdin.is_some(),
             limits: launch.limits,
+            open_files: Descriptors::raise().given(),
             time_limit_ms: launch.time_limit.map(ms),
             grace_ms: ms(launch.grace),
             output_cap: launch.output_cap,

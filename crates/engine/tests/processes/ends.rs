@@ -202,7 +202,7 @@ async fn what_is_not_a_warden_is_refused_and_leaves_nothing() {
         fixture.wardens.launch(&session, hostile("plain", &marker(), &[])).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
-        format!("session {session}: cannot talk to its warden: the warden ended")
+        format!("session {session}: cannot start its subreaper: the subreaper ended")
     );
     assert!(fixture.wardens.sweep().unwrap().is_empty());
 }

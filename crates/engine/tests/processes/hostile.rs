@@ -232,6 +232,43 @@ pub(crate) fn run(mode: &str, marker: &str, rest: &[&str]) {
             send(number(), libc::SIGKILL);
             report(send(warden, libc::SIGKILL));
         }
+        "killthree" => {
+            let (warden, subreaper) = (parent(), parent_of(parent()));
+            three_daemons(marker);
+            for (pid, signal) in [
+                (warden, libc::SIGSTOP),
+                (subreaper, libc::SIGSTOP),
+                (number(), libc::SIGKILL),
+                (subreaper, libc::SIGKILL),
+                (warden, libc::SIGKILL),
+            ] {
+                send(pid, signal);
+                nap(5);
+            }
+        }
+        "shed" => {
+            shed(rest[0]);
+            nap(30);
+            linger()
+        }
+        "shedkill" => {
+            let warden = parent();
+            shed(rest[0]);
+            nap(30);
+            send(warden, libc::SIGKILL);
+            linger()
+        }
+        "shedkilltwo" => {
+            let (warden, subreaper) = (parent(), parent_of(parent()));
+            shed(rest[0]);
+            nap(30);
+            send(subreaper, libc::SIGKILL);
+            while parent_of(warden) == subreaper {
+                nap(1);
+            }
+            send(warden, libc::SIGKILL);
+            linger()
+        }
         "stoptwo" => {
             let warden = parent();
             three_daemons(marker);
@@ -300,6 +337,25 @@ fn three_daemons(marker: &str) {
     });
     // Until they are out of reach.
     nap(30);
+}
+
+/// Leaves somebody who has nothing of its session any more: neither its marks, nor its kernel
+/// session, nor its parents, nor its words.
+fn shed(other_marker: &str) {
+    daemon(|| {
+        set_session();
+        let least = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 1 << 20 };
+        // SAFETY: reads a limit that lives until it returns.
+        unsafe { libc::setrlimit(libc::RLIMIT_RSS, &raw const least) };
+        drop(again("hold", other_marker).arg0("innocent").env_clear().exec());
+    });
+}
+
+/// Whoever started a process.
+pub(crate) fn parent_of(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split(' '));
+    fields.and_then(|mut fields| fields.nth(1)?.parse().ok()).unwrap_or(0)
 }
 
 fn report(was_sent: bool) {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::engine::{CANARY, hostile};
 use crate::fixture::{Fixture, comes_about, eventually, marker, repetitions, within};
 use crate::namespaces;
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, subreapers_of};
 use crate::outputs::is_below;
 
 fn unguarded() -> WardenSetup {
@@ -189,14 +189,14 @@ async fn a_session_cannot_signal_its_warden() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_engine_ends_what_a_killed_warden_leaves() {
+async fn what_a_killed_warden_leaves_is_ended() {
     let fixture = Fixture::with(unguarded());
     for _ in 0..repetitions(5) {
         let ended = fixture.run(hostile("killwarden", &marker(), &[])).await;
         let end = ended.end;
         assert_eq!(
             (&end.cause, end.status, end.clean, end.containment),
-            (&Cause::WardenLost, None, true, Containment::BestEffort)
+            (&Cause::WardenLost, None, true, Containment::Subreaper)
         );
         assert!(end.killed >= 3, "{end:?}");
         assert_eq!(ended.survivors, Vec::<String>::new());
@@ -214,10 +214,27 @@ async fn a_warden_that_was_stopped_is_continued() {
 }
 
 #[test]
-fn the_next_start_ends_what_is_left_when_warden_and_engine_are_killed_by_their_session() {
-    let mut longest = Duration::ZERO;
+fn nobody_is_left_when_warden_and_engine_are_killed_by_their_session() {
     for _ in 0..repetitions(5) {
         let mut engine = Engine::start("off", &["killtwo", "{engine}"]);
+        assert_eq!(engine.process.wait().unwrap().code(), None, "it was killed");
+        eventually("the end of three daemons", || engine.survivors().is_empty());
+        eventually("the end of who ended them", || {
+            subreapers_of(engine.directory.path()).is_empty()
+        });
+        let swept = sweep(engine.directory.path()).unwrap();
+        let [session] = swept.as_slice() else { panic!("{swept:?}") };
+        assert_eq!((session.verdict, session.killed), (SweepVerdict::Gone, 0));
+        // The warden may have been continued before it was killed.
+        assert!(session.end.as_ref().is_none_or(|end| end.cause == Cause::EngineLost));
+    }
+}
+
+#[test]
+fn the_next_start_ends_what_is_left_when_all_that_watch_are_killed_by_their_session() {
+    let mut longest = Duration::ZERO;
+    for _ in 0..repetitions(5) {
+        let mut engine = Engine::start("off", &["killthree", "{engine}"]);
         assert_eq!(engine.process.wait().unwrap().code(), None, "it was killed");
         eventually("three daemons alone", || engine.survivors().len() == 3);
         let began = Instant::now();
@@ -227,7 +244,7 @@ fn the_next_start_ends_what_is_left_when_warden_and_engine_are_killed_by_their_s
         assert_eq!((session.verdict, session.killed, &session.end), (SweepVerdict::Gone, 3, &None));
         assert_eq!(engine.survivors(), Vec::<String>::new());
     }
-    println!("killtwo: longest sweep {longest:?}");
+    println!("killthree: longest sweep {longest:?}");
 }
 
 #[test]
@@ -332,7 +349,7 @@ async fn a_session_takes_the_sessions_of_an_engine_inside_of_it_along() {
     let end = within(running.ended()).await;
     assert_eq!(
         (end.cause, end.clean, end.containment),
-        (Cause::WardenLost, true, Containment::BestEffort)
+        (Cause::WardenLost, true, Containment::Subreaper)
     );
     assert_eq!(Oracle::of(&marker).survivors(), Vec::<String>::new());
 }
@@ -364,30 +381,39 @@ impl Drop for Decoy {
     }
 }
 
+/// When a process started, in the clock ticks of its record.
+fn start_of(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap()
+}
+
 #[test]
 fn processes_that_are_not_the_sessions_are_not_touched() {
-    let mut engine = Engine::start("off", &["killtwo", "{engine}"]);
+    let mut engine = Engine::start("off", &["killthree", "{engine}"]);
     engine.process.wait().unwrap();
     eventually("three daemons alone", || engine.survivors().len() == 3);
     let open = std::fs::read_to_string(engine.folder().join("open")).unwrap();
     let decoys = [Decoy::start(&[]), Decoy::start(&[("ANTIPHON_TREE", "4000000000000000")])];
-    // Another session is written down whose program's id belongs to somebody else by now, who
-    // started at another time.
+    // Other sessions are written down: one whose program's id belongs to somebody else by now, who
+    // started at another time, and one whose record names somebody else's processes outright.
     let reused = decoys[0].0.id();
+    let start = start_of(reused);
     let mark = u64::from_str_radix(&engine.warden_mark(), 16).unwrap();
-    let forged: Vec<String> = open
-        .lines()
-        .map(|line| match line.starts_with("{\"warden\"") {
-            true => format!("{{\"warden\":{{\"pid\":{reused},\"start\":1}},\"agent\":{{\"pid\":{reused},\"start\":2}}}}\n"),
-            false => format!(
-                "{}\n",
-                line.replace("killed.1", "forged.1").replace(&mark.to_string(), &(mark ^ 1 << 40).to_string())
-            ),
-        })
-        .collect();
-    let forged_folder = engine.directory.path().join("sessions/forged.1");
-    std::fs::create_dir(&forged_folder).unwrap();
-    std::fs::write(forged_folder.join("open"), forged.concat()).unwrap();
+    for (name, warden, agent) in [("forged.1", 1, 2), ("forged.2", start, start)] {
+        let forged: Vec<String> = open
+            .lines()
+            .map(|line| match line.starts_with("{\"warden\"") {
+                true => format!("{{\"warden\":{{\"pid\":{reused},\"start\":{warden}}},\"agent\":{{\"pid\":{reused},\"start\":{agent}}}}}\n"),
+                false => format!(
+                    "{}\n",
+                    line.replace("killed.1", name).replace(&mark.to_string(), &(mark ^ 1 << 40).to_string())
+                ),
+            })
+            .collect();
+        let folder = engine.directory.path().join("sessions").join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("open"), forged.concat()).unwrap();
+    }
     let swept = sweep(engine.directory.path()).unwrap();
     let told: Vec<_> = swept
         .iter()
@@ -397,6 +423,7 @@ fn processes_that_are_not_the_sessions_are_not_touched() {
         told,
         [
             ("forged.1".to_owned(), SweepVerdict::Gone, 0),
+            ("forged.2".to_owned(), SweepVerdict::Gone, 0),
             ("killed.1".to_owned(), SweepVerdict::Gone, 3)
         ]
     );

@@ -17,7 +17,7 @@ use antiphon::process::{OrphanPlace, OrphanState, SweepVerdict, WardenSetup, orp
 use tempfile::TempDir;
 
 use crate::fixture::{eventually, marker};
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, subreapers_of};
 
 /// One item, which waits where it runs first.
 const PLAN: &str = r#"
@@ -102,7 +102,7 @@ fn unseen(state: &Path) -> Vec<Option<String>> {
 
 /// This program in a process namespace of its own, below a shell; `None` where that is not
 /// permitted.
-fn in_another_namespace(script: &str) -> Option<Command> {
+pub(crate) fn in_another_namespace(script: &str) -> Option<Command> {
     let shells = [&["--user", "--map-root-user"][..], &[]].map(|user| {
         let mut command = Command::new("unshare");
         command.args(user).args([
@@ -190,8 +190,10 @@ impl Container {
 
 #[test]
 fn what_is_left_in_a_container_is_ended_by_who_sees_it_and_not_guessed_at_by_others() {
-    let Some(mut container) = Container::start("off", "killtwo") else { return };
-    eventually("three daemons alone", || container.survivors().len() == 3);
+    let Some(mut container) = Container::start("off", "killthree") else { return };
+    eventually("three daemons alone", || {
+        subreapers_of(container.directory.path()).is_empty() && container.survivors().len() == 3
+    });
     let (here, unsupported) = container.swept();
     assert_eq!(unsupported, "[(CannotVerify, 0)]\n");
     if sees_all() {

@@ -52,3 +52,10 @@ impl Oracle {
         found
     }
 }
+
+/// The subreapers of a state directory that live, by their arguments.
+pub(crate) fn subreapers_of(directory: &Path) -> Vec<String> {
+    let path = directory.canonicalize().unwrap();
+    let all = Oracle::of("antiphon-subreaper __subreaper ").survivors();
+    all.into_iter().filter(|line| line.contains(&format!(" {} ", path.display()))).collect()
+}

@@ -96,7 +96,8 @@ pub struct TreeReport {
     /// Whether some of what it printed was dropped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
-    /// What held them, in one word: `namespace`, `cgroup`, `warden` or `best-effort`.
+    /// What held them, in one word: `namespace`, `cgroup`, `warden`, `subreaper` or
+    /// `best-effort`.
     pub containment: String,
     /// Whether nothing was left when the session ended.
     pub clean: bool,

@@ -86,20 +86,16 @@ fn calls(has_landlock: bool) -> Vec<Call> {
     calls
 }
 
-/// A filter for the session of this warden; `None` where the numbers of calls are not known.
-pub(super) fn against(
-    warden: i32,
-    engine: i32,
-    has_landlock: bool,
-) -> Option<Vec<libc::sock_filter>> {
+/// A filter for a session that these watch; `None` where the numbers of calls are not known.
+pub(super) fn against(watchers: Watchers, has_landlock: bool) -> Option<Vec<libc::sock_filter>> {
     let [usual, older] = SYSTEMS?;
     let calls = calls(has_landlock);
     let mut writer = FilterWriter::default();
-    writer.system(usual, &calls, |call| u32::try_from(call.number).ok(), [warden, engine])?;
-    writer.system(older, &calls, |call| Some(call.older), [warden, engine])?;
+    writer.system(usual, &calls, |call| u32::try_from(call.number).ok(), watchers)?;
+    writer.system(older, &calls, |call| Some(call.older), watchers)?;
     // What comes from a system that this kernel does not have does not run.
     writer.answer(libc::SECCOMP_RET_ALLOW);
-    let mut targets = protected(warden, engine);
+    let mut targets = watchers.numbers();
     if !has_landlock {
         // Everybody; where the scope is on, it reaches the session's own processes alone.
         targets.insert(-1);
@@ -107,23 +103,52 @@ pub(super) fn against(
     writer.with_targets(&targets)
 }
 
+/// Who watches a session, by process id.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Watchers {
+    warden: i32,
+    /// `None` once it was lost.
+    subreaper: Option<i32>,
+    engine: i32,
+}
+
 /// As many threads of an engine are protected one by one.
 const THREADS: usize = 256;
 
-/// The two, their groups, and the threads that the engine has by now.
-fn protected(warden: i32, engine: i32) -> BTreeSet<i32> {
-    let mut protected = BTreeSet::from([warden, -warden, engine]);
-    // Zero if its leader is outside of this process namespace.
-    //
-    // SAFETY: takes and gives a number.
-    let group = unsafe { libc::getpgid(engine) };
-    if group > 1 {
-        protected.extend([group, -group]);
+impl Watchers {
+    /// This process as the warden, whose parent is the subreaper, and the engine that it names.
+    pub(super) fn of_this_warden(engine: i32) -> Self {
+        let parent = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get());
+        Self {
+            warden: rustix::process::getpid().as_raw_nonzero().get(),
+            subreaper: parent.filter(|&parent| parent > 1),
+            engine,
+        }
     }
-    let threads = std::fs::read_dir(format!("/proc/{engine}/task")).into_iter().flatten();
-    let threads = threads.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    protected.extend(threads.take(THREADS));
-    protected
+
+    fn each(self) -> impl Iterator<Item = i32> {
+        [self.warden, self.engine].into_iter().chain(self.subreaper)
+    }
+
+    /// They, their groups, and the threads that the engine has by now.
+    fn numbers(self) -> BTreeSet<i32> {
+        let Self { warden, subreaper, engine } = self;
+        // Warden and subreaper lead groups of their own.
+        let mut numbers: BTreeSet<i32> = self.each().collect();
+        numbers.extend([warden].into_iter().chain(subreaper).map(|leader| -leader));
+        // Zero if its leader is outside of this process namespace.
+        //
+        // SAFETY: takes and gives a number.
+        let group = unsafe { libc::getpgid(engine) };
+        if group > 1 {
+            numbers.extend([group, -group]);
+        }
+        let threads = std::fs::read_dir(format!("/proc/{engine}/task")).into_iter().flatten();
+        let threads =
+            threads.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        numbers.extend(threads.take(THREADS));
+        numbers
+    }
 }
 
 /// A filter as far as it is written.
@@ -141,7 +166,7 @@ impl FilterWriter {
         system: u32,
         calls: &[Call],
         number: impl Fn(&Call) -> Option<u32>,
-        both: [i32; 2],
+        watchers: Watchers,
     ) -> Option<()> {
         self.load(ARCHITECTURE);
         self.jump(libc::BPF_JEQ, system, 1, 0);
@@ -153,7 +178,7 @@ impl FilterWriter {
         for call in calls {
             let from = self.program.len();
             self.jump(libc::BPF_JEQ, number(call)?, 0, 0);
-            self.rule(call.refusal, both);
+            self.rule(call.refusal, watchers);
             self.program[from].jf = u8::try_from(self.program.len() - from - 1).ok()?;
         }
         self.answer(libc::SECCOMP_RET_ALLOW);
@@ -162,12 +187,12 @@ impl FilterWriter {
     }
 
     /// What is done about one call. Every way through it ends.
-    fn rule(&mut self, refusal: Refusal, both: [i32; 2]) {
+    fn rule(&mut self, refusal: Refusal, watchers: Watchers) {
         match refusal {
             Refusal::Target(argument) => self.refuse_targets(argument),
             Refusal::EitherTarget => {
                 self.load(low(0));
-                for target in both {
+                for target in watchers.each() {
                     self.refuse_if(target.cast_unsigned());
                 }
                 self.refuse_targets(1);

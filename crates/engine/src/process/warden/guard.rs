@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-use super::filter;
+use super::filter::{self, Watchers};
 use crate::process::launch::Guard;
 use crate::process::tree_end::Protection;
 
@@ -22,11 +22,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn best(wanted: Guard, warden: i32, engine: i32) -> Self {
+    pub(super) fn best(wanted: Guard, watchers: Watchers) -> Self {
         let landlock = if wanted == Guard::Best { signal_scope() } else { None };
         let filter = match wanted {
             Guard::Off => None,
-            Guard::Best | Guard::Seccomp => filter::against(warden, engine, landlock.is_some()),
+            Guard::Best | Guard::Seccomp => filter::against(watchers, landlock.is_some()),
         };
         Self { landlock, filter }
     }

@@ -33,6 +33,7 @@ pub(super) struct Program<'a> {
     environment: &'a [(OsText, OsText)],
     mark: Mark,
     limits: &'a Limits,
+    open_files: (Option<u64>, Option<u64>),
     stdin: Option<BorrowedFd<'a>>,
     guard: &'a Prepared,
 }
@@ -46,6 +47,7 @@ impl<'a> Program<'a> {
             environment: &order.environment,
             mark: order.mark,
             limits: &order.limits,
+            open_files: order.open_files,
             stdin: None,
             guard,
         }
@@ -145,6 +147,7 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
         standard: [stdin, stdout_in.as_raw_fd(), stderr_in.as_raw_fd()],
         mark: program.mark.value,
         limits: *program.limits,
+        open_files: program.open_files,
         guard: program.guard,
     };
     // SAFETY: this process has one thread, so the child is a whole copy and may call anything.
@@ -230,6 +233,7 @@ struct ChildPlan<'a> {
     standard: [RawFd; 3],
     mark: u64,
     limits: Limits,
+    open_files: (Option<u64>, Option<u64>),
     guard: &'a Prepared,
 }
 
@@ -302,6 +306,10 @@ impl ChildPlan<'_> {
     fn set_limits(&self) -> Result<(), i32> {
         // A core dump would contain secrets and lie in some directory.
         set_limit(libc::RLIMIT_CORE, 0)?;
+        let (lower, upper) = self.open_files;
+        let unlimited = |limit: Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
+        // A program that uses `select` breaks with more than it is used to. Best effort.
+        let _ = set_limits(libc::RLIMIT_NOFILE, unlimited(lower), unlimited(upper));
         if let Some(files) = self.limits.open_files {
             lower_limit(libc::RLIMIT_NOFILE, files)?;
         }
@@ -330,7 +338,11 @@ type Resource = libc::__rlimit_resource_t;
 type Resource = libc::c_int;
 
 fn set_limit(resource: Resource, value: u64) -> Result<(), i32> {
-    let limit = libc::rlimit64 { rlim_cur: value, rlim_max: value };
+    set_limits(resource, value, value)
+}
+
+fn set_limits(resource: Resource, lower: u64, upper: u64) -> Result<(), i32> {
+    let limit = libc::rlimit64 { rlim_cur: lower, rlim_max: upper };
     // SAFETY: reads a limit that lives until it returns.
     if unsafe { libc::setrlimit64(resource, &raw const limit) } == 0 {
         Ok(())

@@ -1,15 +1,15 @@
-//! The signals that a warden listens to, as a descriptor.
+//! The signals that a warden and a subreaper listen to, as a descriptor.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 /// Blocked and read from a descriptor.
 #[derive(Debug)]
-pub(super) struct Signals(OwnedFd);
+pub(in crate::process) struct Signals(OwnedFd);
 
 impl Signals {
     /// Blocks them and opens the descriptor.
-    pub(super) fn block() -> io::Result<Self> {
+    pub(in crate::process) fn block() -> io::Result<Self> {
         // SAFETY: the set is initialised by the first call and lives through the others; the
         // descriptor is new, so nothing else owns it.
         unsafe {
@@ -41,7 +41,7 @@ impl Signals {
 
     /// Takes the signals that came; whether one of them asks for a stop, as all do but those about
     /// children.
-    pub(super) fn take(&self) -> bool {
+    pub(in crate::process) fn take(&self) -> bool {
         let mut asks_for_stop = false;
         // SAFETY: an all-zero `signalfd_siginfo` is valid.
         let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };

@@ -60,6 +60,7 @@ pub(crate) fn result_of(
         cut: end.stdout.cut || end.stderr.cut,
         containment: match end.containment {
             Containment::Warden => "warden",
+            Containment::Subreaper => "subreaper",
             Containment::BestEffort => "best-effort",
         }
         .to_owned(),
@@ -217,8 +218,13 @@ fn judge(
                 "the engine stopped while the session ran",
             ));
         }
-        Cause::WardenLost => {
+        Cause::WardenLost if end.clean => {
             return failed("its warden was lost, and its processes were ended".to_owned());
+        }
+        Cause::WardenLost => {
+            let text = "its warden was lost, and whether all of its processes were ended is not \
+                        known";
+            return failed(text.to_owned());
         }
     }
     if !end.clean {
