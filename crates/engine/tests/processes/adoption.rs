@@ -1,7 +1,7 @@
 //! What a lost warden leaves comes to the subreaper, whatever it did to hide; and nobody else's
 //! children do.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
@@ -152,22 +152,25 @@ async fn children_of_a_program_that_embeds_the_engine_are_neither_touched_nor_re
     end_all(&Oracle::of(&orphan));
 }
 
-/// Runs an engine whose session kills its warden, with somebody beside who was there before it;
-/// what it says, and whether that one still lives.
+/// Runs an engine whose session kills its warden, with two beside that were there before it; what it
+/// says, and how many of the two still live.
 fn beside(mut engine: Command, directory: &TempDir, before: &str) -> (String, usize) {
     let mut engine = engine.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let bystanders = Oracle::of(&format!("hostile hold {before}"));
+    eventually("two beside", || bystanders.survivors().len() == 2);
     let shed = marker();
-    let lines = [directory.path().to_str().unwrap(), &marker(), "off", "shedkill", &shed];
+    // The end of a container's first process would be theirs as well.
+    let lines = [directory.path().to_str().unwrap(), &marker(), "off", "shedkill", &shed, "stay"];
     engine.stdin.take().unwrap().write_all(lines.join("\n").as_bytes()).unwrap();
     let mut says = BufReader::new(engine.stdout.take().unwrap());
     let mut said = String::new();
     says.read_line(&mut said).unwrap();
     assert_eq!(said, "runs\n");
     says.read_line(&mut said).unwrap();
-    let beside = Oracle::of(&format!("hostile hold {before}")).survivors().len();
+    let beside = bystanders.survivors().len();
     assert_eq!(Oracle::of(&shed).survivors(), Vec::<String>::new());
-    end_all(&Oracle::of(&format!("hostile hold {before}")));
-    says.read_to_string(&mut said).unwrap();
+    end_all(&bystanders);
+    engine.kill().unwrap();
     engine.wait().unwrap();
     (said, beside)
 }

@@ -36,6 +36,10 @@ pub(crate) fn run() {
         println!("runs");
         let _ = std::io::stdout().flush();
         println!("{:?}", running.ended().await);
+        if rest.iter().any(|word| word == "stay") {
+            let _ = std::io::stdout().flush();
+            std::future::pending::<()>().await;
+        }
     });
 }
 
