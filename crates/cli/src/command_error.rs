@@ -132,6 +132,9 @@ impl From<OpenError> for CommandError {
     fn from(error: OpenError) -> Self {
         match &error {
             OpenError::InUse { .. } => Self::because(Kind::Held, &error),
+            OpenError::Mark(_) => Self::because(Kind::State, &error).with_hint(
+                "`antiphon doctor` says what may be lost, and how to go on all the same",
+            ),
             OpenError::Fault(_) => Self::because(Kind::State, &error).with_hint(
                 "choose a writable directory with --dir or ANTIPHON_DIR, or run `antiphon doctor`",
             ),

@@ -135,7 +135,7 @@ impl Connection {
     /// it.
     pub(crate) async fn command<T>(
         dir: &Path,
-        command: impl AsyncFn(&Client, &str) -> Result<T, ClientError>,
+        command: impl AsyncFn(&Self, &str) -> Result<T, ClientError>,
     ) -> Result<(T, bool), CommandError> {
         let key = Engine::mint().to_string();
         // The command was looked up in it just now.
@@ -143,7 +143,7 @@ impl Connection {
         loop {
             let access =
                 Self::open_within(PATIENCE, dir, SessionPolicy::Leave, Some(&known)).await?;
-            let answer = command(&access.client, &key).await;
+            let answer = command(&access, &key).await;
             let is_guest = access.host.is_none();
             access.close().await?;
             match answer {

@@ -3,6 +3,7 @@
 
 mod followed_run;
 mod others;
+mod paused;
 mod troubles;
 
 use std::future::pending;
@@ -18,7 +19,9 @@ use crate::command_error::{CommandError, Kind};
 use crate::connection::{Connection, Interrupt, Interrupts, SessionPolicy};
 use crate::run_outcome::RunOutcome;
 use crate::view::View;
-use followed_run::{FollowedRun, Stopped, is_in};
+use followed_run::{FollowedRun, Stopped};
+use paused::is_in;
+pub(crate) use paused::{paused_below, waits_for};
 use troubles::{Troubles, submitted};
 
 /// Time between two frames of a live display.
@@ -77,7 +80,8 @@ impl RunFollower {
         request: Option<&SubmitRequest>,
         view: &mut View,
     ) -> Result<Outcome, CommandError> {
-        let mut progress = FollowedRun::of(id);
+        let mut progress =
+            FollowedRun::of(id, request.is_some_and(|request| !request.secrets.is_empty()));
         loop {
             let watched = self.watch(&mut progress, request, view).await;
             // Whatever came of it: there is no record of it any more.
@@ -119,7 +123,7 @@ impl RunFollower {
                 interrupt = self.interrupts.next() => interrupt,
             };
             if interrupt == Interrupt::Terminate || progress.presses() > 0 {
-                view.tell(&terminated(progress.id(), true))?;
+                view.tell(&progress.interrupted(true))?;
                 return Ok(false);
             }
             progress.press();
@@ -171,7 +175,7 @@ impl RunFollower {
                         progress.steer(client, view).await?;
                     }
                     Interrupt::CtrlC | Interrupt::Terminate => {
-                        view.tell(&terminated(progress.id(), host.is_some()))?;
+                        view.tell(&progress.interrupted(host.is_some()))?;
                         return Ok(Outcome::Terminated);
                     }
                 },
@@ -247,15 +251,8 @@ async fn reasons(
     reasons
 }
 
-fn terminated(id: &CoordinationId, hosts: bool) -> String {
-    match hosts {
-        true => format!("interrupted; `antiphon resume {id}` continues it"),
-        false => format!("interrupted; the engine keeps running {id}"),
-    }
-}
-
 /// The next event, with the stream that it came from.
-async fn following(
+pub(crate) async fn following(
     mut events: EventStream,
 ) -> (EventStream, Result<Option<EventLine>, ClientError>) {
     let event = events.next().await;

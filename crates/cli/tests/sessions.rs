@@ -137,7 +137,7 @@ fn why_names_the_nested_run_that_is_paused() -> Result {
         std::io::BufReader::new(run.0.stderr.take().ok_or("no standard error")?).lines();
     assert_eq!(
         lines.next().ok_or("it told nothing")??,
-        "outer cannot continue by itself; `antiphon why outer` shows what it waits for"
+        "outer waits for outer.1, which is paused; `antiphon continue outer.1` continues it, with --sessions, --duration, --tokens or --cost to raise a ceiling; `antiphon cancel outer` ends both"
     );
     let why = ran(dir.path(), &["why", "outer"])?;
     assert_eq!(

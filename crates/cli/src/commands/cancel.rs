@@ -1,19 +1,27 @@
 //! `antiphon cancel`: ends a run, and waits until nothing of it is left.
 
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use antiphon::id::{CoordinationId, Version};
-use antiphon_server::{Client, ClientError, Steer};
+use antiphon_server::{ClientError, Steer};
 use serde_json::json;
 
 use crate::colour::painted;
 use crate::command_error::CommandError;
 use crate::connection::Connection;
+use crate::follow::{following, paused_below, waits_for};
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
 use crate::run_outcome::RunOutcome;
 use crate::runtime::on_a_runtime;
+use crate::stderr;
 use crate::stdout::Stdout;
+
+/// How often it is looked whether the run waits for a person.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Cancel a run
 ///
@@ -41,9 +49,8 @@ impl Args {
     }
 
     async fn cancel(self, ledger: Ledger, json: bool) -> Result<ExitCode, CommandError> {
-        let (outcome, _) =
-            Connection::command(&ledger.dir, async |client, key| self.end(client, key).await)
-                .await?;
+        let end = async |connection: &Connection, key: &str| self.end(connection, key).await;
+        let (outcome, _) = Connection::command(&ledger.dir, end).await?;
         let mut output = Stdout::open();
         match (json, &outcome) {
             (true, _) => output.json(&json!({
@@ -60,20 +67,49 @@ impl Args {
                     outcome.receipt
                 ))?;
             }
-            (false, None) => output.line(format!("{} is ending", self.id))?,
+            (false, None) => output.line(format!(
+                "{} is ending, but no engine is running; `antiphon resume {}` lets what it has begun \
+                 finish",
+                self.id, self.id
+            ))?,
         }
         output.finish()?;
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn end(&self, client: &Client, key: &str) -> Result<Option<RunOutcome>, ClientError> {
+    /// Waits for the end; `None` if it does not come, since nothing is carried out here.
+    async fn end(
+        &self,
+        connection: &Connection,
+        key: &str,
+    ) -> Result<Option<RunOutcome>, ClientError> {
+        let client = &connection.client;
         let how = if self.drain { Steer::Drain } else { Steer::Cancel };
         let accepted = client.steer(&self.id, how, &self.reason, Some(key)).await?;
-        let mut events = client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
+        let events = client.follow(&self.id, Version(accepted.version.saturating_sub(1)));
         let mut outcome = None;
-        while let Some(event) = events.next().await? {
-            outcome = RunOutcome::of(&event.recorded()?).or(outcome);
+        let mut told = BTreeSet::new();
+        let mut look = tokio::time::interval(LOOK);
+        look.reset();
+        let mut coming = pin!(following(events));
+        loop {
+            tokio::select! {
+                (events, event) = &mut coming => {
+                    let Some(event) = event? else { return Ok(outcome) };
+                    outcome = RunOutcome::of(&event.recorded()?).or(outcome);
+                    coming.set(following(events));
+                }
+                _ = look.tick() => {
+                    if self.drain && connection.host.is_some() {
+                        return Ok(None);
+                    }
+                    for paused in paused_below(client, &self.id).await {
+                        if told.insert(paused.clone()) {
+                            stderr::say(waits_for(&self.id, &paused));
+                        }
+                    }
+                }
+            }
         }
-        Ok(outcome)
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
 use antiphon::plan::{Cost, Count, Millis};
-use antiphon_server::{Client, RaiseRequest};
+use antiphon_server::RaiseRequest;
 
 use crate::command_error::{CommandError, Kind};
 use crate::connection::Connection;
@@ -50,8 +50,9 @@ impl Args {
             cost: self.cost.as_ref().map(|cost| cost.millionths),
         };
         self.check_currency(&ledger)?;
-        let request =
-            async |client: &Client, key: &str| client.continue_(&self.id, &raise, Some(key)).await;
+        let request = async |connection: &Connection, key: &str| {
+            connection.client.continue_(&self.id, &raise, Some(key)).await
+        };
         let (accepted, acted_on) = Connection::command(&ledger.dir, request).await.map_err(|error| match error.kind() {
             Kind::Usage if raise != RaiseRequest::default() => error.with_hint(format!(
                 "the run must be paused, and ceilings are totals that can only be raised; `antiphon status {}` shows both",

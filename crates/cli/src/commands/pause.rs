@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use antiphon::id::CoordinationId;
-use antiphon_server::{Client, Steer};
+use antiphon_server::Steer;
 
 use crate::command_error::CommandError;
 use crate::connection::Connection;
@@ -31,8 +31,8 @@ impl Args {
         ledger.unended(&self.id)?;
         on_a_runtime(async {
             let (id, reason) = (&self.id, &self.reason);
-            let pause = async |client: &Client, key: &str| {
-                client.steer(id, Steer::Pause, reason, Some(key)).await
+            let pause = async |connection: &Connection, key: &str| {
+                connection.client.steer(id, Steer::Pause, reason, Some(key)).await
             };
             let (accepted, _) = Connection::command(&ledger.dir, pause).await?;
             let mut output = Stdout::open();

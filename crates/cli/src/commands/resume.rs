@@ -9,6 +9,7 @@ use antiphon::ledger::{HeadFilter, HeadQuery};
 
 use super::run::check;
 use crate::command_error::{CommandError, Kind};
+use crate::connection::{Connection, SessionPolicy};
 use crate::follow::{Outcome, RunFollower};
 use crate::ledger::{self, COORDINATIONS, Ledger};
 use crate::options::Options;
@@ -42,11 +43,32 @@ impl Args {
             ledger.head(&antiphon::id::StreamName::Coordination(id.clone()))?;
         }
         if ids.is_empty() {
+            end_what_is_left(&ledger.dir)?;
             stderr::say(format!("there are no unfinished runs in {}", ledger.dir.display()));
             return Ok(ExitCode::SUCCESS);
         }
         on_a_runtime(resume(ledger, options.json, ids))
     }
+}
+
+/// Has an engine end what one that was killed left of sessions, where no run is left to be resumed.
+#[cfg(target_os = "linux")]
+fn end_what_is_left(dir: &Path) -> Result<(), CommandError> {
+    use antiphon::process::{OrphanState, orphans};
+    let found = orphans(dir).map_err(CommandError::internal)?;
+    if found.iter().all(|orphan| orphan.known == OrphanState::Stray) {
+        return Ok(());
+    }
+    on_a_runtime(async {
+        Connection::open(dir, SessionPolicy::Leave).await?.close().await?;
+        Ok(ExitCode::SUCCESS)
+    })
+    .map(drop)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_what_is_left(_dir: &Path) -> Result<(), CommandError> {
+    Ok(())
 }
 
 async fn resume(

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use antiphon::coordination::{Coordination, Runners};
+use antiphon::coordination::{Blocked, Coordination, Runners};
 use antiphon::id::CoordinationId;
 use antiphon::time::Now;
 use serde_json::json;
@@ -113,7 +113,15 @@ fn recorded(run: &Coordination, work: String) -> Result<Explanation, CommandErro
     let mut reasons: Vec<String> = blocked.iter().map(ToString::to_string).collect();
     if !run.status().is_terminal() {
         let id = run.coordination_id();
-        reasons.push(format!("no engine is running; `antiphon resume {id}` starts one"));
+        let lacks = |what: fn(&Blocked) -> bool| blocked.iter().any(what);
+        let advice = if lacks(|blocked| matches!(blocked, Blocked::NoSecrets)) {
+            format!("`antiphon run PLAN --id {id}` starts one and brings the secrets")
+        } else if lacks(|blocked| matches!(blocked, Blocked::Paused { .. })) {
+            format!("`antiphon continue {id}`, then `antiphon resume {id}` continue it")
+        } else {
+            format!("`antiphon resume {id}` starts one")
+        };
+        reasons.push(format!("no engine is running; {advice}"));
     }
     Ok(Explanation { work, reasons })
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use antiphon::coordination::Stage;
 use antiphon::envelope::Recorded;
-use antiphon::id::{CoordinationId, SessionId, Version};
+use antiphon::event::{AggregateEvent as _, CoordinationEvent};
+use antiphon::id::{CoordinationId, Version};
 use antiphon_server::{Client, ClientError, Steer};
 use tokio::time::timeout;
 
+use super::paused::{is_in, paused_below, waits_for};
 use crate::command_error::CommandError;
 use crate::connection::{Connection, has_gone, passing};
 use crate::run_outcome::RunOutcome;
@@ -22,6 +24,11 @@ pub(super) struct FollowedRun {
     id: CoordinationId,
     version: Version,
     outcome: Option<RunOutcome>,
+    is_paused: bool,
+    /// Whether it was submitted from here with secrets, which are not kept.
+    has_secrets: bool,
+    /// The nested runs that were said to be paused.
+    told: BTreeSet<CoordinationId>,
     /// How often Ctrl-C was pressed.
     presses: u32,
     /// What that means, until an engine has accepted it.
@@ -52,8 +59,17 @@ impl From<ClientError> for Stopped {
 }
 
 impl FollowedRun {
-    pub(super) fn of(id: &CoordinationId) -> Self {
-        Self { id: id.clone(), version: Version(0), outcome: None, presses: 0, steering: None }
+    pub(super) fn of(id: &CoordinationId, has_secrets: bool) -> Self {
+        Self {
+            id: id.clone(),
+            version: Version(0),
+            outcome: None,
+            is_paused: false,
+            has_secrets,
+            told: BTreeSet::new(),
+            presses: 0,
+            steering: None,
+        }
     }
 
     pub(super) fn id(&self) -> &CoordinationId {
@@ -72,12 +88,36 @@ impl FollowedRun {
 
     pub(super) fn see(&mut self, recorded: &Recorded) {
         self.version = recorded.version;
+        match CoordinationEvent::of(recorded) {
+            Ok(CoordinationEvent::Paused(_)) => self.is_paused = true,
+            Ok(CoordinationEvent::Continued(_)) => self.is_paused = false,
+            _ => {}
+        }
         self.outcome = RunOutcome::of(recorded).or(self.outcome.take());
     }
 
     /// How it ended, after its last event.
     pub(super) fn outcome(&self) -> Option<&RunOutcome> {
         self.outcome.as_ref()
+    }
+
+    /// What is said where this command ends before the run does; `hosts` says that its engine ends
+    /// with it.
+    pub(super) fn interrupted(&self, hosts: bool) -> String {
+        let id = &self.id;
+        let resume = match self.has_secrets {
+            true => format!("the same command with `--id {id}`, which brings its secrets again,"),
+            false => format!("`antiphon resume {id}`"),
+        };
+        match (hosts, self.is_paused) {
+            (false, _) => format!("interrupted; the engine keeps running {id}"),
+            (true, false) => format!("interrupted; {resume} continues it"),
+            (true, true) => {
+                format!(
+                    "interrupted while paused; `antiphon continue {id}`, then {resume} continue it"
+                )
+            }
+        }
     }
 
     /// Whether there is something to send to the engine.
@@ -116,11 +156,20 @@ impl FollowedRun {
 
     /// Says what the run waits for if it cannot continue by itself, as far as that is known here.
     pub(super) async fn report_if_stuck(
-        &self,
+        &mut self,
         connection: &Connection,
         view: &mut View,
     ) -> Result<(), CommandError> {
         let id = &self.id;
+        let paused = paused_below(&connection.client, id).await;
+        for paused in &paused {
+            if self.told.insert(paused.clone()) {
+                view.tell(&waits_for(id, paused))?;
+            }
+        }
+        if !paused.is_empty() {
+            return Ok(());
+        }
         let at_work = match &connection.host {
             Some(host) => match host.at_work().await? {
                 Some(at_work) => at_work,
@@ -146,10 +195,4 @@ impl FollowedRun {
         }
         Ok(())
     }
-}
-
-/// Whether a coordination is another one, or carries out a session of it, however deep.
-pub(super) fn is_in(id: &CoordinationId, outer: &CoordinationId) -> bool {
-    let above = id.as_str().parse::<SessionId>().map(|session| session.coordination);
-    id == outer || above.is_ok_and(|above| is_in(&above, outer))
 }

@@ -125,11 +125,8 @@ impl fmt::Display for Blocked {
                 write!(f, "session {session} waits to be started: {what}")
             }
             Self::NestedPaused { coordination, reason } => {
-                write!(
-                    f,
-                    "it waits for {coordination}, which carries it out and is paused: \
-                     {reason}"
-                )
+                write!(f, "it waits for {coordination}, which carries it out and is paused")?;
+                if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
             }
             Self::AwaitingCleanup { session, left } if left.is_empty() => {
                 write!(

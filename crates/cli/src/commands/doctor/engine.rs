@@ -131,6 +131,20 @@ impl Examination {
                 return self.problem(NAME, text, "check that this user may read the directory");
             }
         };
+        let (strays, found): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|orphan| orphan.known == OrphanState::Stray);
+        if !strays.is_empty() {
+            let lines: Vec<String> = strays
+                .iter()
+                .take(SHOWN)
+                .map(|stray| format!("{}: of no session", stray.folder.display()))
+                .collect();
+            self.note(
+                NAME,
+                format!("{}\n{}", counted(strays.len(), "stray file"), lines.join("\n")),
+                "remove what you do not need; engines leave it alone",
+            );
+        }
         if found.is_empty() {
             return;
         }
@@ -141,9 +155,7 @@ impl Examination {
                 OrphanState::NeverBegun => {
                     format!("{}: it never started", orphan.folder.display())
                 }
-                OrphanState::Stray => {
-                    format!("{}: of no session; remove it", orphan.folder.display())
-                }
+                OrphanState::Stray => continue,
                 OrphanState::NotUnderstood(how) => {
                     unclear = true;
                     how.clone()

@@ -61,10 +61,14 @@ impl RunStatus {
             timestamps::age(head.started)
         ))?;
         if !head.ended && !self.owned {
-            output.line(format!(
-                "engine        not running; `antiphon resume {}` continues it",
-                printable(board.id().as_str())
-            ))?;
+            let id = printable(board.id().as_str());
+            let advice = match stage {
+                Stage::Paused => {
+                    format!("`antiphon continue {id}`, then `antiphon resume {id}` continue it")
+                }
+                _ => format!("`antiphon resume {id}` continues it"),
+            };
+            output.line(format!("engine        not running; {advice}"))?;
         }
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;
