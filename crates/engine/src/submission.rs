@@ -68,16 +68,9 @@ impl Submission {
         self
     }
 
-    /// The same with the value of a secret that its processes need. It stays in memory while the
-    /// run lasts and is written nowhere; after a restart, submitting again under the chosen id
-    /// brings it back.
-    #[must_use]
-    pub fn with_secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.secrets.insert(name.into(), value.into());
-        self
-    }
-
-    /// The same with the values of several secrets, by name.
+    /// The same with the values of secrets that its processes need, by name. They stay in memory
+    /// while the run lasts and are written nowhere; after a restart, submitting again under the
+    /// chosen id brings them back.
     #[must_use]
     pub fn with_secrets(
         mut self,

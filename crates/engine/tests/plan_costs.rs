@@ -127,6 +127,19 @@ fn an_item_may_read_what_ten_thousand_cells_put_out() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn an_input_that_cannot_be_read_is_told_where_it_is_submitted() {
+    // A file that even root cannot read from its beginning.
+    let text = format!("{HEAD}  a: {{ command: [a], input: {{ x: /proc/self/mem }} }}\n");
+    let plan = Plan::read_text(&text, "p.yaml", "/", &Wanted::default()).unwrap();
+    let submitted = Environment::Of(Default::default());
+    let told = plan.compile(&submitted).unwrap_err().to_string();
+    let expected = "p.yaml:4:34: the input file /proc/self/mem cannot be read: Input/output error (os error 5) \
+                    (make it readable for the user who runs this)";
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn nested_plans_are_files() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = rustix::fs::FileType::Fifo;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use antiphon_core::digest::Digest;
 
 use super::text::{DiagnosticCode, Diagnostics, Span};
-use crate::outside;
+use crate::outside::{self, ReadError};
 
 /// Variables of the caller that every session has, if the caller has them.
 const ALLOWED: &[&str] = &[
@@ -80,7 +80,7 @@ pub(in crate::plan) struct CallerValues<'e> {
     /// Where each secret is among these.
     known: BTreeMap<String, usize>,
     /// Digests of input files, each of which is read once.
-    hashed: BTreeMap<PathBuf, Option<Digest>>,
+    hashed: BTreeMap<PathBuf, Result<Option<Digest>, String>>,
 }
 
 impl<'e> CallerValues<'e> {
@@ -129,23 +129,35 @@ impl<'e> CallerValues<'e> {
         }
     }
 
-    /// The digest of an input file; none of one that is not there or too large, or cannot be read
-    /// here. The session that cannot read it says so.
-    pub(in crate::plan) fn digest(&mut self, path: &Path) -> Option<Digest> {
+    /// The digest of an input file; none of one that is not there, is no file, or is too large.
+    ///
+    /// # Errors
+    /// What the system says if it cannot be read: a session of the same user could not, either.
+    pub(in crate::plan) fn digest(&mut self, path: &Path) -> Result<Option<Digest>, String> {
         if !self.is_known() {
-            return None;
+            return Ok(None);
         }
-        *self.hashed.entry(path.to_owned()).or_insert_with(|| {
-            let file = outside::open(path).ok()?;
-            // Of one that is larger, all that is read would be for nothing.
-            (file.metadata().ok()?.len() <= MAX_HASHED_BYTES)
-                .then(|| outside::read_open(file, MAX_HASHED_BYTES).ok())?
-                .map(|bytes| Digest::of(&bytes))
-        })
+        self.hashed.entry(path.to_owned()).or_insert_with(|| hashed(path)).clone()
     }
 
     /// The secrets that were asked for, and the variables that were taken.
     pub(in crate::plan) fn into_parts(self) -> (Vec<SecretSource>, BTreeMap<String, String>) {
         (self.secrets, self.taken)
+    }
+}
+
+fn hashed(path: &Path) -> Result<Option<Digest>, String> {
+    let read = || {
+        let file = outside::open(path)?;
+        // Of one that is larger, all that is read would be for nothing.
+        match file.metadata()?.len() <= MAX_HASHED_BYTES {
+            true => outside::read_open(file, MAX_HASHED_BYTES).map(Some),
+            false => Ok(None),
+        }
+    };
+    match read() {
+        Ok(bytes) => Ok(bytes.map(|bytes| Digest::of(&bytes))),
+        Err(error @ ReadError::System(_)) if !error.is_absent() => Err(error.to_string()),
+        Err(_) => Ok(None),
     }
 }

@@ -11,7 +11,7 @@ use super::process_text;
 use crate::plan::caller::CallerValues;
 use crate::plan::mapping::{Fields, Object, ValueKind, required};
 use crate::plan::resolve::{CellResolver, CommandText, InputText, TextScope};
-use crate::plan::text::{Diagnostics, Node, Span, Yaml};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Yaml};
 
 pub(super) const INPUT: ValueKind =
     ValueKind::Either(&[ValueKind::Template, ValueKind::Of(&INPUT_VALUE)]);
@@ -90,13 +90,27 @@ pub(super) fn resolve_all(
 }
 
 impl InputSource {
-    /// The same with the digest of the file as it is now.
-    pub(super) fn record(&self, caller: &mut CallerValues<'_>) -> Self {
+    /// The same with the digest of the file as it is now; one that cannot be read is reported.
+    pub(super) fn record(
+        &self,
+        span: Span,
+        caller: &mut CallerValues<'_>,
+        diagnostics: &mut Diagnostics<'_>,
+    ) -> Self {
         match self {
-            Self::File { path, .. } => Self::File {
-                digest: path.as_known().and_then(|known| caller.digest(Path::new(known))),
-                path: path.clone(),
-            },
+            Self::File { path, .. } => {
+                let digest =
+                    path.as_known().map_or(Ok(None), |known| caller.digest(Path::new(known)));
+                let digest = digest.unwrap_or_else(|why| {
+                    let shown = path.as_known().unwrap_or_default();
+                    let message = format!("the input file {shown} cannot be read: {why}");
+                    diagnostics
+                        .error(DiagnosticCode::Unreadable, span, message)
+                        .hint("make it readable for the user who runs this");
+                    None
+                });
+                Self::File { path: path.clone(), digest }
+            }
             Self::Value(value) => Self::Value(value.clone()),
         }
     }

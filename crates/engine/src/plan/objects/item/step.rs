@@ -304,8 +304,10 @@ impl StepCommand {
         diagnostics: &mut Diagnostics<'_>,
     ) -> CommandSpec {
         let env = self.environment(dir, caller, diagnostics);
-        let inputs =
-            self.inputs.iter().map(|(name, (input, _))| (name.clone(), input.record(caller)));
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|(name, (input, span))| (name.clone(), input.record(*span, caller, diagnostics)));
         CommandSpec {
             schema: COMMAND_SCHEMA,
             run: self.run.clone(),
