@@ -47,6 +47,8 @@ mod orphans;
 #[cfg(target_os = "linux")]
 mod outlast;
 #[cfg(target_os = "linux")]
+mod packets;
+#[cfg(target_os = "linux")]
 mod placement;
 #[cfg(target_os = "linux")]
 mod proc_table;

@@ -22,10 +22,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-pub(super) use self::wire::{FromSubreaper, Left, Packets, ToSubreaper};
+pub(super) use self::wire::{FromSubreaper, Left, ToSubreaper};
 use super::children::{self, Ending};
 use super::cut_off::{self, cut_off};
 use super::identity::ProcessIdentity;
+use super::packets::Packets;
 use super::proc_table::{self, ProcessStat};
 use super::signal;
 use super::tree_end::{ExitStatus, Leftover};

@@ -14,11 +14,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use super::mark::Mark;
+use super::packets::Packets;
 use super::proc_table;
 use super::setup::WardenProgram;
-use super::subreaper::{
-    FromSubreaper, Left, Packets, SUBREAPER_NAME, SUBREAPER_WORD, ToSubreaper, key_of,
-};
+use super::subreaper::{FromSubreaper, Left, SUBREAPER_NAME, SUBREAPER_WORD, ToSubreaper, key_of};
 use super::wire::VERSION;
 use crate::locked::locked;
 

@@ -10,6 +10,7 @@ mod clock;
 mod engine_link;
 mod filter;
 mod guard;
+mod listener;
 mod program;
 mod program_end;
 mod result_file;
@@ -31,6 +32,7 @@ use self::clock::now_ms;
 use self::engine_link::EngineLink;
 use self::filter::Watchers;
 use self::guard::Prepared;
+use self::listener::Listener;
 use self::program::{ForkedProgram, Program};
 use self::program_end::ProgramEnd;
 pub(super) use self::signals::Signals;
@@ -257,7 +259,7 @@ impl Warden {
                 .min(next_sample_ms)
                 .min(next_time_ms)
                 .min(self.engine.next_beat_ms());
-            self.wait(wake_ms.saturating_sub(now_ms()), outputs);
+            self.wait(wake_ms.saturating_sub(now_ms()), child.listener(), outputs);
         }
     }
 
@@ -278,24 +280,27 @@ impl Warden {
         })
     }
 
-    fn wait(&mut self, timeout_ms: u64, outputs: &mut [Capture<'_>; 2]) {
+    fn wait(&mut self, timeout_ms: u64, listener: &mut Listener, outputs: &mut [Capture<'_>; 2]) {
         let timeout_ms = match outputs.iter().any(Capture::is_waiting) {
             true => timeout_ms.min(LOOK_FOR_ROOM_MS),
             false => timeout_ms,
         };
         let timeout = Duration::from_millis(timeout_ms.min(60_000));
-        let ready: Vec<bool> = {
+        let (ready, asks): (Vec<bool>, _) = {
             let mut polled = vec![
                 PollFd::new(&self.engine, PollFlags::IN),
                 PollFd::new(&self.signals, PollFlags::IN),
             ];
             let pipes: Vec<_> = outputs.iter().map(Capture::pipe).collect();
             polled.extend(pipes.iter().flatten().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+            let asking = listener.descriptor();
+            polled.extend(asking.iter().map(|asking| PollFd::new(asking, PollFlags::IN)));
             let timeout = timeout.try_into().ok();
             if poll(&mut polled, timeout.as_ref()).is_err() {
                 return;
             }
-            polled.iter().map(|fd| !fd.revents().is_empty()).collect()
+            let asks = asking.and(polled.last()).map(PollFd::revents);
+            (polled.iter().map(|fd| !fd.revents().is_empty()).collect(), asks)
         };
         // The control comes first and outputs are bounded, so a flood cannot keep a stop waiting.
         if ready[0] {
@@ -303,6 +308,9 @@ impl Warden {
         }
         if ready[1] && self.signals.take() {
             self.engine.stop(StopReason::Cancelled);
+        }
+        if let Some(asks) = asks.filter(|asks| !asks.is_empty()) {
+            listener.serve(asks.contains(PollFlags::IN));
         }
         let mut index = 2;
         for output in outputs {

@@ -52,6 +52,10 @@ fn child(function: impl FnOnce()) -> i32 {
     }
 }
 
+pub(crate) fn lingering_child() -> i32 {
+    child(|| linger())
+}
+
 /// A child made by the raw call, with flags of its own.
 fn raw_child(flags: i32, function: impl FnOnce()) -> i64 {
     // SAFETY: without a stack and without shared memory this is a fork.

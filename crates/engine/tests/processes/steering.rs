@@ -8,14 +8,28 @@ use antiphon::process::{Guard, Protection, WardenSetup};
 use crate::engine::hostile;
 use crate::fixture::{Fixture, marker, repetitions};
 
-/// Tries every call on the warden and the engine, and those that nobody needs for another process
-/// also on the warden of another session. Prints the calls that were not refused. None of them
+/// Tries every call on the warden, its parent, the engine and the warden of another session. Prints the calls that were not refused. None of them
 /// changes anything where it is let through.
 pub(crate) fn attempt(warden: i32, engine: i32, other_warden: i32, has_landlock: bool) {
     let mut passed = Vec::new();
     let is_root = rustix::process::geteuid().is_root();
-    let whom = [("warden", warden), ("engine", engine), ("warden of another", other_warden)];
+    let whom = [
+        ("warden", warden),
+        ("subreaper", crate::hostile::parent_of(warden)),
+        ("engine", engine),
+        ("warden of another", other_warden),
+        // What the engine has started since, as a thread of it or otherwise.
+        ("first process", 1),
+    ];
     for (whom, pid) in whom.into_iter().filter(|(_, pid)| *pid != 0) {
+        if pid == 1 {
+            for (call, number, arguments) in scheduling(pid) {
+                if !is_refused(number, arguments) {
+                    passed.push(format!("{call} on the {whom}"));
+                }
+            }
+            continue;
+        }
         let mut note = |call: &str, was_refused: bool| {
             if !was_refused {
                 passed.push(format!("{call} on the {whom}"));
@@ -30,10 +44,8 @@ pub(crate) fn attempt(warden: i32, engine: i32, other_warden: i32, has_landlock:
         ] {
             note(call, is_refused(number, [-1, 0, 0, 0, 0]));
         }
-        if pid != other_warden {
-            for (call, number, arguments) in scheduling(pid) {
-                note(call, is_refused(number, arguments));
-            }
+        for (call, number, arguments) in scheduling(pid) {
+            note(call, is_refused(number, arguments));
         }
         // Root may trace everybody unless Landlock is there.
         if pid != other_warden || !is_root || has_landlock {
@@ -53,13 +65,14 @@ pub(crate) fn attempt(warden: i32, engine: i32, other_warden: i32, has_landlock:
     let _ = std::io::stdout().flush();
 }
 
-/// A process may do all of that with itself.
+/// A process may do all of that with itself, and schedule what it started.
 pub(crate) fn limit_oneself() {
     let mut refused = Vec::new();
     if limit_is_refused(0) {
         refused.push("prlimit");
     }
-    for pid in [0, rustix::process::getpid().as_raw_nonzero().get()] {
+    let child = crate::hostile::lingering_child();
+    for pid in [0, rustix::process::getpid().as_raw_nonzero().get(), child] {
         for (call, number, arguments) in scheduling(pid) {
             if is_refused(number, arguments) {
                 refused.push(call);
@@ -173,7 +186,7 @@ async fn a_session_cannot_steer_limit_or_read_those_who_watch_it() {
         let mut other =
             fixture.wardens.launch(&session, hostile("hold", &marker(), &[])).await.unwrap();
         let other_warden = other.warden().unwrap().pid;
-        for _ in 0..repetitions(2) {
+        for _ in 0..repetitions(60) {
             let landlock = if has_landlock { "landlock" } else { "" };
             let (engine, other) = (std::process::id().to_string(), other_warden.to_string());
             let words = [engine, other, landlock.to_owned()];

@@ -18,10 +18,13 @@ const X32: u32 = 0x4000_0000;
 enum Refusal {
     /// With a protected process or group, or everybody, as this argument.
     Target(u32),
+    /// With any process outside of the session as the first argument, where somebody can be asked
+    /// which those are; else with a protected one.
+    Outside,
     /// With a protected process as one of the first two arguments.
     EitherTarget,
-    /// The same, and everybody of a user: this value of the first argument says that the second is
-    /// one.
+    /// Like `Outside` with the second argument, and everybody of a user: this value of the first argument says that the
+    /// second is one; the value before means a group.
     PriorityOf { user: u32 },
     /// Whenever it sets something for another process than the caller.
     LimitOfAnother,
@@ -52,7 +55,7 @@ const fn older(i386: u32, arm: u32) -> u32 {
 }
 
 fn calls(has_landlock: bool) -> Vec<Call> {
-    use Refusal::{Always, EitherTarget, LimitOfAnother, PriorityOf, Target, Unknown};
+    use Refusal::{Always, EitherTarget, LimitOfAnother, Outside, PriorityOf, Target, Unknown};
     let call = |number, older, refusal| Call { number, older, refusal };
     let mut calls = vec![
         call(libc::SYS_kill, older(37, 37), Target(0)),
@@ -72,10 +75,10 @@ fn calls(has_landlock: bool) -> Vec<Call> {
         call(libc::SYS_process_madvise, older(440, 440), Always),
         call(libc::SYS_process_mrelease, older(448, 448), Always),
         call(libc::SYS_prlimit64, older(340, 369), LimitOfAnother),
-        call(libc::SYS_sched_setparam, older(154, 154), Target(0)),
-        call(libc::SYS_sched_setscheduler, older(156, 156), Target(0)),
-        call(libc::SYS_sched_setattr, older(351, 380), Target(0)),
-        call(libc::SYS_sched_setaffinity, older(241, 241), Target(0)),
+        call(libc::SYS_sched_setparam, older(154, 154), Outside),
+        call(libc::SYS_sched_setscheduler, older(156, 156), Outside),
+        call(libc::SYS_sched_setattr, older(351, 380), Outside),
+        call(libc::SYS_sched_setaffinity, older(241, 241), Outside),
         call(libc::SYS_setpriority, older(97, 97), PriorityOf { user: 2 }),
         call(libc::SYS_ioprio_set, older(289, 314), PriorityOf { user: 3 }),
     ];
@@ -86,11 +89,43 @@ fn calls(has_landlock: bool) -> Vec<Call> {
     calls
 }
 
-/// A filter for a session that these watch; `None` where the numbers of calls are not known.
-pub(super) fn against(watchers: Watchers, has_landlock: bool) -> Option<Vec<libc::sock_filter>> {
+/// Whom a call is about that the filter asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    Process(i32),
+    Group(i32),
+}
+
+/// Whom a call is about; `None` for one about which nothing is asked.
+pub(super) fn whom(data: &libc::seccomp_data) -> Option<Whom> {
+    let [usual, older] = SYSTEMS?;
+    let number = u32::try_from(data.nr).ok()?;
+    let is_it = |call: &Call| match data.arch {
+        system if system == usual => u32::try_from(call.number) == Ok(number),
+        system => system == older && call.older == number,
+    };
+    // The lower half is what the kernel looks at, too.
+    let argument = |index: usize| (data.args[index] as u32).cast_signed();
+    match calls(true).into_iter().find(is_it)?.refusal {
+        Refusal::Outside => Some(Whom::Process(argument(0))),
+        Refusal::PriorityOf { user } if argument(0) == user.cast_signed() - 1 => {
+            Some(Whom::Group(argument(1)))
+        }
+        Refusal::PriorityOf { .. } => Some(Whom::Process(argument(1))),
+        _ => None,
+    }
+}
+
+/// A filter for a session that these watch, which may ask the warden about a call; `None` where the
+/// numbers of calls are not known.
+pub(super) fn against(
+    watchers: Watchers,
+    has_landlock: bool,
+    may_ask: bool,
+) -> Option<Vec<libc::sock_filter>> {
     let [usual, older] = SYSTEMS?;
     let calls = calls(has_landlock);
-    let mut writer = FilterWriter::default();
+    let mut writer = FilterWriter { may_ask, ..FilterWriter::default() };
     writer.system(usual, &calls, |call| u32::try_from(call.number).ok(), watchers)?;
     writer.system(older, &calls, |call| Some(call.older), watchers)?;
     // What comes from a system that this kernel does not have does not run.
@@ -157,6 +192,9 @@ struct FilterWriter {
     program: Vec<libc::sock_filter>,
     /// Where it goes on to compare what was loaded with the targets, which come last.
     to_targets: Vec<usize>,
+    /// The same for calls about which is asked.
+    to_asked: Vec<usize>,
+    may_ask: bool,
 }
 
 impl FilterWriter {
@@ -200,8 +238,9 @@ impl FilterWriter {
             Refusal::PriorityOf { user } => {
                 self.load(low(0));
                 self.refuse_if(user);
-                self.refuse_targets(1);
+                self.refuse_outside(1);
             }
+            Refusal::Outside => self.refuse_outside(0),
             Refusal::LimitOfAnother => {
                 // Where the new limit lies is null if it is only asked for.
                 self.load(low(2));
@@ -225,20 +264,42 @@ impl FilterWriter {
         self.push(libc::BPF_JMP | libc::BPF_JA, 0);
     }
 
+    fn refuse_outside(&mut self, argument: u32) {
+        if !self.may_ask {
+            return self.refuse_targets(argument);
+        }
+        self.load(low(argument));
+        self.to_asked.push(self.program.len());
+        self.push(libc::BPF_JMP | libc::BPF_JA, 0);
+    }
+
     fn refuse_if(&mut self, value: u32) {
         self.jump(libc::BPF_JEQ, value, 0, 1);
         self.refuse(libc::EPERM);
     }
 
     fn with_targets(mut self, targets: &BTreeSet<i32>) -> Option<Vec<libc::sock_filter>> {
-        for from in std::mem::take(&mut self.to_targets) {
+        let to_targets = std::mem::take(&mut self.to_targets);
+        self.compare(to_targets, targets)?;
+        self.answer(libc::SECCOMP_RET_ALLOW);
+        let to_asked = std::mem::take(&mut self.to_asked);
+        self.compare(to_asked, targets)?;
+        // The caller itself.
+        self.jump(libc::BPF_JEQ, 0, 0, 1);
+        self.answer(libc::SECCOMP_RET_ALLOW);
+        self.answer(libc::SECCOMP_RET_USER_NOTIF);
+        Some(self.program)
+    }
+
+    /// Refuses what was loaded before it came here if it is one of the targets.
+    fn compare(&mut self, from: Vec<usize>, targets: &BTreeSet<i32>) -> Option<()> {
+        for from in from {
             self.program[from].k = u32::try_from(self.program.len() - from - 1).ok()?;
         }
         for target in targets {
             self.refuse_if(target.cast_unsigned());
         }
-        self.answer(libc::SECCOMP_RET_ALLOW);
-        Some(self.program)
+        Some(())
     }
 
     fn load(&mut self, offset: u32) {

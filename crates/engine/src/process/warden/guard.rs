@@ -19,16 +19,19 @@ pub(super) struct Prepared {
     landlock: Option<OwnedFd>,
     /// What needs no more than the same user: limits, scheduling, memory.
     filter: Option<Vec<libc::sock_filter>>,
+    /// The same where it may ask the warden.
+    asking: Option<Vec<libc::sock_filter>>,
 }
 
 impl Prepared {
     pub(super) fn best(wanted: Guard, watchers: Watchers) -> Self {
         let landlock = if wanted == Guard::Best { signal_scope() } else { None };
-        let filter = match wanted {
+        let filter = |may_ask| match wanted {
             Guard::Off => None,
-            Guard::Best | Guard::Seccomp => filter::against(watchers, landlock.is_some()),
+            Guard::Best | Guard::Seccomp => filter::against(watchers, landlock.is_some(), may_ask),
         };
-        Self { landlock, filter }
+        let (filter, asking) = (filter(false), filter(true));
+        Self { landlock, filter, asking }
     }
 
     /// The strongest of what is put on.
@@ -40,9 +43,9 @@ impl Prepared {
         }
     }
 
-    /// Puts all of it on the calling process for good. Allocates nothing; needs that no new
-    /// privileges can be had.
-    pub(super) fn put_on(&self) -> io::Result<()> {
+    /// Puts all of it on the calling process for good; gives where the warden hears what it is asked.
+    /// Allocates nothing; needs that no new privileges can be had.
+    pub(super) fn put_on(&self) -> io::Result<Option<OwnedFd>> {
         if let Some(ruleset) = &self.landlock {
             // SAFETY: the system call takes a descriptor, which is open, and flags.
             let done =
@@ -50,6 +53,10 @@ impl Prepared {
             if done != 0 {
                 return Err(io::Error::last_os_error());
             }
+        }
+        if let Some(listener) = self.asking.as_ref().and_then(|filter| put_on_with_listener(filter))
+        {
+            return Ok(Some(listener));
         }
         if let Some(filter) = &self.filter {
             let length = libc::c_ushort::try_from(filter.len()).unwrap_or(0);
@@ -63,8 +70,28 @@ impl Prepared {
                 return Err(io::Error::last_os_error());
             }
         }
-        Ok(())
+        Ok(None)
     }
+}
+
+/// Puts on a filter that may ask. `None` if it is not on: the kernel is too old for that, or a filter
+/// that asks somebody else is on already, as in a session of an engine inside of a session.
+fn put_on_with_listener(filter: &[libc::sock_filter]) -> Option<OwnedFd> {
+    let length = libc::c_ushort::try_from(filter.len()).ok()?;
+    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the kernel copies the program, which lives until the call returns, and does not write
+    // to it.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            &raw const program,
+        )
+    };
+    let fd = i32::try_from(fd).ok().filter(|&fd| fd >= 0)?;
+    // SAFETY: the call has just made this descriptor, so nothing else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 #[repr(C)]

@@ -6,14 +6,16 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::DumpableBehavior;
 
 use super::guard::Prepared;
+use super::listener::Listener;
 use crate::process::launch::Limits;
 use crate::process::mark::Mark;
+use crate::process::packets::Packets;
 use crate::process::tree_end::StartFailure;
 use crate::process::wire::{Order, OsText};
 
@@ -75,6 +77,7 @@ pub(super) struct ForkedProgram {
     report: File,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
+    listener: Listener,
 }
 
 impl ForkedProgram {
@@ -85,6 +88,11 @@ impl ForkedProgram {
     /// Its standard output and standard error; nothing when they were taken before.
     pub(super) fn take_outputs(&mut self) -> (Option<OwnedFd>, Option<OwnedFd>) {
         (self.stdout.take(), self.stderr.take())
+    }
+
+    /// Where the filter that it runs under asks.
+    pub(super) fn listener(&mut self) -> &mut Listener {
+        &mut self.listener
     }
 
     /// Lets the program run.
@@ -140,11 +148,13 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
     }
     let null = File::open("/dev/null")?;
     let stdin = program.stdin.map_or_else(|| null.as_raw_fd(), |stdin| stdin.as_raw_fd());
+    let (listener, listener_way) = Packets::pair()?;
     let plan = ChildPlan {
         warden: rustix::process::getpid().as_raw_nonzero().get(),
         gate: gate_out.as_raw_fd(),
         report: report_in.as_raw_fd(),
         standard: [stdin, stdout_in.as_raw_fd(), stderr_in.as_raw_fd()],
+        listener: Packets::over(listener_way),
         mark: program.mark.value,
         limits: *program.limits,
         open_files: program.open_files,
@@ -157,6 +167,7 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
             for ours in [
                 gate_in.as_raw_fd(),
                 report_out.as_raw_fd(),
+                listener.as_raw_fd(),
                 stdout_out.as_raw_fd(),
                 stderr_out.as_raw_fd(),
             ] {
@@ -174,6 +185,7 @@ pub(super) fn fork(program: &Program<'_>, kept_from_child: &[RawFd]) -> io::Resu
             report: File::from(report_out),
             stdout: Some(stdout_out),
             stderr: Some(stderr_out),
+            listener: Listener::Expected(listener),
         }),
     }
 }
@@ -231,6 +243,8 @@ struct ChildPlan<'a> {
     gate: RawFd,
     report: RawFd,
     standard: [RawFd; 3],
+    /// The way for what hears the questions of the filter.
+    listener: Packets,
     mark: u64,
     limits: Limits,
     open_files: (Option<u64>, Option<u64>),
@@ -279,8 +293,13 @@ impl ChildPlan<'_> {
             // not signal.
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         }
-        if let Err(error) = self.guard.put_on() {
-            self.report(GUARD, error.raw_os_error().unwrap_or(0));
+        match self.guard.put_on() {
+            // It stays open on its way.
+            Ok(Some(listener)) => {
+                let _ = self.listener.send(&(), &[listener.as_fd()]);
+            }
+            Ok(None) => {}
+            Err(error) => self.report(GUARD, error.raw_os_error().unwrap_or(0)),
         }
         if let Err(errno) = self.set_limits() {
             return (LIMITS, errno);
