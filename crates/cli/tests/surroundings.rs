@@ -7,7 +7,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use plans::{Ran, Result, Running, antiphon, plan, plan_with, ran};
+use plans::{Ran, Result, Running, antiphon, heard, pipe, plan, plan_with, ran};
+use rustix::process::Signal;
 use serde_json::Value;
 
 /// How the sessions of a run ended, with the number of the attempt that each item had.
@@ -98,6 +99,32 @@ fn a_session_has_the_limit_of_open_files_that_its_engine_was_started_with() -> R
     let hard = Command::new("sh").args(["-c", "ulimit -Hn"]).output()?;
     let expected = format!("200\n{}", String::from_utf8(hard.stdout)?);
     assert_eq!(String::from_utf8(output.stdout)?, expected);
+    Ok(())
+}
+
+/// An end within the time, of which the engine hears when the time is over: it was stopped, as a
+/// whole machine is that sleeps.
+#[test]
+fn what_ended_in_time_while_its_engine_was_suspended_is_what_it_was() -> Result {
+    let dir = tempfile::tempdir()?;
+    let (started, done) = (pipe(dir.path(), "started")?, pipe(dir.path(), "done")?);
+    let item = "  a: { shell: \"echo it > started; echo it > done\", timeout: 1s }\n";
+    plan(dir.path(), item)?;
+    let mut command = antiphon(dir.path(), &["run", "plan.yaml", "--id", "r"]);
+    let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+    heard(&started)?;
+    running.signal(Signal::STOP)?;
+    heard(&done)?;
+    // Its time is over before its engine goes on.
+    assert!(Command::new("sleep").arg("1.2").status()?.success());
+    running.signal(Signal::CONT)?;
+    assert_eq!(running.0.wait()?.code(), Some(0));
+    assert_eq!(ends(dir.path(), "r")?, [("SUCCESS".to_owned(), 1)]);
+    let log = String::from_utf8(ran(dir.path(), &["log", "r", "--json"])?.stdout)?;
+    let used = log.lines().filter_map(|line| {
+        serde_json::from_str::<Value>(line).ok()?["payload"]["used"]["ticks"].as_u64()
+    });
+    assert!(used.max().is_some_and(|ticks| ticks < 1_000), "it is charged the time it took: {log}");
     Ok(())
 }
 

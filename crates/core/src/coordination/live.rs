@@ -87,7 +87,7 @@ impl Live<Coordination> {
         asked: Option<StopCause>,
         stamp: Stamp<'_>,
     ) -> Result<SessionUnbound, UnbindError> {
-        end.outcome = self.state().outcome_as_asked(number, end.outcome, asked, stamp.now);
+        end.outcome = self.state().outcome_as_asked(number, &end, asked, stamp.now);
         let unbound = self.state().decide_unbinding(number, end, stamp.now)?;
         self.record(&CoordinationEvent::SessionUnbound(unbound.clone()), stamp)?;
         Ok(unbound)

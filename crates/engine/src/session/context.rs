@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use antiphon_core::coordination::{
     Grant, Need, Report, SessionOutcome, StopCause, TreeReport, WorkSpec,
@@ -41,6 +41,8 @@ pub struct Output {
     pub(crate) tree: Option<Box<TreeReport>>,
     /// What the tree names.
     pub(crate) printed: Vec<Blob>,
+    /// How long its processes ran.
+    pub(crate) ran: Option<Duration>,
 }
 
 impl Output {
@@ -75,6 +77,11 @@ impl Output {
     /// The same with what became of its processes, and what they printed.
     pub(crate) fn with_tree(self, tree: Option<Box<TreeReport>>, printed: Vec<Blob>) -> Self {
         Self { tree, printed, ..self }
+    }
+
+    /// The same with the time that its processes really ran.
+    pub(crate) fn having_run_for(self, ran: Duration) -> Self {
+        Self { ran: Some(ran), ..self }
     }
 
     /// A value as JSON, kept as a blob.
@@ -187,11 +194,14 @@ pub struct Failed {
     pub(crate) tree: Option<Box<TreeReport>>,
     /// What the tree names.
     pub(crate) printed: Vec<Blob>,
+    /// How long its processes ran.
+    pub(crate) ran: Option<Duration>,
 }
 
 impl Failed {
     pub(crate) fn of(outcome: SessionOutcome, text: impl Into<String>) -> Self {
-        Self { outcome, text: text.into(), report: None, tree: None, printed: Vec::new() }
+        let text = text.into();
+        Self { outcome, text, report: None, tree: None, printed: Vec::new(), ran: None }
     }
 
     pub(crate) fn with_report(self, report: Option<Report>) -> Self {
@@ -201,6 +211,11 @@ impl Failed {
     /// The same with what became of its processes, and what they printed.
     pub(crate) fn with_tree(self, tree: Box<TreeReport>, printed: Vec<Blob>) -> Self {
         Self { tree: Some(tree), printed, ..self }
+    }
+
+    /// The same with the time that its processes really ran.
+    pub(crate) fn having_run_for(self, ran: Duration) -> Self {
+        Self { ran: Some(ran), ..self }
     }
 
     /// It failed; it may be retried.

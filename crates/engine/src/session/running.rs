@@ -229,6 +229,7 @@ pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
                 output: blob.as_ref().map(|blob| blob.digest),
                 scores: output.scores,
                 tree: output.tree,
+                ran: output.ran,
                 ..SessionEnd::new(SessionOutcome::Success)
             };
             (end, blob.into_iter().chain(output.printed).collect())
@@ -238,6 +239,7 @@ pub(crate) fn end_of(result: SessionResult) -> (SessionEnd, Vec<Blob>) {
             let end = SessionEnd {
                 reported: failed.report,
                 tree,
+                ran: failed.ran,
                 ..SessionEnd::new(failed.outcome).with_text(failed.text)
             };
             (end, failed.printed)

@@ -1,6 +1,7 @@
 //! How a session's end is judged: once, for a decision and for the check of a recorded end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::illegal::IllegalUnbinding;
 use super::{
@@ -99,17 +100,25 @@ impl Coordination {
     }
 
     /// The outcome of a session that may have been asked to stop: one whose time is over has timed
-    /// out, whatever it says, and one that stops when it is asked to has not failed.
+    /// out, whatever it says, and one that stops when it is asked to has not failed. One that is
+    /// known to have ended by itself within its time did so, however late its engine heard of it.
     pub(crate) fn outcome_as_asked(
         &self,
         session: u64,
-        said: SessionOutcome,
+        end: &SessionEnd,
         asked: Option<StopCause>,
         now: &Now,
     ) -> SessionOutcome {
         use SessionOutcome::{Cancelled, Failure, Success, Timeout};
-        let overdue = || self.sessions().get(session).is_some_and(|live| live.deadline <= now.at);
-        match (asked, said) {
+        let live = || self.sessions().get(session);
+        let overdue = || live().is_some_and(|live| live.deadline <= now.at);
+        let was_in_time = || {
+            let allowed =
+                live().map(|live| Duration::from_nanos(live.deadline.since(live.bound_at)));
+            end.ran.zip(allowed).is_some_and(|(ran, allowed)| ran < allowed)
+        };
+        match (asked, end.outcome) {
+            (Some(StopCause::Timeout), said @ (Success | Failure)) if was_in_time() => said,
             (Some(StopCause::Timeout), Success | Failure | Cancelled) => Timeout,
             (Some(StopCause::Ending), Failure) => Cancelled,
             // A nested coordination that was cancelled for its time before a restart, which forgets
@@ -178,15 +187,22 @@ impl Coordination {
             },
         };
         let grant = &binding.grant;
-        let ran = end.ran.map_or(0, |ran| {
+        let ran = end.ran.map(|ran| {
             let nanos = u64::try_from(ran.as_nanos()).unwrap_or(u64::MAX);
             ticks(nanos, self.budget().tick_rate_hz())
         });
+        let (spent, took) = match (ran, end.outcome) {
+            // The time of the ledger stood while it had no engine.
+            (Some(ran), SessionOutcome::Lost) => (spent, spent.max(ran)),
+            // It had to wait to be started, or its engine was suspended.
+            (Some(ran), _) => (spent.min(ran), spent.min(ran)),
+            (None, _) => (spent, spent),
+        };
         // Against the time of the run and not against its own: one that hung for its whole second
         // has not used up what is left of the run.
         let whole = grant.ticks.max(self.budget().max_duration_ticks());
         let share = |granted: u64| {
-            let part = u128::from(granted) * u128::from(spent.max(ran).min(whole));
+            let part = u128::from(granted) * u128::from(took.min(whole));
             u64::try_from(part.div_ceil(u128::from(whole.max(1)))).unwrap_or(u64::MAX)
         };
         let charged = |figure: u64, charge: Charge, granted: Option<u64>| {

@@ -1,6 +1,8 @@
 //! From the end of a tree to what is recorded: the outcome, what was used, what was put out and
 //! printed.
 
+use std::time::Duration;
+
 use antiphon_core::coordination::{Report, SessionOutcome, TreeReport};
 use antiphon_core::envelope::Blob;
 use antiphon_core::time::WallTime;
@@ -68,6 +70,7 @@ pub(crate) fn result_of(
         killed: u32::try_from(end.killed).unwrap_or(u32::MAX),
         leftovers: end.leftovers.iter().map(ToString::to_string).collect(),
     };
+    let ran = Duration::from_millis(end.used.time_ms);
     let reading = read(spec, end.result, end.stdout.tail, folder, charged, now);
     let judged = judge(spec, &end, &reading, folder, now);
     let report = reported(spec, &reading);
@@ -77,12 +80,14 @@ pub(crate) fn result_of(
     let degraded = (!unread.is_empty()).then(|| unread.join("; "));
     match judged {
         Ok(bytes) => Ok(Output::recorded(bytes, degraded, report, reading.scores)
-            .with_tree(Some(Box::new(tree)), printed)),
+            .with_tree(Some(Box::new(tree)), printed)
+            .having_run_for(ran)),
         Err(failed) => {
             let text = [failed.text].into_iter().chain(degraded).collect::<Vec<_>>().join("; ");
             Err(Failed::of(failed.outcome, text)
                 .with_report(report)
-                .with_tree(Box::new(tree), printed))
+                .with_tree(Box::new(tree), printed)
+                .having_run_for(ran))
         }
     }
 }
