@@ -155,3 +155,36 @@ fn a_program_that_is_not_there_fails_its_item_at_once() -> Result {
     assert_eq!(ends(dir.path(), "r")?, [("SPAWN_FAILED".to_owned(), 1)]);
     Ok(())
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ledger_that_has_reached_the_limit_of_a_file_is_waited_for_like_a_full_disk() -> Result {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let dir = tempfile::tempdir()?;
+    plan(
+        dir.path(),
+        "  a: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
+           b: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
+           c: { shell: \"head -c 40000 /dev/urandom | base64\" }\n",
+    )?;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -S -f 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_antiphon")])
+        .arg("--dir")
+        .arg(dir.path().join("state"))
+        .args(["run", "plan.yaml", "--id", "r"])
+        .current_dir(dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn()?);
+    let mut stderr = BufReader::new(running.0.stderr.take().ok_or("no stderr")?);
+    let mut told = String::new();
+    stderr.read_line(&mut told)?;
+    assert!(told.contains("read-only") && told.contains("ulimit -f"), "{told}");
+    let unlimited = Rlimit { current: None, maximum: None };
+    prlimit(Pid::from_raw(running.0.id().try_into()?), Resource::Fsize, unlimited)?;
+    assert_eq!(running.0.wait()?.code(), Some(0));
+    assert_eq!(ends(dir.path(), "r")?, vec![("SUCCESS".to_owned(), 1); 3]);
+    assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
+    Ok(())
+}

@@ -123,7 +123,8 @@ pub fn refused() -> AppendError {
 }
 
 fn fault(source: &str, disk_full: bool, sync_failed: bool) -> Fault {
-    Fault { doing: "append".to_owned(), source: source.into(), disk_full, sync_failed }
+    let doing = "append".to_owned();
+    Fault { doing, source: source.into(), disk_full, passing: disk_full, sync_failed }
 }
 
 /// A real store behind faults.

@@ -341,14 +341,23 @@ fn nothing_more_is_taken_in_and_a_restart_goes_on(
 }
 
 #[test]
-fn a_write_error_at_any_write_stops_the_ledger_and_loses_no_acknowledged_turn() {
-    let failed = every_index(
-        &[3],
-        None,
-        |write| Fault::WriteError { write },
-        nothing_more_is_taken_in_and_a_restart_goes_on,
-    );
-    assert!(failed > 20, "only {failed} appends failed");
+fn a_write_error_at_any_write_changes_nothing_and_the_turn_can_be_repeated() {
+    for (seeds, beside) in [(&[3][..], None), (&[3, 4], SOON)] {
+        let failed = every_index(
+            seeds,
+            beside,
+            |write| Fault::WriteError { write },
+            |what, run, refused| {
+                match &refused.1 {
+                    AppendError::NotWritten { source } => assert!(source.passing, "{what}"),
+                    other => panic!("{what}: {other:?}"),
+                }
+                assert!(!run.directory.path().join("poisoned").exists(), "{what}");
+                nothing_is_written_and_the_turn_can_be_repeated(what, run, refused);
+            },
+        );
+        assert!(failed > 20, "only {failed} appends failed");
+    }
 }
 
 #[test]
@@ -368,16 +377,18 @@ fn a_sync_error_at_any_sync_stops_the_ledger_and_loses_no_acknowledged_turn() {
 }
 
 #[test]
-fn an_error_beside_the_appends_is_noted_stops_the_ledger_and_loses_no_acknowledged_turn() {
-    for make in
-        [|number| Fault::WriteError { write: number }, |number| Fault::SyncError { sync: number }]
-    {
-        let failed = every_index(&[3, 4], SOON, make, |what, run, refused| {
+fn an_error_of_a_sync_beside_the_appends_is_noted_stops_the_ledger_and_loses_no_acknowledged_turn()
+{
+    let failed = every_index(
+        &[3, 4],
+        SOON,
+        |sync| Fault::SyncError { sync },
+        |what, run, refused| {
             assert!(run.directory.path().join("poisoned").exists(), "{what}");
             nothing_more_is_taken_in_and_a_restart_goes_on(what, run, refused);
-        });
-        assert!(failed > 5, "only {failed} appends failed");
-    }
+        },
+    );
+    assert!(failed > 5, "only {failed} appends failed");
 }
 
 #[test]

@@ -233,7 +233,7 @@ impl Beside {
             while asked.recv().is_ok() {
                 let pass = connection::checkpoint(&connection).map_err(not_copied);
                 if let Err(fault) = pass.as_ref()
-                    && !fault.disk_full
+                    && !fault.passing
                 {
                     // At once: the writer hears of it only with its next append, and may never make
                     // one.

@@ -249,6 +249,7 @@ impl From<ReadError> for TransactionError {
                 doing: "read the end of the ledger".to_owned(),
                 source: other.into(),
                 disk_full: false,
+                passing: false,
                 sync_failed: false,
             }),
         }

@@ -192,6 +192,9 @@ impl Writer {
                 if !matches!(error, AppendError::Unknown { .. }) {
                     self.remove_files(&files);
                 }
+                if matches!(&error, AppendError::NotWritten { source } if source.passing) {
+                    self.make_room();
+                }
                 return Err(error);
             }
         };
@@ -273,7 +276,7 @@ impl Writer {
     /// even if the commit's own sync succeeded.
     fn unharmed(&mut self) -> Result<(), AppendError> {
         match self.checkpoints.hear() {
-            Err(fault) if !fault.disk_full => Err(self.poison(fault)),
+            Err(fault) if !fault.passing => Err(self.poison(fault)),
             heard => {
                 self.consider(heard);
                 Ok(())
@@ -305,9 +308,11 @@ impl Writer {
                 Ok(_) => return Ok(done),
                 Err(error) => {
                     let fault = Fault::sql(format!("commit what was to {doing}"), error);
-                    // A full disk is found while the WAL is written, before its commit record is
-                    // whole. What every other error at this point left is unknown.
-                    if fault.disk_full {
+                    // A disk that is full, or refuses a write, is found while the WAL is written,
+                    // before its commit record is whole; and where its index cannot grow, the next
+                    // commit is written over this one. What every other error at this point left is
+                    // unknown.
+                    if fault.passing {
                         TransactionError::Fault(fault)
                     } else {
                         return Err(self.poison(fault));
@@ -381,6 +386,15 @@ impl Writer {
         }
     }
 
+    /// Where the log could not grow it is copied back, so that it is written over from its start.
+    fn make_room(&mut self) {
+        let copied = self
+            .checkpoints
+            .settle()
+            .and_then(|()| connection::checkpoint(&self.connection).map(drop).map_err(not_copied));
+        self.consider(copied);
+    }
+
     /// What may wait until an append is durable: files of erased blobs, erased bytes in the WAL,
     /// and a WAL that has grown.
     fn tidy(&mut self) {
@@ -430,11 +444,11 @@ impl Writer {
         self.go_by = if done { 0 } else { (1 << self.in_the_way.min(RARELY)) / 4 };
     }
 
-    /// Tells a checkpoint that failed, and takes in nothing more unless the disk was only full.
+    /// Tells a checkpoint that failed, and takes in nothing more unless that may pass.
     fn consider(&mut self, copied: Result<(), Fault>) {
         if let Err(fault) = copied {
             tracing::error!(error = %fault, cause = %fault.source, "a checkpoint failed");
-            if !fault.disk_full {
+            if !fault.passing {
                 self.poison(fault);
             }
         }
