@@ -4,6 +4,7 @@
 mod host;
 mod interrupts;
 mod submission;
+mod trouble;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,9 +16,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::command_error::{CommandError, Kind};
 use crate::stderr;
+use crate::text::printable;
 pub(crate) use host::{Host, SessionPolicy};
 pub(crate) use interrupts::{Interrupt, Interrupts};
 pub(crate) use submission::{Unsent, request};
+pub(crate) use trouble::{Said, said, trouble, trouble_in};
 
 /// How long an engine that holds the directory may take from its start until it answers, as it
 /// first ends what is left over; and how long a running one may take to say so.
@@ -31,6 +34,9 @@ const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// Pause between two checks of who holds the directory.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Pause before a command is given again to a ledger that takes nothing in.
+const REFUSED_AGAIN: Duration = Duration::from_millis(500);
 
 /// The way to an engine.
 pub(crate) struct Connection {
@@ -131,13 +137,13 @@ impl Connection {
     }
 
     /// Gives a command to the engine, or has one here record it; again if the engine goes away over
-    /// it, under a key that makes it one. Gives the answer, and whether an engine runs that acts on
+    /// it, or as long as the ledger takes nothing in, under a key that makes it one. Gives the answer, and whether an engine runs that acts on
     /// it.
     pub(crate) async fn command<T>(
         dir: &Path,
         command: impl AsyncFn(&Self, &str) -> Result<T, ClientError>,
     ) -> Result<(T, bool), CommandError> {
-        let key = Engine::mint().to_string();
+        let (key, mut told) = (Engine::mint().to_string(), false);
         // The command was looked up in it just now.
         let known = HeldDirectory::of_ledger(dir).map_err(|error| unheld(dir, &error))?;
         loop {
@@ -145,10 +151,20 @@ impl Connection {
                 Self::open_within(PATIENCE, dir, SessionPolicy::Leave, Some(&known)).await?;
             let answer = command(&access, &key).await;
             let is_guest = access.host.is_none();
-            access.close().await?;
-            match answer {
-                Err(error) if is_guest && has_gone(&error) => sleep(LOOK_AGAIN).await,
-                answer => return Ok((answer?, is_guest)),
+            let closed = access.close().await;
+            let refused = answer.as_ref().err();
+            if is_guest && refused.is_some_and(has_gone) {
+                sleep(LOOK_AGAIN).await;
+            } else if let Some(problem) = refused.and_then(passing) {
+                // Nothing was recorded; it will be once the ledger takes something in.
+                if !std::mem::replace(&mut told, true) {
+                    let text = format!("{problem}; waiting to have the command recorded");
+                    stderr::say(printable(&text));
+                }
+                sleep(REFUSED_AGAIN).await;
+            } else {
+                closed?;
+                return Ok((answer?, is_guest));
             }
         }
     }

@@ -52,7 +52,12 @@ fn end_saying(commands: [Running; 2], processes: &[String; 2], said: &str) -> Re
 fn a_directory_that_is_removed_ends_host_and_guest_and_is_not_made_again() -> Result {
     let dir = tempfile::tempdir()?;
     let (commands, processes) = both_at_work(dir.path())?;
+    let mut log = Running::start(dir.path(), &["log", "hosts", "--follow"])?;
+    // Its first events are there, so it watches.
+    let mut events = std::io::BufReader::new(log.0.stdout.take().ok_or("no output")?);
+    std::io::BufRead::read_line(&mut events, &mut String::new())?;
     fs::remove_dir_all(dir.path().join("state"))?;
+    assert_eq!(log.0.wait()?.code(), Some(3), "who reads along is told, too");
     end_saying(commands, &processes, "is gone: it was removed while it was in use")?;
     assert!(!dir.path().join("state").exists());
     Ok(())

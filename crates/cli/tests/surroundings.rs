@@ -48,6 +48,19 @@ fn a_run_whose_temporary_directory_is_missing_says_so_waits_and_goes_on_once_it_
     );
     let why = String::from_utf8(ran(dir.path(), &["why", "r", "a"])?.stdout)?;
     assert!(why.contains(&*gone.to_string_lossy()), "{why}");
+    let status = String::from_utf8(ran(dir.path(), &["status", "r"])?.stdout)?;
+    assert_eq!(status.matches(&*gone.to_string_lossy()).count(), 2, "{status}");
+    let status: Value =
+        serde_json::from_slice(&ran(dir.path(), &["status", "r", "--json"])?.stdout)?;
+    for told in [&status["shortage"], &status["items"][0]["waits"]] {
+        assert!(
+            told.as_str().is_some_and(|told| told.contains(&*gone.to_string_lossy())),
+            "{told}"
+        );
+    }
+    let log = ran(dir.path(), &["log", "r"])?;
+    let told = String::from_utf8(log.stderr)?;
+    assert!(told.contains(&*gone.to_string_lossy()), "{told}");
     std::fs::create_dir(&gone)?;
     assert_eq!(running.0.wait()?.code(), Some(0));
     let success = ("SUCCESS".to_owned(), 1);
@@ -156,24 +169,16 @@ fn a_program_that_is_not_there_fails_its_item_at_once() -> Result {
     Ok(())
 }
 
-#[test]
+/// A run that has said that its ledger takes nothing in, as its files may not grow.
 #[cfg(target_os = "linux")]
-fn a_ledger_that_has_reached_the_limit_of_a_file_is_waited_for_like_a_full_disk() -> Result {
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
-    let dir = tempfile::tempdir()?;
-    plan(
-        dir.path(),
-        "  a: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
-           b: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
-           c: { shell: \"head -c 40000 /dev/urandom | base64\" }\n",
-    )?;
+fn at_the_limit(dir: &Path) -> Result<(Running, impl Sized)> {
     let mut command = Command::new("sh");
     command
         .args(["-c", "ulimit -S -f 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_antiphon")])
         .arg("--dir")
-        .arg(dir.path().join("state"))
+        .arg(dir.join("state"))
         .args(["run", "plan.yaml", "--id", "r"])
-        .current_dir(dir.path())
+        .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut running = Running(command.spawn()?);
@@ -181,8 +186,52 @@ fn a_ledger_that_has_reached_the_limit_of_a_file_is_waited_for_like_a_full_disk(
     let mut told = String::new();
     stderr.read_line(&mut told)?;
     assert!(told.contains("read-only") && told.contains("ulimit -f"), "{told}");
+    Ok((running, stderr))
+}
+
+/// Takes the limit away.
+#[cfg(target_os = "linux")]
+fn let_go(running: &Running) -> Result {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
     let unlimited = Rlimit { current: None, maximum: None };
     prlimit(Pid::from_raw(running.0.id().try_into()?), Resource::Fsize, unlimited)?;
+    Ok(())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_for_a_ledger_that_takes_nothing_in_waits_until_it_is_recorded() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(
+        dir.path(),
+        "  a: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
+           b: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
+           c: { shell: \"head -c 40000 /dev/urandom | base64; sleep 300\" }\n",
+    )?;
+    let (mut running, _stderr) = at_the_limit(dir.path())?;
+    let mut cancel = Running::start(dir.path(), &["cancel", "r"])?;
+    let mut stderr = BufReader::new(cancel.0.stderr.take().ok_or("no stderr")?);
+    let mut told = String::new();
+    stderr.read_line(&mut told)?;
+    assert!(told.contains("waiting to have the command recorded"), "{told}");
+    let_go(&running)?;
+    assert_eq!(cancel.0.wait()?.code(), Some(0));
+    assert_eq!(running.0.wait()?.code(), Some(8));
+    Ok(())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_ledger_that_has_reached_the_limit_of_a_file_is_waited_for_like_a_full_disk() -> Result {
+    let dir = tempfile::tempdir()?;
+    plan(
+        dir.path(),
+        "  a: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
+           b: { shell: \"head -c 40000 /dev/urandom | base64\" }\n  \
+           c: { shell: \"head -c 40000 /dev/urandom | base64\" }\n",
+    )?;
+    let (mut running, _stderr) = at_the_limit(dir.path())?;
+    let_go(&running)?;
     assert_eq!(running.0.wait()?.code(), Some(0));
     assert_eq!(ends(dir.path(), "r")?, vec![("SUCCESS".to_owned(), 1); 3]);
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));

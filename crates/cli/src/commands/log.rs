@@ -11,6 +11,7 @@ use antiphon::ledger::{Events, Woken};
 use antiphon::time::WallTime;
 
 use crate::command_error::CommandError;
+use crate::connection::trouble_in;
 use crate::describe;
 use crate::ledger::{self, Ledger};
 use crate::options::Options;
@@ -84,6 +85,7 @@ impl Args {
         let mut after = filter.last(begin, head.tip.version, self.limit)?;
         let width = head.tip.version.to_string().len();
         let mut printed = false;
+        let mut troubles = Troubles::default();
         let mut output = Stdout::open();
         while output.is_open() {
             for event in Events::after(ledger.store.as_ref(), stream.clone(), after) {
@@ -109,15 +111,36 @@ impl Args {
             output.flush()?;
             match watch.wait(std::io::stdout().as_fd()).map_err(CommandError::internal)? {
                 Woken::Changed => {}
+                Woken::Quiet => troubles.look(&ledger),
                 Woken::HungUp => break,
+                Woken::Gone(gone) => return Err(gone.into()),
             }
         }
         output.finish()?;
+        if !self.follow && !ledger.head(&stream)?.ended && ledger.is_held()? {
+            troubles.look(&ledger);
+        }
         if !printed && !self.follow {
             // An empty answer is right, but may come of a mistake.
             stderr::say(printable(&filter.why_nothing(begin, head.tip.version)));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What was last told of the engine's trouble: it is no event, and stands on standard error.
+#[derive(Default)]
+struct Troubles {
+    told: Option<String>,
+}
+
+impl Troubles {
+    fn look(&mut self, ledger: &Ledger) {
+        let found = trouble_in(&ledger.dir);
+        if let Some(trouble) = found.as_ref().filter(|found| self.told.as_ref() != Some(found)) {
+            stderr::say(printable(trouble));
+        }
+        self.told = found;
     }
 }
 

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use antiphon_server::{Client, SubmitRequest};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::followed_run::Stopped;
 use crate::command_error::CommandError;
-use crate::connection::{Interrupt, Interrupts, passing};
+use crate::connection::{Interrupt, Interrupts, passing, trouble};
 use crate::view::View;
-
-/// How long an engine may take to say how it is, before that is left for another look.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Time between two tries to submit a run to a ledger that takes nothing in.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -29,14 +26,7 @@ impl Troubles {
         client: &Client,
         view: &mut View,
     ) -> Result<(), CommandError> {
-        let found = match timeout(ANSWERS_WITHIN, client.health()).await {
-            Ok(Ok(health)) => health.shortage,
-            Ok(Err(error)) => match passing(&error) {
-                Some(problem) => Some(problem.to_string()),
-                None => return Ok(()),
-            },
-            Err(_) => return Ok(()),
-        };
+        let Ok(found) = trouble(client).await else { return Ok(()) };
         match (found, &self.told) {
             (Some(trouble), told) if told.as_ref() != Some(&trouble) => {
                 view.tell(&trouble)?;

@@ -436,6 +436,12 @@ impl Board {
         ready.take(ASKED).map(|(_, place)| self.items[*place].id.clone()).collect()
     }
 
+    /// Items that a session carries out, among those that are looked at first.
+    pub(crate) fn running(&self) -> Vec<WorkId> {
+        let running = self.all.iter().filter(|(class, _)| class.stage() == WorkStage::Running);
+        running.take(ASKED).map(|(_, place)| self.items[*place].id.clone()).collect()
+    }
+
     /// So many items: all in their order if they are no more, else what runs and what failed first.
     pub(crate) fn foremost(&self, count: usize) -> Vec<usize> {
         match self.items.len() <= count {

@@ -96,6 +96,7 @@ impl<'a> Rows<'a> {
                 let Some((binding, _)) = run.binding(*number) else { return row };
                 row.attempt = binding.attempt;
                 row.time_ns = Some(self.now.at.since(binding.bound_at));
+                row.waits = self.asked.get(&item.id).map(|why| printable(why).into_owned());
             }
             _ if row.stage == WorkStage::Unfinished => {
                 row.waits = Some("the run ended before it did".to_owned());

@@ -1,9 +1,10 @@
 //! Waiting for a ledger that another process writes to, without asking it and without asking the
 //! disk again and again.
 //!
-//! Where the system tells what happens in a directory (Linux), nothing polls: every append writes
-//! to the database's log, and within 100 ms the head mark is put in place anew, when the append can
-//! be seen by all. Elsewhere the ledger is looked at ten times a second.
+//! Where the system tells what happens in a directory (Linux), nothing polls for appends: each
+//! writes to the database's log, and within 100 ms the head mark is put in place anew, when the
+//! append can be seen by all. Elsewhere the ledger is looked at ten times a second. What nothing
+//! tells is whether the directory's path still leads to it; that is looked at once in a second.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -12,9 +13,14 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::held_directory::{Gone, HeldDirectory};
+
 /// A second look after the log was written to: an append that is being synced is not seen yet, and
 /// its engine may die before it marks it.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
+
+/// After so long without a change the reader is woken all the same.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Wakes a reader when the ledger in a state directory may have grown.
 #[derive(Debug)]
@@ -22,13 +28,18 @@ pub struct Watch {
     /// Tells what happens in the directory; without it the ledger is looked at at intervals.
     changes: Option<OwnedFd>,
     second_look: bool,
+    held: HeldDirectory,
 }
 
 /// Why a reader was woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Woken {
     /// There may be something new.
     Changed,
+    /// Nothing has happened for a second.
+    Quiet,
+    /// The state directory is gone, or another one has its name.
+    Gone(Gone),
     /// The reader of `output` has gone.
     HungUp,
 }
@@ -39,8 +50,8 @@ impl Watch {
     /// # Errors
     /// When the directory is not there.
     pub fn on(dir: &Path) -> io::Result<Self> {
-        std::fs::metadata(dir)?;
-        Ok(Self { changes: changes(dir), second_look: false })
+        let held = HeldDirectory::of_ledger(dir)?;
+        Ok(Self { changes: changes(dir), second_look: false, held })
     }
 
     /// Waits until the ledger may have grown, or the reader of `output` has gone.
@@ -48,13 +59,14 @@ impl Watch {
     /// # Errors
     /// When the system cannot wait.
     pub fn wait(&mut self, output: BorrowedFd<'_>) -> io::Result<Woken> {
-        let again = (self.second_look || self.changes.is_none()).then_some(SECOND_LOOK);
-        let timeout = again.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
+        let again = self.second_look || self.changes.is_none();
+        let timeout = if again { SECOND_LOOK } else { QUIET };
+        let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
         let mut waited = vec![PollFd::from_borrowed_fd(output, PollFlags::empty())];
         if let Some(changes) = &self.changes {
             waited.push(PollFd::new(changes, PollFlags::IN));
         }
-        match poll(&mut waited, timeout.as_ref()) {
+        match poll(&mut waited, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -67,7 +79,12 @@ impl Watch {
             // What they say does not matter, and more of them wakes the reader again.
             while rustix::io::read(changes, &mut notices).is_ok_and(|read| read > 0) {}
         }
-        Ok(if hung_up { Woken::HungUp } else { Woken::Changed })
+        Ok(match self.held.stands() {
+            _ if hung_up => Woken::HungUp,
+            Err(gone) => Woken::Gone(gone),
+            Ok(()) if again || self.second_look => Woken::Changed,
+            Ok(()) => Woken::Quiet,
+        })
     }
 }
 

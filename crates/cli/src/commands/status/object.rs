@@ -20,6 +20,9 @@ pub(super) struct StatusJson {
     /// Whether an engine owns the ledger; absent once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     engine: Option<bool>,
+    /// What keeps the engine from starting sessions or from recording anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,11 +70,10 @@ struct ItemJson {
 
 /// Items are listed one by one, also those of a group.
 pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
-    let RunStatus { head, stage, board, owned, now } = status;
+    let RunStatus { head, stage, board, owned, now, said } = status;
     let run = board.run();
     let running = run.filter(|run| !run.status().is_terminal());
-    let asked = BTreeMap::new();
-    let rows = Rows::new(board, now.clone(), &asked);
+    let rows = Rows::new(board, now.clone(), &said.waits);
     let shown = board.foremost(lines);
     let items: Vec<ItemJson> = shown.into_iter().map(|place| rows.row(place)).map(item).collect();
     StatusJson {
@@ -83,6 +85,7 @@ pub(super) fn of(status: &RunStatus, lines: usize) -> StatusJson {
         started: timestamps::exact(head.started),
         changed: timestamps::exact(head.changed.1),
         engine: (!head.ended).then_some(*owned),
+        shortage: said.trouble.clone(),
         paused: running.and_then(|run| run.pause_reason()).map(str::to_owned),
         stopping: running.and_then(|run| run.stop_request()).map(|request| request.why()),
         receipt: run.and_then(|run| run.receipt_digest()).map(|digest| digest.to_string()),

@@ -1,7 +1,5 @@
 //! A run as its ledger has it, and how that is printed.
 
-use std::collections::BTreeMap;
-
 use antiphon::append::HeadRow;
 use antiphon::coordination::Stage;
 use antiphon::id::{CoordinationId, StreamName, Version};
@@ -10,6 +8,7 @@ use antiphon::time::Now;
 
 use crate::colour::painted;
 use crate::command_error::CommandError;
+use crate::connection::{Said, said};
 use crate::ledger::{self, Ledger};
 use crate::stdout::Stdout;
 use crate::table::Table;
@@ -28,6 +27,8 @@ pub(super) struct RunStatus {
     /// Whether an engine owns the ledger; only then does its time pass.
     pub(super) owned: bool,
     pub(super) now: Now,
+    /// What the engine says, which is in no event.
+    pub(super) said: Said,
 }
 
 impl RunStatus {
@@ -44,11 +45,15 @@ impl RunStatus {
             board.take(&event?);
         }
         let now = if owned { board.present(timestamps::now()) } else { board.standstill() };
-        Ok(Self { head, stage, board, owned, now })
+        let said = match owned {
+            true => said(&ledger.dir, board.id(), &board.running()),
+            false => Said::default(),
+        };
+        Ok(Self { head, stage, board, owned, now, said })
     }
 
     pub(super) fn print(&self, lines: usize, output: &mut Stdout) -> Result<(), CommandError> {
-        let Self { head, stage, board, now, .. } = self;
+        let Self { head, stage, board, now, said, .. } = self;
         let name = match board.name() {
             name if name == board.id().as_str() => String::new(),
             name => format!(" ({})", printable(name)),
@@ -69,6 +74,9 @@ impl RunStatus {
                 _ => format!("`antiphon resume {id}` continues it"),
             };
             output.line(format!("engine        not running; {advice}"))?;
+        }
+        if let Some(trouble) = &said.trouble {
+            output.line(format!("shortage      {}", printable(trouble)))?;
         }
         for note in notes(board, now) {
             output.line(note.cut(usize::MAX))?;
@@ -98,8 +106,7 @@ impl RunStatus {
     }
 
     fn table(&self, shown: &[Shown]) -> Table<5> {
-        let asked = BTreeMap::new();
-        let rows = Rows::new(&self.board, self.now.clone(), &asked);
+        let rows = Rows::new(&self.board, self.now.clone(), &self.said.waits);
         let mut table = Table::new(["ITEM", "STATE", "ATTEMPT", "TIME", "WHY"]).colouring(1);
         for shown in shown {
             match shown {

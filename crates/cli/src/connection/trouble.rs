@@ -1,0 +1,70 @@
+//! What an engine says of its surroundings, and what its sessions wait for because of them: it is
+//! in no event, as it is over when the engine is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use antiphon::id::{CoordinationId, WorkId};
+use antiphon_server::{Client, Why};
+use tokio::time::timeout;
+
+use super::passing;
+
+/// How long an engine may take to say how it is, before it counts as one that says nothing.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
+/// The reason of an item whose session waits for room on its machine.
+const AWAITING_ROOM: &str = "awaiting_room";
+
+/// The engine does not say how it is: there is none, or it does not answer in time.
+pub(crate) struct Silent;
+
+/// What an engine says of its trouble.
+#[derive(Default)]
+pub(crate) struct Said {
+    /// What keeps it from starting sessions or from recording anything.
+    pub(crate) trouble: Option<String>,
+    /// What the sessions of items wait for before they are started.
+    pub(crate) waits: BTreeMap<WorkId, String>,
+}
+
+/// What keeps an engine from going on, if anything does.
+pub(crate) async fn trouble(client: &Client) -> Result<Option<String>, Silent> {
+    match timeout(ANSWERS_WITHIN, client.health()).await {
+        Ok(Ok(health)) => Ok(health.shortage),
+        Ok(Err(error)) => passing(&error).map(|problem| Some(problem.to_string())).ok_or(Silent),
+        Err(_) => Err(Silent),
+    }
+}
+
+/// The same of the engine of a directory, for commands that only read its ledger.
+pub(crate) fn trouble_in(dir: &Path) -> Option<String> {
+    asking(async { trouble(&Client::connect(dir).await.ok()?).await.ok()? })
+}
+
+/// What the engine of a directory says of its trouble, and of these items of a run.
+pub(crate) fn said(dir: &Path, id: &CoordinationId, works: &[WorkId]) -> Said {
+    let said = asking(async {
+        let client = Client::connect(dir).await.ok()?;
+        let mut said = Said { trouble: trouble(&client).await.ok()?, ..Said::default() };
+        if said.trouble.is_none() {
+            return Some(said);
+        }
+        for work in works {
+            let Ok(reasons) = client.why(id, work.as_str()).await else { continue };
+            let room = |why: &Why| why.reason == AWAITING_ROOM;
+            if let Some(why) = reasons.reasons.into_iter().find(room) {
+                said.waits.insert(work.clone(), why.text);
+            }
+        }
+        Some(said)
+    });
+    said.unwrap_or_default()
+}
+
+/// What comes of asking, if it comes in time.
+fn asking<T>(asked: impl Future<Output = Option<T>>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async { timeout(ANSWERS_WITHIN, asked).await.ok()? })
+}
