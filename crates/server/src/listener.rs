@@ -1,5 +1,5 @@
-//! The socket file of a server: made private, replaced only where no engine answers, removed with
-//! the server.
+//! The socket file of a server: made private, replaced only where no engine answers, made again if
+//! somebody removes it, removed with the server.
 
 use std::fs::Permissions;
 use std::io::{self, ErrorKind};
@@ -66,6 +66,20 @@ impl Listener {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes the socket again if somebody has removed it. Where its directory is gone, or belongs
+    /// to another engine by now, there is nothing to be made.
+    pub(crate) async fn appear_again(&mut self) {
+        let is_removed = identity(&self.path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
+        let Some(dir) = self.path.parent().filter(|_| is_removed) else { return };
+        match Self::bind(dir).await {
+            Ok(listener) => {
+                tracing::warn!(path = %self.path.display(), "the socket was removed, and made again");
+                *self = listener;
+            }
+            Err(error) => tracing::debug!(%error, "the socket is gone"),
+        }
     }
 
     /// The next connection.

@@ -9,7 +9,7 @@ use antiphon::Engine;
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::SessionOf;
@@ -22,6 +22,9 @@ use crate::state::Shared;
 
 /// Pause after a connection could not be accepted, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Time between two looks whether the socket still has its name.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a server could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,7 @@ impl Server {
     /// that are being answered have a moment to end. When this returns nothing of the server holds
     /// the engine any more.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let Self { listener, engine, limits, session_of } = self;
+        let Self { mut listener, engine, limits, session_of } = self;
         // Streams end with the server, also if its future is dropped.
         let stopping = shutdown.child_token();
         let _stop = stopping.clone().drop_guard();
@@ -90,11 +93,17 @@ impl Server {
         let shared = Arc::new(Shared::new(engine, limits, stopping.clone()));
         let router = routes::router(Arc::clone(&shared));
         let mut connections = JoinSet::new();
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let stream = tokio::select! {
                 biased;
                 () = stopping.cancelled() => break,
                 Some(_) = connections.join_next() => continue,
+                _ = look.tick() => {
+                    listener.appear_again().await;
+                    continue;
+                }
                 accepted = accept(&listener) => accepted,
             };
             match Arc::clone(&operators).try_acquire_owned() {

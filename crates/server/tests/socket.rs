@@ -57,6 +57,21 @@ async fn a_socket_that_a_dead_engine_left_is_replaced() -> Result {
 }
 
 #[tokio::test]
+async fn a_socket_that_somebody_removes_is_made_again_and_goes_with_its_server() -> Result {
+    let mut bench = Bench::new().await?;
+    let path = bench.dir.join(SOCKET);
+    std::fs::remove_file(&path)?;
+    while Client::connect(&bench.dir).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(Client::connect(&bench.dir).await?.health().await?.pid, std::process::id());
+    assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+    served(&mut bench).await?;
+    assert!(!path.exists());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_socket_where_somebody_answers_is_left_alone() -> Result {
     let bench = Bench::new().await?;
     let second = Server::bind(&bench.dir, bench.engine.clone()).await.map_err(|error| error.0);
