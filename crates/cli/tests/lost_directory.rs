@@ -20,6 +20,19 @@ fn stays(pipe: &str) -> String {
     )
 }
 
+/// Removes a directory that files may still come into, as its engine marks what it has recorded.
+fn remove(dir: &Path) -> Result {
+    while dir.exists() {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+                return Err(error.into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// A host and a guest whose sessions run, and what to read the processes of those from.
 fn both_at_work(dir: &Path) -> Result<([Running; 2], [String; 2])> {
     let (hosted, visiting) = (pipe(dir, "hosted")?, pipe(dir, "visiting")?);
@@ -56,9 +69,10 @@ fn a_directory_that_is_removed_ends_host_and_guest_and_is_not_made_again() -> Re
     // Its first events are there, so it watches.
     let mut events = std::io::BufReader::new(log.0.stdout.take().ok_or("no output")?);
     std::io::BufRead::read_line(&mut events, &mut String::new())?;
-    fs::remove_dir_all(dir.path().join("state"))?;
+    remove(&dir.path().join("state"))?;
     assert_eq!(log.0.wait()?.code(), Some(3), "who reads along is told, too");
-    end_saying(commands, &processes, "is gone: it was removed while it was in use")?;
+    // Of one that is half removed its database is missed first.
+    end_saying(commands, &processes, "was removed")?;
     assert!(!dir.path().join("state").exists());
     Ok(())
 }

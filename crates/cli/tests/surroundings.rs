@@ -237,3 +237,36 @@ fn a_ledger_that_has_reached_the_limit_of_a_file_is_waited_for_like_a_full_disk(
     assert_eq!(ran(dir.path(), &["verify"])?.status.code(), Some(0));
     Ok(())
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_result_that_a_full_disk_kept_from_being_known_is_no_failure() -> Result {
+    const SCRIPT: &str = r#"
+        mkdir m && mount -t tmpfs -o size=4m tmpfs m || exit 77
+        "$0" --dir m/state run plan.yaml --id r > told 2>&1 & run=$!
+        read -r filled < full
+        sleep 1
+        rm m/filler
+        wait $run
+    "#;
+    let dir = tempfile::tempdir()?;
+    let _full = plans::pipe(dir.path(), "full")?;
+    plan(
+        dir.path(),
+        "  a:\n    usage: result\n    shell: |\n      echo '{\"output\": \"done\"}' > \"$ANTIPHON_RESULT\"\n      \
+         head -c 8M /dev/zero > m/filler\n      echo full > full\n",
+    )?;
+    let ended = Command::new("unshare")
+        .args(["-rm", "sh", "-c", SCRIPT, env!("CARGO_BIN_EXE_antiphon")])
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .output();
+    let told = match (ended, std::fs::read_to_string(dir.path().join("told"))) {
+        (Ok(ended), Ok(told)) if ended.status.success() => told,
+        (Ok(ended), Ok(told)) if ended.status.code() != Some(77) => return Err(told.into()),
+        // No file system can be mounted here.
+        _ => return Ok(()),
+    };
+    assert!(told.contains("succeeded in") && told.contains("1 session"), "{told}");
+    Ok(())
+}

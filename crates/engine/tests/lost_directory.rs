@@ -37,6 +37,19 @@ async fn at_work(dir: &Path) -> Result<(Engine, Run)> {
     Ok((engine, run))
 }
 
+/// Removes a directory that files may still come into, as its engine marks what it has recorded.
+fn remove(dir: &Path) -> Result {
+    while dir.exists() {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+                return Err(error.into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What became of a directory, as who waited for a run in it was told.
 async fn told(run: &Run) -> Result<Gone> {
     match run.wait().await {
@@ -51,8 +64,10 @@ async fn whoever_waits_follows_or_submits_hears_that_the_directory_was_removed()
     let dir = above.path().join("state");
     let (engine, run) = at_work(&dir).await?;
     let mut events = run.follow_after(run.status().await?.version).await?;
-    fs::remove_dir_all(&dir)?;
-    assert_eq!(told(&run).await?.loss, Loss::Removed);
+    remove(&dir)?;
+    // Of one that is half removed the database is missed first.
+    let loss = told(&run).await?.loss;
+    assert!(matches!(loss, Loss::Removed | Loss::File { .. }), "{loss:?}");
     assert!(matches!(events.next().await, Err(Unavailable::Gone { .. })));
     let submitted = engine.submit(config("s", "work")?).await;
     assert!(
@@ -69,7 +84,7 @@ async fn nothing_is_acknowledged_that_was_written_into_files_without_a_name() ->
     let above = tempfile::tempdir()?;
     let dir = above.path().join("state");
     let (engine, _run) = at_work(&dir).await?;
-    fs::remove_dir_all(&dir)?;
+    remove(&dir)?;
     // At once: before anybody has looked.
     let submitted = engine.submit(config("s", "work")?).await;
     assert!(
@@ -85,11 +100,12 @@ async fn an_engine_whose_directory_was_made_anew_by_another_leaves_the_new_ledge
     let above = tempfile::tempdir()?;
     let dir = above.path().join("state");
     let (old, run) = at_work(&dir).await?;
-    fs::remove_dir_all(&dir)?;
+    remove(&dir)?;
     let (new, _) = at_work(&dir).await?;
     let done = new.submit(config("done", "work")?).await?;
     assert_eq!(done.wait().await?.verdict, Verdict::Succeeded);
-    assert_eq!(told(&run).await?.loss, Loss::Replaced);
+    let loss = told(&run).await?.loss;
+    assert!(matches!(loss, Loss::Replaced | Loss::File { .. }), "{loss:?}");
     assert!(old.close().await.is_err());
     let again = new.submit(config("again", "work")?).await?;
     assert_eq!(again.wait().await?.verdict, Verdict::Succeeded);

@@ -12,12 +12,15 @@ use super::RESULT_CAP;
 use crate::plan::{self, CommandSpec, UsageReader};
 use crate::process::{
     Captured, Cause, Checked, Containment, ExitStatus, Kept, Limit, ResultFile, SessionFolder,
-    TreeEnd,
+    TreeEnd, shortage_of,
 };
 use crate::session::{Failed, Output, SessionResult};
 use crate::usage::{AgentRun, Charged, ReportedOutcome, SessionReport, claude, result_file};
 
 const SECOND: u64 = 1_000_000_000;
+
+/// After how long a session is tried again of which the machine kept how it went.
+const SOON: u64 = 5 * SECOND;
 
 /// How long a session waits that met a limit and does not say until when.
 const WAIT_UNTOLD: u64 = 300 * SECOND;
@@ -235,6 +238,10 @@ fn judge(
     if !end.clean {
         return failed("it left processes running that cannot be ended".to_owned());
     }
+    if let Some(what) = kept_from_us(end, reading) {
+        let soon = now.0.saturating_add(SOON);
+        return Err(Failed::deferred_to(WallTime(soon), format!("{what}; it is tried again")));
+    }
     if let ReportedOutcome::Deferred { until, text } = &reading.outcome {
         let earliest = now.0.saturating_add(SECOND);
         let until = until.map_or(now.0.saturating_add(WAIT_UNTOLD), |until| until.0);
@@ -270,6 +277,19 @@ fn judge(
     spec.session_output(reading.output.as_ref(), is_put_out)
         .or_else(|error| failed(error.to_string()))
         .map(text_as_it_is)
+}
+
+/// What the machine, and not the session, kept from being known of how it went, where that decides.
+fn kept_from_us(end: &TreeEnd, reading: &SessionReport) -> Option<String> {
+    if let Some(Checked { cause: Cause::NotStarted(failure), .. }) = &end.check
+        && let Some(what) = shortage_of(&failure.text)
+    {
+        return Some(format!("its check could not be started: {what}"));
+    }
+    match &reading.outcome {
+        ReportedOutcome::Unread(why) => shortage_of(why),
+        _ => None,
+    }
 }
 
 /// Whether something is where a session was to put it: a file or a directory, not what others would
