@@ -100,7 +100,18 @@ fn a_plan_that_nobody_waits_for_is_read_no_further() {
     std::fs::write(dir.path().join("inner.yaml"), HEAD.to_owned() + "  b: { command: [b] }\n")
         .unwrap();
     let plan = Plan::read_text(&text, "p.yaml", dir.path(), &Wanted::default()).unwrap();
-    let at_once = Wanted::default().for_at_most(Duration::ZERO);
+    let hour = Duration::from_secs(3_600);
+    let inner = dir.path().join("inner.yaml");
+    let bytes = text.len() + std::fs::read(&inner).unwrap().len();
+    for (bytes, told) in
+        [(bytes, None), (bytes - 1, Some(told.replace("p.yaml", &inner.display().to_string())))]
+    {
+        let within = Wanted::default().for_at_most(hour, bytes);
+        let read = Plan::read_text(&text, "p.yaml", dir.path(), &within);
+        assert_eq!(read.err().map(|error| error.to_string()), told);
+        assert_eq!(within.is_over(), told.is_some());
+    }
+    let at_once = Wanted::default().for_at_most(Duration::ZERO, usize::MAX);
     let error = plan.compile_while(&Environment::Unknown, &at_once).unwrap_err();
     assert_eq!(error.to_string(), told);
 }

@@ -19,7 +19,7 @@ const SMALL: usize = 2;
 /// Large plans that are compiled at the same time; others wait their turn.
 const LARGE: usize = 2;
 
-/// What the text of a small plan may take, in bytes.
+/// What a small plan may take with the plans that it names, in bytes.
 const SMALL_BYTES: usize = 64 * 1024;
 
 /// What a small plan may take on its threads.
@@ -47,7 +47,7 @@ impl Compilers {
         let request = Request(Wanted::default());
         if bytes <= SMALL_BYTES {
             let place = place(&self.small).await?;
-            let moment = request.0.for_at_most(MOMENT);
+            let moment = request.0.for_at_most(MOMENT, SMALL_BYTES);
             match on_thread(place, Arc::clone(&compile), moment.clone()).await {
                 Err(_) if moment.is_over() => {}
                 done => return done,

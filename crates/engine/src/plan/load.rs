@@ -206,7 +206,7 @@ impl Loader {
 
     /// What a text and the plans that it names come to; relative paths start from `dir`.
     fn whole(&mut self, source: SourceText, dir: PathBuf) -> Result<Loaded, PlanError> {
-        self.wanted.check(source.path())?;
+        self.wanted.check_file(source.path(), source.text().len())?;
         if dir.to_str().is_none() {
             // It is recorded as text, and sessions would run in another one.
             let message = format!(
@@ -227,6 +227,7 @@ impl Loader {
         refuse_missing_inputs(steps, &dir, &mut diagnostics);
         for step in steps {
             let StepWork::Plan { path, .. } = &step.work else { continue };
+            self.wanted.check(source.path())?;
             if nested.contains_key(&path.value) || broken.contains(&path.value) {
                 continue;
             }
