@@ -32,6 +32,11 @@ pub(crate) fn short_of_disk(_: &Workspace) -> Result<Done, String> {
     torture(before, &["--short-of", "disk"]).run().map(|()| Done::Passed)
 }
 
+/// The same with a low limit of open files, which are all taken now and then.
+pub(crate) fn short_of_files(_: &Workspace) -> Result<Done, String> {
+    torture(&[], &["--short-of", "files"]).run().map(|()| Done::Passed)
+}
+
 fn torture<'a>(before: &[&'a str], more: &[&'a str]) -> Invocation {
     // Another sample each time. The command is shown, so a run that fails can be repeated.
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());

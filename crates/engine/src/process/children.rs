@@ -105,10 +105,10 @@ impl Ending {
         // What is stopped neither forks nor runs away, so the list becomes complete.
         let (mut stopped, mut found) = (HashSet::new(), Vec::new());
         for _ in 0..STOP_PASSES {
-            let new: Vec<ProcessStat> = proc_table::descendants_but(self.own, spared)
-                .into_iter()
-                .filter(|seen| stopped.insert(seen.pid))
-                .collect();
+            // Where they cannot be listed, the kernel says that there still are some.
+            let listed = proc_table::descendants_but(self.own, spared).unwrap_or_default();
+            let new: Vec<ProcessStat> =
+                listed.into_iter().filter(|seen| stopped.insert(seen.pid)).collect();
             if new.is_empty() {
                 break;
             }

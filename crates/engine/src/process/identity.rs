@@ -2,6 +2,7 @@
 //! something in.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,16 +65,19 @@ pub(super) enum Visibility {
 }
 
 impl Where {
+    /// Where this process is, which does not change while it lives.
     pub(super) fn here() -> Self {
+        static HERE: OnceLock<Where> = OnceLock::new();
+        HERE.get_or_init(Self::look).clone()
+    }
+
+    fn look() -> Self {
         let number = |name: &str| {
             std::fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|meta| meta.ino())
         };
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .unwrap_or_default()
-            .trim()
-            .to_owned();
+        let boot = proc_table::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Self {
-            boot,
+            boot: String::from_utf8_lossy(&boot).trim().to_owned(),
             namespace: number("pid").unwrap_or(0),
             init_start: proc_is_own().then(|| proc_table::stat(1)).flatten().map(|seen| seen.start),
             own_clock: number("time").is_none_or(|clocks| clocks == FIRST_CLOCKS),
@@ -111,7 +115,8 @@ impl Where {
 /// Whether `/proc` shows the process namespace of this process, and not one around it: then this
 /// process has one id there.
 fn proc_is_own() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = proc_table::read("/proc/self/status").unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     ids.is_some_and(|ids| ids.split_ascii_whitespace().count() == 1)
 }

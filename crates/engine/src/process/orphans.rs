@@ -94,7 +94,14 @@ fn known(folder: &SessionFolder) -> OrphanState {
     };
     let alive = match place {
         OrphanPlace::Here => {
-            alive(&opened, SessionProcesses::of(&opened), begun.and_then(|begun| begun.warden))
+            let warden = begun.and_then(|begun| begun.warden);
+            match alive(&opened, &SessionProcesses::of(&opened), warden) {
+                Ok(alive) => alive,
+                Err(error) => {
+                    let why = format!("processes cannot be listed: {error}");
+                    return OrphanState::NotUnderstood(why);
+                }
+            }
         }
         _ => Vec::new(),
     };
@@ -104,14 +111,14 @@ fn known(folder: &SessionFolder) -> OrphanState {
 
 fn alive(
     opened: &OpenRecord,
-    marks: SessionProcesses,
+    marks: &SessionProcesses,
     warden: Option<ProcessIdentity>,
-) -> Vec<Leftover> {
-    let mut seen: Vec<proc_table::ProcessStat> = marks.find();
+) -> io::Result<Vec<Leftover>> {
+    let mut seen: Vec<proc_table::ProcessStat> = marks.find()?;
     let warden = warden.or_else(|| unrecorded_warden(opened)).filter(|warden| warden.exists());
     seen.extend(warden.and_then(|warden| proc_table::stat(warden.pid)));
     seen.retain(proc_table::ProcessStat::is_alive);
     seen.sort_by_key(|seen| seen.pid);
     seen.dedup_by_key(|seen| seen.pid);
-    seen.iter().map(signal::leftover).collect()
+    Ok(seen.iter().map(signal::leftover).collect())
 }

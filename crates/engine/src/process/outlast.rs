@@ -12,7 +12,7 @@ pub(super) const WAITS: Duration = Duration::from_secs(10 * 60);
 /// Time before the second try, and the longest between two later ones.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(500));
 
-/// Does something that is refused for want of open files, memory, processes or room on a disk
+/// Does something that is refused for want of open files, memory or room on a disk
 /// again, until it is done or refused for another reason. Blocks.
 ///
 /// # Errors
@@ -48,7 +48,7 @@ pub(super) fn outlast_with<T>(
 pub(super) fn passes_by(error: &io::Error) -> bool {
     use Errno as E;
     Errno::from_io_error(error).is_some_and(|errno| {
-        matches!(errno, E::MFILE | E::NFILE | E::NOMEM | E::NOBUFS | E::AGAIN | E::NOSPC | E::DQUOT)
+        matches!(errno, E::MFILE | E::NFILE | E::NOMEM | E::NOBUFS | E::NOSPC | E::DQUOT)
     })
 }
 

@@ -1,8 +1,15 @@
 //! What `/proc` tells about processes. Every answer may be out of date when it arrives, so code
 //! that acts on one checks again.
+//!
+//! A process that cannot be looked at for want of open files or memory is there all the same, so
+//! each look outlasts that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::outlast::outlast;
 
 /// A line of `/proc/<pid>/stat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +31,7 @@ impl ProcessStat {
     pub(super) fn is_alive(&self) -> bool {
         match self.state {
             'X' | 'x' => false,
-            'Z' => fs::read_dir(format!("/proc/{}/task", self.pid))
-                .is_ok_and(|tasks| tasks.count() > 1),
+            'Z' => names(format!("/proc/{}/task", self.pid)).is_ok_and(|tasks| tasks.len() > 1),
             _ => true,
         }
     }
@@ -33,7 +39,7 @@ impl ProcessStat {
 
 /// One process, if it exists and is visible.
 pub(super) fn stat(pid: i32) -> Option<ProcessStat> {
-    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+    parse_stat(pid, &read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 fn parse_stat(pid: i32, line: &[u8]) -> Option<ProcessStat> {
@@ -62,20 +68,45 @@ fn parse_stat(pid: i32, line: &[u8]) -> Option<ProcessStat> {
 }
 
 /// Every process that is visible.
-pub(super) fn all() -> Vec<ProcessStat> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.filter_map(|entry| stat(entry.ok()?.file_name().to_str()?.parse().ok()?)).collect()
+///
+/// # Errors
+/// If they cannot be listed.
+pub(super) fn all() -> io::Result<Vec<ProcessStat>> {
+    let pids = names("/proc")?.into_iter().filter_map(|name| name.parse().ok());
+    Ok(pids.filter_map(stat).collect())
+}
+
+/// What a file in `/proc` says.
+pub(super) fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    outlast(|| fs::read(&path))
+}
+
+fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    outlast(|| fs::read_to_string(&path))
+}
+
+fn names(directory: impl AsRef<Path>) -> io::Result<Vec<String>> {
+    outlast(|| {
+        let names = fs::read_dir(&directory)?.map(|entry| entry.map(|entry| entry.file_name()));
+        names.map(|name| name.map(|name| name.to_string_lossy().into_owned())).collect()
+    })
 }
 
 /// Those below a process, by parents.
-pub(super) fn descendants(root: i32) -> Vec<ProcessStat> {
+///
+/// # Errors
+/// If processes cannot be listed.
+pub(super) fn descendants(root: i32) -> io::Result<Vec<ProcessStat>> {
     descendants_but(root, &BTreeSet::new())
 }
 
 /// Those below a process, but for these children of it and what is below them.
-pub(super) fn descendants_but(root: i32, spared: &BTreeSet<i32>) -> Vec<ProcessStat> {
+///
+/// # Errors
+/// If processes cannot be listed.
+pub(super) fn descendants_but(root: i32, spared: &BTreeSet<i32>) -> io::Result<Vec<ProcessStat>> {
     let mut by_parent: BTreeMap<i32, Vec<ProcessStat>> = BTreeMap::new();
-    for seen in all() {
+    for seen in all()? {
         by_parent.entry(seen.parent).or_default().push(seen);
     }
     let mut found = Vec::new();
@@ -90,21 +121,21 @@ pub(super) fn descendants_but(root: i32, spared: &BTreeSet<i32>) -> Vec<ProcessS
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// The children of the calling process, which must have one thread; `None` where the kernel does
 /// not tell. Also sees what a restricted `/proc` hides.
 pub(super) fn own_children() -> Option<Vec<i32>> {
     let pid = rustix::process::getpid().as_raw_nonzero();
-    let children = fs::read_to_string(format!("/proc/self/task/{pid}/children")).ok()?;
+    let children = read_text(format!("/proc/self/task/{pid}/children")).ok()?;
     Some(children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect())
 }
 
 /// The hard limit of a process on its resident set, which since Linux 2.4 limits nothing. `None`
 /// also for "unlimited".
 pub(super) fn resident_limit(pid: i32) -> Option<u64> {
-    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let limits = read_text(format!("/proc/{pid}/limits")).ok()?;
     limits
         .lines()
         .find_map(|line| line.strip_prefix("Max resident set"))?
@@ -116,13 +147,13 @@ pub(super) fn resident_limit(pid: i32) -> Option<u64> {
 
 /// Whether a process has a variable of this exact form in the environment that it was started with.
 pub(super) fn has_variable(pid: i32, pair: &[u8]) -> bool {
-    fs::read(format!("/proc/{pid}/environ"))
+    read(format!("/proc/{pid}/environ"))
         .is_ok_and(|environ| environ.split(|&byte| byte == 0).any(|had| had == pair))
 }
 
 /// The effective user of a process.
 pub(super) fn user(pid: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = read_text(format!("/proc/{pid}/status")).ok()?;
     status
         .lines()
         .find_map(|line| line.strip_prefix("Uid:"))?

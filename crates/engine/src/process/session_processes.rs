@@ -7,6 +7,7 @@
 //! from elsewhere.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -50,14 +51,16 @@ impl SessionProcesses {
     }
 
     /// Every process of the session, zombies too: those that carry a mark, and those below them.
-    pub(super) fn find(&self) -> Vec<ProcessStat> {
+    ///
+    /// # Errors
+    /// If processes cannot be listed.
+    pub(super) fn find(&self) -> io::Result<Vec<ProcessStat>> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
         let pair = self.mark.pair();
         let mut others: BTreeMap<i32, Vec<ProcessStat>> = BTreeMap::new();
         let mut found = Vec::new();
-        for seen in
-            proc_table::all().into_iter().filter(|seen| seen.start >= self.since && seen.pid != own)
-        {
+        let listed = proc_table::all()?.into_iter();
+        for seen in listed.filter(|seen| seen.start >= self.since && seen.pid != own) {
             if self.are_on(&seen, &pair) {
                 found.push(seen);
             } else {
@@ -69,7 +72,7 @@ impl SessionProcesses {
             found.extend(others.remove(&parent).unwrap_or_default());
             next += 1;
         }
-        found
+        Ok(found)
     }
 }
 
@@ -129,7 +132,10 @@ pub(super) fn end_processes(processes: &SessionProcesses, within: Duration) -> E
         let mut alive: Vec<ProcessStat> = Vec::new();
         for _ in 0..STOP_PASSES {
             let mut found_new = false;
-            for seen in processes.find() {
+            let Ok(found) = processes.find() else {
+                return EndedProcesses::but_for(Vec::new(), killed.len() as u64);
+            };
+            for seen in found {
                 if seen.is_alive() && stopped.insert((seen.pid, seen.start)) {
                     found_new = true;
                     if is_ours(&seen) {

@@ -45,17 +45,20 @@ pub(super) fn key_of(state_directory: &Path) -> io::Result<String> {
 
 /// The subreapers of earlier engines of a state directory that are still there, by their arguments;
 /// none that this process has started.
-pub(super) fn earlier(state_directory: &Path) -> Vec<ProcessIdentity> {
-    let Ok(key) = key_of(state_directory) else { return Vec::new() };
+///
+/// # Errors
+/// If processes cannot be listed, or there is no such directory.
+pub(super) fn earlier(state_directory: &Path) -> io::Result<Vec<ProcessIdentity>> {
+    let key = key_of(state_directory)?;
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let beginning = format!("{SUBREAPER_NAME}\0{SUBREAPER_WORD}\0{key}\0");
     let is_one = |seen: &ProcessStat| {
         seen.parent != own
-            && std::fs::read(format!("/proc/{}/cmdline", seen.pid))
+            && proc_table::read(format!("/proc/{}/cmdline", seen.pid))
                 .is_ok_and(|line| line.starts_with(beginning.as_bytes()))
     };
-    let found = proc_table::all().into_iter().filter(is_one);
-    found.map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start }).collect()
+    let found = proc_table::all()?.into_iter().filter(is_one);
+    Ok(found.map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start }).collect())
 }
 
 /// How long what was not ended is tried in earnest; then it is looked at now and then.
@@ -167,7 +170,8 @@ impl Subreaper {
             // A kernel that does not list them says only when there are none at all.
             None => {
                 let own = rustix::process::getpid().as_raw_nonzero().get();
-                let listed = proc_table::all().into_iter().filter(|seen| seen.parent == own);
+                let listed = proc_table::all().unwrap_or_default().into_iter();
+                let listed = listed.filter(|seen| seen.parent == own);
                 let pids = self.but_wardens(listed.map(|seen| seen.pid).collect());
                 Orphans { pids, are_all: false }
             }
@@ -232,8 +236,9 @@ impl Subreaper {
 
     fn leftovers(&self) -> Vec<Leftover> {
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        let left = proc_table::descendants_but(own, &self.wardens).into_iter();
-        left.filter(ProcessStat::is_alive)
+        let left = proc_table::descendants_but(own, &self.wardens).unwrap_or_default();
+        left.into_iter()
+            .filter(ProcessStat::is_alive)
             .take(wire::MAX_LEFT)
             .map(|seen| signal::leftover(&seen))
             .collect()

@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use super::mark::Mark;
+use super::outlast::outlast;
 use super::packets::Packets;
 use super::proc_table;
 use super::setup::WardenProgram;
@@ -25,8 +26,6 @@ use crate::locked::locked;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
 /// After this time without an answer it is looked whether it was stopped.
 const LOOK_AFTER: Duration = Duration::from_millis(500);
-/// How long to wait for room to ask something.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How long one that has nothing more to do may take to go.
 const GOES_WITHIN: Duration = Duration::from_millis(200);
 
@@ -221,20 +220,13 @@ impl Subreaper {
     fn left(&self, warden: Option<i32>, within: Duration) -> Option<Left> {
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         let request = ToSubreaper::Look { warden, within_ms };
-        let until = Instant::now() + within;
-        loop {
-            match self.ask(&request, &[], within.saturating_add(ANSWERS_WITHIN)) {
-                Ok(Some((FromSubreaper::Left(left), _))) => return Some(left),
-                Ok(_) => return None,
-                // That there is no room to ask says nothing about what was left.
-                Err(error) if Instant::now() < until && is_want_of_room(&error) => {
-                    std::thread::sleep(ASK_AGAIN_AFTER);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, subreaper = self.pid, "what a lost warden left cannot \
-                        be asked for");
-                    return None;
-                }
+        match outlast(|| self.ask(&request, &[], within.saturating_add(ANSWERS_WITHIN))) {
+            Ok(Some((FromSubreaper::Left(left), _))) => Some(left),
+            Ok(_) => None,
+            Err(error) => {
+                tracing::warn!(%error, subreaper = self.pid, "what a lost warden left cannot be \
+                    asked for");
+                None
             }
         }
     }
@@ -321,12 +313,6 @@ impl SpawnedWarden {
     pub(super) fn left(&self, within: Duration) -> Option<Left> {
         self.subreaper.left(Some(self.pid), within)
     }
-}
-
-/// Whether it is for want of descriptors or memory that something could not be asked.
-fn is_want_of_room(error: &io::Error) -> bool {
-    let short = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
-    error.raw_os_error().is_some_and(|errno| short.contains(&errno))
 }
 
 /// Waits for the process of a descriptor.

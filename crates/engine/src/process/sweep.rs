@@ -120,7 +120,7 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
             None => folder.remove().map_err(|error| named(&folder, error))?,
         }
     }
-    let left = let_subreapers_finish(state_directory);
+    let left = let_subreapers_finish(state_directory)?;
     if !left.is_empty() {
         let may_be_of = |swept: Swept| match swept.is_proven() {
             true => swept,
@@ -134,20 +134,21 @@ pub fn sweep(state_directory: &Path) -> io::Result<Vec<Swept>> {
 
 /// Waits until the subreapers of earlier engines have ended what wardens that were lost left; those
 /// that have not.
-fn let_subreapers_finish(state_directory: &Path) -> Vec<Leftover> {
-    for subreaper in subreaper::earlier(state_directory) {
+fn let_subreapers_finish(state_directory: &Path) -> io::Result<Vec<Leftover>> {
+    for subreaper in subreaper::earlier(state_directory)? {
         wait_for(subreaper, Signal::CONT);
     }
     subreapers_left(state_directory)
 }
 
 /// The subreapers of earlier engines that still have something to end.
-pub(super) fn subreapers_left(state_directory: &Path) -> Vec<Leftover> {
-    let left = subreaper::earlier(state_directory).into_iter();
-    left.filter_map(|left| proc_table::stat(left.pid))
-        .filter(ProcessStat::is_alive)
-        .map(|seen| signal::leftover(&seen))
-        .collect()
+///
+/// # Errors
+/// If processes cannot be listed.
+pub(super) fn subreapers_left(state_directory: &Path) -> io::Result<Vec<Leftover>> {
+    let left = subreaper::earlier(state_directory)?.into_iter();
+    let alive = left.filter_map(|left| proc_table::stat(left.pid)).filter(ProcessStat::is_alive);
+    Ok(alive.map(|seen| signal::leftover(&seen)).collect())
 }
 
 fn named(folder: &SessionFolder, error: io::Error) -> io::Error {
@@ -245,7 +246,9 @@ fn end_visible(opened: &OpenRecord, begun: Option<Begun>) -> (EndedProcesses, Sw
 /// its arguments.
 pub(super) fn unrecorded_warden(opened: &OpenRecord) -> Option<ProcessIdentity> {
     let is_it = |seen: &ProcessStat| seen.start >= opened.since && is_warden(seen.pid, opened);
+    // Where processes cannot be listed, nothing of the session counts as gone.
     proc_table::all()
+        .unwrap_or_default()
         .into_iter()
         .find(is_it)
         .map(|seen| ProcessIdentity { pid: seen.pid, start: seen.start })
@@ -254,7 +257,7 @@ pub(super) fn unrecorded_warden(opened: &OpenRecord) -> Option<ProcessIdentity> 
 /// Whether a process is a warden of this session, by the mark among its arguments.
 fn is_warden(pid: i32, opened: &OpenRecord) -> bool {
     let beginning = format!("{WARDEN_NAME}\0{WARDEN_WORD}\0{}\0", opened.mark);
-    std::fs::read(format!("/proc/{pid}/cmdline"))
+    proc_table::read(format!("/proc/{pid}/cmdline"))
         .is_ok_and(|line| line.starts_with(beginning.as_bytes()))
 }
 

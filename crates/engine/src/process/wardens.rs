@@ -89,7 +89,7 @@ impl Wardens {
         let swept = sweep::sweep_folder(&self.folder(session))?;
         // What has shed its marks is seen here alone, and whose it is cannot be told.
         let mut left = self.subreapers.left().map(Left::into_leftovers).unwrap_or_default();
-        left.extend(sweep::subreapers_left(self.state_directory()));
+        left.extend(sweep::subreapers_left(self.state_directory())?);
         Ok(swept.map(|swept| if left.is_empty() { swept } else { swept.but_for(left) }))
     }
 

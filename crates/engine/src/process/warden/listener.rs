@@ -90,8 +90,8 @@ fn may(asked: &libc::seccomp_notif) -> bool {
             None => !exists(pid),
         },
         Whom::Group(group) => {
-            let mut members =
-                proc_table::all().into_iter().filter(|seen| seen.group == group).peekable();
+            let Ok(listed) = proc_table::all() else { return false };
+            let mut members = listed.into_iter().filter(|seen| seen.group == group).peekable();
             match members.peek() {
                 Some(_) => members.all(|seen| is_below(own, &seen)),
                 None => group == 0 || !exists(-group),
@@ -102,7 +102,8 @@ fn may(asked: &libc::seccomp_notif) -> bool {
 
 /// In how many process namespaces a process has an id, as far as that can be seen.
 fn namespaces_of(pid: i32) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = proc_table::read(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = String::from_utf8_lossy(&status);
     let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     ids.map_or(1, |ids| ids.split_ascii_whitespace().count())
 }

@@ -56,7 +56,8 @@ pub(super) fn end_all(
     while !reaper.reap() {
         if std::time::Instant::now() >= until {
             let own = rustix::process::getpid().as_raw_nonzero().get();
-            let leftovers = proc_table::descendants(own).iter().map(signal::leftover).collect();
+            let left = proc_table::descendants(own).unwrap_or_default();
+            let leftovers = left.iter().map(signal::leftover).collect();
             return EndedProcesses::but_for(leftovers, ending.killed(reaper.killed - before));
         }
         tick();
@@ -79,7 +80,8 @@ impl Sample {
         let page = rustix::param::page_size() as u64;
         let per_second = rustix::param::clock_ticks_per_second().max(1);
         let mut sample = Self { cpu_ms: reaped_cpu_ms(), ..Self::default() };
-        for seen in proc_table::descendants(own) {
+        // One sample that cannot be had is no reason to end a session.
+        for seen in proc_table::descendants(own).unwrap_or_default() {
             sample.memory += seen.resident_pages * page;
             sample.processes += u64::from(seen.is_alive());
             sample.cpu_ms += seen.cpu_ticks * 1_000 / per_second;
