@@ -122,11 +122,18 @@ fn replay_all(store: &dyn Store, live: &[StreamName]) -> Replayed {
     let each = |streams: &[StreamName]| replay_abreast(store, streams, page);
     let Some((first, others)) = live.split_at_checked(share) else { return each(live) };
     std::thread::scope(|scope| {
-        let others: Vec<_> =
-            others.chunks(share).map(|streams| scope.spawn(move || each(streams))).collect();
+        let spawned = others.chunks(share).map(|streams| {
+            let thread = std::thread::Builder::new();
+            (streams, thread.spawn_scoped(scope, move || each(streams)))
+        });
+        let others: Vec<_> = spawned.collect();
         let mut replayed = each(first)?;
-        for other in others {
-            replayed.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        for (streams, other) in others {
+            replayed.extend(match other {
+                Ok(other) => other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // There is no room for another thread.
+                Err(_) => each(streams),
+            }?);
         }
         Ok(replayed)
     })

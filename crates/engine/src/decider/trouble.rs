@@ -1,5 +1,7 @@
 //! What becomes of a turn that the ledger did not take in.
 
+use std::time::Duration;
+
 use antiphon_core::coordination::StopCause;
 use tokio::time::Instant;
 
@@ -10,6 +12,12 @@ use super::turns::TurnInFlight;
 use crate::incidents::Incident;
 use crate::ledger::{AppendError, Gone};
 use crate::mailbox::{StartError, Unavailable};
+
+/// Wait before the state is built again that could not be read.
+const REBUILD_AGAIN: Duration = Duration::from_millis(50);
+
+/// How long it may take until the state can be read again.
+const REBUILT_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 impl Decider {
     /// A turn was not written: the world goes back to what is durable; ends of sessions are kept
@@ -26,13 +34,27 @@ impl Decider {
         if let DiskHealth::Poisoned { .. } | DiskHealth::Gone { .. } = self.disk.health() {
             return self.stop_for_good(&answer);
         }
-        if let Err(error) = self.rebuild() {
+        if let Err(error) = self.rebuild_at_last(failed_at) {
             return self.poison(error.to_string());
         }
         self.sessions.keep(kept);
         let full_for = self.disk.wait_for_room(failed_at);
         if full_for.is_some_and(|full_for| self.sessions.have_run_on_for(full_for)) {
             self.sessions.stop_all(StopCause::Ending);
+        }
+    }
+
+    /// Builds the world again, which may need what there is none of, as the append did. Nothing
+    /// else can be done until then.
+    fn rebuild_at_last(&mut self, failed_at: Instant) -> Result<(), StartError> {
+        loop {
+            match self.rebuild() {
+                Err(error) if error.may_pass() && failed_at.elapsed() < REBUILT_WITHIN => {
+                    self.incidents.note(Incident::AppendFailed, &"building the state anew", &error);
+                    std::thread::sleep(REBUILD_AGAIN);
+                }
+                rebuilt => return rebuilt,
+            }
         }
     }
 

@@ -54,13 +54,18 @@ impl BlobFiles {
         }
         let folder = path.parent().unwrap_or(&self.0);
         if !folder.exists() {
-            hand_over::create_directories(folder, 0o700)
-                .map_err(|error| Fault::io(format!("create {}", folder.display()), error))?;
-            durable::sync_directory(&self.0)?;
-            durable::sync_directory(self.0.parent().unwrap_or(&self.0))?;
+            // One that is there counts as durable, so what is not is taken back.
+            self.make_folder(folder).inspect_err(|_| drop(std::fs::remove_dir(folder)))?;
         }
-        durable::replace(&path, &blob.bytes)?;
+        durable::replace(&path, &blob.bytes).inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         Ok(true)
+    }
+
+    fn make_folder(&self, folder: &Path) -> Result<(), Fault> {
+        hand_over::create_directories(folder, 0o700)
+            .map_err(|error| Fault::io(format!("create {}", folder.display()), error))?;
+        durable::sync_directory(&self.0)?;
+        durable::sync_directory(self.0.parent().unwrap_or(&self.0))
     }
 
     /// The bytes, unchecked.
@@ -77,9 +82,12 @@ impl BlobFiles {
     pub(super) fn remove(&self, digest: &Digest) -> Result<(), Fault> {
         let path = self.path(digest);
         match std::fs::remove_file(&path) {
-            Ok(()) => durable::sync_directory(path.parent().unwrap_or(&self.0)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Fault::io(format!("remove {}", path.display()), error)),
+            // Also one that is not there any more may have gone only a moment ago.
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Fault::io(format!("remove {}", path.display()), error))
+            }
+            _ if path.parent().is_some_and(|folder| !folder.exists()) => Ok(()),
+            _ => durable::sync_directory(path.parent().unwrap_or(&self.0)),
         }
     }
 

@@ -36,7 +36,9 @@ pub(super) fn create_empty(path: &Path) -> Result<(), Fault> {
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(dir: &Path) -> Result<(), Fault> {
+    // Where it cannot be opened, nothing was synced, and no sync has failed.
     File::open(dir)
-        .and_then(|dir| dir.sync_all())
+        .map_err(|error| Fault::io(format!("open the directory {}", dir.display()), error))?
+        .sync_all()
         .map_err(|error| Fault::sync(format!("sync the directory {}", dir.display()), error))
 }

@@ -140,7 +140,8 @@ pub enum AppendError {
     /// Whether it was written is unknown. The store accepts nothing more until it is opened again
     /// and verified.
     #[error(
-        "it is unknown whether the append was written; restart the engine, which will verify the ledger"
+        "it is unknown whether the append was written ({}); restart the engine, which will verify the ledger",
+        source.told()
     )]
     Unknown { source: Fault },
 }

@@ -283,3 +283,10 @@ pub enum StartError {
     #[error(transparent)]
     Clock(#[from] EmitError),
 }
+
+impl StartError {
+    /// Whether it is trouble of the surroundings, so that the same may work in a while.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Read(ReadError::Fault(fault)) if fault.passing)
+    }
+}

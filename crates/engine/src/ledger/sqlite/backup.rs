@@ -227,7 +227,8 @@ impl SqliteStore {
         };
         let database = folder.join(DATABASE);
         File::open(&database)
-            .and_then(|file| file.sync_all())
+            .map_err(|error| Fault::io(format!("open {}", database.display()), error))?
+            .sync_all()
             .map_err(|error| Fault::sync(format!("sync {}", database.display()), error))?;
         let copy = StateDirectory::new(folder);
         copy.write_new(".gitignore", b"*\n")?;

@@ -7,6 +7,7 @@ use std::thread::Scope;
 use antiphon_core::id::Seq;
 
 use crate::ledger::error::ReadError;
+use crate::ledger::fault::Fault;
 use crate::ledger::store::{Damage, Placed, Store};
 
 /// Events that are read at once.
@@ -38,10 +39,16 @@ pub(super) fn read_ahead<'scope>(
     store: &'scope dyn Store,
 ) -> Receiver<Page> {
     let (sender, receiver) = sync_channel(AHEAD);
-    scope.spawn(move || {
+    let broken = sender.clone();
+    let spawned = std::thread::Builder::new().spawn_scoped(scope, move || {
         // The receiver has gone, so there is nothing left to read for.
         let _gone = read(store, &sender).and_then(|()| sender.send(damages(store)));
     });
+    if let Err(error) = spawned {
+        let fault = Fault::io("start a thread that reads the ledger", error);
+        // There is room for it, and the receiver is here.
+        let _sent = broken.send(Page::Broken(fault.into()));
+    }
     receiver
 }
 
