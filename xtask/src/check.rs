@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn an_unknown_step_is_refused_and_the_known_ones_are_named() {
         let refused = choose(&["format", "lint"]).map(|steps| steps.len());
-        let known = "tools, rules, format, clippy, features, test, examples, torture, licences";
+        let known = "tools, rules, format, clippy, features, test, examples, torture, full-disk, \
+                     few-files, licences";
         assert_eq!(refused, Err(format!("there is no step `lint`; there are: {known}")));
     }
 
