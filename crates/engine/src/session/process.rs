@@ -18,6 +18,7 @@ use std::time::Duration;
 use antiphon_core::coordination::StopCause;
 use antiphon_core::id::{SessionId, WorkId};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 
 pub(crate) use self::end::{result_of, used_by_lost};
 pub(crate) use self::secrets::Secrets;
@@ -46,6 +47,8 @@ pub(crate) struct Processes {
     scratch_root: PathBuf,
     /// Where sessions reach the engine.
     socket: PathBuf,
+    /// As many as are on their way to run at a time.
+    starts: Semaphore,
     /// How long a session waits for room on its machine.
     waits_for_room: Duration,
     /// What runs of agents have used in all.
@@ -57,7 +60,8 @@ impl Processes {
     pub(crate) fn new(wardens: Wardens, scratch_root: PathBuf, socket: PathBuf) -> Self {
         let (secrets, charged) = (Secrets::default(), Arc::default());
         let waits_for_room = starting::WAITS_FOR_ROOM;
-        Self { wardens, secrets, scratch_root, socket, waits_for_room, charged }
+        let starts = Semaphore::new(starting::STARTS_AT_ONCE);
+        Self { wardens, secrets, scratch_root, socket, starts, waits_for_room, charged }
     }
 
     pub(crate) fn wardens(&self) -> &Wardens {

@@ -27,6 +27,10 @@ const NANOS: u64 = 1_000_000_000;
 /// Time before the second try, and the longest between two later ones.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// Sessions that are on their way to run at a time. Each takes a thread for a moment, and threads
+/// count against the limit of processes, which sessions need themselves.
+pub(super) const STARTS_AT_ONCE: usize = 8;
+
 /// Largest file that is handed over as standard input, in bytes.
 const MAX_STDIN: u64 = 64 << 20;
 
@@ -121,6 +125,7 @@ impl Processes {
         session: &SessionContext,
     ) -> Result<(CommandSpec, TreeEnd), NotStarted> {
         let refused = NotStarted::refused;
+        let turn = self.starts.acquire().await;
         let description = session.input().await?;
         let description = description
             .ok_or_else(|| refused("the record of its command is missing".to_owned()))?;
@@ -140,6 +145,7 @@ impl Processes {
             Some(what) => NotStarted::NoRoom(what),
             None => refused(error.to_string()),
         })?;
+        drop(turn);
         session.shortages().started(id);
         let end = tokio::select! {
             end = running.ended() => end,
