@@ -66,6 +66,7 @@ pub mod plan;
 pub mod process;
 #[doc(hidden)]
 pub mod random;
+mod room;
 mod session;
 mod shortages;
 mod submission;

@@ -44,18 +44,20 @@ impl Decider {
         }
     }
 
-    /// Builds the world again, which may need what there is none of, as the append did. Nothing
-    /// else can be done until then.
+    /// Builds the world again, which may need what there is none of, as the append did. Until then
+    /// there is no state to decide on.
     fn rebuild_at_last(&mut self, failed_at: Instant) -> Result<(), StartError> {
-        loop {
-            match self.rebuild() {
-                Err(error) if error.may_pass() && failed_at.elapsed() < REBUILT_WITHIN => {
-                    self.incidents.note(Incident::AppendFailed, &"building the state anew", &error);
-                    std::thread::sleep(REBUILD_AGAIN);
-                }
-                rebuilt => return rebuilt,
-            }
+        let mut rebuilt = self.rebuild();
+        if let Err(error) = &rebuilt {
+            self.incidents.note(Incident::AppendFailed, &"building the state anew", error);
         }
+        while rebuilt.as_ref().is_err_and(StartError::may_pass)
+            && failed_at.elapsed() < REBUILT_WITHIN
+        {
+            std::thread::sleep(REBUILD_AGAIN);
+            rebuilt = self.rebuild();
+        }
+        rebuilt
     }
 
     /// Builds the world again from what is durable, as after a restart, but for what this process

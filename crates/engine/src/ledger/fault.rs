@@ -1,7 +1,8 @@
 //! An error of the disk or the database, below everything that meets one.
 
 use rusqlite::{ErrorCode, ffi};
-use rustix::io::Errno;
+
+use crate::room;
 
 /// An error of the disk or the database, with what was being done.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ impl Fault {
         let disk_full = matches!(source.kind(), FileTooLarge | QuotaExceeded | StorageFull);
         Self {
             doing: doing.into(),
-            passing: disk_full || is_want_of_room(&source),
+            passing: disk_full || room::is_lacking(&source),
             source: source.into(),
             disk_full,
             sync_failed: false,
@@ -74,13 +75,6 @@ impl Fault {
             source: source.into(),
         }
     }
-}
-
-/// Whether an error of the system says that there are too many open files, or too little memory.
-fn is_want_of_room(error: &std::io::Error) -> bool {
-    Errno::from_io_error(error).is_some_and(|errno| {
-        matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
-    })
 }
 
 /// Whether an error of SQLite is one of its surroundings, which it undoes by itself: a transaction

@@ -4,16 +4,16 @@ use std::io;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
+use crate::room;
 
 /// How long room is waited for.
-pub(super) const WAITS: Duration = Duration::from_secs(10 * 60);
+const WAITS: Duration = Duration::from_secs(10 * 60);
 
 /// Time before the second try, and the longest between two later ones.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(500));
 
-/// Does something that is refused for want of open files, memory or room on a disk
-/// again, until it is done or refused for another reason. Blocks.
+/// Does something again that is refused for want of open files, memory or room on a disk, until it
+/// is done or refused for another reason. Blocks.
 ///
 /// # Errors
 /// The last refusal.
@@ -37,19 +37,13 @@ pub(super) fn outlast_with<T>(
     loop {
         match attempt() {
             Err(error)
-                if passes_by(&error) && begun.elapsed() < WAITS && pauses(pause).is_continue() => {}
+                if room::is_lacking(&error)
+                    && begun.elapsed() < WAITS
+                    && pauses(pause).is_continue() => {}
             done => return done,
         }
         pause = (pause * 2).min(AGAIN.1);
     }
-}
-
-/// Whether an error is one of a machine that has no room now.
-pub(super) fn passes_by(error: &io::Error) -> bool {
-    use Errno as E;
-    Errno::from_io_error(error).is_some_and(|errno| {
-        matches!(errno, E::MFILE | E::NFILE | E::NOMEM | E::NOBUFS | E::NOSPC | E::DQUOT)
-    })
 }
 
 #[cfg(test)]

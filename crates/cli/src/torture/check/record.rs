@@ -102,10 +102,10 @@ impl Record {
                 let behaviour = work.as_str().split('-').next().unwrap_or_default();
                 let failed =
                     matches!(outcome, SessionOutcome::Failure | SessionOutcome::SpawnFailed);
-                let text = text.unwrap_or_default();
                 // Wardens are killed here, too.
-                let by_us = text.contains("its warden was lost");
+                let by_us = tree.as_ref().is_some_and(|tree| tree.containment != "warden");
                 if failed && !by_us && NEVER_FAIL.contains(&behaviour) {
+                    let text = text.unwrap_or_default();
                     findings.add(format!(
                         "{place}: item {work} has failed, for no reason of its own: {text}"
                     ));

@@ -9,9 +9,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use crate::hand_over;
-use crate::process::outlast::passes_by;
 use crate::process::redaction::{Redactor, Secret};
 use crate::process::tree_end::Captured;
+use crate::room;
 
 const CHUNK: usize = 64 * 1024;
 /// How much is read before others get their turn.
@@ -153,7 +153,7 @@ impl<'a> Capture<'a> {
                     self.waiting.drain(..written);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if passes_by(&error) => return Err(error),
+                Err(error) if room::is_lacking(&error) => return Err(error),
                 // The disk is gone. What a program says is not worth its end; that it was cut is
                 // told.
                 Err(_) => self.cut_here(),

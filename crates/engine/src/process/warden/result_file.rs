@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::outside::{self, ReadError};
 use crate::process::folder::{Kept, SessionFolder};
 use crate::process::launch::RESULT_FILE;
-use crate::process::outlast::passes_by;
 use crate::process::redaction::{Secret, redacted};
 use crate::process::tree_end::ResultFile;
+use crate::room;
 
 /// Reads the result file, which may be anything by now, and keeps it redacted.
 ///
@@ -26,7 +26,7 @@ pub(super) fn keep(
     let file = match opened {
         Ok(file) => file,
         Err(error) if error.is_absent() => return Ok(ResultFile::Absent),
-        Err(ReadError::System(error)) if passes_by(&error) => return Err(error),
+        Err(ReadError::System(error)) if room::is_lacking(&error) => return Err(error),
         Err(_) => return Ok(ResultFile::Unreadable),
     };
     let meta = match file.metadata() {
