@@ -1,5 +1,7 @@
 //! What commands advise is done here to the letter, and works.
 
+#[path = "advice/plan_hints.rs"]
+mod plan_hints;
 mod plans;
 
 use std::io::{BufRead as _, BufReader};

@@ -139,7 +139,7 @@ fn problems_as_json_have_codes_and_places() {
                 {
                     "code": "unknown-need",
                     "message": "unknown item or group `b c`",
-                    "hint": "known names: `a`, `b`",
+                    "hint": "known names: `a`",
                     "path": "quotes.yaml",
                     "line": 5,
                     "column": 30,

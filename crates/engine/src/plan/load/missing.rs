@@ -44,7 +44,8 @@ pub(super) fn refuse_missing_inputs(steps: &[Step], dir: &Path, diagnostics: &mu
 
 /// Suggests a file in the same directory with a similar name.
 pub(super) fn similar_file(path: &Path, diagnostics: &mut Diagnostics<'_>) -> Option<String> {
-    let entries = fs::read_dir(path.parent()?).ok()?.take(LOOKED_THROUGH).flatten();
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let entries = fs::read_dir(dir.unwrap_or(Path::new("."))).ok()?.take(LOOKED_THROUGH).flatten();
     let mut names: Vec<String> =
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();

@@ -50,7 +50,7 @@ impl<'n> Fields<'n> {
     ) -> Option<Self> {
         let (fields, others) = Self::split(node, object, diagnostics)?;
         for (key, _) in others {
-            unknown_key(key, object, &BTreeSet::new(), diagnostics);
+            unknown_key(key, object, &BTreeSet::new(), &fields.names(), diagnostics);
         }
         Some(fields)
     }
@@ -115,17 +115,24 @@ impl<'n> Fields<'n> {
         self.known.iter().find(|(key, _)| key.name == name).map(|(_, node)| *node)
     }
 
+    /// The keys that are there.
+    pub(in crate::plan) fn names(&self) -> Vec<&str> {
+        self.known.iter().map(|(key, _)| key.name).collect()
+    }
+
     /// Those of these keys that are there.
     pub(in crate::plan) fn present(&self, names: &[&'static str]) -> Vec<&'static str> {
         names.iter().copied().filter(|name| self.get(name).is_some()).collect()
     }
 }
 
-/// Reports an unknown key, with the one that was probably intended.
+/// Reports an unknown key, with the one that was probably intended; `given` are those that could not
+/// be there again.
 pub(in crate::plan) fn unknown_key(
     key: &Spanned<String>,
     object: &Object,
     more: &BTreeSet<String>,
+    given: &[&str],
     diagnostics: &mut Diagnostics<'_>,
 ) {
     if diagnostics.is_full() {
@@ -137,8 +144,14 @@ pub(in crate::plan) fn unknown_key(
     let elsewhere =
         ELSEWHERE.iter().find(|(name, ours)| *name == key.value && names.contains(ours));
     let hint = match elsewhere {
+        Some((_, ours)) if given.contains(ours) => None,
         Some((_, ours)) => Some(format!("use `{ours}` instead")),
-        None => diagnostics.suggestion(&key.value, names.iter().copied()),
+        None => diagnostics.similar(&key.value, names.iter().copied()).map(|ours| {
+            match given.contains(&ours) {
+                true => format!("remove it; `{ours}` is already there"),
+                false => format!("did you mean `{ours}`?"),
+            }
+        }),
     };
     let hint = hint.unwrap_or_else(|| format!("valid keys: {}", enumerate(&names)));
     diagnostics.error(DiagnosticCode::UnknownKey, key.span, message).hint(hint);

@@ -28,16 +28,13 @@ impl Diagnostics<'_> {
         match &node.value {
             Yaml::Plain(text) if !node.is_null() => Some(Spanned::new(text.clone(), node.span)),
             Yaml::Quoted(text) => Some(Spanned::new(text.clone(), node.span)),
-            Yaml::List(_) | Yaml::Map(_) if self.source().slice(node.span).starts_with("{{") => {
-                None
-            }
             Yaml::Map(entries) if entries.len() == 1 => {
                 self.wrong_type(node, "text")?
                     .hint("text that contains a colon followed by a space needs quotes");
                 None
             }
             _ => {
-                let hint = node.is_null().then(|| "write \"\" for empty text".to_owned());
+                let hint = node.is_null().then(|| "write it, or \"\" for empty text".to_owned());
                 self.wrong_type(node, "text")?.hint_if(hint);
                 None
             }
@@ -60,10 +57,12 @@ impl Diagnostics<'_> {
         match &node.value {
             Yaml::Plain(text) if text == "true" => Some(true),
             Yaml::Plain(text) if text == "false" => Some(false),
-            Yaml::Plain(text) if !node.is_null() => {
+            Yaml::Plain(text) | Yaml::Quoted(text) if !node.is_null() => {
                 let hint = match text.to_lowercase().as_str() {
-                    "yes" | "on" | "y" | "true" => Some("write `true`".to_owned()),
-                    "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
+                    "yes" | "on" | "y" | "true" => Some("write `true`, without quotes".to_owned()),
+                    "no" | "off" | "n" | "false" => {
+                        Some("write `false`, without quotes".to_owned())
+                    }
                     _ => None,
                 };
                 self.wrong_type(node, "`true` or `false`")?.hint_if(hint);
@@ -182,6 +181,11 @@ impl Diagnostics<'_> {
             Err(error) => error,
         };
         let text = shorten(text);
+        let how = match error {
+            UnitError::TooFine => "use a coarser one, like",
+            UnitError::TooLarge => "use a smaller one, like",
+            _ => "write it like",
+        };
         let (code, message) = match error {
             UnitError::NoUnit => (DiagnosticCode::WrongUnit, format!("`{text}` is missing a unit")),
             UnitError::UnknownUnit(unit) => {
@@ -193,7 +197,7 @@ impl Diagnostics<'_> {
             UnitError::TooFine => (DiagnosticCode::BadValue, format!("`{text}` is too precise")),
             UnitError::TooLarge => (DiagnosticCode::BadValue, format!("`{text}` is too large")),
         };
-        self.error(code, node.span, message).hint(format!("write it like {such}"));
+        self.error(code, node.span, message).hint(format!("{how} {such}"));
         None
     }
 
@@ -204,7 +208,7 @@ impl Diagnostics<'_> {
             Yaml::Plain(text) | Yaml::Quoted(text) if !node.is_null() => {
                 let plain = text.len() < 60
                     && text.chars().all(|c| c.is_alphanumeric() || " _-./=+".contains(c));
-                let words: Vec<&str> = text.split_whitespace().collect();
+                let words: Vec<String> = text.split_whitespace().map(as_text).collect();
                 let hint = plain.then(|| format!("write it as [{}]", words.join(", ")));
                 let hint = hint.or_else(|| Some("write it as [.., ..]".to_owned()));
                 self.wrong_type(node, &format!("a list of {of}"))?.hint_if(hint);
@@ -235,5 +239,13 @@ impl Diagnostics<'_> {
                 None
             }
         }
+    }
+}
+
+/// A word as it is written in a list of texts, where YAML takes some for something else.
+fn as_text(word: &str) -> String {
+    match word {
+        "-" | "null" | "Null" | "NULL" => format!("\"{word}\""),
+        word => word.to_owned(),
     }
 }

@@ -105,10 +105,17 @@ impl CommandAst {
                     "a script cannot use placeholders, because the shell would split or run their \
                     values",
                 )
-                .hint(
-                    "pass the value through `env`, for example env: { FILE: \"{{file}}\" }, and \
-                    write \"$FILE\"",
-                );
+                .hint(match script.value.split("{{").skip(1).all(|inside| inside.starts_with('.')) {
+                    false => {
+                        "pass the value through `env`, for example env: { FILE: \"{{file}}\" }, and \
+                        write \"$FILE\""
+                    }
+                    // A template of another program.
+                    true => {
+                        "pass two braces as text through `env`: env: { BRACES: '{{\"{{\"}}' }, and \
+                        write \"$BRACES\" for them"
+                    }
+                });
             return None;
         }
         if script.value.contains('\0') {

@@ -14,6 +14,8 @@ use crate::plan::text::{
     DiagnosticCode, Diagnostics, Node, Span, Spanned, Template, Yaml, enumerate, shorten,
 };
 
+const VARIABLE_NAMES: &str = "names begin with a letter or `_`, and continue with these and digits";
+
 pub(super) const ENV_VALUE: ValueKind = ValueKind::Either(&[
     ValueKind::Value,
     ValueKind::Of(&ENV_FROM),
@@ -132,9 +134,7 @@ impl EnvAst {
                     "`{}` is not a valid name for an environment variable",
                     shorten(&name.value)
                 );
-                diagnostics
-                    .error(DiagnosticCode::BadId, name.span, message)
-                    .hint("names consist of letters, digits and `_`");
+                diagnostics.error(DiagnosticCode::BadId, name.span, message).hint(VARIABLE_NAMES);
                 continue;
             }
             if name.value.starts_with("ANTIPHON_") {
@@ -181,7 +181,7 @@ impl EnvAst {
             match entries.first() {
                 Some((key, _)) => {
                     let names = ["from", "text", "secret"].map(str::to_owned);
-                    unknown_key(key, &ENV_TEXT, &names.into(), diagnostics);
+                    unknown_key(key, &ENV_TEXT, &names.into(), &[], diagnostics);
                 }
                 None => {
                     let forms = enumerate(&["from", "text", "secret"]);
@@ -212,7 +212,7 @@ impl EnvAst {
                 "`{}` is not a valid name for an environment variable",
                 shorten(&from.value)
             );
-            diagnostics.error(DiagnosticCode::BadId, from.span, message);
+            diagnostics.error(DiagnosticCode::BadId, from.span, message).hint(VARIABLE_NAMES);
             return None;
         }
         let default =

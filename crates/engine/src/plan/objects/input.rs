@@ -11,7 +11,7 @@ use super::process_text;
 use crate::plan::caller::CallerValues;
 use crate::plan::mapping::{Fields, Object, ValueKind, required};
 use crate::plan::resolve::{CellResolver, CommandText, InputText, TextScope};
-use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Yaml};
+use crate::plan::text::{DiagnosticCode, Diagnostics, Node, Span, Template, Yaml};
 
 pub(super) const INPUT: ValueKind =
     ValueKind::Either(&[ValueKind::Template, ValueKind::Of(&INPUT_VALUE)]);
@@ -51,11 +51,13 @@ pub(super) type InputsAst = BTreeMap<String, (InputText, Span)>;
 pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> InputsAst {
     let mut inputs = BTreeMap::new();
     for (name, value) in diagnostics.entries(node, "files").unwrap_or_default() {
-        if let Some(input) =
-            check_part_name("an input", name, diagnostics).and_then(|()| read(value, diagnostics))
-        {
-            inputs.insert(name.value.clone(), (input, value.span));
+        if check_part_name("an input", name, diagnostics).is_none() {
+            continue;
         }
+        // A broken input is there, so that what names it is no second problem.
+        let input = read(value, diagnostics);
+        let input = input.unwrap_or_else(|| InputText::Value(Template::default()));
+        inputs.insert(name.value.clone(), (input, value.span));
     }
     inputs
 }

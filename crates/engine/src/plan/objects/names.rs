@@ -13,29 +13,32 @@ const RESERVED: &[&str] = &["input"];
 pub(super) fn check_name(what: &str, name: &Spanned<String>, diagnostics: &mut Diagnostics<'_>) {
     let text = name.value.as_str();
     let wrong = text.chars().find(|c| !(c.is_alphanumeric() || "_-./".contains(*c)));
-    let message = if text.is_empty() {
-        format!("this {what} has an empty name")
+    const HOW: &str =
+        "names begin with a letter, a digit or `_`, and continue with these, `-`, `.` and `/`";
+    let (message, hint) = if text.is_empty() {
+        (format!("this {what} has an empty name"), HOW)
     } else if text.len() > MAX_NAME_BYTES {
-        format!(
+        let message = format!(
             "the name of this {what} has {} bytes; at most {MAX_NAME_BYTES} are allowed",
             text.len()
-        )
+        );
+        (message, "choose a shorter one")
     } else if let Some(wrong) = wrong {
-        format!("{:?} is not allowed in the name of {} `{}`", wrong, article(what), shorten(text))
+        let of = article(what);
+        (format!("{wrong:?} is not allowed in the name of {of} `{}`", shorten(text)), HOW)
     } else if !text.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-        format!(
+        let message = format!(
             "the name of {} must start with a letter, a digit or `_`, unlike `{}`",
             article(what),
             shorten(text)
-        )
+        );
+        (message, HOW)
     } else if RESERVED.contains(&text) {
-        format!("`{text}` has another meaning in placeholders")
+        (format!("`{text}` has another meaning in placeholders"), "choose another name")
     } else {
         return;
     };
-    diagnostics
-        .error(DiagnosticCode::BadId, name.span, message)
-        .hint("names consist of letters, digits, `_`, `-`, `.` and `/`");
+    diagnostics.error(DiagnosticCode::BadId, name.span, message).hint(hint);
 }
 
 fn article(what: &str) -> String {

@@ -16,9 +16,6 @@ pub(super) fn read_all(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Vec<Sp
 
 fn read(node: &Node, diagnostics: &mut Diagnostics<'_>) -> Option<Spanned<Template>> {
     let Yaml::Map(entries) = &node.value else { return process_text::template(node, diagnostics) };
-    if diagnostics.source().slice(node.span).starts_with("{{") {
-        return None;
-    }
     let (what, span) =
         entries.first().map_or(("", node.span), |(key, _)| (key.value.as_str(), key.span));
     if LATER.contains(&what) {

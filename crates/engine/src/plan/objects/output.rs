@@ -103,7 +103,7 @@ impl OutputAst {
             Self::Files(files) => files
                 .iter()
                 .map(|(name, path)| {
-                    let path = resolver.name(&path.value);
+                    let path = resolver.name(&path.value).unwrap_or_default();
                     (name.clone(), OutputSource::File(resolver.absolute(&path)))
                 })
                 .collect(),

@@ -95,14 +95,16 @@ impl RunnerAst {
         let templates = command.iter().flat_map(CommandAst::templates).chain(settings.templates());
         let parameters: BTreeSet<String> =
             templates.flat_map(Template::parameters).map(str::to_owned).collect();
-        for name in &parameters {
-            if item.key(name).is_some() {
-                let message = format!("`{name}` is a key of items, so it cannot be a parameter");
-                diagnostics
-                    .error(DiagnosticCode::BadPlaceholder, node.span, message)
-                    .hint("rename the parameter");
-            }
+        let taken: Vec<&String> =
+            parameters.iter().filter(|name| item.key(name).is_some()).collect();
+        for name in &taken {
+            let message = format!("`{name}` is a key of items, so it cannot be a parameter");
+            diagnostics
+                .error(DiagnosticCode::BadPlaceholder, node.span, message)
+                .hint("rename the parameter");
         }
+        // What its items have to give is known once it is renamed.
+        let command = command.filter(|_| taken.is_empty());
         Self { command, settings, parameters }
     }
 

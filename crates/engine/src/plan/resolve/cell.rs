@@ -11,6 +11,11 @@ use crate::plan::text::{
     DiagnosticCode, Diagnostics, Hole, Piece, Span, Spanned, Template, enumerate, shorten,
 };
 
+const ONLY_PARAMETERS: &str = "only parameters of the item's matrix can be used here";
+
+/// How a nested plan and an item share what the plan makes.
+const SHARED_FILE: &str = "to share data with a nested plan, let both name the same file";
+
 /// A value that an item gives to its runner.
 #[derive(Debug)]
 pub(in crate::plan) struct Parameter {
@@ -132,12 +137,15 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
     pub(in crate::plan) fn needs(&mut self, needs: &[Spanned<Template>]) {
         let mut named = BTreeSet::new();
         for need in needs {
-            let name = self.name(&need.value);
+            let Some(name) = self.name(&need.value) else {
+                self.lost = true;
+                continue;
+            };
             if named.contains(&name) {
                 // A matrix has thousands of cells, and finds nothing new the second time.
                 continue;
             }
-            let found = self.names.need(&name, need.span, self.diagnostics);
+            let found = self.names.need(&name, &self.item.id.value, need.span, self.diagnostics);
             self.lost |= found.is_empty();
             for found in found {
                 self.need(found, need.span);
@@ -190,30 +198,34 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
     }
 
     /// A text in which only parameters of the matrix may stand: a name or a path that must be known
-    /// now.
-    pub(in crate::plan) fn name(&mut self, template: &Template) -> String {
-        let mut name = String::new();
+    /// now. `None` if it is not, which was reported.
+    pub(in crate::plan) fn name(&mut self, template: &Template) -> Option<String> {
+        let mut name = Some(String::new());
         for piece in &template.pieces {
             let bytes = if let Piece::Text(text) = piece { text.len() } else { 0 };
             if !self.weigh(bytes) {
-                return name;
+                return None;
             }
-            match piece {
-                Piece::Text(text) => name.push_str(text),
-                Piece::Hole(Hole::Parameter(parameter), span) => match self.cell.value(parameter) {
-                    Some(value) => {
+            let known = match piece {
+                Piece::Text(text) => Some(text.as_str()),
+                Piece::Hole(Hole::Parameter(parameter), span) => {
+                    let value = self.cell.value(parameter);
+                    if value.is_some() {
                         self.used.insert(parameter.clone());
-                        name.push_str(value);
+                    } else {
+                        self.no_such_parameter(parameter, *span, true);
                     }
-                    None => self.no_such_parameter(parameter, *span),
-                },
+                    value
+                }
                 Piece::Hole(_, span) => {
                     let message = "this must be known before anything runs";
                     let reported =
                         self.diagnostics.error(DiagnosticCode::BadPlaceholder, *span, message);
-                    reported.hint("only parameters of the item's matrix can be used here");
+                    reported.hint(ONLY_PARAMETERS);
+                    None
                 }
-            }
+            };
+            name = name.zip(known).map(|(name, known)| name + known);
         }
         name
     }
@@ -230,8 +242,8 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                 CommandText::default()
             }
             Hole::Output { item, name } => {
-                let of = self.name(item);
-                CommandText(self.output(&of, name.as_deref(), span).into_iter().collect())
+                let part = self.name(item).and_then(|of| self.output(&of, name.as_deref(), span));
+                CommandText(part.into_iter().collect())
             }
         }
     }
@@ -259,7 +271,7 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                     self.diagnostics.error(DiagnosticCode::MissingParameter, item.id.span, message);
                 reported.hint(format!("add `{name}: ..`"));
             }
-            _ => self.no_such_parameter(name, span),
+            _ => self.no_such_parameter(name, span, false),
         }
         CommandText::default()
     }
@@ -283,9 +295,15 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                     TextScope::Runner => (item.id.span, ", which its runner requires"),
                     _ => (span, ""),
                 };
-                let hint =
-                    self.diagnostics.suggestion(name, item.inputs.keys().map(String::as_str));
-                let hint = hint.unwrap_or_else(|| format!("add it: input: {{ {name}: FILE }}"));
+                let similar =
+                    self.diagnostics.similar(name, item.inputs.keys().map(String::as_str));
+                let hint = match (similar, scope) {
+                    (Some(similar), TextScope::Runner) => {
+                        format!("rename its input `{similar}` to `{name}`")
+                    }
+                    (Some(similar), _) => format!("did you mean `{similar}`?"),
+                    (None, _) => format!("add it: input: {{ {name}: FILE }}"),
+                };
                 let message = format!("`{}` has no input `{name}`{by}", item.id.value);
                 self.diagnostics.error(DiagnosticCode::BadPlaceholder, at, message).hint(hint);
                 CommandText::default()
@@ -302,14 +320,18 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
         let Some(OutputOf { item: source, ids, all_cells }) = names.output_of(of) else {
             let message = format!("unknown item `{}`", shorten(of));
-            let hint = names.suggestion(of, self.diagnostics);
+            let hint = names.suggestion(of, &self.item.id.value, self.diagnostics);
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint_if(hint);
             return None;
         };
         if source.is_plan() {
-            let message = format!(
-                "`{of}` is a nested plan; its output is its receipt, which has no parts with names"
-            );
+            let message =
+                format!("`{of}` is a nested plan, and placeholders cannot refer to its receipt");
+            self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(SHARED_FILE);
+            return None;
+        }
+        if ids.contains(self.cell.id()) {
+            let message = format!("`{}` cannot use its own output", self.cell.id());
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message);
             return None;
         }
@@ -324,9 +346,11 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
                     "`{}` does not list `{of}` in its `needs`, so the output may be missing",
                     self.cell.id()
                 );
+                // Brackets mean something else without quotes.
+                let quote = if of.contains('[') { "\"" } else { "" };
                 self.diagnostics
                     .error(DiagnosticCode::UnknownNeed, span, message)
-                    .hint(format!("add `{of}` to its `needs`"));
+                    .hint(format!("add `{quote}{of}{quote}` to its `needs`"));
             }
             return None;
         }
@@ -334,16 +358,14 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
             name.filter(|name| !source.outputs().is_some_and(|outputs| outputs.contains(name)))
         {
             let hint = match source.outputs() {
-                None => {
-                    format!("declare it there: output: [{name}], or output: {{ {name}: FILE }}")
-                }
-                Some(known) => {
+                Some(known) if !known.is_empty() => {
                     let similar = self.diagnostics.suggestion(name, known.iter().copied());
                     similar.unwrap_or_else(|| {
                         let known: Vec<&str> = known.iter().copied().collect();
                         format!("its outputs are {}", enumerate(&known))
                     })
                 }
+                _ => format!("declare it there: output: [{name}], or output: {{ {name}: FILE }}"),
             };
             let message = format!("`{of}` does not declare an output `{name}`");
             self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint(hint);
@@ -363,18 +385,22 @@ impl<'a, 's, 'p> CellResolver<'a, 's, 'p> {
         }
     }
 
-    fn no_such_parameter(&mut self, name: &str, span: Span) {
+    /// Reports a parameter that is not defined; `is_name` says that outputs cannot stand there either.
+    fn no_such_parameter(&mut self, name: &str, span: Span, is_name: bool) {
         if self.diagnostics.is_full() {
             return;
         }
         let known: Vec<&str> = self.cell.parameters().collect();
-        let hint = if self.names.has_item(name) {
-            Some(format!("to use the output of that item, write {{{{{name}.output}}}}"))
-        } else {
-            let similar = self.diagnostics.suggestion(name, known.iter().copied());
-            similar.or_else(|| {
-                (!known.is_empty()).then(|| format!("its matrix defines {}", enumerate(&known)))
-            })
+        let hint = match self.names.item(name) {
+            Some(_) if is_name => Some(ONLY_PARAMETERS.to_owned()),
+            Some(item) if item.is_plan() => Some(SHARED_FILE.to_owned()),
+            Some(_) => Some(format!("to use the output of that item, write {{{{{name}.output}}}}")),
+            None => {
+                let similar = self.diagnostics.suggestion(name, known.iter().copied());
+                similar.or_else(|| {
+                    (!known.is_empty()).then(|| format!("its matrix defines {}", enumerate(&known)))
+                })
+            }
         };
         let message = format!("`{{{{{}}}}}` is not defined here", shorten(name));
         self.diagnostics.error(DiagnosticCode::BadPlaceholder, span, message).hint_if(hint);

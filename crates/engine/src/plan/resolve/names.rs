@@ -163,9 +163,9 @@ impl<'p> Names<'p> {
         &self.items
     }
 
-    /// Whether an item or matrix has this name.
-    pub(super) fn has_item(&self, name: &str) -> bool {
-        self.by_name.contains_key(name)
+    /// The item or matrix of this name.
+    pub(super) fn item(&self, name: &str) -> Option<&NamedItem<'p>> {
+        self.by_name.get(name).map(|index| &self.items[*index])
     }
 
     /// The item, cell or matrix of this name.
@@ -178,10 +178,11 @@ impl<'p> Names<'p> {
         Some(OutputOf { item, ids: item.cell_ids().cloned().collect(), all_cells: true })
     }
 
-    /// What a name in `needs` refers to; an unknown name is reported.
+    /// What a name in the `needs` of an item refers to; an unknown name is reported.
     pub(super) fn need(
         &self,
         name: &str,
+        of: &str,
         span: Span,
         diagnostics: &mut Diagnostics<'_>,
     ) -> Vec<Need> {
@@ -203,15 +204,16 @@ impl<'p> Names<'p> {
             return Vec::new();
         }
         let message = format!("unknown item or group `{}`", shorten(name));
-        let hint = self.suggestion(name, diagnostics);
+        let hint = self.suggestion(name, of, diagnostics);
         diagnostics.error(DiagnosticCode::UnknownNeed, span, message).hint_if(hint);
         Vec::new()
     }
 
-    /// A similar name, or those that there are.
+    /// A similar name for an item to refer to, or those that there are.
     pub(super) fn suggestion(
         &self,
         name: &str,
+        of: &str,
         diagnostics: &mut Diagnostics<'_>,
     ) -> Option<String> {
         let base = name.split('[').next().unwrap_or_default();
@@ -229,8 +231,11 @@ impl<'p> Names<'p> {
         }
         // Of thousands, those are looked at that begin like it.
         let near = self.own.partition_point(|own| *own < name).saturating_sub(NEAR);
-        diagnostics.suggestion(name, self.own[near..].iter().take(2 * NEAR).copied()).or_else(
-            || (!self.own.is_empty()).then(|| format!("known names: {}", enumerate(&self.own))),
-        )
+        let others = self.own.iter().copied().filter(|own| *own != of);
+        let alike = self.own[near..].iter().take(2 * NEAR).copied().filter(|own| *own != of);
+        diagnostics.suggestion(name, alike).or_else(|| {
+            let others: Vec<&str> = others.collect();
+            (!others.is_empty()).then(|| format!("known names: {}", enumerate(&others)))
+        })
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::phrases::suggestion;
+use super::phrases::similar;
 use super::source::{SourceText, Span};
 
 /// Problems that are kept; a file in another language would give thousands.
@@ -283,20 +283,29 @@ impl<'a> Diagnostics<'a> {
         self.reported > 10 * MAX_PROBLEMS
     }
 
-    /// Suggests the known name that is most similar, as long as looking for one has not taken too
-    /// long: many names that are not quite right would be compared with each other.
+    /// Suggests the known name that is most similar.
     pub(in crate::plan) fn suggestion<'k>(
         &mut self,
         name: &str,
         known: impl Iterator<Item = &'k str>,
     ) -> Option<String> {
+        self.similar(name, known).map(|other| format!("did you mean `{other}`?"))
+    }
+
+    /// The known name that is most similar, as long as looking for one has not taken too long: many
+    /// names that are not quite right would be compared with each other.
+    pub(in crate::plan) fn similar<'k>(
+        &mut self,
+        name: &str,
+        known: impl Iterator<Item = &'k str>,
+    ) -> Option<&'k str> {
         let (compared, mut done) = (&mut self.compared, false);
         let known = known.take_while(|other| {
             *compared = compared.saturating_add(NAME_COSTS + name.len() * other.len());
             done = *compared > MAX_COMPARED;
             !done
         });
-        let found = suggestion(name, known);
+        let found = similar(name, known);
         found.filter(|_| !done)
     }
 

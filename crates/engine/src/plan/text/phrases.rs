@@ -9,8 +9,8 @@ const LOOKED_THROUGH: usize = 1_000;
 /// Names that a message lists; of more it says how many there are.
 const LISTED: usize = 12;
 
-/// Suggests the known name that is most similar.
-pub(super) fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+/// The known name that is most similar.
+pub(super) fn similar<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let likeness = |other: &str| {
         // One letter more or less of a short word is much by any measure, and the commonest
         // mistake.
@@ -27,8 +27,7 @@ pub(super) fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str>) -
         .take(LOOKED_THROUGH)
         .map(|other| (likeness(other), other))
         .max_by(|(a, x), (b, y)| a.total_cmp(b).then(y.cmp(x)));
-    best.filter(|(alike, other)| *alike >= ALIKE && *other != name)
-        .map(|(_, other)| format!("did you mean `{other}`?"))
+    best.filter(|(alike, other)| *alike >= ALIKE && *other != name).map(|(_, other)| other)
 }
 
 /// Names for a message.

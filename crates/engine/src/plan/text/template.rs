@@ -4,6 +4,9 @@ use super::diagnostic::{DiagnosticCode, Diagnostics};
 use super::phrases::shorten;
 use super::source::{Span, Spanned};
 
+/// How braces are written that are none.
+const BRACES: &str = "two braces as text are {{\"{{\"}} within single quotes";
+
 /// A text as it is written, cut into pieces.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::plan) struct Template {
@@ -47,7 +50,7 @@ impl Template {
                 let span = place(at + open, at + rest.len());
                 diagnostics
                     .error(DiagnosticCode::BadPlaceholder, span, "this placeholder is not closed")
-                    .hint("close it with `}}`; to write two braces as text, use {{\"{{\"}}");
+                    .hint(format!("close it with `}}}}`; {BRACES}"));
                 return Self { pieces };
             };
             let span = place(at + open, at + open + close + 4);
@@ -156,10 +159,10 @@ fn hole(name: &str, span: Span, diagnostics: &mut Diagnostics<'_>, outputs: bool
             span,
             format!("`{}` is not a valid placeholder", shorten(name)),
         )
-        .hint(
-            "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and \
-            {{ITEM.output.NAME}}",
-        );
+        .hint(format!(
+            "placeholders are {{{{parameter}}}}, {{{{input.NAME}}}}, {{{{ITEM.output}}}} and \
+            {{{{ITEM.output.NAME}}}}; {BRACES}"
+        ));
     None
 }
 
@@ -234,11 +237,11 @@ mod tests {
     fn malformed_placeholders_are_reported() {
         assert_eq!(
             read("a {{b"),
-            "a  !! p.yaml:1:3: this placeholder is not closed (close it with `}}`; to write two \
-            braces as text, use {{\"{{\"}})"
+            "a  !! p.yaml:1:3: this placeholder is not closed (close it with `}}`; two braces as \
+            text are {{\"{{\"}} within single quotes)"
         );
         let how = "placeholders are {{parameter}}, {{input.NAME}}, {{ITEM.output}} and \
-            {{ITEM.output.NAME}}";
+            {{ITEM.output.NAME}}; two braces as text are {{\"{{\"}} within single quotes";
         assert_eq!(read("{{}}"), format!(" !! p.yaml:1:1: `` is not a valid placeholder ({how})"));
         assert_eq!(
             read("{{a b}}"),

@@ -265,14 +265,14 @@ impl<'a> Builder<'a, '_> {
         self.weigh(0, start)?;
         let mut entries: Vec<(Spanned<String>, Node)> = Vec::new();
         let mut first: BTreeMap<String, Span> = BTreeMap::new();
+        let mut is_placeholder = false;
         loop {
             let (event, span) = self.inside()?;
             if matches!(event, Event::MappingEnd) {
                 let begin = entries.first().map_or(start, |(key, _)| key.span);
-                return Ok(Node {
-                    span: whole(style, start, begin, span),
-                    value: Yaml::Map(entries),
-                });
+                // What else would be said of a placeholder without quotes is wrong once it has them.
+                let value = if is_placeholder { Yaml::Broken } else { Yaml::Map(entries) };
+                return Ok(Node { span: whole(style, start, begin, span), value });
             }
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.inside()?;
@@ -295,7 +295,8 @@ impl<'a> Builder<'a, '_> {
                 Yaml::Plain(name) | Yaml::Quoted(name) => name,
                 Yaml::Broken => continue,
                 Yaml::List(_) | Yaml::Map(_) => {
-                    self.odd_key(start, key.span);
+                    is_placeholder |=
+                        self.odd_key(start, key.span) && matches!(style, StructureStyle::Flow);
                     continue;
                 }
             };
@@ -310,16 +311,12 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    /// A key that is a list or a mapping: mostly a placeholder without quotes.
-    fn odd_key(&mut self, start: Span, key: Span) {
+    /// A key that is a list or a mapping: mostly a placeholder without quotes, which it tells.
+    fn odd_key(&mut self, start: Span, key: Span) -> bool {
         let at = Span::new(start.start.min(key.start), key.end);
-        if self
-            .diagnostics
-            .source()
-            .text()
-            .get(at.start..)
-            .is_some_and(|text| text.starts_with("{{"))
-        {
+        let text = self.diagnostics.source().text().get(at.start..);
+        let is_placeholder = text.is_some_and(|text| text.starts_with("{{"));
+        if is_placeholder {
             self.diagnostics
                 .error(
                     DiagnosticCode::Syntax,
@@ -330,6 +327,7 @@ impl<'a> Builder<'a, '_> {
         } else {
             self.diagnostics.error(DiagnosticCode::NotInPlans, key, "a key must be text");
         }
+        is_placeholder
     }
 
     fn weigh(&mut self, bytes: usize, span: Span) -> Result<(), Halt> {
@@ -369,7 +367,10 @@ impl<'a> Builder<'a, '_> {
             Some("indent YAML with spaces, not tabs".to_owned())
         } else if text.get(at..).unwrap_or_default().starts_with("{{") || before.ends_with("{{") {
             Some("quote placeholders: \"{{..}}\"".to_owned())
-        } else if error.info().contains("did not find expected key") {
+        } else if ["did not find expected key", "illegal placement of ':'"]
+            .iter()
+            .any(|info| error.info().contains(info))
+        {
             Some(
                 "this line's indentation does not match the lines above, or one of those is \
                 incomplete"

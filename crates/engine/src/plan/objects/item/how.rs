@@ -74,18 +74,25 @@ impl How {
     ) -> BTreeMap<String, Parameter> {
         let (none, item) = (BTreeSet::new(), fields.object());
         let mut parameters = BTreeMap::new();
-        let names: &BTreeSet<String> = match self {
-            Self::Runner(runner) => {
-                runners.get(&runner.value).map_or(&none, |runner| runner.parameters())
-            }
-            // Which keys are parameters of an unknown runner cannot be said; those that
-            // are nearly keys of items are mistakes.
-            Self::Broken if fields.get("runner").is_some() => {
+        let mut given: Vec<&str> = others.iter().map(|(key, _)| key.value.as_str()).collect();
+        given.extend(fields.names());
+        if !fields.present(WAYS).is_empty() {
+            given.extend(WAYS);
+        }
+        let runner = match self {
+            Self::Runner(runner) => runners.get(&runner.value),
+            _ => None,
+        };
+        let names: &BTreeSet<String> = match runner {
+            Some(runner) if runner.command().is_some() => runner.parameters(),
+            // Which keys are parameters of an unknown runner, or of a broken one, cannot be said;
+            // those that are nearly keys of items are mistakes.
+            _ if fields.get("runner").is_some() => {
                 for (key, _) in others {
                     if !diagnostics.is_full()
                         && diagnostics.suggestion(&key.value, item.names().into_iter()).is_some()
                     {
-                        unknown_key(key, item, &none, diagnostics);
+                        unknown_key(key, item, &none, &given, diagnostics);
                     }
                 }
                 return parameters;
@@ -94,7 +101,7 @@ impl How {
         };
         for (key, value) in others {
             if !names.contains(&key.value) {
-                unknown_key(key, item, names, diagnostics);
+                unknown_key(key, item, names, &given, diagnostics);
                 continue;
             }
             let template = if matches!(value.value, Yaml::List(_) | Yaml::Map(_)) {

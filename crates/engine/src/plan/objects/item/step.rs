@@ -127,8 +127,9 @@ impl ItemAst {
         let work = if resolver.is_spent() {
             None
         } else if let How::Plan(plan) = &self.how {
-            let path = Spanned::new(resolver.name(&plan.value), plan.span);
-            Some(StepWork::Plan { path, pausing: self.pausing })
+            let path = resolver.name(&plan.value);
+            let path = path.map(|path| Spanned::new(path, plan.span));
+            path.map(|path| StepWork::Plan { path, pausing: self.pausing })
         } else {
             let command = self.command(runner, defaults.env, &limits, usage, &mut resolver);
             command.map(|command| StepWork::Command(Box::new(command)))
@@ -162,7 +163,7 @@ impl ItemAst {
 
     fn agent(&self, resolver: &mut CellResolver<'_, '_, '_>) -> Option<AgentId> {
         let agent = self.agent.as_ref()?;
-        match AgentId::new(resolver.name(&agent.value)) {
+        match AgentId::new(resolver.name(&agent.value)?) {
             Ok(agent) => Some(agent),
             Err(error) => {
                 let diagnostics = resolver.diagnostics();
